@@ -1,0 +1,152 @@
+"""Everything nbvlm raises.
+
+Error
+├── ImageError          the picture cannot be read or sent             (also ValueError)
+├── PromptError         the prompt cannot be sent                      (also ValueError)
+├── ParameterError      a parameter is outside its published range     (also ValueError)
+├── AuthenticationError 401, 403: the key is missing or refused
+├── QuotaError          402: no credits left
+├── NotFoundError       404, 410: the model or asset is gone
+├── RateLimitError      429: too many requests
+├── RequestRejected     400, 422: the service refused the request body
+├── AssetError          an upload to, or a deletion from, the asset service failed
+├── ServerError         5xx: the service failed
+├── TransportError      no connection, or it broke                     (also ConnectionError)
+│   └── TruncatedStream the answer stopped before its end; `.text` holds what came
+├── TimeoutError        a deadline passed                              (also builtins.TimeoutError)
+└── ReplayMiss          the recording has no such exchange             (also LookupError)
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+__all__ = [
+    "AssetError",
+    "AuthenticationError",
+    "Error",
+    "ImageError",
+    "NotFoundError",
+    "ParameterError",
+    "PromptError",
+    "QuotaError",
+    "RateLimitError",
+    "ReplayMiss",
+    "RequestRejected",
+    "ServerError",
+    "TimeoutError",
+    "TransportError",
+    "TruncatedStream",
+]
+
+
+class Error(Exception):
+    """Root of all errors that nbvlm raises.
+
+    Parameters
+    ----------
+    message
+        One sentence: what happened.
+    status
+        HTTP status code, where a response was received.
+    request_id
+        The service's id of the request, for a support question.
+    detail
+        What the service said, redacted and parsed where possible.
+    hint
+        One sentence: what to do next.
+
+    Attributes
+    ----------
+    message, status, request_id, detail, hint
+        As given.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        request_id: str | None = None,
+        detail: Any = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.request_id = request_id
+        self.detail = detail
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Message, hint and request id, in this order, as one paragraph."""
+        request = f"(request {self.request_id})" if self.request_id else None
+        return " ".join(part for part in (self.message, self.hint, request) if part)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message,), dict(self.__dict__)
+
+
+class ImageError(Error, ValueError):
+    """The picture cannot be read, or cannot be sent."""
+
+
+class PromptError(Error, ValueError):
+    """The prompt is empty or cannot be sent."""
+
+
+class ParameterError(Error, ValueError):
+    """A parameter is outside the endpoint's published range."""
+
+
+class AuthenticationError(Error):
+    """The key is missing or was refused (401, 403)."""
+
+
+class QuotaError(Error):
+    """The account has no credits left (402)."""
+
+
+class NotFoundError(Error):
+    """The model, asset or path does not exist, or not any more (404, 410)."""
+
+
+class RateLimitError(Error):
+    """Too many requests (429)."""
+
+
+class RequestRejected(Error):
+    """The service refused the request body (400, 422)."""
+
+
+class AssetError(Error):
+    """The asset service failed to take, list or delete an asset."""
+
+
+class ServerError(Error):
+    """The service failed (5xx)."""
+
+
+class TransportError(Error, ConnectionError):
+    """No connection, or it broke."""
+
+
+class TruncatedStream(TransportError):
+    """The answer stopped before its end.
+
+    Attributes
+    ----------
+    text
+        The text that arrived.
+    """
+
+    text: str = ""
+
+
+class TimeoutError(Error, builtins.TimeoutError):  # noqa: A001 - the public name, fixed
+    """A deadline passed."""
+
+
+class ReplayMiss(Error, LookupError):
+    """The recording holds no exchange for this picture, prompt and parameters."""
