@@ -1,0 +1,300 @@
+"""PaliGemma's task prefixes as functions.
+
+PaliGemma is prompted with a short prefix that names the task; "detect" and "segment" need theirs exactly,
+with ` ; ` between the things. The closing line break of the prefix is the server's business. Sources:
+Google's prompt page for PaliGemma, arXiv 2407.07726 §3.2.5, and big_vision's `coco35l.py` for the languages.
+
+>>> detect("cat", "traffic light")
+'detect cat ; traffic light'
+>>> answer("How many boats?")
+'answer en How many boats?'
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from nbvlm.errors import PromptError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = [
+    "LANGUAGES",
+    "answer",
+    "cap",
+    "caption",
+    "caption_region",
+    "check",
+    "describe",
+    "detect",
+    "ocr",
+    "question",
+    "segment",
+]
+
+LANGUAGES: Mapping[str, str] = MappingProxyType(
+    {
+        "ar": "Arabic",
+        "bn": "Bengali",
+        "cs": "Czech",
+        "da": "Danish",
+        "de": "German",
+        "el": "Greek",
+        "en": "English",
+        "es": "Spanish",
+        "fa": "Persian",
+        "fi": "Finnish",
+        "fil": "Filipino",
+        "fr": "French",
+        "he": "Hebrew",
+        "hi": "Hindi",
+        "hr": "Croatian",
+        "hu": "Hungarian",
+        "id": "Indonesian",
+        "it": "Italian",
+        "ja": "Japanese",
+        "ko": "Korean",
+        "mi": "Maori",
+        "nl": "Dutch",
+        "no": "Norwegian",
+        "pl": "Polish",
+        "pt": "Portuguese",
+        "ro": "Romanian",
+        "ru": "Russian",
+        "sv": "Swedish",
+        "sw": "Swahili",
+        "te": "Telugu",
+        "th": "Thai",
+        "tr": "Turkish",
+        "uk": "Ukrainian",
+        "vi": "Vietnamese",
+        "zh": "Chinese",
+    }
+)
+"""Language codes that captions were trained with, and their English names."""
+
+_SEPARATOR = " ; "
+_TAG = re.compile(r"<\s*/?\s*ima?g", re.IGNORECASE)
+_TOKEN = re.compile(r"<(?:loc\d|seg\d|eos|bos|pad)", re.IGNORECASE)
+
+
+def cap(lang: str = "en") -> str:
+    """Ask for a raw, very short caption; known to pre-trained checkpoints only, not to the hosted one."""
+    return f"cap {_language(lang)}"
+
+
+def caption(lang: str = "en") -> str:
+    """Ask for a short caption.
+
+    Parameters
+    ----------
+    lang
+        A code of `LANGUAGES`.
+
+    Raises
+    ------
+    PromptError
+        If the language is unknown; the message names the nearest.
+
+    Examples
+    --------
+    >>> caption("es")
+    'caption es'
+    """
+    return f"caption {_language(lang)}"
+
+
+def describe(lang: str = "en") -> str:
+    """Ask for a longer description; parameters and errors as `caption`."""
+    return f"describe {_language(lang)}"
+
+
+def ocr() -> str:
+    """Ask for all text in the picture, in reading order."""
+    return "ocr"
+
+
+def answer(question: str, lang: str = "en") -> str:
+    """Ask a question about the picture.
+
+    Parameters
+    ----------
+    question
+        The question; line breaks become spaces, since a line break ends a prefix.
+    lang
+        Language of the answer, a code of `LANGUAGES`.
+
+    Raises
+    ------
+    PromptError
+        If the question is empty, holds an `<img` tag, or the language is unknown.
+
+    Examples
+    --------
+    >>> answer("What colour is the car?")
+    'answer en What colour is the car?'
+    """
+    return f"answer {_language(lang)} {_line(question, 'question')}"
+
+
+def question(answer: str, lang: str = "en") -> str:
+    """Ask for a question whose answer is `answer`; parameters and errors as the function `answer`."""
+    return f"question {_language(lang)} {_line(answer, 'answer')}"
+
+
+def detect(*things: str) -> str:
+    """Ask for boxes around things.
+
+    Parameters
+    ----------
+    *things
+        What to look for, one or several; quality falls beyond about ten at once.
+
+    Raises
+    ------
+    PromptError
+        If there is no thing, or one is empty, holds `;`, an `<img` tag or a model token.
+
+    Examples
+    --------
+    >>> detect("cat", "dog")
+    'detect cat ; dog'
+    """
+    return f"detect {_list(things, 'detect')}"
+
+
+def segment(*things: str) -> str:
+    """Ask for boxes and masks of things; parameters and errors as `detect`."""
+    return f"segment {_list(things, 'segment')}"
+
+
+def caption_region(box: Sequence[float], size: tuple[int, int], bins: int = 1023) -> str:
+    """Ask for a caption of one region.
+
+    Parameters
+    ----------
+    box
+        (x0, y0, x1, y1) in pixels of the upright picture; clamped to it.
+    size
+        (width, height) of the picture in pixels.
+    bins
+        A position v in [0, 1] becomes token round(v · bins), halves to even, as in big_vision's training.
+
+    Raises
+    ------
+    PromptError
+        If the size is not positive, the box is not four finite numbers, or no part of it lies in the picture.
+
+    Examples
+    --------
+    >>> caption_region((0, 50, 100, 100), (200, 100))
+    'caption <loc0512><loc0000><loc1023><loc0512>'
+    """
+    width, height = _size(size)
+    x0, y0, x1, y1 = _box(box, width, height)
+    places = ((y0, height), (x0, width), (y1, height), (x1, width))
+    return "caption " + "".join(f"<loc{_bin(value / extent, bins):04d}>" for value, extent in places)
+
+
+def check(prompt: str) -> str:
+    """Return `prompt` stripped, if it can be sent as it is.
+
+    Raises
+    ------
+    PromptError
+        If it is no string, empty, or holds an `<img` tag, which the service would take for a picture.
+
+    Examples
+    --------
+    >>> check(" caption en ")
+    'caption en'
+    """
+    if not isinstance(prompt, str):
+        raise PromptError(
+            f"A prompt is text, not {type(prompt).__name__}.", hint='Write one, such as "caption en".'
+        )
+    stripped = prompt.strip()
+    if not stripped:
+        raise PromptError("The prompt is empty.", hint='Write one, such as "caption en" or "detect cat".')
+    if _TAG.search(stripped):
+        raise PromptError(
+            "The prompt holds an <img> tag, which the service would take for a picture.",
+            hint="Remove the tag; the picture is passed as its own argument.",
+        )
+    return stripped
+
+
+def _line(text: str, what: str) -> str:
+    if isinstance(text, str) and not text.strip():
+        raise PromptError(f"The {what} is empty.", hint="Write it as a short sentence.")
+    return re.sub(r"\s*[\r\n\t\v\f\x85\u2028\u2029]+\s*", " ", check(text))
+
+
+def _list(things: tuple[str, ...], task: str) -> str:
+    if not things:
+        raise PromptError(f"{task} needs at least one thing.", hint=f'For example {task}("cat", "dog").')
+    return _SEPARATOR.join(_thing(thing, task) for thing in things)
+
+
+def _thing(thing: str, task: str) -> str:
+    if not isinstance(thing, str):
+        raise PromptError(
+            f"A thing to {task} is text, not {type(thing).__name__}.", hint=f'Write {task}("cat", "dog").'
+        )
+    text = _line(thing, f"thing to {task}")
+    if ";" in text:
+        names = ", ".join(f'"{part.strip()}"' for part in text.split(";") if part.strip())
+        raise PromptError(
+            f"{text!r} holds the separator ;.", hint=f"Pass several things apart: {task}({names})."
+        )
+    if _TOKEN.search(text):
+        raise PromptError(f"{text!r} holds a token of the model.", hint="Name the thing in words.")
+    return text
+
+
+def _language(lang: str) -> str:
+    code = lang.strip().lower() if isinstance(lang, str) else str(lang)
+    if code in LANGUAGES:
+        return code
+    raise PromptError(f"{lang!r} is no language code that the model knows.", hint=_nearest_language(code))
+
+
+def _nearest_language(code: str) -> str:
+    by_name = {name.lower(): key for key, name in LANGUAGES.items()}
+    near = difflib.get_close_matches(code, [*LANGUAGES, *by_name], n=1, cutoff=0.5)
+    stem = re.split(r"[-_]", code)[0]
+    key = stem if stem in LANGUAGES else by_name.get(near[0], near[0]) if near else None
+    known = f"Known: {' '.join(LANGUAGES)}."
+    return f"Did you mean {key!r} ({LANGUAGES[key]})? {known}" if key else known
+
+
+def _size(size: tuple[int, int]) -> tuple[int, int]:
+    width, height = size
+    if width <= 0 or height <= 0:
+        raise PromptError(
+            f"A picture of {width} × {height} pixels has no regions.", hint="Pass (width, height)."
+        )
+    return width, height
+
+
+def _box(box: Sequence[float], width: int, height: int) -> tuple[float, float, float, float]:
+    values = [float(value) for value in box]
+    if len(values) != 4 or not all(map(math.isfinite, values)):
+        raise PromptError("A region is four finite numbers.", hint="Pass (x0, y0, x1, y1) in pixels.")
+    x0, x1 = (min(max(values[index], 0), width) for index in (0, 2))
+    y0, y1 = (min(max(values[index], 0), height) for index in (1, 3))
+    if x1 <= x0 or y1 <= y0:
+        raise PromptError(
+            f"The region {tuple(values)} holds no part of the {width} × {height} picture.",
+            hint="Pass (x0, y0, x1, y1) with x0 < x1 and y0 < y1.",
+        )
+    return x0, y0, x1, y1
+
+
+def _bin(value: float, bins: int) -> int:
+    return min(max(round(value * bins), 0), bins)
