@@ -1,0 +1,74 @@
+# Everything is done in .venv, an environment of this folder's own, and written under build/.
+# Each command can be run first, and again: what is there already is used.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help lab demo test check-all lint heavy kernel6 wheel screenshots bench dist clean clean-all dev chromium
+
+PY := .venv/bin/python
+PORT ?= 8888
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+lab: ## JupyterLab on the quick-start notebook, on this machine only
+	@sh scripts/environment.sh lab
+	@sh scripts/lab.sh $(PORT)
+
+demo: ## the quick-start without a browser: executed notebook and annotated picture under build/
+	@sh scripts/environment.sh lab
+	@$(PY) scripts/demo.py
+
+test: dev chromium ## lint, types, all tests, all notebooks
+	@failed=0; \
+	$(PY) -m ruff check . || failed=1; \
+	$(PY) -m ruff format --check . || failed=1; \
+	$(PY) -m mypy || failed=1; \
+	[ $$failed -eq 0 ] || echo "Lint or types failed, see above; the tests are run all the same."; \
+	$(PY) -m pytest || failed=1; \
+	exit $$failed
+
+lint: dev ## lint and types only
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+check-all: test heavy kernel6 wheel ## all of that, the heavy tests, an older kernel, the wheel alone
+
+heavy: dev chromium
+	@sh scripts/heavy.sh
+
+kernel6: dev
+	@sh scripts/kernel6.sh
+
+wheel: dist
+	@$(PY) scripts/check_wheel.py
+
+screenshots: dev chromium ## the pictures of README and docs, under docs/images/
+	@$(PY) scripts/screenshots.py
+
+bench: dev ## the benchmarks; tables under build/bench/
+	@mkdir -p build/bench
+	@for script in bench/*.py; do \
+		echo "== $$script"; \
+		$(PY) "$$script" >"build/bench/$$(basename "$$script" .py).txt" || exit 1; \
+		cat "build/bench/$$(basename "$$script" .py).txt"; \
+	done
+
+dist: dev ## source archive and wheel, under build/dist/
+	@rm -rf build/dist
+	@$(PY) -m build --outdir build/dist . >build/dist.log 2>&1 || { cat build/dist.log; exit 1; }
+	@ls -l build/dist
+
+clean: ## remove what was built (not .venv)
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find nbvlm tests bench scripts notebooks -name __pycache__ -prune -exec rm -rf {} +
+
+clean-all: clean ## … and .venv
+	rm -rf .venv
+
+dev:
+	@sh scripts/environment.sh dev
+
+chromium:
+	@sh scripts/chromium.sh

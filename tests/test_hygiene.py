@@ -1,0 +1,199 @@
+"""The shape of the tree: sizes, notebooks without outputs, no keys, nothing left over."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import os
+import re
+import statistics
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+
+import nbvlm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "nbvlm"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOT_OURS = {".git", ".venv", "build", "dist", "shared", "__pycache__", "node_modules", ".ipynb_checkpoints"}
+CACHES = re.compile(r"\.(mypy|ruff|pytest|hypothesis)(_cache)?$|\.egg-info$")
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def functions(path: Path) -> Iterator[Function]:
+    return (node for node in ast.walk(tree(path)) if isinstance(node, Function))
+
+
+def length(function: Function) -> int:
+    """Lines from `def` to the end, the docstring left out."""
+    lines = function.end_lineno - function.lineno + 1
+    if ast.get_docstring(function, clean=False) is not None:
+        text = function.body[0]
+        lines -= text.end_lineno - text.lineno + 1
+    return lines
+
+
+def texts() -> Iterator[tuple[Path, str]]:
+    """All text files of the checkout."""
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [name for name in folders if name not in NOT_OURS and not CACHES.search(name)]
+        for name in names:
+            path = Path(folder, name)
+            try:
+                yield path.relative_to(ROOT), path.read_text(encoding="utf-8")
+            except (UnicodeDecodeError, FileNotFoundError):
+                continue
+
+
+def test_modules_have_at_most_350_lines() -> None:
+    sizes = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert {name: size for name, size in sizes.items() if size > 350} == {}
+
+
+def test_functions_are_short() -> None:
+    sizes = {f"{path.name}:{f.lineno} {f.name}": length(f) for path in MODULES for f in functions(path)}
+    lines = sorted(sizes.values())
+    assert {name: size for name, size in sizes.items() if size > 60} == {}
+    assert statistics.median(lines) <= 9
+    assert lines[int(0.9 * len(lines))] <= 30
+
+
+def test_only_the_command_line_prints() -> None:
+    printing = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in MODULES
+        if path.name != "cli.py"
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert printing == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebooks_are_stored_without_outputs_state_and_marks_of_a_machine(path: Path) -> None:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [cell for cell in code if cell["outputs"] or cell["execution_count"] is not None] == []
+    assert notebook["metadata"].keys() <= {"kernelspec", "language_info"}
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    assert notebook["metadata"].get("language_info", {}).keys() <= {"name"}
+    assert all(cell.get("id") for cell in notebook["cells"])
+    assert len(path.read_bytes()) < 100_000
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebooks_have_one_title_and_headings_in_order(path: Path) -> None:
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    prose = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    levels = [len(marks) for marks in re.findall(r"^(#+) ", prose, flags=re.MULTILINE)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(below <= above + 1 for above, below in pairwise(levels))
+    assert "![](" not in prose
+
+
+def test_there_is_a_quick_start() -> None:
+    assert ROOT / "notebooks" / "quickstart.ipynb" in NOTEBOOKS
+
+
+def test_no_file_holds_what_looks_like_a_key() -> None:
+    shapes = (
+        r"\bnvapi-[A-Za-z0-9_-]{40,}",
+        r"\bsk-(proj-)?[A-Za-z0-9_-]{32,}",
+        r"\bhf_[A-Za-z0-9]{30,}",
+        r"\bgh[pousr]_[A-Za-z0-9]{30,}",
+        r"\bAKIA[0-9A-Z]{16}\b",
+        r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
+    )
+    keys = re.compile("|".join(shapes))
+    assert [str(path) for path, text in texts() if keys.search(text)] == []
+
+
+def test_nothing_is_left_over() -> None:
+    words = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"]) + r")\b")
+    assert [str(path) for path, text in texts() if words.search(text)] == []
+
+
+def test_every_public_name_is_there() -> None:
+    assert len(set(nbvlm.__all__)) == len(nbvlm.__all__)
+    assert [name for name in nbvlm.__all__ if not hasattr(nbvlm, name)] == []
+    assert set(nbvlm.__all__) <= set(dir(nbvlm))
+
+
+def test_type_checkers_see_the_public_names() -> None:
+    face = tree(PACKAGE / "__init__.py")
+    checked = [
+        node for node in face.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]
+    seen = {
+        alias.asname or alias.name
+        for block in checked
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert seen | {"__version__"} == set(nbvlm.__all__)
+
+
+def public_objects() -> Iterator[tuple[str, object]]:
+    """Public names with the public methods of the classes among them."""
+    for name in nbvlm.__all__:
+        thing = getattr(nbvlm, name)
+        if isinstance(thing, ModuleType):
+            exported = getattr(thing, "__all__", [])
+            yield from ((f"{name}.{part}", getattr(thing, part)) for part in exported)
+        elif not isinstance(thing, str):
+            yield name, thing
+        if inspect.isclass(thing):
+            members = inspect.getmembers(thing, lambda m: inspect.isroutine(m) or isinstance(m, property))
+            yield from (
+                (f"{name}.{part}", member)
+                for part, member in members
+                if not part.startswith("_")
+                and (inspect.unwrap(getattr(member, "fget", None) or member)).__module__.startswith("nbvlm")
+            )
+
+
+def test_every_public_name_is_documented() -> None:
+    bare = [
+        name
+        for name, thing in public_objects()
+        if callable(thing) or isinstance(thing, property)
+        if not (inspect.getdoc(thing) or "").strip()
+    ]
+    assert bare == []
+
+
+def parameters(thing: object) -> list[str]:
+    try:
+        names = inspect.signature(thing).parameters
+    except (TypeError, ValueError):
+        return []
+    return [
+        name for name in names if not name.startswith("_") and name not in ("self", "cls", "args", "kwargs")
+    ]
+
+
+def test_every_parameter_of_a_public_name_is_documented() -> None:
+    missing = {}
+    for name, thing in public_objects():
+        if not callable(thing) or (inspect.isclass(thing) and issubclass(thing, BaseException)):
+            continue
+        text = inspect.getdoc(thing) or ""
+        unnamed = [part for part in parameters(thing) if not re.search(rf"\b{part}\b", text)]
+        if unnamed:
+            missing[name] = unnamed
+    assert missing == {}
