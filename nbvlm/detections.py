@@ -1,0 +1,365 @@
+"""Detections: what an answer says about where things are, as frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from nbvlm import columns
+from nbvlm.boxes import areas, overlaps
+from nbvlm.columns import CODES, Codes
+from nbvlm.problems import KINDS, Problem
+from nbvlm.stencils import Box, Mask, Masks, Patch, Size, Stencil, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from nbvlm.masks import Codebook
+
+__all__ = ["CODES", "KINDS", "Box", "Detection", "Detections", "Mask", "Patch", "Problem", "Size"]
+
+
+class _MaskOf:
+    """The field `mask` of a detection: written once, decoded when it is read."""
+
+    @overload
+    def __get__(self, detection: None, owner: Any) -> None: ...
+    @overload
+    def __get__(self, detection: Detection, owner: Any) -> Mask | None: ...
+    def __get__(self, detection: Detection | None, owner: Any) -> Mask | None:
+        return detection.stencil.mask() if detection is not None else None
+
+    def __set__(self, detection: Detection, value: npt.ArrayLike | None) -> None:
+        detection.__dict__["_given"] = value
+
+
+class _MasksOf:
+    """The field `masks` of detections, likewise."""
+
+    @overload
+    def __get__(self, detections: None, owner: Any) -> None: ...
+    @overload
+    def __get__(self, detections: Detections, owner: Any) -> Sequence[Mask | None]: ...
+    def __get__(self, detections: Detections | None, owner: Any) -> Sequence[Mask | None] | None:
+        if detections is None:
+            return None
+        if any(stencil.known for stencil in detections.stencils):
+            return Masks(detections.stencils)
+        return (None,) * len(detections)
+
+    def __set__(self, detections: Detections, value: Sequence[npt.ArrayLike | None] | None) -> None:
+        detections.__dict__["_given"] = value
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Detection:
+    """One thing that the model found.
+
+    Two detections are equal where label, box, size and mask are; a mask that has codes is
+    compared by them, so that nothing needs decoding.
+
+    Parameters
+    ----------
+    label
+        What it is, in the model's words; "" where the model did not say.
+    box
+        Corners x0, y0, x1, y1 in pixels of the upright picture, as floats. They may be swapped,
+        as the model may swap them.
+    codes
+        The 16 codes of the mask, row by row, or None.
+    mask
+        Height×width bool. Given, it is used as it is; else it is decoded from the codes when it
+        is first read, and None without codes, size or codebook.
+    size
+        Width and height of the picture in pixels; needed to decode a mask.
+    codebook
+        What decodes the codes: a `nbvlm.masks.Codebook`, its name, or None.
+
+    Raises
+    ------
+    ValueError
+        Where a value cannot be what it should be.
+
+    Examples
+    --------
+    >>> Detection("cat", (10, 20, 110.5, 80))
+    Detection('cat', (10.0, 20.0, 110.5, 80.0))
+    """
+
+    label: str
+    box: Box
+    codes: Codes | None = None
+    mask: _MaskOf = _MaskOf()
+    size: Size | None = field(default=None, kw_only=True)
+    codebook: Codebook | str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _set(
+            self,
+            label=columns.label_of(self.label),
+            box=columns.box_of(self.box),
+            codes=columns.codes_of(self.codes),
+        )
+        given = self.__dict__.pop("_given", None)
+        size = columns.size_of(self.size) if self.size is not None else None
+        if given is not None:
+            size = size or np.shape(given)[1::-1]
+            given = columns.mask_of(given, size)
+        _set(self, size=size, stencil=Stencil(self.box, size, self.codes, self.codebook, given))
+
+    @property
+    def stencil(self) -> Stencil:
+        """Where the mask comes from."""
+        found: Stencil = self.__dict__["stencil"]
+        return found
+
+    @property
+    def patch(self) -> Patch | None:
+        """The part of the mask that can be true, and its place: small where the picture is large."""
+        return self.stencil.patch()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Detection):
+            return NotImplemented
+        same = (self.label, self.box, self.size) == (other.label, other.box, other.size)
+        return same and self.stencil.same(other.stencil)
+
+    def __hash__(self) -> int:
+        return hash((self.label, self.box))
+
+    def __repr__(self) -> str:
+        box = tuple(round(value, 2) for value in self.box)
+        return f"Detection({self.label!r}, {box}{_masked(self.stencil)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        column = Detections.of([self], self.size or (1, 1))
+        return _unpickle_one, (column, self.size is None)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Detections:
+    """Things that the model found in one picture, column by column; iterates as `Detection`.
+
+    Parameters
+    ----------
+    xyxy
+        n×4 corners x0, y0, x1, y1 in pixels of the upright picture; kept as float64, read only.
+    labels
+        n labels; "" where the model did not say.
+    size
+        Width and height of the picture in pixels.
+    masks
+        n masks, height×width bool or None each. Those not given are decoded from the codes when
+        they are first read.
+    codes
+        n times 16 codes, or None.
+    codebook
+        What decodes the codes: a `nbvlm.masks.Codebook`, its name, or None for no masks.
+
+    Raises
+    ------
+    ValueError
+        Where the columns do not fit each other, or a value cannot be what it should be.
+
+    Examples
+    --------
+    >>> found = Detections([[0, 0, 9, 9], [5, 5, 8, 8]], ["cat", "dog"], (10, 10))
+    >>> found["dog"]
+    Detections(1 of 10×10: 'dog')
+    >>> found[found.xyxy[:, 0] < 5].labels
+    ('cat',)
+    """
+
+    xyxy: npt.NDArray[np.float64]
+    labels: tuple[str, ...]
+    size: Size
+    masks: _MasksOf = _MasksOf()
+    codes: tuple[Codes | None, ...] = field(default=(), kw_only=True)
+    codebook: Codebook | str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        labels = tuple(columns.label_of(label) for label in self.labels)
+        xyxy, size = columns.xyxy_of(self.xyxy, len(labels)), columns.size_of(self.size)
+        codes = tuple(columns.codes_of(row) for row in self.codes or (None,) * len(labels))
+        given = self.__dict__.pop("_given", None)
+        masks = [
+            columns.mask_of(mask, size) for mask in (given if given is not None else (None,) * len(labels))
+        ]
+        if not len(labels) == len(codes) == len(masks):
+            raise ValueError(
+                f"{len(labels)} labels, {len(codes)} codes and {len(masks)} masks do not fit together."
+            )
+        stencils = tuple(
+            Stencil(tuple(box), size, row, self.codebook, mask)
+            for box, row, mask in zip(xyxy.tolist(), codes, masks, strict=True)
+        )
+        _set(self, xyxy=xyxy, labels=labels, size=size, codes=codes, stencils=stencils)
+
+    @classmethod
+    def empty(cls, size: Size) -> Detections:
+        """No detections in a picture of this width and height."""
+        return cls(np.empty((0, 4)), (), size)
+
+    @classmethod
+    def of(cls, detections: Iterable[Detection], size: Size) -> Detections:
+        """Columns from single detections in a picture of this width and height.
+
+        Masks that are decoded already are not decoded again.
+        """
+        rows = list(detections)
+        column = cls(
+            np.array([row.box for row in rows], dtype=float).reshape(-1, 4),
+            tuple(row.label for row in rows),
+            size,
+            codes=tuple(row.codes for row in rows),
+        )
+        return column._adopt(_fitted(row, column.size) for row in rows)
+
+    @property
+    def stencils(self) -> tuple[Stencil, ...]:
+        """Where the masks come from."""
+        found: tuple[Stencil, ...] = self.__dict__["stencils"]
+        return found
+
+    @property
+    def patches(self) -> tuple[Patch | None, ...]:
+        """The parts of the masks that can be true: all that drawing needs, without full-size arrays."""
+        resolve(self.stencils)
+        return tuple(stencil.patch() for stencil in self.stencils)
+
+    @property
+    def areas(self) -> npt.NDArray[np.float64]:
+        """Areas of the boxes in pixels; 0 where the corners are swapped."""
+        return areas(self.xyxy)
+
+    def unique(self, iou: float = 0.9) -> Detections:
+        """Without repetitions: of boxes with one label that overlap by `iou` or more, the first is kept.
+
+        Parameters
+        ----------
+        iou
+            Intersection over union, above 0 and up to 1. Equal boxes always count as repeated.
+        """
+        if not 0 < iou <= 1:
+            raise ValueError(f"iou is {iou}; give a number above 0 and up to 1.")
+        keep = np.ones(len(self), dtype=bool)
+        labels = np.array(self.labels, dtype=object)
+        for index in range(len(self)):
+            if keep[index]:
+                box, later = self.xyxy[index], self.xyxy[index + 1 :]
+                same = (overlaps(box[None], later)[0] >= iou) | (later == box).all(axis=1)
+                keep[index + 1 :] &= ~(same & (labels[index + 1 :] == labels[index]))
+        return self[keep]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __iter__(self) -> Iterator[Detection]:
+        return (self[index] for index in range(len(self)))
+
+    @overload
+    def __getitem__(self, key: int) -> Detection: ...
+    @overload
+    def __getitem__(self, key: str | slice | npt.ArrayLike) -> Detections: ...
+    def __getitem__(self, key: Any) -> Detection | Detections:
+        if isinstance(key, int | np.integer) and not isinstance(key, bool | np.bool_):
+            return self._row(range(len(self))[int(key)])
+        rows = columns.rows_of(key, self.labels)
+        column = Detections(
+            self.xyxy[rows],
+            tuple(self.labels[row] for row in rows),
+            self.size,
+            codes=tuple(self.codes[row] for row in rows),
+            codebook=self.codebook,
+        )
+        return column._adopt(self.stencils[row] for row in rows)
+
+    def _row(self, row: int) -> Detection:
+        stencil = self.stencils[row]
+        box = tuple(self.xyxy[row].tolist())
+        one = Detection(self.labels[row], box, self.codes[row], size=self.size, codebook=stencil.codebook)
+        _set(one, stencil=stencil)
+        return one
+
+    def _adopt(self, stencils: Iterable[Stencil]) -> Detections:
+        stencils = tuple(stencils)
+        books = {stencil.codebook for stencil in stencils if stencil.codes is not None}
+        _set(self, stencils=stencils, codebook=books.pop() if len(books) == 1 else self.codebook)
+        return self
+
+    def __add__(self, other: Detections) -> Detections:
+        if not isinstance(other, Detections):
+            return NotImplemented
+        if self.size != other.size:
+            sizes = f"{columns.by(self.size)} and {columns.by(other.size)}"
+            raise ValueError(f"Detections in pictures of {sizes} cannot be joined.")
+        joined = Detections(
+            np.concatenate([self.xyxy, other.xyxy]),
+            self.labels + other.labels,
+            self.size,
+            codes=self.codes + other.codes,
+        )
+        return joined._adopt(self.stencils + other.stencils)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Detections):
+            return NotImplemented
+        same = self.size == other.size and self.labels == other.labels
+        pairs = zip(self.stencils, other.stencils, strict=False)
+        return same and np.array_equal(self.xyxy, other.xyxy) and all(one.same(two) for one, two in pairs)
+
+    def __hash__(self) -> int:
+        return hash((self.size, self.labels, tuple(map(tuple, self.xyxy.tolist()))))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(map(repr, self.labels[:6])) + (", …" if len(self) > 6 else "")
+        return f"Detections({len(self)} of {columns.by(self.size)}{': ' if shown else ''}{shown})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        stencils = self.stencils
+        return {
+            "xyxy": np.array(self.xyxy),
+            "labels": self.labels,
+            "size": self.size,
+            "codes": self.codes,
+            "given": tuple(stencil.given for stencil in stencils),
+            "codebooks": tuple(_portable(stencil.codebook) for stencil in stencils),
+            "codebook": _portable(self.codebook),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        books, given = state.pop("codebooks"), state.pop("given")
+        self.__init__(**state, masks=given)  # type: ignore[misc]  # the state is the arguments
+        for stencil, book in zip(self.stencils, books, strict=True):
+            stencil.codebook = book
+
+
+def _set(value: Detection | Detections, **fields: Any) -> None:
+    value.__dict__.update(fields)
+
+
+def _unpickle_one(column: Detections, sizeless: bool) -> Detection:
+    one = column[0]
+    if sizeless:
+        _set(one, size=None)
+    return one
+
+
+def _fitted(row: Detection, size: Size) -> Stencil:
+    old = row.stencil
+    if old.size == size:
+        return old
+    if old.given is not None:
+        raise ValueError(f"A mask of {old.given.shape[::-1]} does not fit a picture of {columns.by(size)}.")
+    return Stencil(row.box, size, row.codes, row.codebook)
+
+
+def _portable(book: Codebook | str | None) -> Codebook | str | None:
+    return getattr(book, "name", None) or book
+
+
+def _masked(stencil: Stencil) -> str:
+    return ", mask" if stencil.known else ", codes" if stencil.codes else ""

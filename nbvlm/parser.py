@@ -1,0 +1,368 @@
+"""Location and mask tokens in an answer become detections, piece by piece.
+
+The grammar, with the irregularities that models and services show::
+
+    answer := [echo] item (";" item)* [";"] ["<eos>"]
+    item   := LOC LOC LOC LOC [SEG × 16] [label]
+    LOC    := "<loc" 4 digits ">"    in the order y0, x0, y1, x1; a pixel is t / bins × extent
+    SEG    := "<seg" 3 digits ">"    the codes of a mask, row by row
+
+Both written forms of a segmentation, ``LOC×4 " " SEG×16 " " label`` and ``LOC×4 SEG×16``, are one
+item here, since blanks between tokens mean nothing. An item ends at ``;``, at the first location
+after its label or codes, at ``<eos>`` and at the end. What does not fit becomes a `Problem`, and its
+neighbours stay as they are. big_vision encodes with ``round(v * 1023)``, so 1023 bins are exact; many
+decoders divide by 1024, which ``bins=1024`` reproduces.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nbvlm.columns import CODES, size_of
+from nbvlm.detections import Detection, Detections
+from nbvlm.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbvlm.masks import Codebook
+    from nbvlm.stencils import Box, Size
+
+__all__ = ["Parser", "parse"]
+
+_CORNERS = 4
+_LAST_LOCATION = 1023
+_CODE_VALUES = 128
+_EXCERPT = 80
+
+_TOKEN = re.compile(r"<loc([0-9]{4})>|<seg([0-9]{3})>|((?:;\s*+)++|<(?:eos|bos|pad)>)")
+_CUT = re.compile(r"<(?:l(?:o(?:c[0-9]{0,4})?)?|s(?:e(?:g[0-9]{0,3})?)?|e(?:os?)?|b(?:os?)?|p(?:ad?)?)?")
+_LONGEST_CUT = len("<loc0000")
+_TASK = re.compile(r"\s*(?:detect|segment)\s(.*)", re.DOTALL | re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class _Item:
+    """What has been read since the last separator."""
+
+    position: int = -1
+    locations: list[int] = field(default_factory=list)
+    codes: list[int] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    stray: bool = False  # codes that came after the words
+    gap: bool = False  # blanks since the last location
+    spaced: bool = False  # blanks between locations of the box
+
+    @property
+    def label(self) -> str:
+        return " ".join("".join(self.words).split())
+
+    def excerpt(self) -> str:
+        shown = _EXCERPT // len("<loc0000>") + 1
+        locations = "".join(f"<loc{value:04d}>" for value in self.locations[:shown])
+        codes = "".join(f"<seg{value:03d}>" for value in self.codes[:shown])
+        text = " ".join(filter(None, (locations + codes, self.label[:_EXCERPT])))
+        return text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"
+
+
+class Parser:
+    """Reads an answer as it arrives.
+
+    The same answer gives the same detections and problems wherever it is cut into pieces.
+
+    Parameters
+    ----------
+    size
+        Width and height in pixels of the picture that the boxes refer to.
+    prompt
+        What was asked. It gives the label of an item that has none, where the prompt names one thing
+        only, and tells an echo of itself from the answer.
+    bins
+        What a location is divided by: 1023, the inverse of the encoder, or 1024.
+    codebook
+        Decodes the masks when they are first read: a `nbvlm.masks.Codebook`, its name, or None.
+
+    Attributes
+    ----------
+    has_locations : bool
+        Whether any location token came. Without one the model answered in words, which is not the
+        same as finding nothing.
+
+    Raises
+    ------
+    ValueError
+        For a size that is not positive, and for bins below 1.
+
+    Examples
+    --------
+    >>> parser = Parser(size=(1023, 1023))
+    >>> parser.feed("<loc0010><loc0020><loc0030><lo")
+    []
+    >>> parser.feed("c0040> cat ; <loc0001>")
+    [Detection('cat', (20.0, 10.0, 40.0, 30.0))]
+    >>> parser.close(), [problem.kind for problem in parser.problems]
+    ([], ['locations'])
+    """
+
+    def __init__(
+        self,
+        size: Size,
+        prompt: str | None = None,
+        bins: int = 1023,
+        codebook: Codebook | str | None = None,
+    ) -> None:
+        if bins < 1:
+            raise ValueError(f"bins is {bins}; give 1023, the inverse of the encoder, or 1024.")
+        self._size, self._bins, self._codebook = size_of(size), bins, codebook
+        self._fallback = _only_thing(prompt)
+        self._echo = _Echo(prompt)
+        self._position, self._tail = 0, ""
+        self._item = _Item()
+        self._detections: list[Detection] = []
+        self._problems: list[Problem] = []
+        self._closed = False
+        self.has_locations = False
+        self._readers: tuple[Callable[[int, str], None], ...] = (self._location, self._code, self._separator)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What did not follow the grammar so far, in the order of the answer."""
+        return tuple(self._problems)
+
+    @property
+    def detections(self) -> Detections:
+        """All detections so far."""
+        return Detections.of(self._detections, self._size)
+
+    def feed(self, text: str) -> list[Detection]:
+        """Read the next piece of the answer.
+
+        Returns
+        -------
+        list of Detection
+            Those that became final with this piece: nothing that follows can change them.
+
+        Raises
+        ------
+        ValueError
+            After `close`.
+        """
+        if self._closed:
+            raise ValueError("This parser is closed; make a new one for another answer.")
+        found = len(self._detections)
+        self._scan(*self._echo.feed(text))
+        return self._detections[found:]
+
+    def close(self) -> list[Detection]:
+        """Read what is left, at the end of the answer; a second call returns nothing.
+
+        Returns
+        -------
+        list of Detection
+            Those that only the end made final.
+        """
+        if self._closed:
+            return []
+        found = len(self._detections)
+        self._scan(*self._echo.close())
+        self._closed = True
+        self._end()
+        return self._detections[found:]
+
+    def _scan(self, skipped: int, text: str) -> None:
+        start = self._position + skipped
+        text = self._tail + text
+        end = _whole(text)
+        at = 0
+        for token in _TOKEN.finditer(text, 0, end):
+            if token.start() > at:
+                self._text(start + at, text[at : token.start()])
+            kind = token.lastindex or 0
+            self._readers[kind - 1](start + token.start(), token[kind])
+            at = token.end()
+        if at < end:
+            self._text(start + at, text[at:end])
+        self._position, self._tail = start + end, text[end:]
+
+    def _end(self) -> None:
+        position, tail = self._position, self._tail
+        # One "<" at the end of a label may well belong to it.
+        cut = len(tail) > 1 or not self._item.words
+        if tail and not cut:
+            self._text(position, tail)
+        self._finish()
+        if tail and cut:
+            self._problems.append(Problem("cut", position, tail))
+
+    def _text(self, position: int, text: str) -> None:
+        item = self._item
+        if not item.words and text.isspace():
+            item.gap = True
+            return
+        if item.position < 0:
+            item.position = position + len(text) - len(text.lstrip())
+        item.words.append(text)
+
+    def _location(self, position: int, digits: str) -> None:
+        item = self._item
+        whole = len(item.locations) == _CORNERS and item.gap and not item.spaced
+        if item.words or item.codes or whole:
+            self._finish()
+            item = self._item
+        if item.position < 0:
+            item.position = position
+        self.has_locations = True
+        item.spaced = item.spaced or (item.gap and bool(item.locations))
+        item.gap = False
+        item.locations.append(int(digits))
+
+    def _code(self, position: int, digits: str) -> None:
+        item = self._item
+        if item.position < 0:
+            item.position = position
+        if item.words:
+            item.stray = True
+        else:
+            item.codes.append(int(digits))
+
+    def _separator(self, position: int, text: str) -> None:  # noqa: ARG002 - called as the others are
+        self._finish()
+
+    def _finish(self) -> None:
+        item, self._item = self._item, _Item()
+        if not item.locations:
+            self._leftover(item)
+        elif len(item.locations) != _CORNERS:
+            point = len(item.locations) == 2 and item.words and not item.codes
+            self._report("point" if point else "locations", item)
+        else:
+            self._detections.append(self._detection(item))
+        if item.locations and item.stray:
+            self._report("stray codes", item)
+
+    def _leftover(self, item: _Item) -> None:
+        if item.codes or item.stray:
+            self._report("stray codes", item)
+        elif item.words and self.has_locations:
+            self._report("text", item)
+
+    def _detection(self, item: _Item) -> Detection:
+        return Detection(
+            item.label or self._fallback,
+            self._box(item),
+            self._codes(item),
+            size=self._size,
+            codebook=self._codebook,
+        )
+
+    def _box(self, item: _Item) -> Box:
+        last = min(self._bins, _LAST_LOCATION)
+        if max(item.locations) > last:
+            self._report("range", item)
+        y0, x0, y1, x1 = (min(value, last) for value in item.locations)
+        if y0 > y1 or x0 > x1:
+            self._report("swapped", item)
+        elif y0 == y1 or x0 == x1:
+            self._report("empty", item)
+        (width, height), bins = self._size, self._bins
+        # Multiplied before the division: the last bin is then the picture's edge exactly.
+        return x0 * width / bins, y0 * height / bins, x1 * width / bins, y1 * height / bins
+
+    def _codes(self, item: _Item) -> tuple[int, ...] | None:
+        if not item.codes:
+            return None
+        if len(item.codes) != CODES:
+            self._report("codes", item)
+            return None
+        if max(item.codes) >= getattr(self._codebook, "values", _CODE_VALUES):
+            self._report("code range", item)
+            return None
+        return tuple(item.codes)
+
+    def _report(self, kind: str, item: _Item) -> None:
+        self._problems.append(Problem(kind, item.position, item.excerpt()))
+
+
+class _Echo:
+    """Takes the prompt off the front of an answer that repeats it.
+
+    Only a prompt with tokens of its own needs it; the words of any other come before the first
+    location, where the parser passes over them.
+    """
+
+    def __init__(self, prompt: str | None) -> None:
+        self._prompt = (prompt or "").strip()
+        self._matched = 0
+        self._open = _TOKEN.search(self._prompt) is not None
+
+    def feed(self, text: str) -> tuple[int, str]:
+        """Return how many characters are taken off, and what there is to read after them."""
+        if not self._open:
+            return 0, text
+        blank = 0 if self._matched else len(text) - len(text.lstrip())
+        head = text[blank : blank + len(self._prompt) - self._matched]
+        if not self._prompt.startswith(head, self._matched):
+            return blank, self._release() + text[blank:]
+        self._matched += len(head)
+        rest = text[blank + len(head) :]
+        if not rest:
+            return blank, ""
+        if rest[0].isspace():
+            self._open = False
+            return blank + len(self._prompt), rest
+        return blank, self._release() + rest
+
+    def close(self) -> tuple[int, str]:
+        """Return the same for the end of the answer, which may be the prompt alone."""
+        if self._matched == len(self._prompt):
+            return self._matched, ""
+        return 0, self._release()
+
+    def _release(self) -> str:
+        self._open = False
+        return self._prompt[: self._matched]
+
+
+def _whole(text: str) -> int:
+    """Where a token that is still incomplete begins, or the end of the text."""
+    start = text.rfind("<", max(0, len(text) - _LONGEST_CUT))
+    return start if start >= 0 and _CUT.fullmatch(text, start) else len(text)
+
+
+def _only_thing(prompt: str | None) -> str:
+    """Return the thing that a detect or segment prompt names, or "" where it names none or several."""
+    task = _TASK.match(prompt or "")
+    things = {" ".join(thing.split()) for thing in re.split("[;\n]", task[1])} - {""} if task else set()
+    return things.pop() if len(things) == 1 else ""
+
+
+def parse(
+    text: str,
+    size: Size,
+    prompt: str | None = None,
+    bins: int = 1023,
+    codebook: Codebook | str | None = None,
+) -> Detections:
+    """Read a whole answer; see `Parser` for the parameters and for what was wrong with it.
+
+    Returns
+    -------
+    Detections
+        In the order of the answer, repetitions kept. Masks are None unless a codebook is given.
+
+    Raises
+    ------
+    ValueError
+        For a size that is not positive, and for bins below 1.
+
+    Examples
+    --------
+    >>> parse("<loc0000><loc0000><loc1023><loc1023> cat", size=(640, 480)).xyxy
+    array([[  0.,   0., 640., 480.]])
+    """
+    parser = Parser(size, prompt, bins, codebook)
+    parser.feed(text)
+    parser.close()
+    return parser.detections

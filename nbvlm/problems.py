@@ -1,0 +1,60 @@
+"""What can be wrong with an answer, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["KINDS", "Problem"]
+
+KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "locations": "a box needs four location tokens; the item is left out",
+        "point": "two location tokens make a point, not a box; the item is left out",
+        "range": "a location lies beyond the picture's edge; it was moved to the edge",
+        "swapped": "the corners of the box are swapped; it is kept as it came",
+        "empty": "the box has no area; it is kept as it came",
+        "codes": "a mask needs 16 codes; the box is kept without a mask",
+        "code range": "the mask has a code that its codebook lacks; the box is kept without a mask",
+        "stray codes": "mask codes that follow no box; they are left out",
+        "text": "words between items that come with no box; they are left out",
+        "cut": "the answer ends within a token; the token is left out",
+    }
+)
+"""What can be wrong with an answer: the kind of a `Problem`, and what it means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing in an answer that does not follow the grammar.
+
+    Attributes
+    ----------
+    kind
+        One of `KINDS`.
+    position
+        Where it begins in the answer, in characters from the start.
+    text
+        What stands there, shortened.
+
+    Examples
+    --------
+    >>> print(Problem("cut", 12, "<loc00"))
+    the answer ends within a token; the token is left out (character 12: '<loc00')
+    """
+
+    kind: str
+    position: int
+    text: str
+
+    @property
+    def message(self) -> str:
+        """What the kind means and what was done, as a clause."""
+        return KINDS.get(self.kind, self.kind)
+
+    def __str__(self) -> str:
+        return f"{self.message} (character {self.position}: {self.text!r})"
