@@ -1,11 +1,14 @@
 #!/bin/sh
-# Usage: scripts/environment.sh EXTRA
-# Makes .venv hold this checkout with the optional dependencies EXTRA (lab or dev). A stamp in .venv says what
-# it holds, so that this is done once, and again after pyproject.toml, the folder or the Python has changed.
+# Usage: scripts/environment.sh EXTRA [FOLDER [REQUIREMENT...]]
+# Makes FOLDER (.venv) an environment that holds this checkout with the optional dependencies EXTRA, and more.
+# A stamp in it says what it holds, so that this is done once, and again after pyproject.toml, the checkout's
+# own path or the Python has changed.
 set -eu
 
 extra=$1
-venv=.venv
+venv=${2:-.venv}
+[ $# -lt 2 ] || shift
+shift
 stamp=$venv/.nbvlm
 here=$(pwd -P)
 
@@ -20,9 +23,9 @@ works() { # PYTHON: it runs, and is new enough
 
 # --- Is there anything to do? ------------------------------------------------------------------------------
 
-digest="$(cat pyproject.toml scripts/environment.sh | cksum) $here"
-if works $venv/bin/python && [ -f $stamp ]; then
-    { read -r held && read -r of; } <$stamp || true
+digest="$(cat pyproject.toml scripts/environment.sh | cksum) $here $*"
+if works "$venv/bin/python" && [ -f "$stamp" ]; then
+    { read -r held && read -r of; } <"$stamp" || true
     if [ "${of:-}" = "$digest" ] && { [ "${held:-}" = "$extra" ] || [ "${held:-}" = dev ]; }; then
         exit 0
     fi
@@ -55,19 +58,19 @@ fi
 
 # --- The environment, and this checkout in it --------------------------------------------------------------
 
-if [ -e $venv ] && [ ! -w $venv ]; then
+if [ -e "$venv" ] && [ ! -w "$venv" ]; then
     fail "$here/$venv belongs to somebody else: remove it, or use a checkout of your own."
 fi
 began=$(date +%s)
-rm -f $stamp
-if ! works $venv/bin/python || ! $venv/bin/python -m pip --version >/dev/null 2>&1; then
-    "$python" -m venv --clear $venv || fail "$python could not make the environment $here/$venv (its own words are above)."
+rm -f "$stamp"
+if ! works "$venv/bin/python" || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+    "$python" -m venv --clear "$venv" || fail "$python could not make the environment $here/$venv (its own words are above)."
 fi
-echo "Installing nbvlm[$extra] in $venv with $($venv/bin/python --version); the first time takes a few minutes …"
-$venv/bin/python -m pip install -qq --no-input --disable-pip-version-check -e ".[$extra]" ||
+echo "Installing nbvlm[$extra] in $venv with $("$venv/bin/python" --version); the first time takes a few minutes …"
+"$venv/bin/python" -m pip install -qq --no-input --disable-pip-version-check -e ".[$extra]" "$@" ||
     fail "pip could not install nbvlm[$extra] (its own words are above). It needs the network, or a mirror in pip's settings."
 # JupyterLab otherwise asks at its first start whether it may fetch news, and looks for updates.
-$venv/bin/python -m jupyter labextension disable --level=sys_prefix @jupyterlab/apputils-extension:announcements \
+"$venv/bin/python" -m jupyter labextension disable --level=sys_prefix @jupyterlab/apputils-extension:announcements \
     >/dev/null 2>&1 || true
-printf '%s\n%s\n' "$extra" "$digest" >$stamp
+printf '%s\n%s\n' "$extra" "$digest" >"$stamp"
 echo "$venv is ready after $(($(date +%s) - began)) s."
