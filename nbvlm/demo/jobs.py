@@ -1,0 +1,175 @@
+"""Answers in the making: each is computed in a thread of its own and read by whoever holds the job.
+
+A job goes on while its caller waits, polls or reads slowly, and stops at the next token once it is cancelled.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from PIL import Image
+
+__all__ = ["Job", "Jobs", "Model", "Token"]
+
+FinishReason = Literal["stop", "length"]
+
+
+class Token(Protocol):
+    """One computed token."""
+
+    @property
+    def text(self) -> str:
+        """What it adds to the answer; may be empty."""
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why the answer ends here; None for every token but the last."""
+
+
+class Model(Protocol):
+    """What the service needs of a model."""
+
+    def stream(self, image: Image.Image, prompt: str, **parameters: Any) -> Iterator[Token]:
+        """Yield the answer, each token when it is computed; `parameters` are temperature, top_p and so on."""
+
+    def count(self, prompt: str) -> int:
+        """Count the tokens of the prompt, the picture's included."""
+
+
+class Job:
+    """One answer in the making.
+
+    Parameters
+    ----------
+    source
+        Called in the job's thread; yields the tokens.
+    id_
+        The request id.
+    stream
+        Whether its caller asked for a stream.
+    prompt_tokens
+        Length of the prompt.
+
+    Attributes
+    ----------
+    lease
+        Time (monotonic, seconds) until which somebody must ask for it, or it is given up.
+    """
+
+    def __init__(
+        self, source: Callable[[], Iterator[Token]], *, id_: str, stream: bool = False, prompt_tokens: int = 0
+    ) -> None:
+        self.id = id_
+        self.stream = stream
+        self.prompt_tokens = prompt_tokens
+        self.lease = float("inf")
+        self.error: Exception | None = None
+        self._source = source
+        self._changed = threading.Condition()
+        self._tokens: list[Token] = []
+        self._done = False
+        self._cancelled = False
+
+    def start(self, gate: AbstractContextManager[Any] | None = None) -> None:
+        """Begin to compute as soon as `gate` lets the job in."""
+        name = f"nbvlm-demo-{self.id[:8]}"
+        threading.Thread(target=self._run, args=(gate or nullcontext(),), name=name, daemon=True).start()
+
+    def cancel(self) -> None:
+        """Stop at the next token."""
+        with self._changed:
+            self._cancelled = True
+            self._changed.notify_all()
+
+    @property
+    def given_up(self) -> bool:
+        """Whether nobody wants the answer any more."""
+        return self._cancelled or time.monotonic() > self.lease
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until there is something to send: the first token of a stream, or the whole answer.
+
+        Returns
+        -------
+        bool
+            False when `seconds` passed first.
+        """
+        with self._changed:
+            return self._changed.wait_for(self._ready, seconds)
+
+    def __iter__(self) -> Iterator[Token]:
+        """Yield the tokens as they come; end early when the job is cancelled, raise what the model raised."""
+        sent = 0
+        while new := self._after(sent):
+            yield from new
+            sent += len(new)
+        if self.error is not None:
+            raise self.error
+
+    def _after(self, sent: int) -> list[Token]:
+        """Wait for tokens that were not yet sent; none are left when the list is empty."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._tokens) > sent or self._over())
+            return [] if self._cancelled else self._tokens[sent:]
+
+    def _over(self) -> bool:
+        return self._done or self._cancelled
+
+    def _ready(self) -> bool:
+        return self._over() or (self.stream and bool(self._tokens))
+
+    def _run(self, gate: AbstractContextManager[Any]) -> None:
+        try:
+            with gate:
+                self._compute()
+        except Exception as error:  # noqa: BLE001 - whatever the model raised is the reader's to know
+            self.error = error
+        finally:
+            with self._changed:
+                self._done = True
+                self._changed.notify_all()
+
+    def _compute(self) -> None:
+        if self.given_up:
+            return
+        for token in self._source():
+            with self._changed:
+                self._tokens.append(token)
+                self._changed.notify_all()
+            if self.given_up:
+                return
+
+
+class Jobs:
+    """Runs jobs, a few at a time, and keeps those whose caller was told to come back."""
+
+    def __init__(self, at_once: int) -> None:
+        self._gate = threading.BoundedSemaphore(at_once)
+        self._lock = threading.Lock()
+        self._parked: dict[str, Job] = {}
+
+    def start(self, job: Job) -> None:
+        """Begin a job when its turn comes."""
+        job.start(self._gate)
+
+    def park(self, job: Job, seconds: float) -> None:
+        """Keep a job for its caller, for `seconds`, the time to the next poll at the latest."""
+        job.lease = time.monotonic() + seconds
+        with self._lock:
+            self._parked = {id_: kept for id_, kept in self._parked.items() if not kept.given_up}
+            self._parked[job.id] = job
+
+    def take(self, id_: str) -> Job | None:
+        """Hand out a kept job, once; None when there is none of this id or its time has passed."""
+        with self._lock:
+            job = self._parked.pop(id_, None)
+        if job is None or job.given_up:
+            return None
+        job.lease = float("inf")
+        return job

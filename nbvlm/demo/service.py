@@ -1,0 +1,141 @@
+"""The embedded model behind the hosted service's own protocol, as one function from request to reply.
+
+The in-process transport and the loopback server both hand their requests to `Service.handle`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from nbvlm.demo.assetapi import AssetApi
+from nbvlm.demo.bucket import Bucket
+from nbvlm.demo.engine import Engine
+from nbvlm.demo.infer import Inference
+from nbvlm.demo.wire import Line, Refusal, Reply, Request, as_json, problem, text
+
+if TYPE_CHECKING:
+    from nbvlm.demo.jobs import Model
+
+__all__ = ["Line", "Reply", "Request", "Service"]
+
+_log = logging.getLogger(__name__)
+
+Handler = Callable[[Request, str], Reply]
+
+BODY_LIMIT = 25 * 1024 * 1024
+ASSET_LIMIT = 128 * 1024 * 1024
+
+
+class Service:
+    """Answers requests as `ai.api.nvidia.com`, `api.nvcf.nvidia.com` and an OpenAI-compatible server would.
+
+    Parameters
+    ----------
+    model
+        What answers; by default the embedded model, loaded with the first question.
+    key
+        When given, callers must show it; never in a repr or a log.
+    origin
+        Scheme and host that upload URLs begin with; by default what the caller addressed.
+    bucket
+        Where assets are kept; by default a new one.
+    at_once
+        Answers computed at the same time; by default as many as there are cores.
+
+    Examples
+    --------
+    >>> Service().handle(Request("GET", "/nowhere")).status
+    404
+    """
+
+    def __init__(
+        self,
+        model: Model | None = None,
+        *,
+        key: str | None = None,
+        origin: str | None = None,
+        bucket: Bucket | None = None,
+        at_once: int | None = None,
+    ) -> None:
+        self._key = key
+        bucket = bucket or Bucket()
+        assets = AssetApi(bucket, origin)
+        inference = Inference(Engine(model, at_once or os.cpu_count() or 1), bucket)
+        self._routes: tuple[tuple[str, re.Pattern[str], Handler], ...] = (
+            _route("POST", r"/v1/vlm/google/paligemma", inference.ask),
+            _route("GET", r"/v1/status/([^/]+)", inference.poll),
+            _route("POST", r"/v2/nvcf/assets", assets.create),
+            _route("GET", r"/v2/nvcf/assets", assets.list),
+            _route("GET", r"/v2/nvcf/assets/([^/]+)", assets.get),
+            _route("DELETE", r"/v2/nvcf/assets/([^/]+)", assets.delete),
+            _route("PUT", r"/s3/assets/([^/]+)", assets.put),
+        )
+
+    def __repr__(self) -> str:
+        return f"Service(key={'***' if self._key else None})"
+
+    def room(self, request: Request) -> int:
+        """Bytes of body that this request may have; its body need not be there yet."""
+        return ASSET_LIMIT if request.method == "PUT" else BODY_LIMIT
+
+    def handle(self, request: Request) -> Reply:
+        """Answer one request; never raises for what a caller sent.
+
+        May wait as long as the protocol allows the caller to wait; hanging up `request.line` from another
+        thread ends it. A reply whose body is an iterator is to be read to its end, or its line hung up.
+        """
+        try:
+            return self._dispatch(request)
+        except Refusal as refusal:
+            return refusal.reply
+        except Exception:  # noqa: BLE001 - one bad request must not end the service
+            _log.exception("The service failed at %s %s", request.method, request.path)
+            value = {"message": "Internal server error", "type": "internal_server_error", "code": 500}
+            return as_json(value, 500)
+
+    def _dispatch(self, request: Request) -> Reply:
+        matches = [
+            (method, match[1] if match.re.groups else "", handler)
+            for method, match, handler in self._at(request)
+        ]
+        if not matches:
+            return text(404, "404 page not found")
+        for method, argument, handler in matches:
+            if method == request.method:
+                self._admit(request)
+                return handler(request, unquote(argument))
+        return text(405, "Method Not Allowed", ("allow", ", ".join(method for method, _, _ in matches)))
+
+    def _at(self, request: Request) -> list[tuple[str, re.Match[str], Handler]]:
+        tried = (
+            (method, pattern.fullmatch(request.path), handler) for method, pattern, handler in self._routes
+        )
+        return [(method, match, handler) for method, match, handler in tried if match]
+
+    def _admit(self, request: Request) -> None:
+        """Refuse a caller without the key, or with too large a body; uploads are signed instead."""
+        if request.method == "PUT":
+            return
+        if self._key is not None:
+            _check_key(request, self._key)
+        if request.oversize:
+            raise Refusal(problem(413, detail=f"The body is larger than {BODY_LIMIT} bytes"))
+
+
+def _route(method: str, pattern: str, handler: Handler) -> tuple[str, re.Pattern[str], Handler]:
+    return method, re.compile(pattern), handler
+
+
+def _check_key(request: Request, key: str) -> None:
+    given = request.header("authorization")
+    if not given:
+        raise Refusal(text(401, "Header of type `authorization` was missing"))
+    scheme, _, token = given.partition(" ")
+    if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), key.encode()):
+        raise Refusal(problem(401, detail="Authentication failed"))

@@ -1,0 +1,146 @@
+"""An httpx transport that hands requests to the service in this process: no socket, the same bytes.
+
+>>> import httpx
+>>> from nbvlm.demo.transport import DemoTransport
+>>> with httpx.Client(transport=DemoTransport()) as client:
+...     client.get("http://demo.nbvlm.localhost/nowhere").status_code
+404
+"""
+
+from __future__ import annotations
+
+import functools
+import queue
+from typing import TYPE_CHECKING
+
+import httpx
+
+from nbvlm.demo.exchange import AsyncExchange, Exchange
+from nbvlm.demo.wire import Reply, Request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from nbvlm.demo.service import Service
+
+__all__ = ["DemoTransport"]
+
+
+@functools.cache
+def _shared() -> Service:
+    from nbvlm.demo.service import Service
+
+    return Service()
+
+
+class DemoTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Answers from the embedded model; for `httpx.Client` and `httpx.AsyncClient` alike.
+
+    The work is done in a thread: an event loop is never blocked, each token is sent when it is computed, and
+    a response that is closed early stops the computation at the next token.
+
+    Parameters
+    ----------
+    service
+        What answers; by default one service that all transports of the process share.
+    """
+
+    def __init__(self, service: Service | None = None) -> None:
+        self._service = service
+
+    def __repr__(self) -> str:
+        return "DemoTransport()"
+
+    @property
+    def service(self) -> Service:
+        """What answers."""
+        return self._service or _shared()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request of an `httpx.Client`."""
+        room = self.service.room(_request(request))
+        body = bytearray()
+        for part in _sync_stream(request):
+            body += part if len(body) <= room else b""
+        exchange = Exchange(self.service, _request(request, body, room), _read_timeout(request))
+        try:
+            return _response(exchange.head(), _Stream(exchange, request))
+        except queue.Empty:
+            exchange.close()
+            raise httpx.ReadTimeout("The model did not answer in time", request=request) from None
+        except BaseException:
+            exchange.close()
+            raise
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request of an `httpx.AsyncClient`."""
+        room = self.service.room(_request(request))
+        body = bytearray()
+        async for part in _async_stream(request):
+            body += part if len(body) <= room else b""
+        exchange = AsyncExchange(self.service, _request(request, body, room), _read_timeout(request))
+        try:
+            return _response(await exchange.head(), _AsyncStream(exchange, request))
+        except TimeoutError:
+            exchange.close()
+            raise httpx.ReadTimeout("The model did not answer in time", request=request) from None
+        except BaseException:
+            exchange.close()
+            raise
+
+
+class _Stream(httpx.SyncByteStream):
+    def __init__(self, exchange: Exchange, request: httpx.Request) -> None:
+        self._exchange, self._request = exchange, request
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._exchange
+        except queue.Empty:
+            raise httpx.ReadTimeout("The next token did not come in time", request=self._request) from None
+
+    def close(self) -> None:
+        self._exchange.close()
+
+
+class _AsyncStream(httpx.AsyncByteStream):
+    def __init__(self, exchange: AsyncExchange, request: httpx.Request) -> None:
+        self._exchange, self._request = exchange, request
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for part in self._exchange:
+                yield part
+        except TimeoutError:
+            raise httpx.ReadTimeout("The next token did not come in time", request=self._request) from None
+
+    async def aclose(self) -> None:
+        self._exchange.close()
+
+
+def _sync_stream(request: httpx.Request) -> httpx.SyncByteStream:
+    if not isinstance(request.stream, httpx.SyncByteStream):
+        raise TypeError("an asynchronous body was given to a synchronous client")
+    return request.stream
+
+
+def _async_stream(request: httpx.Request) -> httpx.AsyncByteStream:
+    if not isinstance(request.stream, httpx.AsyncByteStream):
+        raise TypeError("a synchronous body was given to an asynchronous client")
+    return request.stream
+
+
+def _read_timeout(request: httpx.Request) -> float | None:
+    seconds: float | None = request.extensions.get("timeout", {}).get("read")
+    return seconds
+
+
+def _request(request: httpx.Request, body: bytes | bytearray = b"", room: int = 0) -> Request:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    target = request.url.raw_path.decode("ascii")
+    oversize = len(body) > room
+    return Request(request.method, target, headers, b"" if oversize else bytes(body), oversize)
+
+
+def _response(reply: Reply, stream: httpx.SyncByteStream | httpx.AsyncByteStream) -> httpx.Response:
+    return httpx.Response(reply.status, headers=list(reply.headers), stream=stream)
