@@ -1,5 +1,5 @@
 # Everything is done in .venv, an environment of this folder's own, and written under build/.
-# Each command can be run first, and again: what is there already is used.
+# Every command can be run first, and again: it makes what it needs and uses what is there.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -56,7 +56,7 @@ bench: dev ## the benchmarks; tables under build/bench/
 	done
 
 dist: dev ## source archive and wheel, under build/dist/
-	@rm -rf build/dist
+	@rm -rf build/dist && mkdir -p build
 	@$(PY) -m build --outdir build/dist . >build/dist.log 2>&1 || { cat build/dist.log; exit 1; }
 	@ls -l build/dist
 

@@ -1,4 +1,4 @@
-"""Is the wheel whole and small, and does it run the quick-start alone, in an empty environment?
+"""Check that the wheel is whole and small, and runs the quick-start alone, in an empty environment.
 
 Run by `make wheel`, after `make dist`.
 """

@@ -25,7 +25,7 @@ works() { # PYTHON: it runs, and is new enough
 
 digest="$(cat pyproject.toml scripts/environment.sh | cksum) $here $*"
 if works "$venv/bin/python" && [ -f "$stamp" ]; then
-    { read -r held && read -r of; } <"$stamp" || true
+    { IFS= read -r held && IFS= read -r of; } <"$stamp" || true
     if [ "${of:-}" = "$digest" ] && { [ "${held:-}" = "$extra" ] || [ "${held:-}" = dev ]; }; then
         exit 0
     fi
