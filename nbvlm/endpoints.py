@@ -239,7 +239,7 @@ def get(name: str) -> Endpoint:
     known = [*ENDPOINTS, "google/paligemma"]
     raise ParameterError(
         f"There is no endpoint {name!r}.",
-        hint=f"{_nearest(name, known)}Known: {', '.join(ENDPOINTS)}. Or pass an OpenAI-compatible server's URL.",
+        hint=f"{_nearest(name, known)}Known: {', '.join(ENDPOINTS)}. Or pass a server's URL.",
     )
 
 
