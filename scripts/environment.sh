@@ -45,7 +45,7 @@ for name in python3 python3.13 python3.12 python3.11; do
     fi
 done
 if [ -z "$python" ]; then
-    found=$(python3 --version 2>/dev/null || echo none)
+    found=$(python3 --version 2>/dev/null) || found="not there"
     fail "Python 3.11 or newer is needed, and neither python3 ($found) nor python3.11, 3.12 or 3.13 is that." \
         "Install one and run this again, or name it: make PYTHON=/path/to/python3 …"
 fi

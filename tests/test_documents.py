@@ -17,9 +17,14 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EACH = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 
 
+def find(pattern: str, path: Path) -> list[str]:
+    """All that a pattern, in which ^ and $ match at lines, finds in a file."""
+    return re.findall(pattern, path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
 def blocks(path: Path, language: str) -> list[str]:
     """Fenced code blocks in one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(encoding="utf-8"), flags=re.M | re.S)
+    return find(rf"^```{language}\n((?:.*\n)*?)```$", path)
 
 
 WITH_CODE = [path for path in DOCUMENTS if blocks(path, "python")]
@@ -41,37 +46,30 @@ def test_the_examples_of_the_readme_are_executed() -> None:
 
 @EACH
 def test_code_is_python_or_shell(path: Path) -> None:
-    opened = re.findall(r"^```(.*)$", path.read_text(encoding="utf-8"), flags=re.M)[::2]
-    assert set(opened) <= {"python", "sh"}
+    assert set(find(r"^```(.*)$", path)[::2]) <= {"python", "sh"}
 
 
 @EACH
 def test_commands_exist(path: Path) -> None:
-    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M))
-    named = re.findall(r"`make ([a-z0-9-]+)`", path.read_text(encoding="utf-8"))
-    named += [
-        name for block in blocks(path, "sh") for name in re.findall(r"^make ([a-z0-9-]+)", block, flags=re.M)
-    ]
-    assert set(named) <= targets
+    targets = find(r"^([a-z0-9-]+):", ROOT / "Makefile")
+    assert set(find(r"(?:^|`)make ([a-z0-9-]+)", path)) <= set(targets)
 
 
 @EACH
 def test_links_lead_somewhere_and_pictures_have_a_text(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    for alt, target in re.findall(r"\[([^\]]*)\]\(([^)\s]+)\)", text):
-        if not re.match(r"https://|#", target):
-            assert (path.parent / target.split("#")[0]).exists(), target
-        assert alt.strip()
+    for text, target in find(r"\[([^\]]*)\]\(([^)\s]+)\)", path):
+        assert text.strip(), target
+        assert target.startswith(("https://", "#")) or (path.parent / target.split("#")[0]).exists(), target
 
 
 def test_the_version_is_told_alike_everywhere() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    cited = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), flags=re.M)
-    assert project["version"] == nbvlm.__version__ == cited[1]
+    cited = find(r"^version: (.+)$", ROOT / "CITATION.cff")
+    assert project["version"] == nbvlm.__version__ == cited[0]
 
 
 def test_the_changelog_tells_of_this_version_or_the_next() -> None:
-    heads = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.M)
+    heads = find(r"^## \[(.+?)\]", ROOT / "CHANGELOG.md")
     assert heads[0] in ("Unreleased", nbvlm.__version__)
 
 
