@@ -1,1 +1,1 @@
-"""The embedded model: a picture-book world, a small network that reads it, and a service that speaks the real protocol."""
+"""The embedded model: a picture-book world, a network that reads it, the real protocol."""

@@ -1,0 +1,164 @@
+"""The layers of the embedded model in NumPy: values that are called, never changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+__all__ = ["Array", "Attention", "Block", "Convolution", "Linear", "Norm", "Pair", "fourier"]
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+Arrays = Mapping[str, Any]
+Pair = tuple[Array, Array]
+
+
+def fourier(values: NDArray[np.floating[Any]]) -> Array:
+    """Fourier features of numbers from 0 to 1.
+
+    Parameters
+    ----------
+    values
+        Any shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        The same shape and 41 more: a constant, and sine and cosine at half-octave steps up to 128 periods.
+    """
+    periods = (2.0 ** (np.arange(20) / 2 - 2.5)).astype(np.float32)
+    angle = values.astype(np.float32)[..., None] * periods * np.float32(math.tau)
+    return np.concatenate([np.ones_like(angle[..., :1]), np.sin(angle), np.cos(angle)], -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Rows times a matrix (inputs × outputs), plus a bias."""
+
+    matrix: Array
+    bias: Array
+
+    @classmethod
+    def of(cls, arrays: Arrays, name: str) -> Linear:
+        """Take `name.weight` (outputs × inputs) and `name.bias` from the weights."""
+        return cls(np.ascontiguousarray(arrays[f"{name}.weight"].T), arrays[f"{name}.bias"])
+
+    def __call__(self, x: Array) -> Array:
+        """Map rows (… × inputs) to (… × outputs)."""
+        y: Array = x @ self.matrix + self.bias
+        return y
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """Layer normalisation."""
+
+    scale: Array
+    bias: Array
+
+    @classmethod
+    def of(cls, arrays: Arrays, name: str) -> Norm:
+        """Take `name.weight` and `name.bias` from the weights."""
+        return cls(arrays[f"{name}.weight"], arrays[f"{name}.bias"])
+
+    def __call__(self, x: Array) -> Array:
+        """Give each row mean 0 and variance 1, then scale and shift it."""
+        share = np.float32(1 / x.shape[-1])
+        centered = x - x.sum(-1, keepdims=True) * share
+        variance = (centered * centered).sum(-1, keepdims=True) * share
+        y: Array = centered * (self.scale / np.sqrt(variance + np.float32(1e-5))) + self.bias
+        return y
+
+
+@dataclass(frozen=True, slots=True)
+class Convolution:
+    """A strided convolution, then a rectifier, and the input added back where the shapes agree."""
+
+    kernel: Array
+    bias: Array
+    step: int
+    pad: int
+
+    @classmethod
+    def of(cls, arrays: Arrays, name: str) -> Convolution:
+        """Take `name.weight` (outputs × inputs × k × k), `name.bias` and `name.step` from the weights."""
+        step, pad = (int(k) for k in arrays[f"{name}.step"])
+        return cls(arrays[f"{name}.weight"], arrays[f"{name}.bias"], step, pad)
+
+    def __call__(self, x: Array) -> Array:
+        """Map height × width × inputs to height' × width' × outputs."""
+        side = self.kernel.shape[-1]
+        padded = np.pad(x, ((self.pad, self.pad), (self.pad, self.pad), (0, 0)))
+        windows = sliding_window_view(padded, (side, side), axis=(0, 1))[:: self.step, :: self.step]
+        rows, columns = windows.shape[:2]
+        flat = windows.reshape(rows * columns, -1) @ self.kernel.reshape(len(self.kernel), -1).T
+        y: Array = np.maximum(flat + self.bias, 0).reshape(rows, columns, -1)
+        return x + y if y.shape == x.shape else y
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Multi-head attention."""
+
+    query: Linear
+    pair: Linear
+    out: Linear
+    heads: int
+
+    @classmethod
+    def of(cls, arrays: Arrays, name: str, heads: int) -> Attention:
+        """Take the linear maps `name.query`, `name.pair` and `name.out` from the weights."""
+        query, pair, out = (Linear.of(arrays, f"{name}.{part}") for part in ("query", "pair", "out"))
+        return cls(query, pair, out, heads)
+
+    def _split(self, x: Array) -> Array:
+        return x.reshape(len(x), self.heads, -1).swapaxes(0, 1)
+
+    def keys_values(self, x: Array) -> Pair:
+        """Keys and values (heads × T × depth each) of T tokens."""
+        keys, values = np.split(self.pair(x), 2, -1)
+        return self._split(keys), self._split(values)
+
+    def __call__(self, x: Array, seen: Pair) -> Array:
+        """Let the tokens x (T × width) look at keys and values."""
+        keys, values = seen
+        scores = self._split(self.query(x)) @ keys.swapaxes(1, 2) * np.float32(1 / math.sqrt(keys.shape[-1]))
+        scores = np.exp(scores - scores.max(-1, keepdims=True))
+        mixed = scores @ values / scores.sum(-1, keepdims=True)
+        return self.out(mixed.swapaxes(0, 1).reshape(x.shape))
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A pre-norm transformer layer."""
+
+    norm1: Norm
+    attention: Attention
+    norm2: Norm
+    up: Linear
+    down: Linear
+
+    @classmethod
+    def of(cls, arrays: Arrays, name: str, heads: int) -> Block:
+        """Take the layer `name` from the weights."""
+        return cls(
+            Norm.of(arrays, f"{name}.norm1"),
+            Attention.of(arrays, f"{name}.attention", heads),
+            Norm.of(arrays, f"{name}.norm2"),
+            Linear.of(arrays, f"{name}.up"),
+            Linear.of(arrays, f"{name}.down"),
+        )
+
+    def __call__(self, x: Array, kept: Pair | None = None) -> tuple[Array, Pair]:
+        """Run T tokens, which see each other and what was `kept`; returns them and all keys and values."""
+        y = self.norm1(x)
+        pair = self.attention.keys_values(y)
+        if kept is not None:
+            pair = (np.concatenate([kept[0], pair[0]], 1), np.concatenate([kept[1], pair[1]], 1))
+        x = x + self.attention(y, pair)
+        inner = np.maximum(self.up(self.norm2(x)), 0)
+        return x + self.down(inner * inner), pair
