@@ -16,12 +16,11 @@ decoders divide by 1024, which ``bins=1024`` reproduces.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nbvlm.columns import CODES, size_of
 from nbvlm.detections import Detection, Detections
+from nbvlm.grammar import CORNERS, TOKEN, Echo, Item, only_thing, whole
 from nbvlm.problems import Problem
 
 if TYPE_CHECKING:
@@ -32,39 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Parser", "parse"]
 
-_CORNERS = 4
 _LAST_LOCATION = 1023
 _CODE_VALUES = 128
-_EXCERPT = 80
-
-_TOKEN = re.compile(r"<loc([0-9]{4})>|<seg([0-9]{3})>|((?:;\s*+)++|<(?:eos|bos|pad)>)")
-_CUT = re.compile(r"<(?:l(?:o(?:c[0-9]{0,4})?)?|s(?:e(?:g[0-9]{0,3})?)?|e(?:os?)?|b(?:os?)?|p(?:ad?)?)?")
-_LONGEST_CUT = len("<loc0000")
-_TASK = re.compile(r"\s*(?:detect|segment)\s(.*)", re.DOTALL | re.IGNORECASE)
-
-
-@dataclass(slots=True)
-class _Item:
-    """What has been read since the last separator."""
-
-    position: int = -1
-    locations: list[int] = field(default_factory=list)
-    codes: list[int] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
-    stray: bool = False  # codes that came after the words
-    gap: bool = False  # blanks since the last location
-    spaced: bool = False  # blanks between locations of the box
-
-    @property
-    def label(self) -> str:
-        return " ".join("".join(self.words).split())
-
-    def excerpt(self) -> str:
-        shown = _EXCERPT // len("<loc0000>") + 1
-        locations = "".join(f"<loc{value:04d}>" for value in self.locations[:shown])
-        codes = "".join(f"<seg{value:03d}>" for value in self.codes[:shown])
-        text = " ".join(filter(None, (locations + codes, self.label[:_EXCERPT])))
-        return text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"
 
 
 class Parser:
@@ -116,10 +84,10 @@ class Parser:
         if bins < 1:
             raise ValueError(f"bins is {bins}; give 1023, the inverse of the encoder, or 1024.")
         self._size, self._bins, self._codebook = size_of(size), bins, codebook
-        self._fallback = _only_thing(prompt)
-        self._echo = _Echo(prompt)
+        self._fallback = only_thing(prompt)
+        self._echo = Echo(prompt)
         self._position, self._tail = 0, ""
-        self._item = _Item()
+        self._item = Item()
         self._detections: list[Detection] = []
         self._problems: list[Problem] = []
         self._closed = False
@@ -174,9 +142,9 @@ class Parser:
     def _scan(self, skipped: int, text: str) -> None:
         start = self._position + skipped
         text = self._tail + text
-        end = _whole(text)
+        end = whole(text)
         at = 0
-        for token in _TOKEN.finditer(text, 0, end):
+        for token in TOKEN.finditer(text, 0, end):
             if token.start() > at:
                 self._text(start + at, text[at : token.start()])
             kind = token.lastindex or 0
@@ -207,7 +175,7 @@ class Parser:
 
     def _location(self, position: int, digits: str) -> None:
         item = self._item
-        whole = len(item.locations) == _CORNERS and item.gap and not item.spaced
+        whole = len(item.locations) == CORNERS and item.gap and not item.spaced
         if item.words or item.codes or whole:
             self._finish()
             item = self._item
@@ -231,10 +199,10 @@ class Parser:
         self._finish()
 
     def _finish(self) -> None:
-        item, self._item = self._item, _Item()
+        item, self._item = self._item, Item()
         if not item.locations:
             self._leftover(item)
-        elif len(item.locations) != _CORNERS:
+        elif len(item.locations) != CORNERS:
             point = len(item.locations) == 2 and item.words and not item.codes
             self._report("point" if point else "locations", item)
         else:
@@ -242,13 +210,13 @@ class Parser:
         if item.locations and item.stray:
             self._report("stray codes", item)
 
-    def _leftover(self, item: _Item) -> None:
+    def _leftover(self, item: Item) -> None:
         if item.codes or item.stray:
             self._report("stray codes", item)
         elif item.words and self.has_locations:
             self._report("text", item)
 
-    def _detection(self, item: _Item) -> Detection:
+    def _detection(self, item: Item) -> Detection:
         return Detection(
             item.label or self._fallback,
             self._box(item),
@@ -257,7 +225,7 @@ class Parser:
             codebook=self._codebook,
         )
 
-    def _box(self, item: _Item) -> Box:
+    def _box(self, item: Item) -> Box:
         last = min(self._bins, _LAST_LOCATION)
         if max(item.locations) > last:
             self._report("range", item)
@@ -270,7 +238,7 @@ class Parser:
         # Multiplied before the division: the last bin is then the picture's edge exactly.
         return x0 * width / bins, y0 * height / bins, x1 * width / bins, y1 * height / bins
 
-    def _codes(self, item: _Item) -> tuple[int, ...] | None:
+    def _codes(self, item: Item) -> tuple[int, ...] | None:
         if not item.codes:
             return None
         if len(item.codes) != CODES:
@@ -281,61 +249,8 @@ class Parser:
             return None
         return tuple(item.codes)
 
-    def _report(self, kind: str, item: _Item) -> None:
+    def _report(self, kind: str, item: Item) -> None:
         self._problems.append(Problem(kind, item.position, item.excerpt()))
-
-
-class _Echo:
-    """Takes the prompt off the front of an answer that repeats it.
-
-    Only a prompt with tokens of its own needs it; the words of any other come before the first
-    location, where the parser passes over them.
-    """
-
-    def __init__(self, prompt: str | None) -> None:
-        self._prompt = (prompt or "").strip()
-        self._matched = 0
-        self._open = _TOKEN.search(self._prompt) is not None
-
-    def feed(self, text: str) -> tuple[int, str]:
-        """Return how many characters are taken off, and what there is to read after them."""
-        if not self._open:
-            return 0, text
-        blank = 0 if self._matched else len(text) - len(text.lstrip())
-        head = text[blank : blank + len(self._prompt) - self._matched]
-        if not self._prompt.startswith(head, self._matched):
-            return blank, self._release() + text[blank:]
-        self._matched += len(head)
-        rest = text[blank + len(head) :]
-        if not rest:
-            return blank, ""
-        if rest[0].isspace():
-            self._open = False
-            return blank + len(self._prompt), rest
-        return blank, self._release() + rest
-
-    def close(self) -> tuple[int, str]:
-        """Return the same for the end of the answer, which may be the prompt alone."""
-        if self._matched == len(self._prompt):
-            return self._matched, ""
-        return 0, self._release()
-
-    def _release(self) -> str:
-        self._open = False
-        return self._prompt[: self._matched]
-
-
-def _whole(text: str) -> int:
-    """Where a token that is still incomplete begins, or the end of the text."""
-    start = text.rfind("<", max(0, len(text) - _LONGEST_CUT))
-    return start if start >= 0 and _CUT.fullmatch(text, start) else len(text)
-
-
-def _only_thing(prompt: str | None) -> str:
-    """Return the thing that a detect or segment prompt names, or "" where it names none or several."""
-    task = _TASK.match(prompt or "")
-    things = {" ".join(thing.split()) for thing in re.split("[;\n]", task[1])} - {""} if task else set()
-    return things.pop() if len(things) == 1 else ""
 
 
 def parse(

@@ -1,0 +1,98 @@
+"""What the parser reads: tokens, an item while it is being read, the prompt before and within an answer."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+__all__ = ["CORNERS", "TOKEN", "Echo", "Item", "only_thing", "whole"]
+
+CORNERS = 4
+"""How many locations make a box."""
+
+TOKEN = re.compile(r"<loc([0-9]{4})>|<seg([0-9]{3})>|((?:;\s*+)++|<(?:eos|bos|pad)>)")
+"""A location, a code, or a separator: one group each."""
+
+_EXCERPT = 80
+_CUT = re.compile(r"<(?:l(?:o(?:c[0-9]{0,4})?)?|s(?:e(?:g[0-9]{0,3})?)?|e(?:os?)?|b(?:os?)?|p(?:ad?)?)?")
+_LONGEST_CUT = len("<loc0000")
+_TASK = re.compile(r"\s*(?:detect|segment)\s(.*)", re.DOTALL | re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Item:
+    """What has been read since the last item ended."""
+
+    position: int = -1
+    locations: list[int] = field(default_factory=list)
+    codes: list[int] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    stray: bool = False  # codes that came after the words
+    gap: bool = False  # blanks since the last location
+    spaced: bool = False  # blanks between locations of the box
+
+    @property
+    def label(self) -> str:
+        """The words, blanks collapsed."""
+        return " ".join("".join(self.words).split())
+
+    def excerpt(self) -> str:
+        """Write the item again, shortened, for a problem."""
+        shown = _EXCERPT // len("<loc0000>") + 1
+        locations = "".join(f"<loc{value:04d}>" for value in self.locations[:shown])
+        codes = "".join(f"<seg{value:03d}>" for value in self.codes[:shown])
+        text = " ".join(filter(None, (locations + codes, self.label[:_EXCERPT])))
+        return text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"
+
+
+class Echo:
+    """Takes the prompt off the front of an answer that repeats it.
+
+    Only a prompt with tokens of its own needs it; the words of any other come before the first
+    location, where the parser passes over them.
+    """
+
+    def __init__(self, prompt: str | None) -> None:
+        self._prompt = (prompt or "").strip()
+        self._matched = 0
+        self._open = TOKEN.search(self._prompt) is not None
+
+    def feed(self, text: str) -> tuple[int, str]:
+        """Return how many characters are taken off, and what there is to read after them."""
+        if not self._open:
+            return 0, text
+        blank = 0 if self._matched else len(text) - len(text.lstrip())
+        head = text[blank : blank + len(self._prompt) - self._matched]
+        if not self._prompt.startswith(head, self._matched):
+            return blank, self._release() + text[blank:]
+        self._matched += len(head)
+        rest = text[blank + len(head) :]
+        if not rest:
+            return blank, ""
+        if rest[0].isspace():
+            self._open = False
+            return blank + len(self._prompt), rest
+        return blank, self._release() + rest
+
+    def close(self) -> tuple[int, str]:
+        """Return the same for the end of the answer, which may be the prompt alone."""
+        if self._matched == len(self._prompt):
+            return self._matched, ""
+        return 0, self._release()
+
+    def _release(self) -> str:
+        self._open = False
+        return self._prompt[: self._matched]
+
+
+def whole(text: str) -> int:
+    """Where a token that is still incomplete begins, or the end of the text."""
+    start = text.rfind("<", max(0, len(text) - _LONGEST_CUT))
+    return start if start >= 0 and _CUT.fullmatch(text, start) else len(text)
+
+
+def only_thing(prompt: str | None) -> str:
+    """Return the thing that a detect or segment prompt names, or "" where it names none or several."""
+    task = _TASK.match(prompt or "")
+    things = {" ".join(thing.split()) for thing in re.split("[;\n]", task[1])} - {""} if task else set()
+    return things.pop() if len(things) == 1 else ""
