@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
-__all__ = ["HELP", "Fact", "Lesson", "answer", "lessons", "understand"]
+__all__ = ["HELP", "Fact", "Lesson", "answer", "lessons", "text", "understand"]
 
 HELP = (
     "I know picture-book scenes only. Ask me: caption en, detect car ; tree, "
@@ -146,6 +146,11 @@ def answer(prompt: Sequence[str], facts: Sequence[Fact], ground: str) -> list[in
         case ["answer", "en", *rest]:
             return v.encode(_reply(rest, facts))
     raise ValueError(f"not a prompt in the model's words: {prompt}")
+
+
+def text(tokens: Sequence[int]) -> str:
+    """Text of an answer's tokens."""
+    return "".join(v.text_of(token, tokens[:n]) for n, token in enumerate(tokens))
 
 
 def _caption(facts: Sequence[Fact], ground: str) -> list[str]:
