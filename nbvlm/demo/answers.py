@@ -8,14 +8,17 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nbvlm.demo.wire import Reply, as_json
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nbvlm.demo.jobs import Job
 
-__all__ = ["DONE", "EVENT_STREAM", "Nvidia", "OpenAI", "events", "whole"]
+__all__ = ["DONE", "EVENT_STREAM", "Nvidia", "OpenAI", "events", "reply", "usage"]
 
 EVENT_STREAM = "text/event-stream"
+CLOSED = 499  # nobody is there to read the reply any more
 DONE = b"data: [DONE]\n\n"
 
 _log = logging.getLogger(__name__)
@@ -118,11 +121,24 @@ def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
     return {"completion_tokens": completion_tokens, "prompt_tokens": prompt_tokens, "total_tokens": total}
 
 
-def whole(dialect: Dialect, job: Job) -> dict[str, Any]:
-    """Wait for a job and return its whole answer."""
+def reply(dialect: Dialect, job: Job) -> Reply:
+    """Write the answer of a job that is ready: as events when a stream was asked for, else whole.
+
+    Raises
+    ------
+    Exception
+        Whatever the model raised before there was anything to send.
+    """
+    if job.error is not None:
+        raise job.error
+    if job.cancelled:
+        return Reply(CLOSED)
+    if job.stream:
+        kind = (("content-type", EVENT_STREAM), ("cache-control", "no-cache"))
+        return Reply(200, kind, events(dialect, job))
     tokens = list(job)
-    reason = tokens[-1].finish_reason if tokens else "stop"
-    return dialect.answer("".join(token.text for token in tokens), reason, len(tokens))
+    text = "".join(token.text for token in tokens)
+    return as_json(dialect.answer(text, tokens[-1].finish_reason if tokens else "stop", len(tokens)))
 
 
 def events(dialect: Dialect, job: Job) -> Iterator[bytes]:

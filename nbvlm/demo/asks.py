@@ -1,26 +1,27 @@
-"""The request body of the hosted PaliGemma endpoint, read as strictly as its published schema says."""
+"""The request body of the hosted PaliGemma endpoint, read as strictly as its published schema says.
+
+The schema, on docs.api.nvidia.com: exactly one message; `null` content only with the assistant role, and no
+list form for it; pictures as PNG or JPEG, inside the body below the limit. Ranges and limit are the data of
+`nbvlm.endpoints`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nbvlm import endpoints
 from nbvlm.demo.content import Source, parts, source, split
-from nbvlm.demo.schema import Faults, Field, Loc, flag, members, number, read_json
+from nbvlm.demo.schema import Faults, Loc, flag, members, number, read_json
 
 if TYPE_CHECKING:
     from nbvlm.demo.wire import Request
 
-__all__ = ["INLINE_LIMIT", "PROMPT_LIMIT", "Ask", "read"]
+__all__ = ["PROMPT_LIMIT", "Ask", "clean", "read"]
 
-INLINE_LIMIT = 180_000  # base64 characters; a picture inside the body has fewer
 PROMPT_LIMIT = 8_192  # characters
 
-_FIELDS = {
-    "temperature": Field(0.2, above=0.0, high=1.0),
-    "top_p": Field(0.7, above=0.0, high=1.0),
-    "max_tokens": Field(1024, low=1, high=1024, integer=True),
-}
+_ALLOWED = "messages temperature top_p max_tokens stream model"
 _CONTENT: Loc = ("body", "messages", 0, "content")
 
 
@@ -33,7 +34,7 @@ class Ask:
     prompt
         Text outside the picture's tag, stripped.
     picture
-        Where the picture is; None when the message has neither text nor picture.
+        Where the picture is; None when the message need not have one.
     parameters
         `temperature`, `top_p`, `max_tokens` and perhaps `seed`, as the model takes them.
     stream
@@ -57,16 +58,23 @@ def read(request: Request) -> Ask:
         With every fault that was found.
     """
     faults = Faults()
-    allowed = "messages temperature top_p max_tokens stream model"
-    body = members(faults, ("body",), read_json(request), allowed)
+    body = members(faults, ("body",), read_json(request), _ALLOWED)
     parameters = {
-        name: number(faults, ("body", name), body.get(name, spec.default), spec)
-        for name, spec in _FIELDS.items()
+        spec.name: number(faults, ("body", spec.name), body.get(spec.name, spec.default), spec)
+        for spec in endpoints.get("demo").parameters
     }
     stream = flag(faults, ("body", "stream"), body.get("stream", False))
     prompt, picture = _message(faults, body)
     faults.check()
     return Ask(prompt, picture, parameters, stream)
+
+
+def clean(faults: Faults, loc: Loc, prompt: str) -> str:
+    """Note a prompt that is too long; return it as text that can be encoded."""
+    if len(prompt) > PROMPT_LIMIT:
+        message = f"The text beside the picture should have at most {PROMPT_LIMIT} characters"
+        faults.add(loc, "string_too_long", message)
+    return prompt.encode("utf-8", "replace").decode()
 
 
 def _message(faults: Faults, body: dict[str, Any]) -> tuple[str, Source | None]:
@@ -77,45 +85,45 @@ def _message(faults: Faults, body: dict[str, Any]) -> tuple[str, Source | None]:
     elif not isinstance(messages, list):
         faults.add(loc, "list_type", "Input should be a valid list")
     elif len(messages) != 1:
-        faults.add(loc, *_count(len(messages)))
+        faults.add(loc, *_wrong_count(len(messages)))
     else:
-        message = members(faults, (*loc, 0), messages[0], "role content")
-        if message.get("role") not in ("user", "assistant"):
-            faults.add((*loc, 0, "role"), "literal_error", "Input should be 'user' or 'assistant'")
-        return _content(faults, message)
+        return _one(faults, (*loc, 0), messages[0])
     return "", None
 
 
-def _count(n: int) -> tuple[str, str]:
+def _wrong_count(n: int) -> tuple[str, str]:
     if n:
         return "too_long", f"List should have at most 1 item after validation, not {n}"
     return "too_short", "List should have at least 1 item after validation, not 0"
 
 
-def _content(faults: Faults, message: dict[str, Any]) -> tuple[str, Source | None]:
-    content = message.get("content")
-    if content is None and "content" in message:
+def _one(faults: Faults, loc: Loc, value: Any) -> tuple[str, Source | None]:
+    message = members(faults, loc, value, "role content")
+    role = message.get("role")
+    if role not in ("user", "assistant"):
+        faults.add((*loc, "role"), "literal_error", "Input should be 'user' or 'assistant'")
+    if "content" not in message:
+        faults.add(_CONTENT, "missing", "Field required")
         return "", None
+    prompt, urls = _content(faults, message["content"], assistant=role == "assistant")
+    if role == "assistant" and not urls:
+        return "", None
+    return clean(faults, _CONTENT, prompt), _picture(faults, urls)
+
+
+def _content(faults: Faults, content: Any, *, assistant: bool) -> tuple[str, list[str]]:
     if isinstance(content, str):
-        prompt, urls = split(content)
-    elif isinstance(content, list):
-        prompt, urls = parts(faults, _CONTENT, content)
-    else:
-        kind = ("string_type", "Input should be a valid string, list or null")
-        faults.add(_CONTENT, *(kind if "content" in message else ("missing", "Field required")))
-        return "", None
-    return _prompt(faults, prompt), _picture(faults, urls)
-
-
-def _prompt(faults: Faults, prompt: str) -> str:
-    if len(prompt) > PROMPT_LIMIT:
-        message = f"The text beside the picture should have at most {PROMPT_LIMIT} characters"
-        faults.add(_CONTENT, "string_too_long", message)
-    return prompt.encode("utf-8", "replace").decode()
+        return split(content)
+    if isinstance(content, list) and not assistant:
+        return parts(faults, _CONTENT, content)
+    if content is not None or not assistant:
+        allowed = "string or null" if assistant else "string or list"
+        faults.add(_CONTENT, "string_type", f"Input should be a valid {allowed}")
+    return "", []
 
 
 def _picture(faults: Faults, urls: list[str]) -> Source | None:
     if len(urls) != 1:
         faults.add(_CONTENT, "value_error", f"Exactly one picture is expected, not {len(urls)}")
         return None
-    return source(faults, _CONTENT, urls[0], INLINE_LIMIT)
+    return source(faults, _CONTENT, urls[0], endpoints.get("demo").inline_limit)

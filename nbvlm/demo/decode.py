@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["PIXEL_LIMIT", "NotAPicture", "from_base64", "from_bytes"]
 
 PIXEL_LIMIT = 64_000_000
+_TOO_MANY = f"The picture has more than {PIXEL_LIMIT} pixels"
 
 
 class NotAPicture(ValueError):
@@ -52,10 +53,12 @@ def from_bytes(data: bytes) -> Image.Image:
             return picture.convert("RGB")
     except NotAPicture:
         raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise NotAPicture(_TOO_MANY) from error
     except Exception as error:  # decoders raise whatever they stumble over
         raise NotAPicture(f"The picture cannot be decoded: {type(error).__name__}") from error
 
 
 def _check_size(width: int, height: int) -> None:
     if width * height > PIXEL_LIMIT:
-        raise NotAPicture(f"The picture has more than {PIXEL_LIMIT} pixels")
+        raise NotAPicture(_TOO_MANY)

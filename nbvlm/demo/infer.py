@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import uuid
 from typing import TYPE_CHECKING
 
 from nbvlm.demo import asks
 from nbvlm.demo.accept import Accept
-from nbvlm.demo.answers import EVENT_STREAM, Nvidia, events, whole
+from nbvlm.demo.answers import Nvidia, reply
 from nbvlm.demo.content import Inline
 from nbvlm.demo.decode import NotAPicture, from_base64, from_bytes
 from nbvlm.demo.schema import Faults, Invalid
-from nbvlm.demo.wire import Refusal, Reply, Request, as_json, problem
+from nbvlm.demo.wire import Refusal, Reply, Request, as_json, broken, problem
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Inference"]
 
+_log = logging.getLogger(__name__)
 _POLL_DEFAULT_S, _POLL_MOST_S, _LEASE_LEAST_S = 300, 3600, 10
 _REFERENCES_MOST = 370
 _CONTENT = ("body", "messages", 0, "content")
@@ -50,6 +52,9 @@ class Inference:
             return self._ask(request, Accept.of(request), id_)
         except Refusal as refusal:
             raise Refusal(refusal.reply.plus(*_headers(id_, "errored"))) from None
+        except Exception:  # noqa: BLE001 - even then the caller is told the request id
+            _log.exception("The model failed")
+            raise Refusal(broken().plus(*_headers(id_, "errored"))) from None
 
     def _ask(self, request: Request, accept: Accept, id_: str) -> Reply:
         seconds = _poll_seconds(request)
@@ -77,13 +82,7 @@ class Inference:
             request.line.release()
             self._engine.jobs.park(job, max(2 * seconds, _LEASE_LEAST_S))
             return Reply(202, _headers(job.id, "in-progress"))
-        dialect = Nvidia(job.id, job.prompt_tokens)
-        if job.error is not None:
-            raise job.error
-        if job.stream:
-            kind = (("content-type", EVENT_STREAM), ("cache-control", "no-cache"))
-            return Reply(200, kind, events(dialect, job)).plus(*_headers(job.id, "fulfilled"))
-        return as_json(whole(dialect, job)).plus(*_headers(job.id, "fulfilled"))
+        return reply(Nvidia(job.id, job.prompt_tokens), job).plus(*_headers(job.id, "fulfilled"))
 
     def _references(self, request: Request) -> set[str]:
         """Return the ids that the header names; each must be there before the model is asked."""

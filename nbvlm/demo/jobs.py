@@ -55,11 +55,6 @@ class Job:
         Whether its caller asked for a stream.
     prompt_tokens
         Length of the prompt.
-
-    Attributes
-    ----------
-    lease
-        Time (monotonic, seconds) until which somebody must ask for it, or it is given up.
     """
 
     def __init__(
@@ -68,11 +63,11 @@ class Job:
         self.id = id_
         self.stream = stream
         self.prompt_tokens = prompt_tokens
-        self.lease = float("inf")
         self.error: Exception | None = None
         self._source = source
         self._changed = threading.Condition()
         self._tokens: list[Token] = []
+        self._lease = float("inf")
         self._done = False
         self._cancelled = False
 
@@ -88,17 +83,40 @@ class Job:
             self._changed.notify_all()
 
     @property
-    def given_up(self) -> bool:
+    def cancelled(self) -> bool:
         """Whether nobody wants the answer any more."""
-        return self._cancelled or time.monotonic() > self.lease
+        return self._cancelled
 
-    def wait(self, seconds: float) -> bool:
+    def lend(self, seconds: float | None) -> bool:
+        """Give the job up unless it is asked for within `seconds`; None says that somebody holds it again.
+
+        Returns
+        -------
+        bool
+            False when it has been given up before.
+        """
+        with self._changed:
+            if not self._lapsed():
+                self._lease = float("inf") if seconds is None else time.monotonic() + seconds
+            return not self._cancelled
+
+    def lapsed(self) -> bool:
+        """Whether it has been given up, or is now because nobody came back in time."""
+        with self._changed:
+            return self._lapsed()
+
+    def _lapsed(self) -> bool:
+        """Whether to stop; to be called with the lock held."""
+        self._cancelled = self._cancelled or time.monotonic() > self._lease
+        return self._cancelled
+
+    def wait(self, seconds: float | None) -> bool:
         """Wait until there is something to send: the first token of a stream, or the whole answer.
 
         Returns
         -------
         bool
-            False when `seconds` passed first.
+            False when `seconds` passed first; None waits for ever.
         """
         with self._changed:
             return self._changed.wait_for(self._ready, seconds)
@@ -136,14 +154,14 @@ class Job:
                 self._changed.notify_all()
 
     def _compute(self) -> None:
-        if self.given_up:
+        if self.lapsed():
             return
         for token in self._source():
             with self._changed:
                 self._tokens.append(token)
                 self._changed.notify_all()
-            if self.given_up:
-                return
+                if self._lapsed():
+                    return
 
 
 class Jobs:
@@ -159,17 +177,14 @@ class Jobs:
         job.start(self._gate)
 
     def park(self, job: Job, seconds: float) -> None:
-        """Keep a job for its caller, for `seconds`, the time to the next poll at the latest."""
-        job.lease = time.monotonic() + seconds
+        """Keep a job for its caller, who must come back within `seconds`."""
+        job.lend(seconds)
         with self._lock:
-            self._parked = {id_: kept for id_, kept in self._parked.items() if not kept.given_up}
+            self._parked = {id_: kept for id_, kept in self._parked.items() if not kept.lapsed()}
             self._parked[job.id] = job
 
     def take(self, id_: str) -> Job | None:
         """Hand out a kept job, once; None when there is none of this id or its time has passed."""
         with self._lock:
             job = self._parked.pop(id_, None)
-        if job is None or job.given_up:
-            return None
-        job.lease = float("inf")
-        return job
+        return job if job is not None and job.lend(None) else None

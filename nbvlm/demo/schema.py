@@ -1,8 +1,9 @@
 """Strict reading of request bodies, with the faults listed as FastAPI lists them.
 
->>> from nbvlm.demo.schema import Faults, Field, number
+>>> from nbvlm import endpoints
+>>> from nbvlm.demo.schema import Faults, number
 >>> faults = Faults()
->>> number(faults, ("body", "top_p"), 1.5, Field(0.7, high=1.0, above=0.0))
+>>> number(faults, ("body", "top_p"), 1.5, endpoints.get("demo").parameter("top_p"))
 0.7
 >>> faults.as_list()
 [{'type': 'less_than_equal', 'loc': ['body', 'top_p'], 'msg': 'Input should be less than or equal to 1'}]
@@ -11,13 +12,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from nbvlm.demo.wire import Request
+    from nbvlm.endpoints import Parameter
 
-__all__ = ["Faults", "Field", "Invalid", "Loc", "flag", "members", "number", "read_json"]
+__all__ = ["Faults", "Invalid", "Loc", "flag", "members", "number", "read_json"]
 
 Loc: TypeAlias = tuple[str | int, ...]
 _ENOUGH = 64  # strangers named, and characters of a stranger's name
@@ -58,39 +59,6 @@ class Faults:
     def __str__(self) -> str:
         """Return all of it on one line, for dialects that have a single message."""
         return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in self._found)
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """Default and range of a number.
-
-    Parameters
-    ----------
-    default
-        Used when the member is absent.
-    low, above
-        Least value allowed, or the bound that the value must exceed.
-    high
-        Greatest value allowed.
-    integer
-        Whether a fraction is a fault.
-    """
-
-    default: float
-    low: float | None = None
-    above: float | None = None
-    high: float | None = None
-    integer: bool = False
-
-    def complaint(self, value: float) -> tuple[str, str] | None:
-        """Type and message of the fault when `value` is outside; else None."""
-        if self.above is not None and not value > self.above:
-            return "greater_than", f"Input should be greater than {self.above:g}"
-        if self.low is not None and not value >= self.low:
-            return "greater_than_equal", f"Input should be greater than or equal to {self.low:g}"
-        if self.high is not None and not value <= self.high:
-            return "less_than_equal", f"Input should be less than or equal to {self.high:g}"
-        return None
 
 
 def _no_constant(name: str) -> float:
@@ -134,7 +102,7 @@ def members(faults: Faults, loc: Loc, value: Any, allowed: str) -> dict[str, Any
     return value
 
 
-def number(faults: Faults, loc: Loc, value: Any, field: Field) -> float:
+def number(faults: Faults, loc: Loc, value: Any, parameter: Parameter) -> float:
     """Check a number; booleans and strings are none.
 
     Returns
@@ -142,18 +110,28 @@ def number(faults: Faults, loc: Loc, value: Any, field: Field) -> float:
     float
         The value, or the default, with the fault noted.
     """
-    kind = "integer" if field.integer else "number"
+    kind = "integer" if parameter.integer else "number"
     if isinstance(value, bool) or not isinstance(value, int | float):
-        faults.add(loc, "int_type" if field.integer else "float_type", f"Input should be a valid {kind}")
-    elif field.integer and value != int(value):
-        faults.add(
-            loc, "int_from_float", "Input should be a valid integer, got a number with a fractional part"
-        )
-    elif complaint := field.complaint(value):
+        faults.add(loc, "int_type" if parameter.integer else "float_type", f"Input should be a valid {kind}")
+    elif parameter.integer and value != int(value):
+        message = "Input should be a valid integer, got a number with a fractional part"
+        faults.add(loc, "int_from_float", message)
+    elif complaint := _complaint(value, parameter):
         faults.add(loc, *complaint)
     else:
-        return int(value) if field.integer else float(value)
-    return field.default
+        return int(value) if parameter.integer else float(value)
+    return parameter.default
+
+
+def _complaint(value: float, parameter: Parameter) -> tuple[str, str] | None:
+    """Type and message of the fault when `value` is out of range; else None."""
+    if parameter.low_open and not value > parameter.low:
+        return "greater_than", f"Input should be greater than {parameter.low:g}"
+    if not value >= parameter.low:
+        return "greater_than_equal", f"Input should be greater than or equal to {parameter.low:g}"
+    if not value <= parameter.high:
+        return "less_than_equal", f"Input should be less than or equal to {parameter.high:g}"
+    return None
 
 
 def flag(faults: Faults, loc: Loc, value: Any) -> bool:

@@ -15,9 +15,10 @@ from urllib.parse import unquote
 
 from nbvlm.demo.assetapi import AssetApi
 from nbvlm.demo.bucket import Bucket
+from nbvlm.demo.completions import Completions, refusal
 from nbvlm.demo.engine import Engine
 from nbvlm.demo.infer import Inference
-from nbvlm.demo.wire import Line, Refusal, Reply, Request, as_json, problem, text
+from nbvlm.demo.wire import Line, Refusal, Reply, Request, broken, problem, text
 
 if TYPE_CHECKING:
     from nbvlm.demo.jobs import Model
@@ -28,6 +29,9 @@ _log = logging.getLogger(__name__)
 
 Handler = Callable[[Request, str], Reply]
 
+_NO_KEY = refusal(401, "Incorrect API key provided", code="invalid_api_key")
+_CHAT = r"/v1/chat/completions"
+NO_CONTENT = 204
 BODY_LIMIT = 25 * 1024 * 1024
 ASSET_LIMIT = 128 * 1024 * 1024
 
@@ -66,7 +70,8 @@ class Service:
         self._key = key
         bucket = bucket or Bucket()
         assets = AssetApi(bucket, origin)
-        inference = Inference(Engine(model, at_once or os.cpu_count() or 1), bucket)
+        engine = Engine(model, at_once or os.cpu_count() or 1)
+        inference, completions = Inference(engine, bucket), Completions(engine)
         self._routes: tuple[tuple[str, re.Pattern[str], Handler], ...] = (
             _route("POST", r"/v1/vlm/google/paligemma", inference.ask),
             _route("GET", r"/v1/status/([^/]+)", inference.poll),
@@ -74,6 +79,9 @@ class Service:
             _route("GET", r"/v2/nvcf/assets", assets.list),
             _route("GET", r"/v2/nvcf/assets/([^/]+)", assets.get),
             _route("DELETE", r"/v2/nvcf/assets/([^/]+)", assets.delete),
+            _route("POST", _CHAT, completions.complete),
+            _route("GET", r"/v1/models", completions.models),
+            _route("GET", r"/v1/models/(.+)", completions.model),
             _route("PUT", r"/s3/assets/([^/]+)", assets.put),
         )
 
@@ -90,14 +98,16 @@ class Service:
         May wait as long as the protocol allows the caller to wait; hanging up `request.line` from another
         thread ends it. A reply whose body is an iterator is to be read to its end, or its line hung up.
         """
+        return _measured(self._answer(request))
+
+    def _answer(self, request: Request) -> Reply:
         try:
             return self._dispatch(request)
-        except Refusal as refusal:
-            return refusal.reply
+        except Refusal as refused:
+            return refused.reply
         except Exception:  # noqa: BLE001 - one bad request must not end the service
             _log.exception("The service failed at %s %s", request.method, request.path)
-            value = {"message": "Internal server error", "type": "internal_server_error", "code": 500}
-            return as_json(value, 500)
+            return broken()
 
     def _dispatch(self, request: Request) -> Reply:
         matches = [
@@ -122,20 +132,30 @@ class Service:
         """Refuse a caller without the key, or with too large a body; uploads are signed instead."""
         if request.method == "PUT":
             return
-        if self._key is not None:
-            _check_key(request, self._key)
+        openai = request.path.startswith(("/v1/chat/", "/v1/models"))
+        if self._key is not None and not _shows(request, self._key):
+            raise Refusal(_NO_KEY if openai else _unauthorized(request))
         if request.oversize:
-            raise Refusal(problem(413, detail=f"The body is larger than {BODY_LIMIT} bytes"))
+            detail = f"The body is larger than {BODY_LIMIT} bytes"
+            raise Refusal(refusal(413, detail) if openai else problem(413, detail=detail))
+
+
+def _measured(reply: Reply) -> Reply:
+    if isinstance(reply.body, bytes) and reply.status != NO_CONTENT:
+        return reply.plus(("content-length", str(len(reply.body))))
+    return reply
 
 
 def _route(method: str, pattern: str, handler: Handler) -> tuple[str, re.Pattern[str], Handler]:
     return method, re.compile(pattern), handler
 
 
-def _check_key(request: Request, key: str) -> None:
-    given = request.header("authorization")
-    if not given:
-        raise Refusal(text(401, "Header of type `authorization` was missing"))
-    scheme, _, token = given.partition(" ")
-    if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), key.encode()):
-        raise Refusal(problem(401, detail="Authentication failed"))
+def _shows(request: Request, key: str) -> bool:
+    scheme, _, token = request.header("authorization").partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), key.encode())
+
+
+def _unauthorized(request: Request) -> Reply:
+    if not request.header("authorization"):
+        return text(401, "Header of type `authorization` was missing")
+    return problem(401, detail="Authentication failed")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Line", "Refusal", "Reply", "Request", "as_json", "problem", "text", "xml"]
+__all__ = ["Line", "Refusal", "Reply", "Request", "as_json", "broken", "problem", "text", "xml"]
 
 
 class Line:
@@ -156,6 +156,11 @@ def problem(status: int, *, detail: str | None = None, **more: Any) -> Reply:
     value |= {"detail": detail, **more}
     kept = {name: member for name, member in value.items() if member is not None}
     return as_json(kept, status, "application/problem+json")
+
+
+def broken() -> Reply:
+    """Reply that the service failed, in the words of the hosted one."""
+    return as_json({"message": "Internal server error", "type": "internal_server_error", "code": 500}, 500)
 
 
 def text(status: int, body: str, *headers: tuple[str, str]) -> Reply:
