@@ -52,7 +52,7 @@ _SYNONYMS = {
     "balls": "circle",
     "boxes": "square",
 }
-_FILLERS = frozenset("the a an are in of this picture image scene all please i can you see".split())  # noqa: SIM905 - a list of words reads best as text
+_FILLERS = frozenset("the a an any are in of this picture image scene all please i can you see".split())  # noqa: SIM905 - a list of words reads best as text
 MOST_ITEMS = 10
 LONGEST_LESSON = 48
 

@@ -141,7 +141,7 @@ class Model:
         x = x.reshape(self.cells**2, -1) + self._place
         for block in self._encoder:
             x, _ = block(x)
-        told = np.float32(1) / (1 + np.exp(-self._dense(x)[:, :5]))
+        told = np.asarray(1 / (1 + np.exp(-self._dense(x)[:, :5])), np.float32)
         boxes: Array = fourier(told[:, 1:]).reshape(len(x), -1) * told[:, :1]
         return self._picture_norm(x + self._boxes(boxes))
 
