@@ -76,6 +76,8 @@ class Echo:
 
     def close(self) -> tuple[int, str]:
         """Return the same for the end of the answer, which may be the prompt alone."""
+        if not self._open:
+            return 0, ""
         if self._matched == len(self._prompt):
             return self._matched, ""
         return 0, self._release()
