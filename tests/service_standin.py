@@ -66,8 +66,12 @@ def picture(size: tuple[int, int] = (40, 30), kind: str = "PNG", mode: str = "RG
     return buffer.getvalue()
 
 
+def data_uri(data: bytes | None = None, mime: str = "image/png") -> str:
+    return f"data:{mime};base64,{base64.b64encode(data or picture()).decode()}"
+
+
 def tag(data: bytes | None = None, mime: str = "image/png") -> str:
-    return f'<img src="data:{mime};base64,{base64.b64encode(data or picture()).decode()}" />'
+    return f'<img src="{data_uri(data, mime)}" />'
 
 
 def body(content: Any = None, **more: Any) -> dict[str, Any]:

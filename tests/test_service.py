@@ -9,7 +9,7 @@ import threading
 import uuid
 
 import pytest
-from service_standin import PATH, WORDS, Got, StandIn, body, picture, send, tag
+from service_standin import PATH, WORDS, Got, StandIn, body, data_uri, picture, send, tag
 
 from nbvlm import endpoints
 from nbvlm.demo.bucket import Bucket
@@ -159,10 +159,6 @@ def test_the_text_outside_the_tag_is_the_prompt(service, model, content, prompt)
     assert send(service, "POST", PATH, body(content)).status == 200
     assert model.asked[-1]["prompt"] == prompt
     assert model.asked[-1]["size"] == (40, 30)
-
-
-def data_uri(data=None, mime="image/png") -> str:
-    return re.search('src="(.*)"', tag(data, mime))[1]
 
 
 @pytest.mark.parametrize(

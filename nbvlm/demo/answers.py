@@ -138,7 +138,8 @@ def reply(dialect: Dialect, job: Job) -> Reply:
         return Reply(200, kind, events(dialect, job))
     tokens = list(job)
     text = "".join(token.text for token in tokens)
-    return as_json(dialect.answer(text, tokens[-1].finish_reason if tokens else "stop", len(tokens)))
+    reason = tokens[-1].finish_reason if tokens else None
+    return as_json(dialect.answer(text, reason or "stop", len(tokens)))
 
 
 def events(dialect: Dialect, job: Job) -> Iterator[bytes]:
@@ -158,8 +159,10 @@ def events(dialect: Dialect, job: Job) -> Iterator[bytes]:
         error = {"object": "error", "message": "Internal server error", "type": "internal_server_error"}
         yield _event({"error": error})
         return
-    if last is None:
+    if job.cancelled:
         return
+    if last is None:
+        yield _event(dialect.chunk("", "stop"))
     for value in dialect.closing(count):
         yield _event(value)
     yield DONE

@@ -29,6 +29,7 @@ _PARAMETERS = (
 )
 _MOST = Parameter("max_tokens", 1, 1 << 20, 1024, integer=True)
 _SEED = Parameter("seed", -(1 << 63), (1 << 63) - 1, 0, integer=True)
+_COLDEST = 1e-6  # stands for 0, which asks for the likeliest token
 _NOT_OFFERED = ("stop", "tools", "functions", "logprobs", "response_format")
 
 
@@ -136,6 +137,7 @@ def _parameters(faults: Faults, body: dict[str, Any]) -> dict[str, Any]:
     }
     name = "max_tokens" if body.get("max_completion_tokens") is None else "max_completion_tokens"
     most = number(faults, ("body", name), _given(body, name, _MOST.default), _MOST)
+    values["temperature"] = max(values["temperature"], _COLDEST)
     values["max_tokens"] = min(int(most), int(_MOST.default))
     if body.get("seed") is not None:
         values["seed"] = abs(int(number(faults, ("body", "seed"), body["seed"], _SEED)))
