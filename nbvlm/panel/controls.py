@@ -1,0 +1,127 @@
+"""The controls: task, prompt, sliders, Run and Stop, made of ipywidgets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from nbvlm.panel import tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbvlm.endpoints import Endpoint, Parameter
+
+__all__ = ["Controls"]
+
+_TITLES = {"temperature": "Temperature", "top_p": "Top p", "max_tokens": "Max tokens"}
+
+
+class Controls:
+    """What is asked and how: fields that fit one endpoint.
+
+    Parameters
+    ----------
+    endpoint
+        Gives the sliders their ranges and defaults.
+    on_run, on_stop
+        Called when the buttons are pressed.
+
+    Attributes
+    ----------
+    prompt_box, action_box
+        The widgets, to be placed in a layout.
+    things
+        What the chosen picture is known to hold, for presets that name things.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, *, on_run: Callable[[], None], on_stop: Callable[[], None]
+    ) -> None:
+        self.things: tuple[str, ...] = ()
+        self._tasks = tasks.tasks_for(endpoint)
+        self._following = False
+        self.task = _task_field([task.title for task in self._tasks])
+        self.prompt = _prompt_field()
+        self.sliders = {parameter.name: _slider(parameter) for parameter in endpoint.parameters}
+        self.run = _button("Run", "nbvlm-run", "Ask the model (Ctrl+Enter)")
+        self.stop = _button("Stop", "nbvlm-stop", "Stop the answer (Esc)", disabled=True)
+        self.widgets = (
+            self.task,
+            self.prompt,
+            _box(list(self.sliders.values()), "nbvlm-sliders"),
+            _box([self.run, self.stop], "nbvlm-actions"),
+        )
+        self.task.observe(lambda change: self.write_prompt(change["new"]), "value")
+        self.prompt.observe(lambda change: self.follow_prompt(change["new"]), "value")
+        self.run.on_click(lambda _button: on_run())
+        self.stop.on_click(lambda _button: on_stop())
+
+    @property
+    def parameters(self) -> dict[str, float | int]:
+        """Values of the sliders, by the names of the parameters."""
+        return {name: slider.value for name, slider in self.sliders.items()}
+
+    def write_prompt(self, title: str) -> None:
+        """Write the prompt of a preset, unless the task field only follows the prompt."""
+        chosen = next((task for task in self._tasks if task.title == title), None)
+        if chosen is not None and not self._following:
+            self.prompt.value = tasks.write(chosen, self.things, self.prompt.value)
+
+    def follow_prompt(self, prompt: str) -> None:
+        """Let the task field show what kind of prompt this is."""
+        self._following = True
+        try:
+            self.task.value = tasks.task_of(prompt, self._tasks)
+        finally:
+            self._following = False
+
+    def running(self, running: bool) -> None:
+        """Switch Run and Stop."""
+        self.run.disabled = running
+        self.stop.disabled = not running
+
+
+def _box(children: list[Any], name: str) -> Any:
+    box = ipywidgets.VBox(children)
+    box.add_class(name)
+    return box
+
+
+def _task_field(titles: list[str]) -> Any:
+    field = ipywidgets.Dropdown(options=[*titles, tasks.OWN_WORDS], value=tasks.OWN_WORDS, description="Task")
+    field.add_class("nbvlm-task")
+    return field
+
+
+def _prompt_field() -> Any:
+    # Told when it is left, not with every letter: so the text is in the kernel before the press on Run.
+    field = ipywidgets.Textarea(
+        description="Prompt", placeholder="caption en, detect cat ; dog, …", continuous_update=False
+    )
+    field.add_class("nbvlm-prompt")
+    return field
+
+
+def _slider(parameter: Parameter) -> Any:
+    kind = ipywidgets.IntSlider if parameter.integer else ipywidgets.FloatSlider
+    number = int if parameter.integer else float
+    lowest = parameter.low + parameter.step if parameter.low_open else parameter.low
+    slider = kind(
+        value=number(parameter.default),
+        min=number(lowest),
+        max=number(parameter.high),
+        step=number(parameter.step),
+        description=_TITLES.get(parameter.name, parameter.name),
+        continuous_update=False,
+        **({} if parameter.integer else {"readout_format": ".2f"}),
+    )
+    slider.add_class(f"nbvlm-{parameter.name.replace('_', '-')}")
+    return slider
+
+
+def _button(text: str, name: str, tooltip: str, *, disabled: bool = False) -> Any:
+    button = ipywidgets.Button(description=text, tooltip=tooltip, disabled=disabled)
+    button.add_class(name)
+    return button

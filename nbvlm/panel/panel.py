@@ -1,0 +1,158 @@
+"""The public face of the panel."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from nbvlm.images import Picture
+from nbvlm.panel.session import Session
+
+if TYPE_CHECKING:
+    from nbvlm.client import AsyncClient, Client
+    from nbvlm.images import ImageSource
+    from nbvlm.result import Result
+
+__all__ = ["Panel"]
+
+
+class Panel:
+    """Pick a picture, ask, and watch the answer and its boxes arrive.
+
+    The panel shows itself as the last line of a cell, or with `display(panel)`. The kernel stays free while
+    an answer streams.
+
+    Parameters
+    ----------
+    client
+        A `Client` or an `AsyncClient`; the panel opens a connection of its own with the same settings. None
+        takes `Client()`: the hosted model if a key is found, else the embedded demo model.
+    image
+        Anything that `Picture.load` takes; None chooses the first sample.
+    prompt
+        What to ask; None takes the sample's own prompt, or a caption.
+
+    Raises
+    ------
+    ImageError
+        The picture cannot be read.
+
+    Examples
+    --------
+    >>> import nbvlm  # doctest: +SKIP
+    >>> panel = nbvlm.Panel()  # doctest: +SKIP
+    >>> panel.run().text  # doctest: +SKIP
+    'a blue boat and a red fish in the sea'
+    """
+
+    def __init__(
+        self,
+        client: Client | AsyncClient | None = None,
+        image: ImageSource | None = None,
+        prompt: str | None = None,
+    ) -> None:
+        if client is None:
+            from nbvlm.client import Client
+
+            client = Client()
+        picture = None if image is None else Picture.load(image)
+        self._session = Session(client.settings, client.endpoint)
+        self._finalizer = weakref.finalize(self, self._session.close)
+        self._open(picture, prompt)
+
+    def _open(self, picture: Picture | None, prompt: str | None) -> None:
+        if picture is None:
+            self._session.choose(0)
+        else:
+            self._session.show(picture)
+            self._session.write("caption en")
+        if prompt is not None:
+            self.prompt = prompt
+
+    @property
+    def image(self) -> Picture | None:
+        """The chosen picture; set it to anything that `Picture.load` takes, or to None."""
+        return self._session.picture
+
+    @image.setter
+    def image(self, source: ImageSource | None) -> None:
+        self._session.show(None if source is None else Picture.load(source))
+
+    @property
+    def prompt(self) -> str:
+        """What the prompt field says."""
+        return str(self._session.controls.prompt.value)
+
+    @prompt.setter
+    def prompt(self, text: str) -> None:
+        self._session.controls.prompt.value = text
+
+    @property
+    def result(self) -> Result | None:
+        """The answer on the screen, whole.
+
+        None where the screen shows no whole answer: before the first one, while one comes, after Stop, after
+        an error, and when another picture was chosen since.
+        """
+        return self._session.result
+
+    @property
+    def history(self) -> list[Result]:
+        """All whole answers, the oldest first; the last 200 are kept."""
+        return list(self._session.history)
+
+    @property
+    def widget(self) -> Any:
+        """The ipywidgets box that holds everything, to be placed in a layout of one's own."""
+        self._finalizer.detach()
+        return self._session.root
+
+    def run(self, *, wait: bool = True) -> Result | None:
+        """Ask what the panel shows, as its Run button does.
+
+        Parameters
+        ----------
+        wait
+            True waits for the answer, which streams into the panel meanwhile; interrupting the kernel stops
+            it. False returns None at once, as the button does.
+
+        Returns
+        -------
+        Result or None
+            The answer; None if it was stopped, or not waited for.
+
+        Raises
+        ------
+        nbvlm.Error
+            What went wrong; the panel shows it too.
+        """
+        job = self._session.start()
+        if not wait:
+            return None
+        try:
+            return job.wait()
+        except concurrent.futures.CancelledError:
+            return None
+        except KeyboardInterrupt:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the answer under way; what came of it stays on the screen, and `result` is None."""
+        self._session.stop()
+
+    def close(self) -> None:
+        """Stop all work, close the connections and take the panel off the page."""
+        self._finalizer.detach()
+        self._session.close()
+
+    def __repr__(self) -> str:
+        picture = self.image
+        shown = "no picture" if picture is None else picture.name or f"{picture.width}×{picture.height}"
+        return f"<nbvlm.Panel: {shown}, {len(self._session.history)} answers>"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        # On the screen the panel lives on without a name in Python, as every widget does.
+        bundle = self.widget._repr_mimebundle_(**kwargs)
+        return bundle and {**bundle, "text/plain": repr(self)}

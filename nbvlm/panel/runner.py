@@ -1,0 +1,145 @@
+"""One run: asks the model on the loop thread and feeds the stage at a pace that browsers bear."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nbvlm import palette
+from nbvlm.events import DetectionFound, Status, TextDelta
+from nbvlm.panel import wording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from nbvlm.client import AsyncClient
+    from nbvlm.detections import Detection
+    from nbvlm.images import Picture
+    from nbvlm.panel.stage import Stage
+    from nbvlm.result import Result
+
+__all__ = ["PACE", "Live", "Question", "ask", "boxes"]
+
+#: Seconds between two messages to the browser: at most 20 a second.
+PACE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: a picture, a prompt, and the parameters by name."""
+
+    picture: Picture
+    prompt: str
+    parameters: Mapping[str, Any]  # numbers, by the names that the client knows
+
+
+class Live:
+    """The line from a running answer to the stage: collects what comes, sends it at the pace.
+
+    Events are taken on the loop thread; `close` may be called on any. After `close` the line is dead, so an
+    answer that was stopped cannot write over the next one.
+
+    Parameters
+    ----------
+    stage
+        Where the answer is shown.
+    prompt
+        What was asked: it decides the colours of the boxes.
+    pace
+        Seconds between two messages.
+    """
+
+    def __init__(self, stage: Stage, prompt: str, pace: float = PACE) -> None:
+        self._stage = stage
+        self._prompt = prompt
+        self._pace = pace
+        self._lock = threading.Lock()
+        self._waiting = False
+        self._sent_at = 0.0
+        self._text: list[str] = []
+        self._boxes: list[dict[str, Any]] = []
+        self._phase: str | None = None
+        self._closed = False
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the question was asked."""
+        return time.monotonic() - self._began
+
+    def take(self, event: TextDelta | DetectionFound | Status) -> None:
+        """Take one event of the stream."""
+        with self._lock:
+            if isinstance(event, TextDelta):
+                self._text.append(event.text)
+            elif isinstance(event, DetectionFound):
+                self._boxes += boxes([event.detection], self._prompt)
+            else:
+                self._phase = wording.progress(event)
+            if not self._waiting:
+                self._waiting = True
+                pause = max(0.0, self._sent_at + self._pace - time.monotonic())
+                asyncio.get_running_loop().call_later(pause, self._flush)
+
+    def _flush(self) -> None:
+        with self._lock:
+            self._waiting = False
+            self._sent_at = time.monotonic()
+            self._send()
+
+    def _send(self) -> None:
+        if self._closed:
+            return
+        phase = "Answering" if self._text else self._phase
+        self._stage.more("".join(self._text), self._boxes, phase)
+        self._text, self._boxes, self._phase = [], [], None
+
+    def close(self) -> bool:
+        """Send what is left and then nothing more.
+
+        Returns
+        -------
+        bool
+            Whether it was open: only one of those who close a line may say how the answer ended.
+        """
+        with self._lock:
+            was_open = not self._closed
+            self._send()
+            self._closed = True
+            return was_open
+
+
+def boxes(detections: Iterable[Detection], prompt: str) -> list[dict[str, Any]]:
+    """Boxes for the browser: label, corners in pixels of the upright picture, and a colour with its ink.
+
+    Where the prompt names the labels, colours depend on it and the label alone, so a box does not change its
+    colour when the next one arrives.
+    """
+    found = list(detections)
+    colors = palette.assign([*palette.prompt_things(prompt), *(one.label for one in found)])
+    return [
+        {
+            "label": one.label,
+            "box": [round(float(value), 2) for value in one.box],
+            "color": palette.css(colors[one.label]),
+            "ink": palette.css(palette.ink(colors[one.label])),
+        }
+        for one in found
+    ]
+
+
+async def ask(client: AsyncClient, question: Question, live: Live) -> Result:
+    """Stream one answer into `live` and return its result.
+
+    Raises
+    ------
+    nbvlm.Error
+        As `AsyncClient.stream`.
+    """
+    async with client.stream(question.picture, question.prompt, **question.parameters) as stream:
+        async for event in stream:
+            live.take(event)
+    return stream.result

@@ -1,0 +1,77 @@
+"""Sample pictures for the gallery, and small copies of pictures for the browser."""
+
+from __future__ import annotations
+
+import functools
+import io
+from typing import TYPE_CHECKING, Any
+
+from nbvlm.images import Picture
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from nbvlm.demo.gallery import GalleryScene
+
+__all__ = ["picture_of", "preview", "scenes", "things_of", "thumbnails"]
+
+THUMBNAIL = 120  # pixels: twice the size at which the browser draws it
+PREVIEW = 1280  # longest side of what the browser draws, in pixels
+SMALL = 400_000  # a file of up to this many bytes is its own preview
+
+
+def scenes() -> tuple[GalleryScene, ...]:
+    """Return the scenes of the gallery, in order."""
+    from nbvlm.demo.gallery import GALLERY
+
+    return GALLERY
+
+
+@functools.lru_cache(maxsize=64)
+def picture_of(scene: GalleryScene) -> Picture:
+    """Paint a scene and name it."""
+    return Picture.load(scene.picture(), name=f"{scene.name}.png")
+
+
+def things_of(scene: GalleryScene) -> tuple[str, ...]:
+    """Return the kinds of things in a scene, each once."""
+    return tuple(dict.fromkeys(thing.kind for thing in scene.scene().things))
+
+
+@functools.lru_cache(maxsize=1)
+def thumbnails() -> tuple[bytes, ...]:
+    """Return small copies of the whole gallery, as PNG."""
+    return tuple(_encoded(_shrunk(scene.picture(), THUMBNAIL), "PNG") for scene in scenes())
+
+
+def preview(picture: Picture) -> tuple[dict[str, Any], bytes]:
+    """Make what the browser draws for a picture.
+
+    Parameters
+    ----------
+    picture
+        Of any size.
+
+    Returns
+    -------
+    facts
+        `name`, `width` and `height` of the picture, and `mime` of the copy.
+    data
+        The file itself where it is small, else a JPEG of at most 1280 pixels a side.
+    """
+    facts = {"name": picture.name or "picture", "width": picture.width, "height": picture.height}
+    if picture.data is not None and len(picture.data) <= SMALL:
+        return {**facts, "mime": picture.mime}, picture.data
+    return {**facts, "mime": "image/jpeg"}, _encoded(_shrunk(picture.image(), PREVIEW), "JPEG")
+
+
+def _shrunk(image: Image.Image, side: int) -> Image.Image:
+    copy = image.convert("RGB")
+    copy.thumbnail((side, side), reducing_gap=2.0)
+    return copy
+
+
+def _encoded(image: Image.Image, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, quality=85) if kind == "JPEG" else image.save(buffer, kind)
+    return buffer.getvalue()

@@ -1,0 +1,255 @@
+"""What a panel does, apart from its public face: the widgets, the chosen picture, and the answer under way.
+
+Widgets call their session and the session holds its widgets, so none of them is ever collected by itself; the
+face (`Panel`) is not part of that circle, and closes its session when it goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from nbvlm.client import AsyncClient
+from nbvlm.errors import Error, ImageError
+from nbvlm.images import Picture
+from nbvlm.panel import runner, samples, wording
+from nbvlm.panel.controls import Controls
+from nbvlm.panel.header import Header
+from nbvlm.panel.loop import Job
+from nbvlm.panel.picker import Picker
+from nbvlm.panel.stage import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbvlm.client import Settings
+    from nbvlm.endpoints import Endpoint
+    from nbvlm.panel.upload import Upload
+    from nbvlm.result import Result
+
+__all__ = ["HISTORY", "Session"]
+
+#: Results that are kept.
+HISTORY = 200
+
+
+class Session:
+    """One panel at work.
+
+    Methods may be called from any thread. Those that widgets call never raise: what went wrong is shown in
+    the panel's error area.
+
+    Parameters
+    ----------
+    settings
+        How to open a client of its own, on the package's loop.
+    endpoint
+        What it accepts.
+    """
+
+    def __init__(self, settings: Settings, endpoint: Endpoint) -> None:
+        self._settings = settings
+        self._endpoint = endpoint
+        self._lock = threading.RLock()
+        self._client: AsyncClient | None = None
+        self._live: runner.Live | None = None
+        self._job: Job[Result] | None = None
+        self._reading: Job[None] | None = None
+        self._index: int | None = None
+        self._written = ""
+        self.picture: Picture | None = None
+        self.result: Result | None = None
+        self.history: list[Result] = []
+        self.stage = Stage()
+        self.controls = Controls(endpoint, on_run=self.press_run, on_stop=self.stop)
+        self.picker = Picker(
+            on_hello=self.show_gallery,
+            on_choose=self.choose,
+            on_upload=self.receive,
+            on_error=self.complain,
+        )
+        self.root = _layout(Header.of(endpoint), [self.picker, *self.controls.widgets], self.stage)
+
+    # The picture
+
+    def show(self, picture: Picture | None, index: int | None = None) -> None:
+        """Choose a picture: ends an answer under way and clears the stage.
+
+        Parameters
+        ----------
+        picture
+            The new one, or None for none.
+        index
+            Its number in the gallery, if it is from there.
+        """
+        facts, data = (None, None) if picture is None else samples.preview(picture)
+        with self._lock:
+            self.stop()
+            self.picture, self.result, self._index = picture, None, index
+            self.stage.picture(facts, data)
+            self._tell_chosen()
+
+    def choose(self, index: int) -> None:
+        """Choose a sample; its prompt comes along unless somebody wrote one of their own."""
+        scene = samples.scenes()[index]
+        self.show(samples.picture_of(scene), index)
+        self.controls.things = samples.things_of(scene)
+        if self.controls.prompt.value.strip() in ("", self._written):
+            self.write(scene.prompt)
+
+    def write(self, prompt: str) -> None:
+        """Write a prompt that the next sample may replace."""
+        self._written = self.controls.prompt.value = prompt
+
+    def receive(self, upload: Upload) -> None:
+        """Read a file that has arrived, and choose it if it is a picture."""
+        if self._reading is not None:
+            self._reading.cancel()
+        self._reading = Job(self._read(upload))
+
+    async def _read(self, upload: Upload) -> None:
+        try:
+            picture = await asyncio.to_thread(Picture.load, upload.data, name=upload.name)
+            await asyncio.to_thread(self.show, picture)
+            self.controls.things = ()
+        except Exception as error:  # noqa: BLE001 - shown where the user looks
+            self.complain(error)
+
+    def show_gallery(self) -> None:
+        """Send thumbnails and the chosen picture's name to a page that has just opened."""
+        Job(self._send_gallery())
+
+    async def _send_gallery(self) -> None:
+        try:
+            thumbnails = await asyncio.to_thread(samples.thumbnails)
+            self.picker.gallery([scene.title for scene in samples.scenes()], thumbnails)
+            self._tell_chosen()
+        except Exception as error:  # noqa: BLE001 - shown where the user looks
+            self.complain(error)
+
+    def _tell_chosen(self) -> None:
+        picture = self.picture
+        name = "No picture chosen" if picture is None else picture.name or "picture"
+        detail = "" if picture is None else wording.picture_line(picture, self._endpoint)
+        self.picker.chosen(name, detail, self._index)
+
+    # The answer
+
+    def press_run(self) -> None:
+        """Start an answer, as the Run button does."""
+        self._guarded(self.start)
+
+    def start(self) -> Job[Result]:
+        """Ask the model what the fields say.
+
+        Returns
+        -------
+        Job
+            The answer under way; its `wait` returns the result.
+
+        Raises
+        ------
+        Error
+            An answer is under way already.
+        ImageError
+            No picture is chosen.
+        """
+        with self._lock:
+            if self.running:
+                raise Error("The panel is answering already.", hint="Wait for the answer, or stop it.")
+            if self.picture is None:
+                raise ImageError("No picture is chosen.", hint="Choose a sample or upload a picture.")
+            prompt = self.controls.prompt.value
+            question = runner.Question(self.picture, prompt, self.controls.parameters)
+            self.result, self._live = None, runner.Live(self.stage, prompt)
+            self.stage.begin()
+            self.controls.running(True)
+            self._job = Job(self._answer(question, self._live))
+            return self._job
+
+    @property
+    def running(self) -> bool:
+        """Whether an answer is under way."""
+        return self._live is not None
+
+    async def _answer(self, question: runner.Question, live: runner.Live) -> Result:
+        try:
+            if self._client is None:
+                self._client = AsyncClient.from_settings(self._settings)
+            result = await runner.ask(self._client, question, live)
+        except BaseException as error:
+            self._settle(live, functools.partial(self._tell_end, live, error))
+            raise
+        self._settle(live, functools.partial(self._keep, result))
+        return result
+
+    def _settle(self, live: runner.Live, say: Callable[[], None]) -> None:
+        """Say how an answer ended, unless somebody has said so already."""
+        with self._lock:
+            if live.close():
+                self._live = None
+                say()
+                self.controls.running(False)
+
+    def _tell_end(self, live: runner.Live, error: BaseException | None = None) -> None:
+        if isinstance(error, Exception):
+            self.stage.fail(wording.failure(error))
+        else:
+            self.stage.stopped(wording.stopped(live.seconds))
+
+    def _keep(self, result: Result) -> None:
+        self.result = result
+        self.history.append(result)
+        del self.history[:-HISTORY]
+        self.stage.finish(
+            result.text, runner.boxes(result.detections, result.prompt), wording.finished(result)
+        )
+
+    def stop(self) -> None:
+        """End the answer under way, if any; what came of it stays on the screen."""
+        live, job = self._live, self._job
+        if live is not None and job is not None:
+            self._settle(live, functools.partial(self._tell_end, live))
+            job.cancel()
+
+    # Trouble, and the end
+
+    def complain(self, error: Exception) -> None:
+        """Show an error; everything else stays as it is."""
+        self.stage.complain(wording.failure(error))
+
+    def _guarded(self, action: Callable[[], Any]) -> None:
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - ipywidgets would swallow it
+            self.complain(error)
+
+    def close(self) -> None:
+        """Stop everything, close the connections, and take the widgets off the page."""
+        self.stop()
+        client, self._client = self._client, None
+        if client is not None:
+            Job(client.aclose())
+        for widget in _family(self.root):
+            widget.close()
+
+
+def _layout(header: Any, controls: list[Any], stage: Any) -> Any:
+    left = ipywidgets.VBox(controls)
+    left.add_class("nbvlm-controls")
+    body = ipywidgets.Box([left, stage])
+    body.add_class("nbvlm-body")
+    root = ipywidgets.VBox([header, body])
+    root.add_class("nbvlm-panel")
+    return root
+
+
+def _family(widget: Any) -> list[Any]:
+    """Return a widget with all inside it, their layouts and styles included."""
+    own = [getattr(widget, name) for name in ("layout", "style") if widget.has_trait(name)]
+    inner = [one for child in getattr(widget, "children", ()) for one in _family(child)]
+    return [widget, *own, *inner]

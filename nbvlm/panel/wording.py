@@ -1,0 +1,104 @@
+"""Short texts of the panel: sizes, the status line, and one clear sentence for each failure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nbvlm.errors import Error
+
+if TYPE_CHECKING:
+    from nbvlm.endpoints import Endpoint
+    from nbvlm.events import Status
+    from nbvlm.images import Picture
+    from nbvlm.result import Result
+
+__all__ = ["failure", "finished", "picture_line", "progress", "route_of", "seconds", "size", "stopped"]
+
+
+def size(count: int) -> str:
+    """Write a number of bytes for people.
+
+    >>> size(900), size(12_345), size(3_800_000)
+    ('900 B', '12 kB', '3.8 MB')
+    """
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1e3:.0f} kB" if count < 1e6 else f"{count / 1e6:.1f} MB"
+
+
+def seconds(value: float) -> str:
+    """Write a duration for people.
+
+    >>> seconds(0.0381), seconds(1.234), seconds(72)
+    ('38 ms', '1.23 s', '72 s')
+    """
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    return f"{value:.2f} s" if value < 10 else f"{value:.0f} s"
+
+
+def route_of(picture: Picture, endpoint: Endpoint) -> str:
+    """How the picture will travel: "inline" or "asset"."""
+    limit = endpoint.inline_limit
+    return "inline" if limit is None or picture.base64_length < limit else "asset"
+
+
+def picture_line(picture: Picture, endpoint: Endpoint) -> str:
+    """Size of a picture in pixels and bytes, and how it will travel."""
+    bytes_ = size(len(picture.data)) if picture.data is not None else "by its hash"
+    way = "travels inline" if route_of(picture, endpoint) == "inline" else "travels as asset"
+    return f"{picture.width} × {picture.height} px · {bytes_} · {way}"
+
+
+def progress(event: Status) -> str:
+    """Say what the client is doing, while no text comes.
+
+    Kinds that are not known here are shown as they are, so a new one is seen rather than lost.
+    """
+    if event.kind == "upload" and event.total:
+        return f"Uploading {100 * (event.done or 0) // event.total} %"
+    if event.kind == "retry":
+        return f"Trying again in {seconds(event.seconds or 0)}"
+    known = {"upload": "Uploading", "queued": "Queued", "waiting": "Waiting for the model"}
+    return known.get(event.kind, event.kind.capitalize())
+
+
+def finished(result: Result) -> list[str]:
+    """Parts of the status line after an answer: route, tokens, first-token and total time."""
+    parts = ["Inline" if result.route == "inline" else "Asset"]
+    tokens = result.usage.completion_tokens if result.usage else None
+    if tokens is not None:
+        parts.append(f"{tokens} token{'' if tokens == 1 else 's'}")
+    if result.timing.first_token_s is not None:
+        parts.append(f"first token {seconds(result.timing.first_token_s)}")
+    parts.append(f"total {seconds(result.timing.total_s)}")
+    if result.finish_reason == "length":
+        parts.append("cut off at max tokens")
+    return parts
+
+
+def stopped(after: float) -> list[str]:
+    """Parts of the status line after Stop.
+
+    >>> stopped(1.204)
+    ['Stopped after 1.20 s']
+    """
+    return [f"Stopped after {seconds(after)}"]
+
+
+def _sentence(text: str) -> str:
+    return text if not text or text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def failure(error: BaseException) -> dict[str, Any]:
+    """One sentence for what happened and one for what to do next.
+
+    Only nbvlm's own errors are quoted: their texts are free of keys by construction. Of any other error the
+    type alone is told.
+    """
+    if isinstance(error, Error):
+        return {"message": _sentence(error.message), "hint": _sentence(error.hint or "")}
+    return {
+        "message": f"Something unexpected happened in nbvlm ({type(error).__name__}).",
+        "hint": "Run the same in Python with client.ask(...) to see the whole report.",
+    }
