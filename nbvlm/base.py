@@ -1,0 +1,188 @@
+"""What both clients share: settings, memory, how a question becomes a flow, which transport carries it."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from nbvlm import assets, endpoints, flow, validation
+from nbvlm.drive import Driver
+from nbvlm.pools import AsyncPools, Pools
+from nbvlm.recent import Exchange, Recent
+from nbvlm.redact import guard_logs
+from nbvlm.retry import Retry
+from nbvlm.settings import Settings, resolve
+from nbvlm.steps import Context, Flow
+from nbvlm.threaded import Threaded
+from nbvlm.timeouts import Timeouts, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbvlm.endpoints import Endpoint
+    from nbvlm.events import Status
+    from nbvlm.result import Result
+    from nbvlm.secret import Secret
+
+__all__ = ["Base", "abandoned", "awaiting", "blocking", "options", "siblings"]
+
+_QUESTION = ("temperature", "top_p", "max_tokens", "route", "content", "progress")
+_OPENING = (
+    "api_key",
+    "base_url",
+    "assets_url",
+    "model",
+    "transport",
+    "timeout",
+    "retry",
+    "allow_http",
+)
+
+
+class Base:
+    """Settings and memory of a client; see `nbvlm.Client` for the parameters."""
+
+    def __init__(
+        self,
+        endpoint: str | Endpoint | None = None,
+        *,
+        api_key: str | Secret | None = None,
+        base_url: str | None = None,
+        assets_url: str | None = None,
+        model: str | None = None,
+        transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
+        timeout: Timeouts | float | None = None,
+        retry: Retry | None = None,
+        allow_http: bool = False,
+        **unknown: Any,
+    ) -> None:
+        validation.refuse_unknown(unknown, _OPENING)
+        self._open(
+            resolve(
+                endpoint,
+                api_key=api_key,
+                base_url=base_url,
+                assets_url=assets_url,
+                model=model,
+                transport=transport,
+                timeout=timeout,
+                retry=retry,
+                allow_http=allow_http,
+            )
+        )
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Open a twin of the client that has these settings."""
+        client = cls.__new__(cls)
+        client._open(settings)  # noqa: SLF001 - our own class
+        return client
+
+    def _open(self, settings: Settings) -> None:
+        guard_logs()
+        self._settings = settings
+        self._recent = Recent()
+        self._temporary: set[str] = set()
+
+    @property
+    def settings(self) -> Settings:
+        """What the client was opened with."""
+        return self._settings
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The served model."""
+        return self._settings.endpoint
+
+    @property
+    def requests(self) -> tuple[Exchange, ...]:
+        """The last 100 exchanges, oldest first, without secrets."""
+        return self._recent.all()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._settings.describe()})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).from_settings, (self._settings,)
+
+    def _context(self, progress: Callable[[Status], None] | None = None) -> Context:
+        watch = Watch(self._settings.timeouts)
+        return Context(self._settings, watch, self._temporary, progress)
+
+    def _question(
+        self, image: Any, prompt: str, *, stream: bool, options: dict[str, Any], unknown: dict[str, Any]
+    ) -> Flow[Result]:
+        validation.refuse_unknown(unknown, _QUESTION)
+        given = {name: options.pop(name) for name in ("temperature", "top_p", "max_tokens")}
+        job = validation.job(self.endpoint, image, prompt, given=given, stream=stream, **options)
+        self._settings.key()
+        return flow.exchange(job, self._context(job.progress))
+
+
+def options(
+    temperature: float | None,
+    top_p: float | None,
+    max_tokens: int | None,
+    route: str,
+    content: str,
+    progress: Callable[[Status], None] | None,
+) -> dict[str, Any]:
+    """Gather the keywords of a question."""
+    values = (temperature, top_p, max_tokens, route, content, progress)
+    return dict(zip(_QUESTION, values, strict=True))
+
+
+def siblings(endpoint: Endpoint) -> tuple[str, ...]:
+    """Return the models behind the same service, as far as they are known here."""
+    if endpoint.name == "demo":
+        return (endpoint.model,)
+    return tuple(entry.model for entry in endpoints.ENDPOINTS.values() if entry.name != "demo")
+
+
+def blocking(settings: Settings) -> tuple[httpx.BaseTransport, bool]:
+    """Return a blocking transport, and whether it is our own to close."""
+    if settings.transport is not None:
+        if isinstance(settings.transport, httpx.BaseTransport):
+            return settings.transport, False
+        raise TypeError("This transport only serves an AsyncClient; pass an httpx.BaseTransport.")
+    return (_demo(), True) if settings.in_process else (Pools(), True)
+
+
+def awaiting(settings: Settings) -> tuple[httpx.AsyncBaseTransport, bool]:
+    """Return an awaiting transport, and whether it is our own to close."""
+    if isinstance(settings.transport, httpx.AsyncBaseTransport):
+        return settings.transport, False
+    if settings.transport is not None:
+        return Threaded(settings.transport), False
+    return (_demo(), True) if settings.in_process else (AsyncPools(), True)
+
+
+def _demo() -> Any:
+    from nbvlm.demo.transport import DemoTransport
+
+    return DemoTransport()
+
+
+def abandoned(
+    settings: Settings,
+    temporary: set[str],
+    transport: httpx.BaseTransport | None,
+    own: httpx.BaseTransport | None,
+) -> None:
+    """Delete what a closed or collected client left in the asset service, then close its connections."""
+    if temporary:
+        with contextlib.suppress(Exception):
+            used = transport or blocking(settings)[0]
+            for name in list(temporary):
+                with contextlib.suppress(Exception):
+                    watch = Watch(settings.timeouts)
+                    watch.enter("cleanup")
+                    steps = assets.delete(Context(settings, watch, temporary), name, Retry.never())
+                    for _ in Driver(steps, used, Recent()).run():
+                        pass
+            if transport is None:
+                used.close()
+    if own is not None:
+        own.close()

@@ -1,0 +1,65 @@
+"""What a stream tells while an answer comes.
+
+>>> TextDelta("a red car").text
+'a red car'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nbvlm.detections import Detection
+
+__all__ = ["DetectionFound", "Event", "Status", "TextDelta"]
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of the answer, raw, tokens included; all of them joined are `Result.text`.
+
+    Attributes
+    ----------
+    text
+        The piece, as it came.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionFound:
+    """A box, complete with its label, as soon as the text allows it.
+
+    Attributes
+    ----------
+    detection
+        In pixels of the upright picture.
+    """
+
+    detection: Detection
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the client is doing before the answer comes.
+
+    Attributes
+    ----------
+    kind
+        "upload" (the picture travels to the asset service), "waiting" (the request is on its way),
+        "queued" (the service works on it and asked to be polled) or "retry" (a pause before the next try).
+    seconds
+        Since the start; for "retry" the length of the pause.
+    done, total
+        Bytes of an upload, or attempts made and allowed of a retry; else None.
+    """
+
+    kind: str
+    seconds: float
+    done: int | None = None
+    total: int | None = None
+
+
+Event = TextDelta | DetectionFound | Status

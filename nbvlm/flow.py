@@ -1,0 +1,364 @@
+"""The whole protocol as one generator, the same for both clients.
+
+Route the picture, upload it where it is too large, send the question, wait and poll, read the answer, delete
+the upload: everything that the service's protocol knows is decided here, and no byte is moved here. See
+`nbvlm.steps` for what a flow yields and receives.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+import httpx
+
+from nbvlm import assets, images, sse, statuses, wire
+from nbvlm.assets import Asset
+from nbvlm.errors import (
+    AssetError,
+    Error,
+    ImageError,
+    NotFoundError,
+    ServerError,
+    TransportError,
+    TruncatedStream,
+)
+from nbvlm.gather import Gathered
+from nbvlm.result import Result, Sent, Timing, Usage
+from nbvlm.settings import is_loopback
+from nbvlm.steps import Context, Flow, Pause, Tell, Work, call, read, request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbvlm.images import Picture
+    from nbvlm.validation import Job
+
+__all__ = ["exchange", "models"]
+
+POLL_GAP = 1.0
+"""Least seconds between the beginnings of two polls, as the service asks."""
+DRAIN = 0.5
+"""Seconds that the end of a response may take after `[DONE]`, so that its connection is used again."""
+_JSON = "application/json"
+_EVENTS = "text/event-stream"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Prepared:
+    """The picture, ready to go."""
+
+    picture: Picture
+    sent: Sent
+    source: wire.Source
+    route: Literal["inline", "asset"]
+    upload_s: float | None = None
+
+
+def exchange(job: Job, context: Context) -> Flow[Result]:
+    """Ask, and return the result; an uploaded picture is deleted in every ending.
+
+    Raises
+    ------
+    Error
+        Of the kind that `nbvlm.errors` draws.
+    """
+    try:
+        finish = yield from _exchange(job, context)
+    except GeneratorExit:
+        raise  # Nobody drives this flow any more: the client deletes what is left in `temporary`.
+    except BaseException:
+        yield from assets.discard(context)
+        raise
+    yield from assets.discard(context)
+    return finish()
+
+
+def _exchange(job: Job, context: Context) -> Flow[Callable[[], Result]]:
+    prepared = yield from _prepare(job, context)
+    size = (prepared.picture.width, prepared.picture.height)
+    gathered = Gathered(context.settings.endpoint, size, job.prompt)
+    try:
+        response, first = yield from _infer(job, context, prepared, gathered)
+    except Error as error:
+        if isinstance(error, TruncatedStream):
+            error.text = gathered.text
+        raise
+    timing = Timing(prepared.upload_s, first, context.watch.elapsed(), context.bytes_sent)
+    return lambda: _result(job, context, prepared, gathered, response, timing)
+
+
+def _prepare(job: Job, context: Context) -> Flow[_Prepared]:
+    if isinstance(job.image, Asset):
+        return _kept(job.image)
+    picture = job.image
+    if not isinstance(picture, images.Picture):
+        picture = yield Work(lambda: images.Picture.load(job.image))
+    context.notices.extend(picture.changes)
+    fits = picture.fits(context.settings.endpoint.inline_limit)
+    if job.route == "inline" or (job.route == "auto" and fits):
+        return (yield from _inline(context, picture))
+    if job.route == "auto" and context.settings.assets_url is None:
+        return (yield from _inline(context, picture))
+    try:
+        return (yield from _uploaded(context, picture))
+    except (AssetError, NotFoundError, ServerError, TransportError) as error:
+        if job.route == "asset" or not _is_gone(error):
+            raise
+        reason = error.message.rstrip(".")
+        notice = f"The asset service did not take the picture ({reason}); it was shrunk instead."
+    context.notices.append(notice)
+    return (yield from _inline(context, picture))
+
+
+def _is_gone(error: Error) -> bool:
+    """The asset service is marked as deprecated; its absence shows as one of these."""
+    return error.status is None or error.status in (404, 410) or error.status >= 500
+
+
+def _kept(asset: Asset) -> _Prepared:
+    if asset.picture is None or asset.mime is None:
+        raise ImageError(
+            f"{asset!r} is known by its id only, so its boxes could not be placed.",
+            hint="Pass the asset that client.assets.upload(…) returned.",
+        )
+    if asset.expired:
+        raise AssetError(
+            f"{asset!r} was deleted by the service after 24 hours.", hint="Upload the picture again."
+        )
+    return _Prepared(asset.picture, _sent(asset.picture), wire.Source(asset.mime, asset_id=asset.id), "asset")
+
+
+def _inline(context: Context, picture: Picture) -> Flow[_Prepared]:
+    limit = context.settings.endpoint.inline_limit
+    travels = picture
+    if limit is not None and not picture.fits(limit):
+        fitted = yield Work(lambda: images.fit(picture, limit))
+        travels = fitted.picture
+        context.notices.append(fitted.notice)
+    return _Prepared(picture, _sent(travels), wire.Source(travels.mime, travels.data), "inline")
+
+
+def _uploaded(context: Context, picture: Picture) -> Flow[_Prepared]:
+    began = context.watch.elapsed()
+    asset = yield from assets.upload(context, picture)
+    took = context.watch.elapsed() - began
+    return _Prepared(picture, _sent(picture), wire.Source(picture.mime, asset_id=asset.id), "asset", took)
+
+
+def _sent(picture: Picture) -> Sent:
+    return Sent(picture.mime, picture.width, picture.height, len(picture.data or b""))
+
+
+def _infer(
+    job: Job, context: Context, prepared: _Prepared, gathered: Gathered
+) -> Flow[tuple[httpx.Response, float | None]]:
+    """Send the question, wait for the answer, read it; return its head and when its text began."""
+    settings = context.settings
+    streams = job.stream and settings.endpoint.streams
+    headers = {"accept": _EVENTS if streams else _JSON, "nvcf-poll-seconds": str(settings.timeouts.poll)}
+    if settings.endpoint.dialect != "nvidia":
+        del headers["nvcf-poll-seconds"]
+    content = wire.body(
+        settings.endpoint, job.prompt, prepared.source, job.parameters, content=job.content, stream=streams
+    )
+    posted = headers | {"content-type": _JSON}
+    if prepared.source.asset_id is not None:
+        posted["nvcf-input-asset-references"] = assets.references([prepared.source.asset_id])
+    context.watch.enter("first_token")
+    yield context.tell("waiting")
+    response = yield from call(
+        context, lambda: request(context, "POST", settings.url, headers=posted, body=content)
+    )
+    response = yield from _settled(context, response, headers)
+    if response.headers.get("content-type", "").startswith(_EVENTS):
+        return response, (yield from _stream(context, response, gathered))
+    return response, (yield from _whole(job, context, response, gathered))
+
+
+def _settled(context: Context, response: httpx.Response, headers: dict[str, str]) -> Flow[httpx.Response]:
+    """Poll while the service says 202; pick up a result that was put elsewhere."""
+    while response.status_code == 202:
+        name = response.headers.get("nvcf-reqid", "")
+        if not _ID.fullmatch(name):
+            raise ServerError("The service took the request but gave no id to ask for it.", status=202)
+        began = context.watch.elapsed()
+        context.watch.check()
+        yield context.tell("queued")
+        response = yield from call(context, _poll(context, name, headers))
+        if response.status_code == 202 and (early := POLL_GAP - (context.watch.elapsed() - began)) > 0:
+            yield Pause(early)
+    if 300 <= response.status_code < 400:
+        response = yield from _elsewhere(context, response)
+    return response
+
+
+def _poll(context: Context, name: str, headers: dict[str, str]) -> Callable[[], httpx.Request]:
+    url = f"{context.settings.base_url}/v1/status/{name}"
+    return lambda: request(context, "GET", url, headers=headers)
+
+
+def _elsewhere(context: Context, response: httpx.Response) -> Flow[httpx.Response]:
+    """Fetch a large result from the storage it was put into: another host, so without the key."""
+    address = response.headers.get("location", "")
+    parts = urlsplit(address)
+    loopback = parts.scheme == "http" and is_loopback(parts.hostname or "")
+    if response.status_code != 302 or not (parts.scheme == "https" or loopback):
+        raise TransportError(
+            f"The service redirects ({response.status_code}), not followed since the key would go along.",
+            status=response.status_code,
+            hint="Check base_url.",
+        )
+    fetched: httpx.Response = yield from call(context, lambda: request(context, "GET", address, key=False))
+    if fetched.status_code >= 300:
+        raise TransportError("The result's address redirects once more; this was not followed.", status=302)
+    return fetched
+
+
+def _stream(context: Context, response: httpx.Response, gathered: Gathered) -> Flow[float | None]:
+    decoder = sse.Decoder()
+    first: float | None = None
+    watch = context.watch
+    failure: Error | None = None
+    events: list[Any] = []
+    try:
+        while not gathered.done and gathered.failure is None:
+            piece = yield events
+            events = gathered.take(decoder.feed(piece) if piece else decoder.close())
+            if events:
+                first = watch.elapsed() if first is None else first
+                watch.touch()
+            else:
+                watch.check()
+            if not piece:
+                break
+    except httpx.TransportError as cause:
+        failure = watch.error() if isinstance(cause, httpx.TimeoutException) else _truncated(gathered)
+    except ValueError as error:
+        failure = TransportError(f"{error}", hint="Ask again.")
+    yield Tell([*events, *gathered.close()] if failure is None else [])
+    failure = failure or _failure(response, gathered)
+    if failure is not None:
+        raise failure
+    if gathered.done:
+        yield from _drain(context)
+    return first
+
+
+def _failure(response: httpx.Response, gathered: Gathered) -> Error | None:
+    if gathered.failure is not None:
+        gathered.failure.request_id = gathered.failure.request_id or statuses.request_id(response.headers)
+        return gathered.failure
+    if not gathered.done and gathered.finish_reason is None:
+        error = _truncated(gathered)
+        error.request_id = statuses.request_id(response.headers)
+        return error
+    return None
+
+
+def _truncated(gathered: Gathered) -> TruncatedStream:
+    count = len(gathered.text)
+    return TruncatedStream(
+        f"The answer stopped before its end, after {count} characters.",
+        hint="Ask again; the text so far is in `.text` of this error.",
+    )
+
+
+def _drain(context: Context) -> Flow[None]:
+    """Read the rest of a response, so that its connection can be used again; not for long."""
+    context.watch.hurry(DRAIN)
+    try:
+        for _ in range(64):
+            if not (yield []):
+                return
+    except httpx.TransportError:
+        pass
+
+
+def _whole(job: Job, context: Context, response: httpx.Response, gathered: Gathered) -> Flow[float | None]:
+    content = yield from read(context)
+    piece = _readable(response, content)
+    first = context.watch.elapsed() if job.stream else None
+    yield Tell([*gathered.answer(piece), *gathered.close()])
+    return first
+
+
+def _readable(response: httpx.Response, content: bytes) -> wire.Piece:
+    try:
+        return wire.read_answer(content)
+    except wire.UnreadableAnswer as unreadable:
+        error = _refusal(response, unreadable.data)
+    raise error
+    return None
+
+
+def _refusal(response: httpx.Response, data: Any) -> Error:
+    name = statuses.request_id(response.headers)
+    if isinstance(data, dict) and ("error" in data or "detail" in data or "status" in data):
+        return statuses.error_in_stream(data, request_id=name)
+    if not data:
+        return TruncatedStream(
+            "The service sent an empty answer.", status=response.status_code, request_id=name
+        )
+    return ServerError(
+        "The service answered in a form that is no answer of a model.",
+        status=response.status_code,
+        request_id=name,
+        hint="Check base_url: something else may be listening there.",
+    )
+
+
+def _result(
+    job: Job,
+    context: Context,
+    prepared: _Prepared,
+    gathered: Gathered,
+    response: httpx.Response,
+    timing: Timing,
+) -> Result:
+    settings, usage = context.settings, gathered.usage
+    parser = gathered.parser
+    notices = [*job.notices, *context.notices]
+    if gathered.finish_reason == "length":
+        limit = job.parameters.get("max_tokens")
+        notices.append(f"The answer was cut at max_tokens={limit}: ask with more for the rest.")
+    return Result(
+        text=gathered.text,
+        detections=parser.detections,
+        usage=Usage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) if usage else None,
+        finish_reason=gathered.finish_reason,
+        request_id=statuses.request_id(response.headers) or gathered.id,
+        model=settings.endpoint.model,
+        prompt=job.prompt,
+        parameters=job.parameters,
+        picture=prepared.picture,
+        route=prepared.route,
+        sent=prepared.sent,
+        timing=timing,
+        problems=parser.problems,
+        notices=tuple(dict.fromkeys(notices)),
+        has_locations=parser.has_locations,
+        endpoint=settings.base_url + settings.endpoint.path.removesuffix("/chat/completions")
+        if settings.endpoint.name == "openai"
+        else settings.endpoint.name,
+        base_url=settings.origin,
+        assets_url=settings.assets_origin,
+        created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+    )
+
+
+def models(context: Context) -> Flow[tuple[str, ...]]:
+    """List the models of an OpenAI-compatible server."""
+    path = context.settings.endpoint.path.removesuffix("/chat/completions")
+    url = f"{context.settings.base_url}{path}/models"
+    context.watch.enter("first_token")
+    response = yield from call(context, lambda: request(context, "GET", url, headers={"accept": _JSON}))
+    data = wire.loads((yield from read(context)))
+    found = data.get("data") if isinstance(data, dict) else None
+    if not isinstance(found, list):
+        raise _refusal(response, data)
+    return tuple(str(item["id"]) for item in found if isinstance(item, dict) and "id" in item)

@@ -1,0 +1,109 @@
+"""From the chunks of a stream to text and boxes, as they come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nbvlm import statuses, wire
+from nbvlm.events import DetectionFound, Event, TextDelta
+from nbvlm.parser import Parser
+
+if TYPE_CHECKING:
+    from nbvlm import sse
+    from nbvlm.endpoints import Endpoint
+    from nbvlm.errors import Error
+
+__all__ = ["Gathered"]
+
+
+class Gathered:
+    """What has come of an answer.
+
+    Parameters
+    ----------
+    endpoint
+        Gives bins and codebook of the parser.
+    size
+        Width and height of the upright picture.
+    prompt
+        What was asked.
+
+    Attributes
+    ----------
+    pieces
+        Texts so far.
+    usage, finish_reason, id
+        As the service gave them.
+    done
+        True after `[DONE]`.
+    failure
+        The error that came inside the stream, or None.
+    """
+
+    __slots__ = ("done", "failure", "finish_reason", "id", "parser", "pieces", "usage")
+
+    def __init__(self, endpoint: Endpoint, size: tuple[int, int], prompt: str) -> None:
+        self.parser = Parser(size, prompt=prompt, bins=endpoint.bins, codebook=endpoint.codebook)
+        self.pieces: list[str] = []
+        self.usage: wire.Tokens | None = None
+        self.finish_reason: str | None = None
+        self.id: str | None = None
+        self.done = False
+        self.failure: Error | None = None
+
+    @property
+    def text(self) -> str:
+        """All text so far."""
+        return "".join(self.pieces)
+
+    def take(self, arrived: list[sse.Event]) -> list[Event]:
+        """Read events of the stream and return what they mean."""
+        events: list[Event] = []
+        for event in arrived:
+            data = event.data
+            if data == b"[DONE]":
+                self.done = True
+                break
+            try:
+                piece = wire.read_chunk(data)
+            except wire.UnreadableAnswer as error:
+                if self._is_noise(event, error.data):
+                    continue
+                self.failure = statuses.error_in_stream(error.data)
+                break
+            self._piece(piece, events)
+        return events
+
+    def answer(self, piece: wire.Piece) -> list[Event]:
+        """Take a whole answer."""
+        events: list[Event] = []
+        self._piece(piece, events)
+        return events
+
+    def close(self) -> list[Event]:
+        """Return the boxes that only the end of the text made complete."""
+        return [DetectionFound(detection) for detection in self.parser.close()]
+
+    def _piece(self, piece: wire.Piece, events: list[Event]) -> None:
+        choices = piece.choices
+        if choices:
+            choice = choices[0]
+            message = choice.delta or choice.message
+            if message is not None and (text := message.content):
+                self.pieces.append(text)
+                events.append(TextDelta(text))
+                for detection in self.parser.feed(text):
+                    events.append(DetectionFound(detection))  # noqa: PERF401 - mostly there is none
+            if choice.finish_reason is not None:
+                self.finish_reason = choice.finish_reason
+        if piece.usage is not None:
+            self.usage = piece.usage
+        if self.id is None:
+            self.id = piece.id
+
+    @staticmethod
+    def _is_noise(event: sse.Event, value: object) -> bool:
+        """Blank data and events of another type without an error are passed over, as the rules want."""
+        if isinstance(value, str):
+            return not value.strip() or event.event not in ("message", "error")
+        return isinstance(value, dict) and value.get("choices") == [] and "error" not in value

@@ -1,0 +1,85 @@
+"""Take keys, account ids and signed addresses out of texts and logs.
+
+>>> redact("Function 'f': Not found for account 'abc123'")
+"Function 'f': Not found for account '***'"
+>>> redact("PUT https://bucket.s3.amazonaws.com/a/b?X-Amz-Signature=0123")
+'PUT https://bucket.s3.amazonaws.com/a/b?***'
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+from nbvlm.secret import known
+
+__all__ = ["guard_logs", "redact"]
+
+_RULES = (
+    (re.compile(r"\b(nvapi|sk|hf)[-_][\w.-]{6,}"), r"\1-***"),
+    (re.compile(r"(?i)\b(bearer)\s+[^\s'\",)\]]+"), r"\1 ***"),
+    (re.compile(r"(?i)(authorization['\"]?\s*[:=,]\s*b?['\"]?)(?!bearer)[^\s'\",)\]]+"), r"\1***"),
+    (re.compile(r"(?i)(\baccount(?:\s+id)?\s*[:=]?\s*['\"])[^'\"]+(['\"])"), r"\1***\2"),
+    (re.compile(r"(?i)(['\"]?nca_?id['\"]?\s*[:=]\s*['\"]?)[\w.-]+"), r"\1***"),
+    (re.compile(r"(?i)(\bkey\s+['\"])[^'\"/]+/"), r"\1***/"),
+    (re.compile(r"(https?://)[^\s/@'\"<>]+@"), r"\1***@"),
+    (re.compile(r"(https?://[^\s?'\"<>\\]+)\?[^\s'\"<>\\]+"), r"\1?***"),
+    (re.compile(r"(?i)\b(X-Amz-[\w-]+|Signature|AWSAccessKeyId)=[^\s&'\"<>]+"), r"\1=***"),
+)
+_LOGGERS = (
+    "nbvlm",
+    "httpx",
+    "httpcore",
+    "httpcore.connection",
+    "httpcore.http11",
+    "httpcore.http2",
+    "httpcore.proxy",
+    "httpcore.socks",
+)
+
+
+def redact(value: Any) -> Any:
+    """Return `value` without secrets; containers are walked, other objects are left as they are.
+
+    Keys in use are replaced by exact text; keys, bearer tokens, account ids, passwords in addresses and
+    the queries of addresses by pattern.
+    """
+    if isinstance(value, str):
+        return _redact_text(value)
+    if isinstance(value, dict):
+        return {redact(key): redact(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(redact(item) for item in value)
+    return value
+
+
+def _redact_text(text: str) -> str:
+    for secret in known():
+        if len(secret) >= 4:
+            text = text.replace(secret, "***")
+    for pattern, replacement in _RULES:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+class _Filter(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):
+            return True
+        record.msg, record.args = _redact_text(message), ()
+        return True
+
+
+_FILTER = _Filter()
+
+
+def guard_logs() -> None:
+    """Put the redacting filter on our logger and on those of httpx and httpcore, which print whole URLs.
+
+    A filter works on its own logger only, not on children, hence the list. Calling it again changes nothing.
+    """
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_FILTER)

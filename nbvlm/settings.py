@@ -1,0 +1,251 @@
+"""Everything a client needs to know, as one frozen value that opens a twin.
+
+>>> resolve("demo").base_url
+'http://demo.nbvlm.localhost'
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from nbvlm import endpoints, keys
+from nbvlm.endpoints import Endpoint
+from nbvlm.errors import AuthenticationError, ParameterError
+from nbvlm.retry import Retry
+from nbvlm.secret import Secret
+from nbvlm.timeouts import Timeouts
+
+if TYPE_CHECKING:
+    import httpx
+
+    Transport = httpx.BaseTransport | httpx.AsyncBaseTransport
+
+__all__ = ["Settings", "is_loopback", "resolve"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a client was opened with.
+
+    Attributes
+    ----------
+    endpoint
+        The served model; its origins are those in use.
+    api_key
+        The key, or None.
+    key_source
+        Where the key came from, in words; None without one.
+    base_url, assets_url
+        Origins that replace the endpoint's own, else None.
+    transport
+        What the caller passed, else None.
+    timeouts, retry
+        Policies.
+    allow_http
+        Whether plain http to other machines was insisted on.
+    chosen
+        False where nobody named the endpoint and the demo was taken for want of a key.
+    """
+
+    endpoint: Endpoint
+    api_key: Secret | None = None
+    key_source: str | None = None
+    origin: str | None = None
+    assets_origin: str | None = None
+    transport: Transport | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    retry: Retry = field(default_factory=Retry)
+    allow_http: bool = False
+    chosen: bool = True
+
+    @property
+    def base_url(self) -> str:
+        """Origin of the model."""
+        return self.origin or self.endpoint.base_url
+
+    @property
+    def assets_url(self) -> str | None:
+        """Origin of the asset service, or None where there is none."""
+        return self.assets_origin or self.endpoint.assets_url
+
+    @property
+    def url(self) -> str:
+        """Address of an invocation."""
+        return self.base_url + self.endpoint.path
+
+    @property
+    def in_process(self) -> bool:
+        """Whether the embedded model answers, without any network."""
+        return self.endpoint.name == "demo" and self.origin is None and self.transport is None
+
+    def key(self) -> Secret | None:
+        """Return the key to send.
+
+        Raises
+        ------
+        AuthenticationError
+            If the hosted service would be asked without one.
+        """
+        if self.api_key is not None:
+            return self.api_key
+        hosted = self.endpoint.base_url == endpoints.HOSTED and self.origin is None and self.transport is None
+        if not hosted:
+            return None
+        if (found := keys.find()) is not None:
+            return found[0]
+        raise AuthenticationError(
+            "There is no key for the hosted service.",
+            hint="Call nbvlm.login(), or set NVIDIA_API_KEY; keys are free at build.nvidia.com. "
+            'nbvlm.Client("demo") needs none.',
+        )
+
+    def describe(self) -> str:
+        """Say endpoint, model and where the key came from, never the key."""
+        parts = [repr(self.endpoint.name), f"model={self.endpoint.model!r}"]
+        if self.origin is not None or self.endpoint.name == "openai":
+            parts.append(f"base_url={self.base_url!r}")
+        if not self.chosen and self.endpoint.name == "demo":
+            parts.append("no key found: the embedded demo model answers")
+        elif self.endpoint.name == "demo" and self.api_key is None:
+            parts.append("no key needed")
+        else:
+            parts.append(f"key from {self.key_source}" if self.api_key is not None else "no key")
+        return ", ".join(parts)
+
+    def __repr__(self) -> str:
+        return f"Settings({self.describe()})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return _reopened, (values | {"api_key": None, "key_source": None, "transport": None},)
+
+
+def _reopened(values: dict[str, Any]) -> Settings:
+    """Rebuild pickled settings: the key did not travel, so it is looked for where they arrive."""
+    settings = Settings(**values)
+    if settings.endpoint.base_url == endpoints.HOSTED and (found := keys.find()) is not None:
+        return replace(settings, api_key=found[0], key_source=found[1])
+    return settings
+
+
+def resolve(
+    endpoint: str | Endpoint | None = None,
+    *,
+    api_key: str | Secret | None = None,
+    base_url: str | None = None,
+    assets_url: str | None = None,
+    model: str | None = None,
+    transport: Transport | None = None,
+    timeout: Timeouts | float | None = None,
+    retry: Retry | None = None,
+    allow_http: bool = False,
+) -> Settings:
+    """Turn the arguments of a client into settings; parameters as `nbvlm.Client`.
+
+    Raises
+    ------
+    ParameterError
+        If the endpoint is unknown or an address cannot be used.
+    AuthenticationError
+        If the key cannot be one.
+    """
+    entry, found = _choose(endpoint, model, api_key)
+    origin, assets_origin = _origins(entry, base_url, assets_url)
+    settings = Settings(
+        endpoint=entry,
+        api_key=found[0] if found else None,
+        key_source=found[1] if found else None,
+        origin=origin,
+        assets_origin=assets_origin,
+        transport=transport,
+        timeouts=Timeouts.of(timeout),
+        retry=retry or Retry(),
+        allow_http=allow_http,
+        chosen=endpoint is not None,
+    )
+    for address in (settings.base_url, settings.assets_url):
+        if address is not None and not allow_http:
+            _refuse_plain(address)
+    return settings
+
+
+def _choose(
+    endpoint: str | Endpoint | None, model: str | None, api_key: str | Secret | None
+) -> tuple[Endpoint, keys.Found | None]:
+    given = _given(api_key)
+    if isinstance(endpoint, Endpoint):
+        return endpoint, given or _found_for(endpoint)
+    if endpoint is not None and "://" in endpoint:
+        return endpoints.openai(endpoint, model or ""), given
+    if endpoint is None and model is None:
+        found = given or keys.find()
+        return endpoints.get("nvidia" if found else "demo"), found
+    entry = endpoints.get(model if model is not None and endpoint in (None, "nvidia") else endpoint or "")
+    return entry, given or _found_for(entry)
+
+
+def _given(api_key: str | Secret | None) -> keys.Found | None:
+    if api_key is None:
+        return None
+    return (api_key if isinstance(api_key, Secret) else Secret(api_key)), "the argument"
+
+
+def _found_for(entry: Endpoint) -> keys.Found | None:
+    """Look for the hosted service's key only where it belongs."""
+    return keys.find() if entry.base_url == endpoints.HOSTED else None
+
+
+def _origins(entry: Endpoint, base_url: str | None, assets_url: str | None) -> tuple[str | None, str | None]:
+    if entry.base_url == endpoints.HOSTED:
+        base_url = base_url or os.environ.get("NBVLM_BASE_URL") or None
+        assets_url = assets_url or os.environ.get("NBVLM_ASSETS_URL") or None
+    origin = _origin(base_url, "base_url") if base_url else None
+    if assets_url:
+        return origin, _origin(assets_url, "assets_url")
+    # Who points the client elsewhere wants the pictures to go there too.
+    return origin, origin if entry.assets_url is not None else None
+
+
+def _origin(url: str, name: str) -> str:
+    try:
+        parts = urlsplit(url.strip())
+        _ = parts.port
+    except ValueError:
+        raise ParameterError(f"{name} cannot be read as an address.", hint=_ORIGIN) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise ParameterError(f"{name} is no http(s) origin.", hint=_ORIGIN)
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ParameterError(f"{name} is an origin, without a path.", hint=_ORIGIN)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+_ORIGIN = "Give scheme, host and port only, such as https://ai.api.nvidia.com or http://127.0.0.1:8000."
+
+
+def _refuse_plain(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ParameterError(
+            f"Plain http to {parts.hostname} would show key and picture to everyone on the way.",
+            hint="Use https, or insist with allow_http=True.",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address stays on this machine.
+
+    Examples
+    --------
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost.example.org")
+    (True, False)
+    """
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

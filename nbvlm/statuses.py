@@ -1,0 +1,264 @@
+"""From status and body to a typed error that says what happened and what to do.
+
+The service and its gateways know many forms of error body (problem details, validation lists, the repr of a
+Python list inside a string, OpenAI's `error` object, plain text, a `data:` in front, nothing at all). The
+rule: take `data:` off, try JSON, read the message from `detail`, `error.message`, `message`, `title`, else
+take the text.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import Any
+
+from nbvlm import wire
+from nbvlm.errors import (
+    AssetError,
+    AuthenticationError,
+    Error,
+    NotFoundError,
+    QuotaError,
+    RateLimitError,
+    RequestRejected,
+    ServerError,
+    TransportError,
+)
+from nbvlm.redact import redact
+from nbvlm.retry import retry_after
+
+__all__ = ["error_in_stream", "error_of", "parse_body", "request_id"]
+
+_LONGEST = 600
+_DEEPEST_REPR = 20_000
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Return the service's id of a request from its response headers."""
+    return headers.get("nvcf-reqid") or headers.get("x-request-id")
+
+
+def error_of(
+    status: int, headers: Mapping[str, str], body: bytes, *, asset: bool = False, what: str = "request"
+) -> Error:
+    """Return the error for a response.
+
+    Parameters
+    ----------
+    status, headers, body
+        Of the response.
+    asset
+        True for the asset service: what is no matter of key, credit or rate becomes `AssetError`.
+    what
+        What was sent, for the sentence.
+    """
+    message, detail = parse_body(body)
+    kind, sentence, hint = _explain(status, headers, what)
+    if asset and kind in (RequestRejected, NotFoundError, ServerError, TransportError):
+        kind = AssetError
+    return kind(
+        redact(f"{sentence}: {_clipped(message)}" if message else f"{sentence}."),
+        status=status,
+        request_id=request_id(headers) or _id_in(detail),
+        detail=redact(detail),
+        hint=_special_hint(message) or hint,
+    )
+
+
+def error_in_stream(value: Any, *, request_id: str | None = None) -> Error:
+    """Return the error for an object that came inside a stream in place of a chunk."""
+    message = _message(value)
+    status = _status_in(value)
+    kind, sentence, hint = _explain(status or 500, {}, "request")
+    if status is None:
+        sentence, hint = "The service reported an error in the middle of its answer", "Try again in a while."
+    return kind(
+        redact(f"{sentence}: {_clipped(message)}" if message else f"{sentence}."),
+        status=status,
+        request_id=request_id or _id_in(value),
+        detail=redact(value),
+        hint=_special_hint(message) or hint,
+    )
+
+
+def parse_body(body: bytes) -> tuple[str, Any]:
+    """Return the message in an error body, "" if there is none, and its detail, parsed as far as possible."""
+    stripped = body.strip()
+    if stripped.startswith(b"data:"):
+        stripped = stripped[5:].split(b"\n", 1)[0].strip()
+    if not stripped:
+        return "", None
+    value = wire.loads(stripped)
+    return _message(value), value
+
+
+def _message(value: Any) -> str:
+    if isinstance(value, str):
+        return _message_in_text(value)
+    if isinstance(value, list):
+        return "; ".join(filter(None, (_validation(item) for item in value)))
+    if not isinstance(value, Mapping):
+        return ""
+    if "msg" in value:
+        return _validation(value)
+    for key in ("detail", "error", "message", "title", "code"):
+        if (inner := value.get(key)) and (message := _message(inner)):
+            return _with_detail(message, value, key)
+    return ""
+
+
+def _with_detail(message: str, value: Mapping[str, Any], key: str) -> str:
+    """An embedding service puts the sentence in `message` and the places in `detail`: take both."""
+    other = value.get("message")
+    if key == "detail" and isinstance(value["detail"], Mapping) and isinstance(other, str):
+        return f"{other} {message}"
+    return message
+
+
+def _message_in_text(text: str) -> str:
+    """Return the text, or what it says where it is the repr of a Python list of validation errors."""
+    stripped = text.strip()
+    if stripped[:1] in "[{" and len(stripped) <= _DEEPEST_REPR:
+        try:
+            parsed = ast.literal_eval(stripped)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            return stripped
+        if isinstance(parsed, (list, dict)) and (message := _message(parsed)):
+            return message
+    if stripped[:1] == "<":
+        return _first_of_markup(stripped)
+    return stripped
+
+
+def _first_of_markup(text: str) -> str:
+    """S3 answers in XML, gateways in HTML: one element says it."""
+    for tag in ("Message", "title", "Code"):
+        _, found, rest = text.partition(f"<{tag}>")
+        if found:
+            code = text.partition("<Code>")[2].partition("</Code>")[0] if tag == "Message" else ""
+            message = rest.partition("</")[0].strip()
+            return f"{code}: {message}" if code else message
+    return ""
+
+
+def _validation(item: Any) -> str:
+    if not isinstance(item, Mapping):
+        return _message(item) if isinstance(item, (str, list)) else ""
+    place = item.get("loc")
+    where = (
+        ".".join(str(part) for part in place if part != "body") if isinstance(place, (list, tuple)) else ""
+    )
+    what = item.get("msg") or item.get("type") or _message({key: item[key] for key in item if key != "msg"})
+    return f"{where}: {what}" if where else str(what)
+
+
+def _clipped(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+
+
+def _id_in(value: Any) -> str | None:
+    found = value.get("requestId") if isinstance(value, Mapping) else None
+    return found if isinstance(found, str) else None
+
+
+def _status_in(value: Any) -> int | None:
+    if not isinstance(value, Mapping):
+        return None
+    inner = value.get("error")
+    candidates = [value.get("status"), value.get("code")]
+    if isinstance(inner, Mapping):
+        candidates += [inner.get("status"), inner.get("code")]
+    for candidate in candidates:
+        if isinstance(candidate, str) and candidate.isdigit():
+            candidate = int(candidate)
+        if isinstance(candidate, int) and not isinstance(candidate, bool) and 400 <= candidate <= 599:
+            return candidate
+    return None
+
+
+_Explanation = tuple[type[Error], str, str]
+_KNOWN: dict[int, _Explanation] = {
+    400: (
+        RequestRejected,
+        "The service refused the {what} (400)",
+        "Compare prompt, picture and parameters with the model's page.",
+    ),
+    401: (
+        AuthenticationError,
+        "The key was refused (401)",
+        "Check NVIDIA_API_KEY, or get a key at build.nvidia.com and call nbvlm.login().",
+    ),
+    402: (QuotaError, "The account has no credits left (402)", "See the account's page at build.nvidia.com."),
+    403: (
+        AuthenticationError,
+        "The key has no access to this (403)",
+        "Check that the key belongs to the organisation that may use the model.",
+    ),
+    404: (
+        NotFoundError,
+        "The service does not know this address, model or asset (404)",
+        (
+            "The model may have been retired or not be open to this account: see build.nvidia.com, or "
+            'use nbvlm.Client("demo").'
+        ),
+    ),
+    410: (NotFoundError, "The model has been retired (410)", 'Choose another, or nbvlm.Client("demo").'),
+    413: (
+        RequestRejected,
+        "The {what} is too large for the service (413)",
+        'Use route="asset", or a smaller picture.',
+    ),
+    422: (
+        RequestRejected,
+        "The service refused the {what} (422)",
+        "Compare prompt, picture and parameters with the model's page; stream(…) is told more than ask(…).",
+    ),
+    429: (
+        RateLimitError,
+        "Too many requests (429)",
+        "Wait a minute: the hosted service takes about 40 requests a minute per account.",
+    ),
+    503: (ServerError, "The service is busy or the model is offline (503)", "Try again later."),
+    504: (ServerError, "The service did not answer in time (504)", "Try again in a while."),
+}
+
+
+def _explain(status: int, headers: Mapping[str, str], what: str) -> _Explanation:
+    kind, sentence, hint = _KNOWN.get(status) or _by_class(status)
+    asked = retry_after(headers.get("retry-after"))
+    if asked and status in (429, 503):
+        hint = f"The service asks to wait {_duration(asked)}."
+    return kind, sentence.format(what=what), hint
+
+
+def _by_class(status: int) -> _Explanation:
+    if status >= 500:
+        return ServerError, f"The service failed ({status})", "Try again in a while."
+    if status >= 400:
+        return (
+            RequestRejected,
+            f"The service refused the {{what}} ({status})",
+            "Compare it with the model's page.",
+        )
+    return (
+        TransportError,
+        f"The service answered with an unexpected status ({status})",
+        "Check base_url: something else may be listening there.",
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"
+
+
+def _special_hint(message: str) -> str | None:
+    if "failed to find asset" in message:
+        return "It was deleted, or its 24 hours are over: upload the picture again."
+    if "DEGRADED" in message:
+        return "The model is out of order at the moment: try again later."
+    if message.strip() == "Inference error":
+        return "The service hides the reason here; stream(…) with the same arguments is told it."
+    return None

@@ -1,0 +1,213 @@
+"""An answer while it comes: context managers that iterate over events and remember them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Self
+
+from nbvlm.errors import Error
+from nbvlm.events import Event, TextDelta
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from types import TracebackType
+
+    from nbvlm.drive import AsyncDriver, Driver
+    from nbvlm.result import Result
+
+__all__ = ["AsyncStream", "Stream"]
+
+
+class _Memory:
+    """What both kinds of stream remember."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._finished = False
+        self._cancelled = False
+        self._result: Result | None = None
+        self._error: BaseException | None = None
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return "".join(event.text for event in self._events if type(event) is TextDelta)
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """The events so far."""
+        return tuple(self._events)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will come."""
+        return self._finished
+
+    @property
+    def result(self) -> Result:
+        """The result of a finished stream.
+
+        Raises
+        ------
+        Error
+            While the stream goes on, and after it was stopped; where it failed, its own error.
+        """
+        if self._result is not None:
+            return self._result
+        if isinstance(self._error, Error):
+            raise self._error
+        if self._cancelled:
+            raise Error("The stream was stopped before its end.", hint="What came until then is in `.text`.")
+        raise Error("The stream has not ended.", hint="Iterate over it to its end first.")
+
+    def __repr__(self) -> str:
+        state = "stopped" if self._cancelled else "finished" if self._finished else "open"
+        return f"<{type(self).__name__} {state}, {len(self._events)} events>"
+
+
+class Stream(_Memory):
+    """A streamed answer; made by `Client.stream`.
+
+    Iterating yields `TextDelta`, `DetectionFound` and `Status` events as they come; iterating again yields
+    the same ones. Leaving the `with` block closes the connection at once.
+
+    Examples
+    --------
+    >>> with client.stream("cat.jpg", "caption en") as stream:  # doctest: +SKIP
+    ...     for event in stream:
+    ...         ...
+    >>> stream.result  # doctest: +SKIP
+    """
+
+    def __init__(self, driver: Driver, owner: object) -> None:
+        super().__init__()
+        self._driver = driver
+        self._batches = driver.run()
+        self._owner = owner  # A client that is still in use is not collected.
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Event]:
+        seen = 0
+        while True:
+            while seen < len(self._events):
+                yield self._events[seen]
+                seen += 1
+            if not self._advance():
+                return
+
+    def cancel(self) -> None:
+        """Stop; may be called from another thread than the one that iterates."""
+        if not self._finished:
+            self._cancelled = True
+            self._driver.cancel()
+            self.close()
+
+    def close(self) -> None:
+        """Stop if there is something to stop; called by leaving the `with` block."""
+        if self._finished:
+            return
+        try:
+            self._batches.close()  # type: ignore[attr-defined]
+        except ValueError:
+            return  # Another thread is in it; `cancel` has cut its connection.
+        self._cancelled = self._finished = True
+
+    def _advance(self) -> bool:
+        if self._finished:
+            if self._error is not None:
+                raise self._error
+            return False
+        try:
+            batch = next(self._batches, None)
+        except BaseException as error:
+            self._error, self._finished = error, True
+            raise
+        if batch is None:
+            self._finished, self._result = True, self._driver.result
+            self._cancelled = self._result is None
+            return False
+        self._events.extend(batch)
+        return True
+
+
+class AsyncStream(_Memory):
+    """A streamed answer; made by `AsyncClient.stream`. The same names as `Stream`, awaited."""
+
+    def __init__(self, driver: AsyncDriver, owner: object) -> None:
+        super().__init__()
+        self._driver = driver
+        self._batches = driver.run()
+        self._owner = owner
+        self._reader: asyncio.Task[Any] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        seen = 0
+        while True:
+            while seen < len(self._events):
+                yield self._events[seen]
+                seen += 1
+            if not await self._advance():
+                return
+
+    async def cancel(self) -> None:
+        """Stop; may be called from another task than the one that iterates, whose loop then ends."""
+        if self._finished:
+            return
+        self._cancelled = True
+        if self._reader is not None and self._reader is not asyncio.current_task():
+            self._reader.cancel()
+        else:
+            await self.close()
+
+    async def close(self) -> None:
+        """Stop if there is something to stop; called by leaving the `async with` block."""
+        if not self._finished:
+            self._cancelled = self._finished = True
+            await self._batches.aclose()  # type: ignore[attr-defined]
+
+    async def _advance(self) -> bool:
+        if self._finished:
+            if self._error is not None:
+                raise self._error
+            return False
+        self._reader = asyncio.current_task()
+        try:
+            batch = await anext(self._batches, None)
+        except asyncio.CancelledError as error:
+            return self._stopped(error)
+        except BaseException as error:
+            self._error, self._finished = error, True
+            raise
+        finally:
+            self._reader = None
+        if batch is None:
+            self._finished, self._result = True, self._driver.result
+            return False
+        self._events.extend(batch)
+        return True
+
+    def _stopped(self, error: asyncio.CancelledError) -> bool:
+        """End the loop quietly where our own `cancel` stopped it; pass on every other cancellation."""
+        ours, self._finished = self._cancelled, True
+        self._cancelled = True
+        task = asyncio.current_task()
+        if not ours or task is None:
+            raise error
+        if task.uncancel() > 0:
+            raise error
+        return False

@@ -1,0 +1,156 @@
+"""A request is checked against the endpoint's published limits before any network use."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import numbers
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nbvlm import prompts
+from nbvlm.errors import ParameterError, PromptError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from nbvlm.endpoints import Endpoint, Parameter
+    from nbvlm.events import Status
+
+__all__ = ["Job", "job", "refuse_unknown"]
+
+_ROUTES = ("auto", "inline", "asset")
+_CONTENTS = ("tag", "parts")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Job:
+    """A checked question.
+
+    Attributes
+    ----------
+    image
+        As the caller passed it.
+    prompt
+        Stripped.
+    parameters
+        All that the endpoint takes, defaults filled in.
+    route, content
+        As asked.
+    stream
+        Whether server-sent events are wanted.
+    progress
+        Called with each status, or None.
+    notices
+        For the result.
+    """
+
+    image: Any
+    prompt: str
+    parameters: Mapping[str, float | int]
+    route: str
+    content: str
+    stream: bool
+    progress: Callable[[Status], None] | None = None
+    notices: tuple[str, ...] = ()
+
+
+def job(
+    endpoint: Endpoint,
+    image: Any,
+    prompt: str,
+    *,
+    given: Mapping[str, float | int | None],
+    route: str = "auto",
+    content: str = "tag",
+    stream: bool = False,
+    progress: Callable[[Status], None] | None = None,
+) -> Job:
+    """Check a question.
+
+    Raises
+    ------
+    PromptError
+        If the prompt is empty or holds an `<img` tag.
+    ParameterError
+        If a parameter is unknown to the endpoint or outside its range, or if the route or the form of the
+        content does not exist.
+    """
+    text = prompts.check(prompt)
+    if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise PromptError(
+            "The prompt holds half a character.", hint="It was cut within an emoji: write it again."
+        )
+    _one_of("route", route, _ROUTES)
+    _one_of("content", content, _CONTENTS)
+    if route == "asset" and endpoint.assets_url is None:
+        raise ParameterError(
+            f"The endpoint {endpoint.name!r} has no asset service.",
+            hint='Use route="auto" or route="inline".',
+        )
+    parameters = {parameter.name: parameter_value(parameter, given) for parameter in endpoint.parameters}
+    for name, value in given.items():
+        if value is not None:
+            endpoint.parameter(name)
+    return Job(
+        image=image,
+        prompt=text,
+        parameters=parameters,
+        route=route,
+        content=content,
+        stream=stream,
+        progress=progress,
+        notices=_both_changed(endpoint, parameters),
+    )
+
+
+def refuse_unknown(unknown: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    """Raise the `TypeError` for keywords that do not exist, naming the nearest that does."""
+    for name in unknown:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        raise TypeError(f"There is no keyword {name!r}.{meant} There are: {', '.join(known)}.")
+
+
+def parameter_value(parameter: Parameter, given: Mapping[str, float | int | None]) -> float | int:
+    """Return the value to send: the given one, checked, or the default.
+
+    Raises
+    ------
+    ParameterError
+        If it is no number, no whole number where one is needed, or outside the range.
+    """
+    value = given.get(parameter.name)
+    if value is None:
+        return int(parameter.default) if parameter.integer else parameter.default
+    wanted = numbers.Integral if parameter.integer else numbers.Real
+    if isinstance(value, bool) or not isinstance(value, wanted):
+        kind = "a whole number" if parameter.integer else "a number"
+        raise ParameterError(f"{parameter.name} must be {kind}, not {value!r}.", hint=_range(parameter))
+    number = int(value) if parameter.integer else float(value)
+    above = number > parameter.low if parameter.low_open else number >= parameter.low
+    if not math.isfinite(number) or not above or number > parameter.high:
+        raise ParameterError(f"{parameter.name}={value} is outside its range.", hint=_range(parameter))
+    return number
+
+
+def _range(parameter: Parameter) -> str:
+    low = "above" if parameter.low_open else "from"
+    return f"It goes {low} {parameter.low:g} to {parameter.high:g}; the default is {parameter.default:g}."
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        near = difflib.get_close_matches(str(value), known, n=1, cutoff=0.4)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        raise ParameterError(f"There is no {name} {value!r}.{meant}", hint=f"There are: {', '.join(known)}.")
+
+
+def _both_changed(endpoint: Endpoint, parameters: Mapping[str, float | int]) -> tuple[str, ...]:
+    defaults = {parameter.name: parameter.default for parameter in endpoint.parameters}
+    pair = ("temperature", "top_p")
+    if endpoint.dialect != "nvidia" or any(name not in defaults for name in pair):
+        return ()
+    if any(parameters[name] == defaults[name] for name in pair):
+        return ()
+    return ("Both temperature and top_p were changed; the service advises to change one of them at a time.",)

@@ -1,0 +1,229 @@
+"""What goes over the wire: request bodies as bytes, answers and stream chunks as values.
+
+A body is put together from bytes: running a picture's base64 text through a JSON encoder would cost four
+times the encoding itself.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nbvlm.endpoints import Endpoint
+
+__all__ = ["Piece", "Source", "UnreadableAnswer", "body", "read_answer", "read_chunk"]
+
+
+class UnreadableAnswer(ValueError):
+    """The answer is not of a known form, or it holds an error.
+
+    Attributes
+    ----------
+    data
+        What came, parsed where it could be.
+    """
+
+    def __init__(self, data: Any) -> None:
+        super().__init__("unreadable answer")
+        self.data = data
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Source:
+    """Where the picture of a request is: its bytes, or the id of an asset."""
+
+    mime: str
+    data: bytes | None = None
+    asset_id: str | None = None
+
+    def uri(self) -> bytes:
+        """Return the data URI that stands for the picture."""
+        if self.asset_id is not None:
+            return f"data:{self.mime};asset_id,{self.asset_id}".encode()
+        return b"data:%s;base64,%s" % (
+            self.mime.encode(),
+            binascii.b2a_base64(self.data or b"", newline=False),
+        )
+
+
+def body(
+    endpoint: Endpoint,
+    prompt: str,
+    source: Source,
+    parameters: Mapping[str, float | int],
+    *,
+    content: str = "tag",
+    stream: bool = False,
+) -> bytes:
+    """Return the JSON body of a request.
+
+    Parameters
+    ----------
+    endpoint
+        Decides the dialect: string content with one `<img>` tag, or list content with the picture first.
+    prompt
+        Checked before.
+    source
+        The picture.
+    parameters
+        Sampling parameters.
+    content
+        "tag" or "parts" (the list form) for the NVIDIA dialect.
+    stream
+        Whether server-sent events are wanted.
+    """
+    if endpoint.dialect == "openai" or content == "parts":
+        inner = _parts(prompt, source, picture_first=endpoint.dialect == "openai")
+    else:
+        inner = b'"%s <img src=\\"%s\\" />"' % (_escaped(prompt), source.uri())
+    options: dict[str, Any] = {**parameters, "stream": stream}
+    if endpoint.dialect == "openai":
+        options = {"model": endpoint.model, **options, "skip_special_tokens": False}
+    elif endpoint.body_model is not None:
+        options = {"model": endpoint.body_model, **options}
+    return b'{"messages":[{"role":"user","content":%s}],%s' % (inner, _json(options)[1:])
+
+
+def _parts(prompt: str, source: Source, *, picture_first: bool) -> bytes:
+    picture = b'{"type":"image_url","image_url":{"url":"%s"}}' % source.uri()
+    text = b'{"type":"text","text":"%s"}' % _escaped(prompt)
+    return b"[%s,%s]" % ((picture, text) if picture_first else (text, picture))
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _escaped(text: str) -> bytes:
+    return _json(text)[1:-1]
+
+
+class _Message(msgspec.Struct, gc=False):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    delta: _Message | None = None
+    message: _Message | None = None
+    finish_reason: str | None = None
+
+
+class Tokens(msgspec.Struct, gc=False):
+    """Counted tokens as the service reports them."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+
+
+class Piece(msgspec.Struct, gc=False):
+    """A chunk of a stream, or a whole answer.
+
+    Attributes
+    ----------
+    id
+        The service's id.
+    choices
+        None where the object is no answer.
+    usage
+        Counted tokens.
+    """
+
+    id: str | None = None
+    choices: list[_Choice] | None = None
+    usage: Tokens | None = None
+
+    @property
+    def text(self) -> str:
+        """The text that it brings, "" for none."""
+        if not self.choices:
+            return ""
+        message = self.choices[0].delta or self.choices[0].message
+        return (message.content or "") if message else ""
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the answer ended, None while it goes on."""
+        return self.choices[0].finish_reason if self.choices else None
+
+
+_decode = msgspec.json.Decoder(Piece).decode
+
+
+def read_chunk(data: bytes) -> Piece:
+    """Read the data of one event of a stream.
+
+    Raises
+    ------
+    UnreadableAnswer
+        If it is no chunk: an error object, or no JSON at all.
+    """
+    try:
+        piece = _decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _read_slowly(data)
+    if piece.choices or piece.usage is not None:
+        return piece
+    return _read_slowly(data)
+
+
+def read_answer(data: bytes) -> Piece:
+    """Read a whole answer; raises as `read_chunk`, also where there is no choice in it."""
+    piece = read_chunk(data.strip().removeprefix(b"data:"))
+    if not piece.choices:
+        raise UnreadableAnswer(loads(data))
+    return piece
+
+
+def loads(data: bytes) -> Any:
+    """Parse JSON forgivingly: bad UTF-8 is replaced, and what is no JSON comes back as text."""
+    text = data.decode("utf-8", "replace")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _read_slowly(data: bytes) -> Piece:
+    """Read what the typed decoder refused: content in parts, odd ids and numbers, bad UTF-8; or raise."""
+    value = loads(data)
+    if not isinstance(value, dict) or not isinstance(value.get("choices"), list) or value.get("error"):
+        raise UnreadableAnswer(value)
+    choices = [_choice(choice) for choice in value["choices"] if isinstance(choice, dict)]
+    name = value.get("id")
+    return Piece(
+        id=str(name) if name is not None else None, choices=choices, usage=_tokens(value.get("usage"))
+    )
+
+
+def _choice(value: dict[str, Any]) -> _Choice:
+    delta, message = value.get("delta"), value.get("message")
+    reason = value.get("finish_reason")
+    return _Choice(
+        delta=_Message(_text(delta)) if isinstance(delta, dict) else None,
+        message=_Message(_text(message)) if isinstance(message, dict) else None,
+        finish_reason=reason if isinstance(reason, str) else None,
+    )
+
+
+def _text(message: dict[str, Any]) -> str | None:
+    content = message.get("content")
+    if isinstance(content, list):
+        parts = [part.get("text") for part in content if isinstance(part, dict)]
+        return "".join(part for part in parts if isinstance(part, str))
+    return content if isinstance(content, str) else None
+
+
+def _tokens(value: Any) -> Tokens | None:
+    if not isinstance(value, dict):
+        return None
+    names = ("prompt_tokens", "completion_tokens", "total_tokens")
+    numbers = (value.get(name) for name in names)
+    return Tokens(*(number if isinstance(number, int) else None for number in numbers))
