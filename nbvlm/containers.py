@@ -122,21 +122,21 @@ def jpeg(data: bytes, subject: str) -> Header:
     ImageError
         If the end marker is missing, a segment is cut off, or there is no frame or scan.
     """
-    position, frame, turn, scans = 2, None, 1, 0
+    position, frame, turn = 2, None, 1
     while True:
         code, start, end = _segment(data, position, subject)
-        if code == _EOI:
-            break
         if code in _FRAMES and frame is None:
             frame = (code, data[start:end])
         elif code == _APP1 and turn == 1 and data.startswith(b"Exif\0", start):
             turn = orientation(data[start + 6 : end])
-        elif code == _SOS:
-            scans += 1
-            end = _scan_end(data, end, subject)
+        elif code in (_SOS, _EOI):
+            break
         position = end
-    if frame is None or not scans:
+    if frame is None or code == _EOI:
         raise _damaged(subject, "JPEG", "it holds no pixels")
+    # Coded pixels never hold a bare marker, so an end marker behind the first scan's start is the real one.
+    if data.rfind(b"\xff\xd9", end) < 0:
+        raise _truncated(subject, "JPEG", len(data))
     return _jpeg_header(*frame, turn, subject)
 
 
@@ -155,13 +155,6 @@ def _segment(data: bytes, position: int, subject: str) -> tuple[int, int, int]:
     if length < 2:
         raise _damaged(subject, "JPEG", f"its segment {code:02X} has no length")
     return code, start + 2, start + length
-
-
-def _scan_end(data: bytes, position: int, subject: str) -> int:
-    match = _NEXT_MARKER.search(data, position)
-    if match is None:
-        raise _truncated(subject, "JPEG", len(data))
-    return match.start()
 
 
 def _jpeg_header(code: int, frame: bytes, turn: int, subject: str) -> Header:

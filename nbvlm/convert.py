@@ -9,29 +9,23 @@ refuse it.
 
 from __future__ import annotations
 
-import importlib.util
 import io
-import threading
-import warnings
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
-from nbvlm.errors import ImageError
+from nbvlm.decoding import decoding, opened
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+__all__ = ["ORIENTATION", "encode", "plain", "turned", "upright_jpeg"]
 
-__all__ = ["MAX_PIXELS", "decode", "encode", "opened", "plain", "quiet", "turned"]
-
-MAX_PIXELS = 178_956_970
-"""Pictures with more pixels are refused: as RGB they would take 512 MiB. Pillow's own limit is the same."""
+ORIENTATION = 0x0112
+"""EXIF tag."""
 
 LOSSLESS_PIXELS = 2_000_000
 LOSSLESS_BYTES = 131_072
 QUALITY = 95
 _JPEG_SIDE = 65_500
+_SIDEWAYS = (5, 6, 7, 8)
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -42,120 +36,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-
-def opened(data: bytes, kind: str, subject: str) -> Image.Image:
-    """Open `data` with Pillow's reader for `kind` alone; reads the header.
-
-    Raises
-    ------
-    ImageError
-        If Pillow cannot read it, or it has more than `MAX_PIXELS`.
-    """
-    if kind == "HEIF":
-        _register_heif()
-    Image.init()
-    if kind not in Image.OPEN:
-        raise ImageError(
-            f"{subject} is {_kind(kind)}, which Pillow cannot read here.", hint=_READERS.get(kind)
-        )
-    with decode(subject, kind):
-        image = Image.open(io.BytesIO(data), formats=[kind])
-    check_pixels(*image.size, subject)
-    return image
-
-
-_READERS = {
-    "HEIF": "Install its reader: pip install pillow-heif. Or save the picture as JPEG.",
-    "AVIF": "Update Pillow to 11.3 or later: pip install -U pillow. Or save the picture as JPEG.",
-}
-
-
-def _register_heif() -> None:
-    if importlib.util.find_spec("pillow_heif"):
-        importlib.import_module("pillow_heif").register_heif_opener()
-
-
-def _kind(kind: str) -> str:
-    return {"HEIF": "a HEIC picture", "AVIF": "an AVIF picture"}.get(kind, f"a {kind} picture")
-
-
-def check_pixels(width: int, height: int, subject: str) -> None:
-    """Refuse what would fill the memory.
-
-    Raises
-    ------
-    ImageError
-        If there are more than `MAX_PIXELS`.
-    """
-    if width * height > MAX_PIXELS:
-        raise ImageError(
-            f"{subject} has {width:,} × {height:,} pixels: so many look like a decompression bomb.",
-            hint="Shrink it first; models see 224 to 896 pixels a side.",
-        )
-
-
-@contextmanager
-def decode(subject: str, kind: str) -> Iterator[None]:
-    """Run a decoder: silently, and with every failure as an `ImageError`."""
-    try:
-        with quiet():
-            yield
-    except ImageError:
-        raise
-    except Image.DecompressionBombError:
-        raise ImageError(
-            f"{subject} has so many pixels that it is taken for a decompression bomb.",
-            hint="Shrink it first; models see 224 to 896 pixels a side.",
-        ) from None
-    except MemoryError:
-        raise ImageError(f"{subject} does not fit into memory.", hint="Shrink it first.") from None
-    except Exception as error:
-        # Damaged bytes raise nearly anything in a decoder.
-        raise ImageError(
-            f"{subject} is a truncated or damaged {kind}: {str(error) or type(error).__name__}.",
-            hint="Download or copy it again.",
-        ) from error
-
-
-class _Quiet:
-    """Silence Pillow's warnings while somebody is inside.
-
-    `warnings.catch_warnings` restores what it found, so two threads that overlap can leave a filter behind;
-    here only the first one in and the last one out touch the filters.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._saved: Any = None
-
-    def enter(self) -> None:
-        with self._lock:
-            self._inside += 1
-            if self._inside == 1:
-                self._saved = warnings.catch_warnings()
-                self._saved.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
-
-    def leave(self) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self._saved.__exit__(None, None, None)
-
-
-_QUIET = _Quiet()
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence Pillow's warnings: what they say is either an `ImageError` or of no use to the reader."""
-    _QUIET.enter()
-    try:
-        yield
-    finally:
-        _QUIET.leave()
 
 
 def turned(image: Image.Image, orientation: int) -> Image.Image:
@@ -171,22 +51,23 @@ def plain(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     tuple
         The image, and what was done in words; nothing for RGB and L without transparency.
     """
-    if image.mode in ("RGB", "L") and "transparency" not in image.info:
-        return image, ()
     if image.mode.startswith(("I", "F")):
         return _narrow(image)
     if image.has_transparency_data:
         base = ("palette to RGB",) if image.mode in ("P", "PA") else ()
-        return _on_white(image.convert("RGBA")), (*base, "transparency laid on white")
+        return _on_white(image), (*base, "transparency laid on white")
+    if image.mode in ("RGB", "L"):
+        return image, ()
     if image.mode == "1":
         return image.convert("L"), ("1 bit a pixel to 8",)
-    words = {"P": "palette to RGB"}.get(image.mode, f"{image.mode} to RGB")
-    return image.convert("RGB"), (words,)
+    change = "palette to RGB" if image.mode == "P" else f"{image.mode} to RGB"
+    return image.convert("RGB"), (change,)
 
 
 def _on_white(image: Image.Image) -> Image.Image:
+    clear = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
     white = Image.new("RGB", image.size, "white")
-    white.paste(image, mask=image.getchannel("A"))
+    white.paste(clear, mask=clear.getchannel("A"))
     return white
 
 
@@ -198,20 +79,22 @@ def _narrow(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     """
     import numpy as np
 
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    low, high = float(values.min()), float(values.max())
-    if image.mode == "F" and low >= 0 and high <= 1:
-        bottom, top = 0.0, 1.0
-    elif low >= 0 and 4096 <= high <= 65535:
-        bottom, top = 0.0, 65535.0
-    else:
-        bottom, top = min(low, 0.0), max(high, 1.0)
-    scaled = np.round((values - bottom) * (255 / (top - bottom))).astype(np.uint8)
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
+    bottom, top = _range(float(values.min()), float(values.max()), image.mode == "F")
+    scaled = np.round((values - bottom) * (255 / (top - bottom))).clip(0, 255).astype(np.uint8)
     name = "32-bit grey" if image.mode in ("I", "F") else "16-bit grey"
     return Image.fromarray(scaled), (f"{name} to 8 bits ({bottom:g} is black, {top:g} is white)",)
 
 
-def encode(image: Image.Image, *, lossless: bool, **options: Any) -> tuple[bytes, str, str]:
+def _range(low: float, high: float, fractions: bool) -> tuple[float, float]:
+    if fractions and low >= 0 and high <= 1:
+        return 0.0, 1.0
+    if low >= 0 and 4096 <= high <= 65535:
+        return 0.0, 65535.0
+    return min(low, 0.0), max(high, 1.0)
+
+
+def encode(image: Image.Image, *, lossless: bool, **options: Any) -> tuple[bytes, str]:
     """Encode an RGB or L image.
 
     Parameters
@@ -228,20 +111,43 @@ def encode(image: Image.Image, *, lossless: bool, **options: Any) -> tuple[bytes
     Returns
     -------
     tuple
-        Bytes, MIME type, and the format in words.
+        Bytes, and `"PNG"` or `"JPEG"`.
     """
-    best: tuple[bytes, str, str] | None = None
+    png = b""
     huge = max(image.size) > _JPEG_SIDE
     if huge or (lossless and image.width * image.height <= LOSSLESS_PIXELS):
-        best = _saved(image, "PNG"), "image/png", "PNG"
-        if huge or len(best[0]) <= LOSSLESS_BYTES:
-            return best
-    options = options or {"quality": QUALITY, "subsampling": 0 if lossless else 2}
-    jpeg = _saved(image, "JPEG", **options), "image/jpeg", "JPEG"
-    return best if best and len(best[0]) <= len(jpeg[0]) else jpeg
+        png = _saved(image, "PNG", icc_profile=None)
+        if huge or len(png) <= LOSSLESS_BYTES:
+            return png, "PNG"
+    jpeg = _saved(image, "JPEG", **(options or {"quality": QUALITY, "subsampling": 0 if lossless else 2}))
+    return (png, "PNG") if png and len(png) <= len(jpeg) else (jpeg, "JPEG")
 
 
 def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def upright_jpeg(data: bytes, orientation: int, subject: str) -> bytes:
+    """Encode a turned or CMYK JPEG again, upright and in RGB or grey.
+
+    The source's own quantisation tables are used (mirrored where the picture is laid on its side), so that
+    the second encoding loses next to nothing and weighs as much as the first.
+    """
+    source = opened(data, "JPEG", subject)
+    with decoding(subject, "JPEG"):
+        options = _coding(source, orientation in _SIDEWAYS)
+        image = turned(plain(source)[0], orientation)
+        return _saved(image, "JPEG", **options)
+
+
+def _coding(source: Image.Image, sideways: bool) -> dict[str, Any]:
+    tables = getattr(source, "quantization", {})
+    if source.mode not in ("RGB", "L") or not tables:
+        return {"quality": QUALITY, "subsampling": 0}
+    sampling = JpegImagePlugin.get_sampling(source)
+    if sideways:
+        tables = {key: [table[8 * (i % 8) + i // 8] for i in range(64)] for key, table in tables.items()}
+        sampling = 0 if sampling == 1 else sampling  # 4:2:2 on its side has no number in Pillow
+    return {"qtables": tables, "subsampling": sampling}

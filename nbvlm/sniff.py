@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["describe", "picture_format"]
+__all__ = ["describe", "picture_format", "words"]
+
+_WORDS = {"WEBP": "WebP", "HEIF": "HEIC", "JPEG2000": "JPEG 2000", "MPO": "JPEG"}
 
 _MAGIC = (
     (0, b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -97,6 +99,17 @@ def _boxed_format(data: bytes) -> str | None:
     return "HEIF" if brands & _HEIC_BRANDS else None
 
 
+def words(kind: str) -> str:
+    """Name a format as people write it.
+
+    Examples
+    --------
+    >>> words("WEBP")
+    'WebP'
+    """
+    return _WORDS.get(kind, kind)
+
+
 def describe(data: bytes) -> tuple[str, str]:
     """Say what `data`, which is no picture, is; and what to do about it.
 
@@ -110,9 +123,9 @@ def describe(data: bytes) -> tuple[str, str]:
     >>> describe(b"%PDF-1.7")[0]
     'a PDF document'
     """
-    for offset, magic, words, hint in _OTHERS:
+    for offset, magic, noun, hint in _OTHERS:
         if data.startswith(magic, offset):
-            return words, hint
+            return noun, hint
     if data[4:8] == b"ftyp":
         raw = data.startswith(b"crx ", 8)
         return ("a camera's raw file", _RAW) if raw else ("a video (MP4 or QuickTime)", _FRAME)
@@ -131,7 +144,7 @@ def _describe_text(head: bytes, data: bytes) -> tuple[str, str]:
     if _BASE64.match(head):
         return "a picture written as base64 text", "Decode it first: base64.b64decode(text)."
     if head.translate(None, _CONTROLS) == head and _is_utf8(head):
-        return "text, not a picture", "Pass a picture."
+        return "text, not a picture", "Pass the picture's path, address or bytes."
     start = " ".join(f"{byte:02x}" for byte in data[:8])
     return f"in no picture format that is known here (it starts with {start})", _SAVE_AS
 
