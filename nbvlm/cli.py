@@ -94,10 +94,10 @@ def _complain(line: str) -> None:
 
 
 def _serve_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
+        "--port", type=int, default=8000, help="port; 0 takes a free one (default: %(default)s)"
     )
-    parser.add_argument("--port", type=int, default=8000, help="port; 0 takes a free one (default: 8000)")
     key_help = f"key that callers must show; better given in {KEY_VARIABLE}, where other users cannot see it"
     parser.add_argument("--key", default=None, help=key_help)
 
@@ -122,19 +122,17 @@ def _key(option: str | None) -> str | None:
 
 
 def _announce(origin: str, listener: socket.socket, key: str | None) -> None:
+    host = listener.getsockname()[0]
+    if not key and not host.startswith("127.") and host != "::1":
+        _complain(f"nbvlm serve: everybody who reaches {host} can use this; --key asks them for a key.")
     shown = f'os.environ["{KEY_VARIABLE}"]' if key else '"none"'
     _say(f'nbvlm.Client("nvidia", base_url="{origin}", assets_url="{origin}", api_key={shown})')
     again = f", api_key={shown}" if key else ""
     _say(f'nbvlm.Client("{origin}/v1", model="nbvlm/demo"{again})  # or any OpenAI-compatible client')
-    host = listener.getsockname()[0]
-    if not key and not host.startswith("127.") and host != "::1":
-        _complain(f"nbvlm serve: everybody who reaches {host} can use this; --key asks them for a key.")
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command(
-        "serve", "serve the embedded model behind the hosted service's protocol", _serve_arguments, _serve
-    ),
+    Command("serve", "serve the embedded model as the hosted service does", _serve_arguments, _serve),
 )
 
 if __name__ == "__main__":

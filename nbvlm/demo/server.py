@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["application", "listen", "origin", "server"]
 
+_LAST_PORT = 65_535
 _PATIENCE = 4  # a body this many times too large is still read to its end, so that its sender sees the reply
 
 
@@ -112,14 +113,17 @@ def listen(host: str, port: int) -> socket.socket:
     Error
         When the address cannot be had.
     """
+    if not 0 <= port <= _LAST_PORT:
+        raise _unreachable(host, port, f"ports are 0 to {_LAST_PORT}")
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise Error(
-            f"Cannot listen on {host} port {port}: {reason}.", hint="Choose another --port."
-        ) from error
+    except OSError as error:
+        raise _unreachable(host, port, error.strerror or str(error)) from error
+
+
+def _unreachable(host: str, port: int, reason: str) -> Error:
+    return Error(f"Cannot listen on {host} port {port}: {reason}.", hint="Choose another --port.")
 
 
 def origin(listener: socket.socket) -> str:

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import builtins
+import os
+import signal
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from nbvlm import cli
+from nbvlm.demo import server
+
+KEY = "nvapi-a-key-that-nobody-may-see"
+
+
+def serve(*arguments, **environment):
+    command = [sys.executable, "-m", "nbvlm.cli", "serve", "--port", "0", *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | environment
+    )
+
+
+def origin_in(line: str) -> str:
+    return line.partition('base_url="')[2].partition('"')[0]
+
+
+def stop(process) -> tuple[str, str]:
+    process.send_signal(signal.SIGINT)
+    return process.communicate(timeout=20)
+
+
+def test_serve_says_two_lines_answers_and_stops_with_ctrl_c():
+    with serve() as process:
+        first, second = process.stdout.readline(), process.stdout.readline()
+        origin = origin_in(first)
+        assert f'nbvlm.Client("nvidia", base_url="{origin}", assets_url="{origin}"' in first
+        assert f'nbvlm.Client("{origin}/v1", model="nbvlm/demo")' in second
+        assert httpx.get(f"{origin}/v1/models").json()["data"][0]["id"] == "nbvlm/demo"
+        assert stop(process) == ("", "")
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("way", ["option", "environment"])
+def test_the_key_is_asked_for_and_never_printed(way):
+    given = (("--key", KEY), {}) if way == "option" else ((), {"NBVLM_SERVE_KEY": KEY})
+    with serve(*given[0], **given[1]) as process:
+        said = process.stdout.readline() + process.stdout.readline()
+        url = f"{origin_in(said)}/v1/models"
+        assert httpx.get(url).status_code == 401
+        assert httpx.get(url, headers={"Authorization": f"Bearer {KEY}"}).status_code == 200
+        said += "".join(stop(process))
+    assert KEY not in said
+    assert 'api_key=os.environ["NBVLM_SERVE_KEY"]' in said
+
+
+def test_a_network_address_without_a_key_is_warned_about():
+    with serve("--host", "0.0.0.0") as process:
+        assert "http://127.0.0.1:" in process.stdout.readline()
+        _, complaint = stop(process)
+    assert "--key" in complaint
+
+
+def test_a_taken_port_is_one_sentence_and_status_1(capsys):
+    with server.listen("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        assert cli.main(["serve", "--port", str(port)]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"nbvlm serve: Cannot listen on 127.0.0.1 port {port}")
+
+
+@pytest.mark.parametrize("key", ["", "  ", "a\nb", "schlüssel", " nvapi"])
+def test_a_key_that_cannot_be_a_header_is_refused_without_being_printed(capsys, key):
+    assert cli.main(["serve", "--port", "0", "--key", key]) == 1
+    err = capsys.readouterr().err
+    assert "printable ASCII" in err
+    assert not key.strip() or key.strip() not in err
+
+
+@pytest.mark.parametrize("missing", ["starlette.applications", "uvicorn"])
+def test_a_missing_extra_names_the_exact_command(capsys, monkeypatch, missing):
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name == missing:
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    assert cli.main(["serve", "--port", "0"]) == 1
+    assert 'pip install "nbvlm[serve]"' in capsys.readouterr().err
+
+
+def test_version_and_help(capsys):
+    for arguments in (["--version"], ["--help"], ["serve", "--help"]):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(arguments)
+        assert ended.value.code == 0
+    out = capsys.readouterr().out
+    assert out.startswith("nbvlm 0.")
+    assert "serve" in out
+    assert "NBVLM_SERVE_KEY" in out
+
+
+def test_a_command_is_needed_and_an_unknown_one_is_refused(capsys):
+    for arguments in ([], ["dance"]):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(arguments)
+        assert ended.value.code == 2
+    assert "dance" in capsys.readouterr().err
+
+
+def test_the_command_line_loads_nothing_heavy():
+    code = "import sys, nbvlm.cli; print(*sorted(set(sys.modules) & {'httpx', 'numpy', 'PIL', 'uvicorn'}))"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "\n"
+    )
