@@ -163,7 +163,7 @@ def public_objects() -> Iterator[tuple[str, object]]:
                 (f"{name}.{part}", member)
                 for part, member in members
                 if not part.startswith("_")
-                and (inspect.unwrap(getattr(member, "fget", None) or member)).__module__.startswith("nbvlm")
+                and getattr(getattr(member, "fget", member), "__module__", "").startswith("nbvlm")
             )
 
 
