@@ -11,6 +11,8 @@ from PIL import Image, ImageDraw
 
 from nbvlm import lettering, palette, placement
 from nbvlm.clusters import clean
+from nbvlm.convert import plain
+from nbvlm.decoded import decoded
 from nbvlm.fontfile import Face
 from nbvlm.style import Style, styled
 
@@ -79,7 +81,7 @@ def annotate(
     paints = colors(detections.labels, style, things)
     order = np.argsort(-detections.areas, kind="stable").tolist()
     if style.masks:
-        patches = detections.patches
+        patches = decoded(detections).patches
         for at in order:
             _draw_mask(canvas, patches[at], ratio, paints[at], style.opacity, sizes.line)
     boxes = _pixel_boxes(detections.xyxy, ratio, canvas.size)
@@ -117,10 +119,12 @@ def colors(labels: Sequence[str], style: Style | None = None, things: Iterable[s
 
 def _canvas(picture: Image.Image, scale: float) -> Image.Image:
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    if size == picture.size:
-        return picture.convert("RGB") if picture.mode != "RGB" else picture.copy()
-    filters = Image.Resampling
-    return picture.convert("RGB").resize(size, filters.LANCZOS if scale < 1 else filters.BICUBIC)
+    flat = plain(picture)[0]
+    if size != picture.size:
+        filters = Image.Resampling
+        flat = flat.resize(size, filters.LANCZOS if scale < 1 else filters.BICUBIC)
+    flat = flat.convert("RGB")
+    return flat.copy() if flat is picture else flat
 
 
 def _measures(size: tuple[int, int], count: int, style: Style) -> Measures:
@@ -213,10 +217,14 @@ def _draw_labels(
     blocks = [_block(text, sizes, widest, own) for text in texts]
     reach = sizes.line // 2 + sizes.rim
     drawn = np.hstack([boxes[:, :2] - reach, boxes[:, 2:] + reach])
-    spots = placement.place(drawn, [_block_size(block, sizes) for block in blocks], canvas.size)
-    for at, (spot, block) in enumerate(zip(spots, blocks, strict=True)):
+    room = [_block_size(block, sizes) for block in blocks]
+    told = placement.select(drawn, labels, room, canvas.size)
+    spots = placement.place(
+        drawn, [size if at in told else (0, 0) for at, size in enumerate(room)], canvas.size
+    )
+    for at, spot in enumerate(spots):
         if spot is not None and spot.tied:
-            _draw_tie(canvas, boxes[at], spot, _block_size(block, sizes), paints[at], sizes)
+            _draw_tie(canvas, boxes[at], spot, room[at], paints[at], sizes)
     for spot, block, color in zip(spots, blocks, paints, strict=True):
         if spot is not None:
             _draw_block(canvas, spot, block, color, sizes)

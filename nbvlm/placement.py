@@ -10,10 +10,11 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Spot", "place"]
+__all__ = ["Spot", "place", "select"]
 
 Rects = npt.NDArray[np.int64]
 
+_COVERED = 0.25
 _RING = (1.5, 2.5, 4.0, 6.0)
 _ANGLES = np.linspace(0, 2 * np.pi, 16, endpoint=False)
 
@@ -59,6 +60,40 @@ def place(boxes: Rects, labels: Sequence[tuple[int, int]], size: tuple[int, int]
             rect = (spot.x, spot.y, spot.x + labels[at][0], spot.y + labels[at][1])
             taken = np.vstack([taken, rect])
     return spots
+
+
+def select(
+    boxes: Rects, names: Sequence[str], labels: Sequence[tuple[int, int]], size: tuple[int, int]
+) -> set[int]:
+    """Choose what to label so that labels do not hide the picture.
+
+    Parameters
+    ----------
+    boxes
+        n×4 integers, as for `place`.
+    names
+        What each label says.
+    labels
+        Width and height of each label.
+    size
+        Width and height of the picture.
+
+    Returns
+    -------
+    set of int
+        All rows if their labels cover at most a quarter of the picture; else the largest boxes, as many as
+        do, and one of every name in any case.
+    """
+    wide, high = (boxes[:, 2:] - boxes[:, :2]).T
+    budget = _COVERED * size[0] * size[1]
+    chosen: set[int] = set()
+    seen: set[str] = set()
+    for at in np.argsort(-wide * high, kind="stable").tolist():
+        budget -= labels[at][0] * labels[at][1]
+        if budget >= 0 or names[at] not in seen:
+            chosen.add(at)
+            seen.add(names[at])
+    return chosen
 
 
 def _spot(at: int, boxes: Rects, label: tuple[int, int], taken: Rects, size: tuple[int, int]) -> Spot | None:

@@ -6,69 +6,25 @@ it took. It shows itself in a notebook, draws itself, and turns into tables, dat
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from nbvlm.detections import Detection, Detections, Problem
+from nbvlm.measured import Sent, Timing, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import os
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+    from PIL import Image
 
     from nbvlm.images import Picture
+    from nbvlm.style import Style
 
 __all__ = ["Detection", "Detections", "Problem", "Result", "Sent", "Timing", "Usage"]
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens that the service counted; None where it did not say."""
-
-    prompt_tokens: int | None
-    completion_tokens: int | None
-    total_tokens: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """The picture as it travelled, after any conversion and shrinking.
-
-    Attributes
-    ----------
-    mime
-        "image/png" or "image/jpeg".
-    width, height
-        Pixels.
-    bytes
-        Length of the encoded picture, before base64.
-    """
-
-    mime: str
-    width: int
-    height: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Seconds by a monotonic clock, and bytes on the way to the service.
-
-    Attributes
-    ----------
-    upload_s
-        Creating and filling the asset; None on the inline route.
-    first_token_s
-        From the start of `ask` to the first piece of text; None where no text came.
-    total_s
-        From the start of `ask` to the end of the answer.
-    bytes_sent
-        All request bodies together.
-    """
-
-    upload_s: float | None
-    first_token_s: float | None
-    total_s: float
-    bytes_sent: int
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -124,11 +80,226 @@ class Result:
     created: str
     problems: tuple[Problem, ...] = ()
     notices: tuple[str, ...] = ()
-    base_url: str | None = field(default=None)
-    assets_url: str | None = field(default=None)
+    base_url: str | None = None
+    assets_url: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+
+    def annotate(self, style: Style | None = None, **options: Any) -> Image.Image:
+        """Draw boxes, masks and labels on the picture.
+
+        Parameters
+        ----------
+        style
+            How; see `nbvlm.draw.Style`.
+        **options
+            Single attributes of the style: `boxes`, `masks`, `labels`, `colors`, `by`, `numbers`, `opacity`,
+            `line_width`, `font_size`, `font`, `scale`.
+
+        Returns
+        -------
+        PIL.Image.Image
+            A new RGB picture, as large as the original times `scale`.
+
+        Raises
+        ------
+        ImageError
+            The picture's bytes are not here (a result read from JSON without its picture).
+
+        Examples
+        --------
+        >>> result.annotate(opacity=0.6, colors={"cat": "teal"})  # doctest: +SKIP
+        """
+        from nbvlm import draw, palette
+
+        things = palette.prompt_things(self.prompt)
+        return draw.annotate(self.picture.image(), self.detections, style, things=things, **options)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Turn the result into plain data: masks as COCO run lengths, the picture by its hash."""
+        from nbvlm import serial
+
+        return serial.to_dict(self)
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """Write the result as JSON; `from_json` reads it back exactly.
+
+        Parameters
+        ----------
+        indent
+            Spaces per level, or None for one line.
+        """
+        from nbvlm import serial
+
+        return serial.to_json(self, indent=indent)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, picture: Picture | None = None) -> Result:
+        """Read a result from JSON.
+
+        Parameters
+        ----------
+        text
+            What `to_json` wrote.
+        picture
+            The picture it refers to. Without it the result knows its picture by hash, and cannot be drawn.
+
+        Raises
+        ------
+        ValueError
+            The text is no saved result.
+        ImageError
+            `picture` is another one.
+
+        Examples
+        --------
+        >>> Result.from_json(path.read_text(), picture=Picture.load("cat.jpg"))  # doctest: +SKIP
+        """
+        from nbvlm import serial
+
+        return serial.from_json(text, picture)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Make a pandas table, one row a detection.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `label`; `x0, y0, x1, y1, width, height, area` in pixels as floats; `mask_area` in pixels, missing
+            without a mask; `x0_norm … y1_norm` as shares of the picture.
+
+        Raises
+        ------
+        Error
+            pandas is not installed; the message has the line that installs it.
+        """
+        from nbvlm import export
+
+        return export.to_dataframe(self)
+
+    def to_coco(
+        self,
+        *,
+        segmentation: Literal["rle", "polygon"] = "rle",
+        image_id: int = 1,
+        categories: Sequence[str] | None = None,
+    ) -> dict[str, Any]:
+        """Make a COCO data set of this picture, as pycocotools reads it.
+
+        Parameters
+        ----------
+        segmentation
+            Masks as run lengths, exact, or as outlines, which have no holes.
+        image_id
+            Number of the picture.
+        categories
+            Names in the order of their numbers, from 1 on; by default those found, as they come.
+
+        Raises
+        ------
+        ValueError
+            `categories` lacks a label.
+        """
+        from nbvlm import export
+
+        return export.to_coco(self, segmentation=segmentation, image_id=image_id, categories=categories)
+
+    def to_yolo(self, *, categories: Sequence[str] | None = None, segments: bool = False) -> str:
+        """Write YOLO lines: number of the category, then shares of the picture from 0 to 1.
+
+        Parameters
+        ----------
+        categories
+            Names in the order of their numbers, from 0 on; by default those found, as they come.
+        segments
+            Outlines instead of boxes (middle x, middle y, width, height).
+        """
+        from nbvlm import export
+
+        return export.to_yolo(self, categories=categories, segments=segments)
+
+    def to_supervision(self) -> Any:
+        """Make a `supervision.Detections`, masks included, that its annotators draw.
+
+        Raises
+        ------
+        Error
+            supervision is not installed; the message has the line that installs it.
+        """
+        from nbvlm import export
+
+        return export.to_supervision(self)
+
+    def to_html(self) -> str:
+        """Write one self-contained page: picture, table, answer, request and code, without scripts."""
+        from nbvlm import page
+
+        return page.to_html(self)
+
+    def to_python(self, *, image: str | None = None) -> str:
+        """Write Python code that asks the same again, with the key read from the environment.
+
+        Parameters
+        ----------
+        image
+            Path or URL to read the picture from. By default the file of the picture's name in the working
+            directory, if it is the same; else the code brings the picture along.
+        """
+        from nbvlm import snippets
+
+        return snippets.to_python(self, image=image)
+
+    def to_curl(self, *, image: str | None = None) -> str:
+        """Write a shell script with curl that asks the same again, with the key read from the environment.
+
+        Parameters
+        ----------
+        image
+            File to read the picture from; by default as for `to_python`.
+        """
+        from nbvlm import shell
+
+        return shell.to_curl(self, image=image)
+
+    def save(self, path: str | os.PathLike[str], **options: Any) -> Path:
+        """Save in the format of the ending; the file is whole or not there.
+
+        Parameters
+        ----------
+        path
+            Ends in .png, .jpg, .jpeg or .webp (the annotated picture), .json, .html or .csv.
+        **options
+            For pictures, as for `annotate`.
+
+        Returns
+        -------
+        pathlib.Path
+            Where it was saved.
+
+        Raises
+        ------
+        ValueError
+            Another ending; the message lists those that exist.
+        """
+        from nbvlm import files
+
+        return files.save(self, path, **options)
+
+    def __repr__(self) -> str:
+        from nbvlm import words
+
+        return (
+            f"<Result {words.visible(words.summary(self))!r} by {self.model} in {self.timing.total_s:.2f} s>"
+        )
+
+    def _repr_mimebundle_(
+        self, include: Any = None, exclude: Any = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        from nbvlm import display
+
+        del include, exclude  # IPython picks from the bundle itself
+        return display.bundle(self)
 
     def __hash__(self) -> int:
         return hash((self.text, self.prompt, self.model, self.request_id, self.created, self.picture.sha256))

@@ -1,0 +1,159 @@
+"""A result as a notebook shows it: picture, table and text in one small bundle.
+
+The shown picture is a scaled copy; the data is not touched. It travels twice, inside the HTML (with its alt
+text) and as an image of its own, because front ends differ in which of the two they show and keep.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from nbvlm import draw, markup, palette, words
+from nbvlm.errors import ImageError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from nbvlm.result import Result
+
+__all__ = ["Shown", "bundle", "encode", "shown"]
+
+SIDE = 896
+"""Pixels of the longer side of a shown picture."""
+
+BUDGET = 100_000
+"""Bytes of a shown picture; as base64, twice and with a table, it stays under 300 kB."""
+
+_CSS_SIDE = 640
+_SMALL = 448
+_ROWS = 50
+
+
+class Shown(NamedTuple):
+    """An encoded picture, and the size it is shown at in CSS pixels."""
+
+    data: bytes
+    mime: str
+    width: int
+    height: int
+
+    @property
+    def uri(self) -> str:
+        """The picture as a `data:` URI."""
+        return f"data:{self.mime};base64,{base64.b64encode(self.data).decode('ascii')}"
+
+
+def bundle(result: Result) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Build the MIME bundle of a result.
+
+    Parameters
+    ----------
+    result
+        What to show. A result without its picture's bytes shows table and text.
+
+    Returns
+    -------
+    tuple of dict
+        Data and metadata, as IPython's `_repr_mimebundle_` returns them.
+    """
+    data: dict[str, Any] = {"text/plain": words.plain(result)}
+    try:
+        picture = shown(result)
+    except ImageError as error:
+        return data | {"text/html": _html(result, None, str(error))}, {}
+    alt = words.alt_text(result)
+    data["text/html"] = _html(result, picture, alt)
+    data[picture.mime] = base64.b64encode(picture.data).decode("ascii")
+    return data, {picture.mime: {"width": picture.width, "height": picture.height, "alt": alt}}
+
+
+def shown(result: Result, side: int = SIDE, budget: int = BUDGET) -> Shown:
+    """Draw and encode a copy of the picture to look at.
+
+    Parameters
+    ----------
+    result
+        What to draw.
+    side
+        Pixels of the longer side at most; small pictures are enlarged, so that labels can be read.
+    budget
+        Bytes at most.
+
+    Raises
+    ------
+    ImageError
+        The picture's bytes are not here.
+    """
+    small = result.picture.thumbnail(side)
+    scale = float(-(-_SMALL // max(small.size))) if max(small.size) < _SMALL else 1.0
+    drawn = draw.annotate(small, result.detections, things=palette.prompt_things(result.prompt), scale=scale)
+    data, mime = encode(drawn, budget)
+    factor = min(1.0, _CSS_SIDE / max(drawn.size))
+    return Shown(data, mime, round(drawn.width * factor), round(drawn.height * factor))
+
+
+def encode(image: Image.Image, budget: int) -> tuple[bytes, str]:
+    """Encode for showing: PNG where that is smaller, else JPEG, of less quality or size if it must be.
+
+    Parameters
+    ----------
+    image
+        RGB picture.
+    budget
+        Bytes at most.
+
+    Returns
+    -------
+    tuple
+        Bytes and MIME type.
+    """
+    jpeg = _saved(image, "JPEG", quality=82)
+    if _is_flat(image):
+        png = _saved(image, "PNG", compress_level=6)
+        if len(png) <= min(budget, 2 * len(jpeg)):
+            return png, "image/png"
+    quality = 82
+    while len(jpeg) > budget:
+        quality -= 14
+        if quality < 50:
+            image, quality = image.reduce(2) if min(image.size) > 1 else image.resize((1, 1)), 75
+        jpeg = _saved(image, "JPEG", quality=quality)
+    return jpeg, "image/jpeg"
+
+
+def _is_flat(image: Image.Image) -> bool:
+    """Guess from a sample whether few colours make up the picture, as in drawings and screenshots."""
+    sample = np.asarray(image)[::5, ::5].astype(np.uint32)
+    colors = sample[..., 0] << 16 | sample[..., 1] << 8 | sample[..., 2]
+    return len(np.unique(colors)) < max(64, colors.size // 8)
+
+
+def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _html(result: Result, picture: Shown | None, alt: str) -> str:
+    """Lay out picture and table side by side; without styles (some viewers drop them) one under the other."""
+    image = f"<p><em>{markup.text(alt)}</em></p>"
+    if picture is not None:
+        image = (
+            f'<img src="{picture.uri}" alt="{markup.attribute(alt)}" width="{picture.width}" '
+            f'height="{picture.height}" style="max-width:100%;height:auto">'
+        )
+    table = markup.table(result, _ROWS, markup.paints(result))
+    body = table + f"<details><summary>Answer</summary>{markup.answer(result)}</details>"
+    if not table:
+        body = markup.answer(result)
+    return (
+        '<div class="nbvlm-result mathjax_ignore tex2jax_ignore" '
+        'style="display:flex;flex-wrap:wrap;gap:16px;align-items:flex-start">'
+        f"<div>{image}</div>"
+        f'<div style="max-width:640px">{body}{markup.remarks(result)}'
+        f"<p><small>{markup.facts(result)}</small></p></div></div>"
+    )

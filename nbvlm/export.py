@@ -1,0 +1,188 @@
+"""Results as tables and data sets: pandas, CSV, COCO, YOLO, supervision.
+
+Corners of a box that the model swapped are put in order wherever a format demands it (COCO, YOLO,
+supervision); tables show them as they came.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from nbvlm import polygons, rle
+from nbvlm.decoded import decoded
+from nbvlm.errors import Error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    from nbvlm.result import Result
+    from nbvlm.stencils import Patch
+
+__all__ = ["to_coco", "to_csv", "to_dataframe", "to_supervision", "to_yolo"]
+
+COLUMNS = (
+    "label", "x0", "y0", "x1", "y1", "width", "height", "area", "mask_area",
+    "x0_norm", "y0_norm", "x1_norm", "y1_norm",
+)  # fmt: skip
+UNLABELLED = "unlabelled"
+
+
+def _rows(result: Result) -> list[tuple[Any, ...]]:
+    """One row a detection, in the order of `COLUMNS`."""
+    found = result.detections
+    width, height = found.size
+    rows = []
+    columns = found.labels, found.xyxy.tolist(), found.areas.tolist(), decoded(found).patches
+    for label, box, area, patch in zip(*columns, strict=True):
+        x0, y0, x1, y1 = box
+        mask_area = int(patch.pixels.sum()) if patch is not None else None
+        norm = (x0 / width, y0 / height, x1 / width, y1 / height)
+        rows.append((label, *box, x1 - x0, y1 - y0, area, mask_area, *norm))
+    return rows
+
+
+def to_dataframe(result: Result) -> pd.DataFrame:
+    """Make a pandas table; see `Result.to_dataframe`."""
+    try:
+        import pandas as pd
+    except ImportError:
+        _missing("pandas", 'pip install "nbvlm[pandas]"')
+    frame = pd.DataFrame(_rows(result), columns=list(COLUMNS))
+    kinds = dict.fromkeys(COLUMNS, "float64") | {"label": "str", "mask_area": "Int64"}
+    return frame.astype(kinds)
+
+
+def to_csv(result: Result) -> str:
+    """Write the same table as comma-separated values."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(_rows(result))
+    return text.getvalue()
+
+
+def to_coco(
+    result: Result, *, segmentation: str = "rle", image_id: int = 1, categories: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Make a COCO data set of one picture; see `Result.to_coco`."""
+    if segmentation not in {"rle", "polygon"}:
+        raise ValueError(f'segmentation is "rle" or "polygon", not {segmentation!r}.')
+    names = _names(result, categories)
+    boxes = _ordered(result).tolist()
+    labels = [label or UNLABELLED for label in result.detections.labels]
+    annotations = [
+        {"id": at, "image_id": image_id, "category_id": names.index(label) + 1, "iscrowd": 0}
+        | _shape(box, patch, result.detections.size, segmentation)
+        for at, (label, box, patch) in enumerate(
+            zip(labels, boxes, result.detections.patches, strict=True), 1
+        )
+    ]
+    picture = result.picture
+    return {
+        "info": {"description": result.prompt, "contributor": result.model, "date_created": result.created},
+        "licenses": [],
+        "images": [
+            {"id": image_id, "width": picture.width, "height": picture.height, "file_name": file_name(result)}
+        ],
+        "annotations": annotations,
+        "categories": [{"id": at, "name": name, "supercategory": ""} for at, name in enumerate(names, 1)],
+    }
+
+
+def _shape(box: list[float], patch: Patch | None, size: tuple[int, int], form: str) -> dict[str, Any]:
+    x0, y0, x1, y1 = box
+    bbox = [x0, y0, x1 - x0, y1 - y0]
+    if patch is None or not patch.pixels.any():
+        return {"bbox": bbox, "area": bbox[2] * bbox[3]}
+    shape: Any = rle.encode(patch, size)
+    if form == "polygon":
+        shape = [
+            [float(value) for point in outline for value in point] for outline in polygons.outlines(patch)
+        ]
+    return {"bbox": bbox, "area": float(patch.pixels.sum()), "segmentation": shape}
+
+
+def to_yolo(result: Result, *, categories: Sequence[str] | None = None, segments: bool = False) -> str:
+    """Write YOLO lines; see `Result.to_yolo`."""
+    names = _names(result, categories)
+    found = result.detections
+    lines = []
+    for label, box, patch in zip(found.labels, _ordered(result), found.patches, strict=True):
+        number = names.index(label or UNLABELLED)
+        shape = _outline(patch, box) if segments else _centred(box)
+        scaled = np.clip(np.asarray(shape, dtype=float).reshape(-1, 2) / found.size, 0.0, 1.0)
+        lines.append(" ".join([str(number), *(f"{value:.6g}" for value in scaled.ravel())]) + "\n")
+    return "".join(lines)
+
+
+def _centred(box: npt.NDArray[np.float64]) -> list[float]:
+    x0, y0, x1, y1 = box.tolist()
+    return [(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0]
+
+
+def _outline(patch: Patch | None, box: npt.NDArray[np.float64]) -> list[tuple[float, float]]:
+    """Give the largest outline of the mask, or the box: a YOLO line holds one."""
+    x0, y0, x1, y1 = box.tolist()
+    if patch is None or not patch.pixels.any():
+        return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+    return [(float(x), float(y)) for x, y in max(polygons.outlines(patch), key=polygons.area)]
+
+
+def to_supervision(result: Result) -> Any:
+    """Make a `supervision.Detections`; see `Result.to_supervision`."""
+    try:
+        import supervision as sv
+    except ImportError:
+        _missing("supervision", "pip install supervision")
+    found = result.detections
+    if not len(found):
+        return sv.Detections.empty()
+    width, height = found.size
+    patches = found.patches
+    masks = None
+    if any(patch is not None for patch in patches):
+        # Rows without a mask are false all over: supervision knows masks for all or for none.
+        masks = np.zeros((len(found), height, width), dtype=bool)
+        for at, patch in enumerate(patches):
+            if patch is not None:
+                rows, columns = patch.pixels.shape
+                masks[at, patch.y : patch.y + rows, patch.x : patch.x + columns] = patch.pixels
+    names = list(dict.fromkeys(found.labels))
+    return sv.Detections(
+        xyxy=_ordered(result),
+        mask=masks,
+        class_id=np.array([names.index(label) for label in found.labels]),
+        data={"class_name": np.array(found.labels)},
+    )
+
+
+def file_name(result: Result) -> str:
+    """Name the picture's file: as it was called, else by its hash."""
+    picture = result.picture
+    return picture.name or f"{picture.sha256[:16]}.{'png' if picture.mime == 'image/png' else 'jpg'}"
+
+
+def _names(result: Result, categories: Sequence[str] | None) -> list[str]:
+    found = list(dict.fromkeys(label or UNLABELLED for label in result.detections.labels))
+    if categories is None:
+        return found
+    missing = [name for name in found if name not in categories]
+    if missing:
+        raise ValueError(f"The categories lack what was found: {', '.join(map(repr, missing))}.")
+    return list(categories)
+
+
+def _ordered(result: Result) -> npt.NDArray[np.float64]:
+    xyxy = result.detections.xyxy
+    return np.hstack([np.minimum(xyxy[:, :2], xyxy[:, 2:]), np.maximum(xyxy[:, :2], xyxy[:, 2:])])
+
+
+def _missing(package: str, line: str) -> NoReturn:
+    raise Error(f"This needs {package}, which is not installed.", hint=f"Run: {line}") from None

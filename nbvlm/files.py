@@ -1,0 +1,85 @@
+"""Results as files: the ending decides the format, and a file is whole or not there."""
+
+from __future__ import annotations
+
+import io
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from nbvlm.result import Result
+
+__all__ = ["ENDINGS", "save", "write"]
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".json", ".html", ".csv")
+
+_LONGEST = {"JPEG": 65_500, "WEBP": 16_383}
+
+
+def save(result: Result, path: str | os.PathLike[str], **options: Any) -> Path:
+    """Save a result; see `Result.save`."""
+    path = Path(path)
+    make = _MAKERS.get(path.suffix.lower())
+    if make is None:
+        what = f"ending {path.suffix!r}" if path.suffix else "name without ending"
+        raise ValueError(f"A result cannot be saved under a {what}. Endings: {', '.join(ENDINGS)}.")
+    if options and make not in _DRAWN:
+        raise TypeError(f"Style options ({', '.join(options)}) do not go with {path.suffix}.")
+    return write(path, make(result, options))
+
+
+def write(path: Path, data: bytes) -> Path:
+    """Write a file in one step: whoever reads `path` sees the old file or the whole new one.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder does not exist.
+    """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to save {path.name!r} in.")
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        beside.write_bytes(data)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return path
+
+
+def _drawn(kind: str, **options: Any) -> Callable[[Result, dict[str, Any]], bytes]:
+    def make(result: Result, style: dict[str, Any]) -> bytes:
+        image = result.annotate(**style)
+        if max(image.size) > _LONGEST.get(kind, 2**31):
+            limit = f"{kind} holds at most {_LONGEST[kind]:,} pixels a side"
+            raise ValueError(f"{limit}, and this picture has {max(image.size):,}. Save it as .png.")
+        buffer = io.BytesIO()
+        image.save(buffer, kind, **options)
+        return buffer.getvalue()
+
+    return make
+
+
+def _html(result: Result, style: dict[str, Any]) -> bytes:  # noqa: ARG001 - one shape for all formats
+    return result.to_html().encode("utf-8", "xmlcharrefreplace")
+
+
+def _json(result: Result, style: dict[str, Any]) -> bytes:  # noqa: ARG001
+    return (result.to_json(indent=2) + "\n").encode()
+
+
+def _csv(result: Result, style: dict[str, Any]) -> bytes:  # noqa: ARG001
+    from nbvlm.export import to_csv
+
+    return to_csv(result).encode("utf-8", "backslashreplace")
+
+
+_JPEG = _drawn("JPEG", quality=92)
+_PNG = _drawn("PNG", compress_level=3)
+_WEBP = _drawn("WEBP", quality=90, method=2)
+_DRAWN = (_PNG, _JPEG, _WEBP)
+_MAKERS = dict(zip(ENDINGS, (_PNG, _JPEG, _JPEG, _WEBP, _json, _html, _csv), strict=True))

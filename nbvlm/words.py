@@ -1,0 +1,159 @@
+"""A result in words: for screen readers, terminals and captions."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nbvlm.detections import Detections
+    from nbvlm.result import Result
+
+__all__ = ["alt_text", "count", "plain", "summary", "tally", "visible", "where"]
+
+_SAME = {
+    "sheep",
+    "fish",
+    "deer",
+    "aircraft",
+    "scissors",
+    "glasses",
+    "sunglasses",
+    "jeans",
+    "trousers",
+    "pants",
+}
+_IRREGULAR = {
+    "person": "people", "man": "men", "woman": "women", "child": "children", "foot": "feet", "tooth": "teeth",
+    "mouse": "mice", "goose": "geese", "knife": "knives", "leaf": "leaves", "shelf": "shelves",
+    "wolf": "wolves", "loaf": "loaves", "potato": "potatoes", "tomato": "tomatoes",
+}  # fmt: skip
+_SHOWN = 6
+
+
+def visible(text: str) -> str:
+    r"""Make a text safe for a terminal: control characters are shown as their escapes.
+
+    >>> visible("a\x1b[31mb")
+    'a\\x1b[31mb'
+    """
+    return "".join(char if _printable(char) else repr(char)[1:-1] for char in text)
+
+
+def _printable(char: str) -> bool:
+    return char == "\n" or unicodedata.category(char) not in {"Cc", "Cf", "Cs"} or char == "\u200d"
+
+
+def count(number: int, label: str) -> str:
+    """Count things in English, or with × where the plural is not known.
+
+    >>> count(1, "cat"), count(2, "potted plant"), count(3, "猫"), count(2, "")
+    ('1 cat', '2 potted plants', '3 × 猫', '2 things')
+    """
+    label = " ".join(label.split()) or "thing"
+    if number == 1:
+        return f"1 {label}"
+    head, gap, last = label.rpartition(" ")
+    if not last.isascii() or not last.isalpha() or not last.islower():
+        return f"{number} × {label}"
+    return f"{number} {head}{gap}{_plural(last)}"
+
+
+def _plural(word: str) -> str:
+    if word in _SAME or word in _IRREGULAR.values():
+        return word
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if word.endswith("man") and word not in {"human", "german", "roman"}:
+        return word[:-3] + "men"
+    if word.endswith(("s", "x", "z", "ch", "sh")):
+        return word + "es"
+    if word.endswith("y") and word[-2:-1] not in "aeiou":
+        return word[:-1] + "ies"
+    return word + "s"
+
+
+def where(box: Sequence[float], size: tuple[int, int]) -> str:
+    """Say where a box is: the third of the picture, across and down, that its middle lies in.
+
+    >>> where((0, 0, 20, 20), (100, 100)), where((40, 40, 60, 60), (100, 100))
+    ('top left', 'centre')
+    """
+    width, height = size
+    if abs((box[2] - box[0]) * (box[3] - box[1])) >= 0.8 * width * height:
+        return "filling the picture"
+    across = ("left", "", "right")[_third((box[0] + box[2]) / 2 / width)]
+    down = ("top", "", "bottom")[_third((box[1] + box[3]) / 2 / height)]
+    return f"{down} {across}".strip() or "centre"
+
+
+def _third(share: float) -> int:
+    return min(2, max(0, int(share * 3)))
+
+
+def tally(detections: Detections) -> dict[str, list[str]]:
+    """List the places of the detections by label, in the order of the answer, from left to right."""
+    places: dict[str, list[tuple[float, str]]] = {}
+    for label, box in zip(detections.labels, detections.xyxy.tolist(), strict=True):
+        places.setdefault(label, []).append((box[0] + box[2], where(box, detections.size)))
+    return {label: [place for _, place in sorted(found)] for label, found in places.items()}
+
+
+def alt_text(result: Result) -> str:
+    """Describe the annotated picture for those who do not see it.
+
+    Examples
+    --------
+    ``2 cats: left, right; 1 dog: bottom right. Picture cat.jpg, 640 by 480 pixels.``
+    """
+    name = f"Picture {result.picture.name}" if result.picture.name else "Picture"
+    size = f"{name}, {result.picture.width} by {result.picture.height} pixels."
+    return f"{summary(result, places=True)} {size}"
+
+
+def summary(result: Result, *, places: bool = False) -> str:
+    """Say in one sentence what was found, or what was answered."""
+    groups = tally(result.detections)
+    if groups:
+        return "; ".join(_group(label, found, places) for label, found in groups.items()) + "."
+    text = " ".join(result.text.split())
+    if not text:
+        return "The answer is empty."
+    if result.has_locations:
+        return "No box could be read from the answer."
+    return text if len(text) <= 200 else text[:199].rstrip() + "…"
+
+
+def _group(label: str, places: list[str], told: bool) -> str:
+    head = count(len(places), label)
+    if not told:
+        return head
+    more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
+    return f"{head}: {', '.join(places[:_SHOWN])}{more}"
+
+
+def facts(result: Result) -> list[str]:
+    """List in short how the answer came: model, route, tokens, time, why it ended early."""
+    found = [result.model, f"{result.timing.total_s:.2f} s", result.route]
+    if result.usage is not None and result.usage.completion_tokens is not None:
+        found.append(f"{result.usage.completion_tokens} tokens")
+    if result.finish_reason == "length":
+        found.append("cut off at max_tokens")
+    return found
+
+
+def plain(result: Result, rows: int = 20) -> str:
+    """Lay a result out for a terminal: the answer, a table of what was found, how it came."""
+    lines = [f"{result.prompt!r} → {summary(result)}"]
+    detections = result.detections
+    wide = min(32, max((len(label) for label in detections.labels[:rows]), default=0))
+    for label, box in zip(detections.labels[:rows], detections.xyxy.tolist(), strict=False):
+        corners = " ".join(f"{value:8.1f}" for value in box)
+        lines.append(f"  {label or '?':<{wide}}  {corners}  {where(box, detections.size)}")
+    if len(detections) > rows:
+        lines.append(f"  … and {len(detections) - rows} more")
+    lines += [f"  problem at {problem.position}: {problem.kind}" for problem in result.problems[:rows]]
+    lines += [f"  {notice}" for notice in result.notices]
+    return visible("\n".join([*lines, f"  ({', '.join(facts(result))})"]))
