@@ -143,17 +143,25 @@ class Decoder:
 
     def __init__(self, weights: Mapping[str, npt.NDArray[np.floating]]) -> None:
         try:
-            first, *middle, last = _layers(weights)
-        except (KeyError, ValueError) as error:
-            raise ValueError(f"These are not the weights of a mask decoder: {error}.") from error
-        blocks, grows = _sorted(middle)
-        if not isinstance(first, _Linear) or not isinstance(last, _Linear) or not grows:
-            raise ValueError("These are not the weights of a mask decoder: its layers are of other kinds.")
-        self._blocks, self._grows, self._last = blocks, grows, last
+            self._build(weights)
+            trial = self(np.zeros((1, 16), np.intp))
+        except KeyError as error:
+            raise ValueError(f"a mask decoder has {error.args[0]}, which is missing here") from error
+        except ValueError as error:
+            raise ValueError(f"these are not the weights of a mask decoder: {error}") from error
+        if trial.shape != (1, self.side, self.side):
+            raise ValueError(f"a mask decoder gives rasters, not arrays of shape {trial.shape}")
+
+    def _build(self, weights: Mapping[str, npt.NDArray[np.floating]]) -> None:
+        first, *middle, last = _layers(weights)
+        self._blocks, self._grows = _sorted(middle)
+        if not isinstance(first, _Linear) or not isinstance(last, _Linear) or not self._grows:
+            raise ValueError("the layers are of other kinds")
+        self._last = last
         # The first convolution sees one code at a time: it is done once for each code.
         self._table = _relu(first(np.asarray(weights["_vq_vae._embedding"], np.float32)))
         self.values = len(self._table)
-        self.side = 4 << len(grows)
+        self.side = 4 << len(self._grows)
 
     def __call__(self, codes: npt.NDArray[np.intp]) -> Array:
         """Rasters, n×side×side, of n×16 codes that are below `values`."""

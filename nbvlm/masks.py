@@ -77,10 +77,14 @@ class Codebook:
             Where the file cannot be read or holds something else.
         """
         try:
+            if not zipfile.is_zipfile(path):  # numpy would tell how to load it unsafely
+                raise ValueError(
+                    "it is not an .npz archive" if Path(path).is_file() else "there is no such file"
+                )
             with np.load(path, allow_pickle=False) as file:
                 wanted = [key for key in file.files if key.startswith("decoder.") or key == _EMBEDDING]
                 return cls({key: file[key] for key in wanted}, name)
-        except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
             reason = getattr(error, "strerror", None) or str(error).rstrip(".")
             raise Error(f"{path} cannot be used as a codebook: {reason}.") from error
 
@@ -163,7 +167,11 @@ def codebook(name: str = "vae-oid", *, progress: Progress | None = None) -> Code
 
 def _vae_oid(progress: Progress | None) -> Path:
     if given := os.environ.get("NBVLM_VAE_WEIGHTS"):
-        return Path(given).expanduser()
+        path = Path(given).expanduser()
+        if not path.is_file():
+            hint = "Let it name a copy of vae-oid.npz, or remove it to download the file."
+            raise Error(f"NBVLM_VAE_WEIGHTS names {path}, which is no file.", hint=hint)
+        return path
     from nbvlm import cache
     from nbvlm.download import VAE_OID, fetch
 

@@ -6,13 +6,14 @@ import re
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbvlm import Parser
 from nbvlm.problems import KINDS
 
 SIZE = (1023, 1023)
+REPRODUCIBLE = settings(deadline=None, derandomize=True)
 TOKEN = re.compile(r"<loc\d{4}>|<seg\d{3}>|<(?:eos|bos|pad)>|;")
 
 location = st.integers(0, 1023).map("<loc{:04d}>".format)
@@ -72,6 +73,7 @@ answers = st.lists(st.one_of(items(), rubble), max_size=6).flatmap(
 prompts = st.one_of(st.none(), st.sampled_from(["detect cat", "detect cat ; dog"]), items())
 
 
+@REPRODUCIBLE
 @given(st.lists(items(), max_size=6), separator)
 def test_an_answer_by_the_grammar_is_read_whole(parts: list[str], mark: str) -> None:
     parser = read([mark.join(parts)])
@@ -90,6 +92,7 @@ def boxes(part: str) -> list[float]:
     return [x0, y0, x1, y1]
 
 
+@REPRODUCIBLE
 @given(answers, prompts, st.lists(st.integers(0, 10_000), max_size=8), st.booleans())
 def test_splits_change_nothing(answer: str, prompt: str | None, places: list[int], echo: bool) -> None:
     text = f"{prompt}\n{answer}" if echo and prompt else answer
@@ -97,6 +100,7 @@ def test_splits_change_nothing(answer: str, prompt: str | None, places: list[int
     assert same(read([text], prompt), read(list(text), prompt))
 
 
+@REPRODUCIBLE
 @given(items(), rubble, items(), separator, separator, st.lists(st.integers(0, 10_000), max_size=3))
 def test_damage_stays_where_it_is(
     left: str, damage: str, right: str, mark: str, other: str, places: list[int]
@@ -107,6 +111,7 @@ def test_damage_stays_where_it_is(
     assert parser.detections[-1:] == alone[1]
 
 
+@REPRODUCIBLE
 @given(st.lists(items(), min_size=1, max_size=5), st.data())
 def test_a_corrupted_item_leaves_its_neighbours_alone(parts: list[str], data: st.DataObject) -> None:
     victim = data.draw(st.integers(0, len(parts) - 1))
@@ -119,6 +124,7 @@ def test_a_corrupted_item_leaves_its_neighbours_alone(parts: list[str], data: st
     assert parser.detections[len(parser.detections) - len(after.detections) :] == after.detections
 
 
+@REPRODUCIBLE
 @given(st.text(characters), prompts)
 def test_any_text_is_read_without_an_exception(text: str, prompt: str | None) -> None:
     parser = read([text], prompt)
@@ -128,6 +134,7 @@ def test_any_text_is_read_without_an_exception(text: str, prompt: str | None) ->
     assert positions == sorted(positions)
 
 
+@REPRODUCIBLE
 @given(st.lists(items(), min_size=1, max_size=4), st.data())
 def test_a_truncated_answer_keeps_what_was_final(parts: list[str], data: st.DataObject) -> None:
     text = " ; ".join(parts)

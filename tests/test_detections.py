@@ -1,0 +1,310 @@
+"""Detections as values: columns that fit, filters, sums, equality, pickles, masks that wait."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nbvlm import Detection, Detections, Problem
+from nbvlm.masks import Codebook
+
+SIZE = (40, 30)
+CODES = tuple(range(16))
+
+
+class CountingBook(Codebook):
+    """A codebook whose rasters are all inside, and that counts how it is used."""
+
+    values = 128
+    side = 64
+
+    def __init__(self, name: str | None = None) -> None:
+        self.name = name
+        self.calls: list[int] = []
+
+    def decode(self, codes: Any) -> Any:
+        self.calls.append(len(codes))
+        return np.ones((len(codes), 64, 64), np.float32)
+
+
+def found(**options: Any) -> Detections:
+    boxes = [[0, 0, 10, 10], [5, 5, 20, 15], [1, 1, 9, 9]]
+    return Detections(boxes, ["cat", "dog", "cat"], SIZE, **options)
+
+
+def masked(book: Any = None) -> Detections:
+    return found(codes=[CODES, None, CODES], codebook=book or CountingBook())
+
+
+def test_columns_are_kept_in_one_form() -> None:
+    made = found()
+    assert made.xyxy.dtype == np.float64
+    assert made.xyxy.shape == (3, 4)
+    assert made.labels == ("cat", "dog", "cat")
+    assert made.size == SIZE
+    assert made.codes == (None, None, None)
+    assert list(made.masks) == [None, None, None]
+    assert made.areas.tolist() == [100, 150, 64]
+
+
+def test_iteration_gives_single_detections() -> None:
+    rows = list(found())
+    assert [row.label for row in rows] == ["cat", "dog", "cat"]
+    assert rows[1].box == (5.0, 5.0, 20.0, 15.0)
+    assert all(isinstance(value, float) for value in rows[1].box)
+    assert rows[1] == Detection("dog", (5, 5, 20, 15), size=SIZE)
+    assert found()[-1] == rows[2]
+    assert Detections.of(rows, SIZE) == found()
+
+
+@pytest.mark.parametrize(
+    ("key", "rows"),
+    [
+        (np.array([True, False, True]), [0, 2]),
+        ([False, True, False], [1]),
+        ([False, False, False], []),
+        ("cat", [0, 2]),
+        ("bird", []),
+        (slice(1, None), [1, 2]),
+        (slice(None, None, -1), [2, 1, 0]),
+        (np.array([2, 0]), [2, 0]),
+        ([0, 0, -1], [0, 0, 2]),
+        ([], []),
+        (np.array([], int), []),
+    ],
+    ids=str,
+)
+def test_filters(key: Any, rows: list[int]) -> None:
+    part = masked()[key]
+    assert part == Detections.of([masked()[row] for row in rows], SIZE)
+    assert len(part) == len(rows)
+    assert part.codes == tuple(masked().codes[row] for row in rows)
+    assert [mask is not None for mask in part.masks] == [row != 1 for row in rows]
+
+
+@pytest.mark.parametrize("key", [3, -4, [True, False], [5]])
+def test_filters_that_reach_outside(key: Any) -> None:
+    with pytest.raises(IndexError):
+        found()[key]
+
+
+@pytest.mark.parametrize("key", [1.5, [0.5], [["a"]], None, {"cat"}])
+def test_filters_that_are_none(key: Any) -> None:
+    with pytest.raises(TypeError, match="Filter detections with"):
+        found()[key]
+
+
+def test_sums_keep_order_and_masks() -> None:
+    pixels = np.zeros(SIZE[::-1], bool)
+    pixels[3:5, 2:8] = True
+    given = Detections([[2, 3, 8, 5]], ["bar"], SIZE, masks=[pixels])
+    joined = given + masked() + found()
+    assert joined.labels == ("bar", "cat", "dog", "cat", "cat", "dog", "cat")
+    assert [mask is not None for mask in joined.masks] == [True, True, False, True, False, False, False]
+    assert np.array_equal(joined.masks[0], pixels)
+    assert Detections.empty(SIZE) + given == given
+
+
+def test_sums_of_different_codebooks_decode_with_their_own() -> None:
+    one, two = CountingBook(), CountingBook()
+    joined = masked(one) + masked(two)
+    assert joined.codebook is None
+    assert [mask is not None for mask in joined.masks] == [True, False, True, True, False, True]
+    assert (one.calls, two.calls) == ([2], [2])
+
+
+def test_sums_of_pictures_that_differ_are_refused() -> None:
+    with pytest.raises(ValueError, match="40×30 and 10×10"):
+        found() + Detections.empty((10, 10))
+    with pytest.raises(TypeError):
+        found() + 1
+
+
+def test_repetitions_are_left_out_on_request() -> None:
+    boxes = [[0, 0, 10, 10], [0, 0, 10, 10], [0, 0, 10, 9.5], [0, 0, 10, 10], [9, 9, 1, 1], [9, 9, 1, 1]]
+    many = Detections(boxes, ["cat", "cat", "cat", "dog", "cat", "cat"], SIZE)
+    assert many.unique() == many[[0, 3, 4]]
+    assert many.unique(iou=0.96) == many[[0, 2, 3, 4]]
+    assert len(Detections.empty(SIZE).unique()) == 0
+    for iou in (0, -1, 1.1):
+        with pytest.raises(ValueError, match="iou"):
+            many.unique(iou=iou)
+
+
+def test_values_are_frozen() -> None:
+    made, one = masked(), masked()[0]
+    for value, name in [(made, "labels"), (made, "masks"), (one, "box"), (one, "mask"), (one, "new")]:
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(value, name, None)
+    for array in (made.xyxy, made.masks[0], one.mask, made.patches[0].pixels):
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Problem("cut", 0, "<").kind = "text"  # type: ignore[misc]
+
+
+def test_what_was_given_can_change_without_changing_the_value() -> None:
+    boxes, labels = np.array([[0.0, 0, 1, 1]]), ["a"]
+    made = Detections(boxes, labels, SIZE)
+    boxes[:] = 7
+    labels[0] = "b"
+    assert made == Detections([[0, 0, 1, 1]], ["a"], SIZE)
+
+
+def test_equality_needs_no_decoding() -> None:
+    one, two = masked(), masked()
+    assert one == two
+    assert hash(one) == hash(two)
+    assert one[0] == two[0]
+    assert hash(one[0]) == hash(two[0])
+    assert one.codebook.calls == two.codebook.calls == []
+    assert one != found()
+    assert one != Detections(one.xyxy, one.labels, (40, 31), codes=one.codes)
+    assert one != one[:2]
+    assert one != "cat"
+    assert one[0] != found()[0]
+    assert one[0] != "cat"
+
+
+def test_equality_looks_at_masks_that_were_given() -> None:
+    pixels = np.zeros(SIZE[::-1], bool)
+    other = pixels.copy()
+    other[0, 0] = True
+    one = Detection("a", (0, 0, 1, 1), mask=pixels)
+    assert one == Detection("a", (0, 0, 1, 1), mask=pixels.astype(np.uint8))
+    assert one != Detection("a", (0, 0, 1, 1), mask=other)
+    assert one != Detection("a", (0, 0, 1, 1), size=SIZE)
+
+
+def test_masks_wait_until_they_are_wanted_and_decode_together_once() -> None:
+    book = CountingBook()
+    made = masked(book)
+    rows = list(made)
+    assert book.calls == []
+    assert made.masks[0].shape == (30, 40)
+    assert made.masks[0].sum() == 100
+    assert book.calls == [2]
+    assert rows[2].mask.sum() == 64
+    assert made["cat"].masks[1].sum() == 64
+    assert [patch and (patch.x, patch.y, patch.pixels.shape) for patch in made.patches] == [
+        (0, 0, (10, 10)),
+        None,
+        (1, 1, (8, 8)),
+    ]
+    assert book.calls == [2]
+
+
+def test_a_filter_before_decoding_decodes_less() -> None:
+    book = CountingBook()
+    assert masked(book)[:1].masks[0] is not None
+    assert book.calls == [1]
+
+
+def test_a_single_detection_decodes_its_own_mask() -> None:
+    book = CountingBook()
+    one = Detection("cat", (1, 2, 4, 4), CODES, size=SIZE, codebook=book)
+    assert one.mask.sum() == 6
+    assert one.mask[2:4, 1:4].all()
+    assert one.patch.pixels.shape == (2, 3)
+    assert book.calls == [1]
+    assert Detection("cat", (1, 2, 4, 4), CODES, codebook=book).mask is None
+    assert Detection("cat", (1, 2, 4, 4), CODES, size=SIZE).mask is None
+
+
+def test_masks_are_looked_at_like_a_list() -> None:
+    masks = masked().masks
+    assert len(masks) == 3
+    assert len(masks[:2]) == 2
+    assert np.array_equal(masks[-1], list(masks)[2])
+    assert repr(masks) == "<2 masks of 3 detections>"
+
+
+def test_a_given_mask_is_cropped_for_drawing() -> None:
+    pixels = np.zeros((30, 40), bool)
+    pixels[4:7, 30:35] = True
+    one = Detection("a", (0, 0, 40, 30), mask=pixels)
+    assert one.size == SIZE
+    assert (one.patch.x, one.patch.y, one.patch.pixels.shape) == (30, 4, (3, 5))
+    assert one.patch.pixels.all()
+    assert np.array_equal(one.patch.spread(SIZE), pixels)
+    assert Detection("a", (0, 0, 40, 30), mask=np.zeros((30, 40))).patch.pixels.size == 0
+
+
+@pytest.mark.parametrize("name", [None, "a-name"])
+def test_pickles_come_back_equal_and_carry_no_decoded_masks(name: str | None) -> None:
+    made = masked(CountingBook(name))
+    before = len(pickle.dumps(made))
+    assert made.masks[0] is not None
+    assert len(pickle.dumps(made)) <= before + 100
+    copy = pickle.loads(pickle.dumps(made))
+    assert copy == made
+    assert copy.codes == made.codes
+    assert copy.codebook == name or (name is None and isinstance(copy.codebook, CountingBook))
+    assert not copy.xyxy.flags.writeable
+    one = pickle.loads(pickle.dumps(made[0]))
+    assert one == made[0]
+    assert pickle.loads(pickle.dumps(Detection("a", (0, 0, 1, 1)))) == Detection("a", (0, 0, 1, 1))
+
+
+def test_pickles_keep_masks_that_were_given() -> None:
+    pixels = np.eye(30, 40, dtype=bool)
+    made = Detections([[0, 0, 30, 30]], ["a"], SIZE, masks=[pixels])
+    assert np.array_equal(pickle.loads(pickle.dumps(made)).masks[0], pixels)
+    assert np.array_equal(pickle.loads(pickle.dumps(made[0])).mask, pixels)
+
+
+def test_representations_are_short() -> None:
+    many = Detections(np.zeros((500, 4)), ["a long label"] * 500, SIZE)
+    assert len(repr(many)) < 150
+    assert repr(found()) == "Detections(3 of 40×30: 'cat', 'dog', 'cat')"
+    assert repr(Detections.empty(SIZE)) == "Detections(0 of 40×30)"
+    assert repr(masked()[0]) == "Detection('cat', (0.0, 0.0, 10.0, 10.0), mask)"
+    assert repr(found()[1]) == "Detection('dog', (5.0, 5.0, 20.0, 15.0))"
+
+
+BAD_COLUMNS = {
+    "too few boxes": {"xyxy": [[0, 0, 1, 1]]},
+    "three corners": {"xyxy": [[0, 0, 1]] * 2},
+    "not a number": {"xyxy": [[0, 0, 1, float("nan")]] * 2},
+    "labels that are not strings": {"labels": ["a", 1]},
+    "too few codes": {"codes": [CODES]},
+    "fifteen codes": {"codes": [CODES, CODES[:15]]},
+    "negative codes": {"codes": [CODES, (-1, *CODES[1:])]},
+    "too few masks": {"masks": [None]},
+    "a mask of another size": {"masks": [None, np.zeros((40, 30), bool)]},
+    "no area": {"size": (0, 30)},
+    "fractions of a pixel": {"size": (40.5, 30)},
+}
+
+
+@pytest.mark.parametrize("bad", BAD_COLUMNS.values(), ids=BAD_COLUMNS)
+def test_columns_that_do_not_fit_are_refused(bad: dict[str, Any]) -> None:
+    good = {"xyxy": [[0, 0, 1, 1]] * 2, "labels": ["a", "b"], "size": SIZE}
+    assert len(Detections(**good)) == 2
+    with pytest.raises(ValueError, match=r"\w+"):
+        Detections(**good | bad)
+
+
+@pytest.mark.parametrize(
+    ("label", "box", "more"),
+    [
+        (3, (0, 0, 1, 1), {}),
+        ("a", (0, 0, 1), {}),
+        ("a", (0, 0, 1, float("inf")), {}),
+        ("a", (0, 0, 1, 1), {"codes": range(15)}),
+        ("a", (0, 0, 1, 1), {"size": (1, 0)}),
+        ("a", (0, 0, 1, 1), {"size": (2, 2), "mask": np.zeros((3, 3))}),
+    ],
+)
+def test_a_detection_that_cannot_be_is_refused(label: Any, box: Any, more: Any) -> None:
+    with pytest.raises(ValueError, match=r"\w+"):
+        Detection(label, box, **more)
+
+
+def test_detections_of_one_picture_do_not_take_masks_of_another() -> None:
+    with pytest.raises(ValueError, match="does not fit"):
+        Detections.of([Detection("a", (0, 0, 1, 1), mask=np.zeros((3, 3)))], SIZE)
