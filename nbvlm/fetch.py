@@ -2,7 +2,7 @@
 
 A host name is resolved here and the connection made to the very address that was checked, so a name that
 changes its address between the two (DNS rebinding) gains nothing; every redirect is checked anew. Error texts
-name the host and the file only: user names, passwords and signed queries stay out of them.
+name the host and the file only: user names, passwords and signed queries stay out of them, and of the logs.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -30,8 +31,24 @@ __all__ = ["MAX_BYTES", "MAX_REDIRECTS", "MAX_SECONDS", "fetch"]
 MAX_BYTES = 64 * 1024 * 1024
 MAX_SECONDS = 60.0
 MAX_REDIRECTS = 5
+MAX_ADDRESSES = 4
+"""Addresses of one host that are tried in turn, until one takes the connection."""
 
+_PATIENCE = 15.0  # seconds without a byte
 _UNTYPED = ("", "application/octet-stream", "binary/octet-stream")
+_CHECK = "Check the address and the network."
+_BY_HAND = "Download the picture and pass its path."
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    allow_private: bool
+    max_bytes: int
+    max_seconds: float
+    deadline: float
+
+    def left(self) -> float:
+        return min(max(self.deadline - time.monotonic(), 0.001), _PATIENCE)
 
 
 def fetch(
@@ -46,7 +63,7 @@ def fetch(
     allow_private
         Whether addresses of this machine and its private network may be asked.
     max_bytes, max_seconds
-        Caps on the body and on the whole exchange.
+        Caps on the body and on the whole exchange, redirects included.
 
     Returns
     -------
@@ -56,30 +73,23 @@ def fetch(
     Raises
     ------
     ImageError
-        If the address leads to a private network, to nothing, to no picture, or past a cap.
+        If the address leads to a private network, to nothing, to no picture, or past a cap; `status` holds
+        the HTTP status where there is one.
     """
     import httpx
 
-    deadline = time.monotonic() + max_seconds
-    target = _parsed(url)
-    credentials = _credentials(target)
-    with _silence(), httpx.Client(timeout=min(max_seconds, 15.0), headers=_headers()) as client:
+    limits = _Limits(allow_private, max_bytes, max_seconds, time.monotonic() + max_seconds)
+    target = first = _parsed(url)
+    with _silence(), httpx.Client(headers=_headers()) as client:
         for _ in range(MAX_REDIRECTS + 1):
-            request = _request(client, target, allow_private, credentials)
-            try:
-                data, onward = _exchange(client, request, target, max_bytes, deadline)
-            except httpx.TimeoutException:
-                raise _slow(target, max_seconds) from None
-            except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-                raise _unreachable(target, error) from None
+            origin = (target.scheme, target.host, target.port)
+            same = origin == (first.scheme, first.host, first.port)
+            data, onward = _hop(client, target, _credentials(first) if same else None, limits)
             if onward is None:
                 return data, _name(target)
-            if onward.host != target.host:
-                credentials = None
             target = onward
-    raise ImageError(
-        f"{_shown(target)} redirects more than {MAX_REDIRECTS} times.", hint="Check the address."
-    )
+            client.cookies.clear()
+    raise ImageError(f"{_shown(first)} redirects more than {MAX_REDIRECTS} times.", hint="Check the address.")
 
 
 def _headers() -> dict[str, str]:
@@ -100,78 +110,105 @@ def _parsed(url: str) -> httpx.URL:
     return target
 
 
-def _credentials(target: httpx.URL) -> tuple[str, str] | None:
-    return (target.username, target.password) if target.userinfo else None
-
-
-def _request(
-    client: httpx.Client, target: httpx.URL, allow_private: bool, credentials: tuple[str, str] | None
-) -> httpx.Request:
-    """Address the request to a checked address, while Host and TLS keep the name."""
+def _credentials(target: httpx.URL) -> httpx.BasicAuth | None:
     import httpx
 
-    address = _address(target, allow_private)
-    bare = target.copy_with(username=None, password=None, fragment=None)
-    pinned = bare if address is None else bare.copy_with(host=address)
-    request = client.build_request(
-        "GET",
-        pinned,
-        headers={"Host": bare.netloc.decode("ascii")},
-        extensions={"sni_hostname": bare.raw_host.decode("ascii")},
-    )
-    return next(httpx.BasicAuth(*credentials).auth_flow(request)) if credentials else request
+    return httpx.BasicAuth(target.username, target.password) if target.userinfo else None
 
 
-def _address(target: httpx.URL, allow_private: bool) -> str | None:
-    """Resolve and check the host; None where only a proxy can resolve it."""
+def _hop(
+    client: httpx.Client, target: httpx.URL, auth: httpx.BasicAuth | None, limits: _Limits
+) -> tuple[bytes, httpx.URL | None]:
+    """Ask one address: the body, or where to go on."""
+    import httpx
+
+    addresses = _addresses(target, limits.allow_private)
+    for address in addresses:
+        request = _request(client, target, address, limits)
+        try:
+            response = client.send(request, stream=True, auth=auth, follow_redirects=False)
+            try:
+                return _read(response, target, limits)
+            finally:
+                response.close()
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            if address == addresses[-1]:
+                raise _unreachable(target, error) from None
+        except httpx.TimeoutException:
+            raise _slow(target, limits) from None
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise _unreachable(target, error) from None
+    raise _unreachable(target, None)
+
+
+def _addresses(target: httpx.URL, allow_private: bool) -> list[str | None]:
+    """Resolve and check the host; [None] where a proxy does the connecting."""
     port = target.port or (443 if target.scheme == "https" else 80)
+    proxied = _is_proxied(target)
     try:
-        found = socket.getaddrinfo(target.host, port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(target.raw_host.decode("ascii"), port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        if _proxied(target):
-            return None
+        # Behind a proxy, names of the outside world often have no address inside.
+        if proxied:
+            return [None]
         raise ImageError(f"No host {target.host!r} is known.", hint=_CHECK) from None
-    addresses = [str(entry[4][0]) for entry in found]
-    if not allow_private and any(_is_private(address) for address in addresses):
+    addresses: list[str | None] = [str(entry[4][0]) for entry in found]
+    if not allow_private and any(_is_private(str(address)) for address in addresses):
         raise ImageError(
             f"{_shown(target)} leads to a private network, which is refused.",
             hint="If you trust the address: Picture.load(url, allow_private=True).",
         )
-    return None if _proxied(target) else addresses[0]
+    return [None] if proxied else addresses[:MAX_ADDRESSES]
 
 
 def _is_private(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
-    inner = [ip]
+    # IPv4 in IPv6's clothes is judged by what is inside: mapped, 6to4, NAT64.
     if isinstance(ip, ipaddress.IPv6Address):
-        # IPv4 in IPv6's clothes: mapped, 6to4, NAT64.
-        inner += [found for found in (ip.ipv4_mapped, ip.sixtofour) if found]
-        if ip in ipaddress.ip_network("64:ff9b::/96"):
-            inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
-        inner = inner[1:] if len(inner) > 1 else inner
-    return any(not one.is_global or one.is_multicast for one in inner)
+        ip = ip.ipv4_mapped or ip.sixtofour or _nat64(ip) or ip
+    return not ip.is_global or ip.is_multicast
 
 
-def _proxied(target: httpx.URL) -> bool:
+def _nat64(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    inside = ip in ipaddress.ip_network("64:ff9b::/96")
+    return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if inside else None
+
+
+def _is_proxied(target: httpx.URL) -> bool:
     proxies = urllib.request.getproxies()
     found = target.scheme in proxies or "all" in proxies
     return bool(found and not urllib.request.proxy_bypass(target.host))
 
 
-def _exchange(
-    client: httpx.Client, request: httpx.Request, target: httpx.URL, max_bytes: int, deadline: float
-) -> tuple[bytes, httpx.URL | None]:
-    response = client.send(request, stream=True)
-    try:
-        if response.is_redirect and "location" in response.headers:
-            return b"", _parsed(str(target.join(response.headers["location"])))
-        _check(response, target, max_bytes)
-        return _body(response, target, max_bytes, deadline), None
-    finally:
-        response.close()
+def _request(client: httpx.Client, target: httpx.URL, address: str | None, limits: _Limits) -> httpx.Request:
+    """Address the request to a checked address, while Host and TLS keep the name."""
+    bare = target.copy_with(username=None, password=None, fragment=None)
+    return client.build_request(
+        "GET",
+        bare if address is None else bare.copy_with(host=address),
+        headers={"Host": bare.netloc.decode("ascii")},
+        extensions={"sni_hostname": bare.raw_host.decode("ascii")},
+        timeout=limits.left(),
+    )
 
 
-def _check(response: httpx.Response, target: httpx.URL, max_bytes: int) -> None:
+def _read(response: httpx.Response, target: httpx.URL, limits: _Limits) -> tuple[bytes, httpx.URL | None]:
+    if response.is_redirect and "location" in response.headers:
+        return b"", _parsed(str(target.join(response.headers["location"])))
+    _check(response, target)
+    if int(response.headers.get("content-length") or 0) > limits.max_bytes:
+        raise _too_large(target, limits)
+    body = bytearray()
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > limits.max_bytes:
+            raise _too_large(target, limits)
+        if time.monotonic() > limits.deadline:
+            raise _slow(target, limits)
+    return bytes(body), None
+
+
+def _check(response: httpx.Response, target: httpx.URL) -> None:
     if response.status_code != 200:
         raise ImageError(
             f"{_shown(target)} answered {response.status_code} {response.reason_phrase}".rstrip() + ".",
@@ -182,25 +219,8 @@ def _check(response: httpx.Response, target: httpx.URL, max_bytes: int) -> None:
     if not (kind.startswith("image/") or kind in _UNTYPED):
         raise ImageError(
             f"{_shown(target)} is {kind}, not a picture.",
-            hint="Pass the address of the picture itself, not its page.",
+            hint="Pass the address of the picture itself, not of its page.",
         )
-    if int(response.headers.get("content-length") or 0) > max_bytes:
-        raise _too_large(target, max_bytes)
-
-
-def _body(response: httpx.Response, target: httpx.URL, max_bytes: int, deadline: float) -> bytes:
-    body = bytearray()
-    for chunk in response.iter_bytes(65_536):
-        body += chunk
-        if len(body) > max_bytes:
-            raise _too_large(target, max_bytes)
-        if time.monotonic() > deadline:
-            raise ImageError(f"{_shown(target)} takes too long to arrive.", hint=_BY_HAND)
-    return bytes(body)
-
-
-_CHECK = "Check the address and the network."
-_BY_HAND = "Download the picture and pass its path."
 
 
 def _name(target: httpx.URL) -> str | None:
@@ -209,20 +229,22 @@ def _name(target: httpx.URL) -> str | None:
 
 def _shown(target: httpx.URL) -> str:
     """Host and file name; never the user, the query, or folders, which may be secrets."""
-    name = _name(target)
-    return f"{target.scheme}://{target.host}{f'/…/{name}' if name else ''}"
+    port = f":{target.port}" if target.port else ""
+    name = _name(target) or ""
+    folders = "…/" if target.path.count("/") > 1 else ""
+    return f"{target.scheme}://{target.host}{port}/{folders}{name}"
 
 
-def _too_large(target: httpx.URL, max_bytes: int) -> ImageError:
-    return ImageError(f"{_shown(target)} is larger than {max_bytes // 2**20} MiB.", hint=_BY_HAND)
+def _too_large(target: httpx.URL, limits: _Limits) -> ImageError:
+    return ImageError(f"{_shown(target)} is larger than {limits.max_bytes / 2**20:g} MiB.", hint=_BY_HAND)
 
 
-def _slow(target: httpx.URL, max_seconds: float) -> ImageError:
-    return ImageError(f"{_shown(target)} did not answer within {max_seconds:g} s.", hint=_BY_HAND)
+def _slow(target: httpx.URL, limits: _Limits) -> ImageError:
+    return ImageError(f"{_shown(target)} did not arrive within {limits.max_seconds:g} s.", hint=_BY_HAND)
 
 
-def _unreachable(target: httpx.URL, error: Exception) -> ImageError:
-    reason = "TLS failed" if "CERTIFICATE" in str(error).upper() else type(error).__name__
+def _unreachable(target: httpx.URL, error: Exception | None) -> ImageError:
+    reason = "its certificate is refused" if "CERTIFICATE" in str(error).upper() else type(error).__name__
     return ImageError(f"{_shown(target)} cannot be reached ({reason}).", hint=_CHECK)
 
 

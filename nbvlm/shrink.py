@@ -88,7 +88,7 @@ def shrink(data: bytes, orientation: int, budget: int, subject: str) -> tuple[by
     return best.data, best.size
 
 
-def reduced(data: bytes, orientation: int, side: int | None, subject: str, slack: float = 1.0) -> Image.Image:
+def reduced(data: bytes, orientation: int, side: int | None, subject: str) -> Image.Image:
     """Decode a PNG or JPEG to a smaller size, upright, in RGB or grey.
 
     Parameters
