@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import nbvlm
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
@@ -70,10 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from nbvlm import __version__
-
     parser = argparse.ArgumentParser(prog="nbvlm", description="Ask vision-language models about pictures.")
-    parser.add_argument("--version", action="version", version=f"nbvlm {__version__}")
+    parser.add_argument("--version", action="version", version=f"nbvlm {nbvlm.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="command")
     for command in COMMANDS:
         sub = commands.add_parser(

@@ -193,6 +193,11 @@ def test_many_at_once_are_all_answered(origin):
     assert answers == [200] * 32
 
 
+def test_small_parts_are_sent_without_delay():
+    with server.listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
 def test_a_taken_port_is_told_in_one_sentence():
     with server.listen("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]

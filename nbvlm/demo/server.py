@@ -116,10 +116,24 @@ def listen(host: str, port: int) -> socket.socket:
     if not 0 <= port <= _LAST_PORT:
         raise _unreachable(host, port, f"ports are 0 to {_LAST_PORT}")
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+        family, kind, protocol, _, address = found[0]
+        return _bound(family, kind, protocol, address)
     except OSError as error:
         raise _unreachable(host, port, error.strerror or str(error)) from error
+
+
+def _bound(family: int, kind: int, protocol: int, address: Any) -> socket.socket:
+    """Bind a socket that names its protocol: asyncio turns Nagle's algorithm off for no other."""
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _unreachable(host: str, port: int, reason: str) -> Error:
