@@ -24,7 +24,6 @@ Progress = Callable[[int, int], None]
 
 _ATTEMPTS = 3
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
-_CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,27 +118,31 @@ def fetch(source: Source, folder: Path, progress: Progress | None = None) -> Pat
 def _complete(source: Source, path: Path, progress: Progress) -> None:
     part = path.with_name(f"{path.name}.part")
     for attempt in range(1, _ATTEMPTS + 1):
-        before = part.stat().st_size if part.exists() else 0
+        last, before = attempt == _ATTEMPTS, _length(part)
         try:
             _receive(source, part, progress)
-            break
         except httpx.HTTPError as error:
-            gained = part.exists() and part.stat().st_size > before
-            if not gained or attempt == _ATTEMPTS:
+            if last or _length(part) <= before:
                 raise _unreachable(source, path, error) from error
-    if not sound(part, source):
-        size = part.stat().st_size
+            continue
+        if sound(part, source):
+            part.replace(path)
+            return
+        size = _length(part)
         part.unlink()
-        message = (
-            f"What {source.url} sent ({size:,} bytes) is not the published {source.file}; it was deleted."
-        )
-        raise Error(message, hint=_by_hand(source, path))
-    part.replace(path)
+        # What an earlier attempt left may have been at fault: then the whole file is worth a try.
+        if last or not before:
+            message = f"What {source.url} sent ({size:,} bytes) is not the published {source.file}."
+            raise Error(message, hint=_by_hand(source, path))
+
+
+def _length(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _receive(source: Source, part: Path, progress: Progress) -> None:
     """Add to the part what is missing; start anew where the place cannot go on from there."""
-    have = part.stat().st_size if part.exists() else 0
+    have = _length(part)
     if have >= source.size:
         if sound(part, source):
             return
@@ -160,7 +163,7 @@ def _receive(source: Source, part: Path, progress: Progress) -> None:
 
 def _copy(response: httpx.Response, file: IO[bytes], size: int, progress: Progress) -> None:
     progress(file.tell(), size)
-    for chunk in response.iter_bytes(_CHUNK):
+    for chunk in response.iter_bytes():
         file.write(chunk)
         progress(file.tell(), size)
         if file.tell() > size:  # somebody else's page, endless perhaps

@@ -77,13 +77,7 @@ class Codebook:
             Where the file cannot be read or holds something else.
         """
         try:
-            if not zipfile.is_zipfile(path):  # numpy would tell how to load it unsafely
-                raise ValueError(
-                    "it is not an .npz archive" if Path(path).is_file() else "there is no such file"
-                )
-            with np.load(path, allow_pickle=False) as file:
-                wanted = [key for key in file.files if key.startswith("decoder.") or key == _EMBEDDING]
-                return cls({key: file[key] for key in wanted}, name)
+            return cls(_arrays(path), name)
         except (OSError, ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
             reason = getattr(error, "strerror", None) or str(error).rstrip(".")
             raise Error(f"{path} cannot be used as a codebook: {reason}.") from error
@@ -134,6 +128,16 @@ class Codebook:
     def __repr__(self) -> str:
         name = f"{self.name}: " if self.name else ""
         return f"<Codebook {name}{self.values} codes, rasters of {self.side}×{self.side}>"
+
+
+def _arrays(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[np.floating]]:
+    if not Path(path).is_file():
+        raise ValueError("there is no such file")
+    if not zipfile.is_zipfile(path):  # numpy would tell how to load it unsafely
+        raise ValueError("it is not an .npz archive")
+    with np.load(path, allow_pickle=False) as file:
+        wanted = [key for key in file.files if key.startswith("decoder.") or key == _EMBEDDING]
+        return {key: file[key] for key in wanted}
 
 
 def codebook(name: str = "vae-oid", *, progress: Progress | None = None) -> Codebook:

@@ -122,7 +122,7 @@ def test_no_codes_give_no_rasters(book: Codebook) -> None:
     ids=["one row", "fifteen", "fractions", "too high", "negative"],
 )
 def test_codes_that_cannot_be_are_refused(book: Codebook, codes: Any) -> None:
-    with pytest.raises(ValueError, match="[Cc]ode"):
+    with pytest.raises(ValueError, match=r"[Cc]ode"):
         book.decode(codes)
 
 
