@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+KEPT = ("NBVLM_CHROMIUM", "NBVLM_VAE_WEIGHTS")  # files of this machine that tests may use
 HOMES = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "XDG_CACHE_HOME")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Clean the environment before anything of the package is imported; child processes inherit it."""
     for name in tuple(os.environ):
-        ours = name.startswith(("NVIDIA_", "NBVLM_")) and name != "NBVLM_CHROMIUM"
+        ours = name.startswith(("NVIDIA_", "NBVLM_")) and name not in KEPT
         if ours or name.lower().endswith("_proxy"):
             del os.environ[name]
     home = tempfile.mkdtemp(prefix="nbvlm-tests-")
