@@ -305,6 +305,9 @@ def test_the_inline_limit_is_exact(service):
         (b"[]", "model_attributes_type"),
         (b'"text"', "model_attributes_type"),
         (b"null", "model_attributes_type"),
+        (b'{"max_tokens": 1e999}', "less_than_equal"),
+        (b'{"max_tokens": -1e999}', "greater_than_equal"),
+        (b'{"top_p": 1e-999}', "greater_than"),
     ],
 )
 def test_a_body_that_is_no_json_object_is_a_fault(service, data, kind):
@@ -637,8 +640,18 @@ def test_an_answer_that_nobody_polls_for_is_given_up(monkeypatch):
 
 
 def test_an_unknown_request_is_not_found(service):
-    got = send(service, "GET", f"/v1/status/{UNKNOWN}")
-    assert (got.status, got.headers["content-type"]) == (404, "application/problem+json")
+    for path in ("/v1/status/", "/v2/nvcf/pexec/status/"):
+        got = send(service, "GET", path + UNKNOWN)
+        assert (got.status, got.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_a_model_that_fails_while_it_is_polled_for_is_an_internal_error():
+    model = StandIn(words=("a",), gate=threading.Semaphore(0), error=RuntimeError("a"))
+    service = Service(model=model)
+    id_ = send(service, "POST", PATH, body(), {"nvcf-poll-seconds": "1"}).headers["nvcf-reqid"]
+    model.gate.release()
+    got = send(service, "GET", f"/v1/status/{id_}")
+    assert (got.status, got.headers["nvcf-status"], got.headers["nvcf-reqid"]) == (500, "errored", id_)
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "soon", "3601", "9" * 50])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from nbvlm.demo.jobs import FinishReason, Job, Jobs, Model
+from nbvlm.demo.jobs import Job, Jobs, Model
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -18,7 +17,7 @@ __all__ = ["Engine"]
 @dataclass(frozen=True, slots=True)
 class _End:
     text: str = ""
-    finish_reason: FinishReason | None = "stop"
+    finish_reason: str | None = "stop"
 
 
 class Engine:
@@ -42,8 +41,9 @@ class Engine:
         """The model, loaded on first use."""
         with self._loading:
             if self._model is None:
-                module = importlib.import_module("nbvlm.demo.model")
-                self._model = cast("Model", module.load())
+                from nbvlm.demo import model
+
+                self._model = model.load()
             return self._model
 
     def start(

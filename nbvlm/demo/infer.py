@@ -16,6 +16,8 @@ from nbvlm.demo.schema import Faults, Invalid
 from nbvlm.demo.wire import Refusal, Reply, Request, as_json, broken, problem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from PIL import Image
 
     from nbvlm.demo.asks import Ask
@@ -48,15 +50,10 @@ class Inference:
     def ask(self, request: Request, _: str) -> Reply:
         """Answer, stream, or say 202 when the answer is not there within `NVCF-POLL-SECONDS`."""
         id_ = str(uuid.uuid4())
-        try:
-            return self._ask(request, Accept.of(request), id_)
-        except Refusal as refusal:
-            raise Refusal(refusal.reply.plus(*_headers(id_, "errored"))) from None
-        except Exception:  # noqa: BLE001 - even then the caller is told the request id
-            _log.exception("The model failed")
-            raise Refusal(broken().plus(*_headers(id_, "errored"))) from None
+        return _told(id_, lambda: self._ask(request, id_))
 
-    def _ask(self, request: Request, accept: Accept, id_: str) -> Reply:
+    def _ask(self, request: Request, id_: str) -> Reply:
+        accept = Accept.of(request)
         seconds = _poll_seconds(request)
         references = self._references(request)
         try:
@@ -70,6 +67,9 @@ class Inference:
 
     def poll(self, request: Request, id_: str) -> Reply:
         """`GET /v1/status/{id}`: wait on; 404 for an answer that was sent, given up or never asked for."""
+        return _told(id_ if _is_uuid(id_) else str(uuid.uuid4()), lambda: self._poll(request, id_))
+
+    def _poll(self, request: Request, id_: str) -> Reply:
         seconds = _poll_seconds(request)
         job = self._engine.jobs.take(id_.lower())
         if job is None:
@@ -113,6 +113,18 @@ class Inference:
         if asset is None:
             raise NotAPicture("The asset is not named in the header NVCF-INPUT-ASSET-REFERENCES")
         return from_bytes(asset.data)
+
+
+def _told(id_: str, answer: Callable[[], Reply]) -> Reply:
+    """Let every refusal and failure carry the request id."""
+    try:
+        return answer()
+    except Refusal as refusal:
+        reply = refusal.reply
+    except Exception:  # noqa: BLE001 - whatever the model raised
+        _log.exception("The model failed")
+        reply = broken()
+    return reply.plus(*_headers(id_, "errored"))
 
 
 def _headers(id_: str, status: str) -> tuple[tuple[str, str], ...]:

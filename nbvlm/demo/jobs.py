@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
 __all__ = ["Job", "Jobs", "Model", "Token"]
-
-FinishReason = Literal["stop", "length"]
 
 
 class Token(Protocol):
@@ -28,15 +26,24 @@ class Token(Protocol):
         """What it adds to the answer; may be empty."""
 
     @property
-    def finish_reason(self) -> FinishReason | None:
-        """Why the answer ends here; None for every token but the last."""
+    def finish_reason(self) -> str | None:
+        """`"stop"` or `"length"` on the last token, None on all others."""
 
 
 class Model(Protocol):
     """What the service needs of a model."""
 
-    def stream(self, image: Image.Image, prompt: str, **parameters: Any) -> Iterator[Token]:
-        """Yield the answer, each token when it is computed; `parameters` are temperature, top_p and so on."""
+    def stream(
+        self,
+        image: Image.Image,
+        prompt: str,
+        *,
+        temperature: float,
+        top_p: float,
+        max_tokens: int,
+        seed: int | None = None,
+    ) -> Iterator[Token]:
+        """Yield the answer, each token when it is computed."""
 
     def count(self, prompt: str) -> int:
         """Count the tokens of the prompt, the picture's included."""

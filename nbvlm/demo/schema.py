@@ -113,11 +113,11 @@ def number(faults: Faults, loc: Loc, value: Any, parameter: Parameter) -> float:
     kind = "integer" if parameter.integer else "number"
     if isinstance(value, bool) or not isinstance(value, int | float):
         faults.add(loc, "int_type" if parameter.integer else "float_type", f"Input should be a valid {kind}")
+    elif complaint := _complaint(value, parameter):
+        faults.add(loc, *complaint)
     elif parameter.integer and value != int(value):
         message = "Input should be a valid integer, got a number with a fractional part"
         faults.add(loc, "int_from_float", message)
-    elif complaint := _complaint(value, parameter):
-        faults.add(loc, *complaint)
     else:
         return int(value) if parameter.integer else float(value)
     return parameter.default

@@ -75,6 +75,7 @@ class Service:
         self._routes: tuple[tuple[str, re.Pattern[str], Handler], ...] = (
             _route("POST", r"/v1/vlm/google/paligemma", inference.ask),
             _route("GET", r"/v1/status/([^/]+)", inference.poll),
+            _route("GET", r"/v2/nvcf/pexec/status/([^/]+)", inference.poll),
             _route("POST", r"/v2/nvcf/assets", assets.create),
             _route("GET", r"/v2/nvcf/assets", assets.list),
             _route("GET", r"/v2/nvcf/assets/([^/]+)", assets.get),

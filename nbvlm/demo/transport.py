@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import queue
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import httpx
@@ -58,11 +59,10 @@ class DemoTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request of an `httpx.Client`."""
-        room = self.service.room(_request(request))
-        body = bytearray()
+        body = _Body(self.service.room(_request(request)))
         for part in _sync_stream(request):
-            body += part if len(body) <= room else b""
-        exchange = Exchange(self.service, _request(request, body, room), _read_timeout(request))
+            body.add(part)
+        exchange = Exchange(self.service, _request(request, body), _read_timeout(request))
         try:
             return _response(exchange.head(), _Stream(exchange, request))
         except queue.Empty:
@@ -74,11 +74,10 @@ class DemoTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request of an `httpx.AsyncClient`."""
-        room = self.service.room(_request(request))
-        body = bytearray()
+        body = _Body(self.service.room(_request(request)))
         async for part in _async_stream(request):
-            body += part if len(body) <= room else b""
-        exchange = AsyncExchange(self.service, _request(request, body, room), _read_timeout(request))
+            body.add(part)
+        exchange = AsyncExchange(self.service, _request(request, body), _read_timeout(request))
         try:
             return _response(await exchange.head(), _AsyncStream(exchange, request))
         except TimeoutError:
@@ -135,11 +134,32 @@ def _read_timeout(request: httpx.Request) -> float | None:
     return seconds
 
 
-def _request(request: httpx.Request, body: bytes | bytearray = b"", room: int = 0) -> Request:
+class _Body:
+    """Collects a body that may have `room` bytes; what is beyond is counted, not kept."""
+
+    def __init__(self, room: int) -> None:
+        self._room, self._size = room, 0
+        self._parts: list[bytes] = []
+
+    def add(self, part: bytes) -> None:
+        self._size += len(part)
+        if self.oversize:
+            self._parts.clear()
+        else:
+            self._parts.append(part)
+
+    @property
+    def oversize(self) -> bool:
+        return self._size > self._room
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self._parts)  # a body that came in one part is not copied
+
+
+def _request(request: httpx.Request, body: _Body | None = None) -> Request:
     headers = {name.lower(): value for name, value in request.headers.items()}
-    target = request.url.raw_path.decode("ascii")
-    oversize = len(body) > room
-    return Request(request.method, target, headers, b"" if oversize else bytes(body), oversize)
+    head = Request(request.method, request.url.raw_path.decode("ascii"), headers)
+    return head if body is None else replace(head, body=bytes(body), oversize=body.oversize)
 
 
 def _response(reply: Reply, stream: httpx.SyncByteStream | httpx.AsyncByteStream) -> httpx.Response:
