@@ -6,6 +6,7 @@ that an error says "a PDF document" and what to do with it.
 
 from __future__ import annotations
 
+import codecs
 import re
 
 __all__ = ["describe", "picture_format", "words"]
@@ -151,8 +152,8 @@ def _describe_text(head: bytes, data: bytes) -> tuple[str, str]:
 
 def _is_utf8(head: bytes) -> bool:
     try:
-        # A character may be cut where the head ends.
-        head[:-3].decode("utf-8")
+        # Incremental, since a character may be cut where the head ends.
+        codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         return False
     return True
