@@ -53,7 +53,7 @@ def test_cancel_before_the_first_step_counts() -> None:
     gate = threading.Event()
 
     async def block_the_loop() -> None:
-        gate.wait(WAIT)  # noqa: ASYNC251 - keeps the loop from taking the next step
+        gate.wait(WAIT)
 
     blocker = Job(block_the_loop())
     job = Job(forever(started, cleaned))

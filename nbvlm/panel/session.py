@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from nbvlm.panel.upload import Upload
     from nbvlm.result import Result
 
-__all__ = ["HISTORY", "Session"]
+__all__ = ["HISTORY", "Session", "family"]
 
 #: Results that are kept.
 HISTORY = 200
@@ -234,7 +234,7 @@ class Session:
         client, self._client = self._client, None
         if client is not None:
             Job(client.aclose())
-        for widget in _family(self.root):
+        for widget in family(self.root):
             widget.close()
 
 
@@ -248,8 +248,8 @@ def _layout(header: Any, controls: list[Any], stage: Any) -> Any:
     return root
 
 
-def _family(widget: Any) -> list[Any]:
+def family(widget: Any) -> list[Any]:
     """Return a widget with all inside it, their layouts and styles included."""
     own = [getattr(widget, name) for name in ("layout", "style") if widget.has_trait(name)]
-    inner = [one for child in getattr(widget, "children", ()) for one in _family(child)]
+    inner = [one for child in getattr(widget, "children", ()) for one in family(child)]
     return [widget, *own, *inner]

@@ -11,6 +11,7 @@ import contextlib
 import json
 import threading
 import uuid
+import weakref
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -138,6 +139,7 @@ class Loopback:
         self._changed = threading.Condition()
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._writers: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -169,12 +171,20 @@ class Loopback:
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()
         self._loop.run_forever()
-        server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
+        self._loop.run_until_complete(self._end(server))
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
+
+    async def _end(self, server: asyncio.Server) -> None:
+        server.close()
+        for _ in range(5):  # a connection that was just accepted gets its transport, so that it can be closed
+            await asyncio.sleep(0)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
 
     def _notify(self) -> None:
         with self._changed:
@@ -184,6 +194,7 @@ class Loopback:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self._writers.add(writer)
         self.connections += 1
         self.open += 1
         try:

@@ -1,0 +1,112 @@
+"""A browser page in miniature: records what widgets send, and sends what a page would."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from comm.base_comm import BaseComm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbvlm.panel import Panel
+
+SECONDS = 20
+CHUNK = 2**20
+
+
+class Page:
+    """All messages of all widgets that are made while it is in place."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str, dict[str, Any], list[Any]]] = []  # comm id, kind, data, buffers
+        self._news = threading.Condition()
+
+    def create_comm(self, **options: Any) -> BaseComm:
+        page = self
+
+        class Comm(BaseComm):
+            def publish_msg(
+                self, kind: str, data: Any = None, metadata: Any = None, buffers: Any = None, **keys: Any
+            ) -> None:
+                page._record(self.comm_id, kind, data or {}, list(buffers or []))
+
+        return Comm(**options)
+
+    def _record(self, *message: Any) -> None:
+        with self._news:
+            self.sent.append(message)
+            self._news.notify_all()
+
+    def wait(self, condition: Callable[[], Any]) -> None:
+        """Wait until something that only a message can change has come true."""
+        with self._news:
+            assert self._news.wait_for(condition, SECONDS), "the page waited in vain"
+
+    def custom(self, widget: Any) -> list[tuple[dict[str, Any], list[Any]]]:
+        """Custom messages of one widget, in order, with their buffers."""
+        return [
+            (data["content"], buffers)
+            for comm_id, _, data, buffers in list(self.sent)
+            if comm_id == widget.model_id and data.get("method") == "custom"
+        ]
+
+    def send(self, widget: Any, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+        data = {"method": "custom", "content": content}
+        views = [memoryview(buffer) for buffer in buffers or []]
+        widget.comm.handle_msg({"content": {"data": data}, "buffers": views})
+
+    def update(self, widget: Any, **state: Any) -> None:
+        data = {"method": "update", "state": state, "buffer_paths": []}
+        widget.comm.handle_msg({"content": {"data": data}, "buffers": []})
+
+    def click(self, button: Any) -> None:
+        self.send(button, {"event": "click"})
+
+    def upload(self, panel: Panel, name: str, data: bytes, key: int = 1) -> list[dict[str, Any]]:
+        """Send a file as the file button does; return the replies."""
+        picker = panel._session.picker
+        before = len(self.custom(picker))
+        self.send(picker, {"type": "begin", "id": key, "name": name, "size": len(data)})
+        for offset in range(0, len(data), CHUNK):
+            piece = data[offset : offset + CHUNK]
+            self.send(picker, {"type": "chunk", "id": key, "offset": offset}, [piece])
+        self.send(picker, {"type": "end", "id": key, "crc": zlib.crc32(data)})
+        replies = [content for content, _ in self.custom(picker)[before:]]
+        return [reply for reply in replies if reply["type"] in ("received", "arrived", "refused")]
+
+
+class Screen:
+    """What a page that heard everything shows of a panel's stage."""
+
+    def __init__(self, page: Page, panel: Panel) -> None:
+        self.page, self.stage = page, panel._session.stage
+
+    def __getattr__(self, name: str) -> Any:
+        return self.now()[name]
+
+    def now(self) -> dict[str, Any]:
+        shown: dict[str, Any] = {"text": "", "boxes": [], "status": {"state": "empty"}, "error": None}
+        for content, _ in self.page.custom(self.stage):
+            if content["type"] == "more":
+                shown["text"] += content.get("text", "")
+                shown["boxes"] = [*shown["boxes"], *content.get("boxes", [])]
+                shown["status"] = content.get("status", shown["status"])
+            else:
+                shown |= content
+        return shown
+
+    @property
+    def state(self) -> str:
+        return str(self.now()["status"]["state"])
+
+    @property
+    def sentence(self) -> str:
+        """The error area's text."""
+        error = self.now()["error"]
+        return "" if error is None else f"{error['message']} {error['hint']}".strip()
+
+    def wait(self, state: str) -> None:
+        self.page.wait(lambda: self.state == state)
