@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from nbvlm import lettering, palette, placement
-from nbvlm.clusters import clean
+from nbvlm import palette, tags
 from nbvlm.convert import plain
 from nbvlm.decoded import decoded
-from nbvlm.fontfile import Face
-from nbvlm.style import Style, styled
+from nbvlm.style import Style, measures, styled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,19 +19,11 @@ if TYPE_CHECKING:
     from nbvlm.detections import Detections
     from nbvlm.palette import RGB
     from nbvlm.stencils import Patch
+    from nbvlm.style import Measures
 
 __all__ = ["Style", "annotate", "colors"]
 
 Boxes = npt.NDArray[np.int64]
-
-
-class Measures(NamedTuple):
-    """Sizes in pixels of the drawn picture: box line, the rim on both sides of it, type, padding."""
-
-    line: int
-    rim: int
-    type: int
-    pad: int
 
 
 def annotate(
@@ -77,7 +66,7 @@ def annotate(
     if not len(detections):
         return canvas
     ratio = (canvas.width / detections.size[0], canvas.height / detections.size[1])
-    sizes = _measures(canvas.size, len(detections), style)
+    sizes = measures(canvas.size, len(detections), style)
     paints = colors(detections.labels, style, things)
     order = np.argsort(-detections.areas, kind="stable").tolist()
     if style.masks:
@@ -89,7 +78,7 @@ def annotate(
         for at in order:
             _draw_box(canvas, boxes[at], paints[at], sizes)
     if style.labels:
-        _draw_labels(canvas, boxes, detections.labels, paints, style, sizes)
+        tags.draw_tags(canvas, boxes, detections.labels, paints, style, sizes)
     return canvas
 
 
@@ -125,15 +114,6 @@ def _canvas(picture: Image.Image, scale: float) -> Image.Image:
         flat = flat.resize(size, filters.LANCZOS if scale < 1 else filters.BICUBIC)
     flat = flat.convert("RGB")
     return flat.copy() if flat is picture else flat
-
-
-def _measures(size: tuple[int, int], count: int, style: Style) -> Measures:
-    """Choose sizes that grow with the picture, and shrink a little where it is crowded."""
-    base = min((size[0] * size[1]) ** 0.5, 2.5 * min(size))
-    crowd = min(1.0, max(0.6, (30 / count) ** 0.35))
-    line = max(1, round(style.line_width or max(1.6, base / 330) * crowd))
-    kind = round(style.font_size or max(11.0, base / 42 * crowd))
-    return Measures(line, max(1, round(line / 3)), max(6, kind), max(2, round(kind * 0.25)))
 
 
 def _pixel_boxes(xyxy: npt.NDArray[np.float64], ratio: tuple[float, float], size: tuple[int, int]) -> Boxes:
@@ -173,8 +153,9 @@ def _draw_mask(
     width = max(1, round((patch.x + columns) * across) - left)
     height = max(1, round((patch.y + rows) * down) - top)
     inside = _resized(patch.pixels, (width, height))
-    strength = np.where(inside, np.uint8(round(255 * opacity)), np.uint8(0))
-    strength[inside & ~_core(inside, line)] = round(255 * min(1.0, opacity + 0.4))
+    fill, edge = round(255 * opacity), round(255 * min(1.0, opacity + 0.4))
+    strength = inside.view(np.uint8) * np.uint8(edge)
+    strength -= _core(inside, line).view(np.uint8) * np.uint8(edge - fill)
     canvas.paste(color, (left, top, left + width, top + height), Image.fromarray(strength))
 
 
@@ -199,75 +180,3 @@ def _core(inside: npt.NDArray[np.bool_], depth: int) -> npt.NDArray[np.bool_]:
             & inside[middle, 2 * depth :]
         )
     return core
-
-
-def _draw_labels(
-    canvas: Image.Image,
-    boxes: Boxes,
-    labels: Sequence[str],
-    paints: Sequence[RGB],
-    style: Style,
-    sizes: Measures,
-) -> None:
-    own = Face(str(Path(style.font))) if style.font is not None else None
-    widest = max(1, min(canvas.width, max(canvas.width // 2, 12 * sizes.type)) - 2 * sizes.pad)
-    texts = [clean(label) for label in labels]
-    if style.numbers:
-        texts = [f"{at} {text}".strip() for at, text in enumerate(texts, 1)]
-    blocks = [_block(text, sizes, widest, own) for text in texts]
-    reach = sizes.line // 2 + sizes.rim
-    drawn = np.hstack([boxes[:, :2] - reach, boxes[:, 2:] + reach])
-    room = [_block_size(block, sizes) for block in blocks]
-    told = placement.select(drawn, labels, room, canvas.size)
-    spots = placement.place(
-        drawn, [size if at in told else (0, 0) for at, size in enumerate(room)], canvas.size
-    )
-    for at, spot in enumerate(spots):
-        if spot is not None and spot.tied:
-            _draw_tie(canvas, boxes[at], spot, room[at], paints[at], sizes)
-    for spot, block, color in zip(spots, blocks, paints, strict=True):
-        if spot is not None:
-            _draw_block(canvas, spot, block, color, sizes)
-
-
-def _block(text: str, sizes: Measures, width: int, own: Face | None) -> tuple[lettering.Line, ...]:
-    if not text:
-        return ()
-    lines = lettering.wrap(text, sizes.type, width, own)
-    return tuple(lettering.measure(line, sizes.type, own) for line in lines)
-
-
-def _block_size(block: Sequence[lettering.Line], sizes: Measures) -> tuple[int, int]:
-    if not block:
-        return 0, 0
-    high = sum(line.up + line.down for line in block)
-    return max(line.width for line in block) + 2 * sizes.pad, high + 2 * (sizes.pad // 2)
-
-
-def _draw_block(
-    canvas: Image.Image, spot: placement.Spot, block: Sequence[lettering.Line], color: RGB, sizes: Measures
-) -> None:
-    width, height = _block_size(block, sizes)
-    x, y = spot.x, spot.y
-    ImageDraw.Draw(canvas).rectangle((x, y, x + width - 1, y + height - 1), fill=color)
-    y += sizes.pad // 2
-    for line in block:
-        lettering.paint(canvas, (x + sizes.pad, y + line.up), line, sizes.type, palette.ink(color))
-        y += line.up + line.down
-
-
-def _draw_tie(
-    canvas: Image.Image,
-    box: Boxes,
-    spot: placement.Spot,
-    size: tuple[int, int],
-    color: RGB,
-    sizes: Measures,
-) -> None:
-    """Draw a line from the label to the nearest point of its box."""
-    x0, y0, x1, y1 = box.tolist()
-    middle = spot.x + size[0] // 2, spot.y + size[1] // 2
-    end = min(max(middle[0], x0), x1 - 1), min(max(middle[1], y0), y1 - 1)
-    draw = ImageDraw.Draw(canvas)
-    draw.line((middle, end), fill=palette.ink(color), width=sizes.line + 2 * sizes.rim)
-    draw.line((middle, end), fill=color, width=sizes.line)

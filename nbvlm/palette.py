@@ -9,6 +9,7 @@ for ordinary sight plus the smaller of the OKLab distances under simulated prota
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def contrast(one: RGB, other: RGB) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
+@lru_cache(maxsize=256)
 def ink(color: RGB) -> RGB:
     """Black or white, whichever reads better on `color`.
 

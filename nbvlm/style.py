@@ -1,9 +1,9 @@
-"""How an annotated picture looks: one small frozen value."""
+"""How an annotated picture looks: what the caller wants, and the sizes that follow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nbvlm import palette
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-__all__ = ["Style", "styled"]
+__all__ = ["Measures", "Style", "measures", "styled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Style:
     colors: Mapping[str, str | tuple[int, int, int]] | None = None
     by: Literal["label", "instance"] = "label"
     numbers: bool = False
-    opacity: float = 0.45
+    opacity: float = 0.35
     line_width: float | None = None
     font_size: int | None = None
     font: str | os.PathLike[str] | None = None
@@ -68,6 +68,34 @@ class Style:
                 raise ValueError(f"{name} is a positive number, not {value!r}.")
         for color in (self.colors or {}).values():
             palette.parse(color)
+
+
+class Measures(NamedTuple):
+    """Sizes in pixels of the drawn picture: box line, the rim on both sides of it, type, padding."""
+
+    line: int
+    rim: int
+    type: int
+    pad: int
+
+
+def measures(size: tuple[int, int], count: int, style: Style) -> Measures:
+    """Choose sizes that grow with the picture, and shrink a little where it is crowded.
+
+    Parameters
+    ----------
+    size
+        Width and height of the drawn picture.
+    count
+        Number of detections.
+    style
+        May fix line and type.
+    """
+    base = min((size[0] * size[1]) ** 0.5, 2.5 * min(size))
+    crowd = min(1.0, max(0.6, (30 / count) ** 0.35))
+    line = max(1, round(style.line_width or max(1.6, base / 330) * crowd))
+    kind = round(style.font_size or max(11.0, base / 42 * crowd))
+    return Measures(line, max(1, round(line / 3)), max(6, kind), max(2, round(kind * 0.25)))
 
 
 def styled(style: Style | None, options: Mapping[str, Any]) -> Style:
