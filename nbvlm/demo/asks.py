@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PROMPT_LIMIT", "Ask", "clean", "read"]
 
-PROMPT_LIMIT = 6_000  # characters: at most 3,000 words, so that a prompt stays within the published 3,072 tokens
+PROMPT_LIMIT = 6_000  # characters: at most 3,000 words, which the published 3,072 tokens hold
 
 _ALLOWED = "messages temperature top_p max_tokens stream model"
 _CONTENT: Loc = ("body", "messages", 0, "content")
