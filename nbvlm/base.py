@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from nbvlm import assets, endpoints, flow, validation
+from nbvlm.apools import AsyncPools
 from nbvlm.drive import Driver
-from nbvlm.pools import AsyncPools, Pools
+from nbvlm.pools import Pools
 from nbvlm.recent import Exchange, Recent
 from nbvlm.redact import guard_logs
 from nbvlm.retry import Retry

@@ -1,13 +1,17 @@
 """What a stream tells while an answer comes.
 
+Frozen values. An answer is hundreds of them, and a msgspec structure is made in a seventh of the time that a
+frozen dataclass takes.
+
 >>> TextDelta("a red car").text
 'a red car'
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from nbvlm.detections import Detection
@@ -15,8 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["DetectionFound", "Event", "Status", "TextDelta"]
 
 
-@dataclass(frozen=True, slots=True)
-class TextDelta:
+class TextDelta(msgspec.Struct, frozen=True, gc=False):
     """A piece of the answer, raw, tokens included; all of them joined are `Result.text`.
 
     Attributes
@@ -28,8 +31,7 @@ class TextDelta:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class DetectionFound:
+class DetectionFound(msgspec.Struct, frozen=True):
     """A box, complete with its label, as soon as the text allows it.
 
     Attributes
@@ -41,8 +43,7 @@ class DetectionFound:
     detection: Detection
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(msgspec.Struct, frozen=True):
     """What the client is doing before the answer comes.
 
     Attributes

@@ -8,33 +8,28 @@ the upload: everything that the service's protocol knows is decided here, and no
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
 
-from nbvlm import assets, images, sse, statuses, wire
-from nbvlm.assets import Asset
+from nbvlm import assets, sse, statuses, wire
 from nbvlm.errors import (
-    AssetError,
     Error,
-    ImageError,
-    NotFoundError,
     ServerError,
     TransportError,
     TruncatedStream,
 )
 from nbvlm.gather import Gathered
-from nbvlm.result import Result, Sent, Timing, Usage
+from nbvlm.result import Result, Timing, Usage
+from nbvlm.route import Prepared, prepare
 from nbvlm.settings import is_loopback
-from nbvlm.steps import Context, Flow, Pause, Tell, Work, call, read, request
+from nbvlm.steps import Context, Flow, Pause, Tell, call, read, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nbvlm.images import Picture
     from nbvlm.validation import Job
 
 __all__ = ["exchange", "models"]
@@ -46,17 +41,6 @@ DRAIN = 0.5
 _JSON = "application/json"
 _EVENTS = "text/event-stream"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class _Prepared:
-    """The picture, ready to go."""
-
-    picture: Picture
-    sent: Sent
-    source: wire.Source
-    route: Literal["inline", "asset"]
-    upload_s: float | None = None
 
 
 def exchange(job: Job, context: Context) -> Flow[Result]:
@@ -79,7 +63,7 @@ def exchange(job: Job, context: Context) -> Flow[Result]:
 
 
 def _exchange(job: Job, context: Context) -> Flow[Callable[[], Result]]:
-    prepared = yield from _prepare(job, context)
+    prepared = yield from prepare(job, context)
     size = (prepared.picture.width, prepared.picture.height)
     gathered = Gathered(context.settings.endpoint, size, job.prompt)
     try:
@@ -92,70 +76,8 @@ def _exchange(job: Job, context: Context) -> Flow[Callable[[], Result]]:
     return lambda: _result(job, context, prepared, gathered, response, timing)
 
 
-def _prepare(job: Job, context: Context) -> Flow[_Prepared]:
-    if isinstance(job.image, Asset):
-        return _kept(job.image)
-    picture = job.image
-    if not isinstance(picture, images.Picture):
-        picture = yield Work(lambda: images.Picture.load(job.image))
-    context.notices.extend(picture.changes)
-    fits = picture.fits(context.settings.endpoint.inline_limit)
-    if job.route == "inline" or (job.route == "auto" and fits):
-        return (yield from _inline(context, picture))
-    if job.route == "auto" and context.settings.assets_url is None:
-        return (yield from _inline(context, picture))
-    try:
-        return (yield from _uploaded(context, picture))
-    except (AssetError, NotFoundError, ServerError, TransportError) as error:
-        if job.route == "asset" or not _is_gone(error):
-            raise
-        reason = error.message.rstrip(".")
-        notice = f"The asset service did not take the picture ({reason}); it was shrunk instead."
-    context.notices.append(notice)
-    return (yield from _inline(context, picture))
-
-
-def _is_gone(error: Error) -> bool:
-    """The asset service is marked as deprecated; its absence shows as one of these."""
-    return error.status is None or error.status in (404, 410) or error.status >= 500
-
-
-def _kept(asset: Asset) -> _Prepared:
-    if asset.picture is None or asset.mime is None:
-        raise ImageError(
-            f"{asset!r} is known by its id only, so its boxes could not be placed.",
-            hint="Pass the asset that client.assets.upload(…) returned.",
-        )
-    if asset.expired:
-        raise AssetError(
-            f"{asset!r} was deleted by the service after 24 hours.", hint="Upload the picture again."
-        )
-    return _Prepared(asset.picture, _sent(asset.picture), wire.Source(asset.mime, asset_id=asset.id), "asset")
-
-
-def _inline(context: Context, picture: Picture) -> Flow[_Prepared]:
-    limit = context.settings.endpoint.inline_limit
-    travels = picture
-    if limit is not None and not picture.fits(limit):
-        fitted = yield Work(lambda: images.fit(picture, limit))
-        travels = fitted.picture
-        context.notices.append(fitted.notice)
-    return _Prepared(picture, _sent(travels), wire.Source(travels.mime, travels.data), "inline")
-
-
-def _uploaded(context: Context, picture: Picture) -> Flow[_Prepared]:
-    began = context.watch.elapsed()
-    asset = yield from assets.upload(context, picture)
-    took = context.watch.elapsed() - began
-    return _Prepared(picture, _sent(picture), wire.Source(picture.mime, asset_id=asset.id), "asset", took)
-
-
-def _sent(picture: Picture) -> Sent:
-    return Sent(picture.mime, picture.width, picture.height, len(picture.data or b""))
-
-
 def _infer(
-    job: Job, context: Context, prepared: _Prepared, gathered: Gathered
+    job: Job, context: Context, prepared: Prepared, gathered: Gathered
 ) -> Flow[tuple[httpx.Response, float | None]]:
     """Send the question, wait for the answer, read it; return its head and when its text began."""
     settings = context.settings
@@ -315,7 +237,7 @@ def _refusal(response: httpx.Response, data: Any) -> Error:
 def _result(
     job: Job,
     context: Context,
-    prepared: _Prepared,
+    prepared: Prepared,
     gathered: Gathered,
     response: httpx.Response,
     timing: Timing,

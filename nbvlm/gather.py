@@ -40,7 +40,7 @@ class Gathered:
         The error that came inside the stream, or None.
     """
 
-    __slots__ = ("done", "failure", "finish_reason", "id", "parser", "pieces", "usage")
+    __slots__ = ("_held", "_within", "done", "failure", "finish_reason", "id", "parser", "pieces", "usage")
 
     def __init__(self, endpoint: Endpoint, size: tuple[int, int], prompt: str) -> None:
         self.parser = Parser(size, prompt=prompt, bins=endpoint.bins, codebook=endpoint.codebook)
@@ -50,6 +50,8 @@ class Gathered:
         self.id: str | None = None
         self.done = False
         self.failure: Error | None = None
+        self._held: list[str] = []
+        self._within = False
 
     @property
     def text(self) -> str:
@@ -67,7 +69,7 @@ class Gathered:
             try:
                 piece = wire.read_chunk(data)
             except wire.UnreadableAnswer as error:
-                if self._is_noise(event, error.data):
+                if _is_noise(event, error.data):
                     continue
                 self.failure = statuses.error_in_stream(error.data)
                 break
@@ -82,7 +84,9 @@ class Gathered:
 
     def close(self) -> list[Event]:
         """Return the boxes that only the end of the text made complete."""
-        return [DetectionFound(detection) for detection in self.parser.close()]
+        found = self.parser.feed("".join(self._held))
+        self._held = []
+        return [DetectionFound(detection) for detection in (*found, *self.parser.close())]
 
     def _piece(self, piece: wire.Piece, events: list[Event]) -> None:
         choices = piece.choices
@@ -91,9 +95,12 @@ class Gathered:
             message = choice.delta or choice.message
             if message is not None and (text := message.content):
                 self.pieces.append(text)
+                self._held.append(text)
                 events.append(TextDelta(text))
-                for detection in self.parser.feed(text):
-                    events.append(DetectionFound(detection))  # noqa: PERF401 - mostly there is none
+                if ">" in text or ";" in text:
+                    self._parse(text, events)
+                else:
+                    self._within = False
             if choice.finish_reason is not None:
                 self.finish_reason = choice.finish_reason
         if piece.usage is not None:
@@ -101,9 +108,26 @@ class Gathered:
         if self.id is None:
             self.id = piece.id
 
-    @staticmethod
-    def _is_noise(event: sse.Event, value: object) -> bool:
-        """Blank data and events of another type without an error are passed over, as the rules want."""
-        if isinstance(value, str):
-            return not value.strip() or event.event not in ("message", "error")
-        return isinstance(value, dict) and value.get("choices") == [] and "error" not in value
+    def _parse(self, text: str, events: list[Event]) -> None:
+        """Let the parser read where something may have become complete.
+
+        A box becomes final at `;`, at an end token, and at a location that follows a label; so plain words
+        wait, and so does a location right behind another. Where an answer is cut makes no difference to the
+        parser, and reading it in few pieces costs less.
+        """
+        location = len(text) == _LOCATION and text.startswith("<loc")
+        if not (location and self._within):
+            found = self.parser.feed("".join(self._held))
+            self._held = []
+            events.extend(map(DetectionFound, found))
+        self._within = text.endswith(">")
+
+
+_LOCATION = len("<loc0000>")
+
+
+def _is_noise(event: sse.Event, value: object) -> bool:
+    """Blank data and events of another type without an error are passed over, as the rules want."""
+    if isinstance(value, str):
+        return not value.strip() or event.event not in ("message", "error")
+    return isinstance(value, dict) and value.get("choices") == [] and "error" not in value

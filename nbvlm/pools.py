@@ -1,338 +1,264 @@
-"""Connections: several small pools side by side, one TLS context for all clients.
+"""The blocking transport: sockets, kept for the next request, cut from any thread.
 
-httpcore's pool looks through all its connections for every request, so that one pool with hundreds of them
-spends its time looking. Here a pool takes few requests at once, and the next pool is opened when they are
-busy. Driving httpcore itself, below httpx's clients, also gives a limit for each read that follows the phase
-of the answer, and a way to cut a connection from another thread.
+httpx's own pool looks through all its connections for every request and reads each chunk through two general
+libraries: with 64 requests at once it serves a tenth of what it serves with 16, and an answer of many small
+chunks costs four times as much. Hence a transport of our own for what this package needs, HTTP/1.1 with one
+request at a time on a connection. Where the environment names a proxy, httpx's transport does the work.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
+import select
 import socket
 import threading
-import urllib.request
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import httpcore
 import httpx
 
-from nbvlm.settings import is_loopback
+from nbvlm.http1 import Answer, ProtocolError
+from nbvlm.network import Idle, head_of, limit, origin_of, proxy_for, read_limit, tls
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["AsyncPools", "Pools", "tls"]
+    from nbvlm.network import Origin
 
-WIDTH = 8
-"""Requests at once that one pool takes before the next is used."""
-KEPT_ALIVE = 60.0
+__all__ = ["Line", "Pools"]
 
-
-@functools.cache
-def tls() -> ssl.SSLContext:
-    """Return the one TLS context of the process; making one takes 25 ms."""
-    return httpx.create_ssl_context()
+READ = 65_536
 
 
-def _proxy(host: str, scheme: str) -> str | None:
-    """Return the proxy that the environment wants for a host; none for this machine."""
-    if is_loopback(host) or urllib.request.proxy_bypass(host):
-        return None
-    proxies = urllib.request.getproxies()
-    found = proxies.get(scheme) or proxies.get("all")
-    return found if found is None or "://" in found else f"http://{found}"
+class Line:
+    """A connection."""
 
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
 
-def _translated(error: Exception) -> Exception:
-    """Httpx's errors have the names of httpcore's."""
-    kind = getattr(httpx, type(error).__name__, httpx.TransportError)
-    translated: Exception = kind(str(error))
-    translated.__cause__ = error.__cause__
-    return translated
+    @classmethod
+    def open(cls, origin: Origin, seconds: float | None) -> Line:
+        """Connect, TLS included.
 
+        Raises
+        ------
+        httpx.ConnectTimeout, httpx.ConnectError
+            If it does not come about.
+        """
+        try:
+            connected = socket.create_connection((origin.host, origin.port), seconds)
+        except TimeoutError:
+            failure: httpx.TransportError = httpx.ConnectTimeout("")
+        except OSError as error:
+            failure = httpx.ConnectError(_words(error))
+        else:
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return cls(connected if origin.scheme == "http" else _secured(connected, origin.host))
+        raise failure
 
-_ERRORS = (
-    httpcore.TimeoutException,
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.UnsupportedProtocol,
-)
+    def is_fresh(self) -> bool:
+        """Whether the other side has neither closed the idle connection nor said anything on it."""
+        poll = select.poll() if hasattr(select, "poll") else None
+        if poll is None:
+            return not select.select([self._socket], [], [], 0)[0]
+        poll.register(self._socket, select.POLLIN)
+        return not poll.poll(0)
 
+    def send(self, head: bytes, request: httpx.Request) -> None:
+        """Send a request.
 
-def _core(request: httpx.Request) -> httpcore.Request:
-    url = request.url
-    return httpcore.Request(
-        request.method,
-        httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-        headers=request.headers.raw,
-        content=request.stream,
-        extensions=request.extensions,
-    )
+        Raises
+        ------
+        httpx.WriteTimeout, httpx.WriteError
+            If it cannot be sent.
+        """
+        self._socket.settimeout(limit(request, "write"))
+        try:
+            for piece in _joined(head, request.stream):
+                self._socket.sendall(piece)
+        except TimeoutError:
+            failure: httpx.TransportError = httpx.WriteTimeout("")
+        except OSError as error:
+            failure = httpx.WriteError(_words(error))
+        else:
+            return
+        raise failure
 
+    def read(self, seconds: float | None) -> bytes:
+        """Return the next bytes, `b""` at the end.
 
-class Line(httpcore.NetworkStream):
-    """A connection whose reads follow the present limit, and which another thread can cut."""
-
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
-        self._inner = inner
-        self.patience: Callable[[], float] | None = None
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        patience = self.patience
-        return self._inner.read(max_bytes, timeout if patience is None else patience())
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        # A view: the stream below takes what was sent off the front, which would copy the rest each time.
-        self._inner.write(memoryview(buffer), timeout)  # type: ignore[arg-type]
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> Line:
-        return Line(self._inner.start_tls(ssl_context, server_hostname, timeout))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
+        Raises
+        ------
+        httpx.ReadTimeout, httpx.ReadError
+            If none come.
+        """
+        try:
+            self._socket.settimeout(seconds)
+            return self._socket.recv(READ)
+        except TimeoutError:
+            failure: httpx.TransportError = httpx.ReadTimeout("")
+        except OSError as error:
+            failure = httpx.ReadError(_words(error))
+        raise failure
 
     def abort(self) -> None:
         """Cut the connection: a read that waits in another thread ends at once."""
         with contextlib.suppress(OSError):
-            self._inner.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the connection."""
+        with contextlib.suppress(OSError):
+            self._socket.close()
 
 
-class _Backend(httpcore.NetworkBackend):
-    def __init__(self) -> None:
-        self._inner = httpcore.SyncBackend()
+def _secured(connected: socket.socket, host: str) -> ssl.SSLSocket:
+    try:
+        return tls().wrap_socket(connected, server_hostname=host)
+    except TimeoutError:
+        failure: httpx.TransportError = httpx.ConnectTimeout("")
+    except OSError as error:
+        failure = httpx.ConnectError(_words(error))
+    connected.close()
+    raise failure
 
-    def connect_tcp(self, *args: Any, **kwargs: Any) -> Line:
-        return Line(self._inner.connect_tcp(*args, **kwargs))
+
+def _joined(head: bytes, stream: Any) -> Iterator[bytes]:
+    """Yield head and body, the head together with a small first piece: one packet, one system call."""
+    pieces = iter(stream)
+    first = next(pieces, b"")
+    if len(first) <= READ * 4:
+        yield head + bytes(first)
+    else:
+        yield head
+        yield first
+    yield from pieces
 
 
-class _Pool:
-    """A pool and how many requests it serves at the moment."""
-
-    __slots__ = ("busy", "core")
-
-    def __init__(self, core: Any) -> None:
-        self.core = core
-        self.busy = 0
+def _words(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__
 
 
 class _Body(httpx.SyncByteStream):
-    def __init__(self, response: httpcore.Response, done: Callable[[], None]) -> None:
-        self._response = response
-        self._done: Callable[[], None] | None = done
+    """The body of an answer; gives the connection back when it has been read to its end."""
+
+    def __init__(
+        self,
+        line: Line,
+        answer: Answer,
+        first: bytes,
+        seconds: Callable[[], float | None],
+        done: Callable[[Line, bool], None],
+    ) -> None:
+        self._line, self._answer, self._first, self._seconds, self._done = line, answer, first, seconds, done
+        self._open = True
 
     def __iter__(self) -> Iterator[bytes]:
+        answer, piece = self._answer, self._first
         try:
-            yield from self._response.stream  # type: ignore[misc]
-        except _ERRORS as error:
-            failure = _translated(error)
-        else:
-            return
-        raise failure
+            while True:
+                if piece:
+                    yield piece
+                if answer.complete:
+                    break
+                piece = _take(self._line, answer, self._seconds())
+        finally:
+            self.close()
 
     def close(self) -> None:
-        done, self._done = self._done, None
-        if done is not None:
-            try:
-                self._response.close()
-            finally:
-                done()
+        if self._open:
+            self._open = False
+            self._done(self._line, self._answer.complete and self._answer.reusable)
+
+
+def _take(line: Line, answer: Answer, seconds: float | None) -> bytes:
+    """Read once, and return what of the body came."""
+    data = line.read(seconds)
+    try:
+        if data:
+            return answer.feed(data)
+        answer.end()
+    except ProtocolError as error:
+        message = str(error)
+    else:
+        return b""
+    raise httpx.RemoteProtocolError(message)
 
 
 class Pools(httpx.BaseTransport):
-    """Blocking transport for many threads."""
+    """Blocking transport for any number of threads.
+
+    A request's extension `"patience"`, a function that returns seconds, is asked for the limit of each read;
+    `"hold"` is called with the `Line` on which it travels.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._groups: dict[tuple[str, str | None], list[_Pool]] = {}
+        self._idle: Idle[Line] = Idle()
+        self._proxied: dict[str, httpx.HTTPTransport] = {}
+        self._closed = False
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return the response, its body unread."""
-        pool = self._choose(request.url)
+        origin = origin_of(request.url)
+        if (proxy := proxy_for(origin)) is not None:
+            return self._through(proxy).handle_request(request)
+        head = head_of(request)
+        line = self._line(origin, request)
         try:
-            response = pool.core.handle_request(_core(request))
-        except _ERRORS as error:
-            self._release(pool, None)
-            failure = _translated(error)
+            return self._exchange(origin, line, head, request)
         except BaseException:
-            self._release(pool, None)
+            line.close()
             raise
-        else:
-            return self._answer(pool, request, response)
-        raise failure
 
-    def _answer(self, pool: _Pool, request: httpx.Request, response: httpcore.Response) -> httpx.Response:
-        line = response.extensions.get("network_stream")
-        if isinstance(line, Line):
-            line.patience = request.extensions.get("patience")
-        body = _Body(response, lambda: self._release(pool, line))
+    def _exchange(self, origin: Origin, line: Line, head: bytes, request: httpx.Request) -> httpx.Response:
+        if (hold := request.extensions.get("hold")) is not None:
+            hold(line)
+        # A server may refuse a body before it has come whole, and close: what it said is read then.
+        with contextlib.suppress(httpx.WriteError):
+            line.send(head, request)
+        answer = Answer(request.method)
+        seconds = read_limit(request)
+        first = b""
+        while not answer.status:
+            first = _take(line, answer, seconds())
+        body = _Body(line, answer, first, seconds, partial(self._release, origin))
         return httpx.Response(
-            response.status, headers=response.headers, stream=body, extensions=response.extensions
+            answer.status,
+            headers=answer.headers,
+            stream=body,
+            extensions={"http_version": b"HTTP/1.1", "network_stream": line},
         )
 
-    def _choose(self, url: httpx.URL) -> _Pool:
-        key = (url.scheme, _proxy(url.host, url.scheme))
+    def _line(self, origin: Origin, request: httpx.Request) -> Line:
         with self._lock:
-            group = self._groups.setdefault(key, [])
-            pool = next((pool for pool in group if pool.busy < WIDTH), None)
-            if pool is None:
-                pool = _Pool(_open(httpcore.ConnectionPool, httpcore.HTTPProxy, key, _Backend()))
-                group.append(pool)
-            pool.busy += 1
-            return pool
+            line, stale = self._idle.take(origin)
+        for old in stale:
+            old.close()
+        return line or Line.open(origin, limit(request, "connect"))
 
-    def _release(self, pool: _Pool, line: Any) -> None:
-        if isinstance(line, Line):
-            line.patience = None
+    def _release(self, origin: Origin, line: Line, again: bool) -> None:
+        surplus: Line | None = line
+        if again:
+            with self._lock:
+                surplus = line if self._closed else self._idle.give(origin, line)
+        if surplus is not None:
+            surplus.close()
+
+    def _through(self, proxy: str) -> httpx.HTTPTransport:
         with self._lock:
-            pool.busy -= 1
+            if proxy not in self._proxied:
+                self._proxied[proxy] = httpx.HTTPTransport(verify=tls(), proxy=proxy)
+            return self._proxied[proxy]
 
     def close(self) -> None:
         """Close all connections."""
         with self._lock:
-            groups, self._groups = self._groups, {}
-        for pool in _all(groups):
-            pool.core.close()
-
-
-def _all(groups: dict[tuple[str, str | None], list[_Pool]]) -> Iterable[_Pool]:
-    return (pool for group in groups.values() for pool in group)
-
-
-def _open(direct: Any, proxied: Any, key: tuple[str, str | None], backend: Any) -> Any:
-    scheme, proxy = key
-    options: dict[str, Any] = {
-        "max_connections": None,
-        "max_keepalive_connections": WIDTH,
-        "keepalive_expiry": KEPT_ALIVE,
-        "network_backend": backend,
-        "ssl_context": tls() if scheme == "https" else None,
-    }
-    if proxy is None:
-        return direct(**options)
-    found = httpx.Proxy(proxy)
-    return proxied(proxy_url=str(found.url), proxy_auth=found.raw_auth, **options)
-
-
-class AsyncLine(httpcore.AsyncNetworkStream):
-    """As `Line`, awaiting."""
-
-    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
-        self._inner = inner
-        self.patience: Callable[[], float] | None = None
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - the interface
-        patience = self.patience
-        return await self._inner.read(max_bytes, timeout if patience is None else patience())
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - likewise
-        await self._inner.write(buffer, timeout)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - likewise
-    ) -> AsyncLine:
-        return AsyncLine(await self._inner.start_tls(ssl_context, server_hostname, timeout))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
-
-
-class _AsyncBackend(httpcore.AsyncNetworkBackend):
-    def __init__(self) -> None:
-        self._inner = httpcore.AnyIOBackend()
-
-    async def connect_tcp(self, *args: Any, **kwargs: Any) -> AsyncLine:
-        return AsyncLine(await self._inner.connect_tcp(*args, **kwargs))
-
-    async def sleep(self, seconds: float) -> None:
-        await self._inner.sleep(seconds)
-
-
-class _AsyncBody(httpx.AsyncByteStream):
-    def __init__(self, response: httpcore.Response, done: Callable[[], None]) -> None:
-        self._response = response
-        self._done: Callable[[], None] | None = done
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for piece in self._response.stream:  # type: ignore[union-attr]
-                yield piece
-        except _ERRORS as error:
-            failure = _translated(error)
-        else:
-            return
-        raise failure
-
-    async def aclose(self) -> None:
-        done, self._done = self._done, None
-        if done is not None:
-            try:
-                await self._response.aclose()
-            finally:
-                done()
-
-
-class AsyncPools(httpx.AsyncBaseTransport):
-    """Awaiting transport for many tasks."""
-
-    def __init__(self) -> None:
-        self._groups: dict[tuple[str, str | None], list[_Pool]] = {}
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request and return the response, its body unread."""
-        pool = self._choose(request.url)
-        try:
-            response = await pool.core.handle_async_request(_core(request))
-        except _ERRORS as error:
-            self._release(pool, None)
-            failure = _translated(error)
-        except BaseException:
-            self._release(pool, None)
-            raise
-        else:
-            return self._answer(pool, request, response)
-        raise failure
-
-    def _answer(self, pool: _Pool, request: httpx.Request, response: httpcore.Response) -> httpx.Response:
-        line = response.extensions.get("network_stream")
-        if isinstance(line, AsyncLine):
-            line.patience = request.extensions.get("patience")
-        body = _AsyncBody(response, lambda: self._release(pool, line))
-        return httpx.Response(
-            response.status, headers=response.headers, stream=body, extensions=response.extensions
-        )
-
-    def _choose(self, url: httpx.URL) -> _Pool:
-        key = (url.scheme, _proxy(url.host, url.scheme))
-        group = self._groups.setdefault(key, [])
-        pool = next((pool for pool in group if pool.busy < WIDTH), None)
-        if pool is None:
-            pool = _Pool(_open(httpcore.AsyncConnectionPool, httpcore.AsyncHTTPProxy, key, _AsyncBackend()))
-            group.append(pool)
-        pool.busy += 1
-        return pool
-
-    @staticmethod
-    def _release(pool: _Pool, line: Any) -> None:
-        if isinstance(line, AsyncLine):
-            line.patience = None
-        pool.busy -= 1
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        groups, self._groups = self._groups, {}
-        for pool in _all(groups):
-            await pool.core.aclose()
+            self._closed = True
+            lines, proxied = self._idle.clear(), list(self._proxied.values())
+            self._proxied = {}
+        for line in lines:
+            line.close()
+        for transport in proxied:
+            transport.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
 from nbvlm.errors import Error
@@ -23,6 +24,7 @@ class _Memory:
 
     def __init__(self) -> None:
         self._events: list[Event] = []
+        self._ready: deque[Event] = deque()
         self._finished = False
         self._cancelled = False
         self._result: Result | None = None
@@ -30,7 +32,7 @@ class _Memory:
 
     @property
     def text(self) -> str:
-        """The text so far."""
+        """The text so far: that of the events handed out."""
         return "".join(event.text for event in self._events if type(event) is TextDelta)
 
     @property
@@ -94,12 +96,14 @@ class Stream(_Memory):
         self.close()
 
     def __iter__(self) -> Iterator[Event]:
-        seen = 0
+        seen, events, ready = 0, self._events, self._ready
         while True:
-            while seen < len(self._events):
-                yield self._events[seen]
+            while seen < len(events):
+                yield events[seen]
                 seen += 1
-            if not self._advance():
+            if ready:
+                events.append(ready.popleft())
+            elif not self._advance():
                 return
 
     def cancel(self) -> None:
@@ -133,7 +137,7 @@ class Stream(_Memory):
             self._finished, self._result = True, self._driver.result
             self._cancelled = self._result is None
             return False
-        self._events.extend(batch)
+        self._ready.extend(batch)
         return True
 
 
@@ -156,12 +160,14 @@ class AsyncStream(_Memory):
         await self.close()
 
     async def __aiter__(self) -> AsyncIterator[Event]:
-        seen = 0
+        seen, events, ready = 0, self._events, self._ready
         while True:
-            while seen < len(self._events):
-                yield self._events[seen]
+            while seen < len(events):
+                yield events[seen]
                 seen += 1
-            if not await self._advance():
+            if ready:
+                events.append(ready.popleft())
+            elif not await self._advance():
                 return
 
     async def cancel(self) -> None:
@@ -198,7 +204,7 @@ class AsyncStream(_Memory):
         if batch is None:
             self._finished, self._result = True, self._driver.result
             return False
-        self._events.extend(batch)
+        self._ready.extend(batch)
         return True
 
     def _stopped(self, error: asyncio.CancelledError) -> bool:

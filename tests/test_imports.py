@@ -17,11 +17,12 @@ PACKAGE = Path(__file__).parents[1] / "nbvlm"
 
 # A module may import from its own floor and from those below it. A folder stands for all that is in it.
 FLOORS = (
-    "errors endpoints prompts sse retry secret events",
+    "errors endpoints prompts sse retry secret events http1 keys network recent redact settings statuses timeouts"
+    " validation wire",
     "images parser masks detections",
     "result",
-    "flow assets",
-    "client",
+    "flow assets drive gather route steps",
+    "client base streams rooms pools apools threaded",
     "replay batch demo compare",
     "draw export display",
     "panel magics cli",
@@ -33,12 +34,12 @@ UPWARDS = {
     ("result", "draw"),
     ("result", "export"),
     ("result", "display"),
-    ("client", "demo"),
+    ("base", "demo"),
     ("client", "replay"),
 }
 
 HEAVY = ("IPython", "PIL", "anywidget", "httpx", "ipywidgets", "msgspec", "numpy", "pandas", "torch")
-HTTPX_SITES = {"flow", "client", "replay", "demo"}
+HTTPX_SITES = {"flow", "steps", "base", "network", "pools", "apools", "threaded", "replay", "demo"}
 WIDGET_SITES = {"panel", "magics", "display"}
 
 

@@ -1,0 +1,105 @@
+"""Which way a picture goes: inside the request, shrunk to fit, or uploaded before.
+
+>>> from nbvlm import endpoints
+>>> endpoints.get("nvidia").inline_limit  # base64 characters; an inline picture has fewer
+180000
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from nbvlm import assets, images, wire
+from nbvlm.assets import Asset
+from nbvlm.errors import AssetError, Error, ImageError, NotFoundError, ServerError, TransportError
+from nbvlm.result import Sent
+from nbvlm.steps import Context, Flow, Work
+
+if TYPE_CHECKING:
+    from nbvlm.images import Picture
+    from nbvlm.validation import Job
+
+__all__ = ["Prepared", "prepare"]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Prepared:
+    """The picture, ready to go."""
+
+    picture: Picture
+    sent: Sent
+    source: wire.Source
+    route: Literal["inline", "asset"]
+    upload_s: float | None = None
+
+
+def prepare(job: Job, context: Context) -> Flow[Prepared]:
+    """Load the picture and put it where the service will find it.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be read.
+    AssetError
+        If it cannot be uploaded, and shrinking was not asked for.
+    """
+    if isinstance(job.image, Asset):
+        return _kept(job.image)
+    picture = job.image
+    if not isinstance(picture, images.Picture):
+        picture = yield Work(lambda: images.Picture.load(job.image))
+    context.notices.extend(picture.changes)
+    fits = picture.fits(context.settings.endpoint.inline_limit)
+    if job.route == "inline" or (job.route == "auto" and fits):
+        return (yield from _inline(context, picture))
+    if job.route == "auto" and context.settings.assets_url is None:
+        return (yield from _inline(context, picture))
+    try:
+        return (yield from _uploaded(context, picture))
+    except (AssetError, NotFoundError, ServerError, TransportError) as error:
+        if job.route == "asset" or not _is_gone(error):
+            raise
+        reason = error.message.rstrip(".")
+        notice = f"The asset service did not take the picture ({reason}); it was shrunk instead."
+    context.notices.append(notice)
+    return (yield from _inline(context, picture))
+
+
+def _is_gone(error: Error) -> bool:
+    """The asset service is marked as deprecated; its absence shows as one of these."""
+    return error.status is None or error.status in (404, 410) or error.status >= 500
+
+
+def _kept(asset: Asset) -> Prepared:
+    if asset.picture is None or asset.mime is None:
+        raise ImageError(
+            f"{asset!r} is known by its id only, so its boxes could not be placed.",
+            hint="Pass the asset that client.assets.upload(…) returned.",
+        )
+    if asset.expired:
+        raise AssetError(
+            f"{asset!r} was deleted by the service after 24 hours.", hint="Upload the picture again."
+        )
+    return Prepared(asset.picture, _sent(asset.picture), wire.Source(asset.mime, asset_id=asset.id), "asset")
+
+
+def _inline(context: Context, picture: Picture) -> Flow[Prepared]:
+    limit = context.settings.endpoint.inline_limit
+    travels = picture
+    if limit is not None and not picture.fits(limit):
+        fitted = yield Work(lambda: images.fit(picture, limit))
+        travels = fitted.picture
+        context.notices.append(fitted.notice)
+    return Prepared(picture, _sent(travels), wire.Source(travels.mime, travels.data), "inline")
+
+
+def _uploaded(context: Context, picture: Picture) -> Flow[Prepared]:
+    began = context.watch.elapsed()
+    asset = yield from assets.upload(context, picture)
+    took = context.watch.elapsed() - began
+    return Prepared(picture, _sent(picture), wire.Source(picture.mime, asset_id=asset.id), "asset", took)
+
+
+def _sent(picture: Picture) -> Sent:
+    return Sent(picture.mime, picture.width, picture.height, len(picture.data or b""))
