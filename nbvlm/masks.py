@@ -23,11 +23,11 @@ import numpy.typing as npt
 from nbvlm.columns import CODES, size_of
 from nbvlm.decoder import Decoder
 from nbvlm.errors import Error
-from nbvlm.stencils import Patch
+from nbvlm.patches import Patch
 
 if TYPE_CHECKING:
     from nbvlm.download import Progress
-    from nbvlm.stencils import Box, Mask, Size
+    from nbvlm.patches import Box, Mask, Size
 
 __all__ = ["Codebook", "codebook", "paste", "patch"]
 

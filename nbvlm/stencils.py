@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
-import numpy.typing as npt
+
+from nbvlm.patches import Box, Mask, Patch, Size
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from nbvlm.masks import Codebook
 
 __all__ = ["Box", "Mask", "Masks", "Patch", "Size", "Stencil", "resolve"]
-
-Mask = npt.NDArray[np.bool_]
-Size = tuple[int, int]
-Box = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Patch:
-    """The part of a mask that can be true, and its place in the picture.
-
-    Attributes
-    ----------
-    x, y
-        Column and row of the picture where the part begins.
-    pixels
-        h×w bool array, read only.
-    """
-
-    x: int
-    y: int
-    pixels: Mask
-
-    def spread(self, size: Size) -> Mask:
-        """Height×width bool array of the whole picture, false outside the part."""
-        mask = np.zeros((size[1], size[0]), dtype=bool)
-        rows, columns = self.pixels.shape
-        mask[self.y : self.y + rows, self.x : self.x + columns] = self.pixels
-        mask.flags.writeable = False
-        return mask
 
 
 class Stencil:
