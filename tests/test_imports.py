@@ -15,31 +15,41 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parents[1] / "nbvlm"
 
-# A module may import from its own floor and from those below it. A folder stands for all that is in it.
-FLOORS = (
-    "errors endpoints prompts sse retry secret events http1 keys network recent redact settings statuses timeouts"
-    " validation wire",
-    "images parser masks detections",
-    "result",
-    "flow assets drive gather route steps",
-    "client base streams rooms pools apools threaded",
-    "replay batch demo compare",
-    "draw export display",
-    "panel magics cli",
-)
-FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
+# A module may import from its own floor and from those below it (here: above). A folder stands for all in it.
+FLOORS = """
+errors endpoints prompts sse retry
+secret keys redact settings timeouts validation events wire http1 network recent statuses blas cache palette words
 
-# Inside functions only: a result draws, exports and shows itself; a client opens the embedded model.
-UPWARDS = {
-    ("result", "draw"),
-    ("result", "export"),
-    ("result", "display"),
-    ("base", "demo"),
-    ("client", "replay"),
-}
+images containers convert decoded decoding fetch loading shrink sniff sources
+parser boxes columns detections evaluation grammar problems
+masks decoder download patches polygons rle stencils
+
+result measured
+
+flow assets drive gather route steps
+
+client base streams rooms pools apools threaded
+
+replay batch demo compare
+
+draw clusters fontfile lettering placement style tags
+export files serial shell snippets display markup page
+
+panel magics cli
+"""
+FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS.split("\n\n")) for name in names.split()}
+
+# Inside functions only: a result draws, exports and shows itself; a client opens the model or a recording.
+VIEWS = ("display", "draw", "export", "files", "page", "serial", "shell", "snippets")
+UPWARDS = {("result", view) for view in VIEWS} | {("base", "demo"), ("client", "replay")}
 
 HEAVY = ("IPython", "PIL", "anywidget", "httpx", "ipywidgets", "msgspec", "numpy", "pandas", "torch")
-HTTPX_SITES = {"flow", "steps", "base", "network", "pools", "apools", "threaded", "replay", "demo"}
+HTTPX_SITES = {
+    *("flow", "route", "steps"),
+    *("client", "base", "threaded"),
+    *("network", "pools", "apools", "replay", "demo"),
+    *("fetch", "download"),  # a picture by its address, a published codebook
+}
 WIDGET_SITES = {"panel", "magics", "display"}
 
 
@@ -76,9 +86,9 @@ def own_imports() -> Iterator[tuple[str, str, bool]]:
     """(room, imported room, whether inside a function) over the package."""
     for path in sorted(PACKAGE.rglob("*.py")):
         for name, inside in imported(path):
-            parts = name.split(".")
-            if parts[0] == "nbvlm" and len(parts) > 1 and parts[1] != room(path) and room(path) != "__init__":
-                yield room(path), parts[1], inside
+            package, target, *_ = [*name.split("."), "__version__"]
+            if package == "nbvlm" and target not in (room(path), "__version__") and room(path) != "__init__":
+                yield room(path), target, inside
 
 
 def test_every_module_has_a_floor() -> None:
