@@ -18,7 +18,8 @@ PACKAGE = Path(__file__).parents[1] / "nbvlm"
 # A module may import from its own floor and from those below it (here: above). A folder stands for all in it.
 FLOORS = """
 errors endpoints prompts sse retry
-secret keys redact settings timeouts validation events wire http1 network recent statuses blas cache palette words
+secret keys redact settings timeouts validation events wire http1 network recent statuses
+blas cache palette words
 
 images containers convert decoded decoding fetch loading shrink sniff sources
 parser boxes columns detections evaluation grammar problems
