@@ -1,4 +1,4 @@
-"""Where bytes come from: paths, data URIs, files, arrays; URLs are `nbvlm.fetch`'s."""
+"""Where bytes come from: paths, data URIs, files, arrays; addresses on the web are `fetch`'s work."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import base64
 import binascii
 import difflib
 import os
+import re
 import stat
 import sys
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from PIL import Image
 
+from nbvlm import sniff
 from nbvlm.errors import ImageError
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ __all__ = ["MAX_BYTES", "from_array", "is_array", "read"]
 MAX_BYTES = 256 * 1024 * 1024
 """Larger files are refused before they are read."""
 
+_CHUNK = 1 << 20
+_LONGEST_PATH = 4096
+_SCHEME = re.compile(r"\s*(data:|[a-z][a-z0-9+.-]+://)", re.IGNORECASE)
 _ACCEPTED = "a path, an http(s) URL, a data URI, bytes, a binary file, a PIL image or a uint8 numpy array"
 
 
@@ -47,29 +52,42 @@ def read(source: Any, allow_private: bool) -> tuple[bytes, str | None]:
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source), None
     if isinstance(source, os.PathLike):
-        return _from_path(os.fspath(source))
+        return _from_path(os.fsdecode(source))
     if hasattr(source, "read"):
         return _from_file(source)
     raise ImageError(f"A {type(source).__name__} is no picture.", hint=f"Pass {_ACCEPTED}.")
 
 
 def _from_text(text: str, allow_private: bool) -> tuple[bytes, str | None]:
-    scheme = text.lstrip()[:8].lower()
-    if scheme.startswith("data:"):
-        return _from_data_uri(text.strip()), None
-    if scheme.startswith(("http://", "https://")):
-        from nbvlm.fetch import fetch
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        return _from_long_text(text) if len(text) > _LONGEST_PATH else _from_path(text)
+    match scheme[1].lower():
+        case "data:":
+            return _from_data_uri(text.strip()), None
+        case "http://" | "https://":
+            from nbvlm.fetch import fetch
 
-        return fetch(text.strip(), allow_private=allow_private)
-    if scheme.startswith("file://"):
-        return _from_path(unquote(urlsplit(text.strip()).path))
-    return _from_path(text)
+            return fetch(text.strip(), allow_private=allow_private)
+        case "file://":
+            return _from_path(unquote(urlsplit(text.strip()).path))
+        case other:
+            raise ImageError(
+                f"Addresses with {other} are not fetched here.", hint="Download the picture first."
+            )
+
+
+def _from_long_text(text: str) -> tuple[bytes, str | None]:
+    noun, hint = sniff.describe(text[:8192].encode("utf-8", "replace"))
+    raise ImageError(f"The text is {noun}, and too long for a path.", hint=hint)
 
 
 def _from_data_uri(uri: str) -> bytes:
     head, comma, body = uri.partition(",")
     if not comma:
         raise ImageError("The data URI has no comma, so no data.", hint="It reads data:image/png;base64,….")
+    if head.lower().endswith(";asset_id"):
+        raise ImageError("The data URI names an asset, not a picture.", hint="Pass the Asset itself.")
     if not head.lower().endswith(";base64"):
         return unquote_to_bytes(body)
     packed = "".join(unquote(body).split()).translate(str.maketrans("-_", "+/")).rstrip("=")
@@ -115,18 +133,36 @@ def _missing(path: Path) -> ImageError:
 
 
 def _from_file(file: Any) -> tuple[bytes, str | None]:
-    data = file.read()
-    if isinstance(data, str):
-        raise ImageError("The file was opened as text.", hint="Open it with mode 'rb'.")
-    if not isinstance(data, bytes | bytearray | memoryview):
+    try:
+        data = _drained(file)
+        if not data and file.seekable():
+            # Just written, or read before: from the start, then.
+            file.seek(0)
+            data = _drained(file)
+    except ImageError:
+        raise
+    except (OSError, ValueError, AttributeError) as error:
         raise ImageError(
-            f"read() gave {type(data).__name__}, not bytes.", hint="Pass a file opened with 'rb'."
-        )
-    if not data and file.seekable():
-        file.seek(0)
-        data = file.read()
+            f"The file cannot be read: {error}.", hint="Open it again, with mode 'rb'."
+        ) from None
     name = getattr(file, "name", None)
-    return bytes(data), PurePosixPath(name).name if isinstance(name, str) else None
+    return data, Path(name).name if isinstance(name, str) else None
+
+
+def _drained(file: Any) -> bytes:
+    parts: list[bytes] = []
+    left = MAX_BYTES
+    while part := file.read(_CHUNK):
+        if isinstance(part, str):
+            raise ImageError("The file was opened as text.", hint="Open it with mode 'rb'.")
+        if not isinstance(part, bytes | bytearray | memoryview):
+            kind = type(part).__name__
+            raise ImageError(f"The file's read() gave {kind}, not bytes.", hint="Open it with mode 'rb'.")
+        left -= len(part)
+        if left < 0:
+            raise _too_large("The file")
+        parts.append(bytes(part))
+    return b"".join(parts)
 
 
 def _too_large(subject: str) -> ImageError:
