@@ -39,6 +39,8 @@ def visible(text: str) -> str:
     >>> visible("a\x1b[31mb")
     'a\\x1b[31mb'
     """
+    if text.isprintable():
+        return text
     return "".join(char if _printable(char) else repr(char)[1:-1] for char in text)
 
 
