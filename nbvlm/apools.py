@@ -32,8 +32,8 @@ class AsyncLine(asyncio.Protocol):
         self._size = 0
         self._ended = False
         self._error: Exception | None = None
-        self._reader: asyncio.Future[None] | None = None
-        self._writer: asyncio.Future[None] | None = None
+        self._reader: asyncio.Future[bool] | None = None
+        self._writer: asyncio.Future[bool] | None = None
         self._full = False
 
     @classmethod
@@ -62,19 +62,19 @@ class AsyncLine(asyncio.Protocol):
         self._size += len(data)
         if self._size > MOST:
             self._transport.pause_reading()
-        _wake(self._reader)
+        _settle(self._reader, True)
 
     def eof_received(self) -> bool:
         """Called by the loop."""
         self._ended = True
-        _wake(self._reader)
+        _settle(self._reader, True)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the loop."""
         self._ended, self._error = True, exc
-        _wake(self._reader)
-        _wake(self._writer)
+        _settle(self._reader, True)
+        _settle(self._writer, True)
 
     def pause_writing(self) -> None:
         """Called by the loop."""
@@ -83,7 +83,7 @@ class AsyncLine(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Called by the loop."""
         self._full = False
-        _wake(self._writer)
+        _settle(self._writer, True)
 
     def is_fresh(self) -> bool:
         """Whether the other side has neither closed the idle connection nor said anything on it."""
@@ -128,30 +128,21 @@ class AsyncLine(asyncio.Protocol):
             self._transport.abort()
 
 
-def _wake(waiter: asyncio.Future[None] | None) -> None:
+def _settle(waiter: asyncio.Future[bool] | None, came: bool) -> None:
     if waiter is not None and not waiter.done():
-        waiter.set_result(None)
+        waiter.set_result(came)
 
 
-async def _within(waiter: asyncio.Future[None], seconds: float | None) -> bool:
+async def _within(waiter: asyncio.Future[bool], seconds: float | None) -> bool:
     """Wait; return False if it took too long. One timer, no task."""
     if seconds is None:
-        await waiter
-        return True
+        return await waiter
     loop = waiter.get_loop()
-    timer = loop.call_later(seconds, waiter.cancel, _LATE)
+    timer = loop.call_later(seconds, _settle, waiter, False)
     try:
-        await waiter
-    except asyncio.CancelledError as error:
-        if error.args == (_LATE,):
-            return False
-        raise
+        return await waiter
     finally:
         timer.cancel()
-    return True
-
-
-_LATE = "nbvlm: a limit passed"
 
 
 class _AsyncBody(httpx.AsyncByteStream):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from datetime import UTC, datetime
@@ -22,30 +23,31 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncDriver", "Driver", "Left"]
 
+_LOGGER = logging.getLogger("nbvlm")
+
 
 class Left(BaseException):
     """Thrown into a flow whose consumer went away."""
 
 
-class _Open:
-    """The one response that is open, and the note that will be kept of it."""
+class _Noted:
+    """A request under way, and the note that is kept of it."""
 
-    __slots__ = ("began", "method", "path", "recent", "response", "time")
+    __slots__ = ("_began", "_method", "_path", "_recent", "_time")
 
-    def __init__(self, recent: Recent) -> None:
-        self.recent = recent
-        self.response: httpx.Response | None = None
-
-    def begin(self, request: httpx.Request) -> None:
+    def __init__(self, recent: Recent, request: httpx.Request) -> None:
         signed = "authorization" not in request.headers and request.url.query
-        self.method, self.path = request.method, "(signed)" if signed else shown_path(request.url.path)
-        self.time, self.began = datetime.now(UTC), time.perf_counter()
+        self._recent = recent
+        self._method, self._path = request.method, "(signed)" if signed else shown_path(request.url.path)
+        self._time, self._began = datetime.now(UTC), time.perf_counter()
 
-    def note(self, response: httpx.Response | None) -> None:
-        took = (time.perf_counter() - self.began) * 1000
+    def end(self, response: httpx.Response | None) -> None:
+        took = (time.perf_counter() - self._began) * 1000
         status = response.status_code if response is not None else None
         name = request_id(response.headers) if response is not None else None
-        self.recent.add(Exchange(self.time, self.method, self.path, status, took, name))
+        exchange = Exchange(self._time, self._method, self._path, status, took, name)
+        self._recent.add(exchange)
+        _LOGGER.debug("%s", exchange)
 
 
 class Driver:
@@ -63,15 +65,19 @@ class Driver:
     Attributes
     ----------
     result
-        What the flow returned.
+        What the flow returned; None before, and after a stop.
     """
 
     def __init__(self, flow: Flow[Any], transport: httpx.BaseTransport, recent: Recent) -> None:
         self._flow = flow
         self._transport = transport
-        self._open = _Open(recent)
+        self._recent = recent
+        self._noted: _Noted | None = None
+        self._response: httpx.Response | None = None
         self._pieces: Iterator[bytes] = iter(())
         self._cancelled = threading.Event()
+        self._leaving = False
+        self._line: Any = None
         self.result: Any = None
 
     def run(self) -> Iterator[list[Event]]:
@@ -88,14 +94,11 @@ class Driver:
                             yield step
                         value = self._next()
                     elif type(step) is Tell:
-                        if step.events:
-                            yield step.events
+                        yield step.events
                     else:
                         value = self._perform(step)
-                except GeneratorExit:
-                    error = Left()
                 except BaseException as raised:  # noqa: BLE001 - the flow decides
-                    error = Left() if self._cancelled.is_set() else raised.with_traceback(None)
+                    error = self._as_seen_by_flow(raised)
         except StopIteration as stop:
             self.result = stop.value
         except Left:
@@ -104,42 +107,57 @@ class Driver:
             self._close()
 
     def cancel(self) -> None:
-        """Stop from any thread: the connection is cut, and a running `run` ends."""
+        """Stop, from any thread: the connection is cut, and a running `run` ends."""
         self._cancelled.set()
-        if (response := self._open.response) is not None:
-            abort = getattr(response.extensions.get("network_stream"), "abort", None)
-            if abort is not None:
-                abort()
+        if (abort := getattr(self._line, "abort", None)) is not None:
+            abort()
+
+    def _as_seen_by_flow(self, raised: BaseException) -> BaseException:
+        # Frames below hold the key in their variables; no traceback shall lead there.
+        if isinstance(raised, GeneratorExit) or self._stopped():
+            self._leaving = True
+            self._close()
+            return Left()
+        return raised.with_traceback(None)
+
+    def _stopped(self) -> bool:
+        return self._cancelled.is_set() and not self._leaving
 
     def _next(self) -> bytes:
-        if self._cancelled.is_set():
+        if self._stopped():
             raise Left
         return next(self._pieces, b"")
 
     def _perform(self, step: Any) -> Any:
-        if isinstance(step, Pause):
-            self._cancelled.wait(step.seconds)
-            return None
         if isinstance(step, Work):
             return step.function()
+        if isinstance(step, Pause):
+            (time.sleep if self._leaving else self._cancelled.wait)(step.seconds)
+        if self._stopped():
+            raise Left
+        return None if isinstance(step, Pause) else self._send(step)
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
         self._close()
-        self._open.begin(step)
-        try:
-            response = self._transport.handle_request(step)
-        except BaseException:
-            self._open.note(None)
-            raise
-        self._open.response = response
-        response.request = step
+        self._noted = _Noted(self._recent, request)
+        request.extensions["hold"] = self._hold
+        response = self._transport.handle_request(request)
+        response.request = request
+        self._response = response
         plain = "content-encoding" not in response.headers
         self._pieces = iter(response.stream) if plain else response.iter_bytes()  # type: ignore[arg-type]
         return response
 
+    def _hold(self, line: Any) -> None:
+        self._line = line
+
     def _close(self) -> None:
-        response, self._open.response = self._open.response, None
+        response, self._response, self._line = self._response, None, None
+        noted, self._noted = self._noted, None
         self._pieces = iter(())
+        if noted is not None:
+            noted.end(response)
         if response is not None:
-            self._open.note(response)
             response.close()
 
 
@@ -149,7 +167,9 @@ class AsyncDriver:
     def __init__(self, flow: Flow[Any], transport: httpx.AsyncBaseTransport, recent: Recent) -> None:
         self._flow = flow
         self._transport = transport
-        self._open = _Open(recent)
+        self._recent = recent
+        self._noted: _Noted | None = None
+        self._response: httpx.Response | None = None
         self._pieces: AsyncIterator[bytes] = _nothing()
         self.result: Any = None
 
@@ -167,13 +187,12 @@ class AsyncDriver:
                             yield step
                         value = await anext(self._pieces, b"")
                     elif type(step) is Tell:
-                        if step.events:
-                            yield step.events
+                        yield step.events
                     else:
                         value = await self._perform(step)
                 except (GeneratorExit, asyncio.CancelledError) as raised:
                     await self._wind_down(raised)
-                    raise
+                    raise raised.with_traceback(None)  # noqa: B904 - as above: no frame with a key
                 except BaseException as raised:  # noqa: BLE001 - the flow decides
                     error = raised.with_traceback(None)
         except StopIteration as stop:
@@ -186,7 +205,7 @@ class AsyncDriver:
         await self._close()
         try:
             step = self._flow.throw(Left() if isinstance(cause, GeneratorExit) else cause)
-        except BaseException:  # noqa: BLE001 - nothing was left to do
+        except BaseException:  # noqa: BLE001 - there was nothing left to do
             return
         rest = asyncio.ensure_future(self._finish(step))
         _WINDING_DOWN.add(rest)
@@ -194,6 +213,7 @@ class AsyncDriver:
         await asyncio.shield(rest)
 
     async def _finish(self, step: Any) -> None:
+        """Do what a flow still wants after a stop; its watch bounds it."""
         while True:
             value: Any = None
             error: BaseException | None = None
@@ -215,24 +235,25 @@ class AsyncDriver:
             return await asyncio.sleep(step.seconds)
         if isinstance(step, Work):
             return await asyncio.to_thread(step.function)
+        return await self._send(step)
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
         await self._close()
-        self._open.begin(step)
-        try:
-            response = await self._transport.handle_async_request(step)
-        except BaseException:
-            self._open.note(None)
-            raise
-        self._open.response = response
-        response.request = step
+        self._noted = _Noted(self._recent, request)
+        response = await self._transport.handle_async_request(request)
+        response.request = request
+        self._response = response
         plain = "content-encoding" not in response.headers
         self._pieces = aiter(response.stream) if plain else response.aiter_bytes()  # type: ignore[arg-type]
         return response
 
     async def _close(self) -> None:
-        response, self._open.response = self._open.response, None
+        response, self._response = self._response, None
+        noted, self._noted = self._noted, None
         self._pieces = _nothing()
+        if noted is not None:
+            noted.end(response)
         if response is not None:
-            self._open.note(response)
             await response.aclose()
 
 
@@ -241,4 +262,4 @@ _WINDING_DOWN: set[asyncio.Future[None]] = set()
 
 async def _nothing() -> AsyncIterator[bytes]:
     return
-    yield b""  # pragma: no cover
+    yield b""

@@ -176,9 +176,9 @@ def request(
 
 
 def _agent() -> str:
-    from nbvlm import __version__
+    import nbvlm
 
-    return f"nbvlm/{__version__} httpx/{httpx.__version__}"
+    return f"nbvlm/{nbvlm.__version__} httpx/{httpx.__version__}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,7 @@ class Stream(_Memory):
             self._batches.close()  # type: ignore[attr-defined]
         except ValueError:
             return  # Another thread is in it; `cancel` has cut its connection.
+        self._ready.clear()
         self._cancelled = self._finished = True
 
     def _advance(self) -> bool:
@@ -184,6 +185,7 @@ class AsyncStream(_Memory):
         """Stop if there is something to stop; called by leaving the `async with` block."""
         if not self._finished:
             self._cancelled = self._finished = True
+            self._ready.clear()
             await self._batches.aclose()  # type: ignore[attr-defined]
 
     async def _advance(self) -> bool:

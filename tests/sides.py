@@ -1,20 +1,38 @@
-"""Both clients behind one blocking face, so that each test is written once."""
+"""Both clients behind one blocking face, so that each test is written once, and the server they meet."""
 
 from __future__ import annotations
 
 import asyncio
+import io
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from servers.loopback import Loopback
 
 import nbvlm
 from nbvlm.retry import Retry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from nbvlm.events import Event
 
 KEY = "nvapi-test-key-that-must-not-be-seen"
 QUICK = Retry(first=0.01, longest=0.05)
+SCENE = nbvlm.Picture.load(Image.new("RGB", (400, 300), "red"), name="scene.png")
+
+
+def noise(side: int = 400) -> bytes:
+    """A PNG too large for a request."""
+    file = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 255, (side, side, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+LARGE = noise()
 
 
 class SyncSide:
@@ -97,3 +115,29 @@ def _method(client: Any, name: str) -> Any:
     for part in name.split("."):
         client = getattr(client, part)
     return client
+
+
+@pytest.fixture
+def server() -> Iterator[Loopback]:
+    with Loopback() as running:
+        yield running
+
+
+@pytest.fixture(params=SIDES)
+def open_side(request: pytest.FixtureRequest, server: Loopback) -> Iterator[Callable[..., Any]]:
+    """Opens a client of either kind on the server, closed at the end."""
+    opened = []
+
+    def open_one(endpoint: Any = "nvidia", **options: Any) -> Any:
+        given = {"base_url": server.url, "api_key": KEY, "retry": QUICK} | options
+        opened.append(SIDES[request.param](endpoint, **{k: v for k, v in given.items() if v is not None}))
+        return opened[-1]
+
+    yield open_one
+    for side in opened:
+        side.close()
+
+
+@pytest.fixture
+def side(open_side: Callable[..., Any]) -> Any:
+    return open_side()

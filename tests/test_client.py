@@ -5,59 +5,20 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from PIL import Image
 from servers.loopback import ASSETS, MODEL, Loopback, Reply, answer, delta, problem, stream
-from sides import KEY, QUICK, SIDES
+from sides import KEY, LARGE, SCENE
 
 import nbvlm
 from nbvlm.events import DetectionFound, Status, TextDelta
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     Open = Callable[..., Any]
 
-SCENE = nbvlm.Picture.load(Image.new("RGB", (400, 300), "red"), name="scene.png")
 BOXES = "<loc0100><loc0200><loc0300><loc0400> cat ; <loc0100><loc0200><loc0300><loc0400> dog"
-
-
-def noise(side: int = 400) -> bytes:
-    """A PNG too large for a request."""
-    file = io.BytesIO()
-    pixels = np.random.default_rng(0).integers(0, 255, (side, side, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
-
-
-LARGE = noise()
-
-
-@pytest.fixture
-def server() -> Iterator[Loopback]:
-    with Loopback() as running:
-        yield running
-
-
-@pytest.fixture(params=SIDES)
-def open_side(request: pytest.FixtureRequest, server: Loopback) -> Iterator[Open]:
-    """Opens a client of either kind on the server, closed at the end."""
-    opened = []
-
-    def open_one(endpoint: Any = "nvidia", **options: Any) -> Any:
-        given = {"base_url": server.url, "api_key": KEY, "retry": QUICK} | options
-        opened.append(SIDES[request.param](endpoint, **{k: v for k, v in given.items() if v is not None}))
-        return opened[-1]
-
-    yield open_one
-    for side in opened:
-        side.close()
-
-
-@pytest.fixture
-def side(open_side: Open) -> Any:
-    return open_side()
 
 
 def test_ask_returns_text_usage_and_what_was_asked(side: Any, server: Loopback) -> None:
