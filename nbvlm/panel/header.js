@@ -77,7 +77,8 @@ function render({ model, el }) {
     const observer = new MutationObserver(() => tame(panel));
     observer.observe(panel, { childList: true, subtree: true });
     signal.addEventListener("abort", () => observer.disconnect());
-    panel.addEventListener("keydown", onKeyDown, { signal });
+    // Text fields keep their keys to themselves, so the panel listens on the way down.
+    panel.addEventListener("keydown", onKeyDown, { signal, capture: true });
     panel.setAttribute("role", "group");
     panel.setAttribute("aria-label", "Ask a vision-language model about a picture");
     tame(panel);

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PACE", "Live", "Question", "ask", "boxes"]
 
-#: Seconds between two messages to the browser: at most 20 a second.
-PACE = 0.05
+#: Seconds between two messages to the browser: smooth to read, and 1,000 tokens in 4 s stay below 60 KB.
+PACE = 1 / 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Live:
         self._sent_at = 0.0
         self._text: list[str] = []
         self._boxes: list[dict[str, Any]] = []
-        self._phase: str | None = None
+        self._phase = self._told = ""
         self._closed = False
         self._began = time.monotonic()
 
@@ -94,8 +94,8 @@ class Live:
         if self._closed:
             return
         phase = "Answering" if self._text else self._phase
-        self._stage.more("".join(self._text), self._boxes, phase)
-        self._text, self._boxes, self._phase = [], [], None
+        self._stage.more("".join(self._text), self._boxes, phase if phase != self._told else "")
+        self._text, self._boxes, self._phase, self._told = [], [], phase, phase
 
     def close(self) -> bool:
         """Send what is left and then nothing more.

@@ -71,8 +71,8 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         self._put(text="", boxes=[], error=None, status={"state": "running", "parts": ["Asking"]})
         self._forget_answer()
 
-    def more(self, text: str, boxes: Sequence[Mapping[str, Any]], phase: str | None = None) -> None:
-        """Add text, boxes and the name of the phase, in one message."""
+    def more(self, text: str, boxes: Sequence[Mapping[str, Any]], phase: str = "") -> None:
+        """Add text, boxes and the name of a new phase, in one message."""
         message: dict[str, Any] = {"type": "more"}
         with self._lock:
             if text:
@@ -81,7 +81,7 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
             if boxes:
                 message["boxes"] = [dict(box) for box in boxes]
                 self._boxes += message["boxes"]
-            if phase is not None:
+            if phase:
                 self._status = message["status"] = {"state": "running", "parts": [phase]}
             if len(message) > 1:
                 self.send(message)

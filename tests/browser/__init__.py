@@ -1,0 +1,1 @@
+"""The panel in real front ends: one Jupyter server and one Chromium for all tests here."""

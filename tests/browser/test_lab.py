@@ -1,0 +1,223 @@
+"""The quick-start in JupyterLab, as a person uses it."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+from servers.loopback import delta, problem, stream
+
+from nbvlm.demo import scenes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from servers.loopback import Loopback
+
+    from browser.hosts import Sheet
+
+CARS = " ; ".join(f"<loc0{row}00><loc0{row}10><loc0{row}90><loc0{row}99> car" for row in range(1, 9))
+
+
+def tokens(text: str) -> list[str]:
+    return re.findall(r"<loc\d{4}>|\s?[^\s<]+|\s", text)
+
+
+def slowly(text: str, seconds: float = 0.05) -> list[str | float]:
+    return [part for token in tokens(text) for part in (token, seconds)]
+
+
+@pytest.fixture
+def lab(sheet: Sheet, quickstart: str) -> Sheet:
+    """The quick-start with all cells run, answered by the demo model."""
+    return sheet.open_lab(quickstart).run_all()
+
+
+@pytest.fixture
+def slow_lab(sheet: Sheet, quickstart: str, service: Loopback) -> Sheet:
+    """The same, answered by the service on loopback."""
+    return sheet.open_lab(quickstart).run_all()
+
+
+def test_the_quick_start_works_without_a_key(lab: Sheet) -> None:
+    expect(lab.find(".nbvlm-badge")).to_be_visible()
+    expect(lab.find(".nbvlm-chosen")).to_contain_text("traffic.png")
+    expect(lab.find(".nbvlm-chosen")).to_contain_text("800 × 600 px")
+    expect(lab.find(".nbvlm-thumb[aria-checked=true]")).to_have_count(1)
+    assert (lab.answer, lab.find(".nbvlm-error").is_visible()) == ("", False)
+    lab.watch()
+    lab.press("run")
+    lab.wait("done")
+    texts = list(dict.fromkeys(view["text"] for view in lab.seen))
+    assert len(texts) > 2
+    assert all(after.startswith(before) for before, after in pairwise(texts))
+    assert lab.find(".nbvlm-viewer svg rect").count() == lab.answer.count(" ; ") + 1
+    expect(lab.find(".nbvlm-status")).to_contain_text(
+        re.compile(r"Inline.*\d+ tokens.*first token .*total ", re.DOTALL)
+    )
+    assert lab.outside == []
+    assert lab.errors == []
+
+
+def test_text_grows_and_boxes_appear_while_tokens_arrive(slow_lab: Sheet, service: Loopback) -> None:
+    expect(slow_lab.find(".nbvlm-badge")).to_be_hidden()
+    service.replies.append(stream(*slowly(CARS), delta("", "stop")))
+    slow_lab.watch()
+    slow_lab.press("run")
+    slow_lab.wait("done")
+    assert slow_lab.answer == CARS
+    running = [view for view in slow_lab.seen if view["state"] == "running"]
+    lengths = [len(view["text"]) for view in running]
+    assert lengths == sorted(lengths)
+    assert len(set(lengths)) > 10
+    assert {1, 2, 3, 4} <= {view["boxes"] for view in running}
+    assert slow_lab.find(".nbvlm-viewer svg rect").count() == 8
+
+
+def test_stop_in_the_middle_of_a_long_answer(slow_lab: Sheet, service: Loopback) -> None:
+    service.replies.append(stream(*slowly("a word " * 500), delta("", "stop")))
+    slow_lab.watch()
+    slow_lab.press("run")
+    expect(slow_lab.find(".nbvlm-answer")).to_contain_text("word a word a word")
+    pressed = slow_lab.now
+    slow_lab.press("stop")
+    slow_lab.wait("stopped")
+    assert service.wait_for(lambda: service.open == 0)
+    stopped = next(view for view in slow_lab.seen if view["state"] == "stopped")
+    assert stopped["time"] - pressed < 500
+    assert slow_lab.answer == stopped["text"]
+    assert len(stopped["text"]) < 2000
+    expect(slow_lab.find(".nbvlm-status")).to_contain_text("Stopped after")
+    assert slow_lab.ask("caption en") == "a red car"
+
+
+def test_a_png_from_disk_is_uploaded_and_asked_about(lab: Sheet, tmp_path: Path) -> None:
+    scene = scenes.sample(1003)
+    scene.picture.save(tmp_path / "my scene.png")
+    with lab.page.expect_file_chooser() as chooser:
+        lab.press("upload")
+    chooser.value.set_files(tmp_path / "my scene.png")
+    expect(lab.find(".nbvlm-chosen")).to_contain_text("my scene.png")
+    width, height = scene.picture.size
+    expect(lab.find(".nbvlm-chosen")).to_contain_text(f"{width} × {height} px")
+    assert len(lab.ask("caption en")) > 10
+    lab.ask(f"detect {scene.things[0].kind}")
+    assert lab.find(".nbvlm-viewer svg rect").count() >= 1
+
+
+def test_a_file_beyond_a_websocket_message_arrives_whole(
+    slow_lab: Sheet, service: Loopback, tmp_path: Path
+) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (2000, 2100, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "large.png", compress_level=0)
+    assert (tmp_path / "large.png").stat().st_size > 12_000_000
+    slow_lab.find(".nbvlm-picker input[type=file]").set_input_files(tmp_path / "large.png")
+    expect(slow_lab.find(".nbvlm-chosen")).to_contain_text("2100 × 2000 px", timeout=60_000)
+    assert slow_lab.ask("caption en") == "a red car"
+    expect(slow_lab.find(".nbvlm-status")).to_contain_text("Asset")
+    created = next(seen for seen in service.seen if seen.method == "PUT")
+    assert created.body == (tmp_path / "large.png").read_bytes()
+
+
+def test_bad_uploads_are_one_sentence_each_and_the_panel_goes_on(
+    slow_lab: Sheet, service: Loopback, tmp_path: Path
+) -> None:
+    Image.effect_noise((300, 300), 90).convert("RGB").save(tmp_path / "half.jpg")
+    half = (tmp_path / "half.jpg").read_bytes()
+    (tmp_path / "half.jpg").write_bytes(half[: len(half) // 2])
+    (tmp_path / "notes.png").write_text("These are only my notes.\n" * 9)
+    (tmp_path / "empty.png").touch()
+    error, field = slow_lab.find(".nbvlm-error"), slow_lab.find(".nbvlm-picker input[type=file]")
+    for name in ("half.jpg", "notes.png", "empty.png"):
+        field.set_input_files(tmp_path / name)
+        expect(error).to_contain_text(name)
+        assert 0 < len(error.text_content() or "") < 200
+        expect(slow_lab.find(".nbvlm-chosen")).to_contain_text("traffic.png")
+    assert slow_lab.ask("caption en") == "a red car"
+    expect(error).to_be_hidden()
+
+
+def test_errors_of_the_service_are_told_and_the_panel_goes_on(slow_lab: Sheet, service: Loopback) -> None:
+    error = slow_lab.find(".nbvlm-error")
+    service.replies.append(problem(401, "Authentication failed"))
+    slow_lab.press("run")
+    expect(error).to_contain_text("key")
+    expect(slow_lab.find(".nbvlm-status")).to_contain_text("No answer")
+    slow_lab.prompt("")
+    slow_lab.press("run")
+    expect(error).to_contain_text("The prompt is empty.")
+    assert slow_lab.ask("caption en") == "a red car"
+    expect(error).to_be_hidden()
+
+
+def test_what_the_model_and_a_file_say_is_text_and_nothing_more(
+    slow_lab: Sheet, service: Loopback, tmp_path: Path
+) -> None:
+    evil = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script> <loc0001> & co'
+    service.replies.append(stream(*evil.split(" ", 1)[0:1], " " + evil.split(" ", 1)[1], delta("", "stop")))
+    slow_lab.press("run")
+    slow_lab.wait("done")
+    assert slow_lab.answer == evil
+    label = "<loc0100><loc0100><loc0500><loc0500> <b>bold</b>"
+    service.replies.append(stream(label, delta("", "stop")))
+    slow_lab.press("run")
+    expect(slow_lab.find(".nbvlm-label")).to_have_text("<b>bold</b>")
+    name = "<b onclick=alert(1)>cat.png"
+    Image.new("RGB", (20, 20)).save(tmp_path / name, "PNG")
+    slow_lab.find(".nbvlm-picker input[type=file]").set_input_files(tmp_path / name)
+    expect(slow_lab.find(".nbvlm-chosen-name")).to_have_text(name)
+    assert slow_lab.page.evaluate("window.hacked") is None
+
+
+def test_samples_bring_their_prompts_and_presets_write_theirs(lab: Sheet) -> None:
+    lab.find(".nbvlm-thumb").nth(1).click()
+    expect(lab.find(".nbvlm-prompt textarea")).to_have_value("caption en")
+    expect(lab.find(".nbvlm-chosen-name")).to_have_text("village.png")
+    lab.find(".nbvlm-task select").select_option("Count")
+    expect(lab.find(".nbvlm-prompt textarea")).to_have_value(re.compile("answer en how many .*s are there"))
+    lab.prompt("detect house ; tree")
+    lab.find(".nbvlm-prompt textarea").blur()
+    expect(lab.find(".nbvlm-task select")).to_have_value("Detect")
+
+
+def test_pictures_can_be_dropped_and_pasted(lab: Sheet) -> None:
+    make = """async ([kind, name]) => {
+      const canvas = new OffscreenCanvas(64, 48);
+      canvas.getContext("2d").fillRect(0, 0, 20, 20);
+      const file = new File([await canvas.convertToBlob()], name, {type: "image/png"});
+      const data = new DataTransfer();
+      data.items.add(file);
+      const init = {bubbles: true, cancelable: true};
+      const event = kind === "drop"
+        ? new DragEvent("drop", {...init, dataTransfer: data})
+        : new ClipboardEvent("paste", {...init, clipboardData: data});
+      document.querySelector(".nbvlm-answer").dispatchEvent(event);
+    }"""
+    for kind in ("drop", "paste"):
+        lab.page.evaluate(make, [kind, f"{kind}.png"])
+        expect(lab.find(".nbvlm-chosen-name")).to_have_text(f"{kind}.png")
+        expect(lab.find(".nbvlm-chosen-detail")).to_contain_text("64 × 48 px")
+
+
+def test_the_keyboard_alone_runs_and_stops(slow_lab: Sheet, service: Loopback) -> None:
+    service.replies.append(stream(*slowly("a word " * 500), delta("", "stop")))
+    field, keyboard = slow_lab.find(".nbvlm-prompt textarea"), slow_lab.page.keyboard
+    field.focus()
+    keyboard.press("Control+a")
+    keyboard.type("detect fast typing")
+    keyboard.press("Control+Enter")
+    expect(slow_lab.find(".nbvlm-answer")).to_contain_text("a word")
+    keyboard.press("Escape")
+    slow_lab.wait("stopped")
+    asked = service.seen[-1].json["messages"][0]["content"]
+    assert asked.startswith("detect fast typing ")
+    handle = slow_lab.find(".nbvlm-temperature .noUi-handle")
+    handle.focus()
+    keyboard.press("ArrowRight")
+    expect(slow_lab.find(".nbvlm-temperature .widget-readout")).to_have_text("0.21")
+    expect(handle).to_have_attribute("aria-label", "Temperature")
