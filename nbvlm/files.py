@@ -78,7 +78,8 @@ def _csv(result: Result, style: dict[str, Any]) -> bytes:  # noqa: ARG001
     return to_csv(result).encode("utf-8", "backslashreplace")
 
 
-_JPEG = _drawn("JPEG", quality=92)
+# Full colour resolution: thin coloured lines and small type would blur.
+_JPEG = _drawn("JPEG", quality=92, subsampling=0)
 _PNG = _drawn("PNG", compress_level=3)
 _WEBP = _drawn("WEBP", quality=90, method=2)
 _DRAWN = (_PNG, _JPEG, _WEBP)
