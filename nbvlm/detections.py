@@ -12,46 +12,14 @@ from nbvlm import columns
 from nbvlm.boxes import areas, overlaps
 from nbvlm.columns import CODES, Codes
 from nbvlm.problems import KINDS, Problem
-from nbvlm.stencils import Box, Mask, Masks, Patch, Size, Stencil, resolve
+from nbvlm.stencils import Box, Mask, MaskField, MasksField, Patch, Size, Stencil, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from nbvlm.masks import Codebook
 
 __all__ = ["CODES", "KINDS", "Box", "Detection", "Detections", "Mask", "Patch", "Problem", "Size"]
-
-
-class _MaskOf:
-    """The field `mask` of a detection: written once, decoded when it is read."""
-
-    @overload
-    def __get__(self, detection: None, owner: Any) -> None: ...
-    @overload
-    def __get__(self, detection: Detection, owner: Any) -> Mask | None: ...
-    def __get__(self, detection: Detection | None, owner: Any) -> Mask | None:
-        return detection.stencil.mask() if detection is not None else None
-
-    def __set__(self, detection: Detection, value: npt.ArrayLike | None) -> None:
-        detection.__dict__["_given"] = value
-
-
-class _MasksOf:
-    """The field `masks` of detections, likewise."""
-
-    @overload
-    def __get__(self, detections: None, owner: Any) -> None: ...
-    @overload
-    def __get__(self, detections: Detections, owner: Any) -> Sequence[Mask | None]: ...
-    def __get__(self, detections: Detections | None, owner: Any) -> Sequence[Mask | None] | None:
-        if detections is None:
-            return None
-        if any(stencil.known for stencil in detections.stencils):
-            return Masks(detections.stencils)
-        return (None,) * len(detections)
-
-    def __set__(self, detections: Detections, value: Sequence[npt.ArrayLike | None] | None) -> None:
-        detections.__dict__["_given"] = value
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -92,7 +60,7 @@ class Detection:
     label: str
     box: Box
     codes: Codes | None = None
-    mask: _MaskOf = _MaskOf()
+    mask: MaskField = MaskField()  # noqa: RUF009 - a descriptor has no state of its own
     size: Size | None = field(default=None, kw_only=True)
     codebook: Codebook | str | None = field(default=None, kw_only=True)
 
@@ -176,7 +144,7 @@ class Detections:
     xyxy: npt.NDArray[np.float64]
     labels: tuple[str, ...]
     size: Size
-    masks: _MasksOf = _MasksOf()
+    masks: MasksField = MasksField()  # noqa: RUF009 - as above
     codes: tuple[Codes | None, ...] = field(default=(), kw_only=True)
     codebook: Codebook | str | None = field(default=None, kw_only=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from nbvlm.masks import Codebook
 
-__all__ = ["Box", "Mask", "Masks", "Patch", "Size", "Stencil", "resolve"]
+__all__ = ["Box", "Mask", "MaskField", "Masks", "MasksField", "Patch", "Size", "Stencil", "resolve"]
 
 
 class Stencil:
@@ -143,3 +143,35 @@ class Masks(Sequence[Mask | None]):
     def __repr__(self) -> str:
         known = sum(stencil.known for stencil in self._stencils)
         return f"<{known} masks of {len(self)} detections>"
+
+
+class MaskField:
+    """The field of a frozen value that holds its mask: given once, decoded when it is read."""
+
+    @overload
+    def __get__(self, value: None, owner: Any) -> None: ...
+    @overload
+    def __get__(self, value: object, owner: Any) -> Mask | None: ...
+    def __get__(self, value: object | None, owner: Any) -> Mask | None:
+        stencil: Stencil | None = None if value is None else value.__dict__["stencil"]
+        return stencil.mask() if stencil is not None else None
+
+    def __set__(self, value: object, given: npt.ArrayLike | None) -> None:
+        value.__dict__["_given"] = given
+
+
+class MasksField:
+    """The field of a frozen value that holds the masks of a column, likewise."""
+
+    @overload
+    def __get__(self, value: None, owner: Any) -> None: ...
+    @overload
+    def __get__(self, value: object, owner: Any) -> Sequence[Mask | None]: ...
+    def __get__(self, value: object | None, owner: Any) -> Sequence[Mask | None] | None:
+        if value is None:
+            return None
+        stencils: tuple[Stencil, ...] = value.__dict__["stencils"]
+        return Masks(stencils) if any(stencil.known for stencil in stencils) else (None,) * len(stencils)
+
+    def __set__(self, value: object, given: Sequence[npt.ArrayLike | None] | None) -> None:
+        value.__dict__["_given"] = given
