@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from nbvlm.http1 import Answer, ProtocolError
-from nbvlm.network import Idle, head_of, limit, origin_of, proxy_for, read_limit, tls
+from nbvlm.network import Idle, head_of, is_readable, limit, origin_of, proxy_for, read_limit, tls, words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -47,7 +47,7 @@ class AsyncLine(asyncio.Protocol):
         except TimeoutError:
             failure: httpx.TransportError = httpx.ConnectTimeout("")
         except OSError as error:
-            failure = httpx.ConnectError(error.strerror or str(error))
+            failure = httpx.ConnectError(words(error))
         else:
             return line
         raise failure
@@ -87,7 +87,10 @@ class AsyncLine(asyncio.Protocol):
 
     def is_fresh(self) -> bool:
         """Whether the other side has neither closed the idle connection nor said anything on it."""
-        return not self._ended and not self._arrived and not self._transport.is_closing()
+        if self._ended or self._arrived or self._transport.is_closing():
+            return False
+        # The loop may not have run since the other side closed.
+        return not is_readable(self._transport.get_extra_info("socket").fileno())
 
     async def send(self, head: bytes, request: httpx.Request) -> None:
         """Send a request; errors as `nbvlm.pools.Line.send`."""
@@ -113,7 +116,9 @@ class AsyncLine(asyncio.Protocol):
                 raise httpx.ReadTimeout("")
         if not self._arrived:
             if self._error is not None:
-                raise httpx.ReadError(getattr(self._error, "strerror", None) or str(self._error))
+                raise httpx.ReadError(
+                    words(self._error) if isinstance(self._error, OSError) else str(self._error)
+                )
             return b""
         data = self._arrived[0] if len(self._arrived) == 1 else b"".join(self._arrived)
         self._arrived = []

@@ -7,7 +7,10 @@ the upload: everything that the service's protocol knows is decided here, and no
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
+import zlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,7 +28,7 @@ from nbvlm.gather import Gathered
 from nbvlm.result import Result, Timing, Usage
 from nbvlm.route import Prepared, prepare
 from nbvlm.settings import is_loopback
-from nbvlm.steps import Context, Flow, Pause, Tell, call, read, request
+from nbvlm.steps import LARGEST_BODY, Context, Flow, Pause, Tell, call, read, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +114,7 @@ def _settled(context: Context, response: httpx.Response, headers: dict[str, str]
         began = context.watch.elapsed()
         context.watch.check()
         yield context.tell("queued")
-        response = yield from call(context, _poll(context, name, headers))
+        response = yield from call(context, _poll(context, name, headers), what="poll")
         if response.status_code == 202 and (early := POLL_GAP - (context.watch.elapsed() - began)) > 0:
             yield Pause(early)
     if 300 <= response.status_code < 400:
@@ -203,10 +206,24 @@ def _drain(context: Context) -> Flow[None]:
 
 def _whole(job: Job, context: Context, response: httpx.Response, gathered: Gathered) -> Flow[float | None]:
     content = yield from read(context)
+    if content.startswith(b"PK\x03\x04"):
+        content = _unpacked(content)
     piece = _readable(response, content)
     first = context.watch.elapsed() if job.stream else None
     yield Tell([*gathered.answer(piece), *gathered.close()])
     return first
+
+
+def _unpacked(content: bytes) -> bytes:
+    """Return the answer in an archive, as large results come: `{request id}.response` beside other files."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            name = next(name for name in archive.namelist() if name.endswith(".response"))
+            if archive.getinfo(name).file_size > LARGEST_BODY:
+                return b""
+            return archive.read(name)
+    except (zipfile.BadZipFile, StopIteration, RuntimeError, zlib.error):
+        return content
 
 
 def _readable(response: httpx.Response, content: bytes) -> wire.Piece:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
+import re
+import select
+import socket
 import time
 import urllib.request
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable
 
-__all__ = ["Idle", "Origin", "head_of", "origin_of", "proxy_for", "read_limit", "tls"]
+__all__ = ["Idle", "Origin", "head_of", "is_readable", "origin_of", "proxy_for", "read_limit", "tls", "words"]
 
 KEPT_ALIVE = 60.0
 """Seconds that an idle connection is kept for the next request."""
@@ -86,6 +90,23 @@ def limit(request: httpx.Request, name: str) -> float | None:
     """Return one of httpx's four limits of a request."""
     found: float | None = request.extensions.get("timeout", {}).get(name)
     return found
+
+
+def is_readable(number: int) -> bool:
+    """Return whether a socket has something to read, its end included; given by its file number."""
+    if not hasattr(select, "poll"):
+        return bool(select.select([number], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def words(error: OSError) -> str:
+    """Say what an error of the system is, without addresses and numbers."""
+    number = error.errno if not isinstance(error, socket.gaierror) else None
+    if number is None and (found := re.search(r"\[Errno (\d+)\]", str(error))):
+        number = int(found[1])
+    return os.strerror(number) if number else error.strerror or str(error) or type(error).__name__
 
 
 class _Line(Protocol):

@@ -9,7 +9,6 @@ request at a time on a connection. Where the environment names a proxy, httpx's 
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import threading
 from functools import partial
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from nbvlm.http1 import Answer, ProtocolError
-from nbvlm.network import Idle, head_of, limit, origin_of, proxy_for, read_limit, tls
+from nbvlm.network import Idle, head_of, is_readable, limit, origin_of, proxy_for, read_limit, tls, words
 
 if TYPE_CHECKING:
     import ssl
@@ -51,7 +50,7 @@ class Line:
         except TimeoutError:
             failure: httpx.TransportError = httpx.ConnectTimeout("")
         except OSError as error:
-            failure = httpx.ConnectError(_words(error))
+            failure = httpx.ConnectError(words(error))
         else:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return cls(connected if origin.scheme == "http" else _secured(connected, origin.host))
@@ -59,11 +58,7 @@ class Line:
 
     def is_fresh(self) -> bool:
         """Whether the other side has neither closed the idle connection nor said anything on it."""
-        poll = select.poll() if hasattr(select, "poll") else None
-        if poll is None:
-            return not select.select([self._socket], [], [], 0)[0]
-        poll.register(self._socket, select.POLLIN)
-        return not poll.poll(0)
+        return not is_readable(self._socket.fileno())
 
     def send(self, head: bytes, request: httpx.Request) -> None:
         """Send a request.
@@ -80,7 +75,7 @@ class Line:
         except TimeoutError:
             failure: httpx.TransportError = httpx.WriteTimeout("")
         except OSError as error:
-            failure = httpx.WriteError(_words(error))
+            failure = httpx.WriteError(words(error))
         else:
             return
         raise failure
@@ -99,7 +94,7 @@ class Line:
         except TimeoutError:
             failure: httpx.TransportError = httpx.ReadTimeout("")
         except OSError as error:
-            failure = httpx.ReadError(_words(error))
+            failure = httpx.ReadError(words(error))
         raise failure
 
     def abort(self) -> None:
@@ -119,7 +114,7 @@ def _secured(connected: socket.socket, host: str) -> ssl.SSLSocket:
     except TimeoutError:
         failure: httpx.TransportError = httpx.ConnectTimeout("")
     except OSError as error:
-        failure = httpx.ConnectError(_words(error))
+        failure = httpx.ConnectError(words(error))
     connected.close()
     raise failure
 
@@ -134,10 +129,6 @@ def _joined(head: bytes, stream: Any) -> Iterator[bytes]:
         yield head
         yield first
     yield from pieces
-
-
-def _words(error: OSError) -> str:
-    return error.strerror or str(error) or type(error).__name__
 
 
 class _Body(httpx.SyncByteStream):

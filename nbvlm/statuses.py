@@ -57,7 +57,7 @@ def error_of(
     if asset and kind in (RequestRejected, NotFoundError, ServerError, TransportError):
         kind = AssetError
     return kind(
-        redact(f"{sentence}: {_clipped(message)}" if message else f"{sentence}."),
+        redact(_said(sentence, message)),
         status=status,
         request_id=request_id(headers) or _id_in(detail),
         detail=redact(detail),
@@ -73,7 +73,7 @@ def error_in_stream(value: Any, *, request_id: str | None = None) -> Error:
     if status is None:
         sentence, hint = "The service reported an error in the middle of its answer", "Try again in a while."
     return kind(
-        redact(f"{sentence}: {_clipped(message)}" if message else f"{sentence}."),
+        redact(_said(sentence, message)),
         status=status,
         request_id=request_id or _id_in(value),
         detail=redact(value),
@@ -152,6 +152,11 @@ def _validation(item: Any) -> str:
     return f"{where}: {what}" if where else str(what)
 
 
+def _said(sentence: str, message: str) -> str:
+    text = f"{sentence}: {_clipped(message)}" if message else sentence
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
 def _clipped(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
@@ -224,8 +229,17 @@ _KNOWN: dict[int, _Explanation] = {
 }
 
 
+_POLLED: dict[tuple[int, str], _Explanation] = {
+    (404, "poll"): (
+        NotFoundError,
+        "The service no longer knows the request that it was working on (404)",
+        "It is over: the answer took too long, or was fetched already. Ask again.",
+    ),
+}
+
+
 def _explain(status: int, headers: Mapping[str, str], what: str) -> _Explanation:
-    kind, sentence, hint = _KNOWN.get(status) or _by_class(status)
+    kind, sentence, hint = _POLLED.get((status, what)) or _KNOWN.get(status) or _by_class(status)
     asked = retry_after(headers.get("retry-after"))
     if asked and status in (429, 503):
         hint = f"The service asks to wait {_duration(asked)}."

@@ -124,6 +124,7 @@ class Loopback:
 
     def __init__(self) -> None:
         self.text = "a red car"
+        self.result = answer(self.text).body
         self.replies: deque[Reply | Callable[[Seen], Reply]] = deque()
         self.poll_replies: deque[Reply] = deque()
         self.asset_replies: deque[Reply] = deque()
@@ -334,7 +335,7 @@ class Loopback:
             return self.storage_replies.popleft()
         name = seen.path.rsplit("/", 1)[1]
         if seen.method == "GET":
-            return Reply(headers={"content-type": "application/json"}, body=answer(self.text).body)
+            return Reply(headers={"content-type": "application/octet-stream"}, body=self.result)
         signed = (seen.headers.get("content-type"), seen.headers.get("x-amz-meta-nvcf-asset-description"))
         if "authorization" in seen.headers or parse_qs(seen.query).get("X-Amz-Signature") != ["topsecret"]:
             return _xml(400, "InvalidArgument", "Only one auth mechanism allowed")
