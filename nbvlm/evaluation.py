@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +12,7 @@ from nbvlm.boxes import overlaps
 from nbvlm.detections import Detections
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from nbvlm.stencils import Patch
 
@@ -88,8 +87,8 @@ def evaluate(
     Parameters
     ----------
     found, truth
-        `Detections` or results for one picture, or sequences of them with one element a picture. Labels must
-        be equal to match.
+        `Detections` or results for one picture, or iterables of them with one element a picture. Labels
+        must be equal to match.
     scores
         One number a detection, higher is surer: an array, or a sequence of them.
     iou
@@ -102,7 +101,8 @@ def evaluate(
     Raises
     ------
     ValueError
-        Where the sequences differ in length, or masks are asked for and missing.
+        Where answers and truths do not belong together, scores do not fit, or masks are
+        asked for and missing.
 
     Examples
     --------
@@ -113,9 +113,12 @@ def evaluate(
     (1.0, 0.5, 0.505)
     """
     answers, truths = _pictures(found), _pictures(truth)
-    ranks = _ranks(scores, answers, isinstance(found, Sequence))
-    if len(answers) != len(truths):
-        raise ValueError(f"There are {len(answers)} answers and {len(truths)} truths; they must be as many.")
+    if [one.size for one in answers] != [one.size for one in truths]:
+        counts = f"{len(answers)} and {len(truths)} pictures"
+        raise ValueError(
+            f"Answers and truths must be as many, about pictures of the same sizes; here are {counts}."
+        )
+    ranks = _ranks(scores, answers, not _is_one(found))
     cases: dict[str, list[_Case]] = {}
     for one, two, rank in zip(answers, truths, ranks, strict=True):
         _add(cases, one, two, rank, by)
@@ -136,8 +139,12 @@ def evaluate(
     )
 
 
+def _is_one(given: Any) -> bool:
+    return isinstance(given, Detections) or hasattr(given, "detections")
+
+
 def _pictures(given: Any) -> list[Detections]:
-    many = given if isinstance(given, Sequence) else [given]
+    many = [given] if _is_one(given) else given
     return [one if isinstance(one, Detections) else one.detections for one in many]
 
 

@@ -174,7 +174,7 @@ def test_perfect_answers_and_results() -> None:
     truth = one((0, 0, 10, 10), (20, 0, 30, 10))
     answer = SimpleNamespace(detections=truth)
     assert numbers(evaluate(answer, truth)) == pytest.approx((1, 1, 1, 1, 1))
-    assert numbers(evaluate([answer, answer], (truth, truth))) == pytest.approx((1, 1, 1, 1, 1))
+    assert numbers(evaluate((answer for _ in range(2)), (truth, truth))) == pytest.approx((1, 1, 1, 1, 1))
 
 
 def test_swapped_boxes_match_nothing() -> None:
@@ -186,6 +186,8 @@ def test_what_does_not_fit_is_refused() -> None:
     truth = one((0, 0, 10, 10))
     with pytest.raises(ValueError, match="as many"):
         evaluate([truth], [truth, truth])
+    with pytest.raises(ValueError, match="same sizes"):
+        evaluate(Detections.empty((7, 7)), truth)
     with pytest.raises(ValueError, match="score"):
         evaluate(truth, truth, scores=[0.5, 0.5])
     with pytest.raises(ValueError, match="mask"):
