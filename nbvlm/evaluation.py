@@ -114,10 +114,8 @@ def evaluate(
     """
     answers, truths = _pictures(found), _pictures(truth)
     if [one.size for one in answers] != [one.size for one in truths]:
-        counts = f"{len(answers)} and {len(truths)} pictures"
-        raise ValueError(
-            f"Answers and truths must be as many, about pictures of the same sizes; here are {counts}."
-        )
+        here = f"{len(answers)} and {len(truths)}"
+        raise ValueError(f"Answers and truths must be as many ({here}), about pictures of the same sizes.")
     ranks = _ranks(scores, answers, not _is_one(found))
     cases: dict[str, list[_Case]] = {}
     for one, two, rank in zip(answers, truths, ranks, strict=True):
