@@ -289,9 +289,8 @@ class Result:
     def __repr__(self) -> str:
         from nbvlm import words
 
-        return (
-            f"<Result {words.visible(words.summary(self))!r} by {self.model} in {self.timing.total_s:.2f} s>"
-        )
+        said = f"{words.summary(self)!r} by {self.model} in {self.timing.total_s:.2f} s"
+        return f"<Result {words.visible(said)}>"
 
     def _repr_mimebundle_(
         self, include: Any = None, exclude: Any = None

@@ -84,15 +84,17 @@ def where(box: Sequence[float], size: tuple[int, int]) -> str:
     ('top left', 'centre')
     """
     width, height = size
-    if abs((box[2] - box[0]) * (box[3] - box[1])) >= 0.8 * width * height:
+    x0, x1 = sorted(min(max(x, 0.0), width) for x in (box[0], box[2]))
+    y0, y1 = sorted(min(max(y, 0.0), height) for y in (box[1], box[3]))
+    if (x1 - x0) * (y1 - y0) >= 0.8 * width * height:
         return "filling the picture"
-    across = ("left", "", "right")[_third((box[0] + box[2]) / 2 / width)]
-    down = ("top", "", "bottom")[_third((box[1] + box[3]) / 2 / height)]
+    across = ("left", "", "right")[_third((x0 + x1) / 2 / width)]
+    down = ("top", "", "bottom")[_third((y0 + y1) / 2 / height)]
     return f"{down} {across}".strip() or "centre"
 
 
 def _third(share: float) -> int:
-    return min(2, max(0, int(share * 3)))
+    return min(2, int(share * 3))
 
 
 def tally(detections: Detections) -> dict[str, list[str]]:
