@@ -49,6 +49,7 @@ def find_chromium() -> str | None:
     return None
 
 
+@pytest.hookimpl(trylast=True)  # a folder's own conftest may mark its tests first
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the browser tests, with the reason, where there is no browser."""
     driven = [item for item in items if item.get_closest_marker("browser")]

@@ -31,7 +31,7 @@ flow assets drive gather route steps
 
 client base streams rooms pools apools threaded
 
-replay batch demo compare
+replay recording batch demo compare
 
 draw clusters fontfile lettering placement style tags
 export files serial shell snippets display markup page
