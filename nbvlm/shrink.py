@@ -4,8 +4,8 @@ A JPEG is decoded at a half, a quarter or an eighth of its size, which libjpeg d
 other pixels; so a picture of 12 megapixels costs little more than reading it.
 
 The weight of a JPEG is foretold from one encoding: above some 600 bytes of tables it goes with S^-p, S being
-libjpeg's scale of the quantisation tables (200 - 2q for quality q from 50, 5000/q below) and p 0.35 to 0.8,
-and with the 0.7th to 1.3th power of the number of pixels. The numbers below were fitted to photographs,
+libjpeg's scale of the quantisation tables (200 - 2q for quality q from 50, 5000/q below) and p 0.35 to 1, and
+with the 0.7th to 1.3th power of the number of pixels. The numbers below were fitted to photographs,
 screenshots and noise; the second and third encoding measure p on the picture itself.
 """
 
@@ -30,17 +30,31 @@ SHORT = 224
 SLACK = 1.25
 """A decoder's own reduction is taken as it is up to this many times the size asked for."""
 
-BEST, FIRST, RESIZED, POOR = 95, 85, 65, 35
+BEST, FIRST, RESIZED, POOR = 10.0, 30.0, 70.0, 143.0
+"""Scales of the tables: quality 95, 85, 65 and 35 in libjpeg's counting."""
 _TABLES = 620
-_FALLING, _RISING, _STEEP, _FLAT = 0.55, 0.62, 0.75, 0.3
+_FALLING, _RISING, _STEEP, _FLAT, _CURVE = 0.5, 0.65, 0.8, 0.3, 0.15
 _ENOUGH = 0.9
 _ENCODINGS = 3
+
+# ITU-T T.81, tables K.1 and K.2, in reading order.
+_LUMINANCE = (
+    *(16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55),
+    *(14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62),
+    *(18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92),
+    *(49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99),
+)
+_CHROMINANCE = (
+    *(17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99),
+    *(24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99, 99, 99, 99),
+    *(99,) * 32,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Try:
     size: tuple[int, int]
-    quality: int
+    scale: float
     data: bytes
 
     @property
@@ -75,12 +89,12 @@ def shrink(data: bytes, orientation: int, budget: int, subject: str) -> tuple[by
     """
     image = reduced(data, orientation, None, subject)
     tries: list[_Try] = []
-    size, quality = image.size, FIRST
+    size, scale = image.size, FIRST
     while len(tries) < _ENCODINGS:
-        tries.append(_encoded(image, size, quality))
-        if _is_done(tries, budget):
+        tries.append(_encoded(image, size, scale))
+        if _is_done(tries[-1], budget):
             break
-        size, quality = _next(tries, budget)
+        size, scale = _next(tries, budget)
     fitting = [one for one in tries if len(one.data) <= budget]
     if not fitting:
         raise ImageError(f"{subject} cannot be shrunk to {budget:,} bytes.", hint="Send it as an asset.")
@@ -105,11 +119,12 @@ def reduced(data: bytes, orientation: int, side: int | None, subject: str) -> Im
     kind = "JPEG" if data.startswith(b"\xff\xd8") else "PNG"
     image = opened(data, kind, subject)
     with decoding(subject, kind):
-        size = _worthwhile(image.size) if side is None else _scaled(image.size, side / max(image.size))
+        stored = image.size
+        size = _worthwhile(stored) if side is None else _scaled(stored, side / max(stored))
         image.draft(None, size)
         image.load()
         image = convert.plain(image)[0]
-        if image.width > size[0] * (SLACK if side is None else 1):
+        if image.width > size[0] * (SLACK if side is None and image.size != stored else 1):
             image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
         return convert.turned(image, orientation)
 
@@ -125,46 +140,43 @@ def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _encoded(image: Image.Image, size: tuple[int, int], quality: int) -> _Try:
+def _encoded(image: Image.Image, size: tuple[int, int], scale: float) -> _Try:
     if size != image.size:
         image = image.resize(size, Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality)
-    return _Try(size, quality, buffer.getvalue())
+    # Tables of our own, since libjpeg's whole steps of quality change the weight by up to an eighth.
+    image.save(
+        buffer, "JPEG", qtables=[_table(_LUMINANCE, scale), _table(_CHROMINANCE, scale)], subsampling=2
+    )
+    return _Try(size, scale, buffer.getvalue())
 
 
-def _is_done(tries: list[_Try], budget: int) -> bool:
-    last = tries[-1]
-    return len(last.data) <= budget and (len(last.data) >= _ENOUGH * budget or last.quality >= BEST)
+def _table(base: tuple[int, ...], scale: float) -> list[int]:
+    return [min(max(int((value * scale + 50) / 100), 1), 255) for value in base]
 
 
-def _next(tries: list[_Try], budget: int) -> tuple[tuple[int, int], int]:
-    """Choose sides and quality from what the tries so far weigh."""
+def _is_done(last: _Try, budget: int) -> bool:
+    return len(last.data) <= budget and (len(last.data) >= _ENOUGH * budget or last.scale <= BEST)
+
+
+def _next(tries: list[_Try], budget: int) -> tuple[tuple[int, int], float]:
+    """Choose sides and scale from what the tries so far weigh."""
     last = tries[-1]
     lightest = min(len(one.data) for one in tries)
     room = max((0.975 if lightest <= budget else 0.95) * budget - _TABLES, 1) / last.content
     power = _power(tries, room)
     # Flat pictures hardly get lighter with quality: there, and where it would get poor, the sides give way.
     if power > _FLAT:
-        for quality in range(BEST, POOR - 1, -1):
-            if _factor(last.quality, quality, power) <= room:
-                return last.size, quality
-    quality = min(last.quality, RESIZED)
-    left = room / _factor(last.quality, quality, power)
-    return _scaled(last.size, left ** (0.5 / _pixel_power(tries, budget))), quality
-
-
-def _factor(quality: int, other: int, power: float) -> float:
-    """How a change of quality changes the weight."""
-    return float((_scale(other) / _scale(quality)) ** -power)
-
-
-def _scale(quality: int) -> float:
-    return 200 - 2 * quality if quality >= 50 else 5000 / quality
+        scale = max(last.scale * _bent(tries, room, power) ** (-1 / power), BEST)
+        if scale <= POOR:
+            return last.size, scale
+    scale = max(last.scale, RESIZED)
+    left = room * (scale / last.scale) ** power
+    return _scaled(last.size, left ** (0.5 / _pixel_power(tries, budget))), scale
 
 
 def _power(tries: list[_Try], room: float) -> float:
-    """How fast weight falls with the scale of quality.
+    """How fast weight falls with the scale.
 
     Between two tries it is measured; beyond them, and after one alone, it is taken so that the next try is
     rather too light than too heavy.
@@ -175,12 +187,23 @@ def _power(tries: list[_Try], room: float) -> float:
         return cautious
     if first.size != last.size:
         return _STEEP if room > 1 else 0.0
-    ratio = _scale(last.quality) / _scale(first.quality)
-    measured = -math.log(last.content / first.content) / (math.log(ratio) or 1.0)
-    wanted = last.content * room
-    if min(first.content, last.content) <= wanted <= max(first.content, last.content):
+    measured = -math.log(last.content / first.content) / (math.log(last.scale / first.scale) or 1.0)
+    if _is_between(tries, room):
         return max(measured, 0.05)
     return min(measured, cautious) if room < 1 else max(1.2 * measured, 0.1)
+
+
+def _is_between(tries: list[_Try], room: float) -> bool:
+    low, high = sorted(one.content for one in (tries[0], tries[-1]))
+    return tries[0].size == tries[-1].size and low <= tries[-1].content * room <= high
+
+
+def _bent(tries: list[_Try], room: float, power: float) -> float:
+    """Allow for the bend of the curve between two tries: weight lies above the straight line."""
+    if len(tries) == 1 or not _is_between(tries, room):
+        return room
+    whole, part = math.log(tries[-1].scale / tries[0].scale), -math.log(room) / power
+    return room * math.exp(-_CURVE * abs(part * (whole + part)))
 
 
 def _pixel_power(tries: list[_Try], budget: int) -> float:

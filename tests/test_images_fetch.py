@@ -180,37 +180,23 @@ def test_redirects_to_no_web_address_are_refused(site, target):
     assert "URL" in refused(site.url("/a"))
 
 
-PRIVATE = [
-    "127.0.0.1",
-    "127.9.9.9",
-    "10.1.2.3",
-    "172.16.0.1",
-    "192.168.1.1",
-    "169.254.169.254",
-    "100.64.0.1",
-    "0.0.0.0",
-    "224.0.0.1",
-    "255.255.255.255",
-    "192.0.2.1",
-    "198.18.0.1",
-    "240.0.0.1",
-    "::1",
-    "::",
-    "fe80::1",
-    "fe80::1%eth0",
-    "fc00::1",
-    "fd12::1",
-    "ff02::1",
-    "2001:db8::1",
-    "::ffff:127.0.0.1",
-    "::ffff:10.0.0.1",
-    "2002:7f00:1::",
-    "64:ff9b::7f00:1",
-    "64:ff9b::a00:1",
-]
+PRIVATE = {
+    "loopback": ("127.0.0.1", "127.9.9.9", "0.0.0.0", "::1", "::"),
+    "private": ("10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "fc00::1", "fd12::1"),
+    "link-local": ("169.254.169.254", "fe80::1", "fe80::1%eth0"),
+    "nobody's": ("192.0.2.1", "198.18.0.1", "240.0.0.1", "255.255.255.255", "2001:db8::1"),
+    "many": ("224.0.0.1", "ff02::1"),
+    "disguised": (
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "2002:7f00:1::",
+        "64:ff9b::7f00:1",
+        "64:ff9b::a00:1",
+    ),
+}
 
 
-@pytest.mark.parametrize("address", PRIVATE)
+@pytest.mark.parametrize("address", [address for kind in PRIVATE.values() for address in kind])
 def test_private_addresses_are_refused_unless_allowed(names, address):
     names["pictures.example"] = [address]
     message = refused("https://pictures.example/cat.png", allow_private=False)
