@@ -34,6 +34,7 @@ _QUALITY = 82
 _POOREST = 45
 _SMALL = 448
 _ROWS = 50
+_TEXT = 8_000
 
 
 class Shown(NamedTuple):
@@ -164,9 +165,10 @@ def _html(result: Result, picture: Shown | None, alt: str) -> str:
             f'height="{picture.height}" style="max-width:100%;height:auto">'
         )
     table = markup.table(result, _ROWS, markup.paints(result))
-    body = table + f"<details><summary>Answer</summary>{markup.answer(result)}</details>"
-    if not table:
-        body = markup.answer(result)
+    body = markup.answer(result, _TEXT)
+    if table:
+        rolled = f'<div style="max-height:32em;overflow:auto">{table}</div>'
+        body = f"{rolled}<details><summary>Answer</summary>{body}</details>"
     return (
         '<div class="nbvlm-result mathjax_ignore tex2jax_ignore" '
         'style="display:flex;flex-wrap:wrap;gap:16px;align-items:flex-start">'

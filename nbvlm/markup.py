@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["answer", "attribute", "facts", "paints", "remarks", "table", "text", "text_only"]
 
 
+_REMARKS = 20
+_LEFT = ' style="text-align:left"'
+_HEADS = (("#", ""), ("label", _LEFT), ("x0", ""), ("y0", ""), ("x1", ""), ("y1", ""), ("where", _LEFT))
+
+
 def text(value: object) -> str:
     r"""Escape for element content; also what starts a formula where a page typesets `$…$` and `\(…\)`.
 
@@ -53,34 +58,41 @@ def table(result: Result, rows: int, colors: Sequence[RGB]) -> str:
     body = []
     for at, (label, box) in enumerate(zip(detections.labels[:rows], detections.xyxy.tolist(), strict=False)):
         swatch = f'<span aria-hidden="true" style="color:{palette.css(colors[at])}">&#9632;</span>'
-        cells = [*(f"{value:.1f}" for value in box), words.where(box, detections.size)]
-        inner = "".join(f"<td>{text(cell)}</td>" for cell in cells)
-        body.append(f'<tr><th scope="row">{at + 1}</th><td>{swatch} {text(label or "?")}</td>{inner}</tr>')
+        numbers = "".join(f"<td>{value:.1f}</td>" for value in box)
+        name, place = text(words.shorten(label, 200) or "?"), words.where(box, detections.size)
+        cells = f"<td{_LEFT}>{swatch} {name}</td>{numbers}<td{_LEFT}>{place}</td>"
+        body.append(f'<tr><th scope="row">{at + 1}</th>{cells}</tr>')
     if len(detections) > rows:
         body.append(f'<tr><td colspan="7">… and {len(detections) - rows} more</td></tr>')
     heads = "".join(
         f'<th scope="col">{head}</th>' for head in ("#", "label", "x0", "y0", "x1", "y1", "where")
     )
     return (
-        f"<table><caption>{text(words.summary(result))}</caption>"
+        f'<table><caption style="text-align:left">{text(words.summary(result))}</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{''.join(body)}</tbody></table>"
     )
 
 
-def answer(result: Result) -> str:
-    """Show the answer's text, tokens and all."""
-    return f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{text(result.text)}</pre>'
+def answer(result: Result, most: int | None = None) -> str:
+    """Show the answer's text, tokens and all; `most` characters of it."""
+    said = result.text
+    more = len(said) - most if most is not None else 0
+    rest = f"<p>… and {more:,} more characters in <code>result.text</code></p>" if more > 0 else ""
+    return f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{text(said[:most])}</pre>{rest}'
 
 
 def remarks(result: Result) -> str:
     """List what was irregular in the answer and what was done on the way; "" for nothing."""
-    lines = [
-        f"Problem at character {item.position}: {item.kind} ({item.text})" for item in result.problems[:20]
-    ]
-    lines += result.notices
-    return f"<ul>{''.join(f'<li>{text(line)}</li>' for line in lines)}</ul>" if lines else ""
+    found = result.problems[:_REMARKS]
+    lines = [f"Problem at character {item.position}: {item.kind} ({item.text})" for item in found]
+    if len(result.problems) > _REMARKS:
+        lines.append(f"{len(result.problems) - _REMARKS} more problems")
+    lines += result.notices[:_REMARKS]
+    return (
+        f"<ul>{''.join(f'<li>{text(words.shorten(line, 300))}</li>' for line in lines)}</ul>" if lines else ""
+    )
 
 
 def facts(result: Result) -> str:
     """Say in one line what was asked and how the answer came."""
-    return f"{text(result.prompt)} · {text(' · '.join(words.facts(result)))}"
+    return f"{text(words.shorten(result.prompt, 300))} · {text(' · '.join(words.facts(result)))}"

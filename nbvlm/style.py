@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nbvlm import palette
@@ -42,7 +43,7 @@ class Style:
     Raises
     ------
     ValueError
-        An option is outside its range.
+        An option is outside its range, or the font file is missing.
     """
 
     boxes: bool = True
@@ -66,6 +67,8 @@ class Style:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} is a positive number, not {value!r}.")
+        if self.font is not None and not Path(self.font).is_file():
+            raise ValueError(f"There is no font file {str(self.font)!r}.")
         for color in (self.colors or {}).values():
             palette.parse(color)
 

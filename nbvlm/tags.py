@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_tags"]
 
+_LONGEST = 400
+"""Characters of a label that are looked at; three lines hold fewer."""
+
 
 def draw_tags(
     canvas: Image.Image,
@@ -48,7 +51,7 @@ def draw_tags(
     sizes
         Of type, lines and padding.
     """
-    texts = [clean(label) for label in labels]
+    texts = [clean(label[:_LONGEST]) for label in labels]
     if style.numbers:
         texts = [f"{at} {text}".strip() for at, text in enumerate(texts, 1)]
     own = Face(str(Path(style.font))) if style.font is not None else None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from nbvlm.detections import Detections
     from nbvlm.result import Result
 
-__all__ = ["alt_text", "count", "plain", "summary", "tally", "visible", "where"]
+__all__ = ["alt_text", "count", "plain", "shorten", "summary", "tally", "visible", "where"]
 
 _SAME = {
     "sheep",
@@ -31,6 +31,8 @@ _IRREGULAR = {
     "wolf": "wolves", "loaf": "loaves", "potato": "potatoes", "tomato": "tomatoes",
 }  # fmt: skip
 _SHOWN = 6
+_LABEL = 80
+_ALT = 800
 
 
 def visible(text: str) -> str:
@@ -48,13 +50,22 @@ def _printable(char: str) -> bool:
     return char == "\n" or unicodedata.category(char) not in {"Cc", "Cf", "Cs"} or char == "\u200d"
 
 
+def shorten(text: str, most: int) -> str:
+    """Cut a text to a number of characters, the last of them "…" if anything is missing.
+
+    >>> shorten("a cat on a mat", 6)
+    'a cat…'
+    """
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
 def count(number: int, label: str) -> str:
     """Count things in English, or with × where the plural is not known.
 
     >>> count(1, "cat"), count(2, "potted plant"), count(3, "猫"), count(2, "")
     ('1 cat', '2 potted plants', '3 × 猫', '2 things')
     """
-    label = " ".join(label.split()) or "thing"
+    label = shorten(" ".join(label.split()), _LABEL) or "thing"
     if number == 1:
         return f"1 {label}"
     head, gap, last = label.rpartition(" ")
@@ -114,7 +125,7 @@ def alt_text(result: Result) -> str:
     """
     name = f"Picture {result.picture.name}" if result.picture.name else "Picture"
     size = f"{name}, {result.picture.width} by {result.picture.height} pixels."
-    return f"{summary(result, places=True)} {size}"
+    return f"{shorten(summary(result, places=True), _ALT)} {size}"
 
 
 def summary(result: Result, *, places: bool = False) -> str:
@@ -127,7 +138,7 @@ def summary(result: Result, *, places: bool = False) -> str:
         return "The answer is empty."
     if result.has_locations:
         return "No box could be read from the answer."
-    return text if len(text) <= 200 else text[:199].rstrip() + "…"
+    return shorten(text, 200)
 
 
 def _group(label: str, places: list[str], told: bool) -> str:
@@ -150,14 +161,14 @@ def facts(result: Result) -> list[str]:
 
 def plain(result: Result, rows: int = 20) -> str:
     """Lay a result out for a terminal: the answer, a table of what was found, how it came."""
-    lines = [f"{result.prompt!r} → {summary(result)}"]
+    lines = [f"{shorten(result.prompt, 200)!r} → {shorten(summary(result), _ALT)}"]
     detections = result.detections
     wide = min(32, max((len(label) for label in detections.labels[:rows]), default=0))
     for label, box in zip(detections.labels[:rows], detections.xyxy.tolist(), strict=False):
         corners = " ".join(f"{value:8.1f}" for value in box)
-        lines.append(f"  {label or '?':<{wide}}  {corners}  {where(box, detections.size)}")
+        lines.append(f"  {shorten(label, 32) or '?':<{wide}}  {corners}  {where(box, detections.size)}")
     if len(detections) > rows:
         lines.append(f"  … and {len(detections) - rows} more")
     lines += [f"  problem at {problem.position}: {problem.kind}" for problem in result.problems[:rows]]
-    lines += [f"  {notice}" for notice in result.notices]
+    lines += [f"  {shorten(notice, 200)}" for notice in result.notices[:rows]]
     return visible("\n".join([*lines, f"  ({', '.join(facts(result))})"]))

@@ -204,6 +204,12 @@ def test_every_name_is_told_once_even_in_a_crowd(monkeypatch) -> None:
     assert set(told) == set(labels)
 
 
+def test_a_label_of_a_million_characters_is_drawn() -> None:
+    assert differs(
+        annotate(made.image(SIZE), one((50, 100, 350, 250), "cat" * 400_000)), made.image(SIZE)
+    ).any()
+
+
 def test_label_text_is_written_in_black_or_white_on_the_colour() -> None:
     drawn = np.asarray(annotate(made.image(SIZE), one((50, 100, 350, 250), "wwww"), font_size=24))
     color = np.array(colors(["wwww"])[0])
@@ -287,10 +293,17 @@ def test_an_unknown_option_names_those_that_exist() -> None:
 
 @pytest.mark.parametrize(
     "option",
-    [{"opacity": 1.1}, {"scale": 0}, {"font_size": -1}, {"by": "class"}, {"colors": {"a": "no colour"}}],
+    [
+        {"opacity": 1.1},
+        {"scale": 0},
+        {"font_size": -1},
+        {"by": "class"},
+        {"colors": {"a": "no colour"}},
+        {"font": "no.ttf"},
+    ],
 )
 def test_options_outside_their_range_are_refused(option) -> None:
-    with pytest.raises(ValueError, match=r"opacity|scale|font_size|by|color"):
+    with pytest.raises(ValueError, match=r"opacity|scale|font_size|by|color|font file"):
         Style(**option)
 
 

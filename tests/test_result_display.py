@@ -18,6 +18,7 @@ from PIL import Image
 
 from nbvlm import display, markup, words
 from nbvlm.detections import Detections
+from nbvlm.problems import Problem
 from nbvlm.result import Result, Usage
 
 SCRIPT = '<script>document.title="hacked"</script><img src=x onerror="document.title=1">'
@@ -61,6 +62,18 @@ def test_a_twelve_megapixel_result_stays_under_300_kilobytes() -> None:
     assert picture.format == "JPEG"
     assert 500 <= picture.width <= 1100
     assert metadata["image/jpeg"]["width"] == 640
+
+
+def test_an_endless_answer_does_not_fill_the_notebook() -> None:
+    found = Detections([[0, 0, 9, 9]] * 300, ("cat " * 9000,) * 300, (200, 120))
+    problems = tuple(Problem("text", at, "x" * 9000) for at in range(900))
+    result = made.result(
+        text="<loc0000>" * 40_000, detections=found, problems=problems, notices=("y" * 9000,) * 90
+    )
+    data = bundle(result)
+    assert sum(len(part) for part in data.values()) < 300_000
+    assert "352,000 more characters" in data["text/html"]
+    assert len(data["text/plain"]) < 20_000
 
 
 def test_noise_stays_in_the_budget_too() -> None:
