@@ -8,47 +8,84 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nbvlm.errors import (
-        AssetError,
-        AuthenticationError,
-        Error,
-        ImageError,
-        NotFoundError,
-        ParameterError,
-        PromptError,
-        QuotaError,
-        RateLimitError,
-        ReplayMiss,
-        RequestRejected,
-        ServerError,
-        TimeoutError,  # noqa: A004 - the public name
-        TransportError,
-        TruncatedStream,
-    )
+    from nbvlm import demo as demo
+    from nbvlm import endpoints as endpoints
+    from nbvlm import prompts as prompts
+    from nbvlm.assets import Asset as Asset
+    from nbvlm.client import AsyncClient as AsyncClient
+    from nbvlm.client import Client as Client
+    from nbvlm.client import ask as ask
+    from nbvlm.client import login as login
+    from nbvlm.compare import compare as compare
+    from nbvlm.detections import Detection as Detection
+    from nbvlm.detections import Detections as Detections
+    from nbvlm.errors import AssetError as AssetError
+    from nbvlm.errors import AuthenticationError as AuthenticationError
+    from nbvlm.errors import Error as Error
+    from nbvlm.errors import ImageError as ImageError
+    from nbvlm.errors import NotFoundError as NotFoundError
+    from nbvlm.errors import ParameterError as ParameterError
+    from nbvlm.errors import PromptError as PromptError
+    from nbvlm.errors import QuotaError as QuotaError
+    from nbvlm.errors import RateLimitError as RateLimitError
+    from nbvlm.errors import ReplayMiss as ReplayMiss
+    from nbvlm.errors import RequestRejected as RequestRejected
+    from nbvlm.errors import ServerError as ServerError
+    from nbvlm.errors import TimeoutError as TimeoutError  # noqa: A004 - the public name
+    from nbvlm.errors import TransportError as TransportError
+    from nbvlm.errors import TruncatedStream as TruncatedStream
+    from nbvlm.evaluation import evaluate as evaluate
+    from nbvlm.events import DetectionFound as DetectionFound
+    from nbvlm.events import Status as Status
+    from nbvlm.events import TextDelta as TextDelta
+    from nbvlm.images import Picture as Picture
+    from nbvlm.panel import Panel as Panel
+    from nbvlm.parser import Parser as Parser
+    from nbvlm.parser import parse as parse
+    from nbvlm.problems import Problem as Problem
+    from nbvlm.replay import record as record
+    from nbvlm.replay import replay as replay
+    from nbvlm.result import Result as Result
 
 _HOMES = {
+    "nbvlm.assets": "Asset",
+    "nbvlm.client": "AsyncClient Client ask login",
+    "nbvlm.compare": "compare",
+    "nbvlm.detections": "Detection Detections",
     "nbvlm.errors": (
         "AssetError AuthenticationError Error ImageError NotFoundError ParameterError PromptError QuotaError "
         "RateLimitError ReplayMiss RequestRejected ServerError TimeoutError TransportError TruncatedStream"
     ),
-    "nbvlm.client": "AsyncClient Client ask login",
+    "nbvlm.evaluation": "evaluate",
     "nbvlm.events": "DetectionFound Status TextDelta",
     "nbvlm.images": "Picture",
-    "nbvlm.assets": "Asset",
-    "nbvlm.parser": "Parser parse",
-    "nbvlm.detections": "Detection Detections Problem",
-    "nbvlm.result": "Result",
     "nbvlm.panel": "Panel",
+    "nbvlm.parser": "Parser parse",
+    "nbvlm.problems": "Problem",
     "nbvlm.replay": "record replay",
+    "nbvlm.result": "Result",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 _MODULES = ("demo", "endpoints", "prompts")
 
 __version__ = "0.1.0"
 __all__ = ["__version__", *sorted(_HOME_OF), *_MODULES]
+
+
+class _Face(ModuleType):
+    """Keeps a function such as `nbvlm.replay` when the module of the same name is imported."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME_OF and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Face
 
 
 def __getattr__(name: str) -> Any:
