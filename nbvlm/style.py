@@ -52,7 +52,7 @@ class Style:
     colors: Mapping[str, str | tuple[int, int, int]] | None = None
     by: Literal["label", "instance"] = "label"
     numbers: bool = False
-    opacity: float = 0.35
+    opacity: float = 0.3
     line_width: float | None = None
     font_size: int | None = None
     font: str | os.PathLike[str] | None = None
