@@ -166,7 +166,7 @@ def test_run_streams_text_and_boxes_and_ends_with_a_result(
     assert screen.text == panel.result.text == BOXES
     assert [box["label"] for box in screen.boxes] == ["car", "tree"]
     assert screen.boxes[0]["box"] == pytest.approx([156.4, 58.7, 312.8, 176.0], abs=0.1)
-    assert screen.status["parts"][0] == "Inline"
+    assert screen.status["parts"][:2] == ["Inline", "≈ 4 tokens"]  # the stream does not tell its usage
     assert screen.status["parts"][-1].startswith("total ")
     assert panel.history == [panel.result]
     assert screen.error is None

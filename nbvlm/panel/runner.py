@@ -50,6 +50,11 @@ class Live:
         What was asked: it decides the colours of the boxes.
     pace
         Seconds between two messages.
+
+    Attributes
+    ----------
+    pieces
+        Pieces of text so far.
     """
 
     def __init__(self, stage: Stage, prompt: str, pace: float = PACE) -> None:
@@ -63,6 +68,7 @@ class Live:
         self._boxes: list[dict[str, Any]] = []
         self._phase = self._told = ""
         self._closed = False
+        self.pieces = 0
         self._began = time.monotonic()
 
     @property
@@ -75,6 +81,7 @@ class Live:
         with self._lock:
             if isinstance(event, TextDelta):
                 self._text.append(event.text)
+                self.pieces += bool(event.text)
             elif isinstance(event, DetectionFound):
                 self._boxes += boxes([event.detection], self._prompt)
             else:

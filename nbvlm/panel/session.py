@@ -184,7 +184,7 @@ class Session:
         except BaseException as error:
             self._settle(live, functools.partial(self._tell_end, live, error))
             raise
-        self._settle(live, functools.partial(self._keep, result))
+        self._settle(live, functools.partial(self._keep, result, live.pieces))
         return result
 
     def _settle(self, live: runner.Live, say: Callable[[], None]) -> None:
@@ -199,14 +199,14 @@ class Session:
         if isinstance(error, Exception):
             self.stage.fail(wording.failure(error))
         else:
-            self.stage.stopped(wording.stopped(live.seconds))
+            self.stage.stopped(wording.stopped(live.seconds, live.pieces))
 
-    def _keep(self, result: Result) -> None:
+    def _keep(self, result: Result, pieces: int) -> None:
         self.result = result
         self.history.append(result)
         del self.history[:-HISTORY]
         self.stage.finish(
-            result.text, runner.boxes(result.detections, result.prompt), wording.finished(result)
+            result.text, runner.boxes(result.detections, result.prompt), wording.finished(result, pieces)
         )
 
     def stop(self) -> None:

@@ -12,7 +12,17 @@ if TYPE_CHECKING:
     from nbvlm.images import Picture
     from nbvlm.result import Result
 
-__all__ = ["failure", "finished", "picture_line", "progress", "route_of", "seconds", "size", "stopped"]
+__all__ = [
+    "failure",
+    "finished",
+    "picture_line",
+    "progress",
+    "route_of",
+    "seconds",
+    "size",
+    "stopped",
+    "tokens",
+]
 
 
 def size(count: int) -> str:
@@ -63,12 +73,28 @@ def progress(event: Status) -> str:
     return known.get(event.kind, event.kind.capitalize())
 
 
-def finished(result: Result) -> list[str]:
-    """Parts of the status line after an answer: route, tokens, first-token and total time."""
+def tokens(count: int, *, counted: bool) -> str:
+    """Write a number of tokens; `counted` if it is that of the stream's pieces, and not the service's word.
+
+    >>> tokens(12, counted=True), tokens(1, counted=False)
+    ('≈ 12 tokens', '1 token')
+    """
+    return f"{'≈ ' if counted else ''}{count} token{'' if count == 1 else 's'}"
+
+
+def finished(result: Result, pieces: int) -> list[str]:
+    """Write the parts of the status line after an answer: route, tokens, first-token and total time.
+
+    Parameters
+    ----------
+    result
+        The answer.
+    pieces
+        Pieces that it came in: about one a token. Streams of hosted PaliGemma do not tell their usage.
+    """
     parts = ["Inline" if result.route == "inline" else "Asset"]
-    tokens = result.usage.completion_tokens if result.usage else None
-    if tokens is not None:
-        parts.append(f"{tokens} token{'' if tokens == 1 else 's'}")
+    said = result.usage.completion_tokens if result.usage else None
+    parts.append(tokens(pieces if said is None else said, counted=said is None))
     if result.timing.first_token_s is not None:
         parts.append(f"first token {seconds(result.timing.first_token_s)}")
     parts.append(f"total {seconds(result.timing.total_s)}")
@@ -77,13 +103,13 @@ def finished(result: Result) -> list[str]:
     return parts
 
 
-def stopped(after: float) -> list[str]:
-    """Parts of the status line after Stop.
+def stopped(after: float, pieces: int) -> list[str]:
+    """Write the parts of the status line after Stop.
 
-    >>> stopped(1.204)
-    ['Stopped after 1.20 s']
+    >>> stopped(1.204, 40)
+    ['Stopped after 1.20 s', '≈ 40 tokens']
     """
-    return [f"Stopped after {seconds(after)}"]
+    return [f"Stopped after {seconds(after)}", tokens(pieces, counted=True)]
 
 
 def _sentence(text: str) -> str:

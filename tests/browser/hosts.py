@@ -126,7 +126,7 @@ class Sheet:
         self.outside: list[str] = []
         self.errors: list[str] = []
         page.on("request", self._note_request)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("pageerror", lambda error: self.errors.append(error.stack or error.message))
         page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
 
     def _note_request(self, request: Any) -> None:
