@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+Image.init()
+HAS_AVIF = "AVIF" in Image.SAVE  # Pillow 11.3 and later, mostly
+
 
 def corners(width: int = 64, height: int = 48) -> Image.Image:
     """Red, green, blue and grey quarters, in reading order: every turning shows."""
