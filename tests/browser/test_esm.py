@@ -1,0 +1,240 @@
+"""The page parts alone, against a model of our own: as hosts with strict rules and odd habits use them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from browser.hosts import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+PANEL = ROOT / "nbvlm" / "panel"
+# About what VS Code grants to a widget: nothing from anywhere, pictures as data only.
+POLICY = "default-src 'none'; script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; img-src data:"
+BASE = """
+window.makeModel = (state) => {
+  const listeners = new Map();
+  const heard = (name) => listeners.get(name) ?? [];
+  const model = {
+    sent: [],
+    get: (name) => state[name],
+    set: (name, value) => { state[name] = value; },
+    save_changes() {},
+    send: (content, callbacks, buffers = []) =>
+      model.sent.push({content, sizes: buffers.map((buffer) => buffer.byteLength)}),
+    on: (name, callback) => listeners.set(name, [...heard(name), callback]),
+    off: (name, callback) => listeners.set(name, heard(name).filter((one) => one !== callback)),
+    count: () => [...listeners.values()].flat().length,
+    say: (message, base64 = []) => {
+      const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+      const buffers = base64.map((text) => new DataView(bytes(text).buffer));
+      heard("msg:custom").forEach((listener) => listener(message, buffers));
+    },
+  };
+  return model;
+};
+window.load = async (source, state) => {
+  const url = URL.createObjectURL(new Blob([source], {type: "text/javascript"}));
+  const module = await import(url);
+  window.widget = typeof module.default === "function" ? await module.default() : module.default;
+  window.model = makeModel(state);
+  window.end = await widget.initialize?.({model});
+  window.cleanups = [];
+};
+window.show = async () => {
+  const panel = document.createElement("div");
+  panel.className = "nbvlm-panel";
+  const el = document.createElement("div");
+  const proxy = {...model}; // a view gets another object than the one that was initialised
+  cleanups.push(await widget.render({model: proxy, el}));
+  panel.append(el);
+  document.body.append(panel);
+};
+"""
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page()
+    requests: list[str] = []
+    complaints: list[str] = []
+    html = f'<meta charset="utf-8"><body><script>{BASE}</script>'
+    headers = {"Content-Security-Policy": POLICY}
+    page.route(
+        "http://host.test/", lambda route: route.fulfill(body=html, content_type="text/html", headers=headers)
+    )
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.goto("http://host.test/")
+    yield page
+    outside = [url for url in requests if not url.startswith(("http://host.test/", "blob:", "data:"))]
+    assert outside == []
+    assert complaints == []
+    page.close()
+
+
+def load(page: Page, name: str, state: dict[str, Any] | None = None) -> None:
+    page.evaluate("([source, state]) => load(source, state)", [(PANEL / name).read_text(), state or {}])
+
+
+def base64_png() -> str:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 20), "teal").save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def say(page: Page, message: dict[str, Any], *buffers: str) -> None:
+    page.evaluate("([message, buffers]) => model.say(message, buffers)", [message, list(buffers)])
+
+
+def whole(text: str = "", state: str = "ready") -> dict[str, Any]:
+    picture = {"name": "cat.png", "width": 400, "height": 200, "mime": "image/png"}
+    status = {"state": state, "parts": []}
+    return {"type": "all", "picture": picture, "text": text, "boxes": [], "status": status, "error": None}
+
+
+BOX = {"label": "cat", "box": [40, 20, 200, 100], "color": "#009e73", "ink": "#000000"}
+
+
+def test_the_stage_asks_for_everything_when_it_starts(page: Page) -> None:
+    load(page, "stage.js", {"answer": "from a saved notebook"})
+    assert page.evaluate("model.sent.map((one) => one.content.type)") == ["hello"]
+    page.evaluate("show()")
+    assert page.locator(".nbvlm-answer").text_content() == "from a saved notebook"
+
+
+def test_two_views_of_a_stage_show_the_same_even_if_one_opens_late(page: Page) -> None:
+    load(page, "stage.js")
+    page.evaluate("show()")
+    say(page, whole(state="running"), base64_png())
+    say(page, {"type": "more", "text": "a ", "boxes": [BOX]})
+    page.evaluate("show()")
+    say(page, {"type": "more", "text": "cat"})
+    assert page.locator(".nbvlm-answer").all_text_contents() == ["a cat", "a cat"]
+    assert page.locator("svg rect").count() == 2
+    assert (
+        page.locator("img.nbvlm-picture").last.evaluate(
+            "image => image.decode().then(() => image.naturalWidth)"
+        )
+        == 40
+    )
+
+
+def test_a_view_closed_while_text_streams_leaves_the_other_alone(page: Page) -> None:
+    load(page, "stage.js")
+    page.evaluate("show()")
+    page.evaluate("show()")
+    say(page, whole(state="running"), base64_png())
+    page.evaluate("cleanups[0]()")
+    say(page, {"type": "more", "text": "on and on"})
+    assert page.locator(".nbvlm-answer").all_text_contents() == ["", "on and on"]
+    page.evaluate("cleanups[1](); end()")
+    assert page.evaluate("model.count()") == 0
+
+
+def test_long_answers_are_appended_not_written_again(page: Page) -> None:
+    load(page, "stage.js")
+    page.evaluate("show()")
+    say(page, whole(state="running"), base64_png())
+    say(page, {"type": "more", "text": "first"})
+    page.evaluate("window.node = document.querySelector('.nbvlm-answer').firstChild")
+    say(page, {"type": "more", "text": ", second"})
+    same = "node === document.querySelector('.nbvlm-answer').firstChild && node.data"
+    assert page.evaluate(same) == "first, second"
+
+
+def test_the_picture_says_in_words_what_its_boxes_show(page: Page) -> None:
+    load(page, "stage.js")
+    page.evaluate("show()")
+    say(page, whole(), base64_png())
+    picture = page.locator("img.nbvlm-picture")
+    assert picture.get_attribute("alt") == "The chosen picture, cat.png"
+    say(page, {"type": "put", "boxes": [BOX, BOX, {**BOX, "label": "dog"}]})
+    assert picture.get_attribute("alt") == "cat.png, marked: cat (2), dog"
+
+
+def test_an_error_can_be_closed_and_comes_again(page: Page) -> None:
+    load(page, "stage.js")
+    page.evaluate("show()")
+    area = page.locator(".nbvlm-error")
+    assert area.is_hidden()
+    for _ in range(2):
+        say(page, {"type": "put", "error": {"message": "It failed.", "hint": "Try again."}})
+        assert area.inner_text().strip() == "It failed. Try again."
+        area.locator("button").click()
+        assert area.is_hidden()
+
+
+def test_a_file_travels_in_pieces_each_after_the_last_was_received(page: Page) -> None:
+    load(page, "picker.js")
+    page.evaluate("show()")
+    data = bytes(range(256)) * 10_000
+    page.locator("input[type=file]").set_input_files(
+        {"name": "a.png", "mimeType": "image/png", "buffer": data}
+    )
+    sizes = []
+    for received in (0, 2**20, 2 * 2**20, len(data)):
+        page.wait_for_function(f"model.sent.length === {2 + len(sizes)}")
+        sent = page.evaluate("model.sent.at(-1)")
+        sizes += sent["sizes"] or [sent["content"]["size"]]
+        say(page, {"type": "received", "id": sent["content"]["id"], "bytes": received})
+    page.wait_for_function("model.sent.at(-1).content.type === 'end'")
+    assert sizes == [len(data), 2**20, 2**20, len(data) - 2 * 2**20]
+    assert page.evaluate("model.sent.at(-1).content.crc") == zlib.crc32(data)
+
+
+def test_an_upload_can_be_cancelled(page: Page) -> None:
+    load(page, "picker.js")
+    page.evaluate("show()")
+    data = {"name": "a.png", "mimeType": "image/png", "buffer": b"0" * 3_000_000}
+    page.locator("input[type=file]").set_input_files(data)
+    assert page.locator(".nbvlm-progress").is_visible()
+    page.locator(".nbvlm-cancel").click()
+    assert page.evaluate("model.sent.at(-1).content.type") == "cancel"
+    assert page.locator(".nbvlm-upload").is_visible()
+    page.locator("input[type=file]").set_input_files(data)
+    assert page.evaluate("model.sent.at(-1).content.type") == "begin"
+
+
+def test_a_refused_file_frees_the_button(page: Page) -> None:
+    load(page, "picker.js")
+    page.evaluate("show()")
+    data = {"name": "a.png", "mimeType": "image/png", "buffer": b"0" * 30}
+    page.locator("input[type=file]").set_input_files(data)
+    say(page, {"type": "refused", "id": page.evaluate("model.sent.at(-1).content.id")})
+    page.locator(".nbvlm-upload").wait_for()
+    assert page.locator(".nbvlm-progress").is_hidden()
+
+
+def test_samples_are_chosen_by_mouse_and_by_arrow_keys(page: Page) -> None:
+    load(page, "picker.js")
+    say(page, {"type": "gallery", "titles": ["One", "Two"], "mime": "image/png"}, base64_png(), base64_png())
+    page.evaluate("show()")
+    say(page, {"type": "chosen", "name": "one.png", "detail": "40 × 20 px", "index": 0})
+    one, two = page.get_by_role("radio", name="One"), page.get_by_role("radio", name="Two")
+    assert (one.get_attribute("aria-checked"), two.get_attribute("aria-checked")) == ("true", "false")
+    one.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("model.sent.at(-1).content") == {"type": "choose", "index": 1}
+    one.click()
+    assert page.evaluate("model.sent.at(-1).content") == {"type": "choose", "index": 0}
+
+
+def test_the_badge_is_there_for_the_demo_model_only(page: Page) -> None:
+    load(page, "header.js", {"model": "nbvlm/demo", "demo": True})
+    page.evaluate("show()")
+    assert page.locator(".nbvlm-badge").is_visible()
+    load(page, "header.js", {"model": "google/paligemma", "demo": False})
+    page.evaluate("show()")
+    assert page.locator(".nbvlm-badge").last.is_hidden()
+    assert page.locator(".nbvlm-model").last.text_content() == "google/paligemma"
