@@ -135,6 +135,12 @@ class Picture:
         return shrink.reduced(*self.source(), side, subject(self.name)).convert("RGB")
 
     @property
+    def nbytes(self) -> int | None:
+        """Bytes of the file; of the source where a picture still waits to be turned; None for a reference."""
+        held = self._lying[0] if self._lying is not None else self.data
+        return None if held is None else len(held)
+
+    @property
     def base64_length(self) -> int:
         """Characters of the bytes as base64."""
         return base64_length(len(_needed(self.data, self.name)))
@@ -168,9 +174,9 @@ class Picture:
         return f"Picture({name}{self.width}×{self.height}, {self.mime}, {self._weight()})"
 
     def _weight(self) -> str:
-        if self._lying is not None:
-            return f"{weight(len(self._lying[0]))} before turning"
-        return "bytes elsewhere" if self.data is None else weight(len(self.data))
+        if self.nbytes is None:
+            return "bytes elsewhere"
+        return weight(self.nbytes) + (" before turning" if self._lying is not None else "")
 
     if not TYPE_CHECKING:
 

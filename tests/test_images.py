@@ -177,6 +177,7 @@ def test_a_lying_jpeg_is_turned_only_when_its_bytes_are_asked_for(monkeypatch):
     assert picture.image().size == picture.thumbnail(1000).size == (80, 120)
     assert not picture.fits(100)
     assert "before turning" in repr(picture)
+    assert picture.nbytes == len(data)
     monkeypatch.undo()
     assert picture.sha256 == hashlib.sha256(picture.data).hexdigest()
     assert "before turning" not in repr(picture)
@@ -370,7 +371,7 @@ def test_equality_is_of_bytes_type_and_size_not_of_names():
 
 def test_a_reference_says_how_to_supply_the_bytes():
     picture = Picture.reference("ab" * 32, "image/png", 640, 480, "cat.png")
-    assert picture.data is None
+    assert (picture.data, picture.nbytes) == (None, None)
     for ask in (picture.image, picture.data_uri, lambda: picture.base64_length, lambda: picture.thumbnail(9)):
         with pytest.raises(ImageError, match=r"'cat.png'.*Picture\.load"):
             ask()

@@ -60,9 +60,9 @@ def preview(picture: Picture) -> tuple[dict[str, Any], bytes]:
         The file itself where it is small, else a JPEG of at most 1280 pixels a side.
     """
     facts = {"name": picture.name or "picture", "width": picture.width, "height": picture.height}
-    if picture.data is not None and len(picture.data) <= SMALL:
+    if picture.nbytes is not None and picture.nbytes <= SMALL and picture.data is not None:
         return {**facts, "mime": picture.mime}, picture.data
-    return {**facts, "mime": "image/jpeg"}, _encoded(_shrunk(picture.image(), PREVIEW), "JPEG")
+    return {**facts, "mime": "image/jpeg"}, _encoded(picture.thumbnail(PREVIEW), "JPEG")
 
 
 def _shrunk(image: Image.Image, side: int) -> Image.Image:

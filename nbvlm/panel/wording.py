@@ -49,13 +49,12 @@ def seconds(value: float) -> str:
 
 def route_of(picture: Picture, endpoint: Endpoint) -> str:
     """How the picture will travel: "inline" or "asset"."""
-    limit = endpoint.inline_limit
-    return "inline" if limit is None or picture.base64_length < limit else "asset"
+    return "inline" if picture.fits(endpoint.inline_limit) else "asset"
 
 
 def picture_line(picture: Picture, endpoint: Endpoint) -> str:
     """Size of a picture in pixels and bytes, and how it will travel."""
-    bytes_ = size(len(picture.data)) if picture.data is not None else "by its hash"
+    bytes_ = size(picture.nbytes) if picture.nbytes is not None else "by its hash"
     way = "travels inline" if route_of(picture, endpoint) == "inline" else "travels as asset"
     return f"{picture.width} × {picture.height} px · {bytes_} · {way}"
 
