@@ -18,11 +18,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from nbvlm.calls import call, read, request
 from nbvlm.errors import AssetError, Error, ParameterError
 from nbvlm.retry import Retry
 from nbvlm.secret import Secret
 from nbvlm.settings import is_loopback
-from nbvlm.steps import Context, Flow, Upload, call, read, request
+from nbvlm.steps import Context, Flow, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

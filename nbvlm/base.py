@@ -60,6 +60,7 @@ class Base:
         **unknown: Any,
     ) -> None:
         validation.refuse_unknown(unknown, _OPENING)
+        self._owner = True
         self._open(
             resolve(
                 endpoint,
@@ -78,6 +79,7 @@ class Base:
     def from_settings(cls, settings: Settings) -> Self:
         """Open a twin of the client that has these settings."""
         client = cls.__new__(cls)
+        client._owner = False  # noqa: SLF001 - likewise; the transport is its twin's to close
         client._open(settings)  # noqa: SLF001 - our own class
         return client
 
@@ -164,6 +166,10 @@ def _demo() -> Any:
     from nbvlm.demo.transport import DemoTransport
 
     return DemoTransport()
+
+
+TRANSPORTS: dict[str, Callable[[], Any]] = {"demo": _demo, "blocking": Pools, "awaiting": AsyncPools}
+"""What carries requests where nothing else is asked for."""
 
 
 def abandoned(

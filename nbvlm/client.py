@@ -49,7 +49,7 @@ class Client(Base):
     model
         Model of an OpenAI-compatible server, or a hosted sibling's id.
     transport
-        An httpx transport, such as `nbvlm.replay(path)`. It stays open when the client is closed.
+        An httpx transport, such as `nbvlm.replay(path)`; closed with the client.
     timeout
         `Timeouts`, or seconds as a bound on each of them.
     retry
@@ -164,6 +164,8 @@ class Client(Base):
     def close(self) -> None:
         """Close the connections, and delete what could not be deleted before; a second call does nothing."""
         self._end()
+        if self._owner:
+            self._transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -252,7 +254,7 @@ class AsyncClient(Base):
             with contextlib.suppress(Exception):
                 await self._finish(assets.delete(self._context(), name, Retry.never()))
         self._end.detach()
-        if self._own:
+        if self._own or self._owner:
             await self._transport.aclose()
 
     async def __aenter__(self) -> Self:

@@ -126,7 +126,10 @@ class Driver:
     def _next(self) -> bytes:
         if self._stopped():
             raise Left
-        return next(self._pieces, b"")
+        for piece in self._pieces:
+            if piece:
+                return piece
+        return b""
 
     def _perform(self, step: Any) -> Any:
         if isinstance(step, Work):
@@ -185,7 +188,7 @@ class AsyncDriver:
                     if type(step) is list:
                         if step:
                             yield step
-                        value = await anext(self._pieces, b"")
+                        value = await self._next()
                     elif type(step) is Tell:
                         yield step.events
                     else:
@@ -219,7 +222,7 @@ class AsyncDriver:
             error: BaseException | None = None
             try:
                 if type(step) is list:
-                    value = await anext(self._pieces, b"")
+                    value = await self._next()
                 elif type(step) is not Tell:
                     value = await self._perform(step)
             except BaseException as raised:  # noqa: BLE001 - the flow decides
@@ -229,6 +232,12 @@ class AsyncDriver:
             except BaseException:  # noqa: BLE001 - the end, by the error that began it
                 await self._close()
                 return
+
+    async def _next(self) -> bytes:
+        async for piece in self._pieces:
+            if piece:
+                return piece
+        return b""
 
     async def _perform(self, step: Any) -> Any:
         if isinstance(step, Pause):

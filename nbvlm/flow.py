@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from nbvlm import assets, sse, statuses, wire
+from nbvlm.calls import LARGEST_BODY, call, read, request
 from nbvlm.errors import (
     Error,
     ServerError,
@@ -28,7 +29,7 @@ from nbvlm.gather import Gathered
 from nbvlm.result import Result, Timing, Usage
 from nbvlm.route import Prepared, prepare
 from nbvlm.settings import is_loopback
-from nbvlm.steps import LARGEST_BODY, Context, Flow, Pause, Tell, call, read, request
+from nbvlm.steps import Context, Flow, Pause, Tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,10 +95,11 @@ def _infer(
     posted = headers | {"content-type": _JSON}
     if prepared.source.asset_id is not None:
         posted["nvcf-input-asset-references"] = assets.references([prepared.source.asset_id])
+    asked = (prepared.picture, settings.endpoint.model, job.prompt, job.parameters)
     context.watch.enter("first_token")
     yield context.tell("waiting")
     response = yield from call(
-        context, lambda: request(context, "POST", settings.url, headers=posted, body=content)
+        context, lambda: request(context, "POST", settings.url, headers=posted, body=content, asked=asked)
     )
     response = yield from _settled(context, response, headers)
     if response.headers.get("content-type", "").startswith(_EVENTS):

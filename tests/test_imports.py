@@ -27,11 +27,11 @@ masks decoder download patches polygons rle stencils
 
 result measured
 
-flow assets drive gather route steps
+flow assets calls drive gather route steps
 
 client base streams rooms pools apools threaded
 
-replay recording batch demo compare
+replay pace recording batch demo compare
 
 draw clusters fontfile lettering placement style tags
 export files serial shell snippets display markup page
@@ -42,13 +42,13 @@ FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS.split("\n\n")) for 
 
 # Inside functions only: a result draws, exports and shows itself; a client opens the model or a recording.
 VIEWS = ("display", "draw", "export", "files", "page", "serial", "shell", "snippets")
-UPWARDS = {("result", view) for view in VIEWS} | {("base", "demo"), ("client", "replay")}
+UPWARDS = {("result", view) for view in VIEWS} | {("base", "demo")}
 
 HEAVY = ("IPython", "PIL", "anywidget", "httpx", "ipywidgets", "msgspec", "numpy", "pandas", "torch")
 HTTPX_SITES = {
-    *("flow", "route", "steps"),
+    *("flow", "calls", "route", "steps"),
     *("client", "base", "threaded"),
-    *("network", "pools", "apools", "replay", "demo"),
+    *("network", "pools", "apools", "replay", "pace", "demo"),
     *("fetch", "download"),  # a picture by its address, a published codebook
 }
 WIDGET_SITES = {"panel", "magics", "display"}

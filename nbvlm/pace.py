@@ -1,0 +1,239 @@
+"""An answer heard piece by piece, and played again at the pace at which it came."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from nbvlm import sse, wire
+from nbvlm.recording import Answered, Question
+from nbvlm.redact import redact
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+__all__ = ["Asked", "Heard", "Listening", "Paced", "played"]
+
+Asked = tuple[Question, str | None, float]
+"""A question, the endpoint's name, and when it was asked by `time.perf_counter`."""
+
+_EVENTS = "text/event-stream"
+_USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
+
+
+class Heard:
+    """What came of an answer, and when.
+
+    Parameters
+    ----------
+    response
+        Its head.
+    asked
+        What was asked, and when.
+    keep
+        Called once with the whole.
+    """
+
+    def __init__(self, response: httpx.Response, asked: Asked, keep: Callable[[Answered], None]) -> None:
+        self._question, self._endpoint, self._began = asked
+        self._status = response.status_code
+        self._streamed = self._status == 200 and response.headers.get("content-type", "").startswith(_EVENTS)
+        self._decoder = sse.Decoder()
+        self._body = bytearray()
+        self._events: list[tuple[float, str]] = []
+        self._last = wire.Piece()
+        self._usage: wire.Tokens | None = None
+        self._reason: str | None = None
+        self._error: Any = None
+        self._done = False
+        self._keep: Callable[[Answered], None] | None = keep
+
+    @property
+    def done(self) -> bool:
+        """Whether the answer has said that it is at its end."""
+        return self._done
+
+    def take(self, piece: bytes) -> None:
+        """Listen to the next bytes of the body."""
+        if self._streamed:
+            self._read(self._decoder.feed(piece))
+        else:
+            self._body += piece
+
+    def end(self, *, ended: bool) -> None:
+        """Listen to the end, and hand over what was heard; a second call does nothing."""
+        keep, self._keep = self._keep, None
+        if keep is None:
+            return
+        if self._streamed:
+            self._read(self._decoder.close())
+            ended = self._done or self._reason is not None
+        elif self._status == 200:
+            self._chunk(bytes(self._body))
+        else:
+            self._add(redact(self._body.decode("utf-8", "replace")))
+        usage = {name: getattr(self._usage, name) for name in _USAGE} if self._usage else None
+        events = tuple(self._events)
+        keep(
+            Answered(
+                self._question, self._status, events, self._reason, usage, ended, self._error, self._endpoint
+            )
+        )
+
+    def _read(self, arrived: list[sse.Event]) -> None:
+        for event in arrived:
+            if event.data == b"[DONE]":
+                self._done = True
+            elif event.data.strip():
+                self._chunk(event.data)
+
+    def _chunk(self, data: bytes) -> None:
+        try:
+            piece = wire.read_chunk(data)
+        except wire.UnreadableAnswer as unreadable:
+            self._error = redact(unreadable.data)
+            return
+        if piece.text:
+            self._add(piece.text)
+        self._reason = piece.finish_reason or self._reason
+        self._usage = piece.usage or self._usage
+
+    def _add(self, text: str) -> None:
+        self._events.append((time.perf_counter() - self._began, text))
+
+
+class Listening(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """The body of a response, with somebody listening; an answer that is left early is not kept."""
+
+    def __init__(self, response: httpx.Response, heard: Heard) -> None:
+        self._response = response
+        self._heard = heard
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            for piece in self._response.stream:  # type: ignore[union-attr]
+                self._heard.take(piece)
+                yield piece
+        except httpx.TransportError:
+            self._heard.end(ended=False)
+            raise
+        self._heard.end(ended=True)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._response.stream:  # type: ignore[union-attr]
+                self._heard.take(piece)
+                yield piece
+        except httpx.TransportError:
+            self._heard.end(ended=False)
+            raise
+        self._heard.end(ended=True)
+
+    def close(self) -> None:
+        """Close the response."""
+        self._finish()
+        self._response.close()
+
+    async def aclose(self) -> None:
+        """Close the response."""
+        self._finish()
+        await self._response.aclose()
+
+    def _finish(self) -> None:
+        if self._heard.done:
+            self._heard.end(ended=True)
+
+
+def played(answered: Answered, *, stream: bool) -> tuple[list[tuple[float, bytes]], str]:
+    """Return an answer as timed pieces of a body, and its content type.
+
+    Parameters
+    ----------
+    answered
+        As recorded, streamed or not.
+    stream
+        Whether server-sent events are wanted.
+    """
+    events = list(answered.events)
+    last = events[-1][0] if events else 0.0
+    if answered.status != 200:
+        return [(last, "".join(text for _, text in events).encode())], "application/problem+json"
+    if not stream:
+        return [(last, _whole(answered))], "application/json"
+    pieces = [(seconds, _event(_chunk(text))) for seconds, text in events]
+    pieces += [(last, _event(value)) for value in _closing(answered)]
+    return [*pieces, *([(last, b"data: [DONE]\n\n")] if answered.ended else [])], _EVENTS
+
+
+def _chunk(text: str, reason: str | None = None) -> dict[str, Any]:
+    delta = {"role": "assistant", "content": text}
+    return {"id": "replay", "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
+
+
+def _closing(answered: Answered) -> list[Any]:
+    objects: list[Any] = []
+    if answered.finish_reason is not None:
+        objects.append(_chunk("", answered.finish_reason))
+    if answered.usage is not None:
+        objects.append({"id": "replay", "choices": [], "usage": dict(answered.usage)})
+    return [*objects, answered.error] if answered.error is not None else objects
+
+
+def _whole(answered: Answered) -> bytes:
+    if not answered.ended or answered.error is not None:
+        return json.dumps(answered.error).encode() if answered.error is not None else b""
+    message = {"role": "assistant", "content": "".join(text for _, text in answered.events)}
+    choice = {"index": 0, "message": message, "finish_reason": answered.finish_reason}
+    value = {"id": "replay", "choices": [choice], "usage": answered.usage}
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def _event(value: Any) -> bytes:
+    return b"data: %s\n\n" % json.dumps(value, ensure_ascii=False).encode()
+
+
+class Paced(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body whose pieces come at their time.
+
+    Parameters
+    ----------
+    pieces
+        (seconds, bytes).
+    speed
+        What the seconds are divided by.
+    hold
+        Called with this object, whose `abort` ends a waiting read from another thread; or None.
+    """
+
+    def __init__(
+        self, pieces: Sequence[tuple[float, bytes]], speed: float, hold: Callable[[Any], None] | None
+    ) -> None:
+        self._pieces = pieces
+        self._speed = speed
+        self._began = time.perf_counter()
+        self._stopped = threading.Event()
+        if hold is not None:
+            hold(self)
+
+    def abort(self) -> None:
+        """Stop; may be called from another thread."""
+        self._stopped.set()
+
+    def __iter__(self) -> Iterator[bytes]:
+        for seconds, piece in self._pieces:
+            if self._stopped.wait(self._left(seconds)):
+                raise httpx.ReadError("stopped")
+            yield piece
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for seconds, piece in self._pieces:
+            await asyncio.sleep(self._left(seconds))
+            yield piece
+
+    def _left(self, seconds: float) -> float:
+        return max(self._began + seconds / self._speed - time.perf_counter(), 0.0)

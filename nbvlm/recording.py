@@ -1,0 +1,276 @@
+"""A recording: questions with their answers and the pace at which they came, as one readable JSON file.
+
+It holds no header, no key and no picture: a picture is known by two hashes, of its file and of its pixels, so
+that the same picture encoded by another version of a library is still recognised.
+
+>>> Question("google/paligemma", "caption en", {"max_tokens": 8}, "0f…").prompt
+'caption en'
+"""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbvlm.errors import ParameterError, ReplayMiss
+from nbvlm.redact import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from nbvlm.images import Picture
+
+__all__ = ["FORMAT", "Answered", "Question", "find", "load", "question_in", "question_of", "save"]
+
+FORMAT = "nbvlm recording 1"
+_SAMPLING = ("temperature", "top_p", "max_tokens")
+_TAG = re.compile(r'\s*<img src="data:[^;"]+;base64,([^"]*)" />\Z')
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked.
+
+    Attributes
+    ----------
+    model, prompt, parameters
+        Of the request.
+    sha256
+        Hash of the picture's file.
+    pixels
+        Hash of its size and pixels, or what computes it when it is needed.
+    name
+        The picture's name, for the reader of the file; None if it has none.
+    """
+
+    model: str
+    prompt: str
+    parameters: Mapping[str, float | int]
+    sha256: str
+    pixels: str | Callable[[], str] = ""
+    name: str | None = field(default=None, compare=False)
+
+    def pixel_hash(self) -> str:
+        """Return the hash of the pixels."""
+        return self.pixels if isinstance(self.pixels, str) else self.pixels()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question and its answer.
+
+    Attributes
+    ----------
+    question
+        What was asked.
+    status
+        HTTP status of the answer.
+    events
+        (seconds since the request, text) of each piece; for a refusal the body is the one piece.
+    finish_reason, usage
+        As the service gave them.
+    ended
+        False where the answer broke off.
+    error
+        The error object that came in the middle of a stream, or None.
+    endpoint
+        Name of the endpoint that answered.
+    """
+
+    question: Question
+    status: int
+    events: Sequence[tuple[float, str]]
+    finish_reason: str | None = None
+    usage: Mapping[str, int | None] | None = None
+    ended: bool = True
+    error: Any = None
+    endpoint: str | None = None
+
+
+def question_of(picture: Picture, model: str, prompt: str, parameters: Mapping[str, float | int]) -> Question:
+    """Return the question about a picture as it is recorded."""
+    return Question(
+        model, redact(prompt), dict(parameters), picture.sha256, lambda: _pixels(picture), picture.name
+    )
+
+
+def question_in(body: bytes, model: str) -> Question:
+    """Read a question from the body of a request that another client wrote.
+
+    Parameters
+    ----------
+    body
+        JSON with string or list content.
+    model
+        Model, where the body names none.
+
+    Raises
+    ------
+    ParameterError
+        If it is no question about one picture.
+    """
+    from nbvlm.images import Picture
+
+    try:
+        value = json.loads(body)
+        text, data = _content(value["messages"][-1]["content"])
+        raw = base64.b64decode(data, validate=True)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, StopIteration):
+        raise ParameterError(
+            "A recording takes questions about one picture.",
+            hint="Ask with client.ask(picture, prompt).",
+        ) from None
+    parameters = {name: value[name] for name in _SAMPLING if name in value}
+    return question_of(Picture.load(raw), value.get("model", model), text.strip(), parameters)
+
+
+def _content(content: Any) -> tuple[str, str]:
+    """Return prompt and base64 text of a picture inside the request."""
+    if isinstance(content, str):
+        found = _TAG.search(content)
+        if found is None:
+            raise ValueError(content)
+        return content[: found.start()], found[1]
+    text = "".join(part["text"] for part in content if part["type"] == "text")
+    url = next(part["image_url"] for part in content if part["type"] == "image_url")
+    address = url if isinstance(url, str) else url["url"]
+    return text, address.partition(";base64,")[2]
+
+
+def _pixels(picture: Picture) -> str:
+    image = picture.image()
+    return hashlib.sha256(f"{image.width}x{image.height} ".encode() + image.tobytes()).hexdigest()
+
+
+def load(path: str | os.PathLike[str]) -> list[Answered]:
+    """Read a recording.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such file, or it is no recording.
+    """
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        return [_answered(item) for item in value["exchanges" if value["format"] == FORMAT else ""]]
+    except FileNotFoundError:
+        raise ParameterError(
+            f"There is no recording {os.fspath(path)!r}.", hint="Make one with nbvlm.record(path)."
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ParameterError(
+            f"{os.fspath(path)!r} is no recording that this version reads.", hint="Record it again."
+        ) from None
+
+
+def _answered(item: Mapping[str, Any]) -> Answered:
+    picture = item["picture"]
+    question = Question(
+        item["model"],
+        item["prompt"],
+        dict(item["parameters"]),
+        picture["sha256"],
+        picture["pixels"],
+        picture.get("name"),
+    )
+    return Answered(
+        question,
+        int(item["status"]),
+        [(float(seconds), str(text)) for seconds, text in item["events"]],
+        item["finish_reason"],
+        item["usage"],
+        bool(item["ended"]),
+        item.get("error"),
+        item.get("endpoint"),
+    )
+
+
+def save(path: str | os.PathLike[str], answers: Sequence[Answered]) -> None:
+    """Write a recording; the file is replaced as a whole, so that it is never half written."""
+    target = Path(path)
+    text = '{\n"format": %s,\n"exchanges": [\n%s\n]\n}\n'
+    written = text % (json.dumps(FORMAT), ",\n".join(map(_written, answers)))
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    beside.write_text(written, encoding="utf-8")
+    beside.replace(target)
+
+
+def _written(answered: Answered) -> str:
+    question = answered.question
+    head = {
+        "endpoint": answered.endpoint,
+        "model": question.model,
+        "prompt": question.prompt,
+        "parameters": dict(question.parameters),
+        "picture": {"sha256": question.sha256, "pixels": question.pixel_hash(), "name": question.name},
+        "status": answered.status,
+        "finish_reason": answered.finish_reason,
+        "usage": answered.usage,
+        "ended": answered.ended,
+        "error": answered.error,
+    }
+    lines = [f"  {json.dumps(name)}: {_dumped(value)}" for name, value in head.items()]
+    events = ",\n".join(f"    [{seconds:.4f}, {_dumped(text)}]" for seconds, text in answered.events)
+    return "{\n" + ",\n".join([*lines, f'  "events": [\n{events}\n  ]']) + "\n}"
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def find(answers: Sequence[Answered], question: Question) -> list[int]:
+    """Return the places of all answers to a question.
+
+    Raises
+    ------
+    ReplayMiss
+        If there is none; the message names the nearest recorded prompt and what is different.
+    """
+    asked = [
+        index
+        for index, answered in enumerate(answers)
+        if (answered.question.model, answered.question.prompt) == (question.model, question.prompt)
+        and dict(answered.question.parameters) == dict(question.parameters)
+    ]
+    same_file = [index for index in asked if answers[index].question.sha256 == question.sha256]
+    if same_file or not asked:
+        found = same_file
+    else:
+        pixels = question.pixel_hash()
+        found = [index for index in asked if answers[index].question.pixel_hash() == pixels]
+    if not found:
+        raise _miss(answers, question)
+    return found
+
+
+def _miss(answers: Sequence[Answered], question: Question) -> ReplayMiss:
+    prompts = list(dict.fromkeys(answered.question.prompt for answered in answers))
+    near = difflib.get_close_matches(question.prompt, prompts, n=1, cutoff=0.0)
+    if not near:
+        return ReplayMiss("The recording is empty.", hint="Record it with nbvlm.record(path).")
+    nearest = next(answered.question for answered in answers if answered.question.prompt == near[0])
+    return ReplayMiss(
+        f"The recording has no answer to {question.prompt!r} for this picture and these parameters.",
+        hint=f"The nearest recorded prompt is {near[0]!r}{_difference(nearest, question)}.",
+    )
+
+
+def _difference(recorded: Question, asked: Question) -> str:
+    other = []
+    if recorded.model != asked.model:
+        other.append(f"model {recorded.model}")
+    other += [
+        f"{name}={value}"
+        for name, value in recorded.parameters.items()
+        if asked.parameters.get(name) != value
+    ]
+    if recorded.sha256 != asked.sha256:
+        other.append(f"picture {recorded.name!r}" if recorded.name else "another picture")
+    return f", with {', '.join(other)}" if other else ""

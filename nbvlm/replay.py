@@ -1,0 +1,233 @@
+"""Record answers once, and play them again without network, key or model.
+
+>>> with nbvlm.Client("nvidia", transport=nbvlm.record("class.json")) as client:  # doctest: +SKIP
+...     client.ask("cat.jpg", "detect cat")
+>>> with nbvlm.Client(transport=nbvlm.replay("class.json")) as client:  # doctest: +SKIP
+...     client.ask("cat.jpg", "detect cat")
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from collections import Counter
+from typing import Any
+
+import httpx
+
+from nbvlm.errors import ParameterError
+from nbvlm.pace import Asked, Heard, Listening, Paced, played
+from nbvlm.recording import Answered, Question, find, load, question_in, question_of, save
+
+__all__ = ["Recorder", "Replayer", "record", "replay"]
+
+ASSETS = "/v2/nvcf/assets"
+_EVENTS = "text/event-stream"
+
+
+def record(
+    path: str | os.PathLike[str], transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None
+) -> Recorder:
+    """Return a transport that writes down every question and its answer.
+
+    Parameters
+    ----------
+    path
+        The file; replaced as a whole after each answer. What was in it before is gone.
+    transport
+        What carries the requests; by default what the client would use without a recorder.
+
+    Raises
+    ------
+    ParameterError
+        If there is a file which is no recording: it is not overwritten.
+
+    Examples
+    --------
+    >>> client = nbvlm.Client("demo", transport=nbvlm.record("class.json"))  # doctest: +SKIP
+    """
+    if os.path.exists(path):  # noqa: PTH110 - paths of any kind
+        load(path)
+    return Recorder(path, transport)
+
+
+def replay(path: str | os.PathLike[str], speed: float = 1.0) -> Replayer:
+    """Return a transport that answers from a recording.
+
+    Parameters
+    ----------
+    path
+        What `record` wrote.
+    speed
+        1 plays the answers as they came, 2 twice as fast, `math.inf` at once.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such recording, or the speed is not above 0.
+
+    Examples
+    --------
+    >>> client = nbvlm.Client(transport=nbvlm.replay("class.json", speed=math.inf))  # doctest: +SKIP
+    """
+    if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not speed > 0:
+        raise ParameterError("The speed of a replay is a number above 0.", hint="math.inf plays at once.")
+    return Replayer(load(path), float(speed))
+
+
+class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Hands requests on and writes down questions with their answers; see `record`."""
+
+    def __init__(
+        self, path: str | os.PathLike[str], transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None
+    ) -> None:
+        self._path = path
+        self._given = transport
+        self._made: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        self._answers: list[Answered] = []
+        self._pending: dict[str, Asked] = {}
+
+    def __repr__(self) -> str:
+        return f"record({os.fspath(self._path)!r})"
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Hand a request on, and listen to the answer."""
+        asked = self._asked(request)
+        response = self._inner("blocking", request).handle_request(request)
+        return self._listen(response, asked)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Hand a request on, and listen to the answer."""
+        asked = self._asked(request)
+        response = await self._inner("awaiting", request).handle_async_request(request)
+        return self._listen(response, asked)
+
+    def _inner(self, kind: str, request: httpx.Request) -> Any:
+        if self._given is not None:
+            return self._given
+        from nbvlm import base
+
+        name = "demo" if request.url.host.endswith("nbvlm.localhost") else kind
+        with self._lock:
+            if name not in self._made:
+                self._made[name] = base.TRANSPORTS[name]()
+            return self._made[name]
+
+    def _asked(self, request: httpx.Request) -> Asked | None:
+        """Return what is asked, and when; None for requests that are no question."""
+        began = time.perf_counter()
+        if request.method == "GET" and "/status/" in request.url.path:
+            return self._pending.pop(request.url.path.rsplit("/", 1)[1], None)
+        question = _question(request)
+        return (question, request.extensions.get("endpoint"), began) if question is not None else None
+
+    def _listen(self, response: httpx.Response, asked: Asked | None) -> httpx.Response:
+        if asked is None:
+            return response
+        if response.status_code == 202:
+            self._pending[response.headers.get("nvcf-reqid", "")] = asked
+            return response
+        return httpx.Response(
+            response.status_code,
+            headers=response.headers,
+            stream=Listening(response, Heard(response, asked, self._keep)),
+            extensions=response.extensions,
+        )
+
+    def _keep(self, answered: Answered) -> None:
+        with self._lock:
+            self._answers.append(answered)
+            save(self._path, self._answers)
+
+    def close(self) -> None:
+        """Close what carries the requests."""
+        for transport in (self._given, *self._made.values()):
+            if isinstance(transport, httpx.BaseTransport):
+                transport.close()
+
+    async def aclose(self) -> None:
+        """Close what carries the requests."""
+        for transport in (self._given, *self._made.values()):
+            if isinstance(transport, httpx.AsyncBaseTransport):
+                await transport.aclose()
+
+
+def _question(request: httpx.Request) -> Question | None:
+    path = request.url.path
+    if request.method != "POST" or not ("/v1/vlm/" in path or path.endswith("/chat/completions")):
+        return None
+    asked = request.extensions.get("asked")
+    if asked is not None:
+        return question_of(*asked)
+    return question_in(request.read(), path.partition("/v1/vlm/")[2])
+
+
+class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Answers from a recording; see `replay`."""
+
+    def __init__(self, answers: list[Answered], speed: float) -> None:
+        self._answers = answers
+        self._speed = speed
+        self._played: Counter[int] = Counter()
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"replay({len(self._answers)} answers)"
+
+    @property
+    def endpoint(self) -> str | None:
+        """Name of the endpoint that was recorded."""
+        return next((answered.endpoint for answered in self._answers if answered.endpoint), None)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer from the recording.
+
+        Raises
+        ------
+        ReplayMiss
+            If it holds no answer; the message names the nearest recorded prompt.
+        """
+        for _ in request.stream:  # type: ignore[union-attr]
+            pass  # An upload tells its progress while it is read.
+        return self._answer(request)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer from the recording; errors as `handle_request`."""
+        async for _ in request.stream:  # type: ignore[union-attr]
+            pass
+        return self._answer(request)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        question = _question(request)
+        if question is None:
+            return self._service(request)
+        answered = self._next(question)
+        pieces, kind = played(answered, stream=_EVENTS in request.headers.get("accept", ""))
+        body = Paced(pieces, self._speed, request.extensions.get("hold"))
+        return httpx.Response(answered.status, headers={"content-type": kind}, stream=body)
+
+    def _next(self, question: Question) -> Answered:
+        """Return the answers to a question one after the other, then from the first again."""
+        found = find(self._answers, question)
+        with self._lock:
+            index = found[self._played[found[0]] % len(found)]
+            self._played[found[0]] += 1
+        return self._answers[index]
+
+    def _service(self, request: httpx.Request) -> httpx.Response:
+        """Play the asset service and the list of models."""
+        path, method = request.url.path, request.method
+        if path.endswith("/models"):
+            names = dict.fromkeys(answered.question.model for answered in self._answers)
+            return httpx.Response(200, json={"data": [{"id": name} for name in names]})
+        if path == ASSETS and method == "POST":
+            address = "http://replay.nbvlm.localhost/upload"
+            return httpx.Response(200, json={"assetId": str(uuid.uuid4()), "uploadUrl": address})
+        if path == ASSETS:
+            return httpx.Response(200, json={"assets": []})
+        if method == "DELETE" and path.startswith(ASSETS):
+            return httpx.Response(204)
+        return httpx.Response(200 if method == "PUT" else 404)
