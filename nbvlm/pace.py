@@ -55,8 +55,8 @@ class Heard:
 
     @property
     def done(self) -> bool:
-        """Whether the answer has said that it is at its end."""
-        return self._done
+        """Whether the answer has said that it is at its end, or that it failed."""
+        return self._done or self._error is not None
 
     def take(self, piece: bytes) -> None:
         """Listen to the next bytes of the body."""
