@@ -105,7 +105,15 @@ class Picture:
 
     @classmethod
     def reference(cls, sha256: str, mime: str, width: int, height: int, name: str | None = None) -> Picture:
-        """Stand for a picture whose bytes are elsewhere, as in a result read from JSON."""
+        """Stand for a picture whose bytes are elsewhere, as in a result read from JSON.
+
+        Parameters
+        ----------
+        sha256
+            Hash of the bytes, in hexadecimal.
+        mime, width, height, name
+            As the attributes.
+        """
         return cls(None, mime, width, height, name, sha256)
 
     def image(self) -> Image.Image:
@@ -146,7 +154,7 @@ class Picture:
         return base64_length(len(_needed(self.data, self.name)))
 
     def fits(self, limit_chars: int | None) -> bool:
-        """Tell whether the base64 text is shorter than a limit; None is no limit."""
+        """Tell whether the base64 text is shorter than `limit_chars` characters; None is no limit."""
         if limit_chars is None:
             return True
         # Turning keeps the weight of a file roughly, so one far too large needs no turning to be told so.

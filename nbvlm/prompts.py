@@ -84,7 +84,13 @@ _TOKEN = re.compile(r"<(?:loc\d|seg\d|eos|bos|pad)", re.IGNORECASE)
 
 
 def cap(lang: str = "en") -> str:
-    """Ask for a raw, very short caption; known to pre-trained checkpoints only, not to the hosted one."""
+    """Ask for a raw, very short caption in `lang`; pre-trained checkpoints know this, the hosted one does not.
+
+    Examples
+    --------
+    >>> cap("fr")
+    'cap fr'
+    """
     return f"cap {_language(lang)}"
 
 
@@ -110,7 +116,13 @@ def caption(lang: str = "en") -> str:
 
 
 def describe(lang: str = "en") -> str:
-    """Ask for a longer description; parameters and errors as `caption`."""
+    """Ask for a longer description in `lang`; errors as `caption`.
+
+    Examples
+    --------
+    >>> describe()
+    'describe en'
+    """
     return f"describe {_language(lang)}"
 
 
@@ -143,7 +155,13 @@ def answer(question: str, lang: str = "en") -> str:
 
 
 def question(answer: str, lang: str = "en") -> str:
-    """Ask for a question whose answer is `answer`; parameters and errors as the function `answer`."""
+    """Ask for a question, in `lang`, whose answer is `answer`; errors as the function `answer`.
+
+    Examples
+    --------
+    >>> question("two boats")
+    'question en two boats'
+    """
     return f"question {_language(lang)} {_line(answer, 'answer')}"
 
 
@@ -169,7 +187,13 @@ def detect(*things: str) -> str:
 
 
 def segment(*things: str) -> str:
-    """Ask for boxes and masks of things; parameters and errors as `detect`."""
+    """Ask for boxes and masks of `things`; errors as `detect`.
+
+    Examples
+    --------
+    >>> segment("left wheel")
+    'segment left wheel'
+    """
     return f"segment {_list(things, 'segment')}"
 
 
