@@ -94,7 +94,8 @@ def shown(result: Result, side: int = SIDE, budget: int = BUDGET) -> Shown:
     """
     small = result.picture.thumbnail(_handy(result.picture, side))
     scale = float(-(-_SMALL // max(small.size))) if max(small.size) < _SMALL else 1.0
-    drawn = draw.annotate(small, result.detections, things=palette.prompt_things(result.prompt), scale=scale)
+    things = palette.prompt_things(result.prompt)
+    drawn = draw.annotate(small, result.detections, things=things, keep=False, scale=scale)
     data, mime = encode(drawn, budget)
     factor = min(1.0, _CSS_SIDE / max(drawn.size))
     return Shown(data, mime, round(drawn.width * factor), round(drawn.height * factor))

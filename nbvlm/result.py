@@ -111,10 +111,11 @@ class Result:
         --------
         >>> result.annotate(opacity=0.6, colors={"cat": "teal"})  # doctest: +SKIP
         """
-        from nbvlm import draw, palette
+        from nbvlm import draw
 
-        things = palette.prompt_things(self.prompt)
-        return draw.annotate(self.picture.image(), self.detections, style, things=things, **options)
+        things = draw.prompt_things(self.prompt)
+        image = self.picture.image()
+        return draw.annotate(image, self.detections, style, things=things, keep=False, **options)
 
     def to_dict(self) -> dict[str, Any]:
         """Turn the result into plain data: masks as COCO run lengths, the picture by its hash."""
