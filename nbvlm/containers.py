@@ -39,6 +39,9 @@ class Header:
     reasons: tuple[str, ...] = ()
 
 
+MAX_PARTS = 100_000
+"""Chunks or segments of one file; real ones have a few thousand at most."""
+
 _CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _PNG_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 
@@ -60,11 +63,15 @@ def png(data: bytes, subject: str) -> Header:
     """
     found: dict[bytes, bytes] = {}
     position, view = 8, memoryview(data)
-    while b"IEND" not in found:
+    for _ in range(MAX_PARTS):
         position, kind, body = _chunk(view, position, subject)
         if not found and kind != b"IHDR":
             raise _damaged(subject, "PNG", "it does not begin with its header")
         found.setdefault(kind, bytes(body[:65_536]) if kind in (b"IHDR", b"eXIf") else b"")
+        if kind == b"IEND":
+            break
+    else:
+        raise _damaged(subject, "PNG", f"it has more than {MAX_PARTS:,} chunks")
     if b"IDAT" not in found:
         raise _damaged(subject, "PNG", "it holds no pixels")
     return _png_header(found, subject)
@@ -123,7 +130,7 @@ def jpeg(data: bytes, subject: str) -> Header:
         If the end marker is missing, a segment is cut off, or there is no frame or scan.
     """
     position, frame, turn = 2, None, 1
-    while True:
+    for _ in range(MAX_PARTS):
         code, start, end = _segment(data, position, subject)
         if code in _FRAMES and frame is None:
             frame = (code, data[start:end])
@@ -132,7 +139,7 @@ def jpeg(data: bytes, subject: str) -> Header:
         elif code in (_SOS, _EOI):
             break
         position = end
-    if frame is None or code == _EOI:
+    if frame is None or code != _SOS:
         raise _damaged(subject, "JPEG", "it holds no pixels")
     # Coded pixels never hold a bare marker, so an end marker behind the first scan's start is the real one.
     if data.rfind(b"\xff\xd9", end) < 0:

@@ -97,7 +97,7 @@ class Picture:
             If the source is missing, is no picture, is cut off or damaged, or has far too many pixels.
         """
         if isinstance(source, Picture):
-            return source if name is None else replace(source, name=name)
+            return source if name is None else replace(source, name=loading.bare(name))
         loaded = loading.load(source, name, allow_private)
         if loaded.pending:
             return _later(loaded)

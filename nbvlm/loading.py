@@ -12,7 +12,7 @@ from nbvlm import containers, convert, sniff, sources
 from nbvlm.decoding import check_pixels, decoding, opened
 from nbvlm.errors import ImageError
 
-__all__ = ["Loaded", "load", "subject"]
+__all__ = ["Loaded", "bare", "load", "subject"]
 
 _LOSSY = ("JPEG", "MPO", "HEIF", "AVIF", "WEBP", "JPEG2000")
 
@@ -53,8 +53,20 @@ def subject(name: str | None) -> str:
     return repr(name) if name else "The picture"
 
 
+def bare(name: str | None) -> str | None:
+    """Take the folders off a name, whichever system wrote it.
+
+    Examples
+    --------
+    >>> bare("pictures/cat.jpg")
+    'cat.jpg'
+    """
+    return name and (name.replace("\\", "/").rstrip("/").rpartition("/")[2] or None)
+
+
 def load(source: Any, name: str | None, allow_private: bool) -> Loaded:
     """Load everything but a `Picture`; parameters and errors as `Picture.load`."""
+    name = bare(name)
     if isinstance(source, Image.Image):
         return _from_pil(source, name or _file_name(source))
     if sources.is_array(source):
@@ -120,10 +132,11 @@ def _converted(
         data, target = convert.encode(convert.turned(flat, left), lossless=kind not in _LOSSY)
     size = flat.size[::-1] if left >= 5 else flat.size
     pages = (f"first of {frames} pictures",) if frames > 1 else ()
-    extra = tuple(word for word in words if word not in reasons)
+    told = tuple(word for word in reasons if not (words and word.startswith("16 bits")))
+    extra = tuple(word for word in words if word not in told)
     source = sniff.words(kind)
     coding = f"{source} to {target}" if source != target else f"{source} encoded again"
-    changes = (*pages, *reasons, *extra, *_turning(turn), coding)
+    changes = (*pages, *told, *extra, *_turning(turn), coding)
     return Loaded(data, f"image/{target.lower()}", size, name, changes)
 
 

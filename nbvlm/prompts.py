@@ -84,7 +84,7 @@ _TOKEN = re.compile(r"<(?:loc\d|seg\d|eos|bos|pad)", re.IGNORECASE)
 
 
 def cap(lang: str = "en") -> str:
-    """Ask for a raw, very short caption in `lang`; pre-trained checkpoints know this, the hosted one does not.
+    """Ask for a raw, very short caption in `lang`; pre-trained checkpoints know this, the hosted one not.
 
     Examples
     --------

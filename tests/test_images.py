@@ -68,7 +68,7 @@ CONVERTED = {
     "palette png": (encoded(corners().quantize(16), "PNG"), "palette to RGB"),
     "alpha png": (encoded(corners().convert("RGBA"), "PNG"), "transparency laid on white"),
     "grey alpha png": (encoded(corners().convert("LA"), "PNG"), "transparency laid on white"),
-    "grey 16-bit png": (encoded(Image.fromarray(np.full((48, 64), 40000, np.uint16)), "PNG"), "16 bits"),
+    "grey 16-bit png": (encoded(Image.fromarray(np.full((48, 64), 40000, np.uint16)), "PNG"), "16-bit grey"),
 }
 
 
@@ -239,7 +239,9 @@ def test_a_transparent_colour_is_laid_on_white(mode):
 
 def test_16_bit_png_keeps_its_meaning():
     ramp = np.linspace(0, 65535, 256).astype(np.uint16)[None, :].repeat(4, 0)
-    shown = np.asarray(Picture.load(encoded(Image.fromarray(ramp), "PNG")).image())[0, :, 0]
+    picture = Picture.load(encoded(Image.fromarray(ramp), "PNG"))
+    assert picture.changes == ("16-bit grey to 8 bits (0 is black, 65535 is white)", "PNG encoded again")
+    shown = np.asarray(picture.image())[0, :, 0]
     assert np.abs(shown.astype(int) - np.arange(256)).max() <= 1
 
 
@@ -346,6 +348,12 @@ def test_a_picture_is_returned_as_it_is():
     picture = Picture.load(UNTOUCHED["png"], name="a.png")
     assert Picture.load(picture) is picture
     assert Picture.load(picture, name="b.png").name == "b.png"
+
+
+@pytest.mark.parametrize("name", ["a/b/x.png", "C:\\fakepath\\x.png", "x.png", "/x.png", "b\\x.png/"])
+def test_names_lose_their_folders(name):
+    assert Picture.load(UNTOUCHED["png"], name=name).name == "x.png"
+    assert Picture.load(Picture.load(UNTOUCHED["png"]), name=name).name == "x.png"
 
 
 def test_a_picture_knows_itself():

@@ -124,6 +124,18 @@ def test_broken_jpeg_containers_are_refused(data):
         Picture.load(data)
 
 
+ENDLESS = {
+    "png": _png(HEADER, chunk(b"teXt", b"") * 200_000),
+    "jpeg": b"\xff\xd8" + b"\xff\xe0\0\2" * 200_000,
+}
+
+
+@pytest.mark.parametrize("data", ENDLESS.values(), ids=ENDLESS)
+def test_a_file_of_endless_small_parts_is_left_early(data):
+    with pytest.raises(ImageError, match="damaged"):
+        Picture.load(data)
+
+
 def test_stray_bytes_between_segments_are_tolerated_as_decoders_do():
     data = WHOLE["baseline jpeg"]
     place = data.index(b"\xff\xdb")
