@@ -99,7 +99,7 @@ class Panel:
 
     @property
     def history(self) -> list[Result]:
-        """All whole answers, the oldest first; the last 200 are kept."""
+        """All whole answers, the oldest first; the last 200 are kept, with 256 MiB of pictures at most."""
         return list(self._session.history)
 
     @property

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HISTORY", "Session", "family"]
 
-#: Results that are kept.
-HISTORY = 200
+#: Results that are kept, and bytes of the pictures that they hold, at most.
+HISTORY, MEMORY = 200, 256 * 2**20
 
 
 class Session:
@@ -203,8 +203,7 @@ class Session:
 
     def _keep(self, result: Result, pieces: int) -> None:
         self.result = result
-        self.history.append(result)
-        del self.history[:-HISTORY]
+        self.history = _trimmed([*self.history, result])
         self.stage.finish(
             result.text, runner.boxes(result.detections, result.prompt), wording.finished(result, pieces)
         )
@@ -236,6 +235,18 @@ class Session:
             Job(client.aclose())
         for widget in family(self.root):
             widget.close()
+
+
+def _trimmed(history: list[Result]) -> list[Result]:
+    """Leave out the oldest results where they are too many, or their pictures too heavy; keep the newest."""
+    kept: list[Result] = []
+    pictures: dict[str, int] = {}
+    for result in reversed(history[-HISTORY:]):
+        pictures[result.picture.sha256] = len(result.picture.data or b"")
+        if kept and sum(pictures.values()) > MEMORY:
+            break
+        kept.insert(0, result)
+    return kept
 
 
 def _layout(header: Any, controls: list[Any], stage: Any) -> Any:

@@ -81,7 +81,7 @@ function viewer(store) {
   const picture = () => {
     const { picture: facts, src } = store;
     frame.hidden = !facts;
-    empty.hidden = Boolean(facts);
+    empty.hidden = Boolean(facts) || store.status.state === "waiting";
     if (facts) {
       image.src = src;
       svg.setAttribute("viewBox", `0 0 ${facts.width} ${facts.height}`);
@@ -138,7 +138,12 @@ function statusView(store) {
   const show = () => {
     const { state, parts } = store.status;
     root.dataset.state = state;
-    const idle = { empty: "Choose a picture to begin", ready: "Ready", failed: "No answer" };
+    const idle = {
+      waiting: "Waiting for the kernel",
+      empty: "Choose a picture to begin",
+      ready: "Ready",
+      failed: "No answer",
+    };
     words.replaceChildren(
       ...(parts.length ? parts : [idle[state] ?? ""]).map((part) => {
         const node = element("span", "nbvlm-part");
@@ -199,7 +204,7 @@ function view(el, store) {
 
 export default () => {
   // One store for all views of the widget: a view that is opened while text streams shows all of it.
-  const store = { picture: null, src: "", text: "", boxes: [], status: { state: "empty", parts: [] }, error: null };
+  const store = { picture: null, src: "", text: "", boxes: [], status: { state: "waiting", parts: [] }, error: null };
   const views = new Set();
 
   function receive(message, buffers) {

@@ -86,7 +86,9 @@ class Jupyter:
         homes |= {
             "IPYTHONDIR": str(self.home / "ipython"),
             "JUPYTERLAB_WORKSPACES_DIR": str(self.home / "workspaces"),
-            "PYTHONPATH": str(ROOT / "tests" / "offline"),
+            "PYTHONPATH": os.pathsep.join(
+                filter(None, (str(ROOT / "tests" / "offline"), os.environ.get("PYTHONPATH")))
+            ),
         }
         return {**os.environ, **homes}
 
