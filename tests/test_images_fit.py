@@ -107,7 +107,7 @@ def test_the_limit_is_of_base64_characters_and_not_reached():
 
 def test_before_and_after_are_told_in_pixels_and_bytes():
     fitted = images.fit(Picture.load(heavy("photo")), LIMIT)
-    assert f"from 2000×1500 pixels ({images.weight(len(HEAVY['photo']))})" in fitted.notice
+    assert f"from 2000×1500 pixels ({images.weight(len(heavy('photo')))})" in fitted.notice
     assert f"to {fitted.after[0]}×{fitted.after[1]} pixels" in fitted.notice
     assert fitted.picture.changes == (fitted.notice,)
 
