@@ -44,6 +44,7 @@ def execute(path: Path, picture: Path) -> tuple[Any, str]:
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
         store_widget_state=False,
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
     )
     client.execute(env=KEYLESS)
     pressed = notebook.cells.pop()
