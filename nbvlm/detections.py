@@ -173,7 +173,7 @@ class Detections:
 
     @classmethod
     def of(cls, detections: Iterable[Detection], size: Size) -> Detections:
-        """Columns from single detections in a picture of this width and height.
+        """Columns from single detections in a picture of `size`: width and height in pixels.
 
         Masks that are decoded already are not decoded again.
         """
