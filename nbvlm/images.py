@@ -143,6 +143,11 @@ class Picture:
         return shrink.reduced(*self.source(), side, subject(self.name)).convert("RGB")
 
     @property
+    def pending(self) -> bool:
+        """True while asking for `data` or `sha256` would encode the picture: work for a thread, not a loop."""
+        return self._lying is not None
+
+    @property
     def nbytes(self) -> int | None:
         """Bytes of the file; of the source where a picture still waits to be turned; None for a reference."""
         held = self._lying[0] if self._lying is not None else self.data

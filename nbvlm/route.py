@@ -91,10 +91,14 @@ def _inline(context: Context, picture: Picture) -> Flow[Prepared]:
         fitted = yield Work(lambda: images.fit(picture, limit))
         travels = fitted.picture
         context.notices.append(fitted.notice)
+    if travels.pending:
+        yield Work(lambda: travels.data)
     return Prepared(picture, _sent(travels), wire.Source(travels.mime, travels.data), "inline")
 
 
 def _uploaded(context: Context, picture: Picture) -> Flow[Prepared]:
+    if picture.pending:
+        yield Work(lambda: picture.data)
     began = context.watch.elapsed()
     asset = yield from assets.upload(context, picture)
     took = context.watch.elapsed() - began

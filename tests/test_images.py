@@ -178,8 +178,10 @@ def test_a_lying_jpeg_is_turned_only_when_its_bytes_are_asked_for(monkeypatch):
     assert not picture.fits(100)
     assert "before turning" in repr(picture)
     assert picture.nbytes == len(data)
+    assert picture.pending
     monkeypatch.undo()
     assert picture.sha256 == hashlib.sha256(picture.data).hexdigest()
+    assert not picture.pending
     assert "before turning" not in repr(picture)
 
 
