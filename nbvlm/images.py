@@ -144,7 +144,7 @@ class Picture:
 
     @property
     def pending(self) -> bool:
-        """True while asking for `data` or `sha256` would encode the picture: work for a thread, not a loop."""
+        """True while asking for `data` or `sha256` would encode: work for a thread, not for an event loop."""
         return self._lying is not None
 
     @property
