@@ -196,14 +196,14 @@ def _reply(words: list[str], facts: Sequence[Fact]) -> list[str]:
     return [word for n, color in enumerate(colors) for word in (("and", color) if n else (color,))]
 
 
-def lessons(facts: Sequence[Fact], ground: str, chance: Random) -> list[Lesson]:
-    """Four questions about a scene with their true answers: a caption, two detections, one other question."""
-    prompts = [
-        ("caption", "en"),
-        _to_find(facts, chance),
-        _to_find(facts, chance),
-        ("answer", "en", *_asked(facts, chance)),
-    ]
+def lessons(facts: Sequence[Fact], ground: str, chance: Random) -> tuple[list[Lesson], list[Lesson]]:
+    """Make questions about a scene with their true answers: three long ones, four of a word or two."""
+    long = [("caption", "en"), _to_find(facts, chance), _to_find(facts, chance)]
+    short = [("answer", "en", *_asked(facts, chance)) for _ in range(4)]
+    return _taught(long, facts, ground), _taught(short, facts, ground)
+
+
+def _taught(prompts: list[tuple[str, ...]], facts: Sequence[Fact], ground: str) -> list[Lesson]:
     return [Lesson(prompt, (*answer(prompt, facts, ground), v.EOS)) for prompt in prompts]
 
 
@@ -233,11 +233,14 @@ def _something(facts: Sequence[Fact], chance: Random, present: float) -> tuple[s
     return (color, kind) if chance.random() < 0.25 else (kind,)
 
 
+_PRESENT = {("how", "many"): 0.7, ("what", "color"): 0.9, ("is", "there"): 0.35}
+
+
 def _asked(facts: Sequence[Fact], chance: Random) -> tuple[str, ...]:
     ask = chance.choice((("how", "many"), ("how", "many"), ("what", "color"), ("is", "there")))
     if ask == ("how", "many") and chance.random() < 0.25:
         return (*ask, "thing")
-    item = _something(facts, chance, 0.6 if ask == ("is", "there") else 0.85)
+    item = _something(facts, chance, _PRESENT[ask])
     if ask == ("what", "color") and item[-1] in KINDS:
         item = item[-1:]
     return (*ask, *item)

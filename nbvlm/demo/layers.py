@@ -13,7 +13,18 @@ from numpy.lib.stride_tricks import sliding_window_view
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Array", "Attention", "Block", "Convolution", "Linear", "Norm", "Pair", "fourier"]
+__all__ = [
+    "Array",
+    "Attention",
+    "Block",
+    "Convolution",
+    "Linear",
+    "Norm",
+    "Pair",
+    "fourier",
+    "sigmoid",
+    "softmax",
+]
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 Arrays = Mapping[str, Any]
@@ -36,6 +47,17 @@ def fourier(values: NDArray[np.floating[Any]]) -> Array:
     periods = (2.0 ** (np.arange(20) / 2 - 2.5)).astype(np.float32)
     angle = values.astype(np.float32)[..., None] * periods * np.float32(math.tau)
     return np.concatenate([np.ones_like(angle[..., :1]), np.sin(angle), np.cos(angle)], -1)
+
+
+def sigmoid(x: Array) -> Array:
+    """Logistic function of each number."""
+    return np.asarray(1 / (1 + np.exp(-x)), np.float32)
+
+
+def softmax(x: Array) -> Array:
+    """Probabilities along the last axis."""
+    likely = np.exp(x - x.max(-1, keepdims=True))
+    return np.asarray(likely / likely.sum(-1, keepdims=True), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +152,7 @@ class Attention:
         """Let the tokens x (T × width) look at keys and values."""
         keys, values = seen
         scores = self._split(self.query(x)) @ keys.swapaxes(1, 2) * np.float32(1 / math.sqrt(keys.shape[-1]))
-        scores = np.exp(scores - scores.max(-1, keepdims=True))
-        mixed = scores @ values / scores.sum(-1, keepdims=True)
+        mixed = softmax(scores) @ values
         return self.out(mixed.swapaxes(0, 1).reshape(x.shape))
 
 

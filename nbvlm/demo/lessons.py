@@ -18,20 +18,36 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["QUESTIONS", "Batch", "Example", "batches", "example", "facts_of"]
+__all__ = ["Batch", "Example", "Texts", "batches", "example", "facts_of"]
 
-QUESTIONS = 4
 CELLS = 8
 PIXELS = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One scene: 128 × 128 × 3 uint8 pixels, its facts from left to right, and its lessons."""
+    """One scene: 128 × 128 × 3 uint8 pixels, its facts from left to right, and its long and short lessons."""
 
     pixels: NDArray[np.uint8]
     facts: tuple[language.Fact, ...]
-    lessons: tuple[language.Lesson, ...]
+    lessons: tuple[list[language.Lesson], list[language.Lesson]]
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Questions with their answers, the same number for each picture.
+
+    Attributes
+    ----------
+    tokens
+        N × T int64: `<bos>`, prompt, newline, answer, padded.
+    prefix, length
+        N: tokens before the answer, and all tokens.
+    """
+
+    tokens: NDArray[np.int64]
+    prefix: NDArray[np.int64]
+    length: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +58,14 @@ class Batch:
     ----------
     pixels
         B × 128 × 128 × 3 uint8.
-    tokens
-        4B × T int64: `<bos>`, prompt, newline, answer, padded.
-    prefix, length
-        4B: tokens before the answer, and all tokens.
+    texts
+        Long and short ones.
     cells
         B × 64 × 7 float32: whether a thing's middle is there, its box (x0, y0, x1, y1), kind and colour.
     """
 
     pixels: NDArray[np.uint8]
-    tokens: NDArray[np.int64]
-    prefix: NDArray[np.int64]
-    length: NDArray[np.int64]
+    texts: tuple[Texts, Texts]
     cells: NDArray[np.float32]
 
 
@@ -70,7 +82,7 @@ def example(seed: int) -> Example:
     picture, plan = scenes.render(layout, size)
     facts = facts_of(layout, np.asarray(plan))
     pixels = np.asarray(_noisy(picture, chance).resize((PIXELS, PIXELS), Image.Resampling.BILINEAR))
-    return Example(pixels, facts, tuple(language.lessons(facts, layout.ground, chance)))
+    return Example(pixels, facts, language.lessons(facts, layout.ground, chance))
 
 
 def _noisy(picture: Image.Image, chance: Random) -> Image.Image:
@@ -99,16 +111,21 @@ def batches(seed: int, size: int, first: int, count: int) -> Iterator[Batch]:
 
 def collate(examples: list[Example]) -> Batch:
     """Arrays of some examples."""
-    texts = [_tokens(lesson) for one in examples for lesson in one.lessons]
+    long, short = ([lesson for one in examples for lesson in one.lessons[n]] for n in (0, 1))
+    return Batch(
+        np.stack([one.pixels for one in examples]),
+        (_texts(long), _texts(short)),
+        np.stack([_cells(one.facts) for one in examples]),
+    )
+
+
+def _texts(lessons: list[language.Lesson]) -> Texts:
+    texts = [_tokens(lesson) for lesson in lessons]
     tokens = np.full((len(texts), max(len(t) for t, _ in texts)), v.PAD, np.int64)
     for row, (text, _) in zip(tokens, texts, strict=True):
         row[: len(text)] = text
-    return Batch(
-        np.stack([one.pixels for one in examples]),
-        tokens,
-        np.array([prefix for _, prefix in texts]),
-        np.array([len(text) for text, _ in texts]),
-        np.stack([_cells(one.facts) for one in examples]),
+    return Texts(
+        tokens, np.array([prefix for _, prefix in texts]), np.array([len(text) for text, _ in texts])
     )
 
 

@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image
 
 from nbvlm.blas import one_thread
-from nbvlm.demo import language, weights
+from nbvlm.demo import language, scenes, weights
 from nbvlm.demo import vocabulary as v
-from nbvlm.demo.layers import Array, Block, Convolution, Linear, Norm, Pair, fourier
+from nbvlm.demo.layers import Array, Block, Convolution, Linear, Norm, Pair, fourier, sigmoid, softmax
 from nbvlm.demo.sampling import pick
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ __all__ = ["NAME", "Model", "Token", "load"]
 
 NAME = "nbvlm/demo"
 """What results call the model."""
+UNSPEAKABLE = [v.PAD, v.BOS, v.NEWLINE, v.UNKNOWN]
+"""Tokens that are never part of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Model:
         self._stem = [Convolution.of(a, f"stem.{n}") for n in range(len(sizes["stem"]) + 3)]
         self._encoder = [Block.of(a, f"encoder.{n}", heads) for n in range(int(sizes["encoder"]))]
         self.decoder = [Block.of(a, f"decoder.{n}", heads) for n in range(int(sizes["decoder"]))]
-        self._dense, self._boxes = Linear.of(a, "dense"), Linear.of(a, "boxes")
+        self._dense, self._boxes, self._names = (Linear.of(a, name) for name in ("dense", "boxes", "names"))
         self._picture_norm, self.final_norm = Norm.of(a, "picture_norm"), Norm.of(a, "final_norm")
         self._place, self.positions = a["place"], a["position"]
         bins = fourier(np.arange(v.BINS, dtype=np.float32) / (v.BINS - 1))
@@ -131,19 +133,48 @@ class Model:
                 return
             given.append(token)
 
+    def scores(self, seen: Array, tokens: Sequence[int]) -> Array:
+        """Scores of every token as the next one, words first, then locations.
+
+        Parameters
+        ----------
+        seen
+            What `see` returned.
+        tokens
+            Of the prompt and of the answer so far.
+
+        Returns
+        -------
+        numpy.ndarray
+            One number a token of the vocabulary; their softmax is the model's belief.
+        """
+        with one_thread():
+            return self._out(_Reader(self, seen).read(tokens))
+
     def see(self, image: Image.Image) -> Array:
         """Picture tokens, 64 × width, of any picture."""
-        side = (self.pixels, self.pixels)
-        small = image.convert("RGB").resize(side, Image.Resampling.BILINEAR, reducing_gap=3.0)
-        x = np.asarray(small, np.float32) / np.float32(127.5) - 1
+        x = self.pixels_of(image)
         for convolution in self._stem:
             x = convolution(x)
         x = x.reshape(self.cells**2, -1) + self._place
         for block in self._encoder:
             x, _ = block(x)
-        told = np.asarray(1 / (1 + np.exp(-self._dense(x)[:, :5])), np.float32)
-        boxes: Array = fourier(told[:, 1:]).reshape(len(x), -1) * told[:, :1]
-        return self._picture_norm(x + self._boxes(boxes))
+        there, boxes, named = self._features(self._dense(x))
+        return self._picture_norm(x + there * (self._boxes(boxes) + self._names(named)))
+
+    def pixels_of(self, image: Image.Image) -> Array:
+        """What the model looks at: any picture as 128 × 128 × 3 numbers from -1 to 1."""
+        side = (self.pixels, self.pixels)
+        small = image.convert("RGB").resize(side, Image.Resampling.BILINEAR, reducing_gap=3.0)
+        return np.asarray(small, np.float32) / np.float32(127.5) - 1
+
+    def _features(self, told: Array) -> tuple[Array, Array, Array]:
+        """Whether a thing's middle is in each of the 64 cells, its box's Fourier features, and its words."""
+        first, kinds, colors = v.FIRST_KIND, len(scenes.KINDS), len(scenes.COLORS)
+        there, box, kind, color = np.split(told, [1, 5, 5 + kinds], 1)
+        words = np.concatenate([softmax(kind), softmax(color)], 1)
+        named: Array = words @ self.embeddings[first : first + kinds + colors]
+        return sigmoid(there), fourier(sigmoid(box)).reshape(len(told), -1), named
 
 
 class _Reader:
@@ -168,7 +199,7 @@ def _scorer(arrays: dict[str, Any], bins: Array) -> Linear:
     """Scores of all tokens in one product; those that are never part of an answer are out of reach."""
     matrix = np.concatenate([arrays["words_out.weight"], bins @ arrays["locs_out.weight"]])
     bias = np.concatenate([arrays["words_out.bias"], bins @ arrays["locs_out.bias"]])
-    bias[[v.PAD, v.BOS, v.NEWLINE, v.UNKNOWN]] = -1e9
+    bias[UNSPEAKABLE] = -1e9
     return Linear(np.ascontiguousarray(matrix.T), bias)
 
 

@@ -3,13 +3,15 @@
 A small vision-language model in PaliGemma's form: strided convolutions turn a 128 × 128 picture into 8 × 8
 tokens, an encoder lets them look at each other, and a decoder reads picture tokens and prompt as a prefix
 and writes the answer as a suffix. A dense head tells, for each of the 64 cells, whether a thing's middle is
-there and which box, kind and colour it has; Fourier features of the told boxes are added to the tokens.
+there and which box, kind and colour it has; Fourier features of the told boxes, and the embeddings of the
+words for the told kinds and colours, are added to the tokens.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -148,20 +150,46 @@ class Network(nn.Module):
         super().__init__()
         self.sizes = s = sizes or Sizes()
         self.stem = Stem(s)
-        self.place = nn.Parameter(torch.randn(s.cells**2, s.width) * 0.02)
+        self.place = nn.Parameter(torch.randn(s.cells**2, s.width) * 0.2)
         self.encoder = nn.ModuleList(Block(s.width, s.heads) for _ in range(s.encoder))
         self.dense = nn.Linear(s.width, 5 + len(KINDS) + len(COLORS))
         self.boxes = nn.Linear(4 * FEATURES, s.width)
+        self.names = nn.Linear(s.width, s.width)
         self.picture_norm = nn.LayerNorm(s.width)
         self.words = nn.Embedding(len(v.WORDS), s.width)
         self.locs_in = nn.Linear(FEATURES, s.width, bias=False)
-        self.position = nn.Parameter(torch.randn(s.text, s.width) * 0.02)
+        self.position = nn.Parameter(torch.randn(s.text, s.width) * 0.2)
         self.decoder = nn.ModuleList(Block(s.width, s.heads) for _ in range(s.decoder))
         self.final_norm = nn.LayerNorm(s.width)
         self.words_out = nn.Linear(s.width, len(v.WORDS))
         self.locs_out = nn.Linear(s.width, FEATURES)
-        nn.init.normal_(self.words.weight, std=0.05)
+        self._begin()
         self.register_buffer("bins", fourier(torch.arange(v.BINS) / (v.BINS - 1)), persistent=False)
+
+    @classmethod
+    def of(cls, sizes: dict[str, Any], arrays: dict[str, Any]) -> Network:
+        """Rebuild a trained network from a weights file's contents; see `nbvlm.demo.weights.load`."""
+        network = cls(Sizes(**{**sizes, "stem": tuple(sizes["stem"])}))
+        state = network.state_dict()
+        for name, value in arrays.items():
+            _, n, part = name.split(".", 2) if name.startswith("stem.") else ("", "", "")
+            target = {"weight": f"stem.convolutions.{n}.weight", "bias": f"stem.norms.{n}.bias"}.get(
+                part, name
+            )
+            if target in state:
+                state[target] = torch.tensor(value)
+        network.load_state_dict(state)
+        for norm in network.stem.norms:
+            norm.eps = 0.0  # the weights file holds convolutions with their norms folded in
+        return network.eval()
+
+    def _begin(self) -> None:
+        """Begin where like looks at like: a word at the cells that are told to be what it says."""
+        nn.init.normal_(self.words.weight, std=0.4)
+        self.names.weight.data = 2 * torch.eye(self.sizes.width)
+        for block in self.decoder:
+            attention = block.attention
+            attention.pair.weight.data[: self.sizes.width] = attention.query.weight.data
 
     def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Picture tokens (B × 64 × W), and what is told of each cell (B × 64 × 5 + kinds + colours)."""
@@ -169,9 +197,14 @@ class Network(nn.Module):
         for block in self.encoder:
             x = block(x)
         told = self._tell(x)
-        there, box = told[..., :1].sigmoid(), told[..., 1:5].sigmoid()
-        features = fourier(box.detach()).flatten(-2) * there.detach()
-        return self.picture_norm(x + self.boxes(features)), told
+        there, boxes, named = self._features(told.detach())
+        return self.picture_norm(x + there * (self.boxes(boxes) + self.names(named))), told
+
+    def _features(self, told: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        there, box, kind, color = told.split([1, 4, len(KINDS), len(COLORS)], -1)
+        words = self.words.weight[v.FIRST_KIND : v.FIRST_KIND + len(KINDS) + len(COLORS)]
+        named = torch.cat([kind.softmax(-1), color.softmax(-1)], -1) @ words
+        return there.sigmoid(), fourier(box.sigmoid()).flatten(-2), named
 
     def _tell(self, x: Tensor) -> Tensor:
         with torch.autocast("cpu", enabled=False):  # a box needs more than eight bits

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "loss_of", "main", "train"]
 
-LEARNING_RATE = 1.5e-3
+LEARNING_RATE = 1.2e-3
 WARM_UP = 200
+AHEAD = 12
 WIDEST, NARROWEST = 15.0, 3.0
 
 
@@ -40,8 +41,8 @@ WIDEST, NARROWEST = 15.0, 3.0
 class Run:
     """What a training run depends on: `steps` of `batch` scenes each, drawn from `seed`."""
 
-    steps: int = 5500
-    batch: int = 32
+    steps: int = 10000
+    batch: int = 16
     seed: int = 1
     folder: Path = Path("build/training")
     sizes: Sizes = field(default_factory=Sizes)
@@ -80,27 +81,38 @@ class Losses:
 def loss_of(network: Network, batch: lessons.Batch, spread: float) -> Losses:
     """Losses of a batch; `spread` is the standard deviation of the location targets in bins."""
     pixels = torch.from_numpy(batch.pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
-    tokens, prefix, length = map(torch.from_numpy, (batch.tokens, batch.prefix, batch.length))
     with torch.autocast("cpu", torch.bfloat16):
         seen, told = network.see(pixels)
+    (long, locations), (short, _) = (_text_losses(network, seen, texts, spread) for texts in batch.texts)
+    return Losses(long + short, locations, _dense_loss(told, torch.from_numpy(batch.cells)))
+
+
+def _text_losses(
+    network: Network, seen: Tensor, texts: lessons.Texts, spread: float
+) -> tuple[Tensor, Tensor]:
+    tokens, prefix, length = map(torch.from_numpy, (texts.tokens, texts.prefix, texts.length))
     at = torch.arange(tokens.shape[1])
-    causal = at[None, :] <= at[:, None]
-    mask = causal[None] | (at[None, None, :] < prefix[:, None, None])
+    mask = (at[None, :] <= at[:, None])[None] | (at[None, None, :] < prefix[:, None, None])
     with torch.autocast("cpu", torch.bfloat16):
         states = network.read(seen, tokens, mask).float()
     asked = (at[None, :-1] >= prefix[:, None] - 1) & (at[None, :-1] < length[:, None] - 1)
     scores = network.logits(states[:, :-1][asked]).log_softmax(-1)
-    words, locations = _token_losses(scores, tokens[:, 1:][asked], spread)
-    return Losses(words, locations, _dense_loss(told, torch.from_numpy(batch.cells)))
+    weight = (1 / (length - prefix).float().sqrt())[:, None].expand(asked.shape)[asked]
+    return _token_losses(scores, tokens[:, 1:][asked], weight, spread)
 
 
-def _token_losses(scores: Tensor, targets: Tensor, spread: float) -> tuple[Tensor, Tensor]:
+def _token_losses(scores: Tensor, targets: Tensor, weight: Tensor, spread: float) -> tuple[Tensor, Tensor]:
+    """Means over words and over locations; tokens of a short answer count for more than a long one's."""
     place = targets >= v.FIRST_LOC
-    words = F.nll_loss(scores[~place], targets[~place])
-    bins = torch.arange(v.BINS)
-    distance = bins[None] - (targets[place] - v.FIRST_LOC)[:, None]
+    words = F.nll_loss(scores[~place], targets[~place], reduction="none")
+    distance = torch.arange(v.BINS)[None] - (targets[place] - v.FIRST_LOC)[:, None]
     soft = torch.softmax(-(distance**2) / (2 * spread**2), -1)
-    return words, -(soft * scores[place][:, v.FIRST_LOC :]).sum(-1).mean()
+    locations = -(soft * scores[place][:, v.FIRST_LOC :]).sum(-1)
+    return _mean(words, weight[~place]), _mean(locations, weight[place])
+
+
+def _mean(values: Tensor, weight: Tensor) -> Tensor:
+    return (values * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
 def _dense_loss(told: Tensor, cells: Tensor) -> Tensor:
@@ -114,14 +126,14 @@ def _dense_loss(told: Tensor, cells: Tensor) -> Tensor:
     return 4 * found + 8 * (box - truth[:, 1:5]).abs().mean() + 0.5 * (kind + color)
 
 
-def _ahead(run: Run, first: int) -> Iterator[lessons.Batch]:
-    """Batches from a second process, a few steps ahead."""
+def _ahead(run: Run, first: int, last: int) -> Iterator[lessons.Batch]:
+    """Batches of the steps from `first` up to `last`, from a second process, a few steps ahead."""
     with ProcessPoolExecutor(1) as pool:
         waiting: list[Future[list[lessons.Batch]]] = []
-        for step in range(first, run.steps + 12):
-            if step < run.steps:
+        for step in range(first, last + AHEAD):
+            if step < last:
                 waiting.append(pool.submit(_one, run.seed, run.batch, step))
-            if len(waiting) > 12 or (step >= run.steps and waiting):
+            if len(waiting) > AHEAD or (step >= last and waiting):
                 yield from waiting.pop(0).result()
 
 
@@ -129,15 +141,24 @@ def _one(seed: int, size: int, step: int) -> list[lessons.Batch]:
     return list(lessons.batches(seed, size, step, 1))
 
 
-def train(run: Run) -> Network:
-    """Train, or go on with a run that was interrupted, and return the network."""
+def train(run: Run, *, stop_after: int | None = None) -> Network:
+    """Train, or go on with a run that was interrupted, and return the network.
+
+    Parameters
+    ----------
+    run
+        What to do.
+    stop_after
+        Interrupt the run after this many steps; a multiple of `run.save_every` loses nothing.
+    """
     torch.manual_seed(run.seed)
     network = Network(run.sizes)
     optimizer = torch.optim.AdamW(_groups(network), lr=LEARNING_RATE, betas=(0.9, 0.98))
     run.folder.mkdir(parents=True, exist_ok=True)
     first, spent = _resume(run, network, optimizer)
     begun, recent = time.monotonic() - spent, []
-    for step, batch in enumerate(_ahead(run, first), first):
+    last = min(run.steps, stop_after or run.steps)
+    for step, batch in enumerate(_ahead(run, first, last), first):
         recent.append(_step(run, step, network, optimizer, batch))
         done = step + 1
         if done % run.report_every == 0 or done == run.steps:

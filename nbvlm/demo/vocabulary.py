@@ -17,6 +17,7 @@ __all__ = [
     "BINS",
     "BOS",
     "EOS",
+    "FIRST_KIND",
     "FIRST_LOC",
     "NEWLINE",
     "PAD",
@@ -44,6 +45,8 @@ WORDS: tuple[str, ...] = (
 
 _NUMBER = {word: number for number, word in enumerate(WORDS)}
 PAD, BOS, EOS, NEWLINE, UNKNOWN = range(5)
+FIRST_KIND = WORDS.index(KINDS[0])
+"""The kinds begin here; the colours follow them."""
 FIRST_LOC = len(WORDS)
 SIZE = FIRST_LOC + BINS
 
