@@ -30,7 +30,7 @@ _END = re.compile(rb"\r?\n\r?\n")
 _FIRST_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 _NEXT_SIZE = re.compile(rb"\r\n([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 _SIZE_SO_FAR = re.compile(rb"(?:\r|(?:\r\n)?(?:[0-9A-Fa-f]{1,15}[ \t]*(?:;[^\r\n]*)?\r?)?)")
-_TRAILERS = re.compile(rb"(?:[^\x00-\x20:\r\n]+:[^\r\n]*\r\n)*\r\n")
+_TRAILERS = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00\r\n]*\r\n)*\r\n")
 _TARGET = re.compile(rb"[\x21-\x7e]+")
 _VALUE = re.compile(rb"[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?|")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -133,7 +133,9 @@ class Answer:
         while (end := _END.search(text)) is not None:
             status, headers, version = _head(text[: end.start()])
             text = text[end.end() :]
-            if 100 <= status < 200 and status != 101:
+            if status == 101:
+                raise ProtocolError("the server wants to speak something else")
+            if status < 200:
                 continue
             self._buffer = b""
             self._start(status, headers, version)
@@ -147,40 +149,42 @@ class Answer:
 
     def _start(self, status: int, headers: Headers, version: int) -> None:
         self.status, self.headers = status, headers
-        values = {
-            name: _all(headers, name) for name in (b"transfer-encoding", b"content-length", b"connection")
-        }
-        tokens = {token.lower() for token in values[b"connection"]}
+        tokens = {token.lower() for token in _all(headers, b"connection")}
         self.reusable = b"close" not in tokens and (version == 1 or b"keep-alive" in tokens)
+        chunked, length = _framing(_all(headers, b"transfer-encoding"), _all(headers, b"content-length"))
         if self._method == "HEAD" or status in (204, 304):
             self._body = _Length(0)
-        elif values[b"transfer-encoding"]:
-            if [coding.lower() for coding in values[b"transfer-encoding"]] != [b"chunked"]:
-                raise ProtocolError("the answer has an unknown transfer encoding")
+        elif chunked:
             self._body = _Chunks()
             # Two framings at once: chunks count, and the connection is not trusted with another request.
-            self.reusable = self.reusable and not values[b"content-length"]
-        elif values[b"content-length"]:
-            self._body = _Length(_length(values[b"content-length"]))
+            self.reusable = self.reusable and length is None
+        elif length is not None:
+            self._body = _Length(length)
         else:
             self._body, self.reusable = _Rest(), False
 
 
 def _head(text: bytes) -> tuple[int, Headers, int]:
-    lines = [line.removesuffix(b"\r") for line in text.split(b"\n")]
+    *others, last = text.split(b"\n")
+    lines = [*(line.removesuffix(b"\r") for line in others), last]
     found = _STATUS.fullmatch(lines[0])
     if found is None:
         raise ProtocolError("the answer is no HTTP/1.1")
-    headers: Headers = []
-    for line in lines[1:]:
-        if line[:1] in (b" ", b"\t") and headers:
-            headers[-1] = (headers[-1][0], headers[-1][1] + b" " + line.strip(b" \t"))
-            continue
-        field = _FIELD.fullmatch(line)
-        if field is None:
-            raise ProtocolError("the answer has a header that is none")
-        headers.append((field[1], field[2]))
-    return int(found[2]), headers, int(found[1])
+    fields = [_FIELD.fullmatch(line) for line in _unfolded(lines[1:])]
+    if None in fields:
+        raise ProtocolError("the answer has a header that is none")
+    return int(found[2]), [(field[1], field[2]) for field in fields if field], int(found[1])
+
+
+def _unfolded(lines: list[bytes]) -> list[bytes]:
+    """Join lines that begin with a blank to the line before, an old way of writing long headers."""
+    whole: list[bytes] = []
+    for line in lines:
+        if line[:1] in (b" ", b"\t") and whole:
+            whole[-1] += b" " + line.strip(b" \t")
+        else:
+            whole.append(line)
+    return whole
 
 
 def _all(headers: Headers, wanted: bytes) -> list[bytes]:
@@ -189,10 +193,15 @@ def _all(headers: Headers, wanted: bytes) -> list[bytes]:
     return [part.strip() for value in values for part in value.split(b",")]
 
 
-def _length(values: list[bytes]) -> int:
-    if len(set(values)) != 1 or not re.fullmatch(rb"[0-9]{1,18}", values[0]):
+def _framing(codings: list[bytes], lengths: list[bytes]) -> tuple[bool, int | None]:
+    """Return whether the body comes in chunks, and its length where one is given."""
+    if codings and [coding.lower() for coding in codings] != [b"chunked"]:
+        raise ProtocolError("the answer has an unknown transfer encoding")
+    if not lengths:
+        return bool(codings), None
+    if len(set(lengths)) != 1 or not re.fullmatch(rb"[0-9]{1,18}", lengths[0]):
         raise ProtocolError("the answer has an unreadable length")
-    return int(values[0])
+    return bool(codings), int(lengths[0])
 
 
 class _Length:
