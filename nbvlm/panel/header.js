@@ -23,6 +23,15 @@ function tame(panel) {
   }
 }
 
+// … but Ctrl+S still saves the notebook: of the keys with Ctrl or Cmd, the panel keeps those for text and Run.
+function share(panel, event) {
+  const { target } = event;
+  if (!(target instanceof HTMLElement) || !panel.contains(target)) return;
+  const ours = !(event.ctrlKey || event.metaKey) || /^(enter|[acvxz])$/i.test(event.key);
+  if (ours) target.dataset.lmSuppressShortcuts = "true";
+  else delete target.dataset.lmSuppressShortcuts;
+}
+
 function press(panel, selector) {
   const button = panel.querySelector(selector);
   if (!button || button.disabled) return false;
@@ -79,6 +88,7 @@ function render({ model, el }) {
     signal.addEventListener("abort", () => observer.disconnect());
     // Text fields keep their keys to themselves, so the panel listens on the way down.
     panel.addEventListener("keydown", onKeyDown, { signal, capture: true });
+    window.addEventListener("keydown", (event) => share(panel, event), { signal, capture: true });
     panel.setAttribute("role", "group");
     panel.setAttribute("aria-label", "Ask a vision-language model about a picture");
     tame(panel);

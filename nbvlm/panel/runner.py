@@ -77,19 +77,25 @@ class Live:
         return time.monotonic() - self._began
 
     def take(self, event: TextDelta | DetectionFound | Status) -> None:
-        """Take one event of the stream."""
+        """Take one event of the stream; the first text goes on at once, everything else at the pace."""
         with self._lock:
-            if isinstance(event, TextDelta):
-                self._text.append(event.text)
-                self.pieces += bool(event.text)
-            elif isinstance(event, DetectionFound):
-                self._boxes += boxes([event.detection], self._prompt)
-            else:
-                self._phase = wording.progress(event)
-            if not self._waiting:
+            first = self._keep(event)
+            if first or not self._waiting:
                 self._waiting = True
-                pause = max(0.0, self._sent_at + self._pace - time.monotonic())
+                pause = 0.0 if first else max(0.0, self._sent_at + self._pace - time.monotonic())
                 asyncio.get_running_loop().call_later(pause, self._flush)
+
+    def _keep(self, event: TextDelta | DetectionFound | Status) -> bool:
+        """Keep what an event brings; return whether it is the first text."""
+        if isinstance(event, TextDelta):
+            self._text.append(event.text)
+            self.pieces += bool(event.text)
+            return self.pieces == 1 and bool(event.text)
+        if isinstance(event, DetectionFound):
+            self._boxes += boxes([event.detection], self._prompt)
+        else:
+            self._phase = wording.progress(event)
+        return False
 
     def _flush(self) -> None:
         with self._lock:

@@ -202,10 +202,31 @@ function view(el, store) {
   return { put, more, stop: parts.status.stop };
 }
 
+// The old answer goes at the press on Run, not when the kernel has time to say so.
+const ASKING = { text: "", boxes: [], error: null, status: { state: "running", parts: ["Asking"] } };
+
+function onRun(el, signal, callback) {
+  const listen = () => {
+    if (signal.aborted) return;
+    if (!el.isConnected) {
+      requestAnimationFrame(listen);
+      return;
+    }
+    const press = (event) => event.target.closest(".nbvlm-run:not(:disabled)") && callback();
+    el.closest(".nbvlm-panel")?.addEventListener("click", press, { signal, capture: true });
+  };
+  listen();
+}
+
 export default () => {
   // One store for all views of the widget: a view that is opened while text streams shows all of it.
   const store = { picture: null, src: "", text: "", boxes: [], status: { state: "waiting", parts: [] }, error: null };
   const views = new Set();
+
+  function put(changes) {
+    Object.assign(store, changes);
+    views.forEach((one) => one.put(changes));
+  }
 
   function receive(message, buffers) {
     if (message.type === "more") {
@@ -216,9 +237,8 @@ export default () => {
       return;
     }
     const { type, ...changes } = message;
-    Object.assign(store, changes);
     if (type === "all") store.src = changes.picture ? dataUri(buffers[0], changes.picture.mime) : "";
-    views.forEach((one) => one.put(changes));
+    put(changes);
   }
 
   return {
@@ -229,9 +249,12 @@ export default () => {
       return () => model.off("msg:custom", receive);
     },
     render({ el }) {
+      const controller = new AbortController();
       const one = view(el, store);
       views.add(one);
+      onRun(el, controller.signal, () => store.picture && put(ASKING));
       return () => {
+        controller.abort();
         views.delete(one);
         one.stop();
       };

@@ -97,13 +97,15 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         """Say that the answer was stopped; what came of it stays on the screen."""
         self._put(status={"state": "stopped", "parts": list(parts)})
 
-    def fail(self, error: Mapping[str, Any], state: str = "failed") -> None:
-        """Show an error: its `message` and its `hint`."""
-        self._put(error=dict(error), status={"state": state, "parts": []})
+    def fail(self, error: Mapping[str, Any]) -> None:
+        """Show an error in place of an answer: its `message` and its `hint`."""
+        self._put(error=dict(error), status={"state": "failed", "parts": []})
 
-    def complain(self, error: Mapping[str, Any] | None) -> None:
-        """Show an error, or take it away, and leave everything else as it is."""
-        self._put(error=None if error is None else dict(error))
+    def complain(self, error: Mapping[str, Any]) -> None:
+        """Show an error, and leave everything else as it is."""
+        with self._lock:
+            # All of it is said again, for the page has cleared the answer when Run was pressed.
+            self._put(**{**self._shown(), "error": dict(error)})
 
     def send_all(self) -> None:
         """Send everything that the screen shows, to a page that asks for it."""

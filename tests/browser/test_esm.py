@@ -42,6 +42,10 @@ window.makeModel = (state) => {
   };
   return model;
 };
+window.until = (holds) => new Promise((resolve) => {
+  const look = () => (holds() ? resolve() : setTimeout(look, 5));
+  look();
+});
 window.load = async (source, state) => {
   const url = URL.createObjectURL(new Blob([source], {type: "text/javascript"}));
   const module = await import(url);
@@ -142,6 +146,22 @@ def test_a_view_closed_while_text_streams_leaves_the_other_alone(page: Page) -> 
     assert page.evaluate("model.count()") == 0
 
 
+def test_the_old_answer_goes_at_the_press_on_run(page: Page) -> None:
+    load(page, "stage.js")
+    page.evaluate("show()")
+    say(page, whole("an old answer", "done"), base64_png())
+    say(page, {"type": "put", "boxes": [BOX]})
+    page.evaluate("""() => {
+      const run = document.createElement("button");
+      run.className = "nbvlm-run";
+      document.querySelector(".nbvlm-panel").append(run);
+    }""")
+    page.locator(".nbvlm-run").click()
+    assert page.locator(".nbvlm-answer").text_content() == ""
+    assert page.locator("svg rect").count() == 0
+    assert page.locator(".nbvlm-status").get_attribute("data-state") == "running"
+
+
 def test_long_answers_are_appended_not_written_again(page: Page) -> None:
     load(page, "stage.js")
     page.evaluate("show()")
@@ -184,11 +204,11 @@ def test_a_file_travels_in_pieces_each_after_the_last_was_received(page: Page) -
     )
     sizes = []
     for received in (0, 2**20, 2 * 2**20, len(data)):
-        page.wait_for_function(f"model.sent.length === {2 + len(sizes)}")
+        page.evaluate(f"until(() => model.sent.length === {2 + len(sizes)})")
         sent = page.evaluate("model.sent.at(-1)")
         sizes += sent["sizes"] or [sent["content"]["size"]]
         say(page, {"type": "received", "id": sent["content"]["id"], "bytes": received})
-    page.wait_for_function("model.sent.at(-1).content.type === 'end'")
+    page.evaluate("until(() => model.sent.at(-1).content.type === 'end')")
     assert sizes == [len(data), 2**20, 2**20, len(data) - 2 * 2**20]
     assert page.evaluate("model.sent.at(-1).content.crc") == zlib.crc32(data)
 

@@ -207,6 +207,7 @@ def test_pictures_can_be_dropped_and_pasted(lab: Sheet) -> None:
 def test_the_keyboard_alone_runs_and_stops(slow_lab: Sheet, service: Loopback) -> None:
     service.replies.append(stream(*slowly("a word " * 500), delta("", "stop")))
     field, keyboard = slow_lab.find(".nbvlm-prompt textarea"), slow_lab.page.keyboard
+    cells = slow_lab.page.locator(".jp-Notebook .jp-Cell").count()
     field.focus()
     keyboard.press("Control+a")
     keyboard.type("detect fast typing")
@@ -216,6 +217,12 @@ def test_the_keyboard_alone_runs_and_stops(slow_lab: Sheet, service: Loopback) -
     slow_lab.wait("stopped")
     asked = service.seen[-1].json["messages"][0]["content"]
     assert asked.startswith("detect fast typing ")
+    assert slow_lab.page.locator(".jp-Notebook .jp-Cell").count() == cells
+    slow_lab.find(".nbvlm-upload").focus()
+    with slow_lab.page.expect_request(
+        lambda request: request.method == "PUT" and "quickstart" in request.url
+    ):
+        keyboard.press("Control+s")
     handle = slow_lab.find(".nbvlm-temperature .noUi-handle")
     handle.focus()
     keyboard.press("ArrowRight")
