@@ -155,7 +155,7 @@ def _stream(context: Context, response: httpx.Response, gathered: Gathered) -> F
     try:
         while not gathered.done and gathered.failure is None:
             piece = yield events
-            events = gathered.take(decoder.feed(piece) if piece else decoder.close())
+            events = gathered.take(decoder.feed(piece) if piece else decoder.close(), last=not piece)
             if events:
                 first = watch.elapsed() if first is None else first
                 watch.touch()

@@ -58,8 +58,8 @@ class Gathered:
         """All text so far."""
         return "".join(self.pieces)
 
-    def take(self, arrived: list[sse.Event]) -> list[Event]:
-        """Read events of the stream and return what they mean."""
+    def take(self, arrived: list[sse.Event], *, last: bool = False) -> list[Event]:
+        """Read events of the stream and return what they mean; the last may have been cut off."""
         events: list[Event] = []
         for event in arrived:
             data = event.data
@@ -69,7 +69,7 @@ class Gathered:
             try:
                 piece = wire.read_chunk(data)
             except wire.UnreadableAnswer as error:
-                if _is_noise(event, error.data):
+                if _is_noise(event, error.data) or (last and isinstance(error.data, str)):
                     continue
                 self.failure = statuses.error_in_stream(error.data)
                 break
