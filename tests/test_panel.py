@@ -81,6 +81,7 @@ def test_a_new_panel_is_ready_with_the_first_sample(panel: nbvlm.Panel, server: 
     scene = GALLERY[0]
     assert panel.image is not None
     assert (panel.image.name, panel.prompt) == (f"{scene.name}.png", scene.prompt)
+    assert panel.image.changes == ()
     assert (panel.result, panel.history) == (None, [])
     assert not controls(panel).run.disabled
     assert controls(panel).stop.disabled

@@ -30,7 +30,7 @@ def scenes() -> tuple[GalleryScene, ...]:
 @functools.lru_cache(maxsize=64)
 def picture_of(scene: GalleryScene) -> Picture:
     """Paint a scene and name it."""
-    return Picture.load(scene.picture(), name=f"{scene.name}.png")
+    return Picture.load(_encoded(scene.picture(), "PNG"), name=f"{scene.name}.png")
 
 
 def things_of(scene: GalleryScene) -> tuple[str, ...]:
