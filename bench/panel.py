@@ -1,0 +1,79 @@
+"""What 1,000 tokens in four seconds cost on the way to the browser, counted in a real kernel.
+
+Usage: panel.py. The other rows are what ipywidgets offers for the same text, token by token.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from jupyter_client.manager import start_new_kernel
+from servers.loopback import Loopback, delta, stream
+from test_panel_kernel import OPEN, Kernel, comms, identities, size, state
+
+TOKENS, PAUSE = 1000, 0.004
+WORDS = [f"w{number:03d} " for number in range(TOKENS)]
+OTHERS = {
+    "HTML.value +=": "for word in words: html.value += word",
+    "Output.append_stdout": "for word in words: output.append_stdout(word)",
+}
+PREPARE = "import ipywidgets; html, output = ipywidgets.HTML(), ipywidgets.Output(); words = "
+
+
+def row(name: str, said: list[dict[str, Any]], seconds: float | None = None) -> str:
+    messages = comms(said)
+    pace = f"{len(messages) / seconds:8.1f}" if seconds else " " * 8
+    return f"{name:24}{len(messages):10,}{sum(map(size, messages)) / 1000:12,.0f}{pace}"
+
+
+def stop_latency(kernel: Kernel, server: Loopback) -> float:
+    """Milliseconds from the message of the Stop button to the page's last word."""
+    ids = identities(kernel)
+    server.replies.append(stream("on ", hold=True, done=False))
+    kernel.send(ids["run"], {"event": "click"})
+    said = kernel.send(ids["stop"], {"event": "click"})
+    clicked = said[0]["parent_header"]["date"]
+    stopped = next(message for message in said if state(message) == "stopped")
+    return float((stopped["header"]["date"] - clicked).total_seconds() * 1000)
+
+
+def measure(kernel: Kernel, server: Loopback) -> None:
+    pieces = [part for word in WORDS for part in (word, PAUSE)]
+    server.replies.append(stream(*pieces, delta("", "stop")))
+    kernel.execute(OPEN)
+    said = kernel.execute("panel.run()")
+    seconds = kernel.value("panel.result.timing.total_s")
+    print(f"{TOKENS:,} tokens in {seconds:.1f} s")
+    print(f"{'':24}{'messages':>10}{'kB':>12}{'a second':>8}")
+    print(row("nbvlm panel", said, seconds))
+    kernel.execute(PREPARE + repr(WORDS))
+    for name, code in OTHERS.items():
+        print(row(name, kernel.execute(code)))
+    latencies = sorted(stop_latency(kernel, server) for _ in range(9))
+    print(f"Stop, message to message: median {latencies[4]:.0f} ms, worst {latencies[-1]:.0f} ms of 9")
+
+
+def main() -> None:
+    with Loopback() as server, tempfile.TemporaryDirectory() as home:
+        environment = {
+            **os.environ,
+            "IPYTHONDIR": home,
+            "NBVLM_BASE_URL": server.url,
+            "NVIDIA_API_KEY": "nvapi-x",
+        }
+        manager, client = start_new_kernel(kernel_name="python3", env=environment)
+        try:
+            measure(Kernel(client), server)
+        finally:
+            client.stop_channels()
+            manager.shutdown_kernel(now=True)
+
+
+if __name__ == "__main__":
+    main()
