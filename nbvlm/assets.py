@@ -16,13 +16,11 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from nbvlm.calls import call, read, request
 from nbvlm.errors import AssetError, Error, ParameterError
 from nbvlm.retry import Retry
-from nbvlm.secret import Secret
-from nbvlm.settings import is_loopback
+from nbvlm.settings import signed
 from nbvlm.steps import Context, Flow, Upload
 
 if TYPE_CHECKING:
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nbvlm.images import Picture
+    from nbvlm.secret import Secret
 
 __all__ = ["LIFE", "Asset", "delete", "discard", "listing", "references", "store", "upload"]
 
@@ -146,13 +145,20 @@ def _create(context: Context, mime: str, description: str) -> Flow[tuple[str, Se
         asset=True,
         what="description of the picture",
     )
-    answer = _parsed((yield from read(context)))
-    name, address = answer.get("assetId"), answer.get("uploadUrl")
+    return _created(context, (yield from read(context)))
+
+
+def _created(context: Context, body: bytes) -> tuple[str, Secret]:
+    """Read id and upload address; the address is signed: whoever reads it can write the asset."""
+    answer = _parsed(body)
+    name, address = answer.get("assetId"), answer.pop("uploadUrl", None)
     if not isinstance(name, str) or not _ID.fullmatch(name) or not isinstance(address, str):
         raise AssetError("The asset service answered without an asset id or an upload address.", hint=_AGAIN)
-    _refuse_plain(context, address)
-    # Signed: whoever reads the address can write the asset.
-    return name, Secret(address)
+    secret = signed(address, allow_http=context.settings.allow_http)
+    del address, body
+    if secret is None:
+        raise AssetError("The asset service gave an upload address without https; nothing was sent to it.")
+    return name, secret
 
 
 def _put(context: Context, address: Secret, mime: str, description: str, source: bytes | Path) -> Flow[None]:
@@ -249,10 +255,3 @@ def _parsed(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise AssetError("The asset service answered with something that is no JSON object.", hint=_AGAIN)
     return value
-
-
-def _refuse_plain(context: Context, address: str) -> None:
-    parts = urlsplit(address)
-    plain = parts.scheme == "http" and (context.settings.allow_http or is_loopback(parts.hostname or ""))
-    if parts.scheme != "https" and not plain:
-        raise AssetError("The asset service gave an upload address without https; nothing was sent to it.")

@@ -13,7 +13,6 @@ import zipfile
 import zlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -28,7 +27,7 @@ from nbvlm.errors import (
 from nbvlm.gather import Gathered
 from nbvlm.result import Result, Timing, Usage
 from nbvlm.route import Prepared, prepare
-from nbvlm.settings import is_loopback
+from nbvlm.settings import signed
 from nbvlm.steps import Context, Flow, Pause, Tell
 
 if TYPE_CHECKING:
@@ -131,16 +130,14 @@ def _poll(context: Context, name: str, headers: dict[str, str]) -> Callable[[], 
 
 def _elsewhere(context: Context, response: httpx.Response) -> Flow[httpx.Response]:
     """Fetch a large result from the storage it was put into: another host, so without the key."""
-    address = response.headers.get("location", "")
-    parts = urlsplit(address)
-    loopback = parts.scheme == "http" and is_loopback(parts.hostname or "")
-    if response.status_code != 302 or not (parts.scheme == "https" or loopback):
+    address = signed(response.headers.get("location", "")) if response.status_code == 302 else None
+    if address is None:
         raise TransportError(
-            f"The service redirects ({response.status_code}), not followed since the key would go along.",
+            f"The service redirects ({response.status_code}); not followed, since the key would go along.",
             status=response.status_code,
             hint="Check base_url.",
         )
-    fetched: httpx.Response = yield from call(context, lambda: request(context, "GET", address, key=False))
+    fetched = yield from call(context, lambda: request(context, "GET", address.reveal(), key=False))
     if fetched.status_code >= 300:
         raise TransportError("The result's address redirects once more; this was not followed.", status=302)
     return fetched

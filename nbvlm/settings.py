@@ -10,7 +10,7 @@ import ipaddress
 import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from nbvlm import endpoints, keys
 from nbvlm.endpoints import Endpoint
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Transport = httpx.BaseTransport | httpx.AsyncBaseTransport
 
-__all__ = ["Settings", "is_loopback", "resolve"]
+__all__ = ["Settings", "is_loopback", "is_safe", "resolve", "signed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +171,11 @@ def resolve(
         chosen=endpoint is not None,
     )
     for address in (settings.base_url, settings.assets_url):
-        if address is not None and not allow_http:
-            _refuse_plain(address)
+        if address is not None and not is_safe(address, allow_http=allow_http):
+            raise ParameterError(
+                f"Plain http to {urlsplit(address).hostname} would show key and picture to all on the way.",
+                hint="Use https, or insist with allow_http=True.",
+            )
     return settings
 
 
@@ -229,13 +232,20 @@ def _origin(url: str, name: str) -> str:
 _ORIGIN = "Give scheme, host and port only, such as https://ai.api.nvidia.com or http://127.0.0.1:8000."
 
 
-def _refuse_plain(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        raise ParameterError(
-            f"Plain http to {parts.hostname} would show key and picture to everyone on the way.",
-            hint="Use https, or insist with allow_http=True.",
-        )
+def is_safe(url: str, *, allow_http: bool = False) -> bool:
+    """Return whether nobody on the way can read what is sent to an address: https, or this machine."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    plain = parts.scheme == "http" and (allow_http or is_loopback(parts.hostname or ""))
+    return parts.scheme == "https" or plain
+
+
+def signed(url: str, *, allow_http: bool = False) -> Secret | None:
+    """Return an address that carries its own permission, hidden; None where it is not safe to go to."""
+    whole = quote(url, safe="!#$%&'()*+,/:;=?@[]~")
+    return Secret(whole) if is_safe(whole, allow_http=allow_http) else None
 
 
 def is_loopback(host: str) -> bool:
