@@ -144,13 +144,7 @@ function statusView(store) {
       ready: "Ready",
       failed: "No answer",
     };
-    words.replaceChildren(
-      ...(parts.length ? parts : [idle[state] ?? ""]).map((part) => {
-        const node = element("span", "nbvlm-part");
-        node.textContent = part;
-        return node;
-      }),
-    );
+    words.textContent = parts.length ? parts.join(" · ") : (idle[state] ?? "");
     if (state === "running") run();
     else stop();
   };
