@@ -260,7 +260,7 @@ def parse(
     bins: int = 1023,
     codebook: Codebook | str | None = None,
 ) -> Detections:
-    """Read a whole answer, the `text` of a result; see `Parser` for the parameters and for what was wrong with it.
+    """Read the `text` of a whole answer; see `Parser` for the parameters and for what was wrong with it.
 
     Returns
     -------
