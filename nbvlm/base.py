@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Base", "abandoned", "awaiting", "blocking", "options", "siblings"]
 
+_LOGGER = logging.getLogger("nbvlm")
 _QUESTION = ("temperature", "top_p", "max_tokens", "route", "content", "progress")
 _OPENING = (
     "api_key",
@@ -121,6 +123,8 @@ class Base:
         given = {name: options.pop(name) for name in ("temperature", "top_p", "max_tokens")}
         job = validation.job(self.endpoint, image, prompt, given=given, stream=stream, **options)
         self._settings.key()
+        for notice in job.notices:
+            _LOGGER.info("%s", notice)
         return flow.exchange(job, self._context(job.progress))
 
 
