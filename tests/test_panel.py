@@ -148,6 +148,11 @@ def test_a_picture_that_cannot_be_read_is_refused_at_once(page: Page, server: Lo
         nbvlm.Panel(hosted(server), image="missing.png")
 
 
+def test_what_is_no_client_is_refused_with_an_example(page: Page) -> None:
+    with pytest.raises(TypeError, match=r'such as nbvlm\.Client\("demo"\), not str'):
+        nbvlm.Panel("demo")
+
+
 def test_the_repr_is_short_and_serialises_nothing(panel: nbvlm.Panel) -> None:
     assert repr(panel) == "<nbvlm.Panel: traffic.png, 0 answers>"
     bundle = panel._repr_mimebundle_()

@@ -37,6 +37,8 @@ class Panel:
     ------
     ImageError
         The picture cannot be read.
+    TypeError
+        `client` is no client.
 
     Examples
     --------
@@ -52,10 +54,7 @@ class Panel:
         image: ImageSource | None = None,
         prompt: str | None = None,
     ) -> None:
-        if client is None:
-            from nbvlm.client import Client
-
-            client = Client()
+        client = _client(client)
         picture = None if image is None else Picture.load(image)
         self._session = Session(client.settings, client.endpoint)
         self._finalizer = weakref.finalize(self, self._session.close)
@@ -156,3 +155,16 @@ class Panel:
         # On the screen the panel lives on without a name in Python, as every widget does.
         bundle = self.widget._repr_mimebundle_(**kwargs)
         return bundle and {**bundle, "text/plain": repr(self)}
+
+
+def _client(given: Any) -> Client | AsyncClient:
+    from nbvlm.client import AsyncClient, Client
+
+    if given is None:
+        return Client()
+    if not isinstance(given, Client | AsyncClient):
+        kind = type(given).__name__
+        raise TypeError(
+            f'client must be a Client or an AsyncClient, such as nbvlm.Client("demo"), not {kind}.'
+        )
+    return given
