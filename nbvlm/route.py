@@ -49,7 +49,8 @@ def prepare(job: Job, context: Context) -> Flow[Prepared]:
     picture = job.image
     if not isinstance(picture, images.Picture):
         picture = yield Work(lambda: images.Picture.load(job.image))
-    context.notices.extend(picture.changes)
+    if picture.changes:
+        context.notices.append(f"The picture was converted: {', '.join(picture.changes)}.")
     fits = picture.fits(context.settings.endpoint.inline_limit)
     if job.route == "inline" or (job.route == "auto" and fits):
         return (yield from _inline(context, picture))

@@ -140,7 +140,7 @@ def test_changing_both_temperature_and_top_p_is_noticed(
     assert any("temperature and top_p" in notice for notice in result.notices)
     assert "temperature and top_p" in caplog.text
     for options in ({"temperature": 0.5}, {"top_p": 0.5}, {"temperature": 0.5, "top_p": 0.7}):
-        assert side.ask(SCENE, "caption en", **options).notices == ()
+        assert "top_p" not in "".join(side.ask(SCENE, "caption en", **options).notices)
 
 
 @pytest.mark.parametrize("name", ["temprature", "max_token", "seed", "stream"])
