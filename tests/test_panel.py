@@ -352,6 +352,10 @@ def test_without_a_picture_run_says_so(page: Page, panel: nbvlm.Panel, screen: S
 def test_an_error_in_a_callback_is_seen(page: Page, panel: nbvlm.Panel, screen: Screen) -> None:
     page.send(panel._session.picker, {"type": "choose", "index": 999})
     assert screen.sentence.startswith("Something unexpected happened in nbvlm (IndexError).")
+    panel.prompt = "caption en"
+    controls(panel).things = None
+    page.update(controls(panel).task, index=controls(panel).task.options.index("Count"))
+    assert screen.sentence.startswith("Something unexpected happened in nbvlm (TypeError).")
     assert panel.run().text == "a red car"
 
 

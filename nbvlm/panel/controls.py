@@ -27,17 +27,26 @@ class Controls:
         Gives the sliders their ranges and defaults.
     on_run, on_stop
         Called when the buttons are pressed.
+    guard
+        Calls what a widget asks for, and shows what goes wrong.
 
     Attributes
     ----------
-    prompt_box, action_box
-        The widgets, to be placed in a layout.
+    task, prompt, sliders, run, stop
+        The widgets by themselves; sliders by the names of their parameters.
+    widgets
+        What is placed in a layout, in order.
     things
         What the chosen picture is known to hold, for presets that name things.
     """
 
     def __init__(
-        self, endpoint: Endpoint, *, on_run: Callable[[], None], on_stop: Callable[[], None]
+        self,
+        endpoint: Endpoint,
+        *,
+        on_run: Callable[[], Any],
+        on_stop: Callable[[], Any],
+        guard: Callable[[Callable[[], Any]], None],
     ) -> None:
         self.things: tuple[str, ...] = ()
         self._tasks = tasks.tasks_for(endpoint)
@@ -53,10 +62,10 @@ class Controls:
             _box(list(self.sliders.values()), "nbvlm-sliders"),
             _box([self.run, self.stop], "nbvlm-actions"),
         )
-        self.task.observe(lambda change: self.write_prompt(change["new"]), "value")
-        self.prompt.observe(lambda change: self.follow_prompt(change["new"]), "value")
-        self.run.on_click(lambda _button: on_run())
-        self.stop.on_click(lambda _button: on_stop())
+        self.task.observe(lambda change: guard(lambda: self.write_prompt(change["new"])), "value")
+        self.prompt.observe(lambda change: guard(lambda: self.follow_prompt(change["new"])), "value")
+        self.run.on_click(lambda _button: guard(on_run))
+        self.stop.on_click(lambda _button: guard(on_stop))
 
     @property
     def parameters(self) -> dict[str, float | int]:

@@ -65,7 +65,7 @@ class Session:
         self.result: Result | None = None
         self.history: list[Result] = []
         self.stage = Stage()
-        self.controls = Controls(endpoint, on_run=self.press_run, on_stop=self.stop)
+        self.controls = Controls(endpoint, on_run=self.start, on_stop=self.stop, guard=self.guarded)
         self.picker = Picker(
             on_hello=self.show_gallery,
             on_choose=self.choose,
@@ -90,6 +90,7 @@ class Session:
         with self._lock:
             self.stop()
             self.picture, self.result, self._index = picture, None, index
+            self.controls.things = ()
             self.stage.picture(facts, data)
             self._tell_chosen()
 
@@ -115,7 +116,6 @@ class Session:
         try:
             picture = await asyncio.to_thread(Picture.load, upload.data, name=upload.name)
             await asyncio.to_thread(self.show, picture)
-            self.controls.things = ()
         except Exception as error:  # noqa: BLE001 - shown where the user looks
             self.complain(error)
 
@@ -138,10 +138,6 @@ class Session:
         self.picker.chosen(name, detail, self._index)
 
     # The answer
-
-    def press_run(self) -> None:
-        """Start an answer, as the Run button does."""
-        self._guarded(self.start)
 
     def start(self) -> Job[Result]:
         """Ask the model what the fields say.
@@ -221,10 +217,11 @@ class Session:
         """Show an error; everything else stays as it is."""
         self.stage.complain(wording.failure(error))
 
-    def _guarded(self, action: Callable[[], Any]) -> None:
+    def guarded(self, action: Callable[[], Any]) -> None:
+        """Do what a widget asks for; an error is shown, for ipywidgets would swallow it."""
         try:
             action()
-        except Exception as error:  # noqa: BLE001 - ipywidgets would swallow it
+        except Exception as error:  # noqa: BLE001 - shown where the user looks
             self.complain(error)
 
     def close(self) -> None:
