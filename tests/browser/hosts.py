@@ -112,6 +112,11 @@ class Jupyter:
         """Set environment variables for the kernels that start from now on."""
         self._environment.write_text(json.dumps(dict(variables)))
 
+    def connected(self) -> bool:
+        """Whether the one kernel is idle and heard by a page."""
+        kernels = [session["kernel"] for session in self.api("GET", "/api/sessions")]
+        return any(kernel["connections"] and kernel["execution_state"] == "idle" for kernel in kernels)
+
     def fresh(self, source: Path, name: str) -> str:
         """Put a copy of a notebook into the server's folder, and end all kernels."""
         for session in self.api("GET", "/api/sessions"):
@@ -146,6 +151,11 @@ class Sheet:
         """Open in Notebook 7."""
         self.page.goto(f"{self.jupyter.url}/notebooks/{name}?token={TOKEN}")
         self.page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=SLOW)
+        # A command given before the page and the kernel are connected asks which kernel to select.
+        deadline = time.monotonic() + SLOW / 1000
+        while not self.jupyter.connected():
+            assert time.monotonic() < deadline, "the kernel does not start"
+            self.page.wait_for_timeout(50)
         return self
 
     def open_voila(self, name: str) -> Sheet:
