@@ -95,13 +95,16 @@ class AsyncLine(asyncio.Protocol):
     async def send(self, head: bytes, request: httpx.Request) -> None:
         """Send a request; errors as `nbvlm.pools.Line.send`."""
         seconds = limit(request, "write")
-        self._transport.write(head)
         async for piece in request.stream:  # type: ignore[union-attr]
-            self._write(piece)
+            # The head goes with the first piece: one packet, one system call.
+            self._write(head + piece if head else piece)
+            head = b""
             if self._full:
                 self._writer = self._loop.create_future()
                 if not await _within(self._writer, seconds):
                     raise httpx.WriteTimeout("")
+        if head:
+            self._write(head)
 
     def _write(self, piece: bytes) -> None:
         if self._ended:

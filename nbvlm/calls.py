@@ -5,6 +5,7 @@ See `nbvlm.steps` for what a flow yields and receives.
 
 from __future__ import annotations
 
+import functools
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,8 @@ def request(
 
     `asked` is the question behind it, for a transport that records.
     """
-    target = httpx.URL(url)
+    # A signed address is not kept.
+    target = _url(url) if key else httpx.URL(url)
     fields = httpx.Headers(
         {"host": target.netloc.decode("ascii"), "accept": "*/*", "accept-encoding": "identity"}
     )
@@ -70,6 +72,12 @@ def request(
     )
 
 
+@functools.lru_cache(maxsize=64)
+def _url(url: str) -> httpx.URL:
+    return httpx.URL(url)
+
+
+@functools.cache
 def _agent() -> str:
     import nbvlm
 

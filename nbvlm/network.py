@@ -24,7 +24,7 @@ __all__ = ["Idle", "Origin", "head_of", "is_readable", "origin_of", "proxy_for",
 
 KEPT_ALIVE = 60.0
 """Seconds that an idle connection is kept for the next request."""
-KEPT = 64
+KEPT = 512
 """Idle connections kept for one origin."""
 
 

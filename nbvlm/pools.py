@@ -120,15 +120,12 @@ def _secured(connected: socket.socket, host: str) -> ssl.SSLSocket:
 
 
 def _joined(head: bytes, stream: Any) -> Iterator[bytes]:
-    """Yield head and body, the head together with a small first piece: one packet, one system call."""
-    pieces = iter(stream)
-    first = next(pieces, b"")
-    if len(first) <= READ * 4:
-        yield head + bytes(first)
-    else:
+    """Yield head and body, the head together with the first piece: one packet, one system call."""
+    for piece in stream:
+        yield head + piece if head else piece
+        head = b""
+    if head:
         yield head
-        yield first
-    yield from pieces
 
 
 class _Body(httpx.SyncByteStream):
