@@ -97,7 +97,8 @@ def references(ids: Sequence[str]) -> str:
 
 def upload(context: Context, picture: Picture, *, description: str = _DESCRIPTION) -> Flow[Asset]:
     """Create an asset and fill it; its id is in `context.temporary` until someone takes it out."""
-    return (yield from store(context, picture.mime, picture.data or b"", picture, description=description))
+    source = picture.path or picture.data or b""
+    return (yield from store(context, picture.mime, source, picture, description=description))
 
 
 def store(

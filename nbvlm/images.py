@@ -12,24 +12,27 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from nbvlm import convert, loading, shrink
+from nbvlm import convert, infile, loading, shrink
 from nbvlm.decoding import decoding, opened
 from nbvlm.errors import ImageError
 from nbvlm.loading import subject
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
     from typing import BinaryIO, TypeAlias
 
     import numpy as np
     from PIL import Image
+
+    from nbvlm.infile import InFile
 
     ImageSource: TypeAlias = (
         "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | Picture"
         " | np.ndarray[Any, Any]"
     )
 
-__all__ = ["Fitted", "Picture", "fit"]
+__all__ = ["Fitted", "Picture", "fit", "stay"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -70,6 +73,7 @@ class Picture:
     sha256: str
     changes: tuple[str, ...] = field(default=(), compare=False)
     _lying: tuple[bytes, int] | None = field(default=None, init=False, compare=False)
+    _file: InFile | None = field(default=None, init=False, compare=False)
 
     @classmethod
     def load(cls, source: ImageSource, *, name: str | None = None, allow_private: bool = False) -> Picture:
@@ -144,12 +148,19 @@ class Picture:
 
     @property
     def pending(self) -> bool:
-        """True while asking for `data` or `sha256` would encode: work for a thread, not for an event loop."""
-        return self._lying is not None
+        """True while asking for `data` or `sha256` takes time: work for a thread, not for an event loop."""
+        return self._lying is not None or self._file is not None
+
+    @property
+    def path(self) -> Path | None:
+        """The file that holds the bytes, as long as they have not been read from it; else None."""
+        return self._file.path if self._file is not None else None
 
     @property
     def nbytes(self) -> int | None:
         """Bytes of the file; of the source where a picture still waits to be turned; None for a reference."""
+        if self._file is not None:
+            return self._file.size
         held = self._lying[0] if self._lying is not None else self.data
         return None if held is None else len(held)
 
@@ -197,12 +208,11 @@ class Picture:
             # Reached for a slot that is not set yet: the file of a picture that lies on its side.
             if name not in ("data", "sha256"):
                 raise AttributeError(f"'Picture' object has no attribute {name!r}", name=name, obj=self)
-            lying = self._lying
-            if lying is not None:
-                data = convert.upright_jpeg(*lying, subject(self.name))
-                object.__setattr__(self, "data", data)
-                object.__setattr__(self, "sha256", hashlib.sha256(data).hexdigest())
-                object.__setattr__(self, "_lying", None)
+            lying, file = self._lying, self._file
+            if lying is not None or file is not None:
+                data = file.read() if file is not None else convert.upright_jpeg(*lying, subject(self.name))
+                _set(self, {"data": data, "sha256": hashlib.sha256(data).hexdigest()})
+                _set(self, {"_lying": None, "_file": None})
             return object.__getattribute__(self, name)
 
 
@@ -305,10 +315,26 @@ def _later(loaded: loading.Loaded) -> Picture:
     """Make a picture whose `data` and `sha256` come into being when asked for."""
     picture = object.__new__(Picture)
     values = {"mime": loaded.mime, "width": loaded.size[0], "height": loaded.size[1], "name": loaded.name}
-    values |= {"changes": loaded.changes, "_lying": (loaded.data, loaded.orientation)}
-    for key, value in values.items():
-        object.__setattr__(picture, key, value)
+    values |= {"changes": loaded.changes, "_lying": (loaded.data, loaded.orientation), "_file": None}
+    _set(picture, values)
     return picture
+
+
+def stay(source: ImageSource) -> Picture:
+    """Load a picture, but leave the bytes of a large file there until they are asked for."""
+    there = infile.found(source)
+    if there is None:
+        return Picture.load(source)
+    header, file = there
+    picture = object.__new__(Picture)
+    values = {"mime": f"image/{header.format.lower()}", "width": header.width, "height": header.height}
+    _set(picture, values | {"name": file.path.name, "changes": (), "_lying": None, "_file": file})
+    return picture
+
+
+def _set(picture: Picture, values: dict[str, Any]) -> None:
+    for key in values:
+        object.__setattr__(picture, key, values[key])
 
 
 def _needed(data: bytes | None, name: str | None) -> bytes:

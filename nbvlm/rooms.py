@@ -91,7 +91,9 @@ def _keep(context: Context, image: Any) -> Flow[Asset]:
     """Upload, and hand the asset over to the caller; what did not arrive whole is deleted again."""
     picture = image
     if not isinstance(picture, images.Picture):
-        picture = yield Work(lambda: images.Picture.load(image))
+        picture = yield Work(lambda: images.stay(image))
+    if picture.pending and picture.path is None:
+        yield Work(lambda: picture.data)
     try:
         asset = yield from assets.upload(context, picture)
     except GeneratorExit:

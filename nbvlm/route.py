@@ -107,4 +107,4 @@ def _uploaded(context: Context, picture: Picture) -> Flow[Prepared]:
 
 
 def _sent(picture: Picture) -> Sent:
-    return Sent(picture.mime, picture.width, picture.height, len(picture.data or b""))
+    return Sent(picture.mime, picture.width, picture.height, picture.nbytes or 0)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
+from nbvlm.errors import ImageError
 from nbvlm.events import Event, Status
 
 if TYPE_CHECKING:
@@ -132,6 +133,10 @@ class Upload(httpx.SyncByteStream, httpx.AsyncByteStream):
             view = memoryview(self._source)
             yield from (view[start : start + PIECE] for start in range(0, len(view), PIECE))
             return
+        left = self.length
         with self._source.open("rb", buffering=0) as file:
-            while piece := file.read(PIECE):
+            while left and (piece := file.read(min(left, PIECE))):
+                left -= len(piece)
                 yield piece
+        if left:
+            raise ImageError(f"{self._source.name!r} became shorter while it was sent.", hint="Try again.")

@@ -21,7 +21,7 @@ errors endpoints prompts sse retry
 secret keys redact settings timeouts validation events wire http1 network recent statuses
 blas cache palette words
 
-images containers convert decoded decoding fetch loading shrink sniff sources
+images infile containers convert decoded decoding fetch loading shrink sniff sources
 parser boxes columns detections evaluation grammar problems
 masks decoder download patches polygons rle stencils
 
