@@ -135,7 +135,8 @@ def everything(error: BaseException) -> None:
     seen: BaseException | None = error
     while seen is not None:
         for frame, _ in traceback.walk_tb(seen.__traceback__):
-            if "/nbvlm/" in frame.f_code.co_filename or "site-packages/h" in frame.f_code.co_filename:
+            where = frame.f_code.co_filename
+            if where.startswith(*nbvlm.__path__) or "site-packages/h" in where:
                 shown = {name: repr(value) for name, value in frame.f_locals.items()}
                 assert clean(shown), frame.f_code.co_qualname
         seen = seen.__cause__ or seen.__context__
