@@ -40,6 +40,7 @@ class Gathered:
         The error that came inside the stream, or None.
     """
 
+    # `_held`: texts that the parser has not read; `_within`: a location next would end nothing.
     __slots__ = ("_held", "_within", "done", "failure", "finish_reason", "id", "parser", "pieces", "usage")
 
     def __init__(self, endpoint: Endpoint, size: tuple[int, int], prompt: str) -> None:
@@ -97,8 +98,11 @@ class Gathered:
                 self.pieces.append(text)
                 self._held.append(text)
                 events.append(TextDelta(text))
-                if ">" in text or ";" in text:
-                    self._parse(text, events)
+                if self._within and len(text) == _LOCATION and text.startswith("<loc"):
+                    self._within = text.endswith(">")
+                elif ">" in text or ";" in text:
+                    self._parse(events)
+                    self._within = text.endswith((">", ";", "; "))
                 else:
                     self._within = False
             if choice.finish_reason is not None:
@@ -108,19 +112,16 @@ class Gathered:
         if self.id is None:
             self.id = piece.id
 
-    def _parse(self, text: str, events: list[Event]) -> None:
+    def _parse(self, events: list[Event]) -> None:
         """Let the parser read where something may have become complete.
 
         A box becomes final at `;`, at an end token, and at a location that follows a label; so plain words
-        wait, and so does a location right behind another. Where an answer is cut makes no difference to the
-        parser, and reading it in few pieces costs less.
+        wait, and so does a location right behind another or behind `;`. Where an answer is cut makes no
+        difference to the parser, and reading it in few pieces costs less.
         """
-        location = len(text) == _LOCATION and text.startswith("<loc")
-        if not (location and self._within):
-            found = self.parser.feed("".join(self._held))
-            self._held = []
-            events.extend(map(DetectionFound, found))
-        self._within = text.endswith(">")
+        found = self.parser.feed("".join(self._held))
+        self._held = []
+        events.extend(map(DetectionFound, found))
 
 
 _LOCATION = len("<loc0000>")
