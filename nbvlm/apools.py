@@ -12,7 +12,7 @@ from nbvlm.http1 import Answer, ProtocolError
 from nbvlm.network import Idle, head_of, is_readable, limit, origin_of, proxy_for, read_limit, tls, words
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from nbvlm.network import Origin
 
@@ -213,10 +213,11 @@ class AsyncPools(httpx.AsyncBaseTransport):
         self._idle: Idle[AsyncLine] = Idle()
         self._proxied: dict[str, httpx.AsyncHTTPTransport] = {}
         self._closed = False
+        self._end: AsyncGenerator[None] | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return the response, its body unread."""
-        self._settle()
+        await self._settle()
         origin = origin_of(request.url)
         if (proxy := proxy_for(origin)) is not None:
             return await self._through(proxy).handle_async_request(request)
@@ -262,13 +263,26 @@ class AsyncPools(httpx.AsyncBaseTransport):
         if surplus is not None:
             surplus.close()
 
-    def _settle(self) -> None:
+    async def _settle(self) -> None:
+        """Drop what belongs to another event loop."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            for line in self._idle.clear():
-                line.close()
+            self._drop()
             self._proxied = {}
             self._loop = loop
+            self._end = self._with_loop()
+            await anext(self._end)
+
+    async def _with_loop(self) -> AsyncGenerator[None]:
+        """Close idle connections with the loop: its last act is to close the generators that it began."""
+        try:
+            yield
+        finally:
+            self._drop()
+
+    def _drop(self) -> None:
+        for line in self._idle.clear():
+            line.close()
 
     def _through(self, proxy: str) -> httpx.AsyncHTTPTransport:
         if proxy not in self._proxied:
@@ -278,8 +292,9 @@ class AsyncPools(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close all connections."""
         self._closed = True
-        for line in self._idle.clear():
-            line.close()
+        self._drop()
+        if self._end is not None and self._loop is asyncio.get_running_loop():
+            await self._end.aclose()
         proxied, self._proxied = self._proxied, {}
         for transport in proxied.values():
             await transport.aclose()

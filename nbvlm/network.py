@@ -7,6 +7,7 @@ import os
 import re
 import select
 import socket
+import ssl
 import time
 import urllib.request
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
@@ -17,7 +18,6 @@ from nbvlm.http1 import ProtocolError, request_head
 from nbvlm.settings import is_loopback
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterable
 
 __all__ = ["Idle", "Origin", "head_of", "is_readable", "origin_of", "proxy_for", "read_limit", "tls", "words"]
@@ -103,6 +103,10 @@ def is_readable(number: int) -> bool:
 
 def words(error: OSError) -> str:
     """Say what an error of the system is, without addresses and numbers."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate verify failed: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
     number = error.errno if not isinstance(error, socket.gaierror) else None
     if number is None and (found := re.search(r"\[Errno (\d+)\]", str(error))):
         number = int(found[1])

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
 MODEL = "/v1/vlm/google/paligemma"
@@ -122,7 +123,8 @@ class Loopback:
         All requests; `connections` counts sockets.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.tls = tls
         self.text = "a red car"
         self.result = answer(self.text).body
         self.replies: deque[Reply | Callable[[Seen], Reply]] = deque()
@@ -156,7 +158,7 @@ class Loopback:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
 
     def paths(self) -> list[str]:
         return [f"{seen.method} {seen.path}" for seen in self.seen]
@@ -168,7 +170,9 @@ class Loopback:
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._connection, "127.0.0.1", 0))
+        server = self._loop.run_until_complete(
+            asyncio.start_server(self._connection, "127.0.0.1", 0, ssl=self.tls)
+        )
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()
         self._loop.run_forever()
