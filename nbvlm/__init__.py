@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from nbvlm import demo as demo
     from nbvlm import endpoints as endpoints
     from nbvlm import prompts as prompts
+    from nbvlm.answers.evaluation import evaluate as evaluate
+    from nbvlm.answers.problems import Problem as Problem
     from nbvlm.assets import Asset as Asset
     from nbvlm.client import AsyncClient as AsyncClient
     from nbvlm.client import Client as Client
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     from nbvlm.errors import TimeoutError as TimeoutError  # noqa: A004 - the public name
     from nbvlm.errors import TransportError as TransportError
     from nbvlm.errors import TruncatedStream as TruncatedStream
-    from nbvlm.evaluation import evaluate as evaluate
     from nbvlm.events import DetectionFound as DetectionFound
     from nbvlm.events import Status as Status
     from nbvlm.events import TextDelta as TextDelta
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from nbvlm.panel import Panel as Panel
     from nbvlm.parser import Parser as Parser
     from nbvlm.parser import parse as parse
-    from nbvlm.problems import Problem as Problem
     from nbvlm.replay import record as record
     from nbvlm.replay import replay as replay
     from nbvlm.result import Result as Result
@@ -61,12 +61,12 @@ _HOMES = {
         "AssetError AuthenticationError Error ImageError NotFoundError ParameterError PromptError QuotaError "
         "RateLimitError ReplayMiss RequestRejected ServerError TimeoutError TransportError TruncatedStream"
     ),
-    "nbvlm.evaluation": "evaluate",
+    "nbvlm.answers.evaluation": "evaluate",
     "nbvlm.events": "DetectionFound Status TextDelta",
     "nbvlm.images": "Picture",
     "nbvlm.panel": "Panel",
     "nbvlm.parser": "Parser parse",
-    "nbvlm.problems": "Problem",
+    "nbvlm.answers.problems": "Problem",
     "nbvlm.replay": "record replay",
     "nbvlm.result": "Result",
 }

@@ -102,8 +102,8 @@ def _serve_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from nbvlm.demo import server
     from nbvlm.demo.service import Service
+    from nbvlm.demo.serving import server
 
     key = _key(options.key)
     running = server.server(Service(key=key))

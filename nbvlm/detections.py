@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from nbvlm import columns
-from nbvlm.boxes import areas, overlaps
-from nbvlm.columns import CODES, Codes
-from nbvlm.problems import KINDS, Problem
-from nbvlm.stencils import Box, Mask, MaskField, MasksField, Patch, Size, Stencil, resolve
+from nbvlm.answers import columns
+from nbvlm.answers.boxes import areas, overlaps
+from nbvlm.answers.columns import CODES, Codes
+from nbvlm.answers.problems import KINDS, Problem
+from nbvlm.answers.stencils import Box, Mask, MaskField, MasksField, Patch, Size, Stencil, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

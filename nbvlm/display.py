@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nbvlm import draw, markup, palette, words
+from nbvlm import draw
+from nbvlm.drawing import palette
 from nbvlm.errors import ImageError
+from nbvlm.views import markup, words
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -8,19 +8,19 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from nbvlm import palette, tags
-from nbvlm.convert import plain
-from nbvlm.decoded import decoded
-from nbvlm.palette import prompt_things
-from nbvlm.style import Style, measures, styled
+from nbvlm.answers.decoded import decoded
+from nbvlm.drawing import palette, tags
+from nbvlm.drawing.palette import prompt_things
+from nbvlm.drawing.style import Style, measures, styled
+from nbvlm.pictures.convert import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from nbvlm.answers.stencils import Patch
     from nbvlm.detections import Detections
-    from nbvlm.palette import RGB
-    from nbvlm.stencils import Patch
-    from nbvlm.style import Measures
+    from nbvlm.drawing.palette import RGB
+    from nbvlm.drawing.style import Measures
 
 __all__ = ["Style", "annotate", "colors", "prompt_things"]
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from nbvlm import polygons, rle
-from nbvlm.decoded import decoded
+from nbvlm.answers import polygons, rle
+from nbvlm.answers.decoded import decoded
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from nbvlm.answers.stencils import Patch
     from nbvlm.result import Result
-    from nbvlm.stencils import Patch
 
 __all__ = ["to_coco", "to_csv", "to_dataframe", "to_supervision", "to_yolo"]
 

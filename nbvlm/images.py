@@ -12,10 +12,10 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from nbvlm import convert, infile, loading, shrink
-from nbvlm.decoding import decoding, opened
 from nbvlm.errors import ImageError
-from nbvlm.loading import subject
+from nbvlm.pictures import convert, infile, loading, shrink
+from nbvlm.pictures.decoding import decoding, opened
+from nbvlm.pictures.loading import subject
 
 if TYPE_CHECKING:
     import os
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-    from nbvlm.infile import InFile
+    from nbvlm.pictures.infile import InFile
 
     ImageSource: TypeAlias = (
         "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | Picture"

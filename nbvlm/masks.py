@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from nbvlm.columns import CODES, size_of
-from nbvlm.decoder import Decoder
+from nbvlm.answers.columns import CODES, size_of
+from nbvlm.answers.decoder import Decoder
+from nbvlm.answers.patches import Patch
 from nbvlm.errors import Error
-from nbvlm.patches import Patch
 
 if TYPE_CHECKING:
-    from nbvlm.download import Progress
-    from nbvlm.patches import Box, Mask, Size
+    from nbvlm.answers.download import Progress
+    from nbvlm.answers.patches import Box, Mask, Size
 
 __all__ = ["Codebook", "codebook", "paste", "patch"]
 
@@ -46,7 +46,7 @@ class Codebook:
     Parameters
     ----------
     weights
-        Arrays by name; see `nbvlm.decoder.Decoder`.
+        Arrays by name; see `nbvlm.answers.decoder.Decoder`.
     name
         Under which `codebook` finds it, if it does: pickled detections then carry the name only.
 
@@ -159,7 +159,7 @@ def codebook(name: str = "vae-oid", *, progress: Progress | None = None) -> Code
     ValueError
         For a name that is not known.
     Error
-        Where the file cannot be had: see `nbvlm.download.fetch`.
+        Where the file cannot be had: see `nbvlm.answers.download.fetch`.
     """
     if name not in _PLACES:
         raise ValueError(f"There is no codebook {name!r}; there is {', '.join(map(repr, _PLACES))}.")
@@ -176,8 +176,8 @@ def _vae_oid(progress: Progress | None) -> Path:
             hint = "Let it name a copy of vae-oid.npz, or remove it to download the file."
             raise Error(f"NBVLM_VAE_WEIGHTS names {path}, which is no file.", hint=hint)
         return path
-    from nbvlm import cache
-    from nbvlm.download import VAE_OID, fetch
+    from nbvlm.answers import cache
+    from nbvlm.answers.download import VAE_OID, fetch
 
     return fetch(VAE_OID, cache.directory(), progress)
 

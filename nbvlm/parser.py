@@ -18,16 +18,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbvlm.columns import CODES, size_of
+from nbvlm.answers.columns import CODES, size_of
+from nbvlm.answers.grammar import CORNERS, TOKEN, Echo, Item, only_thing, whole
+from nbvlm.answers.problems import Problem
 from nbvlm.detections import Detection, Detections
-from nbvlm.grammar import CORNERS, TOKEN, Echo, Item, only_thing, whole
-from nbvlm.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nbvlm.answers.stencils import Box, Size
     from nbvlm.masks import Codebook
-    from nbvlm.stencils import Box, Size
 
 __all__ = ["Parser", "parse"]
 

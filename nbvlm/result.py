@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from nbvlm.detections import Detection, Detections, Problem
-from nbvlm.measured import Sent, Timing, Usage
+from nbvlm.views.measured import Sent, Timing, Usage
 
 if TYPE_CHECKING:
     import os
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL import Image
 
+    from nbvlm.drawing.style import Style
     from nbvlm.images import Picture
-    from nbvlm.style import Style
 
 __all__ = ["Detection", "Detections", "Problem", "Result", "Sent", "Timing", "Usage"]
 
@@ -119,7 +119,7 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Turn the result into plain data: masks as COCO run lengths, the picture by its hash."""
-        from nbvlm import serial
+        from nbvlm.views import serial
 
         return serial.to_dict(self)
 
@@ -131,7 +131,7 @@ class Result:
         indent
             Spaces per level, or None for one line.
         """
-        from nbvlm import serial
+        from nbvlm.views import serial
 
         return serial.to_json(self, indent=indent)
 
@@ -157,7 +157,7 @@ class Result:
         --------
         >>> Result.from_json(path.read_text(), picture=Picture.load("cat.jpg"))  # doctest: +SKIP
         """
-        from nbvlm import serial
+        from nbvlm.views import serial
 
         return serial.from_json(text, picture)
 
@@ -234,7 +234,7 @@ class Result:
 
     def to_html(self) -> str:
         """Write one self-contained page: picture, table, answer, request and code, without scripts."""
-        from nbvlm import page
+        from nbvlm.views import page
 
         return page.to_html(self)
 
@@ -247,7 +247,7 @@ class Result:
             Path or URL to read the picture from. By default the file of the picture's name in the working
             directory, if it is the same; else the code brings the picture along.
         """
-        from nbvlm import snippets
+        from nbvlm.views import snippets
 
         return snippets.to_python(self, image=image)
 
@@ -259,7 +259,7 @@ class Result:
         image
             File to read the picture from; by default as for `to_python`.
         """
-        from nbvlm import shell
+        from nbvlm.views import shell
 
         return shell.to_curl(self, image=image)
 
@@ -283,12 +283,12 @@ class Result:
         ValueError
             Another ending; the message lists those that exist.
         """
-        from nbvlm import files
+        from nbvlm.views import files
 
         return files.save(self, path, **options)
 
     def __repr__(self) -> str:
-        from nbvlm import words
+        from nbvlm.views import words
 
         said = f"{words.summary(self)!r} by {self.model} in {self.timing.total_s:.2f} s"
         return f"<Result {words.visible(said)}>"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from nbvlm.answers.problems import Problem
 from nbvlm.detections import Detections
 from nbvlm.images import Picture
-from nbvlm.problems import Problem
 from nbvlm.result import Result, Sent, Timing, Usage
 
 if TYPE_CHECKING:

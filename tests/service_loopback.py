@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from nbvlm.demo import server
+from nbvlm.demo.serving import server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

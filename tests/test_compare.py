@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbvlm import Detections
-from nbvlm.boxes import areas, overlaps
+from nbvlm.answers.boxes import areas, overlaps
 from nbvlm.compare import compare
 
 SIZE = (100, 100)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from nbvlm import fontfile, lettering
-from nbvlm.clusters import clean, clusters
-from nbvlm.fontfile import BUNDLED, Face
+from nbvlm.drawing import fontfile, lettering
+from nbvlm.drawing.clusters import clean, clusters
+from nbvlm.drawing.fontfile import BUNDLED, Face
 
 
 def drawn(text: str, size: int = 24, **more) -> np.ndarray:

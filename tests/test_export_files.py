@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nbvlm import files
 from nbvlm.detections import Detections
 from nbvlm.result import Result
+from nbvlm.views import files
 
 
 @pytest.mark.parametrize(

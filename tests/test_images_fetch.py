@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from picture_files import corners, encoded
 
-from nbvlm import fetch
 from nbvlm.errors import ImageError
 from nbvlm.images import Picture
+from nbvlm.pictures import fetch
 
 PNG = encoded(corners(), "PNG")
 SECRET = "s3cr3t-signature"

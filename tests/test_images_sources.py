@@ -118,7 +118,7 @@ def test_a_huge_file_is_refused_before_it_is_read(folder):
     with pytest.raises(ImageError, match="larger than 256 MiB"):
         Picture.load("huge.png")
     with folder.joinpath("huge.png").open("rb") as file, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nbvlm.sources.MAX_BYTES", 5 << 20)
+        patch.setattr("nbvlm.pictures.sources.MAX_BYTES", 5 << 20)
         with pytest.raises(ImageError, match="larger than 5 MiB"):
             Picture.load(file)
 

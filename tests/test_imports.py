@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 PACKAGE = Path(__file__).parents[1] / "nbvlm"
 
-# A module may import from its own floor and from those below it (here: above). A folder stands for all in it.
+# A module may import from its own floor and from those below it (here: above). The folders `demo` and `panel`
+# stand for all in them; those of SHELVES only keep modules together.
+SHELVES = ("answers", "drawing", "exchange", "pictures", "views")
 FLOORS = """
 errors endpoints prompts sse retry
 secret keys redact settings timeouts validation events wire http1 network recent statuses
@@ -55,8 +57,13 @@ WIDGET_SITES = {"panel", "magics", "display"}
 
 
 def room(path: Path) -> str:
-    """Name of the module, or of the folder that it is in, directly under the package."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    """Name of the module, or of the folder that it is in, directly under the package or on a shelf."""
+    return _unshelved(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def _unshelved(parts: Sequence[str]) -> str:
+    first, second, *_ = [*parts, "__init__"]
+    return second if first in SHELVES else first
 
 
 def is_for_type_checkers(node: ast.AST) -> bool:
@@ -87,7 +94,8 @@ def own_imports() -> Iterator[tuple[str, str, bool]]:
     """(room, imported room, whether inside a function) over the package."""
     for path in sorted(PACKAGE.rglob("*.py")):
         for name, inside in imported(path):
-            package, target, *_ = [*name.split("."), "__version__"]
+            package, *parts = name.split(".")
+            target = _unshelved(parts or ["__version__"])
             if package == "nbvlm" and target not in (room(path), "__version__") and room(path) != "__init__":
                 yield room(path), target, inside
 

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nbvlm import display, markup, words
+from nbvlm import display
+from nbvlm.answers.problems import Problem
 from nbvlm.detections import Detections
-from nbvlm.problems import Problem
 from nbvlm.result import Result, Usage
+from nbvlm.views import markup, words
 
 SCRIPT = '<script>document.title="hacked"</script><img src=x onerror="document.title=1">'
 HOSTILE = f'<loc0001>{SCRIPT} $x^2$ \\(y\\) & "q"'

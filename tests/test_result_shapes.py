@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as coco
 
-from nbvlm import polygons, rle
-from nbvlm.stencils import Patch
+from nbvlm.answers import polygons, rle
+from nbvlm.answers.stencils import Patch
 
 # pycocotools is older than numpy's new rule about copies.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nbvlm.boxes import overlaps
+from nbvlm.answers.boxes import overlaps
 from nbvlm.demo import language, scenes
 from nbvlm.demo.model import Model, load
 from nbvlm.parser import parse

@@ -13,15 +13,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from nbvlm.demo.assetapi import AssetApi
-from nbvlm.demo.bucket import Bucket
-from nbvlm.demo.completions import Completions, refusal
-from nbvlm.demo.engine import Engine
-from nbvlm.demo.infer import Inference
-from nbvlm.demo.wire import Line, Refusal, Reply, Request, broken, problem, text
+from nbvlm.demo.serving.assetapi import AssetApi
+from nbvlm.demo.serving.bucket import Bucket
+from nbvlm.demo.serving.completions import Completions, refusal
+from nbvlm.demo.serving.engine import Engine
+from nbvlm.demo.serving.infer import Inference
+from nbvlm.demo.serving.wire import Line, Refusal, Reply, Request, broken, problem, text
 
 if TYPE_CHECKING:
-    from nbvlm.demo.jobs import Model
+    from nbvlm.demo.serving.jobs import Model
 
 __all__ = ["Line", "Reply", "Request", "Service"]
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from nbvlm.demo.exchange import AsyncExchange, Exchange
-from nbvlm.demo.wire import Reply, Request
+from nbvlm.demo.serving.exchange import AsyncExchange, Exchange
+from nbvlm.demo.serving.wire import Reply, Request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

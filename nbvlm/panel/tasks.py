@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nbvlm import palette, prompts
+from nbvlm import prompts
+from nbvlm.drawing import palette
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,1 @@
+"""What `nbvlm.parser`, `nbvlm.detections`, `nbvlm.masks` and `nbvlm.compare` are made of."""

@@ -1,0 +1,111 @@
+"""The checks on what goes into detections: each returns the value in its one form, or says what is wrong."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nbvlm.answers.stencils import Box, Mask, Size
+
+__all__ = [
+    "CODES",
+    "Codes",
+    "box_of",
+    "by",
+    "codes_of",
+    "label_of",
+    "mask_of",
+    "rows_of",
+    "size_of",
+    "xyxy_of",
+]
+
+Codes = tuple[int, ...]
+
+CODES = 16
+"""How many codes make a mask: a grid of 4 × 4, row by row."""
+
+
+def by(size: Size) -> str:
+    """Write a size for people: "640×480"."""
+    return f"{size[0]}×{size[1]}"
+
+
+def label_of(label: str) -> str:
+    """Check a label: any string."""
+    if not isinstance(label, str):
+        raise ValueError(f"A label is a string, not {type(label).__name__}.")  # noqa: TRY004 - one type for all
+    return label
+
+
+def size_of(size: Size) -> Size:
+    """Check a size: width and height, whole and above 0."""
+    try:
+        width, height = (int(side) for side in size)
+        fits = width > 0 and height > 0 and (width, height) == tuple(size)
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise ValueError(f"A size is a width and a height in whole pixels above 0, not {size!r}.")
+    return width, height
+
+
+def box_of(box: Box) -> Box:
+    """Check a box: four finite numbers."""
+    corners = tuple(float(value) for value in box)
+    if len(corners) != 4 or not all(map(math.isfinite, corners)):
+        raise ValueError(f"A box is four finite numbers x0, y0, x1, y1, not {box!r}.")
+    return corners[0], corners[1], corners[2], corners[3]
+
+
+def xyxy_of(values: npt.ArrayLike, count: int) -> npt.NDArray[np.float64]:
+    """Check a column of boxes: `count` rows of four finite numbers, as a read-only copy."""
+    xyxy = np.array(values, dtype=np.float64)
+    if xyxy.size == 0:
+        xyxy = xyxy.reshape(0, 4)
+    if xyxy.shape != (count, 4) or not np.isfinite(xyxy).all():
+        raise ValueError(f"{count} labels need {count}×4 finite numbers, not an array of shape {xyxy.shape}.")
+    xyxy.flags.writeable = False
+    return xyxy
+
+
+def codes_of(codes: Sequence[int] | None) -> Codes | None:
+    """Check the codes of one mask: 16 numbers of 0 or more, or None."""
+    if codes is None:
+        return None
+    row = tuple(map(int, codes))
+    if len(row) != CODES or min(row) < 0:
+        raise ValueError(f"A mask has {CODES} codes of 0 or more, not {row!r}.")
+    return row
+
+
+def mask_of(mask: npt.ArrayLike | None, size: Size) -> Mask | None:
+    """Check a mask: height×width of the picture, as a read-only view of bools, or None."""
+    if mask is None:
+        return None
+    pixels = np.asarray(mask).astype(bool, copy=False).view()
+    if pixels.shape != size[::-1]:
+        raise ValueError(f"A mask of shape {pixels.shape} does not fit a picture of {by(size)}.")
+    pixels.flags.writeable = False
+    return pixels
+
+
+def rows_of(key: Any, labels: tuple[str, ...]) -> list[int]:
+    """Turn what a filter was given into row numbers."""
+    if isinstance(key, str):
+        return [row for row, label in enumerate(labels) if label == key]
+    if isinstance(key, slice):
+        return list(range(len(labels))[key])
+    index = np.asarray(key)
+    if index.size == 0 and index.dtype != bool:
+        return []
+    if index.ndim != 1 or index.dtype.kind not in "biu":
+        raise TypeError("Filter detections with a number, a label, a slice, or an array of bools or numbers.")
+    found: list[int] = np.arange(len(labels))[index].tolist()
+    return found

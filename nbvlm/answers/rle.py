@@ -1,0 +1,129 @@
+"""Masks as COCO run lengths: the compressed string that pycocotools reads and writes.
+
+Runs are counted down the columns, beginning with the background. Each count, from the fourth on as difference
+to the one two before it, is written in groups of five bits, low group first, with a sixth bit for "goes on";
+48 is added to make a character of each group (cocoapi, `common/maskApi.c`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from nbvlm.answers.stencils import Mask, Patch, Size
+
+__all__ = ["decode", "encode", "encode_mask"]
+
+MAX_PIXELS = 178_956_970
+
+
+def encode(patch: Patch, size: Size) -> dict[str, Any]:
+    """Encode a mask whose true pixels lie in a part of the picture.
+
+    Parameters
+    ----------
+    patch
+        That part.
+    size
+        Width and height of the picture.
+
+    Returns
+    -------
+    dict
+        ``{"size": [height, width], "counts": str}``.
+    """
+    width, height = size
+    rows, columns = patch.pixels.shape
+    edges = np.zeros((columns, rows + 2), dtype=np.int8)
+    edges[:, 1:-1] = patch.pixels.T
+    steps = np.diff(edges, axis=1)
+    starts, ends = (
+        (column + patch.x) * height + row + patch.y
+        for column, row in (np.nonzero(steps == way) for way in (1, -1))
+    )
+    joined = np.flatnonzero(starts[1:] == ends[:-1])
+    starts, ends = np.delete(starts, joined + 1), np.delete(ends, joined)
+    bounds = np.concatenate([[0], np.column_stack([starts, ends]).ravel(), [width * height]])
+    counts = np.diff(bounds).tolist()
+    if len(counts) > 1 and not counts[-1]:
+        counts.pop()
+    return {"size": [height, width], "counts": _pack(counts)}
+
+
+def encode_mask(mask: Mask) -> dict[str, Any]:
+    """Encode a mask of the whole picture, height×width.
+
+    >>> encode_mask(np.array([[False, True], [False, True]]))
+    {'size': [2, 2], 'counts': '22'}
+    """
+    from nbvlm.answers.stencils import Patch
+
+    return encode(Patch(0, 0, mask), (mask.shape[1], mask.shape[0]))
+
+
+def decode(rle: Mapping[str, Any]) -> Mask:
+    """Decode to a mask of the whole picture.
+
+    Parameters
+    ----------
+    rle
+        ``{"size": [height, width], "counts": …}``; counts as compressed string or as list of numbers.
+
+    Returns
+    -------
+    ndarray
+        height×width bool.
+
+    Raises
+    ------
+    ValueError
+        The counts do not fill the picture, or the picture is larger than any that nbvlm loads.
+    """
+    height, width = (int(side) for side in rle["size"])
+    if not 0 < height * width <= MAX_PIXELS:
+        raise ValueError(f"A mask of {width}×{height} pixels is not read: it would fill the memory.")
+    counts = rle["counts"]
+    runs = _unpack(counts) if isinstance(counts, str) else [int(count) for count in counts]
+    if min(runs, default=0) < 0 or sum(runs) != width * height:
+        raise ValueError(f"The run lengths of a mask do not fill its {width}×{height} pixels.")
+    values: npt.NDArray[np.bool_] = np.arange(len(runs)) % 2 == 1
+    return np.ascontiguousarray(np.repeat(values, runs).reshape(width, height).T)
+
+
+def _pack(counts: list[int]) -> str:
+    deltas = counts[:3] + [count - before for before, count in zip(counts[1:], counts[3:], strict=False)]
+    return "".join(map(_number, deltas))
+
+
+def _number(value: int) -> str:
+    groups = ""
+    while True:
+        group, value = value & 31, value >> 5
+        more = value != (-1 if group & 16 else 0)
+        groups += chr(48 + group + 32 * more)
+        if not more:
+            return groups
+
+
+def _unpack(text: str) -> list[int]:
+    counts: list[int] = []
+    value = shift = 0
+    for char in text:
+        group = ord(char) - 48
+        if not 0 <= group < 64:
+            raise ValueError(f"{char!r} cannot stand in the run lengths of a mask.")
+        value |= (group & 31) << shift
+        shift += 5
+        if not group & 32:
+            value -= (1 << shift) if group & 16 else 0
+            counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+            value = shift = 0
+    if shift:
+        raise ValueError("The run lengths of a mask break off.")
+    return counts

@@ -1,0 +1,1 @@
+"""What `nbvlm.draw` is made of: colours, lettering, and where labels go."""

@@ -1,0 +1,258 @@
+"""Text of any script, drawn: the right font for every part of it, nothing left out.
+
+Each cluster of the text (what a reader takes for one character) gets the first font that can draw it, and
+neighbours with the same font become one run, so that ligatures, Arabic joining and emoji sequences stay
+whole. A character that no font has is drawn as a box with its code point in it.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from PIL import Image, ImageDraw, ImageFont
+
+from nbvlm.drawing.clusters import clusters, is_emoji, needed
+from nbvlm.drawing.fontfile import BUNDLED, Face, coverage, installed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nbvlm.drawing.palette import RGB
+
+__all__ = ["Line", "measure", "paint", "runs", "wrap"]
+
+_MISSING = Face("")
+_BITMAP_SIZES = (109, 160, 136, 128, 96, 64)
+
+
+class Run(NamedTuple):
+    """Text in one font."""
+
+    text: str
+    face: Face
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One measured line: its runs with their places, its width, its reach above and below the baseline."""
+
+    runs: tuple[tuple[int, Run], ...]
+    width: int
+    up: int
+    down: int
+
+
+def _covers(face: Face, cluster: str) -> bool:
+    points = coverage(face)
+    return all(code in points for code in needed(cluster))
+
+
+@lru_cache(maxsize=4096)
+def _face(cluster: str, current: Face | None, own: Face | None) -> Face:
+    """Choose the font of a cluster; spaces and marks stay in the font of the text before them."""
+    neutral = unicodedata.category(cluster[0])[0] in "ZPSN" and not is_emoji(cluster)
+    if neutral and current and not current.emoji and current != _MISSING and _covers(current, cluster):
+        return current
+    first = [own] if own else []
+    system = installed()
+    emoji = [face for face in system if face.emoji]
+    text = [*first, BUNDLED, *(face for face in system if not face.emoji)]
+    order = emoji + text if is_emoji(cluster) else text + emoji
+    return next((face for face in order if _covers(face, cluster)), _MISSING)
+
+
+def runs(text: str, own: Face | None = None) -> list[Run]:
+    """Cut a text into pieces of one font each.
+
+    Parameters
+    ----------
+    text
+        One line.
+    own
+        A font to try first.
+    """
+    found: list[Run] = []
+    for cluster in clusters(text):
+        face = _face(cluster, found[-1].face if found else None, own)
+        if found and found[-1].face == face and face != _MISSING:
+            found[-1] = Run(found[-1].text + cluster, face)
+        else:
+            found.append(Run(cluster, face))
+    return found
+
+
+@lru_cache(maxsize=128)
+def _font(face: Face, size: int) -> tuple[ImageFont.FreeTypeFont, float]:
+    """Open a font at a size; bitmap emoji exist in few sizes only, so the factor to scale by comes along."""
+    for fixed in (size, *_BITMAP_SIZES):
+        try:
+            font = ImageFont.truetype(face.path, fixed, index=face.index)
+        except OSError:
+            continue
+        return font, size / fixed if fixed != size else 1.0
+    raise OSError(f"{face.path} has no size that can be drawn.")
+
+
+def _box_sizes(text: str, size: int) -> tuple[list[str], ImageFont.FreeTypeFont, int, int]:
+    """Lay out the boxes of missing characters: their digits, the font of these, width and height of a box."""
+    codes = [f"{code:04X}" for code in needed(text)] or ["0000"]
+    small, _ = _font(BUNDLED, max(6, round(size * 0.42)))
+    widest = max(len(code) for code in codes)
+    columns = (widest + 1) // 2
+    return codes, small, columns * round(small.getlength("0")) + max(4, size // 4), size
+
+
+def _extent(run: Run, size: int) -> tuple[int, int, int]:
+    """Measure a run: width, reach above the baseline, reach below."""
+    if run.face == _MISSING:
+        codes, _, box, height = _box_sizes(run.text, size)
+        return len(codes) * (box + 2), height - size // 6, size // 6
+    font, factor = _font(run.face, size)
+    left, top, right, bottom = font.getbbox(run.text, anchor="ls")
+    width = max(font.getlength(run.text), right) - min(left, 0)
+    return round(width * factor + 0.5), round(-top * factor + 0.5), round(bottom * factor + 0.5)
+
+
+@lru_cache(maxsize=2048)
+def measure(text: str, size: int, own: Face | None = None) -> Line:
+    """Lay out one line of text.
+
+    Parameters
+    ----------
+    text
+        The line; see `clusters.clean`.
+    size
+        Height of the type in pixels.
+    own
+        A font to try first.
+
+    Returns
+    -------
+    Line
+        Ready for `paint`, at least as high as the ordinary letters of this size.
+    """
+    placed: list[tuple[int, Run]] = []
+    x, up, down = 0, round(size * 0.76), round(size * 0.2)
+    for run in runs(text, own):
+        width, above, below = _extent(run, size)
+        placed.append((x, run))
+        x, up, down = x + width, max(up, above), max(down, below)
+    return Line(tuple(placed), x, up, down)
+
+
+def wrap(text: str, size: int, width: int, own: Face | None = None, lines: int = 3) -> tuple[str, ...]:
+    """Break a text into lines that fit.
+
+    Parameters
+    ----------
+    text
+        The text; see `clusters.clean`.
+    size
+        Height of the type in pixels.
+    width
+        Pixels that a line may have.
+    own
+        A font to try first.
+    lines
+        The last line ends in "…" if the text needs more than this.
+
+    Returns
+    -------
+    tuple of str
+        At least one line; a word that does not fit alone is broken between characters.
+    """
+    done: list[str] = []
+    rest = text
+    while rest and len(done) < lines:
+        head, rest = _first_line(rest, size, width, own)
+        done.append(head)
+    if rest:
+        done[-1] = _shorten(done[-1] + rest[:1], size, width, own)
+    return tuple(done) or ("",)
+
+
+def _fitting(parts: Sequence[str], size: int, width: int, own: Face | None) -> int:
+    """Count by bisection how many parts, joined, are at most `width` wide."""
+    low, high = 0, len(parts)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if measure("".join(parts[:middle]).rstrip(), size, own).width <= width:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _first_line(text: str, size: int, width: int, own: Face | None) -> tuple[str, str]:
+    words = [word + " " for word in text.split(" ")]
+    count = _fitting(words, size, width, own)
+    if count:
+        return "".join(words[:count]).rstrip(), "".join(words[count:]).rstrip()
+    parts = clusters(text)
+    count = max(1, _fitting(parts, size, width, own))
+    return "".join(parts[:count]), "".join(parts[count:])
+
+
+def _shorten(text: str, size: int, width: int, own: Face | None) -> str:
+    parts = clusters(text)
+    while len(parts) > 1 and measure("".join(parts).rstrip() + "…", size, own).width > width:
+        parts.pop()
+    return "".join(parts).rstrip() + "…"
+
+
+def paint(canvas: Image.Image, at: tuple[int, int], line: Line, size: int, color: RGB) -> None:
+    """Draw a measured line.
+
+    Parameters
+    ----------
+    canvas
+        RGB picture, drawn on in place.
+    at
+        Left end of the baseline, in pixels.
+    line
+        From `measure` with the same size.
+    size
+        Height of the type in pixels.
+    color
+        Of the type; emoji keep their own colours.
+    """
+    x, y = at
+    for shift, run in line.runs:
+        if run.face == _MISSING:
+            _paint_boxes(canvas, (x + shift, y), run.text, size, color)
+        else:
+            _paint_run(canvas, (x + shift, y), run, size, color)
+
+
+def _paint_run(canvas: Image.Image, at: tuple[int, int], run: Run, size: int, color: RGB) -> None:
+    font, factor = _font(run.face, size)
+    left, top, right, bottom = font.getbbox(run.text, anchor="ls")
+    if factor == 1.0:
+        draw = ImageDraw.Draw(canvas)
+        draw.text((at[0] - min(left, 0), at[1]), run.text, color, font, "ls", embedded_color=True)
+        return
+    width, height = max(1, round(right - left)), max(1, round(bottom - top))
+    big = Image.new("RGBA", (width, height))
+    ImageDraw.Draw(big).text((-left, -top), run.text, color, font, "ls", embedded_color=True)
+    small = big.resize(
+        (max(1, round(width * factor)), max(1, round(height * factor))), Image.Resampling.LANCZOS
+    )
+    canvas.paste(small, (at[0] + round(max(left, 0) * factor), at[1] + round(top * factor)), small)
+
+
+def _paint_boxes(canvas: Image.Image, at: tuple[int, int], text: str, size: int, color: RGB) -> None:
+    codes, font, width, height = _box_sizes(text, size)
+    draw = ImageDraw.Draw(canvas)
+    top = at[1] - height + size // 6
+    for number, code in enumerate(codes):
+        left = at[0] + number * (width + 2)
+        draw.rectangle(
+            (left, top, left + width - 1, top + height - 1), outline=color, width=max(1, size // 16)
+        )
+        half = (len(code) + 1) // 2
+        for row, digits in enumerate((code[:half], code[half:])):
+            middle = (left + width / 2, top + height * (0.28 + 0.45 * row))
+            draw.text(middle, digits, color, font, "mm")

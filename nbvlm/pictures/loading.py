@@ -1,0 +1,154 @@
+"""Any source → bytes that can be sent, and what was done to them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from nbvlm.errors import ImageError
+from nbvlm.pictures import containers, convert, sniff, sources
+from nbvlm.pictures.decoding import check_pixels, decoding, opened
+
+__all__ = ["Loaded", "bare", "load", "subject"]
+
+_LOSSY = ("JPEG", "MPO", "HEIF", "AVIF", "WEBP", "JPEG2000")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a picture is made of.
+
+    Attributes
+    ----------
+    data
+        Bytes to send, or a source JPEG where `pending`.
+    mime
+        Type of what is sent.
+    size
+        (width, height) of the upright picture.
+    name
+        File name without folders, or None.
+    changes
+        What was done, or will be where `pending`.
+    pending
+        True for a complete JPEG that has still to be turned or brought to RGB.
+    orientation
+        EXIF orientation of `data` where `pending`.
+    """
+
+    data: bytes
+    mime: str
+    size: tuple[int, int]
+    name: str | None
+    changes: tuple[str, ...] = ()
+    pending: bool = False
+    orientation: int = 1
+
+
+def subject(name: str | None) -> str:
+    """What to call a picture at the start of a sentence."""
+    return repr(name) if name else "The picture"
+
+
+def bare(name: str | None) -> str | None:
+    """Take the folders off a name, whichever system wrote it.
+
+    Examples
+    --------
+    >>> bare("pictures/cat.jpg")
+    'cat.jpg'
+    """
+    return name and (name.replace("\\", "/").rstrip("/").rpartition("/")[2] or None)
+
+
+def load(source: Any, name: str | None, allow_private: bool) -> Loaded:
+    """Load everything but a `Picture`; parameters and errors as `Picture.load`."""
+    name = bare(name)
+    if isinstance(source, Image.Image):
+        return _from_pil(source, name or _file_name(source))
+    if sources.is_array(source):
+        return _from_pil(sources.from_array(source), name)
+    data, found = sources.read(source, allow_private)
+    return _from_bytes(data, name or found)
+
+
+def _from_bytes(data: bytes, name: str | None) -> Loaded:
+    if not data:
+        raise ImageError(f"{subject(name)} is empty: it has 0 bytes.", hint="Download or copy it again.")
+    kind = sniff.picture_format(data)
+    if kind is None:
+        noun, hint = sniff.describe(data)
+        raise ImageError(f"{subject(name)} is {noun}.", hint=hint)
+    if kind == "PNG":
+        return _from_png(data, name)
+    if kind == "JPEG":
+        return _from_jpeg(data, name)
+    return _converted(opened(data, kind, subject(name)), kind, name)
+
+
+def _from_png(data: bytes, name: str | None) -> Loaded:
+    header = containers.png(data, subject(name))
+    check_pixels(header.width, header.height, subject(name))
+    if not header.reasons and header.orientation == 1:
+        return Loaded(data, "image/png", (header.width, header.height), name)
+    return _converted(opened(data, "PNG", subject(name)), "PNG", name, header.reasons, header.orientation)
+
+
+def _from_jpeg(data: bytes, name: str | None) -> Loaded:
+    header = containers.jpeg(data, subject(name))
+    check_pixels(header.width, header.height, subject(name))
+    size = (header.width, header.height)
+    if not header.reasons and header.orientation == 1:
+        return Loaded(data, "image/jpeg", size, name)
+    if header.orientation >= 5:
+        size = size[::-1]
+    changes = (*header.reasons, *_turning(header.orientation), "JPEG encoded again")
+    return Loaded(data, "image/jpeg", size, name, changes, pending=True, orientation=header.orientation)
+
+
+def _from_pil(image: Image.Image, name: str | None) -> Loaded:
+    if not image.width or not image.height:
+        raise ImageError(
+            f"{subject(name)} has {image.width} × {image.height} pixels.", hint="Pass one with pixels."
+        )
+    check_pixels(*image.size, subject(name))
+    return _converted(image, image.format or "pixels", name)
+
+
+def _converted(
+    image: Image.Image, kind: str, name: str | None, reasons: tuple[str, ...] = (), turn: int | None = None
+) -> Loaded:
+    """Decode, flatten, turn and encode; `reasons` and `turn` say what the container already told."""
+    with decoding(subject(name), kind):
+        frames = getattr(image, "n_frames", 1) if kind not in ("PNG", "JPEG", "MPO") else 1
+        turn = turn or _orientation(image)
+        image.load()
+        # The reader for TIFF turns by itself and takes the tag away.
+        left = turn if kind == "PNG" or turn == 1 else _orientation(image)
+        flat, words = convert.plain(image)
+        data, target = convert.encode(convert.turned(flat, left), lossless=kind not in _LOSSY)
+    size = flat.size[::-1] if left >= 5 else flat.size
+    pages = (f"first of {frames} pictures",) if frames > 1 else ()
+    told = tuple(word for word in reasons if not (words and word.startswith("16 bits")))
+    extra = tuple(word for word in words if word not in told)
+    source = sniff.words(kind)
+    coding = f"{source} to {target}" if source != target else f"{source} encoded again"
+    changes = (*pages, *told, *extra, *_turning(turn), coding)
+    return Loaded(data, f"image/{target.lower()}", size, name, changes)
+
+
+def _orientation(image: Image.Image) -> int:
+    value = image.getexif().get(convert.ORIENTATION, 1)
+    return value if value in range(2, 9) else 1
+
+
+def _turning(orientation: int) -> tuple[str, ...]:
+    return (f"turned upright (EXIF orientation {orientation})",) if orientation != 1 else ()
+
+
+def _file_name(image: Image.Image) -> str | None:
+    name = getattr(image, "filename", "")
+    return os.path.basename(name) or None if isinstance(name, str) else None  # noqa: PTH119 - may be no path

@@ -1,0 +1,213 @@
+"""Where bytes come from: paths, data URIs, files, arrays; addresses on the web are `fetch`'s work."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import difflib
+import os
+import re
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
+
+from PIL import Image
+
+from nbvlm.errors import ImageError
+from nbvlm.pictures import sniff
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
+    import numpy as np
+
+__all__ = ["MAX_BYTES", "from_array", "is_array", "read"]
+
+MAX_BYTES = 256 * 1024 * 1024
+"""Larger files are refused before they are read."""
+
+_CHUNK = 1 << 20
+_LONGEST_PATH = 4096
+_SCHEME = re.compile(r"\s*(data:|[a-z][a-z0-9+.-]+://)", re.IGNORECASE)
+_ACCEPTED = "a path, an http(s) URL, a data URI, bytes, a binary file, a PIL image or a uint8 numpy array"
+
+
+def read(source: Any, allow_private: bool) -> tuple[bytes, str | None]:
+    """Read all bytes of a source that is not yet pixels.
+
+    Returns
+    -------
+    tuple
+        The bytes, and a name without folders or None.
+
+    Raises
+    ------
+    ImageError
+        If there is nothing to read there, or the source is of no known kind.
+    """
+    if isinstance(source, str):
+        return _from_text(source, allow_private)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source), None
+    if isinstance(source, os.PathLike):
+        return _from_path(os.fsdecode(source))
+    if hasattr(source, "read"):
+        return _from_file(source)
+    raise ImageError(f"A {type(source).__name__} is no picture.", hint=f"Pass {_ACCEPTED}.")
+
+
+def _from_text(text: str, allow_private: bool) -> tuple[bytes, str | None]:
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        return _from_long_text(text) if len(text) > _LONGEST_PATH else _from_path(text)
+    match scheme[1].lower():
+        case "data:":
+            return _from_data_uri(text.strip()), None
+        case "http://" | "https://":
+            from nbvlm.pictures.fetch import fetch
+
+            return fetch(text.strip(), allow_private=allow_private)
+        case "file://":
+            return _from_path(unquote(urlsplit(text.strip()).path))
+        case other:
+            raise ImageError(
+                f"Addresses with {other} are not fetched here.", hint="Download the picture first."
+            )
+
+
+def _from_long_text(text: str) -> tuple[bytes, str | None]:
+    noun, hint = sniff.describe(text[:8192].encode("utf-8", "replace"))
+    raise ImageError(f"The text is {noun}, and too long for a path.", hint=hint)
+
+
+def _from_data_uri(uri: str) -> bytes:
+    head, comma, body = uri.partition(",")
+    if not comma:
+        raise ImageError("The data URI has no comma, so no data.", hint="It reads data:image/png;base64,….")
+    if head.lower().endswith(";asset_id"):
+        raise ImageError("The data URI names an asset, not a picture.", hint="Pass the Asset itself.")
+    if not head.lower().endswith(";base64"):
+        return unquote_to_bytes(body)
+    packed = "".join(unquote(body).split()).translate(str.maketrans("-_", "+/")).rstrip("=")
+    try:
+        return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise ImageError("The data URI holds no valid base64.", hint="Copy it again, whole.") from None
+
+
+def _from_path(text: str) -> tuple[bytes, str | None]:
+    path = Path(text).expanduser()
+    name = path.name or text
+    try:
+        _check_file(path.stat(), repr(name))
+        return path.read_bytes(), name
+    except ImageError:
+        raise
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except PermissionError:
+        raise ImageError(f"{name!r} may not be read by this user.", hint="Change its permissions.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ImageError(f"{name[:80]!r} cannot be read: {reason}.", hint=f"Pass {_ACCEPTED}.") from None
+
+
+def _check_file(status: os.stat_result, subject: str) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise ImageError(f"{subject} is a folder, not a picture.", hint="Pass the path of one file in it.")
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError(f"{subject} is no ordinary file.", hint="Pass the path of a picture.")
+    if status.st_size > MAX_BYTES:
+        raise _too_large(subject)
+
+
+def _missing(path: Path) -> ImageError:
+    folder = path.parent
+    if not folder.is_dir():
+        return ImageError(f"There is no folder {str(folder)!r}.", hint=f"This runs in {Path.cwd()}.")
+    near = difflib.get_close_matches(path.name, os.listdir(folder), n=1, cutoff=0.6)  # noqa: PTH208 - names
+    guess = f"Did you mean {near[0]!r}? " if near else ""
+    return ImageError(f"There is no file {path.name!r}.", hint=f"{guess}Looked in {folder.resolve()}.")
+
+
+def _from_file(file: Any) -> tuple[bytes, str | None]:
+    try:
+        data = _drained(file)
+        if not data and file.seekable():
+            # Just written, or read before: from the start, then.
+            file.seek(0)
+            data = _drained(file)
+    except ImageError:
+        raise
+    except (OSError, ValueError, AttributeError) as error:
+        raise ImageError(
+            f"The file cannot be read: {error}.", hint="Open it again, with mode 'rb'."
+        ) from None
+    name = getattr(file, "name", None)
+    return data, Path(name).name if isinstance(name, str) else None
+
+
+def _drained(file: Any) -> bytes:
+    parts: list[bytes] = []
+    left = MAX_BYTES
+    while part := file.read(_CHUNK):
+        if isinstance(part, str):
+            raise ImageError("The file was opened as text.", hint="Open it with mode 'rb'.")
+        if not isinstance(part, bytes | bytearray | memoryview):
+            kind = type(part).__name__
+            raise ImageError(f"The file's read() gave {kind}, not bytes.", hint="Open it with mode 'rb'.")
+        left -= len(part)
+        if left < 0:
+            raise _too_large("The file")
+        parts.append(bytes(part))
+    return b"".join(parts)
+
+
+def _too_large(subject: str) -> ImageError:
+    return ImageError(
+        f"{subject} is larger than {MAX_BYTES // 2**20} MiB.",
+        hint="Shrink it; models see 224 to 896 pixels a side.",
+    )
+
+
+def is_array(source: Any) -> TypeGuard[np.ndarray[Any, Any]]:
+    """Tell a numpy array, without importing numpy."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(source, numpy.ndarray)
+
+
+def from_array(array: np.ndarray[Any, Any]) -> Image.Image:
+    """Make an image from an H×W, H×W×3 or H×W×4 array of uint8.
+
+    Raises
+    ------
+    ImageError
+        If shape or type are others; the hint says how to change them.
+    """
+    if array.dtype != "uint8":
+        raise ImageError(f"The array holds {array.dtype}, not uint8.", hint=_cast(array))
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)) or 0 in array.shape:
+        raise ImageError(f"The array's shape is {array.shape}.", hint=_reshape(array))
+    import numpy as np
+
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def _cast(array: np.ndarray[Any, Any]) -> str:
+    if array.dtype.kind == "f":
+        return "For values from 0 to 1, pass (array * 255).round().astype('uint8')."
+    if array.dtype.kind == "b":
+        return "Pass array.astype('uint8') * 255."
+    return "Scale the values to 0…255 and pass array.astype('uint8')."
+
+
+def _reshape(array: np.ndarray[Any, Any]) -> str:
+    if array.ndim == 3 and array.shape[2] == 1:
+        return "Pass array[:, :, 0]."
+    if array.ndim == 3 and array.shape[0] in (3, 4):
+        return "Pass array.transpose(1, 2, 0)."
+    if array.ndim == 4:
+        return "Pass one picture of the batch: array[0]."
+    return "Pass H×W, H×W×3 or H×W×4."

@@ -1,0 +1,100 @@
+"""Pieces of HTML: everything from outside escaped, plain enough for any sanitizer, at home in light and dark.
+
+The answer of a model and the name of a file are text from strangers. They pass through `text` or `attribute`
+here, and nothing else in the package writes HTML from them.
+"""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING
+
+from nbvlm import draw
+from nbvlm.drawing import palette
+from nbvlm.views import words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nbvlm.drawing.palette import RGB
+    from nbvlm.result import Result
+
+__all__ = ["answer", "attribute", "facts", "paints", "remarks", "table", "text", "text_only"]
+
+
+_REMARKS = 20
+_LEFT = ' style="text-align:left"'
+_HEADS = (("#", ""), ("label", _LEFT), ("x0", ""), ("y0", ""), ("x1", ""), ("y1", ""), ("where", _LEFT))
+
+
+def text(value: object) -> str:
+    r"""Escape for element content; also what starts a formula where a page typesets `$…$` and `\(…\)`.
+
+    >>> text("<loc0001> $x$")
+    '&lt;loc0001&gt; <span>$</span>x<span>$</span>'
+    """
+    escaped = html.escape(words.visible(str(value)))
+    return escaped.replace("$", "<span>$</span>").replace("\\", "<span>&#92;</span>")
+
+
+def text_only(value: object) -> str:
+    """Escape where elements cannot stand, as in a title."""
+    return html.escape(words.visible(str(value)))
+
+
+def attribute(value: object) -> str:
+    """Escape for an attribute in double quotes."""
+    return html.escape(" ".join(words.visible(str(value)).split()))
+
+
+def paints(result: Result) -> list[RGB]:
+    """Give each detection the colour that it has in the picture."""
+    return draw.colors(result.detections.labels, None, palette.prompt_things(result.prompt))
+
+
+def table(result: Result, rows: int, colors: Sequence[RGB]) -> str:
+    """Lay the detections out as a table; "" if there are none."""
+    detections = result.detections
+    if not len(detections):
+        return ""
+    body = []
+    for at, (label, box) in enumerate(zip(detections.labels[:rows], detections.xyxy.tolist(), strict=False)):
+        swatch = f'<span aria-hidden="true" style="color:{palette.css(colors[at])}">&#9632;</span>'
+        numbers = "".join(f"<td>{value:.1f}</td>" for value in box)
+        name, place = text(words.shorten(label, 200) or "?"), words.where(box, detections.size)
+        cells = f"<td{_LEFT}>{swatch} {name}</td>{numbers}<td{_LEFT}>{place}</td>"
+        body.append(f'<tr><th scope="row">{at + 1}</th>{cells}</tr>')
+    if len(detections) > rows:
+        body.append(f'<tr><td colspan="7">… and {len(detections) - rows} more</td></tr>')
+    heads = "".join(
+        f'<th scope="col">{head}</th>' for head in ("#", "label", "x0", "y0", "x1", "y1", "where")
+    )
+    return (
+        f'<table><caption style="text-align:left">{text(words.summary(result))}</caption>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+    )
+
+
+def answer(result: Result, most: int | None = None) -> str:
+    """Show the answer's text, tokens and all; `most` characters of it."""
+    said = result.text
+    more = len(said) - most if most is not None else 0
+    rest = f"<p>… and {more:,} more characters in <code>result.text</code></p>" if more > 0 else ""
+    return f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{text(said[:most])}</pre>{rest}'
+
+
+def remarks(result: Result) -> str:
+    """List what was irregular in the answer and what was done on the way; "" for nothing."""
+    found = result.problems[:_REMARKS]
+    lines = [f"Problem at character {item.position}: {item.kind} ({item.text})" for item in found]
+    if len(result.problems) > _REMARKS:
+        lines.append(f"{len(result.problems) - _REMARKS} more problems")
+    lines += result.notices[:_REMARKS]
+    return (
+        f"<ul>{''.join(f'<li>{text(words.shorten(line, 300))}</li>' for line in lines)}</ul>" if lines else ""
+    )
+
+
+def facts(result: Result) -> str:
+    """Say in one line what was asked and how the answer came."""
+    return f"{text(words.shorten(result.prompt, 300))} · {text(' · '.join(words.facts(result)))}"

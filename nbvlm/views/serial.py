@@ -1,0 +1,152 @@
+"""Results as plain data and back, exactly.
+
+A mask is kept as COCO run lengths, the picture by its hash. JSON is written for people as well: labels in any
+script stay readable.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from nbvlm.answers import rle
+from nbvlm.answers.decoded import decoded
+from nbvlm.answers.problems import Problem
+from nbvlm.detections import Detections
+from nbvlm.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nbvlm.images import Picture
+    from nbvlm.result import Result
+
+__all__ = ["FORMAT", "from_dict", "from_json", "to_dict", "to_json"]
+
+FORMAT = "nbvlm-result/1"
+
+_PLAIN = (
+    "text", "finish_reason", "request_id", "model", "prompt", "route", "has_locations", "endpoint", "created",
+    "base_url", "assets_url",
+)  # fmt: skip
+
+
+def to_dict(result: Result) -> dict[str, Any]:
+    """Turn a result into what `json` can write; see `Result.to_dict`."""
+    usage, sent, timing, picture = result.usage, result.sent, result.timing, result.picture
+    return {
+        "format": FORMAT,
+        **{name: getattr(result, name) for name in _PLAIN},
+        "parameters": dict(result.parameters),
+        "usage": usage and _fields(usage, "prompt_tokens completion_tokens total_tokens"),
+        "sent": _fields(sent, "mime width height bytes"),
+        "timing": _fields(timing, "upload_s first_token_s total_s bytes_sent"),
+        "picture": _fields(picture, "name mime width height sha256"),
+        "problems": [_fields(problem, "kind position text") for problem in result.problems],
+        "notices": list(result.notices),
+        "detections": detections_to_dict(result.detections),
+    }
+
+
+def detections_to_dict(detections: Detections) -> dict[str, Any]:
+    """Turn detections into plain data; masks that cannot be decoded here stay codes with their codebook."""
+    size = detections.size
+    masks = [patch and rle.encode(patch, size) for patch in decoded(detections).patches]
+    book = detections.codebook
+    return {
+        "size": list(size),
+        "codebook": book if isinstance(book, str) else getattr(book, "name", None),
+        "items": [
+            {
+                "label": detections.labels[at],
+                "box": detections.xyxy[at].tolist(),
+                "codes": _listed(detections.codes[at]),
+                "mask": masks[at],
+            }
+            for at in range(len(detections))
+        ],
+    }
+
+
+def from_dict(data: Mapping[str, Any], picture: Picture | None = None) -> Result:
+    """Turn plain data back into a result; see `Result.from_json`."""
+    from nbvlm.result import Result, Sent, Timing, Usage
+
+    found = data.get("format") if isinstance(data, dict) else None
+    if found != FORMAT:
+        raise ValueError(f"This is no saved result: its format is {found!r}, not {FORMAT!r}.")
+    try:
+        return Result(
+            **{name: data[name] for name in _PLAIN},
+            parameters=data["parameters"],
+            usage=Usage(**data["usage"]) if data["usage"] is not None else None,
+            sent=Sent(**data["sent"]),
+            timing=Timing(**data["timing"]),
+            picture=_picture(data["picture"], picture),
+            problems=tuple(Problem(**problem) for problem in data["problems"]),
+            notices=tuple(data["notices"]),
+            detections=detections_from_dict(data["detections"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"This saved result is damaged: {error}.") from error
+
+
+def detections_from_dict(data: Mapping[str, Any]) -> Detections:
+    """Turn plain data back into detections."""
+    items = data["items"]
+    width, height = data["size"]
+    masks = [rle.decode(item["mask"]) if item["mask"] is not None else None for item in items]
+    return Detections(
+        [item["box"] for item in items],  # type: ignore[arg-type]  # lists become an array there
+        tuple(item["label"] for item in items),
+        (width, height),
+        masks,
+        codes=tuple(tuple(item["codes"]) if item["codes"] is not None else None for item in items),
+        codebook=data["codebook"],
+    )
+
+
+def to_json(result: Result, *, indent: int | None = None) -> str:
+    """Write a result as JSON; see `Result.to_json`."""
+    data = to_dict(result)
+    text = json.dumps(data, ensure_ascii=False, indent=indent, allow_nan=False)
+    # A lone surrogate, which broken text can hold, has no UTF-8 form; its escape has.
+    return text if _encodes(text) else json.dumps(data, indent=indent, allow_nan=False)
+
+
+def from_json(text: str | bytes, picture: Picture | None = None) -> Result:
+    """Read a result from JSON; see `Result.from_json`."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"This is no JSON: {error}.") from error
+    return from_dict(data, picture)
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _picture(data: Mapping[str, Any], given: Picture | None) -> Picture:
+    from nbvlm.images import Picture
+
+    if given is None:
+        return Picture.reference(data["sha256"], data["mime"], data["width"], data["height"], data["name"])
+    if given.sha256 != data["sha256"]:
+        raise ImageError(
+            f"The picture {given.name or 'given'!r} is not the one of this result: its SHA-256 differs.",
+            hint=f"Load the picture {data['name']!r} of {data['width']}×{data['height']} pixels instead.",
+        )
+    return given
+
+
+def _fields(value: Any, names: str) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in names.split()}
+
+
+def _listed(codes: tuple[int, ...] | None) -> list[int] | None:
+    return list(codes) if codes is not None else None
