@@ -226,7 +226,8 @@ def first(server: Server) -> None:
 
 
 def own_body() -> bytes:
-    from nbvlm import endpoints, wire
+    from nbvlm import endpoints
+    from nbvlm.exchange import wire
 
     parameters = {"temperature": 0.2, "top_p": 0.7, "max_tokens": 1024}
     source = wire.Source(PICTURE.mime, PICTURE.data)
@@ -267,7 +268,7 @@ def first_of_openai(url: str) -> Callable[[], float]:
 
 
 def second_client() -> None:
-    from nbvlm.network import tls
+    from nbvlm.exchange.network import tls
 
     taken = []
     for _ in range(20):

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.calls import call, read, request
 from nbvlm.errors import AssetError, Error, ParameterError
+from nbvlm.exchange.calls import call, read, request
+from nbvlm.exchange.settings import signed
+from nbvlm.exchange.steps import Context, Flow, Upload
 from nbvlm.retry import Retry
-from nbvlm.settings import signed
-from nbvlm.steps import Context, Flow, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,23 +10,24 @@ import contextlib
 import weakref
 from typing import TYPE_CHECKING, Any, Self
 
-from nbvlm import assets, base, flow, keys
-from nbvlm.base import Base
-from nbvlm.drive import AsyncDriver, Driver
-from nbvlm.keys import login
+from nbvlm import assets, flow
+from nbvlm.exchange import base, keys
+from nbvlm.exchange.base import Base
+from nbvlm.exchange.drive import AsyncDriver, Driver
+from nbvlm.exchange.keys import login
+from nbvlm.exchange.rooms import AssetRoom, AsyncAssetRoom
+from nbvlm.exchange.settings import Settings
+from nbvlm.exchange.streams import AsyncStream, Stream
+from nbvlm.exchange.timeouts import Timeouts
 from nbvlm.retry import Retry
-from nbvlm.rooms import AssetRoom, AsyncAssetRoom
-from nbvlm.settings import Settings
-from nbvlm.streams import AsyncStream, Stream
-from nbvlm.timeouts import Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
     from nbvlm.events import Status
+    from nbvlm.exchange.steps import Context, Flow
     from nbvlm.result import Result
-    from nbvlm.steps import Context, Flow
 
 __all__ = ["AsyncClient", "AsyncStream", "Client", "Retry", "Settings", "Stream", "Timeouts", "ask", "login"]
 

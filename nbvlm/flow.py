@@ -2,7 +2,7 @@
 
 Route the picture, upload it where it is too large, send the question, wait and poll, read the answer, delete
 the upload: everything that the service's protocol knows is decided here, and no byte is moved here. See
-`nbvlm.steps` for what a flow yields and receives.
+`nbvlm.exchange.steps` for what a flow yields and receives.
 """
 
 from __future__ import annotations
@@ -16,24 +16,25 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from nbvlm import assets, sse, statuses, wire
-from nbvlm.calls import LARGEST_BODY, call, read, request
+from nbvlm import assets, sse
 from nbvlm.errors import (
     Error,
     ServerError,
     TransportError,
     TruncatedStream,
 )
-from nbvlm.gather import Gathered
+from nbvlm.exchange import statuses, wire
+from nbvlm.exchange.calls import LARGEST_BODY, call, read, request
+from nbvlm.exchange.gather import Gathered
+from nbvlm.exchange.route import Prepared, prepare
+from nbvlm.exchange.settings import signed
+from nbvlm.exchange.steps import Context, Flow, Pause, Tell
 from nbvlm.result import Result, Timing, Usage
-from nbvlm.route import Prepared, prepare
-from nbvlm.settings import signed
-from nbvlm.steps import Context, Flow, Pause, Tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nbvlm.validation import Job
+    from nbvlm.exchange.validation import Job
 
 __all__ = ["exchange", "models"]
 

@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 
 from nbvlm.errors import ParameterError
-from nbvlm.pace import Asked, Heard, Listening, Paced, played
-from nbvlm.recording import Answered, Question, find, load, question_in, question_of, save
+from nbvlm.exchange.pace import Asked, Heard, Listening, Paced, played
+from nbvlm.exchange.recording import Answered, Question, find, load, question_in, question_of, save
 
 __all__ = ["Recorder", "Replayer", "record", "replay"]
 
@@ -108,7 +108,7 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
     def _inner(self, kind: str, request: httpx.Request) -> Any:
         if self._given is not None:
             return self._given
-        from nbvlm import base
+        from nbvlm.exchange import base
 
         name = "demo" if request.url.host.endswith("nbvlm.localhost") else kind
         with self._lock:

@@ -19,9 +19,9 @@ from sides import KEY, LARGE, SCENE
 import nbvlm
 from nbvlm import endpoints
 from nbvlm.client import Retry, Timeouts
-from nbvlm.rooms import AssetRoom, AsyncAssetRoom
-from nbvlm.streams import AsyncStream, Stream
-from nbvlm.validation import job
+from nbvlm.exchange.rooms import AssetRoom, AsyncAssetRoom
+from nbvlm.exchange.streams import AsyncStream, Stream
+from nbvlm.exchange.validation import job
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,7 @@ from sides import KEY, LARGE, QUICK, SCENE
 
 import nbvlm
 from nbvlm.events import TextDelta
-from nbvlm.timeouts import Timeouts
+from nbvlm.exchange.timeouts import Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,8 +15,8 @@ from servers.loopback import Loopback, Reply, delta, stream
 from sides import SCENE
 
 import nbvlm
-from nbvlm import statuses
-from nbvlm.statuses import error_of, parse_body
+from nbvlm.exchange import statuses
+from nbvlm.exchange.statuses import error_of, parse_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable

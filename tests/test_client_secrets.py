@@ -15,9 +15,9 @@ from servers.loopback import Loopback, Reply, problem, stream
 from sides import KEY, LARGE, SCENE
 
 import nbvlm
-from nbvlm import keys
 from nbvlm.client import Settings
-from nbvlm.redact import guard_logs, redact
+from nbvlm.exchange import keys
+from nbvlm.exchange.redact import guard_logs, redact
 from nbvlm.secret import Secret
 
 if TYPE_CHECKING:

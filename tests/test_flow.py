@@ -12,12 +12,12 @@ from sides import LARGE, SCENE
 
 import nbvlm
 from nbvlm import endpoints, flow
-from nbvlm.drive import Left
 from nbvlm.events import DetectionFound, Status, TextDelta
-from nbvlm.settings import resolve
-from nbvlm.steps import Context, Pause, Tell, Work
-from nbvlm.timeouts import Timeouts, Watch
-from nbvlm.validation import job
+from nbvlm.exchange.drive import Left
+from nbvlm.exchange.settings import resolve
+from nbvlm.exchange.steps import Context, Pause, Tell, Work
+from nbvlm.exchange.timeouts import Timeouts, Watch
+from nbvlm.exchange.validation import job
 
 
 class Clock:

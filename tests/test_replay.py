@@ -201,7 +201,7 @@ def test_speed_divides_the_time(opener: Opener, server: Loopback) -> None:
 def test_the_demo_model_is_recorded_in_process(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import httpx
 
-    from nbvlm import base
+    from nbvlm.exchange import base
 
     played = httpx.MockTransport(lambda request: httpx.Response(200, content=answer("a red house").body))
     monkeypatch.setitem(base.TRANSPORTS, "demo", lambda: played)

@@ -12,7 +12,8 @@ import json
 from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
-from nbvlm import endpoints, images, wire
+from nbvlm import endpoints, images
+from nbvlm.exchange import wire
 from nbvlm.views.snippets import key_variables, picture_file
 
 if TYPE_CHECKING:

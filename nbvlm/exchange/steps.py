@@ -27,8 +27,8 @@ from nbvlm.events import Event, Status
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nbvlm.settings import Settings
-    from nbvlm.timeouts import Watch
+    from nbvlm.exchange.settings import Settings
+    from nbvlm.exchange.timeouts import Watch
 
 __all__ = ["Context", "Flow", "Pause", "Step", "Tell", "Upload", "Work"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbvlm import assets, images
-from nbvlm.steps import Context, Flow, Work
+from nbvlm.exchange.steps import Context, Flow, Work
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from nbvlm import sse, wire
-from nbvlm.recording import Answered, Question
-from nbvlm.redact import redact
+from nbvlm import sse
+from nbvlm.exchange import wire
+from nbvlm.exchange.recording import Answered, Question
+from nbvlm.exchange.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from types import TracebackType
 
-    from nbvlm.drive import AsyncDriver, Driver
+    from nbvlm.exchange.drive import AsyncDriver, Driver
     from nbvlm.result import Result
 
 __all__ = ["AsyncStream", "Stream"]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.errors import ParameterError, ReplayMiss
-from nbvlm.redact import redact
+from nbvlm.exchange.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -9,9 +9,9 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.recent import Exchange, Recent, shown_path
-from nbvlm.statuses import request_id
-from nbvlm.steps import Pause, Tell, Work
+from nbvlm.exchange.recent import Exchange, Recent, shown_path
+from nbvlm.exchange.statuses import request_id
+from nbvlm.exchange.steps import Pause, Tell, Work
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import httpx
 
     from nbvlm.events import Event
-    from nbvlm.steps import Flow
+    from nbvlm.exchange.steps import Flow
 
 __all__ = ["AsyncDriver", "Driver", "Left"]
 

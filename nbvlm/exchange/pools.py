@@ -16,14 +16,24 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from nbvlm.http1 import Answer, ProtocolError
-from nbvlm.network import Idle, head_of, is_readable, limit, origin_of, proxy_for, read_limit, tls, words
+from nbvlm.exchange.http1 import Answer, ProtocolError
+from nbvlm.exchange.network import (
+    Idle,
+    head_of,
+    is_readable,
+    limit,
+    origin_of,
+    proxy_for,
+    read_limit,
+    tls,
+    words,
+)
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
 
-    from nbvlm.network import Origin
+    from nbvlm.exchange.network import Origin
 
 __all__ = ["Line", "Pools"]
 

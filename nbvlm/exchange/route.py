@@ -10,15 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nbvlm import assets, images, wire
+from nbvlm import assets, images
 from nbvlm.assets import Asset
 from nbvlm.errors import AssetError, Error, ImageError, NotFoundError, ServerError, TransportError
+from nbvlm.exchange import wire
+from nbvlm.exchange.steps import Context, Flow, Work
 from nbvlm.result import Sent
-from nbvlm.steps import Context, Flow, Work
 
 if TYPE_CHECKING:
+    from nbvlm.exchange.validation import Job
     from nbvlm.images import Picture
-    from nbvlm.validation import Job
 
 __all__ = ["Prepared", "prepare"]
 

@@ -1,6 +1,6 @@
 """One request with its retries, and the body of its answer, as flows.
 
-See `nbvlm.steps` for what a flow yields and receives.
+See `nbvlm.exchange.steps` for what a flow yields and receives.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from nbvlm import statuses
 from nbvlm.errors import Error, TransportError
-from nbvlm.redact import redact
+from nbvlm.exchange import statuses
+from nbvlm.exchange.redact import redact
+from nbvlm.exchange.steps import Context, Flow, Pause, Upload
 from nbvlm.retry import Retry, retry_after
-from nbvlm.steps import Context, Flow, Pause, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,7 +12,6 @@ import ast
 from collections.abc import Mapping
 from typing import Any
 
-from nbvlm import wire
 from nbvlm.errors import (
     AssetError,
     AuthenticationError,
@@ -24,7 +23,8 @@ from nbvlm.errors import (
     ServerError,
     TransportError,
 )
-from nbvlm.redact import redact
+from nbvlm.exchange import wire
+from nbvlm.exchange.redact import redact
 from nbvlm.retry import retry_after
 
 __all__ = ["error_in_stream", "error_of", "parse_body", "request_id"]

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nbvlm.redact import redact
+from nbvlm.exchange.redact import redact
 
 if TYPE_CHECKING:
     from datetime import datetime

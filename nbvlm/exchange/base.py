@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from nbvlm import assets, endpoints, flow, validation
-from nbvlm.apools import AsyncPools
-from nbvlm.drive import Driver
-from nbvlm.pools import Pools
-from nbvlm.recent import Exchange, Recent
-from nbvlm.redact import guard_logs
+from nbvlm import assets, endpoints, flow
+from nbvlm.exchange import validation
+from nbvlm.exchange.apools import AsyncPools
+from nbvlm.exchange.drive import Driver
+from nbvlm.exchange.pools import Pools
+from nbvlm.exchange.recent import Exchange, Recent
+from nbvlm.exchange.redact import guard_logs
+from nbvlm.exchange.settings import Settings, resolve
+from nbvlm.exchange.steps import Context, Flow
+from nbvlm.exchange.threaded import Threaded
+from nbvlm.exchange.timeouts import Timeouts, Watch
 from nbvlm.retry import Retry
-from nbvlm.settings import Settings, resolve
-from nbvlm.steps import Context, Flow
-from nbvlm.threaded import Threaded
-from nbvlm.timeouts import Timeouts, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbvlm import statuses, wire
 from nbvlm.events import DetectionFound, Event, TextDelta
+from nbvlm.exchange import statuses, wire
 from nbvlm.parser import Parser
 
 if TYPE_CHECKING:

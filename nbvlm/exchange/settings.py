@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from nbvlm import endpoints, keys
+from nbvlm import endpoints
 from nbvlm.endpoints import Endpoint
 from nbvlm.errors import AuthenticationError, ParameterError
+from nbvlm.exchange import keys
+from nbvlm.exchange.timeouts import Timeouts
 from nbvlm.retry import Retry
 from nbvlm.secret import Secret
-from nbvlm.timeouts import Timeouts
 
 if TYPE_CHECKING:
     import httpx

@@ -1,0 +1,1 @@
+"""What an exchange with a service is made of: protocol, policies, connections."""
