@@ -26,6 +26,7 @@ from nbvlm.errors import (
 from nbvlm.exchange import statuses, wire
 from nbvlm.exchange.calls import LARGEST_BODY, call, read, request
 from nbvlm.exchange.gather import Gathered
+from nbvlm.exchange.redact import redact
 from nbvlm.exchange.route import Prepared, prepare
 from nbvlm.exchange.settings import signed
 from nbvlm.exchange.steps import Context, Flow, Pause, Tell
@@ -262,6 +263,8 @@ def _result(
     settings, usage = context.settings, gathered.usage
     parser = gathered.parser
     notices = [*job.notices, *context.notices]
+    if (retired := response.headers.get("deprecation")) is not None:
+        notices.append(f"The service announces the end of this model: {redact(retired)}.")
     if gathered.finish_reason == "length":
         limit = job.parameters.get("max_tokens")
         notices.append(f"The answer was cut at max_tokens={limit}: ask with more for the rest.")

@@ -143,6 +143,15 @@ def test_changing_both_temperature_and_top_p_is_noticed(
         assert "top_p" not in "".join(side.ask(SCENE, "caption en", **options).notices)
 
 
+def test_what_happened_on_the_way_is_noticed(side: Any, server: Loopback) -> None:
+    ending = answer("a red car")
+    ending.headers["deprecation"] = "2026-12-31T00:00:00Z"
+    server.replies.extend([Reply(503), ending])
+    notices = side.ask(SCENE, "caption en").notices
+    assert notices[0].startswith("Tried again: The service is busy")
+    assert notices[1] == "The service announces the end of this model: 2026-12-31T00:00:00Z."
+
+
 @pytest.mark.parametrize("name", ["temprature", "max_token", "seed", "stream"])
 def test_unknown_keywords_of_a_question(side: Any, server: Loopback, name: str) -> None:
     with pytest.raises(TypeError, match=f"no keyword '{name}'"):

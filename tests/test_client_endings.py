@@ -139,6 +139,32 @@ def test_a_stream_that_waits_for_its_head_is_cancelled_from_another_thread(serve
     assert len(server.seen) == 1
 
 
+def test_a_stream_is_stopped_between_its_events_from_another_thread(server: Loopback) -> None:
+    server.replies.append(held("a red", " car", " and"))
+    with (
+        nbvlm.Client("nvidia", base_url=server.url, api_key=KEY) as client,
+        client.stream(LARGE, "caption en") as stream,
+    ):
+        texts = []
+        for event in stream:
+            if isinstance(event, TextDelta):
+                texts.append(event.text)
+                thread = threading.Thread(target=stream.cancel)
+                thread.start()
+                thread.join()
+    assert texts == ["a red"]
+    assert deleted(server)
+
+
+def test_a_progress_callback_may_stop_its_own_stream(server: Loopback) -> None:
+    with nbvlm.Client("nvidia", base_url=server.url, api_key=KEY) as client:
+        streams: list[Any] = []
+        streams.append(client.stream(LARGE, "caption en", progress=lambda _status: streams[0].cancel()))
+        assert {event.kind for event in streams[0]} == {"upload"}
+    assert MODEL not in [seen.path for seen in server.seen]
+    assert server.stored == {}
+
+
 def test_a_pause_before_another_try_is_cut_short(server: Loopback) -> None:
     server.replies.append(problem(429))
     slow = nbvlm.client.Retry(first=60, longest=60)

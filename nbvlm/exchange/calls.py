@@ -133,6 +133,7 @@ def call(
         pause = _pause(context, policy, outcome, attempt, began)
         if pause is None:
             raise outcome.error
+        context.notices.append(f"Tried again: {outcome.error.message}")
         yield context.tell("retry", attempt, policy.attempts, seconds=pause)
         yield Pause(pause)
 

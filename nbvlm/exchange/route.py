@@ -50,8 +50,8 @@ def prepare(job: Job, context: Context) -> Flow[Prepared]:
     picture = job.image
     if not isinstance(picture, images.Picture):
         picture = yield Work(lambda: images.Picture.load(job.image))
-    if picture.changes:
-        context.notices.append(f"The picture was converted: {', '.join(picture.changes)}.")
+    if changes := [change for change in picture.changes if not change.startswith("pixels to ")]:
+        context.notices.append(f"The picture was converted: {', '.join(changes)}.")
     fits = picture.fits(context.settings.endpoint.inline_limit)
     if job.route == "inline" or (job.route == "auto" and fits):
         return (yield from _inline(context, picture))

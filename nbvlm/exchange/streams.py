@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
@@ -85,6 +86,7 @@ class Stream(_Memory):
         super().__init__()
         self._driver = driver
         self._batches = driver.run()
+        self._inside = threading.Lock()
         self._owner = owner  # A client that is still in use is not collected.
 
     def __enter__(self) -> Self:
@@ -108,23 +110,28 @@ class Stream(_Memory):
 
     def cancel(self) -> None:
         """Stop; may be called from another thread than the one that iterates."""
-        if not self._finished:
-            self._cancelled = True
-            self._driver.cancel()
-            self.close()
+        self.close()
 
     def close(self) -> None:
         """Stop if there is something to stop; called by leaving the `with` block."""
         if self._finished:
             return
-        try:
-            self._batches.close()  # type: ignore[attr-defined]
-        except ValueError:
-            return  # Another thread is in it; `cancel` has cut its connection.
-        self._ready.clear()
-        self._cancelled = self._finished = True
+        self._cancelled = True
+        self._driver.cancel()
+        # Where another thread is in it, cutting the connection ends its loop.
+        if self._inside.acquire(blocking=False):
+            try:
+                self._batches.close()  # type: ignore[attr-defined]
+                self._ready.clear()
+                self._finished = True
+            finally:
+                self._inside.release()
 
     def _advance(self) -> bool:
+        with self._inside:
+            return self._next()
+
+    def _next(self) -> bool:
         if self._finished:
             if self._error is not None:
                 raise self._error
@@ -173,18 +180,17 @@ class AsyncStream(_Memory):
 
     async def cancel(self) -> None:
         """Stop; may be called from another task than the one that iterates, whose loop then ends."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop if there is something to stop; called by leaving the `async with` block."""
         if self._finished:
             return
         self._cancelled = True
         if self._reader is not None and self._reader is not asyncio.current_task():
             self._reader.cancel()
         else:
-            await self.close()
-
-    async def close(self) -> None:
-        """Stop if there is something to stop; called by leaving the `async with` block."""
-        if not self._finished:
-            self._cancelled = self._finished = True
+            self._finished = True
             self._ready.clear()
             await self._batches.aclose()  # type: ignore[attr-defined]
 

@@ -150,5 +150,5 @@ class Watch:
         limit = getattr(self.timeouts, phase)
         return TimeoutError(
             f"In {limit:g} s {_NAMES[phase]}.",
-            hint=f"Try again, or allow more with timeout=Timeouts({phase}=…).",
+            hint=f"Try again, or allow more with timeout=nbvlm.client.Timeouts({phase}=…).",
         )
