@@ -93,6 +93,11 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
     def __repr__(self) -> str:
         return f"record({os.fspath(self._path)!r})"
 
+    @property
+    def needs_key(self) -> bool:
+        """Whether requests really go to the service."""
+        return self._given is None
+
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Hand a request on, and listen to the answer."""
         asked = self._asked(request)

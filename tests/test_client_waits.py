@@ -162,8 +162,8 @@ def test_first_token_has_its_limit_after_the_head(open_side: Open, server: Loopb
 
 
 def test_a_slow_first_token_is_no_slow_token(open_side: Open, server: Loopback) -> None:
-    server.replies.append(stream(0.4, "a red", " car"))
-    side = open_side(timeout=Timeouts(first_token=30, between_tokens=0.2))
+    server.replies.append(stream(0.8, "a red", " car"))
+    side = open_side(timeout=Timeouts(first_token=30, between_tokens=0.5))
     assert side.stream(SCENE, "caption en").text == "a red car"
 
 
@@ -184,8 +184,8 @@ def test_total_has_its_limit_though_tokens_come(open_side: Open, server: Loopbac
 
 def test_a_consumer_may_take_its_time(open_side: Open, server: Loopback) -> None:
     server.replies.append(stream("a red", 0.05, " car"))
-    side = open_side(timeout=Timeouts(between_tokens=0.2))
-    assert side.stream(SCENE, "caption en", each=lambda event, s: time.sleep(0.3)).text == "a red car"
+    side = open_side(timeout=Timeouts(between_tokens=0.5))
+    assert side.stream(SCENE, "caption en", each=lambda event, s: time.sleep(0.7)).text == "a red car"
 
 
 def test_done_ends_the_answer_though_the_response_stays_open(side: Any, server: Loopback) -> None:

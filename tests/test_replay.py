@@ -212,6 +212,12 @@ def test_the_demo_model_is_recorded_in_process(path: Path, monkeypatch: pytest.M
         assert client.ask(SCENE, "caption en").text == "a red house"
 
 
+def test_recording_the_hosted_service_needs_a_key(path: Path) -> None:
+    refused = pytest.raises(nbvlm.AuthenticationError, match="no key")
+    with nbvlm.Client("nvidia", transport=nbvlm.record(path)) as client, refused:
+        client.ask(SCENE, "caption en")
+
+
 def test_a_recording_begins_anew(server: Loopback, path: Path) -> None:
     for prompt in ("caption en", "describe en"):
         with nbvlm.Client("nvidia", base_url=server.url, transport=nbvlm.record(path)) as client:

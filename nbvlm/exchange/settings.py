@@ -93,8 +93,8 @@ class Settings:
         """
         if self.api_key is not None:
             return self.api_key
-        hosted = self.endpoint.base_url == endpoints.HOSTED and self.origin is None and self.transport is None
-        if not hosted:
+        direct = self.transport is None or getattr(self.transport, "needs_key", False)
+        if self.endpoint.base_url != endpoints.HOSTED or self.origin is not None or not direct:
             return None
         if (found := keys.find()) is not None:
             return found[0]
