@@ -17,12 +17,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from nbvlm import assets, sse
-from nbvlm.errors import (
-    Error,
-    ServerError,
-    TransportError,
-    TruncatedStream,
-)
+from nbvlm.errors import Error, ServerError, TransportError, TruncatedStream
 from nbvlm.exchange import statuses, wire
 from nbvlm.exchange.calls import LARGEST_BODY, call, read, request
 from nbvlm.exchange.gather import Gathered
@@ -146,6 +141,7 @@ def _elsewhere(context: Context, response: httpx.Response) -> Flow[httpx.Respons
 
 
 def _stream(context: Context, response: httpx.Response, gathered: Gathered) -> Flow[float | None]:
+    """Hand over events as they come; return when the first did."""
     decoder = sse.Decoder()
     first: float | None = None
     watch = context.watch

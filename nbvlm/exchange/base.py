@@ -82,8 +82,8 @@ class Base:
     def from_settings(cls, settings: Settings) -> Self:
         """Open a twin of the client that has these settings."""
         client = cls.__new__(cls)
-        client._owner = False  # noqa: SLF001 - likewise; the transport is its twin's to close
-        client._open(settings)  # noqa: SLF001 - our own class
+        client._owner = False  # noqa: SLF001 - our own class; the transport is its twin's to close
+        client._open(settings)  # noqa: SLF001 - likewise
         return client
 
     def _open(self, settings: Settings) -> None:

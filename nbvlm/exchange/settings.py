@@ -35,13 +35,13 @@ class Settings:
     Attributes
     ----------
     endpoint
-        The served model; its origins are those in use.
+        The served model.
     api_key
         The key, or None.
     key_source
         Where the key came from, in words; None without one.
-    base_url, assets_url
-        Origins that replace the endpoint's own, else None.
+    origin, assets_origin
+        Origins that replace the endpoint's own, else None; `base_url` and `assets_url` are those in use.
     transport
         What the caller passed, else None.
     timeouts, retry
