@@ -5,9 +5,9 @@ with one liberty: what stands behind the last blank line when the stream ends is
 services leave the last blank line out.
 
 >>> decoder = Decoder()
->>> [event.data for event in decoder.feed(b'data: {"a": 1}\\n\\ndata: [DO')]
+>>> [event.data for event in decoder.feed(b'data: {"a": 1}\n\ndata: [DO')]
 [b'{"a": 1}']
->>> [event.data for event in decoder.feed(b"NE]\\n\\n")]
+>>> [event.data for event in decoder.feed(b"NE]\n\n")]
 [b'[DONE]']
 """
 
