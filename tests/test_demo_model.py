@@ -57,12 +57,10 @@ def test_max_tokens_cuts_the_answer_and_says_so(embedded, most):
 
 
 def test_the_same_seed_gives_the_same_answer_and_other_seeds_another(embedded):
-    picture = scenes.sample(UNSEEN + 3).picture
-    answers = [
-        say(embedded, picture, "caption en", temperature=1.0, top_p=1.0, seed=n // 2) for n in range(40)
-    ]
+    picture, options = GALLERY[0].picture(), {"temperature": 1.0, "top_p": 1.0}
+    answers = [say(embedded, picture, "detect car", seed=n // 2, **options) for n in range(20)]
     assert answers[::2] == answers[1::2]
-    assert len(set(answers)) > 1
+    assert len(set(answers)) > 5
 
 
 def test_what_is_no_task_is_answered_with_what_the_model_can_do(embedded):
