@@ -61,6 +61,6 @@ GALLERY: tuple[GalleryScene, ...] = (
     GalleryScene("islands", "Houses at sea", 1064, "detect house ; tree"),
     GalleryScene("balls", "Two balls and a boat", 1062, "answer en is there a red car?"),
     GalleryScene("stars", "Stars and cars", 1163, "detect star ; car"),
-    GalleryScene("aquarium", "Three fish", 1192, "answer en how many fish are there?"),
+    GalleryScene("aquarium", "Three fish", 1192, "caption en"),
 )
 """The scenes, in the order they are shown; the first is the one a new panel opens with."""
