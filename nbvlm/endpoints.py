@@ -82,7 +82,8 @@ class Endpoint:
     assets_url
         Origin of `/v2/nvcf/assets`, or None where there is no asset service.
     inline_limit
-        An inline picture's base64 text must be shorter than this many characters; None for no limit.
+        An inline picture's base64 text must be shorter than this many characters; None for no limit, 0 where
+        pictures are taken as assets only.
     parameters
         Accepted sampling parameters.
     mime_types
@@ -165,6 +166,7 @@ def _hosted(
     name: str | None = None,
     parameters: tuple[Parameter, ...] = HOSTED_PARAMETERS,
     codebook: str | None = None,
+    inline_limit: int = INLINE_LIMIT,
     streams: bool = True,
     body_model: str | None = None,
     note: str = "",
@@ -176,7 +178,7 @@ def _hosted(
         base_url=HOSTED,
         path=f"/v1/vlm/{model}",
         assets_url=ASSETS,
-        inline_limit=INLINE_LIMIT,
+        inline_limit=inline_limit,
         parameters=parameters,
         codebook=codebook,
         requests_per_minute=40,
@@ -211,6 +213,7 @@ _ALL = (
     _hosted(
         "microsoft/florence-2",
         parameters=(),
+        inline_limit=0,
         streams=False,
         note="Takes its picture as an asset only and answers with a zip archive behind a redirect.",
     ),

@@ -22,6 +22,7 @@ from nbvlm.client import Retry, Timeouts
 from nbvlm.exchange.rooms import AssetRoom, AsyncAssetRoom
 from nbvlm.exchange.streams import AsyncStream, Stream
 from nbvlm.exchange.validation import job
+from nbvlm.result import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -296,6 +297,20 @@ def test_an_endpoint_that_never_streams_is_asked_plainly(open_side: Open, server
     assert server.seen[0].json["stream"] is False
 
 
+def test_an_endpoint_without_inline_pictures_gets_uploads_only(open_side: Open, server: Loopback) -> None:
+    side = open_side("microsoft/florence-2")
+    server.replies.append(answer("a red car"))
+    with pytest.raises(nbvlm.ParameterError, match="no pictures inside"):
+        side.ask(SCENE, "caption en", route="inline")
+    assert server.seen == []
+    server.model = "/v1/vlm/microsoft/florence-2"
+    result = side.ask(SCENE, "caption en")
+    assert (result.route, len(server.deleted)) == ("asset", 1)
+    server.asset_replies.append(Reply(410))
+    with pytest.raises(nbvlm.AssetError):
+        side.ask(SCENE, "caption en")
+
+
 def test_a_twin_has_the_same_settings(side: Any, server: Loopback) -> None:
     for kind in (nbvlm.Client, nbvlm.AsyncClient):
         twin = kind.from_settings(side.client.settings)
@@ -410,6 +425,18 @@ def test_a_compatible_server_streams(compatible: Any, server: Loopback) -> None:
     server.replies.append(stream("<loc0000><loc0000><loc1023><loc1023>", " cat", delta("", "stop")))
     stream_ = compatible.stream(SCENE, "detect cat")
     assert stream_.result.detections.labels == ("cat",)
+    assert server.seen[0].json["stream_options"] == {"include_usage": True}
+
+
+def test_a_compatible_server_counts_the_tokens_of_a_stream(compatible: Any, server: Loopback) -> None:
+    counted = {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}}
+    server.replies.append(stream("a", delta("", "stop"), counted))
+    assert compatible.stream(SCENE, "caption en").result.usage == Usage(5, 2, 7)
+
+
+def test_the_hosted_service_is_sent_published_members_only(side: Any, server: Loopback) -> None:
+    side.stream(SCENE, "caption en")
+    assert set(server.seen[0].json) == {"messages", "temperature", "top_p", "max_tokens", "stream"}
 
 
 def test_a_compatible_server_takes_large_pictures_inline(compatible: Any, server: Loopback) -> None:

@@ -71,6 +71,12 @@ def test_siblings_that_cannot_stream_say_so():
     assert still == {"microsoft/kosmos-2", "microsoft/florence-2"}
 
 
+def test_a_sibling_that_takes_assets_only_says_so():
+    limits = {name: entry.inline_limit for name, entry in endpoints.ENDPOINTS.items()}
+    assert limits.pop("microsoft/florence-2") == 0
+    assert set(limits.values()) == {180_000}
+
+
 def test_a_sibling_under_a_second_name_sends_its_first():
     assert endpoints.get("nvidia/cosmos-nemotron-34b").body_model == "nvidia/vila"
 

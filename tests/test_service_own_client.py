@@ -72,6 +72,7 @@ def test_the_openai_dialect_of_both_sides_agrees(origin):
         assert client.ask(large(), "detect car").text == TEXT
         with client.stream(picture(), "detect car") as stream:
             assert "".join(e.text for e in stream if isinstance(e, nbvlm.TextDelta)) == TEXT
+        assert stream.result.usage.total_tokens > 0
 
 
 def test_an_async_client_over_the_in_process_transport(model):

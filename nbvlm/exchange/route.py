@@ -52,7 +52,8 @@ def prepare(job: Job, context: Context) -> Flow[Prepared]:
         picture = yield Work(lambda: images.Picture.load(job.image))
     if changes := [change for change in picture.changes if not change.startswith("pixels to ")]:
         context.notices.append(f"The picture was converted: {', '.join(changes)}.")
-    fits = picture.fits(context.settings.endpoint.inline_limit)
+    limit = context.settings.endpoint.inline_limit
+    fits = picture.fits(limit)
     if job.route == "inline" or (job.route == "auto" and fits):
         return (yield from _inline(context, picture))
     if job.route == "auto" and context.settings.assets_url is None:
@@ -60,7 +61,7 @@ def prepare(job: Job, context: Context) -> Flow[Prepared]:
     try:
         return (yield from _uploaded(context, picture))
     except (AssetError, NotFoundError, ServerError, TransportError) as error:
-        if job.route == "asset" or not _is_gone(error):
+        if job.route == "asset" or limit == 0 or not _is_gone(error):
             raise
         reason = error.message.rstrip(".")
         notice = f"The asset service did not take the picture ({reason}); it was shrunk instead."

@@ -83,11 +83,7 @@ def job(
         )
     _one_of("route", route, _ROUTES)
     _one_of("content", content, _CONTENTS)
-    if route == "asset" and endpoint.assets_url is None:
-        raise ParameterError(
-            f"The endpoint {endpoint.name!r} has no asset service.",
-            hint='Use route="auto" or route="inline".',
-        )
+    _passable(endpoint, route)
     parameters = {parameter.name: parameter_value(parameter, given) for parameter in endpoint.parameters}
     for name, value in given.items():
         if value is not None:
@@ -132,6 +128,19 @@ def parameter_value(parameter: Parameter, given: Mapping[str, float | int | None
     if not math.isfinite(number) or not above or number > parameter.high:
         raise ParameterError(f"{parameter.name}={value} is outside its range.", hint=_range(parameter))
     return number
+
+
+def _passable(endpoint: Endpoint, route: str) -> None:
+    if route == "asset" and endpoint.assets_url is None:
+        raise ParameterError(
+            f"The endpoint {endpoint.name!r} has no asset service.",
+            hint='Use route="auto" or route="inline".',
+        )
+    if route == "inline" and endpoint.inline_limit == 0:
+        raise ParameterError(
+            f"The endpoint {endpoint.name!r} takes no pictures inside a request.",
+            hint='Use route="auto" or route="asset".',
+        )
 
 
 def _range(parameter: Parameter) -> str:

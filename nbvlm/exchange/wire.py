@@ -86,6 +86,8 @@ def body(
     options: dict[str, Any] = {**parameters, "stream": stream}
     if endpoint.dialect == "openai":
         options = {"model": endpoint.model, **options, "skip_special_tokens": False}
+        if stream:  # Else such servers count no tokens in a stream.
+            options["stream_options"] = {"include_usage": True}
     elif endpoint.body_model is not None:
         options = {"model": endpoint.body_model, **options}
     return b'{"messages":[{"role":"user","content":%s}],%s' % (inner, _json(options)[1:])

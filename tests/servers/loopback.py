@@ -111,6 +111,8 @@ class Loopback:
 
     Attributes
     ----------
+    model
+        Path of the model.
     text
         What the model answers when nothing else is ordered.
     replies
@@ -125,6 +127,7 @@ class Loopback:
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.tls = tls
+        self.model = MODEL
         self.text = "a red car"
         self.result = answer(self.text).body
         self.replies: deque[Reply | Callable[[Seen], Reply]] = deque()
@@ -294,7 +297,7 @@ class Loopback:
                 headers={"content-type": "application/json"},
                 body=b'{"object":"list","data":[{"id":"m1"},{"id":"m2"}]}',
             )
-        if seen.path in (MODEL, "/v1/chat/completions") and seen.method == "POST":
+        if seen.path in (self.model, "/v1/chat/completions") and seen.method == "POST":
             return self._model(seen)
         return Reply(404, {"content-type": "text/plain"}, b"404 page not found\n")
 
