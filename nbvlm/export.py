@@ -112,11 +112,11 @@ def _shape(box: list[float], patch: Patch | None, size: tuple[int, int], form: s
 def to_yolo(result: Result, *, categories: Sequence[str] | None = None, segments: bool = False) -> str:
     """Write YOLO lines; see `Result.to_yolo`."""
     names = _names(result, categories)
-    found = result.detections
+    found, boxes = result.detections, _ordered(result)
+    shapes = list(map(_outline, found.patches, boxes)) if segments else list(map(_centred, boxes))
     lines = []
-    for label, box, patch in zip(found.labels, _ordered(result), found.patches, strict=True):
+    for label, shape in zip(found.labels, shapes, strict=True):
         number = names.index(label or UNLABELLED)
-        shape = _outline(patch, box) if segments else _centred(box)
         scaled = np.clip(np.asarray(shape, dtype=float).reshape(-1, 2) / found.size, 0.0, 1.0)
         lines.append(" ".join([str(number), *(f"{value:.6g}" for value in scaled.ravel())]) + "\n")
     return "".join(lines)

@@ -119,6 +119,15 @@ def test_yolo_lines_have_middle_and_size_as_shares() -> None:
     assert made.result(detections=Detections.empty(SIZE)).to_yolo() == ""
 
 
+def test_yolo_boxes_need_no_masks(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("NBVLM_VAE_WEIGHTS", str(tmp_path / "none.npz"))
+    found = Detections([[0, 0, 100, 60]], ("cat",), (200, 120), codes=(tuple(range(16)),), codebook="vae-oid")
+    result = made.result(detections=found)
+    assert result.to_yolo() == "0 0.25 0.25 0.5 0.5\n"
+    with pytest.raises(nbvlm.Error, match=r"none\.npz"):
+        result.to_yolo(segments=True)
+
+
 def test_yolo_segments_follow_the_mask_or_the_box() -> None:
     first, second, _ = made.result().to_yolo(segments=True).splitlines()
     corners = np.array(first.split()[1:], dtype=float).reshape(-1, 2) * SIZE
