@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -29,14 +30,16 @@ SIDE = 896
 """Pixels of the longer side of a shown picture."""
 
 BUDGET = 100_000
-"""Bytes of a shown picture; as base64, twice and with a table, it stays under 300 kB."""
+"""Bytes of a shown picture at most; it travels as base64, and twice."""
+
+NOTEBOOK = 295_000
+"""Bytes that a result adds to a notebook file at most, everything together."""
 
 _CSS_SIDE = 640
 _QUALITY = 82
 _POOREST = 45
 _SMALL = 448
-_ROWS = 50
-_TEXT = 8_000
+_WORDS = 32_000
 
 
 class Shown(NamedTuple):
@@ -53,6 +56,18 @@ class Shown(NamedTuple):
         return f"data:{self.mime};base64,{base64.b64encode(self.data).decode('ascii')}"
 
 
+class Room(NamedTuple):
+    """How much of a result is written beside its picture."""
+
+    rows: int
+    label: int
+    text: int
+    remarks: int
+
+
+_ROOMS = (Room(50, 200, 8_000, 20), Room(25, 80, 2_000, 8), Room(10, 40, 400, 2))
+
+
 def bundle(result: Result) -> tuple[dict[str, Any], dict[str, Any]]:
     """Build the MIME bundle of a result.
 
@@ -67,12 +82,13 @@ def bundle(result: Result) -> tuple[dict[str, Any], dict[str, Any]]:
         Data and metadata, as IPython's `_repr_mimebundle_` returns them.
     """
     data: dict[str, Any] = {"text/plain": words.plain(result)}
+    alt, beside = words.alt_text(result), _beside(result)
+    taken = _stored(data["text/plain"]) + _stored(beside) + 2 * _stored(markup.attribute(alt))
     try:
-        picture = shown(result)
+        picture = shown(result, budget=min(BUDGET, (NOTEBOOK - taken) * 3 // 8))
     except ImageError as error:
-        return data | {"text/html": _html(result, None, str(error))}, {}
-    alt = words.alt_text(result)
-    data["text/html"] = _html(result, picture, alt)
+        return data | {"text/html": _html(f"<p><em>{markup.text(error)}</em></p>", beside)}, {}
+    data["text/html"] = _html(_image(picture, alt), beside)
     data[picture.mime] = base64.b64encode(picture.data).decode("ascii")
     return data, {picture.mime: {"width": picture.width, "height": picture.height, "alt": alt}}
 
@@ -159,23 +175,41 @@ def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _html(result: Result, picture: Shown | None, alt: str) -> str:
+def _stored(text: str) -> int:
+    """Bytes of a text in a notebook file: JSON, each line a string of its own."""
+    return len(json.dumps(text, ensure_ascii=False).encode()) + 16 * len(text.splitlines())
+
+
+def _image(picture: Shown, alt: str) -> str:
+    return (
+        f'<img src="{picture.uri}" alt="{markup.attribute(alt)}" width="{picture.width}" '
+        f'height="{picture.height}" style="max-width:100%;height:auto">'
+    )
+
+
+def _html(image: str, beside: str) -> str:
     """Lay out picture and table side by side; without styles (some viewers drop them) one under the other."""
-    image = f"<p><em>{markup.text(alt)}</em></p>"
-    if picture is not None:
-        image = (
-            f'<img src="{picture.uri}" alt="{markup.attribute(alt)}" width="{picture.width}" '
-            f'height="{picture.height}" style="max-width:100%;height:auto">'
-        )
-    table = markup.table(result, _ROWS, markup.paints(result))
-    body = markup.answer(result, _TEXT)
-    if table:
-        rolled = f'<div style="max-height:32em;overflow:auto">{table}</div>'
-        body = f"{rolled}<details><summary>Answer</summary>{body}</details>"
     return (
         '<div class="nbvlm-result mathjax_ignore tex2jax_ignore" '
         'style="display:flex;flex-wrap:wrap;gap:16px;align-items:flex-start">'
-        f"<div>{image}</div>"
-        f'<div style="max-width:640px">{body}{markup.remarks(result)}'
-        f"<p><small>{markup.facts(result)}</small></p></div></div>"
+        f'<div>{image}</div><div style="max-width:640px">{beside}</div></div>'
     )
+
+
+def _beside(result: Result) -> str:
+    """Write table, answer and remarks, the less of each the more bytes it would take."""
+    written = ""
+    for room in _ROOMS:
+        written = _told(result, room)
+        if _stored(written) <= _WORDS:
+            break
+    return written
+
+
+def _told(result: Result, room: Room) -> str:
+    table = markup.table(result, room.rows, markup.paints(result), room.label)
+    body = markup.answer(result, room.text)
+    if table:
+        rolled = f'<div style="max-height:32em;overflow:auto">{table}</div>'
+        body = f"{rolled}<details><summary>Answer</summary>{body}</details>"
+    return f"{body}{markup.remarks(result, room.remarks)}<p><small>{markup.facts(result)}</small></p>"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["answer", "attribute", "facts", "paints", "remarks", "table", "text", "text_only"]
 
 
-_REMARKS = 20
+_CAPTION = 800
 _LEFT = ' style="text-align:left"'
 _HEADS = (("#", ""), ("label", _LEFT), ("x0", ""), ("y0", ""), ("x1", ""), ("y1", ""), ("where", _LEFT))
 
@@ -52,8 +52,8 @@ def paints(result: Result) -> list[RGB]:
     return draw.colors(result.detections.labels, None, palette.prompt_things(result.prompt))
 
 
-def table(result: Result, rows: int, colors: Sequence[RGB]) -> str:
-    """Lay the detections out as a table; "" if there are none."""
+def table(result: Result, rows: int, colors: Sequence[RGB], most: int = 200) -> str:
+    """Lay `rows` detections out as a table, `most` characters of each label; "" if there are none."""
     detections = result.detections
     if not len(detections):
         return ""
@@ -61,7 +61,7 @@ def table(result: Result, rows: int, colors: Sequence[RGB]) -> str:
     for at, (label, box) in enumerate(zip(detections.labels[:rows], detections.xyxy.tolist(), strict=False)):
         swatch = f'<span aria-hidden="true" style="color:{palette.css(colors[at])}">&#9632;</span>'
         numbers = "".join(f"<td>{value:.1f}</td>" for value in box)
-        name, place = text(words.shorten(label, 200) or "?"), words.where(box, detections.size)
+        name, place = text(words.shorten(label, most) or "?"), words.where(box, detections.size)
         cells = f"<td{_LEFT}>{swatch} {name}</td>{numbers}<td{_LEFT}>{place}</td>"
         body.append(f'<tr><th scope="row">{at + 1}</th>{cells}</tr>')
     if len(detections) > rows:
@@ -69,8 +69,9 @@ def table(result: Result, rows: int, colors: Sequence[RGB]) -> str:
     heads = "".join(
         f'<th scope="col">{head}</th>' for head in ("#", "label", "x0", "y0", "x1", "y1", "where")
     )
+    caption = text(words.shorten(words.summary(result), min(_CAPTION, 4 * most)))
     return (
-        f'<table><caption style="text-align:left">{text(words.summary(result))}</caption>'
+        f'<table><caption style="text-align:left">{caption}</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{''.join(body)}</tbody></table>"
     )
 
@@ -83,13 +84,13 @@ def answer(result: Result, most: int | None = None) -> str:
     return f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{text(said[:most])}</pre>{rest}'
 
 
-def remarks(result: Result) -> str:
-    """List what was irregular in the answer and what was done on the way; "" for nothing."""
-    found = result.problems[:_REMARKS]
+def remarks(result: Result, most: int = 20) -> str:
+    """List `most` irregularities of the answer, and of what was done on the way; "" for nothing."""
+    found = result.problems[:most]
     lines = [f"Problem at character {item.position}: {item.kind} ({item.text})" for item in found]
-    if len(result.problems) > _REMARKS:
-        lines.append(f"{len(result.problems) - _REMARKS} more problems")
-    lines += result.notices[:_REMARKS]
+    if len(result.problems) > most:
+        lines.append(f"{len(result.problems) - most} more problems")
+    lines += result.notices[:most]
     return (
         f"<ul>{''.join(f'<li>{text(words.shorten(line, 300))}</li>' for line in lines)}</ul>" if lines else ""
     )

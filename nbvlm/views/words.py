@@ -125,7 +125,7 @@ def alt_text(result: Result) -> str:
     """
     name = f"Picture {result.picture.name}" if result.picture.name else "Picture"
     size = f"{name}, {result.picture.width} by {result.picture.height} pixels."
-    return f"{shorten(summary(result, places=True), _ALT)} {size}"
+    return visible(f"{shorten(summary(result, places=True), _ALT)} {size}")
 
 
 def summary(result: Result, *, places: bool = False) -> str:
