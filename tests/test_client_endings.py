@@ -53,7 +53,7 @@ def test_a_truncated_answer_deletes_the_upload(side: Any, server: Loopback) -> N
 
 def test_an_upload_that_fails_is_deleted(side: Any, server: Loopback) -> None:
     server.storage_replies.append(problem(403, "expired"))
-    with pytest.raises(nbvlm.AuthenticationError):
+    with pytest.raises(nbvlm.AssetError, match="storage refused"):
         side.ask(LARGE, "caption en", route="asset")
     assert [path.split("/")[0].strip() for path in server.paths()] == ["POST", "PUT", "DELETE"]
 

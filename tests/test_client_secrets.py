@@ -6,6 +6,8 @@ import asyncio
 import copy
 import logging
 import pickle
+import subprocess
+import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +68,16 @@ def test_what_can_be_no_key_is_refused_without_showing_it(text: str) -> None:
         ("key nvapi-abcdefgh1234 here", "key nvapi-*** here"),
         ("Not found for account 'a-1'", "Not found for account '***'"),
         ('{"ncaId": "a-1"}', '{"ncaId": "***"}'),
-        ("https://b.s3.amazonaws.com/a/b?X-Amz-Signature=1&x=2", "https://b.s3.amazonaws.com/a/b?***"),
+        ("Account 'a-1': no credits", "Account '***': no credits"),
+        ("for account a1b2c3d4 here", "for account *** here"),
+        ("account_id=a-1, accountId: a-1", "account_id=***, accountId: ***"),
+        ('"accountId": "a-1"', '"accountId": "***"'),
+        ("ncaId abc-123 is unknown", "ncaId *** is unknown"),
+        ("with key 'a-1/0f0e'", "with key '***/0f0e'"),
+        ("https://h.org/a/b?x=1&y=2", "https://h.org/a/b?***"),
+        ("https://b.s3.amazonaws.com/a/b?x=2&X-Amz-Signature=1&z=1", "https://b.s3.amazonaws.com/***"),
+        ("<E><AWSAccessKeyId>AK</AWSAccessKeyId>.</E>", "<E><AWSAccessKeyId>***</AWSAccessKeyId>.</E>"),
+        ("your account is open to everybody", "your account is open to everybody"),
         ("b'/put?X-Amz-Signature=1'", "b'/put?X-Amz-Signature=***'"),
         ("http://user:word@proxy:3128/", "http://***@proxy:3128/"),
         ("a red car at 3 o'clock", "a red car at 3 o'clock"),
@@ -75,6 +86,18 @@ def test_what_can_be_no_key_is_refused_without_showing_it(text: str) -> None:
 def test_texts_are_redacted(text: str, shown: str) -> None:
     assert redact(text) == shown
     assert redact({"a": [text, (text,)], text: 1}) == {"a": [shown, (shown,)], shown: 1}
+
+
+def test_a_long_hostile_text_ends() -> None:
+    pieces = ["https://", "http://a/?Signature", "account ", "<Key>", "key '", "nca_id "]
+    code = f"from nbvlm.exchange.redact import redact; [redact(p * 20_000) for p in {pieces}]"
+    assert subprocess.run([sys.executable, "-c", code], timeout=30, check=True).returncode == 0
+
+
+def test_members_that_name_an_account_are_redacted() -> None:
+    named = {"accountId": "a-1", "account_id": 7, "account": "a", "nca_id": "a", "accounts": ["b"], "x": "a"}
+    shown = dict.fromkeys(("accountId", "account_id", "account", "nca_id"), "***")
+    assert redact(named) == shown | {"accounts": ["b"], "x": "a"}
 
 
 def test_a_key_of_any_form_is_redacted_while_it_is_in_use() -> None:
@@ -158,9 +181,14 @@ def test_no_interruption_shows_a_secret(server: Loopback) -> None:
 
 
 def test_an_upload_that_fails_shows_no_signature(side: Any, server: Loopback) -> None:
-    server.storage_replies.extend([Reply(403, body=b"<Error><Code>SignatureDoesNotMatch</Code></Error>")] * 2)
-    with pytest.raises(nbvlm.Error) as caught:
+    signed = b"PUT /account-77/0f0e X-Amz-Credential=account-77 topsecret"
+    told = b"<Message>No match</Message><StringToSign>%s</StringToSign><CanonicalRequest>%s"
+    body = b"<Error><Code>SignatureDoesNotMatch</Code>" + told % (signed, signed)
+    server.storage_replies.append(Reply(403, body=body))
+    with pytest.raises(nbvlm.AssetError, match=r"storage refused.*SignatureDoesNotMatch: No match") as caught:
         side.ask(LARGE, "caption en", route="asset")
+    assert caught.value.status == 403
+    assert "No match" in caught.value.detail
     everything(caught.value)
 
 

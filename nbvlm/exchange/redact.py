@@ -2,8 +2,8 @@
 
 >>> redact("Function 'f': Not found for account 'abc123'")
 "Function 'f': Not found for account '***'"
->>> redact("PUT https://bucket.s3.amazonaws.com/a/b?X-Amz-Signature=0123")
-'PUT https://bucket.s3.amazonaws.com/a/b?***'
+>>> redact("PUT https://bucket.s3.amazonaws.com/account/b?X-Amz-Signature=0123")
+'PUT https://bucket.s3.amazonaws.com/***'
 """
 
 from __future__ import annotations
@@ -16,16 +16,23 @@ from nbvlm.secret import known
 
 __all__ = ["guard_logs", "redact"]
 
+_ADDRESS = re.compile(r"https?://[^\s'\"<>\\]+")
+_SIGNATURE = re.compile(r"(?i)X-Amz-|Signature=")
+_SIGNED = "AWSAccessKeyId|StringToSign(?:Bytes)?|SignatureProvided|CanonicalRequest(?:Bytes)?|HostId|Key"
+_NAMED = re.compile(r"(?i)(?:account|nca)[\s_-]?(?:id)?")
 _RULES = (
     (re.compile(r"\b(nvapi|sk|hf)[-_][\w.-]{6,}"), r"\1-***"),
     (re.compile(r"(?i)\b(bearer)\s+[^\s'\",)\]]+"), r"\1 ***"),
     (re.compile(r"(?i)(authorization['\"]?\s*[:=,]\s*b?['\"]?)(?!bearer)[^\s'\",)\]]+"), r"\1***"),
-    (re.compile(r"(?i)(\baccount(?:\s+id)?\s*[:=]?\s*['\"])[^'\"]+(['\"])"), r"\1***\2"),
-    (re.compile(r"(?i)(['\"]?nca_?id['\"]?\s*[:=]\s*['\"]?)[\w.-]+"), r"\1***"),
+    (re.compile(r"(?i)(\baccount(?:[\s_-]?id)?['\"]?\s*[:=]?\s*['\"])[^'\"]+(['\"])"), r"\1***\2"),
+    (re.compile(r"(?i)(\baccount(?:[\s_-]?id)?\s*[:=]\s*)[\w.-]+"), r"\1***"),
+    (re.compile(r"(?i)(\baccount(?:[\s_-]?id)?\s+)(?=[\w-]*\d)[\w-]{6,}"), r"\1***"),
+    (re.compile(r"(?i)(\bnca[\s_-]?id['\"]?\s*[:=]?\s*['\"]?)(?=[\w-]*\d|\S*['\"])[\w.-]+"), r"\1***"),
     (re.compile(r"(?i)(\bkey\s+['\"])[^'\"/]+/"), r"\1***/"),
     (re.compile(r"(https?://)[^\s/@'\"<>]+@"), r"\1***@"),
-    (re.compile(r"(https?://[^\s?'\"<>\\]+)\?[^\s'\"<>\\]+"), r"\1?***"),
     (re.compile(r"(?i)\b(X-Amz-[\w-]+|Signature|AWSAccessKeyId)=[^\s&'\"<>]+"), r"\1=***"),
+    # What S3 says of a signature that does not match: all that was signed, account and key id included.
+    (re.compile(rf"(?is)<({_SIGNED})>.*?(?:</\1>|\Z)"), r"<\1>***</\1>"),
 )
 _LOGGERS = (
     "nbvlm",
@@ -48,19 +55,35 @@ def redact(value: Any) -> Any:
     if isinstance(value, str):
         return _redact_text(value)
     if isinstance(value, dict):
-        return {redact(key): redact(item) for key, item in value.items()}
+        return {redact(key): _redact_member(key, item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(redact(item) for item in value)
     return value
+
+
+def _redact_member(key: Any, item: Any) -> Any:
+    if isinstance(key, str) and isinstance(item, (str, int)) and _NAMED.fullmatch(key):
+        return "***"
+    return redact(item)
 
 
 def _redact_text(text: str) -> str:
     for secret in known():
         if len(secret) >= 4:
             text = text.replace(secret, "***")
+    text = _ADDRESS.sub(_without_query, text)
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
     return text
+
+
+def _without_query(found: re.Match[str]) -> str:
+    address, mark, query = found[0].partition("?")
+    if not query:
+        return found[0]
+    # The path of a signed address holds an account id.
+    origin = "/".join(address.split("/", 3)[:3])
+    return f"{origin}/***" if _SIGNATURE.search(query) else f"{address}{mark}***"
 
 
 class _Filter(logging.Filter):

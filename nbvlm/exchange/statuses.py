@@ -229,17 +229,23 @@ _KNOWN: dict[int, _Explanation] = {
 }
 
 
-_POLLED: dict[tuple[int, str], _Explanation] = {
+_ON_THE_WAY: dict[tuple[int, str], _Explanation] = {
     (404, "poll"): (
         NotFoundError,
         "The service no longer knows the request that it was working on (404)",
         "It is over: the answer took too long, or was fetched already. Ask again.",
     ),
+    # No key goes to the storage, so it is not the key that was refused.
+    (403, "upload"): (
+        AssetError,
+        "The storage refused the upload (403)",
+        'Its signed address may have expired: try again, or shrink the picture with route="inline".',
+    ),
 }
 
 
 def _explain(status: int, headers: Mapping[str, str], what: str) -> _Explanation:
-    kind, sentence, hint = _POLLED.get((status, what)) or _KNOWN.get(status) or _by_class(status)
+    kind, sentence, hint = _ON_THE_WAY.get((status, what)) or _KNOWN.get(status) or _by_class(status)
     asked = retry_after(headers.get("retry-after"))
     if asked and status in (429, 503):
         hint = f"The service asks to wait {_duration(asked)}."
