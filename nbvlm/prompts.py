@@ -80,6 +80,7 @@ LANGUAGES: Mapping[str, str] = MappingProxyType(
 
 _SEPARATOR = " ; "
 _TAG = re.compile(r"<\s*/?\s*ima?g", re.IGNORECASE)
+_ESCAPE = re.compile(r"\\(?:u00|x)([0-7][0-9a-f])", re.IGNORECASE)
 _TOKEN = re.compile(r"<(?:loc\d|seg\d|eos|bos|pad)", re.IGNORECASE)
 
 
@@ -231,7 +232,8 @@ def check(prompt: str) -> str:
     Raises
     ------
     PromptError
-        If it is no string, empty, or holds an `<img` tag, which the service would take for a picture.
+        If it is no string, empty, or holds an `<img` tag, plain or encoded, which the service might take for
+        a picture.
 
     Examples
     --------
@@ -245,12 +247,26 @@ def check(prompt: str) -> str:
     stripped = prompt.strip()
     if not stripped:
         raise PromptError("The prompt is empty.", hint='Write one, such as "caption en" or "detect cat".')
-    if _TAG.search(stripped):
+    if _TAG.search(stripped) or _TAG.search(_unveiled(stripped)):
         raise PromptError(
             "The prompt holds an <img> tag, which the service would take for a picture.",
             hint="Remove the tag; the picture is passed as its own argument.",
         )
     return stripped
+
+
+def _unveiled(text: str) -> str:
+    """Return what a lenient reader might make of a text: escapes read, look-alikes made plain."""
+    import html
+    import unicodedata
+    from urllib.parse import unquote
+
+    for _ in range(3):  # An escape may be escaped itself.
+        text = html.unescape(unquote(text))
+    text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+    plain = unicodedata.normalize("NFKC", text)
+    # Only line breaks, blanks and visible characters separate.
+    return "".join(one for one in plain if one.isspace() or unicodedata.category(one) not in ("Cc", "Cf"))
 
 
 def _line(text: str, what: str) -> str:

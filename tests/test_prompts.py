@@ -94,7 +94,27 @@ def test_a_separator_inside_a_thing_is_refused_with_the_way_to_write_it():
     assert 'detect("cat", "dog")' in str(caught.value)
 
 
-@pytest.mark.parametrize("tag", ["<img src='x'>", "<IMG>", "< img", "</img>", "<image>", "<\timg", "< / img"])
+DISGUISED = [
+    "&lt;img src=x",
+    "&LT;IMG",
+    "&#60;img",
+    "&#x3c;iMg",
+    "&amp;lt;img",
+    "%3Cimg",
+    "%253Cimg",
+    "\\u003cimg",
+    "\\x3Cimg",
+    "<\u200bimg",
+    "<i\u00admg",
+    "<\0img",
+    "\uff1cimg",
+    "<\uff49\uff4d\uff47",
+]
+
+
+@pytest.mark.parametrize(
+    "tag", ["<img src='x'>", "<IMG>", "< img", "</img>", "<image>", "<\timg", "< / img", *DISGUISED]
+)
 def test_a_smuggled_picture_is_refused_everywhere(tag):
     for make in (prompts.detect, prompts.segment, prompts.answer, prompts.question, prompts.check):
         with pytest.raises(PromptError, match="<img> tag"):
@@ -108,7 +128,14 @@ def test_a_token_of_the_model_is_no_thing(token):
 
 
 def test_comparisons_and_html_words_are_no_tags():
-    for text in ("is 3 < 4?", "what does <b> mean", "imaging < 5", "an img tag"):
+    for text in (
+        "is 3 < 4?",
+        "what does <b> mean",
+        "imaging < 5",
+        "an img tag",
+        "&lt;b&gt; 100%",
+        "a &amp; b",
+    ):
         assert prompts.answer(text) == f"answer en {text}"
 
 
