@@ -99,7 +99,8 @@ class Client(Base):
         prompt
             Task and question, such as `"caption en"`; `nbvlm.prompts` writes them.
         temperature, top_p, max_tokens
-            Sampling parameters within the endpoint's ranges; None for its defaults.
+            Sampling parameters within the endpoint's ranges; None for its defaults. Hosted models advise to
+            change temperature or top_p, not both: a `UserWarning`, and a notice of the result, says so.
         route
             `"inline"` sends the picture inside the request, shrunk to fit; `"asset"` uploads it before;
             `"auto"` sends inline what fits and uploads what does not. The model sees 224 to 896 pixels, so

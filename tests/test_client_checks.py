@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import math
@@ -23,6 +24,7 @@ from nbvlm.exchange.rooms import AssetRoom, AsyncAssetRoom
 from nbvlm.exchange.streams import AsyncStream, Stream
 from nbvlm.exchange.validation import job
 from nbvlm.result import Usage
+from nbvlm.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,11 +139,45 @@ def test_changing_both_temperature_and_top_p_is_noticed(
     side: Any, server: Loopback, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "nbvlm")
-    result = side.ask(SCENE, "caption en", temperature=0.5, top_p=0.5)
+    with pytest.warns(UserWarning, match="Both temperature and top_p were changed"):
+        result = side.ask(SCENE, "caption en", temperature=0.5, top_p=0.5)
     assert any("temperature and top_p" in notice for notice in result.notices)
     assert "temperature and top_p" in caplog.text
     for options in ({"temperature": 0.5}, {"top_p": 0.5}, {"temperature": 0.5, "top_p": 0.7}):
         assert "top_p" not in "".join(side.ask(SCENE, "caption en", **options).notices)
+
+
+BOTH: dict[str, Any] = {"temperature": 0.5, "top_p": 0.5}
+
+
+def test_the_warning_points_at_the_call(server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = nbvlm.Client("nvidia", base_url=server.url, api_key=KEY)
+
+    async def awaited() -> None:
+        async with nbvlm.AsyncClient.from_settings(client.settings) as twin:
+            await twin.ask(SCENE, "caption en", **BOTH)
+            async with twin.stream(SCENE, "caption en", **BOTH):
+                pass
+
+    def everywhere() -> None:
+        client.ask(SCENE, "caption en", **BOTH)
+        client.stream(SCENE, "caption en", **BOTH).close()
+        nbvlm.ask(SCENE, "caption en", **BOTH)
+        asyncio.run(awaited())
+
+    monkeypatch.setenv("NBVLM_BASE_URL", server.url)
+    monkeypatch.setattr("nbvlm.client._default", {"client": client, "key": Secret(KEY)})
+    monkeypatch.setenv("NVIDIA_API_KEY", KEY)
+    with client, pytest.warns(UserWarning, match="top_p") as caught:
+        everywhere()
+    assert [warning.filename for warning in caught] == [__file__] * 5
+
+
+def test_what_the_package_asks_for_itself_is_noticed_without_a_warning(server: Loopback) -> None:
+    caller = {"__name__": "nbvlm.panel.runner"}
+    exec("def ask(client, *args, **options): return client.ask(*args, **options)", caller)
+    with nbvlm.Client("nvidia", base_url=server.url, api_key=KEY) as client:
+        assert caller["ask"](client, SCENE, "caption en", **BOTH).notices
 
 
 def test_what_happened_on_the_way_is_noticed(side: Any, server: Loopback) -> None:

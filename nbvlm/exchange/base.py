@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
+import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -23,6 +25,7 @@ from nbvlm.retry import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from nbvlm.endpoints import Endpoint
     from nbvlm.events import Status
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Base", "abandoned", "awaiting", "blocking", "options", "siblings"]
 
 _LOGGER = logging.getLogger("nbvlm")
+_CLIENTS = ("nbvlm.client", "nbvlm.exchange.")
 _QUESTION = ("temperature", "top_p", "max_tokens", "route", "content", "progress")
 _OPENING = (
     "api_key",
@@ -126,7 +130,21 @@ class Base:
         self._settings.key()
         for notice in job.notices:
             _LOGGER.info("%s", notice)
+            _warn(notice)
         return flow.exchange(job, self._context(job.progress))
+
+
+def _warn(notice: str) -> None:
+    """Warn where the question was written; the package's own panels show the notice of the result instead."""
+    frame, level = inspect.currentframe(), 1
+    while frame is not None and _module(frame).startswith(_CLIENTS):
+        frame, level = frame.f_back, level + 1
+    if frame is not None and _module(frame).partition(".")[0] != "nbvlm":
+        warnings.warn(notice, UserWarning, stacklevel=level)
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
 
 
 def options(
