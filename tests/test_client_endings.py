@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -322,6 +323,25 @@ def test_ctrl_c_deletes(server: Loopback, tmp_path: Path, act: str) -> None:
     assert "KeyboardInterrupt" in errors
     assert "nvapi" not in errors
     assert server.stored == {}
+
+
+def test_ctrl_c_between_two_events_deletes(server: Loopback) -> None:
+    class Interrupted(deque[Any]):
+        def popleft(self) -> Any:
+            event = super().popleft()
+            if isinstance(event, nbvlm.TextDelta):
+                raise KeyboardInterrupt
+            return event
+
+    server.replies.append(held("a red"))
+    with nbvlm.Client("nvidia", base_url=server.url, api_key=KEY) as client:
+        stream = client.stream(LARGE, "caption en")
+        stream._ready = Interrupted()
+        with pytest.raises(KeyboardInterrupt) as kept:  # As a notebook keeps the traceback.
+            list(stream)
+        assert server.stored == {}
+        assert stream.done
+    assert kept.value is not None
 
 
 def test_a_program_that_just_ends_deletes(server: Loopback, tmp_path: Path) -> None:

@@ -99,14 +99,21 @@ class Stream(_Memory):
 
     def __iter__(self) -> Iterator[Event]:
         seen, events, ready = 0, self._events, self._ready
-        while True:
-            while seen < len(events):
-                yield events[seen]
-                seen += 1
-            if ready:
-                events.append(ready.popleft())
-            elif not self._advance():
-                return
+        try:
+            while True:
+                while seen < len(events):
+                    yield events[seen]
+                    seen += 1
+                if ready:
+                    events.append(ready.popleft())
+                elif not self._advance():
+                    return
+        except GeneratorExit:
+            raise
+        except BaseException:
+            # Ctrl-C between two events: a notebook keeps the traceback and with it all that is open.
+            self.close()
+            raise
 
     def cancel(self) -> None:
         """Stop; may be called from another thread than the one that iterates."""
