@@ -89,6 +89,14 @@ def test_the_asset_service_has_its_own_class() -> None:
     assert type(error_of(429, NO_HEADERS, b"", asset=True)) is nbvlm.RateLimitError
 
 
+@pytest.mark.parametrize("status", [404, 410])
+def test_an_asset_service_that_is_gone_is_not_taken_for_the_model(status: int) -> None:
+    error = error_of(status, NO_HEADERS, b'{"detail":"gone"}', asset=True)
+    assert "asset service" in error.message
+    assert "model" not in str(error)
+    assert 'route="inline"' in str(error)
+
+
 def test_a_long_message_is_cut() -> None:
     assert len(error_of(400, NO_HEADERS, b"x" * 100_000).message) < 700
 

@@ -55,7 +55,7 @@ def error_of(
     message, detail = parse_body(body)
     kind, sentence, hint = _explain(status, headers, what)
     if asset and kind in (RequestRejected, NotFoundError, ServerError, TransportError):
-        kind = AssetError
+        kind, (sentence, hint) = AssetError, _ASSETS.get(status, (sentence, hint))
     return kind(
         redact(_said(sentence, message)),
         status=status,
@@ -241,6 +241,13 @@ _ON_THE_WAY: dict[tuple[int, str], _Explanation] = {
         "The storage refused the upload (403)",
         'Its signed address may have expired: try again, or shrink the picture with route="inline".',
     ),
+}
+
+
+_SHRINK = 'Shrink the picture with route="inline", or upload it again.'
+_ASSETS = {
+    404: ("The asset service does not know this address or asset (404)", _SHRINK),
+    410: ("The asset service has been retired (410)", _SHRINK),
 }
 
 
