@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Line", "Refusal", "Reply", "Request", "as_json", "broken", "problem", "text", "xml"]
 
+# Python 3.13 gave these two new names; the hosted service has not.
+TITLES = {413: "Request Entity Too Large", 422: "Unprocessable Entity"}
+
 
 class Line:
     """The caller's end of a connection, seen from the service.
@@ -152,7 +155,8 @@ def problem(status: int, *, detail: str | None = None, **more: Any) -> Reply:
     **more
         Members that stand before the others, as `type`, or behind, as `instance`.
     """
-    value = {"type": more.pop("type", None), "title": HTTPStatus(status).phrase, "status": status}
+    title = TITLES.get(status) or HTTPStatus(status).phrase
+    value = {"type": more.pop("type", None), "title": title, "status": status}
     value |= {"detail": detail, **more}
     kept = {name: member for name, member in value.items() if member is not None}
     return as_json(kept, status, "application/problem+json")
