@@ -198,7 +198,7 @@ def _reply(words: list[str], facts: Sequence[Fact]) -> list[str]:
 
 def lessons(facts: Sequence[Fact], ground: str, chance: Random) -> tuple[list[Lesson], list[Lesson]]:
     """Make questions about a scene with their true answers: three long ones, four of a word or two."""
-    long = [("caption", "en"), _to_find(facts, chance), _to_find(facts, chance)]
+    long = [("caption", "en"), _to_find(facts, chance), _to_find_all(facts, chance)]
     short = [("answer", "en", *_asked(facts, chance)) for _ in range(4)]
     return _taught(long, facts, ground), _taught(short, facts, ground)
 
@@ -212,6 +212,15 @@ def _to_find(facts: Sequence[Fact], chance: Random) -> tuple[str, ...]:
         prompt = ("detect", *_items(facts, chance))
         if len(_boxes(list(prompt[1:]), facts)) <= LONGEST_LESSON:
             return prompt
+
+
+def _to_find_all(facts: Sequence[Fact], chance: Random) -> tuple[str, ...]:
+    """A longer list: what is there, most of it, among what is not."""
+    present = list(dict.fromkeys(fact.kind for fact in facts))
+    kept = chance.sample(present, max(1, len(present) - chance.randrange(2)))
+    absent = chance.sample([kind for kind in KINDS if kind not in present], chance.randrange(3))
+    kinds = chance.sample(kept + absent, len(kept) + len(absent))
+    return ("detect", *" ; ".join(kinds).split())
 
 
 def _items(facts: Sequence[Fact], chance: Random) -> list[str]:

@@ -41,7 +41,7 @@ WIDEST, NARROWEST = 15.0, 3.0
 class Run:
     """What a training run depends on: `steps` of `batch` scenes each, drawn from `seed`."""
 
-    steps: int = 10000
+    steps: int = 22000
     batch: int = 16
     seed: int = 1
     folder: Path = Path("build/training")
