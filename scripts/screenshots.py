@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NOTEBOOK = ROOT / "notebooks" / "quickstart.ipynb"
 WIDE, NARROW = {"width": 1280, "height": 880}, {"width": 480, "height": 1180}
 MOST = 200_000
-PROMPT = "detect car ; tree ; boat"
+PROMPT = "detect car ; tree"
 
 
 def ready(sheet: Sheet) -> None:
