@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from nbvlm.demo import vocabulary as v
 from nbvlm.demo.grounds import GROUNDS
-from nbvlm.demo.scenes import COLORS, KINDS
+from nbvlm.demo.vocabulary import COLORS, KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from nbvlm.blas import one_thread
-from nbvlm.demo import language, scenes, weights
+from nbvlm.demo import language, weights
 from nbvlm.demo import vocabulary as v
 from nbvlm.demo.layers import Array, Block, Convolution, Linear, Norm, Pair, fourier, sigmoid, softmax
 from nbvlm.demo.sampling import pick
@@ -170,7 +170,7 @@ class Model:
 
     def _features(self, told: Array) -> tuple[Array, Array, Array]:
         """Whether a thing's middle is in each of the 64 cells, its box's Fourier features, and its words."""
-        first, kinds, colors = v.FIRST_KIND, len(scenes.KINDS), len(scenes.COLORS)
+        first, kinds, colors = v.FIRST_KIND, len(v.KINDS), len(v.COLORS)
         there, box, kind, color = np.split(told, [1, 5, 5 + kinds], 1)
         words = np.concatenate([softmax(kind), softmax(color)], 1)
         named: Array = words @ self.embeddings[first : first + kinds + colors]

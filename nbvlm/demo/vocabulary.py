@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbvlm.demo.scenes import COLORS, KINDS
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -30,6 +28,8 @@ __all__ = [
 ]
 
 BINS = 1024
+KINDS = ("house", "car", "tree", "fish", "boat", "star", "heart", "circle", "square", "triangle")
+COLORS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
 
 WORDS: tuple[str, ...] = (
     *("<pad>", "<bos>", "<eos>", "\n", "<unk>"),
