@@ -177,7 +177,7 @@ def events(server: Server) -> None:
         line(f"events, {words}: httpx lines + json", each, "µs")
         line(f"events, {words}: nbvlm, text", ratio(taken["text"], taken["plain"]), "× httpx", 0.80)
         boxes = ratio(taken["boxes"], taken["plain, boxes"])
-        line(f"events, {words}: nbvlm, boxes", boxes, "× httpx", 1.2 if mode == "single" else None)
+        line(f"events, {words}: nbvlm, boxes", boxes, "× httpx", 1.2)
         others = {
             "plain": contenders["plain"],
             "openai": with_openai(server.url(mode)),

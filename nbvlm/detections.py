@@ -78,6 +78,13 @@ class Detection:
             given = columns.mask_of(given, size)
         _set(self, size=size, stencil=Stencil(self.box, size, self.codes, self.codebook, given))
 
+    @classmethod
+    def made(
+        cls, label: str, box: Box, codes: Codes | None, size: Size | None, book: Codebook | str | None
+    ) -> Detection:
+        """Make a detection of values that need no check: an answer has one for every fifth token."""
+        return _row(label, box, codes, size, Stencil(box, size, codes, book))
+
     @property
     def stencil(self) -> Stencil:
         """Where the mask comes from."""
@@ -246,11 +253,8 @@ class Detections:
         return column._adopt(self.stencils[row] for row in rows)
 
     def _row(self, row: int) -> Detection:
-        stencil = self.stencils[row]
-        box = tuple(self.xyxy[row].tolist())
-        one = Detection(self.labels[row], box, self.codes[row], size=self.size, codebook=stencil.codebook)
-        _set(one, stencil=stencil)
-        return one
+        x0, y0, x1, y1 = self.xyxy[row].tolist()
+        return _row(self.labels[row], (x0, y0, x1, y1), self.codes[row], self.size, self.stencils[row])
 
     def _adopt(self, stencils: Iterable[Stencil]) -> Detections:
         stencils = tuple(stencils)
@@ -303,6 +307,14 @@ class Detections:
         self.__init__(**state, masks=given)  # type: ignore[misc]  # the state is the arguments
         for stencil, book in zip(self.stencils, books, strict=True):
             stencil.codebook = book
+
+
+def _row(label: str, box: Box, codes: Codes | None, size: Size | None, stencil: Stencil) -> Detection:
+    one = object.__new__(Detection)
+    one.__dict__.update(
+        label=label, box=box, codes=codes, size=size, codebook=stencil.codebook, stencil=stencil
+    )
+    return one
 
 
 def _set(value: Detection | Detections, **fields: Any) -> None:

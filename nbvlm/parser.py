@@ -18,15 +18,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbvlm.answers.columns import CODES, size_of
-from nbvlm.answers.grammar import CORNERS, TOKEN, Echo, Item, only_thing, whole
+from nbvlm.answers.columns import CODES, Codes, size_of
+from nbvlm.answers.grammar import CORNERS, REGULAR, TOKEN, Echo, Item, only_thing, whole
 from nbvlm.answers.problems import Problem
 from nbvlm.detections import Detection, Detections
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nbvlm.answers.stencils import Box, Size
+    from nbvlm.answers.stencils import Size
     from nbvlm.masks import Codebook
 
 __all__ = ["Parser", "parse"]
@@ -84,6 +84,8 @@ class Parser:
         if bins < 1:
             raise ValueError(f"bins is {bins}; give 1023, the inverse of the encoder, or 1024.")
         self._size, self._bins, self._codebook = size_of(size), bins, codebook
+        self._last = min(bins, _LAST_LOCATION)
+        self._values: int = getattr(codebook, "values", _CODE_VALUES)
         self._fallback = only_thing(prompt)
         self._echo = Echo(prompt)
         self._position, self._tail = 0, ""
@@ -144,15 +146,34 @@ class Parser:
         text = self._tail + text
         end = whole(text)
         at = 0
-        for token in TOKEN.finditer(text, 0, end):
-            if token.start() > at:
-                self._text(start + at, text[at : token.start()])
-            kind = token.lastindex or 0
-            self._readers[kind - 1](start + token.start(), token[kind])
-            at = token.end()
-        if at < end:
-            self._text(start + at, text[at:end])
+        while at < end:
+            at = self._regular(text, at, end)
+            at = self._token(start, text, at, end)
         self._position, self._tail = start + end, text[end:]
+
+    def _regular(self, text: str, at: int, end: int) -> int:
+        """Read items in which nothing is to report, each at once; return where the last of them ends."""
+        while self._item.fresh and (found := REGULAR.match(text, at, end)) is not None:
+            y0, x0, y1, x1 = map(int, found.group(1, 2, 3, 4))
+            codes = _numbers(found[5])
+            if not (y0 < y1 <= self._last and x0 < x1 <= self._last and max(codes, default=0) < self._values):
+                break
+            self.has_locations = True
+            self._found(" ".join(found[6].split()), y0, x0, y1, x1, codes or None)
+            at = found.end()
+        return at
+
+    def _token(self, start: int, text: str, at: int, end: int) -> int:
+        """Read up to the next token, and the token; return where it ends."""
+        token = TOKEN.search(text, at, end)
+        until = token.start() if token is not None else end
+        if until > at:
+            self._text(start + at, text[at:until])
+        if token is None:
+            return end
+        kind = token.lastindex or 0
+        self._readers[kind - 1](start + until, token[kind])
+        return token.end()
 
     def _end(self) -> None:
         position, tail = self._position, self._tail
@@ -206,7 +227,7 @@ class Parser:
             point = len(item.locations) == 2 and item.words and not item.codes
             self._report("point" if point else "locations", item)
         else:
-            self._detections.append(self._detection(item))
+            self._read(item)
         if item.locations and item.stray:
             self._report("stray codes", item)
 
@@ -216,41 +237,43 @@ class Parser:
         elif item.words and self.has_locations:
             self._report("text", item)
 
-    def _detection(self, item: Item) -> Detection:
-        return Detection(
-            item.label or self._fallback,
-            self._box(item),
-            self._codes(item),
-            size=self._size,
-            codebook=self._codebook,
-        )
+    def _found(self, label: str, y0: int, x0: int, y1: int, x1: int, codes: Codes | None) -> None:
+        (width, height), bins = self._size, self._bins
+        # Multiplied before the division: the last bin is then the picture's edge exactly.
+        box = x0 * width / bins, y0 * height / bins, x1 * width / bins, y1 * height / bins
+        made = Detection.made(label or self._fallback, box, codes, self._size, self._codebook)
+        self._detections.append(made)
 
-    def _box(self, item: Item) -> Box:
-        last = min(self._bins, _LAST_LOCATION)
-        if max(item.locations) > last:
+    def _read(self, item: Item) -> None:
+        """Make a detection of an item with four locations, and report what is wrong with it."""
+        if max(item.locations) > self._last:
             self._report("range", item)
-        y0, x0, y1, x1 = (min(value, last) for value in item.locations)
+        y0, x0, y1, x1 = (min(value, self._last) for value in item.locations)
         if y0 > y1 or x0 > x1:
             self._report("swapped", item)
         elif y0 == y1 or x0 == x1:
             self._report("empty", item)
-        (width, height), bins = self._size, self._bins
-        # Multiplied before the division: the last bin is then the picture's edge exactly.
-        return x0 * width / bins, y0 * height / bins, x1 * width / bins, y1 * height / bins
+        self._found(item.label, y0, x0, y1, x1, self._codes(item))
 
-    def _codes(self, item: Item) -> tuple[int, ...] | None:
+    def _codes(self, item: Item) -> Codes | None:
         if not item.codes:
             return None
         if len(item.codes) != CODES:
             self._report("codes", item)
             return None
-        if max(item.codes) >= getattr(self._codebook, "values", _CODE_VALUES):
+        if max(item.codes) >= self._values:
             self._report("code range", item)
             return None
         return tuple(item.codes)
 
     def _report(self, kind: str, item: Item) -> None:
         self._problems.append(Problem(kind, item.position, item.excerpt()))
+
+
+def _numbers(codes: str | None) -> Codes:
+    """Read codes that follow each other: "<seg000><seg127>" gives 0 and 127."""
+    width, digits = len("<seg000>"), len("<seg")
+    return tuple(int(codes[at : at + 3]) for at in range(digits, len(codes), width)) if codes else ()
 
 
 def parse(

@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-__all__ = ["CORNERS", "TOKEN", "Echo", "Item", "only_thing", "whole"]
+__all__ = ["CORNERS", "REGULAR", "TOKEN", "Echo", "Item", "only_thing", "whole"]
 
 CORNERS = 4
 """How many locations make a box."""
 
 TOKEN = re.compile(r"<loc([0-9]{4})>|<seg([0-9]{3})>|((?:;\s*+)++|<(?:eos|bos|pad)>)")
 """A location, a code, or a separator: one group each."""
+
+REGULAR = re.compile(
+    r"<loc([0-9]{4})><loc([0-9]{4})><loc([0-9]{4})><loc([0-9]{4})>"
+    r"(?: ?((?:<seg[0-9]{3}>){16}))?([^<;]*+);\s*+"
+)
+"""A whole item as the model writes it, its separator included: locations, codes if any, label."""
 
 _EXCERPT = 80
 _CUT = re.compile(r"<(?:l(?:o(?:c[0-9]{0,4})?)?|s(?:e(?:g[0-9]{0,3})?)?|e(?:os?)?|b(?:os?)?|p(?:ad?)?)?")
@@ -30,6 +36,11 @@ class Item:
     stray: bool = False  # codes that came after the words
     gap: bool = False  # blanks since the last location
     spaced: bool = False  # blanks between locations of the box
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing of it has come."""
+        return self.position < 0
 
     @property
     def label(self) -> str:
