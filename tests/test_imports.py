@@ -36,7 +36,7 @@ client base streams rooms pools apools threaded
 replay pace recording batch demo compare
 
 draw clusters fontfile lettering placement style tags
-export files serial shell snippets display markup page
+export files serial shell snippets display markup page figures
 
 panel magics cli
 """
