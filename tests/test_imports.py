@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[1] / "nbvlm"
 
 # A module may import from its own floor and from those below it (here: above). The folders `demo` and `panel`
 # stand for all in them; those of SHELVES only keep modules together.
-SHELVES = ("answers", "drawing", "exchange", "pictures", "views")
+SHELVES = ("answers", "commands", "drawing", "exchange", "magic", "pictures", "views")
 FLOORS = """
 errors endpoints prompts sse retry
 secret keys redact settings timeouts validation events wire http1 network recent statuses
@@ -39,6 +39,8 @@ draw clusters fontfile lettering placement style tags
 export files serial shell snippets display markup page figures
 
 panel magics cli
+arguments answering asking doctor findings health installed lab reach serve terminal tutorials
+completion expansion inputs live line
 """
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS.split("\n\n")) for name in names.split()}
 
@@ -53,7 +55,7 @@ HTTPX_SITES = {
     *("network", "pools", "apools", "replay", "pace", "demo"),
     *("fetch", "download"),  # a picture by its address, a published codebook
 }
-WIDGET_SITES = {"panel", "magics", "display"}
+WIDGET_SITES = {"panel", "magics", "display", "completion", "expansion", "live"}
 
 
 def room(path: Path) -> str:

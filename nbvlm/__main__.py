@@ -1,0 +1,7 @@
+"""`python -m nbvlm`: the command line, where the command `nbvlm` is not on the path."""
+
+import sys
+
+from nbvlm.cli import main
+
+sys.exit(main())
