@@ -418,16 +418,20 @@ def upload(server: Server) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "large.png")
         write_png(path)
-        taken: dict[str, list[float]] = {"httpx": [], "nbvlm": []}
-        peaks = {what: child(server, what, path) for what in ("idle", "nbvlm", "httpx")}
-        for _ in range(9):
-            for name in taken:
-                taken[name].append(child(server, name, path)["seconds"])
-        for name, seconds in taken.items():
-            line(f"upload of 50 MB: {name}", statistics.median(seconds) * 1e3, "ms")
-            above = (peaks[name]["peak"] - peaks["idle"]["peak"]) / 1024
-            line(f"upload of 50 MB: {name}, above idle", above, "MB", 4 if name == "nbvlm" else None)
-        line("upload of 50 MB: nbvlm", ratio(taken["nbvlm"], taken["httpx"]), "× httpx", 0.3)
+        found: dict[str, list[dict[str, float]]] = {"idle": [], "httpx": [], "nbvlm": []}
+        for _ in range(ROUNDS):
+            for what, each in found.items():
+                each.append(child(server, what, path))
+    column = {(what, name): [one[name] for one in each] for what, each in found.items() for name in each[0]}
+    for what in ("httpx", "nbvlm"):
+        line(f"upload of 50 MB: {what}", statistics.median(column[what, "seconds"]) * 1e3, "ms")
+        line(f"upload of 50 MB: {what}, CPU", statistics.median(column[what, "cpu"]) * 1e3, "ms")
+        peaks = [statistics.median(column[each, "peak"]) for each in (what, "idle")]
+        above = (peaks[0] - peaks[1]) / 1024
+        line(f"upload of 50 MB: {what}, above idle", above, "MB", 4 if what == "nbvlm" else None)
+    for name, words in (("seconds", "nbvlm"), ("cpu", "nbvlm, CPU")):
+        share = ratio(column["nbvlm", name], column["httpx", name])
+        line(f"upload of 50 MB: {words}", share, "× httpx", 0.3)
 
 
 def write_png(path: Path) -> None:
@@ -445,19 +449,21 @@ def upload_once(what: str, url: str, path: str) -> None:
     mine, plain = client(url), httpx.Client(timeout=60)
     mine.assets.upload(PICTURE)
     plain.put(f"{url}/put/1", content=b"x")
-    sent: list[float] = []
-    began = time.perf_counter()
+    sent: list[tuple[float, float]] = []
+
+    def note(_status: object = None) -> None:
+        sent.append((time.perf_counter(), time.process_time()))
+
+    content = Path(path).read_bytes() if what == "httpx" else b""
+    note()
     if what == "nbvlm":
-        mine.assets.upload(path, progress=lambda _status: sent.append(time.perf_counter()))
-        seconds = sent[-1] - sent[0]
+        sent.clear()
+        mine.assets.upload(path, progress=note)
     elif what == "httpx":
-        content = Path(path).read_bytes()
-        began = time.perf_counter()
         plain.put(f"{url}/put/1", content=content)
-        seconds = time.perf_counter() - began
-    else:
-        seconds = time.perf_counter() - began
-    print(json.dumps({"seconds": seconds, "peak": peak()}))
+        note()
+    seconds, used = (end - began for began, end in zip(sent[0], sent[-1], strict=True))
+    print(json.dumps({"seconds": seconds, "cpu": used, "peak": peak()}))
     mine.close()
     plain.close()
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Context", "Flow", "Pause", "Step", "Tell", "Upload", "Work"]
 
 T = TypeVar("T")
-PIECE = 1024 * 1024
+PIECE = 256 * 1024
 """Bytes that an upload hands to the socket at once."""
 
 
