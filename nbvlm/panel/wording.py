@@ -81,7 +81,7 @@ def tokens(count: int, *, counted: bool) -> str:
     return f"{'≈ ' if counted else ''}{count} token{'' if count == 1 else 's'}"
 
 
-def finished(result: Result, pieces: int) -> list[str]:
+def finished(result: Result, pieces: int | None) -> list[str]:
     """Write the parts of the status line after an answer: route, tokens, first-token and total time.
 
     Parameters
@@ -89,11 +89,14 @@ def finished(result: Result, pieces: int) -> list[str]:
     result
         The answer.
     pieces
-        Pieces that it came in: about one a token. Streams of hosted PaliGemma do not tell their usage.
+        Pieces that it came in: about one a token. Streams of hosted PaliGemma do not tell their usage. None
+        where nobody counted.
     """
     parts = ["Inline" if result.route == "inline" else "Asset"]
     said = result.usage.completion_tokens if result.usage else None
-    parts.append(tokens(pieces if said is None else said, counted=said is None))
+    count = pieces if said is None else said
+    if count is not None:
+        parts.append(tokens(count, counted=said is None))
     if result.timing.first_token_s is not None:
         parts.append(f"first token {seconds(result.timing.first_token_s)}")
     parts.append(f"total {seconds(result.timing.total_s)}")
