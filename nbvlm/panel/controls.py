@@ -9,7 +9,7 @@ import ipywidgets
 from nbvlm.panel import tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from nbvlm.endpoints import Endpoint, Parameter
 
@@ -72,6 +72,14 @@ class Controls:
         """Values of the sliders, by the names of the parameters."""
         return {name: slider.value for name, slider in self.sliders.items()}
 
+    def take(self, prompt: Any = None, parameters: Mapping[str, Any] | None = None) -> None:
+        """Take what the page says the fields hold; what cannot be their value is left alone."""
+        if isinstance(prompt, str):
+            self.prompt.value = prompt
+        for name, value in (parameters or {}).items():
+            if name in self.sliders:
+                self.sliders[name].value = _of_slider(self.sliders[name], value)
+
     def write_prompt(self, title: str) -> None:
         """Write the prompt of a preset, unless the task field only follows the prompt."""
         chosen = next((task for task in self._tasks if task.title == title), None)
@@ -86,10 +94,10 @@ class Controls:
         finally:
             self._following = False
 
-    def running(self, running: bool) -> None:
-        """Switch Run and Stop."""
-        self.run.disabled = running
+    def running(self, running: bool, *, queued: bool = False) -> None:
+        """Switch Run and Stop; while an answer is under way, Run keeps one question for the time after it."""
         self.stop.disabled = not running
+        self.run.description = "Queued" if queued else "Run next" if running else "Run"
 
 
 def _box(children: list[Any], name: str) -> Any:
@@ -128,6 +136,11 @@ def _slider(parameter: Parameter) -> Any:
     )
     slider.add_class(f"nbvlm-{parameter.name.replace('_', '-')}")
     return slider
+
+
+def _of_slider(slider: Any, value: Any) -> Any:
+    """Round off what a browser's arithmetic adds, as in 0.30000000000000004."""
+    return round(value) if isinstance(slider, ipywidgets.IntSlider) else round(float(value), 6)
 
 
 def _button(text: str, name: str, tooltip: str, *, disabled: bool = False) -> Any:

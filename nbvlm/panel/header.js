@@ -32,19 +32,66 @@ function share(panel, event) {
   else delete target.dataset.lmSuppressShortcuts;
 }
 
+// A text field tells its value when it is left; a slider's number field listens to its Enter key only.
+function tell(field) {
+  if (field?.matches?.("textarea")) field.dispatchEvent(new Event("change", { bubbles: true }));
+  if (!field?.matches?.(".widget-readout[contenteditable]")) return;
+  field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", keyCode: 13, bubbles: true, cancelable: true }));
+}
+
 function press(panel, selector) {
   const button = panel.querySelector(selector);
   if (!button || button.disabled) return false;
-  // A text field tells its value when it is left; tell it before the button is pressed.
-  document.activeElement?.dispatchEvent(new Event("change", { bubbles: true }));
+  if (panel.contains(document.activeElement)) tell(document.activeElement);
   button.click();
   return true;
 }
 
-function onKeyDown(event) {
+// Kernels may handle messages in another order than that in which they were sent.
+function numbered(panel, message) {
+  panel.nbvlmPage ??= Math.random().toString(36).slice(2);
+  panel.nbvlmNumber = (panel.nbvlmNumber ?? 0) + 1;
+  return { ...message, page: panel.nbvlmPage, number: panel.nbvlmNumber };
+}
+
+// What the fields say at this moment, whether or not the kernel has been told by the fields themselves.
+function question(panel, names) {
+  const parameters = {};
+  for (const name of names) {
+    const field = panel.querySelector(`.nbvlm-${name.replaceAll("_", "-")}`);
+    const slider = field?.querySelector(".noUi-target")?.noUiSlider;
+    const value = slider ? Number(slider.get(true)) : Number.NaN;
+    if (Number.isFinite(value)) parameters[name] = value;
+  }
+  return { prompt: panel.querySelector(".nbvlm-prompt textarea")?.value, parameters };
+}
+
+// One message carries the press and what was to be asked: the button's own could overtake the fields'.
+function onClick(event, model) {
+  const panel = event.currentTarget;
+  const button = event.target.closest?.(".nbvlm-run, .nbvlm-stop");
+  if (!button || button.disabled) return;
+  event.stopPropagation();
+  if (button.classList.contains("nbvlm-stop")) {
+    model.send(numbered(panel, { type: "stop" }));
+    return;
+  }
+  const edition = model.get("edition");
+  model.send(numbered(panel, { type: "run", edition, ...question(panel, model.get("parameters")) }));
+}
+
+// Between the press on Run and the kernel's word that it has begun, the button is not yet enabled.
+function stop(panel, model) {
+  if (press(panel, ".nbvlm-stop")) return true;
+  const asking = panel.querySelector(".nbvlm-status[data-state=running]") !== null;
+  if (asking) model.send(numbered(panel, { type: "stop" }));
+  return asking;
+}
+
+function onKeyDown(event, model) {
   const panel = event.currentTarget;
   const isRun = event.key === "Enter" && (event.ctrlKey || event.metaKey);
-  const pressed = isRun ? press(panel, ".nbvlm-run") : event.key === "Escape" && press(panel, ".nbvlm-stop");
+  const pressed = isRun ? press(panel, ".nbvlm-run") : event.key === "Escape" && stop(panel, model);
   if (isRun || pressed) {
     event.preventDefault();
     event.stopPropagation();
@@ -87,8 +134,10 @@ function render({ model, el }) {
     observer.observe(panel, { childList: true, subtree: true });
     signal.addEventListener("abort", () => observer.disconnect());
     // Text fields keep their keys to themselves, so the panel listens on the way down.
-    panel.addEventListener("keydown", onKeyDown, { signal, capture: true });
+    panel.addEventListener("keydown", (event) => onKeyDown(event, model), { signal, capture: true });
+    panel.addEventListener("click", (event) => onClick(event, model), { signal, capture: true });
     window.addEventListener("keydown", (event) => share(panel, event), { signal, capture: true });
+    panel.addEventListener("focusout", (event) => tell(event.target), { signal });
     panel.setAttribute("role", "group");
     panel.setAttribute("aria-label", "Ask a vision-language model about a picture");
     tame(panel);

@@ -28,6 +28,14 @@ function element(tag, className, attributes = {}) {
   return node;
 }
 
+// Kernels may handle messages in another order than that in which they were sent.
+function numbered(el, message) {
+  const panel = el.closest(".nbvlm-panel") ?? el;
+  panel.nbvlmPage ??= Math.random().toString(36).slice(2);
+  panel.nbvlmNumber = (panel.nbvlmNumber ?? 0) + 1;
+  return { ...message, page: panel.nbvlmPage, number: panel.nbvlmNumber };
+}
+
 // One file at a time; a new one takes the place of one under way.
 class Sender {
   constructor(model, onChange) {
@@ -85,7 +93,7 @@ class Sender {
 
 function galleryView(model, store) {
   const root = element("div", "nbvlm-gallery", { role: "radiogroup", "aria-label": "Sample pictures" });
-  const choose = (index) => model.send({ type: "choose", index });
+  const choose = (index) => model.send(numbered(root, { type: "choose", index }));
   root.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     const index = [...root.children].indexOf(document.activeElement);

@@ -12,6 +12,7 @@ from nbvlm.panel.upload import Inbox
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from nbvlm.panel.order import Order
     from nbvlm.panel.upload import Upload
 
 __all__ = ["Picker"]
@@ -27,6 +28,8 @@ class Picker(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no
 
     Parameters
     ----------
+    order
+        Brings what a person did into its order.
     on_hello
         Called when a page opens and knows nothing yet; answers by `gallery` and `chosen`.
     on_choose
@@ -43,12 +46,13 @@ class Picker(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no
     def __init__(
         self,
         *,
+        order: Order,
         on_hello: Callable[[], None],
         on_choose: Callable[[int], None],
         on_upload: Callable[[Upload], None],
         on_error: Callable[[Exception], None],
     ) -> None:
-        self._inbox = Inbox()
+        self._inbox, self._order = Inbox(), order
         self._on_hello, self._on_choose = on_hello, on_choose
         self._on_upload, self._on_error = on_upload, on_error
         super().__init__()
@@ -69,10 +73,16 @@ class Picker(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no
             if message["type"] == "hello":
                 self._on_hello()
             elif message["type"] == "choose":
-                self._on_choose(int(message["index"]))
+                self._order.take(message, lambda: self._choose(message))
             else:
                 self._take_file(message, buffers)
         except Exception as error:  # noqa: BLE001 - ipywidgets would swallow it
+            self._on_error(error)
+
+    def _choose(self, message: Mapping[str, Any]) -> None:
+        try:
+            self._on_choose(int(message["index"]))
+        except Exception as error:  # noqa: BLE001 - a message that waited ends in another thread
             self._on_error(error)
 
     def _take_file(self, message: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:

@@ -20,11 +20,12 @@ from nbvlm.panel import runner, samples, wording
 from nbvlm.panel.controls import Controls
 from nbvlm.panel.header import Header
 from nbvlm.panel.loop import Job
+from nbvlm.panel.order import Order
 from nbvlm.panel.picker import Picker
 from nbvlm.panel.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from nbvlm.client import Settings
     from nbvlm.endpoints import Endpoint
@@ -59,20 +60,24 @@ class Session:
         self._live: runner.Live | None = None
         self._job: Job[Result] | None = None
         self._reading: Job[None] | None = None
+        self._next: runner.Question | None = None
         self._index: int | None = None
         self._written = ""
         self.picture: Picture | None = None
         self.result: Result | None = None
         self.history: list[Result] = []
+        self.order = Order()
         self.stage = Stage()
-        self.controls = Controls(endpoint, on_run=self.start, on_stop=self.stop, guard=self.guarded)
+        self.header = Header(endpoint, on_message=self.take)
+        self.controls = Controls(endpoint, on_run=self.press, on_stop=self.stop, guard=self.guarded)
         self.picker = Picker(
+            order=self.order,
             on_hello=self.show_gallery,
             on_choose=self.choose,
             on_upload=self.receive,
             on_error=self.complain,
         )
-        self.root = _layout(Header.of(endpoint), [self.picker, *self.controls.widgets], self.stage)
+        self.root = _layout(self.header, [self.picker, *self.controls.widgets], self.stage)
 
     # The picture
 
@@ -105,6 +110,7 @@ class Session:
     def write(self, prompt: str) -> None:
         """Write a prompt that the next sample may replace."""
         self._written = self.controls.prompt.value = prompt
+        self.header.edition += 1
 
     def receive(self, upload: Upload) -> None:
         """Read a file that has arrived, and choose it if it is a picture."""
@@ -157,15 +163,42 @@ class Session:
         with self._lock:
             if self.running:
                 raise Error("The panel is answering already.", hint="Wait for the answer, or stop it.")
-            if self.picture is None:
-                raise ImageError("No picture is chosen.", hint="Choose a sample or upload a picture.")
-            prompt = self.controls.prompt.value
-            question = runner.Question(self.picture, prompt, self.controls.parameters)
-            self.result, self._live = None, runner.Live(self.stage, prompt)
-            self.stage.begin()
-            self.controls.running(True)
-            self._job = Job(self._answer(question, self._live))
-            return self._job
+            return self._begin(self._question())
+
+    def _question(self) -> runner.Question:
+        if self.picture is None:
+            raise ImageError("No picture is chosen.", hint="Choose a sample or upload a picture.")
+        return runner.Question(self.picture, self.controls.prompt.value, self.controls.parameters)
+
+    def _begin(self, question: runner.Question) -> Job[Result]:
+        self.result, self._live = None, runner.Live(self.stage, question.prompt)
+        self.stage.begin()
+        self.controls.running(True)
+        self._job = Job(self._answer(question, self._live))
+        return self._job
+
+    def press(self, message: Mapping[str, Any] | None = None) -> None:
+        """Do what a press on Run asks for: ask, or keep the question for when the answer under way has ended.
+
+        Parameters
+        ----------
+        message
+            What the page's fields said when it was pressed: `prompt`, `parameters`, and the `edition` of the
+            fields that the page had seen; None for what they are known to say.
+        """
+        with self._lock:
+            if message and message.get("edition", 0) == self.header.edition:
+                self.controls.take(message.get("prompt"), message.get("parameters"))
+            if not self.running:
+                self.start()
+                return
+            self._next = self._question()
+            self.controls.running(True, queued=True)
+
+    def take(self, message: Mapping[str, Any]) -> None:
+        """Take a message of the page's head, in the order in which the page sent it."""
+        actions = {"run": lambda: self.press(message), "stop": self.stop}
+        self.order.take(message, lambda: self.guarded(actions[message["type"]]))
 
     @property
     def running(self) -> bool:
@@ -189,7 +222,10 @@ class Session:
             if live.close():
                 self._live = None
                 say()
+                following, self._next = self._next, None
                 self.controls.running(False)
+                if following is not None:
+                    self._begin(following)
 
     def _tell_end(self, live: runner.Live, error: BaseException | None = None) -> None:
         if isinstance(error, Exception):
@@ -206,7 +242,7 @@ class Session:
 
     def stop(self) -> None:
         """End the answer under way, if any; what came of it stays on the screen."""
-        live, job = self._live, self._job
+        live, job, self._next = self._live, self._job, None
         if live is not None and job is not None:
             self._settle(live, functools.partial(self._tell_end, live))
             job.cancel()

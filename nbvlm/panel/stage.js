@@ -246,7 +246,8 @@ export default () => {
       const controller = new AbortController();
       const one = view(el, store);
       views.add(one);
-      onRun(el, controller.signal, () => store.picture && put(ASKING));
+      // A press while an answer comes waits for its end, and so does the old answer.
+      onRun(el, controller.signal, () => store.picture && store.status.state !== "running" && put(ASKING));
       return () => {
         controller.abort();
         views.delete(one);
