@@ -99,5 +99,19 @@ def __getattr__(name: str) -> Any:
     return value
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """Bring the magics `%vlm` and `%%vlm`: what `%load_ext nbvlm` calls."""
+    from nbvlm import magics
+
+    magics.load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Take the magics away again: what `%unload_ext nbvlm` calls."""
+    from nbvlm import magics
+
+    magics.unload(shell)
+
+
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})

@@ -40,7 +40,7 @@ export files serial shell snippets display markup page figures
 
 panel magics cli
 arguments answering asking doctor findings health installed lab reach serve terminal tutorials
-completion expansion inputs live line
+caller completion expansion inputs live line
 """
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS.split("\n\n")) for name in names.split()}
 

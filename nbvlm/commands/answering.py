@@ -70,6 +70,10 @@ class Words:
 
     def error(self, error: Error) -> None:  # noqa: ARG002 - the shape of a voice
         """End the line that was begun."""
+        self.end()
+
+    def end(self) -> None:
+        """End the line that was begun, if one was."""
         if self._wrote:
             say("")
 

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.errors import AuthenticationError
+from nbvlm.secret import Secret
 
 if TYPE_CHECKING:
     import argparse
@@ -33,7 +34,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--timeout", type=float, metavar="S", help="seconds to wait at most for each step")
     model.add_argument("--allow-http", action="store_true", help="insist on plain http to another machine")
     answer = parser.add_argument_group("the answer")
-    answer.add_argument("--temperature", type=float, metavar="T", help="chance, from 0 (none) on")
+    answer.add_argument("--temperature", type=float, metavar="T", help="randomness, above 0")
     answer.add_argument("--top-p", type=float, metavar="P", help="share of the likeliest words, up to 1")
     answer.add_argument("--max-tokens", type=int, metavar="N", help="length at most")
     answer.add_argument(
@@ -63,9 +64,9 @@ def asking(options: argparse.Namespace) -> dict[str, Any]:
     return given | {"route": options.route}
 
 
-def _key(variable: str) -> str:
+def _key(variable: str) -> Secret:
     if key := os.environ.get(variable):
-        return key
+        return Secret(key)
     # What was typed may be the key itself: it is not repeated.
     raise AuthenticationError(
         "The environment variable that --key-from names is not set.",

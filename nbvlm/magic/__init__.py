@@ -1,0 +1,1 @@
+"""What the magics `%vlm` and `%%vlm` are made of."""
