@@ -38,6 +38,9 @@ POLL_GAP = 1.0
 """Least seconds between the beginnings of two polls, as the service asks."""
 DRAIN = 0.5
 """Seconds that the end of a response may take after `[DONE]`, so that its connection is used again."""
+LONGEST_REFUSAL = 64 * 1024
+"""Bytes before the first text that are kept to see what a stream says that is none."""
+_FIELDS = (b":", b"data", b"event", b"id", b"retry")
 _JSON = "application/json"
 _EVENTS = "text/event-stream"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
@@ -147,9 +150,12 @@ def _stream(context: Context, response: httpx.Response, gathered: Gathered) -> F
     watch = context.watch
     failure: Error | None = None
     events: list[Any] = []
+    begun = b""
     try:
         while not gathered.done and gathered.failure is None:
             piece = yield events
+            if not gathered.pieces and len(begun) < LONGEST_REFUSAL:
+                begun += piece
             events = gathered.take(decoder.feed(piece) if piece else decoder.close(), last=not piece)
             if events:
                 first = watch.elapsed() if first is None else first
@@ -159,11 +165,12 @@ def _stream(context: Context, response: httpx.Response, gathered: Gathered) -> F
             if not piece:
                 break
     except httpx.TransportError as cause:
-        failure = watch.error() if isinstance(cause, httpx.TimeoutException) else _truncated(gathered)
+        events = []
+        failure = watch.error() if isinstance(cause, httpx.TimeoutException) else None
     except ValueError as error:
         failure = TransportError(f"{error}", hint="Ask again.")
     yield Tell([*events, *gathered.close()] if failure is None else [])
-    failure = failure or _failure(response, gathered)
+    failure = failure or _failure(response, gathered, begun)
     if failure is not None:
         raise failure
     if gathered.done:
@@ -171,21 +178,32 @@ def _stream(context: Context, response: httpx.Response, gathered: Gathered) -> F
     return first
 
 
-def _failure(response: httpx.Response, gathered: Gathered) -> Error | None:
+def _failure(response: httpx.Response, gathered: Gathered, begun: bytes) -> Error | None:
+    """Return what is wrong with a stream that has ended or broken, or None; `begun` came before any text."""
+    name = statuses.request_id(response.headers)
     if gathered.failure is not None:
-        gathered.failure.request_id = gathered.failure.request_id or statuses.request_id(response.headers)
+        gathered.failure.request_id = gathered.failure.request_id or name
         return gathered.failure
-    if not gathered.done and gathered.finish_reason is None:
-        error = _truncated(gathered)
-        error.request_id = statuses.request_id(response.headers)
-        return error
-    return None
+    if gathered.done or gathered.finish_reason is not None:
+        return None
+    message, value = ("", None) if gathered.pieces else _bare(begun)
+    if isinstance(value, (dict, list)):
+        return statuses.error_in_stream(value, request_id=name)
+    return _truncated(gathered, message, name)
 
 
-def _truncated(gathered: Gathered) -> TruncatedStream:
-    count = len(gathered.text)
+def _bare(begun: bytes) -> tuple[str, Any]:
+    """Return message and detail of a body that should be a stream of events and is none."""
+    text = begun.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return ("", None) if text.startswith(_FIELDS) else statuses.parse_body(text)
+
+
+def _truncated(gathered: Gathered, message: str, name: str | None) -> TruncatedStream:
+    sentence = f"The answer stopped before its end, after {len(gathered.text)} characters"
     return TruncatedStream(
-        f"The answer stopped before its end, after {count} characters.",
+        redact(statuses.said(sentence, message)),
+        request_id=name,
+        detail=redact(message) or None,
         hint="Ask again; the text so far is in `.text` of this error.",
     )
 

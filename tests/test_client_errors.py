@@ -178,6 +178,31 @@ def test_an_error_body_with_data_and_no_blank_inside_a_stream_is_raised(side: An
 
 
 @pytest.mark.parametrize(
+    ("body", "kind", "words"),
+    [
+        (b'{"error": {"message": "out of memory", "type": "x"}}', nbvlm.ServerError, "out of memory"),
+        (
+            b'{\n  "status": 429,\n  "title": "Too Many Requests"\n}\n',
+            nbvlm.RateLimitError,
+            "Too Many Requests",
+        ),
+        (b'{"detail": [{"loc": ["body", "x"], "msg": "too long"}]}', nbvlm.ServerError, "x: too long"),
+        (b"upstream connect error", nbvlm.TruncatedStream, "after 0 characters: upstream connect error"),
+    ],
+    ids=["error", "problem", "validation", "text"],
+)
+@pytest.mark.parametrize("cut", [True, False], ids=["cut", "ended"])
+def test_an_error_that_stands_bare_in_a_stream_is_told(
+    side: Any, server: Loopback, body: bytes, kind: type[nbvlm.Error], words: str, cut: bool
+) -> None:
+    server.replies.append(stream(body[:9], body[9:], done=False, cut=cut))
+    with pytest.raises(kind, match=words) as caught:
+        side.stream(SCENE, "caption en")
+    assert caught.value.request_id == "11111111-2222-3333-4444-555555555555"
+    assert caught.value.detail
+
+
+@pytest.mark.parametrize(
     "pieces",
     [
         ["a red", " car"],
@@ -196,13 +221,16 @@ def test_an_end_without_done_and_reason_is_truncated(
     with pytest.raises(nbvlm.TruncatedStream) as caught:
         side.stream(SCENE, "caption en")
     assert caught.value.text == "".join(piece for piece in pieces if isinstance(piece, str))
+    assert caught.value.request_id == "11111111-2222-3333-4444-555555555555"
     assert len(server.seen) == 1
 
 
 @pytest.mark.parametrize("reason", ["stop", "length"])
-def test_a_reason_is_an_end_too(side: Any, server: Loopback, reason: str) -> None:
-    server.replies.append(stream("a red", delta(" car", reason), done=False))
-    assert side.stream(SCENE, "caption en").result.finish_reason == reason
+@pytest.mark.parametrize("cut", [True, False], ids=["cut", "ended"])
+def test_a_reason_is_an_end_too(side: Any, server: Loopback, reason: str, cut: bool) -> None:
+    server.replies.append(stream("a red", delta(" car", reason), done=False, cut=cut))
+    result = side.stream(SCENE, "caption en").result
+    assert (result.text, result.finish_reason) == ("a red car", reason)
 
 
 def test_both_dialects_of_chunks_are_read(side: Any, server: Loopback) -> None:

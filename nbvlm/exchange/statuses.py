@@ -27,7 +27,7 @@ from nbvlm.exchange import wire
 from nbvlm.exchange.redact import redact
 from nbvlm.retry import retry_after
 
-__all__ = ["error_in_stream", "error_of", "parse_body", "request_id"]
+__all__ = ["error_in_stream", "error_of", "parse_body", "request_id", "said"]
 
 _LONGEST = 600
 _DEEPEST_REPR = 20_000
@@ -56,13 +56,15 @@ def error_of(
     kind, sentence, hint = _explain(status, headers, what)
     if asset and kind in (RequestRejected, NotFoundError, ServerError, TransportError):
         kind, (sentence, hint) = AssetError, _ASSETS.get(status, (sentence, hint))
-    return kind(
-        redact(_said(sentence, message)),
+    error = kind(
+        redact(said(sentence, message)),
         status=status,
         request_id=request_id(headers) or _id_in(detail),
         detail=redact(detail),
         hint=_special_hint(message) or hint,
     )
+    error.retry_after = retry_after(headers.get("retry-after"))
+    return error
 
 
 def error_in_stream(value: Any, *, request_id: str | None = None) -> Error:
@@ -73,7 +75,7 @@ def error_in_stream(value: Any, *, request_id: str | None = None) -> Error:
     if status is None:
         sentence, hint = "The service reported an error in the middle of its answer", "Try again in a while."
     return kind(
-        redact(_said(sentence, message)),
+        redact(said(sentence, message)),
         status=status,
         request_id=request_id or _id_in(value),
         detail=redact(value),
@@ -152,7 +154,8 @@ def _validation(item: Any) -> str:
     return f"{where}: {what}" if where else str(what)
 
 
-def _said(sentence: str, message: str) -> str:
+def said(sentence: str, message: str) -> str:
+    """Join our sentence and the service's message, shortened, to one that ends in a stop."""
     text = f"{sentence}: {_clipped(message)}" if message else sentence
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
