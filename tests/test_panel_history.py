@@ -248,3 +248,71 @@ def test_a_history_of_many_costs_no_more_for_one_more(panel: nbvlm.Panel, strip:
         panel.run()
     sizes = [len(content["cards"]) for content, _ in strip.messages("cards")]
     assert sizes == [1] * 12
+
+
+# Side by side
+
+
+BEFORE = "<loc0100><loc0100><loc0300><loc0300> car ; <loc0500><loc0500><loc0700><loc0700> tree"
+AFTER = (
+    "<loc0100><loc0100><loc0300><loc0300> car ; <loc0540><loc0540><loc0740><loc0740> tree ; "
+    "<loc0800><loc0100><loc0900><loc0200> dog"
+)
+
+
+def pinned(panel: nbvlm.Panel, strip: Strip, server: Loopback, *texts: str) -> list[dict[str, Any]]:
+    """Columns that are shown after these answers, all of them pinned."""
+    for text in texts:
+        server.text = text
+        panel.run()
+        strip.press("pin", panel._session.keeper.history.kept[-1].number, pinned=True)
+    return strip.page.custom(panel._session.keeper.sides)[-1][0]["columns"]
+
+
+def test_two_pinned_answers_are_compared_thing_by_thing(
+    panel: nbvlm.Panel, strip: Strip, server: Loopback
+) -> None:
+    first, second = pinned(panel, strip, server, BEFORE, AFTER)
+    assert (first["counts"], [box["state"] for box in first["boxes"]]) == (None, ["plain", "plain"])
+    assert second["counts"] == {"kept": 1, "moved": 1, "lost": 0, "new": 1}
+    states = {box["label"]: box["state"] for box in second["boxes"]}
+    assert states == {"car": "kept", "tree": "moved", "dog": "new"}
+    moved = next(box for box in second["boxes"] if box["state"] == "moved")
+    assert moved["note"] == "8 px right and 5 px down, overlap 47%"
+    assert moved["before"] == pytest.approx(first["boxes"][1]["box"], abs=0.1)
+    assert {box["label"]: box["color"] for box in first["boxes"]}.items() <= {
+        box["label"]: box["color"] for box in second["boxes"]
+    }.items()
+
+
+def test_what_is_lost_is_shown_where_it_was(panel: nbvlm.Panel, strip: Strip, server: Loopback) -> None:
+    first, second = pinned(panel, strip, server, AFTER, BEFORE)
+    assert second["counts"] == {"kept": 1, "moved": 1, "lost": 1, "new": 0}
+    lost = next(box for box in second["boxes"] if box["state"] == "lost")
+    assert lost["box"] == first["boxes"][2]["box"]
+
+
+def test_answers_without_boxes_are_compared_word_by_word(
+    panel: nbvlm.Panel, strip: Strip, server: Loopback
+) -> None:
+    _, second = pinned(panel, strip, server, "a red car in the street", "a blue car in the wide street")
+    assert [" ".join(piece) for piece in second["words"]] == [
+        "a same", "red gone", "blue new", "car in the same", "wide new", "street same",
+    ]  # fmt: skip
+
+
+def test_answers_about_different_pictures_stand_beside_each_other_uncompared(
+    panel: nbvlm.Panel, strip: Strip, server: Loopback
+) -> None:
+    pinned(panel, strip, server, BEFORE)
+    panel.image = made.photo((64, 48))
+    first, second = pinned(panel, strip, server, AFTER)
+    assert (first["counts"], second["counts"]) == (None, None)
+    assert first["base"] != second["base"]
+
+
+def test_one_pinned_answer_alone_is_not_compared(panel: nbvlm.Panel, strip: Strip, server: Loopback) -> None:
+    assert pinned(panel, strip, server, BEFORE) == []
+    assert len(pinned(panel, strip, server, AFTER)) == 2
+    strip.press("pin", 1, pinned=False)
+    assert strip.page.custom(panel._session.keeper.sides)[-1][0]["columns"] == []

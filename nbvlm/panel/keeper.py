@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm.panel import cards
 from nbvlm.panel.history import History
+from nbvlm.panel.sides import Sides
 from nbvlm.panel.strip import Strip
 
 if TYPE_CHECKING:
@@ -46,19 +47,19 @@ class Keeper:
     ) -> None:
         self.history = History()
         self._order, self._guard = order, guard
-        self._actions = {
+        self._actions: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "show": lambda message: on_show(self._kept(message)),
             "again": lambda message: on_again(self._kept(message)),
             "pin": lambda message: self.pin(int(message["answer"]), bool(message["pinned"])),
             "delete": lambda message: self.delete(int(message["answer"])),
             "clear": lambda _message: self.clear(),
         }
-        self.strip = Strip(self.take)
+        self.strip, self.sides = Strip(self.take), Sides(self.take)
 
     @property
     def widgets(self) -> list[Any]:
         """What is placed below the answer, in order."""
-        return [self.strip]
+        return [self.strip, self.sides]
 
     def take(self, message: Mapping[str, Any]) -> None:
         """Do what a card was pressed for."""
@@ -104,3 +105,4 @@ class Keeper:
 
     def _refresh(self) -> None:
         self.strip.update(self.history.kept)
+        self.sides.update(self.history.pinned)

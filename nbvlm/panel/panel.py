@@ -98,8 +98,11 @@ class Panel:
 
     @property
     def history(self) -> list[Result]:
-        """All whole answers, the oldest first; the last 200 are kept, with 256 MiB of pictures at most."""
-        return list(self._session.history)
+        """The answers of the history strip, the oldest first, without those that were deleted there.
+
+        The last 200 are kept, with 256 MiB of pictures at most; pinned ones go last.
+        """
+        return self._session.keeper.history.results
 
     @property
     def widget(self) -> Any:
@@ -149,7 +152,7 @@ class Panel:
     def __repr__(self) -> str:
         picture = self.image
         shown = "no picture" if picture is None else picture.name or f"{picture.width}×{picture.height}"
-        return f"<nbvlm.Panel: {shown}, {len(self._session.history)} answers>"
+        return f"<nbvlm.Panel: {shown}, {len(self._session.keeper.history)} answers>"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         # On the screen the panel lives on without a name in Python, as every widget does.

@@ -19,6 +19,7 @@ from nbvlm.images import Picture
 from nbvlm.panel import runner, samples, wording
 from nbvlm.panel.controls import Controls
 from nbvlm.panel.header import Header
+from nbvlm.panel.keeper import Keeper
 from nbvlm.panel.loop import Job
 from nbvlm.panel.order import Order
 from nbvlm.panel.picker import Picker
@@ -29,13 +30,11 @@ if TYPE_CHECKING:
 
     from nbvlm.client import Settings
     from nbvlm.endpoints import Endpoint
+    from nbvlm.panel.history import Kept
     from nbvlm.panel.upload import Upload
     from nbvlm.result import Result
 
-__all__ = ["HISTORY", "Session", "family"]
-
-#: Results that are kept, and bytes of the pictures that they hold, at most.
-HISTORY, MEMORY = 200, 256 * 2**20
+__all__ = ["Session", "family"]
 
 
 class Session:
@@ -64,9 +63,11 @@ class Session:
         self._index: int | None = None
         self._written = ""
         self.picture: Picture | None = None
-        self.result: Result | None = None
-        self.history: list[Result] = []
+        self._result: Result | None = None
         self.order = Order()
+        self.keeper = Keeper(
+            order=self.order, guard=self.guarded, on_show=self.restore, on_again=self.ask_again
+        )
         self.stage = Stage()
         self.header = Header(endpoint, on_message=self.take)
         self.controls = Controls(endpoint, on_run=self.press, on_stop=self.stop, guard=self.guarded)
@@ -77,7 +78,9 @@ class Session:
             on_upload=self.receive,
             on_error=self.complain,
         )
-        self.root = _layout(self.header, [self.picker, *self.controls.widgets], self.stage)
+        self.root = _layout(
+            self.header, [self.picker, *self.controls.widgets], [self.stage], self.keeper.widgets
+        )
 
     # The picture
 
@@ -214,6 +217,7 @@ class Session:
             self._settle(live, functools.partial(self._tell_end, live, error))
             raise
         self._settle(live, functools.partial(self._keep, result, live.pieces))
+        await asyncio.to_thread(self.guarded, functools.partial(self.keeper.finish, result))
         return result
 
     def _settle(self, live: runner.Live, say: Callable[[], None]) -> None:
@@ -234,11 +238,40 @@ class Session:
             self.stage.stopped(wording.stopped(live.seconds, live.pieces))
 
     def _keep(self, result: Result, pieces: int) -> None:
+        self.keeper.add(result, pieces)
+        self._show_answer(result, pieces)
+
+    def _show_answer(self, result: Result, pieces: int | None) -> None:
         self.result = result
-        self.history = _trimmed([*self.history, result])
         self.stage.finish(
             result.text, runner.boxes(result.detections, result.prompt), wording.finished(result, pieces)
         )
+
+    @property
+    def result(self) -> Result | None:
+        """The whole answer on the stage, if there is one."""
+        return self._result
+
+    @result.setter
+    def result(self, result: Result | None) -> None:
+        self._result = result
+        self.keeper.mark(result)
+
+    def restore(self, kept: Kept) -> None:
+        """Bring an answer back as it was: its picture, prompt and parameters, and what was said."""
+        result = kept.result
+        with self._lock:
+            self.stop()
+            if result.picture is not self.picture:
+                self.show(result.picture)
+            self.controls.take(result.prompt, result.parameters)
+            self.header.edition += 1
+            self._show_answer(result, kept.pieces)
+
+    def ask_again(self, kept: Kept) -> None:
+        """Bring an answer's question back, and ask it."""
+        self.restore(kept)
+        self.start()
 
     def stop(self) -> None:
         """End the answer under way, if any; what came of it stays on the screen."""
@@ -270,26 +303,17 @@ class Session:
             widget.close()
 
 
-def _trimmed(history: list[Result]) -> list[Result]:
-    """Leave out the oldest results where they are too many, or their pictures too heavy; keep the newest."""
-    kept: list[Result] = []
-    pictures: dict[str, int] = {}
-    for result in reversed(history[-HISTORY:]):
-        pictures[result.picture.sha256] = len(result.picture.data or b"")
-        if kept and sum(pictures.values()) > MEMORY:
-            break
-        kept.insert(0, result)
-    return kept
-
-
-def _layout(header: Any, controls: list[Any], stage: Any) -> Any:
-    left = ipywidgets.VBox(controls)
-    left.add_class("nbvlm-controls")
-    body = ipywidgets.Box([left, stage])
+def _layout(header: Any, controls: list[Any], answer: list[Any], shelf: list[Any]) -> Any:
+    left, right = _column(controls, "nbvlm-controls"), _column(answer, "nbvlm-answers")
+    body = ipywidgets.Box([left, right])
     body.add_class("nbvlm-body")
-    root = ipywidgets.VBox([header, body])
-    root.add_class("nbvlm-panel")
-    return root
+    return _column([header, body, _column(shelf, "nbvlm-shelf")], "nbvlm-panel")
+
+
+def _column(children: list[Any], name: str) -> Any:
+    box = ipywidgets.VBox(children)
+    box.add_class(name)
+    return box
 
 
 def family(widget: Any) -> list[Any]:
