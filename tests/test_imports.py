@@ -20,18 +20,18 @@ PACKAGE = Path(__file__).parents[1] / "nbvlm"
 SHELVES = ("answers", "commands", "drawing", "exchange", "magic", "pictures", "views")
 FLOORS = """
 errors endpoints prompts sse retry
-secret keys redact settings timeouts validation events wire http1 network recent statuses
+secret keys redact settings timeouts validation wire http1 network recent statuses
 blas cache palette words
 
 images infile containers convert decoded decoding fetch loading shrink sniff sources
 parser boxes columns detections evaluation grammar problems
 masks decoder download patches polygons rle stencils
 
-result measured
+result measured events
 
 flow assets calls drive gather route steps
 
-client base streams rooms pools apools threaded
+client base streams rooms pools apools threaded knock
 
 replay pace recording batch demo compare
 
