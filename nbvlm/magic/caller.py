@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dis
 import sys
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,10 +23,9 @@ def wants_value() -> bool:
         frame = frame.f_back
     if frame is None:
         return False
-    for call, after in pairwise(dis.get_instructions(frame.f_code)):
-        if call.offset == frame.f_lasti:
-            return after.opname not in _UNUSED
-    return False
+    later = (step for step in dis.get_instructions(frame.f_code) if step.offset > frame.f_lasti)
+    after = next(later, None)
+    return after is not None and after.opname not in _UNUSED
 
 
 def _package(frame: FrameType) -> str:
