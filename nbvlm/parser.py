@@ -102,6 +102,13 @@ class Parser:
         return tuple(self._problems)
 
     @property
+    def within(self) -> bool:
+        """Whether a location that came next would complete nothing: no item waits for its end."""
+        item = self._item
+        ended = item.words or item.codes or (len(item.locations) == CORNERS and item.gap and not item.spaced)
+        return not (ended or self._tail or self._echo.waits)
+
+    @property
     def detections(self) -> Detections:
         """All detections so far."""
         return Detections.of(self._detections, self._size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nbvlm import endpoints
@@ -28,7 +28,15 @@ def chunk(text: str) -> Event:
     return Event(json.dumps({"choices": [{"delta": {"content": text}}]}).encode())
 
 
+FOUR = ["<loc0100>", "<loc0200>", "<loc0300>", "<loc0400>"]
+
+
 @settings(max_examples=400)
+@example([*FOUR, "0500>", "<loc0100>"], "detect cat")
+@example([*FOUR, "<seg001>", "<loc0100>"], "segment cat")
+@example([*FOUR, ">", "<loc0100>"], "detect cat")
+@example([";", *FOUR, "<loc01x0>", "<loc0100>"], "detect cat")
+@example([*FOUR, "<loc0100>"], "caption <loc0100><loc0200><loc0300><loc0400>")
 @given(st.lists(PIECES, max_size=24), st.sampled_from(["detect cat", "detect cat ; dog", "caption en"]))
 def test_boxes_come_when_they_are_complete(pieces: list[str], prompt: str) -> None:
     gathered = Gathered(ENDPOINT, SIZE, prompt)

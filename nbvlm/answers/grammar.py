@@ -68,6 +68,11 @@ class Echo:
         self._matched = 0
         self._open = TOKEN.search(self._prompt) is not None
 
+    @property
+    def waits(self) -> bool:
+        """Whether what came may still turn out to be the prompt."""
+        return self._open
+
     def feed(self, text: str) -> tuple[int, str]:
         """Return how many characters are taken off, and what there is to read after them."""
         if not self._open:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from nbvlm.events import DetectionFound, Event, TextDelta
@@ -98,11 +99,9 @@ class Gathered:
                 self.pieces.append(text)
                 self._held.append(text)
                 events.append(TextDelta(text))
-                if self._within and len(text) == _LOCATION and text.startswith("<loc"):
-                    self._within = text.endswith(">")
-                elif ">" in text or ";" in text:
-                    self._parse(events)
-                    self._within = text.endswith((">", ";", "; "))
+                if ">" in text or ";" in text:
+                    if not (self._within and _LOCATION.fullmatch(text)):
+                        self._parse(events)
                 else:
                     self._within = False
             if choice.finish_reason is not None:
@@ -121,10 +120,11 @@ class Gathered:
         """
         found = self.parser.feed("".join(self._held))
         self._held = []
+        self._within = self.parser.within
         events.extend(map(DetectionFound, found))
 
 
-_LOCATION = len("<loc0000>")
+_LOCATION = re.compile(r"<loc[0-9]{4}>")
 
 
 def _is_noise(event: sse.Event, value: object) -> bool:
