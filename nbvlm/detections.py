@@ -78,13 +78,6 @@ class Detection:
             given = columns.mask_of(given, size)
         _set(self, size=size, stencil=Stencil(self.box, size, self.codes, self.codebook, given))
 
-    @classmethod
-    def made(
-        cls, label: str, box: Box, codes: Codes | None, size: Size | None, book: Codebook | str | None
-    ) -> Detection:
-        """Make a detection of values that need no check: an answer has one for every fifth token."""
-        return _row(label, box, codes, size, Stencil(box, size, codes, book))
-
     @property
     def stencil(self) -> Stencil:
         """Where the mask comes from."""
@@ -254,7 +247,7 @@ class Detections:
 
     def _row(self, row: int) -> Detection:
         x0, y0, x1, y1 = self.xyxy[row].tolist()
-        return _row(self.labels[row], (x0, y0, x1, y1), self.codes[row], self.size, self.stencils[row])
+        return made(self.labels[row], (x0, y0, x1, y1), self.codes[row], self.size, self.stencils[row])
 
     def _adopt(self, stencils: Iterable[Stencil]) -> Detections:
         stencils = tuple(stencils)
@@ -309,7 +302,8 @@ class Detections:
             stencil.codebook = book
 
 
-def _row(label: str, box: Box, codes: Codes | None, size: Size | None, stencil: Stencil) -> Detection:
+def made(label: str, box: Box, codes: Codes | None, size: Size | None, stencil: Stencil) -> Detection:
+    """Make a detection of values that need no check: an answer has one for every fifth token."""
     one = object.__new__(Detection)
     one.__dict__.update(
         label=label, box=box, codes=codes, size=size, codebook=stencil.codebook, stencil=stencil

@@ -9,12 +9,9 @@ frozen dataclass takes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
-if TYPE_CHECKING:
-    from nbvlm.detections import Detection
+from nbvlm.detections import Detection  # noqa: TC001 - the signature of a msgspec structure reads it
 
 __all__ = ["DetectionFound", "Event", "Status", "TextDelta"]
 

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 from nbvlm.answers.columns import CODES, Codes, size_of
 from nbvlm.answers.grammar import CORNERS, REGULAR, TOKEN, Echo, Item, only_thing, whole
 from nbvlm.answers.problems import Problem
-from nbvlm.detections import Detection, Detections
+from nbvlm.answers.stencils import Stencil
+from nbvlm.detections import Detection, Detections, made
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -248,8 +249,8 @@ class Parser:
         (width, height), bins = self._size, self._bins
         # Multiplied before the division: the last bin is then the picture's edge exactly.
         box = x0 * width / bins, y0 * height / bins, x1 * width / bins, y1 * height / bins
-        made = Detection.made(label or self._fallback, box, codes, self._size, self._codebook)
-        self._detections.append(made)
+        stencil = Stencil(box, self._size, codes, self._codebook)
+        self._detections.append(made(label or self._fallback, box, codes, self._size, stencil))
 
     def _read(self, item: Item) -> None:
         """Make a detection of an item with four locations, and report what is wrong with it."""

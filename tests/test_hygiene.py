@@ -177,12 +177,21 @@ def test_every_public_name_is_documented() -> None:
     assert bare == []
 
 
+def test_every_public_name_tells_its_signature() -> None:
+    """As help, completion and documentation tools ask for it."""
+    unsigned = set()
+    for name, thing in public_objects():
+        try:
+            if callable(thing):
+                inspect.signature(thing)
+        except (NameError, TypeError, ValueError):
+            unsigned.add(name)
+    assert unsigned == set()
+
+
 def parameters(thing: object) -> list[str]:
-    try:
-        found = inspect.signature(thing).parameters.values()
-        names = [each.name for each in found if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)]
-    except (TypeError, ValueError, NameError):  # made in C, or typed with a name for type checkers only
-        names = list(getattr(thing, "__struct_fields__", ()))
+    found = inspect.signature(thing).parameters.values()
+    names = [each.name for each in found if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)]
     return [name for name in names if not name.startswith("_") and name not in ("self", "cls")]
 
 
