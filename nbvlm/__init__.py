@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from nbvlm.answers.evaluation import evaluate as evaluate
     from nbvlm.answers.problems import Problem as Problem
     from nbvlm.assets import Asset as Asset
+    from nbvlm.batch import abatch as abatch
+    from nbvlm.batch import batch as batch
+    from nbvlm.batch import ibatch as ibatch
+    from nbvlm.batch import results as results
     from nbvlm.client import AsyncClient as AsyncClient
     from nbvlm.client import Client as Client
     from nbvlm.client import ask as ask
@@ -54,6 +58,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "nbvlm.assets": "Asset",
+    "nbvlm.batch": "abatch batch ibatch results",
     "nbvlm.client": "AsyncClient Client ask login",
     "nbvlm.compare": "compare",
     "nbvlm.detections": "Detection Detections",

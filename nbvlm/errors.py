@@ -61,6 +61,8 @@ class Error(Exception):
     ----------
     message, status, request_id, detail, hint
         As given.
+    retry_after
+        Seconds that the service asked to wait before the next try, where it did.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Error(Exception):
         self.request_id = request_id
         self.detail = detail
         self.hint = hint
+        self.retry_after: float | None = None
 
     def __str__(self) -> str:
         """Message, hint and request id, in this order, as one paragraph."""

@@ -117,11 +117,14 @@ class Result:
         image = self.picture.image()
         return draw.annotate(image, self.detections, style, things=things, keep=False, **options)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Turn the result into plain data: masks as COCO run lengths, the picture by its hash."""
+    def to_dict(self, *, masks: bool = True) -> dict[str, Any]:
+        """Turn the result into plain data: masks as COCO run lengths, the picture by its hash.
+
+        Without `masks` they stay codes, which are decoded when they are asked for after reading.
+        """
         from nbvlm.views import serial
 
-        return serial.to_dict(self)
+        return serial.to_dict(self, masks=masks)
 
     def to_json(self, *, indent: int | None = None) -> str:
         """Write the result as JSON; `from_json` reads it back exactly.

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[1] / "nbvlm"
 
 # A module may import from its own floor and from those below it (here: above). The folders `demo` and `panel`
 # stand for all in them; those of SHELVES only keep modules together.
-SHELVES = ("answers", "commands", "drawing", "exchange", "magic", "pictures", "views")
+SHELVES = ("answers", "batches", "commands", "drawing", "exchange", "magic", "pictures", "views")
 FLOORS = """
 errors endpoints prompts sse retry
 secret keys redact settings timeouts validation wire http1 network recent statuses
@@ -33,10 +33,12 @@ flow assets calls drive gather route steps
 
 client base streams rooms pools apools threaded knock
 
-replay pace recording batch demo compare
+replay pace recording demo compare
+batch bridge crew journal listing plan reading remote rows runs tables tally templates throttle
+cluster office partitions station
 
 draw clusters fontfile lettering placement style tags
-export files serial shell snippets display markup page figures
+export files gauge serial shell snippets display markup page figures
 
 panel magics cli
 arguments answering asking doctor findings health installed lab reach serve terminal tutorials
@@ -46,7 +48,8 @@ FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS.split("\n\n")) for 
 
 # Inside functions only: a result draws, exports and shows itself; a client opens the model or a recording.
 VIEWS = ("display", "draw", "export", "files", "page", "serial", "shell", "snippets")
-UPWARDS = {("result", view) for view in VIEWS} | {("base", "demo")}
+# A batch shows how far it is.
+UPWARDS = {("result", view) for view in VIEWS} | {("base", "demo"), ("runs", "gauge")}
 
 HEAVY = ("IPython", "PIL", "anywidget", "httpx", "ipywidgets", "msgspec", "numpy", "pandas", "torch")
 HTTPX_SITES = {
@@ -55,7 +58,7 @@ HTTPX_SITES = {
     *("network", "pools", "apools", "replay", "pace", "demo"),
     *("fetch", "download"),  # a picture by its address, a published codebook
 }
-WIDGET_SITES = {"panel", "magics", "display", "completion", "expansion", "live"}
+WIDGET_SITES = {"gauge", "panel", "magics", "display", "completion", "expansion", "live"}
 
 
 def room(path: Path) -> str:

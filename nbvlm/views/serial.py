@@ -31,8 +31,8 @@ _PLAIN = (
 )  # fmt: skip
 
 
-def to_dict(result: Result) -> dict[str, Any]:
-    """Turn a result into what `json` can write; see `Result.to_dict`."""
+def to_dict(result: Result, *, masks: bool = True) -> dict[str, Any]:
+    """Turn a result into what `json` can write; see `Result.to_dict`. Without `masks` they stay codes."""
     usage, sent, timing, picture = result.usage, result.sent, result.timing, result.picture
     return {
         "format": FORMAT,
@@ -44,14 +44,15 @@ def to_dict(result: Result) -> dict[str, Any]:
         "picture": _fields(picture, "name mime width height sha256"),
         "problems": [_fields(problem, "kind position text") for problem in result.problems],
         "notices": list(result.notices),
-        "detections": detections_to_dict(result.detections),
+        "detections": detections_to_dict(result.detections, masks=masks),
     }
 
 
-def detections_to_dict(detections: Detections) -> dict[str, Any]:
+def detections_to_dict(detections: Detections, *, masks: bool = True) -> dict[str, Any]:
     """Turn detections into plain data; masks that cannot be decoded here stay codes with their codebook."""
     size = detections.size
-    masks = [patch and rle.encode(patch, size) for patch in decoded(detections).patches]
+    patches = decoded(detections).patches if masks else (None,) * len(detections)
+    shapes = [patch and rle.encode(patch, size) for patch in patches]
     book = detections.codebook
     return {
         "size": list(size),
@@ -61,7 +62,7 @@ def detections_to_dict(detections: Detections) -> dict[str, Any]:
                 "label": detections.labels[at],
                 "box": detections.xyxy[at].tolist(),
                 "codes": _listed(detections.codes[at]),
-                "mask": masks[at],
+                "mask": shapes[at],
             }
             for at in range(len(detections))
         ],

@@ -1,0 +1,184 @@
+"""Many pictures: what a batch makes of a service that takes 50 ms, beside other ways to ask.
+
+Run `python bench/batch.py [part …]`; the parts are many, journal, memory and cluster, by default all. A
+server in a process of its own answers on loopback, 50 ms after each request; all ways meet it in the same
+run, each with 2,000 different pictures. Gates:
+
+- many: at least 0.9, 0.75 and 0.55 of concurrency / 0.05 s at 8, 32 and 64 questions at once
+- journal: at most 5 % of the time that the same run takes without one
+- memory: 10,000 pictures of 1 MB at most 150 MB above idle
+- cluster: the embedded model on two workers at least 1.6 times as fast as on one; needs two idle cores
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+from PIL import Image, PngImagePlugin
+
+import nbvlm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+COUNT = 2_000
+SECONDS = 0.05
+LEAST = {8: 0.9, 32: 0.75, 64: 0.55}
+ROUNDS = 3
+PATH = "/v1/vlm/google/paligemma"
+KEY = "nvapi-of-the-benchmark"
+over: list[str] = []
+
+
+def line(what: str, value: float, unit: str, gate: float | None = None, *, least: bool = False) -> None:
+    """Print one figure, and remember it where it misses its gate."""
+    missed = gate is not None and (value < gate if least else value > gate)
+    asked = "" if gate is None else f"{'≥' if least else '≤'} {gate:g}{'   MISSED' if missed else ''}"
+    print(f"{what:<58} {value:9.3f} {unit:<9} {asked}", flush=True)
+    if missed:
+        over.append(what)
+
+
+class Server:
+    """The server of `bench/server.py`."""
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, str(Path(__file__).with_name("server.py")), "1"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert self.process.stdout is not None
+        self.url = f"http://127.0.0.1:{json.loads(self.process.stdout.readline())['slow']}"
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+def pictures(folder: Path, count: int) -> list[str]:
+    """Write small pictures, no two alike."""
+    paths = []
+    for number in range(count):
+        told = PngImagePlugin.PngInfo()
+        told.add_text("number", str(number))
+        path = folder / f"{number:05d}.png"
+        Image.new("RGB", (400, 300), "red").save(path, pnginfo=told)
+        paths.append(str(path))
+    return paths
+
+
+# Throughput.
+
+
+def own(url: str, folder: Path, concurrency: int, journal: Path | None) -> float:
+    client = nbvlm.Client("nvidia", api_key=KEY, base_url=url)
+    began = time.perf_counter()
+    table = nbvlm.batch(folder, "caption en", client=client, concurrency=concurrency, journal=journal)
+    took = time.perf_counter() - began
+    assert len(table) == COUNT
+    assert table.error.isna().all()
+    client.close()
+    return took
+
+
+def body_of(path: str) -> bytes:
+    from nbvlm import endpoints
+    from nbvlm.exchange import wire
+
+    picture = nbvlm.Picture.load(path)
+    parameters = {"temperature": 0.2, "top_p": 0.7, "max_tokens": 1024}
+    source = wire.Source(picture.mime, picture.data)
+    return wire.body(endpoints.get("nvidia"), "caption en", source, parameters, stream=False)
+
+
+async def gathered(ask: Callable[[str], Any], paths: list[str], concurrency: int) -> float:
+    """Ask with `asyncio.gather` and a semaphore, as one would write it."""
+    turn = asyncio.Semaphore(concurrency)
+
+    async def one(path: str) -> str:
+        async with turn:
+            return await ask(path)
+
+    began = time.perf_counter()
+    answers = await asyncio.gather(*(one(path) for path in paths))
+    assert answers == ["a red car"] * len(paths)
+    return time.perf_counter() - began
+
+
+def with_httpx(url: str, paths: list[str], concurrency: int) -> float:
+    async def main() -> float:
+        limits = httpx.Limits(max_connections=concurrency)
+        async with httpx.AsyncClient(timeout=60, limits=limits) as client:
+
+            async def ask(path: str) -> str:
+                answer = await client.post(url + PATH, content=body_of(path))
+                return answer.json()["choices"][0]["message"]["content"]
+
+            return await gathered(ask, paths, concurrency)
+
+    return asyncio.run(main())
+
+
+def with_openai(url: str, paths: list[str], concurrency: int) -> float:
+    import openai
+
+    async def main() -> float:
+        async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0) as client:
+
+            async def ask(path: str) -> str:
+                uri = nbvlm.Picture.load(path).data_uri()
+                parts = [
+                    {"type": "image_url", "image_url": {"url": uri}},
+                    {"type": "text", "text": "caption en"},
+                ]
+                answer = await client.chat.completions.create(
+                    model="m", messages=[{"role": "user", "content": parts}]
+                )
+                return answer.choices[0].message.content or ""
+
+            return await gathered(ask, paths, concurrency)
+
+    return asyncio.run(main())
+
+
+def many(server: Server, folder: Path) -> None:
+    """2,000 pictures at 8, 32 and 64 at once."""
+    paths = sorted(str(path) for path in folder.glob("*.png"))
+    for concurrency, least in LEAST.items():
+        ideal = concurrency / SECONDS
+        taken: dict[str, list[float]] = {"nbvlm.batch": [], "gather over httpx": [], "gather over openai": []}
+        for number in range(ROUNDS):
+            taken["nbvlm.batch"].append(
+                own(server.url, folder, concurrency, folder / f"{concurrency}-{number}.jsonl")
+            )
+            if number == 0:
+                taken["gather over httpx"].append(with_httpx(server.url, paths, concurrency))
+                taken["gather over openai"].append(with_openai(server.url, paths, concurrency))
+        for name, seconds in taken.items():
+            speed = COUNT / min(seconds)
+            line(f"{concurrency} at once: {name}", speed, "a second")
+            gate = least if name == "nbvlm.batch" else None
+            line(f"{concurrency} at once: {name}", speed / ideal, "× ideal", gate, least=True)
+
+
+PARTS: dict[str, Callable[..., None]] = {"many": many}
+
+
+def main(names: list[str]) -> int:
+    with Server() as server, tempfile.TemporaryDirectory() as folder:
+        pictures(Path(folder), COUNT)
+        for name in names or PARTS:
+            PARTS[name](server, Path(folder))
+    print("all gates kept" if not over else f"missed: {', '.join(over)}")
+    return bool(over)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

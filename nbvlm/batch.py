@@ -1,0 +1,226 @@
+"""Many pictures: one call, one table; nothing lost, no limit broken, on one machine or on a cluster.
+
+>>> nbvlm.batch("pictures/", "detect cat", journal="run.jsonl")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nbvlm.batches import journal as journals
+from nbvlm.batches import rows, tables
+from nbvlm.batches.bridge import run
+from nbvlm.batches.rows import Row
+from nbvlm.batches.runs import Run
+from nbvlm.batches.tally import Progress
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator, Mapping
+
+    import pandas as pd
+
+    from nbvlm.client import AsyncClient, Client
+
+__all__ = ["Progress", "Row", "abatch", "batch", "ibatch", "results"]
+
+
+def batch(
+    images: Any,
+    prompt: str | Callable[[Mapping[str, Any]], str],
+    *,
+    client: Client | AsyncClient | None = None,
+    concurrency: int = 8,
+    journal: str | os.PathLike[str] | None = "run.jsonl",
+    rate: float | None = None,
+    on_error: str = "record",
+    engine: Any = None,
+    column: str | None = None,
+    explode: bool = False,
+    progress: bool | Callable[[Progress], None] | None = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """Ask about many pictures and return a table, one row a picture, in the order of the pictures.
+
+    Every finished picture is a line of the journal at once. Running the same again skips what stands there:
+    nothing is lost by Stop, Ctrl-C, a dead kernel or `kill -9`.
+
+    Parameters
+    ----------
+    images
+        A folder (with all below it), a glob, a list of what `Client.ask` takes, a pandas Series or DataFrame,
+        an iterator (never held in memory; mappings are rows), or an address that fsspec reads (`s3://…`).
+    prompt
+        A text; a text with `{column}` in it; or a function that takes the row as a mapping and returns the
+        prompt. Pictures without a table have `source, name, stem, folder, index`.
+    client
+        Whose settings are used; by default those of `Client()`.
+    concurrency
+        Questions under way at once; on a cluster, for each worker. It goes down by itself when the service
+        says that it is busy (503), and up again.
+    journal
+        The file; one run at a time can write it. None keeps nothing.
+    rate
+        Requests a minute, for all workers together. By default the published limit of the hosted service
+        (40), and none elsewhere; `float("inf")` is none. A refusal (429) slows down everyone.
+    on_error
+        "record" makes a row of each error; "raise" ends the run with the first. A refused key, spent credits
+        and a model that is gone always end it.
+    engine
+        A `distributed.Client`: pictures are asked about by the cluster's workers.
+    column
+        Column of a table, or key of mappings, that holds the pictures.
+    explode
+        Whether to return one row a detection; a picture without any keeps one row.
+    progress
+        In a notebook a bar with a Stop button is shown; False shows none, a function is called with each
+        `Progress`.
+    **options
+        `temperature`, `top_p`, `max_tokens`, `route`, `content`, as `Client.ask` takes them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `source, prompt, text, detections` (a `Detections` each), `error` (kind and sentence), `seconds`,
+        `tokens` (in all), `request_id`; missing where there is none. After Stop, the rows until then. Rows of
+        a Series or DataFrame keep its index.
+
+    Raises
+    ------
+    ImageError
+        There are no pictures.
+    PromptError, ParameterError, AuthenticationError
+        Before anything is asked.
+    Error
+        pandas is missing, the journal is in use or cannot be written, or the run was ended, see `on_error`.
+
+    Examples
+    --------
+    >>> table = nbvlm.batch("pictures/", "detect cat ; dog")  # doctest: +SKIP
+    >>> table[table.error.isna()].detections.map(len).sum()  # doctest: +SKIP
+    """
+    tables.pandas()
+    work = Run(
+        images,
+        prompt,
+        client=client,
+        concurrency=concurrency,
+        journal=journal,
+        rate=rate,
+        on_error=on_error,
+        engine=engine,
+        column=column,
+        progress=progress,
+        options=options,
+    )
+    return run(work.table(explode=explode))  # type: ignore[no-any-return]
+
+
+async def abatch(
+    images: Any,
+    prompt: str | Callable[[Mapping[str, Any]], str],
+    *,
+    client: Client | AsyncClient | None = None,
+    concurrency: int = 8,
+    journal: str | os.PathLike[str] | None = "run.jsonl",
+    rate: float | None = None,
+    on_error: str = "record",
+    engine: Any = None,
+    column: str | None = None,
+    explode: bool = False,
+    progress: bool | Callable[[Progress], None] | None = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """Ask about many pictures, awaited; see `batch`. Cancelling the task stops the run.
+
+    Examples
+    --------
+    >>> table = await nbvlm.abatch("pictures/", "caption en")  # doctest: +SKIP
+    """
+    tables.pandas()
+    work = Run(
+        images,
+        prompt,
+        client=client,
+        concurrency=concurrency,
+        journal=journal,
+        rate=rate,
+        on_error=on_error,
+        engine=engine,
+        column=column,
+        progress=progress,
+        options=options,
+    )
+    return await work.table(explode=explode)  # type: ignore[no-any-return]
+
+
+def ibatch(
+    images: Any,
+    prompt: str | Callable[[Mapping[str, Any]], str],
+    *,
+    client: Client | AsyncClient | None = None,
+    concurrency: int = 8,
+    journal: str | os.PathLike[str] | None = "run.jsonl",
+    rate: float | None = None,
+    on_error: str = "record",
+    engine: Any = None,
+    column: str | None = None,
+    progress: bool | Callable[[Progress], None] | None = None,
+    **options: Any,
+) -> Iterator[Row]:
+    """Ask about many pictures and yield each `Row` as it is finished; see `batch`.
+
+    Rows come in the order of the work: `row.index` is the picture's number. They need not fit into memory,
+    and the run waits for whoever takes them. Leaving the loop early stops it.
+
+    Examples
+    --------
+    >>> for row in nbvlm.ibatch("pictures/", "caption en"):  # doctest: +SKIP
+    ...     row.source, row.text, row.result
+    """
+    return Run(
+        images,
+        prompt,
+        client=client,
+        concurrency=concurrency,
+        journal=journal,
+        rate=rate,
+        on_error=on_error,
+        engine=engine,
+        column=column,
+        progress=progress,
+        options=options,
+    ).each()
+
+
+def results(journal: str | os.PathLike[str] = "run.jsonl", *, explode: bool = False) -> pd.DataFrame:
+    """Read a journal back as a table, also while a run writes it.
+
+    Parameters
+    ----------
+    journal
+        The file.
+    explode
+        Whether to return one row a detection.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `batch` returns it: one row a picture and prompt, the last that was written, in the order of the
+        pictures.
+
+    Raises
+    ------
+    Error
+        There is no such file, or pandas is missing.
+
+    Examples
+    --------
+    >>> nbvlm.results("run.jsonl").error.notna().sum()  # doctest: +SKIP
+    """
+    tables.pandas()
+    found = {}
+    for line in journals.lines(journal):
+        row = rows.row_of(line)
+        found[row.source, row.copy, row.prompt] = row
+    return tables.frame(found.values(), explode=explode)

@@ -1,0 +1,275 @@
+"""The workers of a run: some make pictures ready, some ask, and all of them share the limits.
+
+Nothing is held beyond what is under way: a source is walked only as fast as answers are taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from nbvlm.batches import reading, rows
+from nbvlm.errors import (
+    AuthenticationError,
+    Error,
+    NotFoundError,
+    QuotaError,
+    RateLimitError,
+    ServerError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from nbvlm.batches.journal import Nowhere
+    from nbvlm.batches.listing import Item
+    from nbvlm.batches.plan import Plan
+    from nbvlm.batches.reading import Read
+    from nbvlm.batches.rows import Row
+    from nbvlm.batches.tally import Tally
+    from nbvlm.batches.throttle import Pace, Slots
+    from nbvlm.client import AsyncClient
+    from nbvlm.images import Picture
+    from nbvlm.result import Result
+
+__all__ = ["Asker", "Crew", "ends_run"]
+
+READERS = 4
+TRIES = 8
+"""Least tries after refusals for want of room, where the client's policy allows any."""
+_END: Any = None
+
+
+class Asker:
+    """Asks one question after leave was given, and again after a refusal for want of room.
+
+    Parameters
+    ----------
+    client
+        Opened with `Plan.patient`.
+    plan
+        What is asked.
+    pace, slots
+        The limits, shared with others.
+    tally
+        Counts who asks and who waits.
+    """
+
+    def __init__(self, client: AsyncClient, plan: Plan, pace: Pace, slots: Slots, tally: Tally) -> None:
+        self._client = client
+        self._plan = plan
+        self._pace, self._slots = pace, slots
+        self._tally = tally
+        retry = plan.settings.retry
+        self._tries = max(retry.attempts, TRIES) if retry.attempts > 1 else 1
+
+    async def ask(self, picture: Picture, prompt: str) -> Result:
+        """Ask about a picture.
+
+        Raises
+        ------
+        Error
+            The failure of the last try.
+        """
+        for tries in itertools.count(1):
+            try:
+                return await self._once(picture, prompt)
+            except (RateLimitError, ServerError) as error:
+                if tries >= self._tries or not _for_want_of_room(error) or ends_run(error):
+                    raise
+                failure = error
+            await self._rest(failure, tries)
+        raise AssertionError  # the loop has no end
+
+    async def _once(self, picture: Picture, prompt: str) -> Result:
+        self._tally.waiting += 1
+        try:
+            async with self._slots:
+                await self._pace.take()
+                self._tally.waiting -= 1
+                self._tally.asking += 1
+                try:
+                    return await self._asked(picture, prompt)
+                finally:
+                    self._tally.asking -= 1
+                    self._tally.waiting += 1
+        finally:
+            self._tally.waiting -= 1
+            self._tally.concurrency = self._slots.limit
+
+    async def _asked(self, picture: Picture, prompt: str) -> Result:
+        sent = time.monotonic()
+        try:
+            result = await self._client.ask(picture, prompt, **self._plan.options)
+        except RateLimitError as error:
+            await self._pace.refused(time.monotonic() - sent, error.retry_after)
+            raise
+        except ServerError as error:
+            if error.status == 503:
+                self._slots.refused(time.monotonic() - sent)
+            raise
+        self._slots.answered()
+        await self._pace.answered()
+        return result
+
+    async def _rest(self, failure: Error, tries: int) -> None:
+        """Pause after a 503; after a 429 the pace makes everyone pause."""
+        if isinstance(failure, ServerError):
+            retry = self._plan.settings.retry
+            pause = min(retry.first * retry.factor ** (tries - 1), retry.longest)
+            await asyncio.sleep(max(pause, failure.retry_after or 0.0))
+
+
+class Crew:
+    """Finishes the pictures of a run.
+
+    Parameters
+    ----------
+    plan
+        What is asked.
+    items
+        The pictures; walked in threads, one item at a time.
+    journal
+        Knows what is done, and takes what is finished.
+    tally
+        Counts.
+    """
+
+    def __init__(self, plan: Plan, items: Iterator[Item], journal: Nowhere, tally: Tally) -> None:
+        self._plan = plan
+        self._items = items
+        self._journal = journal
+        self._tally = tally
+        self._turn = Lock()
+        self._under_way: dict[str, asyncio.Future[dict[str, Any] | None]] = {}
+        readers = min(READERS, plan.concurrency)
+        self._threads = ThreadPoolExecutor(readers, thread_name_prefix="nbvlm-batch")
+        self._ready: asyncio.Queue[Read | None] = asyncio.Queue(readers)
+        self._out: asyncio.Queue[Row | BaseException | None] = asyncio.Queue(plan.concurrency)
+        self._readers = readers
+        self._stopped = False
+
+    async def rows(self, asker: Asker) -> AsyncIterator[Row]:
+        """Yield rows as they are finished; leaving early stops the run.
+
+        Raises
+        ------
+        Error
+            What ends a run: a refused key, no credits, a model that is gone, a journal that cannot be
+            written, and with `on_error="raise"` any error.
+        """
+        tasks = [asyncio.create_task(self._read_all()) for _ in range(self._readers)]
+        asking = [asyncio.create_task(self._ask_all(asker)) for _ in range(self._plan.concurrency)]
+        tasks += [*asking, asyncio.create_task(self._close_up(list(tasks), len(asking)))]
+        left = len(asking)
+        try:
+            while left:
+                row = await self._out.get()
+                if self._stopped:
+                    return
+                if isinstance(row, BaseException):
+                    raise row
+                if row is None:
+                    left -= 1
+                    continue
+                self._tally.add(row)
+                yield row
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def stop(self) -> None:
+        """End the run at the next occasion; what is finished stands in the journal."""
+        self._stopped = True
+        if self._out.empty():
+            self._out.put_nowait(None)
+
+    async def _read_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while (found := await loop.run_in_executor(self._threads, self._next)) is not None:
+                await self._ready.put(found)
+        except Exception as error:  # noqa: BLE001 - the caller's own iterator may raise anything
+            await self._out.put(error)
+
+    def _next(self) -> Read | None:
+        with self._turn:
+            item = next(self._items, None)
+        return reading.read(item, self._plan, self._journal) if item is not None else None
+
+    async def _close_up(self, readers: list[asyncio.Task[None]], asking: int) -> None:
+        await asyncio.gather(*readers)
+        for _ in range(asking):
+            await self._ready.put(_END)
+
+    async def _ask_all(self, asker: Asker) -> None:
+        try:
+            while (found := await self._ready.get()) is not None:
+                await self._out.put(await self._row(found, asker))
+            await self._out.put(_END)
+        except Exception as error:  # noqa: BLE001 - raised again where the rows are taken
+            await self._out.put(error)
+
+    async def _row(self, found: Read, asker: Asker) -> Row:
+        if found.error is not None:
+            return self._failed(found, found.error)
+        while (same := self._under_way.get(found.key)) is not None and found.key not in self._journal:
+            data = await asyncio.shield(same)
+            if data is not None:
+                return self._copied(found, data)
+        if found.key in self._journal:
+            return self._copied(found, rows.decode(self._journal.read(found.key)))
+        return await self._asked(found, asker)
+
+    async def _asked(self, found: Read, asker: Asker) -> Row:
+        if found.picture is None or found.prompt is None:
+            raise AssertionError(found)
+        future = self._under_way[found.key] = asyncio.get_running_loop().create_future()
+        data = None
+        try:
+            result = await asker.ask(found.picture, found.prompt)
+            if result.picture.pending:  # its hash takes as long as turning it
+                await asyncio.to_thread(getattr, result.picture, "sha256")
+            data = rows.answered(found.item.place, found.key, result)
+            return self._kept(found, data, result)
+        except Error as error:
+            if ends_run(error):
+                raise
+            return self._failed(found, error)
+        finally:
+            del self._under_way[found.key]
+            if not future.done():
+                future.set_result(data)
+
+    def _failed(self, found: Read, error: Error) -> Row:
+        if self._plan.on_error == "raise":
+            raise error
+        return self._kept(found, rows.failed(found.item.place, found.key, found.prompt, error))
+
+    def _copied(self, found: Read, data: dict[str, Any]) -> Row:
+        return self._kept(found, rows.moved(data, found.item.place))
+
+    def _kept(self, found: Read, data: dict[str, Any], result: Result | None = None) -> Row:
+        place = found.item.place
+        resumed = self._journal.stands(found.key, place)
+        line = self._journal.add(data, place)
+        return rows.row_of(line, result, resumed=resumed, label=place.label)
+
+
+def ends_run(error: Error) -> bool:
+    """Return whether every other picture would fail in the same way: key, credit, or a model that is gone."""
+    if isinstance(error, NotFoundError):
+        return "asset" not in error.message.lower()
+    if isinstance(error, ServerError) and error.status == 503:
+        return (error.retry_after or 0.0) > 300
+    return isinstance(error, (AuthenticationError, QuotaError))
+
+
+def _for_want_of_room(error: Error) -> bool:
+    return isinstance(error, RateLimitError) or error.status == 503

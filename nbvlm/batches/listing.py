@@ -1,0 +1,220 @@
+"""Where the pictures of a batch come from: folders, globs, lists, tables, iterators, buckets.
+
+A source is walked once, item by item, and never held. What an item is made of is read when its turn comes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from dataclasses import dataclass, field
+from glob import has_magic, iglob
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from nbvlm.batches import remote
+from nbvlm.batches.rows import Place
+from nbvlm.errors import ImageError, ParameterError
+from nbvlm.exchange.redact import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["SUFFIXES", "Item", "Listing", "items", "listing"]
+
+SUFFIXES = frozenset(
+    (
+        *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
+        *(".heic", ".heif", ".avif", ".jp2", ".ppm", ".pgm", ".tga"),
+    )
+)
+"""Endings of files in a folder that are taken for pictures."""
+COLUMNS = ("image", "picture", "path", "file", "filename", "source", "url")
+"""Columns of a table that hold the pictures where nobody says which does."""
+
+DESCRIBED = ("source", "name", "stem", "folder", "index")
+"""What a row has where the source is no table."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Item:
+    """A picture still to be read.
+
+    Attributes
+    ----------
+    place
+        Where it stands in the run.
+    image
+        As the caller passed it.
+    columns
+        What a prompt may be made of.
+    """
+
+    place: Place
+    image: Any
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Listing:
+    """All pictures of a batch.
+
+    Attributes
+    ----------
+    each
+        Yields (label, image, columns of its row or None).
+    count
+        Returns how many there are, or None where only walking would tell.
+    names
+        Columns of every row; None where rows may differ.
+    """
+
+    each: Callable[[], Iterator[tuple[Any, Any, Mapping[str, Any] | None]]]
+    count: Callable[[], int | None]
+    names: tuple[str, ...] | None = DESCRIBED
+
+
+def listing(images: Any, column: str | None = None) -> Listing:
+    """Find out what kind of source this is.
+
+    Parameters
+    ----------
+    images
+        Folder, glob, path, address, list, table, iterator.
+    column
+        Column of a table, or key of mappings, that holds the pictures.
+
+    Raises
+    ------
+    ImageError
+        If there is nothing there.
+    ParameterError
+        If the column is missing.
+    """
+    if isinstance(images, (str, os.PathLike)):
+        return _named(os.fspath(images))
+    if hasattr(images, "iterrows") and hasattr(images, "columns"):
+        return _table(images, column)
+    if hasattr(images, "items") and hasattr(images, "index") and hasattr(images, "dtype"):
+        return Listing(lambda: ((label, image, None) for label, image in images.items()), lambda: len(images))
+    if _single(images):
+        return _several([images])
+    if isinstance(images, Iterable):
+        return Listing(lambda: _each(images, column), lambda: _length(images), None)
+    raise ImageError(
+        f"A {type(images).__name__} holds no pictures.",
+        hint="Pass a folder, a glob, a list, a table's column, an iterator or an address such as s3://….",
+    )
+
+
+def items(listed: Listing) -> Iterator[Item]:
+    """Walk a source and number what it yields."""
+    seen: dict[int, int] = {}
+    for index, (label, image, columns) in enumerate(listed.each()):
+        source = _called(image, index)
+        nth = seen.get(hash(source), 0)
+        seen[hash(source)] = nth + 1
+        place = Place(index, source, nth, label)
+        yield Item(place, image, columns if columns is not None else _described(source, index))
+
+
+def _named(name: str) -> Listing:
+    if name.startswith(("data:", "http://", "https://")):
+        return _several([name])
+    if remote.is_remote(name):
+        return _several(remote.listed(name, SUFFIXES))
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _filled(name, lambda: _walk(path))
+    if has_magic(name) and not path.exists():
+        return _filled(name, lambda: _matching(path))
+    return _several([name])
+
+
+def _filled(name: str, walk: Callable[[], Iterator[str]]) -> Listing:
+    if next(walk(), None) is None:
+        raise ImageError(
+            f"There is no picture in {name!r}.",
+            hint=f"This runs in {Path.cwd()}; a folder is searched with all below it, by the files' endings.",
+        )
+    return Listing(lambda: ((None, path, None) for path in walk()), lambda: sum(1 for _ in walk()))
+
+
+def _walk(folder: Path) -> Iterator[str]:
+    """Yield the pictures of a folder, then those of the folders in it, by name; hidden ones are left out."""
+    for at, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES:  # noqa: PTH122 - a name
+                yield os.path.join(at, name)  # noqa: PTH118 - a million of them
+
+
+def _matching(pattern: Path) -> Iterator[str]:
+    found = iglob(str(pattern), recursive=True)  # noqa: PTH207 - a Path knows no absolute patterns
+    return (name for name in sorted(found) if Path(name).is_file())
+
+
+def _several(found: list[Any]) -> Listing:
+    return Listing(lambda: ((None, image, None) for image in found), lambda: len(found))
+
+
+def _table(table: Any, column: str | None) -> Listing:
+    names = [str(name) for name in table.columns]
+    chosen = _column(names, column)
+
+    def each() -> Iterator[tuple[Any, Any, Mapping[str, Any] | None]]:
+        for label, *values in table.itertuples(name=None):
+            row = dict(zip(names, values, strict=True))
+            yield label, row[chosen], row
+
+    return Listing(each, lambda: len(table), tuple(names))
+
+
+def _column(names: list[str], column: str | None) -> str:
+    if column is not None and column in names:
+        return column
+    found = [name for name in COLUMNS if name in names] or (names if len(names) == 1 else [])
+    if column is None and found:
+        return found[0]
+    what = f"There is no column {column!r}." if column else "It is not clear which column holds the pictures."
+    raise ParameterError(what, hint=f'Pass column="…"; there are: {", ".join(names)}.')
+
+
+def _each(images: Iterable[Any], column: str | None) -> Iterator[tuple[Any, Any, Mapping[str, Any] | None]]:
+    for image in images:
+        if isinstance(image, Mapping):
+            row = {str(name): value for name, value in image.items()}
+            yield None, row[_column(list(row), column)], row
+        else:
+            yield None, image, None
+
+
+def _single(images: Any) -> bool:
+    """Tell whether this is one picture that somebody forgot to put into a list."""
+    from nbvlm.images import Picture
+    from nbvlm.pictures import sources
+
+    if isinstance(images, (bytes, bytearray, memoryview, Picture)) or hasattr(images, "getexif"):
+        return True
+    return hasattr(images, "read") or (sources.is_array(images) and getattr(images, "ndim", 4) < 4)
+
+
+def _length(images: Iterable[Any]) -> int | None:
+    return len(images) if isinstance(images, Sized) else None
+
+
+def _called(image: Any, index: int) -> str:
+    """Name an item; what is in memory has a name or a number."""
+    if isinstance(image, (str, os.PathLike)):
+        name = os.fsdecode(image)
+        if name.startswith("data:"):
+            return f"#{index}"
+        return str(redact(name)) if "://" in name else name
+    told = getattr(image, "filename", None) or getattr(image, "name", None)
+    return told if isinstance(told, str) and told else f"#{index}"
+
+
+def _described(source: str, index: int) -> dict[str, Any]:
+    path = Path(urlsplit(source).path if "://" in source else source)
+    return dict(zip(DESCRIBED, (source, path.name, path.stem, path.parent.name, index), strict=True))

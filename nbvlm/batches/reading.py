@@ -1,0 +1,86 @@
+"""The turn of an item: its prompt is written, its bytes are read and hashed, its picture is made."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nbvlm.batches import remote
+from nbvlm.errors import Error, ImageError
+from nbvlm.images import Picture
+from nbvlm.pictures import sources
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from nbvlm.batches.listing import Item
+    from nbvlm.batches.plan import Plan
+
+__all__ = ["Read", "read"]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Read:
+    """An item that is ready to be asked about, or that is finished already.
+
+    Attributes
+    ----------
+    item
+        What it was.
+    key
+        Of the question.
+    prompt
+        None where none could be made.
+    picture
+        None where the answer is known, or the picture cannot be read.
+    error
+        Why there is nothing to ask.
+    """
+
+    item: Item
+    key: str
+    prompt: str | None = None
+    picture: Picture | None = None
+    error: Error | None = None
+
+
+def read(item: Item, plan: Plan, known: Container[str]) -> Read:
+    """Make an item ready; whatever is wrong with it is kept in `error`.
+
+    Parameters
+    ----------
+    item
+        Whose turn it is.
+    plan
+        What is asked.
+    known
+        Keys of questions that are answered: their pictures are read, but not decoded.
+    """
+    prompt: str | None = None
+    key = plan.key(f"unread {item.place.source}", "")
+    try:
+        prompt = plan.prompt.of(item.columns)
+        key = plan.key(f"unread {item.place.source}", prompt)
+        made, name = _content(item.image)
+        sha256 = made.sha256 if isinstance(made, Picture) else hashlib.sha256(made).hexdigest()
+        key = plan.key(sha256, prompt)
+        if key in known:
+            return Read(item, key, prompt)
+        picture = made if isinstance(made, Picture) else Picture.load(made, name=name)
+    except Error as error:
+        return Read(item, key, prompt, error=error)
+    return Read(item, key, prompt, picture)
+
+
+def _content(image: Any) -> tuple[bytes | Picture, str | None]:
+    """Return the bytes of a file, or the picture that is made of something in memory."""
+    if isinstance(image, str) and remote.is_remote(image) and not image.startswith("data:"):
+        return remote.read(image), image.rpartition("/")[2]
+    if isinstance(image, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(image, "read"):
+        return sources.read(image, allow_private=False)
+    picture = Picture.load(image)
+    if picture.data is None:
+        raise ImageError("The picture's bytes are not here.", hint="Load the file, and pass that.")
+    return picture, picture.name

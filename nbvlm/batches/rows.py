@@ -1,0 +1,216 @@
+"""One finished picture: a value for people, a line for the journal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from nbvlm.errors import Error
+from nbvlm.exchange.redact import redact
+from nbvlm.result import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nbvlm.detections import Detections
+    from nbvlm.endpoints import Endpoint
+
+__all__ = ["FINAL", "Place", "Row", "decode", "encode", "failed", "key_of", "row_of"]
+
+FINAL = frozenset({"ImageError", "PromptError", "ParameterError", "RequestRejected"})
+"""Errors that asking again would only repeat; a picture with any other is asked again by the next run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a picture stands in a run.
+
+    Attributes
+    ----------
+    index
+        Its number, from 0.
+    source
+        What it is called: a path, an address, or `#` with its number.
+    copy
+        How often this source came before in the run.
+    label
+        Its label in the index of a pandas object, else None.
+    """
+
+    index: int
+    source: str
+    copy: int = 0
+    label: Any = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Row:
+    """What became of one picture of a batch.
+
+    Attributes
+    ----------
+    index, source
+        Its number in the input, from 0, and its path, address or `#` with the number.
+    prompt
+        What was asked; None where no prompt could be made.
+    text
+        The answer; None where there is none.
+    detections
+        Boxes and masks of the answer; None where there is none.
+    error
+        Kind and sentence of what went wrong, else None.
+    seconds
+        From the start of the question to the end of the answer.
+    tokens
+        Tokens of question, picture and answer as the service counted them, else None.
+    request_id
+        The service's id of the request, else None.
+    resumed
+        True where the answer was in the journal already.
+    label
+        Its label in the index of a pandas object, else None.
+    kind
+        Name of the error's class, else None.
+    copy
+        How often this source came before in the run.
+    """
+
+    index: int
+    source: str
+    prompt: str | None
+    text: str | None
+    detections: Detections | None
+    error: str | None
+    seconds: float | None
+    tokens: int | None
+    request_id: str | None
+    resumed: bool = False
+    label: Any = None
+    kind: str | None = None
+    copy: int = 0
+    _line: bytes = field(default=b"", compare=False)
+
+    @property
+    def result(self) -> Result | None:
+        """The whole `Result`, its picture read from the file where that is still the same; else None.
+
+        A picture that is elsewhere is known by its hash only: the result cannot be drawn then.
+        """
+        if self.error is not None:
+            return None
+        sha256 = decode(self._line)["picture"]["sha256"]
+        return Result.from_json(self._line, _picture(self.source, sha256))
+
+    def __repr__(self) -> str:
+        said = self.error if self.error is not None else self.text
+        return f"<Row {self.index} {self.source!r}: {said!r}>"
+
+
+def key_of(
+    content: str, prompt: str, parameters: Mapping[str, float | int], endpoint: Endpoint, form: str = ""
+) -> str:
+    """Name a question: the same picture, prompt and parameters to the same model have the same key.
+
+    Parameters
+    ----------
+    content
+        SHA-256 of the picture's bytes, in hexadecimal.
+    prompt, parameters, endpoint
+        What is asked, with all parameters filled in, and of which model.
+    form
+        How the picture is sent, where that is not the usual way.
+    """
+    asked = [content, prompt, sorted(parameters.items()), endpoint.name, endpoint.model]
+    text = json.dumps([*asked, form] if form else asked, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def answered(place: Place, key: str, result: Result) -> dict[str, Any]:
+    """Write an answer as plain data; masks stay codes."""
+    return _head(place, key) | {"error": None} | result.to_dict(masks=False)
+
+
+def failed(place: Place, key: str, prompt: str | None, error: Error) -> dict[str, Any]:
+    """Write a failure as plain data."""
+    told = {"kind": type(error).__name__, "message": redact(error.message), "hint": redact(error.hint)}
+    told |= {"status": error.status, "request_id": error.request_id}
+    return _head(place, key) | {"error": told, "prompt": prompt}
+
+
+def moved(data: dict[str, Any], place: Place) -> dict[str, Any]:
+    """Return the same answer for a picture at another place."""
+    return data | _head(place, data["key"])
+
+
+def row_of(line: bytes, result: Result | None = None, *, resumed: bool = False, label: Any = None) -> Row:
+    """Read a line as a row.
+
+    Parameters
+    ----------
+    line
+        As it stands in the journal.
+    result
+        What it says, where that is at hand.
+    resumed, label
+        As the attributes of the row.
+    """
+    data = decode(line)
+    error = data["error"]
+    if error is None and result is None:
+        result = Result.from_json(line)
+    usage = result.usage if result is not None else None
+    return Row(
+        index=data["index"],
+        source=data["source"],
+        prompt=data["prompt"],
+        text=result.text if result is not None else None,
+        detections=result.detections if result is not None else None,
+        error=None if error is None else _sentence(error),
+        seconds=result.timing.total_s if result is not None else None,
+        tokens=usage.total_tokens if usage is not None else None,
+        request_id=result.request_id if result is not None else error["request_id"],
+        resumed=resumed,
+        label=label,
+        kind=None if error is None else error["kind"],
+        copy=data["copy"],
+        _line=line,
+    )
+
+
+def encode(data: dict[str, Any]) -> bytes:
+    """Write plain data as one line of JSON."""
+    try:
+        return msgspec.json.encode(data) + b"\n"
+    except UnicodeEncodeError:  # half a character, which broken text can hold
+        return json.dumps(data).encode() + b"\n"
+
+
+def decode(line: bytes) -> dict[str, Any]:
+    """Read one line."""
+    data: dict[str, Any] = json.loads(line)
+    return data
+
+
+def _head(place: Place, key: str) -> dict[str, Any]:
+    return {"key": key, "index": place.index, "source": place.source, "copy": place.copy}
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    hint = f" {error['hint']}" if error.get("hint") else ""
+    return f"{error['kind']}: {error['message']}{hint}"
+
+
+def _picture(source: str, sha256: str) -> Any:
+    """Return the picture in the file of this name, if it is the one with this hash."""
+    from nbvlm.images import Picture
+
+    try:
+        picture = Picture.load(Path(source)) if Path(source).is_file() else None
+    except (Error, OSError, ValueError):
+        return None
+    return picture if picture is not None and picture.sha256 == sha256 else None

@@ -1,0 +1,151 @@
+"""One run: everything opened in its order, and closed in every ending."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from nbvlm.batches import journal as journals
+from nbvlm.batches import listing
+from nbvlm.batches.bridge import Bridge
+from nbvlm.batches.crew import Asker, Crew
+from nbvlm.batches.plan import plan
+from nbvlm.batches.tables import Table
+from nbvlm.batches.tally import Progress, Tally
+from nbvlm.batches.throttle import Pace, Slots
+from nbvlm.client import AsyncClient
+from nbvlm.errors import Error
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+
+    from nbvlm.batches.rows import Row
+
+__all__ = ["Run"]
+
+
+class Run:
+    """A batch that was checked and can be started once; parameters as `nbvlm.batch`."""
+
+    def __init__(
+        self,
+        images: Any,
+        prompt: str | Callable[[Mapping[str, Any]], str],
+        *,
+        client: Any,
+        concurrency: int,
+        journal: str | os.PathLike[str] | None,
+        rate: float | None,
+        on_error: str,
+        engine: Any,
+        column: str | None,
+        progress: bool | Callable[[Progress], None] | None,
+        options: dict[str, Any],
+    ) -> None:
+        self.plan = plan(
+            prompt, client, concurrency=concurrency, rate=rate, on_error=on_error, options=options
+        )
+        self._listed = listing.listing(images, column)
+        if self._listed.names is not None:
+            self.plan.prompt.check(self._listed.names)
+        self.labels = hasattr(images, "index") and hasattr(images, "iloc")
+        self._journal = journal
+        self._engine = engine
+        self._tally = Tally(_watcher(self, progress))
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._stopped = False
+
+    async def rows(self) -> AsyncIterator[Row]:
+        """Yield rows as they are finished."""
+        self._loop = asyncio.get_running_loop()
+        journal = journals.keep(self._journal)
+        state = "stopped"
+        try:
+            if self._tally.watched:
+                self._tally.total = await asyncio.to_thread(self._listed.count)
+                self._tally.tell("beginning")
+            found = self._cluster(journal) if self._engine is not None else self._local(journal)
+            try:
+                async for row in found:
+                    yield row
+                    if self._stopped:
+                        return
+                state = "stopped" if self._stopped else "finished"
+            finally:
+                await found.aclose()  # type: ignore[attr-defined]
+        except Error as error:
+            if self._journal is not None:
+                error.add_note(
+                    f"What is finished is in the journal {os.fspath(self._journal)!r}: "
+                    "running the same again goes on from there."
+                )
+            raise
+        finally:
+            journal.close()
+            self._tally.tell(state)
+
+    def each(self) -> Iterator[Row]:
+        """Yield rows as they are finished, from a thread of the run's own."""
+        return iter(Bridge(self.rows, ahead=self.plan.concurrency))
+
+    async def table(self, *, explode: bool) -> Any:
+        """Return the table of all rows, those until a Stop included."""
+        table = Table(explode=explode)
+        async for row in self.rows():
+            table.add(row)
+        return table.frame(labels=self.labels)
+
+    def stop(self) -> None:
+        """Stop, from any thread: what is under way is dropped, what is finished is kept."""
+        self._stopped = True
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        if self._crew is not None:
+            self._crew.stop()
+
+    _crew: Any = None
+
+    async def _local(self, journal: journals.Nowhere) -> AsyncIterator[Row]:
+        checked, tally = self.plan, self._tally
+        pace = Pace(checked.rate, first=checked.settings.retry.first)
+        slots = Slots(checked.concurrency)
+        tally.concurrency = checked.concurrency
+        self._crew = crew = Crew(checked, listing.items(self._listed), journal, tally)
+        async with AsyncClient.from_settings(checked.patient) as client:
+            found = crew.rows(Asker(client, checked, pace, slots, tally))
+            try:
+                async for row in found:
+                    yield row
+            finally:
+                await found.aclose()  # type: ignore[attr-defined]
+
+    def _cluster(self, journal: journals.Nowhere) -> AsyncIterator[Row]:
+        from nbvlm.batches.cluster import Cluster
+
+        self._crew = crew = Cluster(
+            self.plan, listing.items(self._listed), journal, self._tally, self._engine
+        )
+        return crew.rows()
+
+
+def _watcher(
+    run: Run, progress: bool | Callable[[Progress], None] | None
+) -> Callable[[Progress], None] | None:
+    if callable(progress):
+        return progress
+    if progress is False or (progress is None and not _in_notebook()):
+        return None
+    from nbvlm.views import gauge
+
+    return gauge.show(run.stop)
+
+
+def _in_notebook() -> bool:
+    found = sys.modules.get("IPython")
+    shell = found.get_ipython() if found is not None else None
+    return getattr(shell, "kernel", None) is not None

@@ -1,0 +1,197 @@
+"""What a service allows: requests a minute for all workers of a run, and requests at once.
+
+`Pace` is a token bucket of one token: requests are spread evenly, so that no minute holds more than its
+share. A refusal for too many requests (429) stops everyone for a while and lowers the rate; answers raise it
+again.
+`Slots` lets fewer requests run at once after a 503, and more again as answers come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from nbvlm.errors import ParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+__all__ = ["Pace", "Slots", "rate_of"]
+
+SLACK = 0.02
+"""Seconds that a late waker may catch up on."""
+FIRST, LONGEST = 0.5, 60.0
+LOWER, RAISE = 0.7, 1.02
+
+
+def rate_of(rate: float | None) -> float | None:
+    """Check a rate; infinity is no limit.
+
+    Raises
+    ------
+    ParameterError
+        If it is no number above 0.
+    """
+    if rate is None or rate == float("inf"):
+        return None
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not rate > 0:
+        raise ParameterError(
+            f"rate={rate!r} is no number of requests a minute.", hint='float("inf") stands for no limit.'
+        )
+    return float(rate)
+
+
+class Pace:
+    """Hands out leave to send a request.
+
+    Parameters
+    ----------
+    rate
+        Requests a minute, or None for no limit.
+    first
+        Seconds of the first pause after a 429; it doubles with each that follows.
+    clock
+        Monotonic seconds.
+
+    Attributes
+    ----------
+    waiting
+        How many wait for leave.
+    """
+
+    def __init__(
+        self, rate: float | None, *, first: float = FIRST, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._most = self._rate = rate
+        self._first = self._backoff = first
+        self._clock = clock
+        self._next = self._slowed = 0.0
+        self._given: deque[float] = deque(maxlen=64)
+        self._free: float | None = None
+        self._turn = asyncio.Lock()
+        self.waiting = 0
+
+    @property
+    def rate(self) -> float | None:
+        """Requests a minute at present; None for no limit."""
+        return self._rate
+
+    async def take(self) -> None:
+        """Wait for leave to send one request."""
+        self.waiting += 1
+        try:
+            async with self._turn:
+                while (wait := self._next - self._clock()) > 0:  # noqa: ASYNC110 - a refusal may prolong it
+                    await asyncio.sleep(wait)
+                self._give()
+        finally:
+            self.waiting -= 1
+
+    def _give(self) -> None:
+        now = self._clock()
+        self._given.append(now)
+        if self._rate is not None:
+            self._next = max(self._next, now - SLACK) + 60 / self._rate
+
+    async def refused(self, age: float, asked: float | None = None) -> None:
+        """Slow down after a 429.
+
+        Parameters
+        ----------
+        age
+            Seconds since the refused request was sent.
+        asked
+            What the service's `Retry-After` says, in seconds.
+        """
+        now = self._clock()
+        if now - age >= self._slowed:  # the others that were under way then are refused for the same reason
+            self._slowed = now
+            self._backoff, pause = min(self._backoff * 2, LONGEST), self._backoff
+            self._next = max(self._next, now + pause)
+            self._lower(now)
+        self._next = max(self._next, now + (asked or 0.0))
+
+    def _lower(self, now: float) -> None:
+        if self._rate is None:
+            recent = [moment for moment in self._given if now - moment <= 10]
+            span = max(now - recent[0], 1.0) if recent else 1.0
+            self._rate = max(len(recent) / span * 60, 1.0)
+            self._free = 4 * self._rate
+        self._rate = max(self._rate * LOWER, 0.5)
+
+    async def answered(self) -> None:
+        """Take an answer as a sign that more may be asked."""
+        self._backoff = max(self._backoff / 2, self._first)
+        if self._rate is None or self._rate == self._most:
+            return
+        self._rate *= RAISE
+        if self._most is not None:
+            self._rate = min(self._rate, self._most)
+        elif self._free is not None and self._rate > self._free:
+            self._rate = None
+
+
+class Slots:
+    """Lets so many requests run at once: fewer after a 503, more as answers come.
+
+    Parameters
+    ----------
+    most
+        How many at most.
+    clock
+        Monotonic seconds.
+
+    Attributes
+    ----------
+    limit
+        How many at present.
+    """
+
+    def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = self.limit = most
+        self._clock = clock
+        self._busy = self._good = 0
+        self._lowered = 0.0
+        self._queue: deque[asyncio.Future[None]] = deque()
+
+    async def __aenter__(self) -> None:
+        while self._busy >= self.limit:
+            turn = asyncio.get_running_loop().create_future()
+            self._queue.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                self._wake()
+                raise
+        self._busy += 1
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._busy -= 1
+        self._wake()
+
+    def refused(self, age: float) -> None:
+        """Halve the limit, once for all requests that were under way at the time."""
+        now = self._clock()
+        if now - age >= self._lowered:
+            self._lowered = now
+            self.limit, self._good = max(self.limit // 2, 1), 0
+
+    def answered(self) -> None:
+        """Allow one more after as many answers as may run at once."""
+        self._good += 1
+        if self.limit < self._most and self._good >= self.limit:
+            self.limit, self._good = self.limit + 1, 0
+            self._wake()
+
+    def _wake(self) -> None:
+        free = self.limit - self._busy
+        while free > 0 and self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                free -= 1
