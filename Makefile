@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab demo test check-all lint heavy kernel6 wheel screenshots bench dist clean clean-all dev chromium
+.PHONY: help lab demo test check-all lint heavy kernel6 wheel site screenshots bench dist clean clean-all dev chromium
 
 PY := .venv/bin/python
 PORT ?= 8888
@@ -33,7 +33,7 @@ lint: dev ## lint and types only
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
-check-all: test heavy kernel6 wheel ## all of that, the heavy tests, an older kernel, the wheel alone
+check-all: test heavy kernel6 wheel site ## all of that, the heavy tests, an older kernel, the wheel alone, the site
 
 heavy: dev chromium
 	@sh scripts/heavy.sh
@@ -43,6 +43,16 @@ kernel6: dev
 
 wheel: dist
 	@$(PY) scripts/check_wheel.py
+
+# make lock UPGRADE=--upgrade takes the newest versions; without it, pins that still fit are kept.
+lock: dev ## the pinned packages of Binder, binder/requirements.txt, from the loose lists
+	@sh scripts/lock.sh binder/requirements.txt $(UPGRADE)
+
+binder: dev
+	@$(PY) scripts/check_binder.py
+
+site: dev ## the documentation with all tutorials, under build/site
+	@$(PY) scripts/make_site.py
 
 screenshots: dev chromium ## the pictures of README and docs, under docs/images/
 	@$(PY) scripts/screenshots.py
