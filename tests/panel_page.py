@@ -79,16 +79,16 @@ class Page:
 
 
 class Screen:
-    """What a page that heard everything shows of a panel's stage."""
+    """What a page that heard everything shows of a panel's stage and error card."""
 
     def __init__(self, page: Page, panel: Panel) -> None:
-        self.page, self.stage = page, panel._session.stage
+        self.page, self.stage, self.alert = page, panel._session.stage, panel._session.alert
 
     def __getattr__(self, name: str) -> Any:
         return self.now()[name]
 
     def now(self) -> dict[str, Any]:
-        shown: dict[str, Any] = {"text": "", "boxes": [], "status": {"state": "empty"}, "error": None}
+        shown: dict[str, Any] = {"text": "", "boxes": [], "status": {"state": "empty"}}
         for content, _ in self.page.custom(self.stage):
             if content["type"] == "more":
                 shown["text"] += content.get("text", "")
@@ -99,13 +99,19 @@ class Screen:
         return shown
 
     @property
+    def error(self) -> dict[str, Any] | None:
+        """The card in the error area."""
+        cards = [content["card"] for content, _ in self.page.custom(self.alert)]
+        return cards[-1] if cards else None
+
+    @property
     def state(self) -> str:
         return str(self.now()["status"]["state"])
 
     @property
     def sentence(self) -> str:
         """The error area's text."""
-        error = self.now()["error"]
+        error = self.error
         return "" if error is None else f"{error['message']} {error['hint']}".strip()
 
     def wait(self, state: str) -> None:

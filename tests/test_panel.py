@@ -492,7 +492,7 @@ def test_no_picture_travels_in_a_synced_trait_and_the_state_stays_small(
     page.wait(lambda: screen.now().get("picture", {}).get("name") == "big.png")
     for _ in range(10):
         panel.run()
-    assert len(state_of(panel)) < 100_000
+    assert len(state_of(panel)) < 200_000
     assert all(not buffers for _, _, data, buffers in page.sent if data.get("method") != "custom")
 
 

@@ -54,6 +54,7 @@ class Controls:
         self.task = _task_field([task.title for task in self._tasks])
         self.prompt = _prompt_field()
         self.sliders = {parameter.name: _slider(parameter) for parameter in endpoint.parameters}
+        self._defaults = self.parameters
         self.run = _button("Run", "nbvlm-run", "Ask the model (Ctrl+Enter)")
         self.stop = _button("Stop", "nbvlm-stop", "Stop the answer (Esc)", disabled=True)
         self.widgets = (
@@ -79,6 +80,11 @@ class Controls:
         for name, value in (parameters or {}).items():
             if name in self.sliders:
                 self.sliders[name].value = _of_slider(self.sliders[name], value)
+
+    def reset(self) -> None:
+        """Bring all sliders back to the endpoint's defaults."""
+        for name, value in self._defaults.items():
+            self.sliders[name].value = value
 
     def write_prompt(self, title: str) -> None:
         """Write the prompt of a preset, unless the task field only follows the prompt."""

@@ -16,7 +16,8 @@ import ipywidgets
 from nbvlm.client import AsyncClient
 from nbvlm.errors import Error, ImageError
 from nbvlm.images import Picture
-from nbvlm.panel import runner, samples, wording
+from nbvlm.panel import runner, samples, trouble, wording
+from nbvlm.panel.alert import Alert
 from nbvlm.panel.controls import Controls
 from nbvlm.panel.header import Header
 from nbvlm.panel.keeper import Keeper
@@ -69,6 +70,7 @@ class Session:
             order=self.order, guard=self.guarded, on_show=self.restore, on_again=self.ask_again
         )
         self.stage = Stage()
+        self.alert = Alert(on_act=self.act)
         self.header = Header(endpoint, on_message=self.take)
         self.controls = Controls(endpoint, on_run=self.press, on_stop=self.stop, guard=self.guarded)
         self.picker = Picker(
@@ -79,7 +81,10 @@ class Session:
             on_error=self.complain,
         )
         self.root = _layout(
-            self.header, [self.picker, *self.controls.widgets], [self.stage], self.keeper.widgets
+            self.header,
+            [self.picker, *self.controls.widgets],
+            [self.alert, self.stage],
+            self.keeper.widgets,
         )
 
     # The picture
@@ -100,6 +105,7 @@ class Session:
             self.picture, self.result, self._index = picture, None, index
             self.controls.things = ()
             self.stage.picture(facts, data)
+            self.alert.clear()
             self._tell_chosen()
 
     def choose(self, index: int) -> None:
@@ -174,6 +180,7 @@ class Session:
         return runner.Question(self.picture, self.controls.prompt.value, self.controls.parameters)
 
     def _begin(self, question: runner.Question) -> Job[Result]:
+        self.alert.clear()
         self.result, self._live = None, runner.Live(self.stage, question.prompt)
         self.stage.begin()
         self.controls.running(True)
@@ -233,7 +240,8 @@ class Session:
 
     def _tell_end(self, live: runner.Live, error: BaseException | None = None) -> None:
         if isinstance(error, Exception):
-            self.stage.fail(wording.failure(error))
+            self.alert.show(trouble.card(error, self._endpoint, asking=True))
+            self.stage.fail()
         else:
             self.stage.stopped(wording.stopped(live.seconds, live.pieces))
 
@@ -275,16 +283,27 @@ class Session:
 
     def stop(self) -> None:
         """End the answer under way, if any; what came of it stays on the screen."""
-        live, job, self._next = self._live, self._job, None
-        if live is not None and job is not None:
-            self._settle(live, functools.partial(self._tell_end, live))
-            job.cancel()
+        with self._lock:
+            live, job, self._next = self._live, self._job, None
+            if live is not None and job is not None:
+                self._settle(live, functools.partial(self._tell_end, live))
+                job.cancel()
 
     # Trouble, and the end
 
     def complain(self, error: Exception) -> None:
         """Show an error; everything else stays as it is."""
-        self.stage.complain(wording.failure(error))
+        self.alert.show(trouble.card(error, self._endpoint))
+        self.stage.stay()
+
+    def act(self, message: Mapping[str, Any]) -> None:
+        """Do what a button of the error card says, in the order in which the page sent it."""
+        self.order.take(message, lambda: self.guarded(lambda: self._act(message)))
+
+    def _act(self, message: Mapping[str, Any]) -> None:
+        if message.get("action") == "reset":
+            self.controls.reset()
+        self.alert.clear()
 
     def guarded(self, action: Callable[[], Any]) -> None:
         """Do what a widget asks for; an error is shown, for ipywidgets would swallow it."""

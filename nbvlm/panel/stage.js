@@ -1,4 +1,4 @@
-// The stage: the picture with its boxes as SVG, the answer as a text node, the status line, the error area.
+// The stage: the picture with its boxes as SVG, the answer as a text node, the status line.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -151,37 +151,17 @@ function statusView(store) {
   return { root, show, stop };
 }
 
-function errorView(store) {
-  const root = element("div", "nbvlm-error", { role: "alert" });
-  const message = element("strong", "nbvlm-error-message");
-  const hint = element("span", "nbvlm-error-hint");
-  const close = element("button", "nbvlm-error-close", { type: "button", "aria-label": "Close this message" });
-  close.addEventListener("click", () => {
-    root.hidden = true;
-  });
-  const words = element("div", "nbvlm-error-words");
-  const show = () => {
-    root.hidden = !store.error;
-    words.replaceChildren(message, " ", hint);
-    message.textContent = store.error?.message ?? "";
-    hint.textContent = store.error?.hint ?? "";
-    root.replaceChildren(...(store.error ? [words, close] : []));
-  };
-  return { root, show };
-}
-
 function view(el, store) {
-  const parts = { viewer: viewer(store), answer: answerView(store), status: statusView(store), error: errorView(store) };
+  const parts = { viewer: viewer(store), answer: answerView(store), status: statusView(store) };
   const heading = element("div", "nbvlm-heading");
   heading.textContent = "Answer";
   el.classList.add("nbvlm-stage");
-  el.replaceChildren(parts.viewer.root, parts.error.root, heading, parts.answer.root, parts.status.root);
+  el.replaceChildren(parts.viewer.root, heading, parts.answer.root, parts.status.root);
 
   const put = (changes) => {
     if ("picture" in changes) parts.viewer.picture();
     else if ("boxes" in changes) parts.viewer.boxes();
     if ("text" in changes) parts.answer.show();
-    if ("error" in changes) parts.error.show();
     if ("status" in changes) {
       parts.status.show();
       el.dataset.state = store.status.state;
@@ -197,7 +177,7 @@ function view(el, store) {
 }
 
 // The old answer goes at the press on Run, not when the kernel has time to say so.
-const ASKING = { text: "", boxes: [], error: null, status: { state: "running", parts: ["Asking"] } };
+const ASKING = { text: "", boxes: [], status: { state: "running", parts: ["Asking"] } };
 
 function onRun(el, signal, callback) {
   const listen = () => {
@@ -214,7 +194,7 @@ function onRun(el, signal, callback) {
 
 export default () => {
   // One store for all views of the widget: a view that is opened while text streams shows all of it.
-  const store = { picture: null, src: "", text: "", boxes: [], status: { state: "waiting", parts: [] }, error: null };
+  const store = { picture: null, src: "", text: "", boxes: [], status: { state: "waiting", parts: [] } };
   const views = new Set();
 
   function put(changes) {

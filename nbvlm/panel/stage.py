@@ -1,4 +1,4 @@
-"""The stage: the picture with its boxes, the answer, the status line and the error area, in one widget.
+"""The stage: the picture with its boxes, the answer and the status line, in one widget.
 
 What the screen shows is kept here, on the Python side, and a page that opens late (or twice, or again) asks
 for all of it. While an answer streams, only what is new travels; no bytes and no growing text are ever in a
@@ -23,7 +23,7 @@ _HERE = Path(__file__).parent
 
 
 class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
-    """Shows a picture, boxes, streamed text, a status line and an error.
+    """Shows a picture, boxes, streamed text and a status line.
 
     All methods may be called from any thread; the browser sees their effects in the order of the calls.
 
@@ -44,7 +44,6 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         self._text: list[str] = []
         self._boxes: list[dict[str, Any]] = []
         self._status: dict[str, Any] = {"state": "empty", "parts": []}
-        self._error: dict[str, Any] | None = None
         super().__init__()
         self.on_msg(_received)
 
@@ -61,14 +60,14 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         with self._lock:
             self._picture = None if facts is None else dict(facts)
             self._preview = [] if preview is None else [preview]
-            self._text, self._boxes, self._error = [], [], None
+            self._text, self._boxes = [], []
             self._status = {"state": "empty" if facts is None else "ready", "parts": []}
             self._forget_answer()
             self._send_all()
 
     def begin(self) -> None:
-        """Clear answer, boxes and error: a new answer is on its way."""
-        self._put(text="", boxes=[], error=None, status={"state": "running", "parts": ["Asking"]})
+        """Clear answer and boxes: a new answer is on its way."""
+        self._put(text="", boxes=[], status={"state": "running", "parts": ["Asking"]})
         self._forget_answer()
 
     def more(self, text: str, boxes: Sequence[Mapping[str, Any]], phase: str = "") -> None:
@@ -97,15 +96,14 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         """Say that the answer was stopped; what came of it stays on the screen."""
         self._put(status={"state": "stopped", "parts": list(parts)})
 
-    def fail(self, error: Mapping[str, Any]) -> None:
-        """Show an error in place of an answer: its `message` and its `hint`."""
-        self._put(error=dict(error), status={"state": "failed", "parts": []})
+    def fail(self) -> None:
+        """Say that no answer came, or not all of it; what came stays on the screen."""
+        self._put(status={"state": "failed", "parts": []})
 
-    def complain(self, error: Mapping[str, Any]) -> None:
-        """Show an error, and leave everything else as it is."""
+    def stay(self) -> None:
+        """Say everything again but the picture: a press that asks nothing has cleared it on the page."""
         with self._lock:
-            # All of it is said again, for the page has cleared the answer when Run was pressed.
-            self._put(**{**self._shown(), "error": dict(error)})
+            self._put(**self._shown())
 
     def send_all(self) -> None:
         """Send everything that the screen shows, to a page that asks for it."""
@@ -117,13 +115,13 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
 
     def _shown(self) -> dict[str, Any]:
         text = "".join(self._text)
-        return {"text": text, "boxes": self._boxes, "status": self._status, "error": self._error}
+        return {"text": text, "boxes": self._boxes, "status": self._status}
 
     def _put(self, **changes: Any) -> None:
         with self._lock:
             if "text" in changes:
                 self._text = [changes["text"]]
-            for name in ("boxes", "status", "error"):
+            for name in ("boxes", "status"):
                 if name in changes:
                     setattr(self, f"_{name}", changes[name])
             self.send({"type": "put", **changes})

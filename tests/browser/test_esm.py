@@ -104,7 +104,7 @@ def say(page: Page, message: dict[str, Any], *buffers: str) -> None:
 def whole(text: str = "", state: str = "ready") -> dict[str, Any]:
     picture = {"name": "cat.png", "width": 400, "height": 200, "mime": "image/png"}
     status = {"state": state, "parts": []}
-    return {"type": "all", "picture": picture, "text": text, "boxes": [], "status": status, "error": None}
+    return {"type": "all", "picture": picture, "text": text, "boxes": [], "status": status}
 
 
 BOX = {"label": "cat", "box": [40, 20, 200, 100], "color": "#009e73", "ink": "#000000"}
@@ -181,18 +181,6 @@ def test_the_picture_says_in_words_what_its_boxes_show(page: Page) -> None:
     assert picture.get_attribute("alt") == "The chosen picture, cat.png"
     say(page, {"type": "put", "boxes": [BOX, BOX, {**BOX, "label": "dog"}]})
     assert picture.get_attribute("alt") == "cat.png, marked: cat (2), dog"
-
-
-def test_an_error_can_be_closed_and_comes_again(page: Page) -> None:
-    load(page, "stage.js")
-    page.evaluate("show()")
-    area = page.locator(".nbvlm-error")
-    assert area.is_hidden()
-    for _ in range(2):
-        say(page, {"type": "put", "error": {"message": "It failed.", "hint": "Try again."}})
-        assert area.inner_text().strip() == "It failed. Try again."
-        area.locator("button").click()
-        assert area.is_hidden()
 
 
 def test_a_file_travels_in_pieces_each_after_the_last_was_received(page: Page) -> None:

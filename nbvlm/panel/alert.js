@@ -1,0 +1,170 @@
+// The error area: a card with buttons, folded details, and a countdown where one has to wait.
+
+function element(tag, className, attributes = {}) {
+  const node = document.createElement(tag);
+  node.className = className;
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  return node;
+}
+
+// Kernels may handle messages in another order than that in which they were sent.
+function numbered(el, message) {
+  const panel = el.closest(".nbvlm-panel") ?? el;
+  panel.nbvlmPage ??= Math.random().toString(36).slice(2);
+  panel.nbvlmNumber = (panel.nbvlmNumber ?? 0) + 1;
+  return { ...message, page: panel.nbvlmPage, number: panel.nbvlmNumber };
+}
+
+function button(className, label) {
+  const node = element("button", className, { type: "button", "data-lm-suppress-shortcuts": "true" });
+  node.textContent = label;
+  return node;
+}
+
+const inWords = (card) => [card.title, `${card.message} ${card.hint}`, ...card.details.map((pair) => pair.join(": "))].join("\n");
+
+// The clipboard of the browser is there on safe origins only; a selected field can be copied everywhere.
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const field = element("textarea", "", { readonly: "", "aria-hidden": "true" });
+    field.style.cssText = "position:fixed;opacity:0";
+    field.value = text;
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    return done;
+  }
+}
+
+function detailsView(card) {
+  const root = element("details", "nbvlm-error-details");
+  const summary = element("summary", "", { "data-lm-suppress-shortcuts": "true" });
+  summary.textContent = "Details";
+  const list = element("dl", "");
+  for (const [name, text] of card.details) {
+    const term = element("dt", "");
+    const value = element("dd", "");
+    term.textContent = name;
+    value.textContent = text;
+    list.append(term, value);
+  }
+  const copying = button("nbvlm-error-copy", "Copy details");
+  const done = element("span", "nbvlm-error-copied", { role: "status" });
+  copying.addEventListener("click", async () => {
+    done.textContent = (await copy(inWords(card))) ? "Copied" : "Select the text and copy it";
+  });
+  const row = element("div", "nbvlm-error-copying");
+  row.append(copying, done);
+  root.append(summary, list, row);
+  return root;
+}
+
+// Seconds are counted from when the card came, so a view that opens late does not begin again.
+function countdownView(until, onEnd) {
+  const root = element("p", "nbvlm-error-wait", { role: "timer" });
+  let timer = 0;
+  const tick = () => {
+    const left = Math.ceil((until - Date.now()) / 1000);
+    root.textContent = left > 0 ? `Ask again in ${left} s` : "You can ask again now.";
+    if (left > 0) return;
+    clearInterval(timer);
+    onEnd();
+  };
+  timer = setInterval(tick, 250);
+  tick();
+  return { root, stop: () => clearInterval(timer) };
+}
+
+function actionButtons(card, act) {
+  return card.actions.map(({ id, label }, index) => {
+    const node = button(index ? "nbvlm-error-action" : "nbvlm-error-action nbvlm-error-first", label);
+    node.dataset.action = id;
+    node.addEventListener("click", () => act(id));
+    return node;
+  });
+}
+
+function view(el, store, tell) {
+  let stop = () => {};
+  const show = () => {
+    stop();
+    stop = () => {};
+    const { card } = store;
+    el.hidden = !card;
+    if (!card) {
+      el.replaceChildren();
+      return;
+    }
+    const root = element("div", "nbvlm-error", { role: "alert" });
+    const title = element("strong", "nbvlm-error-title");
+    title.textContent = card.title;
+    const words = element("p", "nbvlm-error-words");
+    const message = element("span", "nbvlm-error-message");
+    message.textContent = card.message;
+    const hint = element("span", "nbvlm-error-hint");
+    hint.textContent = card.hint;
+    words.append(message, " ", hint);
+    const close = button("nbvlm-error-close", "");
+    close.setAttribute("aria-label", "Close this message");
+    close.addEventListener("click", () => tell({ type: "close" }));
+    const actions = element("div", "nbvlm-error-actions");
+    actions.append(...actionButtons(card, (id) => act(el, id, tell)));
+    root.append(title, close, words);
+    if (store.until) {
+      const again = actions.querySelector('[data-action="again"]');
+      const countdown = countdownView(store.until, () => again?.classList.add("nbvlm-error-ready"));
+      stop = countdown.stop;
+      root.append(countdown.root);
+    }
+    if (card.actions.length) root.append(actions);
+    root.append(detailsView(card));
+    el.replaceChildren(root);
+  };
+  show();
+  return { show, stop: () => stop() };
+}
+
+// What the page can do by itself, it does; asking again is a press on Run, which carries what the fields say.
+function act(el, id, tell) {
+  const panel = el.closest(".nbvlm-panel") ?? document;
+  const own = { again: "button.nbvlm-run", upload: "button.nbvlm-upload" }[id];
+  if (own) panel.querySelector(own)?.click();
+  else if (id === "prompt") panel.querySelector(".nbvlm-prompt textarea")?.focus();
+  else if (id === "models") panel.querySelector("select.nbvlm-model")?.focus();
+  else tell(numbered(el, { type: "act", action: id, fields: panel.nbvlmFields?.() ?? null }));
+}
+
+export default () => {
+  const store = { card: null, until: 0 };
+  const views = new Set();
+
+  function put(card) {
+    store.card = card;
+    store.until = card?.seconds ? Date.now() + 1000 * card.seconds : 0;
+    views.forEach((one) => one.show());
+  }
+
+  return {
+    initialize({ model }) {
+      const receive = (message) => put(message.card);
+      model.on("msg:custom", receive);
+      model.send({ type: "hello" });
+      return () => model.off("msg:custom", receive);
+    },
+    render({ model, el }) {
+      const one = view(el, store, (message) => {
+        if (message.type === "close") put(null);
+        model.send(message);
+      });
+      views.add(one);
+      return () => {
+        views.delete(one);
+        one.stop();
+      };
+    },
+  };
+};
