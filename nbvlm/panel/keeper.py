@@ -71,10 +71,11 @@ class Keeper:
 
     # What a panel does
 
-    def add(self, result: Result, pieces: int | None = None) -> None:
+    def add(self, result: Result, pieces: int | None = None) -> Kept:
         """Keep a new answer."""
-        self.history.add(result, pieces)
+        kept = self.history.add(result, pieces)
         self._refresh()
+        return kept
 
     def finish(self, result: Result) -> None:
         """Do for a new answer what takes a moment; not on the loop thread."""

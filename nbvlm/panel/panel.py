@@ -10,8 +10,11 @@ from nbvlm.images import Picture
 from nbvlm.panel.session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from nbvlm.client import AsyncClient, Client
     from nbvlm.images import ImageSource
+    from nbvlm.panel.sweep import Sweep
     from nbvlm.result import Result
 
 __all__ = ["Panel"]
@@ -105,6 +108,15 @@ class Panel:
         return self._session.keeper.history.results
 
     @property
+    def sweep(self) -> Sweep | None:
+        """The sweep on the screen, as far as it has come; None before the first.
+
+        A frozen value that iterates over its cells: `prompt`, `temperature`, `repeat`, and `result` or
+        `error` once there is one. `to_dataframe()` makes a table of it.
+        """
+        return self._session.sweeps.sweep
+
+    @property
     def widget(self) -> Any:
         """The ipywidgets box that holds everything, to be placed in a layout of one's own."""
         self._finalizer.detach()
@@ -140,9 +152,61 @@ class Panel:
             self.stop()
             raise
 
+    def run_sweep(
+        self,
+        prompts: Iterable[str] | str,
+        temperatures: Iterable[float] | float | None = None,
+        repeats: int = 1,
+        *,
+        wait: bool = True,
+    ) -> Sweep | None:
+        """Ask about the chosen picture with every prompt at every temperature, several times.
+
+        The grid of the panel fills meanwhile, at the endpoint's own pace; errors are told in their cells.
+
+        Parameters
+        ----------
+        prompts
+            One or more.
+        temperatures
+            One or more; None takes that of the slider.
+        repeats
+            How often the same is asked.
+        wait
+            True waits for the end; interrupting the kernel stops the sweep. False returns None at once.
+
+        Returns
+        -------
+        Sweep or None
+            As far as it came; None if it was not waited for.
+
+        Raises
+        ------
+        nbvlm.Error
+            The sweep cannot begin: no picture, no prompt, a temperature out of range, another one under way.
+
+        Examples
+        --------
+        >>> panel.run_sweep(["caption en", "caption de"], [0.2, 1.0]).to_dataframe()  # doctest: +SKIP
+        """
+        job = self._session.sweeps.start(prompts, temperatures, repeats)
+        if not wait:
+            return None
+        try:
+            return job.wait()
+        except concurrent.futures.CancelledError:
+            return self.sweep
+        except KeyboardInterrupt:
+            self.stop()
+            raise
+
     def stop(self) -> None:
-        """Stop the answer under way; what came of it stays on the screen, and `result` is None."""
+        """Stop the answer under way, and a sweep; what came stays on the screen.
+
+        `result` is None after that; the sweep is what had come of it.
+        """
         self._session.stop()
+        self._session.sweeps.stop()
 
     def close(self) -> None:
         """Stop all work, close the connections and take the panel off the page."""
