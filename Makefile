@@ -33,7 +33,7 @@ lint: dev ## lint and types only
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
-check-all: test heavy kernel6 wheel site ## all of that, the heavy tests, an older kernel, the wheel alone, the site
+check-all: test heavy kernel6 wheel binder site ## all of that, the heavy tests, an older kernel, the wheel alone, Binder, the site
 
 heavy: dev chromium
 	@sh scripts/heavy.sh

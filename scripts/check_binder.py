@@ -1,8 +1,8 @@
 """Check without Docker what Binder would make of this checkout, and that it works and is light.
 
-repo2docker's own detection renders the Dockerfile; the lock is what `make lock` would write; the locked packages
-and `binder/postBuild` go into an empty environment; there JupyterLab is started, the quick-start and then all
-tutorials run in it, and the memory of server and kernels is measured. Run by `make binder`.
+repo2docker's own detection renders the Dockerfile; the lock is what `make lock` would write; the locked
+packages and `binder/postBuild` go into an empty environment; there JupyterLab is started, the quick-start and
+then all tutorials run in it, and the memory of server and kernels is measured. Run by `make binder`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LAB = ("jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--po
 EXPECTED = (
     'pip install --no-cache-dir -r "binder/requirements.txt"',
     "RUN ./binder/postBuild",
-    "environment.py-3.11",
+    "Building conda environment for python=3.11",
 )
 
 
