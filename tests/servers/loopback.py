@@ -207,12 +207,14 @@ class Loopback:
         self.open += 1
         try:
             await self._talk(reader, writer, self.connections)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+        except asyncio.CancelledError:
+            writer.transport.abort()
+        except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
+            await _closed(writer)
             self.open -= 1
             self._tasks.discard(task)
-            writer.close()
             self._notify()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
@@ -356,6 +358,13 @@ async def _gone(reader: asyncio.StreamReader) -> None:
     """Return when the other side has gone; the buffer is left alone, for the next request may be in it."""
     while not reader.at_eof() and reader.exception() is None:  # noqa: ASYNC110 - a reader has no event for it
         await asyncio.sleep(0.005)
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    """Close, and return when the other side can know it."""
+    writer.close()
+    with contextlib.suppress(OSError, asyncio.CancelledError):
+        await writer.wait_closed()
 
 
 async def _pause(seconds: float, gone: asyncio.Future[None]) -> bool:
