@@ -241,6 +241,15 @@ class Result:
 
         return page.to_html(self)
 
+    def to_svg(self) -> str:
+        """Write the annotated picture as one SVG file: boxes, masks and labels are shapes that stay sharp.
+
+        The picture inside is a copy of at most 1600 pixels a side; coordinates are those of the original.
+        """
+        from nbvlm.views import svg
+
+        return svg.to_svg(self)
+
     def to_python(self, *, image: str | None = None) -> str:
         """Write Python code that asks the same again, with the key read from the environment.
 
@@ -272,7 +281,7 @@ class Result:
         Parameters
         ----------
         path
-            Ends in .png, .jpg, .jpeg or .webp (the annotated picture), .json, .html or .csv.
+            Ends in .png, .jpg, .jpeg or .webp (the annotated picture), .svg, .json, .html or .csv.
         **options
             For pictures, as for `annotate`.
 

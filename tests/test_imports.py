@@ -38,7 +38,7 @@ batch bridge crew journal listing plan reading remote rows runs tables tally tem
 cluster office partitions station
 
 draw clusters fontfile lettering placement style tags
-export files gauge serial shell snippets display markup page figures
+export files gauge serial shell snippets display markup page figures svg
 
 panel magics cli
 arguments answering asking doctor findings health installed lab reach serve terminal tutorials
@@ -47,7 +47,7 @@ caller completion expansion inputs live line
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS.split("\n\n")) for name in names.split()}
 
 # Inside functions only: a result draws, exports and shows itself; a client opens the model or a recording.
-VIEWS = ("display", "draw", "export", "files", "page", "serial", "shell", "snippets")
+VIEWS = ("display", "draw", "export", "files", "page", "serial", "shell", "snippets", "svg")
 # A batch shows how far it is.
 UPWARDS = {("result", view) for view in VIEWS} | {("base", "demo"), ("runs", "gauge")}
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from nbvlm.result import Result
 
-__all__ = ["ENDINGS", "save", "write"]
+__all__ = ["ENDINGS", "made", "save", "write"]
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".json", ".html", ".csv")
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".json", ".html", ".csv", ".svg")
 
 _LONGEST = {"JPEG": 65_500, "WEBP": 16_383}
 
@@ -23,13 +23,24 @@ _LONGEST = {"JPEG": 65_500, "WEBP": 16_383}
 def save(result: Result, path: str | os.PathLike[str], **options: Any) -> Path:
     """Save a result; see `Result.save`."""
     path = Path(path)
-    make = _MAKERS.get(path.suffix.lower())
+    return write(path, made(result, path.suffix, **options))
+
+
+def made(result: Result, ending: str, **options: Any) -> bytes:
+    """Make the contents of a file.
+
+    Raises
+    ------
+    ValueError
+        Another ending; the message lists those that exist.
+    """
+    make = _MAKERS.get(ending.lower())
     if make is None:
-        what = f"ending {path.suffix!r}" if path.suffix else "name without ending"
+        what = f"ending {ending!r}" if ending else "name without ending"
         raise ValueError(f"A result cannot be saved under a {what}. Endings: {', '.join(ENDINGS)}.")
     if options and make not in _DRAWN:
-        raise TypeError(f"Style options ({', '.join(options)}) do not go with {path.suffix}.")
-    return write(path, make(result, options))
+        raise TypeError(f"Style options ({', '.join(options)}) do not go with {ending}.")
+    return make(result, options)
 
 
 def write(path: Path, data: bytes) -> Path:
@@ -78,9 +89,13 @@ def _csv(result: Result, style: dict[str, Any]) -> bytes:  # noqa: ARG001
     return to_csv(result).encode("utf-8", "backslashreplace")
 
 
+def _svg(result: Result, style: dict[str, Any]) -> bytes:  # noqa: ARG001
+    return result.to_svg().encode()
+
+
 # Full colour resolution: thin coloured lines and small type would blur.
 _JPEG = _drawn("JPEG", quality=92, subsampling=0)
 _PNG = _drawn("PNG", compress_level=3)
 _WEBP = _drawn("WEBP", quality=90, method=2)
 _DRAWN = (_PNG, _JPEG, _WEBP)
-_MAKERS = dict(zip(ENDINGS, (_PNG, _JPEG, _JPEG, _WEBP, _json, _html, _csv), strict=True))
+_MAKERS = dict(zip(ENDINGS, (_PNG, _JPEG, _JPEG, _WEBP, _json, _html, _csv, _svg), strict=True))
