@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import nbclient
 import nbformat
@@ -12,11 +15,27 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+EACH = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 SECONDS = 30
+PICTURES = ("image/png", "image/jpeg", "image/svg+xml")
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_notebook_runs_within_its_time(path: Path) -> None:
+class Run(NamedTuple):
+    """An executed notebook, and the seconds it took."""
+
+    notebook: Any
+    seconds: float
+
+    @property
+    def code(self) -> list[Any]:
+        return [cell for cell in self.notebook.cells if cell.cell_type == "code"]
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [output for cell in self.code for output in cell.outputs]
+
+
+async def execute(path: Path) -> Run:
     offline = str(ROOT / "tests" / "offline")
     environment = {**os.environ, "PYTHONPATH": offline}
     assert "NVIDIA_API_KEY" not in environment
@@ -29,10 +48,55 @@ def test_notebook_runs_within_its_time(path: Path) -> None:
         store_widget_state=False,
     )
     began = time.monotonic()
-    client.execute(env=environment)
-    assert time.monotonic() - began < SECONDS
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert code
-    assert all(cell.execution_count for cell in code if cell.source.strip())
-    written = [output for cell in code for output in cell.outputs if output.output_type == "stream"]
+    await client.async_execute(env=environment)
+    return Run(notebook, time.monotonic() - began)
+
+
+async def execute_all(paths: list[Path]) -> dict[Path, Run | BaseException]:
+    """Execute notebooks, two at a time; one that fails does not end the others."""
+    room = asyncio.Semaphore(2)
+
+    async def one(path: Path) -> Run:
+        async with room:
+            return await execute(path)
+
+    ended = await asyncio.gather(*map(one, paths), return_exceptions=True)
+    return dict(zip(paths, ended, strict=True))
+
+
+@pytest.fixture(scope="module")
+def runs(request: pytest.FixtureRequest) -> dict[Path, Run | BaseException]:
+    """The notebooks that are asked for, executed once."""
+    import matplotlib.font_manager  # writes its list of fonts, so that no notebook has to tell that it does
+
+    assert matplotlib.font_manager.fontManager.ttflist
+    here = [item for item in request.session.items if item.path == request.path]
+    paths = dict.fromkeys(item.callspec.params["path"] for item in here if hasattr(item, "callspec"))
+    return asyncio.run(execute_all(list(paths)))
+
+
+@pytest.fixture
+def run(path: Path, runs: dict[Path, Run | BaseException]) -> Run:
+    """One executed notebook."""
+    ended = runs[path]
+    if isinstance(ended, BaseException):
+        raise ended
+    return ended
+
+
+@EACH
+def test_notebook_runs_within_its_time(path: Path, run: Run) -> None:
+    assert run.seconds < SECONDS
+    assert run.code
+    assert all(cell.execution_count for cell in run.code if cell.source.strip())
+    written = [output for output in run.outputs if output.output_type == "stream"]
     assert [output.text for output in written if output.name == "stderr"] == []
+
+
+@EACH
+def test_every_figure_has_words_for_those_who_do_not_see_it(path: Path, run: Run) -> None:
+    shown = [output.data for output in run.outputs if "data" in output]
+    figures = [data for data in shown if any(kind in data for kind in PICTURES)]
+    texts = [re.search(r'<img [^>]*alt="([^"]*)"', data.get("text/html", "")) for data in figures]
+    assert [data["text/plain"] for data, text in zip(figures, texts, strict=True) if not text] == []
+    assert all(len(text[1]) > 20 for text in texts if text)
