@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.panel import cards
+from nbvlm.panel.exports import Exports
 from nbvlm.panel.history import History
 from nbvlm.panel.sides import Sides
 from nbvlm.panel.strip import Strip
@@ -30,6 +31,8 @@ class Keeper:
         Calls what a widget asks for, and shows what goes wrong.
     on_show, on_again
         Called with an answer that a person wants to see, or to ask for, again.
+    on_error
+        Called with what goes wrong while an answer is taken away.
 
     Attributes
     ----------
@@ -44,6 +47,7 @@ class Keeper:
         guard: Callable[[Callable[[], Any]], None],
         on_show: Callable[[Kept], None],
         on_again: Callable[[Kept], None],
+        on_error: Callable[[Exception], None],
     ) -> None:
         self.history = History()
         self._order, self._guard = order, guard
@@ -54,7 +58,7 @@ class Keeper:
             "delete": lambda message: self.delete(int(message["answer"])),
             "clear": lambda _message: self.clear(),
         }
-        self.strip, self.sides = Strip(self.take), Sides(self.take)
+        self.strip, self.sides, self.exports = Strip(self.take), Sides(self.take), Exports(on_error)
 
     @property
     def widgets(self) -> list[Any]:
@@ -86,6 +90,7 @@ class Keeper:
     def mark(self, result: Result | None) -> None:
         """Say which answer the stage shows."""
         self.strip.mark(self.history.number_of(result))
+        self.exports.offer(result)
 
     # What a person does
 

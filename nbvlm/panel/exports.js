@@ -1,0 +1,191 @@
+// Taking an answer away: downloads, code for the clipboard, a new cell.
+
+const FILES = [
+  ["png", "PNG", "The picture with its boxes"],
+  ["svg", "SVG", "The picture with boxes and masks as shapes"],
+  ["json", "JSON", "Everything known about the answer; Result.from_json reads it"],
+  ["csv", "CSV", "A table of what was found"],
+  ["coco", "COCO", "Boxes and masks as a COCO data set"],
+  ["html", "HTML", "One page with picture, table and code"],
+];
+const CODE = [
+  ["python", "Copy as Python", "Code that asks the same again"],
+  ["curl", "Copy as curl", "A shell script that asks the same again"],
+];
+const INSERT = '[data-jp-item-name="insert"]';
+
+function element(tag, className, attributes = {}, text = "") {
+  const node = document.createElement(tag);
+  node.className = className;
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  if (text) node.textContent = text;
+  return node;
+}
+
+function download({ name, mime, parts }) {
+  const url = URL.createObjectURL(new Blob(parts, { type: mime }));
+  const link = element("a", "", { href: url, download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+const textOf = ({ parts }) => new Blob(parts).text();
+
+// Pages without https, and some hosts, have no clipboard to write to: a selected text that is copied by command.
+async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = element("textarea", "", { readonly: "", "aria-hidden": "true" });
+    area.style.cssText = "position:fixed;opacity:0";
+    area.value = text;
+    document.body.append(area);
+    const held = document.activeElement;
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    held?.focus();
+    return done;
+  }
+}
+
+const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+// JupyterLab and Notebook 7 give widgets no way to add cells, so this presses the notebook's own button and
+// pastes into the cell that then is the active one.
+async function inserted(el, text) {
+  const notebook = el.closest(".jp-NotebookPanel");
+  const button = notebook?.querySelector(`${INSERT} :is(button, jp-button)`);
+  if (!button) return false;
+  const own = el.closest(".jp-Cell");
+  own?.dispatchEvent(new MouseEvent("mousedown", { bubbles: true }));
+  own?.dispatchEvent(new MouseEvent("mouseup", { bubbles: true }));
+  const before = notebook.querySelectorAll(".jp-Cell").length;
+  button.click();
+  for (let tries = 0; tries < 40; tries++) {
+    await wait(50);
+    const editor = notebook.querySelector(".jp-Cell.jp-mod-active .cm-content");
+    if (notebook.querySelectorAll(".jp-Cell").length <= before || !editor || own?.contains(editor)) continue;
+    const data = new DataTransfer();
+    data.setData("text/plain", text);
+    editor.focus();
+    editor.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+    await wait(50);
+    return editor.textContent.length > 1;
+  }
+  return false;
+}
+
+function fallback(text) {
+  const area = element("textarea", "nbvlm-export-code", { readonly: "", rows: "6", "aria-label": "Code to copy" });
+  area.value = text;
+  area.addEventListener("focus", () => area.select());
+  return area;
+}
+
+function view(el, store, ask) {
+  const bar = element("div", "nbvlm-exports-bar");
+  const said = element("span", "nbvlm-exports-said", { role: "status" });
+  const below = element("div", "nbvlm-exports-below");
+  const say = (text, code) => {
+    said.textContent = text;
+    below.replaceChildren(...(code ? [fallback(code)] : []));
+  };
+  const group = (label, buttons) => {
+    const root = element("div", "nbvlm-exports-group", { role: "group", "aria-label": label });
+    root.append(element("span", "nbvlm-exports-label", { "aria-hidden": "true" }, label), ...buttons);
+    return root;
+  };
+  const make = ([format, text, title], finish, action = format) => {
+    const node = element("button", `nbvlm-quiet-button nbvlm-export-${action}`, { type: "button", title }, text);
+    node.addEventListener("click", () => {
+      node.disabled = true;
+      say("Making it…");
+      ask(format, async (file) => {
+        node.disabled = false;
+        if (file) await finish(file);
+        else say("");
+      });
+    });
+    return node;
+  };
+  const save = (file) => {
+    download(file);
+    say(`${file.name} is in your downloads.`);
+  };
+  const copy = async (file) => {
+    const text = await textOf(file);
+    if (await copied(text)) say("Copied.");
+    else say("This page may not write to the clipboard; the code is here:", text);
+  };
+  const insert = async (file) => {
+    const text = await textOf(file);
+    if (await inserted(el, text)) say("It is in a new cell below.");
+    else if (await copied(text)) say("Here a widget cannot add cells. The code is copied: paste it into a new one.");
+    else say("Here a widget cannot add cells; the code is here:", text);
+  };
+  const cell = make(["python", "Insert as cell", "Code that asks the same again, in a new cell"], insert, "cell");
+  bar.append(
+    group("Save as", FILES.map((one) => make(one, save))),
+    group("Code", [...CODE.map((one) => make(one, copy)), cell]),
+  );
+  el.classList.add("nbvlm-exports");
+  el.replaceChildren(bar, said, below);
+
+  const show = () => {
+    el.hidden = !store.offered;
+    // Outside a notebook that can be edited there is no cell to insert.
+    cell.hidden = Boolean(el.isConnected && !el.closest(".jp-NotebookPanel")?.querySelector(INSERT));
+    say("");
+  };
+  return { show };
+}
+
+export default () => {
+  const store = { offered: false };
+  const views = new Set();
+  const waiting = new Map();
+  let count = 0;
+
+  function end(id, file) {
+    waiting.get(id)?.finish(file);
+    waiting.delete(id);
+  }
+
+  function receive(message, buffers) {
+    const request = waiting.get(message.id);
+    if (message.type === "offer") {
+      store.offered = message.offered;
+      views.forEach((one) => one.show());
+    } else if (!request) return; // another page asked
+    else if (message.type === "failed") end(message.id, null);
+    else if (message.type === "file") request.file = { ...message, parts: [] };
+    else if (message.type === "piece") {
+      const data = buffers[0];
+      request.file.parts.push(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength));
+      if (request.file.parts.length === request.file.pieces) end(message.id, request.file);
+    }
+  }
+
+  return {
+    initialize({ model }) {
+      model.on("msg:custom", receive);
+      model.send({ type: "hello" });
+      return () => model.off("msg:custom", receive);
+    },
+    render({ model, el }) {
+      const page = Math.random().toString(36).slice(2);
+      const one = view(el, store, (format, finish) => {
+        const id = `${page}-${++count}`;
+        waiting.set(id, { finish, file: null });
+        model.send({ type: "make", format, id });
+      });
+      views.add(one);
+      one.show();
+      return () => views.delete(one);
+    },
+  };
+};
