@@ -207,7 +207,7 @@ _ALL = (
     _hosted("nvidia/cosmos-nemotron-34b", body_model="nvidia/vila", note="VILA under its later name."),
     _hosted("nvidia/neva-22b", parameters=NEVA_PARAMETERS),
     _hosted("microsoft/phi-3-vision-128k-instruct"),
-    _hosted("microsoft/kosmos-2", streams=False, note="Never streams; grounded phrases come as `entities`."),
+    _hosted("microsoft/kosmos-2", streams=False, note="Never streams; grounded phrases become detections."),
     _hosted("adept/fuyu-8b"),
     _hosted("google/deplot", note="Reads charts into tables."),
     _hosted(

@@ -275,7 +275,6 @@ def _result(
     timing: Timing,
 ) -> Result:
     settings, usage = context.settings, gathered.usage
-    parser = gathered.parser
     notices = [*job.notices, *context.notices]
     if (retired := response.headers.get("deprecation")) is not None:
         notices.append(f"The service announces the end of this model: {redact(retired)}.")
@@ -284,7 +283,7 @@ def _result(
         notices.append(f"The answer was cut at max_tokens={limit}: ask with more for the rest.")
     return Result(
         text=gathered.text,
-        detections=parser.detections,
+        detections=gathered.detections,
         usage=Usage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) if usage else None,
         finish_reason=gathered.finish_reason,
         request_id=statuses.request_id(response.headers) or gathered.id,
@@ -295,9 +294,9 @@ def _result(
         route=prepared.route,
         sent=prepared.sent,
         timing=timing,
-        problems=parser.problems,
+        problems=gathered.problems,
         notices=tuple(dict.fromkeys(notices)),
-        has_locations=parser.has_locations,
+        has_locations=gathered.has_locations,
         endpoint=settings.base_url + settings.endpoint.path.removesuffix("/chat/completions")
         if settings.endpoint.name == "openai"
         else settings.endpoint.name,

@@ -24,7 +24,7 @@ secret keys redact settings timeouts validation wire http1 network recent status
 blas cache palette words
 
 images infile containers convert decoded decoding fetch loading shrink sniff sources
-parser boxes columns detections evaluation grammar problems
+parser boxes columns detections entities evaluation grammar problems
 masks decoder download patches polygons rle stencils
 
 result measured events

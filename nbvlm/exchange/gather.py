@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from nbvlm.answers import entities
+from nbvlm.detections import Detections
 from nbvlm.events import DetectionFound, Event, TextDelta
 from nbvlm.exchange import statuses, wire
 from nbvlm.parser import Parser
 
 if TYPE_CHECKING:
     from nbvlm import sse
+    from nbvlm.answers.problems import Problem
+    from nbvlm.detections import Detection
     from nbvlm.endpoints import Endpoint
     from nbvlm.errors import Error
 
@@ -42,7 +46,10 @@ class Gathered:
     """
 
     # `_held`: texts that the parser has not read; `_within`: a location next would end nothing.
-    __slots__ = ("_held", "_within", "done", "failure", "finish_reason", "id", "parser", "pieces", "usage")
+    __slots__ = (
+        *("_beside", "_held", "_size", "_within", "_wrong"),
+        *("done", "failure", "finish_reason", "id", "parser", "pieces", "usage"),
+    )
 
     def __init__(self, endpoint: Endpoint, size: tuple[int, int], prompt: str) -> None:
         self.parser = Parser(size, prompt=prompt, bins=endpoint.bins, codebook=endpoint.codebook)
@@ -54,6 +61,9 @@ class Gathered:
         self.failure: Error | None = None
         self._held: list[str] = []
         self._within = False
+        self._size = size
+        self._beside: list[Detection] = []
+        self._wrong: list[Problem] = []
 
     @property
     def text(self) -> str:
@@ -79,10 +89,27 @@ class Gathered:
         return events
 
     def answer(self, piece: wire.Piece) -> list[Event]:
-        """Take a whole answer."""
+        """Take a whole answer, with what it says about places beside its text."""
         events: list[Event] = []
         self._piece(piece, events)
-        return events
+        self._beside, self._wrong = entities.read(piece.entities, self._size)
+        return [*events, *map(DetectionFound, self._beside)]
+
+    @property
+    def detections(self) -> Detections:
+        """All that was found."""
+        found = self.parser.detections
+        return found + Detections.of(self._beside, self._size) if self._beside else found
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All that did not follow the grammar."""
+        return (*self.parser.problems, *self._wrong)
+
+    @property
+    def has_locations(self) -> bool:
+        """Whether anything in the answer tells of a place."""
+        return self.parser.has_locations or bool(self._beside or self._wrong)
 
     def close(self) -> list[Event]:
         """Return the boxes that only the end of the text made complete."""

@@ -47,10 +47,10 @@ class Heard:
         self._decoder = sse.Decoder()
         self._body = bytearray()
         self._events: list[tuple[float, str]] = []
-        self._last = wire.Piece()
         self._usage: wire.Tokens | None = None
         self._reason: str | None = None
         self._error: Any = None
+        self._entities: Any = None
         self._done = False
         self._keep: Callable[[Answered], None] | None = keep
 
@@ -82,7 +82,15 @@ class Heard:
         events = tuple(self._events)
         keep(
             Answered(
-                self._question, self._status, events, self._reason, usage, ended, self._error, self._endpoint
+                self._question,
+                self._status,
+                events,
+                self._reason,
+                usage,
+                ended,
+                self._error,
+                self._endpoint,
+                self._entities,
             )
         )
 
@@ -103,6 +111,7 @@ class Heard:
             self._add(piece.text)
         self._reason = piece.finish_reason or self._reason
         self._usage = piece.usage or self._usage
+        self._entities = piece.entities or self._entities
 
     def _add(self, text: str) -> None:
         self._events.append((time.perf_counter() - self._began, text))
@@ -188,7 +197,9 @@ def _closing(answered: Answered) -> list[Any]:
 def _whole(answered: Answered) -> bytes:
     if not answered.ended or answered.error is not None:
         return json.dumps(answered.error).encode() if answered.error is not None else b""
-    message = {"role": "assistant", "content": "".join(text for _, text in answered.events)}
+    message: dict[str, Any] = {"role": "assistant", "content": "".join(text for _, text in answered.events)}
+    if answered.entities is not None:
+        message["entities"] = answered.entities
     choice = {"index": 0, "message": message, "finish_reason": answered.finish_reason}
     value = {"id": "replay", "choices": [choice], "usage": answered.usage}
     return json.dumps(value, ensure_ascii=False).encode()

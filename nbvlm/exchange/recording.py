@@ -82,6 +82,8 @@ class Answered:
         The error object that came in the middle of a stream, or None.
     endpoint
         Name of the endpoint that answered.
+    entities
+        Grounded phrases beside the text, as they came, or None.
     """
 
     question: Question
@@ -92,6 +94,7 @@ class Answered:
     ended: bool = True
     error: Any = None
     endpoint: str | None = None
+    entities: Any = None
 
 
 def question_of(picture: Picture, model: str, prompt: str, parameters: Mapping[str, float | int]) -> Question:
@@ -189,6 +192,7 @@ def _answered(item: Mapping[str, Any]) -> Answered:
         bool(item["ended"]),
         item.get("error"),
         item.get("endpoint"),
+        item.get("entities"),
     )
 
 
@@ -216,6 +220,8 @@ def _written(answered: Answered) -> str:
         "ended": answered.ended,
         "error": answered.error,
     }
+    if answered.entities is not None:
+        head["entities"] = answered.entities
     lines = [f"  {json.dumps(name)}: {_dumped(value)}" for name, value in head.items()]
     events = ",\n".join(f"    [{seconds:.4f}, {_dumped(text)}]" for seconds, text in answered.events)
     return "{\n" + ",\n".join([*lines, f'  "events": [\n{events}\n  ]']) + "\n}"

@@ -109,6 +109,7 @@ def _escaped(text: str) -> bytes:
 
 class _Message(msgspec.Struct, gc=False):
     content: str | None = None
+    entities: Any = None
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -149,6 +150,12 @@ class Piece(msgspec.Struct, gc=False):
             return ""
         message = self.choices[0].delta or self.choices[0].message
         return (message.content or "") if message else ""
+
+    @property
+    def entities(self) -> Any:
+        """Grounded phrases with their boxes, as kosmos-2 sends them beside the text; None for none."""
+        message = self.choices[0].message if self.choices else None
+        return message.entities if message else None
 
     @property
     def finish_reason(self) -> str | None:
@@ -210,7 +217,7 @@ def _choice(value: dict[str, Any]) -> _Choice:
     reason = value.get("finish_reason")
     return _Choice(
         delta=_Message(_text(delta)) if isinstance(delta, dict) else None,
-        message=_Message(_text(message)) if isinstance(message, dict) else None,
+        message=_Message(_text(message), message.get("entities")) if isinstance(message, dict) else None,
         finish_reason=reason if isinstance(reason, str) else None,
     )
 
