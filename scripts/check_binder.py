@@ -90,21 +90,25 @@ def check_use(variables: dict[str, str]) -> None:
         print(
             f"{said}JupyterLab after {server.ready_s:.1f} s, {first} {time.monotonic() - began:.1f} s later."
         )
-        weigh(used, "JupyterLab with the quick-start")
+        base = weigh(used, "JupyterLab with the quick-start")
         for name in others:
             if name != first:
                 server.run(name)
-                print(f"  {name}: {server.megabytes() or 0:.0f} MB with all before it")
+                before, used = used, server.megabytes()
+                weigh(used and used - before + base, f"  {name} beside it")
+    if used is not None:
+        print(f"All of them open at once: {used:.0f} MB.")
 
 
-def weigh(used: float | None, what: str) -> None:
-    """Tell the memory, and end where it is too much."""
+def weigh(used: float | None, what: str) -> float:
+    """Tell the memory and return it; end where it is too much."""
     if used is None:
         print("The memory is not measured: this system does not tell it.")
     elif used >= MEGABYTES:
         sys.exit(f"{what} takes {used:.0f} MB; Binder gives 1 to 2 GB, so it may take {MEGABYTES}.")
     else:
         print(f"{what}: {used:.0f} MB of memory.")
+    return used or 0.0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A Jupyter server as a person starts it, and notebooks that run in its kernels; time and memory are taken."""
+"""A Jupyter server as a person starts it, and notebooks that run in its kernels; with time and memory."""
 
 from __future__ import annotations
 
