@@ -15,21 +15,46 @@ import sys
 import tempfile
 import traceback
 import warnings
+from typing import TYPE_CHECKING
 
-import nbvlm
 from nbvlm.demo.gallery import GALLERY
 from nbvlm.exchange import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TYPED = "nvapi-typed-by-nobody"
 
 
-def run(name: str, code: str) -> str:
+def meant(code: str) -> str:
+    """Replace what a document says by what is here."""
+    code = code.replace("http://127.0.0.1:8000", os.environ["NBVLM_BASE_URL"])
+    return code.replace("google/paligemma2-3b-mix-448", "nbvlm/demo")
+
+
+def shell() -> Callable[[str], None]:
+    """Return what runs a cell of a notebook, magics included."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell()
+    return lambda cell: shell.run_cell(cell).raise_error()
+
+
+def python(name: str) -> Callable[[str], None]:
+    """Return what runs plain Python, in one namespace."""
+    namespace = {"__name__": "__main__"}
+    return lambda cell: exec(compile(cell, name, "exec"), namespace)
+
+
+def run(name: str, cells: list[tuple[str, str]]) -> str:
     """Return the traceback, or "" if all went well."""
+    one = shell() if any(kind == "ipython" for kind, _ in cells) else python(name)
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         GALLERY[0].picture().save("photo.jpg", quality=90)
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                exec(compile(code, name, "exec"), {"__name__": "__main__"})
+                for _, cell in cells:
+                    one(meant(cell))
         except Exception:  # noqa: BLE001 - whatever a document's code raises is its failure
             return traceback.format_exc()
         finally:
@@ -41,15 +66,8 @@ def main(origin: str) -> None:
     warnings.simplefilter("error")
     os.environ |= {"NBVLM_BASE_URL": origin, "NBVLM_ASSETS_URL": origin}
     getpass.getpass = lambda prompt="": TYPED
-    stands_in = {"http://127.0.0.1:8000": origin, "google/paligemma2-3b-mix-448": "nbvlm/demo"}
-    failures = {}
-    for name, code in json.load(sys.stdin).items():
-        for said, meant in stands_in.items():
-            code = code.replace(said, meant)
-        failures[name] = run(name, code)
-    json.dump(failures, sys.stdout)
+    json.dump({name: run(name, cells) for name, cells in json.load(sys.stdin).items()}, sys.stdout)
 
 
 if __name__ == "__main__":
-    assert nbvlm.__version__
     main(*sys.argv[1:])

@@ -10,9 +10,10 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -29,7 +30,7 @@ SCRIPTS = ROOT / "scripts"
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EACH = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-LANGUAGES = {"python", "sh", "json", "text", "{eval-rst}"}
+LANGUAGES = {"python", "ipython", "sh", "json", "text", "{eval-rst}"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
@@ -43,7 +44,7 @@ def written(path: Path) -> str:
     )
 
 
-def find(pattern: str, path: Path) -> list[str]:
+def find(pattern: str, path: Path) -> list[Any]:
     """All that a pattern, in which ^ and $ match at lines, finds in a file."""
     return re.findall(pattern, written(path), flags=re.MULTILINE)
 
@@ -53,13 +54,18 @@ def blocks(path: Path, language: str) -> list[str]:
     return find(rf"^```{language}\n((?:.*\n)*?)```$", path)
 
 
-WITH_CODE = [path for path in DOCUMENTS if blocks(path, "python")]
+def cells(path: Path) -> list[tuple[str, str]]:
+    """Kind and source of all code that is run: "python" and "ipython", in the order of the document."""
+    return find(r"^```(python|ipython)\n((?:.*\n)*?)```$", path)
+
+
+WITH_CODE = [path for path in DOCUMENTS if cells(path)]
 
 
 @pytest.fixture(scope="module")
 def failures() -> dict[str, str]:
     """What went wrong in the code of each document; all are run in one process beside one service."""
-    code = {str(path): "\n".join(blocks(path, "python")) for path in WITH_CODE}
+    code = {str(path): cells(path) for path in WITH_CODE}
     with running(Service()) as origin:
         result = subprocess.run(
             [sys.executable, str(ROOT / "tests" / "document_code.py"), origin],
@@ -106,12 +112,20 @@ def has_target(name: str) -> bool:
     return name in find(r"^([a-z0-9-]+):", ROOT / "Makefile")
 
 
-def is_helped(command: list[str], words: list[str]) -> bool:
+@cache
+def help_of(*command: str) -> str:
+    """What a program tells about itself."""
+    told = subprocess.run(
+        [sys.executable, "-m", *command, "--help"], capture_output=True, text=True, check=True
+    )
+    return told.stdout
+
+
+def is_helped(module: str, words: list[str]) -> bool:
     """Whether a program's help knows a sub-command, and all options that are used."""
     sub = [words[0]] if words and not words[0].startswith("-") else []
-    told = subprocess.run([*command, *sub, "--help"], capture_output=True, text=True, check=False)
-    options = {word.split("=")[0] for word in words if word.startswith("--")}
-    return told.returncode == 0 and all(option in told.stdout for option in options)
+    told = help_of(module, *sub)
+    return all(word.split("=")[0] in told for word in words if word.startswith("--"))
 
 
 def is_right(words: list[str]) -> bool:
@@ -127,11 +141,11 @@ def is_right(words: list[str]) -> bool:
             extra = re.fullmatch(r"nbvlm(?:\[(\w+)\])?", what)
             return extra is not None and (extra[1] is None or extra[1] in PROJECT["optional-dependencies"])
         case ["nbvlm", *rest]:
-            return is_helped([sys.executable, "-m", "nbvlm"], rest)
+            return is_helped("nbvlm", rest)
         case [".venv/bin/python", "-m", "pytest", *files]:
             return all((ROOT / name).exists() for name in files if not name.startswith("-"))
         case ["python", "-m", module, *rest]:
-            return is_helped([sys.executable, "-m", module], rest)
+            return is_helped(module, rest)
     return False
 
 
