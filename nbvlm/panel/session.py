@@ -15,7 +15,6 @@ import ipywidgets
 
 from nbvlm.client import AsyncClient
 from nbvlm.errors import Error, ImageError
-from nbvlm.images import Picture
 from nbvlm.panel import runner, samples, trouble, wording
 from nbvlm.panel.alert import Alert
 from nbvlm.panel.controls import Controls
@@ -23,16 +22,18 @@ from nbvlm.panel.header import Header
 from nbvlm.panel.keeper import Keeper
 from nbvlm.panel.loop import Job
 from nbvlm.panel.order import Order
-from nbvlm.panel.picker import Picker
+from nbvlm.panel.source import Source
 from nbvlm.panel.stage import Stage
+from nbvlm.panel.sweeps import Scene, Sweeps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nbvlm.client import Settings
+    from nbvlm.demo.gallery import GalleryScene
     from nbvlm.endpoints import Endpoint
+    from nbvlm.images import Picture
     from nbvlm.panel.history import Kept
-    from nbvlm.panel.upload import Upload
     from nbvlm.result import Result
 
 __all__ = ["Session", "family"]
@@ -59,32 +60,30 @@ class Session:
         self._client: AsyncClient | None = None
         self._live: runner.Live | None = None
         self._job: Job[Result] | None = None
-        self._reading: Job[None] | None = None
         self._next: runner.Question | None = None
-        self._index: int | None = None
         self._written = ""
         self.picture: Picture | None = None
         self._result: Result | None = None
         self.order = Order()
         self.keeper = Keeper(
-            order=self.order, guard=self.guarded, on_show=self.restore, on_again=self.ask_again
+            order=self.order,
+            guard=self.guarded,
+            on_show=self.restore,
+            on_again=self.ask_again,
+            on_error=self.complain,
         )
+        self.sweeps = Sweeps(order=self.order, guard=self.guarded, scene=self.scene, on_open=self.open)
         self.stage = Stage()
         self.alert = Alert(on_act=self.act)
         self.header = Header(endpoint, on_message=self.take)
         self.controls = Controls(endpoint, on_run=self.press, on_stop=self.stop, guard=self.guarded)
-        self.picker = Picker(
-            order=self.order,
-            on_hello=self.show_gallery,
-            on_choose=self.choose,
-            on_upload=self.receive,
-            on_error=self.complain,
-        )
+        self.source = Source(endpoint, order=self.order, show=self.show, complain=self.complain)
+        self.picker = self.source.picker
         self.root = _layout(
             self.header,
             [self.picker, *self.controls.widgets],
-            [self.alert, self.stage],
-            self.keeper.widgets,
+            [self.alert, self.stage, self.keeper.exports],
+            [*self.keeper.widgets, self.sweeps.grid],
         )
 
     # The picture
@@ -102,55 +101,22 @@ class Session:
         facts, data = (None, None) if picture is None else samples.preview(picture)
         with self._lock:
             self.stop()
-            self.picture, self.result, self._index = picture, None, index
-            self.controls.things = ()
+            self.picture, self.result = picture, None
             self.stage.picture(facts, data)
             self.alert.clear()
-            self._tell_chosen()
+            self._suggest(None if index is None else samples.scenes()[index])
+            self.source.chosen(picture, index, data)
 
-    def choose(self, index: int) -> None:
-        """Choose a sample; its prompt comes along unless somebody wrote one of their own."""
-        scene = samples.scenes()[index]
-        self.show(samples.picture_of(scene), index)
-        self.controls.things = samples.things_of(scene)
-        if self.controls.prompt.value.strip() in ("", self._written):
+    def _suggest(self, scene: GalleryScene | None) -> None:
+        """Suggest what a sample is good for, and write its prompt unless somebody wrote one of their own."""
+        self.controls.things = () if scene is None else samples.things_of(scene)
+        if scene is not None and self.controls.prompt.value.strip() in ("", self._written):
             self.write(scene.prompt)
 
     def write(self, prompt: str) -> None:
         """Write a prompt that the next sample may replace."""
         self._written = self.controls.prompt.value = prompt
         self.header.edition += 1
-
-    def receive(self, upload: Upload) -> None:
-        """Read a file that has arrived, and choose it if it is a picture."""
-        if self._reading is not None:
-            self._reading.cancel()
-        self._reading = Job(self._read(upload))
-
-    async def _read(self, upload: Upload) -> None:
-        try:
-            picture = await asyncio.to_thread(Picture.load, upload.data, name=upload.name)
-            await asyncio.to_thread(self.show, picture)
-        except Exception as error:  # noqa: BLE001 - shown where the user looks
-            self.complain(error)
-
-    def show_gallery(self) -> None:
-        """Send thumbnails and the chosen picture's name to a page that has just opened."""
-        Job(self._send_gallery())
-
-    async def _send_gallery(self) -> None:
-        try:
-            thumbnails = await asyncio.to_thread(samples.thumbnails)
-            self.picker.gallery([scene.title for scene in samples.scenes()], thumbnails)
-            self._tell_chosen()
-        except Exception as error:  # noqa: BLE001 - shown where the user looks
-            self.complain(error)
-
-    def _tell_chosen(self) -> None:
-        picture = self.picture
-        name = "No picture chosen" if picture is None else picture.name or "picture"
-        detail = "" if picture is None else wording.picture_line(picture, self._endpoint)
-        self.picker.chosen(name, detail, self._index)
 
     # The answer
 
@@ -177,7 +143,9 @@ class Session:
     def _question(self) -> runner.Question:
         if self.picture is None:
             raise ImageError("No picture is chosen.", hint="Choose a sample or upload a picture.")
-        return runner.Question(self.picture, self.controls.prompt.value, self.controls.parameters)
+        return runner.Question(
+            self.picture, self.controls.prompt.value, self.controls.parameters, self.source.route
+        )
 
     def _begin(self, question: runner.Question) -> Job[Result]:
         self.alert.clear()
@@ -281,6 +249,18 @@ class Session:
         self.restore(kept)
         self.start()
 
+    def open(self, result: Result) -> None:
+        """Bring an answer of the sweep to the stage, and keep it in the history."""
+        with self._lock:
+            number = self.keeper.history.number_of(result)
+            kept = self.keeper.add(result) if number is None else self.keeper.history.find(number)
+            self.restore(kept)
+        self.keeper.finish(result)
+
+    def scene(self) -> Scene:
+        """Tell what would be asked with at the moment."""
+        return Scene(self.picture, self._endpoint, self._settings, self.controls.parameters)
+
     def stop(self) -> None:
         """End the answer under way, if any; what came of it stays on the screen."""
         with self._lock:
@@ -315,6 +295,7 @@ class Session:
     def close(self) -> None:
         """Stop everything, close the connections, and take the widgets off the page."""
         self.stop()
+        self.sweeps.stop()
         client, self._client = self._client, None
         if client is not None:
             Job(client.aclose())
