@@ -1,26 +1,5 @@
 // The error area: a card with buttons, folded details, and a countdown where one has to wait.
 
-function element(tag, className, attributes = {}) {
-  const node = document.createElement(tag);
-  node.className = className;
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  return node;
-}
-
-// Kernels may handle messages in another order than that in which they were sent.
-function numbered(el, message) {
-  const panel = el.closest(".nbvlm-panel") ?? el;
-  panel.nbvlmPage ??= Math.random().toString(36).slice(2);
-  panel.nbvlmNumber = (panel.nbvlmNumber ?? 0) + 1;
-  return { ...message, page: panel.nbvlmPage, number: panel.nbvlmNumber };
-}
-
-function button(className, label) {
-  const node = element("button", className, { type: "button", "data-lm-suppress-shortcuts": "true" });
-  node.textContent = label;
-  return node;
-}
-
 const inWords = (card) => [card.title, `${card.message} ${card.hint}`, ...card.details.map((pair) => pair.join(": "))].join("\n");
 
 // The clipboard of the browser is there on safe origins only; a selected field can be copied everywhere.
@@ -52,7 +31,7 @@ function detailsView(card) {
     value.textContent = text;
     list.append(term, value);
   }
-  const copying = button("nbvlm-error-copy", "Copy details");
+  const copying = textButton("nbvlm-error-copy", "Copy details");
   const done = element("span", "nbvlm-error-copied", { role: "status" });
   copying.addEventListener("click", async () => {
     done.textContent = (await copy(inWords(card))) ? "Copied" : "Select the text and copy it";
@@ -81,7 +60,7 @@ function countdownView(until, onEnd) {
 
 function actionButtons(card, act) {
   return card.actions.map(({ id, label }, index) => {
-    const node = button(index ? "nbvlm-error-action" : "nbvlm-error-action nbvlm-error-first", label);
+    const node = textButton(index ? "nbvlm-error-action" : "nbvlm-error-action nbvlm-error-first", label);
     node.dataset.action = id;
     node.addEventListener("click", () => act(id));
     return node;
@@ -108,7 +87,7 @@ function view(el, store, tell) {
     const hint = element("span", "nbvlm-error-hint");
     hint.textContent = card.hint;
     words.append(message, " ", hint);
-    const close = button("nbvlm-error-close", "");
+    const close = textButton("nbvlm-error-close", "");
     close.setAttribute("aria-label", "Close this message");
     close.addEventListener("click", () => tell({ type: "close" }));
     const actions = element("div", "nbvlm-error-actions");

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 
+from nbvlm.panel.page import script
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -25,7 +27,7 @@ class Alert(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         page presses Run itself, so that what the fields say travels with it.
     """
 
-    _esm = _HERE / "alert.js"
+    _esm = script("alert")
     _css = _HERE / "alert.css"
 
     def __init__(self, on_act: Callable[[Mapping[str, Any]], None]) -> None:

@@ -2,13 +2,6 @@
 
 const FOCUSABLE = "button, select, input, textarea, [tabindex], [contenteditable='true'], .noUi-handle";
 
-function element(tag, className, text) {
-  const node = document.createElement(tag);
-  node.className = className;
-  if (text) node.textContent = text;
-  return node;
-}
-
 // Notebook 7 takes arrow keys from sliders, and letters typed on a button insert cells, unless the focused
 // element itself says that it wants its keys.
 function tame(panel) {
@@ -45,13 +38,6 @@ function press(panel, selector) {
   if (panel.contains(document.activeElement)) tell(document.activeElement);
   button.click();
   return true;
-}
-
-// Kernels may handle messages in another order than that in which they were sent.
-function numbered(panel, message) {
-  panel.nbvlmPage ??= Math.random().toString(36).slice(2);
-  panel.nbvlmNumber = (panel.nbvlmNumber ?? 0) + 1;
-  return { ...message, page: panel.nbvlmPage, number: panel.nbvlmNumber };
 }
 
 // What the fields say at this moment, whether or not the kernel has been told by the fields themselves.

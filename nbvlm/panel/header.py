@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
+from nbvlm.panel.page import script
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -44,7 +46,7 @@ class Header(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no
         Counts what the kernel has written into the fields, so that it knows what a page had seen of it.
     """
 
-    _esm = _HERE / "header.js"
+    _esm = script("header")
     _css = _HERE / "panel.css"
     model = traitlets.Unicode("").tag(sync=True)
     demo = traitlets.Bool(False).tag(sync=True)

@@ -65,7 +65,7 @@ class Panel:
 
     def _open(self, picture: Picture | None, prompt: str | None) -> None:
         if picture is None:
-            self._session.choose(0)
+            self._session.source.choose(0)
         else:
             self._session.show(picture)
             self._session.write("caption en")

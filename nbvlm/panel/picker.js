@@ -1,95 +1,4 @@
-// The picker: thumbnails, the file button, drop and paste, and a file's way to the kernel in pieces.
-
-const CHUNK = 1024 * 1024;
-
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
-  for (let bit = 0; bit < 8; bit++) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1;
-  return n;
-});
-
-// crypto.subtle is missing on plain-http pages, and cannot take a file in pieces anyway.
-function crc32(bytes, crc) {
-  crc = ~crc;
-  for (let i = 0; i < bytes.length; i++) crc = CRC_TABLE[(crc ^ bytes[i]) & 0xff] ^ (crc >>> 8);
-  return ~crc >>> 0;
-}
-
-function dataUri(view, mime) {
-  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-  let binary = "";
-  for (let i = 0; i < bytes.length; i += 0x8000) binary += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
-  return `data:${mime};base64,${btoa(binary)}`;
-}
-
-function element(tag, className, attributes = {}) {
-  const node = document.createElement(tag);
-  node.className = className;
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  return node;
-}
-
-// Kernels may handle messages in another order than that in which they were sent.
-function numbered(el, message) {
-  const panel = el.closest(".nbvlm-panel") ?? el;
-  panel.nbvlmPage ??= Math.random().toString(36).slice(2);
-  panel.nbvlmNumber = (panel.nbvlmNumber ?? 0) + 1;
-  return { ...message, page: panel.nbvlmPage, number: panel.nbvlmNumber };
-}
-
-// One file at a time; a new one takes the place of one under way.
-class Sender {
-  constructor(model, onChange) {
-    Object.assign(this, { model, onChange, id: 0, wake: null, name: "", sent: 0, size: 0, active: false });
-  }
-
-  take(message) {
-    if (message.id === this.id) this.wake?.(message);
-  }
-
-  ask(message, buffers = []) {
-    return new Promise((resolve) => {
-      this.wake = resolve;
-      this.model.send({ ...message, id: this.id }, undefined, buffers);
-    });
-  }
-
-  async send(file) {
-    this.cancel();
-    const id = ++this.id;
-    Object.assign(this, { name: file.name, sent: 0, size: file.size, active: true });
-    this.onChange();
-    await this.pieces(file, id);
-    if (this.id === id) this.end();
-  }
-
-  async pieces(file, id) {
-    let reply = await this.ask({ type: "begin", name: file.name, size: file.size });
-    let crc = 0;
-    for (let offset = 0; offset < file.size && reply.type === "received" && this.id === id; ) {
-      const piece = await file.slice(offset, offset + CHUNK).arrayBuffer();
-      if (this.id !== id) return;
-      crc = crc32(new Uint8Array(piece), crc);
-      reply = await this.ask({ type: "chunk", offset }, [piece]);
-      offset += piece.byteLength;
-      this.sent = offset;
-      this.onChange();
-    }
-    if (reply.type === "received" && this.id === id) await this.ask({ type: "end", crc });
-  }
-
-  cancel() {
-    if (!this.active) return;
-    this.model.send({ type: "cancel", id: this.id });
-    this.id++;
-    this.end();
-  }
-
-  end() {
-    this.active = false;
-    this.wake = null;
-    this.onChange();
-  }
-}
+// The picker: thumbnails, the ways in, drop and paste, and the chosen picture with its route.
 
 function galleryView(model, store) {
   const root = element("div", "nbvlm-gallery", { role: "radiogroup", "aria-label": "Sample pictures" });
@@ -124,44 +33,92 @@ function galleryView(model, store) {
   return { root, fill, mark };
 }
 
-function uploadView(store) {
-  const root = element("div", "nbvlm-uploading");
-  const button = element("button", "nbvlm-upload", { type: "button" });
-  button.textContent = "Upload a picture";
-  const hint = element("span", "nbvlm-upload-hint");
-  hint.textContent = "or drop or paste one";
+// The ways in: files, the camera, an address or a path; or, while a picture is on its way, how far it is.
+function waysView(model, store) {
+  const root = element("div", "nbvlm-ways");
+  const upload = textButton("nbvlm-upload nbvlm-way", "Upload a picture");
+  const camera = textButton("nbvlm-webcam nbvlm-way", "Webcam");
+  const link = textButton("nbvlm-link nbvlm-way", "Link or path");
+  upload.title = "Or drop a picture anywhere on the panel, or paste one";
   const input = element("input", "", { type: "file", accept: "image/*", tabindex: "-1", "aria-hidden": "true" });
   input.hidden = true;
-  button.addEventListener("click", () => input.click());
+  upload.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
     if (input.files.length) store.sender.send(input.files[0]);
     input.value = ""; // the same file may be chosen again
   });
-  const progress = element("progress", "nbvlm-progress", { max: "1", "aria-label": "Upload" });
-  const cancel = element("button", "nbvlm-cancel", { type: "button" });
-  cancel.textContent = "Cancel";
-  cancel.addEventListener("click", () => store.sender.cancel());
+  const progress = element("progress", "nbvlm-progress", { max: "1", "aria-label": "Progress" });
+  const cancel = textButton("nbvlm-cancel", "Cancel");
+  cancel.addEventListener("click", () => {
+    store.sender.cancel();
+    if (store.opening) model.send(numbered(root, { type: "cancel-open" }));
+  });
+  const opener = openView(model, store);
+  const booth = cameraView(store);
+  const choose = (pane, button) => {
+    for (const [one, its] of [[opener, link], [booth, camera]]) {
+      one.toggle(one === pane && one.root.hidden);
+      its.setAttribute("aria-expanded", String(!one.root.hidden));
+    }
+    if (!pane.root.hidden) return;
+    button.focus();
+  };
+  link.addEventListener("click", () => choose(opener, link));
+  camera.addEventListener("click", () => choose(booth, camera));
+  opener.onDone = () => opener.root.hidden || choose(opener, link);
+  booth.onDone = () => booth.root.hidden || choose(booth, camera);
+  const row = element("div", "nbvlm-uploading");
+  row.append(upload, camera, link, progress, cancel, input);
+  root.append(row, opener.root, booth.root);
   const show = () => {
     const { active, sent, size } = store.sender;
-    button.hidden = hint.hidden = active;
-    progress.hidden = cancel.hidden = !active;
-    progress.value = size ? sent / size : 0;
+    const busy = active || Boolean(store.opening);
+    upload.hidden = camera.hidden = link.hidden = busy;
+    progress.hidden = cancel.hidden = !busy;
+    if (active && size) progress.value = sent / size;
+    else progress.removeAttribute("value");
+    opener.show();
   };
-  root.append(button, hint, progress, cancel, input);
-  return { root, show };
+  return { root, show, stop: booth.stop };
 }
 
-function chosenView(store) {
+const ROUTES = { auto: "Route: auto", inline: "Route: inline", asset: "Route: asset" };
+
+function chosenView(model, store) {
   const root = element("div", "nbvlm-chosen");
+  const image = element("img", "nbvlm-chosen-image", { alt: "", draggable: "false" });
   const name = element("span", "nbvlm-chosen-name");
   const detail = element("span", "nbvlm-chosen-detail");
-  root.append(name, detail);
+  const way = element("span", "nbvlm-chosen-way");
+  const words = element("div", "nbvlm-chosen-words", { role: "status" });
+  words.append(name, detail, way);
+  const route = element("select", "nbvlm-route", { "aria-label": "How the picture travels" });
+  route.title = "Auto sends small pictures inside the request and uploads large ones; inline shrinks them to fit";
+  route.addEventListener("change", () => model.send(numbered(root, { type: "route", route: route.value })));
+  const reset = element("button", "nbvlm-reset-picture", { type: "button", title: "Choose no picture", "aria-label": "Choose no picture" });
+  reset.addEventListener("click", () => model.send(numbered(root, { type: "reset" })));
+  const switches = element("div", "nbvlm-chosen-switches");
+  switches.append(route, reset);
+  root.append(image, words, switches);
   const show = () => {
     const { active, sent, size } = store.sender;
-    name.textContent = active ? store.sender.name : (store.chosen?.name ?? "");
+    const { chosen, opening } = store;
+    const busy = active || Boolean(opening);
+    name.textContent = active ? store.sender.name : opening || (chosen?.name ?? "");
     const percent = size ? Math.floor((100 * sent) / size) : 0;
-    detail.textContent = active ? `uploading, ${percent} %` : (store.chosen?.detail ?? "");
-    root.title = name.textContent;
+    detail.textContent = active ? `uploading, ${percent} %` : opening ? "opening …" : (chosen?.detail ?? "");
+    way.textContent = busy ? "" : (chosen?.way ?? "");
+    image.hidden = busy || !chosen?.src;
+    if (chosen?.src) image.src = chosen.src;
+    switches.hidden = busy || !chosen?.detail;
+    const routes = chosen?.routes ?? [];
+    route.replaceChildren(...routes.map((value) => {
+      const option = element("option", "", { value });
+      option.textContent = ROUTES[value];
+      return option;
+    }));
+    route.value = chosen?.route ?? "auto";
+    name.title = name.textContent;
   };
   return { root, show };
 }
@@ -210,7 +167,7 @@ function whenAttached(el, signal, callback) {
 }
 
 export default () => {
-  const store = { samples: [], chosen: null, sender: null };
+  const store = { samples: [], chosen: null, sender: null, opening: "", places: [] };
   const views = new Set();
   const each = (kind) => views.forEach((view) => view(kind));
 
@@ -219,8 +176,14 @@ export default () => {
       store.samples = message.titles.map((title, n) => ({ title, src: dataUri(buffers[n], message.mime) }));
       each("gallery");
     } else if (message.type === "chosen") {
-      store.chosen = message;
+      store.chosen = { ...message, src: buffers.length ? dataUri(buffers[0], message.mime) : "" };
       each("chosen");
+    } else if (message.type === "opening") {
+      store.opening = message.name;
+      each("opening");
+    } else if (message.type === "completions") {
+      store.places = message.places;
+      each("places");
     } else {
       store.sender.take(message);
     }
@@ -238,20 +201,21 @@ export default () => {
       const heading = element("div", "nbvlm-heading");
       heading.textContent = "Picture";
       const gallery = galleryView(model, store);
-      const upload = uploadView(store);
-      const chosen = chosenView(store);
+      const ways = waysView(model, store);
+      const chosen = chosenView(model, store);
       const update = (kind) => {
         if (kind === "gallery") gallery.fill();
         gallery.mark();
-        upload.show();
+        ways.show();
         chosen.show();
       };
-      el.replaceChildren(heading, gallery.root, upload.root, chosen.root);
+      el.replaceChildren(heading, gallery.root, ways.root, chosen.root);
       views.add(update);
       update("gallery");
       whenAttached(el, controller.signal, (area) => listen(area, store, controller.signal));
       return () => {
         controller.abort();
+        ways.stop();
         views.delete(update);
       };
     },

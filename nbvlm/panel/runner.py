@@ -29,11 +29,12 @@ PACE = 1 / 15
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: a picture, a prompt, and the parameters by name."""
+    """What is asked: a picture, a prompt, the parameters by name, and the picture's route."""
 
     picture: Picture
     prompt: str
     parameters: Mapping[str, Any]  # numbers, by the names that the client knows
+    route: str = "auto"
 
 
 class Live:
@@ -152,7 +153,8 @@ async def ask(client: AsyncClient, question: Question, live: Live) -> Result:
     nbvlm.Error
         As `AsyncClient.stream`.
     """
-    async with client.stream(question.picture, question.prompt, **question.parameters) as stream:
+    asked = client.stream(question.picture, question.prompt, route=question.route, **question.parameters)
+    async with asked as stream:
         async for event in stream:
             live.take(event)
     return stream.result

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from nbvlm.demo.gallery import GalleryScene
 
-__all__ = ["picture_of", "preview", "scenes", "things_of", "thumbnails"]
+__all__ = ["picture_of", "preview", "scenes", "small", "things_of", "thumbnails"]
 
 THUMBNAIL = 120  # pixels: twice the size at which the browser draws it
 PREVIEW = 1280  # longest side of what the browser draws, in pixels
@@ -75,3 +75,11 @@ def _encoded(image: Image.Image, kind: str) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, quality=85) if kind == "JPEG" else image.save(buffer, kind)
     return buffer.getvalue()
+
+
+def small(data: bytes, side: int) -> bytes:
+    """Return a small PNG of a picture's file."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as image:
+        return _encoded(_shrunk(image, side), "PNG")

@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING, Any
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
-    from nbvlm.endpoints import Endpoint
     from nbvlm.events import Status
-    from nbvlm.images import Picture
     from nbvlm.result import Result
 
 __all__ = [
     "failure",
     "finished",
-    "picture_line",
     "progress",
-    "route_of",
     "seconds",
     "size",
     "stopped",
@@ -45,18 +41,6 @@ def seconds(value: float) -> str:
     if value < 1:
         return f"{value * 1000:.0f} ms"
     return f"{value:.2f} s" if value < 10 else f"{value:.0f} s"
-
-
-def route_of(picture: Picture, endpoint: Endpoint) -> str:
-    """How the picture will travel: "inline" or "asset"."""
-    return "inline" if picture.fits(endpoint.inline_limit) else "asset"
-
-
-def picture_line(picture: Picture, endpoint: Endpoint) -> str:
-    """Size of a picture in pixels and bytes, and how it will travel."""
-    bytes_ = size(picture.nbytes) if picture.nbytes is not None else "by its hash"
-    way = "travels inline" if route_of(picture, endpoint) == "inline" else "travels as asset"
-    return f"{picture.width} × {picture.height} px · {bytes_} · {way}"
 
 
 def progress(event: Status) -> str:

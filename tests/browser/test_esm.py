@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from browser.hosts import ROOT
+from nbvlm.panel.page import PARTS, script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +89,9 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def load(page: Page, name: str, state: dict[str, Any] | None = None) -> None:
-    page.evaluate("([source, state]) => load(source, state)", [(PANEL / name).read_text(), state or {}])
+    module = name.removesuffix(".js")
+    source = script(module) if module in PARTS else (PANEL / name).read_text()
+    page.evaluate("([source, state]) => load(source, state)", [source, state or {}])
 
 
 def base64_png() -> str:

@@ -1,0 +1,30 @@
+// What several page parts are made with. It stands before each of them in one module.
+
+function element(tag, className, attributes = {}) {
+  const node = document.createElement(tag);
+  node.className = className;
+  if (typeof attributes === "string") node.textContent = attributes;
+  else for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  return node;
+}
+
+function dataUri(view, mime) {
+  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  let binary = "";
+  for (let i = 0; i < bytes.length; i += 0x8000) binary += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
+  return `data:${mime};base64,${btoa(binary)}`;
+}
+
+// Kernels may handle messages in another order than that in which they were sent.
+function numbered(el, message) {
+  const panel = el.closest(".nbvlm-panel") ?? el;
+  panel.nbvlmPage ??= Math.random().toString(36).slice(2);
+  panel.nbvlmNumber = (panel.nbvlmNumber ?? 0) + 1;
+  return { ...message, page: panel.nbvlmPage, number: panel.nbvlmNumber };
+}
+
+function textButton(className, text) {
+  const button = element("button", className, { type: "button" });
+  button.textContent = text;
+  return button;
+}

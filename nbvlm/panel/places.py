@@ -1,0 +1,100 @@
+"""Addresses and paths that a person types: what they stand for, and how they may go on."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from nbvlm.errors import ImageError
+
+__all__ = ["completions", "resolved", "shown"]
+
+MOST = 50  # completions
+_SCHEME = re.compile(r"(?i)[a-z][a-z0-9+.-]+:")
+_PICTURES = re.compile(r"(?i)\.(png|jpe?g|jfif|gif|webp|bmp|tiff?|hei[cf]|avif|jp2|p[pg]m|ico)$")
+
+
+def resolved(text: str) -> str | Path:
+    """Return what to load: an address as it is, else the path on this machine.
+
+    Raises
+    ------
+    ImageError
+        If nothing was typed, the path leads nowhere or to a folder.
+
+    Examples
+    --------
+    >>> resolved(" https://example.org/cat.jpg ")
+    'https://example.org/cat.jpg'
+    """
+    place = text.strip().strip("\"'")
+    if not place:
+        raise ImageError("No address and no path is given.", hint="Type one, such as pictures/cat.jpg.")
+    if _is_address(place):
+        return place
+    path = Path(place).expanduser()
+    if path.is_dir():
+        raise ImageError(f"{place!r} is a folder.", hint="Type on: the pictures in it are offered.")
+    if not path.exists():
+        raise ImageError(f"There is no file {place!r} on the server.", hint=_nearest(path))
+    return path
+
+
+def _is_address(place: str) -> bool:
+    # One letter and a colon is a drive of Windows.
+    return bool(_SCHEME.match(place)) and not Path(place).exists()
+
+
+def _nearest(path: Path) -> str:
+    folder = path.parent
+    while not folder.is_dir():
+        folder = folder.parent
+    here = "" if path.is_absolute() else f" Paths begin at {Path.cwd()}."
+    return f"The folder {str(folder)!r} is there; look for it from there on.{here}"
+
+
+def shown(text: str) -> str:
+    """Return a short name for a place while it is fetched: never a query, which may be a secret.
+
+    Examples
+    --------
+    >>> shown("https://example.org/a/cat.jpg?token=1")
+    'cat.jpg'
+    """
+    place = text.strip()
+    if place[:5].lower() == "data:":
+        return "picture"
+    bare = re.split(r"[?#]", place)[0] if _is_address(place) else place
+    return bare.replace("\\", "/").rstrip("/").rpartition("/")[2] or "picture"
+
+
+def completions(text: str) -> list[str]:
+    """Return the folders and pictures on this machine that a path may go on to, folders first.
+
+    Parameters
+    ----------
+    text
+        What was typed so far; addresses are not completed.
+    """
+    if _SCHEME.match(text.strip()) and len(text.strip().split(":")[0]) > 1:
+        return []
+    typed = text.strip()
+    folder, start = os.path.split(typed)
+    try:
+        entries = sorted(os.scandir(Path(folder or ".").expanduser()), key=lambda entry: entry.name.lower())
+        found = [_written(folder, entry) for entry in entries if _suits(entry, start)]
+    except OSError:
+        return []
+    return sorted(found, key=lambda place: not place.endswith("/"))[:MOST]
+
+
+def _suits(entry: os.DirEntry[str], start: str) -> bool:
+    if not entry.name.lower().startswith(start.lower()) or (entry.name[0] == "." and start[:1] != "."):
+        return False
+    return entry.is_dir() or _PICTURES.search(entry.name) is not None
+
+
+def _written(folder: str, entry: os.DirEntry[str]) -> str:
+    place = f"{folder.rstrip('/')}/{entry.name}" if folder else entry.name
+    return f"{place}/" if entry.is_dir() else place

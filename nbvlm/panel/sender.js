@@ -1,0 +1,70 @@
+// A file's way to the kernel: in pieces, each after the last was received, with a checksum at the end.
+
+const CHUNK = 1024 * 1024;
+
+const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
+  for (let bit = 0; bit < 8; bit++) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1;
+  return n;
+});
+
+// crypto.subtle is missing on plain-http pages, and cannot take a file in pieces anyway.
+function crc32(bytes, crc) {
+  crc = ~crc;
+  for (let i = 0; i < bytes.length; i++) crc = CRC_TABLE[(crc ^ bytes[i]) & 0xff] ^ (crc >>> 8);
+  return ~crc >>> 0;
+}
+
+// One file at a time; a new one takes the place of one under way.
+class Sender {
+  constructor(model, onChange) {
+    Object.assign(this, { model, onChange, id: 0, wake: null, name: "", sent: 0, size: 0, active: false });
+  }
+
+  take(message) {
+    if (message.id === this.id) this.wake?.(message);
+  }
+
+  ask(message, buffers = []) {
+    return new Promise((resolve) => {
+      this.wake = resolve;
+      this.model.send({ ...message, id: this.id }, undefined, buffers);
+    });
+  }
+
+  async send(file) {
+    this.cancel();
+    const id = ++this.id;
+    Object.assign(this, { name: file.name, sent: 0, size: file.size, active: true });
+    this.onChange();
+    await this.pieces(file, id);
+    if (this.id === id) this.end();
+  }
+
+  async pieces(file, id) {
+    let reply = await this.ask({ type: "begin", name: file.name, size: file.size });
+    let crc = 0;
+    for (let offset = 0; offset < file.size && reply.type === "received" && this.id === id; ) {
+      const piece = await file.slice(offset, offset + CHUNK).arrayBuffer();
+      if (this.id !== id) return;
+      crc = crc32(new Uint8Array(piece), crc);
+      reply = await this.ask({ type: "chunk", offset }, [piece]);
+      offset += piece.byteLength;
+      this.sent = offset;
+      this.onChange();
+    }
+    if (reply.type === "received" && this.id === id) await this.ask({ type: "end", crc });
+  }
+
+  cancel() {
+    if (!this.active) return;
+    this.model.send({ type: "cancel", id: this.id });
+    this.id++;
+    this.end();
+  }
+
+  end() {
+    this.active = false;
+    this.wake = null;
+    this.onChange();
+  }
+}
