@@ -57,10 +57,10 @@ site: dev ## the documentation with all tutorials, under build/site
 screenshots: dev chromium ## the pictures of README and docs, under docs/images/
 	@$(PY) scripts/screenshots.py
 
-# bench/server.py is what bench/client.py talks to.
+# bench/server.py is what bench/client.py talks to; bench/answers.py runs the parts beside it.
 bench: dev ## the benchmarks; tables under build/bench/
 	@mkdir -p build/bench; failed=0; \
-	for script in $(filter-out bench/server.py,$(wildcard bench/*.py)); do \
+	for script in $(filter-out bench/server.py bench/answers_%.py,$(wildcard bench/*.py)); do \
 		table="build/bench/$$(basename "$$script" .py).txt"; \
 		echo "== $$script"; \
 		$(PY) "$$script" >"$$table" || failed=1; \
