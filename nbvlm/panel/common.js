@@ -1,10 +1,11 @@
 // What several page parts are made with. It stands before each of them in one module.
 
-function element(tag, className, attributes = {}) {
+function element(tag, className, attributes = {}, text = "") {
   const node = document.createElement(tag);
   node.className = className;
   if (typeof attributes === "string") node.textContent = attributes;
   else for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  if (text) node.textContent = text;
   return node;
 }
 

@@ -14,14 +14,6 @@ const CODE = [
 ];
 const INSERT = '[data-jp-item-name="insert"]';
 
-function element(tag, className, attributes = {}, text = "") {
-  const node = document.createElement(tag);
-  node.className = className;
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text) node.textContent = text;
-  return node;
-}
-
 function download({ name, mime, parts }) {
   const url = URL.createObjectURL(new Blob(parts, { type: mime }));
   const link = element("a", "", { href: url, download: name });
@@ -63,12 +55,16 @@ async function inserted(el, text) {
   const own = el.closest(".jp-Cell");
   own?.dispatchEvent(new MouseEvent("mousedown", { bubbles: true }));
   own?.dispatchEvent(new MouseEvent("mouseup", { bubbles: true }));
-  const before = notebook.querySelectorAll(".jp-Cell").length;
-  button.click();
+  const count = () => notebook.querySelectorAll(".jp-Cell").length;
+  const before = count();
+  // Hosts differ in which of the two their buttons listen to.
+  button.dispatchEvent(new MouseEvent("mousedown", { bubbles: true, button: 0 }));
+  await wait(100);
+  if (count() === before) button.click();
   for (let tries = 0; tries < 40; tries++) {
     await wait(50);
     const editor = notebook.querySelector(".jp-Cell.jp-mod-active .cm-content");
-    if (notebook.querySelectorAll(".jp-Cell").length <= before || !editor || own?.contains(editor)) continue;
+    if (count() === before || !editor || own?.contains(editor)) continue;
     const data = new DataTransfer();
     data.setData("text/plain", text);
     editor.focus();

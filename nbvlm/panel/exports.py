@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 
 from nbvlm.errors import Error
-from nbvlm.panel import samples
+from nbvlm.panel import page, samples
 from nbvlm.panel.loop import Job
 from nbvlm.views import files
 
@@ -115,7 +115,7 @@ class Exports(anywidget.AnyWidget):  # type: ignore[misc] # the base class has n
         Called with what went wrong.
     """
 
-    _esm = _HERE / "exports.js"
+    _esm = page.script("exports")
     _css = _HERE / "exports.css"
 
     def __init__(self, on_error: Callable[[Exception], None]) -> None:

@@ -8,29 +8,6 @@ const ENDINGS = {
   failed: "Ended early: the other questions would have failed as well.",
 };
 
-function element(tag, className, attributes = {}, text = "") {
-  const node = document.createElement(tag);
-  node.className = className;
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text) node.textContent = text;
-  return node;
-}
-
-function dataUri(view, mime) {
-  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-  let binary = "";
-  for (let i = 0; i < bytes.length; i += 0x8000) binary += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
-  return `data:${mime};base64,${btoa(binary)}`;
-}
-
-// Kernels may handle messages in another order than that in which they were sent.
-function numbered(el, message) {
-  const panel = el.closest(".nbvlm-panel") ?? el;
-  panel.nbvlmPage ??= Math.random().toString(36).slice(2);
-  panel.nbvlmNumber = (panel.nbvlmNumber ?? 0) + 1;
-  return { ...message, page: panel.nbvlmPage, number: panel.nbvlmNumber };
-}
-
 const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
 
 function duration(seconds) {

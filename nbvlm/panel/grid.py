@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 
-from nbvlm.panel import cards, wording
+from nbvlm.panel import cards, page, wording
 from nbvlm.views import words
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Grid(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no t
         Called with each message of a page that asks for something: "start", "stop", "open" or "facts".
     """
 
-    _esm = _HERE / "grid.js"
+    _esm = page.script("grid")
     _css = _HERE / "grid.css"
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:

@@ -16,6 +16,10 @@ _HERE = Path(__file__).parent
 PARTS = {
     "alert": ("common", "alert"),
     "header": ("common", "header"),
+    "exports": ("common", "exports"),
+    "grid": ("common", "grid"),
+    "sides": ("common", "sides"),
+    "strip": ("common", "strip"),
     "picker": ("common", "sender", "opener", "camera", "picker"),
 }
 

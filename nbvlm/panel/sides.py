@@ -14,7 +14,7 @@ from nbvlm import draw
 from nbvlm.compare import compare
 from nbvlm.drawing import palette
 from nbvlm.errors import ImageError
-from nbvlm.panel import cards
+from nbvlm.panel import cards, page
 from nbvlm.views import words
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Sides(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         Called with each message of a page that asks for something: "show" or "pin".
     """
 
-    _esm = _HERE / "sides.js"
+    _esm = page.script("sides")
     _css = _HERE / "sides.css"
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:

@@ -6,14 +6,6 @@ const ICONS = {
   delete: "M4.3 3.3L8 7l3.7-3.7 1 1L9 8l3.7 3.7-1 1L8 9l-3.7 3.7-1-1L7 8 3.3 4.3z",
 };
 
-function element(tag, className, attributes = {}, text = "") {
-  const node = document.createElement(tag);
-  node.className = className;
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text) node.textContent = text;
-  return node;
-}
-
 function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 16 16");
@@ -22,21 +14,6 @@ function icon(name) {
   path.setAttribute("d", ICONS[name]);
   svg.append(path);
   return svg;
-}
-
-function dataUri(view, mime) {
-  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-  let binary = "";
-  for (let i = 0; i < bytes.length; i += 0x8000) binary += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
-  return `data:${mime};base64,${btoa(binary)}`;
-}
-
-// Kernels may handle messages in another order than that in which they were sent.
-function numbered(el, message) {
-  const panel = el.closest(".nbvlm-panel") ?? el;
-  panel.nbvlmPage ??= Math.random().toString(36).slice(2);
-  panel.nbvlmNumber = (panel.nbvlmNumber ?? 0) + 1;
-  return { ...message, page: panel.nbvlmPage, number: panel.nbvlmNumber };
 }
 
 function clock(created) {

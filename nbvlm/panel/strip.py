@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 
-from nbvlm.panel import cards
+from nbvlm.panel import cards, page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ class Strip(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         Called with each message that asks for something: "show", "again", "pin", "delete" or "clear".
     """
 
-    _esm = _HERE / "strip.js"
+    _esm = page.script("strip")
     _css = _HERE / "strip.css"
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
