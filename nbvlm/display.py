@@ -12,6 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from PIL.Image import Resampling
 
 from nbvlm import draw
 from nbvlm.drawing import palette
@@ -164,7 +165,8 @@ def _lower(quality: int, excess: float) -> int:
 
 def _is_flat(image: Image.Image) -> bool:
     """Guess from a sample whether few colours make up the picture, as in drawings and screenshots."""
-    sample = np.asarray(image)[::8, ::8].astype(np.uint32)
+    size = max(1, image.width // 8), max(1, image.height // 8)
+    sample = np.asarray(image.resize(size, Resampling.NEAREST)).astype(np.uint32)
     colors = sample[..., 0] << 16 | sample[..., 1] << 8 | sample[..., 2]
     return len(np.unique(colors)) < max(64, colors.size // 8)
 
