@@ -143,7 +143,7 @@ class Crew:
         self._plan = plan
         self._items = items
         self._journal = journal
-        self._tally = tally
+        self.tally = tally
         self._turn = Lock()
         self._under_way: dict[str, asyncio.Future[dict[str, Any] | None]] = {}
         readers = min(READERS, plan.concurrency)
@@ -176,7 +176,7 @@ class Crew:
                 if row is None:
                     left -= 1
                     continue
-                self._tally.add(row)
+                self.tally.add(row)
                 yield row
         finally:
             for task in tasks:
@@ -224,7 +224,7 @@ class Crew:
             if data is not None:
                 return self._copied(found, data)
         if found.key in self._journal:
-            return self._copied(found, rows.decode(self._journal.read(found.key)))
+            return self._copied(found)
         return await self._asked(found, asker)
 
     async def _asked(self, found: Read, asker: Asker) -> Row:
@@ -252,7 +252,8 @@ class Crew:
             raise error
         return self._kept(found, rows.failed(found.item.place, found.key, found.prompt, error))
 
-    def _copied(self, found: Read, data: dict[str, Any]) -> Row:
+    def _copied(self, found: Read, data: dict[str, Any] | None = None) -> Row:
+        data = data if data is not None else rows.decode(self._journal.read(found.key))
         return self._kept(found, rows.moved(data, found.item.place))
 
     def _kept(self, found: Read, data: dict[str, Any], result: Result | None = None) -> Row:

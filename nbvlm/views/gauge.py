@@ -1,0 +1,225 @@
+"""How far a batch is, in a notebook: a bar, a line of figures, the last answers, Stop.
+
+The run reports from its own thread as often as it likes; what is shown is drawn here, by another thread, from
+the newest report only.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbvlm import draw
+from nbvlm.drawing import palette
+from nbvlm.errors import Error
+from nbvlm.images import Picture
+from nbvlm.views import markup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbvlm.batches.rows import Row
+    from nbvlm.batches.tally import Progress
+
+__all__ = ["Gauge", "figures", "show", "strip"]
+
+SIDE = 108
+"""Pixels of a small picture's longer side."""
+GAP = 1.0
+"""Least seconds between two drawings of the last answers."""
+_TALL = 240
+_CARD = (
+    "flex:0 1 124px;min-width:124px;box-sizing:border-box;border:1px solid var(--jp-border-color2,#bdbdbd);border-radius:4px;"
+    "padding:6px;font-size:12px;line-height:1.35;overflow-wrap:anywhere;"
+    "color:var(--jp-ui-font-color1,inherit)"
+)
+_NAME = "color:var(--jp-ui-font-color2,#616161);display:block"
+_WRONG = "color:var(--jp-error-color1,#c62828)"
+
+
+def show(stop: Callable[[], None]) -> Callable[[Progress], None]:
+    """Show a gauge below the cell and return what takes the reports.
+
+    Parameters
+    ----------
+    stop
+        Called when Stop is pressed.
+    """
+    from IPython.display import display
+
+    gauge = Gauge(stop)
+    display(gauge.box)
+    return gauge.take
+
+
+class Gauge:
+    """The widgets; `take` may be called from any thread, as often as one likes."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        import ipywidgets
+
+        self._stop = stop
+        wide = ipywidgets.Layout(width="auto", flex="1 1 auto")
+        self.bar = ipywidgets.FloatProgress(value=0, min=0, max=1, layout=wide)
+        self.button = ipywidgets.Button(
+            description="Stop",
+            icon="stop",
+            tooltip="Stop here; running the same again goes on. Interrupting the kernel does the same.",
+            layout=ipywidgets.Layout(width="88px"),
+        )
+        self.button.on_click(self._pressed)
+        self.line = ipywidgets.HTML()
+        self.strip = ipywidgets.HTML()
+        row = ipywidgets.HBox([self.bar, self.button], layout=ipywidgets.Layout(align_items="center"))
+        self.box = ipywidgets.VBox([row, self.line, self.strip])
+        self._thumbnails: dict[str, str] = {}
+        self._newest: Progress | None = None
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._draw_all, name="nbvlm-gauge", daemon=True)
+
+    def take(self, progress: Progress) -> None:
+        """Take a report; that of the end is drawn before this returns."""
+        with self._changed:
+            self._newest = progress
+            self._changed.notify_all()
+        if not self._thread.is_alive() and self._thread.ident is None:
+            self._thread.start()
+        if progress.state in ("finished", "stopped"):
+            self._thread.join(5.0)
+
+    def press(self) -> None:
+        """Stop the run."""
+        self.button.disabled = True
+        self._stop()
+
+    def _pressed(self, _button: Any) -> None:
+        self.press()
+
+    def _draw_all(self) -> None:
+        ended = False
+        while not ended:
+            with self._changed:
+                while self._newest is None:
+                    self._changed.wait()
+                progress, self._newest = self._newest, None
+            ended = progress.state in ("finished", "stopped")
+            self.draw(progress)
+            if not ended:
+                with self._changed:
+                    self._changed.wait_for(self._ending, GAP if progress.last else 0.05)
+
+    def _ending(self) -> bool:
+        return self._newest is not None and self._newest.state != "running"
+
+    def draw(self, progress: Progress) -> None:
+        """Show a report."""
+        if progress.total:
+            self.bar.max = progress.total
+            self.bar.value = progress.done
+        self.bar.bar_style = {"finished": "success", "stopped": "warning"}.get(progress.state, "")
+        self.line.value = f'<span role="status">{markup.text(figures(progress))}</span>'
+        self.strip.value = strip(progress.last, self._thumbnails)
+        self.button.disabled = progress.state in ("finished", "stopped")
+
+
+def figures(progress: Progress) -> str:
+    """Say in one line how far a run is.
+
+    Parameters
+    ----------
+    progress
+        The report.
+    """
+    of = f" of {progress.total:,}" if progress.total is not None else ""
+    errors = f"{progress.errors:,} {'error' if progress.errors == 1 else 'errors'}"
+    before = f" · {progress.resumed:,} from before" if progress.resumed else ""
+    if progress.state == "finished":
+        return f"Finished: {progress.done:,} pictures in {spell(progress.seconds)} · {errors}{before}"
+    if progress.state == "stopped":
+        return (
+            f"Stopped after {progress.done:,}{of} pictures · {errors}{before}. "
+            "Running the same again goes on from here."
+        )
+    parts = [f"{progress.done:,}{of}", f"{progress.per_minute:,.0f} a minute", errors]
+    parts.append(f"{progress.asking} asked, {progress.waiting} waiting")
+    if progress.left_s is not None and progress.done < (progress.total or 0):
+        parts.append(f"{spell(progress.left_s)} left")
+    return " · ".join(parts) + before
+
+
+def spell(seconds: float) -> str:
+    """Write a duration for people.
+
+    Examples
+    --------
+    >>> spell(5), spell(130), spell(7300)
+    ('5 s', '2 min 10 s', '2 h 2 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600:,} h {whole % 3600 // 60} min"
+
+
+def strip(last: tuple[Row, ...], thumbnails: dict[str, str]) -> str:
+    """Return the last answers as HTML, everything in them escaped.
+
+    Parameters
+    ----------
+    last
+        Rows, newest last.
+    thumbnails
+        Small pictures by source, kept from one drawing to the next.
+    """
+    for gone in thumbnails.keys() - {row.source for row in last}:
+        del thumbnails[gone]
+    cards = "".join(_card(row, thumbnails) for row in reversed(last))
+    return f'<div style="display:flex;flex-wrap:wrap;gap:8px;margin-top:4px">{cards}</div>'
+
+
+def _card(row: Row, thumbnails: dict[str, str]) -> str:
+    if row.source not in thumbnails:
+        thumbnails[row.source] = _thumbnail(row)
+    name = markup.text(row.source.rpartition("/")[2] or row.source)
+    said = row.error if row.error is not None else _said(row)
+    short = said if len(said) <= _TALL else f"{said[:_TALL]}…"
+    style = f' style="{_WRONG}"' if row.error is not None else ""
+    return (
+        f'<div style="{_CARD}">{thumbnails[row.source]}<span style="{_NAME}">{name}</span>'
+        f"<span{style}>{markup.text(short)}</span></div>"
+    )
+
+
+def _said(row: Row) -> str:
+    """Tell labels where there are boxes, else the text."""
+    labels = list(row.detections.labels) if row.detections is not None else []
+    if not labels:
+        return row.text or "(an empty answer)"
+    counts = {label: labels.count(label) for label in labels}
+    named = ((label or "something", count) for label, count in counts.items())
+    return ", ".join(f"{label} × {count}" if count > 1 else label for label, count in named)
+
+
+def _thumbnail(row: Row) -> str:
+    """Return a small picture of a local file with its boxes, or nothing."""
+    try:
+        if not Path(row.source).is_file():
+            return ""
+        small = Picture.load(Path(row.source)).thumbnail(SIDE)
+    except (Error, OSError, ValueError):
+        return ""
+    if row.detections is not None and len(row.detections):
+        things = palette.prompt_things(row.prompt or "")
+        small = draw.annotate(small, row.detections, things=things, keep=False, labels=False, line_width=2)
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=70)
+    packed = base64.b64encode(file.getvalue()).decode("ascii")
+    return (
+        f'<img alt="" width="{small.width}" height="{small.height}" style="display:block;margin-bottom:4px" '
+        f'src="data:image/jpeg;base64,{packed}">'
+    )
