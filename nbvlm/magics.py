@@ -17,7 +17,7 @@ from IPython.core.magic import no_var_expand
 
 from nbvlm.commands import arguments as shared
 from nbvlm.errors import Error, ParameterError, PromptError
-from nbvlm.magic import caller, completion, expansion, inputs, line, live
+from nbvlm.magic import asks, caller, completion, expansion, inputs, line, live
 from nbvlm.views import words
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ values; {{ and }} stand for braces. What follows a lone -- is all prompt.
 In %%vlm the cell below the line is the prompt.
 
   %vlm photo.jpg detect cat ; dog
-  %vlm photo.jpg answer en what color is the {thing}? --temperature 0.1
+  %vlm photo.jpg --temperature 0.1 answer en what color is the {thing}?
   %%vlm photo.jpg --as answer
   answer = %vlm photo.jpg caption en
   %vlm photo.jpg caption en --endpoint client
@@ -204,9 +204,11 @@ def load(shell: Any) -> None:
     shell.register_magic_function(no_var_expand(magic), "line_cell", "vlm")
     matcher = completion.matcher(vlm.options, shell.user_ns)
     shell.Completer.custom_matchers.append(matcher)
+    shell.input_transformer_manager.token_transformers.append(asks.Asks)
 
     def undo() -> None:
         shell.Completer.custom_matchers.remove(matcher)
+        shell.input_transformer_manager.token_transformers.remove(asks.Asks)
         for kind in ("line", "cell"):
             shell.magics_manager.magics[kind].pop("vlm", None)
         vlm.close()

@@ -42,7 +42,7 @@ export files gauge serial shell snippets display markup page figures svg
 
 panel magics cli
 arguments answering asking doctor findings health installed lab reach serve terminal tutorials
-caller completion expansion inputs live line
+asks caller completion expansion inputs live line
 """
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS.split("\n\n")) for name in names.split()}
 
@@ -58,7 +58,7 @@ HTTPX_SITES = {
     *("network", "pools", "apools", "replay", "pace", "demo"),
     *("fetch", "download"),  # a picture by its address, a published codebook
 }
-WIDGET_SITES = {"gauge", "panel", "magics", "display", "completion", "expansion", "live"}
+WIDGET_SITES = {"gauge", "panel", "magics", "display", "asks", "completion", "expansion", "live"}
 
 
 def room(path: Path) -> str:

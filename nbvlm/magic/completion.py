@@ -29,6 +29,7 @@ _ENDINGS = {
 }
 _LINE = re.compile(r"(?:[^#'\"]*=)?\s*%vlm(?=\s)")
 _CELL = re.compile(r"\s*%%vlm(?=\s)")
+_OPEN = re.compile(r"""(?<!\S)(["'])(?:(?!\1).)*$""")
 _PICTURES = {"Picture", "Asset", "ndarray", "Image"}
 
 
@@ -95,6 +96,8 @@ def complete(before: str, options: Mapping[str, bool], names: Mapping[str, Any])
 
 
 def _in_line(text: str, options: Mapping[str, bool], names: Mapping[str, Any]) -> Found:
+    if (opened := _OPEN.search(text)) and not _plain(list(lines.words(text[: opened.start()])), options):
+        return _pictures(opened[0], names)
     words = list(lines.words(text))
     typed = words.pop() if words and words[-1].end == len(text) and text[-1:] not in "\"'" else None
     fragment = typed.raw if typed else ""
