@@ -145,7 +145,7 @@ class Exports(anywidget.AnyWidget):  # type: ignore[misc] # the base class has n
     async def _deliver(self, form: str, key: Any) -> None:
         """Make a file and send it; a page knows its own requests by their keys."""
         try:
-            made = await asyncio.to_thread(make, self._offered(), form)
+            made = await asyncio.to_thread(make, self._needed(), form)
         except Exception as error:  # noqa: BLE001 - shown where the user looks
             self.send({"type": "failed", "id": key})
             self._on_error(error)
@@ -154,7 +154,7 @@ class Exports(anywidget.AnyWidget):  # type: ignore[misc] # the base class has n
             for message, buffers in pieces(made, key):
                 self.send(message, buffers=buffers)
 
-    def _offered(self) -> Result:
+    def _needed(self) -> Result:
         if self._result is None:
             raise Error("There is no answer to take away.", hint="Run first.")
         return self._result

@@ -70,6 +70,11 @@ class History:
         """What is pinned."""
         return tuple(one for one in self._kept if one.pinned)
 
+    @property
+    def newest(self) -> int | None:
+        """The number of the newest."""
+        return self._kept[-1].number if self._kept else None
+
     def __len__(self) -> int:
         return len(self._kept)
 

@@ -8,6 +8,7 @@ from nbvlm.panel import cards
 from nbvlm.panel.exports import Exports
 from nbvlm.panel.history import History
 from nbvlm.panel.sides import Sides
+from nbvlm.panel.still import Still
 from nbvlm.panel.strip import Strip
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Keeper:
     ----------
     history
         What is kept.
+    still
+        What a saved notebook shows.
     """
 
     def __init__(
@@ -58,7 +61,9 @@ class Keeper:
             "delete": lambda message: self.delete(int(message["answer"])),
             "clear": lambda _message: self.clear(),
         }
-        self.strip, self.sides, self.exports = Strip(self.take), Sides(self.take), Exports(on_error)
+        self.still = Still()
+        self.strip, self.sides = Strip(self.take, self.still.name), Sides(self.take)
+        self.exports = Exports(on_error)
 
     @property
     def widgets(self) -> list[Any]:
@@ -84,8 +89,11 @@ class Keeper:
     def finish(self, result: Result) -> None:
         """Do for a new answer what takes a moment; not on the loop thread."""
         number = self.history.number_of(result)
-        if number is not None:
-            self.strip.draw(number, cards.thumbnail(result))
+        if number is None:
+            return
+        self.strip.draw(number, cards.thumbnail(result))
+        if number == self.history.newest:
+            self.still.update(result)
 
     def mark(self, result: Result | None) -> None:
         """Say which answer the stage shows."""

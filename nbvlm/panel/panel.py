@@ -218,6 +218,9 @@ class Panel:
         shown = "no picture" if picture is None else picture.name or f"{picture.width}×{picture.height}"
         return f"<nbvlm.Panel: {shown}, {len(self._session.keeper.history)} answers>"
 
+    def _ipython_display_(self) -> None:
+        self._session.keeper.still.show(self._repr_mimebundle_(), repr(self))
+
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         # On the screen the panel lives on without a name in Python, as every widget does.
         bundle = self.widget._repr_mimebundle_(**kwargs)

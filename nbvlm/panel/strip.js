@@ -77,9 +77,10 @@ function view(el, store, send) {
   clear.title = "Delete all answers that are not pinned";
   const head = element("div", "nbvlm-strip-head");
   head.append(heading, words, clear);
+  const style = element("style", "");
   const list = element("ol", "nbvlm-cards", { "aria-label": "Answers so far" });
   el.classList.add("nbvlm-strip");
-  el.replaceChildren(head, list);
+  el.replaceChildren(style, head, list);
   const shown = new Map();
   let active = null;
 
@@ -120,6 +121,7 @@ function view(el, store, send) {
   });
 
   const show = () => {
+    style.textContent = hideStill(store.still);
     for (const [number, card] of shown) {
       if (store.cards.has(number)) continue;
       card.root.remove();
@@ -145,17 +147,26 @@ function view(el, store, send) {
   return { show };
 }
 
+// A page that the kernel has answered shows the panel itself; only others need its still form.
+function hideStill(name) {
+  if (!name) return "";
+  return `.${name}, .jp-OutputArea-child:has(.${name}) { display: none !important; }`;
+}
+
 function hint(count, pinned) {
   if (pinned === 1) return "pin another to compare";
   return !pinned && count > 1 ? "pin two to compare" : "";
 }
 
 export default () => {
-  const store = { cards: new Map(), current: null };
+  const store = { cards: new Map(), current: null, still: "" };
   const views = new Set();
 
   function receive(message, buffers) {
-    if (message.type === "all") store.cards.clear();
+    if (message.type === "all") {
+      store.cards.clear();
+      store.still = message.still;
+    }
     for (const number of message.gone ?? []) store.cards.delete(number);
     for (const card of message.cards ?? []) store.cards.set(card.number, { ...store.cards.get(card.number), ...card });
     const drawn = message.type === "thumbnail" ? [message.number] : (message.drawn ?? []);

@@ -29,17 +29,19 @@ class Strip(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
     ----------
     on_message
         Called with each message that asks for something: "show", "again", "pin", "delete" or "clear".
+    still
+        Class of the panel's still form, which a page hides once the kernel has answered it.
     """
 
     _esm = page.script("strip")
     _css = _HERE / "strip.css"
 
-    def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
+    def __init__(self, on_message: Callable[[Mapping[str, Any]], None], still: str = "") -> None:
         self._lock = threading.RLock()
         self._cards: dict[int, dict[str, Any]] = {}
         self._thumbnails: dict[int, bytes] = {}
         self._current: int | None = None
-        self._on_message = on_message
+        self._on_message, self._still = on_message, still
         super().__init__()
         self.on_msg(Strip.receive)
 
@@ -84,6 +86,7 @@ class Strip(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
                 "cards": list(self._cards.values()),
                 "drawn": list(self._thumbnails),
                 "number": self._current,
+                "still": self._still,
             }
             self.send(message, buffers=list(self._thumbnails.values()))
 

@@ -1,0 +1,82 @@
+"""The still form of a panel: what a saved notebook shows where no kernel answers.
+
+A panel is two outputs of its cell: the widgets, and below them a picture, table and text of the last answer
+with a display id of its own, which is updated once per finished run. A live panel hides the second; GitHub,
+nbviewer, nbconvert and a reopened notebook show it. They are two because hosts draw an output anew when it is
+updated: in one output, the panel itself would be built again after each run, and lose its focus and its zoom.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from typing import TYPE_CHECKING, Any
+
+from nbvlm import display
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nbvlm.result import Result
+
+__all__ = ["Still"]
+
+_EMPTY = "This panel has no answer yet. Run the notebook to use it."
+
+
+class Still:
+    """Publishes and updates the still form of one panel.
+
+    Attributes
+    ----------
+    name
+        Class of the HTML element, which a live panel hides.
+    """
+
+    def __init__(self) -> None:
+        self.name = f"nbvlm-still-{secrets.token_hex(6)}"
+        self._lock = threading.Lock()
+        self._result: Result | None = None
+        self._shown = False
+
+    def show(self, live: Mapping[str, Any], words: str) -> None:
+        """Display a panel: its widgets, and its still form below.
+
+        Parameters
+        ----------
+        live
+            The MIME bundle of the widgets.
+        words
+            What a terminal shows, which draws neither.
+        """
+        from IPython.core.getipython import get_ipython
+        from IPython.display import display as show
+
+        shell = get_ipython()
+        if getattr(shell, "kernel", None) is None:
+            show({"text/plain": words}, raw=True)
+            return
+        show({**live, "text/plain": ""}, raw=True)
+        with self._lock:
+            data, metadata = self._bundle()
+            show(data, metadata=metadata, raw=True, display_id=self.name)
+            self._shown = True
+
+    def update(self, result: Result) -> None:
+        """Show another answer, where the panel is displayed; not on the loop thread."""
+        from IPython.display import display as show
+
+        with self._lock:
+            self._result = result
+            if self._shown:
+                data, metadata = self._bundle()
+                show(data, metadata=metadata, raw=True, display_id=self.name, update=True)
+
+    def _bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        if self._result is None:
+            return {"text/plain": _EMPTY, "text/html": self._wrapped(f"<p>{_EMPTY}</p>")}, {}
+        data, metadata = display.bundle(self._result)
+        return {**data, "text/html": self._wrapped(data["text/html"])}, metadata
+
+    def _wrapped(self, html: str) -> str:
+        return f'<div class="{self.name}">{html}</div>'
