@@ -71,7 +71,7 @@ class Bridge(Generic[T]):
 
     def _call(self, function: Callable[[], Any]) -> None:
         with self._changed:
-            if self._loop is not None and not self._ended:
+            if self._loop is not None:
                 self._loop.call_soon_threadsafe(function)
 
     def _cancel(self) -> None:
@@ -87,7 +87,11 @@ class Bridge(Generic[T]):
             with asyncio.Runner() as runner:
                 with self._changed:
                     self._loop = runner.get_loop()
-                runner.run(self._walk())
+                try:
+                    runner.run(self._walk())
+                finally:
+                    with self._changed:
+                        self._loop = None
         except asyncio.CancelledError:
             pass
         except BaseException as error:  # noqa: BLE001 - raised again where the values are taken

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -101,8 +102,9 @@ class Run:
     def stop(self) -> None:
         """Stop, from any thread: what is under way is dropped, what is finished is kept."""
         self._stopped = True
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._end)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has just ended
+                self._loop.call_soon_threadsafe(self._end)
 
     def _end(self) -> None:
         if self._crew is not None:

@@ -32,7 +32,8 @@ GAP = 1.0
 """Least seconds between two drawings of the last answers."""
 _TALL = 240
 _CARD = (
-    "flex:0 1 124px;min-width:124px;box-sizing:border-box;border:1px solid var(--jp-border-color2,#bdbdbd);border-radius:4px;"
+    "flex:0 1 124px;min-width:124px;box-sizing:border-box;border-radius:4px;"
+    "border:1px solid var(--jp-border-color2,#bdbdbd);"
     "padding:6px;font-size:12px;line-height:1.35;overflow-wrap:anywhere;"
     "color:var(--jp-ui-font-color1,inherit)"
 )
