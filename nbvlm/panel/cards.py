@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SIDE", "base", "card", "parameters", "thumbnail"]
 
-#: Pixels of the longer side of a card's picture: twice the size at which the browser draws it.
-SIDE = 224
+#: Pixels of the longer side of a card's picture; every answer sends one.
+SIDE = 176
 _SHORT = {"temperature": "T", "top_p": "p", "max_tokens": "max"}
 
 
@@ -55,7 +55,7 @@ def thumbnail(result: Result, small: Image.Image | None = None) -> bytes:
     things = draw.prompt_things(result.prompt)
     drawn = draw.annotate(small, result.detections, things=things, labels=False)
     buffer = io.BytesIO()
-    drawn.save(buffer, "JPEG", quality=80)
+    drawn.save(buffer, "JPEG", quality=72)
     return buffer.getvalue()
 
 
