@@ -147,6 +147,20 @@ def test_the_weights_named_by_hand_are_used(monkeypatch: pytest.MonkeyPatch, tmp
         codebook("vae-old")
 
 
+def test_codes_that_a_named_codebook_lacks_are_no_mask(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "mine.npz", **random_weights(4, **SMALL))
+    monkeypatch.setenv("NBVLM_VAE_WEIGHTS", str(tmp_path / "mine.npz"))
+    monkeypatch.setattr("nbvlm.masks._loaded", {})
+    box = "<loc0000><loc0000><loc1023><loc1023>"
+    text = f"{box}{'<seg010>' * 16} cat ; {box}{'<seg011>' * 16} dog"
+    found = parse(text, (8, 8), codebook="vae-oid")
+    assert [mask is None for mask in found.masks] == [False, True]
+    assert found[1].mask is None
+    assert found[1].codes == (11,) * 16
+
+
 def test_a_variable_that_names_no_file_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NBVLM_VAE_WEIGHTS", str(tmp_path / "gone.npz"))
     monkeypatch.setattr("nbvlm.masks._loaded", {})

@@ -70,6 +70,13 @@ class Stencil:
             return self.given is other.given
         return np.array_equal(self.given, other.given)
 
+    def within(self, values: int) -> bool:
+        """Whether all codes are among so many; else there is no mask, now or later."""
+        fits = max(self.codes or (0,)) < values
+        if not fits:
+            self.codebook = None
+        return fits
+
     def fill(self, raster: npt.NDArray[np.float32]) -> None:
         """Place a decoded 64×64 raster in the box."""
         from nbvlm.masks import patch
@@ -111,8 +118,9 @@ def resolve(stencils: Iterable[Stencil]) -> None:
             groups.setdefault(stencil.codebook, []).append(stencil)
     for key, group in groups.items():
         book = codebook(key) if isinstance(key, str) else key
-        rasters = book.decode([stencil.codes or () for stencil in group])
-        for stencil, raster in zip(group, rasters, strict=True):
+        within = [stencil for stencil in group if stencil.within(book.values)]
+        rasters = book.decode([stencil.codes or () for stencil in within])
+        for stencil, raster in zip(within, rasters, strict=True):
             stencil.fill(raster)
 
 
