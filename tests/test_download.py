@@ -117,6 +117,12 @@ def test_a_broken_connection_goes_on_where_it_stopped(place: Place, source: Sour
     assert files(tmp_path) == {"file.npz"}
 
 
+def test_no_connection_is_told_without_numbers(source: Source, tmp_path: Path) -> None:
+    nowhere = replace(source, url="http://nowhere.invalid/file.npz")
+    with pytest.raises(TransportError, match=r"file\.npz: [A-Z][^\[\]]+\. Download it elsewhere"):
+        fetch(nowhere, tmp_path)
+
+
 def test_a_later_call_goes_on_where_an_earlier_one_gave_up(
     place: Place, source: Source, tmp_path: Path
 ) -> None:

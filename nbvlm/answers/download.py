@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -180,7 +181,7 @@ def _refuse(response: httpx.Response, source: Source) -> None:
 
 
 def _unreachable(source: Source, path: Path, error: Exception) -> TransportError:
-    reason = str(error) or type(error).__name__
+    reason = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
     message = f"{source.file} could not be downloaded from {source.url}: {reason}."
     return TransportError(message, hint=_by_hand(source, path))
 
