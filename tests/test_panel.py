@@ -16,6 +16,7 @@ from PIL import Image
 from servers.loopback import Loopback, Reply, delta, problem, stream
 
 import nbvlm
+from nbvlm import prompts
 from nbvlm.demo.gallery import GALLERY
 from nbvlm.errors import AuthenticationError, Error, ImageError, PromptError, TransportError
 from nbvlm.panel.loop import Job
@@ -352,10 +353,6 @@ def test_without_a_picture_run_says_so(page: Page, panel: nbvlm.Panel, screen: S
 def test_an_error_in_a_callback_is_seen(page: Page, panel: nbvlm.Panel, screen: Screen) -> None:
     page.send(panel._session.picker, {"type": "choose", "index": 999})
     assert screen.sentence.startswith("Something unexpected happened in nbvlm (IndexError).")
-    panel.prompt = "caption en"
-    controls(panel).things = None
-    page.update(controls(panel).task, index=controls(panel).task.options.index("Count"))
-    assert screen.sentence.startswith("Something unexpected happened in nbvlm (TypeError).")
     assert panel.run().text == "a red car"
 
 
@@ -453,27 +450,37 @@ def test_sliders_have_the_endpoints_own_ranges_and_defaults(panel: nbvlm.Panel) 
     }
 
 
-def test_a_preset_writes_the_prompt_and_the_prompt_shows_its_preset(page: Page, panel: nbvlm.Panel) -> None:
-    fields = controls(panel)
-    page.update(fields.task, index=fields.task.options.index("Caption"))
-    assert panel.prompt == "caption en"
-    page.update(fields.task, index=fields.task.options.index("Detect"))
-    assert panel.prompt.startswith("detect ")
-    assert "car" in panel.prompt
-    page.update(fields.prompt, value="segment dog ; cat")
-    assert fields.task.value == "Segment"
-    page.update(fields.task, index=fields.task.options.index("Detect"))
-    assert panel.prompt == "detect dog ; cat"
-    page.update(fields.prompt, value="What is going on here?")
-    assert fields.task.value == "Own words"
-    assert panel.prompt == "What is going on here?"
-
-
-def test_the_demo_offers_the_tasks_it_was_taught(page: Page, panel: nbvlm.Panel) -> None:
+def test_presets_and_languages_are_those_that_the_model_knows(page: Page, panel: nbvlm.Panel) -> None:
     demo = nbvlm.Panel(nbvlm.Client("demo"))
-    assert controls(demo).task.options == ("Caption", "Detect", "Count", "Ask", "Own words")
-    assert {"Describe", "Read text", "Segment"} < set(controls(panel).task.options)
+    own, hosted = ({one["kind"]: one for one in controls(each).task.tasks} for each in (demo, panel))
+    assert (
+        own.keys() == hosted.keys() >= {"caption", "describe", "ocr", "answer", "detect", "segment", "region"}
+    )
+    assert [code for code, _ in own["caption"]["languages"]] == ["en", "es", "fr", "de"]
+    assert len(hosted["caption"]["languages"]) == len(prompts.LANGUAGES)
     demo.close()
+
+
+def test_the_task_bar_knows_what_a_sample_holds(page: Page, panel: nbvlm.Panel) -> None:
+    task = controls(panel).task
+    kinds = {thing.kind for thing in GALLERY[0].scene().things}
+    assert (set(task.things), task.size) == (kinds, [800, 600])
+    panel.image = png()
+    assert (task.things, task.size) == ([], [40, 30])
+
+
+def test_reset_brings_the_sliders_back_and_the_advice_is_there_while_it_holds(
+    page: Page, panel: nbvlm.Panel
+) -> None:
+    fields = controls(panel)
+    assert fields.note.layout.display == "none"
+    page.update(fields.sliders["temperature"], value=0.5)
+    assert fields.note.layout.display == "none"
+    page.update(fields.sliders["top_p"], value=0.9)
+    assert fields.note.layout.display == ""
+    page.send(panel._session.header, {"type": "reset"})
+    assert fields.parameters == {"temperature": 0.2, "top_p": 0.7, "max_tokens": 1024}
+    assert fields.note.layout.display == "none"
 
 
 # What must never be

@@ -29,3 +29,14 @@ function textButton(className, text) {
   button.textContent = text;
   return button;
 }
+
+// The view is rendered before it is put into the page, so the panel around it is found a moment later.
+function whenInPanel(el, signal, callback) {
+  const look = () => {
+    if (signal.aborted) return;
+    const panel = el.closest(".nbvlm-panel");
+    if (panel) callback(panel);
+    else requestAnimationFrame(look);
+  };
+  look();
+}

@@ -1,4 +1,4 @@
-"""The controls: task, prompt, sliders, Run and Stop, made of ipywidgets."""
+"""The controls: task, prompt, sliders, Run and Stop."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from nbvlm.panel import tasks
+from nbvlm.panel.taskbar import TaskBar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["Controls"]
 
 _TITLES = {"temperature": "Temperature", "top_p": "Top p", "max_tokens": "Max tokens"}
+_BOTH = ("temperature", "top_p")
+_NOTE = "The service advises to change temperature or top p, not both."
 
 
 class Controls:
@@ -25,19 +27,19 @@ class Controls:
     ----------
     endpoint
         Gives the sliders their ranges and defaults.
-    on_run, on_stop
-        Called when the buttons are pressed.
+    on_run, on_stop, on_reset
+        Called when the buttons are pressed, where the page has not said so in a message of its own.
+    on_region
+        Called with whether a region is to be drawn on the picture.
     guard
         Calls what a widget asks for, and shows what goes wrong.
 
     Attributes
     ----------
-    task, prompt, sliders, run, stop
+    task, prompt, sliders, note, run, stop
         The widgets by themselves; sliders by the names of their parameters.
     widgets
         What is placed in a layout, in order.
-    things
-        What the chosen picture is known to hold, for presets that name things.
     """
 
     def __init__(
@@ -46,27 +48,42 @@ class Controls:
         *,
         on_run: Callable[[], Any],
         on_stop: Callable[[], Any],
+        on_reset: Callable[[], Any],
+        on_region: Callable[[bool], Any],
         guard: Callable[[Callable[[], Any]], None],
     ) -> None:
-        self.things: tuple[str, ...] = ()
-        self._tasks = tasks.tasks_for(endpoint)
-        self._following = False
-        self.task = _task_field([task.title for task in self._tasks])
+        self._guard = guard
+        self.task = TaskBar(endpoint, on_region=on_region)
         self.prompt = _prompt_field()
-        self.sliders = {parameter.name: _slider(parameter) for parameter in endpoint.parameters}
-        self._defaults = self.parameters
         self.run = _button("Run", "nbvlm-run", "Ask the model (Ctrl+Enter)")
         self.stop = _button("Stop", "nbvlm-stop", "Stop the answer (Esc)", disabled=True)
-        self.widgets = (
-            self.task,
-            self.prompt,
-            _box(list(self.sliders.values()), "nbvlm-sliders"),
-            _box([self.run, self.stop], "nbvlm-actions"),
-        )
-        self.task.observe(lambda change: guard(lambda: self.write_prompt(change["new"])), "value")
-        self.prompt.observe(lambda change: guard(lambda: self.follow_prompt(change["new"])), "value")
+        self._reset = _button("Reset", "nbvlm-reset", "Bring all sliders back to the model's defaults")
+        self.note = _words(_NOTE, "nbvlm-note")
+        head = _box([_words("Parameters", "nbvlm-heading"), self._reset], "nbvlm-sliders-head")
+        self._sliders = _box([], "nbvlm-sliders")
+        self._head = head
+        actions = _box([self.run, self.stop], "nbvlm-actions")
+        self.widgets = (self.task, self.prompt, self._sliders, actions)
+        self.prompt.observe(lambda _change: guard(self.task.look), "value")
         self.run.on_click(lambda _button: guard(on_run))
         self.stop.on_click(lambda _button: guard(on_stop))
+        self._reset.on_click(lambda _button: guard(on_reset))
+        self.sliders: dict[str, Any] = {}
+        self.serve(endpoint)
+
+    def serve(self, endpoint: Endpoint) -> None:
+        """Fit the fields to an endpoint; values that it takes are kept."""
+        kept, old = self.parameters, self.sliders
+        self._endpoint = endpoint
+        self.sliders = {parameter.name: _slider(parameter) for parameter in endpoint.parameters}
+        self.take(parameters=kept)
+        for slider in self.sliders.values():
+            slider.observe(lambda _change: self._guard(self.advise), "value")
+        self._sliders.children = [self._head, *self.sliders.values(), self.note] if self.sliders else []
+        self.task.serve(endpoint)
+        self.advise()
+        for slider in old.values():
+            slider.close()
 
     @property
     def parameters(self) -> dict[str, float | int]:
@@ -83,22 +100,15 @@ class Controls:
 
     def reset(self) -> None:
         """Bring all sliders back to the endpoint's defaults."""
-        for name, value in self._defaults.items():
-            self.sliders[name].value = value
+        for parameter in self._endpoint.parameters:
+            self.sliders[parameter.name].value = _number(parameter, parameter.default)
 
-    def write_prompt(self, title: str) -> None:
-        """Write the prompt of a preset, unless the task field only follows the prompt."""
-        chosen = next((task for task in self._tasks if task.title == title), None)
-        if chosen is not None and not self._following:
-            self.prompt.value = tasks.write(chosen, self.things, self.prompt.value)
-
-    def follow_prompt(self, prompt: str) -> None:
-        """Let the task field show what kind of prompt this is."""
-        self._following = True
-        try:
-            self.task.value = tasks.task_of(prompt, self._tasks)
-        finally:
-            self._following = False
+    def advise(self) -> None:
+        """Show the published advice where both temperature and top p were changed, as long as they are."""
+        defaults = {parameter.name: parameter.default for parameter in self._endpoint.parameters}
+        changed = [name for name in _BOTH if name in defaults and self.sliders[name].value != defaults[name]]
+        advised = self._endpoint.dialect == "nvidia" and len(changed) == len(_BOTH)
+        self.note.layout.display = "" if advised else "none"
 
     def running(self, running: bool, *, queued: bool = False) -> None:
         """Switch Run and Stop; while an answer is under way, Run keeps one question for the time after it."""
@@ -112,31 +122,38 @@ def _box(children: list[Any], name: str) -> Any:
     return box
 
 
-def _task_field(titles: list[str]) -> Any:
-    field = ipywidgets.Dropdown(options=[*titles, tasks.OWN_WORDS], value=tasks.OWN_WORDS, description="Task")
-    field.add_class("nbvlm-task")
-    return field
+def _words(text: str, name: str) -> Any:
+    label = ipywidgets.Label(text)
+    label.add_class(name)
+    return label
 
 
 def _prompt_field() -> Any:
-    # Told when it is left, not with every letter: so the text is in the kernel before the press on Run.
     field = ipywidgets.Textarea(
-        description="Prompt", placeholder="caption en, detect cat ; dog, …", continuous_update=False
+        description="Prompt",
+        placeholder="caption en, detect cat ; dog, …",
+        continuous_update=False,
+        tooltip="Arrow up brings back what was asked before",
     )
     field.add_class("nbvlm-prompt")
     return field
 
 
+def _number(parameter: Parameter, value: float) -> float | int:
+    return int(value) if parameter.integer else float(value)
+
+
 def _slider(parameter: Parameter) -> Any:
     kind = ipywidgets.IntSlider if parameter.integer else ipywidgets.FloatSlider
-    number = int if parameter.integer else float
     lowest = parameter.low + parameter.step if parameter.low_open else parameter.low
+    title = _TITLES.get(parameter.name, parameter.name)
     slider = kind(
-        value=number(parameter.default),
-        min=number(lowest),
-        max=number(parameter.high),
-        step=number(parameter.step),
-        description=_TITLES.get(parameter.name, parameter.name),
+        value=_number(parameter, parameter.default),
+        min=_number(parameter, lowest),
+        max=_number(parameter, parameter.high),
+        step=_number(parameter, parameter.step),
+        description=title,
+        tooltip=f"{title}: {lowest:g} to {parameter.high:g}, by default {parameter.default:g}",
         continuous_update=False,
         **({} if parameter.integer else {"readout_format": ".2f"}),
     )
@@ -145,8 +162,9 @@ def _slider(parameter: Parameter) -> Any:
 
 
 def _of_slider(slider: Any, value: Any) -> Any:
-    """Round off what a browser's arithmetic adds, as in 0.30000000000000004."""
-    return round(value) if isinstance(slider, ipywidgets.IntSlider) else round(float(value), 6)
+    """Round off what a browser's arithmetic adds, as in 0.30000000000000004, and keep to the range."""
+    number = round(value) if isinstance(slider, ipywidgets.IntSlider) else round(float(value), 6)
+    return min(max(number, slider.min), slider.max)
 
 
 def _button(text: str, name: str, tooltip: str, *, disabled: bool = False) -> Any:

@@ -55,15 +55,22 @@ function question(panel, names) {
 // One message carries the press and what was to be asked: the button's own could overtake the fields'.
 function onClick(event, model) {
   const panel = event.currentTarget;
-  const button = event.target.closest?.(".nbvlm-run, .nbvlm-stop");
+  const button = event.target.closest?.(".nbvlm-run, .nbvlm-stop, .nbvlm-reset");
   if (!button || button.disabled) return;
   event.stopPropagation();
   if (button.classList.contains("nbvlm-stop")) {
     model.send(numbered(panel, { type: "stop" }));
     return;
   }
-  const edition = model.get("edition");
-  model.send(numbered(panel, { type: "run", edition, ...question(panel, model.get("parameters")) }));
+  if (button.classList.contains("nbvlm-reset")) {
+    model.send(numbered(panel, { type: "reset" }));
+    return;
+  }
+  model.send(numbered(panel, { type: "run", ...asked(panel, model) }));
+}
+
+function asked(panel, model) {
+  return { edition: model.get("edition"), tuning: model.get("tuning"), ...question(panel, model.get("parameters")) };
 }
 
 // Between the press on Run and the kernel's word that it has begun, the button is not yet enabled.
@@ -84,35 +91,67 @@ function onKeyDown(event, model) {
   }
 }
 
-// The view is rendered before it is put into the page, so the panel around it is found a moment later.
-function whenInPanel(el, signal, callback) {
-  const look = () => {
-    if (signal.aborted) return;
-    const panel = el.closest(".nbvlm-panel");
-    if (panel) callback(panel);
-    else requestAnimationFrame(look);
+// The models by group, and a last entry that opens the form for a server.
+function modelChoice(model) {
+  const root = element("select", "nbvlm-model", { "aria-label": "Model" });
+  const show = () => {
+    const groups = new Map();
+    for (const { value, label, group, note } of model.get("choices") ?? []) {
+      if (!groups.has(group)) groups.set(group, element("optgroup", "", { label: group }));
+      const option = element("option", "", { value, title: note });
+      option.textContent = label;
+      groups.get(group).append(option);
+    }
+    const more = element("option", "", { value: "connect" });
+    more.textContent = "Another server …";
+    root.replaceChildren(...groups.values(), more);
+    root.value = model.get("choice");
+    root.title = root.selectedOptions[0]?.title || "Which model answers";
   };
-  look();
+  root.addEventListener("change", () => {
+    const panel = root.closest(".nbvlm-panel");
+    if (root.value === "connect") panel?.dispatchEvent(new CustomEvent("nbvlm-server"));
+    else model.send(numbered(root, { type: "model", choice: root.value }));
+  });
+  return { root, show };
 }
+
+function keyButton(model) {
+  const root = textButton("nbvlm-key-button", "");
+  root.addEventListener("click", () =>
+    root.closest(".nbvlm-panel")?.dispatchEvent(new CustomEvent("nbvlm-key", { detail: {} })),
+  );
+  const show = () => {
+    const { state, text } = model.get("key") ?? {};
+    root.hidden = !text;
+    root.textContent = text;
+    root.dataset.state = state;
+    root.title = state === "missing" ? "Enter a key" : "Enter another key";
+  };
+  return { root, show };
+}
+
+const SHOWN = ["model", "demo", "choices", "choice", "key"];
 
 function render({ model, el }) {
   const controller = new AbortController();
   const { signal } = controller;
 
   el.classList.add("nbvlm-header");
-  const name = element("span", "nbvlm-model");
+  const choice = modelChoice(model);
+  const key = keyButton(model);
   const badge = element("span", "nbvlm-badge", "Demo model");
   badge.title =
     "The small model inside the package answers, on this computer. It knows picture-book scenes; " +
-    "set NVIDIA_API_KEY and make a new panel to ask the hosted PaliGemma.";
-  el.replaceChildren(element("span", "nbvlm-mark", "nbvlm"), name, badge);
+    "choose a hosted model beside this badge to ask about photographs.";
+  el.replaceChildren(element("span", "nbvlm-mark", "nbvlm"), choice.root, key.root, badge);
 
   const show = () => {
-    name.textContent = model.get("model");
+    choice.show();
+    key.show();
     badge.hidden = !model.get("demo");
   };
-  model.on("change:model", show);
-  model.on("change:demo", show);
+  for (const name of SHOWN) model.on(`change:${name}`, show);
   show();
 
   whenInPanel(el, signal, (panel) => {
@@ -122,8 +161,10 @@ function render({ model, el }) {
     // Text fields keep their keys to themselves, so the panel listens on the way down.
     panel.addEventListener("keydown", (event) => onKeyDown(event, model), { signal, capture: true });
     panel.addEventListener("click", (event) => onClick(event, model), { signal, capture: true });
-    window.addEventListener("keydown", (event) => share(panel, event), { signal, capture: true });
     panel.addEventListener("focusout", (event) => tell(event.target), { signal });
+    panel.addEventListener("nbvlm-server-closed", choice.show, { signal });
+    window.addEventListener("keydown", (event) => share(panel, event), { signal, capture: true });
+    panel.nbvlmFields = () => asked(panel, model);
     panel.setAttribute("role", "group");
     panel.setAttribute("aria-label", "Ask a vision-language model about a picture");
     tame(panel);
@@ -131,8 +172,7 @@ function render({ model, el }) {
 
   return () => {
     controller.abort();
-    model.off("change:model", show);
-    model.off("change:demo", show);
+    for (const name of SHOWN) model.off(`change:${name}`, show);
   };
 }
 

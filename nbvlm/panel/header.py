@@ -13,7 +13,7 @@ from nbvlm.panel.page import script
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nbvlm.endpoints import Endpoint
+    from nbvlm.panel.line import Line
 
 __all__ = ["Header"]
 
@@ -29,10 +29,11 @@ class Header(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no
 
     Parameters
     ----------
-    endpoint
-        What answers.
+    line
+        The line to the model.
     on_message
-        Called with each press: `type` is "run" (with `prompt`, `parameters` and `edition`) or "stop".
+        Called with each message: `type` is "run" (with `prompt`, `parameters`, `edition` and `tuning`),
+        "stop", "reset" (of the sliders) or "model" (with the value of a `choice`).
 
     Attributes
     ----------
@@ -40,29 +41,40 @@ class Header(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no
         The model's id.
     demo
         Whether the embedded demo model answers.
+    choices, choice
+        What can be asked, and the value of what is; see `Line.choices`.
+    key
+        Where the key comes from, never the key; see `Line.key`.
     parameters
         Names of the parameters that have sliders.
-    edition
-        Counts what the kernel has written into the fields, so that it knows what a page had seen of it.
+    edition, tuning
+        Count what the kernel has written into the prompt and into the sliders, so that it knows what of it a
+        page had seen.
     """
 
     _esm = script("header")
     _css = _HERE / "panel.css"
     model = traitlets.Unicode("").tag(sync=True)
     demo = traitlets.Bool(False).tag(sync=True)
-
+    choices = traitlets.List(traitlets.Dict()).tag(sync=True)
+    choice = traitlets.Unicode("").tag(sync=True)
+    key = traitlets.Dict().tag(sync=True)
     parameters = traitlets.List(traitlets.Unicode()).tag(sync=True)
     edition = traitlets.Int(0).tag(sync=True)
+    tuning = traitlets.Int(0).tag(sync=True)
 
-    def __init__(self, endpoint: Endpoint, on_message: Callable[[Mapping[str, Any]], None]) -> None:
+    def __init__(self, line: Line, on_message: Callable[[Mapping[str, Any]], None]) -> None:
         super().__init__()
-        self.serve(endpoint)
+        self.show(line)
         self.on_msg(lambda _header, message, _buffers: on_message(message))
 
-    def serve(self, endpoint: Endpoint) -> None:
-        """Name another endpoint."""
-        self.model, self.demo = endpoint.model, endpoint.name == "demo"
-        self.parameters = [parameter.name for parameter in endpoint.parameters]
+    def show(self, line: Line) -> None:
+        """Show what is asked now, and with which key."""
+        endpoint = line.endpoint
+        with self.hold_sync():
+            self.model, self.demo = endpoint.model, endpoint.name == "demo"
+            self.choices, self.choice, self.key = line.choices(), line.choice, line.key()
+            self.parameters = [parameter.name for parameter in endpoint.parameters]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.model}>"

@@ -16,11 +16,14 @@ _HERE = Path(__file__).parent
 PARTS = {
     "alert": ("common", "alert"),
     "header": ("common", "header"),
+    "keyfield": ("common", "keyfield"),
     "exports": ("common", "exports"),
     "grid": ("common", "grid"),
     "sides": ("common", "sides"),
     "strip": ("common", "strip"),
     "picker": ("common", "sender", "opener", "camera", "picker"),
+    "server": ("common", "server"),
+    "taskbar": ("common", "grammar", "recall", "taskbar"),
 }
 
 

@@ -59,7 +59,7 @@ class Panel:
     ) -> None:
         client = _client(client)
         picture = None if image is None else Picture.load(image)
-        self._session = Session(client.settings, client.endpoint)
+        self._session = Session(client.settings)
         self._finalizer = weakref.finalize(self, self._session.close)
         self._open(picture, prompt)
 

@@ -2,7 +2,8 @@
 
 function galleryView(model, store) {
   const root = element("div", "nbvlm-gallery", { role: "radiogroup", "aria-label": "Sample pictures" });
-  const choose = (index) => model.send(numbered(root, { type: "choose", index }));
+  const fields = () => root.closest(".nbvlm-panel")?.nbvlmFields?.() ?? null;
+  const choose = (index) => model.send(numbered(root, { type: "choose", index, fields: fields() }));
   root.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     const index = [...root.children].indexOf(document.activeElement);

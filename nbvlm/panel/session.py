@@ -11,15 +11,13 @@ import functools
 import threading
 from typing import TYPE_CHECKING, Any
 
-import ipywidgets
-
-from nbvlm.client import AsyncClient
 from nbvlm.errors import Error, ImageError
-from nbvlm.panel import runner, samples, trouble, wording
-from nbvlm.panel.alert import Alert
+from nbvlm.panel import runner, samples, wording
 from nbvlm.panel.controls import Controls
-from nbvlm.panel.header import Header
+from nbvlm.panel.desk import Desk
 from nbvlm.panel.keeper import Keeper
+from nbvlm.panel.layout import family, layout
+from nbvlm.panel.line import Line
 from nbvlm.panel.loop import Job
 from nbvlm.panel.order import Order
 from nbvlm.panel.source import Source
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 
     from nbvlm.client import Settings
     from nbvlm.demo.gallery import GalleryScene
-    from nbvlm.endpoints import Endpoint
     from nbvlm.images import Picture
     from nbvlm.panel.history import Kept
     from nbvlm.result import Result
@@ -48,16 +45,12 @@ class Session:
     Parameters
     ----------
     settings
-        How to open a client of its own, on the package's loop.
-    endpoint
-        What it accepts.
+        How to open a client of its own, on the package's loop, and what it asks.
     """
 
-    def __init__(self, settings: Settings, endpoint: Endpoint) -> None:
-        self._settings = settings
-        self._endpoint = endpoint
+    def __init__(self, settings: Settings) -> None:
         self._lock = threading.RLock()
-        self._client: AsyncClient | None = None
+        self.line = Line(settings)
         self._live: runner.Live | None = None
         self._job: Job[Result] | None = None
         self._next: runner.Question | None = None
@@ -74,13 +67,26 @@ class Session:
         )
         self.sweeps = Sweeps(order=self.order, guard=self.guarded, scene=self.scene, on_open=self.open)
         self.stage = Stage()
-        self.alert = Alert(on_act=self.act)
-        self.header = Header(endpoint, on_message=self.take)
-        self.controls = Controls(endpoint, on_run=self.press, on_stop=self.stop, guard=self.guarded)
-        self.source = Source(endpoint, order=self.order, show=self.show, complain=self.complain)
+        self.desk = Desk(self)
+        self.alert, self.header = self.desk.alert, self.desk.header
+        self.controls = Controls(
+            self.line.endpoint,
+            on_run=self.press,
+            on_stop=self.stop,
+            on_reset=self.reset,
+            on_region=self.pick_region,
+            guard=self.guarded,
+        )
+        self.source = Source(
+            self.line.endpoint,
+            order=self.order,
+            show=self.show,
+            fields=self.take_fields,
+            complain=self.complain,
+        )
         self.picker = self.source.picker
-        self.root = _layout(
-            self.header,
+        self.root = layout(
+            [self.header, self.desk.key, self.desk.server],
             [self.picker, *self.controls.widgets],
             [self.alert, self.stage, self.keeper.exports],
             [*self.keeper.widgets, self.sweeps.grid],
@@ -109,14 +115,59 @@ class Session:
 
     def _suggest(self, scene: GalleryScene | None) -> None:
         """Suggest what a sample is good for, and write its prompt unless somebody wrote one of their own."""
-        self.controls.things = () if scene is None else samples.things_of(scene)
+        task, picture = self.controls.task, self.picture
+        task.things = [] if scene is None else list(samples.things_of(scene))
+        task.size = [] if picture is None else [picture.width, picture.height]
         if scene is not None and self.controls.prompt.value.strip() in ("", self._written):
             self.write(scene.prompt)
 
     def write(self, prompt: str) -> None:
         """Write a prompt that the next sample may replace."""
-        self._written = self.controls.prompt.value = prompt
-        self.header.edition += 1
+        self._written = prompt
+        self.fill(prompt)
+
+    def fill(self, prompt: str | None = None, parameters: Mapping[str, Any] | None = None) -> None:
+        """Write into the fields; what a page says that has not seen it does not undo it."""
+        with self._lock:
+            self.controls.take(prompt, parameters)
+            self.header.edition += prompt is not None
+            self.header.tuning += parameters is not None
+
+    def take_fields(self, fields: Mapping[str, Any]) -> None:
+        """Take what a page says its fields hold, as far as it had seen what the kernel wrote into them.
+
+        Parameters
+        ----------
+        fields
+            `prompt` and its `edition`, `parameters` and their `tuning`.
+        """
+        with self._lock:
+            if fields.get("edition") == self.header.edition:
+                self.controls.take(prompt=fields.get("prompt"))
+            if fields.get("tuning", 0) == self.header.tuning:
+                self.controls.take(parameters=fields.get("parameters"))
+
+    def reset(self) -> None:
+        """Bring all sliders back to the model's defaults."""
+        with self._lock:
+            self.controls.reset()
+            self.header.tuning += 1
+
+    def pick_region(self, on: bool) -> None:
+        """Let a region be drawn on the picture, or not any more."""
+        pick = getattr(self.stage, "pick_region", None)
+        if pick is not None:
+            pick(on)
+
+    def serve(self) -> None:
+        """Fit everything to the model that is asked from now on; an answer under way ends."""
+        with self._lock:
+            self.stop()
+            self.header.show(self.line)
+            self.controls.serve(self.line.endpoint)
+            self.header.tuning += 1
+            self.source.serve(self.line.endpoint)
+            self.alert.clear()
 
     # The answer
 
@@ -149,6 +200,7 @@ class Session:
 
     def _begin(self, question: runner.Question) -> Job[Result]:
         self.alert.clear()
+        self.controls.task.remember(question.prompt)
         self.result, self._live = None, runner.Live(self.stage, question.prompt)
         self.stage.begin()
         self.controls.running(True)
@@ -161,22 +213,16 @@ class Session:
         Parameters
         ----------
         message
-            What the page's fields said when it was pressed: `prompt`, `parameters`, and the `edition` of the
-            fields that the page had seen; None for what they are known to say.
+            What the page's fields said when it was pressed, see `take_fields`; None for what they are known
+            to say.
         """
         with self._lock:
-            if message and message.get("edition", 0) == self.header.edition:
-                self.controls.take(message.get("prompt"), message.get("parameters"))
+            self.take_fields(message or {})
             if not self.running:
                 self.start()
                 return
             self._next = self._question()
             self.controls.running(True, queued=True)
-
-    def take(self, message: Mapping[str, Any]) -> None:
-        """Take a message of the page's head, in the order in which the page sent it."""
-        actions = {"run": lambda: self.press(message), "stop": self.stop}
-        self.order.take(message, lambda: self.guarded(actions[message["type"]]))
 
     @property
     def running(self) -> bool:
@@ -185,9 +231,7 @@ class Session:
 
     async def _answer(self, question: runner.Question, live: runner.Live) -> Result:
         try:
-            if self._client is None:
-                self._client = AsyncClient.from_settings(self._settings)
-            result = await runner.ask(self._client, question, live)
+            result = await runner.ask(self.line.client(), question, live)
         except BaseException as error:
             self._settle(live, functools.partial(self._tell_end, live, error))
             raise
@@ -208,7 +252,7 @@ class Session:
 
     def _tell_end(self, live: runner.Live, error: BaseException | None = None) -> None:
         if isinstance(error, Exception):
-            self.alert.show(trouble.card(error, self._endpoint, asking=True))
+            self.desk.fail(error)
             self.stage.fail()
         else:
             self.stage.stopped(wording.stopped(live.seconds, live.pieces))
@@ -240,8 +284,7 @@ class Session:
             self.stop()
             if result.picture is not self.picture:
                 self.show(result.picture)
-            self.controls.take(result.prompt, result.parameters)
-            self.header.edition += 1
+            self.fill(result.prompt, result.parameters)
             self._show_answer(result, kept.pieces)
 
     def ask_again(self, kept: Kept) -> None:
@@ -259,7 +302,7 @@ class Session:
 
     def scene(self) -> Scene:
         """Tell what would be asked with at the moment."""
-        return Scene(self.picture, self._endpoint, self._settings, self.controls.parameters)
+        return Scene(self.picture, self.line.endpoint, self.line.settings, self.controls.parameters)
 
     def stop(self) -> None:
         """End the answer under way, if any; what came of it stays on the screen."""
@@ -273,17 +316,8 @@ class Session:
 
     def complain(self, error: Exception) -> None:
         """Show an error; everything else stays as it is."""
-        self.alert.show(trouble.card(error, self._endpoint))
+        self.desk.complain(error)
         self.stage.stay()
-
-    def act(self, message: Mapping[str, Any]) -> None:
-        """Do what a button of the error card says, in the order in which the page sent it."""
-        self.order.take(message, lambda: self.guarded(lambda: self._act(message)))
-
-    def _act(self, message: Mapping[str, Any]) -> None:
-        if message.get("action") == "reset":
-            self.controls.reset()
-        self.alert.clear()
 
     def guarded(self, action: Callable[[], Any]) -> None:
         """Do what a widget asks for; an error is shown, for ipywidgets would swallow it."""
@@ -296,28 +330,6 @@ class Session:
         """Stop everything, close the connections, and take the widgets off the page."""
         self.stop()
         self.sweeps.stop()
-        client, self._client = self._client, None
-        if client is not None:
-            Job(client.aclose())
+        self.line.close()
         for widget in family(self.root):
             widget.close()
-
-
-def _layout(header: Any, controls: list[Any], answer: list[Any], shelf: list[Any]) -> Any:
-    left, right = _column(controls, "nbvlm-controls"), _column(answer, "nbvlm-answers")
-    body = ipywidgets.Box([left, right])
-    body.add_class("nbvlm-body")
-    return _column([header, body, _column(shelf, "nbvlm-shelf")], "nbvlm-panel")
-
-
-def _column(children: list[Any], name: str) -> Any:
-    box = ipywidgets.VBox(children)
-    box.add_class(name)
-    return box
-
-
-def family(widget: Any) -> list[Any]:
-    """Return a widget with all inside it, their layouts and styles included."""
-    own = [getattr(widget, name) for name in ("layout", "style") if widget.has_trait(name)]
-    inner = [one for child in getattr(widget, "children", ()) for one in family(child)]
-    return [widget, *own, *inner]

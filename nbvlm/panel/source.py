@@ -37,6 +37,8 @@ class Source:
         In which the messages of a page are taken.
     show
         Called with each picture that was chosen here, and its number in the gallery or None.
+    fields
+        Called with what a page says its fields hold, before the choice that came with it.
     complain
         Called with what went wrong.
 
@@ -54,10 +56,11 @@ class Source:
         *,
         order: Order,
         show: Callable[[Picture | None, int | None], None],
+        fields: Callable[[Mapping[str, Any]], None],
         complain: Callable[[Exception], None],
     ) -> None:
         self._endpoint, self._order = endpoint, order
-        self._show, self._complain = show, complain
+        self._show, self._fields, self._complain = show, fields, complain
         self._lock = threading.RLock()
         self._job: Job[None] | None = None
         self._turn = 0
@@ -67,7 +70,7 @@ class Source:
         self.route = "auto"
         self._actions: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "hello": lambda _message: Job(self._greet()),
-            "choose": lambda message: self.choose(int(message["index"])),
+            "choose": self._choose,
             "open": lambda message: self.open(str(message["place"])),
             "complete": lambda message: Job(self._complete(str(message["text"]))),
             "cancel-open": lambda _message: self.cancel(),
@@ -87,6 +90,10 @@ class Source:
             self._complain(error)
 
     # Where pictures come from
+
+    def _choose(self, message: Mapping[str, Any]) -> None:
+        self._fields(message.get("fields") or {})
+        self.choose(int(message["index"]))
 
     def choose(self, index: int) -> None:
         """Choose a sample."""

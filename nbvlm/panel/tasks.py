@@ -1,22 +1,19 @@
-"""Task presets: each writes a prompt, and a prompt tells which preset it belongs to."""
+"""Task presets: what each asks for, and in which languages. The page writes their prompts (taskbar.js)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from nbvlm import prompts
-from nbvlm.drawing import palette
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from nbvlm.endpoints import Endpoint
 
-__all__ = ["OWN_WORDS", "TASKS", "Task", "task_of", "tasks_for", "write"]
-
-#: What the task field shows for a prompt that no preset would write.
-OWN_WORDS = "Own words"
+__all__ = ["TASKS", "Task", "tasks_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,68 +24,54 @@ class Task:
     ----------
     title
         Its name in the task field.
-    prefix
-        First word of the prompts that it writes.
-    template
-        The prompt; `{things}` and `{thing}` stand for what to look for.
-    demo
-        Whether the embedded demo model was taught this task.
+    kind
+        What its prompt is made of: "caption", "describe", "ocr", "answer", "detect", "segment" or "region".
+    question
+        The first question of an "answer"; `{thing}` stands for what the picture is known to hold.
     """
 
     title: str
-    prefix: str
-    template: str
-    demo: bool
+    kind: str
+    question: str = ""
 
 
 TASKS = (
-    Task("Caption", "caption", prompts.caption(), demo=True),
-    Task("Detect", "detect", "detect {things}", demo=True),
-    Task("Count", "answer", "answer en how many {thing}s are there?", demo=True),
-    Task("Ask", "answer", "answer en what color is the {thing}?", demo=True),
-    Task("Describe", "describe", prompts.describe(), demo=False),
-    Task("Read text", "ocr", prompts.ocr(), demo=False),
-    Task("Segment", "segment", "segment {things}", demo=False),
+    Task("Caption", "caption"),
+    Task("Detect", "detect"),
+    Task("Segment", "segment"),
+    Task("Ask", "answer", "what color is the {thing}?"),
+    Task("Count", "answer", "how many {thing}s are there?"),
+    Task("Describe", "describe"),
+    Task("Read text", "ocr"),
+    Task("Caption a region", "region"),
+)
+#: Languages that the embedded model was taught, by the kind of task.
+DEMO_LANGUAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"caption": ("en", "es", "fr", "de"), "describe": ("en",), "answer": ("en",)}
 )
 
 
-def tasks_for(endpoint: Endpoint) -> tuple[Task, ...]:
-    """Presets worth offering: all, or those that the demo model knows."""
-    return tuple(task for task in TASKS if task.demo or endpoint.name != "demo")
+def tasks_for(endpoint: Endpoint) -> list[dict[str, Any]]:
+    """Return the presets for an endpoint, as the page takes them.
 
-
-def write(task: Task, things: Sequence[str], current: str = "") -> str:
-    """Write the preset's prompt.
-
-    Parameters
-    ----------
-    task
-        The preset.
-    things
-        What the picture is known to hold; may be empty.
-    current
-        The prompt so far: the things it names are kept.
-
-    Examples
-    --------
-    >>> write(TASKS[1], ["car"], "segment boat ; fish")
-    'detect boat ; fish'
+    Returns
+    -------
+    list of dict
+        `title`, `kind`, `question`, and `languages`, pairs of code and name, where there is a choice.
     """
-    named = palette.prompt_things(current) or tuple(things) or ("thing",)
-    return task.template.replace("{things}", " ; ".join(named)).replace("{thing}", named[0])
+    return [
+        {
+            "title": task.title,
+            "kind": task.kind,
+            "question": task.question,
+            "languages": _languages(task.kind, endpoint),
+        }
+        for task in TASKS
+    ]
 
 
-def task_of(prompt: str, offered: Sequence[Task]) -> str:
-    """Title of the preset that a prompt belongs to, `OWN_WORDS` for none.
-
-    >>> task_of("detect cat", TASKS), task_of("What is this?", TASKS)
-    ('Detect', 'Own words')
-    """
-    words = prompt.split()
-    if not words:
-        return OWN_WORDS
-    counting = "how many" in prompt.lower()
-    for task in offered:
-        if task.prefix == words[0] and (task.prefix != "answer" or counting == (task.title == "Count")):
-            return task.title
-    return OWN_WORDS
+def _languages(kind: str, endpoint: Endpoint) -> list[list[str]]:
+    if kind not in DEMO_LANGUAGES:
+        return []
+    codes = DEMO_LANGUAGES[kind] if endpoint.name == "demo" else ("en", *prompts.LANGUAGES)
+    return [[code, prompts.LANGUAGES[code]] for code in dict.fromkeys(codes)]

@@ -242,11 +242,17 @@ def test_samples_are_chosen_by_mouse_and_by_arrow_keys(page: Page) -> None:
     assert page.evaluate("model.sent.at(-1).content") == first | {"index": 0, "number": 2}
 
 
+CHOICES = [
+    {"value": "demo", "label": "nbvlm/demo", "group": "Here", "note": ""},
+    {"value": "nvidia", "label": "google/paligemma", "group": "There", "note": "Known to all."},
+]
+
+
 def test_the_badge_is_there_for_the_demo_model_only(page: Page) -> None:
-    load(page, "header.js", {"model": "nbvlm/demo", "demo": True})
+    load(page, "header.js", {"choices": CHOICES, "choice": "demo", "demo": True})
     page.evaluate("show()")
     assert page.locator(".nbvlm-badge").is_visible()
-    load(page, "header.js", {"model": "google/paligemma", "demo": False})
+    load(page, "header.js", {"choices": CHOICES, "choice": "nvidia", "demo": False})
     page.evaluate("show()")
     assert page.locator(".nbvlm-badge").last.is_hidden()
-    assert page.locator(".nbvlm-model").last.text_content() == "google/paligemma"
+    assert page.locator(".nbvlm-model").last.input_value() == "nvidia"

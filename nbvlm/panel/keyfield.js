@@ -1,0 +1,89 @@
+// The key field. What is typed leaves by one message, and nothing of it stays here.
+
+function keyForm(onKey, onClose) {
+  const root = element("div", "nbvlm-drawer", { role: "group", "aria-label": "Key" });
+  const label = element("label", "nbvlm-drawer-field");
+  const field = element("input", "nbvlm-key-input", { type: "password", autocomplete: "off", spellcheck: "false" });
+  field.setAttribute("data-1p-ignore", "");
+  field.setAttribute("data-lpignore", "true");
+  field.placeholder = "Paste the key here";
+  label.append(element("span", "", "Key, kept in memory until the kernel ends; never in the notebook"), field);
+  const use = textButton("nbvlm-key-use nbvlm-drawer-main", "Use this key");
+  const close = textButton("nbvlm-drawer-close", "Cancel");
+  const words = element("p", "nbvlm-drawer-words", { role: "alert" });
+  const hint = element("p", "nbvlm-drawer-hint", "Keys for the hosted models are free at build.nvidia.com.");
+  const row = element("div", "nbvlm-drawer-row");
+  row.append(label, use, close);
+  root.append(row, words, hint);
+  const submit = () => {
+    const key = field.value;
+    field.value = "";
+    if (key.trim()) onKey(key);
+    else field.focus();
+  };
+  use.addEventListener("click", submit);
+  close.addEventListener("click", onClose);
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") submit();
+    else if (event.key === "Escape") onClose();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  return { root, field, words };
+}
+
+export default () => {
+  const views = new Set();
+
+  function receive(message) {
+    views.forEach((one) => one[message.type]?.(message));
+  }
+
+  return {
+    initialize({ model }) {
+      model.on("msg:custom", receive);
+      return () => model.off("msg:custom", receive);
+    },
+    render({ model, el }) {
+      const controller = new AbortController();
+      let form = null;
+      let again = false;
+      const close = () => {
+        el.replaceChildren();
+        el.hidden = true;
+        form = null;
+      };
+      const send = (key) => model.send(numbered(el, { type: "key", key }));
+      const view = {
+        open: (message) => {
+          again = Boolean(message?.again);
+          el.hidden = false;
+          form = keyForm(send, close);
+          el.replaceChildren(form.root);
+          form.field.focus({ preventScroll: true });
+        },
+        refused: ({ words }) => {
+          if (!form) return;
+          form.words.textContent = words;
+          form.field.focus();
+        },
+        taken: () => {
+          const asked = form !== null && again;
+          close();
+          if (asked) el.closest(".nbvlm-panel")?.querySelector("button.nbvlm-run")?.click();
+        },
+      };
+      close();
+      views.add(view);
+      whenInPanel(el, controller.signal, (panel) =>
+        panel.addEventListener("nbvlm-key", (event) => view.open(event.detail), { signal: controller.signal }),
+      );
+      return () => {
+        controller.abort();
+        views.delete(view);
+        close();
+      };
+    },
+  };
+};

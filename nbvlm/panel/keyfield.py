@@ -1,0 +1,62 @@
+"""The key field: what is typed goes by message into memory, and is wiped in the browser at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+
+from nbvlm.errors import Error
+from nbvlm.panel.page import script
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from nbvlm.panel.order import Order
+
+__all__ = ["KeyField"]
+
+_HERE = Path(__file__).parent
+
+
+class KeyField(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
+    """Asks for a key, masked. No trait ever holds it, so no notebook, echo or saved state does.
+
+    Parameters
+    ----------
+    order
+        In which the messages of a page are taken.
+    on_key
+        Called with the key as it was typed; an `Error` that it raises is shown below the field.
+    """
+
+    _esm = script("keyfield")
+    _css = _HERE / "drawer.css"
+
+    def __init__(self, *, order: Order, on_key: Callable[[str], None]) -> None:
+        self._order, self._on_key = order, on_key
+        super().__init__()
+        self.add_class("nbvlm-key")
+        self.on_msg(KeyField.take)
+
+    def ask(self, *, again: bool = False) -> None:
+        """Open the field; `again` if the question is to be asked again with the new key."""
+        self.send({"type": "open", "again": again})
+
+    def take(self, message: Mapping[str, Any], _buffers: Sequence[memoryview]) -> None:
+        """Take one message of the page."""
+        self._order.take(message, lambda: self._take_key(message))
+
+    def _take_key(self, message: Mapping[str, Any]) -> None:
+        try:
+            self._on_key(str(message["key"]))
+        except Error as error:
+            self.send({"type": "refused", "words": f"{error.message} {error.hint or ''}".strip()})
+        except Exception as error:  # noqa: BLE001 - its text might hold what was typed
+            self.send({"type": "refused", "words": f"The key could not be used ({type(error).__name__})."})
+        else:
+            self.send({"type": "taken"})
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"

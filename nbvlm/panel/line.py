@@ -1,0 +1,174 @@
+"""The line to the model: which one is asked, where, with which key; and the panel's own client."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from nbvlm import endpoints
+from nbvlm.client import AsyncClient
+from nbvlm.errors import AuthenticationError
+from nbvlm.exchange import keys
+from nbvlm.exchange.settings import resolve
+from nbvlm.panel.loop import Job
+from nbvlm.secret import Secret
+
+if TYPE_CHECKING:
+    from nbvlm.client import Settings
+    from nbvlm.endpoints import Endpoint
+
+__all__ = ["OWN", "TYPED", "Line"]
+
+#: Value of the choice for the client that the panel was made with, where it is in no list.
+OWN = "own"
+#: Value of the choice for a server whose address was typed.
+SERVER = "server"
+#: Where a key came from that was typed into the panel.
+TYPED = "typed here"
+
+
+class Line:
+    """Holds the settings in use and opens a client with them when one is needed.
+
+    Parameters
+    ----------
+    settings
+        Those of the client that the panel was made with.
+
+    Attributes
+    ----------
+    settings
+        Those in use.
+    choice
+        Value of the choice in use; see `choices`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._lock = threading.RLock()
+        self._given = self.settings = settings
+        self._client: AsyncClient | None = None
+        self._server: Settings | None = None
+        self._typed: Secret | None = None
+        self.choice = self._own = settings.endpoint.name if _listed(settings) else OWN
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """What is asked."""
+        return self.settings.endpoint
+
+    def client(self) -> AsyncClient:
+        """Return the client in use; to be called on the package's loop."""
+        with self._lock:
+            if self._client is None:
+                self._client = AsyncClient.from_settings(self.settings)
+            return self._client
+
+    def choices(self) -> list[dict[str, str]]:
+        """Return what can be asked: `value`, `label`, `group` and a `note` for each."""
+        found = [_entry(self._own, self._given, "This panel's client")] if self._own == OWN else []
+        found += [
+            {"value": name, "label": entry.model, "group": _group(entry), "note": entry.note}
+            for name, entry in sorted(endpoints.ENDPOINTS.items(), key=lambda item: item[0] != "demo")
+        ]
+        return [*found, *([_entry(SERVER, self._server, "Your server")] if self._server else [])]
+
+    def choose(self, value: str) -> None:
+        """Ask another of the choices from now on.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such choice.
+        """
+        self._switch(value, self._settings_of(value))
+
+    def connect(self, url: str, model: str) -> None:
+        """Ask an OpenAI-compatible server from now on.
+
+        Raises
+        ------
+        ParameterError
+            If the address cannot be used, or no model is named.
+        """
+        self._server = resolve(url.strip(), model=model)
+        self._switch(SERVER, self._server)
+
+    def take_key(self, text: str) -> None:
+        """Use a typed key; that for the hosted service is kept as by `nbvlm.login()`, others for this panel.
+
+        Raises
+        ------
+        AuthenticationError
+            If it cannot be a key.
+        """
+        key = Secret(text)
+        if self.endpoint.base_url == endpoints.HOSTED:
+            keys.login(text)
+            self._typed = key
+        settings = replace(self.settings, api_key=key, key_source=TYPED)
+        if self.choice == SERVER:
+            self._server = settings
+        self._switch(self.choice, settings)
+
+    def key(self) -> dict[str, str]:
+        """Tell where the key in use comes from, never the key: `state` and `text`.
+
+        `state` is "none" (nobody wants one), "there", or "missing".
+        """
+        if self.settings.in_process:
+            return {"state": "none", "text": ""}
+        if self.settings.api_key is not None:
+            return {"state": "there", "text": f"Key from {self.settings.key_source}"}
+        try:
+            self.settings.key()
+        except AuthenticationError:
+            return {"state": "missing", "text": "No key yet"}
+        found = keys.find() if self.settings.url.startswith(endpoints.HOSTED) else None
+        return (
+            {"state": "there", "text": f"Key from {found[1]}"}
+            if found
+            else {"state": "none", "text": "No key"}
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            Job(client.aclose())
+
+    def _switch(self, value: str, settings: Settings) -> None:
+        with self._lock:
+            self.close()
+            self.choice, self.settings = value, settings
+
+    def _settings_of(self, value: str) -> Settings:
+        if value == self._own:
+            return self._keyed(self._given)
+        if value == SERVER and self._server is not None:
+            return self._server
+        entry = endpoints.get(value)
+        # Who pointed the panel at another origin wants the siblings to be asked there too.
+        if entry.base_url == self._given.endpoint.base_url == endpoints.HOSTED:
+            return self._keyed(replace(self._given, endpoint=entry, transport=None, chosen=True))
+        return self._keyed(resolve(value))
+
+    def _keyed(self, settings: Settings) -> Settings:
+        if self._typed is None or settings.endpoint.base_url != endpoints.HOSTED:
+            return settings
+        return replace(settings, api_key=self._typed, key_source=TYPED)
+
+
+def _listed(settings: Settings) -> bool:
+    return endpoints.ENDPOINTS.get(settings.endpoint.name) == settings.endpoint
+
+
+def _entry(value: str, settings: Settings, group: str) -> dict[str, Any]:
+    host = urlsplit(settings.base_url).netloc
+    return {"value": value, "label": f"{settings.endpoint.model} at {host}", "group": group, "note": ""}
+
+
+def _group(entry: Endpoint) -> str:
+    return "On this computer" if entry.name == "demo" else "Hosted by NVIDIA"

@@ -1,0 +1,84 @@
+// The form for an OpenAI-compatible server.
+
+let forms = 0;
+
+function serverField(title, attributes) {
+  const label = element("label", "nbvlm-drawer-field");
+  const field = element("input", "", { type: "text", spellcheck: "false", autocomplete: "off", ...attributes });
+  label.append(element("span", "", title), field);
+  return { label, field };
+}
+
+function serverForm(say, onClose) {
+  const root = element("div", "nbvlm-drawer", { role: "group", "aria-label": "OpenAI-compatible server" });
+  const list = element("datalist", "", { id: `nbvlm-models-${++forms}-${Math.random().toString(36).slice(2)}` });
+  const url = serverField("Address of an OpenAI-compatible server", { class: "nbvlm-server-url", placeholder: "http://127.0.0.1:8000/v1" });
+  const name = serverField("Model", { class: "nbvlm-server-model", list: list.id, placeholder: "google/paligemma2-3b-mix-448" });
+  const look = textButton("nbvlm-server-look", "List its models");
+  const connect = textButton("nbvlm-server-connect nbvlm-drawer-main", "Connect");
+  const close = textButton("nbvlm-drawer-close", "Cancel");
+  const words = element("p", "nbvlm-drawer-words", { role: "status" });
+  const submit = () => say({ type: "connect", url: url.field.value, model: name.field.value });
+  look.addEventListener("click", () => say({ type: "models", url: url.field.value }));
+  connect.addEventListener("click", submit);
+  close.addEventListener("click", onClose);
+  const row = element("div", "nbvlm-drawer-row");
+  row.append(url.label, name.label, look, connect, close);
+  root.append(row, list, words);
+  root.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target.matches("input")) submit();
+    else if (event.key === "Escape") onClose();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  const models = (names, text) => {
+    list.replaceChildren(...names.map((value) => element("option", "", { value })));
+    if (names.length && !name.field.value) name.field.value = names[0];
+    words.textContent = text;
+  };
+  return { root, url: url.field, models };
+}
+
+export default () => {
+  const views = new Set();
+  const receive = (message) => views.forEach((one) => one[message.type]?.(message));
+
+  return {
+    initialize({ model }) {
+      model.on("msg:custom", receive);
+      return () => model.off("msg:custom", receive);
+    },
+    render({ model, el }) {
+      const controller = new AbortController();
+      const { signal } = controller;
+      let form = null;
+      const close = () => {
+        el.replaceChildren();
+        el.hidden = true;
+        form = null;
+      };
+      const cancel = () => {
+        close();
+        el.closest(".nbvlm-panel")?.dispatchEvent(new CustomEvent("nbvlm-server-closed"));
+      };
+      const view = {
+        open: () => {
+          el.hidden = false;
+          form = serverForm((message) => model.send(numbered(el, message)), cancel);
+          el.replaceChildren(form.root);
+          form.url.focus({ preventScroll: true });
+        },
+        models: ({ names, words }) => form?.models(names, words),
+        connected: close,
+      };
+      close();
+      views.add(view);
+      whenInPanel(el, signal, (panel) => panel.addEventListener("nbvlm-server", view.open, { signal }));
+      return () => {
+        controller.abort();
+        views.delete(view);
+      };
+    },
+  };
+};
