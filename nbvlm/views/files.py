@@ -36,8 +36,8 @@ def made(result: Result, ending: str, **options: Any) -> bytes:
     """
     make = _MAKERS.get(ending.lower())
     if make is None:
-        what = f"ending {ending!r}" if ending else "name without ending"
-        raise ValueError(f"A result cannot be saved under a {what}. Endings: {', '.join(ENDINGS)}.")
+        what = f"the ending {ending!r}" if ending else "a name without ending"
+        raise ValueError(f"A result cannot be saved under {what}. Endings: {', '.join(ENDINGS)}.")
     if options and make not in _DRAWN:
         raise TypeError(f"Style options ({', '.join(options)}) do not go with {ending}.")
     return make(result, options)
