@@ -1,0 +1,178 @@
+"""Keeping answers, in real front ends: the strip, files, a new cell, and what a saved notebook holds."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from browser.hosts import SLOW, TOKEN
+from nbvlm.demo.gallery import GALLERY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from servers.loopback import Loopback
+
+    from browser.hosts import Jupyter, Sheet
+
+CAR = "<loc0100><loc0100><loc0500><loc0500> car"
+MOVED = "<loc0160><loc0100><loc0560><loc0500> car ; <loc0600><loc0600><loc0800><loc0800> tree"
+SECRETS = re.compile(r"nvapi-|not-a-real-key|Bearer|Signature=")
+SETTINGS = "@jupyter-widgets/jupyterlab-manager:plugin"
+MARK = "document.querySelector('.nbvlm-panel').nbvlmSame = true"
+SAME = "document.querySelector('.nbvlm-panel').nbvlmSame === true"
+
+
+@pytest.fixture
+def service(service: Loopback) -> Loopback:
+    service.text = CAR
+    return service
+
+
+@pytest.fixture
+def saving_state(jupyter: Jupyter) -> Iterator[None]:
+    """JupyterLab saves the state of widgets with the notebook."""
+    url = f"{jupyter.url}/lab/api/settings/{SETTINGS}"
+
+    def put(value: bool) -> None:
+        data = json.dumps({"raw": json.dumps({"saveState": value})}).encode()
+        headers = {"Authorization": f"token {TOKEN}"}
+        urllib.request.urlopen(urllib.request.Request(url, data, headers, method="PUT"), timeout=30).close()
+
+    put(True)
+    yield
+    put(False)
+
+
+def saved(sheet: Sheet, name: str) -> Any:
+    """The notebook as the page saves it."""
+    with sheet.page.expect_response(
+        lambda reply: reply.request.method == "PUT" and name in reply.url
+    ) as reply:
+        sheet.page.click('.lm-MenuBar-itemLabel:text-is("File")')
+        sheet.page.click('li.lm-Menu-item[data-command="docmanager:save"]')
+    assert reply.value.ok
+    return json.loads((sheet.jupyter.notebooks / name).read_text())
+
+
+def still(notebook: Any) -> dict[str, Any]:
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    htmls = [(one, "".join(one.get("data", {}).get("text/html", ""))) for one in outputs]
+    (found,) = [one["data"] for one, html in htmls if "nbvlm-still-" in html]
+    return found
+
+
+def test_a_saved_notebook_shows_the_last_answer_and_holds_no_secret(
+    sheet: Sheet, quickstart: str, service: Loopback, saving_state: None
+) -> None:
+    sheet.open_lab(quickstart).run_all()
+    sheet.page.evaluate(MARK)
+    for _ in range(9):
+        sheet.ask("caption en")
+    sheet.ask("detect car")
+    expect(sheet.find(".nbvlm-card-picture")).to_have_count(10)
+    # The view is not drawn anew under an update: what a person does in it goes on.
+    assert sheet.page.evaluate(SAME)
+    expect(sheet.page.locator("[class^=nbvlm-still-]")).to_be_hidden()
+    notebook = saved(sheet, quickstart)
+    assert "1 car" in "".join(still(notebook)["text/plain"])
+    assert "image/png" in still(notebook) or "image/jpeg" in still(notebook)
+    state = notebook["metadata"]["widgets"]["application/vnd.jupyter.widget-state+json"]
+    assert len(json.dumps(state)) < 200_000
+    assert not SECRETS.search(json.dumps(notebook))
+
+    for session in sheet.jupyter.api("GET", "/api/sessions"):
+        sheet.jupyter.api("DELETE", f"/api/sessions/{session['id']}")
+    sheet.open_lab(quickstart)
+    form = sheet.page.locator("[class^=nbvlm-still-]")
+    expect(form.locator("img")).to_be_visible(timeout=SLOW)
+    expect(form.locator("table")).to_contain_text("car")
+    assert sheet.outside == []
+
+
+def test_notebook_7_keeps_the_view_steady_and_the_still_form_up_to_date(
+    sheet: Sheet, quickstart: str, service: Loopback
+) -> None:
+    sheet.open_notebook(quickstart).run_all_until_it_runs()
+    sheet.page.evaluate(MARK)
+    sheet.ask("detect car")
+    expect(sheet.find(".nbvlm-card-picture")).to_have_count(1)
+    cells = sheet.page.locator(".jp-Notebook .jp-Cell").count()
+    sheet.find(".nbvlm-card-main").focus()
+    for key in ("a", "b", "x", "p"):
+        sheet.page.keyboard.press(key)
+    expect(sheet.find(".nbvlm-card-pin")).to_have_attribute("aria-pressed", "true")
+    assert sheet.page.locator(".jp-Notebook .jp-Cell").count() == cells
+    sheet.press("export-cell")
+    expect(sheet.find(".nbvlm-exports-said")).to_contain_text("in a new cell")
+    assert sheet.page.locator(".jp-Notebook .jp-Cell").count() == cells + 1
+    assert sheet.page.evaluate(SAME)
+    expect(sheet.page.locator("[class^=nbvlm-still-]")).to_be_hidden()
+    assert "1 car" in "".join(still(saved(sheet, quickstart))["text/plain"])
+
+
+def test_voila_keeps_the_view_steady_and_files_can_be_downloaded(
+    sheet: Sheet, quickstart: str, service: Loopback
+) -> None:
+    sheet.open_voila(quickstart).ready()
+    sheet.page.evaluate(MARK)
+    sheet.ask("detect car")
+    expect(sheet.find(".nbvlm-card-picture")).to_have_count(1)
+    assert sheet.page.evaluate(SAME)
+    expect(sheet.page.locator("[class^=nbvlm-still-]")).to_be_hidden()
+    expect(sheet.find(".nbvlm-export-cell")).to_be_hidden()
+    with sheet.page.expect_download() as download:
+        sheet.press("export-png")
+    assert download.value.suggested_filename == f"{GALLERY[0].name}-answer.png"
+    size = Image.open(io.BytesIO(download.value.path().read_bytes())).size
+    assert size == GALLERY[0].picture().size
+
+
+def test_answers_are_pinned_compared_deleted_and_swept_in_lab(
+    sheet: Sheet, quickstart: str, service: Loopback
+) -> None:
+    sheet.open_lab(quickstart).run_all()
+    sheet.ask("detect car")
+    service.text = MOVED
+    sheet.ask("detect car ; tree")
+    cards = sheet.find(".nbvlm-card-main")
+    cards.nth(1).focus()
+    for key in ("p", "ArrowLeft", "p"):
+        sheet.page.keyboard.press(key)
+    sides = sheet.find(".nbvlm-side")
+    expect(sides).to_have_count(2)
+    expect(sides.nth(1).locator(".nbvlm-tally")).to_have_text(re.compile("1 new.*1 moved"))
+    sheet.page.keyboard.press("Enter")
+    expect(sheet.find(".nbvlm-prompt textarea")).to_have_value("detect car")
+    expect(sheet.find(".nbvlm-card-current")).to_have_attribute("data-answer", "1")
+    sheet.page.keyboard.press("Delete")
+    expect(cards).to_have_count(1)
+    expect(cards).to_be_focused()
+    expect(sides).to_have_count(0)
+    with sheet.page.expect_download() as download:
+        sheet.press("export-json")
+    assert json.loads(download.value.path().read_text())["prompt"] == "detect car"
+    sweeps(sheet, service)
+    assert sheet.outside == []
+    assert sheet.errors == []
+
+
+def sweeps(sheet: Sheet, service: Loopback) -> None:
+    sheet.find(".nbvlm-sweep-summary").click()
+    sheet.find(".nbvlm-sweep-prompts").fill("detect car\ncaption en")
+    sheet.find(".nbvlm-sweep-heats").fill("0.3")
+    expect(sheet.find(".nbvlm-sweep-estimate")).to_have_text("2 questions, about 3 s at 40 a minute")
+    sheet.press("sweep-start")
+    done = sheet.find("button.nbvlm-sweep-cell")
+    expect(done).to_have_count(2, timeout=SLOW)
+    expect(sheet.find(".nbvlm-sweep-words")).to_contain_text("2 of 2")
+    done.last.click()
+    expect(sheet.find(".nbvlm-prompt textarea")).to_have_value("caption en")
+    expect(sheet.find(".nbvlm-card-current .nbvlm-card-prompt")).to_have_text("caption en")
