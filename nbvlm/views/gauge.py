@@ -7,6 +7,7 @@ the newest report only.
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import threading
 from pathlib import Path
@@ -53,6 +54,7 @@ def show(stop: Callable[[], None]) -> Callable[[Progress], None]:
 
     gauge = Gauge(stop)
     display(gauge.box)
+    gauge.hear()
     return gauge.take
 
 
@@ -90,6 +92,14 @@ class Gauge:
             self._thread.start()
         if progress.state in ("finished", "stopped"):
             self._thread.join(5.0)
+
+    def hear(self) -> None:
+        """Let Stop be heard while the cell is busy, where the kernel has subshells for such messages.
+
+        ipykernel 7.4 hands a message to the shell that used the widget last, and that is the busy one.
+        """
+        with contextlib.suppress(AttributeError):
+            del self.button.comm._reply_subshell_id  # noqa: SLF001 - there is no other way to be heard
 
     def press(self) -> None:
         """Stop the run."""
