@@ -41,7 +41,7 @@ class Desk:
             "run": session.press,
             "stop": lambda _message: session.stop(),
             "reset": lambda _message: session.reset(),
-            "model": lambda message: self.choose(str(message["choice"])),
+            "model": self._choose,
             "connect": self._connect,
             "models": lambda message: Job(self._list(str(message["url"]))),
             "act": self._act,
@@ -55,6 +55,10 @@ class Desk:
         """Take a message of the page, in the order in which the page sent it."""
         action = self._actions[message["type"]]
         self._session.order.take(message, lambda: self._session.guarded(lambda: action(message)))
+
+    def _choose(self, message: Mapping[str, Any]) -> None:
+        self._session.take_fields(message.get("fields") or {})
+        self.choose(str(message["choice"]))
 
     def choose(self, value: str) -> None:
         """Ask another model from now on; see `Line.choices`."""

@@ -111,7 +111,7 @@ function modelChoice(model) {
   root.addEventListener("change", () => {
     const panel = root.closest(".nbvlm-panel");
     if (root.value === "connect") panel?.dispatchEvent(new CustomEvent("nbvlm-server"));
-    else model.send(numbered(root, { type: "model", choice: root.value }));
+    else model.send(numbered(root, { type: "model", choice: root.value, fields: panel?.nbvlmFields?.() ?? null }));
   });
   return { root, show };
 }

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
-from nbvlm.panel.page import script
+from nbvlm.panel.page import script, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from nbvlm.panel.line import Line
 
 __all__ = ["Header"]
-
-_HERE = Path(__file__).parent
 
 
 class Header(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
@@ -53,7 +50,7 @@ class Header(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no
     """
 
     _esm = script("header")
-    _css = _HERE / "panel.css"
+    _css = style("header")
     model = traitlets.Unicode("").tag(sync=True)
     demo = traitlets.Bool(False).tag(sync=True)
     choices = traitlets.List(traitlets.Dict()).tag(sync=True)

@@ -7,8 +7,12 @@ True
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["PARTS", "script"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["PARTS", "SHEETS", "script", "style"]
 
 _HERE = Path(__file__).parent
 
@@ -26,6 +30,9 @@ PARTS = {
     "taskbar": ("common", "grammar", "recall", "taskbar"),
 }
 
+#: The same for style sheets, where they are more than one.
+SHEETS = {"header": ("panel", "fields")}
+
 
 def script(name: str) -> str:
     """Return a module's text, without comment lines and indentation: notebooks that are saved hold it.
@@ -35,6 +42,15 @@ def script(name: str) -> str:
     name
         One of `PARTS`.
     """
-    texts = (_HERE.joinpath(f"{part}.js").read_text(encoding="utf-8") for part in PARTS[name])
+    return _plain(f"{part}.js" for part in PARTS[name])
+
+
+def style(name: str) -> str:
+    """Return a style sheet, put together as `script` does; `name` is one of `SHEETS`."""
+    return _plain(f"{part}.css" for part in SHEETS[name])
+
+
+def _plain(files: Iterable[str]) -> str:
+    texts = (_HERE.joinpath(file).read_text(encoding="utf-8") for file in files)
     lines = (line.strip() for text in texts for line in text.splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("//"))

@@ -37,10 +37,11 @@ function galleryView(model, store) {
 // The ways in: files, the camera, an address or a path; or, while a picture is on its way, how far it is.
 function waysView(model, store) {
   const root = element("div", "nbvlm-ways");
-  const upload = textButton("nbvlm-upload nbvlm-way", "Upload a picture");
+  const upload = textButton("nbvlm-upload nbvlm-way", "Upload");
+  upload.setAttribute("aria-label", "Upload a picture");
   const camera = textButton("nbvlm-webcam nbvlm-way", "Webcam");
   const link = textButton("nbvlm-link nbvlm-way", "Link or path");
-  upload.title = "Or drop a picture anywhere on the panel, or paste one";
+  const hint = element("span", "nbvlm-upload-hint", "… or drop a picture on the panel, or paste one.");
   const input = element("input", "", { type: "file", accept: "image/*", tabindex: "-1", "aria-hidden": "true" });
   input.hidden = true;
   upload.addEventListener("click", () => input.click());
@@ -70,11 +71,11 @@ function waysView(model, store) {
   booth.onDone = () => booth.root.hidden || choose(booth, camera);
   const row = element("div", "nbvlm-uploading");
   row.append(upload, camera, link, progress, cancel, input);
-  root.append(row, opener.root, booth.root);
+  root.append(row, hint, opener.root, booth.root);
   const show = () => {
     const { active, sent, size } = store.sender;
     const busy = active || Boolean(store.opening);
-    upload.hidden = camera.hidden = link.hidden = busy;
+    upload.hidden = camera.hidden = link.hidden = hint.hidden = busy;
     progress.hidden = cancel.hidden = !busy;
     if (active && size) progress.value = sent / size;
     else progress.removeAttribute("value");
@@ -96,7 +97,8 @@ function chosenView(model, store) {
   const route = element("select", "nbvlm-route", { "aria-label": "How the picture travels" });
   route.title = "Auto sends small pictures inside the request and uploads large ones; inline shrinks them to fit";
   route.addEventListener("change", () => model.send(numbered(root, { type: "route", route: route.value })));
-  const reset = element("button", "nbvlm-reset-picture", { type: "button", title: "Choose no picture", "aria-label": "Choose no picture" });
+  const reset = textButton("nbvlm-reset-picture", "Reset");
+  reset.title = "Choose no picture, and leave the route to itself";
   reset.addEventListener("click", () => model.send(numbered(root, { type: "reset" })));
   const switches = element("div", "nbvlm-chosen-switches");
   switches.append(route, reset);

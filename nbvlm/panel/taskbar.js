@@ -102,6 +102,7 @@ function bar(model, el, store) {
   const panel = () => el.closest(".nbvlm-panel");
   const prompt = () => panel()?.querySelector(".nbvlm-prompt textarea");
   let fields = { title: OWN };
+  let seen = null; // the prompt that the fields follow
 
   const select = element("select", "nbvlm-task-choice", { "aria-label": "Task" });
   const language = languageField((value) => put({ language: value }));
@@ -145,7 +146,8 @@ function bar(model, el, store) {
 
   const look = () => {
     const field = prompt();
-    if (!field) return;
+    if (!field || field.value === seen) return show();
+    seen = field.value;
     const found = read(field.value, tasks(), size());
     // An empty list, or a question in the making, is still what was chosen.
     fields = { ...fields, ...found };
@@ -172,7 +174,7 @@ function bar(model, el, store) {
     region.show(fields.box, size());
   };
   const drawn = (box) => {
-    region.picking(false);
+    region.picking(false); // Esc on the picture, or a box
     if (box) put({ title: tasks().find((task) => task.kind === "region")?.title, box: box.map(Math.round) });
   };
   return { look, show, drawn, writePrompt };
