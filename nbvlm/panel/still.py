@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Still"]
 
+_NOTE = "<p><small>The panel's last answer, as it was saved. Run the notebook to use the panel.</small></p>"
 _EMPTY = "This panel has no answer yet. Run the notebook to use it."
 
 
@@ -74,9 +75,12 @@ class Still:
 
     def _bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
         if self._result is None:
-            return {"text/plain": _EMPTY, "text/html": self._wrapped(f"<p>{_EMPTY}</p>")}, {}
+            return {"text/plain": _EMPTY, "text/html": self._wrapped(f"<p>{_EMPTY}</p>", "")}, {}
         data, metadata = display.bundle(self._result)
         return {**data, "text/html": self._wrapped(data["text/html"])}, metadata
 
-    def _wrapped(self, html: str) -> str:
-        return f'<div class="{self.name}">{html}</div>'
+    def _wrapped(self, html: str, note: str = _NOTE) -> str:
+        # Where the panel cannot be drawn Jupyter says so in its place, which the still form takes instead.
+        child = ".jp-OutputArea-child"
+        rule = f"{child}:not(:has(.nbvlm-panel)):has(+ {child} .{self.name}) {{ display: none }}"
+        return f'<div class="{self.name}"><style>{rule}</style>{html}{note}</div>'
