@@ -70,7 +70,7 @@ def sound(path: Path, source: Source) -> bool:
     """Whether a file is there and is the published one, by size and hash."""
     try:
         return path.stat().st_size == source.size and _hash(path) == source.sha256
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 
