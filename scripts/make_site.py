@@ -29,6 +29,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Tutorials": ("notebooks/quickstart", "notebooks/*"),
     "How to": (
+        "docs/how-to/panel",
         "docs/how-to/keys",
         "docs/how-to/large-pictures",
         "docs/how-to/own-models",
