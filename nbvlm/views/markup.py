@@ -67,7 +67,8 @@ def table(result: Result, rows: int, colors: Sequence[RGB], most: int = 200) -> 
     if len(detections) > rows:
         body.append(f'<tr><td colspan="7">… and {len(detections) - rows} more</td></tr>')
     heads = "".join(
-        f'<th scope="col">{head}</th>' for head in ("#", "label", "x0", "y0", "x1", "y1", "where")
+        f'<th scope="col"{_LEFT if head in ("label", "where") else ""}>{head}</th>'
+        for head in ("#", "label", "x0", "y0", "x1", "y1", "where")
     )
     caption = text(words.shorten(words.summary(result), min(_CAPTION, 4 * most)))
     return (
