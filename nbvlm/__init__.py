@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nbvlm.batch import abatch as abatch
     from nbvlm.batch import batch as batch
     from nbvlm.batch import ibatch as ibatch
+    from nbvlm.batch import map_partitions as map_partitions
     from nbvlm.batch import results as results
     from nbvlm.client import AsyncClient as AsyncClient
     from nbvlm.client import Client as Client
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "nbvlm.assets": "Asset",
-    "nbvlm.batch": "abatch batch ibatch results",
+    "nbvlm.batch": "abatch batch ibatch map_partitions results",
     "nbvlm.client": "AsyncClient Client ask login",
     "nbvlm.compare": "compare",
     "nbvlm.detections": "Detection Detections",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nbvlm.batches import journal as journals
 from nbvlm.batches import rows, tables
 from nbvlm.batches.bridge import run
+from nbvlm.batches.partitions import map_partitions
 from nbvlm.batches.rows import Row
 from nbvlm.batches.runs import Run
 from nbvlm.batches.tally import Progress
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from nbvlm.client import AsyncClient, Client
 
-__all__ = ["Progress", "Row", "abatch", "batch", "ibatch", "results"]
+__all__ = ["Progress", "Row", "abatch", "batch", "ibatch", "map_partitions", "results"]
 
 
 def batch(

@@ -35,7 +35,7 @@ client base streams rooms pools apools threaded knock
 
 replay pace recording demo compare
 batch bridge crew journal listing plan reading remote rows runs tables tally templates throttle
-cluster office partitions station
+cluster engines halves office partitions station wires
 
 draw clusters fontfile lettering placement style tags
 export files gauge serial shell snippets display markup page figures svg

@@ -1,7 +1,7 @@
 """A run on a Dask cluster: partitions of pictures go out, rows come back into the same journal.
 
 The task graph holds names of pictures, prompts and settings, never a key: a worker takes that from its own
-environment, or from the scheduler's memory if it was registered there (`register_key`).
+environment, or from the scheduler's memory if it was registered there (`nbvlm.batches.register_key`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.batches import rows
+from nbvlm.batches.engines import call, client_of
 from nbvlm.batches.listing import Item
-from nbvlm.batches.plan import settings_of
 from nbvlm.errors import Error, ParameterError
 from nbvlm.images import Picture
 from nbvlm.pictures import sources
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nbvlm.batches.rows import Place, Row
     from nbvlm.batches.tally import Tally
 
-__all__ = ["Cluster", "client_of", "register_key"]
+__all__ = ["Cluster"]
 
 WIDE = 16
 """Pictures of a partition for each that is asked about at once."""
@@ -73,7 +73,7 @@ class Cluster:
 
     async def rows(self) -> AsyncIterator[Row]:
         """Yield rows as they are finished; leaving early stops the workers."""
-        from nbvlm.batches.office import topic
+        from nbvlm.batches.halves import topic
 
         await self._begin()
         self._engine.subscribe_topic(topic(self._run), self._heard)
@@ -248,7 +248,8 @@ class Cluster:
 
         settings = self._plan.settings
         shared = not settings.in_process or self._plan.rate is not None
-        plan = replace(self._plan, prompt=GIVEN)
+        bare = replace(settings, api_key=None, key_source=None)
+        plan = replace(self._plan, prompt=GIVEN, settings=bare)
         self._order = Order(self._run, plan, settings.api_key is not None, shared)
         if self._engine.asynchronous:
             await self._engine.register_plugin(Office())
@@ -282,78 +283,6 @@ class Cluster:
         if self._engine.asynchronous:
             return await function(*told)
         return await asyncio.to_thread(function, *told)
-
-
-def register_key(engine: Any, client: Any = None) -> None:
-    """Keep a client's key in the memory of a cluster's scheduler, for the workers of later runs.
-
-    Needed where the workers do not have `NVIDIA_API_KEY` in their environment. The key is in no task, no log
-    and no pickle. Between machines it travels as everything in the cluster does: use TLS (`tls://…`).
-
-    Parameters
-    ----------
-    engine
-        A `distributed.Client` that is not asynchronous, or what `batch` takes in its place.
-    client
-        Whose key; by default that of `Client()`.
-
-    Raises
-    ------
-    AuthenticationError
-        If the client has no key.
-
-    Examples
-    --------
-    >>> register_key(dask_client, nbvlm.Client("nvidia"))  # doctest: +SKIP
-    """
-    from nbvlm.batches.office import Office, halves
-
-    settings = settings_of(client)
-    secret = settings.key()
-    if secret is None:
-        raise ParameterError(f"{settings.endpoint.name!r} has no key to register.", hint="It needs none.")
-    opened, own = client_of(engine)
-    opened.register_plugin(Office())
-    for half in halves(secret):
-        opened.sync(opened.scheduler.nbvlm_keep, name=settings.base_url, half=half)
-    if own:
-        opened.close()
-
-
-def client_of(engine: Any) -> tuple[Any, bool]:
-    """Return the `distributed.Client` for an engine, and whether it is our own to close.
-
-    Raises
-    ------
-    Error
-        If distributed is not installed.
-    ParameterError
-        If this is no engine.
-    """
-    try:
-        from distributed import Client
-    except ImportError:
-        raise Error(
-            "A cluster needs Dask, which is not installed.", hint='Run: pip install "nbvlm[dask]"'
-        ) from None
-    if isinstance(engine, Client):
-        return engine, False
-    if isinstance(engine, str):
-        return Client(engine, set_as_default=False), True
-    if hasattr(engine, "get_client"):
-        return Client(engine, set_as_default=False), True
-    raise ParameterError(
-        f"A {type(engine).__name__} is no engine.",
-        hint="Pass a distributed.Client, a cluster, or a scheduler's address such as tcp://10.0.0.1:8786.",
-    )
-
-
-async def call(engine: Any, name: str, **told: Any) -> Any:
-    """Call a handler of the office on the scheduler of a client."""
-    coroutine = getattr(engine.scheduler, f"nbvlm_{name}")(**told)
-    if engine.asynchronous:
-        return await coroutine
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, engine.loop.asyncio_loop))
 
 
 def _travelling(image: Any) -> Any:

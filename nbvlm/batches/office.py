@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from distributed import SchedulerPlugin
 
+from nbvlm.batches.halves import joined, mixed, topic
 from nbvlm.batches.throttle import Pace
 from nbvlm.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["NAME", "Office", "halves", "joined", "topic"]
+__all__ = ["NAME", "Office"]
 
 NAME = "nbvlm-office"
 
@@ -127,25 +128,4 @@ class Office(SchedulerPlugin):  # type: ignore[misc] # the base class has no typ
         if secret is None:
             return None
         text = secret.reveal().encode()
-        return secrets.token_bytes(len(text)) if pad is None else _mixed(text, pad)
-
-
-def topic(run: str) -> str:
-    """Name the events of a run."""
-    return f"nbvlm-{run}"
-
-
-def halves(secret: Secret) -> tuple[bytes, bytes]:
-    """Split a key into two texts that are random each."""
-    text = secret.reveal().encode()
-    pad = secrets.token_bytes(len(text))
-    return pad, _mixed(text, pad)
-
-
-def joined(one: bytes, other: bytes) -> str:
-    """Put the two together."""
-    return _mixed(one, other).decode()
-
-
-def _mixed(one: bytes, other: bytes) -> bytes:
-    return bytes(a ^ b for a, b in zip(one, other, strict=True))
+        return secrets.token_bytes(len(text)) if pad is None else mixed(text, pad)

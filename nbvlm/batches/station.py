@@ -6,33 +6,33 @@ All tasks of a run in one worker process share it, and with it the limit of ques
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.batches import rows
 from nbvlm.batches.crew import Asker, Crew
 from nbvlm.batches.journal import Nowhere
-from nbvlm.batches.office import joined
 from nbvlm.batches.rows import Row
 from nbvlm.batches.tally import Tally
 from nbvlm.batches.templates import Prompt
 from nbvlm.batches.throttle import Pace, Slots
+from nbvlm.batches.wires import PATIENCE, Ended, Leave, Outbox, Wire
 from nbvlm.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error
-from nbvlm.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine, Iterator, Mapping
 
     from nbvlm.batches.listing import Item
     from nbvlm.batches.plan import Plan
     from nbvlm.batches.reading import Read
+    from nbvlm.exchange.settings import Settings
+    from nbvlm.secret import Secret
 
-__all__ = ["GIVEN", "Order", "Station", "Wire", "leave", "station", "work"]
+__all__ = ["GIVEN", "Order", "Station", "leave", "remember", "station", "work"]
 
-PATIENCE = 30.0
-"""Seconds for an answer of the scheduler that is not to be waited for."""
+KEPT = 2
 
 
 def _given(row: Mapping[str, Any]) -> str:
@@ -57,116 +57,15 @@ class Order:
         Whether the client that began the run has a key.
     shared
         Whether leave for each request is asked for at the scheduler.
+    lasting
+        Whether the run has no end that anybody tells: a lazy table's.
     """
 
     run: str
     plan: Plan
     keyed: bool
     shared: bool
-
-
-class Ended(Exception):
-    """Nobody waits for this run any more."""
-
-
-class Wire:
-    """Calls to the scheduler from the station's loop and from other threads."""
-
-    def __init__(self, run: str) -> None:
-        from distributed import get_worker
-
-        worker = get_worker()
-        self.run = run
-        self._scheduler, self._loop = worker.scheduler, worker.loop.asyncio_loop
-
-    async def call(self, name: str, **told: Any) -> Any:
-        """Call a handler of the office, and wait for its answer."""
-        return await asyncio.wrap_future(self._begun(name, told))
-
-    def ask(self, name: str, **told: Any) -> Any:
-        """Call a handler of the office from a thread without a loop."""
-        return self._begun(name, told).result(PATIENCE)
-
-    def _begun(self, name: str, told: dict[str, Any]) -> Any:
-        call = getattr(self._scheduler, f"nbvlm_{name}")
-        return asyncio.run_coroutine_threadsafe(call(run=self.run, **told), self._loop)
-
-    def secret(self, name: str) -> Secret | None:
-        """Return a key that was registered with the scheduler."""
-        pad = self._other("half", name=name)
-        return Secret(joined(pad, self._other("half", name=name, pad=pad))) if pad is not None else None
-
-    def _other(self, handler: str, **told: Any) -> Any:
-        call = getattr(self._scheduler, f"nbvlm_{handler}")
-        return asyncio.run_coroutine_threadsafe(call(**told), self._loop).result(PATIENCE)
-
-
-class Leave(Pace):
-    """A pace that is kept on the scheduler, for all workers."""
-
-    def __init__(self, wire: Wire) -> None:
-        super().__init__(None)
-        self._wire = wire
-
-    async def take(self) -> None:
-        """Wait for leave to send one request."""
-        if not await self._wire.call("take"):
-            raise Ended
-
-    async def refused(self, age: float, asked: float | None = None) -> None:
-        """Slow everyone down."""
-        await self._wire.call("refused", age=age, asked=asked)
-
-    async def answered(self) -> None:
-        """Say nothing: finished rows are told anyway."""
-
-
-class Outbox(Nowhere):
-    """Takes finished rows and posts them, those of a moment together.
-
-    Parameters
-    ----------
-    wire
-        To the scheduler.
-    doubtful
-        Whether some of the questions may be answered already.
-    """
-
-    def __init__(self, wire: Wire, *, doubtful: bool) -> None:
-        self._wire = wire
-        self._doubtful = doubtful
-        self._answers: dict[str, bool] = {}
-        self._waiting: list[tuple[str, bytes, bool]] = []
-        self._full = asyncio.Event()
-
-    def __contains__(self, key: object) -> bool:
-        """Ask the scheduler whether a question is answered, once for each."""
-        if not self._doubtful or not isinstance(key, str):
-            return False
-        if key not in self._answers:
-            self._answers[key] = bool(self._wire.ask("known", keys=[key]))
-        return self._answers[key]
-
-    def add(self, data: dict[str, Any], place: rows.Place) -> bytes:
-        """Take a finished picture."""
-        line = super().add(data, place)
-        error = data["error"]
-        self._waiting.append((data["key"], line, error is None or error["kind"] in rows.FINAL))
-        self._full.set()
-        return line
-
-    async def post_all(self) -> None:
-        """Post rows as they come, until cancelled."""
-        while True:
-            await self._full.wait()
-            await self.flush()
-
-    async def flush(self) -> None:
-        """Post what is there."""
-        self._full.clear()
-        lines, self._waiting = self._waiting, []
-        if lines and not await self._wire.call("post", lines=lines):
-            raise Ended
+    lasting: bool = False
 
 
 class Hand(Crew):
@@ -191,14 +90,15 @@ class Station:
         What is to be known of it.
     """
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, wire: Wire | None) -> None:
         self.order = order
-        self.wire = Wire(order.run)
-        self._settings = _with_key(order, self.wire)
+        self._wire = wire
+        self._settings = _with_key(order, wire)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="nbvlm-station", daemon=True)
         self._thread.start()
         self._client = self.do(self._opened())
+        self.busy = 0
 
     def do(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine on the station's loop, from a task's thread."""
@@ -213,8 +113,8 @@ class Station:
 
     async def finish(self, items: list[Item], part: int) -> list[tuple[int, str]]:
         """Finish a partition; return number and key of what was answered before."""
-        doubtful = await self.wire.call("arrive", part=part)
-        outbox = Outbox(self.wire, doubtful=bool(doubtful))
+        wire = self._connected()
+        outbox = Outbox(wire, doubtful=bool(await wire.call("arrive", part=part)))
         hand = Hand(self.order.plan, iter(items), outbox, Tally(None))
         hand.seen = []
         posting = asyncio.create_task(outbox.post_all())
@@ -227,19 +127,32 @@ class Station:
             posting.cancel()
         return hand.seen
 
-    async def gather(self, items: list[Item]) -> list[Row]:
+    async def gather(self, items: Iterator[Item]) -> list[Row]:
         """Finish pictures and return their rows."""
-        crew = Crew(self.order.plan, iter(items), Nowhere(), Tally(None))
-        return [row async for row in crew.rows(self.asker(crew.tally))]
+        crew = Crew(self.order.plan, items, Nowhere(), Tally(None))
+        self.busy += 1
+        try:
+            return [row async for row in crew.rows(self.asker(crew.tally))]
+        finally:
+            self.busy -= 1
 
     def asker(self, tally: Tally) -> Asker:
         """Return what asks, within the limits of this worker and of the run."""
         return Asker(self._client, self.order.plan, self._pace, self._slots, tally)
 
+    def _connected(self) -> Wire:
+        if self._wire is None:
+            raise Ended
+        return self._wire
+
     async def _opened(self) -> AsyncClient:
-        self._slots = Slots(self.order.plan.concurrency)
-        self._pace = Leave(self.wire) if self.order.shared else Pace(None)
-        return AsyncClient.from_settings(replace(self.order.plan, settings=self._settings).patient)
+        plan = self.order.plan
+        self._slots = Slots(plan.concurrency)
+        self._pace = Pace(plan.rate, first=plan.settings.retry.first)
+        if self._wire is not None and self.order.shared:
+            told = {"rate": plan.rate, "first": plan.settings.retry.first}
+            self._pace = Leave(self._wire, told if self.order.lasting else None)
+        return AsyncClient.from_settings(replace(plan, settings=self._settings).patient)
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -257,6 +170,7 @@ class Station:
 
 
 _stations: dict[str, Station] = {}
+_keys: dict[str, Secret] = {}
 _lock = threading.Lock()
 
 
@@ -264,8 +178,43 @@ def station(order: Order) -> Station:
     """Return this process's part in a run, opened when it is first needed."""
     with _lock:
         if order.run not in _stations:
-            _stations[order.run] = Station(order)
+            _retire()
+            _stations[order.run] = Station(order, _wire(order))
         return _stations[order.run]
+
+
+def remember(settings: Settings) -> Settings:
+    """Keep the key of settings in this process's memory, and return them without it."""
+    if settings.api_key is not None:
+        _keys[settings.base_url] = settings.api_key
+    return replace(settings, api_key=None, key_source=None)
+
+
+def _wire(order: Order) -> Wire | None:
+    """Return the way to the scheduler; None in a process that is no worker of a cluster."""
+    if "distributed" not in sys.modules:
+        return None
+    from distributed import get_client, get_worker
+
+    from nbvlm.batches.office import Office
+
+    try:
+        worker = get_worker()
+    except ValueError:
+        return None
+    wire = Wire(order.run, worker)
+    told = {"rate": order.plan.rate, "first": order.plan.settings.retry.first}
+    if order.lasting and not wire.ask("begin", **told):
+        get_client().register_plugin(Office())
+        wire.ask("begin", **told)
+    return wire
+
+
+def _retire() -> None:
+    """Close what lazy tables left behind, but for the last few."""
+    idle = [run for run, found in _stations.items() if found.order.lasting and not found.busy]
+    for run in idle[: -KEPT or None]:
+        _stations.pop(run).close()
 
 
 def leave(run: str) -> None:
@@ -295,18 +244,18 @@ def work(order: Order, items: list[Item], part: int) -> list[tuple[int, str]] | 
     return found
 
 
-def _with_key(order: Order, wire: Wire) -> Any:
+def _with_key(order: Order, wire: Wire | None) -> Settings:
     """Return the settings with the key that was registered, or that this machine has."""
     settings = order.plan.settings
     if not order.keyed:
         return settings
-    secret = wire.secret(settings.base_url)
+    secret = _keys.get(settings.base_url) or (wire.secret(settings.base_url) if wire is not None else None)
     if secret is not None:
         return replace(settings, api_key=secret, key_source="the cluster")
     if settings.api_key is None:
         raise AuthenticationError(
             "The workers of the cluster have no key.",
             hint="Set NVIDIA_API_KEY where they run, or register yours for this cluster: "
-            "nbvlm.batches.cluster.register_key(engine).",
+            "nbvlm.batches.register_key(engine).",
         )
     return settings
