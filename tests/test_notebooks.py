@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,3 +101,19 @@ def test_every_figure_has_words_for_those_who_do_not_see_it(path: Path, run: Run
     texts = [re.search(r'<img [^>]*alt="([^"]*)"', data.get("text/html", "")) for data in figures]
     assert [data["text/plain"] for data, text in zip(figures, texts, strict=True) if not text] == []
     assert all(len(text[1]) > 20 for text in texts if text)
+
+
+@EACH
+def test_it_begins_with_title_summary_and_contents(path: Path) -> None:
+    texts = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    title, summary, *_ = texts[0].split("\n\n")
+    assert re.fullmatch(r"# .+", title)
+    assert len(summary) > 60
+    sections = re.findall(r"^## (.+)$", "\n".join(texts), flags=re.MULTILINE)
+    assert re.findall(r"^\d+\. \[(.+?)\]\(#", texts[0], flags=re.MULTILINE) == sections
+
+
+def test_each_leads_to_the_next() -> None:
+    order = sorted(NOTEBOOKS, key=lambda path: (path.stem != "quickstart", path.stem))
+    for path, after in pairwise(order):
+        assert after.name in nbformat.read(path, as_version=4).cells[-1].source, path.name
