@@ -27,7 +27,6 @@ __all__ = ["CHUNK", "FORMATS", "Exports", "Made", "code", "make"]
 
 #: Bytes of one message: hosts lose messages of 10 MiB and more without a word.
 CHUNK = 4 * 2**20
-_HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ class Exports(anywidget.AnyWidget):  # type: ignore[misc] # the base class has n
     """
 
     _esm = page.script("exports")
-    _css = _HERE / "exports.css"
+    _css = page.style("exports")
 
     def __init__(self, on_error: Callable[[Exception], None]) -> None:
         self._lock = threading.RLock()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Grid", "thumbnail_of"]
 
-_HERE = Path(__file__).parent
-
 
 class Grid(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
     """Shows a sweep, and asks its owner to start and stop one, and to open a cell.
@@ -32,7 +29,7 @@ class Grid(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no t
     """
 
     _esm = page.script("grid")
-    _css = _HERE / "grid.css"
+    _css = page.style("grid")
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
         self._lock = threading.RLock()

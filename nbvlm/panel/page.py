@@ -6,6 +6,7 @@ True
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,8 +47,10 @@ def script(name: str) -> str:
 
 
 def style(name: str) -> str:
-    """Return a style sheet, put together as `script` does; `name` is one of `SHEETS`."""
-    return _plain(f"{part}.css" for part in SHEETS[name])
+    """Return a style sheet, put together as `script` does; `name` is one of `SHEETS`, or that of a file."""
+    return re.sub(
+        r"/\*.*?\*/\n?", "", _plain(f"{part}.css" for part in SHEETS.get(name, (name,))), flags=re.DOTALL
+    )
 
 
 def _plain(files: Iterable[str]) -> str:

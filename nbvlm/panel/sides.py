@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import io
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -29,7 +28,6 @@ __all__ = ["Sides", "columns", "picture_of", "said"]
 
 #: Pixels of the longer side of a picture here.
 SIDE = 640
-_HERE = Path(__file__).parent
 
 
 class Sides(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
@@ -42,7 +40,7 @@ class Sides(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
     """
 
     _esm = page.script("sides")
-    _css = _HERE / "sides.css"
+    _css = page.style("sides")
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
         self._lock = threading.RLock()

@@ -77,6 +77,8 @@ function view(el, store, send) {
   clear.title = "Delete all answers that are not pinned";
   const head = element("div", "nbvlm-strip-head");
   head.append(heading, words, clear);
+  const owner = `nbvlm-owner-${Math.random().toString(36).slice(2)}`;
+  el.classList.add(owner);
   const style = element("style", "");
   const list = element("ol", "nbvlm-cards", { "aria-label": "Answers so far" });
   el.classList.add("nbvlm-strip");
@@ -121,7 +123,7 @@ function view(el, store, send) {
   });
 
   const show = () => {
-    style.textContent = hideStill(store.still);
+    style.textContent = eitherOr(store, owner);
     for (const [number, card] of shown) {
       if (store.cards.has(number)) continue;
       card.root.remove();
@@ -147,10 +149,14 @@ function view(el, store, send) {
   return { show };
 }
 
-// A page that the kernel has answered shows the panel itself; only others need its still form.
-function hideStill(name) {
-  if (!name) return "";
-  return `.${name}, .jp-OutputArea-child:has(.${name}) { display: none !important; }`;
+// A panel and its still form are never seen together. A page that the kernel has answered shows the panel; where the
+// kernel is gone, the host marks the widgets, and the panel, which cannot do anything then, gives way.
+function eitherOr({ still, answered }, owner) {
+  if (!still) return "";
+  const off = ".jupyter-widgets-disconnected";
+  const gone = `body:has(.${still}) .nbvlm-panel${off}:has(.${owner})`;
+  const alive = `body:has(.nbvlm-panel:not(${off}) .${owner}) :is(.${still}, .jp-OutputArea-child:has(.${still}))`;
+  return `${answered ? `${gone}, ${alive}` : gone} { display: none !important; }`;
 }
 
 function hint(count, pinned) {
@@ -159,13 +165,13 @@ function hint(count, pinned) {
 }
 
 export default () => {
-  const store = { cards: new Map(), current: null, still: "" };
+  const store = { cards: new Map(), current: null, still: "", answered: false };
   const views = new Set();
 
   function receive(message, buffers) {
     if (message.type === "all") {
       store.cards.clear();
-      store.still = message.still;
+      store.answered = true;
     }
     for (const number of message.gone ?? []) store.cards.delete(number);
     for (const card of message.cards ?? []) store.cards.set(card.number, { ...store.cards.get(card.number), ...card });
@@ -180,6 +186,7 @@ export default () => {
 
   return {
     initialize({ model }) {
+      store.still = model.get("still");
       model.on("msg:custom", receive);
       model.send({ type: "hello" });
       return () => model.off("msg:custom", receive);

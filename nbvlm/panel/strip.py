@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
+import traitlets
 
 from nbvlm.panel import cards, page
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from nbvlm.panel.history import Kept
 
 __all__ = ["Strip"]
-
-_HERE = Path(__file__).parent
 
 
 class Strip(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
@@ -30,19 +28,21 @@ class Strip(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
     on_message
         Called with each message that asks for something: "show", "again", "pin", "delete" or "clear".
     still
-        Class of the panel's still form, which a page hides once the kernel has answered it.
+        Class of the panel's still form: a page shows the panel or that.
     """
 
     _esm = page.script("strip")
-    _css = _HERE / "strip.css"
+    _css = page.style("strip")
+
+    still = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None], still: str = "") -> None:
         self._lock = threading.RLock()
         self._cards: dict[int, dict[str, Any]] = {}
         self._thumbnails: dict[int, bytes] = {}
         self._current: int | None = None
-        self._on_message, self._still = on_message, still
-        super().__init__()
+        self._on_message = on_message
+        super().__init__(still=still)
         self.on_msg(Strip.receive)
 
     def receive(self, message: Mapping[str, Any], _buffers: Sequence[Any]) -> None:
@@ -86,7 +86,6 @@ class Strip(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
                 "cards": list(self._cards.values()),
                 "drawn": list(self._thumbnails),
                 "number": self._current,
-                "still": self._still,
             }
             self.send(message, buffers=list(self._thumbnails.values()))
 

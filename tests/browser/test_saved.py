@@ -94,6 +94,7 @@ def test_a_saved_notebook_shows_the_last_answer_and_holds_no_secret(
     form = sheet.page.locator("[class^=nbvlm-still-]")
     expect(form.locator("img")).to_be_visible(timeout=SLOW)
     expect(form.locator("table")).to_contain_text("car")
+    expect(sheet.page.locator(".nbvlm-panel")).to_be_hidden()  # it could not do anything without its kernel
     assert sheet.outside == []
 
 
