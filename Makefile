@@ -33,16 +33,13 @@ lint: dev ## lint and types only
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
-check-all: test heavy kernel6 wheel binder site ## all of that, the heavy tests, an older kernel, the wheel alone, Binder, the site
+check-all: test heavy kernel6 dist binder site ## all of that, the heavy tests, an older kernel, the wheel alone, Binder, the site
 
 heavy: dev chromium
 	@sh scripts/heavy.sh
 
 kernel6: dev
 	@sh scripts/kernel6.sh
-
-wheel: dist
-	@$(PY) scripts/check_wheel.py
 
 # make lock UPGRADE=--upgrade takes the newest versions; without it, pins that still fit are kept.
 lock: dev ## the pinned packages of Binder, binder/requirements.txt, from the loose lists
@@ -68,10 +65,11 @@ bench: dev ## the benchmarks; tables under build/bench/
 	done; \
 	exit $$failed
 
-dist: dev ## source archive and wheel, under build/dist/
+dist: dev ## source archive and wheel under build/dist/, tried as a new user would
 	@rm -rf build/dist && mkdir -p build
 	@$(PY) -m build --outdir build/dist . >build/dist.log 2>&1 || { cat build/dist.log; exit 1; }
 	@ls -l build/dist
+	@$(PY) scripts/check_wheel.py
 
 clean: ## remove what was built (not .venv)
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

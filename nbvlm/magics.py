@@ -179,16 +179,15 @@ def _variable(name: str) -> str:
 def _told(error: Error | KeyboardInterrupt) -> BaseException:
     """Make IPython show an error as a sentence: what is inside the package helps nobody who asks a model."""
     if isinstance(error, KeyboardInterrupt):
-        error, what, more = KeyboardInterrupt("Stopped."), "Stopped.", ""
-    else:
-        what, more = error.message, str(error).removeprefix(error.message)
-    render = functools.partial(_sentence, f"{type(error).__name__}: {what}", more)
+        error = KeyboardInterrupt("Stopped.")
+    render = functools.partial(_sentence, type(error).__name__, str(error))
     setattr(error, "_render_traceback_", render)  # noqa: B010 - IPython's name, on an error of ours
     return error
 
 
-def _sentence(red: str, plain: str) -> list[str]:
-    return [f"{_RED}{words.visible(red)}{_PLAIN}{words.visible(plain)}"]
+def _sentence(kind: str, text: str) -> list[str]:
+    """Red where that can be read on any background; front ends put the whole on a red one."""
+    return [f"{_RED}{kind}{_PLAIN}: {words.visible(text)}"]
 
 
 _loaded: dict[int, Callable[[], None]] = {}

@@ -1,7 +1,7 @@
 """Check that the wheel is whole and small, and does in an empty environment what a new user asks of it.
 
 That is: the quick-start without a browser, `nbvlm doctor`, `nbvlm ask`, and `nbvlm lab` with the quick-start
-in it, in an empty folder and without the checkout. Run by `make wheel`, after `make dist`.
+in it, in an empty folder and without the checkout. Run by `make dist`.
 """
 
 from __future__ import annotations
