@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab demo test check-all lint heavy kernel6 wheel site screenshots bench dist clean clean-all dev chromium
+.PHONY: help lab demo test check-all lint heavy kernel6 lock binder site screenshots bench dist clean clean-all dev chromium
 
 PY := .venv/bin/python
 PORT ?= 8888

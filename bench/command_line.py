@@ -1,0 +1,48 @@
+"""The start-up of the command line: `nbvlm --help`, and of each sub-command's help, beside an empty Python.
+
+    python bench/command_line.py [--rounds N]
+
+Gate: the median of `nbvlm --help` is below 200 ms, and at most three times that of a Python that does nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+
+LIMIT_MS, RATIO = 200, 3
+EMPTY = ("-c", "pass")
+COMMANDS = (EMPTY, *(("-m", "nbvlm", *words, "--help") for words in ((), ("ask",), ("lab",), ("doctor",))))
+
+
+def milliseconds(arguments: tuple[str, ...]) -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True)
+    return (time.perf_counter() - began) * 1000
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Start-up of the command line.")
+    parser.add_argument("--rounds", type=int, default=15)
+    rounds = parser.parse_args().rounds
+    taken: dict[tuple[str, ...], list[float]] = {command: [] for command in COMMANDS}
+    for _ in range(rounds):  # in turn, so that a busy moment meets all of them
+        for command in COMMANDS:
+            taken[command].append(milliseconds(command))
+    medians = {command: statistics.median(found) for command, found in taken.items()}
+    print(f"{'command':<32}{'min ms':>8}{'median':>8}{'max':>8}{'ratio':>8}")
+    for command, found in taken.items():
+        ratio = medians[command] / medians[EMPTY]
+        shown = f"{min(found):8.0f}{medians[command]:8.0f}{max(found):8.0f}{ratio:8.2f}"
+        print(f"{'python ' + ' '.join(command):<32}{shown}")
+    median = medians[COMMANDS[1]]
+    missed = median >= LIMIT_MS or median > RATIO * medians[EMPTY]
+    print("Missed." if missed else "The gate holds.")
+    return int(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
