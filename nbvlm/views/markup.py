@@ -88,7 +88,7 @@ def answer(result: Result, most: int | None = None) -> str:
 def remarks(result: Result, most: int = 20) -> str:
     """List `most` irregularities of the answer, and of what was done on the way; "" for nothing."""
     found = result.problems[:most]
-    lines = [f"Problem at character {item.position}: {item.kind} ({item.text})" for item in found]
+    lines = [f"At character {item.position}: {item.message} ({item.text})" for item in found]
     if len(result.problems) > most:
         lines.append(f"{len(result.problems) - most} more problems")
     lines += result.notices[:most]

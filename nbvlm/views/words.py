@@ -169,6 +169,6 @@ def plain(result: Result, rows: int = 20) -> str:
         lines.append(f"  {shorten(label, 32) or '?':<{wide}}  {corners}  {where(box, detections.size)}")
     if len(detections) > rows:
         lines.append(f"  … and {len(detections) - rows} more")
-    lines += [f"  problem at {problem.position}: {problem.kind}" for problem in result.problems[:rows]]
+    lines += [f"  at character {item.position}: {item.message}" for item in result.problems[:rows]]
     lines += [f"  {shorten(notice, 200)}" for notice in result.notices[:rows]]
     return visible("\n".join([*lines, f"  ({', '.join(facts(result))})"]))
