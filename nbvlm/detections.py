@@ -234,7 +234,7 @@ class Detections:
     def __getitem__(self, key: str | slice | npt.ArrayLike) -> Detections: ...
     def __getitem__(self, key: Any) -> Detection | Detections:
         if isinstance(key, int | np.integer) and not isinstance(key, bool | np.bool_):
-            return self._row(range(len(self))[int(key)])
+            return self._row(columns.row_of(int(key), len(self)))
         rows = columns.rows_of(key, self.labels)
         column = Detections(
             self.xyxy[rows],

@@ -40,6 +40,17 @@ def masked(book: Any = None) -> Detections:
     return found(codes=[CODES, None, CODES], codebook=book or CountingBook())
 
 
+def test_places_that_are_not_there_are_told() -> None:
+    found = Detections([[0, 0, 9, 9], [5, 5, 8, 8]], ["cat", "dog"], (10, 10))
+    with pytest.raises(IndexError, match=r"no detection 2: there are 2, counted from 0"):
+        _ = found[2]
+    with pytest.raises(IndexError, match=r"3 bools do not fit 2 detections"):
+        _ = found[[True, False, True]]
+    with pytest.raises(IndexError):
+        _ = found[[0, 7]]
+    assert found[-2].label == "cat"
+
+
 def test_columns_are_kept_in_one_form() -> None:
     made = found()
     assert made.xyxy.dtype == np.float64

@@ -21,6 +21,7 @@ __all__ = [
     "codes_of",
     "label_of",
     "mask_of",
+    "row_of",
     "rows_of",
     "size_of",
     "xyxy_of",
@@ -96,6 +97,13 @@ def mask_of(mask: npt.ArrayLike | None, size: Size) -> Mask | None:
     return pixels
 
 
+def row_of(number: int, count: int) -> int:
+    """Turn a number, which may count from the end, into a row number."""
+    if not -count <= number < count:
+        raise IndexError(f"There is no detection {number}: there are {count}, counted from 0.")
+    return number % count
+
+
 def rows_of(key: Any, labels: tuple[str, ...]) -> list[int]:
     """Turn what a filter was given into row numbers."""
     if isinstance(key, str):
@@ -107,5 +115,7 @@ def rows_of(key: Any, labels: tuple[str, ...]) -> list[int]:
         return []
     if index.ndim != 1 or index.dtype.kind not in "biu":
         raise TypeError("Filter detections with a number, a label, a slice, or an array of bools or numbers.")
+    if index.dtype == bool and index.size != len(labels):
+        raise IndexError(f"{index.size} bools do not fit {len(labels)} detections.")
     found: list[int] = np.arange(len(labels))[index].tolist()
     return found
