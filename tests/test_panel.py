@@ -114,7 +114,7 @@ def test_every_class_of_the_contract_is_there_for_widgets(panel: nbvlm.Panel) ->
     assert classes(panel.widget) >= {
         "nbvlm-panel",
         "nbvlm-picker",
-        "nbvlm-task",
+        "nbvlm-taskbar",
         "nbvlm-prompt",
         "nbvlm-temperature",
         "nbvlm-top-p",

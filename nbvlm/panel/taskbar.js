@@ -111,7 +111,9 @@ function bar(model, el, store) {
   const chips = chipField((things) => put({ things }));
   const region = regionField((box) => put({ box }), (on) => pick(on));
   const row = element("div", "nbvlm-task-row");
-  row.append(labelled("Task", select), labelled("Language", language.root));
+  const choice = labelled("Task", select);
+  choice.classList.add("nbvlm-task");
+  row.append(choice, labelled("Language", language.root));
   el.replaceChildren(row, question, chips.root, region.root);
 
   const current = () => tasks().find((task) => task.title === fields.title);

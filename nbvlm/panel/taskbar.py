@@ -55,7 +55,7 @@ class TaskBar(anywidget.AnyWidget):  # type: ignore[misc] # the base class has n
         self._asked: list[str] = []
         self._on_region = on_region
         super().__init__(tasks=tasks.tasks_for(endpoint))
-        self.add_class("nbvlm-task")
+        self.add_class("nbvlm-taskbar")
         self.on_msg(TaskBar.take)
 
     def take(self, message: Mapping[str, Any], _buffers: Sequence[memoryview]) -> None:

@@ -136,7 +136,7 @@ def test_bad_uploads_are_one_sentence_each_and_the_panel_goes_on(
     for name in ("half.jpg", "notes.png", "empty.png"):
         field.set_input_files(tmp_path / name)
         expect(error).to_contain_text(name)
-        assert 0 < len(error.text_content() or "") < 200
+        assert 0 < len(error.locator(".nbvlm-error-words").text_content() or "") < 200
         expect(slow_lab.find(".nbvlm-chosen")).to_contain_text("traffic.png")
     assert slow_lab.ask("caption en") == "a red car"
     expect(error).to_be_hidden()
