@@ -24,7 +24,9 @@ __all__ = ["Pace", "Slots", "rate_of"]
 SLACK = 0.02
 """Seconds that a late waker may catch up on."""
 FIRST, LONGEST = 0.5, 60.0
-LOWER, RAISE = 0.7, 1.02
+LOWER, RAISE = 0.7, 1.03
+ENOUGH = 10
+"""Answers that tell a service's pace where no rate is given."""
 
 
 def rate_of(rate: float | None) -> float | None:
@@ -68,8 +70,9 @@ class Pace:
         self._most = self._rate = rate
         self._first = self._backoff = first
         self._clock = clock
-        self._next = self._slowed = 0.0
-        self._given: deque[float] = deque(maxlen=64)
+        self._next = self._slowed = float("-inf")
+        self._answers: deque[float] = deque(maxlen=64)
+        self._answered = True
         self._free: float | None = None
         self._turn = asyncio.Lock()
         self.waiting = 0
@@ -92,9 +95,9 @@ class Pace:
 
     def _give(self) -> None:
         now = self._clock()
-        self._given.append(now)
         if self._rate is not None:
-            self._next = max(self._next, now - SLACK) + 60 / self._rate
+            late = now - self._next <= SLACK  # no more than a late waking
+            self._next = (self._next if late else now) + 60 / self._rate
 
     async def refused(self, age: float, asked: float | None = None) -> None:
         """Slow down after a 429.
@@ -115,15 +118,17 @@ class Pace:
         self._next = max(self._next, now + (asked or 0.0))
 
     def _lower(self, now: float) -> None:
-        if self._rate is None:
-            recent = [moment for moment in self._given if now - moment <= 10]
-            span = max(now - recent[0], 1.0) if recent else 1.0
-            self._rate = max(len(recent) / span * 60, 1.0)
+        """Lower the rate, unless it was lowered since the last answer; without one, by the answers lately."""
+        if self._rate is None and len(self._answers) >= ENOUGH:
+            self._rate = len(self._answers) / max(now - self._answers[0], 0.1) * 60
             self._free = 4 * self._rate
-        self._rate = max(self._rate * LOWER, 0.5)
+        if self._rate is not None and self._answered:
+            self._rate, self._answered = max(self._rate * LOWER, 0.5), False
 
     async def answered(self) -> None:
         """Take an answer as a sign that more may be asked."""
+        self._answers.append(self._clock())
+        self._answered = True
         self._backoff = max(self._backoff / 2, self._first)
         if self._rate is None or self._rate == self._most:
             return
@@ -154,7 +159,7 @@ class Slots:
         self._most = self.limit = most
         self._clock = clock
         self._busy = self._good = 0
-        self._lowered = 0.0
+        self._lowered = float("-inf")
         self._queue: deque[asyncio.Future[None]] = deque()
 
     async def __aenter__(self) -> None:
