@@ -55,7 +55,7 @@ def read(source: Any, allow_private: bool) -> tuple[bytes, str | None]:
         return _from_path(os.fsdecode(source))
     if hasattr(source, "read"):
         return _from_file(source)
-    raise ImageError(f"A {type(source).__name__} is no picture.", hint=f"Pass {_ACCEPTED}.")
+    raise ImageError(f"A value of type {type(source).__name__} is no picture.", hint=f"Pass {_ACCEPTED}.")
 
 
 def _from_text(text: str, allow_private: bool) -> tuple[bytes, str | None]:
