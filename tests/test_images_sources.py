@@ -293,5 +293,5 @@ def test_other_arrays_are_refused_with_the_way_to_change_them(array, words):
 
 @pytest.mark.parametrize("source", [None, 3, 2.5, [PNG], {"a": 1}, object()])
 def test_other_things_are_refused_with_what_is_accepted(source):
-    with pytest.raises(ImageError, match=f"A {type(source).__name__} is no picture.*a path"):
+    with pytest.raises(ImageError, match=f"A value of type {type(source).__name__} is no picture.*a path"):
         Picture.load(source)
