@@ -61,7 +61,10 @@ export default () => {
           el.hidden = false;
           form = keyForm(send, close);
           el.replaceChildren(form.root);
-          form.field.focus({ preventScroll: true });
+          // Who types in a cell goes on typing there.
+          const { activeElement } = document;
+          const free = !activeElement || activeElement === document.body;
+          if (free || el.closest(".nbvlm-panel")?.contains(activeElement)) form.field.focus({ preventScroll: true });
         },
         refused: ({ words }) => {
           if (!form) return;

@@ -15,6 +15,7 @@ function openView(model, store) {
   const view = { root, onDone: () => {} };
   let timer = 0;
   const submit = () => {
+    clearTimeout(timer);
     if (!field.value.trim()) return;
     model.send(numbered(root, { type: "open", place: field.value }));
     field.select();

@@ -7,11 +7,12 @@ import pytest
 from servers.loopback import Loopback
 
 from browser.hosts import ROOT, Jupyter, Sheet, launched
+from browser.parts import BASE, POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 QUICKSTART = ROOT / "notebooks" / "quickstart.ipynb"
 
@@ -58,3 +59,25 @@ def service(jupyter: Jupyter, sheet: Sheet) -> Iterator[Loopback]:
     with Loopback() as server:
         jupyter.environment({"NVIDIA_API_KEY": "nvapi-not-a-real-key", "NBVLM_BASE_URL": server.url})
         yield server
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page for single page parts, which asks nobody and complains of nothing."""
+    page = browser.new_page()
+    requests: list[str] = []
+    complaints: list[str] = []
+    html = f'<meta charset="utf-8"><body><script>{BASE}</script>'
+    headers = {"Content-Security-Policy": POLICY}
+    page.route(
+        "http://host.test/", lambda route: route.fulfill(body=html, content_type="text/html", headers=headers)
+    )
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.goto("http://host.test/")
+    yield page
+    outside = [url for url in requests if not url.startswith(("http://host.test/", "blob:", "data:"))]
+    assert outside == []
+    assert complaints == []
+    page.close()

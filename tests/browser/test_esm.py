@@ -2,106 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import zlib
 from typing import TYPE_CHECKING, Any
 
-import pytest
-from PIL import Image
-
-from browser.hosts import ROOT
-from nbvlm.panel.page import PARTS, script
+from browser.parts import base64_png, load, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from playwright.sync_api import Browser, Page
-
-PANEL = ROOT / "nbvlm" / "panel"
-# About what VS Code grants to a widget: nothing from anywhere, pictures as data only.
-POLICY = "default-src 'none'; script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; img-src data:"
-BASE = """
-window.makeModel = (state) => {
-  const listeners = new Map();
-  const heard = (name) => listeners.get(name) ?? [];
-  const model = {
-    sent: [],
-    get: (name) => state[name],
-    set: (name, value) => { state[name] = value; },
-    save_changes() {},
-    send: (content, callbacks, buffers = []) =>
-      model.sent.push({content, sizes: buffers.map((buffer) => buffer.byteLength)}),
-    on: (name, callback) => listeners.set(name, [...heard(name), callback]),
-    off: (name, callback) => listeners.set(name, heard(name).filter((one) => one !== callback)),
-    count: () => [...listeners.values()].flat().length,
-    say: (message, base64 = []) => {
-      const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-      const buffers = base64.map((text) => new DataView(bytes(text).buffer));
-      heard("msg:custom").forEach((listener) => listener(message, buffers));
-    },
-  };
-  return model;
-};
-window.until = (holds) => new Promise((resolve) => {
-  const look = () => (holds() ? resolve() : setTimeout(look, 5));
-  look();
-});
-window.load = async (source, state) => {
-  const url = URL.createObjectURL(new Blob([source], {type: "text/javascript"}));
-  const module = await import(url);
-  window.widget = typeof module.default === "function" ? await module.default() : module.default;
-  window.model = makeModel(state);
-  window.end = await widget.initialize?.({model});
-  window.cleanups = [];
-};
-window.show = async () => {
-  const panel = document.createElement("div");
-  panel.className = "nbvlm-panel";
-  const el = document.createElement("div");
-  const proxy = {...model}; // a view gets another object than the one that was initialised
-  cleanups.push(await widget.render({model: proxy, el}));
-  panel.append(el);
-  document.body.append(panel);
-};
-"""
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page()
-    requests: list[str] = []
-    complaints: list[str] = []
-    html = f'<meta charset="utf-8"><body><script>{BASE}</script>'
-    headers = {"Content-Security-Policy": POLICY}
-    page.route(
-        "http://host.test/", lambda route: route.fulfill(body=html, content_type="text/html", headers=headers)
-    )
-    page.on("request", lambda request: requests.append(request.url))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    page.goto("http://host.test/")
-    yield page
-    outside = [url for url in requests if not url.startswith(("http://host.test/", "blob:", "data:"))]
-    assert outside == []
-    assert complaints == []
-    page.close()
-
-
-def load(page: Page, name: str, state: dict[str, Any] | None = None) -> None:
-    module = name.removesuffix(".js")
-    source = script(module) if module in PARTS else (PANEL / name).read_text()
-    page.evaluate("([source, state]) => load(source, state)", [source, state or {}])
-
-
-def base64_png() -> str:
-    buffer = io.BytesIO()
-    Image.new("RGB", (40, 20), "teal").save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-def say(page: Page, message: dict[str, Any], *buffers: str) -> None:
-    page.evaluate("([message, buffers]) => model.say(message, buffers)", [message, list(buffers)])
+    from playwright.sync_api import Page
 
 
 def whole(text: str = "", state: str = "ready") -> dict[str, Any]:
