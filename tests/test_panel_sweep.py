@@ -173,6 +173,13 @@ def test_without_a_picture_no_sweep(panel: nbvlm.Panel) -> None:
         panel.run_sweep("caption en")
 
 
+def test_a_sweep_takes_the_route_that_was_chosen(panel: nbvlm.Panel, server: Loopback) -> None:
+    panel._session.source.take_route("asset")
+    swept = panel.run_sweep("caption en")
+    assert swept[0].result.route == "asset"
+    assert list(server.created) == server.deleted
+
+
 def test_the_same_prompt_or_temperature_twice_counts_once(panel: nbvlm.Panel) -> None:
     assert len(panel.run_sweep(["a", " a ", "b"], [0.2, 0.2])) == 2
 

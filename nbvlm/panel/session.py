@@ -302,7 +302,8 @@ class Session:
 
     def scene(self) -> Scene:
         """Tell what would be asked with at the moment."""
-        return Scene(self.picture, self.line.endpoint, self.line.settings, self.controls.parameters)
+        line = self.line
+        return Scene(self.picture, line.endpoint, line.settings, self.controls.parameters, self.source.route)
 
     def stop(self) -> None:
         """End the answer under way, if any; what came of it stays on the screen."""

@@ -69,6 +69,8 @@ class Sweep:
         The other parameters, the same for all cells.
     cells
         All of them, done or not.
+    route
+        How the picture travels: "auto", "inline" or "asset".
 
     Examples
     --------
@@ -81,6 +83,7 @@ class Sweep:
     repeats: int
     parameters: Mapping[str, Any]
     cells: tuple[Cell, ...]
+    route: str = "auto"
 
     @property
     def done(self) -> int:
@@ -158,6 +161,7 @@ def plan(
     *,
     endpoint: Endpoint,
     parameters: Mapping[str, Any],
+    route: str = "auto",
 ) -> Sweep:
     """Lay out a sweep, none of its cells done.
 
@@ -175,6 +179,8 @@ def plan(
         What it accepts.
     parameters
         The other parameters, by the names that the client knows.
+    route
+        How the picture travels.
 
     Raises
     ------
@@ -194,7 +200,7 @@ def plan(
         )
     others = {name: value for name, value in parameters.items() if name != "temperature"}
     cells = tuple(Cell(*place) for place in product(given, heats, range(1, repeats + 1)))
-    return Sweep(picture, given, heats, repeats, others, cells)
+    return Sweep(picture, given, heats, repeats, others, cells, route)
 
 
 def _prompts(prompts: Iterable[str]) -> tuple[str, ...]:

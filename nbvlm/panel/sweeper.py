@@ -164,7 +164,7 @@ async def _ask(client: AsyncClient, sweep: Sweep, cell: Cell) -> Result:
     options: dict[str, Any] = dict(sweep.parameters)
     if cell.temperature is not None:
         options["temperature"] = cell.temperature
-    return await client.ask(sweep.picture, cell.prompt, **options)
+    return await client.ask(sweep.picture, cell.prompt, route=sweep.route, **options)
 
 
 def bare(error: Error) -> Error:

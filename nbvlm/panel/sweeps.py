@@ -27,12 +27,13 @@ __all__ = ["Scene", "Sweeps"]
 
 
 class Scene(NamedTuple):
-    """What a panel would ask with at the moment: picture, model, and the parameters by name."""
+    """What a panel would ask with at the moment: picture, model, parameters by name, route."""
 
     picture: Picture | None
     endpoint: Endpoint
     settings: Settings
     parameters: Mapping[str, Any]
+    route: str = "auto"
 
 
 class Sweeps:
@@ -114,6 +115,7 @@ class Sweeps:
             repeats,
             endpoint=scene.endpoint,
             parameters=scene.parameters,
+            route=scene.route,
         )
         return self._sweeper.start(laid_out, scene.settings, scene.endpoint.requests_per_minute)
 
