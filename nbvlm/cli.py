@@ -9,8 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import nbvlm
 from nbvlm.commands.terminal import complain, prepare, silence
@@ -29,11 +28,12 @@ class _Module(Protocol):
     def run(self, options: argparse.Namespace) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One sub-command; its module in `nbvlm.commands` declares its arguments and does it.
 
-    Parameters
+    A dataclass would take as long to import as all the rest.
+
+    Attributes
     ----------
     name
         As typed.

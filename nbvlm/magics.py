@@ -17,7 +17,7 @@ from IPython.core.magic import no_var_expand
 
 from nbvlm.commands import arguments as shared
 from nbvlm.errors import Error, ParameterError, PromptError
-from nbvlm.magic import asks, caller, completion, expansion, inputs, line, live
+from nbvlm.magic import asks, caller, completion, expansion, inputs, line, live, pump
 from nbvlm.views import words
 
 if TYPE_CHECKING:
@@ -139,9 +139,9 @@ class Vlm:
     def _answer(self, client: Any, picture: Any, prompt: str, options: argparse.Namespace) -> Result:
         show = live.for_shell(self._shell, client.endpoint.model)
         try:
-            with client.stream(picture, prompt, **shared.asking(options)) as stream:
-                for event in stream:
-                    show.take(event)
+            stream = client.stream(picture, prompt, **shared.asking(options))
+            for event in pump.pumped(stream, live.EVERY_S):
+                show.take(event)
             result: Result = stream.result
         except KeyboardInterrupt:
             show.leave("stopped")

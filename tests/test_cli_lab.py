@@ -150,7 +150,18 @@ def test_help_imports_no_command_and_nothing_heavy():
     loaded = done.stdout.splitlines()[-1].split()
     ours = {name for name in loaded if name.startswith("nbvlm")}
     assert ours == {"nbvlm", "nbvlm.cli", "nbvlm.commands", "nbvlm.commands.terminal", "nbvlm.errors"}
-    heavy = {"asyncio", "httpx", "importlib.metadata", "json", "msgspec", "numpy", "PIL", "socket", "urllib"}
+    heavy = {
+        "asyncio",
+        "dataclasses",
+        "httpx",
+        "importlib.metadata",
+        "json",
+        "msgspec",
+        "numpy",
+        "PIL",
+        "socket",
+        "urllib",
+    }
     assert heavy & set(loaded) == set()
     assert all(command.help in done.stdout for command in cli.COMMANDS)
 

@@ -42,7 +42,7 @@ export files gauge serial shell snippets display markup page figures svg
 
 panel magics cli
 arguments answering asking doctor findings health installed lab reach serve terminal tutorials
-asks caller completion expansion inputs live line
+asks caller completion expansion inputs live line pump
 """
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS.split("\n\n")) for name in names.split()}
 

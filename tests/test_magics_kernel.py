@@ -98,13 +98,22 @@ def test_text_and_boxes_are_seen_while_they_come_and_are_escaped(kernel):
     assert KEY not in json.dumps([message["content"] for message in said])
 
 
+def test_seconds_are_told_while_nothing_comes(kernel):
+    kernel.server.replies.append(stream("a red car", wait=1.5))
+    said = kernel.run("%vlm scene.png caption en")
+    shown = [message["content"]["data"]["text/plain"] for message in said]
+    assert shown[0] == "(google/paligemma · waiting)"
+    assert "(google/paligemma · waiting, 1 s)" in shown
+
+
 def test_an_interrupt_stops_the_answer_and_the_cells_after_it(kernel):
     kernel.run("_vlm = 'as before'")
-    kernel.server.replies.append(stream("a ", 0.3, "red ", hold=True, done=False))
-    said = []
-    for message in kernel.start("%vlm scene.png caption en"):
+    kernel.server.replies.append(stream("a ", "red ", hold=True, done=False))
+    said, interrupted = [], False
+    for message in kernel.start("%vlm scene.png --route asset caption en"):
         said.append(message)
-        if "red" in message["content"].get("data", {}).get("text/plain", ""):
+        if not interrupted and "red" in message["content"].get("data", {}).get("text/plain", ""):
+            interrupted = True
             kernel.manager.interrupt_kernel()
     [error] = [message["content"] for message in said if message["msg_type"] == "error"]
     assert [COLORS.sub("", line) for line in error["traceback"]] == ["KeyboardInterrupt: Stopped."]
@@ -112,6 +121,7 @@ def test_an_interrupt_stops_the_answer_and_the_cells_after_it(kernel):
     assert shown[-1].startswith("a red")
     assert "stopped" in shown[-1]
     assert kernel.server.wait_for(lambda: kernel.server.open == 0)
+    assert len(kernel.server.deleted) == 1  # the picture that was uploaded for it
     assert kernel.value("_vlm") == "as before"
     kernel.run("%vlm scene.png caption en")
     assert kernel.value("_vlm.text") == "a red car"

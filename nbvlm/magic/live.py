@@ -36,8 +36,8 @@ _LABELS = 12
 class Show(Protocol):
     """Shows an answer from its first event to its end."""
 
-    def take(self, event: Event) -> None:
-        """Show an event."""
+    def take(self, event: Event | None) -> None:
+        """Show an event, or that none came for a while."""
 
     def finish(self, result: Result) -> None:
         """Show the result in place of all before."""
@@ -71,9 +71,17 @@ class Cell:
         self._length = 0
         self._labels: list[str] = []
         self._state = "waiting"
+        self._began = clock()
+        self._fresh = False
 
-    def take(self, event: Event) -> None:
+    def take(self, event: Event | None) -> None:
         """Note an event, and show it unless the last update was a moment ago."""
+        self._note(event)
+        if self._last is None or (self._fresh and self._clock() - self._last >= EVERY_S):
+            self._show(self._state if self._text else f"{self._state}{self._waited()}")
+
+    def _note(self, event: Event | None) -> None:
+        self._fresh = self._fresh or event is not None or self._is_late()
         match event:
             case TextDelta():
                 self._text = (self._text + event.text)[-TAIL:]
@@ -83,8 +91,16 @@ class Cell:
                 self._labels.append(event.detection.label)
             case Status():
                 self._state = status_line(event) or self._state
-        if self._last is None or self._clock() - self._last >= EVERY_S:
-            self._show(self._state)
+
+    def _is_late(self) -> bool:
+        """Whether seconds are shown, and have changed."""
+        if self._text or self._last is None:
+            return False
+        return int(self._clock() - self._began) > int(self._last - self._began)
+
+    def _waited(self) -> str:
+        seconds = int(self._clock() - self._began)
+        return f", {seconds} s" if seconds else ""
 
     def finish(self, result: Result) -> None:
         """Put the result in the display's place."""
@@ -98,7 +114,7 @@ class Cell:
     def _show(self, state: str) -> None:
         bundle = {"text/plain": self._plain(state), "text/html": self._html(state)}
         display(bundle, raw=True, display_id=self._id, update=self._last is not None)
-        self._last = self._clock()
+        self._last, self._fresh = self._clock(), False
 
     @property
     def _shown(self) -> str:
@@ -127,9 +143,10 @@ class Terminal:
     def __init__(self) -> None:
         self._words = Words(stream=True)
 
-    def take(self, event: Event) -> None:
+    def take(self, event: Event | None) -> None:
         """Write text as it comes."""
-        self._words.event(event)
+        if event is not None:
+            self._words.event(event)
 
     def finish(self, result: Result) -> None:
         """Write what the text alone does not tell."""
