@@ -120,8 +120,8 @@ def test_an_interrupt_stops_the_answer_and_the_cells_after_it(kernel):
     shown = [message["content"]["data"]["text/plain"] for message in said if "data" in message["content"]]
     assert shown[-1].startswith("a red")
     assert "stopped" in shown[-1]
-    assert kernel.server.wait_for(lambda: kernel.server.open == 0)
-    assert len(kernel.server.deleted) == 1  # the picture that was uploaded for it
+    # The answer's connection is cut, and the picture that was uploaded for it deleted over another.
+    assert kernel.server.wait_for(lambda: len(kernel.server.deleted) == 1 and kernel.server.open <= 1)
     assert kernel.value("_vlm") == "as before"
     kernel.run("%vlm scene.png caption en")
     assert kernel.value("_vlm.text") == "a red car"
