@@ -7,6 +7,7 @@ environment, or from the scheduler's memory if it was registered there (`nbvlm.b
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections import deque
 from dataclasses import replace
@@ -20,7 +21,7 @@ from nbvlm.images import Picture
 from nbvlm.pictures import sources
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from nbvlm.batches.journal import Nowhere
     from nbvlm.batches.plan import Plan
@@ -95,10 +96,14 @@ class Cluster:
     # What comes from the cluster, in threads of its own.
 
     def _heard(self, event: tuple[float, list[bytes]]) -> None:
-        self._loop.call_soon_threadsafe(self._news.put_nowait, event[1])
+        self._tell(self._news.put_nowait, event[1])
 
     def _ended(self, future: Any) -> None:
-        self._loop.call_soon_threadsafe(self._news.put_nowait, future)
+        self._tell(self._news.put_nowait, future)
+
+    def _tell(self, function: Callable[..., None], *told: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the run has ended
+            self._loop.call_soon_threadsafe(function, *told)
 
     # What becomes of it.
 
@@ -221,8 +226,8 @@ class Cluster:
                 raise
             key = self._plan.key(f"unread {item.place.source}", prompt or "")
             data = rows.failed(item.place, key, prompt, error)
-            self._loop.call_soon_threadsafe(self._keep, data, item.place)
-            self._loop.call_soon_threadsafe(self._news.put_nowait, None)
+            self._tell(self._keep, data, item.place)
+            self._tell(self._news.put_nowait, None)
             return None
         return Item(item.place, image, {"prompt": prompt})
 
@@ -263,16 +268,13 @@ class Cluster:
             )
 
     async def _end(self, events: str) -> None:
-        from nbvlm.batches.station import leave
-
         futures = list(self._parts)
         self._parts.clear()
         try:
             if futures:
                 await self._maybe(self._engine.cancel, futures)
-            await call(self._engine, "end", run=self._run)
             self._engine.unsubscribe_topic(events)
-            await asyncio.wait_for(self._maybe(self._engine.run, leave, self._run), GRACE)
+            await asyncio.wait_for(call(self._engine, "end", run=self._run), GRACE)
         except (OSError, TimeoutError):
             pass  # the cluster has gone, and all of the run that was there
         finally:

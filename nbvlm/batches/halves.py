@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nbvlm.secret import Secret
 
-__all__ = ["halves", "joined", "mixed", "topic"]
+__all__ = ["LEAVE", "halves", "joined", "mixed", "topic"]
+
+LEAVE = "nbvlm_leave"
+"""What workers are told at the end of a run."""
 
 
 def topic(run: str) -> str:

@@ -7,13 +7,15 @@ only; on its way it is in two halves, each of them random, so that no message, l
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from distributed import SchedulerPlugin
 
-from nbvlm.batches.halves import joined, mixed, topic
+from nbvlm.batches.halves import LEAVE, joined, mixed, topic
 from nbvlm.batches.throttle import Pace
 from nbvlm.secret import Secret
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["NAME", "Office"]
 
 NAME = "nbvlm-office"
+PATIENCE = 6.0
+"""Seconds that workers have for their leave."""
 
 
 @dataclass(slots=True)
@@ -33,6 +37,14 @@ class _Desk:
     client: str | None
     done: set[str] = field(default_factory=set)
     begun: set[int] = field(default_factory=set)
+    stations: set[str] = field(default_factory=set)
+    empty: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def leaves(self, worker: str) -> None:
+        """Note that a worker has no part in the run any more."""
+        self.stations.discard(worker)
+        if not self.stations:
+            self.empty.set()
 
 
 class Office(SchedulerPlugin):  # type: ignore[misc] # the base class has no types
@@ -44,21 +56,28 @@ class Office(SchedulerPlugin):  # type: ignore[misc] # the base class has no typ
     def __init__(self) -> None:
         self._scheduler: Any = None
         self._desks: dict[str, _Desk] = {}
+        self._ending: dict[str, _Desk] = {}
         self._halves: dict[str, bytes] = {}
         self._keys: dict[str, Secret] = {}
 
     async def start(self, scheduler: Any) -> None:
         """Offer what workers and clients may ask for."""
         self._scheduler = scheduler
-        offered = (self.begin, self.end, self.arrive, self.take, self.refused, self.known, self.post)
-        for handler in (*offered, self.keep, self.half):
+        offered = (self.begin, self.end, self.arrive, self.left, self.take, self.refused, self.known)
+        for handler in (*offered, self.post, self.keep, self.half):
             scheduler.handlers[f"nbvlm_{handler.__name__}"] = handler
 
     def remove_client(self, scheduler: Any, client: str) -> None:
         """End the runs of a client that has gone: its workers stop asking."""
         del scheduler
         for run in [run for run, desk in self._desks.items() if desk.client == client]:
-            self.end(run)
+            self._dismiss(run)
+
+    def remove_worker(self, scheduler: Any, worker: str, **more: Any) -> None:
+        """Expect nothing of a worker that has gone."""
+        del scheduler, more
+        for desk in (*self._desks.values(), *self._ending.values()):
+            desk.leaves(worker)
 
     def begin(
         self, run: str, rate: float | None, first: float, client: str | None = None, done: Iterable[str] = ()
@@ -69,18 +88,40 @@ class Office(SchedulerPlugin):  # type: ignore[misc] # the base class has no typ
         self._desks[run].done.update(done)
         return True
 
-    def end(self, run: str) -> None:
-        """Forget a run."""
-        self._desks.pop(run, None)
+    async def end(self, run: str) -> None:
+        """Forget a run once its workers have stopped asking and have deleted what they uploaded."""
+        desk = self._dismiss(run)
+        if desk is not None and desk.stations:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(desk.empty.wait(), PATIENCE)
+        self._ending.pop(run, None)
+
+    def _dismiss(self, run: str) -> _Desk | None:
+        desk = self._desks.pop(run, None)
         broker = getattr(self._scheduler, "_broker", None)
         if broker is not None:  # else its last events are kept for ever
             broker.truncate(topic(run))
+        if desk is not None:
+            self._ending[run] = desk
+            for worker in desk.stations & self._scheduler.stream_comms.keys():
+                self._scheduler.stream_comms[worker].send({"op": LEAVE, "run": run})
+        return desk
 
-    def arrive(self, run: str, part: int) -> bool:
-        """Note that a partition is begun; return whether some of it may be answered already."""
+    def left(self, run: str, worker: str) -> None:
+        """Note that a worker has no part in a run any more."""
+        desk = self._ending.get(run) or self._desks.get(run)
+        if desk is not None:
+            desk.leaves(worker)
+
+    def arrive(self, run: str, part: int, worker: str) -> bool | None:
+        """Note that a worker begins a partition; return whether some of it may be answered already.
+
+        None where the run has ended.
+        """
         desk = self._desks.get(run)
         if desk is None:
-            return False
+            return None
+        desk.stations.add(worker)
         again = part in desk.begun
         desk.begun.add(part)
         return again or bool(desk.done)

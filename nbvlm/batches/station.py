@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -110,11 +111,17 @@ class Station:
             asyncio.run_coroutine_threadsafe(self._wind_up(), self._loop).result(PATIENCE)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(PATIENCE)
+        if self._wire is not None:
+            self._wire.ask("left", worker=self._wire.address)
 
     async def finish(self, items: list[Item], part: int) -> list[tuple[int, str]]:
         """Finish a partition; return number and key of what was answered before."""
         wire = self._connected()
-        outbox = Outbox(wire, doubtful=bool(await wire.call("arrive", part=part)))
+        wire.on_leave(leave)
+        doubtful = await wire.call("arrive", part=part, worker=wire.address)
+        if doubtful is None:
+            raise Ended
+        outbox = Outbox(wire, doubtful=doubtful)
         hand = Hand(self.order.plan, iter(items), outbox, Tally(None))
         hand.seen = []
         posting = asyncio.create_task(outbox.post_all())
@@ -170,6 +177,7 @@ class Station:
 
 
 _stations: dict[str, Station] = {}
+_left: deque[str] = deque(maxlen=100)
 _keys: dict[str, Secret] = {}
 _lock = threading.Lock()
 
@@ -177,6 +185,8 @@ _lock = threading.Lock()
 def station(order: Order) -> Station:
     """Return this process's part in a run, opened when it is first needed."""
     with _lock:
+        if order.run in _left:  # a task that was on its way when the run ended
+            raise Ended
         if order.run not in _stations:
             _retire()
             _stations[order.run] = Station(order, _wire(order))
@@ -220,6 +230,7 @@ def _retire() -> None:
 def leave(run: str) -> None:
     """End this process's part in a run."""
     with _lock:
+        _left.append(run)
         found = _stations.pop(run, None)
     if found is not None:
         found.close()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import threading
+from typing import TYPE_CHECKING, Any
 
 from nbvlm.batches import rows
-from nbvlm.batches.halves import joined
+from nbvlm.batches.halves import LEAVE, joined
 from nbvlm.batches.journal import Nowhere
 from nbvlm.batches.throttle import Pace
 from nbvlm.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["PATIENCE", "Ended", "Leave", "Outbox", "Wire"]
 
@@ -34,7 +38,17 @@ class Wire:
 
     def __init__(self, run: str, worker: Any) -> None:
         self.run = run
+        self.address: str = worker.address
         self._scheduler, self._loop = worker.scheduler, worker.loop.asyncio_loop
+        self._handlers = worker.stream_handlers
+
+    def on_leave(self, function: Callable[[str], None]) -> None:
+        """Call a function, in a thread of its own, with the name of each run that ends."""
+
+        def told(run: str) -> None:
+            threading.Thread(target=function, args=(run,), name="nbvlm-leave", daemon=True).start()
+
+        self._handlers[LEAVE] = told
 
     async def call(self, name: str, **told: Any) -> Any:
         """Call a handler of the office, and wait for its answer."""
