@@ -7,12 +7,13 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # type checkers know the name; `typing` takes longer to import than all the rest here
 if TYPE_CHECKING:
+    from typing import Any
+
     from nbvlm import demo as demo
     from nbvlm import endpoints as endpoints
     from nbvlm import prompts as prompts
@@ -95,6 +96,8 @@ sys.modules[__name__].__class__ = _Face
 
 
 def __getattr__(name: str) -> Any:
+    import importlib
+
     if name in _HOME_OF:
         value = getattr(importlib.import_module(_HOME_OF[name]), name)
     elif name in _MODULES:
