@@ -29,7 +29,9 @@ function share(panel, event) {
 function tell(field) {
   if (field?.matches?.("textarea")) field.dispatchEvent(new Event("change", { bubbles: true }));
   if (!field?.matches?.(".widget-readout[contenteditable]")) return;
-  field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", keyCode: 13, bubbles: true, cancelable: true }));
+  const enter = new KeyboardEvent("keydown", { key: "Enter", keyCode: 13, bubbles: true, cancelable: true });
+  enter.nbvlmOwn = true;
+  field.dispatchEvent(enter);
 }
 
 function press(panel, selector) {
@@ -161,6 +163,7 @@ function render({ model, el }) {
     // Text fields keep their keys to themselves, so the panel listens on the way down.
     panel.addEventListener("keydown", (event) => onKeyDown(event, model), { signal, capture: true });
     panel.addEventListener("click", (event) => onClick(event, model), { signal, capture: true });
+    panel.addEventListener("keydown", (event) => event.nbvlmOwn && event.stopPropagation(), { signal });
     panel.addEventListener("focusout", (event) => tell(event.target), { signal });
     panel.addEventListener("nbvlm-server-closed", choice.show, { signal });
     window.addEventListener("keydown", (event) => share(panel, event), { signal, capture: true });

@@ -30,6 +30,8 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
 )
 SLOW = 60_000  # milliseconds: for what is bound by the machine, not by us
 # Kernels read this at their start, so one server serves notebooks that are not changed, for every setting.

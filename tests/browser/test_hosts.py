@@ -26,13 +26,43 @@ def boxes_arrive(sheet: Sheet) -> None:
     assert box["height"] == pytest.approx(picture["height"] * 400 / 1023, abs=3)  # and its line
 
 
+STOPS = (
+    *("nbvlm-model", "nbvlm-key-button", "nbvlm-thumb", "nbvlm-upload", "nbvlm-webcam", "nbvlm-link"),
+    *("nbvlm-route", "nbvlm-reset-picture", "nbvlm-task-choice", "nbvlm-chip-remove", "nbvlm-thing"),
+    *("widget-input", "nbvlm-reset", "noUi-handle", "widget-readout", "nbvlm-run"),
+)
+
+
+def the_keyboard_reaches_everything(sheet: Sheet, service: Loopback) -> None:
+    """Tab from field to field, with letters that are shortcuts of the notebook in between; then ask."""
+    page, press = sheet.page, sheet.page.keyboard.press
+    sheet.find("select.nbvlm-model").focus()
+    reached: list[str] = []
+    while len(reached) < 60 and "nbvlm-run" not in "".join(reached):
+        if page.evaluate("document.activeElement.matches('button, .noUi-handle')"):
+            for key in "bddax":
+                press(key)
+        reached.append(page.evaluate("document.activeElement.className"))
+        press("Tab" if "nbvlm-run" not in reached[-1] else "Enter")
+    assert [stop for stop in STOPS if not any(stop in name for name in reached)] == []
+    sheet.wait("done")
+    readout = sheet.find(".nbvlm-max-tokens .widget-readout")
+    readout.focus()
+    press("Control+a")
+    page.keyboard.type("77")
+    press("Tab")
+    press("Control+Enter")
+    sheet.find(".nbvlm-status[data-state=done]").wait_for()
+    assert service.seen[-1].json["max_tokens"] == 77
+
+
 @pytest.fixture
 def notebook7(sheet: Sheet, quickstart: str, service: Loopback) -> Sheet:
     service.text = "<loc0100><loc0100><loc0500><loc0500> car"
     return sheet.open_notebook(quickstart).run_all_until_it_runs()
 
 
-def test_notebook_7_answers_and_leaves_the_keys_to_the_panel(notebook7: Sheet) -> None:
+def test_notebook_7_answers_and_leaves_the_keys_to_the_panel(notebook7: Sheet, service: Loopback) -> None:
     boxes_arrive(notebook7)
     cells = notebook7.page.locator(".jp-Notebook .jp-Cell").count()
     handle = notebook7.find(".nbvlm-top-p .noUi-handle")
@@ -47,6 +77,7 @@ def test_notebook_7_answers_and_leaves_the_keys_to_the_panel(notebook7: Sheet) -
     notebook7.page.keyboard.press("ArrowRight")
     notebook7.page.keyboard.press("a")
     expect(notebook7.find(".nbvlm-chosen-name")).to_have_text("village.png")
+    the_keyboard_reaches_everything(notebook7, service)
     assert notebook7.page.locator(".jp-Notebook .jp-Cell").count() == cells
     assert [error for error in notebook7.errors if OURS.search(error)] == []
 

@@ -174,17 +174,6 @@ def test_what_the_model_and_a_file_say_is_text_and_nothing_more(
     assert slow_lab.page.evaluate("window.hacked") is None
 
 
-def test_samples_bring_their_prompts_and_presets_write_theirs(lab: Sheet) -> None:
-    lab.find(".nbvlm-thumb").nth(1).click()
-    expect(lab.find(".nbvlm-prompt textarea")).to_have_value("caption en")
-    expect(lab.find(".nbvlm-chosen-name")).to_have_text("village.png")
-    lab.find(".nbvlm-task select").select_option("Count")
-    expect(lab.find(".nbvlm-prompt textarea")).to_have_value(re.compile("answer en how many .*s are there"))
-    lab.prompt("detect house ; tree")
-    lab.find(".nbvlm-prompt textarea").blur()
-    expect(lab.find(".nbvlm-task select")).to_have_value("Detect")
-
-
 def test_pictures_can_be_dropped_and_pasted(lab: Sheet) -> None:
     make = """async ([kind, name]) => {
       const canvas = new OffscreenCanvas(64, 48);
