@@ -84,6 +84,7 @@ def check_use(variables: dict[str, str]) -> None:
     first = "notebooks/quickstart.ipynb"
     others = sorted(path.relative_to(clone).as_posix() for path in clone.glob("notebooks/*.ipynb"))
     with Served(LAB, clone, variables) as server:
+        check_links(server, first)
         began = time.monotonic()
         said = server.run(first, PLACE / "quickstart.png")
         used = server.megabytes()
@@ -98,6 +99,18 @@ def check_use(variables: dict[str, str]) -> None:
                 weigh(used and used - before + base, f"  {name} beside it")
     if used is not None:
         print(f"All of them open at once: {used:.0f} MB.")
+
+
+def check_links(server: Served, name: str) -> None:
+    """Ask for the pages that links to Binder and nbgitpuller lead to."""
+    links = {
+        f"/lab/tree/{name}": "<title>JupyterLab</title>",
+        "/git-pull?repo=https://example.org/x": "git-pull",
+    }
+    for path, mark in links.items():
+        if mark not in server.page(path):
+            sys.exit(f"{path} does not answer as it should.")
+    print(f"Links with urlpath=lab/tree/{name} and of nbgitpuller lead somewhere.")
 
 
 def weigh(used: float | None, what: str) -> float:

@@ -113,9 +113,9 @@ class Served:
             data: bytes = reply.read()
             return data
 
-    def page(self) -> str:
-        """What a browser is given at the address that was printed."""
-        return self._ask("GET", self.path).decode()
+    def page(self, path: str | None = None) -> str:
+        """What a browser is given at a path, by default that of the address that was printed."""
+        return self._ask("GET", path or self.path).decode()
 
     def run(self, name: str, picture: Path | None = None) -> str:
         """Open a notebook as a page does, and run its cells; end with its error if one fails.
@@ -152,7 +152,7 @@ class Served:
     def _client(self, kernel: str) -> BlockingKernelClient:
         client = BlockingKernelClient(connection_file=str(self._runtime / f"kernel-{kernel}.json"))
         client.load_connection_file()
-        client.start_channels()
+        client.start_channels(hb=False)  # a busy machine misses beats
         client.wait_for_ready(timeout=CELL_S)
         self._clients.append(client)
         return client
