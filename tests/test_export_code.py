@@ -78,7 +78,7 @@ def test_python_runs_against_the_served_model(route: str, origin: str, standin: 
     assert KEY not in code
     assert python(code, tmp_path, NVIDIA_API_KEY=KEY).startswith(result.text)
     assert standin.asked[0] == standin.asked[1]
-    assert ("route='asset'" in code) == (route == "asset")
+    assert ('route="asset"' in code) == (route == "asset")
 
 
 @pytest.mark.parametrize("route", ["inline", "asset"])
@@ -152,20 +152,20 @@ def test_the_same_file_in_the_working_directory_is_read_instead(origin: str, tmp
 
 
 def test_an_image_of_ones_own_is_named_as_given() -> None:
-    assert "picture = 'other/cat.jpg'" in made.result().to_python(image="other/cat.jpg")
+    assert 'picture = "other/cat.jpg"' in made.result().to_python(image="other/cat.jpg")
     assert "base64 < other/cat.jpg" in made.result().to_curl(image="other/cat.jpg")
 
 
 def test_a_picture_known_by_hash_alone_is_named() -> None:
     reference = Picture.reference("0" * 64, "image/jpeg", 200, 120, "cat.jpg")
-    assert "picture = 'cat.jpg'" in made.result(reference).to_python()
+    assert 'picture = "cat.jpg"' in made.result(reference).to_python()
     assert "cat.jpg" in made.result(reference).to_curl()
 
 
 def test_a_shrunk_picture_travels_shrunk_again(origin: str, standin: StandIn, tmp_path) -> None:
     with hosted(origin) as client:
         result = client.ask(made.photo((1200, 900)), "detect car", route="inline")
-    assert "route='inline'" in result.to_python()
+    assert 'route="inline"' in result.to_python()
     python(result.to_python(), tmp_path, NVIDIA_API_KEY=KEY)
     shell(result.to_curl(), tmp_path, NVIDIA_API_KEY=KEY)
     assert standin.asked[0] == standin.asked[1] == standin.asked[2]

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["key_variables", "picture_file", "to_python"]
 
+_WIDEST = 70
+
 
 def to_python(result: Result, *, image: str | None = None) -> str:
     """Write Python code; see `Result.to_python`."""
     options = [f"{name}={value!r}" for name, value in result.parameters.items()]
     if (route := _route(result)) is not None:
-        options.append(f"route={route!r}")
+        options.append(f'route="{route}"')
     arguments = "".join(f"        {part},\n" for part in ("picture", _literal(result.prompt), *options))
     client = _client(result)
     imports = "import os\n\nimport nbvlm" if "os.environ" in client else "import nbvlm"
@@ -40,15 +42,19 @@ def to_python(result: Result, *, image: str | None = None) -> str:
 
 
 def _literal(text: str) -> str:
-    """Write a string literal; a lone surrogate could not stand in a file as it is."""
-    return ascii(text) if any("\ud800" <= char <= "\udfff" for char in text) else repr(text)
+    """Write a string literal, in double quotes where it holds none.
+
+    A lone surrogate could not stand in a file as it is.
+    """
+    written = ascii(text) if any("\ud800" <= char <= "\udfff" for char in text) else repr(text)
+    return written if '"' in written else f'"{written[1:-1]}"'
 
 
 def _client(result: Result) -> str:
     """Write the call that opens the same client."""
     parts = [_literal(result.endpoint)]
     if result.endpoint.startswith(("http://", "https://")):
-        key = " or ".join(f"os.environ.get({name!r})" for name in key_variables(result.endpoint))
+        key = " or ".join(f'os.environ.get("{name}")' for name in key_variables(result.endpoint))
         parts += [f"model={_literal(result.model)}", f"api_key={key}"]
     elif result.base_url is not None:
         parts += [f"base_url={_literal(result.base_url)}"]
@@ -56,7 +62,10 @@ def _client(result: Result) -> str:
         parts += ['api_key=os.environ.get("NVIDIA_API_KEY", "none")']
     elif result.endpoint != "demo":
         parts += ['api_key=os.environ["NVIDIA_API_KEY"]']
-    return f"nbvlm.Client({', '.join(parts)})"
+    line = f"nbvlm.Client({', '.join(parts)})"
+    if len(line) <= _WIDEST:
+        return line
+    return "nbvlm.Client(\n" + "".join(f"    {part},\n" for part in parts) + ")"
 
 
 def key_variables(url: str) -> tuple[str, ...]:
