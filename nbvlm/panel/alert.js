@@ -60,7 +60,8 @@ function countdownView(until, onEnd) {
 
 function actionButtons(card, act) {
   return card.actions.map(({ id, label }, index) => {
-    const node = textButton(index ? "nbvlm-error-action" : "nbvlm-error-action nbvlm-error-first", label);
+    const first = index === 0 && !card.seconds; // where one has to wait, the button is made bold later
+    const node = textButton(first ? "nbvlm-error-action nbvlm-error-first" : "nbvlm-error-action", label);
     node.dataset.action = id;
     node.addEventListener("click", () => act(id));
     return node;

@@ -107,13 +107,18 @@ class Desk:
 
     def fail(self, error: Exception) -> None:
         """Show why no answer came; a key that was refused, or is missing, is asked for at once."""
-        self.alert.show(trouble.card(error, self._session.line.endpoint, asking=True))
+        self._show(error, asking=True)
         if isinstance(error, AuthenticationError) and error.status in (None, 401):
             self.key.ask(again=True)
 
     def complain(self, error: Exception) -> None:
         """Show what went wrong beside the answers."""
-        self.alert.show(trouble.card(error, self._session.line.endpoint))
+        self._show(error)
+
+    def _show(self, error: Exception, *, asking: bool = False) -> None:
+        line = self._session.line
+        origin = None if line.settings.in_process else line.settings.base_url
+        self.alert.show(trouble.card(error, line.endpoint, asking=asking, origin=origin))
 
 
 def _words(error: Error) -> str:

@@ -59,7 +59,9 @@ _TITLES: tuple[tuple[_Kind, str], ...] = (
 )
 
 
-def card(error: BaseException, endpoint: Endpoint, *, asking: bool = False) -> dict[str, Any]:
+def card(
+    error: BaseException, endpoint: Endpoint, *, asking: bool = False, origin: str | None = None
+) -> dict[str, Any]:
     """Describe a failure for the page.
 
     Parameters
@@ -71,6 +73,8 @@ def card(error: BaseException, endpoint: Endpoint, *, asking: bool = False) -> d
         The model that was, or would have been, asked.
     asking
         Whether an answer was under way.
+    origin
+        Where the model is asked, if not where it is by itself.
 
     Returns
     -------
@@ -82,7 +86,7 @@ def card(error: BaseException, endpoint: Endpoint, *, asking: bool = False) -> d
     return {
         **wording.failure(error),
         "title": _title(error),
-        "details": _details(error, endpoint),
+        "details": _details(error, endpoint, origin or endpoint.base_url),
         "actions": [{"id": action.id, "label": action.label} for action in actions],
         "seconds": _wait(error) if asking else None,
     }
@@ -162,14 +166,14 @@ _MAKERS: tuple[tuple[_Kind, Any], ...] = (
 )
 
 
-def _details(error: BaseException, endpoint: Endpoint) -> list[list[str]]:
+def _details(error: BaseException, endpoint: Endpoint, origin: str) -> list[list[str]]:
     from nbvlm import __version__
 
     told = [
         ("Error", type(error).__name__),
         ("Status", getattr(error, "status", None)),
         ("Request", getattr(error, "request_id", None)),
-        ("Model", f"{endpoint.model} at {endpoint.base_url}"),
+        ("Model", f"{endpoint.model} at {origin}"),
         ("nbvlm", __version__),
         ("The service said", _said(getattr(error, "detail", None))),
     ]
