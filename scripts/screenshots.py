@@ -1,88 +1,191 @@
-"""The pictures of README and docs: the panel in a real JupyterLab, answered by the embedded model.
+"""The pictures of README and docs: the panel in a real JupyterLab, in the states that people see.
 
-Usage: screenshots.py [FOLDER]. Writes PNG files of at most 200 kB each to FOLDER (docs/images).
+Usage: screenshots.py [FOLDER] [STATE …]. Writes PNG files of at most 200 kB each to FOLDER (docs/images); a
+state is named as its file, without "panel-". The embedded model answers, but for what it cannot show: an
+answer that is caught half-way, and a service that refuses.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from nbvlm.demo.gallery import GALLERY
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from browser.hosts import Jupyter, Sheet, launched  # noqa: E402 - found by the line before
+from servers.loopback import Loopback, problem, stream  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from playwright.sync_api import Browser
 
-NOTEBOOK = ROOT / "notebooks" / "quickstart.ipynb"
-WIDE, NARROW = {"width": 1280, "height": 880}, {"width": 480, "height": 1180}
+WIDE, NARROW = {"width": 1280, "height": 1000}, {"width": 480, "height": 1500}
 MOST = 200_000
-PROMPT = "detect car ; tree"
+CELL = "import nbvlm\n\npanel = nbvlm.Panel()\npanel"
+# A picture with several things of different kinds shows most.
+SCENE = max(
+    range(len(GALLERY)), key=lambda index: len({thing.kind for thing in GALLERY[index].scene().things})
+)
+THINGS = GALLERY[SCENE].scene().things
+KINDS = tuple(dict.fromkeys(thing.kind for thing in THINGS))
 
 
-def ready(sheet: Sheet) -> None:
+@dataclass(frozen=True)
+class Stage:
+    """What a state is brought about with."""
+
+    sheet: Sheet
+    service: Loopback
+
+
+def choose(sheet: Sheet) -> None:
+    """Choose the scene that shows most."""
+    thumb = sheet.find(".nbvlm-thumb").nth(SCENE)
+    thumb.click()
+    sheet.find(f".nbvlm-thumb:nth-of-type({SCENE + 1})[aria-checked=true]").wait_for()
+
+
+def empty(stage: Stage) -> None:
+    """Choose no picture."""
+    stage.sheet.press("reset-picture")
+    stage.sheet.find(".nbvlm-no-picture").wait_for()
+
+
+def ready(stage: Stage) -> None:
     """Leave the panel as it opens."""
 
 
-def answered(sheet: Sheet) -> None:
+def streaming(stage: Stage) -> None:
+    """Catch an answer half-way."""
+    choose(stage.sheet)
+    tokens = [token for part in _truth().split(" ; ") for token in (part, " ; ")]
+    half = [piece for token in tokens[: len(tokens) * 2 // 3] for piece in (token, 0.05)]
+    stage.service.replies.append(stream(*half, hold=True, done=False))
+    stage.sheet.prompt(f"detect {' ; '.join(KINDS)}")
+    stage.sheet.press("run")
+    stage.sheet.find(f".nbvlm-label >> nth={len(half) // 4 - 1}").wait_for()
+    stage.sheet.page.wait_for_timeout(800)
+
+
+def boxes(stage: Stage) -> None:
     """Ask for boxes."""
-    sheet.ask(PROMPT)
+    choose(stage.sheet)
+    stage.sheet.ask(f"detect {' ; '.join(KINDS)}")
 
 
-def dark(sheet: Sheet) -> None:
+def masks(stage: Stage) -> None:
+    """Ask for masks."""
+    choose(stage.sheet)
+    stage.sheet.ask(f"segment {' ; '.join(KINDS)}")
+
+
+def compare(stage: Stage) -> None:
+    """Pin two answers."""
+    boxes(stage)
+    stage.sheet.ask(f"detect {' ; '.join(KINDS[:2])}")
+    stage.sheet.ask("caption en")
+    stage.sheet.find(".nbvlm-card-picture >> nth=2").wait_for()
+    for card in (1, 0):
+        stage.sheet.find(".nbvlm-card-pin").nth(card).click()
+    stage.sheet.find(".nbvlm-side >> nth=1").wait_for()
+
+
+def error(stage: Stage) -> None:
+    """Let the service refuse the key."""
+    choose(stage.sheet)
+    stage.service.replies.append(problem(401, "Authentication failed"))
+    stage.sheet.press("run")
+    stage.sheet.wait("failed")
+
+
+def dark(stage: Stage) -> None:
     """Ask for boxes in the dark theme."""
-    sheet.page.click('.lm-MenuBar-itemLabel:text-is("Settings")')
-    sheet.page.hover('li.lm-Menu-item:has-text("Theme")')
-    sheet.page.click('li.lm-Menu-item:has-text("JupyterLab Dark") >> nth=0')
-    sheet.page.wait_for_selector('body[data-jp-theme-light="false"]', state="attached")
-    answered(sheet)
+    page = stage.sheet.page
+    page.click('.lm-MenuBar-itemLabel:text-is("Settings")')
+    page.hover('li.lm-Menu-item:has-text("Theme")')
+    page.click('li.lm-Menu-item:has-text("JupyterLab Dark") >> nth=0')
+    page.wait_for_selector('body[data-jp-theme-light="false"]', state="attached")
+    boxes(stage)
 
 
-def narrow(sheet: Sheet) -> None:
+def narrow(stage: Stage) -> None:
     """Ask for boxes in a window as wide as a telephone."""
-    sheet.page.set_viewport_size(NARROW)
-    answered(sheet)
+    stage.sheet.page.set_viewport_size(NARROW)
+    boxes(stage)
 
 
-STATES: dict[str, Callable[[Sheet], None]] = {
-    "panel": answered,
+def _truth() -> str:
+    """Write what a perfect answer would say."""
+    width, height = GALLERY[SCENE].scene().picture.size
+    said = []
+    for thing in THINGS:
+        x0, y0, x1, y1 = thing.box
+        places = (y0 / height, x0 / width, y1 / height, x1 / width)
+        said.append("".join(f"<loc{round(1023 * place):04d}>" for place in places) + f" {thing.kind}")
+    return " ; ".join(said)
+
+
+STATES: dict[str, Callable[[Stage], None]] = {
+    "panel": boxes,
+    "panel-empty": empty,
     "panel-ready": ready,
+    "panel-streaming": streaming,
+    "panel-masks": masks,
+    "panel-compare": compare,
+    "panel-error": error,
     "panel-narrow": narrow,
     "panel-dark": dark,  # last: JupyterLab remembers its theme
 }
+HOSTED = {"panel-streaming", "panel-error"}
+LOW = {"panel-compare": ".nbvlm-strip"}  # what is at the top of the picture, where it is not the cell
 
 
-def take(browser: Browser, jupyter: Jupyter, state: Callable[[Sheet], None]) -> bytes:
-    """Bring a fresh quick-start into a state and return its picture."""
+def take(browser: Browser, jupyter: Jupyter, service: Loopback, name: str) -> bytes:
+    """Bring a fresh panel into a state and return its picture."""
+    hosted = {"NVIDIA_API_KEY": "nvapi-none", "NBVLM_BASE_URL": service.url}
+    jupyter.environment(hosted if name in HOSTED else {})
     page = browser.new_page(viewport=WIDE, reduced_motion="reduce")
     sheet = Sheet(page, jupyter)
-    sheet.open_lab(jupyter.fresh(NOTEBOOK, "quickstart.ipynb")).run_all()
+    sheet.open_lab(jupyter.fresh(notebook(jupyter), "panel.ipynb")).run_all()
     page.keyboard.press("Control+b")  # closes the file browser
-    state(sheet)
+    STATES[name](Stage(sheet, service))
     page.mouse.move(0, 0)
     page.evaluate("document.activeElement.blur()")
-    page.evaluate(SCROLL)
+    page.evaluate(SCROLL, LOW.get(name))
     page.wait_for_timeout(500)  # what fades in or out by itself has done so
     picture: bytes = page.screenshot()
     page.close()
     return picture
 
 
-# The cell above the panel stays in sight.
-SCROLL = """() => {
-  const cell = document.querySelector(".nbvlm-panel").closest(".jp-Cell");
-  const scroller = cell.closest(".jp-WindowedPanel-outer");
-  scroller.scrollTop += cell.getBoundingClientRect().top - scroller.getBoundingClientRect().top - 8;
+def notebook(jupyter: Jupyter) -> Path:
+    """Write a notebook of one cell."""
+    path = jupyter.home / "panel.ipynb"
+    cell = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": CELL}
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    whole = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 4}
+    path.write_text(json.dumps(whole), "utf-8")
+    return path
+
+
+# The cell above the panel stays in sight, unless something below is what matters.
+SCROLL = """(selector) => {
+  const panel = document.querySelector(".nbvlm-panel");
+  const top = selector ? panel.querySelector(selector) : panel.closest(".jp-Cell");
+  const scroller = panel.closest(".jp-WindowedPanel-outer");
+  scroller.scrollTop += top.getBoundingClientRect().top - scroller.getBoundingClientRect().top - 8;
 }"""
 
 
@@ -97,20 +200,23 @@ def compressed(picture: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def main(folder: str = str(ROOT / "docs" / "images")) -> None:
-    """Take all pictures."""
+def main(folder: str = str(ROOT / "docs" / "images"), *states: str) -> None:
+    """Take all pictures, or those of some states."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None:
         sys.exit("There is no Chromium here (Debian: apt-get install chromium).")
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
+    wanted = [name for name in STATES if not states or name.removeprefix("panel-") in states]
     with (
         tempfile.TemporaryDirectory() as home,
         Jupyter(Path(home, "jupyter")).running() as jupyter,
+        Loopback() as service,
         launched(chromium) as browser,
     ):
-        for name, state in STATES.items():
-            data = compressed(take(browser, jupyter, state))
+        for name in wanted:
+            service.replies.clear()
+            data = compressed(take(browser, jupyter, service, name))
             (target / f"{name}.png").write_bytes(data)
             print(f"{target / name}.png ({len(data) / 1000:.0f} kB)")
 
