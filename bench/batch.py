@@ -13,11 +13,16 @@ run, each with 2,000 different pictures. Gates:
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import os
+import statistics
+import struct
 import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,7 +32,7 @@ from PIL import Image, PngImagePlugin
 import nbvlm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 COUNT = 2_000
 SECONDS = 0.05
@@ -54,7 +59,9 @@ class Server:
         command = [sys.executable, str(Path(__file__).with_name("server.py")), "1"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert self.process.stdout is not None
-        self.url = f"http://127.0.0.1:{json.loads(self.process.stdout.readline())['slow']}"
+        ports = json.loads(self.process.stdout.readline())
+        modes = ("slow", "slower", "assets")
+        self.url, self.slower, self.assets = (f"http://127.0.0.1:{ports[mode]}" for mode in modes)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -168,7 +175,106 @@ def many(server: Server, folder: Path) -> None:
             line(f"{concurrency} at once: {name}", speed / ideal, "× ideal", gate, least=True)
 
 
-PARTS: dict[str, Callable[..., None]] = {"many": many}
+# The journal.
+
+
+def journal(server: Server, folder: Path) -> None:
+    """The same run with and without a journal, in turns."""
+    ratios = []
+    for number in range(5):
+        without = own(server.url, folder, 32, None)
+        ratios.append(own(server.url, folder, 32, folder / f"journal-{number}.jsonl") / without)
+    line("32 at once: with a journal", (statistics.median(ratios) - 1) * 100, "% longer", 5)
+    began = time.perf_counter()
+    own(server.url, folder, 32, folder / "journal-0.jsonl")
+    line("2,000 pictures that are in the journal", time.perf_counter() - began, "s")
+
+
+# Memory.
+
+
+def photographs(count: int, size: int) -> Iterator[bytes]:
+    """Yield files of `size` bytes, no two alike: a small picture, and much that is no pixels."""
+    file = io.BytesIO()
+    Image.new("RGB", (400, 300), "red").save(file, "PNG")
+    head, end = file.getvalue()[:-12], file.getvalue()[-12:]
+    for number in range(count):
+        body = b"noTE" + number.to_bytes(8, "big") + bytes(size - len(head) - 36)
+        yield head + struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)) + end
+
+
+def memory(server: Server, _folder: Path) -> None:
+    """10,000 pictures of 1 MB, uploaded; memory of a process of its own above that after one picture."""
+    command = [sys.executable, __file__, "--memory", server.assets]
+    for count in (1_000, 10_000):
+        said = subprocess.run([*command, str(count)], stdout=subprocess.PIPE, check=True).stdout
+        idle, peak, seconds = json.loads(said)
+        gate = 150 if count == 10_000 else None
+        line(f"{count:,} pictures of 1 MB: memory above idle", (peak - idle) / 1024, "MB", gate)
+        line(f"{count:,} pictures of 1 MB", count / seconds, "a second")
+
+
+def memory_once(url: str, count: str) -> None:
+    client = nbvlm.Client("nvidia", api_key=KEY, base_url=url)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "run.jsonl")
+        nbvlm.batch(photographs(1, 1_000_000), "caption en", client=client, journal=path, route="asset")
+        idle, began = peak(), time.perf_counter()
+        table = nbvlm.batch(
+            photographs(int(count), 1_000_000), "caption en", client=client, journal=path, route="asset"
+        )
+        assert len(table) == int(count)
+        assert table.error.isna().all()
+        print(json.dumps([idle, peak(), time.perf_counter() - began]))
+
+
+def peak() -> float:
+    """Return the most memory that this process ever had, in kB."""
+    return float(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+
+
+# A cluster.
+
+
+def cluster(_server: Server, folder: Path) -> None:
+    """The embedded model on one and on two workers of one thread each."""
+    from distributed import Client, LocalCluster
+
+    from nbvlm.demo import scenes
+
+    within = folder / "scenes"
+    within.mkdir()
+    for seed in range(160):
+        scenes.sample(seed).picture.save(within / f"{seed:03d}.png")
+    taken: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(2):
+        for workers, seconds in taken.items():
+            made = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+            with made, Client(made) as engine:
+                engine.wait_for_workers(workers)
+                scenes_asked(engine, within, "caption de")  # loads the model
+                began = time.perf_counter()
+                scenes_asked(engine, within, "caption en")
+                seconds.append(time.perf_counter() - began)
+    for workers, seconds in taken.items():
+        line(f"embedded model, {workers} workers", 160 / min(seconds), "a second")
+    line("embedded model, two workers", min(taken[1]) / min(taken[2]), "× one", 1.6, least=True)
+    print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+
+
+def scenes_asked(engine: Any, folder: Path, prompt: str) -> None:
+    table = nbvlm.batch(
+        folder, prompt, client=nbvlm.Client("demo"), engine=engine, concurrency=1, journal=None
+    )
+    assert table.error.isna().all()
+
+
+PARTS: dict[str, Callable[..., None]] = {
+    "many": many,
+    "journal": journal,
+    "memory": memory,
+    "cluster": cluster,
+}
 
 
 def main(names: list[str]) -> int:
@@ -181,4 +287,7 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    if sys.argv[1:2] == ["--memory"]:
+        memory_once(*sys.argv[2:])
+    else:
+        sys.exit(main(sys.argv[1:]))
