@@ -55,7 +55,7 @@ class Controls:
         self._guard = guard
         self.task = TaskBar(endpoint, on_region=on_region)
         self.prompt = _prompt_field()
-        self.run = _button("Run", "nbvlm-run", "Ask the model (Ctrl+Enter)")
+        self.run = _button("Run", "nbvlm-run", "Ask the model (Ctrl+Enter, on a Mac ⌘+Enter)")
         self.stop = _button("Stop", "nbvlm-stop", "Stop the answer (Esc)", disabled=True)
         self._reset = _button("Reset", "nbvlm-reset", "Bring all sliders back to the model's defaults")
         self.note = _words(_NOTE, "nbvlm-note")

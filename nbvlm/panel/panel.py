@@ -88,7 +88,7 @@ class Panel:
 
     @prompt.setter
     def prompt(self, text: str) -> None:
-        self._session.controls.prompt.value = text
+        self._session.fill(text)
 
     @property
     def result(self) -> Result | None:

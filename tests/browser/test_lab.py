@@ -110,14 +110,16 @@ def test_a_png_from_disk_is_uploaded_and_asked_about(lab: Sheet, tmp_path: Path)
     assert lab.find(".nbvlm-viewer svg rect").count() >= 1
 
 
+@pytest.mark.parametrize("megabytes", [12, pytest.param(60, marks=pytest.mark.heavy)])
 def test_a_file_beyond_a_websocket_message_arrives_whole(
-    slow_lab: Sheet, service: Loopback, tmp_path: Path
+    slow_lab: Sheet, service: Loopback, tmp_path: Path, megabytes: int
 ) -> None:
-    pixels = np.random.default_rng(1).integers(0, 256, (2000, 2100, 3), dtype=np.uint8)
+    height = megabytes * 1000 // 6
+    pixels = np.random.default_rng(1).integers(0, 256, (height, 2100, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "large.png", compress_level=0)
-    assert (tmp_path / "large.png").stat().st_size > 12_000_000
+    assert (tmp_path / "large.png").stat().st_size > megabytes * 1_000_000
     slow_lab.find(".nbvlm-picker input[type=file]").set_input_files(tmp_path / "large.png")
-    expect(slow_lab.find(".nbvlm-chosen")).to_contain_text("2100 × 2000 px", timeout=60_000)
+    expect(slow_lab.find(".nbvlm-chosen")).to_contain_text(f"2100 × {height} px", timeout=60_000)
     assert slow_lab.ask("caption en") == "a red car"
     expect(slow_lab.find(".nbvlm-status")).to_contain_text("Asset")
     created = next(seen for seen in service.seen if seen.method == "PUT")
