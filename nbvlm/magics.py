@@ -7,6 +7,7 @@ The answer streams below the cell, becomes the result, and is kept in a variable
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import functools
 import keyword
@@ -140,8 +141,9 @@ class Vlm:
         show = live.for_shell(self._shell, client.endpoint.model)
         try:
             stream = client.stream(picture, prompt, **shared.asking(options))
-            for event in pump.pumped(stream, live.EVERY_S):
-                show.take(event)
+            with contextlib.closing(pump.pumped(stream, live.EVERY_S)) as events:
+                for event in events:
+                    show.take(event)
             result: Result = stream.result
         except KeyboardInterrupt:
             show.leave("stopped")

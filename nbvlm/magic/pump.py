@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from nbvlm.client import Stream
     from nbvlm.events import Event
@@ -27,7 +27,7 @@ class _End:
         self.error = error
 
 
-def pumped(stream: Stream, every_s: float) -> Iterator[Event | None]:
+def pumped(stream: Stream, every_s: float) -> Generator[Event | None]:
     """Yield a stream's events, and None whenever none came for a while.
 
     Parameters
