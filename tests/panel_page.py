@@ -94,6 +94,8 @@ class Screen:
                 shown["text"] += content.get("text", "")
                 shown["boxes"] = [*shown["boxes"], *content.get("boxes", [])]
                 shown["status"] = content.get("status", shown["status"])
+            elif content["type"] == "shapes":
+                shown["shapes"] = {**shown.get("shapes", {}), **content["shapes"]}
             else:
                 shown |= content
         return shown

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from nbvlm.answers.stencils import Mask, Patch
 
-__all__ = ["area", "outlines"]
+__all__ = ["area", "loops", "outlines"]
 
 Point = tuple[int, int]
 Ways = dict[Point, list[Point]]
@@ -35,9 +35,13 @@ def outlines(patch: Patch) -> list[list[Point]]:
     >>> outlines(Patch(10, 20, np.ones((2, 3), bool)))
     [[(10, 20), (13, 20), (13, 22), (10, 22)]]
     """
+    return [loop for loop in loops(patch) if area(loop) > 0]
+
+
+def loops(patch: Patch) -> list[list[Point]]:
+    """Trace all outlines of a mask: those of its parts clockwise, those of holes the other way round."""
     ways = _ways(patch.pixels, patch.x, patch.y)
-    loops = [_walk(ways, start) for start in sorted(ways) if start in ways]
-    return [loop for loop in loops if area(loop) > 0]
+    return [_walk(ways, start) for start in sorted(ways) if start in ways]
 
 
 def _ways(pixels: Mask, left: int, top: int) -> Ways:

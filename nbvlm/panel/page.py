@@ -1,11 +1,16 @@
 """Page parts: one module each, put together from a few plain files when a widget is defined.
 
->>> script("header").startswith("function element")
+A notebook that is saved holds the module of every widget in it, so those that are not small are packed: a few
+lines that unpack the rest, in the browser, without a request. `source` is what they unpack.
+
+>>> source("header").startswith("function element")
 True
 """
 
 from __future__ import annotations
 
+import base64
+import gzip
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["PARTS", "SHEETS", "script", "style"]
+__all__ = ["PARTS", "SHEETS", "script", "source", "style"]
 
 _HERE = Path(__file__).parent
 
@@ -27,16 +32,48 @@ PARTS = {
     "sides": ("common", "sides"),
     "strip": ("common", "strip"),
     "picker": ("common", "sender", "opener", "camera", "picker"),
+    "stage": (
+        *("common", "stagecraft", "overlay", "zoom", "pick", "copying", "tools"),
+        *("found", "tokens", "told", "viewer", "stage"),
+    ),
     "server": ("common", "server"),
     "taskbar": ("common", "grammar", "recall", "taskbar"),
 }
 
 #: The same for style sheets, where they are more than one.
-SHEETS = {"header": ("panel", "fields")}
+SHEETS = {"header": ("panel", "fields"), "stage": ("stage", "viewer", "found")}
+
+
+_SMALL = 4_000
+
+_PACKED = """\
+const packed = "{}";
+const bytes = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
+const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+const text = await new Response(stream).text();
+const address = URL.createObjectURL(new Blob([text], {{ type: "text/javascript" }}));
+const part = await import(address);
+URL.revokeObjectURL(address);
+export default part.default;
+"""
 
 
 def script(name: str) -> str:
-    """Return a module's text, without comment lines and indentation: notebooks that are saved hold it.
+    """Return the module of a widget: `source`, packed where it is not small.
+
+    Parameters
+    ----------
+    name
+        One of `PARTS`.
+    """
+    text = source(name)
+    if len(text) <= _SMALL:
+        return text
+    return _PACKED.format(base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode())
+
+
+def source(name: str) -> str:
+    """Return a module's text, without comment lines and indentation.
 
     Parameters
     ----------

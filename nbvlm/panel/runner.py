@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nbvlm.client import AsyncClient
     from nbvlm.detections import Detection
     from nbvlm.images import Picture
+    from nbvlm.panel.shapes import Outliner
     from nbvlm.panel.stage import Stage
     from nbvlm.result import Result
 
@@ -49,6 +50,8 @@ class Live:
         Where the answer is shown.
     prompt
         What was asked: it decides the colours of the boxes.
+    outliner
+        Makes shapes of the masks; None for none.
     pace
         Seconds between two messages.
 
@@ -58,8 +61,11 @@ class Live:
         Pieces of text so far.
     """
 
-    def __init__(self, stage: Stage, prompt: str, pace: float = PACE) -> None:
+    def __init__(
+        self, stage: Stage, prompt: str, outliner: Outliner | None = None, pace: float = PACE
+    ) -> None:
         self._stage = stage
+        self._outliner = outliner
         self._prompt = prompt
         self._pace = pace
         self._lock = threading.Lock()
@@ -67,7 +73,9 @@ class Live:
         self._sent_at = 0.0
         self._text: list[str] = []
         self._boxes: list[dict[str, Any]] = []
+        self._found = 0
         self._phase = self._told = ""
+        self._pause = 0.0
         self._closed = False
         self.pieces = 0
         self._began = time.monotonic()
@@ -94,8 +102,12 @@ class Live:
             return self.pieces == 1 and bool(event.text)
         if isinstance(event, DetectionFound):
             self._boxes += boxes([event.detection], self._prompt)
+            if self._outliner is not None:
+                self._outliner.want(self._found, [event.detection])
+            self._found += 1
         else:
             self._phase = wording.progress(event)
+            self._pause = wording.pause(event)
         return False
 
     def _flush(self) -> None:
@@ -107,8 +119,8 @@ class Live:
     def _send(self) -> None:
         if self._closed:
             return
-        phase = "Answering" if self._text else self._phase
-        self._stage.more("".join(self._text), self._boxes, phase if phase != self._told else "")
+        phase, pause = ("Answering", 0.0) if self._text else (self._phase, self._pause)
+        self._stage.more("".join(self._text), self._boxes, phase if phase != self._told else "", pause)
         self._text, self._boxes, self._phase, self._told = [], [], phase, phase
 
     def close(self) -> bool:

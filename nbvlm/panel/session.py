@@ -20,9 +20,11 @@ from nbvlm.panel.layout import family, layout
 from nbvlm.panel.line import Line
 from nbvlm.panel.loop import Job
 from nbvlm.panel.order import Order
+from nbvlm.panel.shapes import Outliner
 from nbvlm.panel.source import Source
 from nbvlm.panel.stage import Stage
 from nbvlm.panel.sweeps import Scene, Sweeps
+from nbvlm.views import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from nbvlm.demo.gallery import GalleryScene
     from nbvlm.images import Picture
     from nbvlm.panel.history import Kept
+    from nbvlm.panel.stage import Region
     from nbvlm.result import Result
 
 __all__ = ["Session", "family"]
@@ -66,7 +69,8 @@ class Session:
             on_error=self.complain,
         )
         self.sweeps = Sweeps(order=self.order, guard=self.guarded, scene=self.scene, on_open=self.open)
-        self.stage = Stage()
+        self.stage = Stage(on_region=self.take_region)
+        self._outliner = Outliner(self.stage)
         self.desk = Desk(self)
         self.alert, self.header = self.desk.alert, self.desk.header
         self.controls = Controls(
@@ -155,9 +159,11 @@ class Session:
 
     def pick_region(self, on: bool) -> None:
         """Let a region be drawn on the picture, or not any more."""
-        pick = getattr(self.stage, "pick_region", None)
-        if pick is not None:
-            pick(on)
+        self.stage.pick_region(on)
+
+    def take_region(self, box: Region | None) -> None:
+        """Hand a region that was drawn to the task that asked for it."""
+        self.controls.task.region(box)
 
     def serve(self) -> None:
         """Fit everything to the model that is asked from now on; an answer under way ends."""
@@ -201,7 +207,7 @@ class Session:
     def _begin(self, question: runner.Question) -> Job[Result]:
         self.alert.clear()
         self.controls.task.remember(question.prompt)
-        self.result, self._live = None, runner.Live(self.stage, question.prompt)
+        self.result, self._live = None, runner.Live(self.stage, question.prompt, self._outliner)
         self.stage.begin()
         self.controls.running(True)
         self._job = Job(self._answer(question, self._live))
@@ -264,8 +270,14 @@ class Session:
     def _show_answer(self, result: Result, pieces: int | None) -> None:
         self.result = result
         self.stage.finish(
-            result.text, runner.boxes(result.detections, result.prompt), wording.finished(result, pieces)
+            result.text,
+            runner.boxes(result.detections, result.prompt),
+            wording.finished(result, pieces),
+            alt=words.alt_text(result),
+            said=words.summary(result),
+            notes=result.notices,
         )
+        self._outliner.want(0, result.detections)
 
     @property
     def result(self) -> Result | None:

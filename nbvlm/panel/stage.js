@@ -1,219 +1,197 @@
-// The stage: the picture with its boxes as SVG, the answer as a text node, the status line.
+// The stage: the picture with its boxes and masks, the answer, the list of what was found, the status line.
 
-const SVG = "http://www.w3.org/2000/svg";
+const PLAIN = { masks: true, labels: true, opacity: 0.3, hidden: new Set() };
 
-function element(tag, className, attributes = {}) {
-  const node = document.createElement(tag);
-  node.className = className;
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  return node;
+function parts(store, act) {
+  const speech = voice();
+  return {
+    viewer: viewer(store, act),
+    answer: answerView(store, act),
+    found: foundList(store, act),
+    status: statusView(store, speech.say),
+    speech,
+  };
 }
 
-function dataUri(view, mime) {
-  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-  let binary = "";
-  for (let i = 0; i < bytes.length; i += 0x8000) binary += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
-  return `data:${mime};base64,${btoa(binary)}`;
+// Of pointer, focus and a click that stays, the first that says anything decides what is lit.
+function lights(apply) {
+  const said = { hover: null, focus: null, pin: null };
+  const tell = () => apply(said.hover ?? said.focus ?? said.pin);
+  const set = (source, index) => {
+    if (said[source] === index) return;
+    said[source] = index;
+    tell();
+  };
+  const clear = () => {
+    Object.assign(said, { hover: null, focus: null, pin: null });
+    tell();
+  };
+  return { said, set, clear };
 }
 
-function svgElement(tag, className, attributes) {
-  const node = document.createElementNS(SVG, tag);
-  node.setAttribute("class", className);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  return node;
-}
-
-// A dark line under the coloured one keeps a box visible on every ground.
-function outline({ box: [x0, y0, x1, y1], color }) {
-  const size = { width: Math.max(0, x1 - x0), height: Math.max(0, y1 - y0) };
-  return [
-    svgElement("path", "nbvlm-halo", { d: `M${x0} ${y0}h${size.width}v${size.height}H${x0}z` }),
-    svgElement("rect", "nbvlm-box", { x: x0, y: y0, ...size, stroke: color, fill: color }),
-  ];
-}
-
-// Labels are HTML at places in percent: their size stays the same however large the picture is drawn.
-function label({ label: text, box: [x0, y0, x1], color, ink }, { width, height }) {
-  const node = element("span", "nbvlm-label");
-  node.textContent = text || "?";
-  node.style.setProperty("--nbvlm-box", color);
-  node.style.setProperty("--nbvlm-ink", ink);
-  node.style.top = `${(100 * Math.max(0, y0)) / height}%`;
-  if (x0 > 0.7 * width) node.style.right = `${100 - (100 * Math.min(width, x1)) / width}%`;
-  else node.style.left = `${(100 * Math.max(0, x0)) / width}%`;
-  node.classList.toggle("nbvlm-label-inside", y0 < 0.08 * height);
-  return node;
-}
-
-function alternative(picture, boxes) {
-  if (!boxes.length) return `The chosen picture, ${picture.name}`;
-  const counts = new Map();
-  for (const { label: text } of boxes) counts.set(text || "unnamed", (counts.get(text || "unnamed") ?? 0) + 1);
-  const things = [...counts].map(([text, count]) => (count > 1 ? `${text} (${count})` : text));
-  return `${picture.name}, marked: ${things.join(", ")}`;
-}
-
-function viewer(store) {
-  const root = element("figure", "nbvlm-viewer");
-  const frame = element("div", "nbvlm-frame");
-  const image = element("img", "nbvlm-picture", { draggable: "false" });
-  const svg = svgElement("svg", "nbvlm-boxes", { preserveAspectRatio: "none", "aria-hidden": "true" });
-  const labels = element("div", "nbvlm-labels", { "aria-hidden": "true" });
-  const empty = element("div", "nbvlm-no-picture");
-  empty.textContent = "Choose a picture";
-  frame.append(image, svg, labels);
-  root.append(frame, empty);
-
-  const add = (boxes) => {
-    svg.append(...boxes.flatMap(outline));
-    labels.append(...boxes.map((box) => label(box, store.picture)));
-    image.alt = alternative(store.picture, store.boxes);
-    drawn = JSON.stringify(store.boxes);
+function view(el, store, { change, picked }) {
+  const lit = lights((index) => [all.viewer, all.answer, all.found].forEach((one) => one.light(index)));
+  const act = {
+    change,
+    picked,
+    hide: (indices, show = indices.some((index) => store.look.hidden.has(index))) => {
+      const hidden = new Set(store.look.hidden);
+      for (const index of indices) hidden[show ? "delete" : "add"](index);
+      change({ hidden });
+    },
+    hover: (index) => lit.set("hover", index),
+    focus: (index) => lit.set("focus", index),
+    pin: (index) => {
+      const next = index === lit.said.pin ? null : index;
+      lit.set("pin", next);
+      if (next === null) return;
+      all.found.reveal(next);
+      all.answer.reveal(next);
+    },
+    onto: (index) => {
+      lit.set("pin", index);
+      all.viewer.onto(index);
+    },
+    copy: (index) => all.viewer.crop(index),
   };
-  let drawn = "[]";
-  const boxes = () => {
-    const wanted = JSON.stringify(store.boxes);
-    if (wanted === drawn) return; // what is there already does not appear again
-    svg.replaceChildren();
-    labels.replaceChildren();
-    if (store.picture) add(store.boxes);
-  };
-  const picture = () => {
-    const { picture: facts, src } = store;
-    frame.hidden = !facts;
-    empty.hidden = Boolean(facts) || store.status.state === "waiting";
-    if (facts) {
-      image.src = src;
-      svg.setAttribute("viewBox", `0 0 ${facts.width} ${facts.height}`);
-      frame.style.setProperty("--nbvlm-ratio", facts.width / facts.height);
-    }
-    drawn = "";
-    boxes();
-  };
-  return { root, add, boxes, picture };
-}
-
-function answerView(store) {
-  const root = element("div", "nbvlm-answer", {
-    "data-placeholder": "The answer appears here, word by word.",
-    role: "region",
-    "aria-label": "Answer",
-    tabindex: "0",
-    "data-lm-suppress-shortcuts": "true",
-  });
-  const add = (text) => {
-    if (root.lastChild) root.lastChild.appendData(text);
-    else root.append(document.createTextNode(text));
-    root.scrollTop = root.scrollHeight;
-  };
-  const show = () => {
-    root.replaceChildren();
-    if (store.text) add(store.text);
-  };
-  return { root, add, show };
-}
-
-function statusView(store) {
-  const root = element("div", "nbvlm-status");
-  const light = element("span", "nbvlm-light", { "aria-hidden": "true" });
-  const words = element("span", "nbvlm-status-words", { role: "status", "aria-live": "polite" });
-  const clock = element("span", "nbvlm-clock", { "aria-hidden": "true" });
-  root.append(light, words, clock);
-  let timer = 0;
-  let started = 0;
-
-  const tick = () => {
-    clock.textContent = `${((performance.now() - started) / 1000).toFixed(1)} s`;
-  };
-  const stop = () => {
-    clearInterval(timer);
-    timer = 0;
-    clock.textContent = "";
-  };
-  const run = () => {
-    if (timer) return;
-    started = performance.now();
-    timer = setInterval(tick, 100);
-  };
-  const show = () => {
-    const { state, parts } = store.status;
-    root.dataset.state = state;
-    const idle = {
-      waiting: "Waiting for the kernel",
-      empty: "Choose a picture to begin",
-      ready: "Ready",
-      failed: "No answer",
-    };
-    words.textContent = parts.length ? parts.join(" · ") : (idle[state] ?? "");
-    if (state === "running") run();
-    else stop();
-  };
-  return { root, show, stop };
-}
-
-function view(el, store) {
-  const parts = { viewer: viewer(store), answer: answerView(store), status: statusView(store) };
-  const heading = element("div", "nbvlm-heading");
-  heading.textContent = "Answer";
+  const all = parts(store, act);
+  const words = element("div", "nbvlm-words-area");
+  words.append(element("div", "nbvlm-heading", {}, "Answer"), all.answer.root);
+  const below = element("div", "nbvlm-below");
+  below.append(words, all.found.root);
   el.classList.add("nbvlm-stage");
-  el.replaceChildren(parts.viewer.root, heading, parts.answer.root, parts.status.root);
+  el.replaceChildren(all.viewer.root, below, all.status.root, all.speech.root);
 
+  const found = () => {
+    all.found.show();
+    all.found.look();
+    below.classList.toggle("nbvlm-below-both", store.boxes.length > 0);
+  };
   const put = (changes) => {
-    if ("picture" in changes) parts.viewer.picture();
-    else if ("boxes" in changes) parts.viewer.boxes();
-    if ("text" in changes) parts.answer.show();
-    if ("status" in changes) {
-      parts.status.show();
+    if ("picture" in changes) all.viewer.picture();
+    else if ("boxes" in changes || "alt" in changes) all.viewer.boxes();
+    if ("boxes" in changes) {
+      lit.clear();
+      found();
+    }
+    if ("text" in changes || "boxes" in changes) all.answer.show();
+    if ("status" in changes || "notes" in changes) {
+      all.status.show();
       el.dataset.state = store.status.state;
     }
+    if ("picking" in changes || "region" in changes) all.viewer.pick();
   };
   const more = ({ text, boxes, status }) => {
-    if (text) parts.answer.add(text);
-    if (boxes) parts.viewer.add(boxes);
+    if (text) all.answer.add(text);
+    if (boxes) {
+      all.viewer.add(boxes);
+      found();
+    }
+    if (text || boxes) all.answer.link();
     if (status) put({ status });
   };
+  const look = () => {
+    all.viewer.look();
+    all.found.look();
+  };
+  const leave = (event) => {
+    if (event.key !== "Escape" || lit.said.pin === null) return;
+    event.stopPropagation();
+    lit.set("pin", null);
+  };
   put(store);
-  return { put, more, stop: parts.status.stop };
+  return {
+    put,
+    more,
+    look,
+    shapes: all.viewer.shapes,
+    listen: (signal) => {
+      all.viewer.listen(signal);
+      el.addEventListener("keydown", leave, { signal });
+    },
+    stop: () => {
+      all.status.stop();
+      all.viewer.stop();
+    },
+  };
 }
 
 // The old answer goes at the press on Run, not when the kernel has time to say so.
-const ASKING = { text: "", boxes: [], status: { state: "running", parts: ["Asking"] } };
+const ASKING = { text: "", boxes: [], alt: "", said: "", notes: [], status: { state: "running", parts: ["Asking"] } };
 
 function onRun(el, signal, callback) {
-  const listen = () => {
-    if (signal.aborted) return;
-    if (!el.isConnected) {
-      requestAnimationFrame(listen);
-      return;
-    }
-    const press = (event) => event.target.closest(".nbvlm-run:not(:disabled)") && callback();
-    el.closest(".nbvlm-panel")?.addEventListener("click", press, { signal, capture: true });
+  const press = (event) => event.target.closest?.(".nbvlm-run:not(:disabled)") && callback();
+  whenInPanel(el, signal, (panel) => panel.addEventListener("click", press, { signal, capture: true }));
+}
+
+// What is shown, for all views of the widget: one that is opened while text streams shows all of it.
+function emptyStore() {
+  return {
+    picture: null,
+    src: "",
+    text: "",
+    boxes: [],
+    shapes: {},
+    alt: "",
+    said: "",
+    notes: [],
+    region: null,
+    picking: false,
+    wait: null,
+    status: { state: "waiting", parts: [] },
+    look: { ...PLAIN },
   };
-  listen();
 }
 
 export default () => {
-  // One store for all views of the widget: a view that is opened while text streams shows all of it.
-  const store = { picture: null, src: "", text: "", boxes: [], status: { state: "waiting", parts: [] } };
+  const store = emptyStore();
   const views = new Set();
+  const each = (call) => views.forEach(call);
+
+  function countdown({ wait }) {
+    store.wait = wait ? { seconds: wait, until: performance.now() + 1000 * wait } : null;
+  }
 
   function put(changes) {
+    const others = "boxes" in changes && JSON.stringify(changes.boxes) !== JSON.stringify(store.boxes);
+    if (others) {
+      store.shapes = {};
+      store.look = { ...store.look, hidden: new Set() };
+    }
     Object.assign(store, changes);
-    views.forEach((one) => one.put(changes));
+    if (changes.status) countdown(changes.status);
+    each((one) => one.put(changes));
   }
 
-  function receive(message, buffers) {
-    if (message.type === "more") {
-      store.text += message.text ?? "";
-      if (message.boxes) store.boxes = [...store.boxes, ...message.boxes];
-      if (message.status) store.status = message.status;
-      views.forEach((one) => one.more(message));
-      return;
+  function more(message) {
+    store.text += message.text ?? "";
+    if (message.boxes) store.boxes = [...store.boxes, ...message.boxes];
+    if (message.status) {
+      store.status = message.status;
+      countdown(message.status);
     }
-    const { type, ...changes } = message;
-    if (type === "all") store.src = changes.picture ? dataUri(buffers[0], changes.picture.mime) : "";
-    put(changes);
+    each((one) => one.more(message));
   }
+
+  function shapes({ shapes: made }) {
+    store.shapes = { ...store.shapes, ...made };
+    each((one) => one.shapes());
+  }
+
+  const takers = {
+    more,
+    shapes,
+    put: ({ type, ...changes }) => put(changes),
+    all: ({ type, ...changes }, buffers) => {
+      store.src = changes.picture ? dataUri(buffers[0], changes.picture.mime) : "";
+      put({ notes: [], alt: "", ...changes });
+    },
+  };
+  const receive = (message, buffers) => takers[message.type]?.(message, buffers);
+  const change = (look) => {
+    store.look = { ...store.look, ...look };
+    each((one) => one.look());
+  };
 
   return {
     initialize({ model }) {
@@ -222,10 +200,15 @@ export default () => {
       model.send({ type: "hello" });
       return () => model.off("msg:custom", receive);
     },
-    render({ el }) {
+    render({ model, el }) {
       const controller = new AbortController();
-      const one = view(el, store);
+      const picked = (box) => {
+        put({ picking: false, region: box ?? store.region });
+        model.send({ type: "region", box });
+      };
+      const one = view(el, store, { change, picked });
       views.add(one);
+      one.listen(controller.signal);
       // A press while an answer comes waits for its end, and so does the old answer.
       onRun(el, controller.signal, () => store.picture && store.status.state !== "running" && put(ASKING));
       return () => {

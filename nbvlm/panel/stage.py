@@ -1,4 +1,4 @@
-"""The stage: the picture with its boxes, the answer and the status line, in one widget.
+"""The stage: the picture with its boxes and masks, the answer and the status line, in one widget.
 
 What the screen shows is kept here, on the Python side, and a page that opens late (or twice, or again) asks
 for all of it. While an answer streams, only what is new travels; no bytes and no growing text are ever in a
@@ -8,43 +8,59 @@ synced trait.
 from __future__ import annotations
 
 import threading
-from pathlib import Path
+import time
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
+from nbvlm.panel.page import script, style
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["Stage"]
 
-_HERE = Path(__file__).parent
+Region = tuple[float, float, float, float]
 
 
 class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
-    """Shows a picture, boxes, streamed text and a status line.
+    """Shows a picture, boxes, masks, streamed text and a status line.
 
     All methods may be called from any thread; the browser sees their effects in the order of the calls.
+
+    Parameters
+    ----------
+    on_region
+        Called with the box that was drawn, `(x0, y0, x1, y1)` in pixels of the picture, after `pick_region`;
+        with None if the drawing was given up.
 
     Attributes
     ----------
     answer
         The last finished answer: what a page without a kernel shows.
+    turn
+        Counts answers: what belongs to an earlier one is no longer shown.
     """
 
-    _esm = _HERE / "stage.js"
-    _css = _HERE / "stage.css"
+    _esm = script("stage")
+    _css = style("stage")
     answer = traitlets.Unicode("").tag(sync=True)
 
-    def __init__(self) -> None:
+    def __init__(self, on_region: Callable[[Region | None], None] | None = None) -> None:
         self._lock = threading.RLock()
         self._preview: list[bytes] = []
         self._picture: dict[str, Any] | None = None
         self._text: list[str] = []
         self._boxes: list[dict[str, Any]] = []
+        self._shapes: dict[str, str] = {}
+        self._words: dict[str, Any] = {"alt": "", "said": "", "notes": []}
+        self._pick: dict[str, Any] = {"picking": False, "region": None}
         self._status: dict[str, Any] = {"state": "empty", "parts": []}
+        self._until = 0.0
+        self.turn = 0
         super().__init__()
+        self._on_region = on_region
         self.on_msg(_received)
 
     def picture(self, facts: Mapping[str, Any] | None, preview: bytes | None) -> None:
@@ -60,18 +76,33 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         with self._lock:
             self._picture = None if facts is None else dict(facts)
             self._preview = [] if preview is None else [preview]
-            self._text, self._boxes = [], []
+            self._text = []
+            self._pick = {"picking": False, "region": None}
+            self._clear()
             self._status = {"state": "empty" if facts is None else "ready", "parts": []}
-            self._forget_answer()
+            self.answer = ""
             self._send_all()
 
     def begin(self) -> None:
-        """Clear answer and boxes: a new answer is on its way."""
-        self._put(text="", boxes=[], status={"state": "running", "parts": ["Asking"]})
-        self._forget_answer()
+        """Clear answer, boxes and masks: a new answer is on its way."""
+        with self._lock:
+            self._clear()
+            status = {"state": "running", "parts": ["Asking"]}
+            self._put(text="", boxes=[], status=status, **self._words)
+        self.answer = ""
 
-    def more(self, text: str, boxes: Sequence[Mapping[str, Any]], phase: str = "") -> None:
-        """Add text, boxes and the name of a new phase, in one message."""
+    def more(self, text: str, boxes: Sequence[Mapping[str, Any]], phase: str = "", wait: float = 0.0) -> None:
+        """Add text, boxes and the name of a new phase, in one message.
+
+        Parameters
+        ----------
+        text, boxes
+            What is new.
+        phase
+            What the client does now; "" if that has not changed.
+        wait
+            Seconds that the phase will last, counted down on the page; 0 where nobody knows.
+        """
         message: dict[str, Any] = {"type": "more"}
         with self._lock:
             if text:
@@ -81,15 +112,65 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
                 message["boxes"] = [dict(box) for box in boxes]
                 self._boxes += message["boxes"]
             if phase:
-                self._status = message["status"] = {"state": "running", "parts": [phase]}
+                self._status = {"state": "running", "parts": [phase]}
+                self._until = time.monotonic() + wait if wait else 0.0
+                message["status"] = self._told()
             if len(message) > 1:
                 self.send(message)
 
-    def finish(self, text: str, boxes: Sequence[Mapping[str, Any]], parts: Sequence[str]) -> None:
-        """Show the whole answer, once."""
-        self._put(
-            text=text, boxes=[dict(box) for box in boxes], status={"state": "done", "parts": list(parts)}
-        )
+    def outline(self, turn: int, shapes: Mapping[str, str]) -> None:
+        """Add masks to boxes that are shown.
+
+        Parameters
+        ----------
+        turn
+            The answer that they belong to, see `turn`.
+        shapes
+            Data of SVG paths in pixels of the picture, by the numbers of the boxes, as text.
+        """
+        with self._lock:
+            if turn == self.turn and shapes:
+                self._shapes |= shapes
+                self.send({"type": "shapes", "shapes": dict(shapes)})
+
+    def remark(self, turn: int, text: str) -> None:
+        """Add a note to the answer on the screen."""
+        with self._lock:
+            if turn == self.turn and text not in self._words["notes"]:
+                self._put(notes=[*self._words["notes"], text])
+
+    def finish(
+        self,
+        text: str,
+        boxes: Sequence[Mapping[str, Any]],
+        parts: Sequence[Any],
+        *,
+        alt: str = "",
+        said: str = "",
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Show the whole answer, once.
+
+        Parameters
+        ----------
+        text, boxes
+            All of it.
+        parts
+            Of the status line: texts, or `text`, `title` and what to `copy` at a press.
+        alt
+            What the picture with its boxes shows, in words.
+        said
+            What is spoken, in one sentence, to those who do not see the answer.
+        notes
+            Sentences below the status line.
+        """
+        with self._lock:
+            found = [dict(box) for box in boxes]
+            if found != self._boxes:
+                self._shapes, self.turn = {}, self.turn + 1
+            status = {"state": "done", "parts": list(parts)}
+            notes = [*self._words["notes"], *notes] if found == self._boxes else list(notes)
+            self._put(text=text, boxes=found, status=status, alt=alt, said=said, notes=notes)
         self.answer = text
 
     def stopped(self, parts: Sequence[str]) -> None:
@@ -103,7 +184,35 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
     def stay(self) -> None:
         """Say everything again but the picture: a press that asks nothing has cleared it on the page."""
         with self._lock:
-            self._put(**self._shown())
+            self.send({"type": "put", **self._shown()})
+            self._send_shapes()
+
+    def pick_region(self, on: bool) -> None:
+        """Let a box be drawn on the picture, by pointer or keyboard, or end that.
+
+        Parameters
+        ----------
+        on
+            Whether to draw; one box ends it by itself, and so does another picture.
+        """
+        self._put(picking=on and self._picture is not None)
+
+    def take_region(self, box: Sequence[Any] | None) -> None:
+        """Take the box that a page says was drawn, and pass it on, cut to the picture."""
+        with self._lock:
+            region = None if box is None else self._clipped([float(value) for value in box])
+            self._pick |= {"picking": False, "region": region or self._pick["region"]}
+            self._put(**self._pick)
+        if self._on_region is not None:
+            self._on_region(region)
+
+    def _clipped(self, box: list[float]) -> Region | None:
+        if self._picture is None or len(box) != 4:
+            return None
+        width, height = self._picture["width"], self._picture["height"]
+        x0, x1 = sorted(min(max(value, 0.0), float(width)) for value in box[::2])
+        y0, y1 = sorted(min(max(value, 0.0), float(height)) for value in box[1::2])
+        return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
     def send_all(self) -> None:
         """Send everything that the screen shows, to a page that asks for it."""
@@ -112,22 +221,34 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
 
     def _send_all(self) -> None:
         self.send({"type": "all", "picture": self._picture, **self._shown()}, buffers=self._preview)
+        self._send_shapes()
+
+    def _send_shapes(self) -> None:
+        if self._shapes:
+            self.send({"type": "shapes", "shapes": self._shapes})
 
     def _shown(self) -> dict[str, Any]:
         text = "".join(self._text)
-        return {"text": text, "boxes": self._boxes, "status": self._status}
+        return {"text": text, "boxes": self._boxes, "status": self._told(), **self._words, **self._pick}
+
+    def _told(self) -> dict[str, Any]:
+        left = self._until - time.monotonic()
+        return {**self._status, "wait": round(left, 2)} if left > 0 else self._status
+
+    def _clear(self) -> None:
+        self._boxes, self._shapes, self.turn, self._until = [], {}, self.turn + 1, 0.0
+        self._words = {"alt": "", "said": "", "notes": []}
 
     def _put(self, **changes: Any) -> None:
         with self._lock:
             if "text" in changes:
                 self._text = [changes["text"]]
-            for name in ("boxes", "status"):
-                if name in changes:
-                    setattr(self, f"_{name}", changes[name])
+            if "status" in changes:
+                self._status, self._until = changes["status"], 0.0
+            self._boxes = changes.get("boxes", self._boxes)
+            for held in (self._words, self._pick):
+                held.update({name: value for name, value in changes.items() if name in held})
             self.send({"type": "put", **changes})
-
-    def _forget_answer(self) -> None:
-        self.answer = ""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self._status['state']}>"
@@ -136,3 +257,5 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
 def _received(stage: Stage, content: Mapping[str, Any], _buffers: Sequence[Any]) -> None:
     if content.get("type") == "hello":
         stage.send_all()
+    elif content.get("type") == "region":
+        stage.take_region(content.get("box"))

@@ -8,11 +8,12 @@ from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     from nbvlm.events import Status
-    from nbvlm.result import Result
+    from nbvlm.result import Result, Timing
 
 __all__ = [
     "failure",
     "finished",
+    "pause",
     "progress",
     "seconds",
     "size",
@@ -51,9 +52,15 @@ def progress(event: Status) -> str:
     if event.kind == "upload" and event.total:
         return f"Uploading {100 * (event.done or 0) // event.total} %"
     if event.kind == "retry":
-        return f"Trying again in {seconds(event.seconds or 0)}"
+        tries = f": try {event.done + 1} of {event.total}" if event.done and event.total else ""
+        return f"Waiting {seconds(event.seconds or 0)} to ask again{tries}"
     known = {"upload": "Uploading", "queued": "Queued", "waiting": "Waiting for the model"}
     return known.get(event.kind, event.kind.capitalize())
+
+
+def pause(event: Status) -> float:
+    """Seconds that what the client is doing will take, as far as that is known: 0 if not."""
+    return event.seconds if event.kind == "retry" else 0.0
 
 
 def tokens(count: int, *, counted: bool) -> str:
@@ -65,8 +72,8 @@ def tokens(count: int, *, counted: bool) -> str:
     return f"{'≈ ' if counted else ''}{count} token{'' if count == 1 else 's'}"
 
 
-def finished(result: Result, pieces: int | None) -> list[str]:
-    """Write the parts of the status line after an answer: route, tokens, first-token and total time.
+def finished(result: Result, pieces: int | None) -> list[str | dict[str, str]]:
+    """Write the parts of the status line after an answer: what travelled, how long it took, its request.
 
     Parameters
     ----------
@@ -75,18 +82,41 @@ def finished(result: Result, pieces: int | None) -> list[str]:
     pieces
         Pieces that it came in: about one a token. Streams of hosted PaliGemma do not tell their usage. None
         where nobody counted.
+
+    Returns
+    -------
+    list
+        Texts; the request's id as its beginning (`text`) and all of it, to `copy`.
     """
-    parts = ["Inline" if result.route == "inline" else "Asset"]
+    timing = result.timing
+    parts: list[str | dict[str, str]] = ["Inline" if result.route == "inline" else "Asset"]
+    if timing.bytes_sent:
+        parts.append(f"{size(timing.bytes_sent)} sent")
     said = result.usage.completion_tokens if result.usage else None
     count = pieces if said is None else said
     if count is not None:
         parts.append(tokens(count, counted=said is None))
-    if result.timing.first_token_s is not None:
-        parts.append(f"first token {seconds(result.timing.first_token_s)}")
-    parts.append(f"total {seconds(result.timing.total_s)}")
+    if timing.first_token_s is not None:
+        parts.append(f"first token {seconds(timing.first_token_s)}")
+    parts.append(f"total {seconds(timing.total_s)}")
+    if count is not None and (rate := _rate(count, timing)):
+        parts.append(rate)
     if result.finish_reason == "length":
         parts.append("cut off at max tokens")
+    if result.request_id:
+        parts.append(_request(result.request_id))
     return parts
+
+
+def _rate(count: int, timing: Timing) -> str:
+    """Write tokens a second, of those after the first: nothing where there are too few to say."""
+    span = timing.total_s - (timing.first_token_s or 0.0)
+    return f"{(count - 1) / span:.0f} tokens/s" if count > 2 and span > 0 else ""
+
+
+def _request(number: str) -> dict[str, str]:
+    shown = f"{number[:8]}…" if len(number) > 12 else number
+    return {"text": f"request {shown}", "title": f"Copy the request id {number}", "copy": number}
 
 
 def stopped(after: float, pieces: int) -> list[str]:

@@ -58,7 +58,7 @@ def test_the_quick_start_works_without_a_key(lab: Sheet) -> None:
     assert all(after.startswith(before) for before, after in pairwise(texts))
     assert lab.find(".nbvlm-viewer svg rect").count() == lab.answer.count(" ; ") + 1
     expect(lab.find(".nbvlm-status")).to_contain_text(
-        re.compile(r"Inline · ≈ \d+ tokens · first token \d+ ms · total ")
+        re.compile(r"Inline · \d+ kB sent · ≈ \d+ tokens · first token \d+ ms · total ")
     )
     assert lab.outside == []
     assert lab.errors == []

@@ -1,0 +1,160 @@
+// What was found: a switch for each label, and a list that the keyboard walks through.
+
+const CELLS = ".nbvlm-found-eye, .nbvlm-found-name, .nbvlm-found-copy";
+
+function legend(store, hide) {
+  const root = element("div", "nbvlm-legend", { role: "group", "aria-label": "Labels shown" });
+  let known = "";
+  let chips = [];
+  const chip = (name, indices) => {
+    const button = element("button", "nbvlm-legend-chip", { type: "button" });
+    paint(button, store.boxes[indices[0]]);
+    button.append(element("span", "nbvlm-swatch", { "aria-hidden": "true" }), element("span", "nbvlm-legend-name", {}, name));
+    if (indices.length > 1) button.append(element("span", "nbvlm-legend-count", {}, String(indices.length)));
+    button.addEventListener("click", () => hide(indices, indices.some((index) => !store.look.hidden.has(index))));
+    return { button, indices };
+  };
+  const show = () => {
+    const groups = new Map();
+    store.boxes.forEach((box, index) => groups.set(nameOf(box), [...(groups.get(nameOf(box)) ?? []), index]));
+    const wanted = JSON.stringify([...groups, store.boxes.map((box) => box.color)]);
+    if (wanted !== known) {
+      chips = [...groups].map(([name, indices]) => chip(name, indices));
+      root.replaceChildren(...chips.map(({ button }) => button));
+      known = wanted;
+    }
+    root.hidden = !chips.length;
+    for (const { button, indices } of chips) {
+      button.setAttribute("aria-pressed", String(indices.some((index) => !store.look.hidden.has(index))));
+    }
+  };
+  return { root, show };
+}
+
+function rowOf(store, index, act) {
+  const box = store.boxes[index];
+  const { x, y, width, height } = place(box.box);
+  const name = `${nameOf(box)} ${index + 1}`;
+  const row = element("div", "nbvlm-found-row", { role: "row", "data-index": index });
+  const cell = (className, ...nodes) => {
+    const node = element("div", className, { role: "gridcell" });
+    node.append(...nodes);
+    return node;
+  };
+  const eye = iconButton("nbvlm-found-eye", "eye", `Show ${name}`, () => act.hide([index]));
+  const label = element("button", "nbvlm-found-name", { type: "button", title: "Zoom to it" });
+  label.append(element("span", "nbvlm-swatch", { "aria-hidden": "true" }), element("span", "nbvlm-found-label", {}, nameOf(box)));
+  label.addEventListener("click", () => act.onto(index));
+  const copy = iconButton("nbvlm-found-copy", "copy", `Copy the crop of ${name}`, () => act.copy(index));
+  const share = (100 * width * height) / (store.picture.width * store.picture.height);
+  row.append(
+    cell("", eye),
+    cell("nbvlm-found-main", label),
+    cell("nbvlm-found-place", `${Math.round(x)}, ${Math.round(y)}`),
+    cell("nbvlm-found-size", `${Math.round(width)} × ${Math.round(height)}`),
+    cell("nbvlm-found-area", share < 1 ? `${share.toFixed(1)} %` : `${Math.round(share)} %`),
+    cell("", copy),
+  );
+  paint(row, box);
+  for (const node of row.querySelectorAll("button")) node.tabIndex = -1;
+  return row;
+}
+
+function headRow() {
+  const row = element("div", "nbvlm-found-row nbvlm-found-head", { role: "row" });
+  const titles = ["Shown", "Label", "Left, top", "Size", "Area", "Copy"];
+  row.append(
+    ...titles.map((title, at) => {
+      const cell = element("div", at % 5 ? "" : "nbvlm-unseen", { role: "columnheader" });
+      cell.textContent = title;
+      return cell;
+    }),
+  );
+  return row;
+}
+
+function foundList(store, act) {
+  const root = element("section", "nbvlm-found", { "aria-label": "Detections" });
+  const heading = element("div", "nbvlm-heading nbvlm-found-title");
+  const grid = element("div", "nbvlm-found-grid", { role: "grid", "aria-label": "Detections" });
+  const head = headRow();
+  const body = element("div", "nbvlm-found-body", { role: "rowgroup" });
+  const top = element("div", "", { role: "rowgroup" });
+  top.append(head);
+  grid.append(top, body);
+  root.append(heading, grid);
+  let rows = [];
+  let known = "[]";
+
+  const buttons = (row) => [...row.querySelectorAll(CELLS)];
+  const only = (button) => {
+    for (const one of body.querySelectorAll("button[tabindex='0']")) one.tabIndex = -1;
+    button.tabIndex = 0;
+  };
+  const add = () => {
+    const made = store.boxes.slice(rows.length).map((_, at) => rowOf(store, rows.length + at, act));
+    const first = !rows.length && made.length;
+    rows.push(...made);
+    body.append(...made);
+    if (first) only(buttons(rows[0])[1]);
+    known = JSON.stringify(store.boxes);
+    const text = `${rows.length} detection${rows.length === 1 ? "" : "s"}`;
+    heading.replaceChildren(element("span", "", {}, text), element("span", "nbvlm-no-scores", { title: "The model gives boxes without scores, so there is nothing to set a threshold on." }, "no scores"));
+    root.hidden = !rows.length;
+  };
+  const show = () => {
+    if (JSON.stringify(store.boxes) === known && rows.length === store.boxes.length) return;
+    rows = [];
+    body.replaceChildren();
+    if (store.picture) add();
+    root.hidden = !rows.length;
+  };
+  const look = () => {
+    rows.forEach((row, index) => {
+      const shown = !store.look.hidden.has(index);
+      row.classList.toggle("nbvlm-found-hidden", !shown);
+      row.querySelector(".nbvlm-found-eye").setAttribute("aria-pressed", String(shown));
+    });
+  };
+  const step = (event) => {
+    const row = event.target.closest(".nbvlm-found-row");
+    const at = rows.indexOf(row);
+    if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+    const column = buttons(row).indexOf(event.target.closest("button"));
+    const to = {
+      ArrowDown: [at + 1, column],
+      ArrowUp: [at - 1, column],
+      ArrowRight: [at, column + 1],
+      ArrowLeft: [at, column - 1],
+      Home: [0, column],
+      End: [rows.length - 1, column],
+    }[event.key];
+    if (!to) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const next = rows[to[0]] && buttons(rows[to[0]])[to[1]];
+    if (!next) return;
+    next.focus({ preventScroll: true });
+    reveal(body, rows[to[0]]);
+  };
+  const indexOf = (event) => {
+    const row = event.target.closest?.(".nbvlm-found-row[data-index]");
+    return row ? Number(row.dataset.index) : null;
+  };
+  body.addEventListener("keydown", step);
+  body.addEventListener("focusin", (event) => {
+    only(event.target.closest("button") ?? event.target);
+    act.focus(indexOf(event));
+  });
+  body.addEventListener("focusout", () => act.focus(null));
+  body.addEventListener("pointerover", (event) => act.hover(indexOf(event)));
+  body.addEventListener("pointerleave", () => act.hover(null));
+  let bright = null;
+  const light = (index) => {
+    rows[bright]?.classList.remove("nbvlm-lit");
+    rows[index]?.classList.add("nbvlm-lit");
+    bright = index;
+  };
+  root.hidden = true;
+  return { root, add, show, look, light, reveal: (index) => rows[index] && reveal(body, rows[index]) };
+}

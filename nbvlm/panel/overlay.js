@@ -1,0 +1,104 @@
+// What is drawn over the picture: a mask and a box for each thing as SVG, its label as HTML.
+
+// A dark line under the coloured one keeps a box visible on every ground.
+function markOf(box, index) {
+  const { x, y, width, height } = place(box.box);
+  const group = svgElement("g", "nbvlm-mark", { "data-index": index });
+  group.append(
+    svgElement("path", "nbvlm-halo", { d: `M${x} ${y}h${width}v${height}h${-width}z` }),
+    svgElement("rect", "nbvlm-box", { x, y, width, height, stroke: box.color, fill: box.color }),
+  );
+  return group;
+}
+
+// Labels are HTML at places in percent: their size stays the same however large the picture is drawn.
+function labelOf(box, { width, height }) {
+  const node = element("span", "nbvlm-label");
+  const { x, y, width: wide } = place(box.box);
+  node.textContent = box.label || "?";
+  paint(node, box);
+  node.style.top = `${(100 * Math.max(0, y)) / height}%`;
+  if (x > 0.7 * width) node.style.right = `${100 - (100 * Math.min(width, x + wide)) / width}%`;
+  else node.style.left = `${(100 * Math.max(0, x)) / width}%`;
+  node.classList.toggle("nbvlm-label-inside", y < 0.08 * height);
+  return node;
+}
+
+function overlay(store) {
+  const svg = svgElement("svg", "nbvlm-boxes", { preserveAspectRatio: "none", "aria-hidden": "true" });
+  const masks = svgElement("g", "nbvlm-masks", {});
+  const marks = svgElement("g", "nbvlm-marks", {});
+  const drawn = svgElement("path", "nbvlm-drawn", { d: "" });
+  const labels = element("div", "nbvlm-labels", { "aria-hidden": "true" });
+  svg.append(masks, marks, drawn);
+  let all = []; // the nodes of each box
+  let known = "[]";
+
+  const add = (boxes) => {
+    const first = all.length;
+    const made = boxes.map((box, at) => ({ mark: markOf(box, first + at), label: labelOf(box, store.picture), mask: null }));
+    all.push(...made);
+    marks.append(...made.map((one) => one.mark));
+    labels.append(...made.map((one) => one.label));
+    known = JSON.stringify(store.boxes);
+  };
+  const shapes = () => {
+    for (const [key, d] of Object.entries(store.shapes)) {
+      const nodes = all[key];
+      if (!nodes || nodes.mask) continue;
+      const { color } = store.boxes[key];
+      nodes.mask = svgElement("path", "nbvlm-mask", { d, fill: color, stroke: color, "fill-rule": "evenodd" });
+      nodes.mark.classList.add("nbvlm-masked");
+      masks.append(nodes.mask);
+    }
+  };
+  const each = ({ mark, label, mask }, name, on) => {
+    for (const node of [mark, label, mask]) node?.classList.toggle(name, on);
+  };
+  const look = () => {
+    const { hidden, masks: masked, labels: labelled, opacity } = store.look;
+    all.forEach((nodes, index) => each(nodes, "nbvlm-gone", hidden.has(index)));
+    masks.classList.toggle("nbvlm-gone", !masked);
+    labels.classList.toggle("nbvlm-gone", !labelled);
+    svg.style.setProperty("--nbvlm-opacity", opacity);
+  };
+  const show = () => {
+    // What is there already does not appear again.
+    if (JSON.stringify(store.boxes) !== known) {
+      all = [];
+      for (const node of [masks, marks, labels]) node.replaceChildren();
+      known = "[]";
+      if (store.picture) add(store.boxes);
+    }
+    shapes();
+    look();
+  };
+  const picture = ({ width, height }) => {
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    known = "";
+    show();
+  };
+  let bright = null;
+  const light = (index) => {
+    if (all[bright]) each(all[bright], "nbvlm-lit", false);
+    bright = index;
+    for (const node of [svg, labels]) node.classList.toggle("nbvlm-dimmed", Boolean(all[index]));
+    if (all[index]) each(all[index], "nbvlm-lit", true);
+  };
+  const draw = (box) => {
+    const { x, y, width, height } = place(box ?? [0, 0, 0, 0]);
+    drawn.setAttribute("d", box ? `M${x} ${y}h${width}v${height}h${-width}z` : "");
+  };
+  // The smallest box in sight that a point lies in.
+  const at = ([x, y]) => {
+    let found = null;
+    let least = Number.POSITIVE_INFINITY;
+    store.boxes.forEach(({ box }, index) => {
+      const { x: left, y: top, width, height } = place(box);
+      const inside = x >= left && x <= left + width && y >= top && y <= top + height;
+      if (inside && width * height < least && !store.look.hidden.has(index)) [found, least] = [index, width * height];
+    });
+    return found;
+  };
+  return { svg, labels, add, shapes, look, show, picture, light, draw, at };
+}

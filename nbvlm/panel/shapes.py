@@ -1,0 +1,162 @@
+"""Masks as shapes: short SVG paths that stay sharp at any zoom, made apart from the text that streams."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nbvlm.answers import polygons
+from nbvlm.answers.stencils import resolve
+from nbvlm.errors import Error
+from nbvlm.panel.loop import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy.typing as npt
+
+    from nbvlm.answers.stencils import Patch, Stencil
+    from nbvlm.detections import Detection
+    from nbvlm.panel.stage import Stage
+
+__all__ = ["Outliner", "path"]
+
+#: Seconds between two messages with shapes.
+PACE = 1 / 6
+_TOGETHER = 32
+_FINEST = 0.75  # pixels that a corner may lie off the true outline, at least
+_SHARE = 1 / 400  # … and as a share of the mask's larger side
+
+
+def path(patch: Patch) -> str:
+    """Write the outline of a mask as the data of an SVG path, in pixels of the picture.
+
+    Parameters
+    ----------
+    patch
+        The part of the picture that holds the mask.
+
+    Returns
+    -------
+    str
+        Closed loops of straight lines, holes included: fill them by the even-odd rule. "" for an empty mask.
+
+    Examples
+    --------
+    >>> from nbvlm.answers.stencils import Patch
+    >>> path(Patch(10, 20, np.ones((2, 3), bool)))
+    'M10 20l3 0 0 2-3 0z'
+    """
+    tolerance = max(_FINEST, max(patch.pixels.shape) * _SHARE)
+    loops = (_simple(np.array(loop), tolerance) for loop in polygons.loops(patch))
+    return "".join(_drawn(loop) for loop in loops if len(loop) > 2)
+
+
+def _drawn(loop: npt.NDArray[np.int64]) -> str:
+    (x, y), steps = loop[0].tolist(), np.diff(loop, axis=0).tolist()
+    numbers = "".join(f"{value}" if value < 0 else f" {value}" for step in steps for value in step)
+    return f"M{x} {y}l{numbers.strip()}z"
+
+
+def _simple(loop: npt.NDArray[np.int64], tolerance: float) -> npt.NDArray[np.int64]:
+    """Leave out corners by the algorithm of Douglas and Peucker; the loop begins at its first corner."""
+    far = int(np.argmax(((loop - loop[0]) ** 2).sum(axis=1)))
+    closed = np.vstack([loop, loop[:1]])
+    keep = np.zeros(len(closed), bool)
+    keep[[0, far]] = True
+    waiting = [(0, far), (far, len(loop))]
+    while waiting:
+        first, last = waiting.pop()
+        if last - first < 2:
+            continue
+        away = _distances(closed[first + 1 : last], closed[first], closed[last])
+        most = int(np.argmax(away))
+        if away[most] > tolerance:
+            middle = first + 1 + most
+            keep[middle] = True
+            waiting += [(first, middle), (middle, last)]
+    return closed[:-1][keep[:-1]]
+
+
+def _distances(
+    points: npt.NDArray[np.int64], start: npt.NDArray[np.int64], end: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Measure how far points lie from the line through two others, or from the one if they are the same."""
+    (x, y), way = (points - start).T, end - start
+    length = float(np.hypot(*way))
+    found: npt.NDArray[np.float64] = np.abs(x * way[1] - y * way[0]) / length if length else np.hypot(x, y)
+    return found
+
+
+class Outliner:
+    """Decodes the masks of what the stage shows, and sends them there when they are ready.
+
+    The first mask of all may wait for its decoder to be downloaded; boxes and text never wait for it.
+
+    Parameters
+    ----------
+    stage
+        What shows the shapes.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._lock = threading.Lock()
+        self._turn = -1
+        self._seen: set[int] = set()
+        self._wanted: list[tuple[int, Stencil]] = []
+        self._busy = False
+
+    def want(self, first: int, detections: Iterable[Detection]) -> None:
+        """Ask for the masks of some boxes of the answer on the stage.
+
+        Parameters
+        ----------
+        first
+            Number of the first of them among the stage's boxes.
+        detections
+            Those without a mask are passed over, and so are those asked for before.
+        """
+        with self._lock:
+            if self._turn != self._stage.turn:
+                self._turn, self._seen, self._wanted = self._stage.turn, set(), []
+            for index, detection in enumerate(detections, first):
+                if detection.stencil.known and index not in self._seen:
+                    self._seen.add(index)
+                    self._wanted.append((index, detection.stencil))
+            if self._wanted and not self._busy:
+                self._busy = True
+                Job(self._work())
+
+    async def _work(self) -> None:
+        while (batch := self._take()) is not None:
+            turn, stencils = batch
+            try:
+                shapes = await asyncio.to_thread(_shapes, stencils)
+            except Exception as error:  # noqa: BLE001 - told where the user looks
+                self._give_up(turn, error)
+            else:
+                self._stage.outline(turn, shapes)
+            await asyncio.sleep(PACE)
+
+    def _take(self) -> tuple[int, list[tuple[int, Stencil]]] | None:
+        with self._lock:
+            batch, self._wanted = self._wanted[:_TOGETHER], self._wanted[_TOGETHER:]
+            self._busy = bool(batch)
+            return (self._turn, batch) if batch else None
+
+    def _give_up(self, turn: int, error: Exception) -> None:
+        with self._lock:
+            if turn == self._turn:
+                self._wanted = []
+        reason = error.message if isinstance(error, Error) else f"{type(error).__name__} in nbvlm."
+        self._stage.remark(turn, f"The masks are not drawn. {reason}")
+
+
+def _shapes(wanted: list[tuple[int, Stencil]]) -> dict[str, str]:
+    resolve(stencil for _, stencil in wanted)
+    patches = ((index, stencil.patch()) for index, stencil in wanted)
+    return {str(index): path(patch) for index, patch in patches if patch is not None}
