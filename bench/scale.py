@@ -8,13 +8,14 @@ nobody here can wait for.
 
 The simulation knows where a picture may wait: for a free slot of its worker (concurrency), for the token
 bucket, for the service (latency, failures, how many it answers at once), and for three that do one thing at a
-time: the worker's event loop, the scheduler, the client with its journal. Runs of more than 50,000 pictures
+time: the worker's event loop, the scheduler, the client with its journal. Runs of more than 20,000 pictures
 are drawn out from the pace of the last half of so many.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import heapq
 import itertools
 import random
@@ -32,7 +33,7 @@ import nbvlm
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MOST = 50_000
+MOST = 20_000
 SECONDS = 0.2
 GATE = 0.20
 over: list[str] = []
@@ -172,12 +173,17 @@ class Run:
         self.ends.append(self.client.serve(now, self.costs.row))
 
 
+@functools.cache
+def happened(count: int, workers: int, concurrency: int, service: Service, costs: Costs) -> Told:
+    return Run(count, workers, concurrency, service, costs).told()
+
+
 def simulated(count: int, workers: int, concurrency: int, service: Service, costs: Costs) -> Told:
     """Simulate a run; a long one is drawn out."""
     least = min(count, max(MOST, 4 * workers * concurrency))
     if service.rate is not None:
         least = min(count, max(2_000, 4 * workers * concurrency))
-    told = Run(least, workers, concurrency, service, costs).told()
+    told = happened(least, workers, concurrency, service, costs)
     return replace(told, seconds=told.seconds + (count - least) / told.pace)
 
 
