@@ -135,7 +135,7 @@ function foundList(store, act) {
     const next = rows[to[0]] && buttons(rows[to[0]])[to[1]];
     if (!next) return;
     next.focus({ preventScroll: true });
-    reveal(body, rows[to[0]]);
+    reveal(grid, rows[to[0]], 26);
   };
   const indexOf = (event) => {
     const row = event.target.closest?.(".nbvlm-found-row[data-index]");
@@ -156,5 +156,5 @@ function foundList(store, act) {
     bright = index;
   };
   root.hidden = true;
-  return { root, add, show, look, light, reveal: (index) => rows[index] && reveal(body, rows[index]) };
+  return { root, add, show, look, light, reveal: (index) => rows[index] && reveal(grid, rows[index], 26) };
 }

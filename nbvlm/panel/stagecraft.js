@@ -46,10 +46,11 @@ function within(value, least, most) {
 }
 
 // Only the part itself scrolls: the page stays where the reader is.
-function reveal(box, node) {
+function reveal(box, node, above = 0) {
   const outer = box.getBoundingClientRect();
   const inner = node.getBoundingClientRect();
-  if (inner.top < outer.top) box.scrollTop -= outer.top - inner.top + 6;
+  const top = outer.top + above;
+  if (inner.top < top) box.scrollTop -= top - inner.top + 6;
   else if (inner.bottom > outer.bottom) box.scrollTop += inner.bottom - outer.bottom + 6;
 }
 

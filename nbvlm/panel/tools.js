@@ -10,7 +10,7 @@ function switchButton(store, name, drawn, title, change) {
 
 function opacityField(store, change) {
   const root = element("label", "nbvlm-opacity");
-  const range = element("input", "", { type: "range", min: "0", max: "1", step: "0.05", "data-lm-suppress-shortcuts": "true" });
+  const range = element("input", "", { type: "range", min: "0", max: "1", step: "0.05", "aria-label": "Opacity", "data-lm-suppress-shortcuts": "true" });
   range.addEventListener("input", () => change({ opacity: Number(range.value) }));
   root.append(element("span", "", {}, "Opacity"), range);
   const show = () => {
