@@ -197,6 +197,7 @@ _DEMO = Endpoint(
     assets_url=DEMO,
     inline_limit=INLINE_LIMIT,
     parameters=HOSTED_PARAMETERS,
+    codebook="demo",
     note="A small model inside the package: it knows picture-book scenes and needs neither key nor network.",
 )
 

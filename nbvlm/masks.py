@@ -150,7 +150,7 @@ def codebook(name: str = "vae-oid", *, progress: Progress | None = None) -> Code
     Parameters
     ----------
     name
-        ``"vae-oid"``.
+        ``"vae-oid"``, or ``"demo"``: the embedded model's own small one, which is part of the package.
     progress
         Called with the bytes done and the bytes in all while downloading.
 
@@ -182,7 +182,11 @@ def _vae_oid(progress: Progress | None) -> Path:
     return fetch(VAE_OID, cache.directory(), progress)
 
 
-_PLACES = {"vae-oid": _vae_oid}
+def _demo(_: Progress | None) -> Path:
+    return Path(__file__).with_name("demo") / "codebook.npz"
+
+
+_PLACES = {"vae-oid": _vae_oid, "demo": _demo}
 
 
 def paste(raster: Raster, box: Box, size: Size, soft: bool = False) -> npt.NDArray[np.bool_] | Raster:

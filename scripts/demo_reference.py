@@ -6,26 +6,32 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
-from nbvlm.demo import model, scenes, weights
-from nbvlm.demo import vocabulary as v
-from nbvlm.demo.network import Network
+from nbvlm.demo import scenes, weights
+from nbvlm.demo.sight import Frame
+from nbvlm.demo.training import twins
 
 OUT = Path(__file__).parents[1] / "tests" / "data" / "demo_reference.npz"
 
 
 def main() -> None:
-    """Run one scene and one prompt through the network and store what it saw and what it would say next."""
-    network = Network.of(*weights.load())
-    pixels = np.asarray(scenes.sample(600_000_000).picture.resize((128, 128), Image.Resampling.BILINEAR))
-    tokens = [v.BOS, *v.encode(["caption", "en"]), v.NEWLINE]
-    with torch.no_grad():
-        seen, _ = network.see(torch.tensor(pixels / np.float32(127.5) - 1).permute(2, 0, 1)[None])
-        whole = torch.ones(1, len(tokens), len(tokens), dtype=torch.bool)
-        scores = network.logits(network.read(seen, torch.tensor([tokens]), whole))[0, -1].numpy()
-    scores[model.UNSPEAKABLE] = -1e9
-    np.savez_compressed(OUT, pixels=pixels, tokens=tokens, seen=seen[0].numpy(), scores=scores)
+    """Send one scene and crops of it through the networks, and store what went in and what came out."""
+    sight, _ = twins.networks(*weights.load())
+    scene = scenes.sample(600_000_000)
+    frame, (w, h) = Frame.of(scene.picture), scene.size
+    x0, y0, x1, y1 = scene.things[0].box
+    box = (x0 / w, y0 / h, x1 / w, y1 / h)
+    pixels, crop, sign = frame.whole(), frame.around(box), frame.sign(box)
+
+    def run(network: torch.nn.Module, image: np.ndarray) -> tuple[np.ndarray, ...]:
+        with torch.no_grad():
+            out = network((torch.tensor(image).float()[None] / 127.5 - 1).permute(0, 3, 1, 2))
+        return tuple(part[0].numpy() for part in (out if isinstance(out, tuple) else (out,)))
+
+    cells, _, whole = run(sight.eye, pixels)
+    (facts,), (codes,), (letters,) = run(sight.look, crop), run(sight.trace, crop), run(sight.reader, sign)
+    arrays = {"pixels": pixels, "crop": crop, "sign": sign, "cells": cells, "whole": whole}
+    np.savez_compressed(OUT, facts=facts, codes=codes, letters=letters, **arrays)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ SHELVES = ("answers", "batches", "commands", "drawing", "exchange", "magic", "pi
 FLOORS = """
 errors endpoints prompts sse retry
 secret keys redact settings timeouts validation wire http1 network recent statuses
-blas cache palette words
+blas cache fontfile palette words
 
 images infile containers convert decoded decoding fetch loading shrink sniff sources
 parser boxes columns detections entities evaluation grammar problems
@@ -37,7 +37,7 @@ replay pace recording demo compare
 batch bridge crew journal listing plan reading remote rows runs tables tally templates throttle
 cluster engines halves office partitions station wires
 
-draw clusters fontfile lettering placement style tags
+draw clusters lettering placement style tags
 export files gauge serial shell snippets display markup page figures svg
 
 panel magics cli

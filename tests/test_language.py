@@ -2,13 +2,22 @@ from __future__ import annotations
 
 import pytest
 
-from nbvlm.demo import language, vocabulary
-from nbvlm.demo.scenes import Random
+from nbvlm import prompts
+from nbvlm.demo import language, scenes, truth, words
+from nbvlm.demo.phrases import LANGUAGES, PLURALS
+from nbvlm.demo.training import lessons
+from nbvlm.demo.truth import Fact
 
+DESCRIPTION = (
+    "the picture shows 4 things on a meadow: a small red car at the top left, "
+    "a large green tree in the middle, a large orange car at the bottom right "
+    "and a large white sign saying ZOO at the top right."
+)
 FACTS = [
-    language.Fact("car", "red", (0.0, 0.1, 0.2, 0.3)),
-    language.Fact("tree", "green", (0.3, 0.1, 0.5, 0.9)),
-    language.Fact("car", "orange", (0.6, 0.5, 1.0, 1.0)),
+    Fact("car", "red", (0.0, 0.1, 0.2, 0.3)),
+    Fact("tree", "green", (0.3, 0.1, 0.5, 0.9)),
+    Fact("car", "orange", (0.6, 0.5, 1.0, 1.0)),
+    Fact("sign", "white", (0.7, 0.0, 1.0, 0.2), "ZOO"),
 ]
 
 
@@ -26,6 +35,13 @@ FACTS = [
         ("detect ball", "detect circle"),
         ("detect fishes", "detect fish"),
         ("detect things", "detect thing"),
+        ("detect kittens; purple puppies", "detect cat ; purple dog"),
+        ("segment Cars , red fish", "segment car ; red fish"),
+        ("caption fr", "caption fr"),
+        ("describe en", "describe en"),
+        ("ocr", "ocr"),
+        ("question en Red", "question en red"),
+        ("question en two", "question en 2"),
         ("answer en How many cars are there?", "answer en how many car"),
         ("answer en how many red cars", "answer en how many red car"),
         ("answer en how many things are in the picture?", "answer en how many thing"),
@@ -33,14 +49,40 @@ FACTS = [
         ("answer en What colour is the car?", "answer en what color car"),
         ("answer en is there a blue house?", "answer en is there blue house"),
         ("answer en are there any trees", "answer en is there tree"),
+        ("answer en where is the red car?", "answer en where red car"),
+        ("answer en Which is larger, the cat or the red dog?", "answer en which larger cat ; red dog"),
+        ("answer en which is bigger, a cat or a dog", "answer en which larger cat ; dog"),
+        ("answer en what does the sign say?", "answer en what does sign"),
+        ("answer en what do the green signs say?", "answer en what does green sign"),
+        ("what is in the picture?", "caption en"),
+        ("read the sign", "ocr"),
     ],
 )
 def test_prompts_are_read_as_people_write_them(prompt, words):
-    assert language.understand(prompt) == tuple(words.split())
+    assert language.understand(prompt) == language.Asked(tuple(words.split()))
+
+
+def test_a_region_is_read_from_its_locations():
+    asked = language.understand(prompts.caption_region((10, 20, 30, 60), (100, 200)))
+    assert asked is not None
+    assert asked.words == ("caption", "<box>")
+    assert asked.box == pytest.approx((0.1, 0.1, 0.3, 0.3), abs=1e-3)
 
 
 @pytest.mark.parametrize(
-    "prompt", ["", "   ", "caption fr", "segment car", "detect", "detect ;", "hello", "describe en"]
+    "prompt",
+    [
+        "",
+        "   ",
+        "caption it en",
+        "caption pl",
+        "segment",
+        "detect",
+        "detect ;",
+        "hello",
+        "question en dragon",
+        "caption <loc0001>",
+    ],
 )
 def test_what_is_no_task_is_not_understood(prompt):
     assert language.understand(prompt) is None
@@ -49,7 +91,20 @@ def test_what_is_no_task_is_not_understood(prompt):
 @pytest.mark.parametrize(
     ("prompt", "text"),
     [
-        ("caption en", "a red car, a green tree and an orange car on a meadow"),
+        ("caption en", "a red car, a green tree, an orange car and a white sign on a meadow"),
+        ("caption es", "un coche rojo, un árbol verde, un coche naranja y un letrero blanco en un prado"),
+        (
+            "caption fr",
+            "une voiture rouge, un arbre vert, une voiture orange et un panneau blanc dans un pré",
+        ),
+        (
+            "caption de",
+            "ein rotes Auto, ein grüner Baum, ein orangefarbenes Auto und ein weißes Schild auf einer Wiese",
+        ),
+        (
+            "describe en",
+            DESCRIPTION,
+        ),
         ("detect tree", "<loc0102><loc0307><loc0921><loc0512> tree"),
         (
             "detect car",
@@ -57,8 +112,12 @@ def test_what_is_no_task_is_not_understood(prompt):
         ),
         ("detect red car ; boat", "<loc0102><loc0000><loc0307><loc0205> red car"),
         ("detect boat", "nothing found"),
+        ("segment green tree", "<loc0102><loc0307><loc0921><loc0512>" + 16 * "<seg000>" + " green tree"),
+        ("ocr", "ZOO"),
+        ("answer en what does the sign say?", "ZOO"),
+        ("answer en what does the blue sign say?", "there is no blue sign"),
         ("answer en how many cars are there?", "2"),
-        ("answer en how many things are there?", "3"),
+        ("answer en how many things are there?", "4"),
         ("answer en how many red cars are there?", "1"),
         ("answer en how many boats are there?", "0"),
         ("answer en what color is the car?", "red and orange"),
@@ -66,23 +125,56 @@ def test_what_is_no_task_is_not_understood(prompt):
         ("answer en what color is the dragon?", "there is no such thing"),
         ("answer en is there a green tree?", "yes"),
         ("answer en is there a green car?", "no"),
+        ("answer en where is the tree?", "in the middle"),
+        ("answer en where are the cars?", "at the top left and at the bottom right"),
+        ("answer en which is larger, the tree or the red car?", "the tree"),
+        ("answer en which is larger, the red car or the cat?", "there is no cat"),
+        ("question en red", "what color is the car?"),
+        ("question en 1", "how many trees are there?"),
+        ("question en yes", "is there a red car?"),
+        ("question en pink", "i do not know"),
+        (prompts.caption_region((0.31, 0.1, 0.5, 0.9), (1, 1)), "a green tree"),
+        (prompts.caption_region((0.0, 0.8, 0.1, 0.9), (1, 1)), "nothing found"),
     ],
 )
 def test_true_answers(prompt, text):
-    words = language.understand(prompt)
-    assert language.text(language.answer(words, FACTS, "meadow")) == text
+    facts = [fact for fact in FACTS if fact.color != "orange"] if prompt == "question en red" else FACTS
+    asked = language.understand(prompt)
+    assert asked is not None
+    assert truth.text(truth.answer(asked.words, facts, "meadow", box=asked.box)) == text
 
 
-def test_lessons_use_only_words_the_model_has():
-    for seed in range(300):
-        long, short = language.lessons(FACTS, "night", Random(seed))
-        for lesson in (*long, *short):
-            assert lesson.answer[-1] == vocabulary.EOS
-            assert vocabulary.UNKNOWN not in lesson.answer
-            assert all(word in vocabulary.WORDS for word in lesson.prompt)
-            assert len(lesson.answer) <= language.LONGEST_LESSON + 1
+def test_a_picture_without_signs_has_no_text():
+    assert truth.text(truth.answer(("ocr",), FACTS[:3], "sea")) == "no text"
 
 
-def test_an_answer_reads_back_as_text_with_its_separators():
-    words = ("detect", "car", ";", "tree")
-    assert language.text(language.answer(words, FACTS, "sea")).count(" ; ") == 2
+def test_lessons_use_only_words_the_model_has_and_point_at_what_they_speak_of():
+    for seed in range(200):
+        for lesson in [one for group in lessons.lessons(scenes.Random(seed)) for one in group]:
+            assert lesson.answer[-1] == words.Piece(words.EOS)
+            assert all(word in words.WORDS for word in lesson.prompt)
+            said = {piece.token for piece in lesson.answer}
+            assert words.UNKNOWN not in said or "<unk>" in lesson.prompt
+            for piece in lesson.answer:
+                assert piece.region < len(lesson.seen.regions)
+                if piece.token in (words.LOC, words.SEG, words.TEXT):
+                    assert piece.region >= 0
+
+
+def test_a_question_that_the_model_asks_can_be_asked_back():
+    asked = truth.text(truth.answer(("question", "en", "green"), FACTS, "sea"))
+    understood = language.understand(prompts.answer(asked))
+    assert understood is not None
+    assert truth.text(truth.answer(understood.words, FACTS, "sea")) == "green"
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_every_thing_has_words_in_every_language(code):
+    for kind in scenes.KINDS:
+        for color in scenes.COLORS:
+            assert all(word in words.WORDS for word in LANGUAGES[code].thing(kind, color))
+    assert set(LANGUAGES[code].grounds) == set(scenes.GROUNDS)
+
+
+def test_plurals_contain_the_singular():
+    assert all(kind in PLURALS[kind] for kind in scenes.KINDS)

@@ -21,9 +21,11 @@ __all__ = [
     "Linear",
     "Norm",
     "Pair",
+    "convolutions",
     "fourier",
     "sigmoid",
     "softmax",
+    "through",
 ]
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -101,28 +103,49 @@ class Norm:
 
 @dataclass(frozen=True, slots=True)
 class Convolution:
-    """A strided convolution, then a rectifier, and the input added back where the shapes agree."""
+    """A strided convolution, then a rectifier, and the input added back where the shapes agree.
 
-    kernel: Array
+    `taps` are (k · k) × inputs × outputs: one matrix for each place of the kernel.
+    """
+
+    taps: Array
     bias: Array
-    step: int
+    step: tuple[int, int]
     pad: int
 
     @classmethod
     def of(cls, arrays: Arrays, name: str) -> Convolution:
         """Take `name.weight` (outputs × inputs × k × k), `name.bias` and `name.step` from the weights."""
-        step, pad = (int(k) for k in arrays[f"{name}.step"])
-        return cls(arrays[f"{name}.weight"], arrays[f"{name}.bias"], step, pad)
+        down, across, pad = (int(k) for k in arrays[f"{name}.step"])
+        weight = arrays[f"{name}.weight"]
+        taps = np.ascontiguousarray(weight.transpose(2, 3, 1, 0)).reshape(-1, *weight.shape[1::-1])
+        return cls(taps, arrays[f"{name}.bias"], (down, across), pad)
 
     def __call__(self, x: Array) -> Array:
-        """Map height × width × inputs to height' × width' × outputs."""
-        side = self.kernel.shape[-1]
-        padded = np.pad(x, ((self.pad, self.pad), (self.pad, self.pad), (0, 0)))
-        windows = sliding_window_view(padded, (side, side), axis=(0, 1))[:: self.step, :: self.step]
-        rows, columns = windows.shape[:2]
-        flat = windows.reshape(rows * columns, -1) @ self.kernel.reshape(len(self.kernel), -1).T
-        y: Array = np.maximum(flat + self.bias, 0).reshape(rows, columns, -1)
+        """Map N × height × width × inputs to N × height' × width' × outputs."""
+        side, p = math.isqrt(len(self.taps)), self.pad
+        padded = np.pad(x, ((0, 0), (p, p), (p, p), (0, 0))) if p else x
+        windows = sliding_window_view(padded, (side, side), axis=(1, 2))[:, :: self.step[0], :: self.step[1]]
+        shape = windows.shape[:3]
+        columns = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, len(self.taps) * x.shape[-1])
+        y: Array = columns @ self.taps.reshape(-1, self.taps.shape[-1])
+        y += self.bias
+        np.maximum(y, 0, out=y)
+        y = y.reshape(*shape, -1)
         return x + y if y.shape == x.shape else y
+
+
+def convolutions(arrays: Arrays, name: str) -> list[Convolution]:
+    """All convolutions `name.0`, `name.1`, … of the weights, in order."""
+    count = sum(key.startswith(f"{name}.") and key.endswith(".step") for key in arrays)
+    return [Convolution.of(arrays, f"{name}.{n}") for n in range(count)]
+
+
+def through(layers: list[Convolution], x: Array) -> Array:
+    """Send N × height × width × channels through convolutions."""
+    for layer in layers:
+        x = layer(x)
+    return x
 
 
 @dataclass(frozen=True, slots=True)

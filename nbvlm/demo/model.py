@@ -1,9 +1,14 @@
 """The embedded model, run by NumPy alone.
 
+It is a vision-language model in PaliGemma's form, small enough to be looked into: it sees a picture
+(`vision`), tells itself what is where (`regions`), reads the prompt (`language`) and writes an answer
+(`speaker`), token by token, each about something that it points at.
+
 >>> model = load()
 >>> from nbvlm.demo import scenes
->>> "".join(token.text for token in model.stream(scenes.sample(3).picture, "caption en", seed=0))
-'a purple heart, a blue house, a purple tree, an orange circle and a yellow heart on the sea'
+>>> tokens = model.stream(scenes.sample(3).picture, "answer en how many things?", seed=0)
+>>> "".join(token.text for token in tokens)
+'2'
 """
 
 from __future__ import annotations
@@ -13,24 +18,38 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from nbvlm.blas import one_thread
 from nbvlm.demo import language, weights
-from nbvlm.demo import vocabulary as v
-from nbvlm.demo.layers import Array, Block, Convolution, Linear, Norm, Pair, fourier, sigmoid, softmax
+from nbvlm.demo import words as w
+from nbvlm.demo.features import PLACES, PROMPT_MOST
 from nbvlm.demo.sampling import pick
+from nbvlm.demo.sight import Frame
+from nbvlm.demo.speaker import Speaker, Speech
+from nbvlm.demo.vision import Vision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["NAME", "Model", "Token", "load"]
+    from PIL import Image
+
+    from nbvlm.demo.layers import Array
+    from nbvlm.demo.regions import Seen
+
+__all__ = ["FAMILIAR", "NAME", "UNFAMILIAR", "Model", "Token", "load"]
 
 NAME = "nbvlm/demo"
 """What results call the model."""
-UNSPEAKABLE = [v.PAD, v.BOS, v.NEWLINE, v.UNKNOWN]
-"""Tokens that are never part of an answer."""
+FAMILIAR = 0.5
+"""How likely a picture must be a scene to be taken for one."""
+UNFAMILIAR = (
+    "This picture looks unlike the picture-book scenes that the embedded model knows: "
+    "its answer cannot be trusted."
+)
+"""What is said of others."""
+_SPREAD = 1.5
+"""How far locations stray, in bins, at temperature 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +62,13 @@ class Token:
         What it adds to the answer; may be empty.
     finish_reason
         ``"stop"`` or ``"length"`` on the last token, else None.
+    notice
+        On the first token: what must be known about the answer, else None.
     """
 
     text: str
     finish_reason: str | None = None
+    notice: str | None = None
 
 
 @cache
@@ -65,21 +87,39 @@ class Model:
     """
 
     def __init__(self, sizes: dict[str, Any], arrays: dict[str, Any]) -> None:
-        heads, a = int(sizes["heads"]), arrays
-        self.pixels, self.cells, self.longest = (int(sizes[name]) for name in ("pixels", "cells", "text"))
-        self._stem = [Convolution.of(a, f"stem.{n}") for n in range(len(sizes["stem"]) + 3)]
-        self._encoder = [Block.of(a, f"encoder.{n}", heads) for n in range(int(sizes["encoder"]))]
-        self.decoder = [Block.of(a, f"decoder.{n}", heads) for n in range(int(sizes["decoder"]))]
-        self._dense, self._boxes, self._names = (Linear.of(a, name) for name in ("dense", "boxes", "names"))
-        self._picture_norm, self.final_norm = Norm.of(a, "picture_norm"), Norm.of(a, "final_norm")
-        self._place, self.positions = a["place"], a["position"]
-        bins = fourier(np.arange(v.BINS, dtype=np.float32) / (v.BINS - 1))
-        self.embeddings = np.concatenate([a["words.weight"], bins @ a["locs_in.weight"].T])
-        self._out = _scorer(a, bins)
+        self.vision = Vision(arrays)
+        self.speaker = Speaker(int(sizes["heads"]), int(sizes["layers"]), arrays)
 
     def count(self, prompt: str) -> int:
-        """Tokens of a request: the picture's 64 and the prompt's."""
-        return self.cells**2 + len(_prefix(prompt))
+        """Tokens of a request: the picture's eleven (the scene, ten places for things) and the prompt's."""
+        asked = language.understand(prompt)
+        return 11 + (len(asked.words) if asked else len(prompt.split())) + 2
+
+    def see(self, image: Image.Image) -> Seen:
+        """What the model sees in any picture."""
+        with one_thread():
+            return self.vision.see(Frame.of(image))
+
+    def speech(self, seen: Seen, prompt: str) -> Speech:
+        """Begin an answer, to look into it: scores of the next word, and what it is about.
+
+        Parameters
+        ----------
+        seen
+            From `see`.
+        prompt
+            See `nbvlm.demo.language.understand`.
+
+        Raises
+        ------
+        ValueError
+            For a prompt that is none of the tasks.
+        """
+        asked = language.understand(prompt)
+        if asked is None:
+            raise ValueError(language.HELP)
+        with one_thread():
+            return Speech(self.speaker, seen, asked)
 
     def stream(
         self,
@@ -90,13 +130,14 @@ class Model:
         top_p: float = 0.7,
         max_tokens: int = 1024,
         seed: int | None = None,
+        seen: Seen | None = None,
     ) -> Iterator[Token]:
         """Answer a prompt about a picture, token by token, each as soon as it is computed.
 
         Parameters
         ----------
         image
-            Any picture; the model sees it resized to 128 × 128.
+            Any picture; the model looks at all of it at 128 × 128 pixels, and closer at each thing.
         prompt
             See `nbvlm.demo.language.understand`; to one that is none of the tasks it says what it can do.
         temperature
@@ -107,105 +148,87 @@ class Model:
             Most tokens to compute, at least 1.
         seed
             Makes the choice repeatable.
+        seen
+            What `see` returned for the same picture, not to look again.
 
         Yields
         ------
         Token
-            The last one carries the finish reason.
+            The first one carries the notice, if there is one; the last one the finish reason.
         """
-        if language.understand(prompt) is None:
+        asked = language.understand(prompt)
+        if asked is None:
             yield from _say(language.HELP, max_tokens)
             return
-        chance = np.random.default_rng(seed)
+        frame = Frame.of(image)
         with one_thread():
-            reader = _Reader(self, self.see(image))
-            state = reader.read(_prefix(prompt))
-        limit = min(max_tokens, self.longest - reader.length)
-        given: list[int] = []
+            seen = seen or self.vision.see(frame)
+            speech = Speech(self.speaker, seen, asked)
+        notice = UNFAMILIAR if seen.familiar < FAMILIAR else None
+        choose = _Choice(self, frame, seen, temperature, top_p, np.random.default_rng(seed))
+        limit = min(max_tokens, PLACES - PROMPT_MOST)
+        given: list[w.Piece] = []
         for n in range(1, limit + 1):
             with one_thread():
-                token = pick(self._out(state), temperature, top_p, chance)
-                if token != v.EOS and n < limit:
-                    state = reader.read([token])
-            end = "stop" if token == v.EOS else "length" if n == limit else None
-            yield Token(v.text_of(token, given), end)
+                piece = choose.next(speech, given)
+                if piece.token != w.EOS and n < limit:
+                    speech.say([piece])
+            end = "stop" if piece.token == w.EOS else "length" if n == limit else None
+            yield Token(w.text_of(piece, given), end, notice if n == 1 else None)
             if end:
                 return
-            given.append(token)
-
-    def scores(self, seen: Array, tokens: Sequence[int]) -> Array:
-        """Scores of every token as the next one, words first, then locations.
-
-        Parameters
-        ----------
-        seen
-            What `see` returned.
-        tokens
-            Of the prompt and of the answer so far.
-
-        Returns
-        -------
-        numpy.ndarray
-            One number a token of the vocabulary; their softmax is the model's belief.
-        """
-        with one_thread():
-            return self._out(_Reader(self, seen).read(tokens))
-
-    def see(self, image: Image.Image) -> Array:
-        """Picture tokens, 64 × width, of any picture."""
-        x = self.pixels_of(image)
-        for convolution in self._stem:
-            x = convolution(x)
-        x = x.reshape(self.cells**2, -1) + self._place
-        for block in self._encoder:
-            x, _ = block(x)
-        there, boxes, named = self._features(self._dense(x))
-        return self._picture_norm(x + there * (self._boxes(boxes) + self._names(named)))
-
-    def pixels_of(self, image: Image.Image) -> Array:
-        """What the model looks at: any picture as 128 × 128 × 3 numbers from -1 to 1."""
-        side = (self.pixels, self.pixels)
-        small = image.convert("RGB").resize(side, Image.Resampling.BILINEAR, reducing_gap=3.0)
-        return np.asarray(small, np.float32) / np.float32(127.5) - 1
-
-    def _features(self, told: Array) -> tuple[Array, Array, Array]:
-        """Whether a thing's middle is in each of the 64 cells, its box's Fourier features, and its words."""
-        first, kinds, colors = v.FIRST_KIND, len(v.KINDS), len(v.COLORS)
-        there, box, kind, color = np.split(told, [1, 5, 5 + kinds], 1)
-        words = np.concatenate([softmax(kind), softmax(color)], 1)
-        named: Array = words @ self.embeddings[first : first + kinds + colors]
-        return sigmoid(there), fourier(sigmoid(box)).reshape(len(told), -1), named
+            given.append(piece)
 
 
-class _Reader:
-    """A decoder that has seen a picture and reads tokens; keys and values of all that it read are kept."""
+@dataclass(slots=True)
+class _Choice:
+    """How the next piece is chosen; the outline that is being followed is kept."""
 
-    def __init__(self, model: Model, seen: Array) -> None:
-        self._model = model
-        self._kept: list[Pair] = [block.attention.keys_values(seen) for block in model.decoder]
-        self.length = 0
+    model: Model
+    frame: Frame
+    seen: Seen
+    temperature: float
+    top_p: float
+    chance: np.random.Generator
+    outline: Array | None = None
 
-    def read(self, tokens: Sequence[int]) -> Array:
-        """Read tokens, which all see each other, and return the state after the last."""
-        model, after = self._model, self.length + len(tokens)
-        x = model.embeddings[tokens] + model.positions[self.length : after]
-        for n, block in enumerate(model.decoder):
-            x, self._kept[n] = block(x, self._kept[n])
-        self.length = after
-        return model.final_norm(x[-1])
+    def _pick(self, scores: Any) -> int:
+        return pick(scores, self.temperature, self.top_p, self.chance)
+
+    def next(self, speech: Speech, given: list[w.Piece]) -> w.Piece:
+        token, aimed = self._pick(speech.scores()), speech.aimed()
+        again = token == speech.last and token in (w.LOC, w.SEG)
+        if again or (token == w.SEG and given):
+            region, run = given[-1].region, speech.run if again else 0
+        elif token in (w.LOC, w.SEG, w.TEXT):
+            region, run = self._pick(aimed[1:]), 0
+        else:
+            return w.Piece(token, int(aimed.argmax()) - 1)
+        if token == w.TEXT:
+            return w.Piece(token, region, text=self.seen.regions[region].text)
+        value = self._edge(region, run % 4) if token == w.LOC else self._code(region, run, given)
+        return w.Piece(token, region, value)
+
+    def _edge(self, region: int, run: int) -> int:
+        x0, y0, x1, y1 = self.seen.regions[region].box
+        there = w.bin_of((y0, x0, y1, x1)[run])
+        scores = -np.abs(np.arange(w.BINS, dtype=np.float32) - there) / np.float32(_SPREAD)
+        return self._pick(scores)
+
+    def _code(self, region: int, run: int, given: list[w.Piece]) -> int:
+        if self.outline is None or run == 0:
+            box = _spoken_box(given) or self.seen.regions[region].box
+            self.outline = self.model.vision.outline(self.frame, box)
+        return self._pick(self.outline[run % 16])
 
 
-def _scorer(arrays: dict[str, Any], bins: Array) -> Linear:
-    """Scores of all tokens in one product; those that are never part of an answer are out of reach."""
-    matrix = np.concatenate([arrays["words_out.weight"], bins @ arrays["locs_out.weight"]])
-    bias = np.concatenate([arrays["words_out.bias"], bins @ arrays["locs_out.bias"]])
-    bias[UNSPEAKABLE] = -1e9
-    return Linear(np.ascontiguousarray(matrix.T), bias)
-
-
-def _prefix(prompt: str) -> list[int]:
-    words = language.understand(prompt) or prompt.split()
-    return [v.BOS, *v.encode(words), v.NEWLINE]
+def _spoken_box(given: list[w.Piece]) -> tuple[float, float, float, float] | None:
+    """The box that the answer gave last: an outline is drawn in it."""
+    last = given[-4:]
+    if len(last) < 4 or any(piece.token != w.LOC for piece in last):
+        return None
+    y0, x0, y1, x1 = (piece.value / (w.BINS - 1) for piece in last)
+    return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
 
 def _say(text: str, most: int) -> Iterator[Token]:

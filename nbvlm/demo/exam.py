@@ -1,0 +1,158 @@
+"""What the embedded model is asked about a scene when it is measured, and how its answers are judged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+from random import Random
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nbvlm import prompts
+from nbvlm.answers.boxes import overlaps
+from nbvlm.demo import language, scenes, truth
+from nbvlm.demo.phrases import LANGUAGES, PLURALS
+from nbvlm.demo.regions import Seen as Seen
+from nbvlm.demo.truth import Fact
+from nbvlm.masks import codebook
+from nbvlm.parser import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from nbvlm.detections import Detection
+
+__all__ = ["FIGURES", "Figure", "facts_of", "judged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What a figure must reach, and what it should."""
+
+    floor: float
+    goal: float
+
+
+FIGURES: dict[str, Figure] = {
+    "captions": Figure(0.90, 0.95),
+    "detection recall": Figure(0.94, 0.97),
+    "detection precision": Figure(0.94, 0.97),
+    "mean IoU": Figure(0.83, 0.88),
+    "absent without a box": Figure(0.94, 0.97),
+    "counts": Figure(0.93, 0.97),
+    "colors": Figure(0.97, 0.99),
+    "signs": Figure(0.88, 0.95),
+    "mean mask IoU": Figure(0.78, 0.85),
+    "other answers": Figure(0.85, 0.92),
+    "scenes taken for scenes": Figure(0.95, 0.95),
+}
+"""By name; shares and means from 0 to 1."""
+
+
+def facts_of(scene: scenes.Scene) -> list[Fact]:
+    """Tell what is true of a scene, from left to right."""
+    w, h = scene.size
+    return [
+        Fact(thing.kind, thing.color, (x0 / w, y0 / h, x1 / w, y1 / h), thing.text, w / h)
+        for thing in scene.things
+        for x0, y0, x1, y1 in [thing.box]
+    ]
+
+
+def judged(ask: Callable[[str], str], scene: scenes.Scene, seed: int) -> Iterator[tuple[str, float]]:
+    """Ask about a scene; yields figures' names with 1 for right, 0 for wrong, or an overlap."""
+    chance, facts = Random(seed), facts_of(scene)
+    kinds = list(dict.fromkeys(fact.kind for fact in facts))
+    kind = chance.choice(kinds)
+    absent = chance.choice([k for k in scenes.KINDS if k not in kinds])
+    counted = chance.choice((kind, kind, kind, absent))
+    yield "captions", _named(ask(prompts.caption())) == Counter((fact.color, fact.kind) for fact in facts)
+    yield from _boxes(ask(prompts.detect(*kinds)), scene)
+    yield "absent without a box", "<loc" not in ask(prompts.detect(absent))
+    yield "counts", _right(ask, prompts.answer(f"How many {PLURALS[counted]} are there?"), scene, facts)
+    yield "colors", _right(ask, prompts.answer(f"What color is the {kind}?"), scene, facts)
+    if any(fact.text for fact in facts):
+        yield "signs", _right(ask, prompts.ocr(), scene, facts)
+    yield from _outlines(ask(prompts.segment(kind)), scene, kind)
+    for prompt in _others(facts, kinds, absent, chance):
+        yield "other answers", _right(ask, prompt, scene, facts)
+    yield "other answers", _asks_well(ask, chance.choice(facts).color, scene, facts)
+
+
+def _right(ask: Callable[[str], str], prompt: str, scene: scenes.Scene, facts: list[Fact]) -> bool:
+    asked = language.understand(prompt)
+    if asked is None:
+        raise ValueError(f"not a prompt that the model knows: {prompt}")
+    return ask(prompt) == truth.text(truth.answer(asked.words, facts, scene.ground, box=asked.box))
+
+
+def _named(caption: str) -> Counter[tuple[str, str]]:
+    words = caption.replace(",", " ").split()
+    pairs = pairwise(words)
+    return Counter((a, b) for a, b in pairs if a in scenes.COLORS and b in scenes.KINDS)
+
+
+def _others(facts: list[Fact], kinds: list[str], absent: str, chance: Random) -> Iterator[str]:
+    kind, there, fact = chance.choice(kinds), chance.choice((*kinds[:1], absent)), chance.choice(facts)
+    yield prompts.answer(f"Is there a {there}?")
+    yield prompts.answer(f"Where is the {kind}?")
+    yield prompts.caption(chance.choice([code for code in LANGUAGES if code != "en"]))
+    yield prompts.caption_region(fact.box, (1, 1))
+    if (two := _unlike(facts)) is not None:
+        yield prompts.answer(f"Which is larger, the {two[0]} or the {two[1]}?")
+    if any(fact.text for fact in facts):
+        yield prompts.answer("What does the sign say?")
+
+
+def _unlike(facts: list[Fact]) -> tuple[str, str] | None:
+    """Two kinds whose largest things differ clearly."""
+    sizes: dict[str, float] = {}
+    for fact in facts:
+        sizes[fact.kind] = max(sizes.get(fact.kind, 0.0), fact.area)
+    pairs = [(a, b) for a in sizes for b in sizes if a < b and not 1 / 1.3 < sizes[a] / sizes[b] < 1.3]
+    return pairs[0] if pairs else None
+
+
+def _asks_well(ask: Callable[[str], str], given: str, scene: scenes.Scene, facts: list[Fact]) -> bool:
+    """Whether the model's question has the given answer, or there is none that has."""
+    question = ask(prompts.question(given))
+    asked = language.understand(prompts.answer(question)) if question.endswith("?") else None
+    if asked is None:
+        return all(sum(f.kind == fact.kind for f in facts) > 1 for fact in facts if fact.color == given)
+    return truth.text(truth.answer(asked.words, facts, scene.ground)) == given
+
+
+def _boxes(answer: str, scene: scenes.Scene) -> Iterator[tuple[str, float]]:
+    found = parse(answer, scene.size)
+    left = dict(enumerate(scene.things))
+    table = overlaps(found.xyxy, np.array([thing.box for thing in scene.things]))
+    for detection, row in zip(found, table, strict=True):
+        best = _best(detection, row, left)
+        hit = best is not None and row[best] >= 0.5
+        yield "detection precision", hit
+        if best is not None and hit:
+            yield "mean IoU", float(row[best])
+            del left[best]
+            yield "detection recall", True
+    for _ in left:
+        yield "detection recall", False
+
+
+def _best(detection: Detection, row: np.ndarray, left: dict[int, scenes.Thing]) -> int | None:
+    same = {n: float(row[n]) for n, thing in left.items() if thing.kind == detection.label}
+    return max(same, key=same.__getitem__, default=None)
+
+
+def _outlines(answer: str, scene: scenes.Scene, kind: str) -> Iterator[tuple[str, float]]:
+    """Overlap of each thing of the kind with the best mask of the answer."""
+    found = parse(answer, scene.size, codebook=codebook("demo"))
+    masks = [detection.mask for detection in found if detection.mask is not None]
+    for thing in scene.things:
+        if thing.kind == kind:
+            yield "mean mask IoU", max((_common(mask, thing.mask) for mask in masks), default=0.0)
+
+
+def _common(a: np.ndarray, b: np.ndarray) -> float:
+    return float((a & b).sum() / max(1, (a | b).sum()))

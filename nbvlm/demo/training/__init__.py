@@ -1,0 +1,1 @@
+"""How the embedded model is trained, in PyTorch (extra `train`); nothing here is needed to run it."""

@@ -1,0 +1,180 @@
+"""How a network is trained: steps, learning rate, a state that can be resumed, a curve."""
+
+from __future__ import annotations
+
+import csv
+import math
+import sys
+import time
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+__all__ = ["Course", "ahead", "drawn_batch", "follow"]
+
+WARM_UP = 200
+AHEAD = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What a part of the training depends on.
+
+    Attributes
+    ----------
+    name
+        Of its files in `folder`: ``name.pt``, the state, and ``name.csv``, the curve.
+    folder
+        Where these go.
+    steps, batch
+        Optimizer steps, and pictures or texts in each.
+    seed
+        Of everything that chance decides.
+    """
+
+    name: str
+    folder: Path
+    steps: int
+    batch: int
+    seed: int = 1
+    report_every: int = 50
+    save_every: int = 250
+
+
+def rate_at(course: Course, step: int, highest: float) -> float:
+    """Learning rate: a short rise, then half a cosine."""
+    rise = min(1.0, (step + 1) / min(WARM_UP, course.steps / 4))
+    return highest * rise * (0.01 + 0.99 * (1 + math.cos(math.pi * step / course.steps)) / 2)
+
+
+def follow(
+    network: nn.Module,
+    loss: Callable[[int], dict[str, Tensor]],
+    course: Course,
+    *,
+    rate: float,
+    skip: Callable[[int], None] | None = None,
+    stop_after: int | None = None,
+) -> None:
+    """Train a network on a course, from its saved state where there is one.
+
+    Parameters
+    ----------
+    network
+        Trained in place.
+    loss
+        Parts of the loss of a step, by name; their sum is minimised.
+    course
+        Steps, seed and places.
+    rate
+        Highest learning rate.
+    skip
+        Told once, before the first step, how many steps were done before.
+    stop_after
+        End after so many steps, as an interruption would.
+    """
+    course.folder.mkdir(parents=True, exist_ok=True)
+    optimizer = torch.optim.AdamW(network.parameters(), rate, betas=(0.9, 0.98), weight_decay=0.02)
+    done, seconds = _resume(course, network, optimizer)
+    if skip is not None:
+        skip(done)
+    last = min(course.steps, stop_after or course.steps)
+    network.train()
+    begun, seen = time.perf_counter() - seconds, dict[str, float]()
+    for step in range(done, last):
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(course, step, rate)
+        parts = loss(step)
+        optimizer.zero_grad(set_to_none=True)
+        torch.stack(list(parts.values())).sum().backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
+        optimizer.step()
+        for name, value in parts.items():
+            seen[name] = seen.get(name, 0.0) + float(value.detach())
+        if (step + 1) % course.report_every == 0:
+            _report(course, step + 1, time.perf_counter() - begun, seen)
+            seen = {}
+        if (step + 1) % course.save_every == 0 or step + 1 == last:
+            _keep(course, step + 1, time.perf_counter() - begun, network, optimizer)
+
+
+def _report(course: Course, done: int, seconds: float, seen: dict[str, float]) -> None:
+    row = {"step": done, "seconds": round(seconds)}
+    means = {name: round(value / course.report_every, 4) for name, value in sorted(seen.items())}
+    path = course.folder / f"{course.name}.csv"
+    begins = not path.exists()
+    with path.open("a", newline="") as file:
+        out = csv.writer(file)
+        if begins:
+            out.writerow([*row, *means])
+        out.writerow([*row.values(), *means.values()])
+    words = " ".join(f"{name} {value}" for name, value in (row | means).items())
+    sys.stderr.write(f"{course.name}: {words}\n")
+
+
+def _keep(
+    course: Course, done: int, seconds: float, network: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    state = {
+        "done": done,
+        "seconds": seconds,
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "chance": torch.get_rng_state(),
+    }
+    torch.save(state, course.folder / f"{course.name}.tmp")
+    (course.folder / f"{course.name}.tmp").replace(course.folder / f"{course.name}.pt")
+
+
+def _resume(course: Course, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+    path = course.folder / f"{course.name}.pt"
+    if not path.exists():
+        (course.folder / f"{course.name}.csv").unlink(missing_ok=True)
+        return 0, 0.0
+    state = torch.load(path, weights_only=True)
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    torch.set_rng_state(state["chance"])
+    _cut(course.folder / f"{course.name}.csv", int(state["done"]))
+    return int(state["done"]), float(state["seconds"])
+
+
+def _cut(path: Path, done: int) -> None:
+    """Leave out of a curve what is done once more."""
+    if path.exists():
+        head, *rows = path.read_text().splitlines()
+        kept = [row for row in rows if int(row.partition(",")[0]) <= done]
+        path.write_text("\n".join([head, *kept]) + "\n")
+
+
+def ahead(seed: int, size: int, folder: Path, numbers: range) -> Iterator[Path]:
+    """Paths of the batches with these numbers, drawn by a second process a few batches ahead."""
+    with ProcessPoolExecutor(1) as pool:
+        waiting: list[Future[Path]] = []
+        for number in range(numbers.start, numbers.stop + AHEAD):
+            if number < numbers.stop:
+                waiting.append(pool.submit(drawn_batch, seed, size, folder, number))
+            if len(waiting) > AHEAD or (number >= numbers.stop and waiting):
+                yield waiting.pop(0).result()
+
+
+def drawn_batch(seed: int, size: int, folder: Path, number: int) -> Path:
+    """Path of one batch, which is drawn unless it lies there."""
+    from nbvlm.demo.training import examples
+
+    path = folder / f"{number}.npz"
+    if not path.exists():
+        arrays = examples.batch(seed * 1_000_000_007 + number, size).arrays()
+        with path.with_suffix(".tmp").open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+        path.with_suffix(".tmp").replace(path)
+    return path

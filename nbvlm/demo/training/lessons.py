@@ -1,0 +1,190 @@
+"""What the speaker is taught with: regions by chance, as eye and look would tell them, and questions on them.
+
+No picture is drawn: the speaker never sees one, only what was seen.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nbvlm.demo import words as w
+from nbvlm.demo.phrases import LANGUAGES
+from nbvlm.demo.regions import Region, Seen
+from nbvlm.demo.scenes import COLORS, GROUNDS, KINDS
+from nbvlm.demo.truth import Fact, answer, overlap, split
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from random import Random
+
+    from nbvlm.demo.truth import Box
+
+__all__ = ["Lesson", "lessons", "world"]
+
+MOST_OUTLINES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What was seen, a prompt in the model's words, the region asked about, and the true answer."""
+
+    seen: Seen
+    prompt: tuple[str, ...]
+    box: Box | None
+    answer: tuple[w.Piece, ...]
+
+
+def world(chance: Random) -> tuple[list[Fact], str]:
+    """Facts by chance, from left to right, few kinds and colours at times so that they repeat."""
+    count = chance.choices(range(9), (1, 3, 4, 5, 5, 4, 3, 2, 2))[0]
+    kinds = chance.sample(KINDS, chance.choice((1, 2, 3, 5, 18)))
+    colors = chance.sample(COLORS, chance.choice((2, 3, 5, 10)))
+    aspect = math.exp(chance.uniform(-0.7, 0.7))
+    facts: list[Fact] = []
+    while len(facts) < count:
+        kind = chance.choice(kinds)
+        text = "X" if kind == "sign" else None
+        fact = Fact(kind, chance.choice(colors), _box(chance, aspect), text, aspect)
+        if all(overlap(fact.box, other.box) < 0.5 for other in facts):
+            facts.append(fact)
+    return sorted(facts, key=lambda fact: fact.box[0] + fact.box[2]), chance.choice(GROUNDS)
+
+
+def _box(chance: Random, aspect: float) -> Box:
+    side, wide = (
+        chance.choice((chance.uniform(0.1, 0.22), chance.uniform(0.22, 0.5))),
+        chance.uniform(0.7, 1.5),
+    )
+    w_, h_ = side * wide**0.5 * min(1, 1 / aspect), side / wide**0.5 * min(1, aspect)
+    x, y = chance.uniform(0, 1 - w_), chance.uniform(0, 1 - h_)
+    return x, y, x + w_, y + h_
+
+
+def _seen(facts: Sequence[Fact], ground: str, chance: Random) -> Seen:
+    regions = tuple(
+        Region(fact.box, _belief(KINDS.index(fact.kind), len(KINDS), chance),
+               _belief(COLORS.index(fact.color), len(COLORS), chance), 1.0, fact.text or "")
+        for fact in facts
+    )  # fmt: skip
+    aspect = facts[0].aspect if facts else math.exp(chance.uniform(-0.7, 0.7))
+    return Seen(regions, _belief(GROUNDS.index(ground), len(GROUNDS), chance), aspect)
+
+
+def _belief(right: int, count: int, chance: Random) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Probabilities that are sure of what is right, most of the time."""
+    doubt = chance.choice((0.0, 0.0, 0.01, 0.1, chance.uniform(0, 0.45)))
+    belief = np.zeros(count, np.float32)
+    belief[chance.randrange(count)] += doubt * 0.7
+    belief += doubt * 0.3 / count
+    belief[right] += 1 - belief.sum()
+    return belief
+
+
+def lessons(chance: Random) -> tuple[list[Lesson], list[Lesson]]:
+    """Questions about one world: four long ones, six of a word or few."""
+    facts, ground = world(chance)
+    seen = _seen(facts, ground, chance)
+    long = [("caption", chance.choice((*LANGUAGES, "en"))), ("describe", "en"), _to_find(facts, chance, 6)]
+    long.append(
+        ("segment", *_something(facts, chance, 0.8)) if chance.random() < 0.6 else _to_outline(facts, chance)
+    )
+    short = [("answer", "en", *_asked(facts, chance)) for _ in range(4)]
+    short.append(chance.choice((("ocr",), ("question", "en", _given(facts, chance)))))
+    taught = [_taught(seen, prompt, facts, ground, chance) for prompt in (*long, *short)]
+    taught.append(_taught(seen, ("caption", "<box>"), facts, ground, chance))
+    return taught[:4], taught[4:]
+
+
+def _taught(
+    seen: Seen, prompt: tuple[str, ...], facts: Sequence[Fact], ground: str, chance: Random
+) -> Lesson:
+    box = _region(facts, chance) if prompt[-1] == "<box>" else None
+    pieces = answer(prompt, facts, ground, box=box, chance=chance)
+    return Lesson(seen, prompt, box, (*pieces, w.Piece(w.EOS)))
+
+
+def _region(facts: Sequence[Fact], chance: Random) -> Box:
+    """A box near a thing, or one by chance; never at the edge of being the thing's."""
+    while True:
+        box = _box(chance, 1.0)
+        if facts and chance.random() < 0.75:
+            x0, y0, x1, y1 = chance.choice(facts).box
+            spread = chance.choice((0.0, 0.04, 0.1))
+            dx, dy = (x1 - x0) * spread, (y1 - y0) * spread
+            box = (
+                x0 + chance.gauss(0, dx),
+                y0 + chance.gauss(0, dy),
+                x1 + chance.gauss(0, dx),
+                y1 + chance.gauss(0, dy),
+            )
+        near = sorted((overlap(fact.box, box) for fact in facts), reverse=True)
+        if not near or near[0] < 0.15 or (near[0] > 0.45 and (len(near) < 2 or near[1] < 0.6 * near[0])):
+            return box
+
+
+def _to_find(facts: Sequence[Fact], chance: Random, most: int) -> tuple[str, ...]:
+    items: dict[tuple[str, ...], None] = {}
+    present = list(dict.fromkeys((fact.kind,) for fact in facts))
+    if chance.random() < 0.35 and most > 2:
+        items |= dict.fromkeys(chance.sample(present, len(present)))
+    for _ in range(chance.randrange(1, most + 1)):
+        items[_something(facts, chance, 0.7)] = None
+    listed = chance.sample(list(items), min(len(items), most + 2))
+    return ("detect", *(word for n, item in enumerate(listed) for word in ((";", *item) if n else item)))
+
+
+def _to_outline(facts: Sequence[Fact], chance: Random) -> tuple[str, ...]:
+    """A list whose answer is not too long to be learnt."""
+    while True:
+        prompt = ("segment", *_to_find(facts, chance, 2)[1:])
+        if sum(fact.is_a(item) for item in split(prompt[1:]) for fact in facts) <= MOST_OUTLINES:
+            return prompt
+
+
+def _something(facts: Sequence[Fact], chance: Random, present: float) -> tuple[str, ...]:
+    odd = chance.random()
+    if odd < 0.08:
+        return ("<unk>",) if odd < 0.03 else ("thing",) if odd < 0.06 else (chance.choice(COLORS), "thing")
+    kind, color = chance.choice(KINDS), chance.choice(COLORS)
+    if facts and chance.random() < present:
+        fact = chance.choice(facts)
+        kind, color = fact.kind, fact.color
+    elif facts and chance.random() < 0.4:
+        kind = chance.choice(facts).kind
+        return color, kind
+    return (color, kind) if chance.random() < 0.25 else (kind,)
+
+
+def _asked(facts: Sequence[Fact], chance: Random) -> tuple[str, ...]:
+    way = chance.randrange(12)
+    if way < 3:
+        return ("how", "many", *(("thing",) if chance.random() < 0.2 else _something(facts, chance, 0.75)))
+    if way < 5:
+        return ("what", "color", *_something(facts, chance, 0.9)[-1:])
+    if way < 7:
+        return ("is", "there", *_something(facts, chance, 0.4))
+    if way < 9:
+        return ("where", *_something(facts, chance, 0.9))
+    if way < 11:
+        return _comparing(facts, chance)
+    return ("what", "does", *chance.choice((("sign",), (chance.choice(COLORS), "sign"))))
+
+
+def _comparing(facts: Sequence[Fact], chance: Random) -> tuple[str, ...]:
+    for _ in range(20):
+        one, other = (_something(facts, chance, 0.92) for _ in range(2))
+        sizes = [max((fact.area for fact in facts if fact.is_a(item)), default=0.0) for item in (one, other)]
+        if one != other and (min(sizes) == 0 or max(sizes) > 1.15 * min(sizes)):
+            return ("which", "larger", *one, ";", *other)
+    return ("is", "there", "<unk>")
+
+
+def _given(facts: Sequence[Fact], chance: Random) -> str:
+    colors = [fact.color for fact in facts] or list(COLORS)
+    return chance.choice(
+        (chance.choice(colors), chance.choice(COLORS), str(chance.randrange(9)), "yes", "1", "2")
+    )

@@ -1,0 +1,144 @@
+"""The networks that see, in PyTorch: used to train them, not to run them.
+
+`Eye` looks at the whole picture and proposes boxes; `Look` looks closer at each of them; `Trace` follows the
+outline of a thing as sixteen mask codes; `Reader` reads a sign. All are small convolutions with batch norms,
+which are folded into them when they are saved.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
+
+from nbvlm.demo.grounds import GROUNDS
+from nbvlm.demo.scenes import COLORS, KINDS
+from nbvlm.demo.sight import CELLS, LETTERS
+
+__all__ = ["Eye", "Layers", "Look", "Reader", "Trace"]
+
+Shape = tuple[int, int, int, tuple[int, int], int]
+
+
+class Layers(nn.Module):
+    """Convolutions, each followed by a rectifier, its input added back where the shapes agree.
+
+    Parameters
+    ----------
+    shapes
+        Inputs, outputs, side of the kernel, steps down and across, and padding of each.
+    """
+
+    def __init__(self, *shapes: Shape) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList(nn.Conv2d(i, o, k, s, p, bias=False) for i, o, k, s, p in shapes)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(o) for _, o, *_ in shapes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B × inputs × H × W → B × outputs × H' × W'."""
+        for convolve, norm in zip(self.convolutions, self.norms, strict=True):
+            y = F.relu(norm(convolve(x)))
+            x = x + y if y.shape == x.shape else y
+        return x
+
+
+class Eye(nn.Module):
+    """Proposes boxes on a picture of 128 × 128 pixels, and tells its ground and whether it is a scene."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        two, one = (2, 2), (1, 1)
+        self.near = Layers(
+            (3, 24, 3, two, 1), (24, 48, 3, two, 1), (48, 48, 3, one, 1),
+            (48, 96, 3, two, 1), (96, 96, 3, one, 1), (96, 96, 3, one, 1),
+        )  # fmt: skip
+        self.far = Layers((96, 128, 3, two, 1), (128, 128, 3, one, 1))
+        self.back = nn.Linear(128, 96)
+        self.last = Layers((96, 96, 3, one, 1))
+        self.head = nn.Linear(96, 5)
+        self.names = nn.Linear(96, len(KINDS) + len(COLORS))
+        self.whole = nn.Linear(256, 1 + len(GROUNDS))
+        nn.init.constant_(self.head.bias, -2.0)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Look at B × 3 × 128 × 128 in -1…1.
+
+        Returns
+        -------
+        cells, names, whole
+            B × 256 × 5 (whether a thing's middle is in the cell, distances to its four edges before
+            `boxes`), B × 256 × (kinds + colours), which training alone uses, and B × (1 + grounds).
+        """
+        near = self.near(pixels)
+        far = self.far(near)
+        up = self.back(far.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        together = self.last(near + F.interpolate(up, scale_factor=2))
+        cells = together.flatten(2).transpose(1, 2)
+        pooled = torch.cat([far.mean((2, 3)), far.amax((2, 3))], 1)
+        return self.head(cells), self.names(cells), self.whole(pooled)
+
+    @staticmethod
+    def boxes(cells: Tensor) -> Tensor:
+        """Boxes (x0, y0, x1, y1 in shares of the sides) told by cells, B × 256 × 4."""
+        at = (torch.arange(CELLS, device=cells.device) + 0.5) / CELLS
+        y, x = torch.meshgrid(at, at, indexing="ij")
+        middle = torch.stack([x, y], -1).reshape(1, -1, 2)
+        reach = F.softplus(cells[..., 1:].float()) / 4
+        return torch.cat([middle - reach[..., :2], middle + reach[..., 2:]], -1)
+
+
+class Look(nn.Module):
+    """Looks at 48 × 48 pixels around a box: is it a thing, which kind and colour, where exactly."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        two, one = (2, 2), (1, 1)
+        self.layers = Layers(
+            (3, 32, 3, two, 1), (32, 64, 3, two, 1), (64, 64, 3, one, 1), (64, 64, 3, one, 1),
+            (64, 96, 3, two, 1), (96, 96, 3, one, 1), (96, 96, 3, one, 1),
+        )  # fmt: skip
+        self.squeeze = nn.Linear(96, 24)
+        self.inner = nn.Linear(36 * 24 + 96, 192)
+        self.out = nn.Linear(192, 5 + len(KINDS) + len(COLORS))
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """N × 3 × 48 × 48 in -1…1 → N × (sure, four shifts of the edges, kinds, colours)."""
+        x = self.layers(crops).permute(0, 2, 3, 1)
+        places = F.relu(self.squeeze(x)).flatten(1)
+        return self.out(F.relu(self.inner(torch.cat([places, x.mean((1, 2))], 1))))
+
+
+class Trace(nn.Module):
+    """Follows the outline of the thing in the middle 32 × 32 of 48 × 48 pixels: 4 × 4 codes."""
+
+    def __init__(self, codes: int = 128) -> None:
+        super().__init__()
+        two, one = (2, 2), (1, 1)
+        self.layers = Layers(
+            (3, 32, 3, two, 1), (32, 48, 3, two, 1), (48, 48, 3, one, 1),
+            (48, 96, 3, two, 1), (96, 96, 3, one, 1), (96, 96, 3, one, 0),
+        )  # fmt: skip
+        self.out = nn.Linear(96, codes)
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """N × 3 × 48 × 48 in -1…1 → N × 16 × codes."""
+        return self.out(self.layers(crops).flatten(2).transpose(1, 2))
+
+
+class Reader(nn.Module):
+    """Reads the letters of a sign from left to right, for connectionist temporal classification."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = Layers(
+            (3, 32, 3, (2, 2), 1), (32, 48, 3, (2, 1), 1), (48, 64, 3, (2, 1), 1), (64, 64, 3, (1, 1), 1)
+        )
+        self.columns = nn.Linear(5 * 64, 96)
+        self.beside = nn.Conv1d(96, 96, 3, padding=1)
+        self.out = nn.Linear(96, 1 + LETTERS)
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """N × 3 × 40 × 80 in -1…1 → N × 40 × (blank and letters)."""
+        x = F.relu(self.columns(self.layers(crops).permute(0, 3, 2, 1).flatten(2)))
+        x = x + F.relu(self.beside(x.transpose(1, 2)).transpose(1, 2))
+        return self.out(x)

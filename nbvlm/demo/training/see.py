@@ -1,0 +1,191 @@
+"""Teach the seeing networks: first the codebook of masks, then eye, look, trace and reader together."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
+
+from nbvlm.demo.scenes import COLORS, KINDS
+from nbvlm.demo.training import examples
+from nbvlm.demo.training.course import Course, ahead, drawn_batch, follow
+from nbvlm.demo.training.nets import Eye, Look, Reader, Trace
+from nbvlm.demo.training.shapes import Shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+__all__ = ["Sight", "losses", "reader_of", "shapes_of", "sight_of"]
+
+KEPT = 3000
+"""Batches on disk that may be shown again."""
+Arrays = dict[str, np.ndarray]
+
+
+class Sight(nn.Module):
+    """The four seeing networks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.eye, self.look, self.trace, self.reader = Eye(), Look(), Trace(), Reader()
+
+
+def shapes_of(course: Course) -> Shapes:
+    """Train the mask codebook on masks of scenes, mirrored at times."""
+    torch.manual_seed(course.seed)
+    network = Shapes()
+    masks = _masks(course)
+    chance = torch.Generator()
+
+    def loss(step: int) -> dict[str, Tensor]:
+        chance.manual_seed(step)
+        some = masks[torch.randint(len(masks), (96,), generator=chance)].float() / 255
+        some = some.flip(2) if step % 2 else some
+        return {"mask": network.loss(some, free=step < course.steps // 10)}
+
+    follow(network, loss, course, rate=2e-3)
+    return network.eval()
+
+
+def _masks(course: Course) -> Tensor:
+    """Some thousand masks as uint8."""
+    path = course.folder / "masks.npy"
+    if not path.exists():
+        found: list[np.ndarray] = []
+        chance = Random(course.seed)
+        while len(found) < course.steps * 3:
+            _, things, _ = examples.drawn(chance)
+            found += [(examples.raster(thing) * 255).astype(np.uint8) for thing in things]
+        np.save(path, np.stack(found))
+    return torch.from_numpy(np.load(path))
+
+
+def sight_of(course: Course, shapes: Shapes) -> Sight:
+    """Train the seeing networks; every batch is new or one of those drawn before, in turn."""
+    torch.manual_seed(course.seed + 1)
+    network = Sight().to(memory_format=torch.channels_last)
+    batches: list[Iterator[Arrays]] = []
+
+    def loss(_: int) -> dict[str, Tensor]:
+        return losses(network, shapes, next(batches[0]))
+
+    follow(network, loss, course, rate=2e-3, skip=lambda step: batches.append(_batches(course, step)))
+    return network.eval()
+
+
+def _batches(course: Course, first: int) -> Iterator[Arrays]:
+    """Batches from a step on: each new one is followed by one of those drawn before."""
+    folder = course.folder / "batches"
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = ahead(course.seed, course.batch, folder, range((first + 1) // 2, (course.steps + 1) // 2))
+    for step in range(first, course.steps):
+        newest = step // 2
+        if step % 2 == 0:
+            yield _load(next(fresh))
+            (folder / f"{newest - KEPT}.npz").unlink(missing_ok=True)
+        else:
+            past = Random(step).randrange(max(0, newest - KEPT + 1), newest + 1)
+            yield _load(drawn_batch(course.seed, course.batch, folder, past))
+
+
+def _load(path: Path) -> Arrays:
+    with np.load(path) as file:
+        return dict(file)
+
+
+def losses(network: Sight, shapes: Shapes, batch: Arrays) -> dict[str, Tensor]:
+    """What each network is judged by on a batch."""
+    data = {name: torch.from_numpy(array) for name, array in batch.items()}
+    with torch.autocast("cpu", torch.bfloat16):
+        cells, names, whole = network.eye(_pixels(data["pixels"]))
+        facts = network.look(_pixels(data["crops"]))
+        codes = network.trace(_pixels(data["close"])) if len(data["close"]) else None
+        texts = network.reader(_pixels(data["signs"])) if len(data["signs"]) else None
+    parts = _eye_losses(cells.float(), names.float(), whole.float(), data)
+    parts |= _look_losses(facts.float(), data["facts"])
+    if codes is not None:
+        target = shapes.codes(data["masks"].float())
+        parts["trace"] = 0.5 * F.cross_entropy(codes.float().flatten(0, 1), target.flatten())
+    if texts is not None:
+        parts["read"] = 0.3 * _reading_loss(texts.float(), data["texts"].long())
+    return parts
+
+
+def _pixels(images: Tensor) -> Tensor:
+    # Colours stay innermost: convolutions of small numbers run twice as fast so.
+    return (images.float() / 127.5 - 1).permute(0, 3, 1, 2)
+
+
+def _eye_losses(cells: Tensor, names: Tensor, whole: Tensor, data: dict[str, Tensor]) -> dict[str, Tensor]:
+    truth, scene = data["cells"], data["whole"]
+    there, counted = truth[..., 0] > 0, truth[..., 0] >= 0
+    guess = cells[..., 0]
+    chance = guess.sigmoid()
+    hard = torch.where(there, 1 - chance, chance).square()
+    found = F.binary_cross_entropy_with_logits(guess, there.float(), reduction="none")
+    boxes, true = Eye.boxes(cells)[there], truth[..., 1:5][there]
+    side = (true[:, 2:] - true[:, :2]).repeat(1, 2)
+    is_scene = scene[:, 0] > 0
+    return {
+        "found": (found * hard * counted).sum() / there.sum().clamp(min=1),
+        "box": 1.5 * ((boxes - true) / side).abs().mean() + (1 - _overlap(boxes, true)).mean(),
+        "names": 0.2 * _named(names[there], truth[there]),
+        "scene": 0.3 * F.binary_cross_entropy_with_logits(whole[:, 0], scene[:, 0].float())
+        + 0.1 * F.cross_entropy(whole[is_scene, 1:], scene[is_scene, 1]),
+    }
+
+
+def _overlap(a: Tensor, b: Tensor) -> Tensor:
+    """Intersection over union, minus how much of their hull is neither (GIoU, Rezatofighi et al. 2019)."""
+    inner = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0).prod(1)
+    hull = (torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])).prod(1)
+    union = (a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - inner
+    return inner / union.clamp(min=1e-6) - (hull - union) / hull.clamp(min=1e-6)
+
+
+def _named(scores: Tensor, truth: Tensor) -> Tensor:
+    kinds, colors = scores.split([len(KINDS), len(COLORS)], -1)
+    return F.cross_entropy(kinds, truth[:, 5].long()) + F.cross_entropy(colors, truth[:, 6].long())
+
+
+def _look_losses(facts: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    sure = truth[:, 0] > 0
+    told, true = facts[sure], truth[sure]
+    return {
+        "sure": F.binary_cross_entropy_with_logits(facts[:, 0], truth[:, 0]),
+        "edges": 4 * (told[:, 1:5] - true[:, 1:5]).abs().mean(),
+        "kind": _named(told[:, 5:], true),
+    }
+
+
+def _reading_loss(scores: Tensor, texts: Tensor) -> Tensor:
+    likely = scores.log_softmax(-1).transpose(0, 1)
+    lengths = torch.full((scores.shape[0],), scores.shape[1])
+    return F.ctc_loss(likely, texts, lengths, (texts > 0).sum(1), zero_infinity=True)
+
+
+def reader_of(course: Course, batches: Path) -> Reader:
+    """Train the reader alone, on the signs of all batches that lie in a folder, shown again and again."""
+    torch.manual_seed(course.seed + 3)
+    network = Reader().to(memory_format=torch.channels_last)
+    files = [_load(path) for path in sorted(batches.glob("*.npz"))]
+    signs = torch.from_numpy(np.concatenate([file["signs"] for file in files]))
+    texts = torch.from_numpy(np.concatenate([file["texts"] for file in files])).long()
+    chance = torch.Generator()
+
+    def loss(step: int) -> dict[str, Tensor]:
+        chance.manual_seed(step)
+        some = torch.randint(len(signs), (course.batch,), generator=chance)
+        light = 0.85 + 0.3 * torch.rand(course.batch, 1, 1, 1, generator=chance)
+        with torch.autocast("cpu", torch.bfloat16):
+            scores = network(_pixels(signs[some]) * light)
+        return {"read": _reading_loss(scores.float(), texts[some])}
+
+    follow(network, loss, course, rate=2e-3)
+    return network.eval()

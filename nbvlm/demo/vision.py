@@ -1,0 +1,168 @@
+"""How the embedded model sees, in NumPy: an eye for the whole picture, then a closer look at each thing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nbvlm.demo.layers import Linear, convolutions, sigmoid, softmax, through
+from nbvlm.demo.regions import MOST_REGIONS, Region, Seen
+from nbvlm.demo.scenes import COLORS, KINDS
+from nbvlm.demo.sight import CELLS, Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from nbvlm.demo.layers import Array, Arrays
+
+__all__ = ["Vision", "apart"]
+
+GUESSED, SURE = 0.2, 0.5
+"""How likely a cell must hold a thing to be looked at closer, and a closer look must find one."""
+SAME_GUESS, SAME_THING = 0.6, 0.6
+"""From this overlap on (intersection over union) two boxes are of one thing."""
+_SIGN = KINDS.index("sign")
+
+
+class Vision:
+    """The seeing networks; never changed after it is made.
+
+    Parameters
+    ----------
+    arrays
+        Of a weights file, see `nbvlm.demo.weights`.
+    """
+
+    def __init__(self, arrays: Arrays) -> None:
+        a = arrays
+        self._near, self._far, self._last = (
+            convolutions(a, f"eye.{part}") for part in ("near", "far", "last")
+        )
+        self._back, self._head, self._whole = (
+            Linear.of(a, f"eye.{part}") for part in ("back", "head", "whole")
+        )
+        self._look = convolutions(a, "look.layers")
+        self._squeeze, self._inner, self._told = (
+            Linear.of(a, f"look.{part}") for part in ("squeeze", "inner", "out")
+        )
+        self._trace, self._codes = convolutions(a, "trace.layers"), Linear.of(a, "trace.out")
+        self._sign = convolutions(a, "reader.layers")
+        self._columns, self._letters = Linear.of(a, "reader.columns"), Linear.of(a, "reader.out")
+        beside = a["reader.beside.weight"].transpose(2, 1, 0)
+        self._beside = Linear(
+            np.ascontiguousarray(beside).reshape(-1, beside.shape[-1]), a["reader.beside.bias"]
+        )
+
+    def see(self, frame: Frame) -> Seen:
+        """Find the things of a picture, and what each of them is."""
+        cells, whole = self.glance(_numbers(frame.whole()[None]))
+        boxes = self._guesses(cells[0]).reshape(-1, 4)
+        aspect = frame.width / frame.height
+        facts = np.zeros((0, 5 + len(KINDS) + len(COLORS)), np.float32)
+        if len(boxes):
+            facts, boxes = self._closer(frame, boxes)
+        if len(boxes):
+            facts, boxes = self._closer(frame, boxes)
+        order = np.argsort(boxes[:, 0] + boxes[:, 2], kind="stable")
+        regions = tuple(self._region(frame, boxes[n], facts[n]) for n in order)
+        return Seen(regions, softmax(whole[0, 1:]), aspect, float(sigmoid(whole[:1, 0])[0]))
+
+    def glance(self, pixels: Array) -> tuple[Array, Array]:
+        """Look at N × 128 × 128 × 3 numbers in -1…1.
+
+        Returns
+        -------
+        cells, whole
+            N × 256 × 5, of each cell whether a thing's middle is in it and how far away its edges are; and
+            N × (1 + grounds), whether it is a scene, and on which ground.
+        """
+        near = through(self._near, pixels)
+        far = through(self._far, near)
+        up = self._back(far).repeat(2, 1).repeat(2, 2)
+        together = through(self._last, near + up)
+        pooled = np.concatenate([far.mean((1, 2)), far.max((1, 2))], 1)
+        return self._head(together.reshape(len(pixels), CELLS * CELLS, -1)), self._whole(pooled)
+
+    def look(self, crops: Array) -> Array:
+        """N × 48 × 48 × 3 in -1…1 → N × (sure, four shifts of the edges, kinds, colours)."""
+        x = through(self._look, crops)
+        places = np.maximum(self._squeeze(x), 0).reshape(len(x), -1)
+        return self._told(np.maximum(self._inner(np.concatenate([places, x.mean((1, 2))], 1)), 0))
+
+    def trace(self, crops: Array) -> Array:
+        """N × 48 × 48 × 3 in -1…1 → N × 16 × 128 scores of mask codes."""
+        codes: Array = self._codes(through(self._trace, crops)).reshape(len(crops), 16, -1)
+        return codes
+
+    def read(self, crops: Array) -> Array:
+        """N × 40 × 80 × 3 in -1…1 → N × 40 × 27 scores of nothing and of letters."""
+        x = through(self._sign, crops).transpose(0, 2, 1, 3)
+        x = np.maximum(self._columns(x.reshape(*x.shape[:2], -1)), 0)
+        padded = np.pad(x, ((0, 0), (1, 1), (0, 0)))
+        near = np.concatenate([padded[:, :-2], padded[:, 1:-1], padded[:, 2:]], 2)
+        letters: Array = self._letters(x + np.maximum(self._beside(near), 0))
+        return letters
+
+    def outline(self, frame: Frame, box: Sequence[float]) -> Array:
+        """16 × 128 scores of the mask codes of the thing in a box."""
+        scores: Array = self.trace(_numbers(frame.around(box)[None]))[0]
+        return scores
+
+    def _guesses(self, cells: Array) -> NDArray[np.float32]:
+        likely = sigmoid(cells[:, 0])
+        some = np.flatnonzero((likely > GUESSED) & _peaks(likely))
+        at = (np.arange(CELLS, dtype=np.float32) + 0.5) / CELLS
+        middle = np.stack([np.tile(at, CELLS), np.repeat(at, CELLS)], 1)[some]
+        reach = np.logaddexp(0, cells[some, 1:]) / 4
+        boxes = np.concatenate([middle - reach[:, :2], middle + reach[:, 2:]], 1).clip(-0.05, 1.05)
+        kept: NDArray[np.float32] = boxes[apart(boxes, likely[some], SAME_GUESS)[: MOST_REGIONS + 4]].astype(
+            np.float32
+        )
+        return kept
+
+    def _closer(self, frame: Frame, boxes: NDArray[np.float32]) -> tuple[Array, NDArray[np.float32]]:
+        """What a closer look tells of boxes, and the boxes put right; those without a thing are left out."""
+        facts = self.look(_numbers(np.stack([frame.around(box) for box in boxes])))
+        sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+        better = (boxes + facts[:, 1:5] * sides).clip(0, 1)
+        found = np.flatnonzero((sigmoid(facts[:, 0]) > SURE) & (better[:, 2:] > better[:, :2]).all(1))
+        kept = found[apart(better[found], facts[found, 0], SAME_THING)[:MOST_REGIONS]]
+        return facts[kept], better[kept].astype(np.float32)
+
+    def _region(self, frame: Frame, box: NDArray[np.float32], facts: Array) -> Region:
+        kinds, colors = softmax(facts[5 : 5 + len(KINDS)]), softmax(facts[5 + len(KINDS) :])
+        x0, y0, x1, y1 = (float(edge) for edge in box)
+        text = self._text(frame, box) if kinds.argmax() == _SIGN else ""
+        return Region((x0, y0, x1, y1), kinds, colors, float(sigmoid(facts[:1])[0]), text)
+
+    def _text(self, frame: Frame, box: NDArray[np.float32]) -> str:
+        best = self.read(_numbers(frame.sign(box.tolist())[None]))[0].argmax(1)
+        new = best[np.append(True, best[1:] != best[:-1])]
+        return "".join(chr(64 + letter) for letter in new if letter)
+
+
+def _peaks(likely: Array) -> NDArray[np.bool_]:
+    """Whether no cell beside a cell is likelier: only the middle of a thing was taught to know its box."""
+    grid = np.pad(likely.reshape(CELLS, CELLS), 1)
+    shifted = [grid[y : y + CELLS, x : x + CELLS] for y in range(3) for x in range(3)]
+    return likely >= np.max(shifted, axis=0).ravel()
+
+
+def _numbers(pixels: NDArray[np.uint8]) -> Array:
+    return pixels.astype(np.float32) / np.float32(127.5) - 1
+
+
+def apart(boxes: NDArray[np.floating], likely: NDArray[np.floating], most: float) -> NDArray[np.intp]:
+    """Numbers of boxes, the likeliest first, none of which overlaps a likelier one by more than `most`."""
+    from nbvlm.answers.boxes import overlaps
+
+    order = np.argsort(-likely, kind="stable")
+    table = overlaps(boxes.astype(np.float64), boxes.astype(np.float64))
+    kept: list[int] = []
+    for n in order:
+        if all(table[n, other] <= most for other in kept):
+            kept.append(int(n))
+    return np.array(kept, np.intp)
