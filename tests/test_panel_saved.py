@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -16,6 +17,7 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 from servers.loopback import Loopback, problem
 
+import nbvlm
 from nbvlm.panel import page
 
 if TYPE_CHECKING:
@@ -103,6 +105,23 @@ def test_in_a_terminal_a_panel_is_one_line() -> None:
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert out.count("<nbvlm.Panel: ") == 1
     assert "still" not in out
+
+
+def test_colab_is_told_where_its_widget_manager_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    widgets = SimpleNamespace(_installed_url="https://colab.invalid/manager.js")
+    colab = SimpleNamespace(enable_custom_widget_manager=lambda: None, _widgets=widgets)
+    monkeypatch.setitem(sys.modules, "google.colab.output", colab)
+    monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: SimpleNamespace(kernel=True))
+    monkeypatch.setattr("IPython.display.display", lambda data, metadata, **_: shown.append((data, metadata)))
+    panel = nbvlm.Panel(nbvlm.Client("demo"))
+    panel._ipython_display_()
+    (live, metadata), (still, _) = shown
+    mime = "application/vnd.jupyter.widget-view+json"
+    assert live[mime]["model_id"] == panel.widget.model_id
+    assert metadata[mime]["colab"]["custom_widget_manager"]["url"] == widgets._installed_url
+    assert "no answer yet" in still["text/plain"]
+    panel.close()
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,10 @@ function form(store, act) {
   const judge = () => {
     const { prompts: lines, temperatures, repeats: times } = wanted();
     const cells = new Set(lines).size * (temperatures ? new Set(temperatures).size : 1) * times;
-    const pace = store.facts.perMinute ? `, about ${duration((60 * cells) / store.facts.perMinute)} at ${store.facts.perMinute} a minute` : "";
-    estimate.textContent = cells ? `${count(cells, "question")}${pace}${cells > MOST ? `; ${MOST} is the most` : ""}` : "";
+    const { perMinute } = store.facts;
+    const pace = perMinute ? `, about ${duration((60 * cells) / perMinute)} at ${perMinute} a minute` : "";
+    const limit = cells > MOST ? `; ${MOST} is the most` : "";
+    estimate.textContent = cells ? `${count(cells, "question")}${pace}${limit}` : "";
   };
   root.addEventListener("input", judge);
   start.addEventListener("click", () => {
@@ -103,8 +105,8 @@ function agreement(cells) {
   const tally = new Map();
   for (const { text } of done) tally.set(text, (tally.get(text) ?? 0) + 1);
   const most = Math.max(...tally.values());
-  const words = most === done.length ? `all ${most} say the same` : most === 1 ? "all differ" : `${most} of ${done.length} say the same`;
-  return element("div", "nbvlm-sweep-agree", {}, words);
+  const some = most === 1 ? "all differ" : `${most} of ${done.length} say the same`;
+  return element("div", "nbvlm-sweep-agree", {}, most === done.length ? `all ${most} say the same` : some);
 }
 
 function table(store, act) {
@@ -145,7 +147,8 @@ function view(el, store, send) {
   const act = (message) => send(numbered(el, message));
   const details = element("details", "nbvlm-sweep-details");
   const summary = element("summary", "nbvlm-sweep-summary");
-  summary.append(element("strong", "", {}, "Sweep"), " ", element("span", "nbvlm-quiet", {}, "several prompts and temperatures at once"));
+  const quiet = element("span", "nbvlm-quiet", {}, "several prompts and temperatures at once");
+  summary.append(element("strong", "", {}, "Sweep"), " ", quiet);
   const fields = form(store, act);
   const bar = element("progress", "nbvlm-sweep-bar", { "aria-label": "Questions answered" });
   const words = element("span", "nbvlm-sweep-words", { role: "status" });
@@ -192,7 +195,8 @@ function view(el, store, send) {
 }
 
 export default () => {
-  const store = { facts: { perMinute: null, hasTemperature: true }, plan: null, cells: new Map(), state: "idle", refused: "" };
+  const facts = { perMinute: null, hasTemperature: true };
+  const store = { facts, plan: null, cells: new Map(), state: "idle", refused: "" };
   const views = new Set();
   const put = (index, changes) => store.cells.set(index, { ...store.cells.get(index), ...changes });
 
@@ -208,7 +212,7 @@ export default () => {
     else if (message.type === "refused") store.refused = message.sentence;
     else if (message.type === "state") {
       store.state = message.state;
-      for (const [index, cell] of store.cells) if (cell.state === "busy" && message.state !== "running") store.cells.delete(index);
+      for (const [index, cell] of store.cells) if (cell.state === "busy") store.cells.delete(index);
     }
     views.forEach((one) => one.show(message.index));
   }

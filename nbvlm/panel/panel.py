@@ -219,7 +219,9 @@ class Panel:
         return f"<nbvlm.Panel: {shown}, {len(self._session.keeper.history)} answers>"
 
     def _ipython_display_(self) -> None:
-        self._session.keeper.still.show(self._repr_mimebundle_(), repr(self))
+        # The root is a plain box; what Colab wants to know of widgets like ours, one of ours says.
+        _, metadata = self._session.keeper.strip._repr_mimebundle_()
+        self._session.keeper.still.show(self._repr_mimebundle_(), repr(self), metadata)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         # On the screen the panel lives on without a name in Python, as every widget does.

@@ -40,7 +40,7 @@ class Still:
         self._result: Result | None = None
         self._shown = False
 
-    def show(self, live: Mapping[str, Any], words: str) -> None:
+    def show(self, live: Mapping[str, Any], words: str, metadata: Mapping[str, Any]) -> None:
         """Display a panel: its widgets, and its still form below.
 
         Parameters
@@ -49,6 +49,8 @@ class Still:
             The MIME bundle of the widgets.
         words
             What a terminal shows, which draws neither.
+        metadata
+            That of the widgets' bundle: where Colab finds its widget manager.
         """
         from IPython.core.getipython import get_ipython
         from IPython.display import display as show
@@ -57,10 +59,10 @@ class Still:
         if getattr(shell, "kernel", None) is None:
             show({"text/plain": words}, raw=True)
             return
-        show({**live, "text/plain": ""}, raw=True)
+        show({**live, "text/plain": ""}, metadata=dict(metadata), raw=True)
         with self._lock:
-            data, metadata = self._bundle()
-            show(data, metadata=metadata, raw=True, display_id=self.name)
+            data, about = self._bundle()
+            show(data, metadata=about, raw=True, display_id=self.name)
             self._shown = True
 
     def update(self, result: Result) -> None:

@@ -102,8 +102,11 @@ function view(el, store, send) {
   };
   // One card at a time is in the tab order, with its tools; arrow keys go from card to card.
   const reach = () => {
-    if (!store.cards.has(active)) active = store.cards.has(store.current) ? store.current : [...store.cards.keys()].at(-1);
-    for (const [number, card] of shown) card.buttons.forEach((button) => (button.tabIndex = number === active ? 0 : -1));
+    const { cards, current } = store;
+    if (!cards.has(active)) active = cards.has(current) ? current : [...cards.keys()].at(-1);
+    for (const [number, { buttons }] of shown) {
+      buttons.forEach((button) => (button.tabIndex = number === active ? 0 : -1));
+    }
   };
   list.addEventListener("focusin", (event) => {
     const number = Number(event.target.closest(".nbvlm-card")?.dataset.answer);
@@ -140,7 +143,8 @@ function view(el, store, send) {
     }
     const pinned = [...store.cards.values()].filter((card) => card.pinned).length;
     const count = `${store.cards.size} ${store.cards.size === 1 ? "answer" : "answers"}`;
-    words.textContent = [count, pinned ? `${pinned} pinned` : "", hint(store.cards.size, pinned)].filter(Boolean).join(" · ");
+    const parts = [count, pinned ? `${pinned} pinned` : "", hint(store.cards.size, pinned)];
+    words.textContent = parts.filter(Boolean).join(" · ");
     clear.disabled = pinned === store.cards.size;
     el.hidden = !store.cards.size;
     reach();

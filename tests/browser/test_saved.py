@@ -8,15 +8,18 @@ import re
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
+import nbformat
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
+from servers.loopback import stream
 
 from browser.hosts import SLOW, TOKEN
 from nbvlm.demo.gallery import GALLERY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from servers.loopback import Loopback
 
@@ -177,3 +180,41 @@ def sweeps(sheet: Sheet, service: Loopback) -> None:
     done.last.click()
     expect(sheet.find(".nbvlm-prompt textarea")).to_have_value("caption en")
     expect(sheet.find(".nbvlm-card-current .nbvlm-card-prompt")).to_have_text("caption en")
+
+
+TWO = "import nbvlm\nfirst, second = nbvlm.Panel(prompt='one'), nbvlm.Panel(prompt='two')\nfirst"
+
+
+def two_panels(path: Path) -> Path:
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(TWO), nbformat.v4.new_code_cell("second")]
+    )
+    nbformat.write(notebook, path)
+    return path
+
+
+def test_two_panels_in_a_notebook_do_not_disturb_each_other(
+    sheet: Sheet, jupyter: Jupyter, service: Loopback, tmp_path: Path
+) -> None:
+    name = jupyter.fresh(two_panels(tmp_path / "two.ipynb"), "two.ipynb")
+    sheet.open_lab(name)
+    sheet.page.click('.lm-MenuBar-itemLabel:text-is("Run")')
+    sheet.page.click('li.lm-Menu-item[data-command="runmenu:run-all"]')
+    first, second = sheet.page.locator(".nbvlm-panel").nth(0), sheet.page.locator(".nbvlm-panel").nth(1)
+    second.locator(".nbvlm-picture").wait_for(timeout=SLOW)
+    service.replies.append(stream("a long ", hold=True, done=False))
+    first.locator("button.nbvlm-run").click()
+    expect(first.locator(".nbvlm-answer")).to_contain_text("a long")
+    second.locator("button.nbvlm-run").click()
+    expect(second.locator(".nbvlm-card")).to_have_count(1)
+    expect(first.locator(".nbvlm-card")).to_have_count(0)
+    second.locator(".nbvlm-card-main").focus()
+    sheet.page.keyboard.press("Escape")
+    expect(first.locator(".nbvlm-status[data-state=running]")).to_have_count(1)
+    first.locator("button.nbvlm-stop").click()
+    expect(first.locator(".nbvlm-status[data-state=stopped]")).to_have_count(1)
+    expect(second.locator(".nbvlm-status[data-state=done]")).to_have_count(1)
+    forms = sheet.page.locator("[class^=nbvlm-still-]")
+    expect(forms).to_have_count(2)
+    assert [form.is_visible() for form in forms.all()] == [False, False]
+    assert sheet.errors == []
