@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import ImageChops
 
-from nbvlm.demo import grounds, scenes, things
+from nbvlm.demo import grounds, scenes, signs, things
 from nbvlm.demo.gallery import GALLERY
 
 
@@ -17,12 +17,12 @@ def test_the_same_seed_draws_the_same_scene():
 
 
 def test_other_seeds_draw_other_scenes():
-    assert len({scenes.sample(seed).picture.tobytes() for seed in range(20)}) == 20
+    assert len({scenes.sample(seed, pixels=200).picture.tobytes() for seed in range(20)}) == 20
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_boxes_bound_masks_and_things_are_well_seen(seed):
-    scene = scenes.sample(seed)
+    scene = scenes.sample(seed, pixels=160 + 12 * seed)
     w, h = scene.size
     assert scene.picture.mode == "RGB"
     assert 1 <= len(scene.things) <= scenes.MOST_THINGS
@@ -37,19 +37,19 @@ def test_boxes_bound_masks_and_things_are_well_seen(seed):
         assert thing.mask[y0:y1, x1 - 1].any()
         assert thing.kind in scenes.KINDS
         assert thing.color in scenes.COLORS
-        assert thing.text is None
+        assert (thing.text is None) == (thing.kind != "sign")
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_masks_do_not_share_pixels(seed):
-    masks = [thing.mask for thing in scenes.sample(seed).things]
+    masks = [thing.mask for thing in scenes.sample(seed, pixels=320).things]
     assert np.sum(masks, axis=0).max() == 1
 
 
 def test_at_least_thirty_percent_of_each_thing_is_visible():
     for seed in range(60):
         layout = scenes.compose(scenes.Random(seed))
-        size = (400, round(400 / layout.aspect))
+        size = (200, round(200 / layout.aspect))
         _, plan = scenes.render(layout, size)
         for number, placed in enumerate(layout.placed, 1):
             alone = scenes.Layout(layout.ground, layout.detail, layout.aspect, (placed,))
@@ -59,18 +59,126 @@ def test_at_least_thirty_percent_of_each_thing_is_visible():
 
 def test_things_go_from_left_to_right():
     for seed in range(30):
-        middles = [thing.box[0] + thing.box[2] for thing in scenes.sample(seed).things]
+        middles = [thing.box[0] + thing.box[2] for thing in scenes.sample(seed, pixels=320).things]
         assert middles == sorted(middles)
+
+
+def _alone(kind, color, *, ground="paper", size=200, text=None):
+    shade = things.COLORS[color]
+    share = 0.6 / max(1.0, things.aspect(kind, text))
+    placed = scenes.Placed(kind, color, shade, 0.5, 0.5, share, False, 0.0, text)
+    return scenes.render(scenes.Layout(ground, 1, 1.0, (placed,)), (size, size))
+
+
+def test_kinds_and_colors_are_those_the_model_knows_in_its_order():
+    assert " ".join(scenes.KINDS) == (
+        "cat dog bird fish car boat house tree flower star heart circle square triangle balloon umbrella "
+        "apple sign"
+    )
+    assert " ".join(scenes.COLORS) == "red orange yellow green blue purple pink brown black white"
+    assert " ".join(scenes.GROUNDS) == "meadow sea night sand snow city forest paper"
 
 
 @pytest.mark.parametrize("kind", scenes.KINDS)
 @pytest.mark.parametrize("color", scenes.COLORS)
 def test_a_thing_shows_its_color(kind, color):
-    placed = scenes.Placed(kind, color, things.COLORS[color], 0.5, 0.5, 0.5, False, 0.0)
-    picture, plan = scenes.render(scenes.Layout("paper", 1, 1.0, (placed,)), (200, 200))
+    picture, plan = _alone(kind, color, text="ZOO" if kind == "sign" else None)
     painted = np.asarray(picture)[np.asarray(plan) == 1].astype(int)
-    near = np.abs(painted - np.array(things.COLORS[color])).max(1) <= 2
-    assert near.mean() > 0.1
+    brush = things.Brush(None, plan, 1, (0, 0), 1, things.COLORS[color])
+    shades = (brush.color, things.mix(brush.color, brush.light, 0.5), brush.light, brush.dim)
+    near = np.any([np.abs(painted - np.array(shade)).max(1) <= 2 for shade in shades], axis=0)
+    assert near.mean() > 0.45
+
+
+def test_shades_of_two_named_colors_never_meet():
+    shades = {color: [] for color in scenes.COLORS}
+    for seed in range(150):
+        for placed in scenes.compose(scenes.Random(seed)).placed:
+            shades[placed.color].append(placed.shade)
+    for color, seen in shades.items():
+        assert len(seen) > 20
+        apart = [np.abs(np.array(seen) - np.array(other)).sum(1) for other in things.COLORS.values()]
+        assert {scenes.COLORS[i] for i in np.argmin(apart, axis=0)} == {color}
+
+
+@pytest.mark.parametrize("kind", [k for k in scenes.KINDS if not things.KINDS[k].stands])
+def test_a_thing_that_casts_no_shadow_changes_nothing_outside_its_mask(kind):
+    picture, plan = _alone(kind, "blue")
+    empty, _ = scenes.render(scenes.Layout("paper", 1, 1.0, ()), picture.size)
+    changed = (np.asarray(picture) != np.asarray(empty)).any(2)
+    assert not (changed & (np.asarray(plan) == 0)).any()
+
+
+def _layouts(count):
+    return [scenes.compose(scenes.Random(seed)) for seed in range(count)]
+
+
+def test_a_layout_has_one_to_eight_things_and_an_aspect_from_a_half_to_two():
+    layouts = _layouts(200)
+    assert {len(layout.placed) for layout in layouts} == set(range(1, scenes.MOST_THINGS + 1))
+    aspects = [layout.aspect for layout in layouts]
+    assert (min(aspects), max(aspects)) == (0.5, 2.0)
+    assert {layout.ground for layout in layouts} == set(scenes.GROUNDS)
+
+
+def test_things_are_small_or_large_with_a_gap_between():
+    for layout in _layouts(120):
+        for placed in layout.placed:
+            size = placed.size * max(1.0, things.KINDS[placed.kind].aspect) ** 0.5
+            if placed.kind != "sign":
+                assert 0.15 <= size <= 0.2201 or 0.26 <= size <= 0.4501
+
+
+def test_signs_can_be_read():
+    texts = []
+    for layout in _layouts(250):
+        found = [placed for placed in layout.placed if placed.kind == "sign"]
+        assert len(found) <= 2
+        assert all((placed.text is not None) == (placed.kind == "sign") for placed in layout.placed)
+        for placed in found:
+            texts.append(placed.text)
+            assert signs.LETTERS * placed.size >= 1 / 12
+            assert 2 <= len(placed.text) <= 6
+            assert placed.text.isascii()
+            assert placed.text.isalpha()
+            assert placed.text.isupper()
+    assert len(set(texts)) > 30
+
+
+def test_words_are_common_and_none_is_told_twice():
+    assert len(signs.WORDS) >= 160
+    assert len(set(signs.WORDS)) == len(signs.WORDS)
+    assert all(2 <= len(word) <= 6 and word.isupper() for word in signs.WORDS)
+
+
+@pytest.mark.parametrize("text", ["IN", "WWWWW", "CIRCUS", "MUSEUM", "IIIII"])
+@pytest.mark.parametrize("color", ["white", "red"])
+def test_letters_stay_on_the_board_and_stand_out(text, color):
+    picture, plan = _alone("sign", color, size=300, text=text)
+    seen = np.asarray(picture.convert("L"), int)
+    ink = 42 if color == "white" else 251
+    rows, columns = np.nonzero((np.abs(seen - ink) < 6) & (np.asarray(plan) == 1))
+    x0, _, x1, _ = scenes.bounds(np.asarray(plan) == 1)
+    assert x0 + 2 < columns.min()
+    assert columns.max() < x1 - 3
+    board = 0.6 / max(1.0, things.aspect("sign", text)) * 300
+    assert np.ptp(rows) + 1 == pytest.approx(signs.LETTERS * board, abs=2.5)
+
+
+def test_a_sign_says_its_text_and_is_hardly_covered():
+    count = 0
+    for layout in _layouts(60):
+        size = (240, round(240 / layout.aspect))
+        plan = np.asarray(scenes.render(layout, size)[1])
+        for number, placed in enumerate(layout.placed, 1):
+            if placed.text:
+                count += 1
+                alone = scenes.Layout(layout.ground, layout.detail, layout.aspect, (placed,))
+                whole = np.count_nonzero(np.asarray(scenes.render(alone, size)[1]))
+                assert np.count_nonzero(plan == number) >= 0.95 * whole
+    assert count > 5
+    told = [thing for seed in range(30) for thing in scenes.sample(seed, pixels=200).things]
+    assert all((thing.text is not None) == (thing.kind == "sign") for thing in told)
 
 
 @pytest.mark.parametrize("ground", scenes.GROUNDS)
@@ -83,14 +191,48 @@ def test_grounds_can_be_told_apart_from_each_other(ground):
     assert min(np.abs(tiny[ground] - tiny[name]).max() for name in others) > 12
 
 
-def test_names_are_single_words_whose_plural_contains_the_singular():
+def test_names_are_single_words():
     for word in (*scenes.KINDS, *scenes.COLORS):
         assert word.isalpha()
         assert word == word.lower()
 
 
+def test_the_plural_of_a_kind_contains_it():
+    from nbvlm.demo.phrases import PLURALS
+
+    assert all(kind in PLURALS[kind] for kind in scenes.KINDS)
+
+
 def test_the_longer_side_can_be_chosen():
     assert max(scenes.sample(5, pixels=500).size) == 500
+
+
+def test_sizes_vary_from_160_to_2000():
+    sizes = [max(scenes.sample(seed, clean=True).size) for seed in range(8)]
+    assert min(sizes) >= 160
+    assert max(sizes) <= 2000
+    assert len(set(sizes)) > 5
+
+
+def test_a_scene_is_the_same_at_another_size_and_without_spoiling():
+    for seed in range(6):
+        small, clean = scenes.sample(seed, pixels=240), scenes.sample(seed, pixels=480, clean=True)
+        assert [(t.kind, t.color, t.text) for t in small.things] == [
+            (t.kind, t.color, t.text) for t in clean.things
+        ]
+        for a, b in zip(small.things, clean.things, strict=True):
+            assert np.abs(np.array(a.box) * 2 - np.array(b.box)).max() <= 6
+
+
+def test_about_half_of_the_pictures_are_spoiled_and_mildly_so():
+    whole = scenes.sample(3, pixels=256, clean=True).picture
+    spoiled = [scenes.spoil(whole, scenes.Random(seed)) for seed in range(60)]
+    away = [np.abs(np.asarray(p, int) - np.asarray(whole, int)).mean() for p in spoiled]
+    assert 0.3 < np.mean([distance == 0 for distance in away]) < 0.7
+    assert max(away) < 12
+    assert {p.size for p in spoiled} == {whole.size}
+    again = scenes.spoil(whole, scenes.Random(7))
+    assert again.tobytes() == spoiled[7].tobytes()
 
 
 def test_the_gallery_has_a_dozen_different_scenes_with_names_of_their_own():
