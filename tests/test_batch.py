@@ -6,7 +6,6 @@ import asyncio
 import io
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +17,10 @@ from PIL import Image
 from servers.loopback import Loopback, answer, problem
 
 import nbvlm
+from nbvlm.batches import tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from servers.loopback import Reply, Seen
 
     from nbvlm.batches.tally import Progress
 
@@ -56,19 +54,13 @@ def test_a_folder_becomes_a_table_in_the_order_of_its_names(service: Loopback, f
 
 
 def test_order_is_kept_in_the_result_and_not_in_the_work(service: Loopback, folder: Path) -> None:
-    first = threading.Event()
-
-    def slow(seen: Seen) -> Reply:
-        first.set()
-        return answer("slow", wait=0.2)
-
-    service.replies.append(slow)
+    service.replies.append(answer("slow", wait=2))
     rows = list(nbvlm.ibatch(folder, "caption en", client=client_for(service), concurrency=3, journal=None))
-    assert first.is_set()
-    assert [row.text for row in rows][-1] == "slow"
+    assert rows[-1].text == "slow"
     assert sorted(row.index for row in rows) == list(range(6))
-    service.replies.append(slow)
-    assert batch(service, folder, concurrency=3).text[0:3].tolist().count("slow") == 1
+    table = tables.frame(rows)
+    assert table.source.tolist() == sorted(str(path) for path in folder.glob("*.png"))
+    assert table.text[rows[-1].index] == "slow"
 
 
 def test_detections_are_values_or_rows(service: Loopback, folder: Path) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm.batches import rows
 from nbvlm.batches.engines import call, client_of
+from nbvlm.batches.journal import Memory, Nowhere
 from nbvlm.batches.listing import Item
 from nbvlm.errors import Error, ParameterError
 from nbvlm.images import Picture
@@ -23,7 +24,6 @@ from nbvlm.pictures import sources
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from nbvlm.batches.journal import Nowhere
     from nbvlm.batches.plan import Plan
     from nbvlm.batches.rows import Place, Row
     from nbvlm.batches.tally import Tally
@@ -53,7 +53,9 @@ class Cluster:
                 hint="Open the client without one, or run without engine.",
             )
         self._plan, self._items = plan, items
-        self._journal, self.tally = journal, tally
+        # What a repeated partition finds to be answered already has to be somewhere.
+        self._journal = Memory() if type(journal) is Nowhere else journal
+        self.tally = tally
         self._engine, self._own = client_of(engine)
         self._run = uuid.uuid4().hex[:12]
         self._loop = asyncio.get_running_loop()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from nbvlm.batches.rows import Place
 
-__all__ = ["Journal", "Nowhere", "keep", "lines"]
+__all__ = ["Journal", "Memory", "Nowhere", "keep", "lines"]
 
 _FAR = 1 << 40
 
@@ -72,6 +72,25 @@ class Nowhere:
 
     def close(self) -> None:
         """Do nothing: there is no file."""
+
+
+class Memory(Nowhere):
+    """Lines that are kept for the run only."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, bytes] = {}
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._lines
+
+    def read(self, key: str) -> bytes:
+        """Return the line with the answer to this question."""
+        return self._lines[key]
+
+    def add(self, data: dict[str, Any], place: Place) -> bytes:
+        """Keep the line of a finished picture, and return it."""
+        line = self._lines[data["key"]] = super().add(data, place)
+        return line
 
 
 class Journal(Nowhere):

@@ -68,11 +68,14 @@ class Listing:
         Returns how many there are, or None where only walking would tell.
     names
         Columns of every row; None where rows may differ.
+    distinct
+        Whether no two pictures have one name, as in a folder: then no names are kept.
     """
 
     each: Callable[[], Iterator[tuple[Any, Any, Mapping[str, Any] | None]]]
     count: Callable[[], int | None]
     names: tuple[str, ...] | None = DESCRIBED
+    distinct: bool = False
 
 
 def listing(images: Any, column: str | None = None) -> Listing:
@@ -112,9 +115,10 @@ def items(listed: Listing) -> Iterator[Item]:
     """Walk a source and number what it yields."""
     seen: dict[int, int] = {}
     for index, (label, image, columns) in enumerate(listed.each()):
-        source = _called(image, index)
-        nth = seen.get(hash(source), 0)
-        seen[hash(source)] = nth + 1
+        source, nth = _called(image, index), 0
+        if not listed.distinct and not source.startswith("#"):
+            nth = seen.get(hash(source), 0)
+            seen[hash(source)] = nth + 1
         place = Place(index, source, nth, label)
         yield Item(place, image, columns if columns is not None else _described(source, index))
 
@@ -138,7 +142,9 @@ def _filled(name: str, walk: Callable[[], Iterator[str]]) -> Listing:
             f"There is no picture in {name!r}.",
             hint=f"This runs in {Path.cwd()}; a folder is searched with all below it, by the files' endings.",
         )
-    return Listing(lambda: ((None, path, None) for path in walk()), lambda: sum(1 for _ in walk()))
+    return Listing(
+        lambda: ((None, path, None) for path in walk()), lambda: sum(1 for _ in walk()), distinct=True
+    )
 
 
 def _walk(folder: Path) -> Iterator[str]:
