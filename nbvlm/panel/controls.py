@@ -53,7 +53,7 @@ class Controls:
         guard: Callable[[Callable[[], Any]], None],
     ) -> None:
         self._guard = guard
-        self.task = TaskBar(endpoint, on_region=on_region)
+        self.task = TaskBar(endpoint, on_region=lambda on: guard(lambda: on_region(on)))
         self.prompt = _prompt_field()
         self.run = _button("Run", "nbvlm-run", "Ask the model (Ctrl+Enter, on a Mac ⌘+Enter)")
         self.stop = _button("Stop", "nbvlm-stop", "Stop the answer (Esc)", disabled=True)

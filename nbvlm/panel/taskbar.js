@@ -211,12 +211,15 @@ export default () => {
         view.look();
       });
       views.add(view);
-      for (const name of ["tasks", "things", "size"]) model.on(`change:${name}`, view.look);
+      const other = () => view.drawn(null); // another picture ends the drawing of a region
+      for (const name of ["tasks", "things", "size"]) model.on(`change:${name}`, view.show);
+      model.on("change:size", other);
       view.show();
       return () => {
         controller.abort();
         views.delete(view);
-        for (const name of ["tasks", "things", "size"]) model.off(`change:${name}`, view.look);
+        for (const name of ["tasks", "things", "size"]) model.off(`change:${name}`, view.show);
+        model.off("change:size", other);
       };
     },
   };
