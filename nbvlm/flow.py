@@ -276,6 +276,8 @@ def _result(
 ) -> Result:
     settings, usage = context.settings, gathered.usage
     notices = [*job.notices, *context.notices]
+    if told := response.headers.get("nbvlm-notice"):  # from the embedded model's service
+        notices.append(redact(told[:400]))
     if (retired := response.headers.get("deprecation")) is not None:
         notices.append(f"The service announces the end of this model: {redact(retired)}.")
     if gathered.finish_reason == "length":

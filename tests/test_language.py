@@ -150,7 +150,7 @@ def test_a_picture_without_signs_has_no_text():
 
 def test_lessons_use_only_words_the_model_has_and_point_at_what_they_speak_of():
     for seed in range(200):
-        for lesson in [one for group in lessons.lessons(scenes.Random(seed)) for one in group]:
+        for lesson in [one for group in lessons.lessons(scenes.Random(seed)).values() for one in group]:
             assert lesson.answer[-1] == words.Piece(words.EOS)
             assert all(word in words.WORDS for word in lesson.prompt)
             said = {piece.token for piece in lesson.answer}

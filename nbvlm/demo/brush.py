@@ -31,8 +31,6 @@ DARK: RGB = (40, 42, 50)
 WOOD: RGB = (126, 88, 58)
 LEAF: RGB = (66, 140, 62)
 GLASS: RGB = (204, 232, 248)
-SMALL_POLYGON = 14
-"""Outlines of at most so many corners have sharp ones, whose edges are joined by rounds."""
 
 
 def mix(a: RGB, b: RGB, share: float) -> RGB:
@@ -244,7 +242,7 @@ class Brush:
     @staticmethod
     def _grown(draw: ImageDraw.ImageDraw, corners: list[Point], fill: RGB | int, line: int) -> None:
         draw.polygon(corners, fill=fill)
-        joint = "curve" if len(corners) <= SMALL_POLYGON else None
+        joint = "curve" if line > 1 else None
         draw.line([*corners, *corners[:2]], fill=fill, width=2 * line, joint=joint)
 
     def _at(self, points: Outline) -> list[Point]:

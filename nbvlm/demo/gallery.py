@@ -46,21 +46,21 @@ class GalleryScene:
 
 @cache
 def _drawn(seed: int) -> scenes.Scene:
-    return scenes.sample(seed, pixels=800)
+    return scenes.sample(seed, pixels=800, clean=True)
 
 
 GALLERY: tuple[GalleryScene, ...] = (
-    GalleryScene("traffic", "Traffic on a meadow", 1105, "detect car ; tree"),
-    GalleryScene("village", "A village", 1051, "caption en"),
-    GalleryScene("fishes", "Fish on the sand", 1137, "detect fish"),
-    GalleryScene("harbour", "Boats and hearts", 1174, "answer en how many boats are there?"),
-    GalleryScene("night", "A night in town", 1112, "detect car ; house"),
-    GalleryScene("winter", "A winter's day", 1114, "caption en"),
-    GalleryScene("hearts", "Hearts at sea", 1087, "detect heart ; purple fish"),
-    GalleryScene("paper", "Shapes on paper", 1143, "answer en what color is the heart?"),
-    GalleryScene("islands", "Houses at sea", 1064, "detect house ; tree"),
-    GalleryScene("balls", "Two balls and a boat", 1062, "answer en is there a red car?"),
-    GalleryScene("stars", "Stars and cars", 1163, "detect star ; car"),
-    GalleryScene("aquarium", "Three fish", 1192, "caption en"),
+    GalleryScene("pets", "Cats and a dog", 2824, "detect cat ; dog"),
+    GalleryScene("traffic", "Cars in the city", 11440, "detect orange car ; house"),
+    GalleryScene("aquarium", "Fish in the sea", 21955, "segment fish"),
+    GalleryScene("signs", "Two signs", 3077, "ocr"),
+    GalleryScene("night", "A cat at night", 7496, "describe en"),
+    GalleryScene("harbour", "Boats at sea", 36473, "answer en how many boats are there?"),
+    GalleryScene("garden", "A garden", 13933, "segment flower ; bird"),
+    GalleryScene("winter", "Dogs in the snow", 4166, "answer en where is the tree?"),
+    GalleryScene("balloons", "Three balloons", 2032, "answer en which is larger, the cat or the boat?"),
+    GalleryScene("village", "Two houses", 4569, "caption fr"),
+    GalleryScene("orchard", "Apples", 14781, "answer en what color is the tree?"),
+    GalleryScene("shapes", "Shapes on paper", 24662, "caption de"),
 )
 """The scenes, in the order they are shown; the first is the one a new panel opens with."""

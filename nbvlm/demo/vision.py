@@ -148,7 +148,8 @@ def _peaks(likely: Array) -> NDArray[np.bool_]:
     """Whether no cell beside a cell is likelier: only the middle of a thing was taught to know its box."""
     grid = np.pad(likely.reshape(CELLS, CELLS), 1)
     shifted = [grid[y : y + CELLS, x : x + CELLS] for y in range(3) for x in range(3)]
-    return likely >= np.max(shifted, axis=0).ravel()
+    highest: Array = np.max(shifted, axis=0).ravel()
+    return np.asarray(likely >= highest)
 
 
 def _numbers(pixels: NDArray[np.uint8]) -> Array:

@@ -82,7 +82,9 @@ class Inference:
             request.line.release()
             self._engine.jobs.park(job, max(2 * seconds, _LEASE_LEAST_S))
             return Reply(202, _headers(job.id, "in-progress"))
-        return reply(Nvidia(job.id, job.prompt_tokens), job).plus(*_headers(job.id, "fulfilled"))
+        answer = reply(Nvidia(job.id, job.prompt_tokens), job)
+        notice = (("nbvlm-notice", job.notice),) if job.notice else ()
+        return answer.plus(*_headers(job.id, "fulfilled"), *notice)
 
     def _references(self, request: Request) -> set[str]:
         """Return the ids that the header names; each must be there before the model is asked."""

@@ -128,6 +128,12 @@ class Job:
         with self._changed:
             return self._changed.wait_for(self._ready, seconds)
 
+    @property
+    def notice(self) -> str | None:
+        """What the first token says must be known about the answer, if there is one and it says so."""
+        with self._changed:
+            return getattr(self._tokens[0], "notice", None) if self._tokens else None
+
     def __iter__(self) -> Iterator[Token]:
         """Yield the tokens as they come; end early when the job is cancelled, raise what the model raised."""
         sent = 0

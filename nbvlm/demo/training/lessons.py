@@ -84,19 +84,23 @@ def _belief(right: int, count: int, chance: Random) -> np.ndarray[tuple[int], np
     return belief
 
 
-def lessons(chance: Random) -> tuple[list[Lesson], list[Lesson]]:
-    """Questions about one world: four long ones, six of a word or few."""
+def lessons(chance: Random) -> dict[str, list[Lesson]]:
+    """Questions about one world, by the length of their answers: outlines, long, and short."""
     facts, ground = world(chance)
     seen = _seen(facts, ground, chance)
-    long = [("caption", chance.choice((*LANGUAGES, "en"))), ("describe", "en"), _to_find(facts, chance, 6)]
-    long.append(
-        ("segment", *_something(facts, chance, 0.8)) if chance.random() < 0.6 else _to_outline(facts, chance)
-    )
-    short = [("answer", "en", *_asked(facts, chance)) for _ in range(4)]
-    short.append(chance.choice((("ocr",), ("question", "en", _given(facts, chance)))))
-    taught = [_taught(seen, prompt, facts, ground, chance) for prompt in (*long, *short)]
-    taught.append(_taught(seen, ("caption", "<box>"), facts, ground, chance))
-    return taught[:4], taught[4:]
+    told = chance.choice((("caption", chance.choice((*LANGUAGES, "en"))), ("describe", "en")))
+    outlines = [_to_outline(facts, chance)] if chance.random() < 0.3 else []
+    short = [("answer", "en", *_asked(facts, chance)) for _ in range(5)]
+    short.append(chance.choice((("ocr",), ("question", "en", _given(facts, chance)), ("caption", "<box>"))))
+    prompts = {
+        "outlines": outlines,
+        "long": [told, _to_find(facts, chance, 6), _to_find(facts, chance, 3)],
+        "short": short,
+    }
+    return {
+        name: [_taught(seen, prompt, facts, ground, chance) for prompt in some]
+        for name, some in prompts.items()
+    }
 
 
 def _taught(
@@ -140,7 +144,7 @@ def _to_find(facts: Sequence[Fact], chance: Random, most: int) -> tuple[str, ...
 def _to_outline(facts: Sequence[Fact], chance: Random) -> tuple[str, ...]:
     """A list whose answer is not too long to be learnt."""
     while True:
-        prompt = ("segment", *_to_find(facts, chance, 2)[1:])
+        prompt = ("segment", *_to_find(facts, chance, chance.choice((1, 2)))[1:])
         if sum(fact.is_a(item) for item in split(prompt[1:]) for fact in facts) <= MOST_OUTLINES:
             return prompt
 

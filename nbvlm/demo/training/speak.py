@@ -29,10 +29,9 @@ def speaker_of(course: Course, sizes: Sizes | None = None, *, stop_after: int | 
                 if number not in waiting:
                     seed = course.seed * 1_000_000_009 + number
                     waiting[number] = pool.submit(texts.batch, seed, course.batch)
-            groups = [losses(network, group) for group in waiting.pop(step).result()]
-            names = ("outlines", "long", "short")
-            words = {name: one for name, (one, _) in zip(names, groups, strict=True)}
-            return words | {"pointing": torch.stack([two for _, two in groups]).sum()}
+            groups = {name: losses(network, group) for name, group in waiting.pop(step).result().items()}
+            words = {name: one for name, (one, _) in groups.items()}
+            return words | {"pointing": torch.stack([two for _, two in groups.values()]).sum()}
 
         follow(network, loss, course, rate=2e-3, stop_after=stop_after)
     return network.eval()

@@ -58,15 +58,12 @@ def tokens_of(lesson: Lesson) -> tuple[list[w.Piece], int]:
     return [*prompt, *lesson.answer], len(prompt)
 
 
-def batch(seed: int, worlds: int) -> tuple[Texts, ...]:
-    """Lessons about some worlds, in three groups of about equal lengths."""
+def batch(seed: int, worlds: int) -> dict[str, Texts]:
+    """Lessons about some worlds, in groups of about equal lengths."""
     chance = Random(seed)
-    pairs = [lessons(chance) for _ in range(worlds)]
-    outlines = [lesson for long, _ in pairs for lesson in long[3:]]
-    long = [lesson for some, _ in pairs for lesson in some[:3]]
-    return tuple(
-        texts_of(group, chance) for group in (outlines, long, [one for _, some in pairs for one in some])
-    )
+    taught = [lessons(chance) for _ in range(worlds)]
+    groups = {name: [lesson for some in taught for lesson in some[name]] for name in taught[0]}
+    return {name: texts_of(group, chance) for name, group in groups.items() if group}
 
 
 def texts_of(group: Sequence[Lesson], chance: Random) -> Texts:
