@@ -87,18 +87,20 @@ def check_use(variables: dict[str, str]) -> None:
         check_links(server, first)
         began = time.monotonic()
         said = server.run(first, PLACE / "quickstart.png")
-        used = server.megabytes()
         print(
             f"{said}JupyterLab after {server.ready_s:.1f} s, {first} {time.monotonic() - began:.1f} s later."
         )
-        base = weigh(used, "JupyterLab with the quick-start")
+        base = server.megabytes()
+        if base is None:
+            print("The memory is not measured: this system does not tell it.")
+            return
+        weigh(max(server.peak, base), "JupyterLab with the quick-start")
         for name in others:
             if name != first:
+                before, server.peak = server.megabytes() or 0.0, 0.0
                 server.run(name)
-                before, used = used, server.megabytes()
-                weigh(used and used - before + base, f"  {name} beside it")
-    if used is not None:
-        print(f"All of them open at once: {used:.0f} MB.")
+                weigh(max(server.peak - before, 0) + base, f"  {name} beside it")
+        print(f"All of them open at once: {server.megabytes():.0f} MB.")
 
 
 def check_links(server: Served, name: str) -> None:
@@ -113,15 +115,11 @@ def check_links(server: Served, name: str) -> None:
     print(f"Links with urlpath=lab/tree/{name} and of nbgitpuller lead somewhere.")
 
 
-def weigh(used: float | None, what: str) -> float:
-    """Tell the memory and return it; end where it is too much."""
-    if used is None:
-        print("The memory is not measured: this system does not tell it.")
-    elif used >= MEGABYTES:
+def weigh(used: float, what: str) -> None:
+    """Tell the memory, and end where it is too much."""
+    if used >= MEGABYTES:
         sys.exit(f"{what} takes {used:.0f} MB; Binder gives 1 to 2 GB, so it may take {MEGABYTES}.")
-    else:
-        print(f"{what}: {used:.0f} MB of memory.")
-    return used or 0.0
+    print(f"{what}: {used:.0f} MB of memory at most.")
 
 
 if __name__ == "__main__":

@@ -51,6 +51,8 @@ class Served:
     ----------
     ready_s
         Seconds from the command to the address.
+    peak
+        The most that `megabytes` told, looked at twice a second; may be set to 0 to start anew.
     """
 
     def __init__(self, command: Sequence[str | Path], folder: Path, environment: dict[str, str]) -> None:
@@ -58,7 +60,7 @@ class Served:
         self._runtime = Path(environment["JUPYTER_RUNTIME_DIR"])
         self._said: list[str] = []
         self._clients: list[BlockingKernelClient] = []
-        self.ready_s = 0.0
+        self.ready_s = self.peak = 0.0
 
     def __enter__(self) -> Self:
         began = time.monotonic()
@@ -72,6 +74,7 @@ class Served:
             stderr=subprocess.STDOUT,
         )
         threading.Thread(target=self._listen, daemon=True).start()
+        threading.Thread(target=self._watch, daemon=True).start()
         while (found := _ADDRESS.search(self.said)) is None or not self._answers(*found.groups()):
             if self._process.poll() is not None or time.monotonic() - began > START_S:
                 self.__exit__()
@@ -94,6 +97,11 @@ class Served:
     def _listen(self) -> None:
         for line in self._process.stdout or ():
             self._said.append(line)
+
+    def _watch(self) -> None:
+        while self._process.poll() is None:
+            self.peak = max(self.peak, self.megabytes() or 0.0)
+            time.sleep(0.5)
 
     def _answers(self, origin: str, path: str, token: str) -> bool:
         self._origin, self.path, self._token = origin, path, token
