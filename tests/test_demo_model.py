@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import strange_pictures
 from PIL import Image
 
+import nbvlm
 from nbvlm.demo import evaluate, exam, language, model, scenes, truth
 from nbvlm.demo import words as w
 from nbvlm.demo.gallery import GALLERY
@@ -59,7 +61,7 @@ def test_max_tokens_cuts_the_answer_and_says_so(embedded, most):
 
 def test_the_same_seed_gives_the_same_answer_and_other_seeds_another(embedded):
     picture, options = GALLERY[0].picture(), {"temperature": 1.0, "top_p": 1.0}
-    answers = [say(embedded, picture, "detect car", seed=n // 2, **options) for n in range(20)]
+    answers = [say(embedded, picture, "describe en", seed=n // 2, **options) for n in range(20)]
     assert answers[::2] == answers[1::2]
     assert len(set(answers)) > 5
 
@@ -168,3 +170,31 @@ def test_masks_of_a_segmentation_lie_on_their_thing(embedded):
         ]
     assert len(overlaps) >= 7
     assert np.median(overlaps) > 0.75
+
+
+def test_results_about_pictures_of_another_world_carry_a_notice():
+    noise = Image.effect_noise((300, 200), 90).convert("RGB")
+    with nbvlm.Client("demo") as client:
+        assert model.UNFAMILIAR in client.ask(noise, "caption en").notices
+        with client.stream(noise, "caption en") as stream:
+            list(stream)
+        assert model.UNFAMILIAR in stream.result.notices
+        assert client.ask(GALLERY[0].picture(), "caption en").notices == ()
+
+
+def test_a_low_temperature_is_stable_and_a_high_one_is_not(embedded):
+    picture, seen = GALLERY[0].picture(), embedded.see(GALLERY[0].picture())
+
+    def answers(temperature):
+        options = {"temperature": temperature, "top_p": 1.0, "seen": seen}
+        return {say(embedded, picture, "describe en", seed=seed, **options) for seed in range(12)}
+
+    assert len(answers(0.1)) == 1
+    assert len(answers(1.0)) > 3
+
+
+def test_most_pictures_of_another_world_are_told_from_scenes(embedded):
+    strange = [embedded.see(picture).familiar < model.FAMILIAR for picture in strange_pictures.pictures(64)]
+    known = [embedded.see(scenes.sample(seed).picture).familiar for seed in range(UNSEEN + 100, UNSEEN + 130)]
+    assert np.mean(strange) >= 0.9
+    assert np.mean(np.array(known) >= model.FAMILIAR) >= 0.95

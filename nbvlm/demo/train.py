@@ -27,11 +27,11 @@ class Plan:
 
     shapes: int = 2000
     sight: int = 15000
-    reader: int = 6000
-    speaker: int = 3000
+    reader: int = 3000
+    speaker: int = 8000
     sizes: Sizes = field(default_factory=Sizes)
     pictures: int = 16
-    worlds: int = 12
+    worlds: int = 16
 
 
 def train(
@@ -52,7 +52,7 @@ def train(
     """
     shapes = see.shapes_of(Course("shapes", folder, plan.shapes, 96, seed))
     sight = see.sight_of(Course("sight", folder, plan.sight, plan.pictures, seed), shapes)
-    sight.reader = see.reader_of(Course("reader", folder, plan.reader, 48, seed), folder / "batches")
+    see.reader_of(Course("reader", folder, plan.reader, 48, seed), folder / "batches", sight.reader)
     speaker = speak.speaker_of(Course("speaker", folder, plan.speaker, plan.worlds, seed), plan.sizes)
     save(sight, speaker, weights)
     save_codebook(shapes, codebook)

@@ -246,7 +246,7 @@ def _question(given: str, facts: Sequence[Fact], chance: Random | None) -> list[
 
 def _questions(given: str, facts: Sequence[Fact]) -> list[list[Piece]]:
     if given.isdigit():
-        kinds = {"thing": 0}
+        kinds = {"thing": 0 if facts else -1}
         for n, fact in enumerate(facts):
             kinds.setdefault(fact.kind, n)
         asked = [kind for kind in kinds if len(_those([kind], facts)) == int(given)]

@@ -170,10 +170,8 @@ def _reading_loss(scores: Tensor, texts: Tensor) -> Tensor:
     return F.ctc_loss(likely, texts, lengths, (texts > 0).sum(1), zero_infinity=True)
 
 
-def reader_of(course: Course, batches: Path) -> Reader:
-    """Train the reader alone, on the signs of all batches that lie in a folder, shown again and again."""
-    torch.manual_seed(course.seed + 3)
-    network = Reader().to(memory_format=torch.channels_last)
+def reader_of(course: Course, batches: Path, network: Reader) -> Reader:
+    """Train a reader on, with the signs of all batches that lie in a folder, shown again and again."""
     files = [_load(path) for path in sorted(batches.glob("*.npz"))]
     signs = torch.from_numpy(np.concatenate([file["signs"] for file in files]))
     texts = torch.from_numpy(np.concatenate([file["texts"] for file in files])).long()
@@ -187,5 +185,5 @@ def reader_of(course: Course, batches: Path) -> Reader:
             scores = network(_pixels(signs[some]) * light)
         return {"read": _reading_loss(scores.float(), texts[some])}
 
-    follow(network, loss, course, rate=2e-3)
+    follow(network, loss, course, rate=1e-3)
     return network.eval()
