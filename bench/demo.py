@@ -3,8 +3,8 @@
     python bench/demo.py [--rounds 9]
 
 Each part is measured beside the same networks in PyTorch on one thread, where it is installed, in turns;
-ratios are of medians over rounds. Gates: the first token of a medium prompt within 100 ms, 400 tokens a second,
-loaded within 150 ms with at most 120 MB (Linux tells it), and an answer no slower than in PyTorch.
+ratios are of medians over rounds. Gates: the first token of a medium prompt within 100 ms, 400 tokens a
+second, loaded within 150 ms with at most 120 MB (Linux tells it), and an answer no slower than in PyTorch.
 """
 
 from __future__ import annotations
