@@ -11,7 +11,7 @@ function legend(store, hide) {
     paint(button, store.boxes[indices[0]]);
     button.append(element("span", "nbvlm-swatch", { "aria-hidden": "true" }), element("span", "nbvlm-legend-name", {}, name));
     if (indices.length > 1) button.append(element("span", "nbvlm-legend-count", {}, String(indices.length)));
-    button.addEventListener("click", () => hide(indices, indices.some((index) => !store.look.hidden.has(index))));
+    button.addEventListener("click", () => hide(indices, indices.every((index) => store.look.hidden.has(index))));
     return { button, indices };
   };
   const show = () => {
