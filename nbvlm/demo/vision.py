@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Vision", "apart"]
 
-GUESSED, SURE = 0.2, 0.5
+GUESSED, SURE = 0.4, 0.5
 """How likely a cell must hold a thing to be looked at closer, and a closer look must find one."""
 SAME_GUESS, SAME_THING = 0.6, 0.6
 """From this overlap on (intersection over union) two boxes are of one thing."""
+SAME_BESIDE, SAME_ALIKE = 0.25, 0.2
+"""The same for boxes of two cells side by side, and for two things of one kind and colour."""
 _SIGN = KINDS.index("sign")
 
 
@@ -113,14 +115,14 @@ class Vision:
 
     def _guesses(self, cells: Array) -> NDArray[np.float32]:
         likely = sigmoid(cells[:, 0])
-        some = np.flatnonzero((likely > GUESSED) & _peaks(likely))
+        some = np.flatnonzero(likely > GUESSED)
         at = (np.arange(CELLS, dtype=np.float32) + 0.5) / CELLS
         middle = np.stack([np.tile(at, CELLS), np.repeat(at, CELLS)], 1)[some]
         reach = np.logaddexp(0, cells[some, 1:]) / 4
         boxes = np.concatenate([middle - reach[:, :2], middle + reach[:, 2:]], 1).clip(-0.05, 1.05)
-        kept: NDArray[np.float32] = boxes[apart(boxes, likely[some], SAME_GUESS)[: MOST_REGIONS + 4]].astype(
-            np.float32
-        )
+        kept: NDArray[np.float32] = boxes[
+            apart(boxes, likely[some], _beside(some))[: MOST_REGIONS + 6]
+        ].astype(np.float32)
         return kept
 
     def _closer(self, frame: Frame, boxes: NDArray[np.float32]) -> tuple[Array, NDArray[np.float32]]:
@@ -129,7 +131,7 @@ class Vision:
         sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
         better = (boxes + facts[:, 1:5] * sides).clip(0, 1)
         found = np.flatnonzero((sigmoid(facts[:, 0]) > SURE) & (better[:, 2:] > better[:, :2]).all(1))
-        kept = found[apart(better[found], facts[found, 0], SAME_THING)[:MOST_REGIONS]]
+        kept = found[apart(better[found], facts[found, 0], _alike(facts[found]))[:MOST_REGIONS]]
         return facts[kept], better[kept].astype(np.float32)
 
     def _region(self, frame: Frame, box: NDArray[np.float32], facts: Array) -> Region:
@@ -144,26 +146,36 @@ class Vision:
         return "".join(chr(64 + letter) for letter in new if letter)
 
 
-def _peaks(likely: Array) -> NDArray[np.bool_]:
-    """Whether no cell beside a cell is likelier: only the middle of a thing was taught to know its box."""
-    grid = np.pad(likely.reshape(CELLS, CELLS), 1)
-    shifted = [grid[y : y + CELLS, x : x + CELLS] for y in range(3) for x in range(3)]
-    highest: Array = np.max(shifted, axis=0).ravel()
-    return np.asarray(likely >= highest)
+def _beside(cells: NDArray[np.intp]) -> NDArray[np.floating]:
+    """How much the boxes of two cells may overlap: only the middle of a thing was taught to know its box."""
+    y, x = np.divmod(cells, CELLS)
+    away = np.maximum(abs(y[:, None] - y), abs(x[:, None] - x))
+    return np.where(away <= 1, SAME_BESIDE, SAME_GUESS)
+
+
+def _alike(facts: Array) -> NDArray[np.floating]:
+    """How much two things may overlap."""
+    kinds, colors = facts[:, 5 : 5 + len(KINDS)].argmax(1), facts[:, 5 + len(KINDS) :].argmax(1)
+    same = (kinds[:, None] == kinds) & (colors[:, None] == colors)
+    return np.where(same, SAME_ALIKE, SAME_THING)
 
 
 def _numbers(pixels: NDArray[np.uint8]) -> Array:
     return pixels.astype(np.float32) / np.float32(127.5) - 1
 
 
-def apart(boxes: NDArray[np.floating], likely: NDArray[np.floating], most: float) -> NDArray[np.intp]:
-    """Numbers of boxes, the likeliest first, none of which overlaps a likelier one by more than `most`."""
+def apart(
+    boxes: NDArray[np.floating], likely: NDArray[np.floating], most: NDArray[np.floating] | float
+) -> NDArray[np.intp]:
+    """Numbers of boxes, the likeliest first, none of which overlaps a likelier one by more than `most`.
+
+    `most` is one number, or one for each pair of boxes.
+    """
     from nbvlm.answers.boxes import overlaps
 
-    order = np.argsort(-likely, kind="stable")
-    table = overlaps(boxes.astype(np.float64), boxes.astype(np.float64))
+    clash = overlaps(boxes.astype(np.float64), boxes.astype(np.float64)) > most
     kept: list[int] = []
-    for n in order:
-        if all(table[n, other] <= most for other in kept):
+    for n in np.argsort(-likely, kind="stable"):
+        if not clash[n, kept].any():
             kept.append(int(n))
     return np.array(kept, np.intp)

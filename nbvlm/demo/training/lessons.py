@@ -89,14 +89,12 @@ def lessons(chance: Random) -> dict[str, list[Lesson]]:
     facts, ground = world(chance)
     seen = _seen(facts, ground, chance)
     told = chance.choice((("caption", chance.choice((*LANGUAGES, "en"))), ("describe", "en")))
-    outlines = [_to_outline(facts, chance)] if chance.random() < 0.3 else []
+    outlines = [_to_outline(facts, chance)] if chance.random() < 0.2 else []
     short = [("answer", "en", *_asked(facts, chance)) for _ in range(5)]
+    short.append(("answer", "en", "what", "color", chance.choice(facts).kind if facts else "thing"))
     short.append(chance.choice((("ocr",), ("question", "en", _given(facts, chance)), ("caption", "<box>"))))
-    prompts = {
-        "outlines": outlines,
-        "long": [told, _to_find(facts, chance, 6), _to_find(facts, chance, 3)],
-        "short": short,
-    }
+    lists = [_to_find(facts, chance, 6), _to_find_all(facts, chance), _to_find_all(facts, chance)]
+    prompts = {"outlines": outlines, "long": [told, *lists][chance.randrange(2) :], "short": short}
     return {
         name: [_taught(seen, prompt, facts, ground, chance) for prompt in some]
         for name, some in prompts.items()
@@ -139,6 +137,15 @@ def _to_find(facts: Sequence[Fact], chance: Random, most: int) -> tuple[str, ...
         items[_something(facts, chance, 0.7)] = None
     listed = chance.sample(list(items), min(len(items), most + 2))
     return ("detect", *(word for n, item in enumerate(listed) for word in ((";", *item) if n else item)))
+
+
+def _to_find_all(facts: Sequence[Fact], chance: Random) -> tuple[str, ...]:
+    """A list of most kinds that are there, among some that are not."""
+    present = list(dict.fromkeys(fact.kind for fact in facts))
+    kept = present[: max(1, len(present) - chance.choice((0, 0, 1, 2)))]
+    absent = chance.sample([kind for kind in KINDS if kind not in present], chance.choice((0, 0, 1, 2)))
+    kinds = chance.sample(kept + absent, len(kept) + len(absent)) or ["thing"]
+    return ("detect", *" ; ".join(kinds).split())
 
 
 def _to_outline(facts: Sequence[Fact], chance: Random) -> tuple[str, ...]:

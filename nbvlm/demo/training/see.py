@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
 
 from nbvlm.demo.scenes import COLORS, KINDS
+from nbvlm.demo.sight import CELLS
 from nbvlm.demo.training import examples
 from nbvlm.demo.training.course import Course, ahead, drawn_batch, follow
 from nbvlm.demo.training.nets import Eye, Look, Reader, Trace
@@ -129,7 +130,8 @@ def _eye_losses(cells: Tensor, names: Tensor, whole: Tensor, data: dict[str, Ten
     chance = guess.sigmoid()
     hard = torch.where(there, 1 - chance, chance).square()
     found = F.binary_cross_entropy_with_logits(guess, there.float(), reduction="none")
-    boxes, true = Eye.boxes(cells)[there], truth[..., 1:5][there]
+    knows, edges = _spread(truth)
+    boxes, true = Eye.boxes(cells)[knows], edges[knows]
     side = (true[:, 2:] - true[:, :2]).repeat(1, 2)
     is_scene = scene[:, 0] > 0
     return {
@@ -139,6 +141,17 @@ def _eye_losses(cells: Tensor, names: Tensor, whole: Tensor, data: dict[str, Ten
         "scene": 0.3 * F.binary_cross_entropy_with_logits(whole[:, 0], scene[:, 0].float())
         + 0.1 * F.cross_entropy(whole[is_scene, 1:], scene[is_scene, 1]),
     }
+
+
+def _spread(truth: Tensor) -> tuple[Tensor, Tensor]:
+    """Cells in or beside the middle of one thing alone, and its box: near cells shall tell the same."""
+    grid = truth.unflatten(1, (CELLS, CELLS))
+    there = F.pad((grid[..., 0] > 0).float(), (1, 1, 1, 1))
+    boxes = F.pad(grid[..., 1:5], (0, 0, 1, 1, 1, 1)) * there[..., None]
+    count, total = (part.unfold(1, 3, 1).unfold(2, 3, 1).sum((-1, -2)) for part in (there, boxes))
+    middle = grid[..., 0] > 0
+    edges = torch.where(middle[..., None], grid[..., 1:5], total)
+    return (middle | (count == 1)).flatten(1), edges.flatten(1, 2)
 
 
 def _overlap(a: Tensor, b: Tensor) -> Tensor:
