@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Vision", "apart"]
 
-GUESSED, SURE = 0.4, 0.5
+GUESSED, SURE = 0.45, 0.5
 """How likely a cell must hold a thing to be looked at closer, and a closer look must find one."""
 SAME_GUESS, SAME_THING = 0.6, 0.6
 """From this overlap on (intersection over union) two boxes are of one thing."""
-SAME_BESIDE, SAME_ALIKE = 0.25, 0.2
+SAME_BESIDE, SAME_ALIKE = 0.25, 0.3
 """The same for boxes of two cells side by side, and for two things of one kind and colour."""
 _SIGN = KINDS.index("sign")
 
