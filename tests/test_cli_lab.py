@@ -7,10 +7,14 @@ import importlib.util
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -121,6 +125,17 @@ def test_settings_of_the_user_come_after_ours(monkeypatch):
     assert page["disabledExtensions"] == {"@jupyterlab/apputils-extension:announcements": True}
 
 
+def listening(origin):
+    """Wait until a server whose address was printed takes connections."""
+    place, pause, end = urlsplit(origin), threading.Event(), time.monotonic() + 60
+    while True:
+        try:
+            return socket.create_connection((place.hostname, place.port), timeout=30).close()
+        except ConnectionRefusedError:
+            assert time.monotonic() < end, f"nothing listens at {origin}"
+            pause.wait(0.05)
+
+
 def test_jupyterlab_opens_the_copies_wherever_it_is_started(tmp_path):
     command = [sys.executable, "-m", "nbvlm", "lab", "--no-browser", "--port", "8860"]
     process = subprocess.Popen(
@@ -134,6 +149,7 @@ def test_jupyterlab_opens_the_copies_wherever_it_is_started(tmp_path):
             said += line
         origin, path, token = found.groups()
         assert path == "/lab/tree/quickstart.ipynb"
+        listening(origin)
         with urllib.request.urlopen(
             f"{origin}/api/contents/quickstart.ipynb?token={token}", timeout=30
         ) as reply:

@@ -11,6 +11,8 @@ import nbformat
 import pytest
 from PIL import Image
 
+from nbvlm.demo.gallery import GALLERY
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -51,5 +53,5 @@ def test_the_notebook_is_executed_and_holds_neither_state_nor_key(run) -> None:
 def test_the_picture_is_the_one_that_was_asked_about(run) -> None:
     _, folder = run
     with Image.open(folder / "quickstart.png") as picture:
-        assert picture.size == (800, 600)
-        assert len(picture.convert("RGB").getcolors(800 * 600)) > 8
+        assert picture.size == GALLERY[0].picture().size
+        assert len(picture.convert("RGB").getcolors(800 * 800)) > 8

@@ -26,9 +26,9 @@ class Plan:
     """How long each course is, in optimizer steps, and what the speaker's sizes are."""
 
     shapes: int = 2000
-    sight: int = 15000
-    reader: int = 3000
-    speaker: int = 8000
+    sight: int = 17600
+    reader: int = 2000
+    speaker: int = 11600
     sizes: Sizes = field(default_factory=Sizes)
     pictures: int = 16
     worlds: int = 16

@@ -91,7 +91,7 @@ def code(result: Result) -> str:
     marker = "the sample"
     written = result.to_python(image=marker)
     written = written.replace("import nbvlm\n", "import nbvlm\nfrom nbvlm.demo.gallery import GALLERY\n", 1)
-    return written.replace(f"picture = {marker!r}", f"picture = GALLERY[{index}].picture()", 1)
+    return written.replace(f'picture = "{marker}"', f"picture = GALLERY[{index}].picture()", 1)
 
 
 def _sample(picture: Picture) -> int | None:

@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from servers.loopback import delta, problem, stream
 
 from nbvlm.demo import scenes
+from nbvlm.demo.gallery import GALLERY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,8 +47,8 @@ def slow_lab(sheet: Sheet, quickstart: str, service: Loopback) -> Sheet:
 
 def test_the_quick_start_works_without_a_key(lab: Sheet) -> None:
     expect(lab.find(".nbvlm-badge")).to_be_visible()
-    expect(lab.find(".nbvlm-chosen")).to_contain_text("traffic.png")
-    expect(lab.find(".nbvlm-chosen")).to_contain_text("800 × 600 px")
+    expect(lab.find(".nbvlm-chosen")).to_contain_text(f"{GALLERY[0].name}.png")
+    expect(lab.find(".nbvlm-chosen")).to_contain_text("{} × {} px".format(*GALLERY[0].picture().size))
     expect(lab.find(".nbvlm-thumb[aria-checked=true]")).to_have_count(1)
     assert (lab.answer, lab.find(".nbvlm-error").is_visible()) == ("", False)
     lab.watch()
@@ -139,7 +140,7 @@ def test_bad_uploads_are_one_sentence_each_and_the_panel_goes_on(
         field.set_input_files(tmp_path / name)
         expect(error).to_contain_text(name)
         assert 0 < len(error.locator(".nbvlm-error-words").text_content() or "") < 200
-        expect(slow_lab.find(".nbvlm-chosen")).to_contain_text("traffic.png")
+        expect(slow_lab.find(".nbvlm-chosen")).to_contain_text(f"{GALLERY[0].name}.png")
     assert slow_lab.ask("caption en") == "a red car"
     expect(error).to_be_hidden()
 
