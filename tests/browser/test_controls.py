@@ -11,6 +11,8 @@ from PIL import Image
 from playwright.sync_api import expect
 from servers.loopback import delta, problem, stream
 
+from nbvlm.demo.gallery import GALLERY
+
 if TYPE_CHECKING:
     from servers.loopback import Loopback
 
@@ -97,7 +99,7 @@ def test_pictures_from_everywhere_and_prompts_from_presets_are_asked_about(
     lab.press("run")
     expect(lab.find(".nbvlm-error")).to_contain_text("No picture is chosen.")
     lab.find(".nbvlm-thumb").nth(1).click()
-    expect(lab.find(".nbvlm-chosen-name")).to_have_text("village.png")
+    expect(lab.find(".nbvlm-chosen-name")).to_have_text(f"{GALLERY[1].name}.png")
     presets_and_memory(lab, service)
     assert lab.errors == []
 

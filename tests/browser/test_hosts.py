@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from nbvlm.demo.gallery import GALLERY
+
 if TYPE_CHECKING:
     from servers.loopback import Loopback
 
@@ -76,7 +78,7 @@ def test_notebook_7_answers_and_leaves_the_keys_to_the_panel(notebook7: Sheet, s
     notebook7.find(".nbvlm-thumb").first.focus()
     notebook7.page.keyboard.press("ArrowRight")
     notebook7.page.keyboard.press("a")
-    expect(notebook7.find(".nbvlm-chosen-name")).to_have_text("village.png")
+    expect(notebook7.find(".nbvlm-chosen-name")).to_have_text(f"{GALLERY[1].name}.png")
     the_keyboard_reaches_everything(notebook7, service)
     assert notebook7.page.locator(".jp-Notebook .jp-Cell").count() == cells
     assert [error for error in notebook7.errors if OURS.search(error)] == []

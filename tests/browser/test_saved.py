@@ -187,7 +187,8 @@ TWO = "import nbvlm\nfirst, second = nbvlm.Panel(prompt='one'), nbvlm.Panel(prom
 
 def two_panels(path: Path) -> Path:
     notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(TWO), nbformat.v4.new_code_cell("second")]
+        cells=[nbformat.v4.new_code_cell(TWO), nbformat.v4.new_code_cell("second")],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
     )
     nbformat.write(notebook, path)
     return path
