@@ -28,6 +28,11 @@ DARK = (
 )
 
 
+def until(page: Page, expression: str) -> None:
+    """Wait until something is true; the page forbids what Playwright's own way of waiting needs."""
+    assert any(page.evaluate(expression) or page.wait_for_timeout(50) for _ in range(100)), expression
+
+
 def picture() -> str:
     buffer = io.BytesIO()
     Image.new("RGB", (1023, 1023), "teal").save(buffer, "PNG")
@@ -180,13 +185,12 @@ def test_the_picture_zooms_by_keys_and_by_wheel_and_the_page_scrolls_as_ever(pag
     assert frame.bounding_box()["width"] == pytest.approx(whole, abs=1)
     view.hover()
     page.mouse.wheel(0, 100)
-    scrolled = (page.wait_for_timeout(50) or page.evaluate("scrollY") for _ in range(100))
-    assert any(scrolled)
+    until(page, "scrollY > 0")
     assert frame.bounding_box()["width"] == pytest.approx(whole, abs=1)
     page.keyboard.down("Control")
     page.mouse.wheel(0, -100)
     page.keyboard.up("Control")
-    page.wait_for_function("document.querySelector('.nbvlm-zoomed') !== null")
+    until(page, "document.querySelector('.nbvlm-zoomed') !== null")
     page.locator(".nbvlm-zoom-level").click()
     assert page.locator(".nbvlm-zoom-level").text_content() == "100 %"
 
@@ -207,7 +211,7 @@ def test_a_crop_is_copied_or_where_that_is_forbidden_downloaded(page: Page) -> N
         assert crop.size == (150, 150)
     page.evaluate("() => { clipboard.write = async ([one]) => { window.copied = one.types; }; }")
     page.get_by_role("button", name="Copy the picture as it is drawn").click()
-    page.wait_for_function("window.copied?.[0] === 'image/png'")
+    until(page, "window.copied?.[0] === 'image/png'")
 
 
 def test_a_region_is_dragged_or_moved_by_keys_or_given_up(page: Page) -> None:
