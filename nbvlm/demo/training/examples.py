@@ -14,6 +14,7 @@ from nbvlm.demo import scenes
 from nbvlm.demo.grounds import GROUNDS
 from nbvlm.demo.sight import CELLS, CROP, SIGN, Frame
 from nbvlm.demo.training import strangers
+from nbvlm.demo.truth import overlap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -209,16 +210,7 @@ def _wrong(boxes: list[Box], chance: Random) -> Box:
 
 
 def _best(box: Box, boxes: list[Box]) -> float:
-    return max((_overlap(box, other) for other in boxes), default=0.0)
-
-
-def _overlap(a: Box, b: Box) -> float:
-    w = min(a[2], b[2]) - max(a[0], b[0])
-    h = min(a[3], b[3]) - max(a[1], b[1])
-    if w <= 0 or h <= 0:
-        return 0.0
-    both = w * h
-    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+    return max((overlap(box, other) for other in boxes), default=0.0)
 
 
 def _cells(boxes: list[Box], things: list[scenes.Thing]) -> NDArray[np.float32]:
