@@ -160,16 +160,19 @@ def many(server: Server, folder: Path) -> None:
     paths = sorted(str(path) for path in folder.glob("*.png"))
     for concurrency, least in LEAST.items():
         ideal = concurrency / SECONDS
-        taken: dict[str, list[float]] = {"nbvlm.batch": [], "gather over httpx": [], "gather over openai": []}
+        ways: dict[str, Callable[[int], float]] = {
+            "nbvlm.batch": lambda number, at=concurrency: own(
+                server.url, folder, at, folder / f"{at}-{number}.jsonl"
+            ),
+            "gather over httpx": lambda _, at=concurrency: with_httpx(server.url, paths, at),
+            "gather over openai": lambda _, at=concurrency: with_openai(server.url, paths, at),
+        }
+        taken: dict[str, list[float]] = {name: [] for name in ways}
         for number in range(ROUNDS):
-            taken["nbvlm.batch"].append(
-                own(server.url, folder, concurrency, folder / f"{concurrency}-{number}.jsonl")
-            )
-            if number == 0:
-                taken["gather over httpx"].append(with_httpx(server.url, paths, concurrency))
-                taken["gather over openai"].append(with_openai(server.url, paths, concurrency))
+            for name, way in ways.items():
+                taken[name].append(way(number))
         for name, seconds in taken.items():
-            speed = COUNT / min(seconds)
+            speed = COUNT / statistics.median(seconds)
             line(f"{concurrency} at once: {name}", speed, "a second")
             gate = least if name == "nbvlm.batch" else None
             line(f"{concurrency} at once: {name}", speed / ideal, "× ideal", gate, least=True)

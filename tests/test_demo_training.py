@@ -63,8 +63,8 @@ def test_the_numpy_model_equals_the_networks_on_the_shipped_weights(seed):
 
 
 def test_a_minute_of_training_lowers_the_losses_and_its_weights_answer(tmp_path):
-    from nbvlm.demo.train import Plan, train
     from nbvlm.demo.training.speech import Sizes
+    from nbvlm.demo.training.whole import Plan, train
 
     torch.set_num_threads(1)
     plan = Plan(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -162,3 +163,17 @@ def test_import_nbvlm_starts_no_thread_and_opens_no_connection() -> None:
 def test_the_client_needs_no_widgets_and_no_torch() -> None:
     code = "import sys, nbvlm; nbvlm.Client('demo').close(); print([n for n in {} if n in sys.modules])"
     assert run(code.format(("IPython", "ipywidgets", "pandas", "torch"))) == "[]"
+
+
+def test_training_without_its_library_says_how_to_get_it(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError")
+    training = [sys.executable, "-m", "nbvlm.demo.train"]
+    told = subprocess.run(
+        [*training, "--folder", str(tmp_path / "states")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert told.returncode == 1
+    assert 'pip install "nbvlm[train]"' in told.stderr
+    assert not (tmp_path / "states").exists()

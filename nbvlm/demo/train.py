@@ -1,74 +1,41 @@
-"""Train the embedded model from nothing: `python -m nbvlm.demo.train` (extra `train`).
-
-Four courses follow each other: the mask codebook, the seeing networks, the reader of signs, the speaker; then
-the weights are written where the package finds them. All is seeded and can be resumed: every minute or so the
-state of a course goes to `build/training`, its learning curve beside it.
-"""
+"""Train the embedded model from nothing: `python -m nbvlm.demo.train` (extra `train`)."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
+from nbvlm.errors import Error
 
-from nbvlm.demo.training import see, speak
-from nbvlm.demo.training.course import Course
-from nbvlm.demo.training.speech import Sizes
-from nbvlm.demo.weights import CODEBOOK, PATH, save, save_codebook
-
-__all__ = ["Plan", "main", "train"]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How long each course is, in optimizer steps, and what the speaker's sizes are."""
-
-    shapes: int = 2000
-    sight: int = 17600
-    reader: int = 2000
-    speaker: int = 11600
-    sizes: Sizes = field(default_factory=Sizes)
-    pictures: int = 16
-    worlds: int = 16
-
-
-def train(
-    plan: Plan, folder: Path, seed: int = 1, *, weights: Path = PATH, codebook: Path = CODEBOOK
-) -> None:
-    """Train all networks and write their weights.
-
-    Parameters
-    ----------
-    plan
-        Lengths and sizes.
-    folder
-        Where states and curves go; what lies there is resumed.
-    seed
-        Of everything that chance decides.
-    weights, codebook
-        Files to write, ``.npz``.
-    """
-    shapes = see.shapes_of(Course("shapes", folder, plan.shapes, 96, seed))
-    sight = see.sight_of(Course("sight", folder, plan.sight, plan.pictures, seed), shapes)
-    see.reader_of(Course("reader", folder, plan.reader, 48, seed), folder / "batches", sight.reader)
-    speaker = speak.speaker_of(Course("speaker", folder, plan.speaker, plan.worlds, seed), plan.sizes)
-    save(sight, speaker, weights)
-    save_codebook(shapes, codebook)
+__all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train by the command line's words and write the weights."""
-    words = argparse.ArgumentParser(prog="python -m nbvlm.demo.train", description=__doc__.splitlines()[0])
-    words.add_argument("--seed", type=int, default=1)
+    """Train by the command line's words and write the weights; what the folder holds is resumed."""
+    words = argparse.ArgumentParser(prog="python -m nbvlm.demo.train", description=__doc__)
+    words.add_argument("--seed", type=int, default=1, help="of everything that chance decides")
     words.add_argument(
         "--folder", type=Path, default=Path("build/training"), help="where states and curves go"
     )
     words.add_argument("--threads", type=int, default=1, help="besides the process that draws scenes")
     given = words.parse_args(arguments)
-    torch.set_num_threads(given.threads)
-    train(Plan(), given.folder, given.seed)
+    try:
+        _train(given.folder, given.seed, given.threads)
+    except Error as error:
+        words.exit(1, f"{error}\n")
+
+
+def _train(folder: Path, seed: int, threads: int) -> None:
+    try:
+        import torch
+    except ImportError:
+        raise Error(
+            "Training needs PyTorch, which is not installed.", hint='Run: pip install "nbvlm[train]"'
+        ) from None
+    from nbvlm.demo.training import whole
+
+    torch.set_num_threads(threads)
+    whole.train(whole.Plan(), folder, seed)
 
 
 if __name__ == "__main__":
