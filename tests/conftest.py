@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from panel_page import page
 from sides import open_side, server, side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["open_side", "server", "side"]
+__all__ = ["open_side", "page", "server", "side"]
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 KEPT = ("NBVLM_CHROMIUM", "NBVLM_VAE_WEIGHTS")  # files of this machine that tests may use

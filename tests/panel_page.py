@@ -6,10 +6,13 @@ import threading
 import zlib
 from typing import TYPE_CHECKING, Any
 
+import comm
+import ipywidgets
+import pytest
 from comm.base_comm import BaseComm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from nbvlm.panel import Panel
 
@@ -118,3 +121,12 @@ class Screen:
 
     def wait(self, state: str) -> None:
         self.page.wait(lambda: self.state == state)
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+    """A page that hears all widgets made while it is there."""
+    page = Page()
+    monkeypatch.setattr(comm, "create_comm", page.create_comm)
+    yield page
+    ipywidgets.Widget.close_all()

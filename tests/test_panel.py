@@ -8,7 +8,6 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-import comm
 import ipywidgets
 import pytest
 from panel_page import Page, Screen
@@ -27,20 +26,6 @@ if TYPE_CHECKING:
 
 KEY = "nvapi-not-a-real-key-but-just-as-secret"
 BOXES = "<loc0100><loc0200><loc0300><loc0400> car ; <loc0500><loc0600><loc0700><loc0800> tree"
-
-
-@pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    page = Page()
-    monkeypatch.setattr(comm, "create_comm", page.create_comm)
-    yield page
-    ipywidgets.Widget.close_all()
-
-
-@pytest.fixture
-def server() -> Iterator[Loopback]:
-    with Loopback() as server:
-        yield server
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-import comm
-import ipywidgets
 import made_results as made
 import pytest
 from panel_page import Page, Screen
@@ -24,20 +22,6 @@ if TYPE_CHECKING:
 
 KEY = "nvapi-not-a-real-key-but-just-as-secret"
 CAR = "<loc0100><loc0200><loc0300><loc0400> car"
-
-
-@pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    page = Page()
-    monkeypatch.setattr(comm, "create_comm", page.create_comm)
-    yield page
-    ipywidgets.Widget.close_all()
-
-
-@pytest.fixture
-def server() -> Iterator[Loopback]:
-    with Loopback() as server:
-        yield server
 
 
 @pytest.fixture

@@ -9,14 +9,11 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-import comm
-import ipywidgets
 import made_results as made
 import numpy as np
 import pytest
 from panel_page import Page, Screen
 from PIL import Image
-from servers.loopback import Loopback
 
 import nbvlm
 from nbvlm.errors import Error
@@ -26,23 +23,16 @@ from nbvlm.panel.exports import FORMATS, make
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from servers.loopback import Loopback
+
 KEY = "nvapi-not-a-real-key-but-just-as-secret"
 CAR = "<loc0100><loc0200><loc0300><loc0400> car"
 
 
 @pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    page = Page()
-    monkeypatch.setattr(comm, "create_comm", page.create_comm)
-    yield page
-    ipywidgets.Widget.close_all()
-
-
-@pytest.fixture
-def server() -> Iterator[Loopback]:
-    with Loopback() as server:
-        server.text = CAR
-        yield server
+def server(server: Loopback) -> Loopback:
+    server.text = CAR
+    return server
 
 
 @pytest.fixture

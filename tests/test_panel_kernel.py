@@ -67,12 +67,6 @@ class Kernel:
 
 
 @pytest.fixture
-def server() -> Iterator[Loopback]:
-    with Loopback() as server:
-        yield server
-
-
-@pytest.fixture
 def kernel(server: Loopback) -> Iterator[Kernel]:
     environment = {**os.environ, "NVIDIA_API_KEY": "nvapi-not-a-real-key", "NBVLM_BASE_URL": server.url}
     manager, client = start_new_kernel(kernel_name="python3", env=environment)

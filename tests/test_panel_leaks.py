@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from jupyter_client.manager import start_new_kernel
-from servers.loopback import Loopback
 from test_panel_kernel import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from servers.loopback import Loopback
 
 MOST = 20_000_000
 OPEN = """
@@ -50,10 +51,9 @@ for number in range({count}):
 
 
 @pytest.fixture
-def server() -> Iterator[Loopback]:
-    with Loopback() as server:
-        server.text = "<loc0100><loc0200><loc0300><loc0400> car"
-        yield server
+def server(server: Loopback) -> Loopback:
+    server.text = "<loc0100><loc0200><loc0300><loc0400> car"
+    return server
 
 
 @pytest.fixture

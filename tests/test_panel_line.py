@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import comm
-import ipywidgets
 import pytest
 from panel_page import Page, Screen
 from servers.loopback import Loopback, problem, stream
@@ -31,20 +29,6 @@ def no_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     keys.forget()
     yield
     keys.forget()
-
-
-@pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    page = Page()
-    monkeypatch.setattr(comm, "create_comm", page.create_comm)
-    yield page
-    ipywidgets.Widget.close_all()
-
-
-@pytest.fixture
-def server() -> Iterator[Loopback]:
-    with Loopback() as server:
-        yield server
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ import threading
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
-import comm
-import ipywidgets
 import pytest
 from panel_page import Page, Screen
 from servers.loopback import Loopback, stream
@@ -20,20 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 WAIT = 10
-
-
-@pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    page = Page()
-    monkeypatch.setattr(comm, "create_comm", page.create_comm)
-    yield page
-    ipywidgets.Widget.close_all()
-
-
-@pytest.fixture
-def server() -> Iterator[Loopback]:
-    with Loopback() as server:
-        yield server
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nbformat
 import pytest
@@ -20,9 +20,6 @@ from servers.loopback import Loopback, problem
 import nbvlm
 from nbvlm.panel import page
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 KEY = "nvapi-not-a-real-key-but-just-as-secret"
 CAR = "<loc0100><loc0200><loc0300><loc0400> car"
 SECRETS = re.compile(r"nvapi-|just-as-secret|Bearer|X-Amz-Signature|Signature=")
@@ -32,10 +29,9 @@ TROUBLE = "try:\n    panel.run()\nexcept nbvlm.Error as error:\n    print(error)
 
 
 @pytest.fixture
-def server() -> Iterator[Loopback]:
-    with Loopback() as server:
-        server.text = CAR
-        yield server
+def server(server: Loopback) -> Loopback:
+    server.text = CAR
+    return server
 
 
 @pytest.fixture

@@ -6,12 +6,9 @@ import base64
 import io
 from typing import TYPE_CHECKING, Any
 
-import comm
-import ipywidgets
 import pytest
 from panel_page import Page, Screen
 from PIL import Image
-from servers.loopback import Loopback
 
 import nbvlm
 from nbvlm import endpoints
@@ -23,22 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from servers.loopback import Loopback
+
 NVIDIA, DEMO = endpoints.get("nvidia"), endpoints.get("demo")
 SERVER = endpoints.openai("http://127.0.0.1:9/v1", "m")
-
-
-@pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    page = Page()
-    monkeypatch.setattr(comm, "create_comm", page.create_comm)
-    yield page
-    ipywidgets.Widget.close_all()
-
-
-@pytest.fixture
-def server() -> Iterator[Loopback]:
-    with Loopback() as server:
-        yield server
 
 
 @pytest.fixture

@@ -39,12 +39,6 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
 
 
 @pytest.fixture
-def server() -> Iterator[Loopback]:
-    with Loopback() as server:
-        yield server
-
-
-@pytest.fixture
 def panel(page: Page, server: Loopback) -> Iterator[nbvlm.Panel]:
     panel = nbvlm.Panel(nbvlm.Client("nvidia", api_key=KEY, base_url=server.url), image=made.image())
     yield panel

@@ -6,8 +6,6 @@ import json
 import socket
 from typing import TYPE_CHECKING, Any
 
-import comm
-import ipywidgets
 import pytest
 from panel_page import Page, Screen
 from servers.loopback import Loopback, Reply, problem, stream
@@ -22,20 +20,6 @@ if TYPE_CHECKING:
 
 KEY = "nvapi-not-a-real-key-but-just-as-secret"
 NVIDIA = endpoints.get("nvidia")
-
-
-@pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    page = Page()
-    monkeypatch.setattr(comm, "create_comm", page.create_comm)
-    yield page
-    ipywidgets.Widget.close_all()
-
-
-@pytest.fixture
-def server() -> Iterator[Loopback]:
-    with Loopback() as server:
-        yield server
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-import comm
-import ipywidgets
 import numpy as np
 import pytest
 from mask_weights import REAL, random_weights
@@ -28,20 +26,6 @@ if TYPE_CHECKING:
 
 CODES = "".join(f"<seg{number:03d}>" for number in range(16))
 MASKED = f"<loc0100><loc0200><loc0600><loc0700>{CODES} car"
-
-
-@pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    page = Page()
-    monkeypatch.setattr(comm, "create_comm", page.create_comm)
-    yield page
-    ipywidgets.Widget.close_all()
-
-
-@pytest.fixture
-def server() -> Iterator[Loopback]:
-    with Loopback() as server:
-        yield server
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ class Desk:
         self._actions: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "run": session.press,
             "stop": lambda _message: session.stop(),
-            "reset": lambda _message: session.reset(),
+            "reset": lambda _message: session.fields.reset(),
             "model": self._choose,
             "connect": self._connect,
             "models": lambda message: Job(self._list(str(message["url"]))),
@@ -57,7 +57,7 @@ class Desk:
         self._session.order.take(message, lambda: self._session.guarded(lambda: action(message)))
 
     def _choose(self, message: Mapping[str, Any]) -> None:
-        self._session.take_fields(message.get("fields") or {})
+        self._session.fields.take(message.get("fields") or {})
         self.choose(str(message["choice"]))
 
     def choose(self, value: str) -> None:
@@ -94,10 +94,10 @@ class Desk:
     def _act(self, message: Mapping[str, Any]) -> None:
         """Do what a button of the error card says."""
         session, action = self._session, str(message["action"])
-        session.take_fields(message.get("fields") or {})
+        session.fields.take(message.get("fields") or {})
         self.alert.clear()
         if action == "reset":
-            session.reset()
+            session.fields.reset()
         elif action == "shrink":
             session.source.take_route("inline")
             session.press()

@@ -68,7 +68,7 @@ class Panel:
             self._session.source.choose(0)
         else:
             self._session.show(picture)
-            self._session.write("caption en")
+            self._session.fields.suggest_prompt("caption en")
         if prompt is not None:
             self.prompt = prompt
 
@@ -88,7 +88,7 @@ class Panel:
 
     @prompt.setter
     def prompt(self, text: str) -> None:
-        self._session.fill(text)
+        self._session.fields.fill(text)
 
     @property
     def result(self) -> Result | None:

@@ -15,6 +15,7 @@ from nbvlm.errors import Error, ImageError
 from nbvlm.panel import runner, samples, wording
 from nbvlm.panel.controls import Controls
 from nbvlm.panel.desk import Desk
+from nbvlm.panel.fields import Fields
 from nbvlm.panel.keeper import Keeper
 from nbvlm.panel.layout import family, layout
 from nbvlm.panel.line import Line
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nbvlm.client import Settings
-    from nbvlm.demo.gallery import GalleryScene
     from nbvlm.images import Picture
     from nbvlm.panel.history import Kept
     from nbvlm.panel.stage import Region
@@ -57,7 +57,6 @@ class Session:
         self._live: runner.Live | None = None
         self._job: Job[Result] | None = None
         self._next: runner.Question | None = None
-        self._written = ""
         self.picture: Picture | None = None
         self._result: Result | None = None
         self.order = Order()
@@ -77,15 +76,16 @@ class Session:
             self.line.endpoint,
             on_run=self.press,
             on_stop=self.stop,
-            on_reset=self.reset,
+            on_reset=lambda: self.fields.reset(),
             on_region=self.pick_region,
             guard=self.guarded,
         )
+        self.fields = Fields(self.controls, self.header, self._lock)
         self.source = Source(
             self.line.endpoint,
             order=self.order,
             show=self.show,
-            fields=self.take_fields,
+            fields=self.fields.take,
             complain=self.complain,
         )
         self.picker = self.source.picker
@@ -114,48 +114,8 @@ class Session:
             self.picture, self.result = picture, None
             self.stage.picture(facts, data)
             self.alert.clear()
-            self._suggest(None if index is None else samples.scenes()[index])
+            self.fields.suggest(None if index is None else samples.scenes()[index], picture)
             self.source.chosen(picture, index, data)
-
-    def _suggest(self, scene: GalleryScene | None) -> None:
-        """Suggest what a sample is good for, and write its prompt unless somebody wrote one of their own."""
-        task, picture = self.controls.task, self.picture
-        task.things = [] if scene is None else list(samples.things_of(scene))
-        task.size = [] if picture is None else [picture.width, picture.height]
-        if scene is not None and self.controls.prompt.value.strip() in ("", self._written):
-            self.write(scene.prompt)
-
-    def write(self, prompt: str) -> None:
-        """Write a prompt that the next sample may replace."""
-        self._written = prompt
-        self.fill(prompt)
-
-    def fill(self, prompt: str | None = None, parameters: Mapping[str, Any] | None = None) -> None:
-        """Write into the fields; what a page says that has not seen it does not undo it."""
-        with self._lock:
-            self.controls.take(prompt, parameters)
-            self.header.edition += prompt is not None
-            self.header.tuning += parameters is not None
-
-    def take_fields(self, fields: Mapping[str, Any]) -> None:
-        """Take what a page says its fields hold, as far as it had seen what the kernel wrote into them.
-
-        Parameters
-        ----------
-        fields
-            `prompt` and its `edition`, `parameters` and their `tuning`.
-        """
-        with self._lock:
-            if fields.get("edition") == self.header.edition:
-                self.controls.take(prompt=fields.get("prompt"))
-            if fields.get("tuning", 0) == self.header.tuning:
-                self.controls.take(parameters=fields.get("parameters"))
-
-    def reset(self) -> None:
-        """Bring all sliders back to the model's defaults."""
-        with self._lock:
-            self.controls.reset()
-            self.header.tuning += 1
 
     def pick_region(self, on: bool) -> None:
         """Let a region be drawn on the picture, or not any more."""
@@ -223,7 +183,7 @@ class Session:
             to say.
         """
         with self._lock:
-            self.take_fields(message or {})
+            self.fields.take(message or {})
             if not self.running:
                 self.start()
                 return
@@ -296,7 +256,7 @@ class Session:
             self.stop()
             if result.picture is not self.picture:
                 self.show(result.picture)
-            self.fill(result.prompt, result.parameters)
+            self.fields.fill(result.prompt, result.parameters)
             self._show_answer(result, kept.pieces)
 
     def ask_again(self, kept: Kept) -> None:
