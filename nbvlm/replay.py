@@ -13,16 +13,21 @@ import threading
 import time
 import uuid
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from nbvlm import endpoints
 from nbvlm.errors import ParameterError
 from nbvlm.exchange.pace import Asked, Heard, Listening, Paced, played
 from nbvlm.exchange.recording import Answered, Question, find, load, question_in, question_of, save
 
+if TYPE_CHECKING:
+    from nbvlm.endpoints import Endpoint
+
 __all__ = ["Recorder", "Replayer", "record", "replay"]
 
+_PLAYED = "http://replay.nbvlm.localhost"
 ASSETS = "/v2/nvcf/assets"
 _EVENTS = "text/event-stream"
 
@@ -183,9 +188,19 @@ class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return f"replay({len(self._answers)} answers)"
 
     @property
-    def endpoint(self) -> str | None:
-        """Name of the endpoint that was recorded."""
-        return next((answered.endpoint for answered in self._answers if answered.endpoint), None)
+    def endpoint(self) -> str | Endpoint | None:
+        """The endpoint that was recorded: its name, or for a server its like."""
+        found = next((answered for answered in self._answers if answered.endpoint), None)
+        if found is None:
+            return None
+        if found.endpoint == "openai":
+            return endpoints.openai(f"{_PLAYED}/v1", found.question.model)
+        return found.endpoint
+
+    @property
+    def parameters(self) -> dict[str, float | int]:
+        """Parameters of the first question that was recorded."""
+        return next((dict(answered.question.parameters) for answered in self._answers), {})
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer from the recording.
@@ -229,7 +244,7 @@ class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
             names = dict.fromkeys(answered.question.model for answered in self._answers)
             return httpx.Response(200, json={"data": [{"id": name} for name in names]})
         if path == ASSETS and method == "POST":
-            address = "http://replay.nbvlm.localhost/upload"
+            address = f"{_PLAYED}/upload"
             return httpx.Response(200, json={"assetId": str(uuid.uuid4()), "uploadUrl": address})
         if path == ASSETS:
             return httpx.Response(200, json={"assets": []})

@@ -11,6 +11,7 @@ from servers.loopback import Loopback, problem, stream
 
 import nbvlm
 from nbvlm.client import Retry
+from nbvlm.demo import scenes
 from nbvlm.errors import ParameterError
 from nbvlm.exchange import keys
 from nbvlm.panel.line import Line
@@ -18,6 +19,7 @@ from nbvlm.panel.session import family
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 KEY = "nvapi-not-a-real-key-but-just-as-secret"
 TYPED = "nvapi-typed-and-just-as-secret"
@@ -137,6 +139,53 @@ def test_what_is_wrong_with_a_server_is_said_below_its_form(
     page.send(form, message)
     page.wait(lambda: page.custom(form))
     assert words in page.custom(form)[-1][0]["words"]
+    assert panel._session.line.choice == "nvidia"
+
+
+# Recordings
+
+
+@pytest.mark.parametrize("where", ["nvidia", "openai", "demo"])
+def test_a_recording_answers_as_the_model_that_was_recorded(
+    page: Page, panel: nbvlm.Panel, server: Loopback, tmp_path: Path, where: str
+) -> None:
+    path = tmp_path / "lesson.json"
+    options: dict[str, Any] = {"transport": nbvlm.record(path)}
+    clients = {
+        "nvidia": lambda: nbvlm.Client("nvidia", api_key=KEY, base_url=server.url, **options),
+        "openai": lambda: nbvlm.Client(f"{server.url}/v1", model="m1", **options),
+        "demo": lambda: nbvlm.Client("demo", **options),
+    }
+    picture = scenes.sample(3).picture
+    with clients[where]() as client:
+        expected = client.ask(picture, "caption en", max_tokens=20)
+    asked = len(server.seen)
+    page.send(panel._session.desk.server, {"type": "play", "path": f" {path} "})
+    assert page.custom(panel._session.desk.server)[-1][0] == {"type": "connected"}
+    header = panel._session.header
+    assert (header.choice, header.model, header.key["text"]) == ("recording", expected.model, "")
+    assert header.choices[-1]["label"] == f"{expected.model} in lesson.json"
+    panel.image, panel.prompt = picture, "caption en"
+    assert panel.run().text == expected.text
+    panel.prompt = "ocr"
+    with pytest.raises(nbvlm.ReplayMiss):
+        panel.run()
+    choose(page, panel, "demo")
+    choose(page, panel, "recording")
+    assert header.model == expected.model
+    assert len(server.seen) == asked
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("", "cannot be read"), ("none.json", "There is no"), ("a.json", "is no rec")],
+)
+def test_what_is_wrong_with_a_recording_is_said_below_its_form(
+    page: Page, panel: nbvlm.Panel, tmp_path: Path, name: str, words: str
+) -> None:
+    (tmp_path / "a.json").write_text("[]")
+    page.send(panel._session.desk.server, {"type": "play", "path": str(tmp_path / name)})
+    assert words in page.custom(panel._session.desk.server)[-1][0]["words"]
     assert panel._session.line.choice == "nvidia"
 
 

@@ -108,14 +108,14 @@ def test_a_429_counts_down_as_long_as_the_service_says(
         assert screen.error["seconds"] == seconds
 
 
-def test_no_network_offers_the_demo_model(page: Page) -> None:
+def test_no_network_offers_the_demo_model_and_recordings(page: Page) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
     panel = nbvlm.Panel(nbvlm.Client("nvidia", api_key=KEY, base_url=url, retry=Retry.never()))
     with pytest.raises(errors.TransportError):
         panel.run()
-    assert "model:demo" in actions(Screen(page, panel).error)
+    assert {"model:demo", "recording"} <= set(actions(Screen(page, panel).error))
     panel.close()
 
 

@@ -158,7 +158,7 @@ def load(path: str | os.PathLike[str]) -> list[Answered]:
     Raises
     ------
     ParameterError
-        If there is no such file, or it is no recording.
+        If there is no such file, it cannot be read, or it is no recording.
     """
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -166,6 +166,11 @@ def load(path: str | os.PathLike[str]) -> list[Answered]:
     except FileNotFoundError:
         raise ParameterError(
             f"There is no recording {os.fspath(path)!r}.", hint="Make one with nbvlm.record(path)."
+        ) from None
+    except OSError as error:
+        raise ParameterError(
+            f"The recording {os.fspath(path)!r} cannot be read: {error.strerror}.",
+            hint="Name a file that nbvlm.record wrote, and that may be read.",
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ParameterError(

@@ -155,7 +155,7 @@ def resolve(
         If the key cannot be one.
     """
     recorded = getattr(transport, "endpoint", None)
-    if endpoint is None and model is None and isinstance(recorded, str):
+    if endpoint is None and model is None and isinstance(recorded, (str, Endpoint)):
         endpoint = recorded
     entry, found = _choose(endpoint, model, api_key)
     origin, assets_origin = _origins(entry, base_url, assets_url)

@@ -115,6 +115,7 @@ function act(el, id, tell) {
   if (own) panel.querySelector(own)?.click();
   else if (id === "prompt") panel.querySelector(".nbvlm-prompt textarea")?.focus();
   else if (id === "key") panel.dispatchEvent(new CustomEvent("nbvlm-key", { detail: { again: true } }));
+  else if (id === "recording") panel.dispatchEvent(new CustomEvent("nbvlm-recording"));
   else if (id === "models") panel.querySelector("select.nbvlm-model")?.focus();
   else tell(numbered(el, { type: "act", action: id, fields: panel.nbvlmFields?.() ?? null }));
 }

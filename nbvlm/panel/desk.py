@@ -43,6 +43,7 @@ class Desk:
             "reset": lambda _message: session.fields.reset(),
             "model": self._choose,
             "connect": self._connect,
+            "play": self._play,
             "models": lambda message: Job(self._list(str(message["url"]))),
             "act": self._act,
         }
@@ -72,13 +73,22 @@ class Desk:
         self.alert.clear()
 
     def _connect(self, message: Mapping[str, Any]) -> None:
+        line = self._session.line
+        self._lead(lambda: line.connect(str(message["url"]), str(message["model"])))
+
+    def _play(self, message: Mapping[str, Any]) -> None:
+        self._lead(lambda: self._session.line.play(str(message["path"])))
+
+    def _lead(self, to: Callable[[], Mapping[str, Any] | None]) -> None:
+        """Ask what a form names from now on, or say below the form why that is not possible."""
         try:
-            self._session.line.connect(str(message["url"]), str(message["model"]))
+            parameters = to()
         except Error as error:
             self.server.refused(_words(error))
             return
         self.server.connected()
         self._session.serve()
+        self._session.fields.fill(parameters=parameters)
 
     async def _list(self, url: str) -> None:
         try:

@@ -93,7 +93,9 @@ function onKeyDown(event, model) {
   }
 }
 
-// The models by group, and a last entry that opens the form for a server.
+const FORMS = { "nbvlm-server": "Another server …", "nbvlm-recording": "A recording …" };
+
+// The models by group, and the entries that open a form.
 function modelChoice(model) {
   const root = element("select", "nbvlm-model", { "aria-label": "Model" });
   const show = () => {
@@ -104,15 +106,18 @@ function modelChoice(model) {
       option.textContent = label;
       groups.get(group).append(option);
     }
-    const more = element("option", "", { value: "connect" });
-    more.textContent = "Another server …";
-    root.replaceChildren(...groups.values(), more);
+    const more = Object.entries(FORMS).map(([value, label]) => {
+      const option = element("option", "", { value });
+      option.textContent = label;
+      return option;
+    });
+    root.replaceChildren(...groups.values(), ...more);
     root.value = model.get("choice");
     root.title = root.selectedOptions[0]?.title || "Which model answers";
   };
   root.addEventListener("change", () => {
     const panel = root.closest(".nbvlm-panel");
-    if (root.value === "connect") panel?.dispatchEvent(new CustomEvent("nbvlm-server"));
+    if (FORMS[root.value]) panel?.dispatchEvent(new CustomEvent(root.value));
     else model.send(numbered(root, { type: "model", choice: root.value, fields: panel?.nbvlmFields?.() ?? null }));
   });
   return { root, show };

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from nbvlm.errors import AuthenticationError
 from nbvlm.exchange import keys
 from nbvlm.exchange.settings import resolve
 from nbvlm.panel.loop import Job
+from nbvlm.replay import replay
 from nbvlm.secret import Secret
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ __all__ = ["OWN", "TYPED", "Line"]
 OWN = "own"
 #: Value of the choice for a server whose address was typed.
 SERVER = "server"
+#: Value of the choice for a recording whose path was typed.
+RECORDING = "recording"
 #: Where a key came from that was typed into the panel.
 TYPED = "typed here"
 
@@ -50,6 +54,7 @@ class Line:
         self._given = self.settings = settings
         self._client: AsyncClient | None = None
         self._server: Settings | None = None
+        self._played: tuple[str, Settings] | None = None
         self._typed: Secret | None = None
         self.choice = self._own = settings.endpoint.name if _listed(settings) else OWN
 
@@ -72,7 +77,13 @@ class Line:
             {"value": name, "label": entry.model, "group": _group(entry), "note": entry.note}
             for name, entry in sorted(endpoints.ENDPOINTS.items(), key=lambda item: item[0] != "demo")
         ]
-        return [*found, *([_entry(SERVER, self._server, "Your server")] if self._server else [])]
+        if self._server:
+            found.append(_entry(SERVER, self._server, "Your server"))
+        if self._played:
+            name, settings = self._played
+            label = f"{settings.endpoint.model} in {name}"
+            found.append({"value": RECORDING, "label": label, "group": "A recording", "note": ""})
+        return found
 
     def choose(self, value: str) -> None:
         """Ask another of the choices from now on.
@@ -94,6 +105,31 @@ class Line:
         """
         self._server = resolve(url.strip(), model=model)
         self._switch(SERVER, self._server)
+
+    def play(self, path: str) -> dict[str, float | int]:
+        """Have a recording answer from now on, as the model that was recorded.
+
+        Parameters
+        ----------
+        path
+            A file where the kernel runs; ``~`` is the home folder.
+
+        Returns
+        -------
+        dict
+            Parameters of its first question: with others there may be no answer.
+
+        Raises
+        ------
+        ParameterError
+            If it is no recording.
+        """
+        file = Path(path.strip()).expanduser()
+        recorded = replay(file)
+        settings = resolve(recorded.endpoint or self.endpoint, transport=recorded)
+        self._played = file.name, settings
+        self._switch(RECORDING, settings)
+        return recorded.parameters
 
     def take_key(self, text: str) -> None:
         """Use a typed key; that for the hosted service is kept as by `nbvlm.login()`, others for this panel.
@@ -117,7 +153,7 @@ class Line:
 
         `state` is "none" (nobody wants one), "there", or "missing".
         """
-        if self.settings.in_process:
+        if self.settings.in_process or self.choice == RECORDING:
             return {"state": "none", "text": ""}
         if self.settings.api_key is not None:
             return {"state": "there", "text": f"Key from {self.settings.key_source}"}
@@ -149,6 +185,8 @@ class Line:
             return self._keyed(self._given)
         if value == SERVER and self._server is not None:
             return self._server
+        if value == RECORDING and self._played is not None:
+            return self._played[1]
         entry = endpoints.get(value)
         # Who pointed the panel at another origin wants the siblings to be asked there too.
         if entry.base_url == self._given.endpoint.base_url == endpoints.HOSTED:

@@ -1,4 +1,4 @@
-// The form for an OpenAI-compatible server.
+// The forms for what is in no list: an OpenAI-compatible server, and a recording.
 
 let forms = 0;
 
@@ -7,6 +7,16 @@ function serverField(title, attributes) {
   const field = element("input", "", { type: "text", spellcheck: "false", autocomplete: "off", ...attributes });
   label.append(element("span", "", title), field);
   return { label, field };
+}
+
+function onKeys(root, submit, onClose) {
+  root.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target.matches("input")) submit();
+    else if (event.key === "Escape") onClose();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
 }
 
 function serverForm(say, onClose) {
@@ -25,20 +35,32 @@ function serverForm(say, onClose) {
   const row = element("div", "nbvlm-drawer-row");
   row.append(url.label, name.label, look, connect, close);
   root.append(row, list, words);
-  root.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && event.target.matches("input")) submit();
-    else if (event.key === "Escape") onClose();
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-  });
+  onKeys(root, submit, onClose);
   const models = (names, text) => {
     list.replaceChildren(...names.map((value) => element("option", "", { value })));
     if (names.length && !name.field.value) name.field.value = names[0];
     words.textContent = text;
   };
-  return { root, url: url.field, models };
+  return { root, first: url.field, models };
 }
+
+function recordingForm(say, onClose) {
+  const root = element("div", "nbvlm-drawer", { role: "group", "aria-label": "Recording" });
+  const path = serverField("Path of a recording, where the kernel runs", { class: "nbvlm-recording-path", placeholder: "lesson.json" });
+  const play = textButton("nbvlm-recording-play nbvlm-drawer-main", "Play its answers");
+  const close = textButton("nbvlm-drawer-close", "Cancel");
+  const words = element("p", "nbvlm-drawer-words", { role: "status" });
+  const submit = () => say({ type: "play", path: path.field.value });
+  play.addEventListener("click", submit);
+  close.addEventListener("click", onClose);
+  const row = element("div", "nbvlm-drawer-row");
+  row.append(path.label, play, close);
+  root.append(row, words);
+  onKeys(root, submit, onClose);
+  return { root, first: path.field, models: (_names, text) => (words.textContent = text) };
+}
+
+const FORMS = { "nbvlm-server": serverForm, "nbvlm-recording": recordingForm };
 
 export default () => {
   const views = new Set();
@@ -63,18 +85,20 @@ export default () => {
         el.closest(".nbvlm-panel")?.dispatchEvent(new CustomEvent("nbvlm-server-closed"));
       };
       const view = {
-        open: () => {
+        open: ({ type }) => {
           el.hidden = false;
-          form = serverForm((message) => model.send(numbered(el, message)), cancel);
+          form = FORMS[type]((message) => model.send(numbered(el, message)), cancel);
           el.replaceChildren(form.root);
-          form.url.focus({ preventScroll: true });
+          form.first.focus({ preventScroll: true });
         },
         models: ({ names, words }) => form?.models(names, words),
         connected: close,
       };
       close();
       views.add(view);
-      whenInPanel(el, signal, (panel) => panel.addEventListener("nbvlm-server", view.open, { signal }));
+      whenInPanel(el, signal, (panel) => {
+        for (const name of Object.keys(FORMS)) panel.addEventListener(name, view.open, { signal });
+      });
       return () => {
         controller.abort();
         views.delete(view);

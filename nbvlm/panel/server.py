@@ -1,4 +1,4 @@
-"""The form for an OpenAI-compatible server: its address, and one of its models."""
+"""The forms for what is in no list: an OpenAI-compatible server with one of its models, and a recording."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _HERE = Path(__file__).parent
 
 
 class Server(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
-    """Asks for the address and the model of a server.
+    """Asks for the address and the model of a server, or for the path of a recording.
 
     Parameters
     ----------
     on_message
-        Called with each message: `type` is "connect" (`url`, `model`) or "models" (`url`).
+        Called with each message: `type` is "connect" (`url`, `model`), "models" (`url`) or "play" (`path`).
     """
 
     _esm = script("server")

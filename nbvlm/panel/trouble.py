@@ -34,6 +34,7 @@ class Action:
 AGAIN = Action("again", "Ask again")
 KEY = Action("key", "Enter a key")
 DEMO = Action("model:demo", "Ask the demo model")
+RECORDING = Action("recording", "Play a recording")
 SHRINK = Action("shrink", "Shrink the picture and ask")
 RESET = Action("reset", "Reset the parameters")
 PROMPT = Action("prompt", "Write a prompt")
@@ -129,6 +130,10 @@ def _again_or_demo(error: BaseException, _endpoint: Endpoint) -> Sequence[Action
     return [AGAIN, DEMO] if status is None or status >= 500 else [AGAIN]
 
 
+def _offline(_error: BaseException, _endpoint: Endpoint) -> Sequence[Action]:
+    return [AGAIN, DEMO, RECORDING]
+
+
 def _other_models(error: BaseException, endpoint: Endpoint) -> Sequence[Action]:
     text = str(error)
     if _LOST_ASSET in text:
@@ -162,6 +167,7 @@ _MAKERS: tuple[tuple[_Kind, Any], ...] = (
     (errors.RateLimitError, lambda _error, _endpoint: [AGAIN, DEMO]),
     (errors.RequestRejected, _rejected),
     (errors.AssetError, lambda _error, _endpoint: [SHRINK, AGAIN]),
+    (errors.TransportError, _offline),
     (errors.ReplayMiss, lambda _error, _endpoint: [DEMO]),
 )
 

@@ -320,3 +320,19 @@ def test_the_form_for_a_server_lists_its_models_and_connects(page: Page) -> None
     assert (sent(page)["type"], sent(page)["model"]) == ("connect", "m1")
     say(page, {"type": "connected"})
     assert page.locator(".nbvlm-drawer").count() == 0
+
+
+def test_the_form_for_a_recording_asks_for_its_path_and_says_what_is_wrong(page: Page) -> None:
+    load(page, "server.js")
+    page.evaluate("show()")
+    page.evaluate("new Promise(requestAnimationFrame)")
+    page.evaluate("document.querySelector('.nbvlm-panel').dispatchEvent(new CustomEvent('nbvlm-recording'))")
+    path = page.get_by_label("Path of a recording")
+    expect(path).to_be_focused()
+    path.fill("lesson.json")
+    page.keyboard.press("Enter")
+    assert (sent(page)["type"], sent(page)["path"]) == ("play", "lesson.json")
+    say(page, {"type": "models", "names": [], "words": "There is no recording 'lesson.json'."})
+    expect(page.get_by_role("status")).to_contain_text("There is no recording")
+    say(page, {"type": "connected"})
+    assert page.locator(".nbvlm-drawer").count() == 0
