@@ -23,7 +23,7 @@ function detailsView(card) {
   const root = element("details", "nbvlm-error-details");
   const summary = element("summary", "", { "data-lm-suppress-shortcuts": "true" });
   summary.textContent = "Details";
-  const list = element("dl", "");
+  const list = element("dl", "", { tabindex: "0", "aria-label": "Details of the failure" }); // it scrolls
   for (const [name, text] of card.details) {
     const term = element("dt", "");
     const value = element("dd", "");

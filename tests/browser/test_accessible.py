@@ -1,0 +1,97 @@
+"""The whole panel under axe-core's rules, with everything open that can be, in both themes of JupyterLab."""
+
+from __future__ import annotations
+
+import urllib.request
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+from servers.loopback import problem
+
+from browser.hosts import SLOW, TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from servers.loopback import Loopback
+
+    from browser.hosts import Jupyter, Sheet
+
+CAR = "<loc0100><loc0100><loc0500><loc0500> car"
+TREE = "<loc0600><loc0600><loc0800><loc0800> tree"
+RUN = """async () => {
+  const found = await axe.run(document.querySelector(".nbvlm-panel"), {resultTypes: ["violations"]});
+  return found.violations.filter(({impact}) => ["serious", "critical"].includes(impact))
+    .map(({id, nodes}) => [id, nodes.map(({html}) => html.slice(0, 120))]);
+}"""
+
+
+THEMES = "@jupyterlab/apputils-extension:themes"
+
+
+@pytest.fixture
+def light_again(jupyter: Jupyter) -> Iterator[None]:
+    """JupyterLab remembers a theme; the next test begins in the light one."""
+    yield
+    url = f"{jupyter.url}/lab/api/settings/{THEMES}"
+    headers = {"Authorization": f"token {TOKEN}"}
+    request = urllib.request.Request(url, b'{"raw": "{}"}', headers, method="PUT")
+    urllib.request.urlopen(request, timeout=30).close()
+
+
+def compared(sheet: Sheet, service: Loopback) -> None:
+    """Two pinned answers side by side, and a sweep."""
+    for text in (CAR, f"{CAR} ; {TREE}"):
+        service.text = text
+        sheet.ask("detect car ; tree")
+    for card in (1, 0):
+        sheet.find(".nbvlm-card-pin").nth(card).click()
+    expect(sheet.find(".nbvlm-side")).to_have_count(2)
+    sheet.find(".nbvlm-sweep-summary").click()
+    sheet.find(".nbvlm-sweep-prompts").fill("detect car\ncaption en")
+    sheet.find(".nbvlm-sweep-heats").fill("0.3")
+    sheet.press("sweep-start")
+    expect(sheet.find("button.nbvlm-sweep-cell")).to_have_count(2, timeout=SLOW)
+
+
+def refused(sheet: Sheet, service: Loopback) -> None:
+    """A card that says what went wrong, its details unfolded, and the field for a key."""
+    service.replies.append(problem(401, "Authentication failed"))
+    sheet.press("run")
+    sheet.find(".nbvlm-error-details summary").click()
+    expect(sheet.find(".nbvlm-key-input")).to_be_visible()
+
+
+def elsewhere(sheet: Sheet, form: str, field: str) -> None:
+    sheet.find("select.nbvlm-model").select_option(form)
+    expect(sheet.find(field)).to_be_focused()
+
+
+def dark(sheet: Sheet) -> None:
+    page = sheet.page
+    page.click('.lm-MenuBar-itemLabel:text-is("Settings")')
+    page.hover('li.lm-Menu-item:has-text("Theme")')
+    page.click('li.lm-Menu-item:has-text("JupyterLab Dark") >> nth=0')
+    page.wait_for_selector('body[data-jp-theme-light="false"]', state="attached")
+
+
+@pytest.mark.usefixtures("light_again")
+def test_nothing_serious_is_found_in_a_panel_with_everything_open(
+    sheet: Sheet, quickstart: str, service: Loopback
+) -> None:
+    sheet.open_lab(quickstart).run_all()
+    axe = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+    sheet.page.add_script_tag(content=axe)
+    assert sheet.page.evaluate(RUN) == []
+    compared(sheet, service)
+    assert sheet.page.evaluate(RUN) == []
+    refused(sheet, service)
+    elsewhere(sheet, "nbvlm-server", ".nbvlm-server-url")
+    assert sheet.page.evaluate(RUN) == []
+    dark(sheet)
+    assert sheet.page.evaluate(RUN) == []
+    elsewhere(sheet, "nbvlm-recording", ".nbvlm-recording-path")
+    sheet.page.set_viewport_size({"width": 480, "height": 900})
+    assert sheet.page.evaluate(RUN) == []
