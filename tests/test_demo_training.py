@@ -70,7 +70,6 @@ def test_a_minute_of_training_lowers_the_losses_and_its_weights_answer(tmp_path)
     plan = Plan(
         shapes=100,
         sight=50,
-        reader=50,
         speaker=50,
         sizes=Sizes(width=32, heads=2, layers=1),
         pictures=6,

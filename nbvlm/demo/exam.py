@@ -75,7 +75,7 @@ def judged(ask: Callable[[str], str], scene: scenes.Scene, seed: int) -> Iterato
     yield "colors", _right(ask, prompts.answer(f"What color is the {kind}?"), scene, facts)
     if any(fact.text for fact in facts):
         yield "signs", _right(ask, prompts.ocr(), scene, facts)
-    yield from _outlines(ask(prompts.segment(kind)), scene, kind)
+    yield from _outlines(ask(prompts.segment(*kinds)), scene)
     for prompt in _others(facts, kinds, absent, chance):
         yield "other answers", _right(ask, prompt, scene, facts)
     yield "other answers", _asks_well(ask, chance.choice(facts).color, scene, facts)
@@ -145,13 +145,12 @@ def _best(detection: Detection, row: np.ndarray, left: dict[int, scenes.Thing]) 
     return max(same, key=same.__getitem__, default=None)
 
 
-def _outlines(answer: str, scene: scenes.Scene, kind: str) -> Iterator[tuple[str, float]]:
-    """Overlap of each thing of the kind with the best mask of the answer."""
+def _outlines(answer: str, scene: scenes.Scene) -> Iterator[tuple[str, float]]:
+    """Overlap of each thing with the best mask of its kind in the answer."""
     found = parse(answer, scene.size, codebook=codebook("demo"))
-    masks = [detection.mask for detection in found if detection.mask is not None]
     for thing in scene.things:
-        if thing.kind == kind:
-            yield "mean mask IoU", max((_common(mask, thing.mask) for mask in masks), default=0.0)
+        masks = [one.mask for one in found if one.label == thing.kind and one.mask is not None]
+        yield "mean mask IoU", max((_common(mask, thing.mask) for mask in masks), default=0.0)
 
 
 def _common(a: np.ndarray, b: np.ndarray) -> float:

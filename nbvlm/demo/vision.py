@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Vision", "apart"]
 
-GUESSED, SURE = 0.45, 0.5
+GUESSED, SURE = 0.3, 0.5
 """How likely a cell must hold a thing to be looked at closer, and a closer look must find one."""
 SAME_GUESS, SAME_THING = 0.6, 0.6
 """From this overlap on (intersection over union) two boxes are of one thing."""

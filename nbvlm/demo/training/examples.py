@@ -148,8 +148,8 @@ def _closer(
 ) -> None:
     for box, thing in zip(boxes, things, strict=True):
         kind, color = scenes.KINDS.index(thing.kind), scenes.COLORS.index(thing.color)
-        for _ in range(2):
-            near = _moved(box, chance, 0.11, 0.13)
+        for shift, grow in ((0.1, 0.12), (0.16, 0.18)):
+            near = _moved(box, chance, shift, grow)
             into.crops.append(frame.around(near))
             into.facts.append((1.0, *_shifts(near, box), kind, color))
         steady = _moved(box, chance, 0.015, 0.02)

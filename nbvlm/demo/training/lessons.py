@@ -15,7 +15,7 @@ from nbvlm.demo import words as w
 from nbvlm.demo.phrases import LANGUAGES
 from nbvlm.demo.regions import Region, Seen
 from nbvlm.demo.scenes import COLORS, GROUNDS, KINDS
-from nbvlm.demo.truth import Fact, answer, overlap, split
+from nbvlm.demo.truth import Fact, answer, overlap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from nbvlm.demo.truth import Box
 
 __all__ = ["Lesson", "lessons", "world"]
-
-MOST_OUTLINES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ def lessons(chance: Random) -> dict[str, list[Lesson]]:
     facts, ground = world(chance)
     seen = _seen(facts, ground, chance)
     told = chance.choice((("caption", chance.choice((*LANGUAGES, "en"))), ("describe", "en")))
-    outlines = [_to_outline(facts, chance)] if chance.random() < 0.2 else []
+    outlines = [_to_outline(facts, chance)] if chance.random() < 0.35 else []
     short = [("answer", "en", *_asked(facts, chance)) for _ in range(5)]
     short.append(("answer", "en", "what", "color", chance.choice(facts).kind if facts else "thing"))
     short.append(chance.choice((("ocr",), ("question", "en", _given(facts, chance)), ("caption", "<box>"))))
@@ -149,11 +147,8 @@ def _to_find_all(facts: Sequence[Fact], chance: Random) -> tuple[str, ...]:
 
 
 def _to_outline(facts: Sequence[Fact], chance: Random) -> tuple[str, ...]:
-    """A list whose answer is not too long to be learnt."""
-    while True:
-        prompt = ("segment", *_to_find(facts, chance, chance.choice((1, 2)))[1:])
-        if sum(fact.is_a(item) for item in split(prompt[1:]) for fact in facts) <= MOST_OUTLINES:
-            return prompt
+    listed = _to_find_all(facts, chance) if chance.random() < 0.5 else _to_find(facts, chance, 2)
+    return ("segment", *listed[1:])
 
 
 def _something(facts: Sequence[Fact], chance: Random, present: float) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-__all__ = ["Sight", "losses", "reader_of", "shapes_of", "sight_of"]
+__all__ = ["Sight", "losses", "shapes_of", "sight_of"]
 
 KEPT = 3000
 """Batches on disk that may be shown again."""
@@ -181,22 +181,3 @@ def _reading_loss(scores: Tensor, texts: Tensor) -> Tensor:
     likely = scores.log_softmax(-1).transpose(0, 1)
     lengths = torch.full((scores.shape[0],), scores.shape[1])
     return F.ctc_loss(likely, texts, lengths, (texts > 0).sum(1), zero_infinity=True)
-
-
-def reader_of(course: Course, batches: Path, network: Reader) -> Reader:
-    """Train a reader on, with the signs of all batches that lie in a folder, shown again and again."""
-    files = [_load(path) for path in sorted(batches.glob("*.npz"))]
-    signs = torch.from_numpy(np.concatenate([file["signs"] for file in files]))
-    texts = torch.from_numpy(np.concatenate([file["texts"] for file in files])).long()
-    chance = torch.Generator()
-
-    def loss(step: int) -> dict[str, Tensor]:
-        chance.manual_seed(step)
-        some = torch.randint(len(signs), (course.batch,), generator=chance)
-        light = 0.85 + 0.3 * torch.rand(course.batch, 1, 1, 1, generator=chance)
-        with torch.autocast("cpu", torch.bfloat16):
-            scores = network(_pixels(signs[some]) * light)
-        return {"read": _reading_loss(scores.float(), texts[some])}
-
-    follow(network, loss, course, rate=1e-3)
-    return network.eval()

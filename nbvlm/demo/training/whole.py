@@ -1,6 +1,6 @@
 """The whole training of the embedded model.
 
-Four courses follow each other: the mask codebook, the seeing networks, the reader of signs, the speaker; then
+Three courses follow each other: the mask codebook, the seeing networks, the speaker; then
 the weights are written where the package finds them. All is seeded and can be resumed: every minute or so the
 state of a course goes to `build/training`, its learning curve beside it.
 """
@@ -26,9 +26,8 @@ class Plan:
     """How long each course is, in optimizer steps, and what the speaker's sizes are."""
 
     shapes: int = 2000
-    sight: int = 17600
-    reader: int = 2000
-    speaker: int = 11600
+    sight: int = 31600
+    speaker: int = 14600
     sizes: Sizes = field(default_factory=Sizes)
     pictures: int = 16
     worlds: int = 16
@@ -52,7 +51,6 @@ def train(
     """
     shapes = see.shapes_of(Course("shapes", folder, plan.shapes, 96, seed))
     sight = see.sight_of(Course("sight", folder, plan.sight, plan.pictures, seed), shapes)
-    see.reader_of(Course("reader", folder, plan.reader, 48, seed), folder / "batches", sight.reader)
     speaker = speak.speaker_of(Course("speaker", folder, plan.speaker, plan.worlds, seed), plan.sizes)
     save(sight, speaker, weights)
     save_codebook(shapes, codebook)
