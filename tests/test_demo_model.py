@@ -155,6 +155,19 @@ def test_each_word_points_at_the_thing_that_it_is_about(embedded):
         embedded.speech(seen, "write a poem")
 
 
+def test_a_long_list_is_outlined_to_its_end(embedded):
+    scenes_asked = [gallery.scene() for gallery in GALLERY]
+    for scene in scenes_asked:
+        seen = embedded.see(scene.picture)
+        kinds = " ; ".join(dict.fromkeys(thing.kind for thing in scene.things))
+        boxes, outlines = (
+            say(embedded, scene.picture, f"{verb} {kinds}", temperature=1e-4, seen=seen)
+            for verb in ("detect", "segment")
+        )
+        assert outlines.count("<seg") == 16 * boxes.count("<loc") / 4
+    assert max(len(scene.things) for scene in scenes_asked) >= 5
+
+
 def test_masks_of_a_segmentation_lie_on_their_thing(embedded):
     from nbvlm.masks import codebook
     from nbvlm.parser import parse
