@@ -122,11 +122,7 @@ def error(stage: Stage) -> None:
 
 def dark(stage: Stage) -> None:
     """Ask for boxes in the dark theme."""
-    page = stage.sheet.page
-    page.click('.lm-MenuBar-itemLabel:text-is("Settings")')
-    page.hover('li.lm-Menu-item:has-text("Theme")')
-    page.click('li.lm-Menu-item:has-text("JupyterLab Dark") >> nth=0')
-    page.wait_for_selector('body[data-jp-theme-light="false"]', state="attached")
+    stage.sheet.dark()
     boxes(stage)
 
 

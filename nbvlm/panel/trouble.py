@@ -130,10 +130,6 @@ def _again_or_demo(error: BaseException, _endpoint: Endpoint) -> Sequence[Action
     return [AGAIN, DEMO] if status is None or status >= 500 else [AGAIN]
 
 
-def _offline(_error: BaseException, _endpoint: Endpoint) -> Sequence[Action]:
-    return [AGAIN, DEMO, RECORDING]
-
-
 def _other_models(error: BaseException, endpoint: Endpoint) -> Sequence[Action]:
     text = str(error)
     if _LOST_ASSET in text:
@@ -167,7 +163,7 @@ _MAKERS: tuple[tuple[_Kind, Any], ...] = (
     (errors.RateLimitError, lambda _error, _endpoint: [AGAIN, DEMO]),
     (errors.RequestRejected, _rejected),
     (errors.AssetError, lambda _error, _endpoint: [SHRINK, AGAIN]),
-    (errors.TransportError, _offline),
+    (errors.TransportError, lambda _error, _endpoint: [AGAIN, DEMO, RECORDING]),
     (errors.ReplayMiss, lambda _error, _endpoint: [DEMO]),
 )
 

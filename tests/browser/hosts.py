@@ -104,15 +104,20 @@ class Jupyter:
             time.sleep(0.1)
         raise AssertionError(self._log.read_text())
 
-    def api(self, method: str, path: str) -> Any:
+    def api(self, method: str, path: str, body: Any = None) -> Any:
         headers = {"Authorization": f"token {TOKEN}"}
-        request = urllib.request.Request(self.url + path, method=method, headers=headers)
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
         with urllib.request.urlopen(request, timeout=30) as reply:
             return json.loads(reply.read() or b"null")
 
     def environment(self, variables: Mapping[str, str]) -> None:
         """Set environment variables for the kernels that start from now on."""
         self._environment.write_text(json.dumps(dict(variables)))
+
+    def configure(self, plugin: str, settings: dict[str, Any]) -> None:
+        """Set what JupyterLab remembers for one of its plugins."""
+        self.api("PUT", f"/lab/api/settings/{plugin}", {"raw": json.dumps(settings)})
 
     def connected(self) -> bool:
         """Whether the one kernel is idle and heard by a page."""
@@ -188,6 +193,13 @@ class Sheet:
         self.find(".nbvlm-picture").wait_for(timeout=SLOW)
         self.find(".nbvlm-thumb").first.wait_for(timeout=SLOW)
         return self
+
+    def dark(self) -> None:
+        """Choose JupyterLab's dark theme, which it then remembers."""
+        self.page.click('.lm-MenuBar-itemLabel:text-is("Settings")')
+        self.page.hover('li.lm-Menu-item:has-text("Theme")')
+        self.page.click('li.lm-Menu-item:has-text("JupyterLab Dark") >> nth=0')
+        self.page.wait_for_selector('body[data-jp-theme-light="false"]', state="attached")
 
     def find(self, selector: str) -> Locator:
         return self.page.locator(f".nbvlm-panel {selector}")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import urllib.request
-from importlib import resources
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 from servers.loopback import problem
 
-from browser.hosts import SLOW, TOKEN
+from browser.hosts import SLOW
+from browser.parts import serious
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,13 +20,6 @@ if TYPE_CHECKING:
 
 CAR = "<loc0100><loc0100><loc0500><loc0500> car"
 TREE = "<loc0600><loc0600><loc0800><loc0800> tree"
-RUN = """async () => {
-  const found = await axe.run(document.querySelector(".nbvlm-panel"), {resultTypes: ["violations"]});
-  return found.violations.filter(({impact}) => ["serious", "critical"].includes(impact))
-    .map(({id, nodes}) => [id, nodes.map(({html}) => html.slice(0, 120))]);
-}"""
-
-
 THEMES = "@jupyterlab/apputils-extension:themes"
 
 
@@ -35,10 +27,7 @@ THEMES = "@jupyterlab/apputils-extension:themes"
 def light_again(jupyter: Jupyter) -> Iterator[None]:
     """JupyterLab remembers a theme; the next test begins in the light one."""
     yield
-    url = f"{jupyter.url}/lab/api/settings/{THEMES}"
-    headers = {"Authorization": f"token {TOKEN}"}
-    request = urllib.request.Request(url, b'{"raw": "{}"}', headers, method="PUT")
-    urllib.request.urlopen(request, timeout=30).close()
+    jupyter.configure(THEMES, {})
 
 
 def compared(sheet: Sheet, service: Loopback) -> None:
@@ -69,29 +58,19 @@ def elsewhere(sheet: Sheet, form: str, field: str) -> None:
     expect(sheet.find(field)).to_be_focused()
 
 
-def dark(sheet: Sheet) -> None:
-    page = sheet.page
-    page.click('.lm-MenuBar-itemLabel:text-is("Settings")')
-    page.hover('li.lm-Menu-item:has-text("Theme")')
-    page.click('li.lm-Menu-item:has-text("JupyterLab Dark") >> nth=0')
-    page.wait_for_selector('body[data-jp-theme-light="false"]', state="attached")
-
-
 @pytest.mark.usefixtures("light_again")
 def test_nothing_serious_is_found_in_a_panel_with_everything_open(
     sheet: Sheet, quickstart: str, service: Loopback
 ) -> None:
     sheet.open_lab(quickstart).run_all()
-    axe = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
-    sheet.page.add_script_tag(content=axe)
-    assert sheet.page.evaluate(RUN) == []
+    assert serious(sheet.page) == []
     compared(sheet, service)
-    assert sheet.page.evaluate(RUN) == []
+    assert serious(sheet.page) == []
     refused(sheet, service)
     elsewhere(sheet, "nbvlm-server", ".nbvlm-server-url")
-    assert sheet.page.evaluate(RUN) == []
-    dark(sheet)
-    assert sheet.page.evaluate(RUN) == []
+    assert serious(sheet.page) == []
+    sheet.dark()
+    assert serious(sheet.page) == []
     elsewhere(sheet, "nbvlm-recording", ".nbvlm-recording-path")
     sheet.page.set_viewport_size({"width": 480, "height": 900})
-    assert sheet.page.evaluate(RUN) == []
+    assert serious(sheet.page) == []

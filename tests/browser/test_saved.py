@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -14,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import expect
 from servers.loopback import stream
 
-from browser.hosts import SLOW, TOKEN
+from browser.hosts import SLOW
 from nbvlm.demo.gallery import GALLERY
 
 if TYPE_CHECKING:
@@ -42,16 +41,9 @@ def service(service: Loopback) -> Loopback:
 @pytest.fixture
 def saving_state(jupyter: Jupyter) -> Iterator[None]:
     """JupyterLab saves the state of widgets with the notebook."""
-    url = f"{jupyter.url}/lab/api/settings/{SETTINGS}"
-
-    def put(value: bool) -> None:
-        data = json.dumps({"raw": json.dumps({"saveState": value})}).encode()
-        headers = {"Authorization": f"token {TOKEN}"}
-        urllib.request.urlopen(urllib.request.Request(url, data, headers, method="PUT"), timeout=30).close()
-
-    put(True)
+    jupyter.configure(SETTINGS, {"saveState": True})
     yield
-    put(False)
+    jupyter.configure(SETTINGS, {"saveState": False})
 
 
 def saved(sheet: Sheet, name: str) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from browser.parts import load, say
+from browser.parts import load, say, serious
 from nbvlm.panel.page import style
 
 if TYPE_CHECKING:
@@ -261,17 +261,7 @@ def test_what_is_spoken_is_the_state_and_not_the_tokens(page: Page) -> None:
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_axe_finds_nothing_serious(page: Page, dark: bool) -> None:
     answered(page, dark)
-    # Run as a script tag of the page: its rules allow that, and forbid eval.
-    page.add_script_tag(content=_axe())
-    found = page.evaluate("axe.run(document.querySelector('.nbvlm-panel'), {resultTypes: ['violations']})")
-    serious = [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
-    assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in serious] == []
-
-
-def _axe() -> str:
-    from importlib import resources
-
-    return (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+    assert serious(page) == []
 
 
 def test_five_hundred_boxes_are_drawn_listed_and_lit_one_by_one(page: Page) -> None:
