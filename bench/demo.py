@@ -78,8 +78,9 @@ class Torch:
     def see(self, whole: Any, crops: Any) -> None:
         with self.torch.inference_mode():
             self.sight.eye(self.torch.from_numpy(whole).permute(0, 3, 1, 2))
-            for _ in range(2):
-                self.sight.look(self.torch.from_numpy(crops).permute(0, 3, 1, 2))
+            for seen in crops:
+                for _ in range(2):
+                    self.sight.look(self.torch.from_numpy(seen).permute(0, 3, 1, 2))
 
     def read(self, texts: Any) -> None:
         with self.torch.inference_mode():
@@ -114,13 +115,18 @@ def ours() -> tuple[dict[str, Callable[[], Any]], Any, Any, Any]:
     loaded, picture = model.load(), scenes.sample(8, pixels=800).picture
     frame, seen = Frame.of(picture), loaded.see(picture)
     whole = frame.whole()[None].astype(np.float32) / 127.5 - 1
-    crops = np.stack([frame.around(region.box) for region in seen.regions]).astype(np.float32) / 127.5 - 1
+    guesses = loaded.vision.guesses(loaded.vision.glance(whole)[0][0])
+    crops = [
+        np.stack([frame.around(box) for box in boxes]).astype(np.float32) / 127.5 - 1
+        for boxes in (guesses, [region.box for region in seen.regions])
+    ]
 
     def see() -> None:
         with one_thread():
             loaded.vision.glance(whole)
-            for _ in range(2):
-                loaded.vision.look(crops)
+            for looked in crops:  # and each into a mirror
+                for _ in range(2):
+                    loaded.vision.look(looked)
 
     def say() -> None:
         with one_thread():
