@@ -33,6 +33,28 @@ def test_the_model_is_right_nearly_always_on_scenes_it_never_saw(embedded):
     assert not missed
 
 
+@pytest.mark.parametrize("seed", [700_000_100, 700_000_299, 700_000_419, 700_000_597])
+def test_things_that_hide_each_other_are_told_apart(embedded, seed):
+    scene = scenes.sample(seed)
+    found = embedded.see(scene.picture).regions
+    for fact in exam.facts_of(scene):
+        assert max(truth.overlap(fact.box, region.box) for region in found) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("seed", "kind", "colors"),
+    [
+        (500_000_038, "apple", "yellow, purple and pink"),
+        (500_000_190, "umbrella", "pink, orange and red"),
+        (500_000_279, "flower", "purple, pink, green and white"),
+    ],
+)
+def test_no_color_of_several_things_of_a_kind_is_left_out(embedded, seed, kind, colors):
+    picture = scenes.sample(seed).picture
+    prompt = nbvlm.prompts.answer(f"What color is the {kind}?")
+    assert say(embedded, picture, prompt, temperature=1e-4) == colors
+
+
 def test_load_returns_one_shared_model(embedded):
     assert model.load() is embedded
 

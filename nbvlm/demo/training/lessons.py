@@ -38,7 +38,7 @@ class Lesson:
 
 def world(chance: Random) -> tuple[list[Fact], str]:
     """Facts by chance, from left to right, few kinds and colours at times so that they repeat."""
-    count = chance.choices(range(9), (1, 3, 4, 5, 5, 4, 3, 2, 2))[0]
+    count = chance.choices(range(9), (1, 3, 4, 5, 5, 5, 4, 3, 3))[0]
     kinds = chance.sample(KINDS, chance.choice((1, 2, 3, 5, 18)))
     colors = chance.sample(COLORS, chance.choice((2, 3, 5, 10)))
     aspect = math.exp(chance.uniform(-0.7, 0.7))
@@ -88,8 +88,8 @@ def lessons(chance: Random) -> dict[str, list[Lesson]]:
     seen = _seen(facts, ground, chance)
     told = chance.choice((("caption", chance.choice((*LANGUAGES, "en"))), ("describe", "en")))
     outlines = [_to_outline(facts, chance)] if chance.random() < 0.35 else []
-    short = [("answer", "en", *_asked(facts, chance)) for _ in range(5)]
-    short.append(("answer", "en", "what", "color", chance.choice(facts).kind if facts else "thing"))
+    short = [("answer", "en", *_asked(facts, chance)) for _ in range(3)]
+    short += [("answer", "en", "what", "color", kind) for kind in _kinds_with_colors(facts, chance)]
     short.append(chance.choice((("ocr",), ("question", "en", _given(facts, chance)), ("caption", "<box>"))))
     lists = [_to_find(facts, chance, 6), _to_find_all(facts, chance), _to_find_all(facts, chance)]
     prompts = {"outlines": outlines, "long": [told, *lists][chance.randrange(2) :], "short": short}
@@ -187,6 +187,14 @@ def _comparing(facts: Sequence[Fact], chance: Random) -> tuple[str, ...]:
         if one != other and (min(sizes) == 0 or max(sizes) > 1.15 * min(sizes)):
             return ("which", "larger", *one, ";", *other)
     return ("is", "there", "<unk>")
+
+
+def _kinds_with_colors(facts: Sequence[Fact], chance: Random) -> tuple[str, ...]:
+    """A kind that is there, and the two with the most colours: of many, one is easily left out."""
+    kinds = list(dict.fromkeys(fact.kind for fact in facts)) or ["thing"]
+    colors = {kind: len({fact.color for fact in facts if fact.kind == kind}) for kind in kinds}
+    most = sorted(kinds, key=colors.__getitem__)
+    return chance.choice(kinds), most[-1], most[-2:][0]
 
 
 def _given(facts: Sequence[Fact], chance: Random) -> str:

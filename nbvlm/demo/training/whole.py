@@ -26,8 +26,8 @@ class Plan:
     """How long each course is, in optimizer steps, and what the speaker's sizes are."""
 
     shapes: int = 2000
-    sight: int = 34600
-    speaker: int = 17600
+    sight: int = 50600
+    speaker: int = 23400
     sizes: Sizes = field(default_factory=Sizes)
     pictures: int = 16
     worlds: int = 16
