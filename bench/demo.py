@@ -78,9 +78,8 @@ class Torch:
     def see(self, whole: Any, crops: Any) -> None:
         with self.torch.inference_mode():
             self.sight.eye(self.torch.from_numpy(whole).permute(0, 3, 1, 2))
-            for seen in crops:
-                for _ in range(2):
-                    self.sight.look(self.torch.from_numpy(seen).permute(0, 3, 1, 2))
+            for looked in crops:
+                self.sight.look(self.torch.from_numpy(looked).permute(0, 3, 1, 2))
 
     def read(self, texts: Any) -> None:
         with self.torch.inference_mode():
@@ -116,17 +115,17 @@ def ours() -> tuple[dict[str, Callable[[], Any]], Any, Any, Any]:
     frame, seen = Frame.of(picture), loaded.see(picture)
     whole = frame.whole()[None].astype(np.float32) / 127.5 - 1
     guesses = loaded.vision.guesses(loaded.vision.glance(whole)[0][0])
-    crops = [
+    guessed, found = (
         np.stack([frame.around(box) for box in boxes]).astype(np.float32) / 127.5 - 1
         for boxes in (guesses, [region.box for region in seen.regions])
-    ]
+    )
+    crops = (guessed, found, np.ascontiguousarray(found[:, :, ::-1]))
 
     def see() -> None:
         with one_thread():
             loaded.vision.glance(whole)
-            for looked in crops:  # and each into a mirror
-                for _ in range(2):
-                    loaded.vision.look(looked)
+            for looked in crops:
+                loaded.vision.look(looked)
 
     def say() -> None:
         with one_thread():

@@ -12,7 +12,7 @@ from nbvlm.demo.scenes import COLORS, KINDS
 from nbvlm.demo.sight import CELLS, Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -63,10 +63,9 @@ class Vision:
         boxes = self.guesses(cells[0])
         aspect = frame.width / frame.height
         facts = np.zeros((0, 5 + len(KINDS) + len(COLORS)), np.float32)
-        if len(boxes):
-            facts, boxes = self._closer(frame, boxes)
-        if len(boxes):
-            facts, boxes = self._closer(frame, boxes)
+        for look in (self.look, self._both_ways):
+            if len(boxes):
+                facts, boxes = _closer(look, frame, boxes)
         order = np.argsort(boxes[:, 0] + boxes[:, 2], kind="stable")
         regions = tuple(self._region(frame, boxes[n], facts[n]) for n in order)
         return Seen(regions, softmax(whole[0, 1:]), aspect, float(sigmoid(whole[:1, 0])[0]))
@@ -126,15 +125,6 @@ class Vision:
         scores: Array = self.trace(_numbers(frame.around(box)[None]))[0]
         return scores
 
-    def _closer(self, frame: Frame, boxes: NDArray[np.float32]) -> tuple[Array, NDArray[np.float32]]:
-        """What a closer look tells of boxes, and the boxes put right; those without a thing are left out."""
-        facts = self._both_ways(_numbers(np.stack([frame.around(box) for box in boxes])))
-        sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
-        better = (boxes + facts[:, 1:5] * sides).clip(0, 1)
-        found = np.flatnonzero((sigmoid(facts[:, 0]) > SURE) & (better[:, 2:] > better[:, :2]).all(1))
-        kept = found[apart(better[found], facts[found, 0], _alike(facts[found]))[:MOST_REGIONS]]
-        return facts[kept], better[kept].astype(np.float32)
-
     def _both_ways(self, crops: Array) -> Array:
         """What a look and one into a mirror tell, on average: it errs less often than either."""
         facts, mirrored = self.look(crops), self.look(crops[:, :, ::-1])
@@ -151,6 +141,18 @@ class Vision:
         best = self.read(_numbers(frame.sign(box.tolist())[None]))[0].argmax(1)
         new = best[np.append(True, best[1:] != best[:-1])]
         return "".join(chr(64 + letter) for letter in new if letter)
+
+
+def _closer(
+    look: Callable[[Array], Array], frame: Frame, boxes: NDArray[np.float32]
+) -> tuple[Array, NDArray[np.float32]]:
+    """What a closer look tells of boxes, and the boxes put right; those without a thing are left out."""
+    facts = look(_numbers(np.stack([frame.around(box) for box in boxes])))
+    sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+    better = (boxes + facts[:, 1:5] * sides).clip(0, 1)
+    found = np.flatnonzero((sigmoid(facts[:, 0]) > SURE) & (better[:, 2:] > better[:, :2]).all(1))
+    kept = found[apart(better[found], facts[found, 0], _alike(facts[found]))[:MOST_REGIONS]]
+    return facts[kept], better[kept].astype(np.float32)
 
 
 def _alike(facts: Array) -> NDArray[np.floating]:
