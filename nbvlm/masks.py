@@ -26,7 +26,7 @@ from nbvlm.answers.patches import Patch
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
-    from nbvlm.answers.download import Progress
+    from nbvlm._files import Progress
     from nbvlm.answers.patches import Box, Mask, Size
 
 __all__ = ["Codebook", "codebook", "paste", "patch"]
@@ -159,7 +159,7 @@ def codebook(name: str = "vae-oid", *, progress: Progress | None = None) -> Code
     ValueError
         For a name that is not known.
     Error
-        Where the file cannot be had: see `nbvlm.answers.download.fetch`.
+        Where the file cannot be had: see `nbvlm._files.fetch`.
     """
     if name not in _PLACES:
         raise ValueError(f"There is no codebook {name!r}; there is {', '.join(map(repr, _PLACES))}.")
@@ -176,10 +176,10 @@ def _vae_oid(progress: Progress | None) -> Path:
             hint = "Let it name a copy of vae-oid.npz, or remove it to download the file."
             raise Error(f"NBVLM_VAE_WEIGHTS names {path}, which is no file.", hint=hint)
         return path
-    from nbvlm.answers import cache
-    from nbvlm.answers.download import VAE_OID, fetch
+    from nbvlm import _files
+    from nbvlm._files import VAE_OID, fetch
 
-    return fetch(VAE_OID, cache.directory(), progress)
+    return fetch(VAE_OID, _files.directory(), progress)
 
 
 def _demo(_: Progress | None) -> Path:

@@ -11,7 +11,7 @@ import pytest
 from sides import KEY
 
 from nbvlm import cli
-from nbvlm.answers.download import VAE_OID
+from nbvlm._files import VAE_OID
 from nbvlm.commands import doctor, installed, reach
 from nbvlm.commands.findings import good, guarded, note, problem, report
 

@@ -18,9 +18,8 @@ import numpy as np
 import pytest
 from mask_weights import SMALL, random_weights
 
-from nbvlm import Error, NotFoundError, ServerError, TransportError, masks, parse
-from nbvlm.answers import cache
-from nbvlm.answers.download import VAE_OID, Source, fetch, sound
+from nbvlm import Error, NotFoundError, ServerError, TransportError, _files, masks, parse
+from nbvlm._files import VAE_OID, Source, fetch, sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -221,7 +220,7 @@ def test_of_several_at_once_one_downloads(place: Place, source: Source, tmp_path
 def test_a_process_that_is_killed_leaves_nothing_locked(place: Place, source: Source, tmp_path: Path) -> None:
     place.gate = threading.Event()
     code = (
-        "import sys, pathlib; from nbvlm.answers.download import Source, fetch;"
+        "import sys, pathlib; from nbvlm._files import Source, fetch;"
         "fetch(Source('file.npz', sys.argv[1], 700001, sys.argv[2], 'X', ''), pathlib.Path(sys.argv[3]),"
         " lambda done, total: print(done, flush=True))"
     )
@@ -255,7 +254,7 @@ def test_masks_fetch_their_codebook_when_they_are_first_wanted(
     np.savez(tmp_path / "small.npz", **random_weights(2, **SMALL))
     place.content = (tmp_path / "small.npz").read_bytes()
     published = replace(source, size=len(place.content), sha256=digest(place.content))
-    monkeypatch.setattr("nbvlm.answers.download.VAE_OID", published)
+    monkeypatch.setattr("nbvlm._files.VAE_OID", published)
     monkeypatch.setattr("nbvlm.masks._loaded", {})
     monkeypatch.delenv("NBVLM_VAE_WEIGHTS", raising=False)
     monkeypatch.setenv("NBVLM_CACHE", str(tmp_path / "cache"))
@@ -311,8 +310,8 @@ def test_the_cache_is_where_the_platform_keeps_caches(
     for name in ("NBVLM_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(cache.sys, "platform", platform)
+    monkeypatch.setattr(_files.sys, "platform", platform)
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    assert cache.directory() == expected(tmp_path)
+    assert _files.directory() == expected(tmp_path)
     assert os.environ["HOME"] == str(tmp_path)

@@ -16,9 +16,9 @@ from servers.loopback import Loopback, Reply, delta, problem, stream
 
 import nbvlm
 from nbvlm import prompts
+from nbvlm._background import Job
 from nbvlm.demo.gallery import GALLERY
 from nbvlm.errors import AuthenticationError, Error, ImageError, PromptError, TransportError
-from nbvlm.panel.loop import Job
 from nbvlm.panel.session import family
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ import asyncio, gc, os, threading
 import numpy as np
 from PIL import Image
 import nbvlm
-from nbvlm.panel.loop import Job
+from nbvlm._background import Job
 
 def memory():
     gc.collect()

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from nbvlm.panel.loop import Job
+from nbvlm._background import Job
 
 WAIT = 10
 
@@ -96,7 +96,7 @@ def test_all_jobs_share_one_daemon_thread_from_wherever_they_are_started() -> No
 
 
 def test_importing_the_panel_starts_no_thread() -> None:
-    code = "import threading, nbvlm.panel.loop; print(threading.active_count())"
+    code = "import threading, nbvlm._background; print(threading.active_count())"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "1"
 
@@ -104,7 +104,7 @@ def test_importing_the_panel_starts_no_thread() -> None:
 def test_an_answer_cut_off_by_the_end_of_the_process_is_cancelled_first() -> None:
     code = """
 import asyncio, threading
-from nbvlm.panel.loop import Job
+from nbvlm._background import Job
 started = threading.Event()
 async def work():
     try:

@@ -75,8 +75,7 @@ def endpoint(name: str | None, seconds: float) -> Iterator[Finding]:
 
 def cache() -> Iterator[Finding]:
     """Look at the folder of downloaded files."""
-    from nbvlm.answers.cache import directory
-    from nbvlm.answers.download import VAE_OID, sound
+    from nbvlm._files import VAE_OID, directory, sound
 
     folder = directory()
     there = next(path for path in (folder, *folder.parents) if path.exists())

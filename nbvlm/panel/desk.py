@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._background import Job
 from nbvlm.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error
 from nbvlm.panel import trouble
 from nbvlm.panel.alert import Alert
 from nbvlm.panel.header import Header
 from nbvlm.panel.keyfield import KeyField
-from nbvlm.panel.loop import Job
 from nbvlm.panel.server import Server
 
 if TYPE_CHECKING:

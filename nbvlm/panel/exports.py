@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 
+from nbvlm._background import Job
 from nbvlm.errors import Error
 from nbvlm.panel import page, samples
-from nbvlm.panel.loop import Job
 from nbvlm.views import files
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from nbvlm import endpoints
+from nbvlm._background import Job
 from nbvlm.client import AsyncClient
 from nbvlm.errors import AuthenticationError
 from nbvlm.exchange import keys
 from nbvlm.exchange.settings import resolve
-from nbvlm.panel.loop import Job
 from nbvlm.replay import replay
 from nbvlm.secret import Secret
 

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.panel.loop import Job
+from nbvlm._background import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,6 +11,7 @@ import functools
 import threading
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._background import Job
 from nbvlm.errors import Error, ImageError
 from nbvlm.panel import runner, samples, wording
 from nbvlm.panel.controls import Controls
@@ -19,7 +20,6 @@ from nbvlm.panel.fields import Fields
 from nbvlm.panel.keeper import Keeper
 from nbvlm.panel.layout import family, layout
 from nbvlm.panel.line import Line
-from nbvlm.panel.loop import Job
 from nbvlm.panel.order import Order
 from nbvlm.panel.shapes import Outliner
 from nbvlm.panel.source import Source

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nbvlm._background import Job
 from nbvlm.answers import polygons
 from nbvlm.answers.stencils import resolve
 from nbvlm.errors import Error
-from nbvlm.panel.loop import Job
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,10 +6,10 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._background import Job
 from nbvlm.errors import ImageError
 from nbvlm.images import Picture
 from nbvlm.panel import places, samples, travel
-from nbvlm.panel.loop import Job
 from nbvlm.panel.picker import Picker
 
 if TYPE_CHECKING:

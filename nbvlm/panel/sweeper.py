@@ -6,9 +6,9 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._background import Job
 from nbvlm.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error, NotFoundError, QuotaError
-from nbvlm.panel.loop import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable

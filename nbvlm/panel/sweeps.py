@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nbvlm._background import Job
 from nbvlm.errors import Error, ImageError, ParameterError
 from nbvlm.panel import cards, sweep, wording
 from nbvlm.panel.grid import Grid, thumbnail_of
-from nbvlm.panel.loop import Job
 from nbvlm.panel.sweeper import Sweeper
 
 if TYPE_CHECKING:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import httpx
@@ -18,7 +20,23 @@ from nbvlm.errors import Error, NotFoundError, ServerError, TransportError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["VAE_OID", "Progress", "Source", "fetch", "sound"]
+__all__ = ["VAE_OID", "Progress", "Source", "directory", "fetch", "sound"]
+
+
+def directory() -> Path:
+    r"""Return the cache directory: NBVLM_CACHE where it is set, else the platform's; it may not exist yet.
+
+    The platform's is ``$XDG_CACHE_HOME/nbvlm`` or ``~/.cache/nbvlm``, on macOS ``~/Library/Caches/nbvlm`` and
+    on Windows ``%LOCALAPPDATA%\nbvlm\Cache``.
+    """
+    if chosen := os.environ.get("NBVLM_CACHE"):
+        return Path(chosen).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "nbvlm"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "nbvlm" / "Cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nbvlm"
+
 
 Progress = Callable[[int, int], None]
 """Called with the bytes that are there and the bytes in all."""
