@@ -26,7 +26,7 @@ from PIL import Image
 
 from nbvlm import display, draw
 from nbvlm.detections import Detections
-from nbvlm.images import Picture
+from nbvlm.images.picture import Picture
 from nbvlm.result import Result, Sent, Timing
 
 with warnings.catch_warnings():

@@ -64,15 +64,15 @@ def naive(path: str) -> bytes:
 
 
 def ours(path: str) -> bytes:
-    from nbvlm import images
+    from nbvlm.images import picture
 
-    return images.fit(images.Picture.load(path), LIMIT).picture.data or b""
+    return picture.fit(picture.Picture.load(path), LIMIT).picture.data or b""
 
 
 def load(path: str) -> object:
-    from nbvlm import images
+    from nbvlm.images import picture
 
-    return images.Picture.load(path)
+    return picture.Picture.load(path)
 
 
 def idle(_path: str) -> None:

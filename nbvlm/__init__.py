@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from nbvlm.events import DetectionFound as DetectionFound
     from nbvlm.events import Status as Status
     from nbvlm.events import TextDelta as TextDelta
-    from nbvlm.images import Picture as Picture
+    from nbvlm.images.picture import Picture as Picture
     from nbvlm.panel import Panel as Panel
     from nbvlm.parser import Parser as Parser
     from nbvlm.parser import parse as parse

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
     from nbvlm.secret import Secret
 
 __all__ = ["LIFE", "Asset", "delete", "discard", "listing", "references", "store", "upload"]

@@ -22,7 +22,7 @@ from nbvlm.views import markup, words
 if TYPE_CHECKING:
     from PIL import Image
 
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
     from nbvlm.result import Result
 
 __all__ = ["Shown", "bundle", "encode", "shown"]

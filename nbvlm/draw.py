@@ -12,7 +12,7 @@ from nbvlm.answers.decoded import decoded
 from nbvlm.drawing import palette, tags
 from nbvlm.drawing.palette import prompt_things
 from nbvlm.drawing.style import Style, measures, styled
-from nbvlm.pictures.convert import plain
+from nbvlm.images.codec import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbvlm import display
-from nbvlm.images import Picture
+from nbvlm.images.picture import Picture
 from nbvlm.views import markup, words
 
 if TYPE_CHECKING:
-    from nbvlm.images import ImageSource
+    from nbvlm.images.picture import ImageSource
 
 __all__ = ["Described", "described"]
 

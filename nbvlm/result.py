@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from nbvlm.drawing.style import Style
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
 
 __all__ = ["Detection", "Detections", "Problem", "Result", "Sent", "Timing", "Usage"]
 

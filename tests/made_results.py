@@ -9,7 +9,7 @@ from PIL import Image
 
 from nbvlm.answers.problems import Problem
 from nbvlm.detections import Detections
-from nbvlm.images import Picture
+from nbvlm.images.picture import Picture
 from nbvlm.result import Result, Sent, Timing, Usage
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from service_standin import StandIn
 
 import nbvlm
 from nbvlm.demo.service import Service
-from nbvlm.images import Picture
+from nbvlm.images.picture import Picture
 
 KEY = "nvapi-" + "only-for-this-test"
 NASTY = """detect 'cat' ; "$(touch hacked)" `touch hacked` \\ ${HOME} %s {x} é 猫 ! \n# end"""

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from nbvlm.detections import Detections
-from nbvlm.images import Picture
+from nbvlm.images.picture import Picture
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -17,7 +17,7 @@ from picture_files import HAS_AVIF, bomb, chunk, close, corners, encoded, exif, 
 from PIL import Image, ImageFile, ImageOps
 
 from nbvlm.errors import ImageError
-from nbvlm.images import Picture
+from nbvlm.images.picture import Picture
 
 UNTOUCHED = {
     "png": encoded(corners(), "PNG"),
@@ -407,7 +407,7 @@ def test_bombs_are_refused_by_their_header():
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "WEBP"])
 def test_bombs_of_other_formats_are_refused(kind, monkeypatch):
-    monkeypatch.setattr("nbvlm.pictures.decoding.MAX_PIXELS", 1000)
+    monkeypatch.setattr("nbvlm.images.codec.MAX_PIXELS", 1000)
     with pytest.raises(ImageError, match="decompression bomb"):
         Picture.load(encoded(corners(), kind))
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from picture_files import HAS_AVIF, chunk, corners, encoded, exif, noise, photo
 
 from nbvlm.errors import ImageError
-from nbvlm.images import Picture
+from nbvlm.images.picture import Picture
 
 WHOLE = {
     "png": encoded(corners(), "PNG"),

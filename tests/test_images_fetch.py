@@ -12,8 +12,8 @@ import pytest
 from picture_files import corners, encoded
 
 from nbvlm.errors import ImageError
-from nbvlm.images import Picture
-from nbvlm.pictures import fetch
+from nbvlm.images import remote
+from nbvlm.images.picture import Picture
 
 PNG = encoded(corners(), "PNG")
 SECRET = "s3cr3t-signature"
@@ -92,7 +92,7 @@ def names(monkeypatch):
             for address in table.get(host, [host])
         ]
 
-    monkeypatch.setattr(fetch.socket, "getaddrinfo", lookup)
+    monkeypatch.setattr(remote.socket, "getaddrinfo", lookup)
     return table
 
 
@@ -220,17 +220,17 @@ def test_one_private_address_among_public_ones_is_enough(names):
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "2130706433", "0x7f.1", "127.1", "0"])
 def test_this_machine_is_refused_however_it_is_written(monkeypatch, host):
     numbers = {"2130706433": "127.0.0.1", "0x7f.1": "127.0.0.1", "127.1": "127.0.0.1", "0": "0.0.0.0"}
-    real = fetch.socket.getaddrinfo  # the system's resolver reads these forms as well
-    monkeypatch.setattr(fetch.socket, "getaddrinfo", lambda h, *a, **k: real(numbers.get(h, h), *a, **k))
+    real = remote.socket.getaddrinfo  # the system's resolver reads these forms as well
+    monkeypatch.setattr(remote.socket, "getaddrinfo", lambda h, *a, **k: real(numbers.get(h, h), *a, **k))
     assert "private network" in refused(f"http://{host}:9/x.png", allow_private=False)
 
 
 def test_every_redirect_is_checked_anew(site, names, monkeypatch):
     # The first host counts as public here; what it redirects to is private.
     names["public.example"] = ["127.0.0.1"]
-    real, calls = fetch._is_private, []
+    real, calls = remote._is_private, []
     monkeypatch.setattr(
-        fetch, "_is_private", lambda address: calls.append(address) or (len(calls) > 1 and real(address))
+        remote, "_is_private", lambda address: calls.append(address) or (len(calls) > 1 and real(address))
     )
     site.pages["/a"] = (302, {"Location": site.url("/cat.png")}, b"")
     assert "private network" in refused(site.url("/a", "public.example"), allow_private=False)
@@ -246,9 +246,9 @@ def test_the_connection_goes_to_the_checked_address_under_the_hosts_name(site, n
 def test_a_name_is_resolved_once_for_a_request(site, names, monkeypatch):
     names["rebinding.example"] = ["127.0.0.1"]
     lookups = []
-    known = fetch.socket.getaddrinfo
+    known = remote.socket.getaddrinfo
     monkeypatch.setattr(
-        fetch.socket, "getaddrinfo", lambda host, *a, **k: lookups.append(host) or known(host, *a, **k)
+        remote.socket, "getaddrinfo", lambda host, *a, **k: lookups.append(host) or known(host, *a, **k)
     )
     load(site.url("/cat.png", "rebinding.example"))
     assert lookups.count("rebinding.example") == 1
@@ -307,7 +307,7 @@ def test_a_body_that_stops_early_is_named(site):
 
 
 def test_a_body_announced_too_large_is_not_read(site):
-    huge = {"Content-Type": "image/png", "Content-Length": str(fetch.MAX_BYTES + 1)}
+    huge = {"Content-Type": "image/png", "Content-Length": str(remote.MAX_BYTES + 1)}
     site.pages["/huge.png"] = (200, huge, b"")
     assert "larger than 64 MiB" in refused(site.url("/huge.png"))
 
@@ -319,14 +319,14 @@ def test_a_body_that_never_ends_is_cut_at_the_cap(site):
 
     site.pages["/flood"] = (200, {"Content-Type": "image/png", "Connection": "close"}, endless())
     with pytest.raises(ImageError, match="larger than 1 MiB"):
-        fetch.fetch(site.url("/flood"), allow_private=True, max_bytes=2**20)
+        remote.fetch(site.url("/flood"), allow_private=True, max_bytes=2**20)
 
 
 def test_a_small_body_that_unpacks_too_large_is_cut_at_the_cap(site):
     headers = {"Content-Type": "image/png", "Content-Encoding": "gzip"}
     site.pages["/bomb"] = (200, headers, gzip.compress(bytes(2**24)))
     with pytest.raises(ImageError, match="larger than 1 MiB"):
-        fetch.fetch(site.url("/bomb"), allow_private=True, max_bytes=2**20)
+        remote.fetch(site.url("/bomb"), allow_private=True, max_bytes=2**20)
 
 
 @pytest.mark.parametrize("drip", [False, True])
@@ -339,7 +339,7 @@ def test_a_slow_server_is_left_when_the_time_is_up(site, drip):
     site.pages["/slow.png"] = (200, {"Content-Type": "image/png", "Connection": "close"}, slow())
     began = time.monotonic()
     with pytest.raises(ImageError, match=r"slow\.png did not arrive within 0\.3 s"):
-        fetch.fetch(site.url("/slow.png"), allow_private=True, max_seconds=0.3)
+        remote.fetch(site.url("/slow.png"), allow_private=True, max_seconds=0.3)
     assert time.monotonic() - began < 30
 
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from picture_files import close, corners, encoded, exif, noise, photo
 from PIL import Image, ImageDraw
 
-from nbvlm import endpoints, images
+from nbvlm import endpoints
 from nbvlm.errors import ImageError
-from nbvlm.images import Picture
+from nbvlm.images import picture as images
+from nbvlm.images.picture import Picture
 
 LIMIT = endpoints.get("nvidia").inline_limit
 

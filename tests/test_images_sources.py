@@ -15,7 +15,7 @@ from picture_files import corners, encoded
 from PIL import Image
 
 from nbvlm.errors import ImageError
-from nbvlm.images import Picture
+from nbvlm.images.picture import Picture
 
 PNG = encoded(corners(), "PNG")
 JPEG = encoded(corners(), "JPEG")
@@ -118,7 +118,7 @@ def test_a_huge_file_is_refused_before_it_is_read(folder):
     with pytest.raises(ImageError, match="larger than 256 MiB"):
         Picture.load("huge.png")
     with folder.joinpath("huge.png").open("rb") as file, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nbvlm.pictures.sources.MAX_BYTES", 5 << 20)
+        patch.setattr("nbvlm.images.sources.MAX_BYTES", 5 << 20)
         with pytest.raises(ImageError, match="larger than 5 MiB"):
             Picture.load(file)
 

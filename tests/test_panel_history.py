@@ -13,7 +13,7 @@ from servers.loopback import Loopback, stream
 
 import nbvlm
 from nbvlm.errors import Error
-from nbvlm.images import Picture
+from nbvlm.images.picture import Picture
 from nbvlm.panel import cards, history
 from nbvlm.panel.history import History
 

@@ -13,8 +13,9 @@ from PIL import Image
 import nbvlm
 from nbvlm import endpoints
 from nbvlm.client import Retry
-from nbvlm.images import Picture
-from nbvlm.panel import places, travel
+from nbvlm.images import paths
+from nbvlm.images.picture import Picture
+from nbvlm.panel import travel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,14 +117,14 @@ def test_paths_are_completed_folders_first_pictures_only(tmp_path: Path) -> None
     for name in ("car.PNG", "cable.jpeg", "notes.txt", "dog.webp"):
         (tmp_path / name).touch()
     folder = str(tmp_path)
-    assert places.completions(f"{folder}/ca") == [
+    assert paths.completions(f"{folder}/ca") == [
         f"{folder}/cats/",
         f"{folder}/cable.jpeg",
         f"{folder}/car.PNG",
     ]
-    assert len(places.completions(f"{folder}/")) == 4
-    assert places.completions("https://example.org/ca") == []
-    assert places.completions(f"{folder}/nowhere/x") == []
+    assert len(paths.completions(f"{folder}/")) == 4
+    assert paths.completions("https://example.org/ca") == []
+    assert paths.completions(f"{folder}/nowhere/x") == []
 
 
 def test_completions_come_by_message(page: Page, panel: nbvlm.Panel, tmp_path: Path) -> None:

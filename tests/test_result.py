@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import nbvlm
 from nbvlm.detections import Detections
-from nbvlm.images import Picture
+from nbvlm.images.picture import Picture
 from nbvlm.result import Result, Usage
 
 

@@ -18,8 +18,8 @@ from nbvlm.batches.engines import call, client_of
 from nbvlm.batches.journal import Memory, Nowhere
 from nbvlm.batches.listing import Item
 from nbvlm.errors import Error, ParameterError
-from nbvlm.images import Picture
-from nbvlm.pictures import sources
+from nbvlm.images import sources
+from nbvlm.images.picture import Picture
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

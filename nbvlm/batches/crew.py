@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from nbvlm.batches.tally import Tally
     from nbvlm.batches.throttle import Pace, Slots
     from nbvlm.client import AsyncClient
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
     from nbvlm.result import Result
 
 __all__ = ["Asker", "Crew", "ends_run"]

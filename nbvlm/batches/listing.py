@@ -198,8 +198,8 @@ def _each(images: Iterable[Any], column: str | None) -> Iterator[tuple[Any, Any,
 
 def _single(images: Any) -> bool:
     """Tell whether this is one picture that somebody forgot to put into a list."""
-    from nbvlm.images import Picture
-    from nbvlm.pictures import sources
+    from nbvlm.images import sources
+    from nbvlm.images.picture import Picture
 
     if isinstance(images, (bytes, bytearray, memoryview, Picture)) or hasattr(images, "getexif"):
         return True

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm.batches import remote
 from nbvlm.errors import Error, ImageError
-from nbvlm.images import Picture
-from nbvlm.pictures import sources
+from nbvlm.images import sources
+from nbvlm.images.picture import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Container

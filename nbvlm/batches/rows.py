@@ -207,7 +207,7 @@ def _sentence(error: Mapping[str, Any]) -> str:
 
 def _picture(source: str, sha256: str) -> Any:
     """Return the picture in the file of this name, if it is the one with this hash."""
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
 
     try:
         picture = Picture.load(Path(source)) if Path(source).is_file() else None

@@ -132,7 +132,7 @@ def _given(options: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _piped() -> bytes:
-    from nbvlm.pictures.sources import MAX_BYTES
+    from nbvlm.images.sources import MAX_BYTES
 
     data = sys.stdin.buffer.read(MAX_BYTES + 1)
     if not data:

@@ -25,7 +25,7 @@ from nbvlm.exchange.redact import redact
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
 
 __all__ = ["FORMAT", "Answered", "Question", "find", "load", "question_in", "question_of", "save"]
 
@@ -119,7 +119,7 @@ def question_in(body: bytes, model: str) -> Question:
     ParameterError
         If it is no question about one picture.
     """
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
 
     try:
         value = json.loads(body)

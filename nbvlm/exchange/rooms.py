@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nbvlm import assets, images
+from nbvlm import assets
 from nbvlm.exchange.steps import Context, Flow, Work
+from nbvlm.images import picture as images
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,16 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nbvlm import assets, images
+from nbvlm import assets
 from nbvlm.assets import Asset
 from nbvlm.errors import AssetError, Error, ImageError, NotFoundError, ServerError, TransportError
 from nbvlm.exchange import wire
 from nbvlm.exchange.steps import Context, Flow, Work
+from nbvlm.images import picture as images
 from nbvlm.result import Sent
 
 if TYPE_CHECKING:
     from nbvlm.exchange.validation import Job
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
 
 __all__ = ["Prepared", "prepare"]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
     from nbvlm.panel.history import Kept
     from nbvlm.result import Result
 

@@ -20,7 +20,7 @@ from nbvlm.views import files
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
     from nbvlm.result import Result
 
 __all__ = ["CHUNK", "FORMATS", "Exports", "Made", "code", "make"]

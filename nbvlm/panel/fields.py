@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from nbvlm.demo.gallery import GalleryScene
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
     from nbvlm.panel.controls import Controls
     from nbvlm.panel.header import Header
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
     from nbvlm.result import Result
 
 __all__ = ["MEMORY", "MOST", "History", "Kept"]

@@ -6,14 +6,14 @@ import concurrent.futures
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.images import Picture
+from nbvlm.images.picture import Picture
 from nbvlm.panel.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from nbvlm.client import AsyncClient, Client
-    from nbvlm.images import ImageSource
+    from nbvlm.images.picture import ImageSource
     from nbvlm.panel.sweep import Sweep
     from nbvlm.result import Result
 

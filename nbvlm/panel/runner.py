@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from nbvlm.client import AsyncClient
     from nbvlm.detections import Detection
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
     from nbvlm.panel.shapes import Outliner
     from nbvlm.panel.stage import Stage
     from nbvlm.result import Result

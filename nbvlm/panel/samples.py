@@ -6,7 +6,7 @@ import functools
 import io
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.images import Picture
+from nbvlm.images.picture import Picture
 
 if TYPE_CHECKING:
     from PIL import Image

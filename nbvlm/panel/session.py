@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nbvlm.client import Settings
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
     from nbvlm.panel.history import Kept
     from nbvlm.panel.stage import Region
     from nbvlm.result import Result

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm._background import Job
 from nbvlm.errors import ImageError
-from nbvlm.images import Picture
-from nbvlm.panel import places, samples, travel
+from nbvlm.images import paths
+from nbvlm.images.picture import Picture
+from nbvlm.panel import samples, travel
 from nbvlm.panel.picker import Picker
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Source:
 
     def open(self, place: str) -> None:
         """Fetch an address, or read a path on this machine, and choose the picture."""
-        self._read(places.resolved(place), None, places.shown(place))
+        self._read(paths.resolved(place), None, paths.shown(place))
 
     def _read(self, source: Any, name: str | None, shown: str) -> None:
         with self._lock:
@@ -141,7 +142,7 @@ class Source:
         self._show(None, None)
 
     async def _complete(self, text: str) -> None:
-        found = await asyncio.to_thread(places.completions, text)
+        found = await asyncio.to_thread(paths.completions, text)
         self.picker.send({"type": "completions", "text": text, "places": found})
 
     # What is told of the chosen one

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nbvlm.endpoints import Endpoint
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
     from nbvlm.result import Result
 
 __all__ = ["MOST", "Cell", "Sweep", "plan"]

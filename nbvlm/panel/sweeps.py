@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from nbvlm.client import Settings
     from nbvlm.endpoints import Endpoint
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
     from nbvlm.panel.order import Order
     from nbvlm.panel.sweep import Cell, Sweep
     from nbvlm.result import Result

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from nbvlm import images
+from nbvlm.images import picture as images
 from nbvlm.panel import wording
 
 if TYPE_CHECKING:
     from nbvlm.endpoints import Endpoint
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
 
 __all__ = ["ROUTES", "line", "offered", "quick", "way"]
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from nbvlm import draw
 from nbvlm.drawing import palette
 from nbvlm.errors import Error
-from nbvlm.images import Picture
+from nbvlm.images.picture import Picture
 from nbvlm.views import markup
 
 if TYPE_CHECKING:

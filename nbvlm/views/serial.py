@@ -18,7 +18,7 @@ from nbvlm.errors import ImageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
     from nbvlm.result import Result
 
 __all__ = ["FORMAT", "from_dict", "from_json", "to_dict", "to_json"]
@@ -133,7 +133,7 @@ def _encodes(text: str) -> bool:
 
 
 def _picture(data: Mapping[str, Any], given: Picture | None) -> Picture:
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
 
     if given is None:
         return Picture.reference(data["sha256"], data["mime"], data["width"], data["height"], data["name"])

@@ -12,13 +12,14 @@ import json
 from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
-from nbvlm import endpoints, images
+from nbvlm import endpoints
 from nbvlm.exchange import wire
+from nbvlm.images import picture as images
 from nbvlm.views.snippets import key_variables, picture_file
 
 if TYPE_CHECKING:
     from nbvlm.endpoints import Endpoint
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
     from nbvlm.result import Result
 
 __all__ = ["to_curl"]

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from nbvlm import images
+from nbvlm.images import picture as images
 
 if TYPE_CHECKING:
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import Picture
     from nbvlm.result import Result
 
 __all__ = ["key_variables", "picture_file", "to_python"]

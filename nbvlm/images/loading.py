@@ -9,8 +9,8 @@ from typing import Any
 from PIL import Image
 
 from nbvlm.errors import ImageError
-from nbvlm.pictures import containers, convert, sniff, sources
-from nbvlm.pictures.decoding import check_pixels, decoding, opened
+from nbvlm.images import codec, formats, sources
+from nbvlm.images.codec import check_pixels, decoding, opened
 
 __all__ = ["Loaded", "bare", "load", "subject"]
 
@@ -78,9 +78,9 @@ def load(source: Any, name: str | None, allow_private: bool) -> Loaded:
 def _from_bytes(data: bytes, name: str | None) -> Loaded:
     if not data:
         raise ImageError(f"{subject(name)} is empty: it has 0 bytes.", hint="Download or copy it again.")
-    kind = sniff.picture_format(data)
+    kind = formats.picture_format(data)
     if kind is None:
-        noun, hint = sniff.describe(data)
+        noun, hint = formats.describe(data)
         raise ImageError(f"{subject(name)} is {noun}.", hint=hint)
     if kind == "PNG":
         return _from_png(data, name)
@@ -90,7 +90,7 @@ def _from_bytes(data: bytes, name: str | None) -> Loaded:
 
 
 def _from_png(data: bytes, name: str | None) -> Loaded:
-    header = containers.png(data, subject(name))
+    header = formats.png(data, subject(name))
     check_pixels(header.width, header.height, subject(name))
     if not header.reasons and header.orientation == 1:
         return Loaded(data, "image/png", (header.width, header.height), name)
@@ -98,7 +98,7 @@ def _from_png(data: bytes, name: str | None) -> Loaded:
 
 
 def _from_jpeg(data: bytes, name: str | None) -> Loaded:
-    header = containers.jpeg(data, subject(name))
+    header = formats.jpeg(data, subject(name))
     check_pixels(header.width, header.height, subject(name))
     size = (header.width, header.height)
     if not header.reasons and header.orientation == 1:
@@ -128,20 +128,20 @@ def _converted(
         image.load()
         # The reader for TIFF turns by itself and takes the tag away.
         left = turn if kind == "PNG" or turn == 1 else _orientation(image)
-        flat, words = convert.plain(image)
-        data, target = convert.encode(convert.turned(flat, left), lossless=kind not in _LOSSY)
+        flat, words = codec.plain(image)
+        data, target = codec.encode(codec.turned(flat, left), lossless=kind not in _LOSSY)
     size = flat.size[::-1] if left >= 5 else flat.size
     pages = (f"first of {frames} pictures",) if frames > 1 else ()
     told = tuple(word for word in reasons if not (words and word.startswith("16 bits")))
     extra = tuple(word for word in words if word not in told)
-    source = sniff.words(kind)
+    source = formats.words(kind)
     coding = f"{source} to {target}" if source != target else f"{source} encoded again"
     changes = (*pages, *told, *extra, *_turning(turn), coding)
     return Loaded(data, f"image/{target.lower()}", size, name, changes)
 
 
 def _orientation(image: Image.Image) -> int:
-    value = image.getexif().get(convert.ORIENTATION, 1)
+    value = image.getexif().get(codec.ORIENTATION, 1)
     return value if value in range(2, 9) else 1
 
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from PIL import Image
 
 from nbvlm.errors import ImageError
-from nbvlm.pictures import convert
-from nbvlm.pictures.decoding import decoding, opened
+from nbvlm.images import codec
+from nbvlm.images.codec import decoding, opened
 
 __all__ = ["SIDE", "reduced", "shrink"]
 
@@ -123,10 +123,10 @@ def reduced(data: bytes, orientation: int, side: int | None, subject: str) -> Im
         size = _worthwhile(stored) if side is None else _scaled(stored, side / max(stored))
         image.draft(None, size)
         image.load()
-        image = convert.plain(image)[0]
+        image = codec.plain(image)[0]
         if image.width > size[0] * (SLACK if side is None and image.size != stored else 1):
             image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
-        return convert.turned(image, orientation)
+        return codec.turned(image, orientation)
 
 
 def _worthwhile(size: tuple[int, int]) -> tuple[int, int]:

@@ -6,6 +6,7 @@ markers, TIFF 6.0 §2 for the directory that holds the EXIF orientation.
 
 from __future__ import annotations
 
+import codecs
 import re
 import struct
 import zlib
@@ -13,7 +14,154 @@ from dataclasses import dataclass
 
 from nbvlm.errors import ImageError
 
-__all__ = ["Header", "jpeg", "orientation", "png"]
+__all__ = ["Header", "describe", "jpeg", "orientation", "picture_format", "png", "words"]
+
+_WORDS = {"WEBP": "WebP", "HEIF": "HEIC", "JPEG2000": "JPEG 2000", "MPO": "JPEG"}
+
+_MAGIC = (
+    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
+    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, b"GIF87a", "GIF"),
+    (0, b"GIF89a", "GIF"),
+    (8, b"WEBP", "WEBP"),
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (0, b"II+\0", "TIFF"),
+    (0, b"MM\0+", "TIFF"),
+    (0, b"\0\0\0\x0cjP  ", "JPEG2000"),
+    (0, b"\xff\x4f\xff\x51", "JPEG2000"),
+    (0, b"\0\0\1\0", "ICO"),
+)
+_BITMAP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+
+_SAVE_AS = "Save it as PNG or JPEG first."
+_UNPACK = "Unpack it and pass the picture inside."
+_FRAME = "Pass one frame of it, saved as PNG or JPEG."
+_RAW = "Export it from the camera's software as JPEG."
+_OTHERS = (
+    (0, b"%PDF", "a PDF document", "Export the page as PNG, for instance with pdftoppm -png."),
+    (0, b"%!PS", "a PostScript file", _SAVE_AS),
+    (0, b"\xc5\xd0\xd3\xc6", "a PostScript file", _SAVE_AS),
+    (0, b"8BPS", "a Photoshop document", _SAVE_AS),
+    (0, b"\xff\x0a", "a JPEG XL picture, which is not supported", _SAVE_AS),
+    (0, b"\0\0\0\x0cJXL ", "a JPEG XL picture, which is not supported", _SAVE_AS),
+    (0, b"FUJIFILMCCD-RAW", "a camera's raw file", _RAW),
+    (128, b"DICM", "a DICOM file", "Read it with pydicom and pass the pixels as a uint8 array."),
+    (0, b"SIMPLE  =", "a FITS file", "Read it with astropy and pass the pixels as a uint8 array."),
+    (0, b"\x93NUMPY", "a NumPy file", "Pass the array: numpy.load(path)."),
+    (0, b"\x89HDF\r\n", "an HDF5 file", "Read the pixels from it and pass them as a uint8 array."),
+    (0, b"PK\3\4", "a ZIP archive (or an office document)", _UNPACK),
+    (0, b"PK\5\6", "an empty ZIP archive", _UNPACK),
+    (0, b"\x1f\x8b", "a gzip archive", _UNPACK),
+    (0, b"BZh", "a bzip2 archive", _UNPACK),
+    (0, b"\xfd7zXZ\0", "an xz archive", _UNPACK),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
+    (0, b"Rar!", "a RAR archive", _UNPACK),
+    (257, b"ustar", "a tar archive", _UNPACK),
+    (0, b"\x1aE\xdf\xa3", "a video (Matroska or WebM)", _FRAME),
+    (8, b"AVI ", "a video (AVI)", _FRAME),
+    (8, b"WAVE", "a sound file", "Pass a picture."),
+    (0, b"ID3", "a sound file", "Pass a picture."),
+    (0, b"OggS", "a sound or video file (Ogg)", _FRAME),
+    (0, b"PAR1", "a Parquet table", "Pass the bytes of one picture in it."),
+    (0, b"\x80\4\x95", "a pickle", "Pass the picture inside."),
+    (0, b"version https://git-lfs", "a Git LFS pointer, not the file it stands for", "Run git lfs pull."),
+)
+# Atomic: a comment is read once, however many of them a file piles up.
+_PROLOGUE = rb"(?si)(?>\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE\s+svg.*?>)*+"
+_SVG = re.compile(_PROLOGUE + rb"<(?:\w+:)?svg[\s>]")
+_HTML = re.compile(_PROLOGUE + rb"<(?:!DOCTYPE\s+html|html|head|body|script)\b")
+_XML = re.compile(rb"\s*<\?xml\b")
+_BASE64 = re.compile(rb"(?:iVBORw0KGgo|/9j/|R0lGOD|UklGR)[A-Za-z0-9+/=\s]*")
+_CONTROLS = bytes(set(range(32)) - {7, 8, 9, 10, 12, 13, 27})
+
+
+def picture_format(data: bytes) -> str | None:
+    """Name the picture format of `data` in Pillow's words, or None.
+
+    Examples
+    --------
+    >>> picture_format(b"GIF89a...")
+    'GIF'
+    """
+    for offset, magic, name in _MAGIC:
+        if data.startswith(magic, offset) and (name != "WEBP" or data.startswith(b"RIFF")):
+            return name
+    if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in _BITMAP_HEADERS:
+        return "BMP"
+    if re.match(rb"P[1-6]\s", data):
+        return "PPM"
+    return _boxed_format(data)
+
+
+def _boxed_format(data: bytes) -> str | None:
+    if data[4:8] != b"ftyp":
+        return None
+    size = min(int.from_bytes(data[:4], "big"), 256)
+    brands = {data[place : place + 4] for place in range(8, size, 4)}
+    if brands & {b"avif", b"avis"}:
+        return "AVIF"
+    return "HEIF" if brands & _HEIC_BRANDS else None
+
+
+def words(kind: str) -> str:
+    """Name a format as people write it.
+
+    Examples
+    --------
+    >>> words("WEBP")
+    'WebP'
+    """
+    return _WORDS.get(kind, kind)
+
+
+def describe(data: bytes) -> tuple[str, str]:
+    """Say what `data`, which is no picture, is; and what to do about it.
+
+    Returns
+    -------
+    tuple of str
+        A noun phrase that follows "is", and a sentence.
+
+    Examples
+    --------
+    >>> describe(b"%PDF-1.7")[0]
+    'a PDF document'
+    """
+    for offset, magic, noun, hint in _OTHERS:
+        if data.startswith(magic, offset):
+            return noun, hint
+    if data[4:8] == b"ftyp":
+        raw = data.startswith(b"crx ", 8)
+        return ("a camera's raw file", _RAW) if raw else ("a video (MP4 or QuickTime)", _FRAME)
+    return _describe_text(data[:4096].removeprefix(b"\xef\xbb\xbf"), data)
+
+
+def _describe_text(head: bytes, data: bytes) -> tuple[str, str]:
+    if _SVG.match(head):
+        return "an SVG drawing, which has no pixels yet", "Export it as PNG, for instance with rsvg-convert."
+    if _HTML.match(head):
+        return "an HTML page, not a picture", "Pass the address or file of the picture itself."
+    if _XML.match(head):
+        return "an XML document", "Pass a picture."
+    if b"%PDF" in head[:1024]:
+        return "a PDF document", "Export the page as PNG, for instance with pdftoppm -png."
+    if _BASE64.match(head):
+        return "a picture written as base64 text", "Decode it first: base64.b64decode(text)."
+    if head.translate(None, _CONTROLS) == head and _is_utf8(head):
+        return "text, not a picture", "Pass the picture's path, address or bytes."
+    start = " ".join(f"{byte:02x}" for byte in data[:8])
+    return f"in no picture format that is known here (it starts with {start})", _SAVE_AS
+
+
+def _is_utf8(head: bytes) -> bool:
+    try:
+        # Incremental, since a character may be cut where the head ends.
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.errors import ImageError
-from nbvlm.pictures import convert, infile, loading, shrink
-from nbvlm.pictures.decoding import decoding, opened
-from nbvlm.pictures.loading import subject
+from nbvlm.images import codec, loading, shrinking, sources
+from nbvlm.images.codec import decoding, opened
+from nbvlm.images.loading import subject
 
 if TYPE_CHECKING:
     import os
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-    from nbvlm.pictures.infile import InFile
+    from nbvlm.images.sources import InFile
 
     ImageSource: TypeAlias = (
         "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | Picture"
@@ -131,7 +131,7 @@ class Picture:
         data, orientation = self.source()
         file = opened(data, self.mime.removeprefix("image/").upper(), subject(self.name))
         with decoding(subject(self.name), "picture"):
-            return convert.turned(file.convert("RGB"), orientation)
+            return codec.turned(file.convert("RGB"), orientation)
 
     def thumbnail(self, side: int) -> Image.Image:
         """Decode to an upright RGB image whose largest side has at most `side` pixels.
@@ -144,7 +144,7 @@ class Picture:
         ImageError
             As `image`.
         """
-        return shrink.reduced(*self.source(), side, subject(self.name)).convert("RGB")
+        return shrinking.reduced(*self.source(), side, subject(self.name)).convert("RGB")
 
     @property
     def pending(self) -> bool:
@@ -210,7 +210,7 @@ class Picture:
                 raise AttributeError(f"'Picture' object has no attribute {name!r}", name=name, obj=self)
             lying, file = self._lying, self._file
             if lying is not None or file is not None:
-                data = file.read() if file is not None else convert.upright_jpeg(*lying, subject(self.name))
+                data = file.read() if file is not None else codec.upright_jpeg(*lying, subject(self.name))
                 _set(self, {"data": data, "sha256": hashlib.sha256(data).hexdigest()})
                 _set(self, {"_lying": None, "_file": None})
             return object.__getattribute__(self, name)
@@ -275,7 +275,7 @@ def fit(picture: Picture, limit_chars: int) -> Fitted:
         whole = (picture.width, picture.height, len(_needed(picture.data, picture.name)))
         return Fitted(picture, whole, whole)
     source, orientation = picture.source()
-    data, size = shrink.shrink(source, orientation, (limit_chars - 1) // 4 * 3, subject(picture.name))
+    data, size = shrinking.shrink(source, orientation, (limit_chars - 1) // 4 * 3, subject(picture.name))
     before, after = (picture.width, picture.height, len(source)), (*size, len(data))
     notice = f"Shrunk from {_measure(before)} to {_measure(after)} to fit into the request."
     smaller = _picture(data, "image/jpeg", size, picture.name, (*picture.changes, notice))
@@ -322,7 +322,7 @@ def _later(loaded: loading.Loaded) -> Picture:
 
 def stay(source: ImageSource) -> Picture:
     """Load a picture, but leave the bytes of a large file there until they are asked for."""
-    there = infile.found(source)
+    there = sources.found(source)
     if there is None:
         return Picture.load(source)
     header, file = there
