@@ -52,7 +52,7 @@ def products() -> Callable[[], float]:
 
 
 def our_decoder(weights: Any, threads: int) -> Callable[[Any], Any]:  # noqa: ARG001 - the environment says it
-    from nbvlm.masks import Codebook
+    from nbvlm.grounding.masks.codebooks import Codebook
 
     return Codebook(weights).decode
 

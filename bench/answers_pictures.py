@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from nbvlm import display, draw
-from nbvlm.detections import Detections
+from nbvlm.grounding.detections import Detections
 from nbvlm.images.picture import Picture
 from nbvlm.result import Result, Sent, Timing
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from nbvlm import demo as demo
     from nbvlm import endpoints as endpoints
     from nbvlm import prompts as prompts
-    from nbvlm.answers.evaluation import evaluate as evaluate
-    from nbvlm.answers.problems import Problem as Problem
     from nbvlm.assets import Asset as Asset
     from nbvlm.batch import abatch as abatch
     from nbvlm.batch import batch as batch
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
     from nbvlm.client import Client as Client
     from nbvlm.client import ask as ask
     from nbvlm.client import login as login
-    from nbvlm.compare import compare as compare
-    from nbvlm.detections import Detection as Detection
-    from nbvlm.detections import Detections as Detections
     from nbvlm.errors import AssetError as AssetError
     from nbvlm.errors import AuthenticationError as AuthenticationError
     from nbvlm.errors import Error as Error
@@ -50,10 +45,15 @@ if TYPE_CHECKING:
     from nbvlm.events import DetectionFound as DetectionFound
     from nbvlm.events import Status as Status
     from nbvlm.events import TextDelta as TextDelta
+    from nbvlm.grounding.comparison import compare as compare
+    from nbvlm.grounding.detections import Detection as Detection
+    from nbvlm.grounding.detections import Detections as Detections
+    from nbvlm.grounding.evaluation import evaluate as evaluate
+    from nbvlm.grounding.parser import Parser as Parser
+    from nbvlm.grounding.parser import parse as parse
+    from nbvlm.grounding.problems import Problem as Problem
     from nbvlm.images.picture import Picture as Picture
     from nbvlm.panel import Panel as Panel
-    from nbvlm.parser import Parser as Parser
-    from nbvlm.parser import parse as parse
     from nbvlm.replay import record as record
     from nbvlm.replay import replay as replay
     from nbvlm.result import Result as Result
@@ -63,17 +63,17 @@ _HOMES = {
     "nbvlm.batch": "abatch batch ibatch map_partitions results",
     "nbvlm.client": "AsyncClient Client ask login",
     "nbvlm.compare": "compare",
-    "nbvlm.detections": "Detection Detections",
+    "nbvlm.grounding.detections": "Detection Detections",
     "nbvlm.errors": (
         "AssetError AuthenticationError Error ImageError NotFoundError ParameterError PromptError QuotaError "
         "RateLimitError ReplayMiss RequestRejected ServerError TimeoutError TransportError TruncatedStream"
     ),
-    "nbvlm.answers.evaluation": "evaluate",
+    "nbvlm.grounding.evaluation": "evaluate",
     "nbvlm.events": "DetectionFound Status TextDelta",
     "nbvlm.images": "Picture",
     "nbvlm.panel": "Panel",
-    "nbvlm.parser": "Parser parse",
-    "nbvlm.answers.problems": "Problem",
+    "nbvlm.grounding.parser": "Parser parse",
+    "nbvlm.grounding.problems": "Problem",
     "nbvlm.replay": "record replay",
     "nbvlm.result": "Result",
 }

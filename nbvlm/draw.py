@@ -8,19 +8,19 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from nbvlm.answers.decoded import decoded
 from nbvlm.drawing import palette, tags
 from nbvlm.drawing.palette import prompt_things
 from nbvlm.drawing.style import Style, measures, styled
+from nbvlm.grounding.masks.lazy import decoded
 from nbvlm.images.codec import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from nbvlm.answers.stencils import Patch
-    from nbvlm.detections import Detections
     from nbvlm.drawing.palette import RGB
     from nbvlm.drawing.style import Measures
+    from nbvlm.grounding.detections import Detections
+    from nbvlm.grounding.masks.lazy import Patch
 
 __all__ = ["Style", "annotate", "colors", "prompt_things"]
 
@@ -60,7 +60,7 @@ def annotate(
 
     Examples
     --------
-    >>> from nbvlm.detections import Detections
+    >>> from nbvlm.grounding.detections import Detections
     >>> found = Detections([[10, 20, 60, 50]], ["cat"], (100, 80))
     >>> annotate(Image.new("RGB", (100, 80), "white"), found, scale=2).size
     (200, 160)

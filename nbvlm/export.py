@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from nbvlm.answers import polygons, rle
-from nbvlm.answers.decoded import decoded
 from nbvlm.errors import Error
+from nbvlm.grounding.masks import polygons, rle
+from nbvlm.grounding.masks.lazy import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from nbvlm.answers.stencils import Patch
+    from nbvlm.grounding.masks.lazy import Patch
     from nbvlm.result import Result
 
 __all__ = ["to_coco", "to_csv", "to_dataframe", "to_supervision", "to_yolo"]

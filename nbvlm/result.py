@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from nbvlm.detections import Detection, Detections, Problem
+from nbvlm.grounding.detections import Detection, Detections, Problem
 from nbvlm.views.measured import Sent, Timing, Usage
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from nbvlm.answers.problems import Problem
-from nbvlm.detections import Detections
+from nbvlm.grounding.detections import Detections
+from nbvlm.grounding.problems import Problem
 from nbvlm.images.picture import Picture
 from nbvlm.result import Result, Sent, Timing, Usage
 

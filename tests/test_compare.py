@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbvlm import Detections
-from nbvlm.answers.boxes import areas, overlaps
-from nbvlm.compare import compare
+from nbvlm.grounding.checks import areas, overlaps
+from nbvlm.grounding.comparison import compare
 
 SIZE = (100, 100)
 

@@ -191,8 +191,8 @@ def test_a_long_list_is_outlined_to_its_end(embedded):
 
 
 def test_masks_of_a_segmentation_lie_on_their_thing(embedded):
-    from nbvlm.masks import codebook
-    from nbvlm.parser import parse
+    from nbvlm.grounding.masks.codebooks import codebook
+    from nbvlm.grounding.parser import parse
 
     overlaps = []
     for seed in range(UNSEEN, UNSEEN + 10):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nbvlm import Detection, Detections, Problem
-from nbvlm.masks import Codebook
+from nbvlm.grounding.masks.codebooks import Codebook
 
 SIZE = (40, 30)
 CODES = tuple(range(16))

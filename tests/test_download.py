@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 from mask_weights import SMALL, random_weights
 
-from nbvlm import Error, NotFoundError, ServerError, TransportError, _files, masks, parse
+from nbvlm import Error, NotFoundError, ServerError, TransportError, _files, parse
 from nbvlm._files import VAE_OID, Source, fetch, sound
+from nbvlm.grounding.masks import codebooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -255,7 +256,7 @@ def test_masks_fetch_their_codebook_when_they_are_first_wanted(
     place.content = (tmp_path / "small.npz").read_bytes()
     published = replace(source, size=len(place.content), sha256=digest(place.content))
     monkeypatch.setattr("nbvlm._files.VAE_OID", published)
-    monkeypatch.setattr("nbvlm.masks._loaded", {})
+    monkeypatch.setattr("nbvlm.grounding.masks.codebooks._loaded", {})
     monkeypatch.delenv("NBVLM_VAE_WEIGHTS", raising=False)
     monkeypatch.setenv("NBVLM_CACHE", str(tmp_path / "cache"))
     text = (
@@ -272,13 +273,13 @@ def test_masks_fetch_their_codebook_when_they_are_first_wanted(
     assert len(list(found.masks)) == 2
     assert place.asked == [None]
     assert sound(tmp_path / "cache" / "file.npz", published)
-    assert masks.codebook() is masks.codebook("vae-oid")
+    assert codebooks.codebook() is codebooks.codebook("vae-oid")
 
 
 def test_masks_that_cannot_be_had_leave_boxes_and_codes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nbvlm.masks._loaded", {})
+    monkeypatch.setattr("nbvlm.grounding.masks.codebooks._loaded", {})
     monkeypatch.delenv("NBVLM_VAE_WEIGHTS", raising=False)
     monkeypatch.setenv("NBVLM_CACHE", str(tmp_path))
     found = parse("<loc0100><loc0200><loc0500><loc0800>" + "<seg010>" * 16, (160, 120), codebook="vae-oid")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nbvlm.detections import Detections
 from nbvlm.draw import Style, annotate, colors
 from nbvlm.drawing import palette, placement, tags
+from nbvlm.grounding.detections import Detections
 
 SIZE = (400, 300)
 

@@ -13,8 +13,8 @@ from servers.loopback import Loopback, Reply
 from sides import KEY, SCENE
 
 import nbvlm
-from nbvlm.answers import entities
 from nbvlm.events import DetectionFound
+from nbvlm.grounding.dialects import kosmos2
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +71,7 @@ def test_an_answer_without_them_tells_of_no_places(kosmos: Any, server: Loopback
     ],
 )
 def test_what_is_no_box_is_reported_and_its_neighbours_stay(box: Any, kind: str, kept: bool) -> None:
-    found, problems = entities.read([SNOWMAN | {"bboxes": [box, [0, 0, 1, 1]]}], (400, 300))
+    found, problems = kosmos2.read([SNOWMAN | {"bboxes": [box, [0, 0, 1, 1]]}], (400, 300))
     assert [(problem.kind, problem.position) for problem in problems] == [(kind, 12)]
     assert len(found) == 1 + kept
     assert found[-1].box == (0, 0, 400, 300)
@@ -87,7 +87,7 @@ PARTS = {"phrase": ANYTHING, "substring": ANYTHING, "bboxes": ANYTHING | st.list
 
 @given(ANYTHING | st.lists(st.fixed_dictionaries(PARTS)))
 def test_nothing_raises(value: Any) -> None:
-    found, _ = entities.read(value, (40, 30))
+    found, _ = kosmos2.read(value, (40, 30))
     assert all(math.isfinite(corner) for one in found for corner in one.box)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nbvlm import Detections
-from nbvlm.compare import evaluate
+from nbvlm.grounding.comparison import evaluate
 
 SIZE = (200, 150)
 LABELS = ("cat", "dog", "bird")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nbvlm.detections import Detections
+from nbvlm.grounding.detections import Detections
 from nbvlm.result import Result
 from nbvlm.views import files
 

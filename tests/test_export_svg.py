@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nbvlm.detections import Detections
+from nbvlm.grounding.detections import Detections
 from nbvlm.images.picture import Picture
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nbvlm import endpoints
 from nbvlm.events import DetectionFound, TextDelta
 from nbvlm.exchange.gather import Gathered
-from nbvlm.parser import Parser
+from nbvlm.grounding.parser import Parser
 from nbvlm.sse import Event
 
 ENDPOINT = endpoints.get("nvidia")

@@ -14,7 +14,7 @@ from mask_weights import REAL, SMALL, naive_decode, random_weights
 from PIL import Image
 
 from nbvlm import Detections, Error, parse
-from nbvlm.masks import Codebook, codebook, paste, patch
+from nbvlm.grounding.masks.codebooks import Codebook, codebook, paste, patch
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "golden" / "masks.json").read_text(encoding="utf-8"))
 CODES = np.random.default_rng(5).integers(0, 128, (3, 16))
@@ -140,7 +140,7 @@ def test_published_masks(name: str) -> None:
 def test_the_weights_named_by_hand_are_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     np.savez(tmp_path / "mine.npz", **random_weights(4, **SMALL))
     monkeypatch.setenv("NBVLM_VAE_WEIGHTS", str(tmp_path / "mine.npz"))
-    monkeypatch.setattr("nbvlm.masks._loaded", {})
+    monkeypatch.setattr("nbvlm.grounding.masks.codebooks._loaded", {})
     assert codebook().values == 11
     assert codebook("vae-oid") is codebook()
     with pytest.raises(ValueError, match="'vae-oid'"):
@@ -152,7 +152,7 @@ def test_codes_that_a_named_codebook_lacks_are_no_mask(
 ) -> None:
     np.savez(tmp_path / "mine.npz", **random_weights(4, **SMALL))
     monkeypatch.setenv("NBVLM_VAE_WEIGHTS", str(tmp_path / "mine.npz"))
-    monkeypatch.setattr("nbvlm.masks._loaded", {})
+    monkeypatch.setattr("nbvlm.grounding.masks.codebooks._loaded", {})
     box = "<loc0000><loc0000><loc1023><loc1023>"
     text = f"{box}{'<seg010>' * 16} cat ; {box}{'<seg011>' * 16} dog"
     found = parse(text, (8, 8), codebook="vae-oid")
@@ -163,7 +163,7 @@ def test_codes_that_a_named_codebook_lacks_are_no_mask(
 
 def test_a_variable_that_names_no_file_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NBVLM_VAE_WEIGHTS", str(tmp_path / "gone.npz"))
-    monkeypatch.setattr("nbvlm.masks._loaded", {})
+    monkeypatch.setattr("nbvlm.grounding.masks.codebooks._loaded", {})
     with pytest.raises(Error, match=r"NBVLM_VAE_WEIGHTS names .*gone\.npz, which is no file"):
         codebook()
 

@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw
 from servers.loopback import Loopback, delta, stream
 
 import nbvlm
-from nbvlm import masks
-from nbvlm.answers.patches import Patch
 from nbvlm.events import Status, TextDelta
+from nbvlm.grounding.masks import codebooks
+from nbvlm.grounding.masks.types import Patch
 from nbvlm.panel import runner, shapes
 from nbvlm.panel.stage import Stage
 from nbvlm.views import words
@@ -46,7 +46,7 @@ def decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mask decoder in the published shape."""
     np.savez(tmp_path / "decoder.npz", **random_weights(1, **REAL))
     monkeypatch.setenv("NBVLM_VAE_WEIGHTS", str(tmp_path / "decoder.npz"))
-    monkeypatch.setattr(masks, "_loaded", {})
+    monkeypatch.setattr(codebooks, "_loaded", {})
 
 
 def drawn(path: str, size: tuple[int, int]) -> Any:
@@ -104,7 +104,7 @@ def test_an_answer_without_a_mask_decoder_is_whole_and_says_so(
     page: Page, panel: nbvlm.Panel, screen: Screen, server: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NBVLM_VAE_WEIGHTS", "/nowhere/decoder.npz")
-    monkeypatch.setattr(masks, "_loaded", {})
+    monkeypatch.setattr(codebooks, "_loaded", {})
     server.replies.append(stream(MASKED, delta("", "stop")))
     assert panel.run().text == MASKED
     page.wait(lambda: screen.now().get("notes"))

@@ -10,7 +10,7 @@ import pytest
 
 import nbvlm
 from nbvlm import Parser, parse
-from nbvlm.answers.problems import KINDS
+from nbvlm.grounding.problems import KINDS
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "golden" / "answers.json").read_text(encoding="utf-8"))
 SIZE = (1023, 1023)  # a pixel is a bin

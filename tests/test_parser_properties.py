@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbvlm import Parser
-from nbvlm.answers.problems import KINDS
+from nbvlm.grounding.problems import KINDS
 
 SIZE = (1023, 1023)
 REPRODUCIBLE = settings(deadline=None, derandomize=True)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nbvlm
-from nbvlm.detections import Detections
+from nbvlm.grounding.detections import Detections
 from nbvlm.images.picture import Picture
 from nbvlm.result import Result, Usage
 

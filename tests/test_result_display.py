@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from nbvlm import display
-from nbvlm.answers.problems import Problem
-from nbvlm.detections import Detections
+from nbvlm.grounding.detections import Detections
+from nbvlm.grounding.problems import Problem
 from nbvlm.result import Result, Usage
 from nbvlm.views import markup, words
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as coco
 
-from nbvlm.answers import polygons, rle
-from nbvlm.answers.stencils import Patch
+from nbvlm.grounding.masks import polygons, rle
+from nbvlm.grounding.masks.lazy import Patch
 
 # pycocotools is older than numpy's new rule about copies.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

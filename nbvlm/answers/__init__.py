@@ -1,1 +1,1 @@
-"""What `nbvlm.parser`, `nbvlm.detections`, `nbvlm.masks` and `nbvlm.compare` are made of."""
+"""What `nbvlm.grounding.parser`, `nbvlm.grounding.detections`, `nbvlm.grounding.masks.codebooks` and `nbvlm.compare` are made of."""

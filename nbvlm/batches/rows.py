@@ -17,8 +17,8 @@ from nbvlm.result import Result
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nbvlm.detections import Detections
     from nbvlm.endpoints import Endpoint
+    from nbvlm.grounding.detections import Detections
 
 __all__ = ["FINAL", "Place", "Row", "decode", "encode", "failed", "key_of", "row_of"]
 

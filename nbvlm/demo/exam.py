@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbvlm import prompts
-from nbvlm.answers.boxes import overlaps
 from nbvlm.demo import language, scenes, truth
 from nbvlm.demo.phrases import LANGUAGES, PLURALS
 from nbvlm.demo.regions import Seen as Seen
 from nbvlm.demo.truth import Fact
-from nbvlm.masks import codebook
-from nbvlm.parser import parse
+from nbvlm.grounding.checks import overlaps
+from nbvlm.grounding.masks.codebooks import codebook
+from nbvlm.grounding.parser import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from nbvlm.detections import Detection
+    from nbvlm.grounding.detections import Detection
 
 __all__ = ["FIGURES", "Figure", "facts_of", "judged"]
 

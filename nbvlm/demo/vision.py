@@ -173,7 +173,7 @@ def apart(
 
     `most` is one number, or one for each pair of boxes.
     """
-    from nbvlm.answers.boxes import overlaps
+    from nbvlm.grounding.checks import overlaps
 
     clash = overlaps(boxes.astype(np.float64), boxes.astype(np.float64)) > most
     kept: list[int] = []

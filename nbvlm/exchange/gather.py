@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from nbvlm.answers import entities
-from nbvlm.detections import Detections
 from nbvlm.events import DetectionFound, Event, TextDelta
 from nbvlm.exchange import statuses, wire
-from nbvlm.parser import Parser
+from nbvlm.grounding.detections import Detections
+from nbvlm.grounding.dialects import kosmos2
+from nbvlm.grounding.parser import Parser
 
 if TYPE_CHECKING:
     from nbvlm import sse
-    from nbvlm.answers.problems import Problem
-    from nbvlm.detections import Detection
     from nbvlm.endpoints import Endpoint
     from nbvlm.errors import Error
+    from nbvlm.grounding.detections import Detection
+    from nbvlm.grounding.problems import Problem
 
 __all__ = ["Gathered"]
 
@@ -92,7 +92,7 @@ class Gathered:
         """Take a whole answer, with what it says about places beside its text."""
         events: list[Event] = []
         self._piece(piece, events)
-        self._beside, self._wrong = entities.read(piece.entities, self._size)
+        self._beside, self._wrong = kosmos2.read(piece.entities, self._size)
         return [*events, *map(DetectionFound, self._beside)]
 
     @property

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from nbvlm.client import AsyncClient
-    from nbvlm.detections import Detection
+    from nbvlm.grounding.detections import Detection
     from nbvlm.images.picture import Picture
     from nbvlm.panel.shapes import Outliner
     from nbvlm.panel.stage import Stage

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbvlm._background import Job
-from nbvlm.answers import polygons
-from nbvlm.answers.stencils import resolve
 from nbvlm.errors import Error
+from nbvlm.grounding.masks import polygons
+from nbvlm.grounding.masks.lazy import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import numpy.typing as npt
 
-    from nbvlm.answers.stencils import Patch, Stencil
-    from nbvlm.detections import Detection
+    from nbvlm.grounding.detections import Detection
+    from nbvlm.grounding.masks.lazy import Patch, Stencil
     from nbvlm.panel.stage import Stage
 
 __all__ = ["Outliner", "path"]
@@ -46,7 +46,7 @@ def path(patch: Patch) -> str:
 
     Examples
     --------
-    >>> from nbvlm.answers.stencils import Patch
+    >>> from nbvlm.grounding.masks.lazy import Patch
     >>> path(Patch(10, 20, np.ones((2, 3), bool)))
     'M10 20l3 0 0 2-3 0z'
     """

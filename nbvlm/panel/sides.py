@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 
 from nbvlm import draw
-from nbvlm.compare import compare
 from nbvlm.drawing import palette
 from nbvlm.errors import ImageError
+from nbvlm.grounding.comparison import compare
 from nbvlm.panel import cards, page
 from nbvlm.views import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from nbvlm.compare import Comparison, Pair
-    from nbvlm.detections import Detection
+    from nbvlm.grounding.comparison import Comparison, Pair
+    from nbvlm.grounding.detections import Detection
     from nbvlm.panel.history import Kept
     from nbvlm.result import Result
 

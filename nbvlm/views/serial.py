@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.answers import rle
-from nbvlm.answers.decoded import decoded
-from nbvlm.answers.problems import Problem
-from nbvlm.detections import Detections
 from nbvlm.errors import ImageError
+from nbvlm.grounding.detections import Detections
+from nbvlm.grounding.masks import rle
+from nbvlm.grounding.masks.lazy import decoded
+from nbvlm.grounding.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbvlm import display, draw
-from nbvlm.answers import polygons
 from nbvlm.drawing import palette
 from nbvlm.drawing.style import Style, measures
 from nbvlm.errors import ImageError
+from nbvlm.grounding.masks import polygons
 from nbvlm.views import markup, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nbvlm.answers.stencils import Patch
     from nbvlm.drawing.palette import RGB
     from nbvlm.drawing.style import Measures
+    from nbvlm.grounding.masks.lazy import Patch
     from nbvlm.result import Result
 
 __all__ = ["to_svg"]

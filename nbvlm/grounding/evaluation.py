@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from nbvlm.answers.boxes import overlaps
-from nbvlm.detections import Detections
+from nbvlm.grounding.checks import overlaps
+from nbvlm.grounding.detections import Detections
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from nbvlm.answers.stencils import Patch
+    from nbvlm.grounding.masks.lazy import Patch
 
 __all__ = ["Evaluation", "evaluate"]
 

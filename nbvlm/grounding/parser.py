@@ -18,17 +18,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbvlm.answers.columns import CODES, Codes, size_of
-from nbvlm.answers.grammar import CORNERS, REGULAR, TOKEN, Echo, Item, only_thing, whole
-from nbvlm.answers.problems import Problem
-from nbvlm.answers.stencils import Stencil
-from nbvlm.detections import Detection, Detections, made
+from nbvlm.grounding.checks import CODES, Codes, size_of
+from nbvlm.grounding.detections import Detection, Detections, made
+from nbvlm.grounding.dialects.paligemma import CORNERS, REGULAR, TOKEN, Echo, Item, only_thing, whole
+from nbvlm.grounding.masks.lazy import Stencil
+from nbvlm.grounding.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nbvlm.answers.stencils import Size
-    from nbvlm.masks import Codebook
+    from nbvlm.grounding.masks.codebooks import Codebook
+    from nbvlm.grounding.masks.lazy import Size
 
 __all__ = ["Parser", "parse"]
 
@@ -51,7 +51,7 @@ class Parser:
     bins
         What a location is divided by: 1023, the inverse of the encoder, or 1024.
     codebook
-        Decodes the masks when they are first read: a `nbvlm.masks.Codebook`, its name, or None.
+        Decodes the masks when they are first read: a `nbvlm.grounding.masks.codebooks.Codebook`, its name, or None.
 
     Attributes
     ----------

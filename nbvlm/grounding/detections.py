@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from nbvlm.answers import columns
-from nbvlm.answers.boxes import areas, overlaps
-from nbvlm.answers.columns import CODES, Codes
-from nbvlm.answers.problems import KINDS, Problem
-from nbvlm.answers.stencils import Box, Mask, MaskField, MasksField, Patch, Size, Stencil, resolve
+from nbvlm.grounding import checks
+from nbvlm.grounding.checks import CODES, Codes, areas, overlaps
+from nbvlm.grounding.masks.lazy import Box, Mask, MaskField, MasksField, Patch, Size, Stencil, resolve
+from nbvlm.grounding.problems import KINDS, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from nbvlm.masks import Codebook
+    from nbvlm.grounding.masks.codebooks import Codebook
 
 __all__ = ["CODES", "KINDS", "Box", "Detection", "Detections", "Mask", "Patch", "Problem", "Size"]
 
@@ -44,7 +43,7 @@ class Detection:
     size
         Width and height of the picture in pixels; needed to decode a mask.
     codebook
-        What decodes the codes: a `nbvlm.masks.Codebook`, its name, or None.
+        What decodes the codes: a `nbvlm.grounding.masks.codebooks.Codebook`, its name, or None.
 
     Raises
     ------
@@ -67,15 +66,15 @@ class Detection:
     def __post_init__(self) -> None:
         _set(
             self,
-            label=columns.label_of(self.label),
-            box=columns.box_of(self.box),
-            codes=columns.codes_of(self.codes),
+            label=checks.label_of(self.label),
+            box=checks.box_of(self.box),
+            codes=checks.codes_of(self.codes),
         )
         given = self.__dict__.pop("_given", None)
-        size = columns.size_of(self.size) if self.size is not None else None
+        size = checks.size_of(self.size) if self.size is not None else None
         if given is not None:
             size = size or np.shape(given)[1::-1]
-            given = columns.mask_of(given, size)
+            given = checks.mask_of(given, size)
         _set(self, size=size, stencil=Stencil(self.box, size, self.codes, self.codebook, given))
 
     @property
@@ -125,7 +124,7 @@ class Detections:
     codes
         n times 16 codes, or None.
     codebook
-        What decodes the codes: a `nbvlm.masks.Codebook`, its name, or None for no masks.
+        What decodes the codes: a `nbvlm.grounding.masks.codebooks.Codebook`, its name, or None for no masks.
 
     Raises
     ------
@@ -149,12 +148,12 @@ class Detections:
     codebook: Codebook | str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        labels = tuple(columns.label_of(label) for label in self.labels)
-        xyxy, size = columns.xyxy_of(self.xyxy, len(labels)), columns.size_of(self.size)
-        codes = tuple(columns.codes_of(row) for row in self.codes or (None,) * len(labels))
+        labels = tuple(checks.label_of(label) for label in self.labels)
+        xyxy, size = checks.xyxy_of(self.xyxy, len(labels)), checks.size_of(self.size)
+        codes = tuple(checks.codes_of(row) for row in self.codes or (None,) * len(labels))
         given = self.__dict__.pop("_given", None)
         masks = [
-            columns.mask_of(mask, size) for mask in (given if given is not None else (None,) * len(labels))
+            checks.mask_of(mask, size) for mask in (given if given is not None else (None,) * len(labels))
         ]
         if not len(labels) == len(codes) == len(masks):
             raise ValueError(
@@ -234,8 +233,8 @@ class Detections:
     def __getitem__(self, key: str | slice | npt.ArrayLike) -> Detections: ...
     def __getitem__(self, key: Any) -> Detection | Detections:
         if isinstance(key, int | np.integer) and not isinstance(key, bool | np.bool_):
-            return self._row(columns.row_of(int(key), len(self)))
-        rows = columns.rows_of(key, self.labels)
+            return self._row(checks.row_of(int(key), len(self)))
+        rows = checks.rows_of(key, self.labels)
         column = Detections(
             self.xyxy[rows],
             tuple(self.labels[row] for row in rows),
@@ -259,7 +258,7 @@ class Detections:
         if not isinstance(other, Detections):
             return NotImplemented
         if self.size != other.size:
-            sizes = f"{columns.by(self.size)} and {columns.by(other.size)}"
+            sizes = f"{checks.by(self.size)} and {checks.by(other.size)}"
             raise ValueError(f"Detections in pictures of {sizes} cannot be joined.")
         joined = Detections(
             np.concatenate([self.xyxy, other.xyxy]),
@@ -281,7 +280,7 @@ class Detections:
 
     def __repr__(self) -> str:
         shown = ", ".join(map(repr, self.labels[:6])) + (", …" if len(self) > 6 else "")
-        return f"Detections({len(self)} of {columns.by(self.size)}{': ' if shown else ''}{shown})"
+        return f"Detections({len(self)} of {checks.by(self.size)}{': ' if shown else ''}{shown})"
 
     def __getstate__(self) -> dict[str, Any]:
         stencils = self.stencils
@@ -327,7 +326,7 @@ def _fitted(row: Detection, size: Size) -> Stencil:
     if old.size == size:
         return old
     if old.given is not None:
-        raise ValueError(f"A mask of {old.given.shape[::-1]} does not fit a picture of {columns.by(size)}.")
+        raise ValueError(f"A mask of {old.given.shape[::-1]} does not fit a picture of {checks.by(size)}.")
     return Stencil(row.box, size, row.codes, row.codebook)
 
 

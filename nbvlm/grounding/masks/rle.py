@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from nbvlm.answers.stencils import Mask, Patch, Size
+    from nbvlm.grounding.masks.lazy import Mask, Patch, Size
 
 __all__ = ["decode", "encode", "encode_mask"]
 
@@ -62,7 +62,7 @@ def encode_mask(mask: Mask) -> dict[str, Any]:
     >>> encode_mask(np.array([[False, True], [False, True]]))
     {'size': [2, 2], 'counts': '22'}
     """
-    from nbvlm.answers.stencils import Patch
+    from nbvlm.grounding.masks.lazy import Patch
 
     return encode(Patch(0, 0, mask), (mask.shape[1], mask.shape[0]))
 

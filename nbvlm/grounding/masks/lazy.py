@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
-from nbvlm.answers.patches import Box, Mask, Patch, Size
+from nbvlm.errors import Error
+from nbvlm.grounding.masks.types import Box, Mask, Patch, Size
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from nbvlm.masks import Codebook
+    from nbvlm.grounding.detections import Detections
+    from nbvlm.grounding.masks.codebooks import Codebook
 
-__all__ = ["Box", "Mask", "MaskField", "Masks", "MasksField", "Patch", "Size", "Stencil", "resolve"]
+__all__ = [
+    "Box",
+    "Decoded",
+    "Mask",
+    "MaskField",
+    "Masks",
+    "MasksField",
+    "Patch",
+    "Size",
+    "Stencil",
+    "decoded",
+    "resolve",
+]
 
 
 class Stencil:
@@ -79,7 +93,7 @@ class Stencil:
 
     def fill(self, raster: npt.NDArray[np.float32]) -> None:
         """Place a decoded 64×64 raster in the box."""
-        from nbvlm.masks import patch
+        from nbvlm.grounding.masks.codebooks import patch
 
         if self.size is not None:
             self._patch = patch(raster, self.box, self.size)
@@ -110,7 +124,7 @@ def _crop(mask: Mask) -> Patch:
 
 def resolve(stencils: Iterable[Stencil]) -> None:
     """Decode all masks that wait, those of one codebook together."""
-    from nbvlm.masks import codebook
+    from nbvlm.grounding.masks.codebooks import codebook
 
     groups: dict[Codebook | str, list[Stencil]] = {}
     for stencil in stencils:
@@ -183,3 +197,29 @@ class MasksField:
 
     def __set__(self, value: object, given: Sequence[npt.ArrayLike | None] | None) -> None:
         value.__dict__["_given"] = given
+
+
+class Decoded(NamedTuple):
+    """Masks of all detections, and why they are missing where they are."""
+
+    patches: tuple[Patch | None, ...]
+    reason: str | None = None
+
+
+def decoded(detections: Detections) -> Decoded:
+    """Decode the masks, or say why that is not possible.
+
+    Parameters
+    ----------
+    detections
+        Whose masks; they are decoded once, when first asked for.
+
+    Returns
+    -------
+    Decoded
+        None for every mask, and the reason, where the codebook cannot be had.
+    """
+    try:
+        return Decoded(detections.patches)
+    except Error as error:
+        return Decoded((None,) * len(detections), str(error))

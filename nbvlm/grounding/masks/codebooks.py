@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from nbvlm.answers.columns import CODES, size_of
-from nbvlm.answers.decoder import Decoder
-from nbvlm.answers.patches import Patch
 from nbvlm.errors import Error
+from nbvlm.grounding.checks import CODES, size_of
+from nbvlm.grounding.masks.types import Patch
+from nbvlm.grounding.masks.vqvae import Decoder
 
 if TYPE_CHECKING:
     from nbvlm._files import Progress
-    from nbvlm.answers.patches import Box, Mask, Size
+    from nbvlm.grounding.masks.types import Box, Mask, Size
 
 __all__ = ["Codebook", "codebook", "paste", "patch"]
 
@@ -46,7 +46,7 @@ class Codebook:
     Parameters
     ----------
     weights
-        Arrays by name; see `nbvlm.answers.decoder.Decoder`.
+        Arrays by name; see `nbvlm.grounding.masks.vqvae.Decoder`.
     name
         Under which `codebook` finds it, if it does: pickled detections then carry the name only.
 

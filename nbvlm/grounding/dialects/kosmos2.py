@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.answers.problems import Problem
-from nbvlm.detections import Detection
+from nbvlm.grounding.detections import Detection
+from nbvlm.grounding.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nbvlm.answers.stencils import Box, Size
+    from nbvlm.grounding.masks.lazy import Box, Size
 
 __all__ = ["read"]
 

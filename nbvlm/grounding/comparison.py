@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nbvlm.answers.boxes import overlaps
-from nbvlm.answers.evaluation import Evaluation, evaluate
-from nbvlm.detections import Detection, Detections
+from nbvlm.grounding.checks import overlaps
+from nbvlm.grounding.detections import Detection, Detections
+from nbvlm.grounding.evaluation import Evaluation, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
