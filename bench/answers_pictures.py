@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from nbvlm import display, draw
+from nbvlm import display
+from nbvlm.draw import annotation
 from nbvlm.grounding.detections import Detections
 from nbvlm.images.picture import Picture
 from nbvlm.result import Result, Sent, Timing
@@ -125,7 +126,7 @@ def rounds(count: int, *work: Callable[[], Any]) -> list[Times]:
 
 def drawing(name: str, image: Image.Image, found: Detections, count: int) -> float:
     """Draw on both sides; print the row and return the ratio."""
-    ours, other = rounds(count, lambda: draw.annotate(image, found), theirs(image, found))
+    ours, other = rounds(count, lambda: annotation.annotate(image, found), theirs(image, found))
     ratio = statistics.median(b / a for a, b in zip(ours.wall, other.wall, strict=True))
     print(f"| draw, {name} | {ours} | {other} | {ratio:.1f} |")
     return ratio
@@ -137,7 +138,7 @@ def showing(name: str, image: Image.Image, found: Detections, count: int) -> flo
     bundle, scaled = rounds(
         count,
         whole._repr_mimebundle_,
-        lambda: display.encode(draw.annotate(image.reduce(4), found), display.BUDGET),
+        lambda: display.encode(annotation.annotate(image.reduce(4), found), display.BUDGET),
     )
     size = sum(len(part) for part in whole._repr_mimebundle_()[0].values())
     print(

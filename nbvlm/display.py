@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL.Image import Resampling
 
-from nbvlm import draw
-from nbvlm.drawing import palette
+from nbvlm.draw import annotation, palette
 from nbvlm.errors import ImageError
 from nbvlm.views import markup, words
 
@@ -114,7 +113,7 @@ def shown(result: Result, side: int = SIDE, budget: int = BUDGET) -> Shown:
     small = result.picture.thumbnail(_handy(result.picture, side))
     scale = float(-(-_SMALL // max(small.size))) if max(small.size) < _SMALL else 1.0
     things = palette.prompt_things(result.prompt)
-    drawn = draw.annotate(small, result.detections, things=things, keep=False, scale=scale)
+    drawn = annotation.annotate(small, result.detections, things=things, keep=False, scale=scale)
     data, mime = encode(drawn, budget)
     factor = min(1.0, _CSS_SIDE / max(drawn.size))
     return Shown(data, mime, round(drawn.width * factor), round(drawn.height * factor))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL import Image
 
-    from nbvlm.drawing.style import Style
+    from nbvlm.draw.style import Style
     from nbvlm.images.picture import Picture
 
 __all__ = ["Detection", "Detections", "Problem", "Result", "Sent", "Timing", "Usage"]
@@ -111,11 +111,11 @@ class Result:
         --------
         >>> result.annotate(opacity=0.6, colors={"cat": "teal"})  # doctest: +SKIP
         """
-        from nbvlm import draw
+        from nbvlm.draw import annotation
 
-        things = draw.prompt_things(self.prompt)
+        things = annotation.prompt_things(self.prompt)
         image = self.picture.image()
-        return draw.annotate(image, self.detections, style, things=things, keep=False, **options)
+        return annotation.annotate(image, self.detections, style, things=things, keep=False, **options)
 
     def to_dict(self, *, masks: bool = True) -> dict[str, Any]:
         """Turn the result into plain data: masks as COCO run lengths, the picture by its hash.

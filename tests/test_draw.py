@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nbvlm.draw import Style, annotate, colors
-from nbvlm.drawing import palette, placement, tags
+from nbvlm.draw import labels as tags
+from nbvlm.draw import palette, placement
+from nbvlm.draw.annotation import Style, annotate, colors
 from nbvlm.grounding.detections import Detections
 
 SIZE = (400, 300)

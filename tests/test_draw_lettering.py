@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from nbvlm.drawing import fontfile, lettering
-from nbvlm.drawing.clusters import clean, clusters
-from nbvlm.drawing.fontfile import BUNDLED, Face
+from nbvlm.draw import fonts
+from nbvlm.draw import text as lettering
+from nbvlm.draw.fonts import BUNDLED, Face
+from nbvlm.draw.text import clean, clusters
 
 
 def drawn(text: str, size: int = 24, **more) -> np.ndarray:
@@ -100,7 +101,7 @@ def test_a_font_of_the_machine_is_used_where_the_bundled_one_lacks_a_character(m
 
 
 def test_emoji_are_colourful_where_the_machine_has_them() -> None:
-    if not any(face.emoji for face in fontfile.installed()):
+    if not any(face.emoji for face in fonts.installed()):
         pytest.skip("no colour emoji font here (Debian: apt-get install fonts-noto-color-emoji)")
     line = lettering.measure("🍎", 40)
     canvas = Image.new("RGB", (line.width + 10, 80), "white")
@@ -121,8 +122,8 @@ def test_a_file_that_is_no_font_is_passed_over(tmp_path) -> None:
     ):
         path = tmp_path / f"{number}.ttf"
         path.write_bytes(data)
-        assert fontfile.coverage(Face(str(path))) == frozenset()
-    assert fontfile.coverage(Face(str(tmp_path / "missing.ttf"))) == frozenset()
+        assert fonts.coverage(Face(str(path))) == frozenset()
+    assert fonts.coverage(Face(str(tmp_path / "missing.ttf"))) == frozenset()
 
 
 def test_a_cut_off_font_is_passed_over(tmp_path) -> None:
@@ -130,11 +131,11 @@ def test_a_cut_off_font_is_passed_over(tmp_path) -> None:
     for length in (4, 20, 200, 4000):
         path = tmp_path / f"{length}.ttf"
         path.write_bytes(data[:length])
-        assert len(fontfile.coverage(Face(str(path)))) < 1000
+        assert len(fonts.coverage(Face(str(path)))) < 1000
 
 
 def test_coverage_is_what_pillow_can_draw() -> None:
-    covered = fontfile.coverage(BUNDLED)
+    covered = fonts.coverage(BUNDLED)
     font = ImageFont.truetype(BUNDLED.path, 40, layout_engine=ImageFont.Layout.BASIC)
     missing = bytes(font.getmask("\U0010fffd"))
     codes = [code for code in (*range(33, 0x300), *range(0x370, 0x700)) if chr(code).isprintable()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from nbvlm import draw
+from nbvlm.draw import annotation
 from nbvlm.errors import ImageError
 from nbvlm.panel import wording
 from nbvlm.views import words
@@ -52,8 +52,8 @@ def thumbnail(result: Result, small: Image.Image | None = None) -> bytes:
     small = small or base(result.picture)
     if small is None:
         return b""
-    things = draw.prompt_things(result.prompt)
-    drawn = draw.annotate(small, result.detections, things=things, labels=False)
+    things = annotation.prompt_things(result.prompt)
+    drawn = annotation.annotate(small, result.detections, things=things, labels=False)
     buffer = io.BytesIO()
     drawn.save(buffer, "JPEG", quality=72)
     return buffer.getvalue()

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.drawing import palette
+from nbvlm.draw import palette
 from nbvlm.events import DetectionFound, Status, TextDelta
 from nbvlm.panel import wording
 

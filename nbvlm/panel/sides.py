@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 
-from nbvlm import draw
-from nbvlm.drawing import palette
+from nbvlm.draw import annotation, palette
 from nbvlm.errors import ImageError
 from nbvlm.grounding.comparison import compare
 from nbvlm.panel import cards, page
@@ -88,8 +87,8 @@ def picture_of(result: Result) -> bytes:
         small = result.picture.thumbnail(SIDE)
     except ImageError:
         return b""
-    things = draw.prompt_things(result.prompt)
-    drawn = draw.annotate(small, result.detections, things=things, boxes=False, labels=False)
+    things = annotation.prompt_things(result.prompt)
+    drawn = annotation.annotate(small, result.detections, things=things, boxes=False, labels=False)
     buffer = io.BytesIO()
     drawn.save(buffer, "JPEG", quality=85)
     return buffer.getvalue()

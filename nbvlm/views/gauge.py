@@ -13,8 +13,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbvlm import draw
-from nbvlm.drawing import palette
+from nbvlm.draw import annotation, palette
 from nbvlm.errors import Error
 from nbvlm.images.picture import Picture
 from nbvlm.views import markup
@@ -226,7 +225,9 @@ def _thumbnail(row: Row) -> str:
         return ""
     if row.detections is not None and len(row.detections):
         things = palette.prompt_things(row.prompt or "")
-        small = draw.annotate(small, row.detections, things=things, keep=False, labels=False, line_width=2)
+        small = annotation.annotate(
+            small, row.detections, things=things, keep=False, labels=False, line_width=2
+        )
     file = io.BytesIO()
     small.save(file, "JPEG", quality=70)
     packed = base64.b64encode(file.getvalue()).decode("ascii")

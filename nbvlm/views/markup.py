@@ -9,14 +9,13 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from nbvlm import draw
-from nbvlm.drawing import palette
+from nbvlm.draw import annotation, palette
 from nbvlm.views import words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nbvlm.drawing.palette import RGB
+    from nbvlm.draw.palette import RGB
     from nbvlm.result import Result
 
 __all__ = ["answer", "attribute", "facts", "paints", "remarks", "table", "text", "text_only"]
@@ -49,7 +48,7 @@ def attribute(value: object) -> str:
 
 def paints(result: Result) -> list[RGB]:
     """Give each detection the colour that it has in the picture."""
-    return draw.colors(result.detections.labels, None, palette.prompt_things(result.prompt))
+    return annotation.colors(result.detections.labels, None, palette.prompt_things(result.prompt))
 
 
 def table(result: Result, rows: int, colors: Sequence[RGB], most: int = 200) -> str:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nbvlm import display, draw
-from nbvlm.drawing import palette
-from nbvlm.drawing.style import Style, measures
+from nbvlm import display
+from nbvlm.draw import annotation, palette
+from nbvlm.draw.style import Style, measures
 from nbvlm.errors import ImageError
 from nbvlm.grounding.masks import polygons
 from nbvlm.views import markup, words
@@ -20,8 +20,8 @@ from nbvlm.views import markup, words
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nbvlm.drawing.palette import RGB
-    from nbvlm.drawing.style import Measures
+    from nbvlm.draw.palette import RGB
+    from nbvlm.draw.style import Measures
     from nbvlm.grounding.masks.lazy import Patch
     from nbvlm.result import Result
 
@@ -37,7 +37,7 @@ BYTES = 2_000_000
 def to_svg(result: Result) -> str:
     """Write the annotated picture as SVG; see `Result.to_svg`."""
     width, height = result.picture.width, result.picture.height
-    paints = draw.colors(result.detections.labels, None, draw.prompt_things(result.prompt))
+    paints = annotation.colors(result.detections.labels, None, annotation.prompt_things(result.prompt))
     sizes = measures((width, height), max(1, len(result.detections)), Style())
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     lines = [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from nbvlm.drawing.fontfile import BUNDLED
+from nbvlm.draw.fonts import BUNDLED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
-from nbvlm.drawing import lettering, palette, placement
-from nbvlm.drawing.clusters import clean
-from nbvlm.drawing.fontfile import Face
+from nbvlm.draw import palette, placement
+from nbvlm.draw import text as lettering
+from nbvlm.draw.fonts import Face
+from nbvlm.draw.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
-    from nbvlm.drawing.palette import RGB
-    from nbvlm.drawing.style import Measures, Style
+    from nbvlm.draw.palette import RGB
+    from nbvlm.draw.style import Measures, Style
 
     Boxes = npt.NDArray[np.int64]
 

@@ -8,17 +8,18 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from nbvlm.drawing import palette, tags
-from nbvlm.drawing.palette import prompt_things
-from nbvlm.drawing.style import Style, measures, styled
+from nbvlm.draw import labels as tags
+from nbvlm.draw import palette
+from nbvlm.draw.palette import prompt_things
+from nbvlm.draw.style import Style, measures, styled
 from nbvlm.grounding.masks.lazy import decoded
 from nbvlm.images.codec import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from nbvlm.drawing.palette import RGB
-    from nbvlm.drawing.style import Measures
+    from nbvlm.draw.palette import RGB
+    from nbvlm.draw.style import Measures
     from nbvlm.grounding.detections import Detections
     from nbvlm.grounding.masks.lazy import Patch
 

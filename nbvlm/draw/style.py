@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from nbvlm.drawing import palette
+from nbvlm.draw import palette
 
 if TYPE_CHECKING:
     import os
