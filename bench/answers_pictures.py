@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from nbvlm import display
 from nbvlm.draw import annotation
 from nbvlm.grounding.detections import Detections
 from nbvlm.images.picture import Picture
-from nbvlm.result import Result, Sent, Timing
+from nbvlm.result import notebook
+from nbvlm.result.result import Result, Sent, Timing
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it warns where OpenCV is missing; the heading says so
@@ -138,7 +138,7 @@ def showing(name: str, image: Image.Image, found: Detections, count: int) -> flo
     bundle, scaled = rounds(
         count,
         whole._repr_mimebundle_,
-        lambda: display.encode(annotation.annotate(image.reduce(4), found), display.BUDGET),
+        lambda: notebook.encode(annotation.annotate(image.reduce(4), found), notebook.BUDGET),
     )
     size = sum(len(part) for part in whole._repr_mimebundle_()[0].values())
     print(

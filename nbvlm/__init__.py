@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from nbvlm.panel import Panel as Panel
     from nbvlm.replay import record as record
     from nbvlm.replay import replay as replay
-    from nbvlm.result import Result as Result
+    from nbvlm.result.result import Result as Result
 
 _HOMES = {
     "nbvlm.assets": "Asset",

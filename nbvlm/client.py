@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from nbvlm.events import Status
     from nbvlm.exchange.steps import Context, Flow
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["AsyncClient", "AsyncStream", "Client", "Retry", "Settings", "Stream", "Timeouts", "ask", "login"]
 

@@ -15,9 +15,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbvlm import display
 from nbvlm.images.picture import Picture
-from nbvlm.views import markup, words
+from nbvlm.result import description, markup, notebook
 
 if TYPE_CHECKING:
     from nbvlm.images.picture import ImageSource
@@ -63,11 +62,11 @@ class Described:
             f'width="{self.width}" height="{self.height}" style="max-width:100%;height:auto">'
         )
         shape = {"width": self.width, "height": self.height, "alt": self.alt}
-        data = {"text/plain": words.visible(self.alt), "text/html": image, self.mime: packed}
+        data = {"text/plain": description.visible(self.alt), "text/html": image, self.mime: packed}
         return data, {self.mime: shape}
 
     def __repr__(self) -> str:
-        return f"<Described {words.visible(self.alt)!r}>"
+        return f"<Described {description.visible(self.alt)!r}>"
 
 
 def described(figure: Any | ImageSource, alt: str) -> Described:
@@ -97,7 +96,7 @@ def described(figure: Any | ImageSource, alt: str) -> Described:
     if hasattr(figure, "savefig"):
         return _plotted(figure, alt)
     image = Picture.load(figure).thumbnail(_SIDE)
-    data, mime = display.encode(image, BUDGET)
+    data, mime = notebook.encode(image, BUDGET)
     factor = min(1.0, _CSS_SIDE / max(image.size))
     return Described(data, mime, round(image.width * factor), round(image.height * factor), alt)
 

@@ -25,7 +25,7 @@ from nbvlm.exchange.redact import redact
 from nbvlm.exchange.route import Prepared, prepare
 from nbvlm.exchange.settings import signed
 from nbvlm.exchange.steps import Context, Flow, Pause, Tell
-from nbvlm.result import Result, Timing, Usage
+from nbvlm.result.result import Result, Timing, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

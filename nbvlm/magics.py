@@ -19,12 +19,12 @@ from IPython.core.magic import no_var_expand
 from nbvlm.commands import arguments as shared
 from nbvlm.errors import Error, ParameterError, PromptError
 from nbvlm.magic import asks, caller, completion, expansion, inputs, line, live, pump
-from nbvlm.views import words
+from nbvlm.result import description
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["NAME", "Vlm", "load", "unload"]
 
@@ -63,7 +63,7 @@ class _Parser(argparse.ArgumentParser):
             raise ParameterError(f"{message[0].upper()}{message[1:]}.", hint=_HELP)
         near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1)
         guess = f"Did you mean {near[0]}? " if near else ""
-        raise ParameterError(f"There is no option {words.visible(unknown[1])}.", hint=f"{guess}{_HELP}")
+        raise ParameterError(f"There is no option {description.visible(unknown[1])}.", hint=f"{guess}{_HELP}")
 
 
 _HELP = "%vlm --help lists the options; after a lone -- all is prompt."
@@ -174,7 +174,7 @@ def _variable(name: str) -> str:
     if name.isidentifier() and not keyword.iskeyword(name):
         return name
     raise ParameterError(
-        f"{words.visible(name)!r} cannot be the name of a variable.", hint="Try --as answer."
+        f"{description.visible(name)!r} cannot be the name of a variable.", hint="Try --as answer."
     )
 
 
@@ -189,7 +189,7 @@ def _told(error: Error | KeyboardInterrupt) -> BaseException:
 
 def _sentence(kind: str, text: str) -> list[str]:
     """Red where that can be read on any background; front ends put the whole on a red one."""
-    return [f"{_RED}{kind}{_PLAIN}: {words.visible(text)}"]
+    return [f"{_RED}{kind}{_PLAIN}: {description.visible(text)}"]
 
 
 _loaded: dict[int, Callable[[], None]] = {}

@@ -23,7 +23,7 @@ from nbvlm.client import Retry, Timeouts
 from nbvlm.exchange.rooms import AssetRoom, AsyncAssetRoom
 from nbvlm.exchange.streams import AsyncStream, Stream
 from nbvlm.exchange.validation import job
-from nbvlm.result import Usage
+from nbvlm.result.result import Usage
 from nbvlm.secret import Secret
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 import nbvlm
-from nbvlm.export import COLUMNS, to_csv
 from nbvlm.grounding.detections import Detections
+from nbvlm.result.datasets import COLUMNS, to_csv
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from nbvlm.grounding.detections import Detections
-from nbvlm.result import Result
-from nbvlm.views import files
+from nbvlm.result import files
+from nbvlm.result.result import Result
 
 
 @pytest.mark.parametrize(

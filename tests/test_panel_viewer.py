@@ -18,7 +18,7 @@ from nbvlm.grounding.masks import codebooks
 from nbvlm.grounding.masks.types import Patch
 from nbvlm.panel import runner, shapes
 from nbvlm.panel.stage import Stage
-from nbvlm.views import words
+from nbvlm.result import description
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,8 +149,8 @@ def test_the_status_line_tells_all_that_was_measured(panel: nbvlm.Panel, screen:
     assert total.startswith("total ")
     if result.request_id:
         assert rest[-1]["copy"] == result.request_id
-    assert screen.alt == words.alt_text(result)
-    assert screen.said == words.summary(result)
+    assert screen.alt == description.alt_text(result)
+    assert screen.said == description.summary(result)
 
 
 def test_a_region_that_was_drawn_goes_to_the_task(page: Page, panel: nbvlm.Panel, screen: Screen) -> None:

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nbvlm import display
 from nbvlm.grounding.detections import Detections
 from nbvlm.grounding.problems import Problem
-from nbvlm.result import Result, Usage
-from nbvlm.views import markup, words
+from nbvlm.result import description, markup
+from nbvlm.result import notebook as display
+from nbvlm.result.result import Result, Usage
 
 SCRIPT = '<script>document.title="hacked"</script><img src=x onerror="document.title=1">'
 HOSTILE = f'<loc0001>{SCRIPT} $x^2$ \\(y\\) & "q"'
@@ -141,7 +141,7 @@ def test_alt_text_says_what_is_where() -> None:
 
 def test_alt_text_of_a_caption_is_the_caption() -> None:
     result = made.result(text="a cat\non a mat", detections=Detections.empty((200, 120)), has_locations=False)
-    assert words.alt_text(result).startswith("a cat on a mat")
+    assert description.alt_text(result).startswith("a cat on a mat")
 
 
 def test_the_table_beside_the_picture_has_every_detection_and_its_colour() -> None:
@@ -273,7 +273,7 @@ def test_masks_out_of_reach_do_not_stop_the_show(monkeypatch, tmp_path) -> None:
     ],
 )
 def test_counts_are_put_in_words(number: int, label: str, said: str) -> None:
-    assert words.count(number, label) == said
+    assert description.count(number, label) == said
 
 
 @pytest.mark.parametrize(
@@ -288,13 +288,13 @@ def test_counts_are_put_in_words(number: int, label: str, said: str) -> None:
     ],
 )
 def test_places_are_put_in_words(box, said: str) -> None:
-    assert words.where(box, (100, 100)) == said
+    assert description.where(box, (100, 100)) == said
 
 
 def test_many_places_are_cut_short() -> None:
     found = Detections([[at, 0, at + 1, 1] for at in range(20)], ("cat",) * 20, (200, 120))
-    assert words.summary(made.result(detections=found), places=True).count("left") == 6
-    assert "and 14 more" in words.summary(made.result(detections=found), places=True)
+    assert description.summary(made.result(detections=found), places=True).count("left") == 6
+    assert "and 14 more" in description.summary(made.result(detections=found), places=True)
 
 
 def test_a_saved_notebook_keeps_the_picture_through_nbconvert(tmp_path) -> None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from nbvlm.batches.throttle import Pace, Slots
     from nbvlm.client import AsyncClient
     from nbvlm.images.picture import Picture
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["Asker", "Crew", "ends_run"]
 

@@ -12,7 +12,7 @@ import msgspec
 
 from nbvlm.errors import Error
 from nbvlm.exchange.redact import redact
-from nbvlm.result import Result
+from nbvlm.result.result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nbvlm.commands.terminal import complain, say, write
 from nbvlm.events import DetectionFound, Status, TextDelta
-from nbvlm.views import words
+from nbvlm.result import description
 
 if TYPE_CHECKING:
     from nbvlm.errors import Error
     from nbvlm.events import Event
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["Json", "Voice", "Words", "status_line"]
 
@@ -51,7 +51,7 @@ class Words:
         """Write text, and what takes long to the error stream."""
         if isinstance(event, TextDelta):
             self._wrote = True
-            write(words.visible(event.text))
+            write(description.visible(event.text))
         elif isinstance(event, Status) and (line := status_line(event)) and line != self._told:
             self._told = line
             complain(f"  {line}")
@@ -61,12 +61,12 @@ class Words:
         if self._wrote:
             say("")
         elif not len(result.detections):
-            say(words.visible(result.text.strip()) or "(The answer is empty.)")
+            say(description.visible(result.text.strip()) or "(The answer is empty.)")
         if len(result.detections):
-            say(words.plain(result, rows=_ROWS))
+            say(description.plain(result, rows=_ROWS))
             return
-        for line in (*_remarks(result), f"({', '.join(words.facts(result))})"):
-            say(words.visible(f"  {line}"))
+        for line in (*_remarks(result), f"({', '.join(description.facts(result))})"):
+            say(description.visible(f"  {line}"))
 
     def error(self, error: Error) -> None:  # noqa: ARG002 - the shape of a voice
         """End the line that was begun."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from nbvlm.client import Client
     from nbvlm.commands.answering import Voice
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["STATUSES", "arguments", "run", "status_of"]
 
@@ -157,7 +157,7 @@ def _answer(client: Client, image: Any, prompt: str, options: argparse.Namespace
 
 def _check(out: Path | None) -> None:
     """Find out before asking whether the answer can be saved."""
-    from nbvlm.views.files import ENDINGS
+    from nbvlm.result.files import ENDINGS
 
     if out is None:
         return

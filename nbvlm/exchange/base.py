@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from nbvlm.endpoints import Endpoint
     from nbvlm.events import Status
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
     from nbvlm.secret import Secret
 
 __all__ = ["Base", "abandoned", "awaiting", "blocking", "options", "siblings"]

@@ -16,7 +16,7 @@ from nbvlm.errors import AssetError, Error, ImageError, NotFoundError, ServerErr
 from nbvlm.exchange import wire
 from nbvlm.exchange.steps import Context, Flow, Work
 from nbvlm.images import picture as images
-from nbvlm.result import Sent
+from nbvlm.result.result import Sent
 
 if TYPE_CHECKING:
     from nbvlm.exchange.validation import Job

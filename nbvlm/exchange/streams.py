@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from nbvlm.exchange.drive import AsyncDriver, Driver
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["AsyncStream", "Stream"]
 

@@ -14,13 +14,13 @@ from IPython.display import display
 
 from nbvlm.commands.answering import Words, status_line
 from nbvlm.events import DetectionFound, Status, TextDelta
-from nbvlm.views import markup, words
+from nbvlm.result import description, markup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nbvlm.events import Event
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["EVERY_S", "TAIL", "Cell", "Show", "Terminal", "for_shell"]
 
@@ -122,13 +122,13 @@ class Cell:
 
     def _facts(self, state: str) -> str:
         found = len(self._labels)
-        named = [words.shorten(label, 40) or "?" for label in dict.fromkeys(self._labels)]
+        named = [description.shorten(label, 40) or "?" for label in dict.fromkeys(self._labels)]
         more = ", …" if len(named) > _LABELS else ""
-        boxes = f"{words.count(found, 'box')}: {', '.join(named[:_LABELS])}{more}" if found else ""
+        boxes = f"{description.count(found, 'box')}: {', '.join(named[:_LABELS])}{more}" if found else ""
         return " · ".join(part for part in (self._asked, state, boxes) if part)
 
     def _plain(self, state: str) -> str:
-        return words.visible(f"{self._shown}\n({self._facts(state)})".lstrip())
+        return description.visible(f"{self._shown}\n({self._facts(state)})".lstrip())
 
     def _html(self, state: str) -> str:
         style = "white-space:pre-wrap;overflow-wrap:anywhere;max-width:640px;margin:0"

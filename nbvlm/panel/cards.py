@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nbvlm.draw import annotation
 from nbvlm.errors import ImageError
 from nbvlm.panel import wording
-from nbvlm.views import words
+from nbvlm.result import description
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from nbvlm.images.picture import Picture
     from nbvlm.panel.history import Kept
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["SIDE", "base", "card", "parameters", "thumbnail"]
 
@@ -76,9 +76,9 @@ def card(kept: Kept) -> dict[str, Any]:
     return {
         "number": kept.number,
         "pinned": kept.pinned,
-        "prompt": words.shorten(result.prompt, 200),
+        "prompt": description.shorten(result.prompt, 200),
         "detail": " · ".join(filter(None, facts)),
-        "said": words.shorten(words.summary(result), 200),
+        "said": description.shorten(description.summary(result), 200),
         "model": result.model,
         "picture": result.picture.name or "picture",
         "created": result.created,

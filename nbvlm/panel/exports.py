@@ -15,13 +15,13 @@ import anywidget
 from nbvlm._background import Job
 from nbvlm.errors import Error
 from nbvlm.panel import page, samples
-from nbvlm.views import files
+from nbvlm.result import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from nbvlm.images.picture import Picture
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["CHUNK", "FORMATS", "Exports", "Made", "code", "make"]
 

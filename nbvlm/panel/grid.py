@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 
 from nbvlm.panel import cards, page, wording
-from nbvlm.views import words
+from nbvlm.result import description
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -117,11 +117,11 @@ def _described(cell: Cell, busy: bool) -> dict[str, Any]:
     if cell.result is None:
         return {"state": "busy" if busy else "waiting"}
     result = cell.result
-    said = words.summary(result)
+    said = description.summary(result)
     took = wording.seconds(result.timing.total_s)
     return {
         "state": "done",
-        "said": words.shorten(said, 160),
+        "said": description.shorten(said, 160),
         "more": took,
         "text": zlib.crc32(result.text.encode("utf-8", "surrogatepass")),
     }

@@ -10,7 +10,7 @@ from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     from nbvlm.images.picture import Picture
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["MEMORY", "MOST", "History", "Kept"]
 

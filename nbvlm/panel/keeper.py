@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from nbvlm.panel.history import Kept
     from nbvlm.panel.order import Order
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["Keeper"]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nbvlm.client import AsyncClient, Client
     from nbvlm.images.picture import ImageSource
     from nbvlm.panel.sweep import Sweep
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["Panel"]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nbvlm.images.picture import Picture
     from nbvlm.panel.shapes import Outliner
     from nbvlm.panel.stage import Stage
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["PACE", "Live", "Question", "ask", "boxes"]
 

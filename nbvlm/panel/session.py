@@ -25,7 +25,7 @@ from nbvlm.panel.shapes import Outliner
 from nbvlm.panel.source import Source
 from nbvlm.panel.stage import Stage
 from nbvlm.panel.sweeps import Scene, Sweeps
-from nbvlm.views import words
+from nbvlm.result import description
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from nbvlm.images.picture import Picture
     from nbvlm.panel.history import Kept
     from nbvlm.panel.stage import Region
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["Session", "family"]
 
@@ -233,8 +233,8 @@ class Session:
             result.text,
             runner.boxes(result.detections, result.prompt),
             wording.finished(result, pieces),
-            alt=words.alt_text(result),
-            said=words.summary(result),
+            alt=description.alt_text(result),
+            said=description.summary(result),
             notes=result.notices,
         )
         self._outliner.want(0, result.detections)

@@ -13,7 +13,7 @@ from nbvlm.draw import annotation, palette
 from nbvlm.errors import ImageError
 from nbvlm.grounding.comparison import compare
 from nbvlm.panel import cards, page
-from nbvlm.views import words
+from nbvlm.result import description
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nbvlm.grounding.comparison import Comparison, Pair
     from nbvlm.grounding.detections import Detection
     from nbvlm.panel.history import Kept
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["Sides", "columns", "picture_of", "said"]
 
@@ -149,7 +149,7 @@ def _compared(comparison: Comparison, paint: Mapping[str, tuple[str, str]]) -> I
     size = comparison.new.size
     for state, found in (("lost", comparison.lost), ("new", comparison.new)):
         for one in found:
-            yield _box(one, paint, state, note=words.where(one.box, size))
+            yield _box(one, paint, state, note=description.where(one.box, size))
 
 
 def _box(found: Detection, paint: Mapping[str, tuple[str, str]], state: str, **more: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.errors import Error, ParameterError, PromptError
-from nbvlm.views import words
+from nbvlm.result import description
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from nbvlm.endpoints import Endpoint
     from nbvlm.images.picture import Picture
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["MOST", "Cell", "Sweep", "plan"]
 
@@ -142,7 +142,7 @@ class Sweep:
 
 
 def _many(count: int, name: str) -> str:
-    return words.count(count, name)
+    return description.count(count, name)
 
 
 def _row(cell: Cell) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from nbvlm.client import Settings
     from nbvlm.panel.sweep import Cell, Sweep
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["Pace", "Sweeper"]
 

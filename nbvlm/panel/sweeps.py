@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nbvlm.images.picture import Picture
     from nbvlm.panel.order import Order
     from nbvlm.panel.sweep import Cell, Sweep
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["Scene", "Sweeps"]
 

@@ -8,7 +8,7 @@ from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     from nbvlm.events import Status
-    from nbvlm.result import Result, Timing
+    from nbvlm.result.result import Result, Timing
 
 __all__ = [
     "failure",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from nbvlm.draw import annotation, palette
 from nbvlm.errors import Error
 from nbvlm.images.picture import Picture
-from nbvlm.views import markup
+from nbvlm.result import markup
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbvlm import display
 from nbvlm.errors import ImageError
-from nbvlm.views import markup, snippets, words
+from nbvlm.result import code, description, markup, notebook
 
 if TYPE_CHECKING:
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["to_html"]
 
@@ -83,7 +82,7 @@ def to_html(result: Result) -> str:
         title=markup.text_only(f"{result.prompt} · {result.model}"),
         style=_STYLE,
         prompt=markup.text(result.prompt),
-        facts=markup.text(" · ".join(words.facts(result))),
+        facts=markup.text(" · ".join(description.facts(result))),
         figure=_figure(result),
         sections="\n".join(section for section in sections if section),
     )
@@ -97,10 +96,10 @@ def _figure(result: Result) -> str:
     picture = result.picture
     caption = markup.text(f"{picture.name or 'Picture'}, {picture.width} × {picture.height} pixels")
     try:
-        shown = display.shown(result, _SIDE, _BYTES)
+        shown = notebook.shown(result, _SIDE, _BYTES)
     except ImageError as error:
         return f"<p>{markup.text(error)}</p>"
-    alt = markup.attribute(words.alt_text(result))
+    alt = markup.attribute(description.alt_text(result))
     image = f'<img src="{shown.uri}" alt="{alt}" width="{shown.width}" height="{shown.height}">'
     return f"<figure>\n{image}\n<figcaption>{caption}</figcaption>\n</figure>"
 
@@ -129,4 +128,4 @@ def _seconds(value: float | None, words_after: str) -> str:
 def _code(result: Result) -> str:
     """Show the Python code with the file's name: the picture itself is in the page already."""
     name = result.picture.name or ("picture.png" if result.picture.mime == "image/png" else "picture.jpg")
-    return f"<pre>{markup.text(snippets.to_python(result, image=name))}</pre>"
+    return f"<pre>{markup.text(code.to_python(result, image=name))}</pre>"

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from nbvlm.grounding.detections import Detection, Detections, Problem
-from nbvlm.views.measured import Sent, Timing, Usage
+from nbvlm.result.values import Sent, Timing, Usage
 
 if TYPE_CHECKING:
     import os
@@ -122,9 +122,9 @@ class Result:
 
         Without `masks` they stay codes, which are decoded when they are asked for after reading.
         """
-        from nbvlm.views import serial
+        from nbvlm.result import serialization
 
-        return serial.to_dict(self, masks=masks)
+        return serialization.to_dict(self, masks=masks)
 
     def to_json(self, *, indent: int | None = None) -> str:
         """Write the result as JSON; `from_json` reads it back exactly.
@@ -134,9 +134,9 @@ class Result:
         indent
             Spaces per level, or None for one line.
         """
-        from nbvlm.views import serial
+        from nbvlm.result import serialization
 
-        return serial.to_json(self, indent=indent)
+        return serialization.to_json(self, indent=indent)
 
     @classmethod
     def from_json(cls, text: str | bytes, picture: Picture | None = None) -> Result:
@@ -160,9 +160,9 @@ class Result:
         --------
         >>> Result.from_json(path.read_text(), picture=Picture.load("cat.jpg"))  # doctest: +SKIP
         """
-        from nbvlm.views import serial
+        from nbvlm.result import serialization
 
-        return serial.from_json(text, picture)
+        return serialization.from_json(text, picture)
 
     def to_dataframe(self) -> pd.DataFrame:
         """Make a pandas table, one row a detection.
@@ -178,9 +178,9 @@ class Result:
         Error
             pandas is not installed; the message has the line that installs it.
         """
-        from nbvlm import export
+        from nbvlm.result import datasets
 
-        return export.to_dataframe(self)
+        return datasets.to_dataframe(self)
 
     def to_coco(
         self,
@@ -205,9 +205,9 @@ class Result:
         ValueError
             `categories` lacks a label.
         """
-        from nbvlm import export
+        from nbvlm.result import datasets
 
-        return export.to_coco(self, segmentation=segmentation, image_id=image_id, categories=categories)
+        return datasets.to_coco(self, segmentation=segmentation, image_id=image_id, categories=categories)
 
     def to_yolo(self, *, categories: Sequence[str] | None = None, segments: bool = False) -> str:
         """Write YOLO lines: number of the category, then shares of the picture from 0 to 1.
@@ -219,9 +219,9 @@ class Result:
         segments
             Outlines instead of boxes (middle x, middle y, width, height).
         """
-        from nbvlm import export
+        from nbvlm.result import datasets
 
-        return export.to_yolo(self, categories=categories, segments=segments)
+        return datasets.to_yolo(self, categories=categories, segments=segments)
 
     def to_supervision(self) -> Any:
         """Make a `supervision.Detections`, masks included, that its annotators draw.
@@ -231,22 +231,22 @@ class Result:
         Error
             supervision is not installed; the message has the line that installs it.
         """
-        from nbvlm import export
+        from nbvlm.result import datasets
 
-        return export.to_supervision(self)
+        return datasets.to_supervision(self)
 
     def to_html(self) -> str:
         """Write one self-contained page: picture, table, answer, request and code, without scripts."""
-        from nbvlm.views import page
+        from nbvlm.result import html
 
-        return page.to_html(self)
+        return html.to_html(self)
 
     def to_svg(self) -> str:
         """Write the annotated picture as one SVG file: boxes, masks and labels are shapes that stay sharp.
 
         The picture inside is a copy of at most 1600 pixels a side; coordinates are those of the original.
         """
-        from nbvlm.views import svg
+        from nbvlm.result import svg
 
         return svg.to_svg(self)
 
@@ -259,9 +259,9 @@ class Result:
             Path or URL to read the picture from. By default the file of the picture's name in the working
             directory, if it is the same; else the code brings the picture along.
         """
-        from nbvlm.views import snippets
+        from nbvlm.result import code
 
-        return snippets.to_python(self, image=image)
+        return code.to_python(self, image=image)
 
     def to_curl(self, *, image: str | None = None) -> str:
         """Write a shell script with curl that asks the same again, with the key read from the environment.
@@ -271,9 +271,9 @@ class Result:
         image
             File to read the picture from; by default as for `to_python`.
         """
-        from nbvlm.views import shell
+        from nbvlm.result import code
 
-        return shell.to_curl(self, image=image)
+        return code.to_curl(self, image=image)
 
     def save(self, path: str | os.PathLike[str], **options: Any) -> Path:
         """Save in the format of the ending; the file is whole or not there.
@@ -295,23 +295,23 @@ class Result:
         ValueError
             Another ending; the message lists those that exist.
         """
-        from nbvlm.views import files
+        from nbvlm.result import files
 
         return files.save(self, path, **options)
 
     def __repr__(self) -> str:
-        from nbvlm.views import words
+        from nbvlm.result import description
 
-        said = f"{words.summary(self)!r} by {self.model} in {self.timing.total_s:.2f} s"
-        return f"<Result {words.visible(said)}>"
+        said = f"{description.summary(self)!r} by {self.model} in {self.timing.total_s:.2f} s"
+        return f"<Result {description.visible(said)}>"
 
     def _repr_mimebundle_(
         self, include: Any = None, exclude: Any = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        from nbvlm import display
+        from nbvlm.result import notebook
 
         del include, exclude  # IPython picks from the bundle itself
-        return display.bundle(self)
+        return notebook.bundle(self)
 
     def __hash__(self) -> int:
         return hash((self.text, self.prompt, self.model, self.request_id, self.created, self.picture.sha256))

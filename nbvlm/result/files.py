@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["ENDINGS", "made", "save", "write"]
 
@@ -84,7 +84,7 @@ def _json(result: Result, style: dict[str, Any]) -> bytes:  # noqa: ARG001
 
 
 def _csv(result: Result, style: dict[str, Any]) -> bytes:  # noqa: ARG001
-    from nbvlm.export import to_csv
+    from nbvlm.result.datasets import to_csv
 
     return to_csv(result).encode("utf-8", "backslashreplace")
 

@@ -10,13 +10,13 @@ import html
 from typing import TYPE_CHECKING
 
 from nbvlm.draw import annotation, palette
-from nbvlm.views import words
+from nbvlm.result import description
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nbvlm.draw.palette import RGB
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["answer", "attribute", "facts", "paints", "remarks", "table", "text", "text_only"]
 
@@ -32,18 +32,18 @@ def text(value: object) -> str:
     >>> text("<loc0001> $x$")
     '&lt;loc0001&gt; <span>$</span>x<span>$</span>'
     """
-    escaped = html.escape(words.visible(str(value)))
+    escaped = html.escape(description.visible(str(value)))
     return escaped.replace("$", "<span>$</span>").replace("\\", "<span>&#92;</span>")
 
 
 def text_only(value: object) -> str:
     """Escape where elements cannot stand, as in a title."""
-    return html.escape(words.visible(str(value)))
+    return html.escape(description.visible(str(value)))
 
 
 def attribute(value: object) -> str:
     """Escape for an attribute in double quotes."""
-    return html.escape(" ".join(words.visible(str(value)).split()))
+    return html.escape(" ".join(description.visible(str(value)).split()))
 
 
 def paints(result: Result) -> list[RGB]:
@@ -60,7 +60,7 @@ def table(result: Result, rows: int, colors: Sequence[RGB], most: int = 200) -> 
     for at, (label, box) in enumerate(zip(detections.labels[:rows], detections.xyxy.tolist(), strict=False)):
         swatch = f'<span aria-hidden="true" style="color:{palette.css(colors[at])}">&#9632;</span>'
         numbers = "".join(f"<td>{value:.1f}</td>" for value in box)
-        name, place = text(words.shorten(label, most) or "?"), words.where(box, detections.size)
+        name, place = text(description.shorten(label, most) or "?"), description.where(box, detections.size)
         cells = f"<td{_LEFT}>{swatch} {name}</td>{numbers}<td{_LEFT}>{place}</td>"
         body.append(f'<tr><th scope="row">{at + 1}</th>{cells}</tr>')
     if len(detections) > rows:
@@ -69,7 +69,7 @@ def table(result: Result, rows: int, colors: Sequence[RGB], most: int = 200) -> 
         f'<th scope="col"{_LEFT if head in ("label", "where") else ""}>{head}</th>'
         for head in ("#", "label", "x0", "y0", "x1", "y1", "where")
     )
-    caption = text(words.shorten(words.summary(result), min(_CAPTION, 4 * most)))
+    caption = text(description.shorten(description.summary(result), min(_CAPTION, 4 * most)))
     return (
         f'<table><caption style="text-align:left">{caption}</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{''.join(body)}</tbody></table>"
@@ -92,10 +92,12 @@ def remarks(result: Result, most: int = 20) -> str:
         lines.append(f"{len(result.problems) - most} more problems")
     lines += result.notices[:most]
     return (
-        f"<ul>{''.join(f'<li>{text(words.shorten(line, 300))}</li>' for line in lines)}</ul>" if lines else ""
+        f"<ul>{''.join(f'<li>{text(description.shorten(line, 300))}</li>' for line in lines)}</ul>"
+        if lines
+        else ""
     )
 
 
 def facts(result: Result) -> str:
     """Say in one line what was asked and how the answer came."""
-    return f"{text(words.shorten(result.prompt, 300))} · {text(' · '.join(words.facts(result)))}"
+    return f"{text(description.shorten(result.prompt, 300))} · {text(' · '.join(description.facts(result)))}"

@@ -16,13 +16,13 @@ from PIL.Image import Resampling
 
 from nbvlm.draw import annotation, palette
 from nbvlm.errors import ImageError
-from nbvlm.views import markup, words
+from nbvlm.result import description, markup
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from nbvlm.images.picture import Picture
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["Shown", "bundle", "encode", "shown"]
 
@@ -81,8 +81,8 @@ def bundle(result: Result) -> tuple[dict[str, Any], dict[str, Any]]:
     tuple of dict
         Data and metadata, as IPython's `_repr_mimebundle_` returns them.
     """
-    data: dict[str, Any] = {"text/plain": words.plain(result)}
-    alt, beside = words.alt_text(result), _beside(result)
+    data: dict[str, Any] = {"text/plain": description.plain(result)}
+    alt, beside = description.alt_text(result), _beside(result)
     taken = _stored(data["text/plain"]) + _stored(beside) + 2 * _stored(markup.attribute(alt))
     try:
         picture = shown(result, budget=min(BUDGET, (NOTEBOOK - taken) * 3 // 8))

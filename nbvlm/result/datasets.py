@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nbvlm.grounding.masks.lazy import Patch
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["to_coco", "to_csv", "to_dataframe", "to_supervision", "to_yolo"]
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nbvlm.grounding.detections import Detections
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["alt_text", "count", "plain", "shorten", "summary", "tally", "visible", "where"]
 

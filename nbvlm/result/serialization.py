@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nbvlm.images.picture import Picture
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["FORMAT", "from_dict", "from_json", "to_dict", "to_json"]
 
@@ -71,7 +71,7 @@ def detections_to_dict(detections: Detections, *, masks: bool = True) -> dict[st
 
 def from_dict(data: Mapping[str, Any], picture: Picture | None = None) -> Result:
     """Turn plain data back into a result; see `Result.from_json`."""
-    from nbvlm.result import Result, Sent, Timing, Usage
+    from nbvlm.result.result import Result, Sent, Timing, Usage
 
     found = data.get("format") if isinstance(data, dict) else None
     if found != FORMAT:

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nbvlm import display
 from nbvlm.draw import annotation, palette
 from nbvlm.draw.style import Style, measures
 from nbvlm.errors import ImageError
 from nbvlm.grounding.masks import polygons
-from nbvlm.views import markup, words
+from nbvlm.result import description, markup, notebook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from nbvlm.draw.palette import RGB
     from nbvlm.draw.style import Measures
     from nbvlm.grounding.masks.lazy import Patch
-    from nbvlm.result import Result
+    from nbvlm.result.result import Result
 
 __all__ = ["to_svg"]
 
@@ -42,7 +41,7 @@ def to_svg(result: Result) -> str:
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',
-        f"<title>{markup.text_only(words.alt_text(result))}</title>",
+        f"<title>{markup.text_only(description.alt_text(result))}</title>",
         _picture(result),
         *_shapes(result, paints, sizes),
         "</svg>",
@@ -53,10 +52,10 @@ def to_svg(result: Result) -> str:
 def _picture(result: Result) -> str:
     size = f'width="{result.picture.width}" height="{result.picture.height}"'
     try:
-        data, mime = display.encode(result.picture.thumbnail(SIDE), BYTES)
+        data, mime = notebook.encode(result.picture.thumbnail(SIDE), BYTES)
     except ImageError:
         return f'<rect {size} fill="#808080"/>'
-    uri = display.Shown(data, mime, result.picture.width, result.picture.height).uri
+    uri = notebook.Shown(data, mime, result.picture.width, result.picture.height).uri
     return f'<image {size} preserveAspectRatio="none" href="{uri}"/>'
 
 
@@ -109,5 +108,5 @@ def _label(text: str, box: tuple[float, float, float, float], color: RGB, sizes:
         f'<text x="{max(0.0, box[0]) + sizes.pad:g}" y="{y:g}" font-family="sans-serif" font-weight="bold" '
         f'font-size="{sizes.type}" fill="{palette.css(palette.ink(color))}" stroke="{palette.css(color)}" '
         f'stroke-width="{2 * sizes.pad}" stroke-linejoin="round" paint-order="stroke">'
-        f"{markup.text_only(words.shorten(text, 80))}</text>"
+        f"{markup.text_only(description.shorten(text, 80))}</text>"
     )
