@@ -97,12 +97,12 @@ def own(url: str, folder: Path, concurrency: int, journal: Path | None) -> float
 
 def body_of(path: str) -> bytes:
     from nbvlm import endpoints
-    from nbvlm.exchange import wire
+    from nbvlm.client import payloads
 
     picture = nbvlm.Picture.load(path)
     parameters = {"temperature": 0.2, "top_p": 0.7, "max_tokens": 1024}
-    source = wire.Source(picture.mime, picture.data)
-    return wire.body(endpoints.get("nvidia"), "caption en", source, parameters, stream=False)
+    source = payloads.Source(picture.mime, picture.data)
+    return payloads.body(endpoints.get("nvidia"), "caption en", source, parameters, stream=False)
 
 
 async def gathered(ask: Callable[[str], Any], paths: list[str], concurrency: int) -> float:

@@ -227,11 +227,11 @@ def first(server: Server) -> None:
 
 def own_body() -> bytes:
     from nbvlm import endpoints
-    from nbvlm.exchange import wire
+    from nbvlm.client import payloads
 
     parameters = {"temperature": 0.2, "top_p": 0.7, "max_tokens": 1024}
-    source = wire.Source(PICTURE.mime, PICTURE.data)
-    return wire.body(endpoints.get("nvidia"), "caption en", source, parameters, stream=True)
+    source = payloads.Source(PICTURE.mime, PICTURE.data)
+    return payloads.body(endpoints.get("nvidia"), "caption en", source, parameters, stream=True)
 
 
 def first_of_httpx(plain: httpx.Client, url: str, body: bytes) -> float:
@@ -268,7 +268,7 @@ def first_of_openai(url: str) -> Callable[[], float]:
 
 
 def second_client() -> None:
-    from nbvlm.exchange.network import tls
+    from nbvlm.client.network import tls
 
     taken = []
     for _ in range(20):

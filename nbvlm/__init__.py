@@ -17,16 +17,19 @@ if TYPE_CHECKING:
     from nbvlm import demo as demo
     from nbvlm import endpoints as endpoints
     from nbvlm import prompts as prompts
-    from nbvlm.assets import Asset as Asset
     from nbvlm.batch import abatch as abatch
     from nbvlm.batch import batch as batch
     from nbvlm.batch import ibatch as ibatch
     from nbvlm.batch import map_partitions as map_partitions
     from nbvlm.batch import results as results
-    from nbvlm.client import AsyncClient as AsyncClient
-    from nbvlm.client import Client as Client
-    from nbvlm.client import ask as ask
-    from nbvlm.client import login as login
+    from nbvlm.client.client import AsyncClient as AsyncClient
+    from nbvlm.client.client import Client as Client
+    from nbvlm.client.client import ask as ask
+    from nbvlm.client.client import login as login
+    from nbvlm.client.flow.assets import Asset as Asset
+    from nbvlm.client.flow.events import DetectionFound as DetectionFound
+    from nbvlm.client.flow.events import Status as Status
+    from nbvlm.client.flow.events import TextDelta as TextDelta
     from nbvlm.errors import AssetError as AssetError
     from nbvlm.errors import AuthenticationError as AuthenticationError
     from nbvlm.errors import Error as Error
@@ -42,9 +45,6 @@ if TYPE_CHECKING:
     from nbvlm.errors import TimeoutError as TimeoutError  # noqa: A004 - the public name
     from nbvlm.errors import TransportError as TransportError
     from nbvlm.errors import TruncatedStream as TruncatedStream
-    from nbvlm.events import DetectionFound as DetectionFound
-    from nbvlm.events import Status as Status
-    from nbvlm.events import TextDelta as TextDelta
     from nbvlm.grounding.comparison import compare as compare
     from nbvlm.grounding.detections import Detection as Detection
     from nbvlm.grounding.detections import Detections as Detections
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from nbvlm.result.result import Result as Result
 
 _HOMES = {
-    "nbvlm.assets": "Asset",
+    "nbvlm.client.flow.assets": "Asset",
     "nbvlm.batch": "abatch batch ibatch map_partitions results",
     "nbvlm.client": "AsyncClient Client ask login",
     "nbvlm.compare": "compare",
@@ -69,7 +69,7 @@ _HOMES = {
         "RateLimitError ReplayMiss RequestRejected ServerError TimeoutError TransportError TruncatedStream"
     ),
     "nbvlm.grounding.evaluation": "evaluate",
-    "nbvlm.events": "DetectionFound Status TextDelta",
+    "nbvlm.client.flow.events": "DetectionFound Status TextDelta",
     "nbvlm.images": "Picture",
     "nbvlm.panel": "Panel",
     "nbvlm.grounding.parser": "Parser parse",

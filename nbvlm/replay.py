@@ -118,7 +118,7 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
     def _inner(self, kind: str, request: httpx.Request) -> Any:
         if self._given is not None:
             return self._given
-        from nbvlm.exchange import base
+        from nbvlm.client import base
 
         name = "demo" if request.url.host.endswith("nbvlm.localhost") else kind
         with self._lock:

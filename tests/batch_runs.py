@@ -11,7 +11,7 @@ from PIL import Image
 from servers.loopback import MODEL
 
 import nbvlm
-from nbvlm.retry import Retry
+from nbvlm.client.policies import Retry
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,8 +17,8 @@ import traceback
 import warnings
 from typing import TYPE_CHECKING
 
+from nbvlm.client import keys
 from nbvlm.demo.gallery import GALLERY
-from nbvlm.exchange import keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,12 +12,12 @@ from PIL import Image
 from servers.loopback import Loopback
 
 import nbvlm
-from nbvlm.retry import Retry
+from nbvlm.client.policies import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from nbvlm.events import Event
+    from nbvlm.client.flow.events import Event
 
 KEY = "nvapi-test-key-that-must-not-be-seen"
 QUICK = Retry(first=0.01, longest=0.05)

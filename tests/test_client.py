@@ -11,7 +11,7 @@ from servers.loopback import ASSETS, MODEL, Loopback, Reply, answer, delta, prob
 from sides import KEY, LARGE, SCENE
 
 import nbvlm
-from nbvlm.events import DetectionFound, Status, TextDelta
+from nbvlm.client.flow.events import DetectionFound, Status, TextDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,12 +19,12 @@ from sides import KEY, LARGE, SCENE
 
 import nbvlm
 from nbvlm import endpoints
-from nbvlm.client import Retry, Timeouts
-from nbvlm.exchange.rooms import AssetRoom, AsyncAssetRoom
-from nbvlm.exchange.streams import AsyncStream, Stream
-from nbvlm.exchange.validation import job
+from nbvlm.client.client import Retry, Timeouts
+from nbvlm.client.flow.validation import job
+from nbvlm.client.kept_assets import AssetRoom, AsyncAssetRoom
+from nbvlm.client.secrets import Secret
+from nbvlm.client.streams import AsyncStream, Stream
 from nbvlm.result.result import Usage
-from nbvlm.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,7 +203,7 @@ def test_unknown_keywords_of_a_client() -> None:
 
 
 def test_ten_assets_in_370_characters() -> None:
-    from nbvlm.assets import references
+    from nbvlm.client.flow.assets import references
 
     name = "0f0e0d0c-1111-2222-3333-444455556666"
     assert len(references([name] * 10)) == 369
@@ -419,7 +419,7 @@ def test_ask_on_a_default_client(monkeypatch: pytest.MonkeyPatch, server: Loopba
     monkeypatch.setenv("NBVLM_BASE_URL", server.url)
     assert [nbvlm.ask(SCENE, "caption en").text for _ in range(2)] == ["a red car"] * 2
     assert server.connections == 1
-    from nbvlm import client
+    from nbvlm.client import client
 
     client._default.pop("client").close()
 

@@ -19,8 +19,8 @@ from servers.loopback import ASSETS, MODEL, Loopback, Reply, problem, stream
 from sides import KEY, LARGE, QUICK, SCENE
 
 import nbvlm
-from nbvlm.events import TextDelta
-from nbvlm.exchange.timeouts import Timeouts
+from nbvlm.client.flow.events import TextDelta
+from nbvlm.client.policies import Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

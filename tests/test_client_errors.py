@@ -15,8 +15,8 @@ from servers.loopback import Loopback, Reply, delta, stream
 from sides import SCENE
 
 import nbvlm
-from nbvlm.exchange import statuses
-from nbvlm.exchange.statuses import error_of, parse_body
+from nbvlm.client import error_responses
+from nbvlm.client.error_responses import error_of, parse_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,7 +129,7 @@ def test_no_body_is_an_accident(status: int, content: bytes) -> None:
 
 @given(JSON)
 def test_no_object_in_a_stream_is_an_accident(value: Any) -> None:
-    assert isinstance(statuses.error_in_stream(value), nbvlm.Error)
+    assert isinstance(error_responses.error_in_stream(value), nbvlm.Error)
 
 
 @given(st.text(max_size=60))

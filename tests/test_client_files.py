@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from servers.loopback import Loopback
 
-    from nbvlm.events import Status
+    from nbvlm.client.flow.events import Status
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (900, 1000, 3), dtype=np.uint8)
 

@@ -17,10 +17,9 @@ from servers.loopback import Loopback, Reply, problem, stream
 from sides import KEY, LARGE, SCENE
 
 import nbvlm
-from nbvlm.client import Settings
-from nbvlm.exchange import keys
-from nbvlm.exchange.redact import guard_logs, redact
-from nbvlm.secret import Secret
+from nbvlm.client import keys
+from nbvlm.client.client import Settings
+from nbvlm.client.secrets import Secret, guard_logs, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +89,7 @@ def test_texts_are_redacted(text: str, shown: str) -> None:
 
 def test_a_long_hostile_text_ends() -> None:
     pieces = ["https://", "http://a/?Signature", "account ", "<Key>", "key '", "nca_id "]
-    code = f"from nbvlm.exchange.redact import redact; [redact(p * 20_000) for p in {pieces}]"
+    code = f"from nbvlm.client.secrets import redact; [redact(p * 20_000) for p in {pieces}]"
     assert subprocess.run([sys.executable, "-c", code], timeout=30, check=True).returncode == 0
 
 

@@ -17,10 +17,10 @@ from servers.loopback import Loopback, Reply, answer, stream
 from sides import KEY, LARGE, QUICK, SCENE, SIDES
 
 import nbvlm
-from nbvlm.client import Retry
-from nbvlm.exchange import network, pools
-from nbvlm.exchange.apools import AsyncPools
-from nbvlm.exchange.pools import Pools
+from nbvlm.client import network, pools
+from nbvlm.client.apools import AsyncPools
+from nbvlm.client.client import Retry
+from nbvlm.client.pools import Pools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -310,7 +310,7 @@ def test_answers_come_whole_whatever_their_size(side: Any, server: Loopback) -> 
 def test_an_answer_without_end_is_cut_off(
     side: Any, server: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nbvlm.exchange import calls
+    from nbvlm.client.flow import calls
 
     monkeypatch.setattr(calls, "LARGEST_BODY", 1_000_000)
     server.replies.append(Reply(pieces=[b"x" * 100_000] * 20))
@@ -319,7 +319,7 @@ def test_an_answer_without_end_is_cut_off(
 
 
 def test_a_reader_that_lags_makes_the_server_wait(server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nbvlm.exchange import apools
+    from nbvlm.client import apools
 
     monkeypatch.setattr(apools, "MOST", 100_000)
     server.replies.append(stream(*["x" * 50_000] * 200))

@@ -14,8 +14,8 @@ from servers.loopback import Loopback, Reply, answer, delta, problem, stream
 from sides import LARGE, SCENE
 
 import nbvlm
-from nbvlm import flow
-from nbvlm.client import Retry, Timeouts
+from nbvlm.client.client import Retry, Timeouts
+from nbvlm.client.flow import inference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ def accepted() -> Reply:
 
 @pytest.fixture(autouse=True)
 def _quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flow, "POLL_GAP", 0.05)
+    monkeypatch.setattr(inference, "POLL_GAP", 0.05)
 
 
 def test_202_is_polled_until_the_answer_comes(side: Any, server: Loopback) -> None:
@@ -58,7 +58,7 @@ def test_202_in_a_stream(side: Any, server: Loopback) -> None:
 
 
 def test_polls_keep_their_distance(side: Any, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flow, "POLL_GAP", 0.2)
+    monkeypatch.setattr(inference, "POLL_GAP", 0.2)
     server.replies.append(accepted())
     server.poll_replies.extend([accepted(), answer("a red car")])
     began = time.monotonic()

@@ -13,7 +13,7 @@ from servers.loopback import Loopback, Reply
 from sides import KEY, SCENE
 
 import nbvlm
-from nbvlm.events import DetectionFound
+from nbvlm.client.flow.events import DetectionFound
 from nbvlm.grounding.dialects import kosmos2
 
 if TYPE_CHECKING:

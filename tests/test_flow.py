@@ -11,13 +11,14 @@ from servers.loopback import answer, sse
 from sides import LARGE, SCENE
 
 import nbvlm
-from nbvlm import endpoints, flow
-from nbvlm.events import DetectionFound, Status, TextDelta
-from nbvlm.exchange.drive import Left
-from nbvlm.exchange.settings import resolve
-from nbvlm.exchange.steps import Context, Pause, Tell, Work
-from nbvlm.exchange.timeouts import Timeouts, Watch
-from nbvlm.exchange.validation import job
+from nbvlm import endpoints
+from nbvlm.client.driver import Left
+from nbvlm.client.flow import inference
+from nbvlm.client.flow.events import DetectionFound, Status, TextDelta
+from nbvlm.client.flow.steps import Context, Pause, Tell, Work
+from nbvlm.client.flow.validation import job
+from nbvlm.client.policies import Timeouts, Watch
+from nbvlm.client.settings import resolve
 
 
 class Clock:
@@ -35,7 +36,7 @@ class Hand:
         self.settings = resolve("nvidia", api_key="nvapi-by-hand", **options)
         self.context = Context(self.settings, Watch(self.settings.timeouts, self.clock))
         asked = job(endpoints.get("nvidia"), image, "detect cat", given={}, stream=stream)
-        self.flow = flow.exchange(asked, self.context)
+        self.flow = inference.exchange(asked, self.context)
         self.requests: list[httpx.Request] = []
         self.told: list[Any] = []
         self.pauses: list[float] = []

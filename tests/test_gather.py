@@ -8,10 +8,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nbvlm import endpoints
-from nbvlm.events import DetectionFound, TextDelta
-from nbvlm.exchange.gather import Gathered
+from nbvlm.client.flow.collector import Gathered
+from nbvlm.client.flow.events import DetectionFound, TextDelta
+from nbvlm.client.sse import Event
 from nbvlm.grounding.parser import Parser
-from nbvlm.sse import Event
 
 ENDPOINT = endpoints.get("nvidia")
 SIZE = (640, 480)

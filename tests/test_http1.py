@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nbvlm.exchange import http1
-from nbvlm.exchange.http1 import Answer, ProtocolError, request_head
+from nbvlm.client import http1
+from nbvlm.client.http1 import Answer, ProtocolError, request_head
 
 Read = tuple[int, list[tuple[bytes, bytes]], bytes, bool]
 

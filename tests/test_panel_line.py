@@ -10,10 +10,10 @@ from panel_page import Page, Screen
 from servers.loopback import Loopback, problem, stream
 
 import nbvlm
-from nbvlm.client import Retry
+from nbvlm.client import keys
+from nbvlm.client.client import Retry
 from nbvlm.demo import scenes
 from nbvlm.errors import ParameterError
-from nbvlm.exchange import keys
 from nbvlm.panel.line import Line
 from nbvlm.panel.session import family
 

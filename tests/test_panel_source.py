@@ -12,7 +12,7 @@ from PIL import Image
 
 import nbvlm
 from nbvlm import endpoints
-from nbvlm.client import Retry
+from nbvlm.client.client import Retry
 from nbvlm.images import paths
 from nbvlm.images.picture import Picture
 from nbvlm.panel import travel

@@ -12,7 +12,7 @@ from servers.loopback import Loopback, Reply, problem, stream
 
 import nbvlm
 from nbvlm import endpoints, errors
-from nbvlm.client import Retry
+from nbvlm.client.client import Retry
 from nbvlm.panel import trouble
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from servers.loopback import Loopback, delta, stream
 
 import nbvlm
-from nbvlm.events import Status, TextDelta
+from nbvlm.client.flow.events import Status, TextDelta
 from nbvlm.grounding.masks import codebooks
 from nbvlm.grounding.masks.types import Patch
 from nbvlm.panel import runner, shapes

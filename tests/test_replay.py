@@ -14,7 +14,7 @@ from servers.loopback import Loopback, Reply, answer, delta, problem, stream
 from sides import KEY, LARGE, SCENE, SIDES
 
 import nbvlm
-from nbvlm.events import DetectionFound, TextDelta
+from nbvlm.client.flow.events import DetectionFound, TextDelta
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -201,7 +201,7 @@ def test_speed_divides_the_time(opener: Opener, server: Loopback) -> None:
 def test_the_demo_model_is_recorded_in_process(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import httpx
 
-    from nbvlm.exchange import base
+    from nbvlm.client import base
 
     played = httpx.MockTransport(lambda request: httpx.Response(200, content=answer("a red house").body))
     monkeypatch.setitem(base.TRANSPORTS, "demo", lambda: played)

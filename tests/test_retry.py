@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nbvlm
-from nbvlm.retry import Retry, retry_after
+from nbvlm.client.policies import Retry, retry_after
 
 
 def test_pauses_grow_up_to_the_longest() -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbvlm import sse
-from nbvlm.sse import Decoder, Event
+from nbvlm.client import sse
+from nbvlm.client.sse import Decoder, Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nbvlm.batches.rows import Row
     from nbvlm.batches.tally import Tally
     from nbvlm.batches.throttle import Pace, Slots
-    from nbvlm.client import AsyncClient
+    from nbvlm.client.client import AsyncClient
     from nbvlm.images.picture import Picture
     from nbvlm.result.result import Result
 

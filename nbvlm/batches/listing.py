@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from nbvlm.batches import remote
 from nbvlm.batches.rows import Place
+from nbvlm.client.secrets import redact
 from nbvlm.errors import ImageError, ParameterError
-from nbvlm.exchange.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable

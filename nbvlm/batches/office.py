@@ -17,7 +17,7 @@ from distributed import SchedulerPlugin
 
 from nbvlm.batches.halves import LEAVE, joined, mixed, topic
 from nbvlm.batches.throttle import Pace
-from nbvlm.secret import Secret
+from nbvlm.client.secrets import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from nbvlm.batches.rows import key_of
 from nbvlm.batches.templates import Prompt
 from nbvlm.batches.throttle import rate_of
+from nbvlm.client.flow import validation
+from nbvlm.client.settings import Settings, resolve
 from nbvlm.endpoints import HOSTED
 from nbvlm.errors import ParameterError
-from nbvlm.exchange import validation
-from nbvlm.exchange.settings import Settings, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,8 +6,8 @@ import re
 from glob import has_magic
 from typing import TYPE_CHECKING, Any
 
+from nbvlm.client.secrets import redact
 from nbvlm.errors import Error, ImageError
-from nbvlm.exchange.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from nbvlm.client.secrets import redact
 from nbvlm.errors import Error
-from nbvlm.exchange.redact import redact
 from nbvlm.result.result import Result
 
 if TYPE_CHECKING:

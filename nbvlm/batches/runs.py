@@ -16,7 +16,7 @@ from nbvlm.batches.plan import plan
 from nbvlm.batches.tables import Table
 from nbvlm.batches.tally import Progress, Tally
 from nbvlm.batches.throttle import Pace, Slots
-from nbvlm.client import AsyncClient
+from nbvlm.client.client import AsyncClient
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:

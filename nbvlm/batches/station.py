@@ -19,7 +19,7 @@ from nbvlm.batches.tally import Tally
 from nbvlm.batches.templates import Prompt
 from nbvlm.batches.throttle import Pace, Slots
 from nbvlm.batches.wires import PATIENCE, Ended, Leave, Outbox, Wire
-from nbvlm.client import AsyncClient
+from nbvlm.client.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from nbvlm.batches.listing import Item
     from nbvlm.batches.plan import Plan
     from nbvlm.batches.reading import Read
-    from nbvlm.exchange.settings import Settings
-    from nbvlm.secret import Secret
+    from nbvlm.client.secrets import Secret
+    from nbvlm.client.settings import Settings
 
 __all__ = ["GIVEN", "Order", "Station", "leave", "remember", "station", "work"]
 

@@ -10,7 +10,7 @@ from nbvlm.batches import rows
 from nbvlm.batches.halves import LEAVE, joined
 from nbvlm.batches.journal import Nowhere
 from nbvlm.batches.throttle import Pace
-from nbvlm.secret import Secret
+from nbvlm.client.secrets import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nbvlm.client.flow.events import DetectionFound, Status, TextDelta
 from nbvlm.commands.terminal import complain, say, write
-from nbvlm.events import DetectionFound, Status, TextDelta
 from nbvlm.result import description
 
 if TYPE_CHECKING:
+    from nbvlm.client.flow.events import Event
     from nbvlm.errors import Error
-    from nbvlm.events import Event
     from nbvlm.result.result import Result
 
 __all__ = ["Json", "Voice", "Words", "status_line"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from nbvlm.client.secrets import Secret
 from nbvlm.errors import AuthenticationError
-from nbvlm.secret import Secret
 
 if TYPE_CHECKING:
     import argparse

@@ -24,7 +24,7 @@ from nbvlm.errors import (
 if TYPE_CHECKING:
     import argparse
 
-    from nbvlm.client import Client
+    from nbvlm.client.client import Client
     from nbvlm.commands.answering import Voice
     from nbvlm.result.result import Result
 
@@ -141,7 +141,7 @@ def _piped() -> bytes:
 
 
 def _client(options: argparse.Namespace) -> Client:
-    from nbvlm.client import Client
+    from nbvlm.client.client import Client
 
     return Client(options.endpoint, **shared.opening(options))
 

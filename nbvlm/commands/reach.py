@@ -23,7 +23,7 @@ _FAILING = 500
 
 def key() -> Iterator[Finding]:
     """Tell whether there is a key for the hosted model, and where from; never the key."""
-    from nbvlm.exchange import keys
+    from nbvlm.client import keys
 
     found = keys.find()
     if keys.ENVIRONMENT in os.environ and (found is None or found[1] != keys.ENVIRONMENT):
@@ -46,9 +46,9 @@ def endpoint(name: str | None, seconds: float) -> Iterator[Finding]:
     seconds
         To wait at most.
     """
-    from nbvlm.exchange import keys
+    from nbvlm.client import keys
+    from nbvlm.client.settings import resolve
     from nbvlm.exchange.knock import knock
-    from nbvlm.exchange.settings import resolve
 
     model = "any" if name is not None and "://" in name else None
     settings = resolve(name or "nvidia", model=model, timeout=seconds)
@@ -99,7 +99,7 @@ def cache() -> Iterator[Finding]:
 
 def model() -> Iterator[Finding]:
     """Ask the embedded model something."""
-    from nbvlm.client import Client
+    from nbvlm.client.client import Client
     from nbvlm.demo.gallery import GALLERY
 
     with Client("demo") as client:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbvlm.exchange.calls import call, request
-from nbvlm.exchange.drive import Driver
-from nbvlm.exchange.pools import Pools
-from nbvlm.exchange.recent import Recent
-from nbvlm.exchange.steps import Context
-from nbvlm.exchange.timeouts import Watch
-from nbvlm.retry import Retry
+from nbvlm.client.driver import Driver, Recent
+from nbvlm.client.flow.calls import call, request
+from nbvlm.client.flow.steps import Context
+from nbvlm.client.policies import Retry, Watch
+from nbvlm.client.pools import Pools
 
 if TYPE_CHECKING:
-    from nbvlm.exchange.settings import Settings
-    from nbvlm.exchange.steps import Flow
+    from nbvlm.client.flow.steps import Flow
+    from nbvlm.client.settings import Settings
 
 __all__ = ["knock"]
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from nbvlm import sse
-from nbvlm.exchange import wire
+from nbvlm.client import payloads, sse
+from nbvlm.client.secrets import redact
 from nbvlm.exchange.recording import Answered, Question
-from nbvlm.exchange.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -47,7 +46,7 @@ class Heard:
         self._decoder = sse.Decoder()
         self._body = bytearray()
         self._events: list[tuple[float, str]] = []
-        self._usage: wire.Tokens | None = None
+        self._usage: payloads.Tokens | None = None
         self._reason: str | None = None
         self._error: Any = None
         self._entities: Any = None
@@ -103,8 +102,8 @@ class Heard:
 
     def _chunk(self, data: bytes) -> None:
         try:
-            piece = wire.read_chunk(data)
-        except wire.UnreadableAnswer as unreadable:
+            piece = payloads.read_chunk(data)
+        except payloads.UnreadableAnswer as unreadable:
             self._error = redact(unreadable.data)
             return
         if piece.text:

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbvlm.client.secrets import redact
 from nbvlm.errors import ParameterError, ReplayMiss
-from nbvlm.exchange.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

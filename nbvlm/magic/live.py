@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from IPython.display import display
 
+from nbvlm.client.flow.events import DetectionFound, Status, TextDelta
 from nbvlm.commands.answering import Words, status_line
-from nbvlm.events import DetectionFound, Status, TextDelta
 from nbvlm.result import description, markup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nbvlm.events import Event
+    from nbvlm.client.flow.events import Event
     from nbvlm.result.result import Result
 
 __all__ = ["EVERY_S", "TAIL", "Cell", "Show", "Terminal", "for_shell"]

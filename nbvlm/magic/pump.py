@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from nbvlm.client import Stream
-    from nbvlm.events import Event
+    from nbvlm.client.client import Stream
+    from nbvlm.client.flow.events import Event
 
 __all__ = ["pumped"]
 

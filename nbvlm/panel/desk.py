@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbvlm._background import Job
-from nbvlm.client import AsyncClient
+from nbvlm.client.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error
 from nbvlm.panel import trouble
 from nbvlm.panel.alert import Alert

@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 
 from nbvlm import endpoints
 from nbvlm._background import Job
-from nbvlm.client import AsyncClient
+from nbvlm.client import keys
+from nbvlm.client.client import AsyncClient
+from nbvlm.client.secrets import Secret
+from nbvlm.client.settings import resolve
 from nbvlm.errors import AuthenticationError
-from nbvlm.exchange import keys
-from nbvlm.exchange.settings import resolve
 from nbvlm.replay import replay
-from nbvlm.secret import Secret
 
 if TYPE_CHECKING:
-    from nbvlm.client import Settings
+    from nbvlm.client.client import Settings
     from nbvlm.endpoints import Endpoint
 
 __all__ = ["OWN", "TYPED", "Line"]

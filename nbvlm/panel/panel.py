@@ -12,7 +12,7 @@ from nbvlm.panel.session import Session
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from nbvlm.client import AsyncClient, Client
+    from nbvlm.client.client import AsyncClient, Client
     from nbvlm.images.picture import ImageSource
     from nbvlm.panel.sweep import Sweep
     from nbvlm.result.result import Result
@@ -230,7 +230,7 @@ class Panel:
 
 
 def _client(given: Any) -> Client | AsyncClient:
-    from nbvlm.client import AsyncClient, Client
+    from nbvlm.client.client import AsyncClient, Client
 
     if given is None:
         return Client()

@@ -8,14 +8,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nbvlm.client.flow.events import DetectionFound, Status, TextDelta
 from nbvlm.draw import palette
-from nbvlm.events import DetectionFound, Status, TextDelta
 from nbvlm.panel import wording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from nbvlm.client import AsyncClient
+    from nbvlm.client.client import AsyncClient
     from nbvlm.grounding.detections import Detection
     from nbvlm.images.picture import Picture
     from nbvlm.panel.shapes import Outliner

@@ -30,7 +30,7 @@ from nbvlm.result import description
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nbvlm.client import Settings
+    from nbvlm.client.client import Settings
     from nbvlm.images.picture import Picture
     from nbvlm.panel.history import Kept
     from nbvlm.panel.stage import Region

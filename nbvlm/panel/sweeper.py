@@ -7,13 +7,13 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from nbvlm._background import Job
-from nbvlm.client import AsyncClient
+from nbvlm.client.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error, NotFoundError, QuotaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nbvlm.client import Settings
+    from nbvlm.client.client import Settings
     from nbvlm.panel.sweep import Cell, Sweep
     from nbvlm.result.result import Result
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-    from nbvlm.client import Settings
+    from nbvlm.client.client import Settings
     from nbvlm.endpoints import Endpoint
     from nbvlm.images.picture import Picture
     from nbvlm.panel.order import Order

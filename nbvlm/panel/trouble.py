@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbvlm import endpoints, errors
-from nbvlm.exchange.redact import redact
+from nbvlm.client.secrets import redact
 from nbvlm.panel import wording
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
-    from nbvlm.events import Status
+    from nbvlm.client.flow.events import Status
     from nbvlm.result.result import Result, Timing
 
 __all__ = [

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from nbvlm import endpoints
-from nbvlm.exchange import wire
+from nbvlm.client import payloads
 from nbvlm.images import picture as images
 
 if TYPE_CHECKING:
@@ -141,7 +141,9 @@ def _travelling(result: Result, endpoint: Endpoint, image: str | None) -> tuple[
 
 def _body(result: Result, endpoint: Endpoint, mime: str, *, asset: bool = False) -> Body:
     marker = hashlib.sha256(result.prompt.encode("utf-8", "surrogatepass")).hexdigest()
-    text = wire.body(endpoint, result.prompt, wire.Source(mime, asset_id=marker), result.parameters).decode()
+    text = payloads.body(
+        endpoint, result.prompt, payloads.Source(mime, asset_id=marker), result.parameters
+    ).decode()
     head, _, tail = text.partition(marker)
     return Body(head if asset else head.removesuffix("asset_id,") + "base64,", tail)
 

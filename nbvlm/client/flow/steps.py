@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
+from nbvlm.client.flow.events import Event, Status
 from nbvlm.errors import ImageError
-from nbvlm.events import Event, Status
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nbvlm.exchange.settings import Settings
-    from nbvlm.exchange.timeouts import Watch
+    from nbvlm.client.policies import Watch
+    from nbvlm.client.settings import Settings
 
 __all__ = ["Context", "Flow", "Pause", "Step", "Tell", "Upload", "Work"]
 

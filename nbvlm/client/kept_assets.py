@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nbvlm import assets
-from nbvlm.exchange.steps import Context, Flow, Work
+from nbvlm.client.flow import assets
+from nbvlm.client.flow.steps import Context, Flow, Work
 from nbvlm.images import picture as images
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from nbvlm.assets import Asset
-    from nbvlm.events import Status
+    from nbvlm.client.flow.assets import Asset
+    from nbvlm.client.flow.events import Status
 
     Progress = Callable[[Status], None] | None
 

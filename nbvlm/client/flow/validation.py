@@ -14,8 +14,8 @@ from nbvlm.errors import ParameterError, PromptError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from nbvlm.client.flow.events import Status
     from nbvlm.endpoints import Endpoint, Parameter
-    from nbvlm.events import Status
 
 __all__ = ["Job", "job", "refuse_unknown"]
 

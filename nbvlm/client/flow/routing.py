@@ -10,16 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nbvlm import assets
-from nbvlm.assets import Asset
+from nbvlm.client import payloads
+from nbvlm.client.flow import assets
+from nbvlm.client.flow.assets import Asset
+from nbvlm.client.flow.steps import Context, Flow, Work
 from nbvlm.errors import AssetError, Error, ImageError, NotFoundError, ServerError, TransportError
-from nbvlm.exchange import wire
-from nbvlm.exchange.steps import Context, Flow, Work
 from nbvlm.images import picture as images
 from nbvlm.result.result import Sent
 
 if TYPE_CHECKING:
-    from nbvlm.exchange.validation import Job
+    from nbvlm.client.flow.validation import Job
     from nbvlm.images.picture import Picture
 
 __all__ = ["Prepared", "prepare"]
@@ -31,7 +31,7 @@ class Prepared:
 
     picture: Picture
     sent: Sent
-    source: wire.Source
+    source: payloads.Source
     route: Literal["inline", "asset"]
     upload_s: float | None = None
 
@@ -85,7 +85,9 @@ def _kept(asset: Asset) -> Prepared:
         raise AssetError(
             f"{asset!r} was deleted by the service after 24 hours.", hint="Upload the picture again."
         )
-    return Prepared(asset.picture, _sent(asset.picture), wire.Source(asset.mime, asset_id=asset.id), "asset")
+    return Prepared(
+        asset.picture, _sent(asset.picture), payloads.Source(asset.mime, asset_id=asset.id), "asset"
+    )
 
 
 def _inline(context: Context, picture: Picture) -> Flow[Prepared]:
@@ -97,7 +99,7 @@ def _inline(context: Context, picture: Picture) -> Flow[Prepared]:
         context.notices.append(fitted.notice)
     if travels.pending:
         yield Work(lambda: travels.data)
-    return Prepared(picture, _sent(travels), wire.Source(travels.mime, travels.data), "inline")
+    return Prepared(picture, _sent(travels), payloads.Source(travels.mime, travels.data), "inline")
 
 
 def _uploaded(context: Context, picture: Picture) -> Flow[Prepared]:
@@ -106,7 +108,7 @@ def _uploaded(context: Context, picture: Picture) -> Flow[Prepared]:
     began = context.watch.elapsed()
     asset = yield from assets.upload(context, picture)
     took = context.watch.elapsed() - began
-    return Prepared(picture, _sent(picture), wire.Source(picture.mime, asset_id=asset.id), "asset", took)
+    return Prepared(picture, _sent(picture), payloads.Source(picture.mime, asset_id=asset.id), "asset", took)
 
 
 def _sent(picture: Picture) -> Sent:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from nbvlm.events import DetectionFound, Event, TextDelta
-from nbvlm.exchange import statuses, wire
+from nbvlm.client import error_responses, payloads
+from nbvlm.client.flow.events import DetectionFound, Event, TextDelta
 from nbvlm.grounding.detections import Detections
 from nbvlm.grounding.dialects import kosmos2
 from nbvlm.grounding.parser import Parser
 
 if TYPE_CHECKING:
-    from nbvlm import sse
+    from nbvlm.client import sse
     from nbvlm.endpoints import Endpoint
     from nbvlm.errors import Error
     from nbvlm.grounding.detections import Detection
@@ -54,7 +54,7 @@ class Gathered:
     def __init__(self, endpoint: Endpoint, size: tuple[int, int], prompt: str) -> None:
         self.parser = Parser(size, prompt=prompt, bins=endpoint.bins, codebook=endpoint.codebook)
         self.pieces: list[str] = []
-        self.usage: wire.Tokens | None = None
+        self.usage: payloads.Tokens | None = None
         self.finish_reason: str | None = None
         self.id: str | None = None
         self.done = False
@@ -79,16 +79,16 @@ class Gathered:
                 self.done = True
                 break
             try:
-                piece = wire.read_chunk(data)
-            except wire.UnreadableAnswer as error:
+                piece = payloads.read_chunk(data)
+            except payloads.UnreadableAnswer as error:
                 if _is_noise(event, error.data) or (last and isinstance(error.data, str)):
                     continue
-                self.failure = statuses.error_in_stream(error.data)
+                self.failure = error_responses.error_in_stream(error.data)
                 break
             self._piece(piece, events)
         return events
 
-    def answer(self, piece: wire.Piece) -> list[Event]:
+    def answer(self, piece: payloads.Piece) -> list[Event]:
         """Take a whole answer, with what it says about places beside its text."""
         events: list[Event] = []
         self._piece(piece, events)
@@ -117,7 +117,7 @@ class Gathered:
         self._held = []
         return [DetectionFound(detection) for detection in (*found, *self.parser.close())]
 
-    def _piece(self, piece: wire.Piece, events: list[Event]) -> None:
+    def _piece(self, piece: payloads.Piece, events: list[Event]) -> None:
         choices = piece.choices
         if choices:
             choice = choices[0]

@@ -10,27 +10,25 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from nbvlm import assets, endpoints, flow
-from nbvlm.exchange import validation
-from nbvlm.exchange.apools import AsyncPools
-from nbvlm.exchange.drive import Driver
-from nbvlm.exchange.pools import Pools
-from nbvlm.exchange.recent import Exchange, Recent
-from nbvlm.exchange.redact import guard_logs
-from nbvlm.exchange.settings import Settings, resolve
-from nbvlm.exchange.steps import Context, Flow
-from nbvlm.exchange.threaded import Threaded
-from nbvlm.exchange.timeouts import Timeouts, Watch
-from nbvlm.retry import Retry
+from nbvlm import endpoints
+from nbvlm.client.apools import AsyncPools
+from nbvlm.client.driver import Driver, Exchange, Recent
+from nbvlm.client.flow import assets, inference, validation
+from nbvlm.client.flow.steps import Context, Flow
+from nbvlm.client.policies import Retry, Timeouts, Watch
+from nbvlm.client.pools import Pools
+from nbvlm.client.secrets import guard_logs
+from nbvlm.client.settings import Settings, resolve
+from nbvlm.client.threaded import Threaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from nbvlm.client.flow.events import Status
+    from nbvlm.client.secrets import Secret
     from nbvlm.endpoints import Endpoint
-    from nbvlm.events import Status
     from nbvlm.result.result import Result
-    from nbvlm.secret import Secret
 
 __all__ = ["Base", "abandoned", "awaiting", "blocking", "options", "siblings"]
 
@@ -131,7 +129,7 @@ class Base:
         for notice in job.notices:
             _LOGGER.info("%s", notice)
             _warn(notice)
-        return flow.exchange(job, self._context(job.progress))
+        return inference.exchange(job, self._context(job.progress))
 
 
 def _warn(notice: str) -> None:

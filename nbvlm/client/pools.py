@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from nbvlm.exchange.http1 import Answer, ProtocolError
-from nbvlm.exchange.network import (
+from nbvlm.client.http1 import Answer, ProtocolError
+from nbvlm.client.network import (
     Idle,
     head_of,
     is_readable,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
 
-    from nbvlm.exchange.network import Origin
+    from nbvlm.client.network import Origin
 
 __all__ = ["Line", "Pools"]
 

@@ -1,4 +1,4 @@
-"""The awaiting transport: as `nbvlm.exchange.pools`, on an event loop's own transports."""
+"""The awaiting transport: as `nbvlm.client.pools`, on an event loop's own transports."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from nbvlm.exchange.http1 import Answer, ProtocolError
-from nbvlm.exchange.network import (
+from nbvlm.client.http1 import Answer, ProtocolError
+from nbvlm.client.network import (
     Idle,
     head_of,
     is_readable,
@@ -24,7 +24,7 @@ from nbvlm.exchange.network import (
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
-    from nbvlm.exchange.network import Origin
+    from nbvlm.client.network import Origin
 
 __all__ = ["AsyncLine", "AsyncPools"]
 
@@ -48,7 +48,7 @@ class AsyncLine(asyncio.Protocol):
 
     @classmethod
     async def open(cls, origin: Origin, seconds: float | None) -> AsyncLine:
-        """Connect, TLS included; errors as `nbvlm.exchange.pools.Line.open`."""
+        """Connect, TLS included; errors as `nbvlm.client.pools.Line.open`."""
         loop = asyncio.get_running_loop()
         context = tls() if origin.scheme == "https" else None
         try:
@@ -103,7 +103,7 @@ class AsyncLine(asyncio.Protocol):
         return not is_readable(self._transport.get_extra_info("socket").fileno())
 
     async def send(self, head: bytes, request: httpx.Request) -> None:
-        """Send a request; errors as `nbvlm.exchange.pools.Line.send`."""
+        """Send a request; errors as `nbvlm.client.pools.Line.send`."""
         seconds = limit(request, "write")
         async for piece in request.stream:  # type: ignore[union-attr]
             # The head goes with the first piece: one packet, one system call.
@@ -122,7 +122,7 @@ class AsyncLine(asyncio.Protocol):
         self._transport.write(piece)
 
     async def read(self, seconds: float | None) -> bytes:
-        """Return the next bytes, `b""` at the end; errors as `nbvlm.exchange.pools.Line.read`."""
+        """Return the next bytes, `b""` at the end; errors as `nbvlm.client.pools.Line.read`."""
         if not self._arrived and not self._ended:
             self._reader = self._loop.create_future()
             if not await _within(self._reader, seconds):
@@ -212,7 +212,7 @@ async def _take(line: AsyncLine, answer: Answer, seconds: float | None) -> bytes
 
 
 class AsyncPools(httpx.AsyncBaseTransport):
-    """Awaiting transport for any number of tasks; extensions as `nbvlm.exchange.pools.Pools`.
+    """Awaiting transport for any number of tasks; extensions as `nbvlm.client.pools.Pools`.
 
     Connections belong to the event loop that opened them: used from another loop, as by a second
     `asyncio.run`, it drops them and opens new ones.

@@ -1,6 +1,6 @@
 """One request with its retries, and the body of its answer, as flows.
 
-See `nbvlm.exchange.steps` for what a flow yields and receives.
+See `nbvlm.client.flow.steps` for what a flow yields and receives.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from nbvlm.client import error_responses
+from nbvlm.client.flow.steps import Context, Flow, Pause, Upload
+from nbvlm.client.policies import Retry, retry_after
+from nbvlm.client.secrets import redact
 from nbvlm.errors import Error, TransportError
-from nbvlm.exchange import statuses
-from nbvlm.exchange.redact import redact
-from nbvlm.exchange.steps import Context, Flow, Pause, Upload
-from nbvlm.retry import Retry, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -165,7 +165,7 @@ def _attempt(
     if status < 400 or status in allowed:
         return response
     body = yield from _error_body()
-    error = statuses.error_of(status, response.headers, body, asset=asset, what=what)
+    error = error_responses.error_of(status, response.headers, body, asset=asset, what=what)
     asked = retry_after(response.headers.get("retry-after"))
     return _Failure(error, again=status in policy.statuses, asked=asked)
 

@@ -6,22 +6,81 @@ import asyncio
 import logging
 import threading
 import time
+from collections import deque
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.exchange.recent import Exchange, Recent, shown_path
-from nbvlm.exchange.statuses import request_id
-from nbvlm.exchange.steps import Pause, Tell, Work
+from nbvlm.client.error_responses import request_id
+from nbvlm.client.flow.steps import Pause, Tell, Work
+from nbvlm.client.secrets import redact
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from datetime import datetime
 
     import httpx
 
-    from nbvlm.events import Event
-    from nbvlm.exchange.steps import Flow
+    from nbvlm.client.flow.events import Event
+    from nbvlm.client.flow.steps import Flow
 
-__all__ = ["AsyncDriver", "Driver", "Left"]
+__all__ = ["KEPT", "AsyncDriver", "Driver", "Exchange", "Left", "Recent"]
+
+KEPT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One HTTP exchange.
+
+    Attributes
+    ----------
+    time
+        When the request was sent, UTC.
+    method, path
+        Of the request; no query, and no path for signed uploads, which holds an account id.
+    status
+        Of the response, None where none came.
+    milliseconds
+        From the request to the end of the response.
+    request_id
+        The service's id, or None.
+    """
+
+    time: datetime
+    method: str
+    path: str
+    status: int | None
+    milliseconds: float
+    request_id: str | None
+
+    def __str__(self) -> str:
+        status = self.status if self.status is not None else "failed"
+        return f"{self.time:%H:%M:%S} {self.method} {self.path} {status} {self.milliseconds:.0f} ms"
+
+
+class Recent:
+    """Keeps the last `KEPT` exchanges."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: deque[Exchange] = deque(maxlen=KEPT)
+
+    def add(self, exchange: Exchange) -> None:
+        """Keep an exchange."""
+        self._kept.append(exchange)
+
+    def all(self) -> tuple[Exchange, ...]:
+        """Return what is kept, oldest first."""
+        return tuple(self._kept)
+
+
+def shown_path(path: str) -> str:
+    """Return a path fit to be shown: no query, no secret."""
+    shown: str = redact(path.partition("?")[0])
+    return shown
+
 
 _LOGGER = logging.getLogger("nbvlm")
 

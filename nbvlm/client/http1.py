@@ -1,6 +1,6 @@
 r"""HTTP/1.1 as a client needs it: a request as bytes, a response from bytes; no input or output of its own.
 
-Only what `nbvlm.exchange.pools` uses: one request at a time on a connection, answers framed by
+Only what `nbvlm.client.pools` uses: one request at a time on a connection, answers framed by
 length, by chunks or by the connection's end (RFC 9112, sections 4 to 7). Reading a chunk costs a seventh of
 what a general library needs for it, and an answer that comes token by token is little else than chunks.
 

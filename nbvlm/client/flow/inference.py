@@ -2,7 +2,7 @@
 
 Route the picture, upload it where it is too large, send the question, wait and poll, read the answer, delete
 the upload: everything that the service's protocol knows is decided here, and no byte is moved here. See
-`nbvlm.exchange.steps` for what a flow yields and receives.
+`nbvlm.client.flow.steps` for what a flow yields and receives.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from nbvlm import assets, sse
+from nbvlm.client import error_responses, payloads, sse
+from nbvlm.client.flow import assets
+from nbvlm.client.flow.calls import LARGEST_BODY, call, read, request
+from nbvlm.client.flow.collector import Gathered
+from nbvlm.client.flow.routing import Prepared, prepare
+from nbvlm.client.flow.steps import Context, Flow, Pause, Tell
+from nbvlm.client.secrets import redact
+from nbvlm.client.settings import signed
 from nbvlm.errors import Error, ServerError, TransportError, TruncatedStream
-from nbvlm.exchange import statuses, wire
-from nbvlm.exchange.calls import LARGEST_BODY, call, read, request
-from nbvlm.exchange.gather import Gathered
-from nbvlm.exchange.redact import redact
-from nbvlm.exchange.route import Prepared, prepare
-from nbvlm.exchange.settings import signed
-from nbvlm.exchange.steps import Context, Flow, Pause, Tell
 from nbvlm.result.result import Result, Timing, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nbvlm.exchange.validation import Job
+    from nbvlm.client.flow.validation import Job
 
 __all__ = ["exchange", "models"]
 
@@ -88,7 +88,7 @@ def _infer(
     headers = {"accept": _EVENTS if streams else _JSON, "nvcf-poll-seconds": str(settings.timeouts.poll)}
     if settings.endpoint.dialect != "nvidia":
         del headers["nvcf-poll-seconds"]
-    content = wire.body(
+    content = payloads.body(
         settings.endpoint, job.prompt, prepared.source, job.parameters, content=job.content, stream=streams
     )
     posted = headers | {"content-type": _JSON}
@@ -180,7 +180,7 @@ def _stream(context: Context, response: httpx.Response, gathered: Gathered) -> F
 
 def _failure(response: httpx.Response, gathered: Gathered, begun: bytes) -> Error | None:
     """Return what is wrong with a stream that has ended or broken, or None; `begun` came before any text."""
-    name = statuses.request_id(response.headers)
+    name = error_responses.request_id(response.headers)
     if gathered.failure is not None:
         gathered.failure.request_id = gathered.failure.request_id or name
         return gathered.failure
@@ -188,20 +188,20 @@ def _failure(response: httpx.Response, gathered: Gathered, begun: bytes) -> Erro
         return None
     message, value = ("", None) if gathered.pieces else _bare(begun)
     if isinstance(value, (dict, list)):
-        return statuses.error_in_stream(value, request_id=name)
+        return error_responses.error_in_stream(value, request_id=name)
     return _truncated(gathered, message, name)
 
 
 def _bare(begun: bytes) -> tuple[str, Any]:
     """Return message and detail of a body that should be a stream of events and is none."""
     text = begun.removeprefix(b"\xef\xbb\xbf").lstrip()
-    return ("", None) if text.startswith(_FIELDS) else statuses.parse_body(text)
+    return ("", None) if text.startswith(_FIELDS) else error_responses.parse_body(text)
 
 
 def _truncated(gathered: Gathered, message: str, name: str | None) -> TruncatedStream:
     sentence = f"The answer stopped before its end, after {len(gathered.text)} characters"
     return TruncatedStream(
-        redact(statuses.said(sentence, message)),
+        redact(error_responses.said(sentence, message)),
         request_id=name,
         detail=redact(message) or None,
         hint="Ask again; the text so far is in `.text` of this error.",
@@ -241,19 +241,19 @@ def _unpacked(content: bytes) -> bytes:
         return content
 
 
-def _readable(response: httpx.Response, content: bytes) -> wire.Piece:
+def _readable(response: httpx.Response, content: bytes) -> payloads.Piece:
     try:
-        return wire.read_answer(content)
-    except wire.UnreadableAnswer as unreadable:
+        return payloads.read_answer(content)
+    except payloads.UnreadableAnswer as unreadable:
         error = _refusal(response, unreadable.data)
     raise error
     return None
 
 
 def _refusal(response: httpx.Response, data: Any) -> Error:
-    name = statuses.request_id(response.headers)
+    name = error_responses.request_id(response.headers)
     if isinstance(data, dict) and ("error" in data or "detail" in data or "status" in data):
-        return statuses.error_in_stream(data, request_id=name)
+        return error_responses.error_in_stream(data, request_id=name)
     if not data:
         return TruncatedStream(
             "The service sent an empty answer.", status=response.status_code, request_id=name
@@ -288,7 +288,7 @@ def _result(
         detections=gathered.detections,
         usage=Usage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) if usage else None,
         finish_reason=gathered.finish_reason,
-        request_id=statuses.request_id(response.headers) or gathered.id,
+        request_id=error_responses.request_id(response.headers) or gathered.id,
         model=settings.endpoint.model,
         prompt=job.prompt,
         parameters=job.parameters,
@@ -314,7 +314,7 @@ def models(context: Context) -> Flow[tuple[str, ...]]:
     url = f"{context.settings.base_url}{path}/models"
     context.watch.enter("first_token")
     response = yield from call(context, lambda: request(context, "GET", url, headers={"accept": _JSON}))
-    data = wire.loads((yield from read(context)))
+    data = payloads.loads((yield from read(context)))
     found = data.get("data") if isinstance(data, dict) else None
     if not isinstance(found, list):
         raise _refusal(response, data)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 import httpx
 
-from nbvlm.exchange.http1 import ProtocolError, request_head
-from nbvlm.exchange.settings import is_loopback
+from nbvlm.client.http1 import ProtocolError, request_head
+from nbvlm.client.settings import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -7,14 +7,14 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
+from nbvlm.client.flow.events import Event, TextDelta
 from nbvlm.errors import Error
-from nbvlm.events import Event, TextDelta
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from types import TracebackType
 
-    from nbvlm.exchange.drive import AsyncDriver, Driver
+    from nbvlm.client.driver import AsyncDriver, Driver
     from nbvlm.result.result import Result
 
 __all__ = ["AsyncStream", "Stream"]

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from nbvlm import endpoints
+from nbvlm.client import keys
+from nbvlm.client.policies import Retry, Timeouts
+from nbvlm.client.secrets import Secret
 from nbvlm.endpoints import Endpoint
 from nbvlm.errors import AuthenticationError, ParameterError
-from nbvlm.exchange import keys
-from nbvlm.exchange.timeouts import Timeouts
-from nbvlm.retry import Retry
-from nbvlm.secret import Secret
 
 if TYPE_CHECKING:
     import httpx

@@ -14,7 +14,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from nbvlm.secret import Secret
+from nbvlm.client.secrets import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable

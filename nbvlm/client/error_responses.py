@@ -12,6 +12,9 @@ import ast
 from collections.abc import Mapping
 from typing import Any
 
+from nbvlm.client import payloads
+from nbvlm.client.policies import retry_after
+from nbvlm.client.secrets import redact
 from nbvlm.errors import (
     AssetError,
     AuthenticationError,
@@ -23,9 +26,6 @@ from nbvlm.errors import (
     ServerError,
     TransportError,
 )
-from nbvlm.exchange import wire
-from nbvlm.exchange.redact import redact
-from nbvlm.retry import retry_after
 
 __all__ = ["error_in_stream", "error_of", "parse_body", "request_id", "said"]
 
@@ -90,7 +90,7 @@ def parse_body(body: bytes) -> tuple[str, Any]:
         stripped = stripped[5:].split(b"\n", 1)[0].strip()
     if not stripped:
         return "", None
-    value = wire.loads(stripped)
+    value = payloads.loads(stripped)
     return _message(value), value
 
 

@@ -17,18 +17,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from nbvlm.client.flow.calls import call, read, request
+from nbvlm.client.flow.steps import Context, Flow, Upload
+from nbvlm.client.policies import Retry
+from nbvlm.client.settings import signed
 from nbvlm.errors import AssetError, Error, ParameterError
-from nbvlm.exchange.calls import call, read, request
-from nbvlm.exchange.settings import signed
-from nbvlm.exchange.steps import Context, Flow, Upload
-from nbvlm.retry import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from nbvlm.client.secrets import Secret
     from nbvlm.images.picture import Picture
-    from nbvlm.secret import Secret
 
 __all__ = ["LIFE", "Asset", "delete", "discard", "listing", "references", "store", "upload"]
 

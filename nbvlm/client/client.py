@@ -10,23 +10,22 @@ import contextlib
 import weakref
 from typing import TYPE_CHECKING, Any, Self
 
-from nbvlm import assets, flow
-from nbvlm.exchange import base, keys
-from nbvlm.exchange.base import Base
-from nbvlm.exchange.drive import AsyncDriver, Driver
-from nbvlm.exchange.keys import login
-from nbvlm.exchange.rooms import AssetRoom, AsyncAssetRoom
-from nbvlm.exchange.settings import Settings
-from nbvlm.exchange.streams import AsyncStream, Stream
-from nbvlm.exchange.timeouts import Timeouts
-from nbvlm.retry import Retry
+from nbvlm.client import base, keys
+from nbvlm.client.base import Base
+from nbvlm.client.driver import AsyncDriver, Driver
+from nbvlm.client.flow import assets, inference
+from nbvlm.client.kept_assets import AssetRoom, AsyncAssetRoom
+from nbvlm.client.keys import login
+from nbvlm.client.policies import Retry, Timeouts
+from nbvlm.client.settings import Settings
+from nbvlm.client.streams import AsyncStream, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from nbvlm.events import Status
-    from nbvlm.exchange.steps import Context, Flow
+    from nbvlm.client.flow.events import Status
+    from nbvlm.client.flow.steps import Context, Flow
     from nbvlm.result.result import Result
 
 __all__ = ["AsyncClient", "AsyncStream", "Client", "Retry", "Settings", "Stream", "Timeouts", "ask", "login"]
@@ -160,7 +159,7 @@ class Client(Base):
         """List the models that can be asked for."""
         if self.endpoint.dialect != "openai":
             return base.siblings(self.endpoint)
-        found: tuple[str, ...] = self._finish(flow.models(self._context()))
+        found: tuple[str, ...] = self._finish(inference.models(self._context()))
         return found
 
     def close(self) -> None:
@@ -247,7 +246,7 @@ class AsyncClient(Base):
         """List the models that can be asked for."""
         if self.endpoint.dialect != "openai":
             return base.siblings(self.endpoint)
-        found: tuple[str, ...] = await self._finish(flow.models(self._context()))
+        found: tuple[str, ...] = await self._finish(inference.models(self._context()))
         return found
 
     async def aclose(self) -> None:
