@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     from nbvlm.grounding.problems import Problem as Problem
     from nbvlm.images.picture import Picture as Picture
     from nbvlm.panel import Panel as Panel
-    from nbvlm.replay import record as record
-    from nbvlm.replay import replay as replay
+    from nbvlm.recording.transports import record as record
+    from nbvlm.recording.transports import replay as replay
     from nbvlm.result.result import Result as Result
 
 _HOMES = {

@@ -15,7 +15,7 @@ from nbvlm.client.client import AsyncClient
 from nbvlm.client.secrets import Secret
 from nbvlm.client.settings import resolve
 from nbvlm.errors import AuthenticationError
-from nbvlm.replay import replay
+from nbvlm.recording.transports import replay
 
 if TYPE_CHECKING:
     from nbvlm.client.client import Settings

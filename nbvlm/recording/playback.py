@@ -12,7 +12,7 @@ import httpx
 
 from nbvlm.client import payloads, sse
 from nbvlm.client.secrets import redact
-from nbvlm.exchange.recording import Answered, Question
+from nbvlm.recording.format import Answered, Question
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence

@@ -19,8 +19,8 @@ import httpx
 
 from nbvlm import endpoints
 from nbvlm.errors import ParameterError
-from nbvlm.exchange.pace import Asked, Heard, Listening, Paced, played
-from nbvlm.exchange.recording import Answered, Question, find, load, question_in, question_of, save
+from nbvlm.recording.format import Answered, Question, find, load, question_in, question_of, save
+from nbvlm.recording.playback import Asked, Heard, Listening, Paced, played
 
 if TYPE_CHECKING:
     from nbvlm.endpoints import Endpoint
