@@ -68,7 +68,7 @@ class Torch:
     def __init__(self) -> None:
         import torch
 
-        from nbvlm.demo import weights
+        from nbvlm.demo.model import weights
         from nbvlm.demo.training import twins
 
         torch.set_num_threads(1)
@@ -106,10 +106,11 @@ def ours() -> tuple[dict[str, Callable[[], Any]], Any, Any, Any]:
     """What is measured here; with the picture as numbers, its crops, and what was seen."""
     import numpy as np
 
-    from nbvlm.blas import one_thread
-    from nbvlm.demo import model, scenes
-    from nbvlm.demo import words as w
-    from nbvlm.demo.sight import Frame
+    from nbvlm.demo import scenes
+    from nbvlm.demo.model import model
+    from nbvlm.demo.model import tokenizer as w
+    from nbvlm.demo.model.crops import Frame
+    from nbvlm.demo.model.layers import one_thread
 
     loaded, picture = model.load(), scenes.sample(8, pixels=800).picture
     frame, seen = Frame.of(picture), loaded.see(picture)
@@ -152,9 +153,9 @@ def theirs(whole: Any, crops: Any, seen: Any) -> dict[str, Callable[[], Any]]:
     except ImportError:
         print("PyTorch is not installed: no peer")
         return {}
-    from nbvlm.demo import language
+    from nbvlm.demo.model import prompt_reader
 
-    texts, sizes = peer.twins.texts(seen, language.understand(PROMPT)), peer.speaker.sizes
+    texts, sizes = peer.twins.texts(seen, prompt_reader.understand(PROMPT)), peer.speaker.sizes
     empty = torch.zeros(sizes.heads, 20, sizes.width // sizes.heads)
 
     def see() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nbvlm.demo import scenes, weights
-from nbvlm.demo.sight import Frame
+from nbvlm.demo import scenes
+from nbvlm.demo.model import weights
+from nbvlm.demo.model.crops import Frame
 from nbvlm.demo.training import twins
 
 OUT = Path(__file__).parents[1] / "tests" / "data" / "demo_reference.npz"

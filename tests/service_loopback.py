@@ -6,12 +6,12 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from nbvlm.demo.serving import server
+from nbvlm.demo.service import server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nbvlm.demo.service import Service
+    from nbvlm.demo.service.service import Service
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from nbvlm.demo.service import Request, Service
+from nbvlm.demo.service.service import Request, Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -316,7 +316,7 @@ def test_the_embedded_model_is_loaded_once_a_worker(engine: Client, tmp_path: Pa
     assert there.source.tolist() == here.source.tolist()
 
     def loads() -> int:
-        from nbvlm.demo import model
+        from nbvlm.demo.model import model
 
         return model.load.cache_info().currsize if hasattr(model.load, "cache_info") else 1
 

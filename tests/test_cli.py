@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from nbvlm import cli
-from nbvlm.demo.serving import server
+from nbvlm.demo.service import server
 
 KEY = "nvapi-a-key-that-nobody-may-see"
 

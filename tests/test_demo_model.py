@@ -9,9 +9,10 @@ import strange_pictures
 from PIL import Image
 
 import nbvlm
-from nbvlm.demo import evaluate, exam, language, model, scenes, truth
-from nbvlm.demo import words as w
+from nbvlm.demo import evaluate, ground_truth, scenes
 from nbvlm.demo.gallery import GALLERY
+from nbvlm.demo.model import model, prompt_reader
+from nbvlm.demo.model import tokenizer as w
 
 UNSEEN = 700_000_000
 REFERENCE = Path(__file__).parent / "data" / "demo_reference.npz"
@@ -28,8 +29,8 @@ def say(embedded, image, prompt, **options):
 
 def test_the_model_is_right_nearly_always_on_scenes_it_never_saw(embedded):
     scores = evaluate.evaluate(embedded, 40, first=UNSEEN)
-    assert [score.name for score in scores] == list(exam.FIGURES)
-    missed = [score for score in scores if score.value < exam.FIGURES[score.name].floor - 0.08]
+    assert [score.name for score in scores] == list(evaluate.FIGURES)
+    missed = [score for score in scores if score.value < evaluate.FIGURES[score.name].floor - 0.08]
     assert not missed
 
 
@@ -37,8 +38,8 @@ def test_the_model_is_right_nearly_always_on_scenes_it_never_saw(embedded):
 def test_things_that_hide_each_other_are_told_apart(embedded, seed):
     scene = scenes.sample(seed)
     found = embedded.see(scene.picture).regions
-    for fact in exam.facts_of(scene):
-        assert max(truth.overlap(fact.box, region.box) for region in found) > 0.5
+    for fact in evaluate.facts_of(scene):
+        assert max(ground_truth.overlap(fact.box, region.box) for region in found) > 0.5
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_the_same_seed_gives_the_same_answer_and_other_seeds_another(embedded):
 
 def test_what_is_no_task_is_answered_with_what_the_model_can_do(embedded):
     tokens = list(embedded.stream(GALLERY[0].picture(), "write a poem"))
-    assert "".join(token.text for token in tokens) == language.HELP
+    assert "".join(token.text for token in tokens) == prompt_reader.HELP
     assert tokens[-1].finish_reason == "stop"
 
 
@@ -154,7 +155,7 @@ def test_token_texts_join_to_the_grammar_of_answers():
     pieces = [*boxes, *map(w.Piece, w.encode(["red", "car", ";"])), *[w.Piece(w.LOC, 0, 256)] * 4]
     pieces += [w.Piece(w.SEG, 0, 7)] * 2 + [*map(w.Piece, w.encode(["tree"]))]
     text = "<loc0000><loc0512><loc1023><loc1023> red car ; " + 4 * "<loc0256>" + "<seg007><seg007> tree"
-    assert truth.text(pieces) == text
+    assert ground_truth.text(pieces) == text
 
 
 def test_a_scene_is_familiar_and_noise_is_not(embedded):

@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nbvlm.demo import model, scenes, weights
-from nbvlm.demo.language import understand
-from nbvlm.demo.sight import Frame
+from nbvlm.demo import scenes
+from nbvlm.demo.model import model, weights
+from nbvlm.demo.model.crops import Frame
+from nbvlm.demo.model.prompt_reader import understand
 
 pytestmark = pytest.mark.heavy
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'nbvlm[train]'")

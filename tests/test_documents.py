@@ -20,7 +20,7 @@ import pytest
 from service_loopback import running
 
 import nbvlm
-from nbvlm.demo.service import Service
+from nbvlm.demo.service.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from service_loopback import running
 from service_standin import StandIn
 
 import nbvlm
-from nbvlm.demo.service import Service
+from nbvlm.demo.service.service import Service
 from nbvlm.images.picture import Picture
 
 KEY = "nvapi-" + "only-for-this-test"

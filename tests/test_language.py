@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 
 from nbvlm import prompts
-from nbvlm.demo import language, scenes, truth, words
-from nbvlm.demo.phrases import LANGUAGES, PLURALS
+from nbvlm.demo import ground_truth, scenes
+from nbvlm.demo.ground_truth import Fact
+from nbvlm.demo.model import prompt_reader, tokenizer
 from nbvlm.demo.training import lessons
-from nbvlm.demo.truth import Fact
+from nbvlm.demo.world.vocabulary import LANGUAGES, PLURALS
 
 DESCRIPTION = (
     "the picture shows 4 things on a meadow: a small red car at the top left, "
@@ -59,11 +60,11 @@ FACTS = [
     ],
 )
 def test_prompts_are_read_as_people_write_them(prompt, words):
-    assert language.understand(prompt) == language.Asked(tuple(words.split()))
+    assert prompt_reader.understand(prompt) == prompt_reader.Asked(tuple(tokenizer.split()))
 
 
 def test_a_region_is_read_from_its_locations():
-    asked = language.understand(prompts.caption_region((10, 20, 30, 60), (100, 200)))
+    asked = prompt_reader.understand(prompts.caption_region((10, 20, 30, 60), (100, 200)))
     assert asked is not None
     assert asked.words == ("caption", "<box>")
     assert asked.box == pytest.approx((0.1, 0.1, 0.3, 0.3), abs=1e-3)
@@ -85,7 +86,7 @@ def test_a_region_is_read_from_its_locations():
     ],
 )
 def test_what_is_no_task_is_not_understood(prompt):
-    assert language.understand(prompt) is None
+    assert prompt_reader.understand(prompt) is None
 
 
 @pytest.mark.parametrize(
@@ -139,40 +140,40 @@ def test_what_is_no_task_is_not_understood(prompt):
 )
 def test_true_answers(prompt, text):
     facts = [fact for fact in FACTS if fact.color != "orange"] if prompt == "question en red" else FACTS
-    asked = language.understand(prompt)
+    asked = prompt_reader.understand(prompt)
     assert asked is not None
-    assert truth.text(truth.answer(asked.words, facts, "meadow", box=asked.box)) == text
+    assert ground_truth.text(ground_truth.answer(asked.words, facts, "meadow", box=asked.box)) == text
 
 
 def test_a_picture_without_signs_has_no_text():
-    assert truth.text(truth.answer(("ocr",), FACTS[:3], "sea")) == "no text"
+    assert ground_truth.text(ground_truth.answer(("ocr",), FACTS[:3], "sea")) == "no text"
 
 
 def test_lessons_use_only_words_the_model_has_and_point_at_what_they_speak_of():
     for seed in range(200):
         for lesson in [one for group in lessons.lessons(scenes.Random(seed)).values() for one in group]:
-            assert lesson.answer[-1] == words.Piece(words.EOS)
-            assert all(word in words.WORDS for word in lesson.prompt)
+            assert lesson.answer[-1] == tokenizer.Piece(tokenizer.EOS)
+            assert all(word in tokenizer.WORDS for word in lesson.prompt)
             said = {piece.token for piece in lesson.answer}
-            assert words.UNKNOWN not in said or "<unk>" in lesson.prompt
+            assert tokenizer.UNKNOWN not in said or "<unk>" in lesson.prompt
             for piece in lesson.answer:
                 assert piece.region < len(lesson.seen.regions)
-                if piece.token in (words.LOC, words.SEG, words.TEXT):
+                if piece.token in (tokenizer.LOC, tokenizer.SEG, tokenizer.TEXT):
                     assert piece.region >= 0
 
 
 def test_a_question_that_the_model_asks_can_be_asked_back():
-    asked = truth.text(truth.answer(("question", "en", "green"), FACTS, "sea"))
-    understood = language.understand(prompts.answer(asked))
+    asked = ground_truth.text(ground_truth.answer(("question", "en", "green"), FACTS, "sea"))
+    understood = prompt_reader.understand(prompts.answer(asked))
     assert understood is not None
-    assert truth.text(truth.answer(understood.words, FACTS, "sea")) == "green"
+    assert ground_truth.text(ground_truth.answer(understood.words, FACTS, "sea")) == "green"
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_every_thing_has_words_in_every_language(code):
     for kind in scenes.KINDS:
         for color in scenes.COLORS:
-            assert all(word in words.WORDS for word in LANGUAGES[code].thing(kind, color))
+            assert all(word in tokenizer.WORDS for word in LANGUAGES[code].thing(kind, color))
     assert set(LANGUAGES[code].grounds) == set(scenes.GROUNDS)
 
 

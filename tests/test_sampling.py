@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbvlm.demo.sampling import chances, pick
+from nbvlm.demo.model.model import chances, pick
 
 SCORES = np.log(np.array([0.5, 0.3, 0.15, 0.05], np.float32))
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import ImageChops
 
-from nbvlm.demo import grounds, scenes, signs, things
+from nbvlm.demo import scenes
 from nbvlm.demo.gallery import GALLERY
+from nbvlm.demo.world import backgrounds, objects, signs
 
 
 def test_the_same_seed_draws_the_same_scene():
@@ -64,8 +65,8 @@ def test_things_go_from_left_to_right():
 
 
 def _alone(kind, color, *, ground="paper", size=200, text=None):
-    shade = things.COLORS[color]
-    share = 0.6 / max(1.0, things.aspect(kind, text))
+    shade = objects.COLORS[color]
+    share = 0.6 / max(1.0, objects.aspect(kind, text))
     placed = scenes.Placed(kind, color, shade, 0.5, 0.5, share, False, 0.0, text)
     return scenes.render(scenes.Layout(ground, 1, 1.0, (placed,)), (size, size))
 
@@ -84,8 +85,8 @@ def test_kinds_and_colors_are_those_the_model_knows_in_its_order():
 def test_a_thing_shows_its_color(kind, color):
     picture, plan = _alone(kind, color, text="ZOO" if kind == "sign" else None)
     painted = np.asarray(picture)[np.asarray(plan) == 1].astype(int)
-    brush = things.Brush(None, plan, 1, (0, 0), 1, things.COLORS[color])
-    shades = (brush.color, things.mix(brush.color, brush.light, 0.5), brush.light, brush.dim)
+    brush = objects.Brush(None, plan, 1, (0, 0), 1, objects.COLORS[color])
+    shades = (brush.color, objects.mix(brush.color, brush.light, 0.5), brush.light, brush.dim)
     near = np.any([np.abs(painted - np.array(shade)).max(1) <= 2 for shade in shades], axis=0)
     assert near.mean() > 0.45
 
@@ -97,11 +98,11 @@ def test_shades_of_two_named_colors_never_meet():
             shades[placed.color].append(placed.shade)
     for color, seen in shades.items():
         assert len(seen) > 20
-        apart = [np.abs(np.array(seen) - np.array(other)).sum(1) for other in things.COLORS.values()]
+        apart = [np.abs(np.array(seen) - np.array(other)).sum(1) for other in objects.COLORS.values()]
         assert {scenes.COLORS[i] for i in np.argmin(apart, axis=0)} == {color}
 
 
-@pytest.mark.parametrize("kind", [k for k in scenes.KINDS if not things.KINDS[k].stands])
+@pytest.mark.parametrize("kind", [k for k in scenes.KINDS if not objects.KINDS[k].stands])
 def test_a_thing_that_casts_no_shadow_changes_nothing_outside_its_mask(kind):
     picture, plan = _alone(kind, "blue")
     empty, _ = scenes.render(scenes.Layout("paper", 1, 1.0, ()), picture.size)
@@ -124,7 +125,7 @@ def test_a_layout_has_one_to_eight_things_and_an_aspect_from_a_half_to_two():
 def test_things_are_small_or_large_with_a_gap_between():
     for layout in _layouts(120):
         for placed in layout.placed:
-            size = placed.size * max(1.0, things.KINDS[placed.kind].aspect) ** 0.5
+            size = placed.size * max(1.0, objects.KINDS[placed.kind].aspect) ** 0.5
             if placed.kind != "sign":
                 assert 0.15 <= size <= 0.2201 or 0.26 <= size <= 0.4501
 
@@ -161,7 +162,7 @@ def test_letters_stay_on_the_board_and_stand_out(text, color):
     x0, _, x1, _ = scenes.bounds(np.asarray(plan) == 1)
     assert x0 + 2 < columns.min()
     assert columns.max() < x1 - 3
-    board = 0.6 / max(1.0, things.aspect("sign", text)) * 300
+    board = 0.6 / max(1.0, objects.aspect("sign", text)) * 300
     assert np.ptp(rows) + 1 == pytest.approx(signs.LETTERS * board, abs=2.5)
 
 
@@ -185,7 +186,7 @@ def test_a_sign_says_its_text_and_is_hardly_covered():
 def test_grounds_can_be_told_apart_from_each_other(ground):
     others = [name for name in scenes.GROUNDS if name != ground]
     tiny = {
-        name: np.asarray(grounds.paint(name, (64, 48), scenes.Random(1)).resize((4, 4)), int)
+        name: np.asarray(backgrounds.paint(name, (64, 48), scenes.Random(1)).resize((4, 4)), int)
         for name in scenes.GROUNDS
     }
     assert min(np.abs(tiny[ground] - tiny[name]).max() for name in others) > 12
@@ -198,7 +199,7 @@ def test_names_are_single_words():
 
 
 def test_the_plural_of_a_kind_contains_it():
-    from nbvlm.demo.phrases import PLURALS
+    from nbvlm.demo.world.vocabulary import PLURALS
 
     assert all(kind in PLURALS[kind] for kind in scenes.KINDS)
 

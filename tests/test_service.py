@@ -12,8 +12,8 @@ import pytest
 from service_standin import PATH, WORDS, Got, StandIn, body, data_uri, picture, send, tag
 
 from nbvlm import endpoints
-from nbvlm.demo.service import Request, Service
-from nbvlm.demo.serving.bucket import Bucket
+from nbvlm.demo.service.assets import Bucket
+from nbvlm.demo.service.service import Request, Service
 
 EVENTS = {"accept": "text/event-stream"}
 DESCRIPTION = "x-amz-meta-nvcf-asset-description"
@@ -632,7 +632,7 @@ def test_an_answer_that_nobody_polls_for_is_given_up(monkeypatch):
     model = StandIn(gate=threading.Semaphore(0))
     service = Service(model=model)
     id_ = send(service, "POST", PATH, body(), {"nvcf-poll-seconds": "1"}).headers["nvcf-reqid"]
-    monkeypatch.setattr("nbvlm.demo.serving.jobs.time.monotonic", lambda: float("1e12"))
+    monkeypatch.setattr("nbvlm.demo.service.jobs.time.monotonic", lambda: float("1e12"))
     assert send(service, "GET", f"/v1/status/{id_}").status == 404
     model.gate.release()
     assert model.closed.wait(10)

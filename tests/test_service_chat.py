@@ -8,7 +8,7 @@ import threading
 import pytest
 from service_standin import WORDS, Got, StandIn, body, data_uri, picture, send
 
-from nbvlm.demo.service import Request, Service
+from nbvlm.demo.service.service import Request, Service
 
 CHAT = "/v1/chat/completions"
 

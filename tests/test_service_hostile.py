@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from service_standin import PATH, StandIn, body, data_uri, picture, send, tag
 
-from nbvlm.demo.service import Service
+from nbvlm.demo.service.service import Service
 
 MODEL = StandIn(words=("a",))
 SERVICE = Service(model=MODEL)

@@ -11,7 +11,7 @@ from service_loopback import running
 from service_standin import WORDS, StandIn, picture
 
 import nbvlm
-from nbvlm.demo.service import Service
+from nbvlm.demo.service.service import Service
 from nbvlm.demo.transport import DemoTransport
 
 KEY = "nvapi-right"

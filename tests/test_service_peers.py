@@ -9,7 +9,7 @@ import pytest
 from service_loopback import running
 from service_standin import WORDS, StandIn, data_uri
 
-from nbvlm.demo.service import Service
+from nbvlm.demo.service.service import Service
 
 KEY = "nvapi-right"
 TEXT = "".join(WORDS)

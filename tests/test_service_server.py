@@ -12,8 +12,8 @@ import pytest
 from service_loopback import running
 from service_standin import PATH, WORDS, StandIn, body, picture
 
-from nbvlm.demo.service import Service
-from nbvlm.demo.serving import server
+from nbvlm.demo.service import server
+from nbvlm.demo.service.service import Service
 from nbvlm.errors import Error
 
 EVENTS = {"Accept": "text/event-stream"}

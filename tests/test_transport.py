@@ -8,7 +8,7 @@ import httpx
 import pytest
 from service_standin import PATH, WORDS, StandIn, body, picture
 
-from nbvlm.demo.service import Service
+from nbvlm.demo.service.service import Service
 from nbvlm.demo.transport import DemoTransport
 
 URL = f"http://demo.nbvlm.localhost{PATH}"

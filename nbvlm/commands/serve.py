@@ -29,8 +29,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
-    from nbvlm.demo.service import Service
-    from nbvlm.demo.serving import server
+    from nbvlm.demo.service import server
+    from nbvlm.demo.service.service import Service
 
     key = _key(options.key)
     running = server.server(Service(key=key))

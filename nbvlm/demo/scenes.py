@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageFilter
 
-from nbvlm.demo import grounds, layouts, things
-from nbvlm.demo.layouts import APART, MOST_THINGS, Layout, Placed, compose
+from nbvlm.demo.world import backgrounds, layouts, objects
+from nbvlm.demo.world.layouts import APART, MOST_THINGS, Layout, Placed, compose
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,9 +39,9 @@ __all__ = [
     "spoil",
 ]
 
-KINDS: tuple[str, ...] = tuple(things.KINDS)
-COLORS: tuple[str, ...] = tuple(things.COLORS)
-GROUNDS: tuple[str, ...] = tuple(grounds.GROUNDS)
+KINDS: tuple[str, ...] = tuple(objects.KINDS)
+COLORS: tuple[str, ...] = tuple(objects.COLORS)
+GROUNDS: tuple[str, ...] = tuple(backgrounds.GROUNDS)
 
 LONGER = (160, 2000)
 """Least and greatest length of a sampled picture's longer side, pixels."""
@@ -165,7 +165,7 @@ def render(layout: Layout, size: tuple[int, int]) -> tuple[Image.Image, Image.Im
     picture, plan
         RGB picture; 8-bit plan: the number (from 1, as in `layout.placed`) of the thing seen at each pixel.
     """
-    picture = grounds.paint(layout.ground, size, Random(layout.detail))
+    picture = backgrounds.paint(layout.ground, size, Random(layout.detail))
     plan = Image.new("L", size)
     for number, placed in enumerate(layout.placed, 1):
         _shadow(layout, placed, picture)
@@ -178,13 +178,13 @@ def _shadow(layout: Layout, placed: Placed, picture: Image.Image) -> None:
     w, h = picture.size
     half = placed.size * min(w, h) / 2
     foot = placed.y * h + half * 0.95
-    if not things.KINDS[placed.kind].stands or foot < grounds.GROUNDS[layout.ground].horizon * h:
+    if not objects.KINDS[placed.kind].stands or foot < backgrounds.GROUNDS[layout.ground].horizon * h:
         return
     wide, tall = (
-        max(2, round(half * min(1.0, things.aspect(placed.kind, placed.text)) * 2.0)),
+        max(2, round(half * min(1.0, objects.aspect(placed.kind, placed.text)) * 2.0)),
         max(2, round(half * 0.26)),
     )
-    grounds.shade(picture, (round(placed.x * w), round(foot)), (wide, tall))
+    backgrounds.shade(picture, (round(placed.x * w), round(foot)), (wide, tall))
 
 
 def spoil(picture: Image.Image, chance: Random) -> Image.Image:

@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from nbvlm.demo.serving.exchange import AsyncExchange, Exchange
-from nbvlm.demo.serving.wire import Reply, Request
+from nbvlm.demo.service.execution import AsyncExchange, Exchange
+from nbvlm.demo.service.messages import Reply, Request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from nbvlm.demo.service import Service
+    from nbvlm.demo.service.service import Service
 
 __all__ = ["DemoTransport"]
 
 
 @functools.cache
 def _shared() -> Service:
-    from nbvlm.demo.service import Service
+    from nbvlm.demo.service.service import Service
 
     return Service()
 

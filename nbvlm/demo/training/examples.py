@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image
 
 from nbvlm.demo import scenes
-from nbvlm.demo.grounds import GROUNDS
-from nbvlm.demo.sight import CELLS, CROP, SIGN, Frame
+from nbvlm.demo.ground_truth import overlap
+from nbvlm.demo.model.crops import CELLS, CROP, SIGN, Frame
 from nbvlm.demo.training import strangers
-from nbvlm.demo.truth import overlap
+from nbvlm.demo.world.backgrounds import GROUNDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nbvlm.demo import words as w
-from nbvlm.demo.phrases import LANGUAGES
-from nbvlm.demo.regions import Region, Seen
+from nbvlm.demo.ground_truth import Fact, answer, overlap
+from nbvlm.demo.model import tokenizer as w
+from nbvlm.demo.model.vision import Region, Seen
 from nbvlm.demo.scenes import COLORS, GROUNDS, KINDS
-from nbvlm.demo.truth import Fact, answer, overlap
+from nbvlm.demo.world.vocabulary import LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
-    from nbvlm.demo.truth import Box
+    from nbvlm.demo.ground_truth import Box
 
 __all__ = ["Lesson", "lessons", "world"]
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
 
-from nbvlm.demo.grounds import GROUNDS
+from nbvlm.demo.model.crops import CELLS, LETTERS
 from nbvlm.demo.scenes import COLORS, KINDS
-from nbvlm.demo.sight import CELLS, LETTERS
+from nbvlm.demo.world.backgrounds import GROUNDS
 
 __all__ = ["Eye", "Layers", "Look", "Reader", "Trace"]
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
 
+from nbvlm.demo.model.crops import CELLS
 from nbvlm.demo.scenes import COLORS, KINDS
-from nbvlm.demo.sight import CELLS
 from nbvlm.demo.training import examples
 from nbvlm.demo.training.course import Course, ahead, drawn_batch, follow
 from nbvlm.demo.training.nets import Eye, Look, Reader, Trace

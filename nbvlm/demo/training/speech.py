@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
 
-from nbvlm.demo import words as w
-from nbvlm.demo.features import BOX_FEATURES, positions
-from nbvlm.demo.regions import MOST_REGIONS
+from nbvlm.demo.model import tokenizer as w
+from nbvlm.demo.model.decoder import BOX_FEATURES, positions
+from nbvlm.demo.model.vision import MOST_REGIONS
 from nbvlm.demo.scenes import COLORS, GROUNDS, KINDS
 
 if TYPE_CHECKING:

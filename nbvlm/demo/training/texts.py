@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from nbvlm.demo import words as w
-from nbvlm.demo.features import BOX_FEATURES, PLACES, PROMPT_MOST, box_features, told
-from nbvlm.demo.regions import MOST_REGIONS
+from nbvlm.demo.model import tokenizer as w
+from nbvlm.demo.model.decoder import BOX_FEATURES, PLACES, PROMPT_MOST, box_features, told
+from nbvlm.demo.model.vision import MOST_REGIONS
 from nbvlm.demo.scenes import COLORS, KINDS
 from nbvlm.demo.training.lessons import Lesson, lessons
 

@@ -13,14 +13,14 @@ from nbvlm.demo.training.speech import Sizes, Speaker
 from nbvlm.demo.training.texts import Texts, texts_of
 
 if TYPE_CHECKING:
-    from nbvlm.demo.language import Asked
-    from nbvlm.demo.regions import Seen
+    from nbvlm.demo.model.prompt_reader import Asked
+    from nbvlm.demo.model.vision import Seen
 
 __all__ = ["networks", "texts"]
 
 
 def networks(sizes: dict[str, Any], arrays: dict[str, Any]) -> tuple[Sight, Speaker]:
-    """Networks of a weights file's contents; see `nbvlm.demo.weights.load`."""
+    """Networks of a weights file's contents; see `nbvlm.demo.model.weights.load`."""
     sight, speaker = Sight(), Speaker(Sizes(**sizes))
     _fill(speaker, "speaker.", arrays)
     for name, part in sight.named_children():

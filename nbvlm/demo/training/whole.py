@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nbvlm.demo.model.weights import CODEBOOK, PATH, save, save_codebook
 from nbvlm.demo.training import see, speak
 from nbvlm.demo.training.course import Course
 from nbvlm.demo.training.speech import Sizes
-from nbvlm.demo.weights import CODEBOOK, PATH, save, save_codebook
 
 if TYPE_CHECKING:
     from pathlib import Path

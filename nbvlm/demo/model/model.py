@@ -1,0 +1,275 @@
+"""The embedded model, run by NumPy alone.
+
+It is a vision-language model in PaliGemma's form, small enough to be looked into: it sees a picture
+(`vision`), tells itself what is where (`regions`), reads the prompt (`language`) and writes an answer
+(`speaker`), token by token, each about something that it points at.
+
+>>> model = load()
+>>> from nbvlm.demo import scenes
+>>> tokens = model.stream(scenes.sample(3).picture, "answer en how many things?", seed=0)
+>>> "".join(token.text for token in tokens)
+'2'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nbvlm.demo.model import prompt_reader, weights
+from nbvlm.demo.model import tokenizer as w
+from nbvlm.demo.model.crops import Frame
+from nbvlm.demo.model.decoder import PLACES, PROMPT_MOST, Speaker, Speech
+from nbvlm.demo.model.layers import one_thread
+from nbvlm.demo.model.vision import Vision
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from nbvlm.demo.model.layers import Array
+    from nbvlm.demo.model.vision import Seen
+
+__all__ = ["FAMILIAR", "NAME", "UNFAMILIAR", "Model", "Token", "chances", "load", "pick"]
+
+
+def chances(scores: NDArray[np.float32], temperature: float, top_p: float) -> NDArray[np.float64]:
+    """Probabilities of the tokens that may be chosen.
+
+    Parameters
+    ----------
+    scores
+        One log-odds a token.
+    temperature
+        Above 0; the scores are divided by it.
+    top_p
+        In (0, 1]; only the fewest likeliest tokens that together have at least this probability are kept
+        (nucleus sampling, Holtzman et al. 2020).
+
+    Returns
+    -------
+    numpy.ndarray
+        One probability a token; they add up to 1, and are 0 for those left out.
+    """
+    shifted = (scores.astype(np.float64) - scores.max()) / temperature
+    likely = np.exp(shifted)
+    likely /= likely.sum()
+    order = np.argsort(-likely, kind="stable")
+    before = np.cumsum(likely[order]) - likely[order]
+    likely[order[before >= top_p]] = 0.0
+    kept: NDArray[np.float64] = likely / likely.sum()
+    return kept
+
+
+def pick(scores: NDArray[np.float32], temperature: float, top_p: float, chance: np.random.Generator) -> int:
+    """Choose a token; see `chances`."""
+    kept = chances(scores, temperature, top_p)
+    possible = np.flatnonzero(kept)
+    return int(possible[0]) if len(possible) == 1 else int(chance.choice(possible, p=kept[possible]))
+
+
+NAME = "nbvlm/demo"
+"""What results call the model."""
+FAMILIAR = 0.5
+"""How likely a picture must be a scene to be taken for one."""
+UNFAMILIAR = (
+    "This picture looks unlike the picture-book scenes that the embedded model knows: "
+    "its answer cannot be trusted."
+)
+"""What is said of others."""
+_SPREAD = 1.5
+"""How far locations stray, in bins, at temperature 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One computed token.
+
+    Attributes
+    ----------
+    text
+        What it adds to the answer; may be empty.
+    finish_reason
+        ``"stop"`` or ``"length"`` on the last token, else None.
+    notice
+        On the first token: what must be known about the answer, else None.
+    """
+
+    text: str
+    finish_reason: str | None = None
+    notice: str | None = None
+
+
+@cache
+def load(path: Path = weights.PATH) -> Model:
+    """Load the model; later calls return the same one, which any number of threads may use at once."""
+    return Model(*weights.load(path))
+
+
+class Model:
+    """A trained network and how to run it; it is never changed after it is made.
+
+    Parameters
+    ----------
+    sizes, arrays
+        As `nbvlm.demo.model.weights.load` returns them.
+    """
+
+    def __init__(self, sizes: dict[str, Any], arrays: dict[str, Any]) -> None:
+        self.vision = Vision(arrays)
+        self.speaker = Speaker(int(sizes["heads"]), int(sizes["layers"]), arrays)
+
+    def count(self, prompt: str) -> int:
+        """Tokens of a request: the picture's eleven (the scene, ten places for things) and the prompt's."""
+        asked = prompt_reader.understand(prompt)
+        return 11 + (len(asked.words) if asked else len(prompt.split())) + 2
+
+    def see(self, image: Image.Image) -> Seen:
+        """What the model sees in any picture."""
+        with one_thread():
+            return self.vision.see(Frame.of(image))
+
+    def speech(self, seen: Seen, prompt: str) -> Speech:
+        """Begin an answer, to look into it: scores of the next word, and what it is about.
+
+        Parameters
+        ----------
+        seen
+            From `see`.
+        prompt
+            See `nbvlm.demo.model.prompt_reader.understand`.
+
+        Raises
+        ------
+        ValueError
+            For a prompt that is none of the tasks.
+        """
+        asked = prompt_reader.understand(prompt)
+        if asked is None:
+            raise ValueError(prompt_reader.HELP)
+        with one_thread():
+            return Speech(self.speaker, seen, asked)
+
+    def stream(
+        self,
+        image: Image.Image,
+        prompt: str,
+        *,
+        temperature: float = 0.2,
+        top_p: float = 0.7,
+        max_tokens: int = 1024,
+        seed: int | None = None,
+        seen: Seen | None = None,
+    ) -> Iterator[Token]:
+        """Answer a prompt about a picture, token by token, each as soon as it is computed.
+
+        Parameters
+        ----------
+        image
+            Any picture; the model looks at all of it at 128 × 128 pixels, and closer at each thing.
+        prompt
+            See `nbvlm.demo.model.prompt_reader.understand`; to one that is none of the tasks it says what it can do.
+        temperature
+            Above 0: how much chance there is in the choice of tokens.
+        top_p
+            In (0, 1]: tokens are chosen among the likeliest that together have this probability.
+        max_tokens
+            Most tokens to compute, at least 1.
+        seed
+            Makes the choice repeatable.
+        seen
+            What `see` returned for the same picture, not to look again.
+
+        Yields
+        ------
+        Token
+            The first one carries the notice, if there is one; the last one the finish reason.
+        """
+        asked = prompt_reader.understand(prompt)
+        if asked is None:
+            yield from _say(prompt_reader.HELP, max_tokens)
+            return
+        frame = Frame.of(image)
+        with one_thread():
+            seen = seen or self.vision.see(frame)
+            speech = Speech(self.speaker, seen, asked)
+        notice = UNFAMILIAR if seen.familiar < FAMILIAR else None
+        choose = _Choice(self, frame, seen, temperature, top_p, np.random.default_rng(seed))
+        limit = min(max_tokens, PLACES - PROMPT_MOST)
+        given: list[w.Piece] = []
+        for n in range(1, limit + 1):
+            with one_thread():
+                piece = choose.next(speech, given)
+                if piece.token != w.EOS and n < limit:
+                    speech.say([piece])
+            end = "stop" if piece.token == w.EOS else "length" if n == limit else None
+            yield Token(w.text_of(piece, given), end, notice if n == 1 else None)
+            if end:
+                return
+            given.append(piece)
+
+
+@dataclass(slots=True)
+class _Choice:
+    """How the next piece is chosen; the outline that is being followed is kept."""
+
+    model: Model
+    frame: Frame
+    seen: Seen
+    temperature: float
+    top_p: float
+    chance: np.random.Generator
+    outline: Array | None = None
+
+    def _pick(self, scores: Any) -> int:
+        return pick(scores, self.temperature, self.top_p, self.chance)
+
+    def next(self, speech: Speech, given: list[w.Piece]) -> w.Piece:
+        token, aimed = self._pick(speech.scores()), speech.aimed()
+        again = token == speech.last and token in (w.LOC, w.SEG)
+        if again or (token == w.SEG and given):
+            region, run = given[-1].region, speech.run if again else 0
+        elif token in (w.LOC, w.SEG, w.TEXT):
+            region, run = self._pick(aimed[1:]), 0
+        else:
+            return w.Piece(token, int(aimed.argmax()) - 1)
+        if token == w.TEXT:
+            return w.Piece(token, region, text=self.seen.regions[region].text)
+        value = self._edge(region, run % 4) if token == w.LOC else self._code(region, run, given)
+        return w.Piece(token, region, value)
+
+    def _edge(self, region: int, run: int) -> int:
+        x0, y0, x1, y1 = self.seen.regions[region].box
+        there = w.bin_of((y0, x0, y1, x1)[run])
+        scores = -np.abs(np.arange(w.BINS, dtype=np.float32) - there) / np.float32(_SPREAD)
+        return self._pick(scores)
+
+    def _code(self, region: int, run: int, given: list[w.Piece]) -> int:
+        if self.outline is None or run == 0:
+            box = _spoken_box(given) or self.seen.regions[region].box
+            self.outline = self.model.vision.outline(self.frame, box)
+        return self._pick(self.outline[run % 16])
+
+
+def _spoken_box(given: list[w.Piece]) -> tuple[float, float, float, float] | None:
+    """The box that the answer gave last: an outline is drawn in it."""
+    last = given[-4:]
+    if len(last) < 4 or any(piece.token != w.LOC for piece in last):
+        return None
+    y0, x0, y1, x1 = (piece.value / (w.BINS - 1) for piece in last)
+    return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+
+
+def _say(text: str, most: int) -> Iterator[Token]:
+    words = text.split(" ")
+    for n, word in enumerate(words, 1):
+        end = "stop" if n == len(words) else "length" if n == most else None
+        yield Token(word if n == 1 else f" {word}", end)
+        if end:
+            return

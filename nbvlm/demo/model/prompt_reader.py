@@ -1,0 +1,176 @@
+"""What can be asked of the embedded model: prompts as people write them, read into the model's few words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from nbvlm.demo.scenes import COLORS, KINDS
+from nbvlm.demo.world.vocabulary import LANGUAGES, PLURALS
+
+__all__ = ["HELP", "MOST_ITEMS", "Asked", "understand"]
+
+HELP = (
+    "I know picture-book scenes only. Ask me: caption en (or es, fr, de), describe en, detect cat ; red car, "
+    "segment tree, ocr, answer en how many cars are there?, answer en what color is the car?, "
+    "answer en is there a red car?, answer en where is the cat?, "
+    "answer en which is larger, the cat or the dog?, "
+    "answer en what does the sign say?, or question en red."
+)
+"""The answer to a prompt that is none of the tasks."""
+
+MOST_ITEMS = 10
+
+_SYNONYMS = {
+    **{plural: kind for kind, plural in PLURALS.items()},
+    **{f"{kind}s": kind for kind in KINDS},
+    **dict.fromkeys(("automobile", "automobiles", "vehicle", "vehicles", "auto"), "car"),
+    **dict.fromkeys(("home", "homes", "building", "buildings", "hut"), "house"),
+    **dict.fromkeys(("ship", "ships", "sailboat", "sailboats"), "boat"),
+    **dict.fromkeys(("ball", "balls", "disc", "discs", "disk", "disks"), "circle"),
+    **dict.fromkeys(("box", "boxes"), "square"),
+    **dict.fromkeys(("kitten", "kittens", "kitty"), "cat"),
+    **dict.fromkeys(("puppy", "puppies", "doggy"), "dog"),
+    **dict.fromkeys(("blossom", "blossoms"), "flower"),
+    **dict.fromkeys(("parasol", "parasols"), "umbrella"),
+    **dict.fromkeys(("signpost", "signs", "board"), "sign"),
+    **dict.fromkeys(("objects", "items", "object", "item", "thing", "everything"), "thing"),
+    "colour": "color",
+    "colors": "color",
+    "colours": "color",
+    "violet": "purple",
+    "bigger": "larger",
+    "largest": "larger",
+    "biggest": "larger",
+}
+_FILLERS = frozenset(
+    "the a an any are in on of this picture image scene photo all please i can you see now there's".split()  # noqa: SIM905 - a list of words reads best as text
+)
+_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight")
+_REGION = re.compile(r"caption\s+(?:en\s+)?((?:<loc\d{4}>\s*){4})")
+_LOC = re.compile(r"<loc(\d{4})>")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A prompt in the model's words.
+
+    Attributes
+    ----------
+    words
+        For example ``("detect", "car", ";", "red", "tree")``.
+    box
+        The region asked about (x0, y0, x1, y1 in shares of the sides), for ``("caption", "<box>")``.
+    """
+
+    words: tuple[str, ...]
+    box: tuple[float, float, float, float] | None = None
+
+
+def understand(prompt: str) -> Asked | None:
+    """Read a prompt into the model's words.
+
+    Tolerates capitals, plurals, articles, question marks, `a;b` and `a , b`, and a few synonyms.
+
+    Parameters
+    ----------
+    prompt
+        As typed: "Detect Cars ; a red tree", "answer en How many boats are there?".
+
+    Returns
+    -------
+    Asked or None
+        None where it is none of the tasks.
+    """
+    plain = " ".join(prompt.lower().split())
+    if region := _REGION.fullmatch(plain):
+        y0, x0, y1, x1 = (min(int(k), 1023) / 1023 for k in _LOC.findall(region[1]))
+        return Asked(("caption", "<box>"), (x0, y0, x1, y1))
+    words = _words(plain)
+    return None if words is None else Asked(tuple(words))
+
+
+def _words(plain: str) -> list[str] | None:
+    task, _, rest = plain.partition(" ")
+    match task, _plain(rest):
+        case (("detect" | "segment"), _):
+            return _listed(task, rest)
+        case (("caption" | "cap"), [] | ["it"]):
+            return ["caption", "en"]
+        case (("caption" | "cap"), [code]) if code in LANGUAGES:
+            return ["caption", code]
+        case "describe", [] | ["en"] | ["it"]:
+            return ["describe", "en"]
+        case "ocr", []:
+            return ["ocr"]
+        case "question", ["en", given]:
+            return _asking(given)
+        case "answer", ["en", *asked]:
+            return _question(asked)
+    return _question(_plain(plain))
+
+
+def _plain(text: str) -> list[str]:
+    words = re.findall(r"[^\s.,;:!?\"'()]+", text)
+    return [_SYNONYMS.get(word, word) for word in words if word not in _FILLERS]
+
+
+def _listed(task: str, rest: str) -> list[str] | None:
+    items = [_item(words) for part in re.split(r"[;,]", rest) if (words := _plain(part))]
+    if not items or len(items) > MOST_ITEMS:
+        return None
+    return [task, *(word for n, item in enumerate(items) for word in ((";", *item) if n else item))]
+
+
+def _item(words: list[str]) -> list[str]:
+    if len(words) == 1 and words[0] in (*KINDS, "thing"):
+        return words
+    if len(words) == 2 and words[0] in COLORS and words[1] in (*KINDS, "thing"):
+        return words
+    return ["<unk>"]
+
+
+def _asking(given: str) -> list[str] | None:
+    given = str(_NUMBERS.index(given)) if given in _NUMBERS else given
+    known = given in COLORS or given == "yes" or (given.isdigit() and int(given) <= 8)
+    return ["question", "en", given] if known else None
+
+
+def _question(words: list[str]) -> list[str] | None:
+    answer = ["answer", "en"]
+    match words:
+        case ["how", "many", *rest]:
+            return [
+                *answer,
+                "how",
+                "many",
+                *_item(_without(rest, "there", "is", "shown", "visible") or ["thing"]),
+            ]
+        case ["what", "color", "is" | "has" | "does", *rest]:
+            return [*answer, "what", "color", *_item(_without(rest, "have"))]
+        case ["is", "there", *rest] | ["there", *rest] if rest:
+            return [*answer, "is", "there", *_item(rest)]
+        case ["where", *rest] if _without(rest, "is"):
+            return [*answer, "where", *_item(_without(rest, "is"))]
+        case ["which", "is", "larger", *rest] | ["what", "is", "larger", *rest] if "or" in rest:
+            at = rest.index("or")
+            return [*answer, "which", "larger", *_item(rest[:at]), ";", *_item(rest[at + 1 :])]
+        case ["what", "does" | "do", *rest] if rest[-1:] == ["say"]:
+            return [*answer, "what", "does", *_item(rest[:-1])]
+        case ["what", "is", "written", *_] | ["what", "text", *_] | ["read", *_]:
+            return ["ocr"]
+        case (
+            ["what", "is"]
+            | ["what", "thing"]
+            | ["what", "thing", "is"]
+            | ["what", "is", "shown"]
+            | ["what", "there"]
+        ):
+            return ["caption", "en"]
+        case ["describe"] | ["describe", "it"]:
+            return ["describe", "en"]
+    return None
+
+
+def _without(words: list[str], *out: str) -> list[str]:
+    return [word for word in words if word not in out]

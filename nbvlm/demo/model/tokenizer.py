@@ -1,0 +1,147 @@
+"""The tokens of the embedded model: one a word, one a location, one a mask code, as in PaliGemma.
+
+A picture-book world needs few words, so a token is a word. Locations are the 1,024 tokens `<loc0000>` to
+`<loc1023>`, mask codes the 128 tokens `<seg000>` to `<seg127>`. What a sign says is one token too, whose
+text is read from the picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nbvlm.demo.scenes import COLORS, KINDS
+from nbvlm.demo.world.vocabulary import PLURALS, place, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "BINS", "BOS", "BOX", "COLORS_AT", "EOS", "KINDS_AT", "LOC", "NEWLINE", "PAD", "SEG", "SIZE", "TEXT",
+    "UNKNOWN", "WORDS", "Piece", "bin_of", "encode", "text_of",
+]  # fmt: skip
+
+BINS = 1024
+
+WORDS: tuple[str, ...] = tuple(
+    dict.fromkeys(
+        (
+            *("<pad>", "<bos>", "<eos>", "\n", "<unk>", "<box>"),
+            *KINDS,
+            *COLORS,
+            *(
+                "caption",
+                "describe",
+                "detect",
+                "segment",
+                "ocr",
+                "answer",
+                "question",
+                "en",
+                "es",
+                "fr",
+                "de",
+            ),
+            *(
+                "how",
+                "many",
+                "what",
+                "color",
+                "is",
+                "are",
+                "there",
+                "where",
+                "which",
+                "larger",
+                "or",
+                "does",
+                "say",
+            ),
+            *("0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"),
+            *(",", ";", ":", ".", "?", "a", "an", "the", "and", "no", "yes", "such", "thing", "text"),
+            *(
+                "nothing",
+                "found",
+                "small",
+                "large",
+                "saying",
+                "picture",
+                "shows",
+                "i",
+                "see",
+                "do",
+                "not",
+                "know",
+            ),
+            *(word for x in (0.1, 0.5, 0.9) for y in (0.1, 0.5, 0.9) for word in place(x, y)),
+            *PLURALS.values(),
+            *words_of(),
+        )
+    )
+)
+"""Words and signs by their number."""
+
+_NUMBER = {word: number for number, word in enumerate(WORDS)}
+PAD, BOS, EOS, NEWLINE, UNKNOWN, BOX = range(6)
+KINDS_AT, COLORS_AT = _NUMBER[KINDS[0]], _NUMBER[COLORS[0]]
+"""Where the kinds and the colours begin."""
+LOC, SEG, TEXT = (len(WORDS) + n for n in range(3))
+"""What is said next by pointing: an edge of the region pointed at, a code of its outline, what it says."""
+SIZE = len(WORDS) + 3
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One token of an answer.
+
+    Attributes
+    ----------
+    token
+        Number of a word, or `LOC`, `SEG` or `TEXT`.
+    region
+        Number of the region that it is about, -1 for none.
+    value
+        Number of the location or the mask code.
+    text
+        What a sign says.
+    """
+
+    token: int
+    region: int = -1
+    value: int = 0
+    text: str = ""
+
+
+def encode(words: Iterable[str]) -> list[int]:
+    """Numbers of words; a word that the model does not know becomes `UNKNOWN`."""
+    return [_NUMBER.get(word, UNKNOWN) for word in words]
+
+
+def bin_of(value: float) -> int:
+    """Location of a coordinate from 0 to 1: round of value × 1023, as PaliGemma was trained."""
+    return min(BINS - 1, max(0, round(value * (BINS - 1))))
+
+
+def text_of(piece: Piece, before: Sequence[Piece]) -> str:
+    """Text that a token adds to an answer.
+
+    Parameters
+    ----------
+    piece
+        The new token.
+    before
+        The answer's tokens before it.
+
+    Returns
+    -------
+    str
+        With a leading space where the answer's grammar has one; `""` for `<eos>`.
+    """
+    if piece.token == EOS:
+        return ""
+    if piece.token == SEG:
+        return f"<seg{piece.value:03d}>"
+    if piece.token == LOC:
+        return f"{' ' if before and before[-1].token != LOC else ''}<loc{piece.value:04d}>"
+    word = piece.text if piece.token == TEXT else WORDS[piece.token]
+    return word if word in tuple(",.:?") or not before else f" {word}"

@@ -1,0 +1,273 @@
+"""Uploaded pictures: a small object store with signed upload URLs, in memory.
+
+Nothing is remembered of an asset until its bytes arrive: the signed URL itself carries what was promised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, quote, urlencode
+
+from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json, problem, xml
+from nbvlm.demo.service.schema import Invalid, read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Asset", "AssetApi", "Bucket"]
+
+DESCRIPTION = "x-amz-meta-nvcf-asset-description"
+KIND = re.compile(r"(\w+)/([-+.\w]+)", re.ASCII)
+_SIGNED = f"content-type;host;{DESCRIPTION}"
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One uploaded object.
+
+    Parameters
+    ----------
+    id
+        A UUID.
+    kind
+        The content type it was created and uploaded with.
+    description
+        As given at its creation.
+    data
+        The bytes.
+    stored
+        Unix time of the upload, in seconds.
+    """
+
+    id: str
+    kind: str
+    description: str
+    data: bytes = field(repr=False)
+    stored: float
+
+    @property
+    def created_at(self) -> str:
+        """Time of the upload, ISO 8601, UTC."""
+        return (
+            datetime.fromtimestamp(self.stored, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        )
+
+
+class Bucket:
+    """Keeps assets for a day at most.
+
+    Parameters
+    ----------
+    life_s
+        Life of an asset, in seconds.
+    url_life_s
+        Life of a signed upload URL, in seconds.
+    capacity
+        Bytes that all assets together may take.
+    clock
+        Returns the Unix time.
+    """
+
+    def __init__(
+        self,
+        *,
+        life_s: float = 24 * 3600,
+        url_life_s: int = 35 * 60,
+        capacity: int = 1 << 29,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._life_s, self._url_life_s, self._capacity, self._clock = life_s, url_life_s, capacity, clock
+        self._secret = secrets.token_bytes(32)
+        self._lock = threading.Lock()
+        self._assets: dict[str, Asset] = {}
+
+    def create(self, kind: str, description: str) -> tuple[str, str]:
+        """Promise a place for an asset.
+
+        Returns
+        -------
+        tuple
+            The new id; path and query of the URL to upload to.
+        """
+        id_, issued = str(uuid.uuid4()), f"{int(self._clock())}"
+        query = {
+            "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+            "X-Amz-Date": issued,
+            "X-Amz-Expires": str(self._url_life_s),
+            "X-Amz-SignedHeaders": _SIGNED,
+            "X-Amz-Signature": self._sign(id_, issued, kind, description),
+        }
+        return id_, f"/s3/assets/{id_}?{urlencode(query, quote_via=quote)}"
+
+    def put(self, id_: str, request: Request) -> Reply:
+        """Take an upload and answer as S3 does.
+
+        Raises
+        ------
+        Refusal
+            501 chunked, 411 without a length, 400 too large or authenticated twice, 403 expired or
+            not as signed, 503 when the store is full.
+        """
+        self._check_form(request)
+        issued = self._check_signature(id_, request)
+        if self._clock() > issued + self._url_life_s:
+            raise Refusal(xml(403, "AccessDenied", "Request has expired"))
+        self._store(
+            Asset(id_, request.header("content-type"), _description(request), request.body, self._clock())
+        )
+        return Reply(200, (("etag", f'"{hashlib.md5(request.body, usedforsecurity=False).hexdigest()}"'),))
+
+    def get(self, id_: str) -> Asset | None:
+        """Return the asset of this id, if it was uploaded and still lives."""
+        with self._lock:
+            self._expire()
+            return self._assets.get(id_.lower())
+
+    def delete(self, id_: str) -> bool:
+        """Forget an asset; False when there is none of this id."""
+        with self._lock:
+            self._expire()
+            return self._assets.pop(id_.lower(), None) is not None
+
+    def ids(self) -> list[str]:
+        """Return the ids of all assets."""
+        with self._lock:
+            self._expire()
+            return list(self._assets)
+
+    def _expire(self) -> None:
+        oldest = self._clock() - self._life_s
+        self._assets = {id_: asset for id_, asset in self._assets.items() if asset.stored > oldest}
+
+    def _store(self, asset: Asset) -> None:
+        with self._lock:
+            self._expire()
+            others = sum(len(kept.data) for kept in self._assets.values() if kept.id != asset.id)
+            if others + len(asset.data) > self._capacity:
+                raise Refusal(xml(503, "SlowDown", "The local service holds no more; delete some assets"))
+            self._assets[asset.id] = asset
+
+    def _sign(self, id_: str, issued: str, kind: str, description: str) -> str:
+        message = "\n".join((id_, issued, kind, description))
+        return hmac.new(self._secret, message.encode(), hashlib.sha256).hexdigest()
+
+    def _check_form(self, request: Request) -> None:
+        if "transfer-encoding" in request.headers:
+            raise Refusal(
+                xml(
+                    501,
+                    "NotImplemented",
+                    "A header you provided implies functionality that is not implemented",
+                )
+            )
+        if "content-length" not in request.headers:
+            raise Refusal(
+                xml(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+            )
+        if "authorization" in request.headers:
+            raise Refusal(xml(400, "InvalidArgument", "Only one auth mechanism allowed"))
+        if request.oversize:
+            raise Refusal(xml(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"))
+
+    def _check_signature(self, id_: str, request: Request) -> int:
+        query = parse_qs(request.query)
+        issued, given = (query.get(name, [""])[0] for name in ("X-Amz-Date", "X-Amz-Signature"))
+        kind = request.header("content-type")
+        expected = self._sign(id_, issued, kind, _description(request))
+        if not issued.isdecimal() or not hmac.compare_digest(expected.encode(), given.encode()):
+            message = "The request signature we calculated does not match the signature you provided."
+            raise Refusal(xml(403, "SignatureDoesNotMatch", message))
+        return int(issued)
+
+
+def _description(request: Request) -> str:
+    return request.header(DESCRIPTION)
+
+
+_TYPE = "urn:nv-boot:problem-details:"
+
+
+class AssetApi:
+    """Speaks the asset API over a bucket.
+
+    Parameters
+    ----------
+    bucket
+        Where the assets are.
+    origin
+        Scheme and host of upload URLs; by default what the caller addressed.
+    """
+
+    def __init__(self, bucket: Bucket, origin: str | None) -> None:
+        self._bucket, self._origin = bucket, origin
+
+    def create(self, request: Request, _: str) -> Reply:
+        """`POST /v2/nvcf/assets`: promise a place and sign its upload URL."""
+        kind, description = _promise(request)
+        if not KIND.fullmatch(kind):
+            detail = f"Invalid contentType '{kind[:64]}' in the request payload"
+            raise Refusal(_fault(500, "internal-server-error", detail, request))
+        id_, target = self._bucket.create(kind, description)
+        url = f"{self._origin or _addressed(request)}{target}"
+        return as_json({"assetId": id_, "uploadUrl": url, "contentType": kind, "description": description})
+
+    def list(self, _request: Request, _: str) -> Reply:
+        """`GET /v2/nvcf/assets`: the ids, and nothing else, of what was uploaded."""
+        return as_json({"assets": [{"assetId": id_} for id_ in self._bucket.ids()]})
+
+    def get(self, request: Request, id_: str) -> Reply:
+        """`GET /v2/nvcf/assets/{id}`."""
+        asset = self._bucket.get(id_)
+        if asset is None:
+            detail = f"Bucket 'assets' does not contain an object with key '{id_[:64]}'"
+            raise Refusal(_fault(404, "not-found", detail, request))
+        return as_json({"asset": _shown(asset)})
+
+    def delete(self, request: Request, id_: str) -> Reply:
+        """`DELETE /v2/nvcf/assets/{id}`: 204, or 404 when there is nothing to delete (any more)."""
+        if not self._bucket.delete(id_):
+            detail = f"Asset '{id_[:64]}' does not exist for account 'local'"
+            raise Refusal(_fault(404, "not-found", detail, request))
+        return Reply(204)
+
+    def put(self, request: Request, id_: str) -> Reply:
+        """`PUT {uploadUrl}`."""
+        return self._bucket.put(id_, request)
+
+
+def _shown(asset: Asset) -> dict[str, Any]:
+    return {
+        "assetId": asset.id,
+        "description": asset.description,
+        "contentType": asset.kind,
+        "createdAt": asset.created_at,
+    }
+
+
+def _promise(request: Request) -> tuple[str, str]:
+    try:
+        body = read_json(request)
+    except Invalid:
+        raise Refusal(_fault(400, "bad-request", "Failed to read request", request)) from None
+    for name in ("contentType", "description"):
+        if not isinstance(body.get(name), str) or not body[name].strip():
+            detail = f"Validation failed: [object=createAssetRequest, field={name}, message=must not be null]"
+            raise Refusal(_fault(400, "bad-request", detail, request))
+    return body["contentType"], body["description"]
+
+
+def _fault(status: int, name: str, detail: str, request: Request) -> Reply:
+    return problem(status, type=_TYPE + name, detail=detail, instance=request.path)
+
+
+def _addressed(request: Request) -> str:
+    return f"http://{request.header('host', '127.0.0.1')}"

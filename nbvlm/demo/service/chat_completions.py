@@ -1,0 +1,190 @@
+"""`POST /v1/chat/completions` and `GET /v1/models`: the model for OpenAI-compatible clients."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json
+from nbvlm.demo.service.request_body import (
+    Ask,
+    Inline,
+    NotAPicture,
+    Source,
+    clean,
+    from_base64,
+    parts,
+    source,
+    split,
+)
+from nbvlm.demo.service.responses import OpenAI, reply
+from nbvlm.demo.service.schema import Faults, Invalid, Loc, flag, number, read_json
+from nbvlm.endpoints import Parameter
+
+if TYPE_CHECKING:
+    from nbvlm.demo.service.jobs import Engine
+
+__all__ = ["Completions", "refusal"]
+
+MODEL = "nbvlm/demo"
+_NAMES = (MODEL, "google/paligemma")  # the second, so that code written for the hosted model runs unchanged
+_STARTED = 1_700_000_000  # Unix time; the listing needs one, and it means nothing here
+
+_PARAMETERS = (
+    Parameter("temperature", 0, 2, 0.2),
+    Parameter("top_p", 0, 1, 0.7, low_open=True),
+)
+_MOST = Parameter("max_tokens", 1, 1 << 20, 1024, integer=True)
+_SEED = Parameter("seed", -(1 << 63), (1 << 63) - 1, 0, integer=True)
+_COLDEST = 1e-6  # stands for 0, which asks for the likeliest token
+_NOT_OFFERED = ("stop", "tools", "functions", "logprobs", "response_format")
+
+
+@dataclass(frozen=True, slots=True)
+class _Chat:
+    ask: Ask
+    include_usage: bool
+
+
+class Completions:
+    """Answers chat completions, whole and streamed.
+
+    Parameters
+    ----------
+    engine
+        What computes the answers.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def complete(self, request: Request, _: str) -> Reply:
+        """`POST /v1/chat/completions`."""
+        try:
+            chat = _read(request)
+            picture = from_base64(chat.ask.picture.base64) if isinstance(chat.ask.picture, Inline) else None
+        except Invalid as invalid:
+            raise Refusal(refusal(400, str(invalid.faults), param=_param(invalid.faults))) from None
+        except NotAPicture as error:
+            raise Refusal(refusal(400, str(error), param="messages")) from None
+        ask = chat.ask
+        job = self._engine.start(
+            picture, ask.prompt, ask.parameters, stream=ask.stream, id_=str(uuid.uuid4())
+        )
+        request.line.on_hang_up(job.cancel)
+        job.wait(None)
+        return reply(OpenAI(job.id, job.prompt_tokens, MODEL, chat.include_usage), job)
+
+    def models(self, _request: Request, _: str) -> Reply:
+        """`GET /v1/models`."""
+        return as_json({"object": "list", "data": [_listed()]})
+
+    def model(self, _request: Request, name: str) -> Reply:
+        """`GET /v1/models/{id}`."""
+        if name not in _NAMES:
+            raise Refusal(_unknown(name))
+        return as_json(_listed())
+
+
+def refusal(status: int, message: str, *, param: str | None = None, code: str | None = None) -> Reply:
+    """Return an error in the shape that OpenAI's clients read."""
+    error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+    return as_json({"error": error}, status)
+
+
+def _listed() -> dict[str, Any]:
+    return {"id": MODEL, "object": "model", "created": _STARTED, "owned_by": "nbvlm"}
+
+
+def _unknown(name: str) -> Reply:
+    message = f"The model `{name[:64]}` does not exist; this service has `{MODEL}`"
+    return refusal(404, message, param="model", code="model_not_found")
+
+
+def _param(faults: Faults) -> str | None:
+    """Name the member of the body that the first fault is in."""
+    loc = faults.as_list()[0]["loc"]
+    return str(loc[1]) if len(loc) > 1 and isinstance(loc[1], str) else None
+
+
+def _read(request: Request) -> _Chat:
+    faults, body = Faults(), read_json(request)
+    _check_model(faults, body)
+    for name in _NOT_OFFERED:
+        if body.get(name) not in (None, False, [], {"type": "text"}):
+            faults.add(("body", name), "not_supported", "The embedded model does not offer this")
+    if body.get("n") not in (None, 1):
+        faults.add(("body", "n"), "not_supported", "One answer at a time is offered")
+    stream = flag(faults, ("body", "stream"), _given(body, "stream", False))
+    options = _given(body, "stream_options", {})
+    include_usage = isinstance(options, dict) and options.get("include_usage") is True
+    prompt, picture = _conversation(faults, body)
+    parameters = _parameters(faults, body)
+    faults.check()
+    return _Chat(Ask(prompt, picture, parameters, stream), include_usage)
+
+
+def _given(body: dict[str, Any], name: str, default: Any) -> Any:
+    """Value of a member; `null` is as good as absent."""
+    return default if body.get(name) is None else body[name]
+
+
+def _check_model(faults: Faults, body: dict[str, Any]) -> None:
+    name = body.get("model")
+    if not isinstance(name, str):
+        faults.add(("body", "model"), "missing", "Field required")
+    elif name not in _NAMES:
+        raise Refusal(_unknown(name))
+
+
+def _parameters(faults: Faults, body: dict[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        spec.name: number(faults, ("body", spec.name), _given(body, spec.name, spec.default), spec)
+        for spec in _PARAMETERS
+    }
+    name = "max_tokens" if body.get("max_completion_tokens") is None else "max_completion_tokens"
+    most = number(faults, ("body", name), _given(body, name, _MOST.default), _MOST)
+    values["temperature"] = max(values["temperature"], _COLDEST)
+    values["max_tokens"] = min(int(most), int(_MOST.default))
+    if body.get("seed") is not None:
+        values["seed"] = abs(int(number(faults, ("body", "seed"), body["seed"], _SEED)))
+    return values
+
+
+def _conversation(faults: Faults, body: dict[str, Any]) -> tuple[str, Source | None]:
+    """Take the last question and the last picture; the model knows no turns and no system prompt."""
+    loc: Loc = ("body", "messages")
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise faults.stop(loc, "list_type", "Input should be a list of at least one message")
+    said = [_said(faults, (*loc, index), message) for index, message in enumerate(messages)]
+    asked = [(prompt, urls) for prompt, urls, role in said if role == "user"]
+    urls = [url for _, given in asked for url in given]
+    if not asked or not urls:
+        raise faults.stop(loc, "value_error", "A message of role 'user' with a picture is expected")
+    return clean(faults, loc, asked[-1][0]), _picture(faults, loc, urls[-1])
+
+
+def _said(faults: Faults, loc: Loc, message: Any) -> tuple[str, list[str], str]:
+    role = message.get("role") if isinstance(message, dict) else None
+    if role not in ("user", "assistant", "system", "developer"):
+        faults.add(
+            (*loc, "role"), "literal_error", "Input should be 'user', 'assistant', 'system' or 'developer'"
+        )
+        return "", [], ""
+    content = message.get("content")
+    if isinstance(content, str):
+        return *split(content), role
+    if isinstance(content, list):
+        return *parts(faults, (*loc, "content"), content), role
+    if role != "assistant":
+        faults.add((*loc, "content"), "string_type", "Input should be a valid string or list")
+    return "", [], role
+
+
+def _picture(faults: Faults, loc: Loc, url: str) -> Source | None:
+    found = source(faults, loc, url)
+    if found is not None and not isinstance(found, Inline):
+        faults.add(loc, "value_error", "Uploaded assets are not read here; send the picture as a data URI")
+    return found

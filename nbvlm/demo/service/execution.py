@@ -1,0 +1,124 @@
+"""One request in a thread of its own, so that no event loop is blocked and deadlines hold."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from nbvlm.demo.service.messages import Reply, Request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from nbvlm.demo.service.service import Service
+
+__all__ = ["AsyncExchange", "Exchange"]
+
+Item = Reply | bytes | Exception | None  # the head first, then the parts of the body; None is the end
+
+
+def _produce(service: Service, request: Request, deliver: Callable[[Item], None]) -> None:
+    try:
+        reply = service.handle(request)
+        deliver(replace(reply, body=b""))
+        for part in (reply.body,) if isinstance(reply.body, bytes) else reply.body:
+            deliver(part)
+    except Exception as error:  # noqa: BLE001 - the reader is the one to hear of it
+        deliver(error)
+    finally:
+        deliver(None)
+
+
+def _start(service: Service, request: Request, deliver: Callable[[Item], None]) -> None:
+    thread = threading.Thread(
+        target=_produce, args=(service, request, deliver), name="nbvlm-demo-exchange", daemon=True
+    )
+    thread.start()
+
+
+class Exchange:
+    """A request and its reply, for a caller that blocks.
+
+    Parameters
+    ----------
+    service
+        What answers.
+    request
+        What is asked; its line is hung up by `close`.
+    timeout_s
+        Longest wait for the head and for each part of the body; None waits for ever.
+
+    Raises
+    ------
+    queue.Empty
+        From any of the methods, when nothing came in time.
+    """
+
+    def __init__(self, service: Service, request: Request, timeout_s: float | None = None) -> None:
+        self._line, self._timeout_s = request.line, timeout_s
+        self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        _start(service, request, self._items.put)
+
+    def head(self) -> Reply:
+        """Wait for status and headers."""
+        return _head(self._items.get(timeout=self._timeout_s))
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the parts of the body as they come."""
+        while (part := _part(self._items.get(timeout=self._timeout_s))) is not None:
+            yield part
+
+    def close(self) -> None:
+        """Stop the work, if it still goes on."""
+        self._line.hang_up()
+
+
+class AsyncExchange:
+    """The same for a caller in an event loop; raises `TimeoutError` when nothing came in time."""
+
+    def __init__(self, service: Service, request: Request, timeout_s: float | None = None) -> None:
+        self._line, self._timeout_s = request.line, timeout_s
+        self._items: asyncio.Queue[Item] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        _start(service, request, self._deliver)
+
+    def _deliver(self, item: Item) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._items.put_nowait, item)
+        except RuntimeError:  # the loop is closed, so nobody reads any more
+            self._line.hang_up()
+
+    async def _next(self) -> Item:
+        return await asyncio.wait_for(self._items.get(), self._timeout_s)
+
+    async def head(self) -> Reply:
+        """Wait for status and headers."""
+        return _head(await self._next())
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the parts of the body as they come."""
+        while (part := _part(await self._next())) is not None:
+            yield part
+
+    def close(self) -> None:
+        """Stop the work, if it still goes on."""
+        self._line.hang_up()
+
+
+def _head(item: Item) -> Reply:
+    if isinstance(item, Exception):
+        raise item
+    if not isinstance(item, Reply):
+        raise TypeError("a body came before its head")
+    return item
+
+
+def _part(item: Item) -> bytes | None:
+    if isinstance(item, Exception):
+        raise item
+    if isinstance(item, Reply):
+        raise TypeError("a second head came")
+    return item

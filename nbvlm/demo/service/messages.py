@@ -1,0 +1,181 @@
+"""What travels between a caller and the service: requests, replies, refusals; no HTTP library in sight.
+
+>>> from nbvlm.demo.service.messages import problem
+>>> reply = problem(404, detail="failed to find asset")
+>>> reply.status, reply.header("content-type")
+(404, 'application/problem+json')
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+__all__ = ["Line", "Refusal", "Reply", "Request", "as_json", "broken", "problem", "text", "xml"]
+
+# Python 3.13 gave these two new names; the hosted service has not.
+TITLES = {413: "Request Entity Too Large", 422: "Unprocessable Entity"}
+
+
+class Line:
+    """The caller's end of a connection, seen from the service.
+
+    The service says what is to be stopped when the caller goes away; whoever holds the connection hangs up.
+    Both may happen in any thread and in any order.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stops: list[Callable[[], None]] = []
+        self._gone = False
+
+    @property
+    def gone(self) -> bool:
+        """Whether the caller has gone."""
+        return self._gone
+
+    def on_hang_up(self, stop: Callable[[], None]) -> None:
+        """Call `stop` when the caller goes away; at once when it has gone already."""
+        with self._lock:
+            if not self._gone:
+                self._stops.append(stop)
+                return
+        stop()
+
+    def release(self) -> None:
+        """Let the work go on without this caller."""
+        with self._lock:
+            self._stops.clear()
+
+    def hang_up(self) -> None:
+        """Say that the caller has gone."""
+        with self._lock:
+            self._gone = True
+            stops, self._stops = self._stops, []
+        for stop in stops:
+            stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request.
+
+    Parameters
+    ----------
+    method
+        Upper case.
+    target
+        Path and query, percent-encoded as sent.
+    headers
+        Names in lower case; a repeated header is joined with commas.
+    body
+        All of it; empty when `oversize`.
+    oversize
+        The body was longer than `Service.room` allows and was not kept.
+    line
+        The connection, to learn when the caller has gone.
+    """
+
+    method: str
+    target: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+    oversize: bool = False
+    line: Line = field(default_factory=Line, repr=False)
+
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        """What follows the question mark; empty without one."""
+        return self.target.partition("?")[2]
+
+    def header(self, name: str, default: str = "") -> str:
+        """Value of one header, stripped.
+
+        Parameters
+        ----------
+        name
+            In lower case.
+        default
+            What to return when it is absent.
+        """
+        return self.headers.get(name, default).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One HTTP response; a body that is an iterator is a stream whose parts are sent as they come."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes | Iterator[bytes] = field(default=b"", repr=False)
+
+    def header(self, name: str) -> str | None:
+        """Value of the first header of this lower-case name, or None."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    def plus(self, *headers: tuple[str, str]) -> Reply:
+        """Return the same reply with more headers."""
+        return replace(self, headers=(*self.headers, *headers))
+
+
+class Refusal(Exception):
+    """Carries the reply that refuses a request out of the depth where the fault was seen."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.status)
+        self.reply = reply
+
+
+def as_json(value: Any, status: int = 200, content_type: str = "application/json") -> Reply:
+    """Reply with a JSON value."""
+    body = json.dumps(value, separators=(",", ":")).encode("ascii")
+    return Reply(status, (("content-type", content_type),), body)
+
+
+def problem(status: int, *, detail: str | None = None, **more: Any) -> Reply:
+    """Reply with problem details (RFC 9457), in the member order that the hosted service uses.
+
+    Parameters
+    ----------
+    status
+        HTTP status code, also a member of the body.
+    detail
+        Left out when None.
+    **more
+        Members that stand before the others, as `type`, or behind, as `instance`.
+    """
+    title = TITLES.get(status) or HTTPStatus(status).phrase
+    value = {"type": more.pop("type", None), "title": title, "status": status}
+    value |= {"detail": detail, **more}
+    kept = {name: member for name, member in value.items() if member is not None}
+    return as_json(kept, status, "application/problem+json")
+
+
+def broken() -> Reply:
+    """Reply that the service failed, in the words of the hosted one."""
+    return as_json({"message": "Internal server error", "type": "internal_server_error", "code": 500}, 500)
+
+
+def text(status: int, body: str, *headers: tuple[str, str]) -> Reply:
+    """Reply with plain text."""
+    return Reply(status, (("content-type", "text/plain; charset=utf-8"), *headers), body.encode())
+
+
+def xml(status: int, code: str, message: str) -> Reply:
+    """Reply with an error document as an S3 bucket sends it."""
+    body = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    )
+    return Reply(status, (("content-type", "application/xml"),), body.encode())

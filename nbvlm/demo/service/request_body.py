@@ -1,0 +1,303 @@
+"""The request body of the hosted PaliGemma endpoint, read as strictly as its published schema says.
+
+The schema, on docs.api.nvidia.com: exactly one message; `null` content only with the assistant role, and no
+list form for it; pictures as PNG or JPEG, inside the body below the limit. Ranges and limit are the data of
+`nbvlm.endpoints`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nbvlm import endpoints
+from nbvlm.demo.service.schema import Faults, Loc, flag, members, number, read_json
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from nbvlm.demo.service.messages import Request
+
+__all__ = [
+    "PIXEL_LIMIT",
+    "PROMPT_LIMIT",
+    "Ask",
+    "Inline",
+    "NotAPicture",
+    "Source",
+    "Uploaded",
+    "clean",
+    "from_base64",
+    "from_bytes",
+    "parts",
+    "read",
+    "source",
+    "split",
+]
+
+PIXEL_LIMIT = 64_000_000
+_TOO_MANY = f"The picture has more than {PIXEL_LIMIT} pixels"
+
+
+class NotAPicture(ValueError):
+    """The bytes are no picture that the service takes; the message says why."""
+
+
+def from_base64(text: str) -> Image.Image:
+    """Decode the base64 text of a PNG or JPEG picture; white space is a fault, as at the hosted service.
+
+    Raises
+    ------
+    NotAPicture
+        When the text is not base64, or what it holds is no picture.
+    """
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise NotAPicture(f"Invalid base64: {error}") from None
+    return from_bytes(data)
+
+
+def from_bytes(data: bytes) -> Image.Image:
+    """Decode a PNG or JPEG picture to RGB, as it is stored: EXIF orientation is the sender's business.
+
+    Raises
+    ------
+    NotAPicture
+        When the bytes are of another kind, cut short, or hold too many pixels.
+    """
+    from PIL import Image
+
+    if not data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
+        raise NotAPicture("The picture is neither PNG nor JPEG")
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
+            _check_size(*picture.size)
+            return picture.convert("RGB")
+    except NotAPicture:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise NotAPicture(_TOO_MANY) from error
+    except Exception as error:  # decoders raise whatever they stumble over
+        raise NotAPicture(f"The picture cannot be decoded: {type(error).__name__}") from error
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > PIXEL_LIMIT:
+        raise NotAPicture(_TOO_MANY)
+
+
+_TAG = re.compile(r"""<img\s+src\s*=\s*(?:"([^"]*)"|'([^']*)')\s*/?>""", re.IGNORECASE)
+_DATA = re.compile(r"data:image/(png|jpe?g);(base64|asset_id),")
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """A picture inside the body: its base64 text."""
+
+    base64: str
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """A picture uploaded before: its asset id."""
+
+    asset_id: str
+
+
+Source = Inline | Uploaded
+
+
+def split(content: str) -> tuple[str, list[str]]:
+    """Separate the text of a string content from the sources of its `<img>` tags.
+
+    Returns
+    -------
+    tuple
+        The text outside the tags, stripped; the value of `src` of each tag, in order.
+    """
+    sources = [match[1] if match[1] is not None else match[2] for match in _TAG.finditer(content)]
+    pieces = (piece.strip() for piece in _TAG.split(content)[:: _TAG.groups + 1])
+    return " ".join(piece for piece in pieces if piece), sources
+
+
+def parts(faults: Faults, loc: Loc, content: list[Any]) -> tuple[str, list[str]]:
+    """Separate text and pictures of a content in list form; tags inside a text part are text.
+
+    Returns
+    -------
+    tuple
+        The text parts joined by blanks; the picture parts' URLs, in order.
+    """
+    texts, sources = [], []
+    for index, part in enumerate(content):
+        here = (*loc, index)
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind == "text":
+            texts.append(_text(faults, here, part).strip())
+        elif kind == "image_url":
+            sources.append(_url(faults, here, part))
+        else:
+            faults.add((*here, "type"), "literal_error", "Input should be 'text' or 'image_url'")
+    return " ".join(text for text in texts if text), sources
+
+
+def _text(faults: Faults, loc: Loc, part: dict[str, Any]) -> str:
+    value = members(faults, loc, part, "type text").get("text")
+    if isinstance(value, str):
+        return value
+    faults.add((*loc, "text"), "string_type", "Input should be a valid string")
+    return ""
+
+
+def _url(faults: Faults, loc: Loc, part: dict[str, Any]) -> str:
+    value = members(faults, loc, part, "type image_url").get("image_url")
+    loc = (*loc, "image_url")
+    if isinstance(value, dict):
+        value = members(faults, loc, value, "url detail").get("url")
+        loc = (*loc, "url")
+    if isinstance(value, str):
+        return value
+    faults.add(loc, "string_type", "Input should be a valid string")
+    return ""
+
+
+def source(faults: Faults, loc: Loc, url: str, limit: int | None = None) -> Source | None:
+    """Read the URL of a picture; a fault is noted when it is none.
+
+    Parameters
+    ----------
+    faults, loc
+        Where to note what is wrong, and the place to name.
+    url
+        `data:image/png;base64,…`, `data:image/png;asset_id,…`, or base64 alone.
+    limit
+        The base64 text must be shorter than this many characters.
+    """
+    match = _DATA.match(url)
+    if match is None and ":" in url[:64]:
+        message = "Input should be a data URI of type image/png, image/jpg or image/jpeg"
+        faults.add(loc, "value_error", message)
+        return None
+    payload = url[match.end() :] if match else url
+    if match and match[2] == "asset_id":
+        return Uploaded(payload.strip().lower())
+    if limit is not None and len(payload) >= limit:
+        message = f"String should have fewer than {limit} characters; upload the picture as an asset"
+        faults.add(loc, "string_too_long", message)
+        return None
+    return Inline(payload)
+
+
+PROMPT_LIMIT = 6_000  # characters: at most 3,000 words, which the published 3,072 tokens hold
+
+_ALLOWED = "messages temperature top_p max_tokens stream model"
+_CONTENT: Loc = ("body", "messages", 0, "content")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a body asks for.
+
+    Parameters
+    ----------
+    prompt
+        Text outside the picture's tag, stripped.
+    picture
+        Where the picture is; None when the message need not have one.
+    parameters
+        `temperature`, `top_p`, `max_tokens` and perhaps `seed`, as the model takes them.
+    stream
+        Whether the answer is wanted as a stream.
+    """
+
+    prompt: str
+    picture: Source | None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    stream: bool = False
+
+
+def read(request: Request) -> Ask:
+    """Read the body of `POST /v1/vlm/google/paligemma`.
+
+    `model` is tolerated, as known clients send it; every other unknown member is a fault.
+
+    Raises
+    ------
+    Invalid
+        With every fault that was found.
+    """
+    faults = Faults()
+    body = members(faults, ("body",), read_json(request), _ALLOWED)
+    parameters = {
+        spec.name: number(faults, ("body", spec.name), body.get(spec.name, spec.default), spec)
+        for spec in endpoints.get("demo").parameters
+    }
+    stream = flag(faults, ("body", "stream"), body.get("stream", False))
+    prompt, picture = _message(faults, body)
+    faults.check()
+    return Ask(prompt, picture, parameters, stream)
+
+
+def clean(faults: Faults, loc: Loc, prompt: str) -> str:
+    """Note a prompt that is too long; return it as text that can be encoded."""
+    if len(prompt) > PROMPT_LIMIT:
+        message = f"The text beside the picture should have at most {PROMPT_LIMIT} characters"
+        faults.add(loc, "string_too_long", message)
+    return prompt.encode("utf-8", "replace").decode()
+
+
+def _message(faults: Faults, body: dict[str, Any]) -> tuple[str, Source | None]:
+    loc: Loc = ("body", "messages")
+    messages = body.get("messages")
+    if "messages" not in body:
+        faults.add(loc, "missing", "Field required")
+    elif not isinstance(messages, list):
+        faults.add(loc, "list_type", "Input should be a valid list")
+    elif len(messages) != 1:
+        faults.add(loc, *_wrong_count(len(messages)))
+    else:
+        return _one(faults, (*loc, 0), messages[0])
+    return "", None
+
+
+def _wrong_count(n: int) -> tuple[str, str]:
+    if n:
+        return "too_long", f"List should have at most 1 item after validation, not {n}"
+    return "too_short", "List should have at least 1 item after validation, not 0"
+
+
+def _one(faults: Faults, loc: Loc, value: Any) -> tuple[str, Source | None]:
+    message = members(faults, loc, value, "role content")
+    role = message.get("role")
+    if role not in ("user", "assistant"):
+        faults.add((*loc, "role"), "literal_error", "Input should be 'user' or 'assistant'")
+    if "content" not in message:
+        faults.add(_CONTENT, "missing", "Field required")
+        return "", None
+    prompt, urls = _content(faults, message["content"], assistant=role == "assistant")
+    if role == "assistant" and not urls:
+        return "", None
+    return clean(faults, _CONTENT, prompt), _picture(faults, urls)
+
+
+def _content(faults: Faults, content: Any, *, assistant: bool) -> tuple[str, list[str]]:
+    if isinstance(content, str):
+        return split(content)
+    if isinstance(content, list) and not assistant:
+        return parts(faults, _CONTENT, content)
+    if content is not None or not assistant:
+        allowed = "string or null" if assistant else "string or list"
+        faults.add(_CONTENT, "string_type", f"Input should be a valid {allowed}")
+    return "", []
+
+
+def _picture(faults: Faults, urls: list[str]) -> Source | None:
+    if len(urls) != 1:
+        faults.add(_CONTENT, "value_error", f"Exactly one picture is expected, not {len(urls)}")
+        return None
+    return source(faults, _CONTENT, urls[0], endpoints.get("demo").inline_limit)

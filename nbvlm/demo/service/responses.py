@@ -1,0 +1,205 @@
+"""How an answer is written on the wire: whole or as server-sent events, in two dialects."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json, problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nbvlm.demo.service.jobs import Job
+
+__all__ = ["DONE", "EVENT_STREAM", "Accept", "Nvidia", "OpenAI", "events", "reply", "usage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """The `Accept` header, as far as the service looks at it.
+
+    Parameters
+    ----------
+    events
+        Whether an event stream may be sent, by name or by a wildcard.
+    event_stream
+        Whether `text/event-stream` is named: faults of the body then come as they are.
+    """
+
+    events: bool
+    event_stream: bool
+
+    @classmethod
+    def of(cls, request: Request) -> Accept:
+        """Read the header; without one everything is accepted.
+
+        Raises
+        ------
+        Refusal
+            406 when neither JSON nor an event stream is accepted.
+        """
+        header = request.header("accept") or "*/*"
+        kinds = {kind.partition(";")[0].strip().lower() for kind in header.split(",")}
+        events = bool(kinds & {"text/event-stream", "text/*", "*/*"})
+        if not events and not kinds & {"application/json", "application/*", "application/problem+json"}:
+            raise Refusal(problem(406, detail="Answers are application/json or text/event-stream"))
+        return cls(events, "text/event-stream" in kinds)
+
+
+EVENT_STREAM = "text/event-stream"
+CLOSED = 499  # nobody is there to read the reply any more
+DONE = b"data: [DONE]\n\n"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Nvidia:
+    """The minimal dialect of the hosted `/v1/vlm/` endpoints: an id and the choices, no more.
+
+    Parameters
+    ----------
+    id
+        The request id.
+    prompt_tokens
+        Counted by the model.
+    """
+
+    id: str
+    prompt_tokens: int
+
+    def opening(self) -> list[dict[str, Any]]:
+        """Return what is sent before the first token."""
+        return []
+
+    def chunk(self, text: str, reason: str | None) -> dict[str, Any]:
+        """One event of a stream."""
+        delta = {"role": "assistant", "content": text}
+        return {"id": self.id, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
+
+    def closing(self, tokens: int) -> list[dict[str, Any]]:  # noqa: ARG002 - the dialect has no usage in streams
+        """Return what is sent after the last token."""
+        return []
+
+    def answer(self, text: str, reason: str | None, tokens: int) -> dict[str, Any]:
+        """Return the whole answer."""
+        message = {"role": "assistant", "content": text}
+        choice = {"index": 0, "message": message, "finish_reason": reason}
+        return {"id": self.id, "choices": [choice], "usage": usage(self.prompt_tokens, tokens)}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAI:
+    """The dialect of `/v1/chat/completions`.
+
+    Parameters
+    ----------
+    id
+        The request id.
+    prompt_tokens
+        Counted by the model.
+    model
+        The name that the caller used.
+    include_usage
+        Whether a stream ends with the token counts.
+    """
+
+    id: str
+    prompt_tokens: int
+    model: str
+    include_usage: bool = False
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        return {"id": f"chatcmpl-{self.id}", "object": kind, "created": self.created, "model": self.model}
+
+    def _event(self, delta: dict[str, Any], reason: str | None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+        more = {"usage": None} if self.include_usage else {}
+        return self._head("chat.completion.chunk") | {"choices": [choice]} | more
+
+    def opening(self) -> list[dict[str, Any]]:
+        """Return what is sent before the first token."""
+        return [self._event({"role": "assistant", "content": ""}, None)]
+
+    def chunk(self, text: str, reason: str | None) -> dict[str, Any]:
+        """One event of a stream."""
+        return self._event({"content": text}, reason)
+
+    def closing(self, tokens: int) -> list[dict[str, Any]]:
+        """Return what is sent after the last token."""
+        if not self.include_usage:
+            return []
+        counts = {"choices": [], "usage": usage(self.prompt_tokens, tokens)}
+        return [self._head("chat.completion.chunk") | counts]
+
+    def answer(self, text: str, reason: str | None, tokens: int) -> dict[str, Any]:
+        """Return the whole answer."""
+        message = {"role": "assistant", "content": text}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+        counts = {"choices": [choice], "usage": usage(self.prompt_tokens, tokens)}
+        return self._head("chat.completion") | counts
+
+
+Dialect = Nvidia | OpenAI
+
+
+def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
+    """Return the token counts as both dialects write them."""
+    total = prompt_tokens + completion_tokens
+    return {"completion_tokens": completion_tokens, "prompt_tokens": prompt_tokens, "total_tokens": total}
+
+
+def reply(dialect: Dialect, job: Job) -> Reply:
+    """Write the answer of a job that is ready: as events when a stream was asked for, else whole.
+
+    Raises
+    ------
+    Exception
+        Whatever the model raised before there was anything to send.
+    """
+    if job.error is not None:
+        raise job.error
+    if job.cancelled:
+        return Reply(CLOSED)
+    if job.stream:
+        kind = (("content-type", EVENT_STREAM), ("cache-control", "no-cache"))
+        return Reply(200, kind, events(dialect, job))
+    tokens = list(job)
+    text = "".join(token.text for token in tokens)
+    reason = tokens[-1].finish_reason if tokens else None
+    return as_json(dialect.answer(text, reason or "stop", len(tokens)))
+
+
+def events(dialect: Dialect, job: Job) -> Iterator[bytes]:
+    """Yield a job's tokens as server-sent events, each as soon as it is there.
+
+    A cancelled job ends without `[DONE]`; so does a failed one, after an event that says so.
+    """
+    for value in dialect.opening():
+        yield _event(value)
+    count, last = 0, None
+    try:
+        for token in job:
+            count, last = count + 1, token.finish_reason
+            yield _event(dialect.chunk(token.text, last))
+    except Exception:  # noqa: BLE001 - whatever the model raised, the stream must say that it broke
+        _log.exception("The model failed in the middle of an answer")
+        error = {"object": "error", "message": "Internal server error", "type": "internal_server_error"}
+        yield _event({"error": error})
+        return
+    if job.cancelled:
+        return
+    if last is None:
+        yield _event(dialect.chunk("", "stop"))
+    for value in dialect.closing(count):
+        yield _event(value)
+    yield DONE
+
+
+def _event(value: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n\n"

@@ -1,0 +1,142 @@
+"""Strict reading of request bodies, with the faults listed as FastAPI lists them.
+
+>>> from nbvlm import endpoints
+>>> from nbvlm.demo.service.schema import Faults, number
+>>> faults = Faults()
+>>> number(faults, ("body", "top_p"), 1.5, endpoints.get("demo").parameter("top_p"))
+0.7
+>>> faults.as_list()
+[{'type': 'less_than_equal', 'loc': ['body', 'top_p'], 'msg': 'Input should be less than or equal to 1'}]
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from nbvlm.demo.service.messages import Request
+    from nbvlm.endpoints import Parameter
+
+__all__ = ["Faults", "Invalid", "Loc", "flag", "members", "number", "read_json"]
+
+Loc: TypeAlias = tuple[str | int, ...]
+_ENOUGH = 64  # strangers named, and characters of a stranger's name
+
+
+class Invalid(Exception):
+    """The body does not fit the schema; `faults` says where."""
+
+    def __init__(self, faults: Faults) -> None:
+        super().__init__("the request body is not valid")
+        self.faults = faults
+
+
+class Faults:
+    """Collects what is wrong with a body."""
+
+    def __init__(self) -> None:
+        self._found: list[dict[str, Any]] = []
+
+    def add(self, loc: Loc, kind: str, message: str) -> None:
+        """Note one fault."""
+        self._found.append({"type": kind, "loc": list(loc), "msg": message})
+
+    def stop(self, loc: Loc, kind: str, message: str) -> Invalid:
+        """Note a fault after which reading on makes no sense; the result is to be raised."""
+        self.add(loc, kind, message)
+        return Invalid(self)
+
+    def check(self) -> None:
+        """Raise `Invalid` when anything was found."""
+        if self._found:
+            raise Invalid(self)
+
+    def as_list(self) -> list[dict[str, Any]]:
+        """Return the faults as the value of `detail`."""
+        return list(self._found)
+
+    def __str__(self) -> str:
+        """Return all of it on one line, for dialects that have a single message."""
+        return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in self._found)
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def read_json(request: Request) -> dict[str, Any]:
+    """Decode the body of a request, which must be a JSON object.
+
+    Raises
+    ------
+    Invalid
+        When it is not JSON, not declared as JSON, or not an object.
+    """
+    kind = request.header("content-type", "application/json").partition(";")[0].strip().lower()
+    dictionary = "Input should be a valid dictionary or object to extract fields from"
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise Faults().stop(("body",), "model_attributes_type", dictionary)
+    try:
+        value = json.loads(request.body, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Faults().stop(("body", getattr(error, "pos", 0)), "json_invalid", "JSON decode error") from None
+    if not isinstance(value, dict):
+        raise Faults().stop(("body",), "model_attributes_type", dictionary)
+    return value
+
+
+def members(faults: Faults, loc: Loc, value: Any, allowed: str) -> dict[str, Any]:
+    """Check that `value` is an object with no members but the `allowed`, given as words.
+
+    Returns
+    -------
+    dict
+        The object, or an empty one, with the fault noted.
+    """
+    if not isinstance(value, dict):
+        faults.add(loc, "model_attributes_type", "Input should be a valid dictionary or object")
+        return {}
+    for name in sorted(value.keys() - set(allowed.split()))[:_ENOUGH]:
+        faults.add((*loc, name[:_ENOUGH]), "extra_forbidden", "Extra inputs are not permitted")
+    return value
+
+
+def number(faults: Faults, loc: Loc, value: Any, parameter: Parameter) -> float:
+    """Check a number; booleans and strings are none.
+
+    Returns
+    -------
+    float
+        The value, or the default, with the fault noted.
+    """
+    kind = "integer" if parameter.integer else "number"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        faults.add(loc, "int_type" if parameter.integer else "float_type", f"Input should be a valid {kind}")
+    elif complaint := _complaint(value, parameter):
+        faults.add(loc, *complaint)
+    elif parameter.integer and value != int(value):
+        message = "Input should be a valid integer, got a number with a fractional part"
+        faults.add(loc, "int_from_float", message)
+    else:
+        return int(value) if parameter.integer else float(value)
+    return parameter.default
+
+
+def _complaint(value: float, parameter: Parameter) -> tuple[str, str] | None:
+    """Type and message of the fault when `value` is out of range; else None."""
+    if parameter.low_open and not value > parameter.low:
+        return "greater_than", f"Input should be greater than {parameter.low:g}"
+    if not value >= parameter.low:
+        return "greater_than_equal", f"Input should be greater than or equal to {parameter.low:g}"
+    if not value <= parameter.high:
+        return "less_than_equal", f"Input should be less than or equal to {parameter.high:g}"
+    return None
+
+
+def flag(faults: Faults, loc: Loc, value: Any) -> bool:
+    """Check a boolean; anything else is noted as a fault and read as False."""
+    if not isinstance(value, bool):
+        faults.add(loc, "bool_type", "Input should be a valid boolean")
+        return False
+    return value

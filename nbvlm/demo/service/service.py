@@ -1,0 +1,161 @@
+"""The embedded model behind the hosted service's own protocol, as one function from request to reply.
+
+The in-process transport and the loopback server both hand their requests to `Service.handle`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from nbvlm.demo.service.assets import AssetApi, Bucket
+from nbvlm.demo.service.chat_completions import Completions, refusal
+from nbvlm.demo.service.inference import Inference
+from nbvlm.demo.service.jobs import Engine
+from nbvlm.demo.service.messages import Line, Refusal, Reply, Request, broken, problem, text
+
+if TYPE_CHECKING:
+    from nbvlm.demo.service.jobs import Model
+
+__all__ = ["Line", "Reply", "Request", "Service"]
+
+_log = logging.getLogger(__name__)
+
+Handler = Callable[[Request, str], Reply]
+
+_NO_KEY = refusal(401, "Incorrect API key provided", code="invalid_api_key")
+_CHAT = r"/v1/chat/completions"
+NO_CONTENT = 204
+BODY_LIMIT = 25 * 1024 * 1024
+ASSET_LIMIT = 128 * 1024 * 1024
+
+
+class Service:
+    """Answers requests as `ai.api.nvidia.com`, `api.nvcf.nvidia.com` and an OpenAI-compatible server would.
+
+    Parameters
+    ----------
+    model
+        What answers; by default the embedded model, loaded with the first question.
+    key
+        When given, callers must show it; never in a repr or a log.
+    origin
+        Scheme and host that upload URLs begin with; by default what the caller addressed.
+    bucket
+        Where assets are kept; by default a new one.
+    at_once
+        Answers computed at the same time; by default as many as there are cores.
+
+    Examples
+    --------
+    >>> Service().handle(Request("GET", "/nowhere")).status
+    404
+    """
+
+    def __init__(
+        self,
+        model: Model | None = None,
+        *,
+        key: str | None = None,
+        origin: str | None = None,
+        bucket: Bucket | None = None,
+        at_once: int | None = None,
+    ) -> None:
+        self._key = key
+        bucket = bucket or Bucket()
+        assets = AssetApi(bucket, origin)
+        engine = Engine(model, at_once or os.cpu_count() or 1)
+        inference, completions = Inference(engine, bucket), Completions(engine)
+        self._routes: tuple[tuple[str, re.Pattern[str], Handler], ...] = (
+            _route("POST", r"/v1/vlm/google/paligemma", inference.ask),
+            _route("GET", r"/v1/status/([^/]+)", inference.poll),
+            _route("GET", r"/v2/nvcf/pexec/status/([^/]+)", inference.poll),
+            _route("POST", r"/v2/nvcf/assets", assets.create),
+            _route("GET", r"/v2/nvcf/assets", assets.list),
+            _route("GET", r"/v2/nvcf/assets/([^/]+)", assets.get),
+            _route("DELETE", r"/v2/nvcf/assets/([^/]+)", assets.delete),
+            _route("POST", _CHAT, completions.complete),
+            _route("GET", r"/v1/models", completions.models),
+            _route("GET", r"/v1/models/(.+)", completions.model),
+            _route("PUT", r"/s3/assets/([^/]+)", assets.put),
+        )
+
+    def __repr__(self) -> str:
+        return f"Service(key={'***' if self._key else None})"
+
+    def room(self, request: Request) -> int:
+        """Bytes of body that this request may have; its body need not be there yet."""
+        return ASSET_LIMIT if request.method == "PUT" else BODY_LIMIT
+
+    def handle(self, request: Request) -> Reply:
+        """Answer one request; never raises for what a caller sent.
+
+        May wait as long as the protocol allows the caller to wait; hanging up `request.line` from another
+        thread ends it. A reply whose body is an iterator is to be read to its end, or its line hung up.
+        """
+        return _measured(self._answer(request))
+
+    def _answer(self, request: Request) -> Reply:
+        try:
+            return self._dispatch(request)
+        except Refusal as refused:
+            return refused.reply
+        except Exception:  # noqa: BLE001 - one bad request must not end the service
+            _log.exception("The service failed at %s %s", request.method, request.path)
+            return broken()
+
+    def _dispatch(self, request: Request) -> Reply:
+        matches = [
+            (method, match[1] if match.re.groups else "", handler)
+            for method, match, handler in self._at(request)
+        ]
+        if not matches:
+            return text(404, "404 page not found")
+        for method, argument, handler in matches:
+            if method == request.method:
+                self._admit(request)
+                return handler(request, unquote(argument))
+        return text(405, "Method Not Allowed", ("allow", ", ".join(method for method, _, _ in matches)))
+
+    def _at(self, request: Request) -> list[tuple[str, re.Match[str], Handler]]:
+        tried = (
+            (method, pattern.fullmatch(request.path), handler) for method, pattern, handler in self._routes
+        )
+        return [(method, match, handler) for method, match, handler in tried if match]
+
+    def _admit(self, request: Request) -> None:
+        """Refuse a caller without the key, or with too large a body; uploads are signed instead."""
+        if request.method == "PUT":
+            return
+        openai = request.path.startswith(("/v1/chat/", "/v1/models"))
+        if self._key is not None and not _shows(request, self._key):
+            raise Refusal(_NO_KEY if openai else _unauthorized(request))
+        if request.oversize:
+            detail = f"The body is larger than {BODY_LIMIT} bytes"
+            raise Refusal(refusal(413, detail) if openai else problem(413, detail=detail))
+
+
+def _measured(reply: Reply) -> Reply:
+    if isinstance(reply.body, bytes) and reply.status != NO_CONTENT:
+        return reply.plus(("content-length", str(len(reply.body))))
+    return reply
+
+
+def _route(method: str, pattern: str, handler: Handler) -> tuple[str, re.Pattern[str], Handler]:
+    return method, re.compile(pattern), handler
+
+
+def _shows(request: Request, key: str) -> bool:
+    scheme, _, token = request.header("authorization").partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), key.encode())
+
+
+def _unauthorized(request: Request) -> Reply:
+    if not request.header("authorization"):
+        return text(401, "Header of type `authorization` was missing")
+    return problem(401, detail="Authentication failed")

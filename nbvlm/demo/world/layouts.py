@@ -1,0 +1,222 @@
+"""Where the things of a scene go: layouts by chance in which every thing can be recognised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from nbvlm.demo.world import backgrounds, objects, signs
+from nbvlm.demo.world.objects import RGB, Brush
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from numpy.typing import NDArray
+
+__all__ = ["APART", "MOST_THINGS", "Layout", "Placed", "compose", "paint"]
+
+MOST_THINGS = 8
+COUNTS = (2, 3, 4, 4, 3, 2, 1, 1)
+ASPECTS = {1 / 2: 1, 2 / 3: 2, 3 / 4: 3, 1.0: 4, 4 / 3: 4, 3 / 2: 3, 2.0: 1}
+SMALL = (0.15, 0.22)
+LARGE = (0.26, 0.45)
+SIGNS = (0.27, 0.38)
+MOST_SIGNS = 2
+SEEN_AT_LEAST = 0.5
+SIGN_SEEN = 0.97
+APART = 0.03
+"""Least distance of two things' middles, as a share of the width: their order from left to right is clear."""
+PROBE = 72
+"""Shorter side, in pixels, of the plans by which a layout is judged: coarse, so the bounds are strict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a thing goes, in shares of width and height; `size`: its height in shares of the shorter side."""
+
+    kind: str
+    color: str
+    shade: RGB
+    x: float
+    y: float
+    size: float
+    flip: bool
+    turn: float
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A scene before it is drawn; it can be drawn at any size of about the same aspect ratio."""
+
+    ground: str
+    detail: int
+    aspect: float
+    placed: tuple[Placed, ...]
+
+
+@dataclass(slots=True)
+class _Entry:
+    placed: Placed
+    foot: float
+    mask: NDArray[np.bool_]
+    area: int
+
+
+@dataclass(slots=True)
+class _Page:
+    """The things placed so far, as masks on a coarse plan."""
+
+    size: tuple[int, int]
+    entries: list[_Entry] = field(default_factory=list)
+
+    def add(self, placed: Placed, stamp: NDArray[np.bool_]) -> bool:
+        """Put a thing on the page if all can be recognised then."""
+        w, h = self.size
+        tall, wide = stamp.shape
+        x, y = round(placed.x * w - wide / 2), round(placed.y * h - tall / 2)
+        mask = np.zeros((h, w), bool)
+        top, left = max(0, y), max(0, x)
+        part = stamp[top - y : h - y, left - x : w - x]
+        mask[top : top + part.shape[0], left : left + part.shape[1]] = part
+        foot = placed.y * h + placed.size * min(w, h) / 2
+        entry = _Entry(placed, foot, mask, int(np.count_nonzero(mask)))
+        entries = sorted([*self.entries, entry], key=lambda e: e.foot)
+        if not _clear(entries, w):
+            return False
+        self.entries = entries
+        return True
+
+
+def _clear(entries: list[_Entry], width: int) -> bool:
+    """Whether every thing is seen well, in one piece, and no two begin at the same place from the left."""
+    above = np.zeros_like(entries[0].mask)
+    middles = []
+    for entry in reversed(entries):
+        seen = entry.mask & ~above
+        count = int(np.count_nonzero(seen))
+        if count < (SIGN_SEEN if entry.placed.text else SEEN_AT_LEAST) * entry.area:
+            return False
+        columns, rows = np.flatnonzero(seen.any(0)), np.flatnonzero(seen.any(1))
+        if count < entry.area and not (_unbroken(columns) and _unbroken(rows)):
+            return False
+        middles.append((columns[0] + columns[-1]) / 2)
+        above |= entry.mask
+    return all(b - a >= APART * 1.2 * width for a, b in pairwise(sorted(middles)))
+
+
+def _unbroken(places: NDArray[np.intp]) -> bool:
+    return len(places) == int(places[-1] - places[0]) + 1
+
+
+def compose(chance: Random) -> Layout:
+    """Compose a scene of one to eight things.
+
+    Parameters
+    ----------
+    chance
+        Source of everything that varies: the same state gives the same layout.
+
+    Returns
+    -------
+    Layout
+        Its `placed` things are in the order they are drawn, those in front last.
+    """
+    ground = chance.choice(tuple(backgrounds.GROUNDS))
+    aspect = chance.choices(tuple(ASPECTS), tuple(ASPECTS.values()))[0]
+    page = _Page((round(PROBE * max(1.0, aspect)), round(PROBE * max(1.0, 1 / aspect))))
+    for _ in range(chance.choices(range(1, MOST_THINGS + 1), COUNTS)[0]):
+        for attempt in range(7):
+            if _join(chance, page, ground, aspect, crowded=attempt > 2):
+                break
+    placed = tuple(entry.placed for entry in page.entries)
+    return Layout(ground, chance.randrange(1 << 30), aspect, placed)
+
+
+def _join(chance: Random, page: _Page, ground: str, aspect: float, *, crowded: bool) -> bool:
+    kind = _kind(chance, page, crowded=crowded)
+    color = chance.choice(tuple(objects.COLORS))
+    shade = _shade(chance, objects.COLORS[color])
+    text = signs.words(chance) if kind == "sign" else None
+    size = _measure(chance, kind, text, crowded=crowded)
+    flip = chance.random() < 0.5
+    turn = chance.uniform(-0.3, 0.3) if objects.KINDS[kind].turns else 0.0
+    if objects.aspect(kind, text) * size > 0.94 * max(1.0, aspect) * min(1.0, 1 / min(1.0, aspect)):
+        return False
+    origin = Placed(kind, color, shade, 0.5, 0.5, size, flip, turn, text)
+    stamp = _stamp(origin)
+    for _ in range(5):
+        x, y = _place(chance, origin, ground, aspect)
+        if page.add(Placed(kind, color, shade, x, y, size, flip, turn, text), stamp):
+            return True
+    return False
+
+
+def _kind(chance: Random, page: _Page, *, crowded: bool) -> str:
+    """Choose a kind; often one that is there already, so that there is something to count."""
+    there = [entry.placed.kind for entry in page.entries]
+    repeated = bool(there) and chance.random() < 0.25
+    kind = chance.choice(there if repeated else tuple(objects.KINDS))
+    full = crowded or there.count("sign") >= MOST_SIGNS
+    return "apple" if kind == "sign" and full else kind
+
+
+def _measure(chance: Random, kind: str, text: str | None, *, crowded: bool) -> float:
+    if text is not None:
+        return chance.uniform(*SIGNS)
+    size = chance.uniform(*(SMALL if crowded or chance.random() < 0.4 else LARGE))
+    return float(size / max(1.0, objects.KINDS[kind].aspect) ** 0.5)
+
+
+def _shade(chance: Random, color: RGB) -> RGB:
+    light = chance.uniform(-7, 7)
+    r, g, b = (min(255, max(0, round(c + light + chance.uniform(-6, 6)))) for c in color)
+    return r, g, b
+
+
+def _place(chance: Random, placed: Placed, ground: str, aspect: float) -> tuple[float, float]:
+    """Choose a middle: what stands stands on the ground, mostly; the rest is anywhere."""
+    kind = objects.KINDS[placed.kind]
+    slack = 1.25 if kind.turns else 1.03
+    half_y = placed.size * min(1.0, aspect) / 2
+    half_x = placed.size * objects.aspect(placed.kind, placed.text) * min(1.0, 1 / aspect) / 2 * slack
+    low, high = half_y * slack, 1 - half_y * slack
+    if kind.stands and chance.random() < 0.94:
+        low = min(high, max(low, backgrounds.GROUNDS[ground].horizon + 0.03 - half_y))
+    x = chance.uniform(min(half_x, 0.5), max(0.5, 1 - half_x))
+    return x, chance.uniform(min(low, high), high)
+
+
+def _stamp(placed: Placed) -> NDArray[np.bool_]:
+    kind = objects.KINDS[placed.kind]
+    half = placed.size * PROBE / 2
+    reach = 1.3 if kind.turns else 1.1
+    wide = 2 * round(half * objects.aspect(placed.kind, placed.text) * reach + 1)
+    tall = 2 * round(half * reach + 1)
+    plan = Image.new("L", (wide, tall))
+    kind.draw(_brush(placed, None, plan, 1, (wide / 2, tall / 2), half))
+    return np.asarray(plan) > 0
+
+
+def _brush(
+    placed: Placed,
+    picture: Image.Image | None,
+    plan: Image.Image,
+    number: int,
+    center: tuple[float, float],
+    half: float,
+) -> Brush:
+    return Brush(picture, plan, number, center, half, placed.shade, placed.flip, placed.turn, placed.text)
+
+
+def paint(placed: Placed, picture: Image.Image, plan: Image.Image, number: int) -> None:
+    """Paint a thing on a picture, and its number on the plan of the same size."""
+    w, h = plan.size
+    center = (placed.x * w, placed.y * h)
+    objects.KINDS[placed.kind].draw(
+        _brush(placed, picture, plan, number, center, placed.size * min(w, h) / 2)
+    )

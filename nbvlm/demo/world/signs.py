@@ -1,0 +1,70 @@
+"""The signs of the picture-book world: a board on a post, and the words that are written on it."""
+
+from __future__ import annotations
+
+import string
+from typing import TYPE_CHECKING
+
+from nbvlm.demo.world.canvas import (
+    DARK,
+    WHITE,
+    WOOD,
+    Brush,
+    block,
+    brightness,
+    mix,
+    oval,
+    rounded,
+    text_width,
+)
+
+if TYPE_CHECKING:
+    from random import Random
+
+LETTERS = 0.33
+"""Height of a sign's letters, as a share of the sign's height."""
+
+_LIST = """
+STOP OPEN CAFE ZOO TAXI BUS EXIT SHOP BANK PARK TOWN CITY BOOK TOYS FOOD MILK BREAD TEA CAKE PIZZA
+SOUP FRUIT SALE FREE NEW OLD HOT COLD WET DRY IN OUT UP DOWN LEFT RIGHT NORTH SOUTH EAST WEST GO
+SLOW FAST WAIT LOOK PUSH PULL YES NO HELLO HOME HOTEL INN BAR PUB CLUB GYM POOL SPA BEACH LAKE RIVER
+SEA PORT DOCK FERRY BOAT SHIP TRAIN TRAM METRO PLANE BIKE CAR ROAD STREET LANE HILL FARM BARN MILL
+WELL WOOD FOREST GARDEN MUSEUM SCHOOL CLASS ART MUSIC DANCE FILM PLAY GAME FUN FAIR CIRCUS SHOW
+STAGE DESK OFFICE POST MAIL POLICE FIRE DOCTOR HELP INFO MAP GUIDE TOUR ROOM KEY DOOR GATE BELL
+CLOCK TIME DAY NIGHT SUN MOON STAR RAIN SNOW WIND ICE SAND SALT SUGAR HONEY JAM EGGS FISH MEAT RICE
+CORN APPLE PEAR PLUM LEMON LIME CAT DOG BIRD DUCK HEN COW PIG GOAT SHEEP HORSE LION TIGER BEAR WOLF
+FOX OWL BEE ANT FROG
+"""
+WORDS: tuple[str, ...] = tuple(_LIST.split())
+"""What signs say, besides letters by chance."""
+
+
+def words(chance: Random) -> str:
+    """Choose the text of a sign: a word, or two to five letters by chance."""
+    if chance.random() < 0.8:
+        return chance.choice(WORDS)
+    return "".join(chance.choices(string.ascii_uppercase, k=chance.randrange(2, 6)))
+
+
+def aspect(text: str) -> float:
+    """Width of a sign divided by its height."""
+    return max(0.62, LETTERS * text_width(text) + 0.27)
+
+
+def draw(b: Brush) -> None:
+    """Draw a board on one post, or on two if it is long, with the brush's text."""
+    text = b.text or ""
+    half = aspect(text) - 0.05
+    for x in (0.0,) if half < 1.25 else (-0.6 * half, 0.6 * half):
+        b.body((block(x - 0.08, -0.2, x + 0.08, 0.95), WOOD), edge=mix(WOOD, DARK, 0.5))
+    b.body((rounded(block(-half, -0.95, half, 0.27), 0.16), b.color))
+    inner = rounded(block(-half + 0.09, -0.86, half - 0.09, 0.18), 0.1)
+    b.line((*inner, inner[0]), mix(b.color, ink(b), 0.45), 0.035)
+    for x in (-half + 0.17, half - 0.17):
+        b.fill(oval(x, -0.34, 0.03, 0.03, steps=10), mix(b.color, ink(b), 0.45))
+    b.write(text, (0.0, -0.34 + LETTERS), 2 * LETTERS, ink(b))
+
+
+def ink(b: Brush) -> tuple[int, int, int]:
+    """White or dark, whichever stands out more from the board."""
+    return WHITE if brightness(b.color) < 150 else DARK
