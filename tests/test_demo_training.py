@@ -64,8 +64,8 @@ def test_the_numpy_model_equals_the_networks_on_the_shipped_weights(seed):
 
 
 def test_a_minute_of_training_lowers_the_losses_and_its_weights_answer(tmp_path):
-    from nbvlm.demo.training.speech import Sizes
-    from nbvlm.demo.training.whole import Plan, train
+    from training.language import Sizes
+    from training.train import Plan, train
 
     torch.set_num_threads(1)
     plan = Plan(
@@ -88,9 +88,8 @@ def test_a_minute_of_training_lowers_the_losses_and_its_weights_answer(tmp_path)
 
 
 def test_the_loss_falls_and_an_interrupted_course_ends_as_the_undisturbed_one(tmp_path):
-    from nbvlm.demo.training.course import Course
-    from nbvlm.demo.training.speak import speaker_of
-    from nbvlm.demo.training.speech import Sizes
+    from training.language import Sizes, speaker_of
+    from training.trainer import Course
 
     torch.set_num_threads(1)
     sizes = Sizes(width=32, heads=2, layers=1)

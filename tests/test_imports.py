@@ -167,7 +167,7 @@ def test_the_client_needs_no_widgets_and_no_torch() -> None:
 
 def test_training_without_its_library_says_how_to_get_it(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError")
-    training = [sys.executable, "-m", "nbvlm.demo.train"]
+    training = [sys.executable, "-m", "training.train"]
     told = subprocess.run(
         [*training, "--folder", str(tmp_path / "states")],
         capture_output=True,

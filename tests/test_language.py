@@ -6,8 +6,8 @@ from nbvlm import prompts
 from nbvlm.demo import ground_truth, scenes
 from nbvlm.demo.ground_truth import Fact
 from nbvlm.demo.model import prompt_reader, tokenizer
-from nbvlm.demo.training import lessons
 from nbvlm.demo.world.vocabulary import LANGUAGES, PLURALS
+from training import language_data
 
 DESCRIPTION = (
     "the picture shows 4 things on a meadow: a small red car at the top left, "
@@ -151,7 +151,7 @@ def test_a_picture_without_signs_has_no_text():
 
 def test_lessons_use_only_words_the_model_has_and_point_at_what_they_speak_of():
     for seed in range(200):
-        for lesson in [one for group in lessons.lessons(scenes.Random(seed)).values() for one in group]:
+        for lesson in [one for group in language_data.lessons(scenes.Random(seed)).values() for one in group]:
             assert lesson.answer[-1] == tokenizer.Piece(tokenizer.EOS)
             assert all(word in tokenizer.WORDS for word in lesson.prompt)
             said = {piece.token for piece in lesson.answer}

@@ -11,9 +11,9 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import nn
 
-    from nbvlm.demo.training.see import Sight
-    from nbvlm.demo.training.shapes import Shapes
-    from nbvlm.demo.training.speech import Speaker
+    from training.language import Speaker
+    from training.networks import Shapes
+    from training.train_vision import Sight
 
 __all__ = ["CODEBOOK", "PATH", "load", "save", "save_codebook"]
 

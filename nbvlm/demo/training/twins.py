@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from nbvlm.demo.training.lessons import Lesson
-from nbvlm.demo.training.see import Sight
-from nbvlm.demo.training.speech import Sizes, Speaker
-from nbvlm.demo.training.texts import Texts, texts_of
+from training.language import Sizes, Speaker
+from training.language_data import Lesson, Texts, texts_of
+from training.train_vision import Sight
 
 if TYPE_CHECKING:
     from nbvlm.demo.model.prompt_reader import Asked

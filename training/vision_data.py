@@ -13,8 +13,8 @@ from PIL import Image
 from nbvlm.demo import scenes
 from nbvlm.demo.ground_truth import overlap
 from nbvlm.demo.model.crops import CELLS, CROP, SIGN, Frame
-from nbvlm.demo.training import strangers
 from nbvlm.demo.world.backgrounds import GROUNDS
+from training import distractors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,7 +103,7 @@ def batch(seed: int, size: int) -> Examples:
     pixels, whole, cells = [], [], []
     for n in range(size):
         if n >= size - STRANGERS:
-            frame, boxes, ground = Frame.of(strangers.picture(chance)), [], 0
+            frame, boxes, ground = Frame.of(distractors.picture(chance)), [], 0
         else:
             picture, things, name = drawn(chance)
             frame, ground = Frame.of(picture), _GROUND[name]

@@ -9,6 +9,7 @@ box, a mask code or the text of a sign is not computed again but taken from ther
 from __future__ import annotations
 
 import math
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,15 @@ from nbvlm.demo.model import tokenizer as w
 from nbvlm.demo.model.decoder import BOX_FEATURES, positions
 from nbvlm.demo.model.vision import MOST_REGIONS
 from nbvlm.demo.scenes import COLORS, GROUNDS, KINDS
+from training import language_data
+from training.trainer import Course, follow
 
 if TYPE_CHECKING:
-    from nbvlm.demo.training.texts import Texts
+    from torch import Tensor
 
-__all__ = ["Sizes", "Speaker", "losses"]
+    from training.language_data import Texts
+
+__all__ = ["Sizes", "Speaker", "losses", "speaker_of"]
 
 SEEN = 1 + MOST_REGIONS
 SMOOTH = 0.01
@@ -160,3 +165,23 @@ def losses(speaker: Speaker, texts: Texts) -> tuple[Tensor, Tensor]:
     )
     points = F.cross_entropy(aimed[:, :-1][asked].float(), texts.regions[:, 1:][asked] + 1, reduction="none")
     return (words * weight).sum() / weight.sum(), (points * weight).sum() / weight.sum()
+
+
+def speaker_of(course: Course, sizes: Sizes | None = None, *, stop_after: int | None = None) -> Speaker:
+    """Train the speaker; lessons are made by a second process, a few batches ahead."""
+    torch.manual_seed(course.seed + 2)
+    network = Speaker(sizes)
+    with ProcessPoolExecutor(1) as pool:
+        waiting = {}
+
+        def loss(step: int) -> dict[str, Tensor]:
+            for number in range(step, min(course.steps, step + 8)):
+                if number not in waiting:
+                    seed = course.seed * 1_000_000_009 + number
+                    waiting[number] = pool.submit(language_data.batch, seed, course.batch)
+            groups = {name: losses(network, group) for name, group in waiting.pop(step).result().items()}
+            words = {name: one for name, (one, _) in groups.items()}
+            return words | {"pointing": torch.stack([two for _, two in groups.values()]).sum()}
+
+        follow(network, loss, course, rate=2e-3, stop_after=stop_after)
+    return network.eval()

@@ -12,10 +12,9 @@ from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
 
 from nbvlm.demo.model.crops import CELLS
 from nbvlm.demo.scenes import COLORS, KINDS
-from nbvlm.demo.training import examples
-from nbvlm.demo.training.course import Course, ahead, drawn_batch, follow
-from nbvlm.demo.training.nets import Eye, Look, Reader, Trace
-from nbvlm.demo.training.shapes import Shapes
+from training import vision_data
+from training.networks import Eye, Look, Reader, Shapes, Trace
+from training.trainer import Course, ahead, drawn_batch, follow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,8 +60,8 @@ def _masks(course: Course) -> Tensor:
         found: list[np.ndarray] = []
         chance = Random(course.seed)
         while len(found) < course.steps * 3:
-            _, things, _ = examples.drawn(chance)
-            found += [(examples.raster(thing) * 255).astype(np.uint8) for thing in things]
+            _, things, _ = vision_data.drawn(chance)
+            found += [(vision_data.raster(thing) * 255).astype(np.uint8) for thing in things]
         np.save(path, np.stack(found))
     return torch.from_numpy(np.load(path))
 

@@ -169,11 +169,11 @@ def ahead(seed: int, size: int, folder: Path, numbers: range) -> Iterator[Path]:
 
 def drawn_batch(seed: int, size: int, folder: Path, number: int) -> Path:
     """Path of one batch, which is drawn unless it lies there."""
-    from nbvlm.demo.training import examples
+    from training import vision_data
 
     path = folder / f"{number}.npz"
     if not path.exists():
-        arrays = examples.batch(seed * 1_000_000_007 + number, size).arrays()
+        arrays = vision_data.batch(seed * 1_000_000_007 + number, size).arrays()
         with path.with_suffix(".tmp").open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
         path.with_suffix(".tmp").replace(path)
