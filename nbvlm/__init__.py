@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from nbvlm import demo as demo
     from nbvlm import endpoints as endpoints
     from nbvlm import prompts as prompts
-    from nbvlm.batch import abatch as abatch
-    from nbvlm.batch import batch as batch
-    from nbvlm.batch import ibatch as ibatch
-    from nbvlm.batch import map_partitions as map_partitions
-    from nbvlm.batch import results as results
+    from nbvlm.batches.api import abatch as abatch
+    from nbvlm.batches.api import batch as batch
+    from nbvlm.batches.api import ibatch as ibatch
+    from nbvlm.batches.api import map_partitions as map_partitions
+    from nbvlm.batches.api import results as results
     from nbvlm.client.client import AsyncClient as AsyncClient
     from nbvlm.client.client import Client as Client
     from nbvlm.client.client import ask as ask

@@ -17,12 +17,12 @@ from PIL import Image
 from servers.loopback import Loopback, answer, problem
 
 import nbvlm
-from nbvlm.batches import tables
+from nbvlm.batches import rows as tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nbvlm.batches.tally import Progress
+    from nbvlm.batches.progress import Progress
 
 
 @pytest.fixture

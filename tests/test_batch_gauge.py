@@ -11,9 +11,9 @@ from jupyter_client.manager import start_new_kernel
 from servers.loopback import Loopback, answer
 
 import nbvlm
-from nbvlm.batches.runs import Run
-from nbvlm.batches.tally import Progress
-from nbvlm.views.gauge import Gauge, figures, spell, strip
+from nbvlm.batches.progress import Progress
+from nbvlm.batches.progress_bar import Gauge, figures, spell, strip
+from nbvlm.batches.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from servers.loopback import MODEL, Loopback, Reply, answer, problem
 
 import nbvlm
 from nbvlm.batches.plan import plan
-from nbvlm.batches.throttle import Pace, Slots
+from nbvlm.batches.rate_limit import Pace, Slots
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

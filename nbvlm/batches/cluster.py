@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from nbvlm.batches import rows
 from nbvlm.batches.engines import call, client_of
 from nbvlm.batches.journal import Memory, Nowhere
-from nbvlm.batches.listing import Item
+from nbvlm.batches.sources import Item
 from nbvlm.errors import Error, ParameterError
 from nbvlm.images import sources
 from nbvlm.images.picture import Picture
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from nbvlm.batches.plan import Plan
+    from nbvlm.batches.progress import Tally
     from nbvlm.batches.rows import Place, Row
-    from nbvlm.batches.tally import Tally
 
 __all__ = ["Cluster"]
 
@@ -42,7 +42,7 @@ _CHUNK = 20_000
 
 
 class Cluster:
-    """The client's part in a run; parameters as `nbvlm.batches.crew.Crew`, and the `distributed.Client`."""
+    """The client's part in a run; parameters as `nbvlm.batches.workers.Crew`, and the `distributed.Client`."""
 
     def __init__(
         self, plan: Plan, items: Iterator[Item], journal: Nowhere, tally: Tally, engine: Any

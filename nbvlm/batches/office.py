@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from distributed import SchedulerPlugin
 
 from nbvlm.batches.halves import LEAVE, joined, mixed, topic
-from nbvlm.batches.throttle import Pace
+from nbvlm.batches.rate_limit import Pace
 from nbvlm.client.secrets import Secret
 
 if TYPE_CHECKING:

@@ -12,22 +12,22 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.batches.crew import Asker, Crew
 from nbvlm.batches.journal import Nowhere
+from nbvlm.batches.plan import Prompt
+from nbvlm.batches.progress import Tally
+from nbvlm.batches.rate_limit import Pace, Slots
 from nbvlm.batches.rows import Row
-from nbvlm.batches.tally import Tally
-from nbvlm.batches.templates import Prompt
-from nbvlm.batches.throttle import Pace, Slots
 from nbvlm.batches.wires import PATIENCE, Ended, Leave, Outbox, Wire
+from nbvlm.batches.workers import Asker, Crew
 from nbvlm.client.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping
 
-    from nbvlm.batches.listing import Item
     from nbvlm.batches.plan import Plan
-    from nbvlm.batches.reading import Read
+    from nbvlm.batches.preparation import Read
+    from nbvlm.batches.sources import Item
     from nbvlm.client.secrets import Secret
     from nbvlm.client.settings import Settings
 

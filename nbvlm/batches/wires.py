@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nbvlm.batches import rows
 from nbvlm.batches.halves import LEAVE, joined
 from nbvlm.batches.journal import Nowhere
-from nbvlm.batches.throttle import Pace
+from nbvlm.batches.rate_limit import Pace
 from nbvlm.client.secrets import Secret
 
 if TYPE_CHECKING:

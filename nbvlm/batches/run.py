@@ -9,13 +9,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.batches import journal as journals
-from nbvlm.batches import listing
+from nbvlm.batches import sources
 from nbvlm.batches.bridge import Bridge
-from nbvlm.batches.crew import Asker, Crew
 from nbvlm.batches.plan import plan
-from nbvlm.batches.tables import Table
-from nbvlm.batches.tally import Progress, Tally
-from nbvlm.batches.throttle import Pace, Slots
+from nbvlm.batches.progress import Progress, Tally
+from nbvlm.batches.rate_limit import Pace, Slots
+from nbvlm.batches.rows import Table
+from nbvlm.batches.workers import Asker, Crew
 from nbvlm.client.client import AsyncClient
 from nbvlm.errors import Error
 
@@ -48,7 +48,7 @@ class Run:
         self.plan = plan(
             prompt, client, concurrency=concurrency, rate=rate, on_error=on_error, options=options
         )
-        self._listed = listing.listing(images, column)
+        self._listed = sources.listing(images, column)
         if self._listed.names is not None:
             self.plan.prompt.check(self._listed.names)
         self.labels = hasattr(images, "index") and hasattr(images, "iloc")
@@ -117,7 +117,7 @@ class Run:
         pace = Pace(checked.rate, first=checked.settings.retry.first)
         slots = Slots(checked.concurrency)
         tally.concurrency = checked.concurrency
-        self._crew = crew = Crew(checked, listing.items(self._listed), journal, tally)
+        self._crew = crew = Crew(checked, sources.items(self._listed), journal, tally)
         async with AsyncClient.from_settings(checked.patient) as client:
             found = crew.rows(Asker(client, checked, pace, slots, tally))
             try:
@@ -130,7 +130,7 @@ class Run:
         from nbvlm.batches.cluster import Cluster
 
         self._crew = crew = Cluster(
-            self.plan, listing.items(self._listed), journal, self._tally, self._engine
+            self.plan, sources.items(self._listed), journal, self._tally, self._engine
         )
         return crew.rows()
 
@@ -142,9 +142,9 @@ def _watcher(
         return progress
     if progress is False or (progress is None and not _in_notebook()):
         return None
-    from nbvlm.views import gauge
+    from nbvlm.batches import progress_bar
 
-    return gauge.show(run.stop)
+    return progress_bar.show(run.stop)
 
 
 def _in_notebook() -> bool:

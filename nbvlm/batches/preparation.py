@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.batches import remote
+from nbvlm.batches import sources as remote
 from nbvlm.errors import Error, ImageError
 from nbvlm.images import sources
 from nbvlm.images.picture import Picture
@@ -15,8 +15,8 @@ from nbvlm.images.picture import Picture
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from nbvlm.batches.listing import Item
     from nbvlm.batches.plan import Plan
+    from nbvlm.batches.sources import Item
 
 __all__ = ["Read", "read"]
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.batches import journal as journals
-from nbvlm.batches import rows, tables
+from nbvlm.batches import rows
 from nbvlm.batches.bridge import run
-from nbvlm.batches.partitions import map_partitions
+from nbvlm.batches.dask_columns import map_partitions
+from nbvlm.batches.progress import Progress
 from nbvlm.batches.rows import Row
-from nbvlm.batches.runs import Run
-from nbvlm.batches.tally import Progress
+from nbvlm.batches.run import Run
 
 if TYPE_CHECKING:
     import os
@@ -100,7 +100,7 @@ def batch(
     >>> table = nbvlm.batch("pictures/", "detect cat ; dog")  # doctest: +SKIP
     >>> table[table.error.isna()].detections.map(len).sum()  # doctest: +SKIP
     """
-    tables.pandas()
+    rows.pandas()
     work = Run(
         images,
         prompt,
@@ -138,7 +138,7 @@ async def abatch(
     --------
     >>> table = await nbvlm.abatch("pictures/", "caption en")  # doctest: +SKIP
     """
-    tables.pandas()
+    rows.pandas()
     work = Run(
         images,
         prompt,
@@ -219,9 +219,9 @@ def results(journal: str | os.PathLike[str] = "run.jsonl", *, explode: bool = Fa
     --------
     >>> nbvlm.results("run.jsonl").error.notna().sum()  # doctest: +SKIP
     """
-    tables.pandas()
+    rows.pandas()
     found = {}
     for line in journals.lines(journal):
         row = rows.row_of(line)
         found[row.source, row.copy, row.prompt] = row
-    return tables.frame(found.values(), explode=explode)
+    return rows.frame(found.values(), explode=explode)

@@ -7,7 +7,8 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.batches import listing, station, tables
+from nbvlm.batches import rows as tables
+from nbvlm.batches import sources, station
 from nbvlm.batches.plan import plan
 from nbvlm.batches.station import Order, remember
 from nbvlm.errors import Error, ParameterError
@@ -108,7 +109,7 @@ def _answered(part: pd.DataFrame, column: str, order: Order) -> pd.DataFrame:
     if not len(part):
         return part.assign(**_columns([], part.index))
     here = station.station(order)
-    rows: list[Row] = here.do(here.gather(listing.items(listing.listing(part, column))))
+    rows: list[Row] = here.do(here.gather(sources.items(sources.listing(part, column))))
     rows.sort(key=lambda row: row.index)
     if len(rows) != len(part):
         raise Error("A partition has rows without an answer.")

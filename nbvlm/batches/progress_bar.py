@@ -21,8 +21,8 @@ from nbvlm.result import markup
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nbvlm.batches.progress import Progress
     from nbvlm.batches.rows import Row
-    from nbvlm.batches.tally import Progress
 
 __all__ = ["Gauge", "figures", "show", "strip"]
 

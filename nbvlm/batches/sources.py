@@ -6,6 +6,7 @@ A source is walked once, item by item, and never held. What an item is made of i
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field
 from glob import has_magic, iglob
@@ -13,15 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from nbvlm.batches import remote
 from nbvlm.batches.rows import Place
 from nbvlm.client.secrets import redact
-from nbvlm.errors import ImageError, ParameterError
+from nbvlm.errors import Error, ImageError, ParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
-__all__ = ["SUFFIXES", "Item", "Listing", "items", "listing"]
+__all__ = ["SUFFIXES", "Item", "Listing", "is_remote", "items", "listed", "listing", "read"]
 
 SUFFIXES = frozenset(
     (
@@ -126,8 +126,8 @@ def items(listed: Listing) -> Iterator[Item]:
 def _named(name: str) -> Listing:
     if name.startswith(("data:", "http://", "https://")):
         return _several([name])
-    if remote.is_remote(name):
-        return _several(remote.listed(name, SUFFIXES))
+    if is_remote(name):
+        return _several(listed(name, SUFFIXES))
     path = Path(name).expanduser()
     if path.is_dir():
         return _filled(name, lambda: _walk(path))
@@ -224,3 +224,89 @@ def _called(image: Any, index: int) -> str:
 def _described(source: str, index: int) -> dict[str, Any]:
     path = Path(urlsplit(source).path if "://" in source else source)
     return dict(zip(DESCRIBED, (source, path.name, path.stem, path.parent.name, index), strict=True))
+
+
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)(://|::)", re.IGNORECASE)
+_OWN = ("http", "https", "file")
+
+
+def is_remote(name: str) -> bool:
+    """Return whether fsspec is needed to read this."""
+    scheme = _SCHEME.match(name)
+    return scheme is not None and scheme[1].lower() not in _OWN
+
+
+def listed(url: str, suffixes: Collection[str]) -> list[str]:
+    """Return the pictures at an address: one file, a folder with all below it, or a glob.
+
+    Raises
+    ------
+    ImageError
+        If there is none, or the place cannot be reached.
+    """
+    system, path = _at(url)
+    try:
+        found = _found(system, path, suffixes)
+    except Exception as error:  # noqa: BLE001 - every file system has errors of its own
+        raise _unreachable(url, error) from None
+    if not found:
+        raise ImageError(
+            f"There is no picture at {redact(url)!r}.", hint="Check the address and your rights there."
+        )
+    return [str(system.unstrip_protocol(name)) for name in sorted(found)]
+
+
+def read(url: str) -> bytes:
+    """Return the bytes of a file.
+
+    Raises
+    ------
+    ImageError
+        If they cannot be had.
+    """
+    system, path = _at(url)
+    try:
+        return bytes(system.cat_file(path))
+    except FileNotFoundError:
+        raise ImageError(f"There is no file {redact(url)!r}.") from None
+    except Exception as error:  # noqa: BLE001 - as above
+        raise _unreachable(url, error) from None
+
+
+def _found(system: Any, path: str, suffixes: Collection[str]) -> list[str]:
+    if has_magic(path):
+        return [name for name in system.glob(path) if system.isfile(name)]
+    if system.isdir(path):
+        return [name for name in system.find(path) if _suffix(name) in suffixes]
+    return [path] if system.exists(path) else []
+
+
+def _suffix(name: str) -> str:
+    last = name.rpartition("/")[2]
+    return f".{last.rpartition('.')[2].lower()}" if "." in last else ""
+
+
+def _at(url: str) -> tuple[Any, str]:
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError:
+        raise Error(
+            f"Addresses like {redact(url)!r} need fsspec, which is not installed.",
+            hint='Run: pip install "nbvlm[s3]" (for others, fsspec and their package).',
+        ) from None
+    try:
+        system, path = url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise ImageError(
+            f"{redact(url)!r} cannot be read here: {redact(str(error)).rstrip('.')}.",
+            hint='For s3://… run: pip install "nbvlm[s3]".',
+        ) from None
+    return system, str(path)
+
+
+def _unreachable(url: str, error: Exception) -> ImageError:
+    said = " ".join(str(error).split()) or type(error).__name__
+    return ImageError(
+        f"{redact(url)!r} cannot be read: {redact(said).rstrip('.')}.",
+        hint="Check the address and your rights there.",
+    )

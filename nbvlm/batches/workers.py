@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.batches import reading, rows
+from nbvlm.batches import preparation, rows
 from nbvlm.errors import (
     AuthenticationError,
     Error,
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from nbvlm.batches.journal import Nowhere
-    from nbvlm.batches.listing import Item
     from nbvlm.batches.plan import Plan
-    from nbvlm.batches.reading import Read
+    from nbvlm.batches.preparation import Read
+    from nbvlm.batches.progress import Tally
+    from nbvlm.batches.rate_limit import Pace, Slots
     from nbvlm.batches.rows import Row
-    from nbvlm.batches.tally import Tally
-    from nbvlm.batches.throttle import Pace, Slots
+    from nbvlm.batches.sources import Item
     from nbvlm.client.client import AsyncClient
     from nbvlm.images.picture import Picture
     from nbvlm.result.result import Result
@@ -201,7 +201,7 @@ class Crew:
     def _next(self) -> Read | None:
         with self._turn:
             item = next(self._items, None)
-        return reading.read(item, self._plan, self._journal) if item is not None else None
+        return preparation.read(item, self._plan, self._journal) if item is not None else None
 
     async def _close_up(self, readers: list[asyncio.Task[None]], asking: int) -> None:
         await asyncio.gather(*readers)
