@@ -14,8 +14,9 @@ from servers.loopback import Loopback, stream
 import nbvlm
 from nbvlm.errors import Error
 from nbvlm.images.picture import Picture
-from nbvlm.panel import cards, history
+from nbvlm.panel import history
 from nbvlm.panel.history import History
+from nbvlm.widgets import thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +115,7 @@ def test_clear_keeps_what_is_pinned() -> None:
 
 
 def test_a_card_says_what_was_asked_and_what_came() -> None:
-    card = cards.card(History().add(made.result()))
+    card = thumbnails.card(History().add(made.result()))
     assert card["prompt"] == "detect cat ; dog"
     assert card["detail"] == "T 0.2 · p 0.7 · 800 ms"
     assert card["said"].startswith("2 cats; 1 dog")
@@ -123,10 +124,10 @@ def test_a_card_says_what_was_asked_and_what_came() -> None:
 
 def test_a_card_draws_boxes_small_and_does_without_the_pictures_bytes() -> None:
     result = made.result(made.photo((640, 480)))
-    drawn = Image.open(io.BytesIO(cards.thumbnail(result)))
-    assert max(drawn.size) == cards.SIDE
+    drawn = Image.open(io.BytesIO(thumbnails.thumbnail(result)))
+    assert max(drawn.size) == thumbnails.SIDE
     plain = Picture.reference("0" * 64, "image/png", 200, 120)
-    assert cards.thumbnail(made.result(plain)) == b""
+    assert thumbnails.thumbnail(made.result(plain)) == b""
 
 
 # What the panel shows of it

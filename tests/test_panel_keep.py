@@ -17,8 +17,8 @@ from PIL import Image
 
 import nbvlm
 from nbvlm.errors import Error
-from nbvlm.panel import exports, samples
-from nbvlm.panel.exports import FORMATS, make
+from nbvlm.widgets import export_menu, thumbnails
+from nbvlm.widgets.export_menu import FORMATS, make
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,8 +94,8 @@ def test_another_format_names_those_that_exist() -> None:
 
 
 def test_code_for_a_sample_names_it_and_runs() -> None:
-    picture = samples.picture_of(samples.scenes()[1])
-    written = exports.code(made.result(picture, prompt="caption en"))
+    picture = thumbnails.picture_of(thumbnails.scenes()[1])
+    written = export_menu.code(made.result(picture, prompt="caption en"))
     assert "GALLERY[1].picture()" in written
     assert len(written) < 1000
     out = subprocess.run([sys.executable, "-c", written], capture_output=True, text=True, check=False)
@@ -126,13 +126,13 @@ def test_a_file_arrives_whole_on_the_page_that_asked(page: Page, panel: nbvlm.Pa
 def test_a_large_file_comes_in_pieces_below_the_limit(
     page: Page, panel: nbvlm.Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "CHUNK", 1000)
+    monkeypatch.setattr(export_menu, "CHUNK", 1000)
     panel.image = made.photo((200, 150))
     panel.run()
     head, data = fetch(page, panel, "png")
     assert head["pieces"] == -(-len(data) // 1000) > 20
     assert Image.open(io.BytesIO(data)).size == (200, 150)
-    assert exports.CHUNK < 10 * 2**20
+    assert export_menu.CHUNK < 10 * 2**20
 
 
 def test_what_cannot_be_made_is_told_and_the_page_waits_no_longer(page: Page, panel: nbvlm.Panel) -> None:

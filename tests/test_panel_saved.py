@@ -18,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from servers.loopback import Loopback, problem
 
 import nbvlm
-from nbvlm.panel import page
+from nbvlm.widgets import esm
 
 KEY = "nvapi-not-a-real-key-but-just-as-secret"
 CAR = "<loc0100><loc0200><loc0300><loc0400> car"
@@ -121,7 +121,7 @@ def test_colab_is_told_where_its_widget_manager_is(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    "path", sorted(Path(page.__file__).parent.glob("*.[jc]s*")), ids=lambda path: path.name
+    "path", sorted(Path(esm.__file__).parent.glob("*.[jc]s*")), ids=lambda path: path.name
 )
 def test_page_parts_hold_nothing_that_looks_like_a_key(path: Path) -> None:
     # They are saved in notebooks that keep their widgets' state.

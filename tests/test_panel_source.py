@@ -15,7 +15,7 @@ from nbvlm import endpoints
 from nbvlm.client.client import Retry
 from nbvlm.images import paths
 from nbvlm.images.picture import Picture
-from nbvlm.panel import travel
+from nbvlm.widgets import status_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,21 +150,21 @@ def test_completions_come_by_message(page: Page, panel: nbvlm.Panel, tmp_path: P
 def test_a_large_picture_travels_as_route_and_model_want(
     endpoint: endpoints.Endpoint, route: str, words: str
 ) -> None:
-    assert travel.way(noise(), endpoint, route).startswith(words)
+    assert status_text.way(noise(), endpoint, route).startswith(words)
 
 
 def test_a_small_picture_travels_as_it_is_unless_an_asset_is_wanted() -> None:
     picture = Picture.load(png())
-    assert travel.way(picture, NVIDIA, "auto") == travel.way(picture, NVIDIA, "inline")
-    assert travel.way(picture, NVIDIA, "asset").startswith("uploaded")
-    assert travel.quick(picture, NVIDIA, "inline")
-    assert not travel.quick(noise(), NVIDIA, "inline")
+    assert status_text.way(picture, NVIDIA, "auto") == status_text.way(picture, NVIDIA, "inline")
+    assert status_text.way(picture, NVIDIA, "asset").startswith("uploaded")
+    assert status_text.quick(picture, NVIDIA, "inline")
+    assert not status_text.quick(noise(), NVIDIA, "inline")
 
 
 def test_models_offer_the_routes_that_they_know() -> None:
-    assert travel.offered(NVIDIA) == travel.offered(DEMO) == ("auto", "inline", "asset")
-    assert travel.offered(SERVER) == ("auto", "inline")
-    assert travel.offered(endpoints.get("microsoft/florence-2")) == ("auto", "asset")
+    assert status_text.offered(NVIDIA) == status_text.offered(DEMO) == ("auto", "inline", "asset")
+    assert status_text.offered(SERVER) == ("auto", "inline")
+    assert status_text.offered(endpoints.get("microsoft/florence-2")) == ("auto", "asset")
 
 
 def test_the_chosen_route_is_told_and_taken(page: Page, panel: nbvlm.Panel, server: Loopback) -> None:

@@ -13,7 +13,7 @@ from servers.loopback import Loopback, Reply, problem, stream
 import nbvlm
 from nbvlm import endpoints, errors
 from nbvlm.client.client import Retry
-from nbvlm.panel import trouble
+from nbvlm.widgets import error_card
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,24 +120,24 @@ def test_no_network_offers_the_demo_model_and_recordings(page: Page) -> None:
 
 
 def test_what_went_wrong_before_any_question_offers_nothing_to_ask_again() -> None:
-    card = trouble.card(errors.ImageError("No.", hint="Yes."), NVIDIA)
+    card = error_card.card(errors.ImageError("No.", hint="Yes."), NVIDIA)
     assert (actions(card), card["seconds"]) == (["upload"], None)
-    assert actions(trouble.card(ZeroDivisionError("secret"), NVIDIA)) == []
+    assert actions(error_card.card(ZeroDivisionError("secret"), NVIDIA)) == []
 
 
 def test_of_an_unknown_error_the_type_alone_is_told() -> None:
-    card = trouble.card(ValueError("s3cret words"), NVIDIA, asking=True)
+    card = error_card.card(ValueError("s3cret words"), NVIDIA, asking=True)
     assert card["message"] == "Something unexpected happened in nbvlm (ValueError)."
     assert "s3cret" not in json.dumps(card)
 
 
 def test_the_demo_is_not_offered_in_its_own_place() -> None:
-    card = trouble.card(errors.ServerError("No.", status=500), endpoints.get("demo"), asking=True)
+    card = error_card.card(errors.ServerError("No.", status=500), endpoints.get("demo"), asking=True)
     assert actions(card) == ["again"]
 
 
 def test_a_retired_model_offers_its_siblings_that_stream() -> None:
-    card = trouble.card(errors.NotFoundError("Gone.", status=410), NVIDIA, asking=True)
+    card = error_card.card(errors.NotFoundError("Gone.", status=410), NVIDIA, asking=True)
     assert actions(card) == ["model:demo", "model:nvidia/vila", "model:nvidia/cosmos-nemotron-34b", "models"]
 
 

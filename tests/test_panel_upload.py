@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbvlm.errors import ImageError
-from nbvlm.panel.upload import LIMIT, Inbox, Upload
+from nbvlm.widgets.picker import LIMIT, Inbox, Upload
 
 
 def deliver(inbox: Inbox, data: bytes, sizes: list[int], name: str = "a.png", key: int = 1) -> Upload:

@@ -17,8 +17,8 @@ from nbvlm.client.flow.events import Status, TextDelta
 from nbvlm.grounding.masks import codebooks
 from nbvlm.grounding.masks.types import Patch
 from nbvlm.panel import runner, shapes
-from nbvlm.panel.stage import Stage
 from nbvlm.result import description
+from nbvlm.widgets.viewer import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

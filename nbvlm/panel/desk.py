@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 from nbvlm._background import Job
 from nbvlm.client.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error
-from nbvlm.panel import trouble
-from nbvlm.panel.alert import Alert
-from nbvlm.panel.header import Header
-from nbvlm.panel.keyfield import KeyField
-from nbvlm.panel.server import Server
+from nbvlm.widgets import error_card
+from nbvlm.widgets.dialogs import KeyField, Server
+from nbvlm.widgets.error_card import Alert
+from nbvlm.widgets.toolbar import Header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -128,7 +127,7 @@ class Desk:
     def _show(self, error: Exception, *, asking: bool = False) -> None:
         line = self._session.line
         origin = None if line.settings.in_process else line.settings.base_url
-        self.alert.show(trouble.card(error, line.endpoint, asking=asking, origin=origin))
+        self.alert.show(error_card.card(error, line.endpoint, asking=asking, origin=origin))
 
 
 def _words(error: Error) -> str:

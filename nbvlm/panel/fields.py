@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.panel import samples
+from nbvlm.widgets import thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from nbvlm.demo.gallery import GalleryScene
     from nbvlm.images.picture import Picture
-    from nbvlm.panel.controls import Controls
-    from nbvlm.panel.header import Header
+    from nbvlm.widgets.controls import Controls
+    from nbvlm.widgets.toolbar import Header
 
 __all__ = ["Fields"]
 
@@ -38,7 +38,7 @@ class Fields:
     def suggest(self, scene: GalleryScene | None, picture: Picture | None) -> None:
         """Suggest what a sample is good for, and write its prompt unless somebody wrote one of their own."""
         task = self._controls.task
-        task.things = [] if scene is None else list(samples.things_of(scene))
+        task.things = [] if scene is None else list(thumbnails.things_of(scene))
         task.size = [] if picture is None else [picture.width, picture.height]
         if scene is not None and self._controls.prompt.value.strip() in ("", self._written):
             self.suggest_prompt(scene.prompt)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.panel import cards
-from nbvlm.panel.exports import Exports
 from nbvlm.panel.history import History
-from nbvlm.panel.sides import Sides
 from nbvlm.panel.still import Still
-from nbvlm.panel.strip import Strip
+from nbvlm.widgets import thumbnails
+from nbvlm.widgets.comparison import Sides
+from nbvlm.widgets.export_menu import Exports
+from nbvlm.widgets.history_strip import Strip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -91,7 +91,7 @@ class Keeper:
         number = self.history.number_of(result)
         if number is None:
             return
-        self.strip.draw(number, cards.thumbnail(result))
+        self.strip.draw(number, thumbnails.thumbnail(result))
         if number == self.history.newest:
             self.still.update(result)
 

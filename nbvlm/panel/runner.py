@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm.client.flow.events import DetectionFound, Status, TextDelta
 from nbvlm.draw import palette
-from nbvlm.panel import wording
+from nbvlm.widgets import status_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from nbvlm.grounding.detections import Detection
     from nbvlm.images.picture import Picture
     from nbvlm.panel.shapes import Outliner
-    from nbvlm.panel.stage import Stage
     from nbvlm.result.result import Result
+    from nbvlm.widgets.viewer import Stage
 
 __all__ = ["PACE", "Live", "Question", "ask", "boxes"]
 
@@ -106,8 +106,8 @@ class Live:
                 self._outliner.want(self._found, [event.detection])
             self._found += 1
         else:
-            self._phase = wording.progress(event)
-            self._pause = wording.pause(event)
+            self._phase = status_text.progress(event)
+            self._pause = status_text.pause(event)
         return False
 
     def _flush(self) -> None:

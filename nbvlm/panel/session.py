@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm._background import Job
 from nbvlm.errors import Error, ImageError
-from nbvlm.panel import runner, samples, wording
-from nbvlm.panel.controls import Controls
+from nbvlm.panel import runner
 from nbvlm.panel.desk import Desk
 from nbvlm.panel.fields import Fields
 from nbvlm.panel.keeper import Keeper
@@ -23,9 +22,11 @@ from nbvlm.panel.line import Line
 from nbvlm.panel.order import Order
 from nbvlm.panel.shapes import Outliner
 from nbvlm.panel.source import Source
-from nbvlm.panel.stage import Stage
 from nbvlm.panel.sweeps import Scene, Sweeps
 from nbvlm.result import description
+from nbvlm.widgets import status_text, thumbnails
+from nbvlm.widgets.controls import Controls
+from nbvlm.widgets.viewer import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from nbvlm.client.client import Settings
     from nbvlm.images.picture import Picture
     from nbvlm.panel.history import Kept
-    from nbvlm.panel.stage import Region
     from nbvlm.result.result import Result
+    from nbvlm.widgets.viewer import Region
 
 __all__ = ["Session", "family"]
 
@@ -108,13 +109,13 @@ class Session:
         index
             Its number in the gallery, if it is from there.
         """
-        facts, data = (None, None) if picture is None else samples.preview(picture)
+        facts, data = (None, None) if picture is None else thumbnails.preview(picture)
         with self._lock:
             self.stop()
             self.picture, self.result = picture, None
             self.stage.picture(facts, data)
             self.alert.clear()
-            self.fields.suggest(None if index is None else samples.scenes()[index], picture)
+            self.fields.suggest(None if index is None else thumbnails.scenes()[index], picture)
             self.source.chosen(picture, index, data)
 
     def pick_region(self, on: bool) -> None:
@@ -221,7 +222,7 @@ class Session:
             self.desk.fail(error)
             self.stage.fail()
         else:
-            self.stage.stopped(wording.stopped(live.seconds, live.pieces))
+            self.stage.stopped(status_text.stopped(live.seconds, live.pieces))
 
     def _keep(self, result: Result, pieces: int) -> None:
         self.keeper.add(result, pieces)
@@ -232,7 +233,7 @@ class Session:
         self.stage.finish(
             result.text,
             runner.boxes(result.detections, result.prompt),
-            wording.finished(result, pieces),
+            status_text.finished(result, pieces),
             alt=description.alt_text(result),
             said=description.summary(result),
             notes=result.notices,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from nbvlm.grounding.detections import Detection
     from nbvlm.grounding.masks.lazy import Patch, Stencil
-    from nbvlm.panel.stage import Stage
+    from nbvlm.widgets.viewer import Stage
 
 __all__ = ["Outliner", "path"]
 

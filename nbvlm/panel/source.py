@@ -10,15 +10,16 @@ from nbvlm._background import Job
 from nbvlm.errors import ImageError
 from nbvlm.images import paths
 from nbvlm.images.picture import Picture
-from nbvlm.panel import samples, travel
-from nbvlm.panel.picker import Picker
+from nbvlm.widgets import status_text
+from nbvlm.widgets import thumbnails as samples
+from nbvlm.widgets.picker import Picker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from nbvlm.endpoints import Endpoint
     from nbvlm.panel.order import Order
-    from nbvlm.panel.upload import Upload
+    from nbvlm.widgets.picker import Upload
 
 __all__ = ["Source"]
 
@@ -167,13 +168,13 @@ class Source:
     def serve(self, endpoint: Endpoint) -> None:
         """Tell of another endpoint, with other limits."""
         self._endpoint = endpoint
-        if self.route not in travel.offered(endpoint):
+        if self.route not in status_text.offered(endpoint):
             self.route = "auto"
         self.tell()
 
     def take_route(self, route: str) -> None:
         """Choose the way of the picture."""
-        if route not in travel.offered(self._endpoint):
+        if route not in status_text.offered(self._endpoint):
             raise ImageError(f"This model knows no route {route!r}.", hint="Leave it to auto.")
         self.route = route
         self.tell()
@@ -181,8 +182,10 @@ class Source:
     def tell(self) -> None:
         """Send the page all about the chosen picture; what takes time to know comes a little later."""
         picture = self._picture
-        if picture is None or travel.quick(picture, self._endpoint, self.route):
-            self._send(picture, "" if picture is None else travel.way(picture, self._endpoint, self.route))
+        if picture is None or status_text.quick(picture, self._endpoint, self.route):
+            self._send(
+                picture, "" if picture is None else status_text.way(picture, self._endpoint, self.route)
+            )
             return
         self._send(picture, "…")
         Job(self._tell_way(picture))
@@ -190,7 +193,7 @@ class Source:
     async def _tell_way(self, picture: Picture) -> None:
         endpoint, route = self._endpoint, self.route
         try:
-            words = await asyncio.to_thread(travel.way, picture, endpoint, route)
+            words = await asyncio.to_thread(status_text.way, picture, endpoint, route)
         except ImageError as error:
             words = error.message
         if (self._picture, self._endpoint, self.route) == (picture, endpoint, route):
@@ -200,11 +203,11 @@ class Source:
         with self._lock:
             self.picker.chosen(
                 "No picture chosen" if picture is None else picture.name or "picture",
-                "" if picture is None else travel.line(picture),
+                "" if picture is None else status_text.line(picture),
                 self._index,
                 way=way,
                 route=self.route,
-                routes=travel.offered(self._endpoint),
+                routes=status_text.offered(self._endpoint),
                 thumbnail=self._thumbnail,
             )
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbvlm._background import Job
 from nbvlm.errors import Error, ImageError, ParameterError
-from nbvlm.panel import cards, sweep, wording
-from nbvlm.panel.grid import Grid, thumbnail_of
+from nbvlm.panel import sweep
 from nbvlm.panel.sweeper import Sweeper
+from nbvlm.widgets import status_text, thumbnails
+from nbvlm.widgets.sweep_grid import Grid, thumbnail_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -129,7 +130,7 @@ class Sweeps:
             numbers = None if heats is None else [_number(heat) for heat in heats]
             self.start([str(prompt) for prompt in message["prompts"]], numbers, _whole(message["repeats"]))
         except Error as error:
-            told = wording.failure(error)
+            told = status_text.failure(error)
             self.grid.refuse(f"{told['message']} {told['hint']}".strip())
 
     def _open(self, message: Mapping[str, Any]) -> None:
@@ -161,7 +162,7 @@ class Sweeps:
 
     def _thumbnail(self, picture: Picture, cell: Cell) -> bytes:
         if self._small is None or self._small[0] is not picture:
-            self._small = picture, cards.base(picture)
+            self._small = picture, thumbnails.base(picture)
         return thumbnail_of(cell, self._small[1])
 
 

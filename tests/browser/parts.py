@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from browser.hosts import ROOT
-from nbvlm.panel.page import PARTS, script
+from nbvlm.widgets.esm import PARTS, script
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

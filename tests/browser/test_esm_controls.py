@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from browser.parts import base64_png, load, say
 from nbvlm import prompts
 from nbvlm.endpoints import get
-from nbvlm.panel.tasks import tasks_for
+from nbvlm.widgets.task_bar import tasks_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from browser.parts import load, say, serious
-from nbvlm.panel.page import style
+from nbvlm.widgets.esm import style
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from nbvlm.panel.taskbar import TaskBar
+from nbvlm.widgets.task_bar import TaskBar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

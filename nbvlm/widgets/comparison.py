@@ -12,8 +12,8 @@ import anywidget
 from nbvlm.draw import annotation, palette
 from nbvlm.errors import ImageError
 from nbvlm.grounding.comparison import compare
-from nbvlm.panel import cards, page
 from nbvlm.result import description
+from nbvlm.widgets import esm, thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,8 +38,8 @@ class Sides(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         Called with each message of a page that asks for something: "show" or "pin".
     """
 
-    _esm = page.script("sides")
-    _css = page.style("sides")
+    _esm = esm.script("sides")
+    _css = esm.style("sides")
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
         self._lock = threading.RLock()
@@ -125,7 +125,7 @@ def _paints(labels: Iterable[str]) -> dict[str, tuple[str, str]]:
 
 def _column(one: Kept, base: Kept, paint: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     result = one.result
-    column = cards.card(one) | {
+    column = thumbnails.card(one) | {
         "width": result.picture.width,
         "height": result.picture.height,
         "base": base.number,

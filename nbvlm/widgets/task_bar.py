@@ -2,21 +2,86 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
-from nbvlm.panel import tasks
-from nbvlm.panel.page import script
+from nbvlm import prompts
+from nbvlm.widgets.esm import script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from nbvlm.endpoints import Endpoint
 
-__all__ = ["TaskBar"]
+
+__all__ = ["TASKS", "Task", "TaskBar", "tasks_for"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A preset.
+
+    Attributes
+    ----------
+    title
+        Its name in the task field.
+    kind
+        What its prompt is made of: "caption", "describe", "ocr", "answer", "detect", "segment" or "region".
+    question
+        The first question of an "answer"; `{thing}` stands for what the picture is known to hold.
+    """
+
+    title: str
+    kind: str
+    question: str = ""
+
+
+TASKS = (
+    Task("Caption", "caption"),
+    Task("Detect", "detect"),
+    Task("Segment", "segment"),
+    Task("Ask", "answer", "what color is the {thing}?"),
+    Task("Count", "answer", "how many {thing}s are there?"),
+    Task("Describe", "describe"),
+    Task("Read text", "ocr"),
+    Task("Caption a region", "region"),
+)
+#: Languages that the embedded model was taught, by the kind of task.
+DEMO_LANGUAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"caption": ("en", "es", "fr", "de"), "describe": ("en",), "answer": ("en",)}
+)
+
+
+def tasks_for(endpoint: Endpoint) -> list[dict[str, Any]]:
+    """Return the presets for an endpoint, as the page takes them.
+
+    Returns
+    -------
+    list of dict
+        `title`, `kind`, `question`, and `languages`, pairs of code and name, where there is a choice.
+    """
+    return [
+        {
+            "title": task.title,
+            "kind": task.kind,
+            "question": task.question,
+            "languages": _languages(task.kind, endpoint),
+        }
+        for task in TASKS
+    ]
+
+
+def _languages(kind: str, endpoint: Endpoint) -> list[list[str]]:
+    if kind not in DEMO_LANGUAGES:
+        return []
+    codes = DEMO_LANGUAGES[kind] if endpoint.name == "demo" else ("en", *prompts.LANGUAGES)
+    return [[code, prompts.LANGUAGES[code]] for code in dict.fromkeys(codes)]
+
 
 _HERE = Path(__file__).parent
 _REMEMBERED = 100  # prompts
@@ -38,7 +103,7 @@ class TaskBar(anywidget.AnyWidget):  # type: ignore[misc] # the base class has n
     Attributes
     ----------
     tasks
-        See `nbvlm.panel.tasks.tasks_for`.
+        See `nbvlm.widgets.task_bar.tasks_for`.
     things
         What the picture is known to hold.
     size
@@ -54,7 +119,7 @@ class TaskBar(anywidget.AnyWidget):  # type: ignore[misc] # the base class has n
     def __init__(self, endpoint: Endpoint, on_region: Callable[[bool], None]) -> None:
         self._asked: list[str] = []
         self._on_region = on_region
-        super().__init__(tasks=tasks.tasks_for(endpoint))
+        super().__init__(tasks=tasks_for(endpoint))
         self.add_class("nbvlm-taskbar")
         self.on_msg(TaskBar.take)
 
@@ -67,7 +132,7 @@ class TaskBar(anywidget.AnyWidget):  # type: ignore[misc] # the base class has n
 
     def serve(self, endpoint: Endpoint) -> None:
         """Offer another endpoint's presets."""
-        self.tasks = tasks.tasks_for(endpoint)
+        self.tasks = tasks_for(endpoint)
 
     def remember(self, prompt: str) -> None:
         """Keep a prompt for the arrow keys."""

@@ -14,8 +14,8 @@ import anywidget
 
 from nbvlm._background import Job
 from nbvlm.errors import Error
-from nbvlm.panel import page, samples
 from nbvlm.result import files
+from nbvlm.widgets import esm, thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -96,9 +96,9 @@ def code(result: Result) -> str:
 
 def _sample(picture: Picture) -> int | None:
     """Find the number of a sample by its name, then by its bytes."""
-    for index, scene in enumerate(samples.scenes()):
+    for index, scene in enumerate(thumbnails.scenes()):
         if picture.name == f"{scene.name}.png":
-            return index if samples.picture_of(scene) == picture else None
+            return index if thumbnails.picture_of(scene) == picture else None
     return None
 
 
@@ -114,8 +114,8 @@ class Exports(anywidget.AnyWidget):  # type: ignore[misc] # the base class has n
         Called with what went wrong.
     """
 
-    _esm = page.script("exports")
-    _css = page.style("exports")
+    _esm = esm.script("exports")
+    _css = esm.style("exports")
 
     def __init__(self, on_error: Callable[[Exception], None]) -> None:
         self._lock = threading.RLock()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 
-from nbvlm.panel import cards, page, wording
 from nbvlm.result import description
+from nbvlm.widgets import esm, status_text, thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,8 +28,8 @@ class Grid(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no t
         Called with each message of a page that asks for something: "start", "stop", "open" or "facts".
     """
 
-    _esm = page.script("grid")
-    _css = page.style("grid")
+    _esm = esm.script("grid")
+    _css = esm.style("grid")
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
         self._lock = threading.RLock()
@@ -112,13 +112,13 @@ class Grid(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no t
 def _described(cell: Cell, busy: bool) -> dict[str, Any]:
     """Describe a cell for the browser."""
     if cell.error is not None:
-        told = wording.failure(cell.error)
+        told = status_text.failure(cell.error)
         return {"state": "failed", "said": told["message"], "more": told["hint"]}
     if cell.result is None:
         return {"state": "busy" if busy else "waiting"}
     result = cell.result
     said = description.summary(result)
-    took = wording.seconds(result.timing.total_s)
+    took = status_text.seconds(result.timing.total_s)
     return {
         "state": "done",
         "said": description.shorten(said, 160),
@@ -131,4 +131,4 @@ def thumbnail_of(cell: Cell, small: Any) -> bytes:
     """Draw a cell's boxes, if there are any: otherwise its words say all."""
     if cell.result is None or not len(cell.result.detections):
         return b""
-    return cards.thumbnail(cell.result, small)
+    return thumbnails.thumbnail(cell.result, small)

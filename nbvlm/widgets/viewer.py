@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
-from nbvlm.panel.page import script, style
+from nbvlm.widgets.esm import script, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

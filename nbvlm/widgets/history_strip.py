@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
-from nbvlm.panel import cards, page
+from nbvlm.widgets import esm, thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,8 +31,8 @@ class Strip(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         Class of the panel's still form: a page shows the panel or that.
     """
 
-    _esm = page.script("strip")
-    _css = page.style("strip")
+    _esm = esm.script("strip")
+    _css = esm.style("strip")
 
     still = traitlets.Unicode("").tag(sync=True)
 
@@ -54,7 +54,7 @@ class Strip(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
 
     def update(self, kept: Sequence[Kept]) -> None:
         """Show these and no others; what is shown already is not sent again."""
-        wanted = {one.number: cards.card(one) for one in kept}
+        wanted = {one.number: thumbnails.card(one) for one in kept}
         with self._lock:
             gone = [number for number in self._cards if number not in wanted]
             changed = [card for number, card in wanted.items() if self._cards.get(number) != card]

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import anywidget
 
 from nbvlm import endpoints, errors
 from nbvlm.client.secrets import redact
-from nbvlm.panel import wording
+from nbvlm.widgets import status_text
+from nbvlm.widgets.esm import script
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from nbvlm.endpoints import Endpoint
 
-__all__ = ["Action", "card"]
+__all__ = ["Action", "Alert", "card"]
 
 #: Seconds to wait after a 429 that does not say how long: the hosted limit is counted by the minute.
 MINUTE = 60.0
@@ -85,7 +89,7 @@ def card(
     """
     actions = _actions(error, endpoint) if asking else _quiet_actions(error)
     return {
-        **wording.failure(error),
+        **status_text.failure(error),
         "title": _title(error),
         "details": _details(error, endpoint, origin or endpoint.base_url),
         "actions": [{"id": action.id, "label": action.label} for action in actions],
@@ -188,3 +192,54 @@ def _said(detail: Any) -> str | None:
     return json.dumps(
         redact(detail), indent=2, ensure_ascii=False, default=lambda value: type(value).__name__
     )
+
+
+_HERE = Path(__file__).parent
+
+
+class Alert(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
+    """Shows one failure at a time, or none.
+
+    Parameters
+    ----------
+    on_act
+        Called with the message of a press: `action` is the id of a card's action. "again" never comes: the
+        page presses Run itself, so that what the fields say travels with it.
+    """
+
+    _esm = script("alert")
+    _css = _HERE / "alert.css"
+
+    def __init__(self, on_act: Callable[[Mapping[str, Any]], None]) -> None:
+        self._card: dict[str, Any] | None = None
+        super().__init__()
+        self.add_class("nbvlm-alert")
+        self._on_act = on_act
+        self.on_msg(Alert.take)
+
+    @property
+    def card(self) -> dict[str, Any] | None:
+        """What is shown; see `nbvlm.widgets.error_card.card`."""
+        return self._card
+
+    def show(self, card: Mapping[str, Any] | None) -> None:
+        """Show a card in place of the last one, or none."""
+        self._card = None if card is None else dict(card)
+        self.send({"type": "card", "card": self._card})
+
+    def clear(self) -> None:
+        """Take the card away, if there is one."""
+        if self._card is not None:
+            self.show(None)
+
+    def take(self, message: Mapping[str, Any], _buffers: Sequence[memoryview]) -> None:
+        """Take one message of the page."""
+        if message.get("type") == "hello":
+            self.send({"type": "card", "card": self._card})
+        elif message.get("type") == "close":
+            self._card = None
+        else:
+            self._on_act(message)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self._card['title'] if self._card else 'nothing'}>"
