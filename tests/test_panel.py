@@ -19,7 +19,7 @@ from nbvlm import prompts
 from nbvlm._background import Job
 from nbvlm.demo.gallery import GALLERY
 from nbvlm.errors import AuthenticationError, Error, ImageError, PromptError, TransportError
-from nbvlm.panel.session import family
+from nbvlm.panel.controller import family
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

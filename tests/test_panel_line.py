@@ -14,8 +14,8 @@ from nbvlm.client import keys
 from nbvlm.client.client import Retry
 from nbvlm.demo import scenes
 from nbvlm.errors import ParameterError
-from nbvlm.panel.line import Line
-from nbvlm.panel.session import family
+from nbvlm.panel.connection import Line
+from nbvlm.panel.controller import family
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

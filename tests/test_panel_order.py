@@ -12,7 +12,7 @@ from servers.loopback import Loopback, stream
 
 import nbvlm
 from nbvlm.demo.gallery import GALLERY
-from nbvlm.panel.order import Order
+from nbvlm.panel.messages import Order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -18,7 +18,7 @@ from servers.loopback import Loopback, Reply, answer, problem
 import nbvlm
 from nbvlm.errors import AuthenticationError, Error, ImageError, ParameterError, PromptError
 from nbvlm.panel import sweep as sweeping
-from nbvlm.panel.sweeper import Pace
+from nbvlm.panel.sweep_runner import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

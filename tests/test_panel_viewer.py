@@ -16,7 +16,7 @@ import nbvlm
 from nbvlm.client.flow.events import Status, TextDelta
 from nbvlm.grounding.masks import codebooks
 from nbvlm.grounding.masks.types import Patch
-from nbvlm.panel import runner, shapes
+from nbvlm.panel import streaming
 from nbvlm.result import description
 from nbvlm.widgets.viewer import Stage
 
@@ -66,7 +66,7 @@ def test_a_mask_becomes_a_short_path_with_its_holes() -> None:
     y, x = np.mgrid[:300, :400]
     away = np.hypot(x - 200, y - 150)
     ring = (away < 140) & (away > 60)
-    path = shapes.path(Patch(0, 0, ring))
+    path = streaming.path(Patch(0, 0, ring))
     assert path.count("M") == path.count("z") == 2
     assert len(path) < 1500
     found = drawn(path, (400, 300))
@@ -97,7 +97,7 @@ def test_masks_come_once_and_stay_when_the_answer_is_whole(
     assert [list(content["shapes"]) for content in sent] == [["0"]]
     assert screen.stage._shapes == sent[0]["shapes"]
     patch = result.detections.patches[0]
-    assert sent[0]["shapes"]["0"] == shapes.path(patch)
+    assert sent[0]["shapes"]["0"] == streaming.path(patch)
 
 
 def test_an_answer_without_a_mask_decoder_is_whole_and_says_so(
@@ -125,7 +125,7 @@ def test_masks_of_an_earlier_answer_are_not_shown(page: Page) -> None:
 
 def test_a_pause_before_the_next_try_is_counted_down(page: Page) -> None:
     async def wait() -> None:
-        live = runner.Live(stage, "caption en", pace=0.0)
+        live = streaming.Live(stage, "caption en", pace=0.0)
         live.take(Status("retry", 12.0, 1, 4))
         await asyncio.sleep(0.05)
         stage.send_all()

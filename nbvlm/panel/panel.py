@@ -7,7 +7,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.images.picture import Picture
-from nbvlm.panel.session import Session
+from nbvlm.panel.controller import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ from nbvlm.widgets.esm import script
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from nbvlm.panel.order import Order
+    from nbvlm.panel.messages import Order
 
 __all__ = ["KeyField", "Server"]
 

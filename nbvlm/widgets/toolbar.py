@@ -12,7 +12,7 @@ from nbvlm.widgets.esm import script, style
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nbvlm.panel.line import Line
+    from nbvlm.panel.connection import Line
 
 __all__ = ["Header"]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from nbvlm.endpoints import Endpoint
-    from nbvlm.panel.order import Order
+    from nbvlm.panel.messages import Order
     from nbvlm.widgets.picker import Upload
 
 __all__ = ["Source"]

@@ -15,7 +15,7 @@ from nbvlm.widgets.toolbar import Header
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nbvlm.panel.session import Session
+    from nbvlm.panel.controller import Session
 
 __all__ = ["Desk"]
 

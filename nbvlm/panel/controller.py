@@ -11,18 +11,19 @@ import functools
 import threading
 from typing import TYPE_CHECKING, Any
 
+import ipywidgets
+
 from nbvlm._background import Job
 from nbvlm.errors import Error, ImageError
-from nbvlm.panel import runner
-from nbvlm.panel.desk import Desk
-from nbvlm.panel.fields import Fields
-from nbvlm.panel.keeper import Keeper
-from nbvlm.panel.layout import family, layout
-from nbvlm.panel.line import Line
-from nbvlm.panel.order import Order
-from nbvlm.panel.shapes import Outliner
-from nbvlm.panel.source import Source
-from nbvlm.panel.sweeps import Scene, Sweeps
+from nbvlm.panel import streaming
+from nbvlm.panel.connection import Line
+from nbvlm.panel.connection_actions import Desk
+from nbvlm.panel.form import Fields
+from nbvlm.panel.history_actions import Keeper
+from nbvlm.panel.image_source import Source
+from nbvlm.panel.messages import Order
+from nbvlm.panel.streaming import Outliner
+from nbvlm.panel.sweep_runner import Scene, Sweeps
 from nbvlm.result import description
 from nbvlm.widgets import status_text, thumbnails
 from nbvlm.widgets.controls import Controls
@@ -37,7 +38,28 @@ if TYPE_CHECKING:
     from nbvlm.result.result import Result
     from nbvlm.widgets.viewer import Region
 
-__all__ = ["Session", "family"]
+__all__ = ["Session", "family", "layout"]
+
+
+def layout(head: list[Any], controls: list[Any], answer: list[Any], shelf: list[Any]) -> Any:
+    """Place the head above two columns, and a shelf below them."""
+    left, right = _column(controls, "nbvlm-controls"), _column(answer, "nbvlm-answers")
+    body = ipywidgets.Box([left, right])
+    body.add_class("nbvlm-body")
+    return _column([*head, body, _column(shelf, "nbvlm-shelf")], "nbvlm-panel")
+
+
+def _column(children: list[Any], name: str) -> Any:
+    box = ipywidgets.VBox(children)
+    box.add_class(name)
+    return box
+
+
+def family(widget: Any) -> list[Any]:
+    """Return a widget with all inside it, their layouts and styles included."""
+    own = [getattr(widget, name) for name in ("layout", "style") if widget.has_trait(name)]
+    inner = [one for child in getattr(widget, "children", ()) for one in family(child)]
+    return [widget, *own, *inner]
 
 
 class Session:
@@ -55,9 +77,9 @@ class Session:
     def __init__(self, settings: Settings) -> None:
         self._lock = threading.RLock()
         self.line = Line(settings)
-        self._live: runner.Live | None = None
+        self._live: streaming.Live | None = None
         self._job: Job[Result] | None = None
-        self._next: runner.Question | None = None
+        self._next: streaming.Question | None = None
         self.picture: Picture | None = None
         self._result: Result | None = None
         self.order = Order()
@@ -158,17 +180,17 @@ class Session:
                 raise Error("The panel is answering already.", hint="Wait for the answer, or stop it.")
             return self._begin(self._question())
 
-    def _question(self) -> runner.Question:
+    def _question(self) -> streaming.Question:
         if self.picture is None:
             raise ImageError("No picture is chosen.", hint="Choose a sample or upload a picture.")
-        return runner.Question(
+        return streaming.Question(
             self.picture, self.controls.prompt.value, self.controls.parameters, self.source.route
         )
 
-    def _begin(self, question: runner.Question) -> Job[Result]:
+    def _begin(self, question: streaming.Question) -> Job[Result]:
         self.alert.clear()
         self.controls.task.remember(question.prompt)
-        self.result, self._live = None, runner.Live(self.stage, question.prompt, self._outliner)
+        self.result, self._live = None, streaming.Live(self.stage, question.prompt, self._outliner)
         self.stage.begin()
         self.controls.running(True)
         self._job = Job(self._answer(question, self._live))
@@ -196,9 +218,9 @@ class Session:
         """Whether an answer is under way."""
         return self._live is not None
 
-    async def _answer(self, question: runner.Question, live: runner.Live) -> Result:
+    async def _answer(self, question: streaming.Question, live: streaming.Live) -> Result:
         try:
-            result = await runner.ask(self.line.client(), question, live)
+            result = await streaming.ask(self.line.client(), question, live)
         except BaseException as error:
             self._settle(live, functools.partial(self._tell_end, live, error))
             raise
@@ -206,7 +228,7 @@ class Session:
         await asyncio.to_thread(self.guarded, functools.partial(self.keeper.finish, result))
         return result
 
-    def _settle(self, live: runner.Live, say: Callable[[], None]) -> None:
+    def _settle(self, live: streaming.Live, say: Callable[[], None]) -> None:
         """Say how an answer ended, unless somebody has said so already."""
         with self._lock:
             if live.close():
@@ -217,7 +239,7 @@ class Session:
                 if following is not None:
                     self._begin(following)
 
-    def _tell_end(self, live: runner.Live, error: BaseException | None = None) -> None:
+    def _tell_end(self, live: streaming.Live, error: BaseException | None = None) -> None:
         if isinstance(error, Exception):
             self.desk.fail(error)
             self.stage.fail()
@@ -232,7 +254,7 @@ class Session:
         self.result = result
         self.stage.finish(
             result.text,
-            runner.boxes(result.detections, result.prompt),
+            streaming.boxes(result.detections, result.prompt),
             status_text.finished(result, pieces),
             alt=description.alt_text(result),
             said=description.summary(result),

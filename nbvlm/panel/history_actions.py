@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.panel.history import History
-from nbvlm.panel.still import Still
+from nbvlm.panel.static_output import Still
 from nbvlm.widgets import thumbnails
 from nbvlm.widgets.comparison import Sides
 from nbvlm.widgets.export_menu import Exports
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nbvlm.panel.history import Kept
-    from nbvlm.panel.order import Order
+    from nbvlm.panel.messages import Order
     from nbvlm.result.result import Result
 
 __all__ = ["Keeper"]
