@@ -2,6 +2,6 @@
 
 import sys
 
-from nbvlm.cli import main
+from nbvlm.cli.main import main
 
 sys.exit(main())

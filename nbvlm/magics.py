@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from IPython.core.magic import no_var_expand
 
-from nbvlm.commands import arguments as shared
+from nbvlm.cli import options as shared
 from nbvlm.errors import Error, ParameterError, PromptError
 from nbvlm.magic import asks, caller, completion, expansion, inputs, line, live, pump
 from nbvlm.result import description

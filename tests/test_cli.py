@@ -9,7 +9,7 @@ import sys
 import httpx
 import pytest
 
-from nbvlm import cli
+from nbvlm.cli import main
 from nbvlm.demo.service import server
 
 KEY = "nvapi-a-key-that-nobody-may-see"
@@ -65,7 +65,7 @@ def test_a_network_address_without_a_key_is_warned_about():
 def test_a_taken_port_is_one_sentence_and_status_1(capsys):
     with server.listen("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
-        assert cli.main(["serve", "--port", str(port)]) == 1
+        assert main.main(["serve", "--port", str(port)]) == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(f"nbvlm serve: Cannot listen on 127.0.0.1 port {port}")
@@ -73,7 +73,7 @@ def test_a_taken_port_is_one_sentence_and_status_1(capsys):
 
 @pytest.mark.parametrize("key", ["", "  ", "a\nb", "schlüssel", " nvapi"])
 def test_a_key_that_cannot_be_a_header_is_refused_without_being_printed(capsys, key):
-    assert cli.main(["serve", "--port", "0", "--key", key]) == 1
+    assert main.main(["serve", "--port", "0", "--key", key]) == 1
     err = capsys.readouterr().err
     assert "printable ASCII" in err
     assert not key.strip() or key.strip() not in err
@@ -89,14 +89,14 @@ def test_a_missing_extra_names_the_exact_command(capsys, monkeypatch, missing):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    assert cli.main(["serve", "--port", "0"]) == 1
+    assert main.main(["serve", "--port", "0"]) == 1
     assert 'pip install "nbvlm[serve]"' in capsys.readouterr().err
 
 
 def test_version_and_help(capsys):
     for arguments in (["--version"], ["--help"], ["serve", "--help"]):
         with pytest.raises(SystemExit) as ended:
-            cli.main(arguments)
+            main.main(arguments)
         assert ended.value.code == 0
     out = capsys.readouterr().out
     assert out.startswith("nbvlm 0.")
@@ -107,7 +107,7 @@ def test_version_and_help(capsys):
 def test_a_command_is_needed_and_an_unknown_one_is_refused(capsys):
     for arguments in ([], ["dance"]):
         with pytest.raises(SystemExit) as ended:
-            cli.main(arguments)
+            main.main(arguments)
         assert ended.value.code == 2
     assert "dance" in capsys.readouterr().err
 

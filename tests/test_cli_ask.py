@@ -17,8 +17,8 @@ from servers.loopback import answer, problem, stream
 from sides import KEY, SCENE
 
 import nbvlm
-from nbvlm import cli
-from nbvlm.commands import asking
+from nbvlm.cli import ask as asking
+from nbvlm.cli import main
 
 
 @pytest.fixture
@@ -42,13 +42,13 @@ class Terminal(io.StringIO):
 
 def ask(*arguments, monkeypatch=None, terminal=False, capsys=None):
     if not terminal:
-        status = cli.main(["ask", *arguments])
+        status = main.main(["ask", *arguments])
         said = capsys.readouterr()
         return status, said.out, said.err
     out = Terminal()
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", out)
-        status = cli.main(["ask", *arguments])
+        status = main.main(["ask", *arguments])
     return status, out.getvalue(), capsys.readouterr().err
 
 
@@ -186,7 +186,7 @@ def test_the_status_tells_what_was_refused_here(picture, capsys, arguments, stat
 
 def test_every_status_is_documented(capsys):
     with pytest.raises(SystemExit):
-        cli.main(["ask", "--help"])
+        main.main(["ask", "--help"])
     out = capsys.readouterr().out
     for status in (0, asking.FAILED, asking.REFUSED, asking.PICTURE, asking.KEY, asking.LATER, 130):
         assert f"\n  {status:<4} " in out

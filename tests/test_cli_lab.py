@@ -19,8 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import nbvlm
-from nbvlm import cli
-from nbvlm.commands import lab, tutorials
+from nbvlm.cli import lab, main
 
 ROOT = Path(__file__).parents[1]
 ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+)(/\S+)\?token=(\w+)\n")
@@ -37,27 +36,27 @@ def shipped(tmp_path, monkeypatch):
     for left in ("__pycache__", ".ipynb_checkpoints"):
         (folder / left).mkdir()
         (folder / left / "left.ipynb").write_text("over")
-    monkeypatch.setattr(tutorials, "source", lambda: folder)
+    monkeypatch.setattr(lab, "source", lambda: folder)
     return folder
 
 
 def test_the_tutorials_are_those_of_the_checkout():
-    assert tutorials.source() == ROOT / "notebooks"
-    assert tutorials.FIRST in tutorials.names(tutorials.source())
+    assert lab.source() == ROOT / "notebooks"
+    assert lab.FIRST in lab.names(lab.source())
 
 
 def test_an_installed_package_has_its_own(tmp_path, monkeypatch):
     (tmp_path / "tutorials").mkdir()
-    monkeypatch.setattr(tutorials, "_PACKAGE", tmp_path)
+    monkeypatch.setattr(lab, "_PACKAGE", tmp_path)
     with pytest.raises(nbvlm.Error, match="no tutorials"):
-        tutorials.source()
+        lab.source()
     (tmp_path / "tutorials" / "quickstart.ipynb").touch()
-    assert tutorials.source() == tmp_path / "tutorials"
+    assert lab.source() == tmp_path / "tutorials"
 
 
 def test_everything_is_copied_once(shipped, tmp_path):
     target = tmp_path / "a new" / "folder"
-    first, second = tutorials.copy(target), tutorials.copy(target)
+    first, second = lab.copy(target), lab.copy(target)
     assert first.new == second.same == ["01.ipynb", "data/recording.jsonl", "quickstart.ipynb"]
     assert (target / "data" / "recording.jsonl").read_text() == "three"
     assert str(first) == "3 copied"
@@ -66,16 +65,16 @@ def test_everything_is_copied_once(shipped, tmp_path):
 
 def test_what_was_edited_is_kept_and_what_was_not_is_renewed(shipped, tmp_path):
     target = tmp_path / "mine"
-    tutorials.copy(target)
+    lab.copy(target)
     (target / "01.ipynb").write_text("my own work")
     (shipped / "01.ipynb").write_text("two, better")
     (shipped / "quickstart.ipynb").write_text("one, better")
-    done = tutorials.copy(target)
+    done = lab.copy(target)
     assert (done.kept, done.renewed) == (["01.ipynb"], ["quickstart.ipynb"])
     assert (target / "01.ipynb").read_text() == "my own work"
     assert (target / "quickstart.ipynb").read_text() == "one, better"
     assert "kept as you edited them (01.ipynb)" in str(done)
-    assert tutorials.copy(target).kept == ["01.ipynb"]
+    assert lab.copy(target).kept == ["01.ipynb"]
 
 
 @pytest.mark.parametrize("note", ["{}", "[]", "no JSON", None])
@@ -85,13 +84,13 @@ def test_a_file_of_unknown_origin_is_never_overwritten(shipped, tmp_path, note):
     (target / "quickstart.ipynb").write_text("my own work")
     if note is not None:
         (target / ".nbvlm-tutorials.json").write_text(note)
-    assert tutorials.copy(target).kept == ["quickstart.ipynb"]
+    assert lab.copy(target).kept == ["quickstart.ipynb"]
     assert (target / "quickstart.ipynb").read_text() == "my own work"
 
 
 def test_a_place_that_cannot_be_written_is_a_sentence(shipped, tmp_path, capsys):
     (tmp_path / "file").touch()
-    assert cli.main(["lab", "--dir", str(tmp_path / "file")]) == 1
+    assert main.main(["lab", "--dir", str(tmp_path / "file")]) == 1
     assert "cannot be written" in capsys.readouterr().err
 
 
@@ -101,7 +100,7 @@ def test_a_missing_extra_names_the_exact_command(missing, monkeypatch, capsys, t
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *more: None if name == missing else real(name, *more)
     )
-    assert cli.main(["lab", "--dir", str(tmp_path / "mine")]) == 1
+    assert main.main(["lab", "--dir", str(tmp_path / "mine")]) == 1
     assert 'pip install "nbvlm[lab]"' in capsys.readouterr().err
     assert not (tmp_path / "mine").exists()
 
@@ -165,7 +164,7 @@ def test_help_imports_no_command_and_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = done.stdout.splitlines()[-1].split()
     ours = {name for name in loaded if name.startswith("nbvlm")}
-    assert ours == {"nbvlm", "nbvlm.cli", "nbvlm.commands", "nbvlm.commands.terminal", "nbvlm.errors"}
+    assert ours == {"nbvlm", "nbvlm.cli", "nbvlm.commands", "nbvlm.cli.output", "nbvlm.errors"}
     heavy = {
         "asyncio",
         "dataclasses",
@@ -179,7 +178,7 @@ def test_help_imports_no_command_and_nothing_heavy():
         "urllib",
     }
     assert heavy & set(loaded) == set()
-    assert all(command.help in done.stdout for command in cli.COMMANDS)
+    assert all(command.help in done.stdout for command in main.COMMANDS)
 
 
 def test_a_command_that_is_not_asked_for_is_not_imported(monkeypatch, capsys):
@@ -190,7 +189,7 @@ def test_a_command_that_is_not_asked_for_is_not_imported(monkeypatch, capsys):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", counted)
-    for command in cli.COMMANDS:
+    for command in main.COMMANDS:
         with pytest.raises(SystemExit):
-            cli.main([command.name, "--help"])
+            main.main([command.name, "--help"])
     assert "usage: nbvlm doctor" in capsys.readouterr().out

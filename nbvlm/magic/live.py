@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from IPython.display import display
 
+from nbvlm.cli.output import Words, status_line
 from nbvlm.client.flow.events import DetectionFound, Status, TextDelta
-from nbvlm.commands.answering import Words, status_line
 from nbvlm.result import description, markup
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.commands import arguments as shared
-from nbvlm.commands.terminal import complain, is_watched, say
+from nbvlm.cli import options as shared
+from nbvlm.cli.output import complain, is_watched, say
 from nbvlm.errors import (
     AuthenticationError,
     Error,
@@ -24,8 +24,8 @@ from nbvlm.errors import (
 if TYPE_CHECKING:
     import argparse
 
+    from nbvlm.cli.output import Voice
     from nbvlm.client.client import Client
-    from nbvlm.commands.answering import Voice
     from nbvlm.result.result import Result
 
 __all__ = ["STATUSES", "arguments", "run", "status_of"]
@@ -92,7 +92,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask, and write the answer."""
-    from nbvlm.commands import answering
+    from nbvlm.cli import output as answering
 
     as_json = options.json or not (options.text or is_watched())
     voice: Voice = answering.Json(stream=options.stream) if as_json else answering.Words(options.stream)

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import nbvlm
-from nbvlm.commands.terminal import complain, prepare, silence
+from nbvlm.cli.output import complain, prepare, silence
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:

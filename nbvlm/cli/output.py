@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbvlm.client.flow.events import DetectionFound, Status, TextDelta
-from nbvlm.commands.terminal import complain, say, write
 from nbvlm.result import description
 
 if TYPE_CHECKING:
@@ -14,7 +15,52 @@ if TYPE_CHECKING:
     from nbvlm.errors import Error
     from nbvlm.result.result import Result
 
-__all__ = ["Json", "Voice", "Words", "status_line"]
+__all__ = [
+    "Json",
+    "Voice",
+    "Words",
+    "complain",
+    "is_watched",
+    "prepare",
+    "say",
+    "silence",
+    "status_line",
+    "write",
+]
+
+
+def prepare() -> None:
+    """Show what a terminal's encoding lacks as escapes, rather than fail over it."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say(line: str) -> None:
+    """Write a line, at once."""
+    write(line + "\n")
+
+
+def write(text: str) -> None:
+    """Write text, at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def complain(line: str) -> None:
+    """Write a line to the error stream."""
+    sys.stderr.write(line + "\n")
+
+
+def is_watched() -> bool:
+    """Whether a person sees the output: a terminal, not a pipe or a file."""
+    return sys.stdout.isatty()
+
+
+def silence() -> None:
+    """Send what is still unwritten nowhere: whoever read the pipe has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
 
 _ROWS = 1000
 _LATE_S = 2.0

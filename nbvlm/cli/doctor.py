@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from nbvlm.commands.terminal import say
+from nbvlm.cli.output import say
 
 if TYPE_CHECKING:
     import argparse
 
-    from nbvlm.commands.findings import Finding
+    from nbvlm.cli.findings import Finding
 
 __all__ = ["arguments", "findings", "run"]
 
@@ -42,7 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Look at everything, and tell."""
-    from nbvlm.commands.findings import report
+    from nbvlm.cli.findings import report
 
     found = findings(options.endpoint, options.timeout)
     fine = all(finding.state != "problem" for finding in found)
@@ -63,18 +63,18 @@ def findings(endpoint: str | None = None, seconds: float = SECONDS) -> list[Find
     seconds
         To wait for it at most.
     """
-    from nbvlm.commands import installed, reach
-    from nbvlm.commands.findings import guarded
+    from nbvlm.cli import doctor_checks
+    from nbvlm.cli.findings import guarded
 
     looks = {
-        "Python": installed.python,
-        "packages": installed.packages,
-        "kernel": installed.kernel,
-        "extensions": installed.extensions,
-        "websocket": installed.websocket,
-        "key": reach.key,
-        "endpoint": lambda: reach.endpoint(endpoint, seconds),
-        "cache": reach.cache,
-        "embedded model": reach.model,
+        "Python": doctor_checks.python,
+        "packages": doctor_checks.packages,
+        "kernel": doctor_checks.kernel,
+        "extensions": doctor_checks.extensions,
+        "websocket": doctor_checks.websocket,
+        "key": doctor_checks.key,
+        "endpoint": lambda: doctor_checks.endpoint(endpoint, seconds),
+        "cache": doctor_checks.cache,
+        "embedded model": doctor_checks.model,
     }
     return [finding for check, look in looks.items() for finding in guarded(check, look)]

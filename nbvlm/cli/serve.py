@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from nbvlm.commands.terminal import complain, say
+from nbvlm.cli.output import complain, say
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
