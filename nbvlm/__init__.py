@@ -110,16 +110,16 @@ def __getattr__(name: str) -> Any:
 
 def load_ipython_extension(shell: Any) -> None:
     """Bring the magics `%vlm` and `%%vlm`: what `%load_ext nbvlm` calls."""
-    from nbvlm import magics
+    from nbvlm.magics import magic
 
-    magics.load(shell)
+    magic.load(shell)
 
 
 def unload_ipython_extension(shell: Any) -> None:
     """Take the magics away again: what `%unload_ext nbvlm` calls."""
-    from nbvlm import magics
+    from nbvlm.magics import magic
 
-    magics.unload(shell)
+    magic.unload(shell)
 
 
 def __dir__() -> list[str]:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from IPython.core.completer import SimpleCompletion, context_matcher
 
 from nbvlm import endpoints, prompts
-from nbvlm.magic import line as lines
+from nbvlm.magics import line as lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from nbvlm.magic.line import Word
+    from nbvlm.magics.line import Word
 
 __all__ = ["TASKS", "Found", "complete", "matcher"]
 

@@ -18,7 +18,9 @@ from IPython.core.magic import no_var_expand
 
 from nbvlm.cli import options as shared
 from nbvlm.errors import Error, ParameterError, PromptError
-from nbvlm.magic import asks, caller, completion, expansion, inputs, line, live, pump
+from nbvlm.magics import completion, ipython_hooks, line, lookup, pump
+from nbvlm.magics import display as live
+from nbvlm.magics import line as expansion
 from nbvlm.result import description
 
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ class Vlm:
         actions = [action for action in self._parser._actions if action.option_strings]  # noqa: SLF001 - no other way to list them
         self.options = {action.option_strings[-1]: action.nargs is None for action in actions}
         self._valued = {name for name, valued in self.options.items() if valued}
-        self._clients = inputs.Clients()
+        self._clients = lookup.Clients()
 
     def vlm(self, text: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
         """Ask a vision-language model about a picture; `%vlm --help` tells how.
@@ -118,7 +120,7 @@ class Vlm:
             result = self._ask(text, cell, {**self._shell.user_ns, **(local_ns or {})})
         except (Error, KeyboardInterrupt) as error:
             raise _told(error) from None
-        return result if caller.wants_value() else None
+        return result if ipython_hooks.wants_value() else None
 
     def _ask(self, text: str, cell: str | None, names: Mapping[str, Any]) -> Result | None:
         taken = line.split(text, self._valued)
@@ -129,7 +131,7 @@ class Vlm:
         name = _variable(options.name)
         if taken.image is None:
             raise PromptError("There is no picture in the line.", hint=f"Write %vlm IMAGE PROMPT. {_HELP}")
-        picture = inputs.picture(taken.image, names)
+        picture = lookup.picture(taken.image, names)
         client = self._clients.find(options.endpoint, shared.opening(options), names)
         folded = client.endpoint.name in _ONE_LINE
         prompt = expansion.expand(_prompt(taken.prompt, cell, folded=folded), names)
@@ -205,11 +207,11 @@ def load(shell: Any) -> None:
     shell.register_magic_function(no_var_expand(magic), "line_cell", "vlm")
     matcher = completion.matcher(vlm.options, shell.user_ns)
     shell.Completer.custom_matchers.append(matcher)
-    shell.input_transformer_manager.token_transformers.append(asks.Asks)
+    shell.input_transformer_manager.token_transformers.append(ipython_hooks.Asks)
 
     def undo() -> None:
         shell.Completer.custom_matchers.remove(matcher)
-        shell.input_transformer_manager.token_transformers.remove(asks.Asks)
+        shell.input_transformer_manager.token_transformers.remove(ipython_hooks.Asks)
         for kind in ("line", "cell"):
             shell.magics_manager.magics[kind].pop("vlm", None)
         vlm.close()

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm.client.client import AsyncClient, Client
 from nbvlm.errors import ImageError, ParameterError
-from nbvlm.magic.expansion import evaluated, expand
+from nbvlm.magics.line import evaluated, expand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nbvlm.magic.line import Word
+    from nbvlm.magics.line import Word
 
 __all__ = ["Clients", "picture"]
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dis
 import re
+import sys
 import tokenize
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.inputtransformer2 import TokenTransformBase
 
-__all__ = ["Asks"]
+if TYPE_CHECKING:
+    from types import FrameType
+
+__all__ = ["Asks", "wants_value"]
 
 _ASKS = re.compile(r"(\s*(?:[^#'\"%]*[^=!<>#'\"%]=\s*)?)%vlm[ \t]+(.*\S.*?)\s*$")
 
@@ -35,3 +40,24 @@ class Asks(TokenTransformBase):  # type: ignore[misc] # the base class has no ty
             raise SyntaxError(lines[self.start_line])
         call = f"{found[1]}get_ipython().run_line_magic('vlm', {found[2]!r})\n"
         return [*lines[: self.start_line], call, *lines[self.start_line + 1 :]]
+
+
+_BETWEEN = ("IPython", "nbvlm", "functools")
+# What follows a call whose value is dropped, or shown by IPython.
+_UNUSED = {"POP_TOP", "PRINT_EXPR", "CALL_INTRINSIC_1"}
+
+
+def wants_value() -> bool:
+    """Look at what the code that called the magic does next."""
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - its public name reads all source lines
+    while frame is not None and _package(frame) in _BETWEEN:
+        frame = frame.f_back
+    if frame is None:
+        return False
+    later = (step for step in dis.get_instructions(frame.f_code) if step.offset > frame.f_lasti)
+    after = next(later, None)
+    return after is not None and after.opname not in _UNUSED
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
