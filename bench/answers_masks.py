@@ -130,7 +130,7 @@ Table = dict[tuple[str, int, int], list[list[float]]]  # library, threads, batch
 def child(name: str, threads: int, rounds: int) -> None:
     """Measure one library and print the pairs as JSON, or nothing where it is not installed."""
     import numpy as np
-    from mask_weights import REAL, random_weights
+    from support.mask_weights import REAL, random_weights
 
     weights = random_weights(0, **REAL)
     try:

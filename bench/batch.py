@@ -96,13 +96,12 @@ def own(url: str, folder: Path, concurrency: int, journal: Path | None) -> float
 
 
 def body_of(path: str) -> bytes:
-    from nbvlm import endpoints
-    from nbvlm.client import payloads
+    from nbvlm import endpoints, request_body
 
     picture = nbvlm.Picture.load(path)
     parameters = {"temperature": 0.2, "top_p": 0.7, "max_tokens": 1024}
-    source = payloads.Source(picture.mime, picture.data)
-    return payloads.body(endpoints.get("nvidia"), "caption en", source, parameters, stream=False)
+    source = request_body.Source(picture.mime, picture.data)
+    return request_body.body(endpoints.get("nvidia"), "caption en", source, parameters, stream=False)
 
 
 async def gathered(ask: Callable[[str], Any], paths: list[str], concurrency: int) -> float:

@@ -226,12 +226,11 @@ def first(server: Server) -> None:
 
 
 def own_body() -> bytes:
-    from nbvlm import endpoints
-    from nbvlm.client import payloads
+    from nbvlm import endpoints, request_body
 
     parameters = {"temperature": 0.2, "top_p": 0.7, "max_tokens": 1024}
-    source = payloads.Source(PICTURE.mime, PICTURE.data)
-    return payloads.body(endpoints.get("nvidia"), "caption en", source, parameters, stream=True)
+    source = request_body.Source(PICTURE.mime, PICTURE.data)
+    return request_body.body(endpoints.get("nvidia"), "caption en", source, parameters, stream=True)
 
 
 def first_of_httpx(plain: httpx.Client, url: str, body: bytes) -> float:

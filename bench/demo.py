@@ -67,9 +67,9 @@ class Torch:
 
     def __init__(self) -> None:
         import torch
+        from nbvlm.demo.training import twins
 
         from nbvlm.demo.model import weights
-        from nbvlm.demo.training import twins
 
         torch.set_num_threads(1)
         self.torch, self.twins = torch, twins

@@ -16,8 +16,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from jupyter_client.manager import start_new_kernel
-from servers.loopback import Loopback, delta, stream
-from test_panel_kernel import OPEN, Kernel, comms, identities, size, state
+from panel.test_kernel import OPEN, Kernel, comms, identities, size, state
+from support.loopback import Loopback, delta, stream
 
 TOKENS, PAUSE = 1000, 0.004
 MOST_BYTES, MOST_A_SECOND = 60_000, 25

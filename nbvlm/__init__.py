@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
+from nbvlm import _lazy
+from nbvlm._version import __version__
 
 TYPE_CHECKING = False  # type checkers know the name; `typing` takes longer to import than all the rest here
 if TYPE_CHECKING:
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from nbvlm import demo as demo
     from nbvlm import endpoints as endpoints
     from nbvlm import prompts as prompts
-    from nbvlm.batches.api import abatch as abatch
-    from nbvlm.batches.api import batch as batch
-    from nbvlm.batches.api import ibatch as ibatch
-    from nbvlm.batches.api import map_partitions as map_partitions
-    from nbvlm.batches.api import results as results
-    from nbvlm.client.client import AsyncClient as AsyncClient
-    from nbvlm.client.client import Client as Client
-    from nbvlm.client.client import ask as ask
-    from nbvlm.client.client import login as login
-    from nbvlm.client.flow.assets import Asset as Asset
-    from nbvlm.client.flow.events import DetectionFound as DetectionFound
-    from nbvlm.client.flow.events import Status as Status
-    from nbvlm.client.flow.events import TextDelta as TextDelta
+    from nbvlm.batches import abatch as abatch
+    from nbvlm.batches import batch as batch
+    from nbvlm.batches import ibatch as ibatch
+    from nbvlm.batches import map_partitions as map_partitions
+    from nbvlm.batches import results as results
+    from nbvlm.client import Asset as Asset
+    from nbvlm.client import AsyncClient as AsyncClient
+    from nbvlm.client import Client as Client
+    from nbvlm.client import DetectionFound as DetectionFound
+    from nbvlm.client import Status as Status
+    from nbvlm.client import TextDelta as TextDelta
+    from nbvlm.client import ask as ask
+    from nbvlm.client import login as login
     from nbvlm.errors import AssetError as AssetError
     from nbvlm.errors import AuthenticationError as AuthenticationError
     from nbvlm.errors import Error as Error
@@ -45,82 +45,49 @@ if TYPE_CHECKING:
     from nbvlm.errors import TimeoutError as TimeoutError  # noqa: A004 - the public name
     from nbvlm.errors import TransportError as TransportError
     from nbvlm.errors import TruncatedStream as TruncatedStream
-    from nbvlm.grounding.comparison import compare as compare
-    from nbvlm.grounding.detections import Detection as Detection
-    from nbvlm.grounding.detections import Detections as Detections
-    from nbvlm.grounding.evaluation import evaluate as evaluate
-    from nbvlm.grounding.parser import Parser as Parser
-    from nbvlm.grounding.parser import parse as parse
-    from nbvlm.grounding.problems import Problem as Problem
-    from nbvlm.images.picture import Picture as Picture
+    from nbvlm.grounding import Detection as Detection
+    from nbvlm.grounding import Detections as Detections
+    from nbvlm.grounding import Parser as Parser
+    from nbvlm.grounding import Problem as Problem
+    from nbvlm.grounding import compare as compare
+    from nbvlm.grounding import evaluate as evaluate
+    from nbvlm.grounding import parse as parse
+    from nbvlm.images import Picture as Picture
     from nbvlm.panel import Panel as Panel
-    from nbvlm.recording.transports import record as record
-    from nbvlm.recording.transports import replay as replay
-    from nbvlm.result.result import Result as Result
+    from nbvlm.recording import record as record
+    from nbvlm.recording import replay as replay
+    from nbvlm.result import Result as Result
 
-_HOMES = {
-    "nbvlm.client.flow.assets": "Asset",
-    "nbvlm.batch": "abatch batch ibatch map_partitions results",
-    "nbvlm.client": "AsyncClient Client ask login",
-    "nbvlm.compare": "compare",
-    "nbvlm.grounding.detections": "Detection Detections",
-    "nbvlm.errors": (
-        "AssetError AuthenticationError Error ImageError NotFoundError ParameterError PromptError QuotaError "
-        "RateLimitError ReplayMiss RequestRejected ServerError TimeoutError TransportError TruncatedStream"
-    ),
-    "nbvlm.grounding.evaluation": "evaluate",
-    "nbvlm.client.flow.events": "DetectionFound Status TextDelta",
-    "nbvlm.images": "Picture",
-    "nbvlm.panel": "Panel",
-    "nbvlm.grounding.parser": "Parser parse",
-    "nbvlm.grounding.problems": "Problem",
-    "nbvlm.replay": "record replay",
-    "nbvlm.result": "Result",
-}
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
-_MODULES = ("demo", "endpoints", "prompts")
-
-__version__ = "0.1.0"
-__all__ = ["__version__", *sorted(_HOME_OF), *_MODULES]
-
-
-class _Face(ModuleType):
-    """Keeps a function such as `nbvlm.replay` when the module of the same name is imported."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOME_OF and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Face
-
-
-def __getattr__(name: str) -> Any:
-    import importlib
-
-    if name in _HOME_OF:
-        value = getattr(importlib.import_module(_HOME_OF[name]), name)
-    elif name in _MODULES:
-        value = importlib.import_module(f"nbvlm.{name}")
-    else:
-        raise AttributeError(f"module 'nbvlm' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+__getattr__, __dir__, __all__ = _lazy.attach(
+    __name__,
+    {
+        "nbvlm.batches": "abatch batch ibatch map_partitions results",
+        "nbvlm.client": "Asset AsyncClient Client DetectionFound Status TextDelta ask login",
+        "nbvlm.errors": (
+            "AssetError AuthenticationError Error ImageError NotFoundError ParameterError PromptError "
+            "QuotaError RateLimitError ReplayMiss RequestRejected ServerError TimeoutError "
+            "TransportError TruncatedStream"
+        ),
+        "nbvlm.grounding": "Detection Detections Parser Problem compare evaluate parse",
+        "nbvlm.images": "Picture",
+        "nbvlm.panel": "Panel",
+        "nbvlm.recording": "record replay",
+        "nbvlm.result": "Result",
+    },
+    modules=("demo", "endpoints", "prompts"),
+)
+__all__ = ["__version__", *__all__]
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """Bring the magics `%vlm` and `%%vlm`: what `%load_ext nbvlm` calls."""
-    from nbvlm.magics import magic
+    """Register the magics `%vlm` and `%%vlm`: what `%load_ext nbvlm` calls."""
+    from nbvlm import magics
 
-    magic.load(shell)
+    magics.load(shell)
 
 
 def unload_ipython_extension(shell: Any) -> None:
-    """Take the magics away again: what `%unload_ext nbvlm` calls."""
-    from nbvlm.magics import magic
+    """Remove the magics: what `%unload_ext nbvlm` calls."""
+    from nbvlm import magics
 
-    magic.unload(shell)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    magics.unload(shell)

@@ -11,14 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import httpx
 
 from nbvlm.errors import Error, NotFoundError, ServerError, TransportError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["VAE_OID", "Progress", "Source", "directory", "fetch", "sound"]
 

@@ -15,11 +15,11 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.images.picture import Picture
-from nbvlm.result import description, markup, notebook
+from nbvlm.images import Picture
+from nbvlm.result import encode_preview, html_attribute, visible
 
 if TYPE_CHECKING:
-    from nbvlm.images.picture import ImageSource
+    from nbvlm.images import ImageSource
 
 __all__ = ["Described", "described"]
 
@@ -58,15 +58,15 @@ class Described:
         del include, exclude  # IPython picks from the bundle itself
         packed = base64.b64encode(self.data).decode("ascii")
         image = (
-            f'<img src="data:{self.mime};base64,{packed}" alt="{markup.attribute(self.alt)}" '
+            f'<img src="data:{self.mime};base64,{packed}" alt="{html_attribute(self.alt)}" '
             f'width="{self.width}" height="{self.height}" style="max-width:100%;height:auto">'
         )
         shape = {"width": self.width, "height": self.height, "alt": self.alt}
-        data = {"text/plain": description.visible(self.alt), "text/html": image, self.mime: packed}
+        data = {"text/plain": visible(self.alt), "text/html": image, self.mime: packed}
         return data, {self.mime: shape}
 
     def __repr__(self) -> str:
-        return f"<Described {description.visible(self.alt)!r}>"
+        return f"<Described {visible(self.alt)!r}>"
 
 
 def described(figure: Any | ImageSource, alt: str) -> Described:
@@ -96,7 +96,7 @@ def described(figure: Any | ImageSource, alt: str) -> Described:
     if hasattr(figure, "savefig"):
         return _plotted(figure, alt)
     image = Picture.load(figure).thumbnail(_SIDE)
-    data, mime = notebook.encode(image, BUDGET)
+    data, mime = encode_preview(image, BUDGET)
     factor = min(1.0, _CSS_SIDE / max(image.size))
     return Described(data, mime, round(image.width * factor), round(image.height * factor), alt)
 

@@ -45,7 +45,7 @@ def check_contents(wheel: Path) -> None:
     if missing := sorted(wanted - carried):
         sys.exit(f"The wheel lacks {', '.join(missing)}.")
     if not any(name.endswith(".npz") for name in carried):
-        sys.exit("The wheel has no weights of the embedded model (nbvlm/demo/*.npz).")
+        sys.exit("The wheel has no weights of the embedded model (nbvlm/demo/model/*.npz).")
     strays = sorted(name for name in carried - wanted if not name.startswith("nbvlm-"))
     if strays:
         sys.exit(f"The wheel carries what is none of the package: {', '.join(strays)}.")

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from training import parity
 
 from nbvlm.demo import scenes
 from nbvlm.demo.model import weights
 from nbvlm.demo.model.crops import Frame
-from nbvlm.demo.training import twins
 
 OUT = Path(__file__).parents[1] / "tests" / "data" / "demo_reference.npz"
 
 
 def main() -> None:
     """Send one scene and crops of it through the networks, and store what went in and what came out."""
-    sight, _ = twins.networks(*weights.load())
+    sight, _ = parity.networks(*weights.load())
     scene = scenes.sample(600_000_000)
     frame, (w, h) = Frame.of(scene.picture), scene.size
     x0, y0, x1, y1 = scene.things[0].box

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from browser.hosts import Jupyter, Sheet, launched  # noqa: E402 - found by the line before
-from servers.loopback import Loopback, problem, stream  # noqa: E402
+from support.loopback import Loopback, problem, stream  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable

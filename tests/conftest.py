@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from panel_page import page
-from sides import open_side, server, side
+from support.panel_page import page
+from support.sides import open_side, server, side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

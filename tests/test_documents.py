@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from service_loopback import running
+from support.service_loopback import running
 
 import nbvlm
 from nbvlm.demo.service.service import Service
@@ -70,7 +70,7 @@ def failures() -> dict[str, str]:
         result = subprocess.run(
             [sys.executable, str(ROOT / "tests" / "document_code.py"), origin],
             input=json.dumps(code),
-            env={**os.environ, "PYTHONPATH": str(ROOT / "tests" / "offline")},
+            env={**os.environ, "PYTHONPATH": str(ROOT / "tests" / "support" / "offline")},
             capture_output=True,
             text=True,
             check=False,

@@ -37,7 +37,7 @@ class Run(NamedTuple):
 
 
 async def execute(path: Path) -> Run:
-    offline = str(ROOT / "tests" / "offline")
+    offline = str(ROOT / "tests" / "support" / "offline")
     environment = {**os.environ, "PYTHONPATH": offline}
     assert "NVIDIA_API_KEY" not in environment
     notebook = nbformat.read(path, as_version=4)

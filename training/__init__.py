@@ -1,1 +1,1 @@
-"""TODO-FACE."""
+"""How the weights of the embedded models are made; not part of the wheel."""

@@ -11,7 +11,6 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from nbvlm.demo.ground_truth import Fact, answer, overlap
 from nbvlm.demo.model import tokenizer as w
@@ -22,7 +21,6 @@ from nbvlm.demo.world.vocabulary import LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from random import Random
 
     from torch import Tensor
 
@@ -254,6 +252,8 @@ def batch(seed: int, worlds: int) -> dict[str, Texts]:
 
 def texts_of(group: Sequence[Lesson], chance: Random) -> Texts:
     """Lessons as arrays, padded; chance decides where the answers begin."""
+    import torch  # the lessons themselves are made without it
+
     n, longest = len(group), max(len(tokens_of(lesson)[0]) for lesson in group)
     seen = np.zeros((n, MOST_REGIONS, len(KINDS) + len(COLORS) + 2), np.float32)
     boxes = np.zeros((n, MOST_REGIONS, BOX_FEATURES), np.float32)

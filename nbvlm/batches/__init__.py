@@ -1,7 +1,8 @@
-"""Parts of `nbvlm.batch`: where pictures come from, the journal, the limits, the crew, the cluster."""
+"""Many pictures: plan, journal, limits, workers, tables, clusters."""
 
 from __future__ import annotations
 
+from nbvlm.batches.api import abatch, batch, ibatch, map_partitions, results
 from nbvlm.batches.engines import register_key
 
-__all__ = ["register_key"]
+__all__ = ["abatch", "batch", "ibatch", "map_partitions", "register_key", "results"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from nbvlm.client.client import AsyncClient, Client
+    from nbvlm.client import AsyncClient, Client
 
 __all__ = ["Progress", "Row", "abatch", "batch", "ibatch", "map_partitions", "results"]
 

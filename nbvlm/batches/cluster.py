@@ -18,8 +18,7 @@ from nbvlm.batches.engines import call, client_of
 from nbvlm.batches.journal import Memory, Nowhere
 from nbvlm.batches.sources import Item
 from nbvlm.errors import Error, ParameterError
-from nbvlm.images import sources
-from nbvlm.images.picture import Picture
+from nbvlm.images import Picture, read_source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -42,7 +41,7 @@ _CHUNK = 20_000
 
 
 class Cluster:
-    """The client's part in a run; parameters as `nbvlm.batches.workers.Crew`, and the `distributed.Client`."""
+    """The client's part in a run; as `nbvlm.batches.workers.Crew`, and the `distributed.Client`."""
 
     def __init__(
         self, plan: Plan, items: Iterator[Item], journal: Nowhere, tally: Tally, engine: Any
@@ -292,7 +291,7 @@ class Cluster:
 def _travelling(image: Any) -> Any:
     """Return a picture as it can be pickled: an open file is read."""
     if hasattr(image, "read") and not hasattr(image, "getexif"):
-        return sources.read(image, allow_private=False)[0]
+        return read_source(image, allow_private=False)[0]
     return image
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nbvlm.batches.rows import Row
-    from nbvlm.client.client import AsyncClient, Client
+    from nbvlm.client import AsyncClient, Client
 
 __all__ = ["KINDS", "map_partitions"]
 

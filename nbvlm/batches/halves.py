@@ -6,7 +6,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nbvlm.client.secrets import Secret
+    from nbvlm.client import Secret
 
 __all__ = ["LEAVE", "halves", "joined", "mixed", "topic"]
 

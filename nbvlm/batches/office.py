@@ -17,7 +17,7 @@ from distributed import SchedulerPlugin
 
 from nbvlm.batches.halves import LEAVE, joined, mixed, topic
 from nbvlm.batches.rate_limit import Pace
-from nbvlm.client.secrets import Secret
+from nbvlm.client import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

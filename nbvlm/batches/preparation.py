@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm.batches import sources as remote
 from nbvlm.errors import Error, ImageError
-from nbvlm.images import sources
-from nbvlm.images.picture import Picture
+from nbvlm.images import Picture, read_source
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -79,7 +78,7 @@ def _content(image: Any) -> tuple[bytes | Picture, str | None]:
     if isinstance(image, str) and remote.is_remote(image) and not image.startswith("data:"):
         return remote.read(image), image.rpartition("/")[2]
     if isinstance(image, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(image, "read"):
-        return sources.read(image, allow_private=False)
+        return read_source(image, allow_private=False)
     picture = Picture.load(image)
     if picture.data is None:
         raise ImageError("The picture's bytes are not here.", hint="Load the file, and pass that.")

@@ -13,10 +13,10 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.draw import annotation, palette
+from nbvlm.draw import annotate, prompt_things
 from nbvlm.errors import Error
-from nbvlm.images.picture import Picture
-from nbvlm.result import markup
+from nbvlm.images import Picture
+from nbvlm.result import html_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,7 +130,7 @@ class Gauge:
             self.bar.max = progress.total
             self.bar.value = progress.done
         self.bar.bar_style = {"finished": "success", "stopped": "warning"}.get(progress.state, "")
-        self.line.value = f'<span role="status">{markup.text(figures(progress))}</span>'
+        self.line.value = f'<span role="status">{html_text(figures(progress))}</span>'
         self.strip.value = strip(progress.last, self._thumbnails)
         self.button.disabled = progress.state in ("finished", "stopped")
 
@@ -195,13 +195,13 @@ def strip(last: tuple[Row, ...], thumbnails: dict[str, str]) -> str:
 def _card(row: Row, thumbnails: dict[str, str]) -> str:
     if row.source not in thumbnails:
         thumbnails[row.source] = _thumbnail(row)
-    name = markup.text(row.source.rpartition("/")[2] or row.source)
+    name = html_text(row.source.rpartition("/")[2] or row.source)
     said = row.error if row.error is not None else _said(row)
     short = said if len(said) <= _TALL else f"{said[:_TALL]}…"
     style = f' style="{_WRONG}"' if row.error is not None else ""
     return (
         f'<div style="{_CARD}">{thumbnails[row.source]}<span style="{_NAME}">{name}</span>'
-        f"<span{style}>{markup.text(short)}</span></div>"
+        f"<span{style}>{html_text(short)}</span></div>"
     )
 
 
@@ -224,10 +224,8 @@ def _thumbnail(row: Row) -> str:
     except (Error, OSError, ValueError):
         return ""
     if row.detections is not None and len(row.detections):
-        things = palette.prompt_things(row.prompt or "")
-        small = annotation.annotate(
-            small, row.detections, things=things, keep=False, labels=False, line_width=2
-        )
+        things = prompt_things(row.prompt or "")
+        small = annotate(small, row.detections, things=things, keep=False, labels=False, line_width=2)
     file = io.BytesIO()
     small.save(file, "JPEG", quality=70)
     packed = base64.b64encode(file.getvalue()).decode("ascii")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from nbvlm.client.secrets import redact
+from nbvlm.client import redact
 from nbvlm.errors import Error
-from nbvlm.result.result import Result
+from nbvlm.result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nbvlm.endpoints import Endpoint
-    from nbvlm.grounding.detections import Detections
+    from nbvlm.grounding import Detections
 
 __all__ = [
     "COLUMNS",
@@ -221,7 +221,7 @@ def _sentence(error: Mapping[str, Any]) -> str:
 
 def _picture(source: str, sha256: str) -> Any:
     """Return the picture in the file of this name, if it is the one with this hash."""
-    from nbvlm.images.picture import Picture
+    from nbvlm.images import Picture
 
     try:
         picture = Picture.load(Path(source)) if Path(source).is_file() else None

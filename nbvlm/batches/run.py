@@ -16,7 +16,7 @@ from nbvlm.batches.progress import Progress, Tally
 from nbvlm.batches.rate_limit import Pace, Slots
 from nbvlm.batches.rows import Table
 from nbvlm.batches.workers import Asker, Crew
-from nbvlm.client.client import AsyncClient
+from nbvlm.client import AsyncClient
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:

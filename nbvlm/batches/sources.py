@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from nbvlm.batches.rows import Place
-from nbvlm.client.secrets import redact
+from nbvlm.client import redact
 from nbvlm.errors import Error, ImageError, ParameterError
 
 if TYPE_CHECKING:
@@ -198,12 +198,11 @@ def _each(images: Iterable[Any], column: str | None) -> Iterator[tuple[Any, Any,
 
 def _single(images: Any) -> bool:
     """Tell whether this is one picture that somebody forgot to put into a list."""
-    from nbvlm.images import sources
-    from nbvlm.images.picture import Picture
+    from nbvlm.images import Picture, is_array
 
     if isinstance(images, (bytes, bytearray, memoryview, Picture)) or hasattr(images, "getexif"):
         return True
-    return hasattr(images, "read") or (sources.is_array(images) and getattr(images, "ndim", 4) < 4)
+    return hasattr(images, "read") or (is_array(images) and getattr(images, "ndim", 4) < 4)
 
 
 def _length(images: Iterable[Any]) -> int | None:

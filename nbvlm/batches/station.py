@@ -19,7 +19,7 @@ from nbvlm.batches.rate_limit import Pace, Slots
 from nbvlm.batches.rows import Row
 from nbvlm.batches.wires import PATIENCE, Ended, Leave, Outbox, Wire
 from nbvlm.batches.workers import Asker, Crew
-from nbvlm.client.client import AsyncClient
+from nbvlm.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from nbvlm.batches.plan import Plan
     from nbvlm.batches.preparation import Read
     from nbvlm.batches.sources import Item
-    from nbvlm.client.secrets import Secret
-    from nbvlm.client.settings import Settings
+    from nbvlm.client import Secret, Settings
 
 __all__ = ["GIVEN", "Order", "Station", "leave", "remember", "station", "work"]
 

@@ -10,7 +10,7 @@ from nbvlm.batches import rows
 from nbvlm.batches.halves import LEAVE, joined
 from nbvlm.batches.journal import Nowhere
 from nbvlm.batches.rate_limit import Pace
-from nbvlm.client.secrets import Secret
+from nbvlm.client import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from nbvlm.batches.rate_limit import Pace, Slots
     from nbvlm.batches.rows import Row
     from nbvlm.batches.sources import Item
-    from nbvlm.client.client import AsyncClient
-    from nbvlm.images.picture import Picture
-    from nbvlm.result.result import Result
+    from nbvlm.client import AsyncClient
+    from nbvlm.images import Picture
+    from nbvlm.result import Result
 
 __all__ = ["Asker", "Crew", "ends_run"]
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import argparse
 
     from nbvlm.cli.output import Voice
-    from nbvlm.client.client import Client
-    from nbvlm.result.result import Result
+    from nbvlm.client import Client
+    from nbvlm.result import Result
 
 __all__ = ["STATUSES", "arguments", "run", "status_of"]
 
@@ -132,7 +132,7 @@ def _given(options: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _piped() -> bytes:
-    from nbvlm.images.sources import MAX_BYTES
+    from nbvlm.images import MAX_BYTES
 
     data = sys.stdin.buffer.read(MAX_BYTES + 1)
     if not data:
@@ -141,7 +141,7 @@ def _piped() -> bytes:
 
 
 def _client(options: argparse.Namespace) -> Client:
-    from nbvlm.client.client import Client
+    from nbvlm.client import Client
 
     return Client(options.endpoint, **shared.opening(options))
 
@@ -157,7 +157,7 @@ def _answer(client: Client, image: Any, prompt: str, options: argparse.Namespace
 
 def _check(out: Path | None) -> None:
     """Find out before asking whether the answer can be saved."""
-    from nbvlm.result.files import ENDINGS
+    from nbvlm.result import ENDINGS
 
     if out is None:
         return

@@ -13,19 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import nbvlm
 from nbvlm.cli.findings import good, note, problem
-from nbvlm.client.driver import Driver, Recent
-from nbvlm.client.flow.calls import call, request
-from nbvlm.client.flow.steps import Context
-from nbvlm.client.policies import Retry, Watch
-from nbvlm.client.pools import Pools
+from nbvlm.client import Context, Driver, Pools, Recent, Retry, Watch, call, request
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nbvlm.cli.findings import Finding
-    from nbvlm.client.flow.steps import Flow
-    from nbvlm.client.settings import Settings
+    from nbvlm.client import Flow, Settings
 
 
 __all__ = [
@@ -228,14 +223,14 @@ _FAILING = 500
 
 def key() -> Iterator[Finding]:
     """Tell whether there is a key for the hosted model, and where from; never the key."""
-    from nbvlm.client import keys
+    from nbvlm.client import ENVIRONMENT, find_key
 
-    found = keys.find()
-    if keys.ENVIRONMENT in os.environ and (found is None or found[1] != keys.ENVIRONMENT):
+    found = find_key()
+    if ENVIRONMENT in os.environ and (found is None or found[1] != ENVIRONMENT):
         advice = "Set it again: the whole key, without quotes, blanks or line breaks."
-        yield problem("key", f"{keys.ENVIRONMENT} is set, but what it holds is no key", advice)
+        yield problem("key", f"{ENVIRONMENT} is set, but what it holds is no key", advice)
     elif found is None:
-        advice = f"For the hosted model set {keys.ENVIRONMENT}, or call nbvlm.login() in a notebook; {_FREE}."
+        advice = f"For the hosted model set {ENVIRONMENT}, or call nbvlm.login() in a notebook; {_FREE}."
         yield note("key", "none found: the embedded model answers", advice)
     else:
         yield good("key", f"found in {found[1]}")
@@ -251,8 +246,7 @@ def endpoint(name: str | None, seconds: float) -> Iterator[Finding]:
     seconds
         To wait at most.
     """
-    from nbvlm.client import keys
-    from nbvlm.client.settings import resolve
+    from nbvlm.client import find_key, resolve
 
     model = "any" if name is not None and "://" in name else None
     settings = resolve(name or "nvidia", model=model, timeout=seconds)
@@ -263,7 +257,7 @@ def endpoint(name: str | None, seconds: float) -> Iterator[Finding]:
     try:
         status = knock(settings)
     except Error as error:
-        needed = name is not None or keys.find() is not None
+        needed = name is not None or find_key() is not None
         if needed:
             yield problem("endpoint", error.message, error.hint or "Check the network, then try again.")
         else:
@@ -303,7 +297,7 @@ def cache() -> Iterator[Finding]:
 
 def model() -> Iterator[Finding]:
     """Ask the embedded model something."""
-    from nbvlm.client.client import Client
+    from nbvlm.client import Client
     from nbvlm.demo.gallery import GALLERY
 
     with Client("demo") as client:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.result import description
+from nbvlm.result import count, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -83,13 +83,13 @@ def report(findings: Iterable[Finding]) -> str:
         lines.append(f"{_SIGNS[finding.state]}  {finding.check:<{wide}}  {finding.found}")
         if finding.advice:
             lines.append(f"{'':<{wide + 8}}→ {finding.advice}")
-    return description.visible("\n".join([*lines, _summary(told)]))
+    return visible("\n".join([*lines, _summary(told)]))
 
 
 def _summary(findings: list[Finding]) -> str:
     problems = sum(finding.state == "problem" for finding in findings)
     notes = sum(finding.state == "note" for finding in findings)
-    noted = f"; {description.count(notes, 'note')}" if notes else ""
+    noted = f"; {count(notes, 'note')}" if notes else ""
     if problems:
-        return f"{description.count(problems, 'problem')}{noted}."
+        return f"{count(problems, 'problem')}{noted}."
     return f"Everything needed works{noted}."

@@ -11,7 +11,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import nbvlm
+from nbvlm._version import __version__
 from nbvlm.cli.output import complain, prepare, silence
 from nbvlm.errors import Error
 
@@ -49,13 +49,13 @@ class Command(NamedTuple):
 
     def module(self) -> _Module:
         """Import the module."""
-        module: _Module = importlib.import_module(f"nbvlm.commands.{self.home}")
+        module: _Module = importlib.import_module(f"nbvlm.cli.{self.home}")
         return module
 
 
 COMMANDS: tuple[Command, ...] = (
     Command("lab", "open JupyterLab on a copy of the tutorials", "lab"),
-    Command("ask", "ask a model about a picture", "asking"),
+    Command("ask", "ask a model about a picture", "ask"),
     Command("serve", "serve the embedded model as the hosted service does", "serve"),
     Command("doctor", "check what is installed, found and reachable, and say what to do", "doctor"),
 )
@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nbvlm", description="Ask vision-language models about pictures.")
-    parser.add_argument("--version", action="version", version=f"nbvlm {nbvlm.__version__}")
+    parser.add_argument("--version", action="version", version=f"nbvlm {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="command")
     for command in COMMANDS:
         sub = commands.add_parser(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.client.secrets import Secret
+from nbvlm.client import Secret
 from nbvlm.errors import AuthenticationError
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nbvlm.client.flow.events import DetectionFound, Status, TextDelta
-from nbvlm.result import description
+from nbvlm.client import DetectionFound, Status, TextDelta
+from nbvlm.result import facts, plain_text, visible
 
 if TYPE_CHECKING:
-    from nbvlm.client.flow.events import Event
+    from nbvlm.client import Event
     from nbvlm.errors import Error
-    from nbvlm.result.result import Result
+    from nbvlm.result import Result
 
 __all__ = [
     "Json",
@@ -97,7 +97,7 @@ class Words:
         """Write text, and what takes long to the error stream."""
         if isinstance(event, TextDelta):
             self._wrote = True
-            write(description.visible(event.text))
+            write(visible(event.text))
         elif isinstance(event, Status) and (line := status_line(event)) and line != self._told:
             self._told = line
             complain(f"  {line}")
@@ -107,12 +107,12 @@ class Words:
         if self._wrote:
             say("")
         elif not len(result.detections):
-            say(description.visible(result.text.strip()) or "(The answer is empty.)")
+            say(visible(result.text.strip()) or "(The answer is empty.)")
         if len(result.detections):
-            say(description.plain(result, rows=_ROWS))
+            say(plain_text(result, rows=_ROWS))
             return
-        for line in (*_remarks(result), f"({', '.join(description.facts(result))})"):
-            say(description.visible(f"  {line}"))
+        for line in (*_remarks(result), f"({', '.join(facts(result))})"):
+            say(visible(f"  {line}"))
 
     def error(self, error: Error) -> None:  # noqa: ARG002 - the shape of a voice
         """End the line that was begun."""

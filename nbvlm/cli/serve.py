@@ -29,14 +29,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
-    from nbvlm.demo.service import server
-    from nbvlm.demo.service.service import Service
+    from nbvlm.demo import Service, listen, origin, server
 
     key = _key(options.key)
-    running = server.server(Service(key=key))
+    running = server(Service(key=key))
     try:
-        with server.listen(options.host, options.port) as listener:
-            _announce(server.origin(listener), listener, key)
+        with listen(options.host, options.port) as listener:
+            _announce(origin(listener), listener, key)
             running.run(sockets=[listener])
     except KeyboardInterrupt:
         pass

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nbvlm.client.flow.events import Status
     from nbvlm.client.secrets import Secret
     from nbvlm.endpoints import Endpoint
-    from nbvlm.result.result import Result
+    from nbvlm.result import Result
 
 __all__ = ["Base", "abandoned", "awaiting", "blocking", "options", "siblings"]
 
@@ -184,7 +184,7 @@ def awaiting(settings: Settings) -> tuple[httpx.AsyncBaseTransport, bool]:
 
 
 def _demo() -> Any:
-    from nbvlm.demo.transport import DemoTransport
+    from nbvlm.demo import DemoTransport
 
     return DemoTransport()
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from nbvlm.client.flow.events import Status
     from nbvlm.client.flow.steps import Context, Flow
-    from nbvlm.result.result import Result
+    from nbvlm.result import Result
 
 __all__ = ["AsyncClient", "AsyncStream", "Client", "Retry", "Settings", "Stream", "Timeouts", "ask", "login"]
 

@@ -17,7 +17,6 @@ from nbvlm.client.secrets import redact
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from datetime import datetime
 
     import httpx
 

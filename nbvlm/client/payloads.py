@@ -1,24 +1,13 @@
-"""What goes over the wire: request bodies as bytes, answers and stream chunks as values.
-
-A body is put together from bytes: running a picture's base64 text through a JSON encoder would cost four
-times the encoding itself.
-"""
+"""Answers and stream chunks of a service as values."""
 
 from __future__ import annotations
 
-import binascii
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from nbvlm.endpoints import Endpoint
-
-__all__ = ["Piece", "Source", "UnreadableAnswer", "body", "read_answer", "read_chunk"]
+__all__ = ["Piece", "Tokens", "UnreadableAnswer", "read_answer", "read_chunk"]
 
 
 class UnreadableAnswer(ValueError):
@@ -33,78 +22,6 @@ class UnreadableAnswer(ValueError):
     def __init__(self, data: Any) -> None:
         super().__init__("unreadable answer")
         self.data = data
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Source:
-    """Where the picture of a request is: its bytes, or the id of an asset."""
-
-    mime: str
-    data: bytes | None = None
-    asset_id: str | None = None
-
-    def uri(self) -> bytes:
-        """Return the data URI that stands for the picture."""
-        if self.asset_id is not None:
-            return f"data:{self.mime};asset_id,{self.asset_id}".encode()
-        return b"data:%s;base64,%s" % (
-            self.mime.encode(),
-            binascii.b2a_base64(self.data or b"", newline=False),
-        )
-
-
-def body(
-    endpoint: Endpoint,
-    prompt: str,
-    source: Source,
-    parameters: Mapping[str, float | int],
-    *,
-    content: str = "tag",
-    stream: bool = False,
-) -> bytes:
-    """Return the JSON body of a request.
-
-    Parameters
-    ----------
-    endpoint
-        Decides the dialect: string content with one `<img>` tag, or list content with the picture first.
-    prompt
-        Checked before.
-    source
-        The picture.
-    parameters
-        Sampling parameters.
-    content
-        "tag" or "parts" (the list form) for the NVIDIA dialect.
-    stream
-        Whether server-sent events are wanted.
-    """
-    if endpoint.dialect == "openai" or content == "parts":
-        inner = _parts(prompt, source, picture_first=endpoint.dialect == "openai")
-    else:
-        inner = b'"%s <img src=\\"%s\\" />"' % (_escaped(prompt), source.uri())
-    options: dict[str, Any] = {**parameters, "stream": stream}
-    if endpoint.dialect == "openai":
-        options = {"model": endpoint.model, **options, "skip_special_tokens": False}
-        if stream:  # Else such servers count no tokens in a stream.
-            options["stream_options"] = {"include_usage": True}
-    elif endpoint.body_model is not None:
-        options = {"model": endpoint.body_model, **options}
-    return b'{"messages":[{"role":"user","content":%s}],%s' % (inner, _json(options)[1:])
-
-
-def _parts(prompt: str, source: Source, *, picture_first: bool) -> bytes:
-    picture = b'{"type":"image_url","image_url":{"url":"%s"}}' % source.uri()
-    text = b'{"type":"text","text":"%s"}' % _escaped(prompt)
-    return b"[%s,%s]" % ((picture, text) if picture_first else (text, picture))
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _escaped(text: str) -> bytes:
-    return _json(text)[1:-1]
 
 
 class _Message(msgspec.Struct, gc=False):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from nbvlm.client.driver import AsyncDriver, Driver
-    from nbvlm.result.result import Result
+    from nbvlm.result import Result
 
 __all__ = ["AsyncStream", "Stream"]
 

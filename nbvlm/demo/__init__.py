@@ -1,1 +1,25 @@
-"""The embedded model: a picture-book world, a network that reads it, the real protocol."""
+"""The embedded models and their service: answers without a key, on this machine."""
+
+from __future__ import annotations
+
+from nbvlm import _lazy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from nbvlm.demo import gallery as gallery
+    from nbvlm.demo import scenes as scenes
+    from nbvlm.demo.service.server import listen as listen
+    from nbvlm.demo.service.server import origin as origin
+    from nbvlm.demo.service.server import server as server
+    from nbvlm.demo.service.service import Service as Service
+    from nbvlm.demo.transport import DemoTransport as DemoTransport
+
+__getattr__, __dir__, __all__ = _lazy.attach(
+    __name__,
+    {
+        "nbvlm.demo.service.server": "listen origin server",
+        "nbvlm.demo.service.service": "Service",
+        "nbvlm.demo.transport": "DemoTransport",
+    },
+    modules=("gallery", "scenes"),
+)

@@ -19,16 +19,14 @@ from nbvlm.demo import ground_truth, scenes
 from nbvlm.demo.ground_truth import Fact
 from nbvlm.demo.model import prompt_reader
 from nbvlm.demo.model.model import FAMILIAR, Model, load
-from nbvlm.demo.model.vision import Seen as Seen
 from nbvlm.demo.world.vocabulary import LANGUAGES, PLURALS
-from nbvlm.grounding.checks import overlaps
-from nbvlm.grounding.masks.codebooks import codebook
-from nbvlm.grounding.parser import parse
+from nbvlm.grounding import codebook, overlaps, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from nbvlm.grounding.detections import Detection
+    from nbvlm.demo.model.vision import Seen as Seen
+    from nbvlm.grounding import Detection
 
 __all__ = ["FIGURES", "FIRST_SEED", "WAYS", "Figure", "Score", "evaluate", "facts_of", "judged", "main"]
 

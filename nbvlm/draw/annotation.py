@@ -12,16 +12,15 @@ from nbvlm.draw import labels as tags
 from nbvlm.draw import palette
 from nbvlm.draw.palette import prompt_things
 from nbvlm.draw.style import Style, measures, styled
-from nbvlm.grounding.masks.lazy import decoded
-from nbvlm.images.codec import plain
+from nbvlm.grounding import decoded
+from nbvlm.images import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from nbvlm.draw.palette import RGB
     from nbvlm.draw.style import Measures
-    from nbvlm.grounding.detections import Detections
-    from nbvlm.grounding.masks.lazy import Patch
+    from nbvlm.grounding import Detections, Patch
 
 __all__ = ["Style", "annotate", "colors", "prompt_things"]
 

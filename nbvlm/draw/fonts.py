@@ -36,7 +36,7 @@ class Face:
         return "emoji" in name or name.startswith("seguiemj")
 
 
-BUNDLED: Final = Face(str(Path(__file__).parent / "fonts" / "DejaVuSansCondensed-Bold.ttf"))
+BUNDLED: Final = Face(str(Path(__file__).parent / "data" / "DejaVuSansCondensed-Bold.ttf"))
 
 # Wide coverage in a plain upright cut first; the order decides which look a label has.
 _PREFERRED = (

@@ -1,1 +1,44 @@
-"""TODO-FACE."""
+"""Text to boxes, points and masks: dialects, the parser, detections, comparison and evaluation."""
+
+from __future__ import annotations
+
+from nbvlm.grounding.checks import overlaps
+from nbvlm.grounding.comparison import Comparison, Pair, compare
+from nbvlm.grounding.detections import Detection, Detections
+from nbvlm.grounding.dialects.kosmos2 import read as read_kosmos2
+from nbvlm.grounding.evaluation import evaluate
+from nbvlm.grounding.masks.codebooks import Codebook, codebook, paste
+from nbvlm.grounding.masks.lazy import Patch, Stencil, decoded, resolve
+from nbvlm.grounding.masks.polygons import area as polygon_area
+from nbvlm.grounding.masks.polygons import loops as mask_loops
+from nbvlm.grounding.masks.polygons import outlines as mask_outlines
+from nbvlm.grounding.masks.rle import decode as decode_rle
+from nbvlm.grounding.masks.rle import encode as encode_rle
+from nbvlm.grounding.parser import Parser, parse
+from nbvlm.grounding.problems import Problem
+
+__all__ = [
+    "Codebook",
+    "Comparison",
+    "Detection",
+    "Detections",
+    "Pair",
+    "Parser",
+    "Patch",
+    "Problem",
+    "Stencil",
+    "codebook",
+    "compare",
+    "decode_rle",
+    "decoded",
+    "encode_rle",
+    "evaluate",
+    "mask_loops",
+    "mask_outlines",
+    "overlaps",
+    "parse",
+    "paste",
+    "polygon_area",
+    "read_kosmos2",
+    "resolve",
+]

@@ -51,7 +51,7 @@ class Parser:
     bins
         What a location is divided by: 1023, the inverse of the encoder, or 1024.
     codebook
-        Decodes the masks when they are first read: a `nbvlm.grounding.masks.codebooks.Codebook`, its name, or None.
+        Decodes the masks when they are first read: a `nbvlm.grounding.Codebook`, its name, or None.
 
     Attributes
     ----------

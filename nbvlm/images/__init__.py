@@ -1,1 +1,29 @@
-"""TODO-FACE."""
+"""Pictures in: paths, addresses, bytes, arrays and PIL images become a `Picture` that can be sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nbvlm.images.codec import plain
+from nbvlm.images.paths import completions as path_completions
+from nbvlm.images.paths import resolved as resolved_path
+from nbvlm.images.paths import shown as shown_path
+from nbvlm.images.picture import Picture, fit, stay
+from nbvlm.images.sources import MAX_BYTES, is_array
+from nbvlm.images.sources import read as read_source
+
+if TYPE_CHECKING:
+    from nbvlm.images.picture import ImageSource as ImageSource
+
+__all__ = [
+    "MAX_BYTES",
+    "Picture",
+    "fit",
+    "is_array",
+    "path_completions",
+    "plain",
+    "read_source",
+    "resolved_path",
+    "shown_path",
+    "stay",
+]

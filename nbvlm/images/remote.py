@@ -102,7 +102,7 @@ def _tls() -> ssl.SSLContext:
 
 
 def _headers() -> dict[str, str]:
-    from nbvlm import __version__
+    from nbvlm._version import __version__
 
     return {"User-Agent": f"nbvlm/{__version__}", "Accept": "image/*", "Accept-Encoding": "identity"}
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from IPython.display import display
 
-from nbvlm.cli.output import Words, status_line
-from nbvlm.client.flow.events import DetectionFound, Status, TextDelta
-from nbvlm.result import description, markup
+from nbvlm.cli import Words, status_line
+from nbvlm.client import DetectionFound, Status, TextDelta
+from nbvlm.result import count, html_text, shorten, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nbvlm.client.flow.events import Event
-    from nbvlm.result.result import Result
+    from nbvlm.client import Event
+    from nbvlm.result import Result
 
 __all__ = ["EVERY_S", "TAIL", "Cell", "Show", "Terminal", "for_shell"]
 
@@ -122,18 +122,18 @@ class Cell:
 
     def _facts(self, state: str) -> str:
         found = len(self._labels)
-        named = [description.shorten(label, 40) or "?" for label in dict.fromkeys(self._labels)]
+        named = [shorten(label, 40) or "?" for label in dict.fromkeys(self._labels)]
         more = ", …" if len(named) > _LABELS else ""
-        boxes = f"{description.count(found, 'box')}: {', '.join(named[:_LABELS])}{more}" if found else ""
+        boxes = f"{count(found, 'box')}: {', '.join(named[:_LABELS])}{more}" if found else ""
         return " · ".join(part for part in (self._asked, state, boxes) if part)
 
     def _plain(self, state: str) -> str:
-        return description.visible(f"{self._shown}\n({self._facts(state)})".lstrip())
+        return visible(f"{self._shown}\n({self._facts(state)})".lstrip())
 
     def _html(self, state: str) -> str:
         style = "white-space:pre-wrap;overflow-wrap:anywhere;max-width:640px;margin:0"
-        text = f'<pre style="{style}">{markup.text(self._shown)}</pre>' if self._text else ""
-        facts = f"<p><small>{markup.text(self._facts(state))}</small></p>"
+        text = f'<pre style="{style}">{html_text(self._shown)}</pre>' if self._text else ""
+        facts = f"<p><small>{html_text(self._facts(state))}</small></p>"
         return f'<div class="nbvlm-live mathjax_ignore tex2jax_ignore">{text}{facts}</div>'
 
 

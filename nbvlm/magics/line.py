@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.utils.text import DollarFormatter, FullEvalFormatter
 
 from nbvlm.errors import PromptError
-from nbvlm.result import description
+from nbvlm.result import shorten, visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -68,8 +68,8 @@ def evaluated(expression: str, names: Mapping[str, Any]) -> Any:
 
 
 def _refused(text: str, error: Exception) -> PromptError:
-    shown = description.visible(description.shorten(" ".join(text.split()), 80))
-    reason = description.visible(description.shorten(str(error) or type(error).__name__, 200))
+    shown = visible(shorten(" ".join(text.split()), 80))
+    reason = visible(shorten(str(error) or type(error).__name__, 200))
     hint = "Define it first; to send braces as they are, double them: {{…}}."
     return PromptError(f"What stands in braces in {shown!r} has no value: {reason}.", hint=hint)
 

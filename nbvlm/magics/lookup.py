@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.client.client import AsyncClient, Client
+from nbvlm.client import AsyncClient, Client
 from nbvlm.errors import ImageError, ParameterError
 from nbvlm.magics.line import evaluated, expand
 

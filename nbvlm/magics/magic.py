@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from IPython.core.magic import no_var_expand
 
-from nbvlm.cli import options as shared
+from nbvlm.cli import asking, declare, opening
 from nbvlm.errors import Error, ParameterError, PromptError
 from nbvlm.magics import completion, ipython_hooks, line, lookup, pump
 from nbvlm.magics import display as live
 from nbvlm.magics import line as expansion
-from nbvlm.result import description
+from nbvlm.result import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nbvlm.result.result import Result
+    from nbvlm.result import Result
 
 __all__ = ["NAME", "Vlm", "load", "unload"]
 
@@ -65,7 +65,7 @@ class _Parser(argparse.ArgumentParser):
             raise ParameterError(f"{message[0].upper()}{message[1:]}.", hint=_HELP)
         near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1)
         guess = f"Did you mean {near[0]}? " if near else ""
-        raise ParameterError(f"There is no option {description.visible(unknown[1])}.", hint=f"{guess}{_HELP}")
+        raise ParameterError(f"There is no option {visible(unknown[1])}.", hint=f"{guess}{_HELP}")
 
 
 _HELP = "%vlm --help lists the options; after a lone -- all is prompt."
@@ -83,7 +83,7 @@ def _parser() -> _Parser:
     )
     parser.add_argument("-h", "--help", action="store_true", help="show this help")
     parser.add_argument("--as", dest="name", default=NAME, metavar="NAME", help="variable for the result")
-    shared.declare(parser)
+    declare(parser)
     return parser
 
 
@@ -132,7 +132,7 @@ class Vlm:
         if taken.image is None:
             raise PromptError("There is no picture in the line.", hint=f"Write %vlm IMAGE PROMPT. {_HELP}")
         picture = lookup.picture(taken.image, names)
-        client = self._clients.find(options.endpoint, shared.opening(options), names)
+        client = self._clients.find(options.endpoint, opening(options), names)
         folded = client.endpoint.name in _ONE_LINE
         prompt = expansion.expand(_prompt(taken.prompt, cell, folded=folded), names)
         result = self._answer(client, picture, prompt, options)
@@ -142,7 +142,7 @@ class Vlm:
     def _answer(self, client: Any, picture: Any, prompt: str, options: argparse.Namespace) -> Result:
         show = live.for_shell(self._shell, client.endpoint.model)
         try:
-            stream = client.stream(picture, prompt, **shared.asking(options))
+            stream = client.stream(picture, prompt, **asking(options))
             with contextlib.closing(pump.pumped(stream, live.EVERY_S)) as events:
                 for event in events:
                     show.take(event)
@@ -175,9 +175,7 @@ def _prompt(words_of_line: str, cell: str | None, *, folded: bool) -> str:
 def _variable(name: str) -> str:
     if name.isidentifier() and not keyword.iskeyword(name):
         return name
-    raise ParameterError(
-        f"{description.visible(name)!r} cannot be the name of a variable.", hint="Try --as answer."
-    )
+    raise ParameterError(f"{visible(name)!r} cannot be the name of a variable.", hint="Try --as answer.")
 
 
 def _told(error: Error | KeyboardInterrupt) -> BaseException:
@@ -191,7 +189,7 @@ def _told(error: Error | KeyboardInterrupt) -> BaseException:
 
 def _sentence(kind: str, text: str) -> list[str]:
     """Red where that can be read on any background; front ends put the whole on a red one."""
-    return [f"{_RED}{kind}{_PLAIN}: {description.visible(text)}"]
+    return [f"{_RED}{kind}{_PLAIN}: {visible(text)}"]
 
 
 _loaded: dict[int, Callable[[], None]] = {}

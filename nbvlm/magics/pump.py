@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from nbvlm.client.client import Stream
-    from nbvlm.client.flow.events import Event
+    from nbvlm.client import Event, Stream
 
 __all__ = ["pumped"]
 

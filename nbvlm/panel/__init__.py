@@ -1,13 +1,11 @@
-"""The panel: pick a picture, ask, watch the answer and its boxes arrive, in a notebook.
-
-`Panel` is all that is public. `loop` runs the waiting and `order` keeps what a person did in its order;
-`session` does the work, with `source` for the picture, `line` for the model and its key, and `desk` for what
-the head, the key field and the error card ask for. What is seen are widgets, each with its page part (a
-module and a style sheet, put together by `page`) beside it.
-"""
+"""The panel: choose a picture, ask, and watch the answer and its boxes arrive."""
 
 from __future__ import annotations
 
+from nbvlm.panel.connection import Line
+from nbvlm.panel.history import Kept
+from nbvlm.panel.messages import Order
 from nbvlm.panel.panel import Panel
+from nbvlm.panel.sweep import Cell, Sweep
 
-__all__ = ["Panel"]
+__all__ = ["Cell", "Kept", "Line", "Order", "Panel", "Sweep"]

@@ -10,15 +10,12 @@ from urllib.parse import urlsplit
 
 from nbvlm import endpoints
 from nbvlm._background import Job
-from nbvlm.client import keys
-from nbvlm.client.client import AsyncClient
-from nbvlm.client.secrets import Secret
-from nbvlm.client.settings import resolve
+from nbvlm.client import AsyncClient, Secret, find_key, keep_key, resolve
 from nbvlm.errors import AuthenticationError
-from nbvlm.recording.transports import replay
+from nbvlm.recording import replay
 
 if TYPE_CHECKING:
-    from nbvlm.client.client import Settings
+    from nbvlm.client import Settings
     from nbvlm.endpoints import Endpoint
 
 __all__ = ["OWN", "TYPED", "Line"]
@@ -141,7 +138,7 @@ class Line:
         """
         key = Secret(text)
         if self.endpoint.base_url == endpoints.HOSTED:
-            keys.login(text)
+            keep_key(text)
             self._typed = key
         settings = replace(self.settings, api_key=key, key_source=TYPED)
         if self.choice == SERVER:
@@ -161,7 +158,7 @@ class Line:
             self.settings.key()
         except AuthenticationError:
             return {"state": "missing", "text": "No key yet"}
-        found = keys.find() if self.settings.url.startswith(endpoints.HOSTED) else None
+        found = find_key() if self.settings.url.startswith(endpoints.HOSTED) else None
         return (
             {"state": "there", "text": f"Key from {found[1]}"}
             if found

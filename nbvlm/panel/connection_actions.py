@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbvlm._background import Job
-from nbvlm.client.client import AsyncClient
+from nbvlm.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error
-from nbvlm.widgets import error_card
-from nbvlm.widgets.dialogs import KeyField, Server
-from nbvlm.widgets.error_card import Alert
-from nbvlm.widgets.toolbar import Header
+from nbvlm.widgets import Alert, Header, KeyField, Server, error_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -127,7 +124,7 @@ class Desk:
     def _show(self, error: Exception, *, asking: bool = False) -> None:
         line = self._session.line
         origin = None if line.settings.in_process else line.settings.base_url
-        self.alert.show(error_card.card(error, line.endpoint, asking=asking, origin=origin))
+        self.alert.show(error_text(error, line.endpoint, asking=asking, origin=origin))
 
 
 def _words(error: Error) -> str:

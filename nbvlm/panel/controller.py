@@ -24,19 +24,17 @@ from nbvlm.panel.image_source import Source
 from nbvlm.panel.messages import Order
 from nbvlm.panel.streaming import Outliner
 from nbvlm.panel.sweep_runner import Scene, Sweeps
-from nbvlm.result import description
-from nbvlm.widgets import status_text, thumbnails
-from nbvlm.widgets.controls import Controls
-from nbvlm.widgets.viewer import Stage
+from nbvlm.result import alt_text, summary
+from nbvlm.widgets import Controls, Stage, finished_text, preview, scenes, stopped_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nbvlm.client.client import Settings
-    from nbvlm.images.picture import Picture
+    from nbvlm.client import Settings
+    from nbvlm.images import Picture
     from nbvlm.panel.history import Kept
-    from nbvlm.result.result import Result
-    from nbvlm.widgets.viewer import Region
+    from nbvlm.result import Result
+    from nbvlm.widgets import Region
 
 __all__ = ["Session", "family", "layout"]
 
@@ -131,13 +129,13 @@ class Session:
         index
             Its number in the gallery, if it is from there.
         """
-        facts, data = (None, None) if picture is None else thumbnails.preview(picture)
+        facts, data = (None, None) if picture is None else preview(picture)
         with self._lock:
             self.stop()
             self.picture, self.result = picture, None
             self.stage.picture(facts, data)
             self.alert.clear()
-            self.fields.suggest(None if index is None else thumbnails.scenes()[index], picture)
+            self.fields.suggest(None if index is None else scenes()[index], picture)
             self.source.chosen(picture, index, data)
 
     def pick_region(self, on: bool) -> None:
@@ -244,7 +242,7 @@ class Session:
             self.desk.fail(error)
             self.stage.fail()
         else:
-            self.stage.stopped(status_text.stopped(live.seconds, live.pieces))
+            self.stage.stopped(stopped_text(live.seconds, live.pieces))
 
     def _keep(self, result: Result, pieces: int) -> None:
         self.keeper.add(result, pieces)
@@ -255,9 +253,9 @@ class Session:
         self.stage.finish(
             result.text,
             streaming.boxes(result.detections, result.prompt),
-            status_text.finished(result, pieces),
-            alt=description.alt_text(result),
-            said=description.summary(result),
+            finished_text(result, pieces),
+            alt=alt_text(result),
+            said=summary(result),
             notes=result.notices,
         )
         self._outliner.want(0, result.detections)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.widgets import thumbnails
+from nbvlm.widgets import things_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
     from nbvlm.demo.gallery import GalleryScene
-    from nbvlm.images.picture import Picture
-    from nbvlm.widgets.controls import Controls
-    from nbvlm.widgets.toolbar import Header
+    from nbvlm.images import Picture
+    from nbvlm.widgets import Controls, Header
 
 __all__ = ["Fields"]
 
@@ -38,7 +37,7 @@ class Fields:
     def suggest(self, scene: GalleryScene | None, picture: Picture | None) -> None:
         """Suggest what a sample is good for, and write its prompt unless somebody wrote one of their own."""
         task = self._controls.task
-        task.things = [] if scene is None else list(thumbnails.things_of(scene))
+        task.things = [] if scene is None else list(things_of(scene))
         task.size = [] if picture is None else [picture.width, picture.height]
         if scene is not None and self._controls.prompt.value.strip() in ("", self._written):
             self.suggest_prompt(scene.prompt)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
-    from nbvlm.images.picture import Picture
-    from nbvlm.result.result import Result
+    from nbvlm.images import Picture
+    from nbvlm.result import Result
 
 __all__ = ["MEMORY", "MOST", "History", "Kept"]
 

@@ -6,17 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm.panel.history import History
 from nbvlm.panel.static_output import Still
-from nbvlm.widgets import thumbnails
-from nbvlm.widgets.comparison import Sides
-from nbvlm.widgets.export_menu import Exports
-from nbvlm.widgets.history_strip import Strip
+from nbvlm.widgets import Exports, Sides, Strip, thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nbvlm.panel.history import Kept
     from nbvlm.panel.messages import Order
-    from nbvlm.result.result import Result
+    from nbvlm.result import Result
 
 __all__ = ["Keeper"]
 
@@ -91,7 +88,7 @@ class Keeper:
         number = self.history.number_of(result)
         if number is None:
             return
-        self.strip.draw(number, thumbnails.thumbnail(result))
+        self.strip.draw(number, thumbnail(result))
         if number == self.history.newest:
             self.still.update(result)
 

@@ -8,18 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm._background import Job
 from nbvlm.errors import ImageError
-from nbvlm.images import paths
-from nbvlm.images.picture import Picture
-from nbvlm.widgets import status_text
-from nbvlm.widgets import thumbnails as samples
-from nbvlm.widgets.picker import Picker
+from nbvlm.images import Picture, path_completions, resolved_path, shown_path
+from nbvlm.widgets import (
+    Picker,
+    offered_text,
+    picture_of,
+    quick_text,
+    route_text,
+    sample_thumbnails,
+    scenes,
+    small_picture,
+    status_line,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from nbvlm.endpoints import Endpoint
     from nbvlm.panel.messages import Order
-    from nbvlm.widgets.picker import Upload
+    from nbvlm.widgets import Upload
 
 __all__ = ["Source"]
 
@@ -100,7 +107,7 @@ class Source:
     def choose(self, index: int) -> None:
         """Choose a sample."""
         self.cancel()
-        self._show(samples.picture_of(samples.scenes()[index]), index)
+        self._show(picture_of(scenes()[index]), index)
 
     def receive(self, upload: Upload) -> None:
         """Read a file that has arrived, and choose it if it is a picture."""
@@ -108,7 +115,7 @@ class Source:
 
     def open(self, place: str) -> None:
         """Fetch an address, or read a path on this machine, and choose the picture."""
-        self._read(paths.resolved(place), None, paths.shown(place))
+        self._read(resolved_path(place), None, shown_path(place))
 
     def _read(self, source: Any, name: str | None, shown: str) -> None:
         with self._lock:
@@ -143,7 +150,7 @@ class Source:
         self._show(None, None)
 
     async def _complete(self, text: str) -> None:
-        found = await asyncio.to_thread(paths.completions, text)
+        found = await asyncio.to_thread(path_completions, text)
         self.picker.send({"type": "completions", "text": text, "places": found})
 
     # What is told of the chosen one
@@ -162,19 +169,19 @@ class Source:
         """
         with self._lock:
             self._picture, self._index = picture, index
-            self._thumbnail = [] if preview is None else [samples.small(preview, _SHEET)]
+            self._thumbnail = [] if preview is None else [small_picture(preview, _SHEET)]
         self.tell()
 
     def serve(self, endpoint: Endpoint) -> None:
         """Tell of another endpoint, with other limits."""
         self._endpoint = endpoint
-        if self.route not in status_text.offered(endpoint):
+        if self.route not in offered_text(endpoint):
             self.route = "auto"
         self.tell()
 
     def take_route(self, route: str) -> None:
         """Choose the way of the picture."""
-        if route not in status_text.offered(self._endpoint):
+        if route not in offered_text(self._endpoint):
             raise ImageError(f"This model knows no route {route!r}.", hint="Leave it to auto.")
         self.route = route
         self.tell()
@@ -182,10 +189,8 @@ class Source:
     def tell(self) -> None:
         """Send the page all about the chosen picture; what takes time to know comes a little later."""
         picture = self._picture
-        if picture is None or status_text.quick(picture, self._endpoint, self.route):
-            self._send(
-                picture, "" if picture is None else status_text.way(picture, self._endpoint, self.route)
-            )
+        if picture is None or quick_text(picture, self._endpoint, self.route):
+            self._send(picture, "" if picture is None else route_text(picture, self._endpoint, self.route))
             return
         self._send(picture, "…")
         Job(self._tell_way(picture))
@@ -193,7 +198,7 @@ class Source:
     async def _tell_way(self, picture: Picture) -> None:
         endpoint, route = self._endpoint, self.route
         try:
-            words = await asyncio.to_thread(status_text.way, picture, endpoint, route)
+            words = await asyncio.to_thread(route_text, picture, endpoint, route)
         except ImageError as error:
             words = error.message
         if (self._picture, self._endpoint, self.route) == (picture, endpoint, route):
@@ -203,18 +208,18 @@ class Source:
         with self._lock:
             self.picker.chosen(
                 "No picture chosen" if picture is None else picture.name or "picture",
-                "" if picture is None else status_text.line(picture),
+                "" if picture is None else status_line(picture),
                 self._index,
                 way=way,
                 route=self.route,
-                routes=status_text.offered(self._endpoint),
+                routes=offered_text(self._endpoint),
                 thumbnail=self._thumbnail,
             )
 
     async def _greet(self) -> None:
         try:
-            thumbnails: Sequence[bytes] = await asyncio.to_thread(samples.thumbnails)
-            self.picker.gallery([scene.title for scene in samples.scenes()], thumbnails)
+            thumbnails: Sequence[bytes] = await asyncio.to_thread(sample_thumbnails)
+            self.picker.gallery([scene.title for scene in scenes()], thumbnails)
             self.tell()
         except Exception as error:  # noqa: BLE001 - shown where the user looks
             self._complain(error)

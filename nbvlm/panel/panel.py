@@ -6,16 +6,16 @@ import concurrent.futures
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.images.picture import Picture
+from nbvlm.images import Picture
 from nbvlm.panel.controller import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from nbvlm.client.client import AsyncClient, Client
-    from nbvlm.images.picture import ImageSource
+    from nbvlm.client import AsyncClient, Client
+    from nbvlm.images import ImageSource
     from nbvlm.panel.sweep import Sweep
-    from nbvlm.result.result import Result
+    from nbvlm.result import Result
 
 __all__ = ["Panel"]
 
@@ -230,7 +230,7 @@ class Panel:
 
 
 def _client(given: Any) -> Client | AsyncClient:
-    from nbvlm.client.client import AsyncClient, Client
+    from nbvlm.client import AsyncClient, Client
 
     if given is None:
         return Client()

@@ -12,12 +12,12 @@ import secrets
 import threading
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.result import notebook
+from nbvlm.result import mime_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nbvlm.result.result import Result
+    from nbvlm.result import Result
 
 __all__ = ["Still"]
 
@@ -78,7 +78,7 @@ class Still:
     def _bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
         if self._result is None:
             return {"text/plain": _EMPTY, "text/html": self._wrapped(f"<p>{_EMPTY}</p>", "")}, {}
-        data, metadata = notebook.bundle(self._result)
+        data, metadata = mime_bundle(self._result)
         return {**data, "text/html": self._wrapped(data["text/html"])}, metadata
 
     def _wrapped(self, html: str, note: str = _NOTE) -> str:

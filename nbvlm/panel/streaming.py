@@ -11,29 +11,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbvlm._background import Job
-from nbvlm.client.flow.events import DetectionFound, Status, TextDelta
-from nbvlm.draw import palette
+from nbvlm.client import DetectionFound, Status, TextDelta
+from nbvlm.draw import assign_colors, css_color, ink_color, prompt_things
 from nbvlm.errors import Error
-from nbvlm.grounding.masks import polygons
-from nbvlm.grounding.masks.lazy import resolve
-from nbvlm.widgets import status_text
+from nbvlm.grounding import mask_loops, resolve
+from nbvlm.widgets import pause_text, progress_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import numpy.typing as npt
 
-    from nbvlm.client.client import AsyncClient
-    from nbvlm.grounding.detections import Detection
-    from nbvlm.grounding.masks.lazy import Patch, Stencil
-    from nbvlm.images.picture import Picture
-    from nbvlm.result.result import Result
-    from nbvlm.widgets.viewer import Stage
+    from nbvlm.client import AsyncClient
+    from nbvlm.grounding import Detection, Patch, Stencil
+    from nbvlm.images import Picture
+    from nbvlm.result import Result
+    from nbvlm.widgets import Stage
 
-__all__ = ["PACE", "Live", "Outliner", "Question", "ask", "boxes", "path"]
+__all__ = ["OUTLINE_PACE", "PACE", "Live", "Outliner", "Question", "ask", "boxes", "path"]
 
 #: Seconds between two messages with shapes.
-PACE = 1 / 6
+OUTLINE_PACE = 1 / 6
 _TOGETHER = 32
 _FINEST = 0.75  # pixels that a corner may lie off the true outline, at least
 _SHARE = 1 / 400  # … and as a share of the mask's larger side
@@ -59,7 +57,7 @@ def path(patch: Patch) -> str:
     'M10 20l3 0 0 2-3 0z'
     """
     tolerance = max(_FINEST, max(patch.pixels.shape) * _SHARE)
-    loops = (_simple(np.array(loop), tolerance) for loop in polygons.loops(patch))
+    loops = (_simple(np.array(loop), tolerance) for loop in mask_loops(patch))
     return "".join(_drawn(loop) for loop in loops if len(loop) > 2)
 
 
@@ -148,7 +146,7 @@ class Outliner:
                 self._give_up(turn, error)
             else:
                 self._stage.outline(turn, shapes)
-            await asyncio.sleep(PACE)
+            await asyncio.sleep(OUTLINE_PACE)
 
     def _take(self) -> tuple[int, list[tuple[int, Stencil]]] | None:
         with self._lock:
@@ -252,8 +250,8 @@ class Live:
                 self._outliner.want(self._found, [event.detection])
             self._found += 1
         else:
-            self._phase = status_text.progress(event)
-            self._pause = status_text.pause(event)
+            self._phase = progress_text(event)
+            self._pause = pause_text(event)
         return False
 
     def _flush(self) -> None:
@@ -291,13 +289,13 @@ def boxes(detections: Iterable[Detection], prompt: str) -> list[dict[str, Any]]:
     colour when the next one arrives.
     """
     found = list(detections)
-    colors = palette.assign([*palette.prompt_things(prompt), *(one.label for one in found)])
+    colors = assign_colors([*prompt_things(prompt), *(one.label for one in found)])
     return [
         {
             "label": one.label,
             "box": [round(float(value), 2) for value in one.box],
-            "color": palette.css(colors[one.label]),
-            "ink": palette.css(palette.ink(colors[one.label])),
+            "color": css_color(colors[one.label]),
+            "ink": css_color(ink_color(colors[one.label])),
         }
         for one in found
     ]

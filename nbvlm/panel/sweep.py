@@ -7,7 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.errors import Error, ParameterError, PromptError
-from nbvlm.result import description
+from nbvlm.result import count as _count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nbvlm.endpoints import Endpoint
-    from nbvlm.images.picture import Picture
-    from nbvlm.result.result import Result
+    from nbvlm.images import Picture
+    from nbvlm.result import Result
 
 __all__ = ["MOST", "Cell", "Sweep", "plan"]
 
@@ -142,7 +142,7 @@ class Sweep:
 
 
 def _many(count: int, name: str) -> str:
-    return description.count(count, name)
+    return _count(count, name)
 
 
 def _row(cell: Cell) -> tuple[Any, ...]:

@@ -7,23 +7,22 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbvlm._background import Job
-from nbvlm.client.client import AsyncClient
+from nbvlm.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error, ImageError, NotFoundError, ParameterError, QuotaError
 from nbvlm.panel import sweep
-from nbvlm.widgets import status_text, thumbnails
-from nbvlm.widgets.sweep_grid import Grid, thumbnail_of
+from nbvlm.widgets import Grid, base_thumbnail, failure_text, thumbnail_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from PIL import Image
 
-    from nbvlm.client.client import Settings
+    from nbvlm.client import Settings
     from nbvlm.endpoints import Endpoint
-    from nbvlm.images.picture import Picture
+    from nbvlm.images import Picture
     from nbvlm.panel.messages import Order
     from nbvlm.panel.sweep import Cell, Sweep
-    from nbvlm.result.result import Result
+    from nbvlm.result import Result
 
 
 __all__ = ["Pace", "Scene", "Sweeper", "Sweeps"]
@@ -132,7 +131,7 @@ class Sweeps:
             numbers = None if heats is None else [_number(heat) for heat in heats]
             self.start([str(prompt) for prompt in message["prompts"]], numbers, _whole(message["repeats"]))
         except Error as error:
-            told = status_text.failure(error)
+            told = failure_text(error)
             self.grid.refuse(f"{told['message']} {told['hint']}".strip())
 
     def _open(self, message: Mapping[str, Any]) -> None:
@@ -164,7 +163,7 @@ class Sweeps:
 
     def _thumbnail(self, picture: Picture, cell: Cell) -> bytes:
         if self._small is None or self._small[0] is not picture:
-            self._small = picture, thumbnails.base(picture)
+            self._small = picture, base_thumbnail(picture)
         return thumbnail_of(cell, self._small[1])
 
 

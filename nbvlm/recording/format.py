@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.client.secrets import redact
+from nbvlm.client import redact
 from nbvlm.errors import ParameterError, ReplayMiss
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from nbvlm.images.picture import Picture
+    from nbvlm.images import Picture
 
 __all__ = ["FORMAT", "Answered", "Question", "find", "load", "question_in", "question_of", "save"]
 
@@ -119,7 +119,7 @@ def question_in(body: bytes, model: str) -> Question:
     ParameterError
         If it is no question about one picture.
     """
-    from nbvlm.images.picture import Picture
+    from nbvlm.images import Picture
 
     try:
         value = json.loads(body)

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from nbvlm.client import payloads, sse
-from nbvlm.client.secrets import redact
+from nbvlm.client import SseDecoder, SseEvent, Tokens, UnreadableAnswer, read_chunk, redact
 from nbvlm.recording.format import Answered, Question
 
 if TYPE_CHECKING:
@@ -43,10 +42,10 @@ class Heard:
         self._question, self._endpoint, self._began = asked
         self._status = response.status_code
         self._streamed = self._status == 200 and response.headers.get("content-type", "").startswith(_EVENTS)
-        self._decoder = sse.Decoder()
+        self._decoder = SseDecoder()
         self._body = bytearray()
         self._events: list[tuple[float, str]] = []
-        self._usage: payloads.Tokens | None = None
+        self._usage: Tokens | None = None
         self._reason: str | None = None
         self._error: Any = None
         self._entities: Any = None
@@ -93,7 +92,7 @@ class Heard:
             )
         )
 
-    def _read(self, arrived: list[sse.Event]) -> None:
+    def _read(self, arrived: list[SseEvent]) -> None:
         for event in arrived:
             if event.data == b"[DONE]":
                 self._done = True
@@ -102,8 +101,8 @@ class Heard:
 
     def _chunk(self, data: bytes) -> None:
         try:
-            piece = payloads.read_chunk(data)
-        except payloads.UnreadableAnswer as unreadable:
+            piece = read_chunk(data)
+        except UnreadableAnswer as unreadable:
             self._error = redact(unreadable.data)
             return
         if piece.text:

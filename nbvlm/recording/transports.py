@@ -118,12 +118,12 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
     def _inner(self, kind: str, request: httpx.Request) -> Any:
         if self._given is not None:
             return self._given
-        from nbvlm.client import base
+        from nbvlm.client import TRANSPORTS
 
         name = "demo" if request.url.host.endswith("nbvlm.localhost") else kind
         with self._lock:
             if name not in self._made:
-                self._made[name] = base.TRANSPORTS[name]()
+                self._made[name] = TRANSPORTS[name]()
             return self._made[name]
 
     def _asked(self, request: httpx.Request) -> Asked | None:

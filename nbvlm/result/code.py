@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from nbvlm import endpoints
-from nbvlm.client import payloads
-from nbvlm.images import picture as images
+from nbvlm.images import Picture, fit
+from nbvlm.request_body import Source, body
 
 if TYPE_CHECKING:
     from nbvlm.endpoints import Endpoint
-    from nbvlm.images.picture import Picture
     from nbvlm.result.result import Result
 
 __all__ = ["key_variables", "picture_file", "to_curl", "to_python"]
@@ -96,11 +95,11 @@ def to_curl(result: Result, *, image: str | None = None) -> str:
     if result.route == "asset":
         return start + _with_asset(result, endpoint, image)
     picture, file = _travelling(result, endpoint, image)
-    body = _body(result, endpoint, picture.mime)
+    request = _request(result, endpoint, picture.mime)
     if file is not None:
-        return start + _FROM_FILE.format(head=quote(body.head), file=quote(file), tail=quote(body.tail))
+        return start + _FROM_FILE.format(head=quote(request.head), file=quote(file), tail=quote(request.tail))
     payload = picture.data_uri().partition("base64,")[2]
-    return start + _EMBEDDED.format(head=body.head, payload=payload, tail=body.tail)
+    return start + _EMBEDDED.format(head=request.head, payload=payload, tail=request.tail)
 
 
 def _endpoint(result: Result) -> Endpoint:
@@ -134,16 +133,14 @@ def _travelling(result: Result, endpoint: Endpoint, image: str | None) -> tuple[
     if image is not None or picture.data is None:
         return picture, picture_file(result, image)
     limit = endpoint.inline_limit
-    fitted = images.fit(picture, limit).picture if limit is not None else picture
+    fitted = fit(picture, limit).picture if limit is not None else picture
     untouched = fitted is picture and not picture.changes
     return fitted, picture_file(result, None) if untouched else None
 
 
-def _body(result: Result, endpoint: Endpoint, mime: str, *, asset: bool = False) -> Body:
+def _request(result: Result, endpoint: Endpoint, mime: str, *, asset: bool = False) -> Body:
     marker = hashlib.sha256(result.prompt.encode("utf-8", "surrogatepass")).hexdigest()
-    text = payloads.body(
-        endpoint, result.prompt, payloads.Source(mime, asset_id=marker), result.parameters
-    ).decode()
+    text = body(endpoint, result.prompt, Source(mime, asset_id=marker), result.parameters).decode()
     head, _, tail = text.partition(marker)
     return Body(head if asset else head.removesuffix("asset_id,") + "base64,", tail)
 
@@ -156,15 +153,15 @@ def _with_asset(result: Result, endpoint: Endpoint, image: str | None) -> str:
         packed = base64.encodebytes(picture.data).decode("ascii")
         lines = f"picture=$(mktemp)\nbase64 --decode > \"$picture\" <<'PICTURE'\n{packed}PICTURE"
         clean = '; rm -f "$picture"'
-    body = _body(result, endpoint, picture.mime, asset=True)
+    request = _request(result, endpoint, picture.mime, asset=True)
     description = json.dumps({"contentType": picture.mime, "description": "nbvlm picture"})
     return _ASSET.format(
         picture=lines,
         description=quote(description),
         clean=clean,
         mime=quote(picture.mime),
-        head=quote(body.head),
-        tail=quote(body.tail),
+        head=quote(request.head),
+        tail=quote(request.tail),
     )
 
 
@@ -268,6 +265,6 @@ def picture_file(result: Result, image: str | None) -> str | None:
 
 def _is_file(name: str, picture: Picture) -> bool:
     try:
-        return Path(name).is_file() and images.Picture.load(Path(name)).sha256 == picture.sha256
+        return Path(name).is_file() and Picture.load(Path(name)).sha256 == picture.sha256
     except (OSError, ValueError):
         return False

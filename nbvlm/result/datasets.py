@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from nbvlm.errors import Error
-from nbvlm.grounding.masks import polygons, rle
-from nbvlm.grounding.masks.lazy import decoded
+from nbvlm.grounding import decoded, encode_rle, mask_outlines, polygon_area
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from nbvlm.grounding.masks.lazy import Patch
+    from nbvlm.grounding import Patch
     from nbvlm.result.result import Result
 
 __all__ = ["to_coco", "to_csv", "to_dataframe", "to_supervision", "to_yolo"]
@@ -101,11 +100,9 @@ def _shape(box: list[float], patch: Patch | None, size: tuple[int, int], form: s
     bbox = [x0, y0, x1 - x0, y1 - y0]
     if patch is None or not patch.pixels.any():
         return {"bbox": bbox, "area": bbox[2] * bbox[3]}
-    shape: Any = rle.encode(patch, size)
+    shape: Any = encode_rle(patch, size)
     if form == "polygon":
-        shape = [
-            [float(value) for point in outline for value in point] for outline in polygons.outlines(patch)
-        ]
+        shape = [[float(value) for point in outline for value in point] for outline in mask_outlines(patch)]
     return {"bbox": bbox, "area": float(patch.pixels.sum()), "segmentation": shape}
 
 
@@ -132,7 +129,7 @@ def _outline(patch: Patch | None, box: npt.NDArray[np.float64]) -> list[tuple[fl
     x0, y0, x1, y1 = box.tolist()
     if patch is None or not patch.pixels.any():
         return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
-    return [(float(x), float(y)) for x, y in max(polygons.outlines(patch), key=polygons.area)]
+    return [(float(x), float(y)) for x, y in max(mask_outlines(patch), key=polygon_area)]
 
 
 def to_supervision(result: Result) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nbvlm.grounding.detections import Detections
+    from nbvlm.grounding import Detections
     from nbvlm.result.result import Result
 
 __all__ = ["alt_text", "count", "plain", "shorten", "summary", "tally", "visible", "where"]

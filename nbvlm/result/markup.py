@@ -9,13 +9,14 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from nbvlm.draw import annotation, palette
+from nbvlm.draw import colors as _colors
+from nbvlm.draw import css_color, prompt_things
 from nbvlm.result import description
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nbvlm.draw.palette import RGB
+    from nbvlm.draw import RGB
     from nbvlm.result.result import Result
 
 __all__ = ["answer", "attribute", "facts", "paints", "remarks", "table", "text", "text_only"]
@@ -48,7 +49,7 @@ def attribute(value: object) -> str:
 
 def paints(result: Result) -> list[RGB]:
     """Give each detection the colour that it has in the picture."""
-    return annotation.colors(result.detections.labels, None, palette.prompt_things(result.prompt))
+    return _colors(result.detections.labels, None, prompt_things(result.prompt))
 
 
 def table(result: Result, rows: int, colors: Sequence[RGB], most: int = 200) -> str:
@@ -58,7 +59,7 @@ def table(result: Result, rows: int, colors: Sequence[RGB], most: int = 200) -> 
         return ""
     body = []
     for at, (label, box) in enumerate(zip(detections.labels[:rows], detections.xyxy.tolist(), strict=False)):
-        swatch = f'<span aria-hidden="true" style="color:{palette.css(colors[at])}">&#9632;</span>'
+        swatch = f'<span aria-hidden="true" style="color:{css_color(colors[at])}">&#9632;</span>'
         numbers = "".join(f"<td>{value:.1f}</td>" for value in box)
         name, place = text(description.shorten(label, most) or "?"), description.where(box, detections.size)
         cells = f"<td{_LEFT}>{swatch} {name}</td>{numbers}<td{_LEFT}>{place}</td>"

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL.Image import Resampling
 
-from nbvlm.draw import annotation, palette
+from nbvlm.draw import annotate, prompt_things
 from nbvlm.errors import ImageError
 from nbvlm.result import description, markup
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from nbvlm.images.picture import Picture
+    from nbvlm.images import Picture
     from nbvlm.result.result import Result
 
 __all__ = ["Shown", "bundle", "encode", "shown"]
@@ -112,8 +112,8 @@ def shown(result: Result, side: int = SIDE, budget: int = BUDGET) -> Shown:
     """
     small = result.picture.thumbnail(_handy(result.picture, side))
     scale = float(-(-_SMALL // max(small.size))) if max(small.size) < _SMALL else 1.0
-    things = palette.prompt_things(result.prompt)
-    drawn = annotation.annotate(small, result.detections, things=things, keep=False, scale=scale)
+    things = prompt_things(result.prompt)
+    drawn = annotate(small, result.detections, things=things, keep=False, scale=scale)
     data, mime = encode(drawn, budget)
     factor = min(1.0, _CSS_SIDE / max(drawn.size))
     return Shown(data, mime, round(drawn.width * factor), round(drawn.height * factor))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from nbvlm.grounding.detections import Detection, Detections, Problem
+from nbvlm.grounding import Detection, Detections, Problem
 from nbvlm.result.values import Sent, Timing, Usage
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL import Image
 
-    from nbvlm.draw.style import Style
-    from nbvlm.images.picture import Picture
+    from nbvlm.draw import Style
+    from nbvlm.images import Picture
 
 __all__ = ["Detection", "Detections", "Problem", "Result", "Sent", "Timing", "Usage"]
 
@@ -111,11 +111,12 @@ class Result:
         --------
         >>> result.annotate(opacity=0.6, colors={"cat": "teal"})  # doctest: +SKIP
         """
-        from nbvlm.draw import annotation
+        from nbvlm.draw import annotate as _annotate
+        from nbvlm.draw import prompt_things
 
-        things = annotation.prompt_things(self.prompt)
+        things = prompt_things(self.prompt)
         image = self.picture.image()
-        return annotation.annotate(image, self.detections, style, things=things, keep=False, **options)
+        return _annotate(image, self.detections, style, things=things, keep=False, **options)
 
     def to_dict(self, *, masks: bool = True) -> dict[str, Any]:
         """Turn the result into plain data: masks as COCO run lengths, the picture by its hash.

@@ -10,15 +10,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.errors import ImageError
-from nbvlm.grounding.detections import Detections
-from nbvlm.grounding.masks import rle
-from nbvlm.grounding.masks.lazy import decoded
-from nbvlm.grounding.problems import Problem
+from nbvlm.grounding import Detections, Problem, decode_rle, decoded, encode_rle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nbvlm.images.picture import Picture
+    from nbvlm.images import Picture
     from nbvlm.result.result import Result
 
 __all__ = ["FORMAT", "from_dict", "from_json", "to_dict", "to_json"]
@@ -52,7 +49,7 @@ def detections_to_dict(detections: Detections, *, masks: bool = True) -> dict[st
     """Turn detections into plain data; masks that cannot be decoded here stay codes with their codebook."""
     size = detections.size
     patches = decoded(detections).patches if masks else (None,) * len(detections)
-    shapes = [patch and rle.encode(patch, size) for patch in patches]
+    shapes = [patch and encode_rle(patch, size) for patch in patches]
     book = detections.codebook
     return {
         "size": list(size),
@@ -96,7 +93,7 @@ def detections_from_dict(data: Mapping[str, Any]) -> Detections:
     """Turn plain data back into detections."""
     items = data["items"]
     width, height = data["size"]
-    masks = [rle.decode(item["mask"]) if item["mask"] is not None else None for item in items]
+    masks = [decode_rle(item["mask"]) if item["mask"] is not None else None for item in items]
     return Detections(
         [item["box"] for item in items],  # type: ignore[arg-type]  # lists become an array there
         tuple(item["label"] for item in items),
@@ -133,7 +130,7 @@ def _encodes(text: str) -> bool:
 
 
 def _picture(data: Mapping[str, Any], given: Picture | None) -> Picture:
-    from nbvlm.images.picture import Picture
+    from nbvlm.images import Picture
 
     if given is None:
         return Picture.reference(data["sha256"], data["mime"], data["width"], data["height"], data["name"])

@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nbvlm.draw import annotation, palette
-from nbvlm.draw.style import Style, measures
+from nbvlm.draw import Style, colors, css_color, ink_color, measures, prompt_things
 from nbvlm.errors import ImageError
-from nbvlm.grounding.masks import polygons
+from nbvlm.grounding import mask_outlines
 from nbvlm.result import description, markup, notebook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nbvlm.draw.palette import RGB
-    from nbvlm.draw.style import Measures
-    from nbvlm.grounding.masks.lazy import Patch
+    from nbvlm.draw import RGB, Measures
+    from nbvlm.grounding import Patch
     from nbvlm.result.result import Result
 
 __all__ = ["to_svg"]
@@ -36,7 +34,7 @@ BYTES = 2_000_000
 def to_svg(result: Result) -> str:
     """Write the annotated picture as SVG; see `Result.to_svg`."""
     width, height = result.picture.width, result.picture.height
-    paints = annotation.colors(result.detections.labels, None, annotation.prompt_things(result.prompt))
+    paints = colors(result.detections.labels, None, prompt_things(result.prompt))
     sizes = measures((width, height), max(1, len(result.detections)), Style())
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     lines = [
@@ -81,8 +79,8 @@ def _ordered(box: list[float]) -> tuple[float, float, float, float]:
 def _mask(patch: Patch | None, color: RGB, sizes: Measures) -> str:
     if patch is None or not patch.pixels.any():
         return ""
-    loops = ("M" + "L".join(f"{x} {y}" for x, y in loop) + "Z" for loop in polygons.outlines(patch))
-    paint = palette.css(color)
+    loops = ("M" + "L".join(f"{x} {y}" for x, y in loop) + "Z" for loop in mask_outlines(patch))
+    paint = css_color(color)
     return (
         f'<path d="{"".join(loops)}" fill="{paint}" fill-opacity="0.3" stroke="{paint}" '
         f'stroke-width="{sizes.rim}"/>'
@@ -92,7 +90,7 @@ def _mask(patch: Patch | None, color: RGB, sizes: Measures) -> str:
 def _box(box: tuple[float, float, float, float], color: RGB, sizes: Measures) -> str:
     x0, y0, x1, y1 = box
     place = f'x="{x0:g}" y="{y0:g}" width="{x1 - x0:g}" height="{y1 - y0:g}" fill="none"'
-    rim, paint = palette.css(palette.ink(color)), palette.css(color)
+    rim, paint = css_color(ink_color(color)), css_color(color)
     wide = sizes.line + 2 * sizes.rim
     return (
         f'<rect {place} stroke="{rim}" stroke-width="{wide}"/>'
@@ -106,7 +104,7 @@ def _label(text: str, box: tuple[float, float, float, float], color: RGB, sizes:
     y = box[1] + sizes.type + sizes.pad if inside else box[1] - sizes.pad - sizes.line
     return (
         f'<text x="{max(0.0, box[0]) + sizes.pad:g}" y="{y:g}" font-family="sans-serif" font-weight="bold" '
-        f'font-size="{sizes.type}" fill="{palette.css(palette.ink(color))}" stroke="{palette.css(color)}" '
+        f'font-size="{sizes.type}" fill="{css_color(ink_color(color))}" stroke="{css_color(color)}" '
         f'stroke-width="{2 * sizes.pad}" stroke-linejoin="round" paint-order="stroke">'
         f"{markup.text_only(description.shorten(text, 80))}</text>"
     )

@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 
-from nbvlm.draw import annotation, palette
+from nbvlm.draw import annotate, assign_colors, css_color, ink_color, prompt_things
 from nbvlm.errors import ImageError
-from nbvlm.grounding.comparison import compare
-from nbvlm.result import description
+from nbvlm.grounding import compare
+from nbvlm.result import where
 from nbvlm.widgets import esm, thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from nbvlm.grounding.comparison import Comparison, Pair
-    from nbvlm.grounding.detections import Detection
-    from nbvlm.panel.history import Kept
-    from nbvlm.result.result import Result
+    from nbvlm.grounding import Comparison, Detection, Pair
+    from nbvlm.panel import Kept
+    from nbvlm.result import Result
 
 __all__ = ["Sides", "columns", "picture_of", "said"]
 
@@ -38,8 +37,8 @@ class Sides(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         Called with each message of a page that asks for something: "show" or "pin".
     """
 
-    _esm = esm.script("sides")
-    _css = esm.style("sides")
+    _esm = esm.script("comparison")
+    _css = esm.style("comparison")
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
         self._lock = threading.RLock()
@@ -87,8 +86,8 @@ def picture_of(result: Result) -> bytes:
         small = result.picture.thumbnail(SIDE)
     except ImageError:
         return b""
-    things = annotation.prompt_things(result.prompt)
-    drawn = annotation.annotate(small, result.detections, things=things, boxes=False, labels=False)
+    things = prompt_things(result.prompt)
+    drawn = annotate(small, result.detections, things=things, boxes=False, labels=False)
     buffer = io.BytesIO()
     drawn.save(buffer, "JPEG", quality=85)
     return buffer.getvalue()
@@ -109,7 +108,7 @@ def columns(pinned: Sequence[Kept]) -> list[dict[str, Any]]:
         and `state` ("plain", "kept", "moved", "lost", "new"); `counts` by state, or None for an answer that
         the others are compared with; `words`: pieces of the answer with their state.
     """
-    things = [thing for one in pinned for thing in palette.prompt_things(one.result.prompt)]
+    things = [thing for one in pinned for thing in prompt_things(one.result.prompt)]
     labels = [label for one in pinned for label in one.result.detections.labels]
     paint = _paints([*things, *labels])
     first: dict[str, Kept] = {}
@@ -118,8 +117,8 @@ def columns(pinned: Sequence[Kept]) -> list[dict[str, Any]]:
 
 def _paints(labels: Iterable[str]) -> dict[str, tuple[str, str]]:
     return {
-        label: (palette.css(color), palette.css(palette.ink(color)))
-        for label, color in palette.assign(labels).items()
+        label: (css_color(color), css_color(ink_color(color)))
+        for label, color in assign_colors(labels).items()
     }
 
 
@@ -149,7 +148,7 @@ def _compared(comparison: Comparison, paint: Mapping[str, tuple[str, str]]) -> I
     size = comparison.new.size
     for state, found in (("lost", comparison.lost), ("new", comparison.new)):
         for one in found:
-            yield _box(one, paint, state, note=description.where(one.box, size))
+            yield _box(one, paint, state, note=where(one.box, size))
 
 
 def _box(found: Detection, paint: Mapping[str, tuple[str, str]], state: str, **more: Any) -> dict[str, Any]:

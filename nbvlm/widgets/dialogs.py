@@ -13,11 +13,11 @@ from nbvlm.widgets.esm import script
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from nbvlm.panel.messages import Order
+    from nbvlm.panel import Order
 
 __all__ = ["KeyField", "Server"]
 
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parent / "static"
 
 
 class KeyField(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
@@ -31,8 +31,8 @@ class KeyField(anywidget.AnyWidget):  # type: ignore[misc] # the base class has 
         Called with the key as it was typed; an `Error` that it raises is shown below the field.
     """
 
-    _esm = script("keyfield")
-    _css = _HERE / "drawer.css"
+    _esm = script("key_dialog")
+    _css = _HERE / "dialog.css"
 
     def __init__(self, *, order: Order, on_key: Callable[[str], None]) -> None:
         self._order, self._on_key = order, on_key
@@ -62,7 +62,7 @@ class KeyField(anywidget.AnyWidget):  # type: ignore[misc] # the base class has 
         return f"<{type(self).__name__}>"
 
 
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parent / "static"
 
 
 class Server(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
@@ -74,8 +74,8 @@ class Server(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no
         Called with each message: `type` is "connect" (`url`, `model`), "models" (`url`) or "play" (`path`).
     """
 
-    _esm = script("server")
-    _css = _HERE / "drawer.css"
+    _esm = script("server_dialog")
+    _css = _HERE / "dialog.css"
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 
 from nbvlm import endpoints, errors
-from nbvlm.client.secrets import redact
+from nbvlm.client import redact
 from nbvlm.widgets import status_text
 from nbvlm.widgets.esm import script
 
@@ -173,7 +173,7 @@ _MAKERS: tuple[tuple[_Kind, Any], ...] = (
 
 
 def _details(error: BaseException, endpoint: Endpoint, origin: str) -> list[list[str]]:
-    from nbvlm import __version__
+    from nbvlm._version import __version__
 
     told = [
         ("Error", type(error).__name__),
@@ -194,7 +194,7 @@ def _said(detail: Any) -> str | None:
     )
 
 
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parent / "static"
 
 
 class Alert(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
@@ -207,8 +207,8 @@ class Alert(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         page presses Run itself, so that what the fields say travels with it.
     """
 
-    _esm = script("alert")
-    _css = _HERE / "alert.css"
+    _esm = script("error_card")
+    _css = _HERE / "error_card.css"
 
     def __init__(self, on_act: Callable[[Mapping[str, Any]], None]) -> None:
         self._card: dict[str, Any] | None = None

@@ -3,7 +3,7 @@
 A notebook that is saved holds the module of every widget in it, so those that are not small are packed: a few
 lines that unpack the rest, in the browser, without a request. `source` is what they unpack.
 
->>> source("header").startswith("function element")
+>>> source("toolbar").startswith("function element")
 True
 """
 
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 
 __all__ = ["PARTS", "SHEETS", "script", "source", "style"]
 
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parent / "static"
 
 #: Files of each module, in order; the last one exports.
 PARTS = {
-    "alert": ("common", "alert"),
-    "header": ("common", "header"),
-    "keyfield": ("common", "keyfield"),
-    "exports": ("common", "exports"),
-    "grid": ("common", "grid"),
-    "sides": ("common", "sides"),
-    "strip": ("common", "strip"),
-    "picker": ("common", "sender", "opener", "camera", "picker"),
-    "stage": (
-        *("common", "stagecraft", "overlay", "zoom", "pick", "copying", "tools"),
-        *("found", "tokens", "told", "viewer", "stage"),
+    "error_card": ("dom", "error_card"),
+    "toolbar": ("dom", "toolbar"),
+    "key_dialog": ("dom", "key_dialog"),
+    "export_menu": ("dom", "export_menu"),
+    "sweep_grid": ("dom", "sweep_grid"),
+    "comparison": ("dom", "comparison"),
+    "history_strip": ("dom", "history_strip"),
+    "picker": ("dom", "uploader", "path_field", "camera", "picker"),
+    "viewer_root": (
+        *("dom", "viewer_state", "overlay", "zoom", "region_select", "crop_copy", "viewer_tools"),
+        *("detections_list", "answer_tokens", "status_line", "picture_view", "viewer_root"),
     ),
-    "server": ("common", "server"),
-    "taskbar": ("common", "grammar", "recall", "taskbar"),
+    "server_dialog": ("dom", "server_dialog"),
+    "task_bar": ("dom", "prompt_syntax", "prompt_history", "task_bar"),
 }
 
 #: The same for style sheets, where they are more than one.
-SHEETS = {"header": ("panel", "fields"), "stage": ("stage", "viewer", "found")}
+SHEETS = {"toolbar": ("panel", "form"), "viewer_root": ("viewer_root", "picture_view", "detections_list")}
 
 
 _SMALL = 4_000

@@ -14,14 +14,14 @@ import anywidget
 
 from nbvlm._background import Job
 from nbvlm.errors import Error
-from nbvlm.result import files
+from nbvlm.result import export_file
 from nbvlm.widgets import esm, thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from nbvlm.images.picture import Picture
-    from nbvlm.result.result import Result
+    from nbvlm.images import Picture
+    from nbvlm.result import Result
 
 __all__ = ["CHUNK", "FORMATS", "Exports", "Made", "code", "make"]
 
@@ -80,7 +80,7 @@ def _data(result: Result, form: str) -> bytes:
         return code(result).encode("utf-8", "backslashreplace")
     if form == "curl":
         return result.to_curl().encode("utf-8", "backslashreplace")
-    return files.made(result, FORMATS[form][0])
+    return export_file(result, FORMATS[form][0])
 
 
 def code(result: Result) -> str:
@@ -114,8 +114,8 @@ class Exports(anywidget.AnyWidget):  # type: ignore[misc] # the base class has n
         Called with what went wrong.
     """
 
-    _esm = esm.script("exports")
-    _css = esm.style("exports")
+    _esm = esm.script("export_menu")
+    _css = esm.style("export_menu")
 
     def __init__(self, on_error: Callable[[Exception], None]) -> None:
         self._lock = threading.RLock()

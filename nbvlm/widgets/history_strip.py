@@ -13,7 +13,7 @@ from nbvlm.widgets import esm, thumbnails
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from nbvlm.panel.history import Kept
+    from nbvlm.panel import Kept
 
 __all__ = ["Strip"]
 
@@ -31,8 +31,8 @@ class Strip(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         Class of the panel's still form: a page shows the panel or that.
     """
 
-    _esm = esm.script("strip")
-    _css = esm.style("strip")
+    _esm = esm.script("history_strip")
+    _css = esm.style("history_strip")
 
     still = traitlets.Unicode("").tag(sync=True)
 

@@ -136,7 +136,7 @@ def _broken(name: str) -> ImageError:
     return ImageError(f"The file {name} did not arrive as it was sent.", hint="Choose it again.")
 
 
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parent / "static"
 _FILES = frozenset({"begin", "chunk", "end", "cancel"})
 
 

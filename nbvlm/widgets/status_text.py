@@ -6,13 +6,13 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.errors import Error
-from nbvlm.images import picture as images
+from nbvlm.images import fit
 
 if TYPE_CHECKING:
-    from nbvlm.client.flow.events import Status
+    from nbvlm.client import Status
     from nbvlm.endpoints import Endpoint
-    from nbvlm.images.picture import Picture
-    from nbvlm.result.result import Result, Timing
+    from nbvlm.images import Picture
+    from nbvlm.result import Result, Timing
 
 __all__ = [
     "ROUTES",
@@ -218,9 +218,10 @@ def _taken(picture: Picture, endpoint: Endpoint, route: str) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _shrunk(picture: Picture, limit: int) -> tuple[str, str]:
-    fitted = images.fit(picture, limit)
+    fitted = fit(picture, limit)
     return _measure(fitted.before), _measure(fitted.after)
 
 
-def _measure(size: tuple[int, int, int]) -> str:
-    return f"{size[0]} × {size[1]} ({size(size[2])})"
+def _measure(measured: tuple[int, int, int]) -> str:
+    width, height, count = measured
+    return f"{width} × {height} ({size(count)})"

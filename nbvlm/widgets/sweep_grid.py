@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 
-from nbvlm.result import description
+from nbvlm.result import shorten, summary
 from nbvlm.widgets import esm, status_text, thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from nbvlm.panel.sweep import Cell, Sweep
+    from nbvlm.panel import Cell, Sweep
 
 __all__ = ["Grid", "thumbnail_of"]
 
@@ -28,8 +28,8 @@ class Grid(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no t
         Called with each message of a page that asks for something: "start", "stop", "open" or "facts".
     """
 
-    _esm = esm.script("grid")
-    _css = esm.style("grid")
+    _esm = esm.script("sweep_grid")
+    _css = esm.style("sweep_grid")
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
         self._lock = threading.RLock()
@@ -117,11 +117,11 @@ def _described(cell: Cell, busy: bool) -> dict[str, Any]:
     if cell.result is None:
         return {"state": "busy" if busy else "waiting"}
     result = cell.result
-    said = description.summary(result)
+    said = summary(result)
     took = status_text.seconds(result.timing.total_s)
     return {
         "state": "done",
-        "said": description.shorten(said, 160),
+        "said": shorten(said, 160),
         "more": took,
         "text": zlib.crc32(result.text.encode("utf-8", "surrogatepass")),
     }

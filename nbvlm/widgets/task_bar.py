@@ -83,7 +83,7 @@ def _languages(kind: str, endpoint: Endpoint) -> list[list[str]]:
     return [[code, prompts.LANGUAGES[code]] for code in dict.fromkeys(codes)]
 
 
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parent / "static"
 _REMEMBERED = 100  # prompts
 
 
@@ -110,8 +110,8 @@ class TaskBar(anywidget.AnyWidget):  # type: ignore[misc] # the base class has n
         Width and height of the picture in pixels, or nothing.
     """
 
-    _esm = script("taskbar")
-    _css = _HERE / "taskbar.css"
+    _esm = script("task_bar")
+    _css = _HERE / "task_bar.css"
     tasks = traitlets.List(traitlets.Dict()).tag(sync=True)
     things = traitlets.List(traitlets.Unicode()).tag(sync=True)
     size = traitlets.List(traitlets.Int()).tag(sync=True)

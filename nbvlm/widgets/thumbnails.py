@@ -6,10 +6,10 @@ import functools
 import io
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.draw import annotation
+from nbvlm.draw import annotate, prompt_things
 from nbvlm.errors import ImageError
-from nbvlm.images.picture import Picture
-from nbvlm.result import description
+from nbvlm.images import Picture
+from nbvlm.result import shorten, summary
 from nbvlm.widgets import status_text
 
 if TYPE_CHECKING:
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from nbvlm.demo.gallery import GalleryScene
-    from nbvlm.images.picture import Picture
-    from nbvlm.panel.history import Kept
-    from nbvlm.result.result import Result
+    from nbvlm.panel import Kept
+    from nbvlm.result import Result
 
 __all__ = [
     "SIDE",
@@ -137,8 +136,8 @@ def thumbnail(result: Result, small: Image.Image | None = None) -> bytes:
     small = small or base(result.picture)
     if small is None:
         return b""
-    things = annotation.prompt_things(result.prompt)
-    drawn = annotation.annotate(small, result.detections, things=things, labels=False)
+    things = prompt_things(result.prompt)
+    drawn = annotate(small, result.detections, things=things, labels=False)
     buffer = io.BytesIO()
     drawn.save(buffer, "JPEG", quality=72)
     return buffer.getvalue()
@@ -161,9 +160,9 @@ def card(kept: Kept) -> dict[str, Any]:
     return {
         "number": kept.number,
         "pinned": kept.pinned,
-        "prompt": description.shorten(result.prompt, 200),
+        "prompt": shorten(result.prompt, 200),
         "detail": " · ".join(filter(None, facts)),
-        "said": description.shorten(description.summary(result), 200),
+        "said": shorten(summary(result), 200),
         "model": result.model,
         "picture": result.picture.name or "picture",
         "created": result.created,

@@ -12,7 +12,7 @@ from nbvlm.widgets.esm import script, style
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nbvlm.panel.connection import Line
+    from nbvlm.panel import Line
 
 __all__ = ["Header"]
 
@@ -49,8 +49,8 @@ class Header(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no
         page had seen.
     """
 
-    _esm = script("header")
-    _css = style("header")
+    _esm = script("toolbar")
+    _css = style("toolbar")
     model = traitlets.Unicode("").tag(sync=True)
     demo = traitlets.Bool(False).tag(sync=True)
     choices = traitlets.List(traitlets.Dict()).tag(sync=True)

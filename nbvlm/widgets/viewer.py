@@ -43,8 +43,8 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         Counts answers: what belongs to an earlier one is no longer shown.
     """
 
-    _esm = script("stage")
-    _css = style("stage")
+    _esm = script("viewer_root")
+    _css = style("viewer_root")
     answer = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, on_region: Callable[[Region | None], None] | None = None) -> None:

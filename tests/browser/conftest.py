@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from servers.loopback import Loopback
+from support.loopback import Loopback
 
 from browser.hosts import ROOT, Jupyter, Sheet, launched
 from browser.parts import BASE, POLICY

@@ -89,7 +89,7 @@ class Jupyter:
             "IPYTHONDIR": str(self.home / "ipython"),
             "JUPYTERLAB_WORKSPACES_DIR": str(self.home / "workspaces"),
             "PYTHONPATH": os.pathsep.join(
-                filter(None, (str(ROOT / "tests" / "offline"), os.environ.get("PYTHONPATH")))
+                filter(None, (str(ROOT / "tests" / "support" / "offline"), os.environ.get("PYTHONPATH")))
             ),
         }
         return {**os.environ, **homes}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
-from servers.loopback import problem
+from support.loopback import problem
 
 from browser.hosts import SLOW
 from browser.parts import serious
@@ -14,7 +14,7 @@ from browser.parts import serious
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from servers.loopback import Loopback
+    from support.loopback import Loopback
 
     from browser.hosts import Jupyter, Sheet
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
-from servers.loopback import delta, problem, stream
+from support.loopback import delta, problem, stream
 
 from nbvlm.demo.gallery import GALLERY
 
 if TYPE_CHECKING:
-    from servers.loopback import Loopback
+    from support.loopback import Loopback
 
     from browser.hosts import Jupyter, Sheet
 

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from nbvlm.demo.gallery import GALLERY
 
 if TYPE_CHECKING:
-    from servers.loopback import Loopback
+    from support.loopback import Loopback
 
     from browser.hosts import Sheet
 

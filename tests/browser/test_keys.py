@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from servers.loopback import Loopback
+    from support.loopback import Loopback
 
     from browser.hosts import Sheet
 

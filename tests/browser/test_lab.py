@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
-from servers.loopback import delta, problem, stream
+from support.loopback import delta, problem, stream
 
 from nbvlm.demo import scenes
 from nbvlm.demo.gallery import GALLERY
@@ -18,7 +18,7 @@ from nbvlm.demo.gallery import GALLERY
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from servers.loopback import Loopback
+    from support.loopback import Loopback
 
     from browser.hosts import Sheet
 

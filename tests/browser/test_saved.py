@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
-from servers.loopback import stream
+from support.loopback import stream
 
 from browser.hosts import SLOW
 from nbvlm.demo.gallery import GALLERY
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from servers.loopback import Loopback
+    from support.loopback import Loopback
 
     from browser.hosts import Jupyter, Sheet
 

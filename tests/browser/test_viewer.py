@@ -50,7 +50,7 @@ def item(label: str, corners: tuple[int, ...], codes: str = "") -> str:
 
 def opened(page: Page, dark: bool = False) -> Page:
     """Show a stage with its styles and a picture."""
-    css = style("header") + style("stage") + (DARK if dark else "")
+    css = style("toolbar") + style("viewer_root") + (DARK if dark else "")
     page.evaluate(
         "css => document.head.append(Object.assign(document.createElement('style'), {textContent: css}))", css
     )

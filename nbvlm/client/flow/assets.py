@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nbvlm.client.secrets import Secret
-    from nbvlm.images.picture import Picture
+    from nbvlm.images import Picture
 
 __all__ = ["LIFE", "Asset", "delete", "discard", "listing", "references", "store", "upload"]
 

@@ -78,9 +78,9 @@ def _url(url: str) -> httpx.URL:
 
 @functools.cache
 def _agent() -> str:
-    import nbvlm
+    from nbvlm._version import __version__
 
-    return f"nbvlm/{nbvlm.__version__} httpx/{httpx.__version__}"
+    return f"nbvlm/{__version__} httpx/{httpx.__version__}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING
 
 from nbvlm.client import error_responses, payloads
 from nbvlm.client.flow.events import DetectionFound, Event, TextDelta
-from nbvlm.grounding.detections import Detections
-from nbvlm.grounding.dialects import kosmos2
-from nbvlm.grounding.parser import Parser
+from nbvlm.grounding import Detections, Parser, read_kosmos2
 
 if TYPE_CHECKING:
     from nbvlm.client import sse
     from nbvlm.endpoints import Endpoint
     from nbvlm.errors import Error
-    from nbvlm.grounding.detections import Detection
-    from nbvlm.grounding.problems import Problem
+    from nbvlm.grounding import Detection, Problem
 
 __all__ = ["Gathered"]
 
@@ -92,7 +89,7 @@ class Gathered:
         """Take a whole answer, with what it says about places beside its text."""
         events: list[Event] = []
         self._piece(piece, events)
-        self._beside, self._wrong = kosmos2.read(piece.entities, self._size)
+        self._beside, self._wrong = read_kosmos2(piece.entities, self._size)
         return [*events, *map(DetectionFound, self._beside)]
 
     @property

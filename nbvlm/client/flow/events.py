@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import msgspec
 
-from nbvlm.grounding.detections import Detection  # noqa: TC001 - the signature of a msgspec structure reads it
+from nbvlm.grounding import Detection  # noqa: TC001 - the signature of a msgspec structure reads it
 
 __all__ = ["DetectionFound", "Event", "Status", "TextDelta"]
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from nbvlm import request_body
 from nbvlm.client import error_responses, payloads, sse
 from nbvlm.client.flow import assets
 from nbvlm.client.flow.calls import LARGEST_BODY, call, read, request
@@ -25,7 +26,7 @@ from nbvlm.client.flow.steps import Context, Flow, Pause, Tell
 from nbvlm.client.secrets import redact
 from nbvlm.client.settings import signed
 from nbvlm.errors import Error, ServerError, TransportError, TruncatedStream
-from nbvlm.result.result import Result, Timing, Usage
+from nbvlm.result import Result, Timing, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +89,7 @@ def _infer(
     headers = {"accept": _EVENTS if streams else _JSON, "nvcf-poll-seconds": str(settings.timeouts.poll)}
     if settings.endpoint.dialect != "nvidia":
         del headers["nvcf-poll-seconds"]
-    content = payloads.body(
+    content = request_body.body(
         settings.endpoint, job.prompt, prepared.source, job.parameters, content=job.content, stream=streams
     )
     posted = headers | {"content-type": _JSON}

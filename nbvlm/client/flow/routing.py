@@ -10,17 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nbvlm.client import payloads
 from nbvlm.client.flow import assets
 from nbvlm.client.flow.assets import Asset
 from nbvlm.client.flow.steps import Context, Flow, Work
 from nbvlm.errors import AssetError, Error, ImageError, NotFoundError, ServerError, TransportError
-from nbvlm.images import picture as images
-from nbvlm.result.result import Sent
+from nbvlm.images import Picture, fit
+from nbvlm.request_body import Source
+from nbvlm.result import Sent
 
 if TYPE_CHECKING:
     from nbvlm.client.flow.validation import Job
-    from nbvlm.images.picture import Picture
 
 __all__ = ["Prepared", "prepare"]
 
@@ -31,7 +30,7 @@ class Prepared:
 
     picture: Picture
     sent: Sent
-    source: payloads.Source
+    source: Source
     route: Literal["inline", "asset"]
     upload_s: float | None = None
 
@@ -49,8 +48,8 @@ def prepare(job: Job, context: Context) -> Flow[Prepared]:
     if isinstance(job.image, Asset):
         return _kept(job.image)
     picture = job.image
-    if not isinstance(picture, images.Picture):
-        picture = yield Work(lambda: images.Picture.load(job.image))
+    if not isinstance(picture, Picture):
+        picture = yield Work(lambda: Picture.load(job.image))
     if changes := [change for change in picture.changes if not change.startswith("pixels to ")]:
         context.notices.append(f"The picture was converted: {', '.join(changes)}.")
     limit = context.settings.endpoint.inline_limit
@@ -85,21 +84,19 @@ def _kept(asset: Asset) -> Prepared:
         raise AssetError(
             f"{asset!r} was deleted by the service after 24 hours.", hint="Upload the picture again."
         )
-    return Prepared(
-        asset.picture, _sent(asset.picture), payloads.Source(asset.mime, asset_id=asset.id), "asset"
-    )
+    return Prepared(asset.picture, _sent(asset.picture), Source(asset.mime, asset_id=asset.id), "asset")
 
 
 def _inline(context: Context, picture: Picture) -> Flow[Prepared]:
     limit = context.settings.endpoint.inline_limit
     travels = picture
     if limit is not None and not picture.fits(limit):
-        fitted = yield Work(lambda: images.fit(picture, limit))
+        fitted = yield Work(lambda: fit(picture, limit))
         travels = fitted.picture
         context.notices.append(fitted.notice)
     if travels.pending:
         yield Work(lambda: travels.data)
-    return Prepared(picture, _sent(travels), payloads.Source(travels.mime, travels.data), "inline")
+    return Prepared(picture, _sent(travels), Source(travels.mime, travels.data), "inline")
 
 
 def _uploaded(context: Context, picture: Picture) -> Flow[Prepared]:
@@ -108,7 +105,7 @@ def _uploaded(context: Context, picture: Picture) -> Flow[Prepared]:
     began = context.watch.elapsed()
     asset = yield from assets.upload(context, picture)
     took = context.watch.elapsed() - began
-    return Prepared(picture, _sent(picture), payloads.Source(picture.mime, asset_id=asset.id), "asset", took)
+    return Prepared(picture, _sent(picture), Source(picture.mime, asset_id=asset.id), "asset", took)
 
 
 def _sent(picture: Picture) -> Sent:

@@ -1,1 +1,7 @@
-"""TODO-FACE."""
+"""The network of the embedded model, in NumPy: picture and prompt in, tokens out."""
+
+from __future__ import annotations
+
+from nbvlm.demo.model.model import Model, load
+
+__all__ = ["Model", "load"]

@@ -174,7 +174,7 @@ class Model:
         image
             Any picture; the model looks at all of it at 128 × 128 pixels, and closer at each thing.
         prompt
-            See `nbvlm.demo.model.prompt_reader.understand`; to one that is none of the tasks it says what it can do.
+            See `nbvlm.demo.model.prompt_reader.understand`; any other is answered with a list of the tasks.
         temperature
             Above 0: how much chance there is in the choice of tokens.
         top_p

@@ -14,7 +14,6 @@ from nbvlm.demo.scenes import COLORS, KINDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from nbvlm.demo.model.layers import Array, Arrays
@@ -222,7 +221,7 @@ def apart(
 
     `most` is one number, or one for each pair of boxes.
     """
-    from nbvlm.grounding.checks import overlaps
+    from nbvlm.grounding import overlaps
 
     clash = overlaps(boxes.astype(np.float64), boxes.astype(np.float64)) > most
     kept: list[int] = []

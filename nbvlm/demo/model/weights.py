@@ -19,7 +19,7 @@ __all__ = ["CODEBOOK", "PATH", "load", "save", "save_codebook"]
 
 PATH = Path(__file__).with_name("weights.npz")
 """Where the package keeps them."""
-CODEBOOK = Path(__file__).with_name("codebook.npz")
+CODEBOOK = Path(__file__).parents[2] / "grounding" / "masks" / "codebook.npz"
 """The codebook, in the layout of PaliGemma's ``vae-oid.npz``."""
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -1,1 +1,1 @@
-"""TODO-FACE."""
+"""The scenes of the embedded model: what is drawn, where, and in which words it is described."""

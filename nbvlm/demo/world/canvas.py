@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from PIL import ImageDraw, ImageFont
 
-from nbvlm.draw.fonts import BUNDLED
+from nbvlm.draw import BUNDLED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""TODO-FACE."""
+"""Dialects: how model families write boxes, points and masks."""

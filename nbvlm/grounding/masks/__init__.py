@@ -1,1 +1,7 @@
-"""TODO-FACE."""
+"""Masks: codebooks, the decoder, run lengths and polygons."""
+
+from __future__ import annotations
+
+from nbvlm.grounding.masks.codebooks import Codebook, codebook, paste
+
+__all__ = ["Codebook", "codebook", "paste"]

@@ -183,7 +183,7 @@ def _vae_oid(progress: Progress | None) -> Path:
 
 
 def _demo(_: Progress | None) -> Path:
-    return Path(__file__).with_name("demo") / "codebook.npz"
+    return Path(__file__).with_name("codebook.npz")
 
 
 _PLACES = {"vae-oid": _vae_oid, "demo": _demo}

@@ -1,1 +1,0 @@
-"""What each sub-command of `nbvlm` does; a module is imported when its command is asked for."""

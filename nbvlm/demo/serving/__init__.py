@@ -1,1 +1,0 @@
-"""What `nbvlm.demo.service` is made of: requests read strictly, jobs, assets, two dialects."""

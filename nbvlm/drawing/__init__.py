@@ -1,1 +1,0 @@
-"""What `nbvlm.draw` is made of: colours, lettering, and where labels go."""

@@ -1,1 +1,0 @@
-"""What an exchange with a service is made of: protocol, policies, connections."""

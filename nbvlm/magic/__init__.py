@@ -1,1 +1,0 @@
-"""What the magics `%vlm` and `%%vlm` are made of."""

@@ -1,1 +1,0 @@
-"""What `nbvlm.display` and `nbvlm.export` are made of: words, markup, pages, files and code."""

@@ -1,0 +1,253 @@
+"""Nothing is lost: the journal under `kill -9`, half lines, two runs at once, and a disk without room."""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.batch_runs import asked, client_for, pictures, started
+from support.loopback import Loopback, answer, problem
+
+import nbvlm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pandas as pd
+    from support.loopback import Reply, Seen
+
+COLUMNS = ["source", "prompt", "text", "error"]
+
+
+@pytest.fixture
+def service() -> Iterator[Loopback]:
+    with Loopback() as server:
+        yield server
+
+
+def told(seen: Seen) -> Reply:
+    """Answer with the prompt, so that each picture has an answer of its own."""
+    prompt = seen.json["messages"][0]["content"].partition(" <img")[0]
+    return answer(f"the answer to {prompt}", wait=0.02)
+
+
+class Telling(Loopback):
+    def _model(self, seen: Seen) -> Reply:
+        return told(seen)
+
+
+def run(service: Loopback, folder: Path, journal: Path | None, **options: Any) -> pd.DataFrame:
+    return nbvlm.batch(folder, "detect {stem}", client=client_for(service), journal=journal, **options)
+
+
+@pytest.mark.parametrize("finished", [0, 7, 31])
+def test_after_kill_9_a_second_run_gives_the_rows_of_an_undisturbed_one(
+    tmp_path: Path, finished: int
+) -> None:
+    folder, journal, concurrency = pictures(tmp_path / "pictures", 40), tmp_path / "run.jsonl", 5
+    with Telling() as service:
+        process = started(folder, service, journal, concurrency)
+        assert service.wait_for(lambda: asked(service) > finished, 60)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        process.communicate()
+        before = asked(service)
+        assert before < 40
+        whole = run(service, folder, None)
+        undisturbed = asked(service) - before
+        assert undisturbed == 40
+        table = run(service, folder, journal, concurrency=concurrency)
+        again = before + asked(service) - before - undisturbed - 40
+    assert 0 <= again <= concurrency
+    assert table[COLUMNS].equals(whole[COLUMNS])
+    assert nbvlm.results(journal)[COLUMNS].equals(whole[COLUMNS])
+
+
+def test_a_half_written_line_is_ignored_wherever_it_was_cut(service: Loopback, tmp_path: Path) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 3), tmp_path / "run.jsonl"
+    whole = run(service, folder, journal, concurrency=1)
+    text = journal.read_bytes()
+    start = text.rstrip().rindex(b"\n") + 1
+    for cut in range(start, len(text), 37):
+        journal.write_bytes(text[:cut])
+        assert len(nbvlm.results(journal)) == 2
+        before = asked(service)
+        table = run(service, folder, journal)
+        assert asked(service) == before + 1
+        assert table[COLUMNS].equals(whole[COLUMNS])
+        assert nbvlm.results(journal)[COLUMNS].equals(whole[COLUMNS])
+    journal.write_bytes(text[:-1])  # whole but for its line break
+    before = asked(service)
+    assert run(service, folder, journal)[COLUMNS].equals(whole[COLUMNS])
+    assert asked(service) == before
+
+
+def test_every_line_is_there_as_soon_as_its_picture_is_finished(service: Loopback, tmp_path: Path) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 5), tmp_path / "run.jsonl"
+    for number, row in enumerate(
+        nbvlm.ibatch(folder, "caption en", client=client_for(service), journal=journal, concurrency=1), 1
+    ):
+        table = nbvlm.results(journal)
+        assert len(table) >= number
+        assert row.source in table.source.tolist()
+
+
+def test_two_runs_cannot_write_one_journal(tmp_path: Path) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 4), tmp_path / "run.jsonl"
+    with Loopback() as service:
+        service.replies.extend(answer("late", wait=60) for _ in range(4))
+        process = started(folder, service, journal, 2)
+        assert service.wait_for(lambda: asked(service) == 2, 60)
+        with pytest.raises(nbvlm.Error, match="is being written by another run") as caught:
+            run(service, folder, journal)
+        assert "journal of its own" in str(caught.value)
+        process.kill()
+        process.communicate()
+        service.replies.clear()
+        assert len(run(service, folder, journal)) == 4
+
+
+def test_what_is_done_depends_on_picture_prompt_parameters_and_model(
+    service: Loopback, tmp_path: Path
+) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 2), tmp_path / "run.jsonl"
+
+    def everything() -> int:
+        return sum(seen.method == "POST" for seen in service.seen)
+
+    def new(prompt: str = "caption en", client: nbvlm.Client | None = None, **options: Any) -> int:
+        before = everything()
+        own = client or client_for(service)
+        nbvlm.batch(folder, prompt, client=own, journal=journal, **options)
+        return everything() - before
+
+    assert [new(), new(), new(prompt="caption de"), new(temperature=0.5)] == [2, 0, 2, 2]
+    assert [new(temperature=0.2), new(route="inline"), new(content="parts")] == [0, 0, 2]
+    (folder / "000.png").rename(folder / "renamed.png")
+    assert new() == 0
+    (folder / "renamed.png").write_bytes((folder / "001.png").read_bytes() + b"another")
+    assert new() == 1
+    assert (
+        new(client=nbvlm.Client(f"{service.url}/v1", model="m")) == 2 + len(service.seen) - asked(service) - 2
+    )
+    assert nbvlm.results(journal).prompt.value_counts().to_dict()["caption de"] == 2
+
+
+def test_errors_of_the_moment_are_asked_again_and_those_of_the_picture_are_not(
+    service: Loopback, tmp_path: Path
+) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 4), tmp_path / "run.jsonl"
+    (folder / "000.png").write_text("no picture")
+    service.replies.extend([problem(422, "no"), problem(500), answer("fine")])
+    table = run(service, folder, journal, concurrency=1)
+    assert table.error.str.partition(":")[0].fillna("").tolist() == [
+        "ImageError",
+        "RequestRejected",
+        "ServerError",
+        "",
+    ]
+    again = run(service, folder, journal)
+    assert asked(service) == 4
+    assert again.error.notna().tolist() == [True, True, False, False]
+    assert nbvlm.results(journal)[COLUMNS].equals(again[COLUMNS])
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert len(lines) == 5
+    assert lines[0]["error"]["kind"] == "ImageError"
+
+
+def test_a_picture_that_comes_twice_has_two_rows(service: Loopback, tmp_path: Path) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 2), tmp_path / "run.jsonl"
+    paths = [folder / "000.png", folder / "001.png", folder / "000.png"]
+    for _ in range(2):
+        table = nbvlm.batch(paths, "caption en", client=client_for(service), journal=journal)
+        assert table.source.tolist() == [str(path) for path in paths]
+        assert nbvlm.results(journal)[COLUMNS].equals(table[COLUMNS])
+    assert asked(service) == 2
+    assert len(journal.read_text().splitlines()) == 3
+
+
+def test_what_is_no_journal_is_left_as_it_is(service: Loopback, tmp_path: Path) -> None:
+    folder, table = pictures(tmp_path / "pictures", 1), tmp_path / "table.csv"
+    table.write_text("path,thing\na.png,cat\n")
+    with pytest.raises(nbvlm.Error, match="is no journal"):
+        run(service, folder, table)
+    assert table.read_text() == "path,thing\na.png,cat\n"
+    with pytest.raises(nbvlm.Error, match="cannot be opened"):
+        run(service, folder, tmp_path / "nowhere" / "run.jsonl")
+    with pytest.raises(nbvlm.Error, match="There is no journal"):
+        nbvlm.results(tmp_path / "nowhere.jsonl")
+    assert asked(service) == 0
+
+
+def test_a_full_disk_is_told_and_the_journal_stays_whole(tmp_path: Path) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 8), tmp_path / "run.jsonl"
+    code = """
+import resource, signal, sys, nbvlm
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+client = nbvlm.Client("nvidia", api_key="nvapi-of-a-process", base_url=sys.argv[2])
+try:
+    nbvlm.batch(sys.argv[1], "detect {stem}", client=client, journal=sys.argv[3], concurrency=1)
+except nbvlm.Error as error:
+    print(error)
+"""
+    with Telling() as service:
+        command = [sys.executable, "-c", code, str(folder), service.url, str(journal)]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert "cannot be written: File too large" in said
+        assert "run the same again" in said
+        assert journal.stat().st_size == 3000
+        known = len(nbvlm.results(journal))
+        assert 1 <= known < 8
+        table = run(service, folder, journal)
+    assert table.error.isna().all()
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 3000
+
+
+def test_ctrl_c_leaves_a_whole_journal(tmp_path: Path) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 30), tmp_path / "run.jsonl"
+    with Telling() as service:
+        process = started(folder, service, journal, 3)
+        assert service.wait_for(lambda: asked(service) > 8, 60)
+        process.send_signal(signal.SIGINT)
+        _, told_ = process.communicate(timeout=60)
+        assert process.returncode != 0
+        assert b"KeyboardInterrupt" in told_
+        assert b"nvapi-of-a-process" not in told_
+        text = journal.read_bytes()
+        assert text.endswith(b"\n")
+        assert all(json.loads(line)["text"] for line in text.splitlines())
+        before = asked(service)
+        assert len(run(service, folder, journal)) == 30
+        assert asked(service) <= 30 + 3
+        assert before < 30
+
+
+def test_no_key_and_no_signed_address_stands_in_a_journal(service: Loopback, tmp_path: Path) -> None:
+    journal = tmp_path / "run.jsonl"
+    pictures(tmp_path, 1)
+    service.replies.append(problem(500, "Bearer nvapi-of-a-batch-that-must-not-be-seen"))
+    images = ["https://127.0.0.1:1/bucket/a.png?X-Amz-Signature=topsecret", tmp_path / "000.png"]
+    table = nbvlm.batch(images, "caption en", client=client_for(service), journal=journal)
+    assert table.error.notna().all()
+    text = journal.read_text() + table.to_csv()
+    assert "nvapi-of" not in text
+    assert "topsecret" not in text
+
+
+def test_masks_travel_through_the_journal_as_codes(service: Loopback, tmp_path: Path) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 1), tmp_path / "run.jsonl"
+    service.text = (
+        "<loc0000><loc0000><loc0512><loc1023>" + "".join(f"<seg{n:03d}>" for n in range(16)) + " cat"
+    )
+    table = run(service, folder, journal)
+    found = nbvlm.results(journal).detections[0]
+    assert found.codes == table.detections[0].codes == (tuple(range(16)),)
+    assert found.codebook == table.detections[0].codebook
+    assert journal.stat().st_size < 3000

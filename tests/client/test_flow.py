@@ -1,0 +1,185 @@
+"""The protocol as a generator, driven by hand: no socket, no clock, no thread."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from support.loopback import answer, sse
+from support.sides import LARGE, SCENE
+
+import nbvlm
+from nbvlm import endpoints
+from nbvlm.client.driver import Left
+from nbvlm.client.flow import inference
+from nbvlm.client.flow.events import DetectionFound, Status, TextDelta
+from nbvlm.client.flow.steps import Context, Pause, Tell, Work
+from nbvlm.client.flow.validation import job
+from nbvlm.client.policies import Timeouts, Watch
+from nbvlm.client.settings import resolve
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Hand:
+    """Plays the driver: answers requests from a list, and keeps what the flow wanted."""
+
+    def __init__(self, image: Any, *, stream: bool = False, **options: Any) -> None:
+        self.clock = Clock()
+        self.settings = resolve("nvidia", api_key="nvapi-by-hand", **options)
+        self.context = Context(self.settings, Watch(self.settings.timeouts, self.clock))
+        asked = job(endpoints.get("nvidia"), image, "detect cat", given={}, stream=stream)
+        self.flow = inference.exchange(asked, self.context)
+        self.requests: list[httpx.Request] = []
+        self.told: list[Any] = []
+        self.pauses: list[float] = []
+
+    def play(self, *answers: Any, until: str = "") -> Any:
+        """Drive to the end, or to a request of the method `until`.
+
+        An answer is a response, an exception, or pieces of a body behind a response.
+        """
+        left, pieces, value = list(answers), [], None
+        step = next(self.flow)
+        try:
+            while True:
+                error, value = None, None
+                if isinstance(step, list):
+                    self.told += step
+                    value = pieces.pop(0) if pieces else b""
+                elif isinstance(step, Tell):
+                    self.told += step.events
+                elif isinstance(step, Pause):
+                    self.pauses.append(step.seconds)
+                    self.clock.now += step.seconds
+                elif isinstance(step, Work):
+                    value = step.function()
+                else:
+                    self.requests.append(step)
+                    if step.method == until:
+                        return None
+                    given = left.pop(0)
+                    response, *pieces = given if isinstance(given, tuple) else (given,)
+                    error, value = (
+                        (response, None) if isinstance(response, BaseException) else (None, response)
+                    )
+                step = self.flow.throw(error) if error is not None else self.flow.send(value)
+        except StopIteration as end:
+            assert not left
+            return end.value
+
+    def paths(self) -> list[str]:
+        return [f"{request.method} {request.url.host}{request.url.path}" for request in self.requests]
+
+
+def head(status: int = 200, **headers: str) -> httpx.Response:
+    return httpx.Response(status, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+CREATED = json.dumps(
+    {"assetId": "a-1", "uploadUrl": "https://storage.example/a-1?X-Amz-Signature=s"}
+).encode()
+ANSWER = (head(content_type="application/json", nvcf_reqid="r-1"), answer("a red car").body)
+
+
+def test_the_way_of_a_small_picture() -> None:
+    hand = Hand(SCENE)
+    result = hand.play(ANSWER)
+    assert hand.paths() == ["POST ai.api.nvidia.com/v1/vlm/google/paligemma"]
+    assert (result.text, result.request_id, result.route) == ("a red car", "r-1", "inline")
+
+
+def test_the_way_of_a_large_picture() -> None:
+    hand = Hand(LARGE)
+    result = hand.play((head(), CREATED), head(), ANSWER, head(204))
+    assert hand.paths() == [
+        "POST api.nvcf.nvidia.com/v2/nvcf/assets",
+        "PUT storage.example/a-1",
+        "POST ai.api.nvidia.com/v1/vlm/google/paligemma",
+        "DELETE api.nvcf.nvidia.com/v2/nvcf/assets/a-1",
+    ]
+    assert ["authorization" in request.headers for request in hand.requests] == [True, False, True, True]
+    assert hand.requests[1].headers["content-length"] == str(len(LARGE))
+    assert hand.context.temporary == set()
+    assert result.timing.bytes_sent > len(LARGE)
+
+
+def test_a_stream_is_handed_over_piece_by_piece() -> None:
+    hand = Hand(SCENE, stream=True)
+    words = ["<loc0000><loc0000><loc0512><loc0512>", " cat", " ;", " b"]
+    result = hand.play((head(content_type="text/event-stream"), *sse(*words)))
+    kinds = [type(event) for event in hand.told]
+    assert kinds == [Status, TextDelta, TextDelta, TextDelta, DetectionFound, TextDelta]
+    assert result.text == "".join(words)
+
+
+def test_pauses_follow_the_policy_and_the_clock() -> None:
+    hand = Hand(SCENE)
+    hand.play((head(503), b""), httpx.ConnectError("refused"), (head(429, retry_after="7"), b""), ANSWER)
+    assert 0.25 <= hand.pauses[0] <= 0.5
+    assert 0.5 <= hand.pauses[1] <= 1.0
+    assert hand.pauses[2] == 7.0
+
+
+def test_no_try_begins_after_the_total() -> None:
+    hand = Hand(SCENE, timeout=Timeouts(total=1.0))
+    with pytest.raises(nbvlm.RateLimitError):
+        hand.play((head(429, retry_after="2"), b""))
+    assert hand.pauses == []
+
+
+def test_whatever_is_thrown_in_the_upload_is_deleted() -> None:
+    for thrown in (KeyboardInterrupt(), Left(), MemoryError(), httpx.LocalProtocolError("x")):
+        hand = Hand(LARGE)
+        with pytest.raises((KeyboardInterrupt, Left, MemoryError, nbvlm.Error)):
+            hand.play((head(), CREATED), head(), thrown, (head(404), b""))
+        assert hand.paths()[-1].startswith("DELETE")
+        assert hand.context.temporary == set()
+
+
+def test_a_flow_that_nobody_drives_leaves_its_asset_to_the_client() -> None:
+    hand = Hand(LARGE)
+    hand.play((head(), CREATED), until="PUT")
+    hand.flow.close()
+    assert hand.context.temporary == {"a-1"}
+
+
+def test_every_limit_is_named() -> None:
+    clock = Clock()
+    watch = Watch(Timeouts(), clock)
+    for phase, seconds in (("upload", 300), ("first_token", 180), ("between_tokens", 60), ("cleanup", 5)):
+        watch.enter(phase)
+        assert watch.left() == seconds
+        assert f"{phase}=…" in str(watch.error())
+    clock.now = 599.0
+    watch.enter("first_token")
+    assert watch.left() == 1.0
+    clock.now = 601.0
+    assert watch.left() == 0.05
+    with pytest.raises(nbvlm.TimeoutError, match="total=…"):
+        watch.check()
+
+
+def test_a_deletion_has_its_time_even_after_the_total() -> None:
+    clock = Clock()
+    watch = Watch(Timeouts(), clock)
+    clock.now = 700.0
+    watch.enter("cleanup")
+    assert watch.left() == 5.0
+
+
+def test_polls_carry_no_body_and_end_with_a_large_result() -> None:
+    hand = Hand(SCENE)
+    accepted = head(202, nvcf_reqid="r-1")
+    elsewhere = head(302, location="https://storage.example/r-1?X-Amz-Signature=s")
+    assert hand.play(accepted, elsewhere, ANSWER).text == "a red car"
+    assert hand.paths()[1:] == ["GET ai.api.nvidia.com/v1/status/r-1", "GET storage.example/r-1"]
+    assert "authorization" not in hand.requests[2].headers
+    assert "signature" not in repr(hand.requests[2].headers).lower()

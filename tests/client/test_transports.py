@@ -1,0 +1,349 @@
+"""Connections: threads, tasks, event loops, TLS, proxies, and servers that misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import shutil
+import ssl
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from support.loopback import Loopback, Reply, answer, stream
+from support.sides import KEY, LARGE, QUICK, SCENE, SIDES
+
+import nbvlm
+from nbvlm.client import network, pools
+from nbvlm.client.apools import AsyncPools
+from nbvlm.client.client import Retry
+from nbvlm.client.pools import Pools
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Open = Callable[..., Any]
+
+
+def test_many_threads_share_a_client(server: Loopback) -> None:
+    with nbvlm.Client("nvidia", base_url=server.url, api_key=KEY) as client, ThreadPoolExecutor(8) as threads:
+        texts = list(threads.map(lambda _: client.ask(SCENE, "caption en").text, range(64)))
+    assert texts == ["a red car"] * 64
+    assert server.connections <= 8
+
+
+def test_many_tasks_share_a_client_and_use_connections_again(server: Loopback) -> None:
+    async def run() -> None:
+        async with nbvlm.AsyncClient("nvidia", base_url=server.url, api_key=KEY) as client:
+            for _ in range(3):
+                results = await asyncio.gather(*(client.ask(SCENE, "caption en") for _ in range(64)))
+                assert {result.text for result in results} == {"a red car"}
+
+    asyncio.run(run())
+    assert server.connections <= 64
+
+
+def test_idle_connections_beyond_what_is_kept_are_closed(
+    server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "KEPT", 2)
+
+    async def run() -> None:
+        async with nbvlm.AsyncClient("nvidia", base_url=server.url, api_key=KEY) as client:
+            await asyncio.gather(*(client.ask(SCENE, "caption en") for _ in range(8)))
+            assert await asyncio.to_thread(server.wait_for, lambda: server.open == 2)
+
+    asyncio.run(run())
+
+
+def test_old_idle_connections_are_not_used(
+    side: Any, server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side.ask(SCENE, "caption en")
+    monkeypatch.setattr(network, "KEPT_ALIVE", 0.0)
+    side.ask(SCENE, "caption en")
+    assert server.connections == 2
+
+
+def test_a_client_serves_one_event_loop_after_another(server: Loopback) -> None:
+    client = nbvlm.AsyncClient("nvidia", base_url=server.url, api_key=KEY)
+
+    async def ask(client: nbvlm.AsyncClient) -> str:
+        return (await client.ask(SCENE, "caption en")).text
+
+    assert [asyncio.run(ask(client)) for _ in range(3)] == ["a red car"] * 3
+    del client
+    gc.collect()
+    assert server.wait_for(lambda: server.open == 0)
+
+
+def test_closing_twice_is_closing_once(server: Loopback) -> None:
+    client = nbvlm.Client("nvidia", base_url=server.url, api_key=KEY)
+    client.ask(SCENE, "caption en")
+    client.close()
+    client.close()
+    assert server.wait_for(lambda: server.open == 0)
+
+
+def test_a_server_that_hangs_up_in_the_middle_of_a_body_is_an_error_at_once(open_side: Open) -> None:
+    refusal = b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    with talking(refusal) as port:
+        side = open_side(f"http://127.0.0.1:{port}/v1", model="m", base_url=None, retry=Retry.never())
+        with pytest.raises((nbvlm.RequestRejected, nbvlm.TransportError)):
+            side.ask(nbvlm.Picture.load(LARGE + b"\0" * 30_000_000), "caption en")
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"",
+        b"SSH-2.0-OpenSSH\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x46",
+    ],
+    ids=["nothing", "ssh", "length", "tls"],
+)
+def test_what_is_no_http_is_one_clear_sentence(open_side: Open, wire: bytes) -> None:
+    with talking(wire) as port:
+        side = open_side(base_url=f"http://127.0.0.1:{port}", retry=Retry.never())
+        with pytest.raises(nbvlm.TransportError, match=r"No connection to 127\.0\.0\.1 \("):
+            side.ask(SCENE, "caption en")
+
+
+class talking:  # noqa: N801 - reads as a function
+    """A server that says one thing, whatever it is asked."""
+
+    def __init__(self, wire: bytes) -> None:
+        self.wire = wire
+
+    def __enter__(self) -> int:
+        import socket
+
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.thread = threading.Thread(target=self.talk, daemon=True)
+        self.thread.start()
+        return self.listener.getsockname()[1]
+
+    def __exit__(self, *exc: object) -> None:
+        self.listener.close()
+
+    def talk(self) -> None:
+        try:
+            while True:
+                connection, _ = self.listener.accept()
+                with connection:
+                    connection.recv(65_536)
+                    connection.sendall(self.wire)
+        except OSError:
+            return
+
+
+# Proxies.
+
+
+@pytest.fixture
+def proxied(open_side: Open, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("http_proxy", server.url)
+    return open_side(base_url="http://model.invalid", allow_http=True)
+
+
+def test_the_proxy_of_the_environment_is_used(proxied: Any, server: Loopback) -> None:
+    server.replies.append(stream("a red", " car"))
+    assert proxied.stream(SCENE, "caption en").text == "a red car"
+    assert proxied.ask(SCENE, "caption en").text == "a red car"
+    assert {seen.headers["host"] for seen in server.seen} == {"model.invalid"}
+    assert server.connections == 1
+
+
+def test_no_proxy_is_honoured(proxied: Any, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "model.invalid")
+    with pytest.raises(nbvlm.TransportError, match=r"No connection to model\.invalid"):
+        proxied.ask(SCENE, "caption en")
+    assert server.seen == []
+
+
+def test_this_machine_is_never_asked_through_a_proxy(
+    side: Any, server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert side.ask(SCENE, "caption en").text == "a red car"
+
+
+# TLS.
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 with its key, in one file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl here to make a certificate with")
+    folder = tmp_path_factory.mktemp("tls")
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test"
+    )
+    options = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "certificate.pem"]
+    subprocess.run([*command.split(), *options], cwd=folder, check=True, capture_output=True)
+    whole = folder / "both.pem"
+    whole.write_text((folder / "certificate.pem").read_text() + (folder / "key.pem").read_text())
+    return whole
+
+
+@pytest.fixture
+def secure(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
+    """A server over TLS that the client trusts."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    network.tls.cache_clear()
+    with Loopback(context) as server:
+        yield server
+    network.tls.cache_clear()
+
+
+@pytest.mark.parametrize("kind", SIDES)
+def test_everything_works_over_tls(kind: str, secure: Loopback) -> None:
+    side = SIDES[kind](base_url=secure.url, api_key=KEY)
+    assert side.ask(SCENE, "caption en").text == "a red car"
+    assert side.stream(LARGE, "caption en").text == "a red car"
+    assert len(secure.deleted) == 1
+    assert secure.connections == 1
+    side.close()
+
+
+@pytest.mark.parametrize("kind", SIDES)
+def test_a_certificate_that_is_not_trusted_is_refused_at_once(
+    kind: str, secure: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    network.tls.cache_clear()
+    side = SIDES[kind](base_url=secure.url, api_key=KEY)
+    with pytest.raises(nbvlm.TransportError, match="could not prove who it is") as caught:
+        side.ask(SCENE, "caption en")
+    assert "SSL_CERT_FILE" in str(caught.value)
+    assert secure.seen == []
+    assert len(side.client.requests) == 1
+    side.close()
+
+
+@pytest.mark.parametrize("kind", SIDES)
+def test_a_certificate_for_another_name_is_refused(kind: str, secure: Loopback) -> None:
+    side = SIDES[kind](base_url=f"https://localhost:{secure.port}", api_key=KEY)
+    with pytest.raises(nbvlm.TransportError, match="could not prove who it is"):
+        side.ask(SCENE, "caption en")
+    side.close()
+
+
+@pytest.mark.parametrize("kind", SIDES)
+def test_a_server_without_tls_is_one_clear_sentence(kind: str) -> None:
+    with talking(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+        side = SIDES[kind](base_url=f"https://127.0.0.1:{port}", api_key=KEY, retry=QUICK)
+        with pytest.raises(nbvlm.TransportError, match=r"No connection to 127\.0\.0\.1 \(TLS: "):
+            side.ask(SCENE, "caption en")
+        side.close()
+
+
+def test_there_is_one_tls_context_and_none_before_it_is_needed(
+    server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network.tls.cache_clear()
+    with nbvlm.Client("nvidia", base_url=server.url, api_key=KEY) as client:
+        client.ask(SCENE, "caption en")
+    assert network.tls.cache_info().currsize == 0
+    assert network.tls() is network.tls()
+
+
+# The transports serve httpx's own clients too.
+
+
+def test_httpx_clients_may_use_the_transports(server: Loopback) -> None:
+    with httpx.Client(transport=Pools()) as client:
+        assert client.get(f"{server.url}/v1/models").json()["data"][0] == {"id": "m1"}
+        assert client.head(f"{server.url}/nowhere").status_code == 404
+        sent = client.post(
+            f"{server.url}/v1/vlm/google/paligemma",
+            content=iter([b"{", b"}"]),
+            headers={"content-length": "2", "accept": "x"},
+        )
+        assert sent.json()["id"] == "c0ffee"
+
+    async def run() -> None:
+        async with httpx.AsyncClient(transport=AsyncPools()) as client:
+            assert (await client.get(f"{server.url}/v1/models")).status_code == 200
+
+    asyncio.run(run())
+
+
+def test_httpx_timeouts_hold_where_there_is_no_patience(server: Loopback) -> None:
+    server.replies.extend([Reply(wait=60.0)] * 2)
+    url = f"{server.url}/v1/vlm/google/paligemma"
+    headers = {"accept": "application/json"}
+    with httpx.Client(transport=Pools(), timeout=0.1) as client, pytest.raises(httpx.ReadTimeout):
+        client.post(url, headers=headers)
+
+    async def run() -> None:
+        async with httpx.AsyncClient(transport=AsyncPools(), timeout=0.1) as client:
+            with pytest.raises(httpx.ReadTimeout):
+                await client.post(url, headers=headers)
+
+    asyncio.run(run())
+
+
+def test_a_request_that_cannot_be_written_is_refused(server: Loopback) -> None:
+    with Pools() as transport:
+        request = httpx.Request("GET", server.url, headers={"x": "a\nb"})
+        with pytest.raises(httpx.LocalProtocolError):
+            transport.handle_request(request)
+    assert server.connections == 0
+
+
+def test_answers_come_whole_whatever_their_size(side: Any, server: Loopback) -> None:
+    text = "word " * 400_000
+    server.replies.extend([answer(text), stream(*[text[:100_000]] * 20)])
+    assert side.ask(SCENE, "caption en").text == text
+    assert len(side.stream(SCENE, "caption en").text) == 2_000_000
+
+
+def test_an_answer_without_end_is_cut_off(
+    side: Any, server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nbvlm.client.flow import calls
+
+    monkeypatch.setattr(calls, "LARGEST_BODY", 1_000_000)
+    server.replies.append(Reply(pieces=[b"x" * 100_000] * 20))
+    with pytest.raises(nbvlm.TransportError, match="larger than"):
+        side.ask(SCENE, "caption en")
+
+
+def test_a_reader_that_lags_makes_the_server_wait(server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nbvlm.client import apools
+
+    monkeypatch.setattr(apools, "MOST", 100_000)
+    server.replies.append(stream(*["x" * 50_000] * 200))
+
+    async def run() -> int:
+        async with nbvlm.AsyncClient("nvidia", base_url=server.url, api_key=KEY) as client:
+            async with client.stream(SCENE, "caption en") as stream:
+                length = 0
+                async for event in stream:
+                    await asyncio.sleep(0.0005)
+                    length += len(getattr(event, "text", ""))
+            return length
+
+    assert asyncio.run(run()) == 10_000_000
+
+
+def test_fresh_means_silent_and_open() -> None:
+    import socket
+
+    ours, theirs = socket.socketpair()
+    line = pools.Line(ours)
+    assert line.is_fresh()
+    theirs.send(b"x")
+    assert not line.is_fresh()
+    theirs.close()
+    assert not line.is_fresh()
+    line.close()

@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import base64
+import io
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.picture_files import corners, encoded
+
+from nbvlm.errors import ImageError
+from nbvlm.images.picture import Picture
+
+PNG = encoded(corners(), "PNG")
+JPEG = encoded(corners(), "JPEG")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tmp_path.joinpath("cat.png").write_bytes(PNG)
+    tmp_path.joinpath("deep").mkdir()
+    tmp_path.joinpath("deep", "ein Hündchen 犬.png").write_bytes(PNG)
+    return tmp_path
+
+
+def test_paths_of_every_kind_give_the_bytes_and_the_name(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder))
+    sources = [
+        "cat.png",
+        "./cat.png",
+        Path("cat.png"),
+        str(folder / "cat.png"),
+        "~/cat.png",
+        f"file://{folder}/cat.png",
+    ]
+    for source in sources:
+        picture = Picture.load(source)
+        assert (picture.data, picture.name) == (PNG, "cat.png")
+
+
+def test_names_are_without_folders(folder):
+    assert Picture.load("deep/ein Hündchen 犬.png").name == "ein Hündchen 犬.png"
+    assert Picture.load(f"file://{quote(str(folder))}/deep/{quote('ein Hündchen 犬.png')}").name.endswith(
+        "犬.png"
+    )
+    assert Picture.load("cat.png", name="mine").name == "mine"
+
+
+def test_a_missing_file_is_answered_with_the_nearest_and_the_folder(folder):
+    with pytest.raises(ImageError) as caught:
+        Picture.load("cats.png")
+    assert "There is no file 'cats.png'. Did you mean 'cat.png'?" in str(caught.value)
+    assert str(folder) in str(caught.value)
+
+
+def test_a_missing_folder_is_named(folder):
+    with pytest.raises(ImageError, match="There is no folder 'depp'"):
+        Picture.load("depp/cat.png")
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("deep", "'deep' is a folder"),
+        (Path("/"), "is a folder"),
+        ("/dev/zero", "no ordinary file"),
+        ("cat.png/x", "cannot be read|no folder"),
+        ("x" * 300, "cannot be read: File name too long"),
+        ("a\0b", "cannot be read"),
+        ("", "folder"),
+        ("s3://bucket/cat.png", "s3:// are not fetched"),
+        ("gs://bucket/cat.png", "gs:// are not fetched"),
+        (base64.b64encode(PNG * 99).decode(), "written as base64 text"),
+        ("<svg>" + "x" * 5000, "SVG drawing"),
+        ("words " * 1000, "text, not a picture, and too long for a path"),
+    ],
+)
+def test_what_is_no_file_is_named(folder, source, words):
+    with pytest.raises(ImageError, match=words):
+        Picture.load(source)
+
+
+def test_an_empty_file_is_called_empty(folder):
+    folder.joinpath("nothing.png").touch()
+    with pytest.raises(ImageError, match=r"'nothing\.png' is empty"):
+        Picture.load("nothing.png")
+
+
+def test_a_pipe_is_no_ordinary_file(folder):
+    os.mkfifo("pipe")
+    with pytest.raises(ImageError, match="no ordinary file"):
+        Picture.load("pipe")
+
+
+def test_a_file_that_may_not_be_read_is_named(folder, monkeypatch):
+    folder.joinpath("locked.png").write_bytes(PNG)
+    folder.joinpath("locked.png").chmod(0)
+    if os.geteuid() == 0:  # nothing is locked for root, so the system's answer is played
+
+        def refuse(self):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(ImageError, match=r"'locked\.png' may not be read by this user"):
+        Picture.load("locked.png")
+
+
+def test_a_huge_file_is_refused_before_it_is_read(folder):
+    with folder.joinpath("huge.png").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(ImageError, match="larger than 256 MiB"):
+        Picture.load("huge.png")
+    with folder.joinpath("huge.png").open("rb") as file, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nbvlm.images.sources.MAX_BYTES", 5 << 20)
+        with pytest.raises(ImageError, match="larger than 5 MiB"):
+            Picture.load(file)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_bytes_of_every_kind_load(kind):
+    picture = Picture.load(kind(PNG))
+    assert (picture.data, picture.name) == (PNG, None)
+    assert type(picture.data) is bytes
+
+
+def test_later_changes_of_a_bytearray_do_not_reach_the_picture():
+    source = bytearray(PNG)
+    picture = Picture.load(source)
+    source[:] = bytes(len(source))
+    assert picture.data == PNG
+
+
+URIS = {
+    "plain": "data:image/png;base64," + base64.b64encode(PNG).decode(),
+    "upper case": "DATA:image/PNG;BASE64," + base64.b64encode(PNG).decode(),
+    "wrong type": "data:text/plain;base64," + base64.b64encode(PNG).decode(),
+    "charset": "data:image/png;charset=utf-8;base64," + base64.b64encode(PNG).decode(),
+    "no type": "data:;base64," + base64.b64encode(PNG).decode(),
+    "no padding": "data:image/png;base64," + base64.b64encode(PNG).decode().rstrip("="),
+    "line breaks": "data:image/png;base64,\n" + base64.encodebytes(PNG).decode(),
+    "url alphabet": "data:image/png;base64," + base64.urlsafe_b64encode(PNG).decode(),
+    "percent": "data:image/png," + quote(PNG),
+    "percent base64": "data:image/png;base64," + quote(base64.b64encode(PNG)),
+    "spaces around": "  data:image/png;base64," + base64.b64encode(PNG).decode() + "\n",
+}
+
+
+@pytest.mark.parametrize("uri", URIS.values(), ids=URIS)
+def test_data_uris_load(uri):
+    picture = Picture.load(uri)
+    assert (picture.data, picture.mime, picture.name) == (PNG, "image/png", None)
+
+
+def test_a_picture_loads_from_its_own_data_uri():
+    picture = Picture.load(JPEG)
+    assert Picture.load(picture.data_uri()) == picture
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("data:image/png;base64", "no comma"),
+        ("data:image/png;base64,", "empty"),
+        ("data:image/png;base64,####", "no valid base64"),
+        ("data:image/png;base64,A", "no valid base64"),
+        ("data:text/html,<html>", "HTML page"),
+        ("data:image/svg+xml,<svg>", "SVG drawing"),
+        ("data:image/png;asset_id,4b1e7a34-0b3c-4b3f-9c3e-000000000000", "names an asset"),
+    ],
+)
+def test_bad_data_uris_are_named(uri, words):
+    with pytest.raises(ImageError, match=words):
+        Picture.load(uri)
+
+
+def test_open_files_load_with_their_names(folder):
+    with Path("cat.png").open("rb") as file:
+        assert Picture.load(file).name == "cat.png"
+    with Path("cat.png").open("rb", buffering=0) as file:
+        assert Picture.load(file).data == PNG
+    with tempfile.TemporaryFile() as file:
+        file.write(PNG)
+        assert Picture.load(file).name is None
+
+
+def test_a_buffer_that_was_just_written_loads_from_its_start():
+    buffer = io.BytesIO()
+    corners().save(buffer, "PNG")
+    assert Picture.load(buffer).data == PNG
+
+
+def test_a_pipe_that_gives_a_little_at_a_time_loads():
+    code = (
+        "import sys; o = sys.stdout.buffer; [o.write(P[i:i+50]) and o.flush() for i in range(0, len(P), 50)]"
+    )
+    command = [sys.executable, "-c", f"P = {PNG!r}; {code}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0) as process:
+        assert Picture.load(process.stdout).data == PNG
+
+
+def test_files_that_give_no_bytes_are_named(folder):
+    closed = io.BytesIO(PNG)
+    closed.close()
+    with pytest.raises(ImageError, match="closed file"):
+        Picture.load(closed)
+    with pytest.raises(ImageError, match="opened as text"):
+        Picture.load(io.StringIO("words"))
+    with pytest.raises(ImageError, match="is empty"):
+        Picture.load(io.BytesIO())
+
+    class Odd:
+        def read(self, _size):
+            return [1]
+
+    with pytest.raises(ImageError, match="gave list, not bytes"):
+        Picture.load(Odd())
+
+
+def test_pil_images_keep_their_file_name(folder):
+    with Image.open("cat.png") as image:
+        assert Picture.load(image).name == "cat.png"
+
+
+def test_a_truncated_file_behind_a_pil_image_is_named():
+    with Image.open(io.BytesIO(JPEG[:-30])) as image, pytest.raises(ImageError, match="truncated"):
+        Picture.load(image)
+
+
+def test_a_closed_pil_image_is_named():
+    image = Image.open(io.BytesIO(PNG))
+    image.close()
+    with pytest.raises(ImageError):
+        Picture.load(image)
+
+
+def test_pil_images_without_pixels_are_named():
+    with pytest.raises(ImageError, match="0 × 5 pixels"):
+        Picture.load(Image.new("RGB", (0, 5)))
+
+
+ARRAYS = {
+    "grey": np.arange(48, dtype=np.uint8).reshape(6, 8),
+    "colour": np.arange(144, dtype=np.uint8).reshape(6, 8, 3),
+    "not contiguous": np.arange(288, dtype=np.uint8).reshape(6, 8, 6)[:, :, ::2],
+    "mirrored": np.arange(144, dtype=np.uint8).reshape(6, 8, 3)[:, ::-1],
+    "fortran order": np.asfortranarray(np.arange(144, dtype=np.uint8).reshape(6, 8, 3)),
+}
+
+
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
+def test_arrays_load_exactly(array):
+    picture = Picture.load(array)
+    shown = np.asarray(picture.image())
+    assert (picture.width, picture.height) == (8, 6)
+    assert np.array_equal(shown, array if array.ndim == 3 else array[:, :, None].repeat(3, 2))
+
+
+def test_an_array_with_alpha_is_laid_on_white():
+    array = np.zeros((4, 4, 4), np.uint8)
+    picture = Picture.load(array)
+    assert picture.image().getpixel((0, 0)) == (255, 255, 255)
+    assert "transparency laid on white" in picture.changes
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((4, 4), np.float64), r"float64, not uint8.*array \* 255"),
+        (np.zeros((4, 4), bool), r"bool, not uint8.*\* 255"),
+        (np.zeros((4, 4), np.int64), "int64, not uint8.*Scale"),
+        (np.zeros((4, 4), np.uint16), "uint16, not uint8"),
+        (np.array([["a"]]), "not uint8"),
+        (np.zeros((3, 9, 9), np.uint8), r"\(3, 9, 9\).*transpose\(1, 2, 0\)"),
+        (np.zeros((9, 9, 1), np.uint8), r"\(9, 9, 1\).*array\[:, :, 0\]"),
+        (np.zeros((9, 9, 2), np.uint8), "H×W×3"),
+        (np.zeros((2, 9, 9, 3), np.uint8), r"array\[0\]"),
+        (np.zeros(9, np.uint8), "H×W×3"),
+        (np.zeros((0, 9), np.uint8), r"\(0, 9\)"),
+        (np.zeros((9, 0, 3), np.uint8), r"\(9, 0, 3\)"),
+    ],
+)
+def test_other_arrays_are_refused_with_the_way_to_change_them(array, words):
+    with pytest.raises(ImageError, match=words):
+        Picture.load(array)
+
+
+@pytest.mark.parametrize("source", [None, 3, 2.5, [PNG], {"a": 1}, object()])
+def test_other_things_are_refused_with_what_is_accepted(source):
+    with pytest.raises(ImageError, match=f"A value of type {type(source).__name__} is no picture.*a path"):
+        Picture.load(source)

@@ -1,0 +1,88 @@
+"""Two hundred runs in a real kernel leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from jupyter_client.manager import start_new_kernel
+from panel.test_kernel import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.loopback import Loopback
+
+MOST = 20_000_000
+OPEN = """
+import asyncio, gc, os, threading
+import numpy as np
+from PIL import Image
+import nbvlm
+from nbvlm._background import Job
+
+def memory():
+    gc.collect()
+    pages = int(open("/proc/self/statm").read().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+async def tasks():
+    return len(asyncio.all_tasks()) - 1  # without the one that counts
+
+def sockets():
+    links = (f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd"))
+    return sum(os.path.islink(link) and os.readlink(link).startswith("socket:") for link in links)
+
+def state():
+    return {"threads": threading.active_count(), "tasks": Job(tasks()).wait(10), "sockets": sockets()}
+
+noise = np.random.default_rng(1).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+large = nbvlm.Picture.load(Image.fromarray(noise), name="noise.png")
+before = state()
+panel = nbvlm.Panel(prompt="detect car")
+panel
+"""
+ASK = """
+for number in range({count}):
+    panel.image = large if number % 4 == 0 else sample
+    panel.run()
+"""
+
+
+@pytest.fixture
+def server(server: Loopback) -> Loopback:
+    server.text = "<loc0100><loc0200><loc0300><loc0400> car"
+    return server
+
+
+@pytest.fixture
+def kernel(server: Loopback) -> Iterator[Kernel]:
+    environment = {**os.environ, "NVIDIA_API_KEY": "nvapi-not-a-real-key", "NBVLM_BASE_URL": server.url}
+    manager, client = start_new_kernel(kernel_name="python3", env=environment)
+    try:
+        yield Kernel(client)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+        manager.context.destroy()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="memory is read from /proc, as on Linux")  # noqa: PTH110
+def test_two_hundred_runs_leave_no_memory_thread_task_socket_or_asset(
+    kernel: Kernel, server: Loopback
+) -> None:
+    kernel.execute(OPEN)
+    kernel.execute("sample = panel.image" + ASK.format(count=20))
+    warm = kernel.value("[memory(), state()]")
+    kernel.execute(ASK.format(count=200))
+    grown = kernel.value("[memory(), state()]")
+    assert grown[0] - warm[0] < MOST
+    assert grown[1] == warm[1]
+    assert kernel.value("len(panel.history)") == 200
+    assert len(server.created) == 55
+    assert sorted(server.deleted) == sorted(server.created)
+    kernel.execute("panel.close(); del panel")
+    assert server.wait_for(lambda: server.open == 0)
+    after, before = kernel.value("[state(), before]")
+    assert (after["tasks"], after["sockets"]) == (before["tasks"], before["sockets"])

@@ -1,0 +1,171 @@
+"""What the stage is told: masks as shapes, waiting times, words for the picture, regions that were drawn."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from support.loopback import Loopback, delta, stream
+from support.mask_weights import REAL, random_weights
+from support.panel_page import Page, Screen
+
+import nbvlm
+from nbvlm.client.flow.events import Status, TextDelta
+from nbvlm.grounding.masks import codebooks
+from nbvlm.grounding.masks.types import Patch
+from nbvlm.panel import streaming
+from nbvlm.result import description
+from nbvlm.widgets.viewer import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CODES = "".join(f"<seg{number:03d}>" for number in range(16))
+MASKED = f"<loc0100><loc0200><loc0600><loc0700>{CODES} car"
+
+
+@pytest.fixture
+def panel(page: Page, server: Loopback) -> Iterator[nbvlm.Panel]:
+    client = nbvlm.Client("nvidia", api_key="nvapi-not-a-real-key", base_url=server.url)
+    panel = nbvlm.Panel(client, image=Image.new("RGB", (400, 200), "teal"), prompt="segment car ; tree")
+    yield panel
+    panel.close()
+
+
+@pytest.fixture
+def screen(page: Page, panel: nbvlm.Panel) -> Screen:
+    return Screen(page, panel)
+
+
+@pytest.fixture
+def decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mask decoder in the published shape."""
+    np.savez(tmp_path / "decoder.npz", **random_weights(1, **REAL))
+    monkeypatch.setenv("NBVLM_VAE_WEIGHTS", str(tmp_path / "decoder.npz"))
+    monkeypatch.setattr(codebooks, "_loaded", {})
+
+
+def drawn(path: str, size: tuple[int, int]) -> Any:
+    """Fill a path by the even-odd rule."""
+    inside = np.zeros(size[::-1], bool)
+    for part in path.split("M")[1:]:
+        head, steps = part.rstrip("z").split("l")
+        numbers = [int(value) for value in steps.replace("-", " -").split()]
+        points = np.cumsum([[int(value) for value in head.split()], *np.reshape(numbers, (-1, 2))], axis=0)
+        image = Image.new("1", size)
+        ImageDraw.Draw(image).polygon([tuple(point) for point in points.tolist()], fill=1)
+        inside ^= np.asarray(image)
+    return inside
+
+
+def test_a_mask_becomes_a_short_path_with_its_holes() -> None:
+    y, x = np.mgrid[:300, :400]
+    away = np.hypot(x - 200, y - 150)
+    ring = (away < 140) & (away > 60)
+    path = streaming.path(Patch(0, 0, ring))
+    assert path.count("M") == path.count("z") == 2
+    assert len(path) < 1500
+    found = drawn(path, (400, 300))
+    assert (found & ring).sum() / (found | ring).sum() > 0.97
+
+
+def test_masks_arrive_while_tokens_do(
+    page: Page, panel: nbvlm.Panel, screen: Screen, server: Loopback, decoder: None
+) -> None:
+    server.replies.append(stream(f"{MASKED} ; <loc", hold=True, done=False))
+    panel.run(wait=False)
+    page.wait(lambda: "0" in screen.now().get("shapes", {}))
+    assert screen.state == "running"
+    assert screen.shapes["0"].startswith("M")
+    panel.stop()
+    page.send(panel._session.stage, {"type": "hello"})
+    assert list(screen.shapes) == ["0"]
+
+
+def test_masks_come_once_and_stay_when_the_answer_is_whole(
+    page: Page, panel: nbvlm.Panel, screen: Screen, server: Loopback, decoder: None
+) -> None:
+    tree = "<loc0000><loc0000><loc0100><loc0100> tree"
+    server.replies.append(stream(f"{MASKED} ; ", 0.5, tree, delta("", "stop")))
+    result = panel.run()
+    page.wait(lambda: "shapes" in screen.now())
+    sent = [content for content, _ in page.custom(screen.stage) if content["type"] == "shapes"]
+    assert [list(content["shapes"]) for content in sent] == [["0"]]
+    assert screen.stage._shapes == sent[0]["shapes"]
+    patch = result.detections.patches[0]
+    assert sent[0]["shapes"]["0"] == streaming.path(patch)
+
+
+def test_an_answer_without_a_mask_decoder_is_whole_and_says_so(
+    page: Page, panel: nbvlm.Panel, screen: Screen, server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NBVLM_VAE_WEIGHTS", "/nowhere/decoder.npz")
+    monkeypatch.setattr(codebooks, "_loaded", {})
+    server.replies.append(stream(MASKED, delta("", "stop")))
+    assert panel.run().text == MASKED
+    page.wait(lambda: screen.now().get("notes"))
+    reason = "NBVLM_VAE_WEIGHTS names /nowhere/decoder.npz, which is no file."
+    assert screen.notes == [f"The masks are not drawn. {reason}"]
+    assert (screen.state, len(screen.boxes)) == ("done", 1)
+
+
+def test_masks_of_an_earlier_answer_are_not_shown(page: Page) -> None:
+    stage = Stage()
+    stage.picture({"name": "a.png", "width": 40, "height": 30, "mime": "image/png"}, b"")
+    turn = stage.turn
+    stage.begin()
+    stage.outline(turn, {"0": "M0 0l1 0 0 1z"})
+    stage.remark(turn, "Too late.")
+    assert [content["type"] for content, _ in page.custom(stage)] == ["all", "put"]
+
+
+def test_a_pause_before_the_next_try_is_counted_down(page: Page) -> None:
+    async def wait() -> None:
+        live = streaming.Live(stage, "caption en", pace=0.0)
+        live.take(Status("retry", 12.0, 1, 4))
+        await asyncio.sleep(0.05)
+        stage.send_all()
+        live.take(TextDelta("a"))
+        await asyncio.sleep(0.05)
+
+    stage = Stage()
+    asyncio.run(wait())
+    first, again, after = (content["status"] for content, _ in page.custom(stage))
+    assert first["parts"] == ["Waiting 12 s to ask again: try 2 of 4"]
+    assert 11 < again["wait"] <= first["wait"] <= 12
+    assert after == {"state": "running", "parts": ["Answering"]}
+
+
+def test_the_status_line_tells_all_that_was_measured(panel: nbvlm.Panel, screen: Screen) -> None:
+    result = panel.run()
+    route, sent, tokens, first, total, *rest = screen.status["parts"]
+    assert (route, tokens.split()[-1]) == ("Inline", "tokens")
+    assert sent.endswith("B sent")
+    assert first.startswith("first token ")
+    assert total.startswith("total ")
+    if result.request_id:
+        assert rest[-1]["copy"] == result.request_id
+    assert screen.alt == description.alt_text(result)
+    assert screen.said == description.summary(result)
+
+
+def test_a_region_that_was_drawn_goes_to_the_task(page: Page, panel: nbvlm.Panel, screen: Screen) -> None:
+    session = panel._session
+    page.send(session.controls.task, {"type": "region", "on": True})
+    assert screen.picking is True
+    page.send(session.stage, {"type": "region", "box": [300, 150, -20, 20]})
+    assert (screen.picking, screen.region) == (False, (0.0, 20.0, 300.0, 150.0))
+    told = [content for content, _ in page.custom(session.controls.task) if content["type"] == "region"]
+    assert told[-1]["box"] == [0.0, 20.0, 300.0, 150.0]
+    page.send(session.stage, {"type": "region", "box": None})
+    assert screen.region == (0.0, 20.0, 300.0, 150.0)
+
+
+def test_nothing_can_be_drawn_without_a_picture(page: Page, panel: nbvlm.Panel, screen: Screen) -> None:
+    panel.image = None
+    panel._session.pick_region(True)
+    assert screen.picking is False

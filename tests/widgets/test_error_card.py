@@ -1,0 +1,154 @@
+"""Each way to fail is a card: what happened, what to do, details without secrets, and buttons that help."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.loopback import Loopback, Reply, problem, stream
+from support.panel_page import Page, Screen
+
+import nbvlm
+from nbvlm import endpoints, errors
+from nbvlm.client.client import Retry
+from nbvlm.widgets import error_card
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEY = "nvapi-not-a-real-key-but-just-as-secret"
+NVIDIA = endpoints.get("nvidia")
+
+
+@pytest.fixture
+def panel(page: Page, server: Loopback) -> Iterator[nbvlm.Panel]:
+    client = nbvlm.Client("nvidia", api_key=KEY, base_url=server.url, retry=Retry.never())
+    panel = nbvlm.Panel(client)
+    yield panel
+    panel.close()
+
+
+@pytest.fixture
+def screen(page: Page, panel: nbvlm.Panel) -> Screen:
+    return Screen(page, panel)
+
+
+def actions(card: dict[str, Any]) -> list[str]:
+    return [action["id"] for action in card["actions"]]
+
+
+def body(status: int, value: Any) -> Reply:
+    return Reply(status, {"content-type": "application/json"}, json.dumps(value).encode())
+
+
+FAILURES: dict[str, tuple[Reply, str, str]] = {
+    "400": (problem(400, "Function id 'f': DEGRADED function cannot be invoked"), "refused", "again"),
+    "401": (problem(401, "Authentication failed"), "key", "key"),
+    "401 plain": (Reply(401, {"content-type": "text/plain"}, b"Header missing"), "key", "key"),
+    "402": (problem(402, "Account 'a': Cloud credits expired"), "credits", "key"),
+    "403": (problem(403, "Authorization failed"), "key", "key"),
+    "404 model": (problem(404, "Function 'f': Not found for account 'acme77'"), "not there", "model:demo"),
+    "404 asset": (problem(404, "NotFound error: failed to find asset 0"), "is gone", "shrink"),
+    "404 path": (
+        Reply(404, {"content-type": "text/plain"}, b"404 page not found"),
+        "not there",
+        "model:demo",
+    ),
+    "410": (problem(410, "This endpoint has reached its end of life"), "retired", "model:demo"),
+    "413": (problem(413), "refused", "shrink"),
+    "422": (body(422, {"detail": [{"loc": ["body", "top_p"], "msg": "too big"}]}), "refused", "reset"),
+    "429": (problem(429), "Too many", "again"),
+    "500": (body(500, {"message": "Internal server error", "code": 500}), "failed", "again"),
+    "502": (problem(502, "Upstream request failed."), "failed", "again"),
+    "503": (problem(503, "offline", retry_after="10800"), "failed", "model:demo"),
+    "504": (Reply(504), "failed", "again"),
+    "inside": (stream({"error": {"object": "error", "message": "out of memory"}}), "failed", "again"),
+    "cut": (stream("a red ", cut=True, done=False), "broke off", "again"),
+    "silent": (Reply(refuse=True), "No connection", "model:demo"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_each_failure_is_a_card_that_helps_and_the_panel_goes_on(
+    panel: nbvlm.Panel, screen: Screen, server: Loopback, name: str
+) -> None:
+    reply, title, action = FAILURES[name]
+    server.replies.append(reply)
+    with pytest.raises(nbvlm.Error) as caught:
+        panel.run()
+    card = screen.error
+    assert title in card["title"]
+    assert card["message"].startswith(caught.value.message[:40])
+    assert card["hint"]
+    assert action in actions(card)
+    assert screen.state == "failed"
+    assert ["Error", type(caught.value).__name__] in card["details"]
+    assert "acme77" not in json.dumps(card)
+    assert panel.run().text == "a red car"
+    assert screen.error is None
+
+
+def test_a_key_is_in_no_card(panel: nbvlm.Panel, screen: Screen, server: Loopback) -> None:
+    server.replies.append(body(401, {"detail": {"key": KEY, "said": f"Bearer {KEY}"}}))
+    with pytest.raises(errors.AuthenticationError):
+        panel.run()
+    assert "The service said" in dict(screen.error["details"])
+    assert KEY not in json.dumps(screen.error)
+
+
+def test_a_429_counts_down_as_long_as_the_service_says(
+    panel: nbvlm.Panel, screen: Screen, server: Loopback
+) -> None:
+    server.replies += [problem(429), problem(429, retry_after="7")]
+    for seconds in (60, 7):
+        with pytest.raises(errors.RateLimitError):
+            panel.run()
+        assert screen.error["seconds"] == seconds
+
+
+def test_no_network_offers_the_demo_model_and_recordings(page: Page) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    panel = nbvlm.Panel(nbvlm.Client("nvidia", api_key=KEY, base_url=url, retry=Retry.never()))
+    with pytest.raises(errors.TransportError):
+        panel.run()
+    assert {"model:demo", "recording"} <= set(actions(Screen(page, panel).error))
+    panel.close()
+
+
+def test_what_went_wrong_before_any_question_offers_nothing_to_ask_again() -> None:
+    card = error_card.card(errors.ImageError("No.", hint="Yes."), NVIDIA)
+    assert (actions(card), card["seconds"]) == (["upload"], None)
+    assert actions(error_card.card(ZeroDivisionError("secret"), NVIDIA)) == []
+
+
+def test_of_an_unknown_error_the_type_alone_is_told() -> None:
+    card = error_card.card(ValueError("s3cret words"), NVIDIA, asking=True)
+    assert card["message"] == "Something unexpected happened in nbvlm (ValueError)."
+    assert "s3cret" not in json.dumps(card)
+
+
+def test_the_demo_is_not_offered_in_its_own_place() -> None:
+    card = error_card.card(errors.ServerError("No.", status=500), endpoints.get("demo"), asking=True)
+    assert actions(card) == ["again"]
+
+
+def test_a_retired_model_offers_its_siblings_that_stream() -> None:
+    card = error_card.card(errors.NotFoundError("Gone.", status=410), NVIDIA, asking=True)
+    assert actions(card) == ["model:demo", "model:nvidia/vila", "model:nvidia/cosmos-nemotron-34b", "models"]
+
+
+def test_the_card_stays_for_a_page_that_opens_later_until_it_is_closed(
+    page: Page, panel: nbvlm.Panel, screen: Screen
+) -> None:
+    alert = panel._session.alert
+    panel.image = None
+    page.click(panel._session.controls.run)
+    page.send(alert, {"type": "hello"})
+    assert page.custom(alert)[-1][0]["card"]["message"] == "No picture is chosen."
+    page.send(alert, {"type": "close"})
+    page.send(alert, {"type": "hello"})
+    assert page.custom(alert)[-1][0]["card"] is None
