@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from training import parity
 
 from nbvlm.demo import scenes
 from nbvlm.demo.model import weights
 from nbvlm.demo.model.crops import Frame
+from training import parity
 
 OUT = Path(__file__).parents[1] / "tests" / "data" / "demo_reference.npz"
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Base", "abandoned", "awaiting", "blocking", "options", "siblings"]
 
 _LOGGER = logging.getLogger("nbvlm")
-_CLIENTS = ("nbvlm.client", "nbvlm.exchange.")
+_CLIENTS = ("nbvlm.client",)
 _QUESTION = ("temperature", "top_p", "max_tokens", "route", "content", "progress")
 _OPENING = (
     "api_key",

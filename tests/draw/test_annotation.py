@@ -6,10 +6,10 @@ import itertools
 import subprocess
 import sys
 
-import made_results as made
 import numpy as np
 import pytest
 from PIL import Image
+from support import made_results as made
 
 from nbvlm.draw import labels as tags
 from nbvlm.draw import palette, placement

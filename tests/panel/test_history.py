@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-import made_results as made
 import pytest
 from PIL import Image
+from support import made_results as made
 from support.loopback import Loopback, stream
 from support.panel_page import Page, Screen
 

@@ -9,10 +9,10 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-import made_results as made
 import numpy as np
 import pytest
 from PIL import Image
+from support import made_results as made
 from support.panel_page import Page, Screen
 
 import nbvlm

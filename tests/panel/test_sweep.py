@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import comm
 import ipywidgets
-import made_results as made
 import pytest
+from support import made_results as made
 from support.loopback import Loopback, Reply, answer, problem
 from support.panel_page import Page, Screen
 

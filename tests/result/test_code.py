@@ -7,8 +7,8 @@ import subprocess
 import sys
 from dataclasses import replace
 
-import made_results as made
 import pytest
+from support import made_results as made
 from support.service_loopback import running
 from support.service_standin import StandIn
 

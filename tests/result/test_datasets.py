@@ -6,10 +6,10 @@ import csv
 import io
 import sys
 
-import made_results as made
 import numpy as np
 import pandas as pd
 import pytest
+from support import made_results as made
 
 import nbvlm
 from nbvlm.grounding.detections import Detections

@@ -6,10 +6,10 @@ import json
 import os
 import stat
 
-import made_results as made
 import numpy as np
 import pytest
 from PIL import Image
+from support import made_results as made
 
 from nbvlm.grounding.detections import Detections
 from nbvlm.result import files

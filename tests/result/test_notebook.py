@@ -8,13 +8,13 @@ import io
 import re
 import subprocess
 
-import made_results as made
 import nbclient
 import nbconvert
 import nbformat
 import numpy as np
 import pytest
 from PIL import Image
+from support import made_results as made
 
 from nbvlm.grounding.detections import Detections
 from nbvlm.grounding.problems import Problem

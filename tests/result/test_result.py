@@ -7,11 +7,11 @@ import dataclasses
 import json
 import pickle
 
-import made_results as made
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import made_results as made
 
 import nbvlm
 from nbvlm.grounding.detections import Detections

@@ -6,10 +6,10 @@ import base64
 import io
 from xml.etree import ElementTree
 
-import made_results as made
 import numpy as np
 import pytest
 from PIL import Image
+from support import made_results as made
 
 from nbvlm.grounding.detections import Detections
 from nbvlm.images.picture import Picture
