@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import nbvlm
+from nbvlm._version import __version__
 from nbvlm.cli.findings import good, note, problem
 from nbvlm.client import Context, Driver, Pools, Recent, Retry, Watch, call, request
 from nbvlm.errors import Error
@@ -95,7 +95,7 @@ def python() -> Iterator[Finding]:
     """Tell which Python runs, and which nbvlm."""
     version = ".".join(map(str, sys.version_info[:3]))
     yield good("Python", f"{version}, {sys.executable}")
-    yield good("nbvlm", f"{nbvlm.__version__}, {Path(nbvlm.__file__).parent}")
+    yield good("nbvlm", f"{__version__}, {Path(__file__).parents[1]}")
 
 
 def packages() -> Iterator[Finding]:
