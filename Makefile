@@ -24,7 +24,7 @@ test: dev chromium ## lint, types, all tests, all notebooks
 	$(PY) -m ruff check . || failed=1; \
 	$(PY) -m ruff format --check . || failed=1; \
 	$(PY) -m mypy || failed=1; \
-	.venv/bin/lint-imports --no-cache --quiet || failed=1; \
+	.venv/bin/lint-imports --no-cache || failed=1; \
 	[ $$failed -eq 0 ] || echo "Lint or types failed, see above; the tests are run all the same."; \
 	$(PY) -m pytest || failed=1; \
 	exit $$failed
@@ -33,7 +33,7 @@ lint: dev ## lint and types only
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
-	@.venv/bin/lint-imports --no-cache --quiet
+	@.venv/bin/lint-imports --no-cache
 
 check-all: test heavy kernel6 dist binder site ## all of that, the heavy tests, an older kernel, the wheel alone, Binder, the site
 

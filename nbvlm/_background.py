@@ -1,8 +1,8 @@
 """One private event loop on one daemon thread: everything that a panel waits for, waits here.
 
 Kernels run widget callbacks on different threads and loops, depending on their version, so a task must never
-be made on the loop that happens to be running. A `Job` is made from any thread, runs on this loop, and
-`Job.cancel` is `task.cancel()` on it.
+be made on the loop that happens to be running. A `Task` is made from any thread, runs on this loop, and
+`Task.cancel` is `task.cancel()` on it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-__all__ = ["Job"]
+__all__ = ["Task"]
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ def _shut_down(loop: asyncio.AbstractEventLoop, thread: threading.Thread, owner:
     thread.join(LAST_SECONDS)
 
 
-class Job(Generic[T]):
+class Task(Generic[T]):
     """A coroutine that runs on the package's loop thread.
 
     Parameters
@@ -75,7 +75,7 @@ class Job(Generic[T]):
     Examples
     --------
     >>> import asyncio
-    >>> Job(asyncio.sleep(0, "done")).wait(timeout=5)
+    >>> Task(asyncio.sleep(0, "done")).wait(timeout=5)
     'done'
     """
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from nbvlm._background import Job
+from nbvlm._background import Task
 
 WAIT = 10
 
@@ -23,7 +23,7 @@ async def forever(started: threading.Event, cleaned: threading.Event) -> None:
 
 
 def test_a_job_returns_what_its_coroutine_returns() -> None:
-    job = Job(asyncio.sleep(0, "done"))
+    job = Task(asyncio.sleep(0, "done"))
     assert job.wait(WAIT) == "done"
     assert job.done
 
@@ -33,12 +33,12 @@ def test_a_job_raises_what_its_coroutine_raises() -> None:
         raise LookupError("nothing here")
 
     with pytest.raises(LookupError, match="nothing here"):
-        Job(fail()).wait(WAIT)
+        Task(fail()).wait(WAIT)
 
 
 def test_cancel_reaches_the_coroutine_and_waits_for_its_cleaning_up() -> None:
     started, cleaned = threading.Event(), threading.Event()
-    job = Job(forever(started, cleaned))
+    job = Task(forever(started, cleaned))
     assert started.wait(WAIT)
     job.cancel()
     with pytest.raises(concurrent.futures.CancelledError):
@@ -55,8 +55,8 @@ def test_cancel_before_the_first_step_counts() -> None:
     async def block_the_loop() -> None:
         gate.wait(WAIT)
 
-    blocker = Job(block_the_loop())
-    job = Job(forever(started, cleaned))
+    blocker = Task(block_the_loop())
+    job = Task(forever(started, cleaned))
     job.cancel()
     gate.set()
     with pytest.raises(concurrent.futures.CancelledError):
@@ -71,7 +71,7 @@ def test_a_job_can_be_waited_for_a_while_and_goes_on() -> None:
     async def wait_for_gate() -> str:
         return await asyncio.to_thread(lambda: gate.wait(WAIT) and "opened")
 
-    job = Job(wait_for_gate())
+    job = Task(wait_for_gate())
     with pytest.raises(TimeoutError):
         job.wait(0.01)
     assert not job.done
@@ -84,11 +84,11 @@ def test_all_jobs_share_one_daemon_thread_from_wherever_they_are_started() -> No
         return threading.current_thread()
 
     async def from_another_loop() -> threading.Thread:
-        return Job(whereabouts()).wait(WAIT)
+        return Task(whereabouts()).wait(WAIT)
 
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        elsewhere = pool.submit(lambda: Job(whereabouts()).wait(WAIT)).result()
-    threads = {Job(whereabouts()).wait(WAIT), elsewhere, asyncio.run(from_another_loop())}
+        elsewhere = pool.submit(lambda: Task(whereabouts()).wait(WAIT)).result()
+    threads = {Task(whereabouts()).wait(WAIT), elsewhere, asyncio.run(from_another_loop())}
     assert len(threads) == 1
     thread = threads.pop()
     assert thread.daemon
@@ -104,7 +104,7 @@ def test_importing_the_panel_starts_no_thread() -> None:
 def test_an_answer_cut_off_by_the_end_of_the_process_is_cancelled_first() -> None:
     code = """
 import asyncio, threading
-from nbvlm._background import Job
+from nbvlm._background import Task
 started = threading.Event()
 async def work():
     try:
@@ -112,7 +112,7 @@ async def work():
         await asyncio.Event().wait()
     finally:
         print("cleaned up", flush=True)
-Job(work())
+Task(work())
 started.wait(10)
 """
     out = subprocess.run(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from nbvlm import endpoints
-from nbvlm._background import Job
+from nbvlm._background import Task
 from nbvlm.client import AsyncClient, Secret, find_key, keep_key, resolve
 from nbvlm.errors import AuthenticationError
 from nbvlm.recording import replay
@@ -170,7 +170,7 @@ class Line:
         with self._lock:
             client, self._client = self._client, None
         if client is not None:
-            Job(client.aclose())
+            Task(client.aclose())
 
     def _switch(self, value: str, settings: Settings) -> None:
         with self._lock:

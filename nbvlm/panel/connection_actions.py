@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nbvlm._background import Job
+from nbvlm._background import Task
 from nbvlm.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error
 from nbvlm.widgets import Alert, Header, KeyField, Server, error_text
@@ -40,7 +40,7 @@ class Desk:
             "model": self._choose,
             "connect": self._connect,
             "play": self._play,
-            "models": lambda message: Job(self._list(str(message["url"]))),
+            "models": lambda message: Task(self._list(str(message["url"]))),
             "act": self._act,
         }
         self.header = Header(session.line, on_message=self.take)

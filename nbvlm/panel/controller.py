@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from nbvlm._background import Job
+from nbvlm._background import Task
 from nbvlm.errors import Error, ImageError
 from nbvlm.panel import streaming
 from nbvlm.panel.connection import Line
@@ -76,7 +76,7 @@ class Session:
         self._lock = threading.RLock()
         self.line = Line(settings)
         self._live: streaming.Live | None = None
-        self._job: Job[Result] | None = None
+        self._job: Task[Result] | None = None
         self._next: streaming.Question | None = None
         self.picture: Picture | None = None
         self._result: Result | None = None
@@ -158,12 +158,12 @@ class Session:
 
     # The answer
 
-    def start(self) -> Job[Result]:
+    def start(self) -> Task[Result]:
         """Ask the model what the fields say.
 
         Returns
         -------
-        Job
+        Task
             The answer under way; its `wait` returns the result.
 
         Raises
@@ -185,13 +185,13 @@ class Session:
             self.picture, self.controls.prompt.value, self.controls.parameters, self.source.route
         )
 
-    def _begin(self, question: streaming.Question) -> Job[Result]:
+    def _begin(self, question: streaming.Question) -> Task[Result]:
         self.alert.clear()
         self.controls.task.remember(question.prompt)
         self.result, self._live = None, streaming.Live(self.stage, question.prompt, self._outliner)
         self.stage.begin()
         self.controls.running(True)
-        self._job = Job(self._answer(question, self._live))
+        self._job = Task(self._answer(question, self._live))
         return self._job
 
     def press(self, message: Mapping[str, Any] | None = None) -> None:

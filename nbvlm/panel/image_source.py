@@ -6,7 +6,7 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
-from nbvlm._background import Job
+from nbvlm._background import Task
 from nbvlm.errors import ImageError
 from nbvlm.images import Picture, path_completions, resolved_path, shown_path
 from nbvlm.widgets import (
@@ -71,17 +71,17 @@ class Source:
         self._endpoint, self._order = endpoint, order
         self._show, self._fields, self._complain = show, fields, complain
         self._lock = threading.RLock()
-        self._job: Job[None] | None = None
+        self._job: Task[None] | None = None
         self._turn = 0
         self._picture: Picture | None = None
         self._index: int | None = None
         self._thumbnail: list[bytes] = []
         self.route = "auto"
         self._actions: dict[str, Callable[[Mapping[str, Any]], Any]] = {
-            "hello": lambda _message: Job(self._greet()),
+            "hello": lambda _message: Task(self._greet()),
             "choose": self._choose,
             "open": lambda message: self.open(str(message["place"])),
-            "complete": lambda message: Job(self._complete(str(message["text"]))),
+            "complete": lambda message: Task(self._complete(str(message["text"]))),
             "cancel-open": lambda _message: self.cancel(),
             "route": lambda message: self.take_route(str(message["route"])),
             "reset": lambda _message: self.reset(),
@@ -121,7 +121,7 @@ class Source:
         with self._lock:
             self.cancel()
             self.picker.opening(shown)
-            self._job = Job(self._load(source, name, self._turn))
+            self._job = Task(self._load(source, name, self._turn))
 
     async def _load(self, source: Any, name: str | None, turn: int) -> None:
         try:
@@ -193,7 +193,7 @@ class Source:
             self._send(picture, "" if picture is None else route_text(picture, self._endpoint, self.route))
             return
         self._send(picture, "…")
-        Job(self._tell_way(picture))
+        Task(self._tell_way(picture))
 
     async def _tell_way(self, picture: Picture) -> None:
         endpoint, route = self._endpoint, self.route

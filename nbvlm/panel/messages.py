@@ -12,7 +12,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nbvlm._background import Job
+from nbvlm._background import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -74,7 +74,7 @@ class Order:
             page.waiting[number] = action
             self._work(page)
             if page.waiting:
-                Job(self._go_on_without(page, page.next))
+                Task(self._go_on_without(page, page.next))
 
     def _page(self, name: str) -> _Page:
         page = self._pages.setdefault(name, _Page())
@@ -96,4 +96,4 @@ class Order:
                 page.next = min(page.waiting)
                 self._work(page)
                 if page.waiting:
-                    Job(self._go_on_without(page, page.next))
+                    Task(self._go_on_without(page, page.next))

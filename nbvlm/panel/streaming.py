@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbvlm._background import Job
+from nbvlm._background import Task
 from nbvlm.client import DetectionFound, Status, TextDelta
 from nbvlm.draw import assign_colors, css_color, ink_color, prompt_things
 from nbvlm.errors import Error
@@ -135,7 +135,7 @@ class Outliner:
                     self._wanted.append((index, detection.stencil))
             if self._wanted and not self._busy:
                 self._busy = True
-                Job(self._work())
+                Task(self._work())
 
     async def _work(self) -> None:
         while (batch := self._take()) is not None:

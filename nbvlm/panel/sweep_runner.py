@@ -6,7 +6,7 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nbvlm._background import Job
+from nbvlm._background import Task
 from nbvlm.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error, ImageError, NotFoundError, ParameterError, QuotaError
 from nbvlm.panel import sweep
@@ -95,7 +95,7 @@ class Sweeps:
 
     def start(
         self, prompts: Iterable[str] | str, temperatures: Iterable[float] | float | None, repeats: int
-    ) -> Job[Sweep]:
+    ) -> Task[Sweep]:
         """Begin a sweep about the chosen picture.
 
         Raises
@@ -150,7 +150,7 @@ class Sweeps:
         cell = swept[index]
         self.grid.cell(index, cell, busy=index in self._sweeper.busy)
         if cell.result is not None:
-            Job(self._draw(swept.picture, index, cell))
+            Task(self._draw(swept.picture, index, cell))
 
     def _show_state(self, swept: Sweep) -> None:
         if self._sweeper.state == "running":
@@ -231,12 +231,12 @@ class Sweeper:
     def __init__(self, on_change: Callable[[int | None], None]) -> None:
         self._on_change = on_change
         self._lock = threading.RLock()
-        self._job: Job[Sweep] | None = None
+        self._job: Task[Sweep] | None = None
         self.sweep: Sweep | None = None
         self.state = "idle"
         self.busy: set[int] = set()
 
-    def start(self, sweep: Sweep, settings: Settings, per_minute: int | None) -> Job[Sweep]:
+    def start(self, sweep: Sweep, settings: Settings, per_minute: int | None) -> Task[Sweep]:
         """Ask what a sweep lays out.
 
         Parameters
@@ -258,7 +258,7 @@ class Sweeper:
                 raise Error("A sweep is under way.", hint="Wait for its end, or stop it.")
             self.sweep, self.state, self.busy = sweep, "running", set()
             self._on_change(None)
-            self._job = Job(self._run(sweep, settings, per_minute))
+            self._job = Task(self._run(sweep, settings, per_minute))
             return self._job
 
     def stop(self) -> None:

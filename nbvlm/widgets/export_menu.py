@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 
-from nbvlm._background import Job
+from nbvlm._background import Task
 from nbvlm.errors import Error
 from nbvlm.result import export_file
 from nbvlm.widgets import esm, thumbnails
@@ -136,7 +136,7 @@ class Exports(anywidget.AnyWidget):  # type: ignore[misc] # the base class has n
         if message.get("type") == "hello":
             self._tell()
         elif message.get("type") == "make":
-            Job(self._deliver(str(message.get("format")), message.get("id")))
+            Task(self._deliver(str(message.get("format")), message.get("id")))
 
     def _tell(self) -> None:
         self.send({"type": "offer", "offered": self._result is not None})

@@ -20,7 +20,7 @@ import asyncio, gc, os, threading
 import numpy as np
 from PIL import Image
 import nbvlm
-from nbvlm._background import Job
+from nbvlm._background import Task
 
 def memory():
     gc.collect()
@@ -35,7 +35,7 @@ def sockets():
     return sum(os.path.islink(link) and os.readlink(link).startswith("socket:") for link in links)
 
 def state():
-    return {"threads": threading.active_count(), "tasks": Job(tasks()).wait(10), "sockets": sockets()}
+    return {"threads": threading.active_count(), "tasks": Task(tasks()).wait(10), "sockets": sockets()}
 
 noise = np.random.default_rng(1).integers(0, 256, (300, 300, 3), dtype=np.uint8)
 large = nbvlm.Picture.load(Image.fromarray(noise), name="noise.png")

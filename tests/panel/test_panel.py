@@ -16,7 +16,7 @@ from support.panel_page import Page, Screen
 
 import nbvlm
 from nbvlm import prompts
-from nbvlm._background import Job
+from nbvlm._background import Task
 from nbvlm.demo.gallery import GALLERY
 from nbvlm.errors import AuthenticationError, Error, ImageError, PromptError, TransportError
 from nbvlm.panel.controller import family
@@ -248,11 +248,11 @@ def test_stop_while_python_waits_gives_none(panel: nbvlm.Panel, screen: Screen, 
 def test_an_interrupt_of_the_kernel_stops_the_answer(
     panel: nbvlm.Panel, screen: Screen, server: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(job: Job[Any], timeout: float | None = None) -> Any:
+    def interrupted(job: Task[Any], timeout: float | None = None) -> Any:
         raise KeyboardInterrupt
 
     server.replies.append(stream("a", hold=True, done=False))
-    monkeypatch.setattr(Job, "wait", interrupted)
+    monkeypatch.setattr(Task, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
         panel.run()
     assert screen.state == "stopped"
