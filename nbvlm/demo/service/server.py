@@ -12,20 +12,24 @@ from nbvlm.demo.service.messages import Reply, Request
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
     import uvicorn
-    from starlette.applications import Starlette
-    from starlette.types import Receive, Scope, Send
 
     from nbvlm.demo.service.service import Service
 
-__all__ = ["application", "listen", "origin", "server"]
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+__all__ = ["listen", "origin", "server"]
 
 _LAST_PORT = 65_535
 _PATIENCE = 4  # a body this many times too large is still read to its end, so that its sender sees the reply
 
 
-class _Handler:
-    """The one ASGI endpoint: every path and method is the service's to judge."""
+class _Application:
+    """The service as an ASGI application: it answers every path and method."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -80,22 +84,6 @@ async def _send(head: Reply, parts: AsyncExchange, send: Send) -> None:
     async for part in parts:
         await send({"type": "http.response.body", "body": part, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def application(service: Service) -> Starlette:
-    """Return the service as an ASGI application.
-
-    Raises
-    ------
-    Error
-        When Starlette is not installed.
-    """
-    try:
-        from starlette.applications import Starlette
-        from starlette.routing import Mount
-    except ImportError as error:
-        raise _missing() from error
-    return Starlette(routes=[Mount("/", app=_Handler(service))])
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -153,20 +141,16 @@ def server(service: Service) -> uvicorn.Server:
     Raises
     ------
     Error
-        When uvicorn or Starlette is not installed.
+        When uvicorn is not installed.
     """
     try:
         import uvicorn
     except ImportError as error:
-        raise _missing() from error
+        raise Error(
+            "The local service needs uvicorn, which is not installed.", hint='Run: pip install "nbvlm[serve]"'
+        ) from error
     settings: dict[str, Any] = {"access_log": False, "log_level": "warning", "server_header": False}
     config = uvicorn.Config(
-        application(service), lifespan="off", ws="none", timeout_graceful_shutdown=2, **settings
+        _Application(service), lifespan="off", ws="none", timeout_graceful_shutdown=2, **settings
     )
     return uvicorn.Server(config)
-
-
-def _missing() -> Error:
-    return Error(
-        "The local service needs Starlette and uvicorn.", hint='Install them: pip install "nbvlm[serve]"'
-    )

@@ -1,0 +1,46 @@
+"""Trained networks rebuilt from a weights file, to be held against their NumPy twins."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from training.language import Sizes, Speaker
+from training.language_data import Lesson, Texts, texts_of
+from training.train_vision import Sight
+
+if TYPE_CHECKING:
+    from nbvlm.demo.model.prompt_reader import Asked
+    from nbvlm.demo.model.vision import Seen
+
+__all__ = ["networks", "texts"]
+
+
+def networks(sizes: dict[str, Any], arrays: dict[str, Any]) -> tuple[Sight, Speaker]:
+    """Networks of a weights file's contents; see `nbvlm.demo.model.weights.load`."""
+    sight, speaker = Sight(), Speaker(Sizes(**sizes))
+    _fill(speaker, "speaker.", arrays)
+    for name, part in sight.named_children():
+        _fill(part, f"{name}.", arrays)
+    return sight.eval(), speaker.eval()
+
+
+def _fill(part: torch.nn.Module, prefix: str, arrays: dict[str, Any]) -> None:
+    state = part.state_dict()
+    for name in state:
+        key = prefix + name.replace(".convolutions.", ".")
+        if ".norms." in name:
+            key = prefix + name.replace(".norms.", ".") if name.endswith(".bias") else ""
+        if key in arrays:
+            state[name] = torch.tensor(arrays[key])
+    part.load_state_dict(state)
+    for module in part.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eps = 0.0  # the weights file holds convolutions with their norms folded in
+
+
+def texts(seen: Seen, asked: Asked) -> Texts:
+    """A prompt without an answer, as arrays."""
+    return texts_of([Lesson(seen, asked.words, asked.box, ())], Random(0))
