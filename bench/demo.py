@@ -15,8 +15,11 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
 
@@ -67,13 +70,13 @@ class Torch:
 
     def __init__(self) -> None:
         import torch
-        from nbvlm.demo.training import twins
+        from support import parity
 
         from nbvlm.demo.model import weights
 
         torch.set_num_threads(1)
-        self.torch, self.twins = torch, twins
-        self.sight, self.speaker = twins.networks(*weights.load())
+        self.torch, self.parity = torch, parity
+        self.sight, self.speaker = parity.networks(*weights.load())
 
     def see(self, whole: Any, crops: Any) -> None:
         with self.torch.inference_mode():
@@ -148,14 +151,13 @@ def theirs(whole: Any, crops: Any, seen: Any) -> dict[str, Callable[[], Any]]:
     """The same in PyTorch; nothing where it is not installed."""
     try:
         import torch
-
-        peer = Torch()
     except ImportError:
         print("PyTorch is not installed: no peer")
         return {}
+    peer = Torch()
     from nbvlm.demo.model import prompt_reader
 
-    texts, sizes = peer.twins.texts(seen, prompt_reader.understand(PROMPT)), peer.speaker.sizes
+    texts, sizes = peer.parity.texts(seen, prompt_reader.understand(PROMPT)), peer.speaker.sizes
     empty = torch.zeros(sizes.heads, 20, sizes.width // sizes.heads)
 
     def see() -> None:

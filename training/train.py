@@ -32,10 +32,10 @@ def _train(folder: Path, seed: int, threads: int) -> None:
         raise Error(
             "Training needs PyTorch, which is not installed.", hint='Run: pip install "nbvlm[train]"'
         ) from None
-    from training import plan
+    from training import pipeline
 
     torch.set_num_threads(threads)
-    plan.train(plan.Plan(), folder, seed)
+    pipeline.train(pipeline.Plan(), folder, seed)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def numbers(pixels):
 
 @pytest.mark.parametrize("seed", range(600_000_000, 600_000_004))
 def test_the_numpy_model_equals_the_networks_on_the_shipped_weights(seed):
-    from training import parity
+    from support import parity
 
     embedded = model.load()
     sight, speaker = parity.networks(*weights.load())
@@ -65,7 +65,7 @@ def test_the_numpy_model_equals_the_networks_on_the_shipped_weights(seed):
 
 def test_a_minute_of_training_lowers_the_losses_and_its_weights_answer(tmp_path):
     from training.language import Sizes
-    from training.plan import Plan, train
+    from training.pipeline import Plan, train
 
     torch.set_num_threads(1)
     plan = Plan(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nbvlm.demo.scenes import COLORS, KINDS
 from nbvlm.demo.world.backgrounds import GROUNDS
+from nbvlm.demo.world.objects import COLORS, KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
