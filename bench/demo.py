@@ -133,10 +133,10 @@ def ours() -> tuple[dict[str, Callable[[], Any]], Any, Any, Any]:
 
     def say() -> None:
         with one_thread():
-            speech = loaded.speech(seen, PROMPT)
+            decoding = loaded.begin(seen, PROMPT)
             for _ in range(TOKENS):
-                speech.say([w.Piece(w.LOC, 0)])
-                speech.scores()
+                decoding.say([w.Piece(w.LOC, 0)])
+                decoding.scores()
 
     parts = {
         FIRST: lambda: next(loaded.stream(picture, PROMPT)),

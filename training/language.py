@@ -20,16 +20,16 @@ from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
 from nbvlm.demo.model import tokenizer as w
 from nbvlm.demo.model.decoder import BOX_FEATURES, positions
 from nbvlm.demo.model.vision import MOST_REGIONS
-from nbvlm.demo.scenes import COLORS, GROUNDS, KINDS
+from nbvlm.demo.scenes import BACKGROUNDS, COLORS, KINDS
 from training import language_data
-from training.trainer import Course, follow
+from training.trainer import TrainingRun, fit
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from training.language_data import Texts
 
-__all__ = ["Sizes", "Speaker", "losses", "speaker_of"]
+__all__ = ["Decoder", "Sizes", "losses", "speaker_of"]
 
 SEEN = 1 + MOST_REGIONS
 SMOOTH = 0.01
@@ -87,7 +87,7 @@ class Block(nn.Module):
         return x + self.down(F.relu(self.up(self.norm2(x))).square())
 
 
-class Speaker(nn.Module):
+class Decoder(nn.Module):
     """The whole network.
 
     Parameters
@@ -102,7 +102,7 @@ class Speaker(nn.Module):
         self.words = nn.Embedding(w.SIZE, s.width)
         self.boxes = nn.Linear(BOX_FEATURES, s.width)
         self.names = nn.Linear(s.width, s.width)
-        self.ground = nn.Linear(len(GROUNDS), s.width)
+        self.ground = nn.Linear(len(BACKGROUNDS), s.width)
         self.marks = nn.Linear(2, s.width)
         self.rank = nn.Parameter(torch.randn(SEEN, s.width) * 0.2)
         self.run = nn.Parameter(torch.randn(16, s.width) * 0.2)
@@ -119,13 +119,13 @@ class Speaker(nn.Module):
     def regions(self, seen: Tensor, boxes: Tensor) -> Tensor:
         """Tokens N × 10 × W of regions: N × 10 × (kinds, colours, sure, text) and their box features."""
         beliefs, marks = seen.split([len(KINDS) + len(COLORS), 2], -1)
-        told = self.words.weight[w.KINDS_AT : w.KINDS_AT + len(KINDS) + len(COLORS)]
-        return self.names(beliefs @ told) + self.boxes(boxes) + self.marks(marks) + self.rank[1:]
+        region_features = self.words.weight[w.KINDS_AT : w.KINDS_AT + len(KINDS) + len(COLORS)]
+        return self.names(beliefs @ region_features) + self.boxes(boxes) + self.marks(marks) + self.rank[1:]
 
     def forward(self, texts: Texts) -> tuple[Tensor, Tensor]:
         """Scores of the next token (N × T × words) and of where it points (N × T × 11, nowhere first)."""
         regions = self.regions(texts.seen, texts.boxes)
-        scene = (self.ground(texts.ground) + self.rank[0])[:, None]
+        scene = (self.ground(texts.background) + self.rank[0])[:, None]
         x = torch.cat([scene, regions, self._embed(texts, regions)], 1)
         mask = self._mask(texts)
         for block in self.blocks:
@@ -151,7 +151,7 @@ class Speaker(nn.Module):
         return ((at[None, None] < prefix) & there[:, None]) | (at[None] <= at[:, None])[None] & there[:, None]
 
 
-def losses(speaker: Speaker, texts: Texts) -> tuple[Tensor, Tensor]:
+def losses(speaker: Decoder, texts: Texts) -> tuple[Tensor, Tensor]:
     """Of the words and of the pointing, in nats a token; tokens of a short answer count for more."""
     with torch.autocast("cpu", torch.bfloat16):
         scores, aimed = speaker(texts)
@@ -167,21 +167,21 @@ def losses(speaker: Speaker, texts: Texts) -> tuple[Tensor, Tensor]:
     return (words * weight).sum() / weight.sum(), (points * weight).sum() / weight.sum()
 
 
-def speaker_of(course: Course, sizes: Sizes | None = None, *, stop_after: int | None = None) -> Speaker:
+def speaker_of(run: TrainingRun, sizes: Sizes | None = None, *, stop_after: int | None = None) -> Decoder:
     """Train the speaker; lessons are made by a second process, a few batches ahead."""
-    torch.manual_seed(course.seed + 2)
-    network = Speaker(sizes)
+    torch.manual_seed(run.seed + 2)
+    network = Decoder(sizes)
     with ProcessPoolExecutor(1) as pool:
         waiting = {}
 
         def loss(step: int) -> dict[str, Tensor]:
-            for number in range(step, min(course.steps, step + 8)):
+            for number in range(step, min(run.steps, step + 8)):
                 if number not in waiting:
-                    seed = course.seed * 1_000_000_009 + number
-                    waiting[number] = pool.submit(language_data.batch, seed, course.batch)
+                    seed = run.seed * 1_000_000_009 + number
+                    waiting[number] = pool.submit(language_data.batch, seed, run.batch)
             groups = {name: losses(network, group) for name, group in waiting.pop(step).result().items()}
             words = {name: one for name, (one, _) in groups.items()}
             return words | {"pointing": torch.stack([two for _, two in groups.values()]).sum()}
 
-        follow(network, loss, course, rate=2e-3, stop_after=stop_after)
+        fit(network, loss, run, rate=2e-3, stop_after=stop_after)
     return network.eval()

@@ -13,9 +13,9 @@ from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
 
 from nbvlm.demo.model.crops import CELLS, LETTERS
 from nbvlm.demo.scenes import COLORS, KINDS
-from nbvlm.demo.world.backgrounds import GROUNDS
+from nbvlm.demo.world.backgrounds import BACKGROUNDS
 
-__all__ = ["CODES", "Eye", "Layers", "Look", "Reader", "Shapes", "Trace"]
+__all__ = ["CODES", "Eye", "Layers", "Look", "MaskCoder", "Reader", "Trace"]
 
 CODES = 128
 _DEPTH, _KEEP = 16, 0.98
@@ -45,7 +45,7 @@ class _Quantiser(nn.Module):
         return torch.cdist(vectors, self._embedding).argmin(1)
 
     @torch.no_grad()
-    def follow(self, vectors: Tensor, codes: Tensor) -> None:
+    def update(self, vectors: Tensor, codes: Tensor) -> None:
         taken = F.one_hot(codes, CODES).float()
         self._ema_cluster_size.mul_(_KEEP).add_(taken.sum(0), alpha=1 - _KEEP)
         self._ema_w.mul_(_KEEP).add_(taken.T @ vectors, alpha=1 - _KEEP)
@@ -56,7 +56,7 @@ class _Quantiser(nn.Module):
         self._embedding.copy_(self._ema_w / self._ema_cluster_size[:, None])
 
 
-class Shapes(nn.Module):
+class MaskCoder(nn.Module):
     """Masks of 64 × 64 to sixteen codes, and back."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class Shapes(nn.Module):
         codes = self._vq_vae.codes(vectors.detach())
         nearest = self._vq_vae._embedding[codes].clone()  # noqa: SLF001 - the published name of the array
         if self.training:
-            self._vq_vae.follow(vectors.detach(), codes)
+            self._vq_vae.update(vectors.detach(), codes)
         kept = vectors if free else vectors + (nearest - vectors).detach()
         back = F.mse_loss(self.decode(kept), 2 * masks - 1)
         return back + 0.25 * F.mse_loss(vectors, nearest)
@@ -140,7 +140,7 @@ class Eye(nn.Module):
         self.last = Layers((96, 96, 3, one, 1))
         self.head = nn.Linear(96, 5)
         self.names = nn.Linear(96, len(KINDS) + len(COLORS))
-        self.whole = nn.Linear(256, 1 + len(GROUNDS))
+        self.whole = nn.Linear(256, 1 + len(BACKGROUNDS))
         nn.init.constant_(self.head.bias, -2.0)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -17,15 +17,15 @@ import nbvlm
 from nbvlm.demo.model.weights import PATH
 from training import language, train_vision
 from training.language import Sizes
-from training.trainer import Course
+from training.trainer import TrainingRun
 
 if TYPE_CHECKING:
     from torch import nn
 
     from nbvlm.demo.model.weights import Array
-    from training.language import Speaker
-    from training.networks import Shapes
-    from training.train_vision import Sight
+    from training.language import Decoder
+    from training.networks import MaskCoder
+    from training.train_vision import VisionNetworks
 
 __all__ = ["CODEBOOK", "Plan", "save", "save_codebook", "train"]
 
@@ -61,14 +61,14 @@ def train(
     weights, codebook
         Files to write, ``.npz``.
     """
-    shapes = train_vision.shapes_of(Course("shapes", folder, plan.shapes, 96, seed))
-    sight = train_vision.sight_of(Course("sight", folder, plan.sight, plan.pictures, seed), shapes)
-    speaker = language.speaker_of(Course("speaker", folder, plan.speaker, plan.worlds, seed), plan.sizes)
+    shapes = train_vision.shapes_of(TrainingRun("shapes", folder, plan.shapes, 96, seed))
+    sight = train_vision.sight_of(TrainingRun("sight", folder, plan.sight, plan.pictures, seed), shapes)
+    speaker = language.speaker_of(TrainingRun("speaker", folder, plan.speaker, plan.worlds, seed), plan.sizes)
     save(sight, speaker, weights)
     save_codebook(shapes, codebook)
 
 
-def save(sight: Sight, speaker: Speaker, path: Path = PATH) -> None:
+def save(sight: VisionNetworks, speaker: Decoder, path: Path = PATH) -> None:
     """Write the weights of trained networks; `path` ends with ``.npz``."""
     arrays = {f"speaker.{name}": value.detach().numpy() for name, value in speaker.state_dict().items()}
     for name, part in sight.named_children():
@@ -77,7 +77,7 @@ def save(sight: Sight, speaker: Speaker, path: Path = PATH) -> None:
     np.savez_compressed(path, sizes=sizes, **_halves(arrays))
 
 
-def save_codebook(shapes: Shapes, path: Path = CODEBOOK) -> None:
+def save_codebook(shapes: MaskCoder, path: Path = CODEBOOK) -> None:
     """Write a trained codebook and its decoder."""
     state = {name: value.detach().numpy() for name, value in shapes.state_dict().items()}
     wanted = {k: a for k, a in state.items() if k.startswith("decoder.") or k == "_vq_vae._embedding"}

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-__all__ = ["Course", "ahead", "drawn_batch", "follow"]
+__all__ = ["TrainingRun", "ahead", "drawn_batch", "fit"]
 
 WARM_UP = 200
 AHEAD = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class TrainingRun:
     """What a part of the training depends on.
 
     Attributes
@@ -50,16 +50,16 @@ class Course:
     save_every: int = 250
 
 
-def rate_at(course: Course, step: int, highest: float) -> float:
+def rate_at(run: TrainingRun, step: int, highest: float) -> float:
     """Learning rate: a short rise, then half a cosine."""
-    rise = min(1.0, (step + 1) / min(WARM_UP, course.steps / 4))
-    return highest * rise * (0.01 + 0.99 * (1 + math.cos(math.pi * step / course.steps)) / 2)
+    rise = min(1.0, (step + 1) / min(WARM_UP, run.steps / 4))
+    return highest * rise * (0.01 + 0.99 * (1 + math.cos(math.pi * step / run.steps)) / 2)
 
 
-def follow(
+def fit(
     network: nn.Module,
     loss: Callable[[int], dict[str, Tensor]],
-    course: Course,
+    run: TrainingRun,
     *,
     rate: float,
     skip: Callable[[int], None] | None = None,
@@ -73,7 +73,7 @@ def follow(
         Trained in place.
     loss
         Parts of the loss of a step, by name; their sum is minimised.
-    course
+    run
         Steps, seed and places.
     rate
         Highest learning rate.
@@ -82,17 +82,17 @@ def follow(
     stop_after
         End after so many steps, as an interruption would.
     """
-    course.folder.mkdir(parents=True, exist_ok=True)
+    run.folder.mkdir(parents=True, exist_ok=True)
     optimizer = torch.optim.AdamW(network.parameters(), rate, betas=(0.9, 0.98), weight_decay=0.02)
-    done, seconds = _resume(course, network, optimizer)
+    done, seconds = _resume(run, network, optimizer)
     if skip is not None:
         skip(done)
-    last = min(course.steps, stop_after or course.steps)
+    last = min(run.steps, stop_after or run.steps)
     network.train()
     begun, seen = time.perf_counter() - seconds, dict[str, float]()
     for step in range(done, last):
         for group in optimizer.param_groups:
-            group["lr"] = rate_at(course, step, rate)
+            group["lr"] = rate_at(run, step, rate)
         parts = loss(step)
         optimizer.zero_grad(set_to_none=True)
         torch.stack(list(parts.values())).sum().backward()
@@ -100,17 +100,17 @@ def follow(
         optimizer.step()
         for name, value in parts.items():
             seen[name] = seen.get(name, 0.0) + float(value.detach())
-        if (step + 1) % course.report_every == 0:
-            _report(course, step + 1, time.perf_counter() - begun, seen)
+        if (step + 1) % run.report_every == 0:
+            _report(run, step + 1, time.perf_counter() - begun, seen)
             seen = {}
-        if (step + 1) % course.save_every == 0 or step + 1 == last:
-            _keep(course, step + 1, time.perf_counter() - begun, network, optimizer)
+        if (step + 1) % run.save_every == 0 or step + 1 == last:
+            _keep(run, step + 1, time.perf_counter() - begun, network, optimizer)
 
 
-def _report(course: Course, done: int, seconds: float, seen: dict[str, float]) -> None:
+def _report(run: TrainingRun, done: int, seconds: float, seen: dict[str, float]) -> None:
     row = {"step": done, "seconds": round(seconds)}
-    means = {name: round(value / course.report_every, 4) for name, value in sorted(seen.items())}
-    path = course.folder / f"{course.name}.csv"
+    means = {name: round(value / run.report_every, 4) for name, value in sorted(seen.items())}
+    path = run.folder / f"{run.name}.csv"
     begins = not path.exists()
     with path.open("a", newline="") as file:
         out = csv.writer(file)
@@ -118,11 +118,11 @@ def _report(course: Course, done: int, seconds: float, seen: dict[str, float]) -
             out.writerow([*row, *means])
         out.writerow([*row.values(), *means.values()])
     words = " ".join(f"{name} {value}" for name, value in (row | means).items())
-    sys.stderr.write(f"{course.name}: {words}\n")
+    sys.stderr.write(f"{run.name}: {words}\n")
 
 
 def _keep(
-    course: Course, done: int, seconds: float, network: nn.Module, optimizer: torch.optim.Optimizer
+    run: TrainingRun, done: int, seconds: float, network: nn.Module, optimizer: torch.optim.Optimizer
 ) -> None:
     state = {
         "done": done,
@@ -131,20 +131,20 @@ def _keep(
         "optimizer": optimizer.state_dict(),
         "chance": torch.get_rng_state(),
     }
-    torch.save(state, course.folder / f"{course.name}.tmp")
-    (course.folder / f"{course.name}.tmp").replace(course.folder / f"{course.name}.pt")
+    torch.save(state, run.folder / f"{run.name}.tmp")
+    (run.folder / f"{run.name}.tmp").replace(run.folder / f"{run.name}.pt")
 
 
-def _resume(course: Course, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
-    path = course.folder / f"{course.name}.pt"
+def _resume(run: TrainingRun, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+    path = run.folder / f"{run.name}.pt"
     if not path.exists():
-        (course.folder / f"{course.name}.csv").unlink(missing_ok=True)
+        (run.folder / f"{run.name}.csv").unlink(missing_ok=True)
         return 0, 0.0
     state = torch.load(path, weights_only=True)
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
     torch.set_rng_state(state["chance"])
-    _cut(course.folder / f"{course.name}.csv", int(state["done"]))
+    _cut(run.folder / f"{run.name}.csv", int(state["done"]))
     return int(state["done"]), float(state["seconds"])
 
 

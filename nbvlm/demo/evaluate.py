@@ -25,7 +25,7 @@ from nbvlm.grounding import codebook, overlaps, parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from nbvlm.demo.model.vision import Seen as Seen
+    from nbvlm.demo.model.vision import Observation as Observation
     from nbvlm.grounding import Detection
 
 __all__ = ["FIGURES", "FIRST_SEED", "WAYS", "Figure", "Score", "evaluate", "facts_of", "judged", "main"]
@@ -67,11 +67,11 @@ def facts_of(scene: scenes.Scene) -> list[Fact]:
 
 def judged(ask: Callable[[str], str], scene: scenes.Scene, seed: int) -> Iterator[tuple[str, float]]:
     """Ask about a scene; yields figures' names with 1 for right, 0 for wrong, or an overlap."""
-    chance, facts = Random(seed), facts_of(scene)
+    rng, facts = Random(seed), facts_of(scene)
     kinds = list(dict.fromkeys(fact.kind for fact in facts))
-    kind = chance.choice(kinds)
-    absent = chance.choice([k for k in scenes.KINDS if k not in kinds])
-    counted = chance.choice((kind, kind, kind, absent))
+    kind = rng.choice(kinds)
+    absent = rng.choice([k for k in scenes.KINDS if k not in kinds])
+    counted = rng.choice((kind, kind, kind, absent))
     yield "captions", _named(ask(prompts.caption())) == Counter((fact.color, fact.kind) for fact in facts)
     yield from _boxes(ask(prompts.detect(*kinds)), scene)
     yield "absent without a box", "<loc" not in ask(prompts.detect(absent))
@@ -80,17 +80,17 @@ def judged(ask: Callable[[str], str], scene: scenes.Scene, seed: int) -> Iterato
     if any(fact.text for fact in facts):
         yield "signs", _right(ask, prompts.ocr(), scene, facts)
     yield from _outlines(ask(prompts.segment(*kinds)), scene)
-    for prompt in _others(facts, kinds, absent, chance):
+    for prompt in _others(facts, kinds, absent, rng):
         yield "other answers", _right(ask, prompt, scene, facts)
-    yield "other answers", _asks_well(ask, chance.choice(facts).color, scene, facts)
+    yield "other answers", _asks_well(ask, rng.choice(facts).color, scene, facts)
 
 
 def _right(ask: Callable[[str], str], prompt: str, scene: scenes.Scene, facts: list[Fact]) -> bool:
-    asked = prompt_reader.understand(prompt)
-    if asked is None:
+    parsed = prompt_reader.understand(prompt)
+    if parsed is None:
         raise ValueError(f"not a prompt that the model knows: {prompt}")
     return ask(prompt) == ground_truth.text(
-        ground_truth.answer(asked.words, facts, scene.ground, box=asked.box)
+        ground_truth.answer(parsed.words, facts, scene.background, box=parsed.box)
     )
 
 
@@ -100,11 +100,11 @@ def _named(caption: str) -> Counter[tuple[str, str]]:
     return Counter((a, b) for a, b in pairs if a in scenes.COLORS and b in scenes.KINDS)
 
 
-def _others(facts: list[Fact], kinds: list[str], absent: str, chance: Random) -> Iterator[str]:
-    kind, there, fact = chance.choice(kinds), chance.choice((*kinds[:1], absent)), chance.choice(facts)
+def _others(facts: list[Fact], kinds: list[str], absent: str, rng: Random) -> Iterator[str]:
+    kind, there, fact = rng.choice(kinds), rng.choice((*kinds[:1], absent)), rng.choice(facts)
     yield prompts.answer(f"Is there a {there}?")
     yield prompts.answer(f"Where is the {kind}?")
-    yield prompts.caption(chance.choice([code for code in LANGUAGES if code != "en"]))
+    yield prompts.caption(rng.choice([code for code in LANGUAGES if code != "en"]))
     yield prompts.caption_region(fact.box, (1, 1))
     if (two := _unlike(facts)) is not None:
         yield prompts.answer(f"Which is larger, the {two[0]} or the {two[1]}?")
@@ -124,10 +124,10 @@ def _unlike(facts: list[Fact]) -> tuple[str, str] | None:
 def _asks_well(ask: Callable[[str], str], given: str, scene: scenes.Scene, facts: list[Fact]) -> bool:
     """Whether the model's question has the given answer, or there is none that has."""
     question = ask(prompts.question(given))
-    asked = prompt_reader.understand(prompts.answer(question)) if question.endswith("?") else None
-    if asked is None:
+    parsed = prompt_reader.understand(prompts.answer(question)) if question.endswith("?") else None
+    if parsed is None:
         return all(sum(f.kind == fact.kind for f in facts) > 1 for fact in facts if fact.color == given)
-    return ground_truth.text(ground_truth.answer(asked.words, facts, scene.ground)) == given
+    return ground_truth.text(ground_truth.answer(parsed.words, facts, scene.background)) == given
 
 
 def _boxes(answer: str, scene: scenes.Scene) -> Iterator[tuple[str, float]]:
@@ -225,7 +225,7 @@ def evaluate(model: Model, count: int, first: int = FIRST_SEED, way: str = "plai
         seen = model.see(picture)
         samples["scenes taken for scenes"].append(seen.familiar >= FAMILIAR)
 
-        def ask(prompt: str, picture: Image.Image = picture, seen: Seen = seen) -> str:
+        def ask(prompt: str, picture: Image.Image = picture, seen: Observation = seen) -> str:
             return "".join(token.text for token in model.stream(picture, prompt, temperature=1e-4, seen=seen))
 
         for name, value in judged(ask, scene, seed):

@@ -66,10 +66,10 @@ class Fact:
 def answer(
     prompt: Sequence[str],
     facts: Sequence[Fact],
-    ground: str,
+    background: str,
     *,
     box: Box | None = None,
-    chance: Random | None = None,
+    rng: Random | None = None,
 ) -> list[Piece]:
     """Tokens of the true answer to a prompt in the model's words.
 
@@ -79,20 +79,20 @@ def answer(
         As `nbvlm.demo.model.prompt_reader.understand` reads it.
     facts
         From left to right.
-    ground
-        One of `scenes.GROUNDS`.
+    background
+        One of `scenes.BACKGROUNDS`.
     box
         The region asked about, for ``("caption", "<box>")``.
-    chance
+    rng
         Chooses among answers that are all right; without it the first of them is taken.
     """
     match list(prompt):
         case ["caption", "<box>"]:
             return _region(facts, box or (0.0, 0.0, 1.0, 1.0))
         case ["caption", code]:
-            return _caption(facts, ground, code)
+            return _caption(facts, background, code)
         case ["describe", *_]:
-            return _description(facts, ground, chance)
+            return _description(facts, background, rng)
         case ["detect" | "segment" as task, *items]:
             return _boxes(items, facts, outlines=task == "segment")
         case ["ocr"]:
@@ -100,7 +100,7 @@ def answer(
         case ["answer", "en", *rest]:
             return _reply(rest, facts)
         case ["question", "en", given]:
-            return _question(given, facts, chance)
+            return _question(given, facts, rng)
     raise ValueError(f"not a prompt in the model's words: {prompt}")
 
 
@@ -123,23 +123,23 @@ def _joined(parts: Sequence[list[Piece]], conjunction: str = "and") -> list[Piec
     return pieces
 
 
-def _caption(facts: Sequence[Fact], ground: str, code: str) -> list[Piece]:
+def _caption(facts: Sequence[Fact], background: str, code: str) -> list[Piece]:
     language = LANGUAGES[code]
     named = [_plain(language.thing(fact.kind, fact.color), n) for n, fact in enumerate(facts)]
-    return [*_joined(named, language.conjunction), *_plain(language.grounds[ground])]
+    return [*_joined(named, language.conjunction), *_plain(language.backgrounds[background])]
 
 
 OPENINGS = (("the", "picture", "shows"), ("i", "see"), ("there", "are"))
 """Ways to begin a description, the likeliest first."""
 
 
-def _description(facts: Sequence[Fact], ground: str, chance: Random | None) -> list[Piece]:
-    opening = chance.choices(OPENINGS, (5, 3, 2))[0] if chance else OPENINGS[0]
+def _description(facts: Sequence[Fact], background: str, rng: Random | None) -> list[Piece]:
+    opening = rng.choices(OPENINGS, (5, 3, 2))[0] if rng else OPENINGS[0]
     thing = "thing" if len(facts) == 1 else "things"
     if opening[0] == "there" and len(facts) == 1:
         opening = ("there", "is")
     parts = [_described(n, fact) for n, fact in enumerate(facts)]
-    head = [*opening, str(len(facts)), thing, *LANGUAGES["en"].grounds[ground].split(), ":"]
+    head = [*opening, str(len(facts)), thing, *LANGUAGES["en"].backgrounds[background].split(), ":"]
     return [*_plain(head), *_joined(parts), *_plain(".")]
 
 
@@ -238,10 +238,10 @@ def _larger(items: list[list[str]], facts: Sequence[Fact]) -> list[Piece]:
     return _plain(["the", *item], n)
 
 
-def _question(given: str, facts: Sequence[Fact], chance: Random | None) -> list[Piece]:
+def _question(given: str, facts: Sequence[Fact], rng: Random | None) -> list[Piece]:
     """A question whose answer is the given word."""
     right = _questions(given, facts)
-    return (chance.choice(right) if chance else right[0]) if right else _plain("i do not know")
+    return (rng.choice(right) if rng else right[0]) if right else _plain("i do not know")
 
 
 def _questions(given: str, facts: Sequence[Fact]) -> list[list[Piece]]:

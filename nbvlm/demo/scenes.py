@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "APART",
+    "BACKGROUNDS",
     "COLORS",
-    "GROUNDS",
     "KINDS",
     "MOST_THINGS",
     "Layout",
@@ -41,7 +41,7 @@ __all__ = [
 
 KINDS: tuple[str, ...] = tuple(objects.KINDS)
 COLORS: tuple[str, ...] = tuple(objects.COLORS)
-GROUNDS: tuple[str, ...] = tuple(backgrounds.GROUNDS)
+BACKGROUNDS: tuple[str, ...] = tuple(backgrounds.BACKGROUNDS)
 
 LONGER = (160, 2000)
 """Least and greatest length of a sampled picture's longer side, pixels."""
@@ -82,13 +82,13 @@ class Scene:
         RGB image.
     things
         From left to right.
-    ground
-        One of `GROUNDS`.
+    background
+        One of `BACKGROUNDS`.
     """
 
     picture: Image.Image
     things: list[Thing]
-    ground: str
+    background: str
 
     @cached_property
     def size(self) -> tuple[int, int]:
@@ -118,9 +118,9 @@ def sample(seed: int, *, pixels: int | None = None, clean: bool = False) -> Scen
     >>> sample(7, pixels=320).size == sample(7, pixels=320, clean=True).size
     True
     """
-    chance = Random(seed)
-    layout = compose(chance)
-    drawn = round(LONGER[0] * (LONGER[1] / LONGER[0]) ** chance.random())
+    rng = Random(seed)
+    layout = compose(rng)
+    drawn = round(LONGER[0] * (LONGER[1] / LONGER[0]) ** rng.random())
     w, h = _size(layout.aspect, pixels or drawn)
     if max(w, h) <= TWICE_UP_TO:
         picture, plan = render(layout, (2 * w, 2 * h))
@@ -128,8 +128,8 @@ def sample(seed: int, *, pixels: int | None = None, clean: bool = False) -> Scen
     else:
         picture, plan = render(layout, (w, h))
     if not clean:
-        picture = spoil(picture, chance)
-    return Scene(picture, _things(layout, np.asarray(plan)), layout.ground)
+        picture = spoil(picture, rng)
+    return Scene(picture, _things(layout, np.asarray(plan)), layout.background)
 
 
 def _size(aspect: float, longer: int) -> tuple[int, int]:
@@ -165,7 +165,7 @@ def render(layout: Layout, size: tuple[int, int]) -> tuple[Image.Image, Image.Im
     picture, plan
         RGB picture; 8-bit plan: the number (from 1, as in `layout.placed`) of the thing seen at each pixel.
     """
-    picture = backgrounds.paint(layout.ground, size, Random(layout.detail))
+    picture = backgrounds.paint(layout.background, size, Random(layout.detail))
     plan = Image.new("L", size)
     for number, placed in enumerate(layout.placed, 1):
         _shadow(layout, placed, picture)
@@ -178,7 +178,7 @@ def _shadow(layout: Layout, placed: Placed, picture: Image.Image) -> None:
     w, h = picture.size
     half = placed.size * min(w, h) / 2
     foot = placed.y * h + half * 0.95
-    if not objects.KINDS[placed.kind].stands or foot < backgrounds.GROUNDS[layout.ground].horizon * h:
+    if not objects.KINDS[placed.kind].stands or foot < backgrounds.BACKGROUNDS[layout.background].horizon * h:
         return
     wide, tall = (
         max(2, round(half * min(1.0, objects.aspect(placed.kind, placed.text)) * 2.0)),
@@ -187,14 +187,14 @@ def _shadow(layout: Layout, placed: Placed, picture: Image.Image) -> None:
     backgrounds.shade(picture, (round(placed.x * w), round(foot)), (wide, tall))
 
 
-def spoil(picture: Image.Image, chance: Random) -> Image.Image:
+def spoil(picture: Image.Image, rng: Random) -> Image.Image:
     """Treat a picture as cameras and mail do, mildly: blur, noise, JPEG; about half of them stay as they are.
 
     Parameters
     ----------
     picture
         RGB.
-    chance
+    rng
         Source of what happens.
 
     Returns
@@ -202,16 +202,16 @@ def spoil(picture: Image.Image, chance: Random) -> Image.Image:
     PIL.Image.Image
         RGB, the same size.
     """
-    if chance.random() < 0.5:
+    if rng.random() < 0.5:
         return picture
-    blurred, noisy, packed = (chance.random() < share for share in (0.45, 0.45, 0.6))
+    blurred, noisy, packed = (rng.random() < share for share in (0.45, 0.45, 0.6))
     if blurred:
-        radius = chance.uniform(0.0008, 0.0035) * min(picture.size)
+        radius = rng.uniform(0.0008, 0.0035) * min(picture.size)
         picture = picture.filter(ImageFilter.GaussianBlur(radius))
     if noisy:
-        picture = _noise(picture, chance.uniform(2, 7), chance.getrandbits(32))
+        picture = _noise(picture, rng.uniform(2, 7), rng.getrandbits(32))
     if packed or not (blurred or noisy):
-        picture = _packed(picture, chance.randrange(50, 93))
+        picture = _packed(picture, rng.randrange(50, 93))
     return picture
 
 

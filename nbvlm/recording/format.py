@@ -27,7 +27,16 @@ if TYPE_CHECKING:
 
     from nbvlm.images import Picture
 
-__all__ = ["FORMAT", "Answered", "Question", "find", "load", "question_in", "question_of", "save"]
+__all__ = [
+    "FORMAT",
+    "RecordedAnswer",
+    "RecordedQuestion",
+    "find",
+    "load",
+    "question_in",
+    "question_of",
+    "save",
+]
 
 FORMAT = "nbvlm recording 1"
 _SAMPLING = ("temperature", "top_p", "max_tokens")
@@ -35,7 +44,7 @@ _TAG = re.compile(r'\s*<img src="data:[^;"]+;base64,([^"]*)" />\Z')
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class RecordedQuestion:
     """What was asked.
 
     Attributes
@@ -63,7 +72,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class RecordedAnswer:
     """A question and its answer.
 
     Attributes
@@ -86,7 +95,7 @@ class Answered:
         Grounded phrases beside the text, as they came, or None.
     """
 
-    question: Question
+    question: RecordedQuestion
     status: int
     events: Sequence[tuple[float, str]]
     finish_reason: str | None = None
@@ -97,14 +106,16 @@ class Answered:
     entities: Any = None
 
 
-def question_of(picture: Picture, model: str, prompt: str, parameters: Mapping[str, float | int]) -> Question:
+def question_of(
+    picture: Picture, model: str, prompt: str, parameters: Mapping[str, float | int]
+) -> RecordedQuestion:
     """Return the question about a picture as it is recorded."""
-    return Question(
+    return RecordedQuestion(
         model, redact(prompt), dict(parameters), picture.sha256, lambda: _pixels(picture), picture.name
     )
 
 
-def question_in(body: bytes, model: str) -> Question:
+def question_in(body: bytes, model: str) -> RecordedQuestion:
     """Read a question from the body of a request that another client wrote.
 
     Parameters
@@ -152,7 +163,7 @@ def _pixels(picture: Picture) -> str:
     return hashlib.sha256(f"{image.width}x{image.height} ".encode() + image.tobytes()).hexdigest()
 
 
-def load(path: str | os.PathLike[str]) -> list[Answered]:
+def load(path: str | os.PathLike[str]) -> list[RecordedAnswer]:
     """Read a recording.
 
     Raises
@@ -178,9 +189,9 @@ def load(path: str | os.PathLike[str]) -> list[Answered]:
         ) from None
 
 
-def _answered(item: Mapping[str, Any]) -> Answered:
+def _answered(item: Mapping[str, Any]) -> RecordedAnswer:
     picture = item["picture"]
-    question = Question(
+    question = RecordedQuestion(
         item["model"],
         item["prompt"],
         dict(item["parameters"]),
@@ -188,7 +199,7 @@ def _answered(item: Mapping[str, Any]) -> Answered:
         picture["pixels"],
         picture.get("name"),
     )
-    return Answered(
+    return RecordedAnswer(
         question,
         int(item["status"]),
         [(float(seconds), str(text)) for seconds, text in item["events"]],
@@ -201,7 +212,7 @@ def _answered(item: Mapping[str, Any]) -> Answered:
     )
 
 
-def save(path: str | os.PathLike[str], answers: Sequence[Answered]) -> None:
+def save(path: str | os.PathLike[str], answers: Sequence[RecordedAnswer]) -> None:
     """Write a recording; the file is replaced as a whole, so that it is never half written."""
     target = Path(path)
     text = '{\n"format": %s,\n"exchanges": [\n%s\n]\n}\n'
@@ -211,24 +222,24 @@ def save(path: str | os.PathLike[str], answers: Sequence[Answered]) -> None:
     beside.replace(target)
 
 
-def _written(answered: Answered) -> str:
-    question = answered.question
+def _written(answer: RecordedAnswer) -> str:
+    question = answer.question
     head = {
-        "endpoint": answered.endpoint,
+        "endpoint": answer.endpoint,
         "model": question.model,
         "prompt": question.prompt,
         "parameters": dict(question.parameters),
         "picture": {"sha256": question.sha256, "pixels": question.pixel_hash(), "name": question.name},
-        "status": answered.status,
-        "finish_reason": answered.finish_reason,
-        "usage": answered.usage,
-        "ended": answered.ended,
-        "error": answered.error,
+        "status": answer.status,
+        "finish_reason": answer.finish_reason,
+        "usage": answer.usage,
+        "ended": answer.ended,
+        "error": answer.error,
     }
-    if answered.entities is not None:
-        head["entities"] = answered.entities
+    if answer.entities is not None:
+        head["entities"] = answer.entities
     lines = [f"  {json.dumps(name)}: {_dumped(value)}" for name, value in head.items()]
-    events = ",\n".join(f"    [{seconds:.4f}, {_dumped(text)}]" for seconds, text in answered.events)
+    events = ",\n".join(f"    [{seconds:.4f}, {_dumped(text)}]" for seconds, text in answer.events)
     return "{\n" + ",\n".join([*lines, f'  "events": [\n{events}\n  ]']) + "\n}"
 
 
@@ -236,7 +247,7 @@ def _dumped(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def find(answers: Sequence[Answered], question: Question) -> list[int]:
+def find(answers: Sequence[RecordedAnswer], question: RecordedQuestion) -> list[int]:
     """Return the places of all answers to a question.
 
     Raises
@@ -246,9 +257,9 @@ def find(answers: Sequence[Answered], question: Question) -> list[int]:
     """
     asked = [
         index
-        for index, answered in enumerate(answers)
-        if (answered.question.model, answered.question.prompt) == (question.model, question.prompt)
-        and dict(answered.question.parameters) == dict(question.parameters)
+        for index, answer in enumerate(answers)
+        if (answer.question.model, answer.question.prompt) == (question.model, question.prompt)
+        and dict(answer.question.parameters) == dict(question.parameters)
     ]
     same_file = [index for index in asked if answers[index].question.sha256 == question.sha256]
     if same_file or not asked:
@@ -261,19 +272,19 @@ def find(answers: Sequence[Answered], question: Question) -> list[int]:
     return found
 
 
-def _miss(answers: Sequence[Answered], question: Question) -> ReplayMiss:
-    prompts = list(dict.fromkeys(answered.question.prompt for answered in answers))
+def _miss(answers: Sequence[RecordedAnswer], question: RecordedQuestion) -> ReplayMiss:
+    prompts = list(dict.fromkeys(answer.question.prompt for answer in answers))
     near = difflib.get_close_matches(question.prompt, prompts, n=1, cutoff=0.0)
     if not near:
         return ReplayMiss("The recording is empty.", hint="Record it with nbvlm.record(path).")
-    nearest = next(answered.question for answered in answers if answered.question.prompt == near[0])
+    nearest = next(answer.question for answer in answers if answer.question.prompt == near[0])
     return ReplayMiss(
         f"The recording has no answer to {question.prompt!r} for this picture and these parameters.",
         hint=f"The nearest recorded prompt is {near[0]!r}{_difference(nearest, question)}.",
     )
 
 
-def _difference(recorded: Question, asked: Question) -> str:
+def _difference(recorded: RecordedQuestion, asked: RecordedQuestion) -> str:
     other = []
     if recorded.model != asked.model:
         other.append(f"model {recorded.model}")

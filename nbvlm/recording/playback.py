@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from nbvlm.client import SseDecoder, SseEvent, Tokens, UnreadableAnswer, read_chunk, redact
-from nbvlm.recording.format import Answered, Question
+from nbvlm.recording.format import RecordedAnswer, RecordedQuestion
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
-__all__ = ["Asked", "Heard", "Listening", "Paced", "played"]
+__all__ = ["RecordedRequest", "RecordedStream", "ResponseRecorder", "TimedStream", "timed_pieces"]
 
-Asked = tuple[Question, str | None, float]
+RecordedRequest = tuple[RecordedQuestion, str | None, float]
 """A question, the endpoint's name, and when it was asked by `time.perf_counter`."""
 
 _EVENTS = "text/event-stream"
 _USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
-class Heard:
+class ResponseRecorder:
     """What came of an answer, and when.
 
     Parameters
@@ -38,7 +38,9 @@ class Heard:
         Called once with the whole.
     """
 
-    def __init__(self, response: httpx.Response, asked: Asked, keep: Callable[[Answered], None]) -> None:
+    def __init__(
+        self, response: httpx.Response, asked: RecordedRequest, keep: Callable[[RecordedAnswer], None]
+    ) -> None:
         self._question, self._endpoint, self._began = asked
         self._status = response.status_code
         self._streamed = self._status == 200 and response.headers.get("content-type", "").startswith(_EVENTS)
@@ -50,7 +52,7 @@ class Heard:
         self._error: Any = None
         self._entities: Any = None
         self._done = False
-        self._keep: Callable[[Answered], None] | None = keep
+        self._keep: Callable[[RecordedAnswer], None] | None = keep
 
     @property
     def done(self) -> bool:
@@ -79,7 +81,7 @@ class Heard:
         usage = {name: getattr(self._usage, name) for name in _USAGE} if self._usage else None
         events = tuple(self._events)
         keep(
-            Answered(
+            RecordedAnswer(
                 self._question,
                 self._status,
                 events,
@@ -115,32 +117,32 @@ class Heard:
         self._events.append((time.perf_counter() - self._began, text))
 
 
-class Listening(httpx.SyncByteStream, httpx.AsyncByteStream):
+class RecordedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
     """The body of a response, with somebody listening; an answer that is left early is not kept."""
 
-    def __init__(self, response: httpx.Response, heard: Heard) -> None:
+    def __init__(self, response: httpx.Response, recorder: ResponseRecorder) -> None:
         self._response = response
-        self._heard = heard
+        self._recorder = recorder
 
     def __iter__(self) -> Iterator[bytes]:
         try:
             for piece in self._response.stream:  # type: ignore[union-attr]
-                self._heard.take(piece)
+                self._recorder.take(piece)
                 yield piece
         except httpx.TransportError:
-            self._heard.end(ended=False)
+            self._recorder.end(ended=False)
             raise
-        self._heard.end(ended=True)
+        self._recorder.end(ended=True)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for piece in self._response.stream:  # type: ignore[union-attr]
-                self._heard.take(piece)
+                self._recorder.take(piece)
                 yield piece
         except httpx.TransportError:
-            self._heard.end(ended=False)
+            self._recorder.end(ended=False)
             raise
-        self._heard.end(ended=True)
+        self._recorder.end(ended=True)
 
     def close(self) -> None:
         """Close the response."""
@@ -153,29 +155,29 @@ class Listening(httpx.SyncByteStream, httpx.AsyncByteStream):
         await self._response.aclose()
 
     def _finish(self) -> None:
-        if self._heard.done:
-            self._heard.end(ended=True)
+        if self._recorder.done:
+            self._recorder.end(ended=True)
 
 
-def played(answered: Answered, *, stream: bool) -> tuple[list[tuple[float, bytes]], str]:
+def timed_pieces(answer: RecordedAnswer, *, stream: bool) -> tuple[list[tuple[float, bytes]], str]:
     """Return an answer as timed pieces of a body, and its content type.
 
     Parameters
     ----------
-    answered
+    answer
         As recorded, streamed or not.
     stream
         Whether server-sent events are wanted.
     """
-    events = list(answered.events)
+    events = list(answer.events)
     last = events[-1][0] if events else 0.0
-    if answered.status != 200:
+    if answer.status != 200:
         return [(last, "".join(text for _, text in events).encode())], "application/problem+json"
     if not stream:
-        return [(last, _whole(answered))], "application/json"
+        return [(last, _whole(answer))], "application/json"
     pieces = [(seconds, _event(_chunk(text))) for seconds, text in events]
-    pieces += [(last, _event(value)) for value in _closing(answered)]
-    return [*pieces, *([(last, b"data: [DONE]\n\n")] if answered.ended else [])], _EVENTS
+    pieces += [(last, _event(value)) for value in _closing(answer)]
+    return [*pieces, *([(last, b"data: [DONE]\n\n")] if answer.ended else [])], _EVENTS
 
 
 def _chunk(text: str, reason: str | None = None) -> dict[str, Any]:
@@ -183,23 +185,23 @@ def _chunk(text: str, reason: str | None = None) -> dict[str, Any]:
     return {"id": "replay", "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
 
 
-def _closing(answered: Answered) -> list[Any]:
+def _closing(answer: RecordedAnswer) -> list[Any]:
     objects: list[Any] = []
-    if answered.finish_reason is not None:
-        objects.append(_chunk("", answered.finish_reason))
-    if answered.usage is not None:
-        objects.append({"id": "replay", "choices": [], "usage": dict(answered.usage)})
-    return [*objects, answered.error] if answered.error is not None else objects
+    if answer.finish_reason is not None:
+        objects.append(_chunk("", answer.finish_reason))
+    if answer.usage is not None:
+        objects.append({"id": "replay", "choices": [], "usage": dict(answer.usage)})
+    return [*objects, answer.error] if answer.error is not None else objects
 
 
-def _whole(answered: Answered) -> bytes:
-    if not answered.ended or answered.error is not None:
-        return json.dumps(answered.error).encode() if answered.error is not None else b""
-    message: dict[str, Any] = {"role": "assistant", "content": "".join(text for _, text in answered.events)}
-    if answered.entities is not None:
-        message["entities"] = answered.entities
-    choice = {"index": 0, "message": message, "finish_reason": answered.finish_reason}
-    value = {"id": "replay", "choices": [choice], "usage": answered.usage}
+def _whole(answer: RecordedAnswer) -> bytes:
+    if not answer.ended or answer.error is not None:
+        return json.dumps(answer.error).encode() if answer.error is not None else b""
+    message: dict[str, Any] = {"role": "assistant", "content": "".join(text for _, text in answer.events)}
+    if answer.entities is not None:
+        message["entities"] = answer.entities
+    choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason}
+    value = {"id": "replay", "choices": [choice], "usage": answer.usage}
     return json.dumps(value, ensure_ascii=False).encode()
 
 
@@ -207,7 +209,7 @@ def _event(value: Any) -> bytes:
     return b"data: %s\n\n" % json.dumps(value, ensure_ascii=False).encode()
 
 
-class Paced(httpx.SyncByteStream, httpx.AsyncByteStream):
+class TimedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
     """A body whose pieces come at their time.
 
     Parameters

@@ -19,15 +19,29 @@ import httpx
 
 from nbvlm import endpoints
 from nbvlm.errors import ParameterError
-from nbvlm.recording.format import Answered, Question, find, load, question_in, question_of, save
-from nbvlm.recording.playback import Asked, Heard, Listening, Paced, played
+from nbvlm.recording.format import (
+    RecordedAnswer,
+    RecordedQuestion,
+    find,
+    load,
+    question_in,
+    question_of,
+    save,
+)
+from nbvlm.recording.playback import (
+    RecordedRequest,
+    RecordedStream,
+    ResponseRecorder,
+    TimedStream,
+    timed_pieces,
+)
 
 if TYPE_CHECKING:
     from nbvlm.endpoints import Endpoint
 
 __all__ = ["Recorder", "Replayer", "record", "replay"]
 
-_PLAYED = "http://replay.nbvlm.localhost"
+_ORIGIN = "http://replay.nbvlm.localhost"
 ASSETS = "/v2/nvcf/assets"
 _EVENTS = "text/event-stream"
 
@@ -92,8 +106,8 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self._given = transport
         self._made: dict[str, Any] = {}
         self._lock = threading.Lock()
-        self._answers: list[Answered] = []
-        self._pending: dict[str, Asked] = {}
+        self._answers: list[RecordedAnswer] = []
+        self._pending: dict[str, RecordedRequest] = {}
 
     def __repr__(self) -> str:
         return f"record({os.fspath(self._path)!r})"
@@ -105,15 +119,15 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Hand a request on, and listen to the answer."""
-        asked = self._asked(request)
+        asked = self._recorded_request(request)
         response = self._inner("blocking", request).handle_request(request)
-        return self._listen(response, asked)
+        return self._record(response, asked)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Hand a request on, and listen to the answer."""
-        asked = self._asked(request)
+        asked = self._recorded_request(request)
         response = await self._inner("awaiting", request).handle_async_request(request)
-        return self._listen(response, asked)
+        return self._record(response, asked)
 
     def _inner(self, kind: str, request: httpx.Request) -> Any:
         if self._given is not None:
@@ -126,7 +140,7 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 self._made[name] = TRANSPORTS[name]()
             return self._made[name]
 
-    def _asked(self, request: httpx.Request) -> Asked | None:
+    def _recorded_request(self, request: httpx.Request) -> RecordedRequest | None:
         """Return what is asked, and when; None for requests that are no question."""
         began = time.perf_counter()
         if request.method == "GET" and "/status/" in request.url.path:
@@ -134,7 +148,7 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
         question = _question(request)
         return (question, request.extensions.get("endpoint"), began) if question is not None else None
 
-    def _listen(self, response: httpx.Response, asked: Asked | None) -> httpx.Response:
+    def _record(self, response: httpx.Response, asked: RecordedRequest | None) -> httpx.Response:
         if asked is None:
             return response
         if response.status_code == 202:
@@ -143,13 +157,13 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return httpx.Response(
             response.status_code,
             headers=response.headers,
-            stream=Listening(response, Heard(response, asked, self._keep)),
+            stream=RecordedStream(response, ResponseRecorder(response, asked, self._keep)),
             extensions=response.extensions,
         )
 
-    def _keep(self, answered: Answered) -> None:
+    def _keep(self, answer: RecordedAnswer) -> None:
         with self._lock:
-            self._answers.append(answered)
+            self._answers.append(answer)
             save(self._path, self._answers)
 
     def close(self) -> None:
@@ -165,7 +179,7 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 await transport.aclose()
 
 
-def _question(request: httpx.Request) -> Question | None:
+def _question(request: httpx.Request) -> RecordedQuestion | None:
     path = request.url.path
     if request.method != "POST" or not ("/v1/vlm/" in path or path.endswith("/chat/completions")):
         return None
@@ -178,7 +192,7 @@ def _question(request: httpx.Request) -> Question | None:
 class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """Answers from a recording; see `replay`."""
 
-    def __init__(self, answers: list[Answered], speed: float) -> None:
+    def __init__(self, answers: list[RecordedAnswer], speed: float) -> None:
         self._answers = answers
         self._speed = speed
         self._played: Counter[int] = Counter()
@@ -190,17 +204,17 @@ class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
     @property
     def endpoint(self) -> str | Endpoint | None:
         """The endpoint that was recorded: its name, or for a server its like."""
-        found = next((answered for answered in self._answers if answered.endpoint), None)
+        found = next((answer for answer in self._answers if answer.endpoint), None)
         if found is None:
             return None
         if found.endpoint == "openai":
-            return endpoints.openai(f"{_PLAYED}/v1", found.question.model)
+            return endpoints.openai(f"{_ORIGIN}/v1", found.question.model)
         return found.endpoint
 
     @property
     def parameters(self) -> dict[str, float | int]:
         """Parameters of the first question that was recorded."""
-        return next((dict(answered.question.parameters) for answered in self._answers), {})
+        return next((dict(answer.question.parameters) for answer in self._answers), {})
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer from the recording.
@@ -224,12 +238,12 @@ class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
         question = _question(request)
         if question is None:
             return self._service(request)
-        answered = self._next(question)
-        pieces, kind = played(answered, stream=_EVENTS in request.headers.get("accept", ""))
-        body = Paced(pieces, self._speed, request.extensions.get("hold"))
-        return httpx.Response(answered.status, headers={"content-type": kind}, stream=body)
+        answer = self._next(question)
+        pieces, kind = timed_pieces(answer, stream=_EVENTS in request.headers.get("accept", ""))
+        body = TimedStream(pieces, self._speed, request.extensions.get("hold"))
+        return httpx.Response(answer.status, headers={"content-type": kind}, stream=body)
 
-    def _next(self, question: Question) -> Answered:
+    def _next(self, question: RecordedQuestion) -> RecordedAnswer:
         """Return the answers to a question one after the other, then from the first again."""
         found = find(self._answers, question)
         with self._lock:
@@ -241,10 +255,10 @@ class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
         """Play the asset service and the list of models."""
         path, method = request.url.path, request.method
         if path.endswith("/models"):
-            names = dict.fromkeys(answered.question.model for answered in self._answers)
+            names = dict.fromkeys(answer.question.model for answer in self._answers)
             return httpx.Response(200, json={"data": [{"id": name} for name in names]})
         if path == ASSETS and method == "POST":
-            address = f"{_PLAYED}/upload"
+            address = f"{_ORIGIN}/upload"
             return httpx.Response(200, json={"assetId": str(uuid.uuid4()), "uploadUrl": address})
         if path == ASSETS:
             return httpx.Response(200, json={"assets": []})

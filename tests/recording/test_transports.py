@@ -203,8 +203,10 @@ def test_the_demo_model_is_recorded_in_process(path: Path, monkeypatch: pytest.M
 
     from nbvlm.client import base
 
-    played = httpx.MockTransport(lambda request: httpx.Response(200, content=answer("a red house").body))
-    monkeypatch.setitem(base.TRANSPORTS, "demo", lambda: played)
+    timed_pieces = httpx.MockTransport(
+        lambda request: httpx.Response(200, content=answer("a red house").body)
+    )
+    monkeypatch.setitem(base.TRANSPORTS, "demo", lambda: timed_pieces)
     with nbvlm.Client("demo", transport=nbvlm.record(path)) as client:
         client.ask(SCENE, "caption en")
     with nbvlm.Client(transport=nbvlm.replay(path)) as client:
@@ -261,5 +263,5 @@ def test_requests_of_other_clients_are_recorded_from_their_body(server: Loopback
     recorded = [(item["model"], item["prompt"], item["picture"]["sha256"]) for item in kept(path)]
     assert recorded == [("google/paligemma", "caption en", SCENE.sha256), ("m", "caption en", SCENE.sha256)]
     with httpx.Client(transport=nbvlm.replay(path)) as client:
-        played = client.post("http://anywhere.localhost/v1/chat/completions", json=listed).json()
-        assert played["choices"][0]["message"]["content"] == "a red car"
+        timed_pieces = client.post("http://anywhere.localhost/v1/chat/completions", json=listed).json()
+        assert timed_pieces["choices"][0]["message"]["content"] == "a red car"

@@ -15,10 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nbvlm.demo.model.layers import Array, Arrays, Pair
-    from nbvlm.demo.model.prompt_reader import Asked
-    from nbvlm.demo.model.vision import Region, Seen
+    from nbvlm.demo.model.prompt_reader import ParsedPrompt
+    from nbvlm.demo.model.vision import Observation, Region
 
-__all__ = ["BOX_FEATURES", "PLACES", "PROMPT_MOST", "Speaker", "Speech", "box_features", "positions", "told"]
+__all__ = [
+    "BOX_FEATURES",
+    "PLACES",
+    "PROMPT_MOST",
+    "Decoder",
+    "Decoding",
+    "box_features",
+    "positions",
+    "region_features",
+]
 
 BOX_FEATURES = 7 * 41
 PROMPT_MOST = 40
@@ -56,17 +65,17 @@ def box_features(boxes: Sequence[Sequence[float]], aspect: float) -> Array:
     return fourier(values).reshape(len(edges), BOX_FEATURES)
 
 
-def told(regions: Sequence[Region]) -> Array:
+def region_features(regions: Sequence[Region]) -> Array:
     """N × (kinds, colours, sure, whether there is text) float32."""
     rows = [[*region.kinds, *region.colors, region.sure, float(bool(region.text))] for region in regions]
     return np.array(rows, np.float32).reshape(len(rows), len(KINDS) + len(COLORS) + 2)
 
 
-UNSPEAKABLE = [w.PAD, w.BOS, w.NEWLINE, w.UNKNOWN, w.BOX]
+NEVER_SAID = [w.PAD, w.BOS, w.NEWLINE, w.UNKNOWN, w.BOX]
 """Tokens that are never part of an answer."""
 
 
-class Speaker:
+class Decoder:
     """The speaking network; never changed after it is made.
 
     Parameters
@@ -91,17 +100,17 @@ class Speaker:
         self.final_norm = Norm.of(a, "speaker.final_norm")
         self.positions = positions(self.words.shape[1])
 
-    def scene(self, seen: Seen) -> Array:
+    def scene(self, seen: Observation) -> Array:
         """Tokens of what was seen: the scene's, then one a region."""
-        ground: Array = self._ground(seen.grounds[None]) + self._rank[:1]
+        background: Array = self._ground(seen.backgrounds[None]) + self._rank[:1]
         if not seen.regions:
-            return ground
-        facts = told(seen.regions)
+            return background
+        facts = region_features(seen.regions)
         many = len(KINDS) + len(COLORS)
         beliefs = facts[:, :many] @ self.words[w.KINDS_AT : w.KINDS_AT + many]
         boxes = self.boxes(box_features([region.box for region in seen.regions], seen.aspect))
         regions = self._names(beliefs) + boxes + self._marks(facts[:, many:]) + self._rank[1 : 1 + len(facts)]
-        return np.concatenate([ground, regions])
+        return np.concatenate([background, regions])
 
     def targets(self, scene: Array) -> Array:
         """What is pointed at: nowhere, then each region."""
@@ -111,30 +120,30 @@ class Speaker:
 _LINEAR = ("boxes", "names", "marks", "ground", "fed", "out", "point", "target")
 
 
-class Speech:
+class Decoding:
     """An answer in the making: what was seen, the prompt, and the pieces so far, with their keys and values.
 
     Parameters
     ----------
-    speaker
+    decoder
         The network.
     seen
         What it speaks of.
-    asked
+    parsed
         The prompt.
     """
 
-    def __init__(self, speaker: Speaker, seen: Seen, asked: Asked) -> None:
-        self._speaker = speaker
-        self._kept: list[Pair | None] = [None] * len(speaker.blocks)
+    def __init__(self, decoder: Decoder, seen: Observation, parsed: ParsedPrompt) -> None:
+        self._speaker = decoder
+        self._kept: list[Pair | None] = [None] * len(decoder.blocks)
         self._place = PROMPT_MOST
         self._run = -1
-        self._scene = speaker.scene(seen)
-        self._targets = speaker.targets(self._scene)
-        tokens = [w.BOS, *w.encode(asked.words), w.NEWLINE]
-        prompt = speaker.words[tokens] + speaker.positions[: len(tokens)]
-        if asked.box is not None:
-            prompt[tokens.index(w.BOX)] += speaker.boxes(box_features([asked.box], seen.aspect))[0]
+        self._scene = decoder.scene(seen)
+        self._targets = decoder.targets(self._scene)
+        tokens = [w.BOS, *w.encode(parsed.words), w.NEWLINE]
+        prompt = decoder.words[tokens] + decoder.positions[: len(tokens)]
+        if parsed.box is not None:
+            prompt[tokens.index(w.BOX)] += decoder.boxes(box_features([parsed.box], seen.aspect))[0]
         self._state = self._read(np.concatenate([self._scene, prompt]))
         self._last = w.NEWLINE
 
@@ -156,17 +165,17 @@ class Speech:
     def scores(self) -> Array:
         """Scores of every word as the next one; those that cannot be said are out of reach."""
         scores = self._speaker.out(self._state)
-        scores[UNSPEAKABLE] = -1e9
+        scores[NEVER_SAID] = -1e9
         if len(self._targets) == 1:
             scores[[w.LOC, w.SEG, w.TEXT]] = -1e9
         return scores
 
-    def aimed(self) -> Array:
+    def pointing(self) -> Array:
         """Scores of what the next token is about: nothing first, then each region."""
         aim: Array = self._targets @ self._speaker.point(self._state) / math.sqrt(len(self._state))
         return aim
 
-    def say(self, pieces: Sequence[w.Piece]) -> None:
+    def append(self, pieces: Sequence[w.Piece]) -> None:
         """Go on with pieces of an answer."""
         for piece in pieces:
             again = piece.token == self._last and self._run >= 0

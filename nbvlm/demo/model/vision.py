@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from nbvlm.demo.model.layers import Array, Arrays
 
-__all__ = ["MOST_REGIONS", "Region", "Seen", "Vision", "apart"]
+__all__ = ["MOST_REGIONS", "Observation", "Region", "Vision", "apart"]
 
 MOST_REGIONS = 10
 
@@ -47,15 +47,15 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
+class Observation:
     """A picture as the speaker knows it.
 
     Attributes
     ----------
     regions
         From left to right, `MOST_REGIONS` at most.
-    grounds
-        Probabilities in the order of `scenes.GROUNDS`.
+    backgrounds
+        Probabilities in the order of `scenes.BACKGROUNDS`.
     aspect
         The picture's width divided by its height.
     familiar
@@ -63,7 +63,7 @@ class Seen:
     """
 
     regions: tuple[Region, ...]
-    grounds: NDArray[np.float32]
+    backgrounds: NDArray[np.float32]
     aspect: float
     familiar: float = 1.0
 
@@ -94,7 +94,7 @@ class Vision:
             Linear.of(a, f"eye.{part}") for part in ("back", "head", "whole")
         )
         self._look = convolutions(a, "look.layers")
-        self._squeeze, self._inner, self._told = (
+        self._squeeze, self._inner, self._out = (
             Linear.of(a, f"look.{part}") for part in ("squeeze", "inner", "out")
         )
         self._trace, self._codes = convolutions(a, "trace.layers"), Linear.of(a, "trace.out")
@@ -105,7 +105,7 @@ class Vision:
             np.ascontiguousarray(beside).reshape(-1, beside.shape[-1]), a["reader.beside.bias"]
         )
 
-    def see(self, frame: Frame) -> Seen:
+    def see(self, frame: Frame) -> Observation:
         """Find the things of a picture, and what each of them is."""
         cells, whole = self.glance(_numbers(frame.whole()[None]))
         boxes = self.guesses(cells[0])
@@ -116,7 +116,7 @@ class Vision:
                 facts, boxes = _closer(look, frame, boxes)
         order = np.argsort(boxes[:, 0] + boxes[:, 2], kind="stable")
         regions = tuple(self._region(frame, boxes[n], facts[n]) for n in order)
-        return Seen(regions, softmax(whole[0, 1:]), aspect, float(sigmoid(whole[:1, 0])[0]))
+        return Observation(regions, softmax(whole[0, 1:]), aspect, float(sigmoid(whole[:1, 0])[0]))
 
     def glance(self, pixels: Array) -> tuple[Array, Array]:
         """Look at N × 128 × 128 × 3 numbers in -1…1.
@@ -152,7 +152,7 @@ class Vision:
         """N × 48 × 48 × 3 in -1…1 → N × (sure, four shifts of the edges, kinds, colours)."""
         x = through(self._look, crops)
         places = np.maximum(self._squeeze(x), 0).reshape(len(x), -1)
-        return self._told(np.maximum(self._inner(np.concatenate([places, x.mean((1, 2))], 1)), 0))
+        return self._out(np.maximum(self._inner(np.concatenate([places, x.mean((1, 2))], 1)), 0))
 
     def trace(self, crops: Array) -> Array:
         """N × 48 × 48 × 3 in -1…1 → N × 16 × 128 scores of mask codes."""

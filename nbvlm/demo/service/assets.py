@@ -212,7 +212,7 @@ class AssetApi:
 
     def create(self, request: Request, _: str) -> Reply:
         """`POST /v2/nvcf/assets`: promise a place and sign its upload URL."""
-        kind, description = _promise(request)
+        kind, description = _read_promise(request)
         if not KIND.fullmatch(kind):
             detail = f"Invalid contentType '{kind[:64]}' in the request payload"
             raise Refusal(_fault(500, "internal-server-error", detail, request))
@@ -230,7 +230,7 @@ class AssetApi:
         if asset is None:
             detail = f"Bucket 'assets' does not contain an object with key '{id_[:64]}'"
             raise Refusal(_fault(404, "not-found", detail, request))
-        return as_json({"asset": _shown(asset)})
+        return as_json({"asset": _asset_json(asset)})
 
     def delete(self, request: Request, id_: str) -> Reply:
         """`DELETE /v2/nvcf/assets/{id}`: 204, or 404 when there is nothing to delete (any more)."""
@@ -244,7 +244,7 @@ class AssetApi:
         return self._bucket.put(id_, request)
 
 
-def _shown(asset: Asset) -> dict[str, Any]:
+def _asset_json(asset: Asset) -> dict[str, Any]:
     return {
         "assetId": asset.id,
         "description": asset.description,
@@ -253,7 +253,7 @@ def _shown(asset: Asset) -> dict[str, Any]:
     }
 
 
-def _promise(request: Request) -> tuple[str, str]:
+def _read_promise(request: Request) -> tuple[str, str]:
     try:
         body = read_json(request)
     except Invalid:

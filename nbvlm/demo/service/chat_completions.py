@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json
 from nbvlm.demo.service.request_body import (
-    Ask,
     Inline,
-    NotAPicture,
+    InvalidPicture,
+    ParsedRequest,
     Source,
     clean,
     from_base64,
@@ -43,7 +43,7 @@ _NOT_OFFERED = ("stop", "tools", "functions", "logprobs", "response_format")
 
 @dataclass(frozen=True, slots=True)
 class _Chat:
-    ask: Ask
+    ask: ParsedRequest
     include_usage: bool
 
 
@@ -66,13 +66,13 @@ class Completions:
             picture = from_base64(chat.ask.picture.base64) if isinstance(chat.ask.picture, Inline) else None
         except Invalid as invalid:
             raise Refusal(refusal(400, str(invalid.faults), param=_param(invalid.faults))) from None
-        except NotAPicture as error:
+        except InvalidPicture as error:
             raise Refusal(refusal(400, str(error), param="messages")) from None
         ask = chat.ask
         job = self._engine.start(
             picture, ask.prompt, ask.parameters, stream=ask.stream, id_=str(uuid.uuid4())
         )
-        request.line.on_hang_up(job.cancel)
+        request.connection.on_close(job.cancel)
         job.wait(None)
         return reply(OpenAI(job.id, job.prompt_tokens, MODEL, chat.include_usage), job)
 
@@ -122,7 +122,7 @@ def _read(request: Request) -> _Chat:
     prompt, picture = _conversation(faults, body)
     parameters = _parameters(faults, body)
     faults.check()
-    return _Chat(Ask(prompt, picture, parameters, stream), include_usage)
+    return _Chat(ParsedRequest(prompt, picture, parameters, stream), include_usage)
 
 
 def _given(body: dict[str, Any], name: str, default: Any) -> Any:

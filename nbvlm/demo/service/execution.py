@@ -58,7 +58,7 @@ class Exchange:
     """
 
     def __init__(self, service: Service, request: Request, timeout_s: float | None = None) -> None:
-        self._line, self._timeout_s = request.line, timeout_s
+        self._connection, self._timeout_s = request.connection, timeout_s
         self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
         _start(service, request, self._items.put)
 
@@ -73,14 +73,14 @@ class Exchange:
 
     def close(self) -> None:
         """Stop the work, if it still goes on."""
-        self._line.hang_up()
+        self._connection.close()
 
 
 class AsyncExchange:
     """The same for a caller in an event loop; raises `TimeoutError` when nothing came in time."""
 
     def __init__(self, service: Service, request: Request, timeout_s: float | None = None) -> None:
-        self._line, self._timeout_s = request.line, timeout_s
+        self._connection, self._timeout_s = request.connection, timeout_s
         self._items: asyncio.Queue[Item] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         _start(service, request, self._deliver)
@@ -89,7 +89,7 @@ class AsyncExchange:
         try:
             self._loop.call_soon_threadsafe(self._items.put_nowait, item)
         except RuntimeError:  # the loop is closed, so nobody reads any more
-            self._line.hang_up()
+            self._connection.close()
 
     async def _next(self) -> Item:
         return await asyncio.wait_for(self._items.get(), self._timeout_s)
@@ -105,7 +105,7 @@ class AsyncExchange:
 
     def close(self) -> None:
         """Stop the work, if it still goes on."""
-        self._line.hang_up()
+        self._connection.close()
 
 
 def _head(item: Item) -> Reply:

@@ -8,8 +8,8 @@ import uuid
 from typing import TYPE_CHECKING
 
 from nbvlm.demo.service import request_body
-from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json, broken, problem
-from nbvlm.demo.service.request_body import Inline, NotAPicture, from_base64, from_bytes
+from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json, problem, server_error
+from nbvlm.demo.service.request_body import Inline, InvalidPicture, from_base64, from_bytes
 from nbvlm.demo.service.responses import Accept, Nvidia, reply
 from nbvlm.demo.service.schema import Faults, Invalid
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from nbvlm.demo.service.assets import Bucket
-    from nbvlm.demo.service.jobs import Engine, Job
-    from nbvlm.demo.service.request_body import Ask
+    from nbvlm.demo.service.jobs import Engine, GenerationJob
+    from nbvlm.demo.service.request_body import ParsedRequest
 
 __all__ = ["Inference"]
 
@@ -47,7 +47,7 @@ class Inference:
     def ask(self, request: Request, _: str) -> Reply:
         """Answer, stream, or say 202 when the answer is not there within `NVCF-POLL-SECONDS`."""
         id_ = str(uuid.uuid4())
-        return _told(id_, lambda: self._ask(request, id_))
+        return _with_request_id(id_, lambda: self._ask(request, id_))
 
     def _ask(self, request: Request, id_: str) -> Reply:
         accept = Accept.of(request)
@@ -64,7 +64,7 @@ class Inference:
 
     def poll(self, request: Request, id_: str) -> Reply:
         """`GET /v1/status/{id}`: wait on; 404 for an answer that was sent, given up or never asked for."""
-        return _told(id_ if _is_uuid(id_) else str(uuid.uuid4()), lambda: self._poll(request, id_))
+        return _with_request_id(id_ if _is_uuid(id_) else str(uuid.uuid4()), lambda: self._poll(request, id_))
 
     def _poll(self, request: Request, id_: str) -> Reply:
         seconds = _poll_seconds(request)
@@ -73,10 +73,10 @@ class Inference:
             raise Refusal(problem(404, detail=f"NotFound error: failed to find request {id_[:64]}"))
         return self._reply(request, job, seconds)
 
-    def _reply(self, request: Request, job: Job, seconds: int) -> Reply:
-        request.line.on_hang_up(job.cancel)
+    def _reply(self, request: Request, job: GenerationJob, seconds: int) -> Reply:
+        request.connection.on_close(job.cancel)
         if not job.wait(seconds):
-            request.line.release()
+            request.connection.release()
             self._engine.jobs.park(job, max(2 * seconds, _LEASE_LEAST_S))
             return Reply(202, _headers(job.id, "in-progress"))
         answer = reply(Nvidia(job.id, job.prompt_tokens), job)
@@ -97,24 +97,24 @@ class Inference:
                 raise Refusal(problem(404, detail=f"NotFound error: failed to find asset {id_}"))
         return {id_.lower() for id_ in ids}
 
-    def _picture(self, ask: Ask, references: set[str]) -> Image.Image | None:
+    def _picture(self, ask: ParsedRequest, references: set[str]) -> Image.Image | None:
         if ask.picture is None:
             return None
         try:
             if isinstance(ask.picture, Inline):
                 return from_base64(ask.picture.base64)
             return self._uploaded(ask.picture.asset_id, references)
-        except NotAPicture as error:
+        except InvalidPicture as error:
             raise Faults().stop(_CONTENT, "value_error", str(error)) from None
 
     def _uploaded(self, id_: str, references: set[str]) -> Image.Image:
         asset = self._bucket.get(id_) if id_ in references else None
         if asset is None:
-            raise NotAPicture("The asset is not named in the header NVCF-INPUT-ASSET-REFERENCES")
+            raise InvalidPicture("The asset is not named in the header NVCF-INPUT-ASSET-REFERENCES")
         return from_bytes(asset.data)
 
 
-def _told(id_: str, answer: Callable[[], Reply]) -> Reply:
+def _with_request_id(id_: str, answer: Callable[[], Reply]) -> Reply:
     """Let every refusal and failure carry the request id."""
     try:
         return answer()
@@ -122,7 +122,7 @@ def _told(id_: str, answer: Callable[[], Reply]) -> Reply:
         reply = refusal.reply
     except Exception:  # noqa: BLE001 - whatever the model raised
         _log.exception("The model failed")
-        reply = broken()
+        reply = server_error()
     return reply.plus(*_headers(id_, "errored"))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-__all__ = ["Engine", "Job", "Jobs", "Model", "Token"]
+__all__ = ["Engine", "GenerationJob", "Jobs", "Model", "Token"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,14 @@ class Engine:
 
     def start(
         self, picture: Image.Image | None, prompt: str, parameters: dict[str, Any], *, stream: bool, id_: str
-    ) -> Job:
+    ) -> GenerationJob:
         """Start to answer; without a picture there is nothing to say, and the answer is empty."""
         if picture is None:
-            job = Job(lambda: iter((_End(),)), id_=id_, stream=stream)
+            job = GenerationJob(lambda: iter((_End(),)), id_=id_, stream=stream)
         else:
             model = self.model
             tokens = model.count(prompt)
-            job = Job(
+            job = GenerationJob(
                 lambda: model.stream(picture, prompt, **parameters),
                 id_=id_,
                 stream=stream,
@@ -102,7 +102,7 @@ class Model(Protocol):
         """Count the tokens of the prompt, the picture's included."""
 
 
-class Job:
+class GenerationJob:
     """One answer in the making.
 
     Parameters
@@ -236,20 +236,20 @@ class Jobs:
     def __init__(self, at_once: int) -> None:
         self._gate = threading.BoundedSemaphore(at_once)
         self._lock = threading.Lock()
-        self._parked: dict[str, Job] = {}
+        self._parked: dict[str, GenerationJob] = {}
 
-    def start(self, job: Job) -> None:
+    def start(self, job: GenerationJob) -> None:
         """Begin a job when its turn comes."""
         job.start(self._gate)
 
-    def park(self, job: Job, seconds: float) -> None:
+    def park(self, job: GenerationJob, seconds: float) -> None:
         """Keep a job for its caller, who must come back within `seconds`."""
         job.lend(seconds)
         with self._lock:
             self._parked = {id_: kept for id_, kept in self._parked.items() if not kept.lapsed()}
             self._parked[job.id] = job
 
-    def take(self, id_: str) -> Job | None:
+    def take(self, id_: str) -> GenerationJob | None:
         """Hand out a kept job, once; None when there is none of this id or its time has passed."""
         with self._lock:
             job = self._parked.pop(id_, None)

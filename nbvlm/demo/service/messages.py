@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Line", "Refusal", "Reply", "Request", "as_json", "broken", "problem", "text", "xml"]
+__all__ = ["Connection", "Refusal", "Reply", "Request", "as_json", "problem", "server_error", "text", "xml"]
 
 # Python 3.13 gave these two new names; the hosted service has not.
 TITLES = {413: "Request Entity Too Large", 422: "Unprocessable Entity"}
 
 
-class Line:
+class Connection:
     """The caller's end of a connection, seen from the service.
 
     The service says what is to be stopped when the caller goes away; whoever holds the connection hangs up.
@@ -33,17 +33,17 @@ class Line:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stops: list[Callable[[], None]] = []
-        self._gone = False
+        self._closed = False
 
     @property
-    def gone(self) -> bool:
+    def closed(self) -> bool:
         """Whether the caller has gone."""
-        return self._gone
+        return self._closed
 
-    def on_hang_up(self, stop: Callable[[], None]) -> None:
+    def on_close(self, stop: Callable[[], None]) -> None:
         """Call `stop` when the caller goes away; at once when it has gone already."""
         with self._lock:
-            if not self._gone:
+            if not self._closed:
                 self._stops.append(stop)
                 return
         stop()
@@ -53,10 +53,10 @@ class Line:
         with self._lock:
             self._stops.clear()
 
-    def hang_up(self) -> None:
+    def close(self) -> None:
         """Say that the caller has gone."""
         with self._lock:
-            self._gone = True
+            self._closed = True
             stops, self._stops = self._stops, []
         for stop in stops:
             stop()
@@ -78,7 +78,7 @@ class Request:
         All of it; empty when `oversize`.
     oversize
         The body was longer than `Service.room` allows and was not kept.
-    line
+    connection
         The connection, to learn when the caller has gone.
     """
 
@@ -87,7 +87,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
     oversize: bool = False
-    line: Line = field(default_factory=Line, repr=False)
+    connection: Connection = field(default_factory=Connection, repr=False)
 
     @property
     def path(self) -> str:
@@ -162,7 +162,7 @@ def problem(status: int, *, detail: str | None = None, **more: Any) -> Reply:
     return as_json(kept, status, "application/problem+json")
 
 
-def broken() -> Reply:
+def server_error() -> Reply:
     """Reply that the service failed, in the words of the hosted one."""
     return as_json({"message": "Internal server error", "type": "internal_server_error", "code": 500}, 500)
 

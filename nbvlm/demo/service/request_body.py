@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 __all__ = [
     "PIXEL_LIMIT",
     "PROMPT_LIMIT",
-    "Ask",
     "Inline",
-    "NotAPicture",
+    "InvalidPicture",
+    "ParsedRequest",
     "Source",
     "Uploaded",
     "clean",
@@ -43,7 +43,7 @@ PIXEL_LIMIT = 64_000_000
 _TOO_MANY = f"The picture has more than {PIXEL_LIMIT} pixels"
 
 
-class NotAPicture(ValueError):
+class InvalidPicture(ValueError):
     """The bytes are no picture that the service takes; the message says why."""
 
 
@@ -52,13 +52,13 @@ def from_base64(text: str) -> Image.Image:
 
     Raises
     ------
-    NotAPicture
+    InvalidPicture
         When the text is not base64, or what it holds is no picture.
     """
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise NotAPicture(f"Invalid base64: {error}") from None
+        raise InvalidPicture(f"Invalid base64: {error}") from None
     return from_bytes(data)
 
 
@@ -67,28 +67,28 @@ def from_bytes(data: bytes) -> Image.Image:
 
     Raises
     ------
-    NotAPicture
+    InvalidPicture
         When the bytes are of another kind, cut short, or hold too many pixels.
     """
     from PIL import Image
 
     if not data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
-        raise NotAPicture("The picture is neither PNG nor JPEG")
+        raise InvalidPicture("The picture is neither PNG nor JPEG")
     try:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
             _check_size(*picture.size)
             return picture.convert("RGB")
-    except NotAPicture:
+    except InvalidPicture:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise NotAPicture(_TOO_MANY) from error
+        raise InvalidPicture(_TOO_MANY) from error
     except Exception as error:  # decoders raise whatever they stumble over
-        raise NotAPicture(f"The picture cannot be decoded: {type(error).__name__}") from error
+        raise InvalidPicture(f"The picture cannot be decoded: {type(error).__name__}") from error
 
 
 def _check_size(width: int, height: int) -> None:
     if width * height > PIXEL_LIMIT:
-        raise NotAPicture(_TOO_MANY)
+        raise InvalidPicture(_TOO_MANY)
 
 
 _TAG = re.compile(r"""<img\s+src\s*=\s*(?:"([^"]*)"|'([^']*)')\s*/?>""", re.IGNORECASE)
@@ -200,7 +200,7 @@ _CONTENT: Loc = ("body", "messages", 0, "content")
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ParsedRequest:
     """What a body asks for.
 
     Parameters
@@ -221,7 +221,7 @@ class Ask:
     stream: bool = False
 
 
-def read(request: Request) -> Ask:
+def read(request: Request) -> ParsedRequest:
     """Read the body of `POST /v1/vlm/google/paligemma`.
 
     `model` is tolerated, as known clients send it; every other unknown member is a fault.
@@ -240,7 +240,7 @@ def read(request: Request) -> Ask:
     stream = flag(faults, ("body", "stream"), body.get("stream", False))
     prompt, picture = _message(faults, body)
     faults.check()
-    return Ask(prompt, picture, parameters, stream)
+    return ParsedRequest(prompt, picture, parameters, stream)
 
 
 def clean(faults: Faults, loc: Loc, prompt: str) -> str:

@@ -13,7 +13,7 @@ from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json, proble
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nbvlm.demo.service.jobs import Job
+    from nbvlm.demo.service.jobs import GenerationJob
 
 __all__ = ["DONE", "EVENT_STREAM", "Accept", "Nvidia", "OpenAI", "events", "reply", "usage"]
 
@@ -154,7 +154,7 @@ def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
     return {"completion_tokens": completion_tokens, "prompt_tokens": prompt_tokens, "total_tokens": total}
 
 
-def reply(dialect: Dialect, job: Job) -> Reply:
+def reply(dialect: Dialect, job: GenerationJob) -> Reply:
     """Write the answer of a job that is ready: as events when a stream was asked for, else whole.
 
     Raises
@@ -175,7 +175,7 @@ def reply(dialect: Dialect, job: Job) -> Reply:
     return as_json(dialect.answer(text, reason or "stop", len(tokens)))
 
 
-def events(dialect: Dialect, job: Job) -> Iterator[bytes]:
+def events(dialect: Dialect, job: GenerationJob) -> Iterator[bytes]:
     """Yield a job's tokens as server-sent events, each as soon as it is there.
 
     A cancelled job ends without `[DONE]`; so does a failed one, after an event that says so.

@@ -17,12 +17,12 @@ from nbvlm.demo.service.assets import AssetApi, Bucket
 from nbvlm.demo.service.chat_completions import Completions, refusal
 from nbvlm.demo.service.inference import Inference
 from nbvlm.demo.service.jobs import Engine
-from nbvlm.demo.service.messages import Line, Refusal, Reply, Request, broken, problem, text
+from nbvlm.demo.service.messages import Connection, Refusal, Reply, Request, problem, server_error, text
 
 if TYPE_CHECKING:
     from nbvlm.demo.service.jobs import Model
 
-__all__ = ["Line", "Reply", "Request", "Service"]
+__all__ = ["Connection", "Reply", "Request", "Service"]
 
 _log = logging.getLogger(__name__)
 
@@ -95,10 +95,10 @@ class Service:
     def handle(self, request: Request) -> Reply:
         """Answer one request; never raises for what a caller sent.
 
-        May wait as long as the protocol allows the caller to wait; hanging up `request.line` from another
+        May wait as long as the protocol allows the caller to wait; hanging up `request.connection` from another
         thread ends it. A reply whose body is an iterator is to be read to its end, or its line hung up.
         """
-        return _measured(self._answer(request))
+        return _with_length(self._answer(request))
 
     def _answer(self, request: Request) -> Reply:
         try:
@@ -107,40 +107,40 @@ class Service:
             return refused.reply
         except Exception:  # noqa: BLE001 - one bad request must not end the service
             _log.exception("The service failed at %s %s", request.method, request.path)
-            return broken()
+            return server_error()
 
     def _dispatch(self, request: Request) -> Reply:
         matches = [
             (method, match[1] if match.re.groups else "", handler)
-            for method, match, handler in self._at(request)
+            for method, match, handler in self._matches(request)
         ]
         if not matches:
             return text(404, "404 page not found")
         for method, argument, handler in matches:
             if method == request.method:
-                self._admit(request)
+                self._check_access(request)
                 return handler(request, unquote(argument))
         return text(405, "Method Not Allowed", ("allow", ", ".join(method for method, _, _ in matches)))
 
-    def _at(self, request: Request) -> list[tuple[str, re.Match[str], Handler]]:
+    def _matches(self, request: Request) -> list[tuple[str, re.Match[str], Handler]]:
         tried = (
             (method, pattern.fullmatch(request.path), handler) for method, pattern, handler in self._routes
         )
         return [(method, match, handler) for method, match, handler in tried if match]
 
-    def _admit(self, request: Request) -> None:
+    def _check_access(self, request: Request) -> None:
         """Refuse a caller without the key, or with too large a body; uploads are signed instead."""
         if request.method == "PUT":
             return
         openai = request.path.startswith(("/v1/chat/", "/v1/models"))
-        if self._key is not None and not _shows(request, self._key):
+        if self._key is not None and not _has_key(request, self._key):
             raise Refusal(_NO_KEY if openai else _unauthorized(request))
         if request.oversize:
             detail = f"The body is larger than {BODY_LIMIT} bytes"
             raise Refusal(refusal(413, detail) if openai else problem(413, detail=detail))
 
 
-def _measured(reply: Reply) -> Reply:
+def _with_length(reply: Reply) -> Reply:
     if isinstance(reply.body, bytes) and reply.status != NO_CONTENT:
         return reply.plus(("content-length", str(len(reply.body))))
     return reply
@@ -150,7 +150,7 @@ def _route(method: str, pattern: str, handler: Handler) -> tuple[str, re.Pattern
     return method, re.compile(pattern), handler
 
 
-def _shows(request: Request, key: str) -> bool:
+def _has_key(request: Request, key: str) -> bool:
     scheme, _, token = request.header("authorization").partition(" ")
     return scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), key.encode())
 

@@ -1,6 +1,6 @@
 """The brush of the picture-book world, its colours, and the outlines it fills.
 
-A `Brush` paints one thing. Its coordinates are those of the thing: y from -1 (top) to 1 (bottom), and x in
+A `Canvas` paints one thing. Its coordinates are those of the thing: y from -1 (top) to 1 (bottom), and x in
 the same unit, so that what is round stays round. The body of a thing is painted twice with the same strokes:
 on the picture, in colour, and on the plan, where each pixel holds the number of the thing that is seen there.
 Details lie inside the body and are painted on the picture alone.
@@ -142,7 +142,7 @@ def text_width(text: str) -> float:
 
 
 @dataclass(slots=True)
-class Brush:
+class Canvas:
     """Paint one thing on a picture and on the plan of who is seen where.
 
     Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nbvlm.demo.world.backgrounds import GROUNDS
+from nbvlm.demo.world.backgrounds import BACKGROUNDS
 from nbvlm.demo.world.objects import COLORS, KINDS
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Language:
         "a" for each gender.
     colors
         The forms of each colour, one a gender, in the order of `articles`.
-    grounds
+    backgrounds
         How a caption ends.
     conjunction
         "and".
@@ -37,7 +37,7 @@ class Language:
     nouns: dict[str, tuple[str, str]]
     articles: dict[str, str]
     colors: dict[str, tuple[str, ...]]
-    grounds: dict[str, str]
+    backgrounds: dict[str, str]
     conjunction: str
     before: bool
 
@@ -55,7 +55,7 @@ class Language:
     def words(self) -> list[str]:
         """All words of its captions."""
         forms = [form for forms in self.colors.values() for form in forms]
-        ends = [word for end in self.grounds.values() for word in end.split()]
+        ends = [word for end in self.backgrounds.values() for word in end.split()]
         return [
             *(noun for noun, _ in self.nouns.values()),
             *self.articles.values(),
@@ -78,7 +78,7 @@ def _forms(text: str, endings: Sequence[str] = ()) -> dict[str, tuple[str, ...]]
 
 
 def _ends(text: str) -> dict[str, str]:
-    return dict(zip(GROUNDS, (end.strip() for end in text.split(",")), strict=True))
+    return dict(zip(BACKGROUNDS, (end.strip() for end in text.split(",")), strict=True))
 
 
 LANGUAGES: dict[str, Language] = {
@@ -86,7 +86,7 @@ LANGUAGES: dict[str, Language] = {
         {kind: (kind, "n") for kind in KINDS},
         {"n": "a"},
         {color: (color,) for color in COLORS},
-        {name: ground.phrase for name, ground in GROUNDS.items()},
+        {name: background.phrase for name, background in BACKGROUNDS.items()},
         "and",
         before=True,
     ),
