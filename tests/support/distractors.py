@@ -71,7 +71,7 @@ def _table(rng, size):
     for row in range(10):
         draw.line([(0, 20 * row), (260, 20 * row)], fill=(180, 180, 180))
         for column in range(5):
-            draw.text((52 * column + 4, 20 * row + 4), f"{chance.uniform(0, 999):.2f}", fill="black")
+            draw.text((52 * column + 4, 20 * row + 4), f"{rng.uniform(0, 999):.2f}", fill="black")
     return picture.resize(size)
 
 

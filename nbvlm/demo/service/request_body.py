@@ -1,7 +1,7 @@
-"""The request body of the hosted PaliGemma endpoint, read as strictly as its published schema says.
+"""Read the request body of the hosted PaliGemma endpoint, as strictly as its published schema.
 
-The schema, on docs.api.nvidia.com: exactly one message; `null` content only with the assistant role, and no
-list form for it; pictures as PNG or JPEG, inside the body below the limit. Ranges and limit are the data of
+The schema, on docs.api.nvidia.com: exactly one message; `null` content only with the assistant role, which
+has no list form; pictures as PNG or JPEG, inside the body below a limit. Ranges and limit come from
 `nbvlm.endpoints`.
 """
 
@@ -44,16 +44,16 @@ _TOO_MANY = f"The picture has more than {PIXEL_LIMIT} pixels"
 
 
 class InvalidPicture(ValueError):
-    """The bytes are no picture that the service takes; the message says why."""
+    """The bytes are not a picture that the service accepts; the message says why."""
 
 
 def from_base64(text: str) -> Image.Image:
-    """Decode the base64 text of a PNG or JPEG picture; white space is a fault, as at the hosted service.
+    """Decode the base64 text of a PNG or JPEG picture; white space is an error, as at the hosted service.
 
     Raises
     ------
     InvalidPicture
-        When the text is not base64, or what it holds is no picture.
+        When the text is not base64 of a picture.
     """
     try:
         data = base64.b64decode(text, validate=True)
@@ -63,12 +63,12 @@ def from_base64(text: str) -> Image.Image:
 
 
 def from_bytes(data: bytes) -> Image.Image:
-    """Decode a PNG or JPEG picture to RGB, as it is stored: EXIF orientation is the sender's business.
+    """Decode a PNG or JPEG picture to RGB; the EXIF orientation is ignored, as at the hosted service.
 
     Raises
     ------
     InvalidPicture
-        When the bytes are of another kind, cut short, or hold too many pixels.
+        When the bytes have another format, are truncated, or hold too many pixels.
     """
     from PIL import Image
 
@@ -82,7 +82,7 @@ def from_bytes(data: bytes) -> Image.Image:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InvalidPicture(_TOO_MANY) from error
-    except Exception as error:  # decoders raise whatever they stumble over
+    except Exception as error:  # decoders raise exceptions of many kinds
         raise InvalidPicture(f"The picture cannot be decoded: {type(error).__name__}") from error
 
 
@@ -167,12 +167,12 @@ def _url(faults: Faults, loc: Loc, part: dict[str, Any]) -> str:
 
 
 def source(faults: Faults, loc: Loc, url: str, limit: int | None = None) -> Source | None:
-    """Read the URL of a picture; a fault is noted when it is none.
+    """Read the URL of a picture; anything else is added to the faults.
 
     Parameters
     ----------
     faults, loc
-        Where to note what is wrong, and the place to name.
+        Collects the faults; the place that they name.
     url
         `data:image/png;base64,…`, `data:image/png;asset_id,…`, or base64 alone.
     limit
@@ -201,18 +201,18 @@ _CONTENT: Loc = ("body", "messages", 0, "content")
 
 @dataclass(frozen=True, slots=True)
 class ParsedRequest:
-    """What a body asks for.
+    """A request, checked.
 
     Parameters
     ----------
     prompt
         Text outside the picture's tag, stripped.
     picture
-        Where the picture is; None when the message need not have one.
+        Its source; None when the message does not need one.
     parameters
-        `temperature`, `top_p`, `max_tokens` and perhaps `seed`, as the model takes them.
+        `temperature`, `top_p`, `max_tokens` and optionally `seed`, as the model takes them.
     stream
-        Whether the answer is wanted as a stream.
+        Whether a stream is requested.
     """
 
     prompt: str
@@ -224,12 +224,12 @@ class ParsedRequest:
 def read(request: Request) -> ParsedRequest:
     """Read the body of `POST /v1/vlm/google/paligemma`.
 
-    `model` is tolerated, as known clients send it; every other unknown member is a fault.
+    `model` is accepted because known clients send it; every other unknown member is a fault.
 
     Raises
     ------
     Invalid
-        With every fault that was found.
+        With all faults of the body.
     """
     faults = Faults()
     body = members(faults, ("body",), read_json(request), _ALLOWED)
@@ -244,7 +244,7 @@ def read(request: Request) -> ParsedRequest:
 
 
 def clean(faults: Faults, loc: Loc, prompt: str) -> str:
-    """Note a prompt that is too long; return it as text that can be encoded."""
+    """Return a prompt as text that can be encoded; one that is too long is added to the faults."""
     if len(prompt) > PROMPT_LIMIT:
         message = f"The text beside the picture should have at most {PROMPT_LIMIT} characters"
         faults.add(loc, "string_too_long", message)

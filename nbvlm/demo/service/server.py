@@ -1,4 +1,4 @@
-"""The service on a socket: an ASGI application and a uvicorn that runs it."""
+"""Serve on a socket: an ASGI application, run by uvicorn."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["listen", "origin", "server"]
 
 _LAST_PORT = 65_535
-_PATIENCE = 4  # a body this many times too large is still read to its end, so that its sender sees the reply
+_PATIENCE = 4  # a body up to so many times too large is read to its end, so that its sender sees the reply
 
 
 class _Application:
@@ -47,7 +47,7 @@ class _Application:
             watch.cancel()
 
     async def _request(self, scope: Scope, receive: Receive) -> Request | None:
-        """Read the request, but keep no more of its body than there is room for; None when it broke off."""
+        """Read the request, with at most the allowed size of its body; None when the caller disconnects."""
         head = _head(scope)
         room = self._service.room(head)
         body, size, more = bytearray(), 0, True
@@ -87,22 +87,22 @@ async def _send(head: Reply, parts: AsyncExchange, send: Send) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Open the socket to serve on, so that its port is known and a taken one is told before anything starts.
+    """Open the socket to serve on; a port in use is an error before the server starts.
 
     Parameters
     ----------
     host
         Address or name of this machine.
     port
-        0 takes a free one.
+        0 selects a free one.
 
     Raises
     ------
     Error
-        When the address cannot be had.
+        When the address cannot be used.
     """
     if not 0 <= port <= _LAST_PORT:
-        raise _unreachable(host, port, f"ports are 0 to {_LAST_PORT}")
+        raise _unreachable(host, port, f"a port must be 0 to {_LAST_PORT}")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
         family, kind, protocol, _, address = found[0]
@@ -112,7 +112,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _bound(family: int, kind: int, protocol: int, address: Any) -> socket.socket:
-    """Bind a socket that names its protocol: asyncio turns Nagle's algorithm off for no other."""
+    """Bind a socket with an explicit protocol, without which asyncio leaves Nagle's algorithm on."""
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -129,14 +129,14 @@ def _unreachable(host: str, port: int, reason: str) -> Error:
 
 
 def origin(listener: socket.socket) -> str:
-    """Return scheme, host and port that a client on this machine reaches the socket at."""
+    """Return scheme, host and port for clients on this machine."""
     host, port = listener.getsockname()[:2]
     local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
 
 
 def server(service: Service) -> uvicorn.Server:
-    """Return a uvicorn server, to be run with `run(sockets=[listener])`; it logs no requests.
+    """Return a uvicorn server, which logs no requests; run it with `run(sockets=[listener])`.
 
     Raises
     ------

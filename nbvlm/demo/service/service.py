@@ -1,6 +1,6 @@
-"""The embedded model behind the hosted service's own protocol, as one function from request to reply.
+"""Answer requests in the hosted service's own protocol with the embedded model.
 
-The in-process transport and the loopback server both hand their requests to `Service.handle`.
+The in-process transport and the loopback server both call `Service.handle`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from nbvlm.demo.service.assets import AssetApi, Bucket
 from nbvlm.demo.service.chat_completions import Completions, refusal
 from nbvlm.demo.service.inference import Inference
 from nbvlm.demo.service.jobs import Engine
-from nbvlm.demo.service.messages import Connection, Refusal, Reply, Request, problem, server_error, text
+from nbvlm.demo.service.messages import Refusal, Reply, Request, problem, server_error, text
 
 if TYPE_CHECKING:
     from nbvlm.demo.service.jobs import Model
 
-__all__ = ["Connection", "Reply", "Request", "Service"]
+__all__ = ["Reply", "Request", "Service"]
 
 _log = logging.getLogger(__name__)
 
@@ -41,15 +41,15 @@ class Service:
     Parameters
     ----------
     model
-        What answers; by default the embedded model, loaded with the first question.
+        Computes the answers; by default the embedded model, loaded with the first question.
     key
-        When given, callers must show it; never in a repr or a log.
+        When given, callers must send it; never in a repr or a log.
     origin
-        Scheme and host that upload URLs begin with; by default what the caller addressed.
+        Scheme and host of upload URLs; by default those of the request.
     bucket
-        Where assets are kept; by default a new one.
+        Keeps the assets; by default a new one.
     at_once
-        Answers computed at the same time; by default as many as there are cores.
+        Answers computed at the same time; by default the number of cores.
 
     Examples
     --------
@@ -89,14 +89,14 @@ class Service:
         return f"Service(key={'***' if self._key else None})"
 
     def room(self, request: Request) -> int:
-        """Bytes of body that this request may have; its body need not be there yet."""
+        """Return the largest allowed body of this request, in bytes; only its head is needed."""
         return ASSET_LIMIT if request.method == "PUT" else BODY_LIMIT
 
     def handle(self, request: Request) -> Reply:
-        """Answer one request; never raises for what a caller sent.
+        """Answer one request; never raises, whatever the request contains.
 
-        May wait as long as the protocol allows the caller to wait; hanging up `request.connection` from another
-        thread ends it. A reply whose body is an iterator is to be read to its end, or its line hung up.
+        May wait as long as the protocol allows; closing `request.connection` in another thread ends the wait.
+        Read a reply whose body is an iterator to its end, or close the connection.
         """
         return _with_length(self._answer(request))
 
@@ -105,7 +105,7 @@ class Service:
             return self._dispatch(request)
         except Refusal as refused:
             return refused.reply
-        except Exception:  # noqa: BLE001 - one bad request must not end the service
+        except Exception:  # noqa: BLE001 - a bad request must not end the service
             _log.exception("The service failed at %s %s", request.method, request.path)
             return server_error()
 
@@ -129,7 +129,7 @@ class Service:
         return [(method, match, handler) for method, match, handler in tried if match]
 
     def _check_access(self, request: Request) -> None:
-        """Refuse a caller without the key, or with too large a body; uploads are signed instead."""
+        """Refuse a request without the key, or with too large a body; uploads carry a signature instead."""
         if request.method == "PUT":
             return
         openai = request.path.startswith(("/v1/chat/", "/v1/models"))
