@@ -1,4 +1,4 @@
-"""An answer heard piece by piece, and played again at the pace at which it came."""
+"""Record the events of a response with their times, and play them back at the same pace."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 __all__ = ["RecordedRequest", "RecordedStream", "ResponseRecorder", "TimedStream", "timed_pieces"]
 
 RecordedRequest = tuple[RecordedQuestion, str | None, float]
-"""A question, the endpoint's name, and when it was asked by `time.perf_counter`."""
+"""A question, the endpoint's name, and the time of the request by `time.perf_counter`."""
 
 _EVENTS = "text/event-stream"
 _USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
 class ResponseRecorder:
-    """What came of an answer, and when.
+    """Collects the body of a response, with the time of each piece.
 
     Parameters
     ----------
     response
-        Its head.
-    asked
-        What was asked, and when.
+        Status and headers.
+    request
+        The question, and its time.
     keep
-        Called once with the whole.
+        Called once with the whole answer.
     """
 
     def __init__(
-        self, response: httpx.Response, asked: RecordedRequest, keep: Callable[[RecordedAnswer], None]
+        self, response: httpx.Response, request: RecordedRequest, keep: Callable[[RecordedAnswer], None]
     ) -> None:
-        self._question, self._endpoint, self._began = asked
+        self._question, self._endpoint, self._began = request
         self._status = response.status_code
         self._streamed = self._status == 200 and response.headers.get("content-type", "").startswith(_EVENTS)
         self._decoder = SseDecoder()
@@ -56,18 +56,18 @@ class ResponseRecorder:
 
     @property
     def done(self) -> bool:
-        """Whether the answer has said that it is at its end, or that it failed."""
+        """Whether the end of the answer, or an error, has arrived."""
         return self._done or self._error is not None
 
     def take(self, piece: bytes) -> None:
-        """Listen to the next bytes of the body."""
+        """Take the next bytes of the body."""
         if self._streamed:
             self._read(self._decoder.feed(piece))
         else:
             self._body += piece
 
     def end(self, *, ended: bool) -> None:
-        """Listen to the end, and hand over what was heard; a second call does nothing."""
+        """Keep the answer; a second call does nothing."""
         keep, self._keep = self._keep, None
         if keep is None:
             return
@@ -79,20 +79,8 @@ class ResponseRecorder:
         else:
             self._add(redact(self._body.decode("utf-8", "replace")))
         usage = {name: getattr(self._usage, name) for name in _USAGE} if self._usage else None
-        events = tuple(self._events)
-        keep(
-            RecordedAnswer(
-                self._question,
-                self._status,
-                events,
-                self._reason,
-                usage,
-                ended,
-                self._error,
-                self._endpoint,
-                self._entities,
-            )
-        )
+        rest = (self._reason, usage, ended, self._error, self._endpoint, self._entities)
+        keep(RecordedAnswer(self._question, self._status, tuple(self._events), *rest))
 
     def _read(self, arrived: list[SseEvent]) -> None:
         for event in arrived:
@@ -118,7 +106,7 @@ class ResponseRecorder:
 
 
 class RecordedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """The body of a response, with somebody listening; an answer that is left early is not kept."""
+    """The body of a response while it is recorded; an answer that is closed early is not kept."""
 
     def __init__(self, response: httpx.Response, recorder: ResponseRecorder) -> None:
         self._response = response
@@ -165,9 +153,9 @@ def timed_pieces(answer: RecordedAnswer, *, stream: bool) -> tuple[list[tuple[fl
     Parameters
     ----------
     answer
-        As recorded, streamed or not.
+        As recorded.
     stream
-        Whether server-sent events are wanted.
+        Whether to return server-sent events.
     """
     events = list(answer.events)
     last = events[-1][0] if events else 0.0
@@ -210,16 +198,16 @@ def _event(value: Any) -> bytes:
 
 
 class TimedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body whose pieces come at their time.
+    """A body whose pieces arrive at the recorded times.
 
     Parameters
     ----------
     pieces
         (seconds, bytes).
     speed
-        What the seconds are divided by.
+        The recorded seconds are divided by it.
     hold
-        Called with this object, whose `abort` ends a waiting read from another thread; or None.
+        None, or called with this object: its `abort` ends a waiting read from another thread.
     """
 
     def __init__(
@@ -233,7 +221,7 @@ class TimedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
             hold(self)
 
     def abort(self) -> None:
-        """Stop; may be called from another thread."""
+        """Stop a waiting read; any thread may call it."""
         self._stopped.set()
 
     def __iter__(self) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Record answers once, and play them again without network, key or model.
+"""Transports that record answers, and replay them without network, key or model.
 
 >>> with nbvlm.Client("nvidia", transport=nbvlm.record("class.json")) as client:  # doctest: +SKIP
 ...     client.ask("cat.jpg", "detect cat")
@@ -49,19 +49,19 @@ _EVENTS = "text/event-stream"
 def record(
     path: str | os.PathLike[str], transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None
 ) -> Recorder:
-    """Return a transport that writes down every question and its answer.
+    """Return a transport that records every question and its answer.
 
     Parameters
     ----------
     path
-        The file; replaced as a whole after each answer. What was in it before is gone.
+        The file, replaced as a whole after each answer; an earlier recording in it is lost.
     transport
-        What carries the requests; by default what the client would use without a recorder.
+        Sends the requests; by default the transport that the client uses without a recorder.
 
     Raises
     ------
     ParameterError
-        If there is a file which is no recording: it is not overwritten.
+        If the path has a file that is not a recording: it is not overwritten.
 
     Examples
     --------
@@ -78,26 +78,28 @@ def replay(path: str | os.PathLike[str], speed: float = 1.0) -> Replayer:
     Parameters
     ----------
     path
-        What `record` wrote.
+        A file of `record`.
     speed
-        1 plays the answers as they came, 2 twice as fast, `math.inf` at once.
+        1 plays the answers at the recorded pace, 2 twice as fast, `math.inf` at once.
 
     Raises
     ------
     ParameterError
-        If there is no such recording, or the speed is not above 0.
+        If the file is not a recording, or the speed is not positive.
 
     Examples
     --------
     >>> client = nbvlm.Client(transport=nbvlm.replay("class.json", speed=math.inf))  # doctest: +SKIP
     """
     if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not speed > 0:
-        raise ParameterError("The speed of a replay is a number above 0.", hint="math.inf plays at once.")
+        raise ParameterError(
+            f"speed must be a positive number, got {speed!r}.", hint="math.inf plays the answers at once."
+        )
     return Replayer(load(path), float(speed))
 
 
 class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Hands requests on and writes down questions with their answers; see `record`."""
+    """Sends requests on and records questions with their answers; see `record`."""
 
     def __init__(
         self, path: str | os.PathLike[str], transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None
@@ -114,20 +116,20 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     @property
     def needs_key(self) -> bool:
-        """Whether requests really go to the service."""
+        """Whether requests go to the service itself."""
         return self._given is None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Hand a request on, and listen to the answer."""
-        asked = self._recorded_request(request)
+        """Send a request on, and record the answer."""
+        recorded = self._recorded_request(request)
         response = self._inner("blocking", request).handle_request(request)
-        return self._record(response, asked)
+        return self._record(response, recorded)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Hand a request on, and listen to the answer."""
-        asked = self._recorded_request(request)
+        """Send a request on, and record the answer."""
+        recorded = self._recorded_request(request)
         response = await self._inner("awaiting", request).handle_async_request(request)
-        return self._record(response, asked)
+        return self._record(response, recorded)
 
     def _inner(self, kind: str, request: httpx.Request) -> Any:
         if self._given is not None:
@@ -141,23 +143,23 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
             return self._made[name]
 
     def _recorded_request(self, request: httpx.Request) -> RecordedRequest | None:
-        """Return what is asked, and when; None for requests that are no question."""
+        """Return the question and its time; None for other requests."""
         began = time.perf_counter()
         if request.method == "GET" and "/status/" in request.url.path:
             return self._pending.pop(request.url.path.rsplit("/", 1)[1], None)
         question = _question(request)
         return (question, request.extensions.get("endpoint"), began) if question is not None else None
 
-    def _record(self, response: httpx.Response, asked: RecordedRequest | None) -> httpx.Response:
-        if asked is None:
+    def _record(self, response: httpx.Response, request: RecordedRequest | None) -> httpx.Response:
+        if request is None:
             return response
         if response.status_code == 202:
-            self._pending[response.headers.get("nvcf-reqid", "")] = asked
+            self._pending[response.headers.get("nvcf-reqid", "")] = request
             return response
         return httpx.Response(
             response.status_code,
             headers=response.headers,
-            stream=RecordedStream(response, ResponseRecorder(response, asked, self._keep)),
+            stream=RecordedStream(response, ResponseRecorder(response, request, self._keep)),
             extensions=response.extensions,
         )
 
@@ -167,13 +169,13 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
             save(self._path, self._answers)
 
     def close(self) -> None:
-        """Close what carries the requests."""
+        """Close the transports."""
         for transport in (self._given, *self._made.values()):
             if isinstance(transport, httpx.BaseTransport):
                 transport.close()
 
     async def aclose(self) -> None:
-        """Close what carries the requests."""
+        """Close the transports."""
         for transport in (self._given, *self._made.values()):
             if isinstance(transport, httpx.AsyncBaseTransport):
                 await transport.aclose()
@@ -203,7 +205,7 @@ class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     @property
     def endpoint(self) -> str | Endpoint | None:
-        """The endpoint that was recorded: its name, or for a server its like."""
+        """The recorded endpoint: its name, or one like it for an OpenAI-compatible server."""
         found = next((answer for answer in self._answers if answer.endpoint), None)
         if found is None:
             return None
@@ -213,7 +215,7 @@ class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     @property
     def parameters(self) -> dict[str, float | int]:
-        """Parameters of the first question that was recorded."""
+        """Parameters of the first recorded question."""
         return next((dict(answer.question.parameters) for answer in self._answers), {})
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -222,10 +224,10 @@ class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
         Raises
         ------
         ReplayMiss
-            If it holds no answer; the message names the nearest recorded prompt.
+            If it has no answer; the message names the nearest recorded prompt.
         """
         for _ in request.stream:  # type: ignore[union-attr]
-            pass  # An upload tells its progress while it is read.
+            pass  # An upload reports its progress while it is read.
         return self._answer(request)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -244,7 +246,7 @@ class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return httpx.Response(answer.status, headers={"content-type": kind}, stream=body)
 
     def _next(self, question: RecordedQuestion) -> RecordedAnswer:
-        """Return the answers to a question one after the other, then from the first again."""
+        """Return the next answer to a question; after the last one, the first again."""
         found = find(self._answers, question)
         with self._lock:
             index = found[self._played[found[0]] % len(found)]

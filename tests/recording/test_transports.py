@@ -229,9 +229,9 @@ def test_a_recording_begins_anew(server: Loopback, path: Path) -> None:
 
 def test_other_files_are_not_overwritten(path: Path) -> None:
     path.write_text('{"cells": []}')
-    with pytest.raises(nbvlm.ParameterError, match="no recording"):
+    with pytest.raises(nbvlm.ParameterError, match="not a recording"):
         nbvlm.record(path)
-    with pytest.raises(nbvlm.ParameterError, match="no recording"):
+    with pytest.raises(nbvlm.ParameterError, match="not a recording"):
         nbvlm.replay(path)
 
 
