@@ -135,7 +135,7 @@ def ours() -> tuple[dict[str, Callable[[], Any]], Any, Any, Any]:
         with one_thread():
             decoding = loaded.begin(seen, PROMPT)
             for _ in range(TOKENS):
-                decoding.say([w.Piece(w.LOC, 0)])
+                decoding.append(w.Piece(w.LOC, 0))
                 decoding.scores()
 
     parts = {
@@ -188,9 +188,9 @@ def rows(rounds: int) -> list[tuple[str, float, float | None]]:
 
 
 def main() -> int:
-    words = argparse.ArgumentParser()
-    words.add_argument("--rounds", type=int, default=9)
-    rounds = words.parse_args().rounds
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=9)
+    rounds = parser.parse_args().rounds
     table = rows(rounds)
     for name, here, there in table:
         beside = f"{there:8.1f} ms in PyTorch, ratio {here / there:.2f}" if there else ""

@@ -12,17 +12,17 @@ __all__ = ["main"]
 
 def main(arguments: list[str] | None = None) -> None:
     """Train by the command line's words and write the weights; what the folder holds is resumed."""
-    words = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
-    words.add_argument("--seed", type=int, default=1, help="of everything that chance decides")
-    words.add_argument(
+    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="of everything that chance decides")
+    parser.add_argument(
         "--folder", type=Path, default=Path("build/training"), help="where states and curves go"
     )
-    words.add_argument("--threads", type=int, default=1, help="besides the process that draws scenes")
-    given = words.parse_args(arguments)
+    parser.add_argument("--threads", type=int, default=1, help="besides the process that draws scenes")
+    given = parser.parse_args(arguments)
     try:
         _train(given.folder, given.seed, given.threads)
     except Error as error:
-        words.exit(1, f"{error}\n")
+        parser.exit(1, f"{error}\n")
 
 
 def _train(folder: Path, seed: int, threads: int) -> None:

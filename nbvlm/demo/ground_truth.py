@@ -1,4 +1,4 @@
-"""What is true of a scene: the answers that the embedded model is taught, and measured by."""
+"""True answers to prompts about a scene, for training and evaluation of the embedded model."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["LARGE", "SAME", "Fact", "answer", "overlap", "split", "text"]
 
 LARGE = 0.235
-"""From this side on (root of the box's area, in shares of the picture's shorter side) a thing is large."""
+"""Least side of a large thing: the root of its box's area, in shares of the picture's shorter side."""
 SAME = 0.3
-"""Least overlap of a region asked about and the thing that it shows."""
+"""Least overlap of the region in a prompt with the thing that it shows."""
 Box = tuple[float, float, float, float]
 
 
@@ -33,7 +33,7 @@ class Fact:
     box
         (x0, y0, x1, y1) in shares of width and height.
     text
-        What a sign says.
+        Of a sign.
     aspect
         Of the picture, width divided by height.
     """
@@ -45,7 +45,7 @@ class Fact:
     aspect: float = 1.0
 
     def is_a(self, item: Sequence[str]) -> bool:
-        """Whether the words of an item ("car", "red car", "thing") name it."""
+        """Whether the words of an item ("car", "red car", "thing") describe it."""
         return all(word in (self.kind, self.color, "thing") for word in item)
 
     @property
@@ -59,7 +59,7 @@ class Fact:
         return float((self.area * max(self.aspect, 1 / self.aspect)) ** 0.5)
 
     def place(self) -> list[str]:
-        """Words for where its middle is."""
+        """Return words for the place of its middle."""
         return place((self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2)
 
 
@@ -71,7 +71,7 @@ def answer(
     box: Box | None = None,
     rng: Random | None = None,
 ) -> list[Piece]:
-    """Tokens of the true answer to a prompt in the model's words.
+    """Return the tokens of the true answer to a prompt in the model's words.
 
     Parameters
     ----------
@@ -82,9 +82,9 @@ def answer(
     background
         One of `scenes.BACKGROUNDS`.
     box
-        The region asked about, for ``("caption", "<box>")``.
+        The region of ``("caption", "<box>")``.
     rng
-        Chooses among answers that are all right; without it the first of them is taken.
+        Chooses among several true answers; without it the first one is returned.
     """
     match list(prompt):
         case ["caption", "<box>"]:
@@ -101,11 +101,11 @@ def answer(
             return _reply(rest, facts)
         case ["question", "en", given]:
             return _question(given, facts, rng)
-    raise ValueError(f"not a prompt in the model's words: {prompt}")
+    raise ValueError(f"prompt must be in the model's words, got {prompt!r}.")
 
 
 def text(pieces: Sequence[Piece]) -> str:
-    """Text of an answer's tokens."""
+    """Return the text of an answer's tokens."""
     return "".join(w.text_of(piece, pieces[:n]) for n, piece in enumerate(pieces))
 
 
@@ -163,7 +163,7 @@ def _boxes(items: list[str], facts: Sequence[Fact], *, outlines: bool) -> list[P
 
 
 def split(words: Sequence[str]) -> list[list[str]]:
-    """Items of a list, by the ``;`` between them."""
+    """Split a list of words into items, at each ``;``."""
     items: list[list[str]] = [[]]
     for word in words:
         if word == ";":
@@ -185,7 +185,7 @@ def _region(facts: Sequence[Fact], box: Box) -> list[Piece]:
 
 
 def overlap(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes."""
+    """Return the intersection over union of two boxes."""
     w_, h_ = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     if w_ <= 0 or h_ <= 0:
         return 0.0
@@ -212,7 +212,7 @@ def _reply(words: list[str], facts: Sequence[Fact]) -> list[Piece]:
             return _joined(said) or _none(item)
         case ["which", "larger", *items]:
             return _larger(split(items), facts)
-    raise ValueError(f"not a question in the model's words: {words}")
+    raise ValueError(f"The question must be in the model's words, got {words!r}.")
 
 
 def _those(item: Sequence[str], facts: Sequence[Fact]) -> dict[int, Fact]:

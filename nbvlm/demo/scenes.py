@@ -1,4 +1,4 @@
-"""Picture-book scenes with their ground truth: what the embedded model was taught with, and is tested on.
+"""Draw picture-book scenes with their ground truth, for training and testing the embedded model.
 
 >>> scene = sample(7)
 >>> scene.picture.mode, len(scene.things) > 0
@@ -40,29 +40,32 @@ __all__ = [
 ]
 
 KINDS: tuple[str, ...] = tuple(objects.KINDS)
+"""English words for the kinds of things."""
 COLORS: tuple[str, ...] = tuple(objects.COLORS)
+"""English words for their colours."""
 BACKGROUNDS: tuple[str, ...] = tuple(backgrounds.BACKGROUNDS)
+"""English words for the backgrounds."""
 
 LONGER = (160, 2000)
 """Least and greatest length of a sampled picture's longer side, pixels."""
 TWICE_UP_TO = 1200
-"""Pictures with a longer side of up to so many pixels are drawn at twice their size, and reduced."""
+"""Pictures whose longer side has at most so many pixels are drawn at twice their size, and reduced."""
 
 
 @dataclass(frozen=True)
 class Thing:
-    """One thing of a scene, as it is seen.
+    """One thing of a scene, as far as it is visible.
 
     Attributes
     ----------
     kind, color
         English words, of `KINDS` and `COLORS`.
     box
-        (x0, y0, x1, y1) in pixels: bounds what is visible.
+        (x0, y0, x1, y1) in pixels, around the visible part.
     mask
         Height × width bool array: the visible pixels, at least 30 % of the thing.
     text
-        What a sign says; None for other things.
+        Of a sign; None for other things.
     """
 
     kind: str
@@ -74,7 +77,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture and the truth about it.
+    """A picture and its ground truth.
 
     Attributes
     ----------
@@ -106,12 +109,12 @@ def sample(seed: int, *, pixels: int | None = None, clean: bool = False) -> Scen
     pixels
         Length of the longer side; by default it varies from 160 to 2000. The layout does not depend on it.
     clean
-        True to leave out what `spoil` does.
+        True to skip `spoil`.
 
     Returns
     -------
     Scene
-        Picture, things with boxes and masks, ground.
+        Picture, things with boxes and masks, background.
 
     Examples
     --------
@@ -145,7 +148,7 @@ def _things(layout: Layout, seen: NDArray[np.uint8]) -> list[Thing]:
 
 
 def bounds(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
-    """Smallest box (x0, y0, x1, y1) around the true pixels, at their outer edges."""
+    """Return the smallest box (x0, y0, x1, y1) around the true pixels, at their outer edges."""
     x, y = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
     return float(x[0]), float(y[0]), float(x[-1] + 1), float(y[-1] + 1)
 
@@ -163,7 +166,7 @@ def render(layout: Layout, size: tuple[int, int]) -> tuple[Image.Image, Image.Im
     Returns
     -------
     picture, plan
-        RGB picture; 8-bit plan: the number (from 1, as in `layout.placed`) of the thing seen at each pixel.
+        RGB picture; 8-bit plan with the number (from 1, as in `layout.placed`) of each pixel's visible thing.
     """
     picture = backgrounds.paint(layout.background, size, Random(layout.detail))
     plan = Image.new("L", size)
@@ -174,7 +177,7 @@ def render(layout: Layout, size: tuple[int, int]) -> tuple[Image.Image, Image.Im
 
 
 def _shadow(layout: Layout, placed: Placed, picture: Image.Image) -> None:
-    """Darken the ground below what stands on it."""
+    """Darken the ground below a standing thing."""
     w, h = picture.size
     half = placed.size * min(w, h) / 2
     foot = placed.y * h + half * 0.95
@@ -188,14 +191,14 @@ def _shadow(layout: Layout, placed: Placed, picture: Image.Image) -> None:
 
 
 def spoil(picture: Image.Image, rng: Random) -> Image.Image:
-    """Treat a picture as cameras and mail do, mildly: blur, noise, JPEG; about half of them stay as they are.
+    """Degrade a picture slightly by blur, noise or JPEG; about half of all pictures stay as they are.
 
     Parameters
     ----------
     picture
         RGB.
     rng
-        Source of what happens.
+        Source of randomness.
 
     Returns
     -------

@@ -172,8 +172,8 @@ def test_each_word_points_at_the_thing_that_it_is_about(embedded):
     seen = embedded.see(scene.picture)
     decoding = embedded.begin(seen, "caption en")
     assert decoding.scores().shape == (w.SIZE,)
-    assert decoding.aimed().shape == (1 + len(seen.regions),)
-    assert decoding.aimed().argmax() == 1
+    assert decoding.pointing().shape == (1 + len(seen.regions),)
+    assert decoding.pointing().argmax() == 1
     with pytest.raises(ValueError, match="picture-book"):
         embedded.begin(seen, "write a poem")
 

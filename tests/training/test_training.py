@@ -59,7 +59,7 @@ def test_the_numpy_model_equals_the_networks_on_the_shipped_weights(seed):
                 decoding.scores()[reachable], scores[0, -1].numpy()[reachable], atol=1e-3
             )
             np.testing.assert_allclose(
-                decoding.aimed(), aimed[0, -1, : len(seen.regions) + 1].numpy(), atol=1e-3
+                decoding.pointing(), aimed[0, -1, : len(seen.regions) + 1].numpy(), atol=1e-3
             )
 
 

@@ -1,4 +1,4 @@
-"""How the embedded model speaks, in NumPy: a small transformer that points at what it speaks of."""
+"""The decoder of the embedded model, in NumPy: a small transformer that points at each token's region."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ __all__ = [
 
 BOX_FEATURES = 7 * 41
 PROMPT_MOST = 40
-"""Places of the prompt's tokens; the answer's come after them."""
+"""Positions of the prompt's tokens; the answer's follow."""
 PLACES = 640
-"""Places in all."""
+"""Positions in all."""
 
 
 def positions(width: int) -> Array:
-    """What is added to the token at each place: sines and cosines (Vaswani et al. 2017), `PLACES` × width."""
+    """Position encoding: sines and cosines (Vaswani et al. 2017), `PLACES` × width."""
     wave = (1 / 1000.0) ** (np.arange(width // 2) / (width // 2))
     angle = np.arange(PLACES)[:, None] * wave
     return (0.3 * np.concatenate([np.sin(angle), np.cos(angle)], 1)).astype(np.float32)
@@ -66,7 +66,7 @@ def box_features(boxes: Sequence[Sequence[float]], aspect: float) -> Array:
 
 
 def region_features(regions: Sequence[Region]) -> Array:
-    """N × (kinds, colours, sure, whether there is text) float32."""
+    """Features of regions: N × (kinds, colours, sure, whether there is text) float32."""
     rows = [[*region.kinds, *region.colors, region.sure, float(bool(region.text))] for region in regions]
     return np.array(rows, np.float32).reshape(len(rows), len(KINDS) + len(COLORS) + 2)
 
@@ -76,7 +76,7 @@ NEVER_SAID = [w.PAD, w.BOS, w.NEWLINE, w.UNKNOWN, w.BOX]
 
 
 class Decoder:
-    """The speaking network; never changed after it is made.
+    """The decoder network; immutable.
 
     Parameters
     ----------
@@ -92,16 +92,15 @@ class Decoder:
         self.words, self.run, self._rank, self._nowhere = (
             a[f"speaker.{name}"] for name in ("words.weight", "run", "rank", "nowhere")
         )
-        linear = {n: Linear.of(a, f"speaker.{n}") for n in _LINEAR}
-        self.boxes, self.fed, self.out, self.point = (linear[n] for n in ("boxes", "fed", "out", "point"))
-        self._names, self._marks, self._ground, self._target = (
-            linear[n] for n in ("names", "marks", "ground", "target")
+        self.boxes, self.fed, self.out, self.point, self._names, self._marks, self._ground, self._target = (
+            Linear.of(a, f"speaker.{name}")
+            for name in ("boxes", "fed", "out", "point", "names", "marks", "ground", "target")
         )
         self.final_norm = Norm.of(a, "speaker.final_norm")
         self.positions = positions(self.words.shape[1])
 
     def scene(self, seen: Observation) -> Array:
-        """Tokens of what was seen: the scene's, then one a region."""
+        """Return the tokens of a picture: one for the scene, then one for each region."""
         background: Array = self._ground(seen.backgrounds[None]) + self._rank[:1]
         if not seen.regions:
             return background
@@ -113,28 +112,25 @@ class Decoder:
         return np.concatenate([background, regions])
 
     def targets(self, scene: Array) -> Array:
-        """What is pointed at: nowhere, then each region."""
+        """Return the vectors to point at: nowhere, then each region."""
         return np.concatenate([self._nowhere[None], self._target(scene[1:])])
 
 
-_LINEAR = ("boxes", "names", "marks", "ground", "fed", "out", "point", "target")
-
-
 class Decoding:
-    """An answer in the making: what was seen, the prompt, and the pieces so far, with their keys and values.
+    """The state of an answer: picture, prompt and pieces so far, with their keys and values.
 
     Parameters
     ----------
     decoder
         The network.
     seen
-        What it speaks of.
+        From the picture.
     parsed
         The prompt.
     """
 
     def __init__(self, decoder: Decoder, seen: Observation, parsed: ParsedPrompt) -> None:
-        self._speaker = decoder
+        self._decoder = decoder
         self._kept: list[Pair | None] = [None] * len(decoder.blocks)
         self._place = PROMPT_MOST
         self._run = -1
@@ -148,13 +144,13 @@ class Decoding:
         self._last = w.NEWLINE
 
     def _read(self, x: Array) -> Array:
-        for n, block in enumerate(self._speaker.blocks):
+        for n, block in enumerate(self._decoder.blocks):
             x, self._kept[n] = block(x, self._kept[n])
-        return self._speaker.final_norm(x[-1])
+        return self._decoder.final_norm(x[-1])
 
     @property
     def run(self) -> int:
-        """Number, in its run of locations or codes, that the next one of the same sort has."""
+        """Index of the next piece in its run of locations or codes."""
         return self._run + 1
 
     @property
@@ -163,28 +159,27 @@ class Decoding:
         return self._last
 
     def scores(self) -> Array:
-        """Scores of every word as the next one; those that cannot be said are out of reach."""
-        scores = self._speaker.out(self._state)
+        """Return the score of every token as the next one; impossible ones get -1e9."""
+        scores = self._decoder.out(self._state)
         scores[NEVER_SAID] = -1e9
         if len(self._targets) == 1:
             scores[[w.LOC, w.SEG, w.TEXT]] = -1e9
         return scores
 
     def pointing(self) -> Array:
-        """Scores of what the next token is about: nothing first, then each region."""
-        aim: Array = self._targets @ self._speaker.point(self._state) / math.sqrt(len(self._state))
-        return aim
+        """Return the scores of the next token's region: no region first, then each region."""
+        scores: Array = self._targets @ self._decoder.point(self._state) / math.sqrt(len(self._state))
+        return scores
 
-    def append(self, pieces: Sequence[w.Piece]) -> None:
-        """Go on with pieces of an answer."""
-        for piece in pieces:
-            again = piece.token == self._last and self._run >= 0
-            self._run = (self._run + 1 if again else 0) % 16 if piece.token in (w.LOC, w.SEG) else -1
-            x = self._speaker.words[piece.token] + self._speaker.positions[self._place]
-            if self._run >= 0:
-                x = x + self._speaker.run[self._run]
-            if piece.region >= 0:
-                x = x + self._speaker.fed(self._scene[1 + piece.region])
-            self._state = self._read(x[None])
-            self._last = piece.token
-            self._place += 1
+    def append(self, piece: w.Piece) -> None:
+        """Add the next piece of the answer."""
+        again = piece.token == self._last and self._run >= 0
+        self._run = (self._run + 1 if again else 0) % 16 if piece.token in (w.LOC, w.SEG) else -1
+        x = self._decoder.words[piece.token] + self._decoder.positions[self._place]
+        if self._run >= 0:
+            x = x + self._decoder.run[self._run]
+        if piece.region >= 0:
+            x = x + self._decoder.fed(self._scene[1 + piece.region])
+        self._state = self._read(x[None])
+        self._last = piece.token
+        self._place += 1

@@ -1,8 +1,7 @@
 """The embedded model, run by NumPy alone.
 
-It is a vision-language model in PaliGemma's form, small enough to be looked into: it sees a picture
-(`vision`), tells itself what is where (`regions`), reads the prompt (`language`) and writes an answer
-(`decoder`), token by token, each about something that it points at.
+A small vision-language model in PaliGemma's form: it finds the things of a picture (`vision`), parses the prompt
+(`prompt_reader`) and writes an answer (`decoder`) token by token, each with the region that it is about.
 
 >>> model = load()
 >>> from nbvlm.demo import scenes
@@ -75,16 +74,16 @@ def pick(scores: NDArray[np.float32], temperature: float, top_p: float, rng: np.
 
 
 NAME = "nbvlm/demo"
-"""What results call the model."""
+"""The model's name in results."""
 FAMILIAR = 0.5
-"""How likely a picture must be a scene to be taken for one."""
+"""Least probability with which a picture counts as a scene."""
 UNFAMILIAR = (
     "This picture looks unlike the picture-book scenes that the embedded model knows: "
     "its answer cannot be trusted."
 )
-"""What is said of others."""
+"""The notice about other pictures."""
 _SPREAD = 1.5
-"""How far locations stray, in bins, at temperature 1."""
+"""Spread of locations at temperature 1, in bins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +93,11 @@ class Token:
     Attributes
     ----------
     text
-        What it adds to the answer; may be empty.
+        The text that it adds to the answer; may be empty.
     finish_reason
         ``"stop"`` or ``"length"`` on the last token, else None.
     notice
-        On the first token: what must be known about the answer, else None.
+        On the first token: a warning about the whole answer, else None.
     """
 
     text: str
@@ -108,12 +107,12 @@ class Token:
 
 @cache
 def load(path: Path = weights.PATH) -> Model:
-    """Load the model; later calls return the same one, which any number of threads may use at once."""
+    """Load the model; later calls return the same one, which many threads may use at once."""
     return Model(*weights.load(path))
 
 
 class Model:
-    """A trained network and how to run it; it is never changed after it is made.
+    """A trained network; immutable.
 
     Parameters
     ----------
@@ -126,17 +125,17 @@ class Model:
         self.decoder = Decoder(int(sizes["heads"]), int(sizes["layers"]), arrays)
 
     def count(self, prompt: str) -> int:
-        """Tokens of a request: the picture's eleven (the scene, ten places for things) and the prompt's."""
+        """Count the tokens of a request: the picture's eleven (the scene, ten regions) and the prompt's."""
         parsed = prompt_reader.understand(prompt)
         return 11 + (len(parsed.words) if parsed else len(prompt.split())) + 2
 
     def see(self, image: Image.Image) -> Observation:
-        """What the model sees in any picture."""
+        """Find the things of a picture."""
         with one_thread():
             return self.vision.see(Frame.of(image))
 
     def begin(self, seen: Observation, prompt: str) -> Decoding:
-        """Begin an answer, to look into it: scores of the next word, and what it is about.
+        """Begin an answer step by step: scores of the next token, and of the region that it is about.
 
         Parameters
         ----------
@@ -148,7 +147,7 @@ class Model:
         Raises
         ------
         ValueError
-            For a prompt that is none of the tasks.
+            If the prompt is not one of the tasks.
         """
         parsed = prompt_reader.understand(prompt)
         if parsed is None:
@@ -176,7 +175,7 @@ class Model:
         prompt
             See `nbvlm.demo.model.prompt_reader.understand`; any other is answered with a list of the tasks.
         temperature
-            Above 0: how much chance there is in the choice of tokens.
+            Above 0: how random the choice of tokens is.
         top_p
             In (0, 1]: tokens are chosen among the likeliest that together have this probability.
         max_tokens
@@ -184,12 +183,12 @@ class Model:
         seed
             Makes the choice repeatable.
         seen
-            What `see` returned for the same picture, not to look again.
+            Result of `see` for the same picture, to save time.
 
         Yields
         ------
         Token
-            The first one carries the notice, if there is one; the last one the finish reason.
+            The first one may carry a notice; the last one has the finish reason.
         """
         parsed = prompt_reader.understand(prompt)
         if parsed is None:
@@ -207,7 +206,7 @@ class Model:
             with one_thread():
                 piece = choose.next(decoding, given)
                 if piece.token != w.EOS and n < limit:
-                    decoding.append([piece])
+                    decoding.append(piece)
             end = "stop" if piece.token == w.EOS else "length" if n == limit else None
             yield Token(w.text_of(piece, given), end, notice if n == 1 else None)
             if end:
@@ -217,7 +216,7 @@ class Model:
 
 @dataclass(slots=True)
 class _Choice:
-    """How the next piece is chosen; the outline that is being followed is kept."""
+    """Chooses the next piece; keeps the scores of the current outline."""
 
     model: Model
     frame: Frame
@@ -258,7 +257,7 @@ class _Choice:
 
 
 def _spoken_box(given: list[w.Piece]) -> tuple[float, float, float, float] | None:
-    """The box that the answer gave last: an outline is drawn in it."""
+    """The last box of the answer, in which an outline is drawn."""
     last = given[-4:]
     if len(last) < 4 or any(piece.token != w.LOC for piece in last):
         return None

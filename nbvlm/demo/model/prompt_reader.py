@@ -1,4 +1,4 @@
-"""What can be asked of the embedded model: prompts as people write them, read into the model's few words."""
+"""Parse prompts, as people write them, into the few words that the embedded model knows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HELP = (
     "answer en which is larger, the cat or the dog?, "
     "answer en what does the sign say?, or question en red."
 )
-"""The answer to a prompt that is none of the tasks."""
+"""The answer to a prompt that is not one of the tasks."""
 
 MOST_ITEMS = 10
 
@@ -68,7 +68,7 @@ class ParsedPrompt:
 
 
 def understand(prompt: str) -> ParsedPrompt | None:
-    """Read a prompt into the model's words.
+    """Parse a prompt into the model's words.
 
     Tolerates capitals, plurals, articles, question marks, `a;b` and `a , b`, and a few synonyms.
 
@@ -80,7 +80,7 @@ def understand(prompt: str) -> ParsedPrompt | None:
     Returns
     -------
     Asked or None
-        None where it is none of the tasks.
+        None if it is not one of the tasks.
     """
     plain = " ".join(prompt.lower().split())
     if region := _REGION.fullmatch(plain):

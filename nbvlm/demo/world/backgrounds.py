@@ -1,4 +1,4 @@
-"""The grounds that the things of the picture-book world stand on: one small function a ground."""
+"""Paint the backgrounds of the picture-book world: one function for each."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SKY: tuple[RGB, RGB] = ((142, 200, 240), (228, 243, 250))
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """A ground: how it is painted, and how a caption ends with it.
+    """A background: how it is painted and named.
 
     Attributes
     ----------
     paint
-        Called with the canvas, its width and height in pixels, and a source of chance.
+        Called with the drawing, its width and height in pixels, and a source of randomness.
     sky, land
         Two colours each, top to bottom.
     horizon
@@ -63,7 +63,7 @@ def _clouds(draw: Draw, w: int, h: int, rng: Random) -> None:
 
 
 def _ridge(draw: Draw, w: int, h: int, rng: Random, level: float, rise: float, fill: RGB) -> None:
-    """Fill what lies below a hilly line, about `level` down, with swings of `rise`, shares of the height."""
+    """Fill the area below a hilly line at about `level`, with swings of `rise`, in shares of the height."""
     a, b = rng.uniform(0, math.tau), rng.uniform(0, math.tau)
     fast, slow = rng.uniform(5, 8), rng.uniform(2, 4)
     line = [
@@ -216,11 +216,11 @@ BACKGROUNDS: dict[str, Background] = {
         _paper, ((252, 250, 242), (248, 245, 236)), ((248, 245, 236), (244, 240, 228)), 0.5, "on paper"
     ),
 }
-"""The grounds, by name."""
+"""The backgrounds, by name."""
 
 
 def paint(name: str, size: tuple[int, int], rng: Random) -> Image.Image:
-    """Paint an empty ground.
+    """Paint an empty background.
 
     Parameters
     ----------

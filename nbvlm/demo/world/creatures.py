@@ -1,4 +1,4 @@
-"""How the animals and plants of the picture-book world are drawn: one small function a kind."""
+"""Draw the animals and plants of the picture-book world: one function for each kind."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CAT_TAIL = tube(((0.3, 0.84), (0.62, 0.86), (0.8, 0.58), (0.68, 0.26), (0.52, 0.
 
 
 def cat(c: Canvas) -> None:
-    """Draw a cat that sits and looks at us, its tail curled."""
+    """Draw a sitting cat from the front, its tail curled."""
     c.body((CAT_TAIL, c.color))
     c.body((CAT_BODY, c.color))
     c.fill(oval(0, 0.5, 0.2, 0.3), c.light)
@@ -83,7 +83,7 @@ def _leg(x: float) -> Outline:
 
 
 def dog(c: Canvas) -> None:
-    """Draw a dog that stands, seen from the side, with hanging ears."""
+    """Draw a standing dog from the side, with hanging ears."""
     c.body((_leg(-0.48), c.dim), (_leg(0.18), c.dim))
     c.body(
         (DOG_TAIL, c.color),

@@ -1,4 +1,4 @@
-"""Where the things of a scene go: layouts by chance in which every thing can be recognised."""
+"""Compose random layouts of scenes in which every thing can be recognised."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ MOST_SIGNS = 2
 SEEN_AT_LEAST = 0.5
 SIGN_SEEN = 0.97
 APART = 0.03
-"""Least distance of two things' middles, as a share of the width: their order from left to right is clear."""
+"""Least distance of two things' middles, as a share of the width, so that their order is clear."""
 PROBE = 72
-"""Shorter side, in pixels, of the plans by which a layout is judged: coarse, so the bounds are strict."""
+"""Shorter side, in pixels, of the coarse plans on which a layout is checked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where a thing goes, in shares of width and height; `size`: its height in shares of the shorter side."""
+    """The place of a thing, in shares of width and height; `size`: its height by the shorter side."""
 
     kind: str
     color: str
@@ -75,7 +75,7 @@ class _Page:
     entries: list[_Entry] = field(default_factory=list)
 
     def add(self, placed: Placed, stamp: NDArray[np.bool_]) -> bool:
-        """Put a thing on the page if all can be recognised then."""
+        """Add a thing if all can still be recognised."""
         w, h = self.size
         tall, wide = stamp.shape
         x, y = round(placed.x * w - wide / 2), round(placed.y * h - tall / 2)
@@ -93,7 +93,7 @@ class _Page:
 
 
 def _clear(entries: list[_Entry], width: int) -> bool:
-    """Whether every thing is seen well, in one piece, and no two begin at the same place from the left."""
+    """Whether every thing is visible enough, in one piece, and the middles of all have different x."""
     above = np.zeros_like(entries[0].mask)
     middles = []
     for entry in reversed(entries):
@@ -119,12 +119,12 @@ def compose(rng: Random) -> Layout:
     Parameters
     ----------
     rng
-        Source of everything that varies: the same state gives the same layout.
+        Source of randomness: the same state gives the same layout.
 
     Returns
     -------
     Layout
-        Its `placed` things are in the order they are drawn, those in front last.
+        Its `placed` things are in drawing order, those in front last.
     """
     background = rng.choice(tuple(backgrounds.BACKGROUNDS))
     aspect = rng.choices(tuple(ASPECTS), tuple(ASPECTS.values()))[0]
@@ -157,7 +157,7 @@ def _join(rng: Random, page: _Page, background: str, aspect: float, *, crowded: 
 
 
 def _kind(rng: Random, page: _Page, *, crowded: bool) -> str:
-    """Choose a kind; often one that is there already, so that there is something to count."""
+    """Choose a kind, often one that the scene has already, for questions that count."""
     there = [entry.placed.kind for entry in page.entries]
     repeated = bool(there) and rng.random() < 0.25
     kind = rng.choice(there if repeated else tuple(objects.KINDS))
@@ -179,7 +179,7 @@ def _shade(rng: Random, color: RGB) -> RGB:
 
 
 def _place(rng: Random, placed: Placed, background: str, aspect: float) -> tuple[float, float]:
-    """Choose a middle: what stands stands on the ground, mostly; the rest is anywhere."""
+    """Choose a middle: mostly on the ground for standing things, anywhere for others."""
     kind = objects.KINDS[placed.kind]
     slack = 1.25 if kind.turns else 1.03
     half_y = placed.size * min(1.0, aspect) / 2

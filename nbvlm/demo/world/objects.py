@@ -1,4 +1,4 @@
-"""The kinds and colours of the picture-book world, and how its made things and shapes are drawn."""
+"""The kinds and colours of the picture-book world, and the drawing of its objects and shapes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ COLORS: dict[str, RGB] = {
     "black": (34, 34, 40),
     "white": (247, 247, 244),
 }
-"""The named colours, as the RGB value that a thing's own shade varies about."""
+"""The named colours: the mean RGB value of each, about which the shades of things vary."""
 
 STEEL: RGB = (196, 200, 208)
 LAMP: RGB = (255, 238, 160)
@@ -202,7 +202,7 @@ def _balloon(c: Canvas) -> None:
 
 @cache
 def _canopy(left: float, right: float) -> Outline:
-    """One panel of an umbrella, whose lower ends lie at two shares of its half width."""
+    """One panel of an umbrella between two shares of its half width."""
     arc = [i / 10 for i in range(11)]
     rise = [(left + (right - left) * s, 0.12 - 0.1 * math.sin(math.pi * s)) for s in arc]
     side = [math.pi / 2 * s for s in arc]
@@ -261,13 +261,13 @@ class Kind:
     Attributes
     ----------
     draw
-        Paints it on a brush.
+        Paints it on a canvas.
     aspect
-        Width divided by height; for a sign see `aspect`, which knows its text.
+        Width divided by height; for a sign see the function `aspect`, which takes its text.
     turns
-        True where it may lean to a side.
+        True if it may lean to a side.
     stands
-        True where it stands on the ground, mostly.
+        True if it mostly stands on the ground.
     """
 
     draw: Callable[[Canvas], None]
@@ -300,5 +300,5 @@ KINDS: dict[str, Kind] = {
 
 
 def aspect(kind: str, text: str | None = None) -> float:
-    """Width divided by height of a thing; a sign is as wide as its text asks for."""
+    """Return width divided by height of a thing; a sign is as wide as its text needs."""
     return signs.aspect(text) if text else KINDS[kind].aspect

@@ -1,4 +1,4 @@
-"""The signs of the picture-book world: a board on a post, and the words that are written on it."""
+"""Draw the signs of the picture-book world: a board on a post, with a word on it."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ CORN APPLE PEAR PLUM LEMON LIME CAT DOG BIRD DUCK HEN COW PIG GOAT SHEEP HORSE L
 FOX OWL BEE ANT FROG
 """
 WORDS: tuple[str, ...] = tuple(_LIST.split())
-"""What signs say, besides letters by chance."""
+"""Texts of signs, besides random letters."""
 
 
 def words(rng: Random) -> str:
-    """Choose the text of a sign: a word, or two to five letters by chance."""
+    """Choose the text of a sign: a word, or two to five random letters."""
     if rng.random() < 0.8:
         return rng.choice(WORDS)
     return "".join(rng.choices(string.ascii_uppercase, k=rng.randrange(2, 6)))
 
 
 def aspect(text: str) -> float:
-    """Width of a sign divided by its height."""
+    """Return the width of a sign divided by its height."""
     return max(0.62, LETTERS * text_width(text) + 0.27)
 
 
 def draw(c: Canvas) -> None:
-    """Draw a board on one post, or on two if it is long, with the brush's text."""
+    """Draw a board on one post, or on two if it is long, with the text of the canvas."""
     text = c.text or ""
     half = aspect(text) - 0.05
     for x in (0.0,) if half < 1.25 else (-0.6 * half, 0.6 * half):
@@ -66,5 +66,5 @@ def draw(c: Canvas) -> None:
 
 
 def ink(c: Canvas) -> tuple[int, int, int]:
-    """White or dark, whichever stands out more from the board."""
+    """Return white or dark, the one with more contrast to the board."""
     return WHITE if brightness(c.color) < 150 else DARK
