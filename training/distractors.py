@@ -1,4 +1,4 @@
-"""Pictures of many sorts that are no picture-book scenes: the embedded model must not take them for some."""
+"""Random pictures that are not picture-book scenes: the embedded model learns to recognise them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Size = tuple[int, int]
 
 
 def picture(rng: Random) -> Image.Image:
-    """Make a picture of some sort (RGB, 120 to 420 pixels a side), some of them blurred or noisy."""
+    """Make a picture of a random sort (RGB, 120 to 420 pixels a side); some are blurred or compressed."""
     size = (rng.randrange(120, 420), rng.randrange(120, 420))
     made = rng.choice(SORTS)(size, rng)
     if rng.random() < 0.2:
@@ -46,7 +46,7 @@ def _numbers(rng: Random) -> np.random.Generator:
 
 
 def _clouds(rng: Random, side: int = 128, power: float | None = None) -> Array:
-    """Noise whose strength falls with frequency, mean 0 and deviation 1."""
+    """Return noise whose strength falls with frequency, mean 0 and deviation 1."""
     wave = np.fft.rfft2(_numbers(rng).standard_normal((side, side)))
     fall = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
     fall[0, 0] = 1
@@ -55,7 +55,7 @@ def _clouds(rng: Random, side: int = 128, power: float | None = None) -> Array:
 
 
 def _color(rng: Random) -> tuple[int, int, int]:
-    """Any colour, or, as often, a muted one."""
+    """Return a random colour or, as often, a muted one."""
     if rng.random() < 0.5:
         return rng.randrange(256), rng.randrange(256), rng.randrange(256)
     light = rng.gauss(120, 55)
@@ -64,7 +64,7 @@ def _color(rng: Random) -> tuple[int, int, int]:
 
 
 def _mapped(values: Array, rng: Random) -> Array:
-    """Colours for numbers: a way through three random ones."""
+    """Return colours for numbers, from a gradient of three random ones."""
     stops = np.array([_color(rng) for _ in range(3)], np.float32)
     at = np.clip((values + 2) / 4, 0, 1) * 2
     low = np.minimum(at.astype(int), 1)
@@ -83,7 +83,7 @@ def _haze(size: Size, rng: Random) -> Image.Image:
 
 
 def _landscape(size: Size, rng: Random) -> Image.Image:
-    """Lit hills below a sky, with the grain of a photograph."""
+    """Draw lit hills below a sky, with the grain of a photograph."""
     height = _clouds(rng, power=rng.uniform(1.5, 2.2))
     light = np.gradient(height, axis=0) * 20 + np.gradient(height, axis=1) * rng.uniform(-20, 20)
     color = _mapped(height, rng) + light[..., None] * rng.uniform(2, 9)
@@ -95,7 +95,7 @@ def _landscape(size: Size, rng: Random) -> Image.Image:
 
 
 def _portrait(size: Size, rng: Random) -> Image.Image:
-    """Round, shaded bodies before something out of focus."""
+    """Draw round, shaded bodies before a blurred background."""
     y, x = np.mgrid[-1:1:128j, -1:1:128j]
     color = _mapped(_clouds(rng, power=2), rng)
     for _ in range(rng.randrange(1, 6)):
@@ -173,7 +173,7 @@ def _plot(size: Size, rng: Random) -> Image.Image:
 
 
 def _heap(size: Size, rng: Random) -> Image.Image:
-    """Many flat shapes, one over the other."""
+    """Draw many flat shapes on top of each other."""
     page = Image.new("RGB", size, _color(rng))
     draw = ImageDraw.Draw(page)
     for _ in range(rng.randrange(25, 120)):
@@ -193,4 +193,4 @@ SORTS: tuple[Callable[[Size, Random], Image.Image], ...] = (
     _noise, _haze, _haze, _landscape, _landscape, _landscape, _portrait, _portrait, _portrait,
     _gradient, _stripes, _page, _screen, _screen, _plot, _heap, _plain,
 )  # fmt: skip
-"""How each sort is made; the photograph-like ones more often."""
+"""The functions that draw each sort; photograph-like sorts are listed more often."""

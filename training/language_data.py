@@ -1,6 +1,6 @@
-"""What the speaker is taught with: regions by chance, as eye and look would tell them, and questions on them.
+"""Training data of the decoder: random regions, like those of the vision networks, and questions about them.
 
-No picture is drawn: the speaker never sees one, only what was seen.
+The decoder reads regions, not pixels, so no picture is drawn.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["LanguageExample", "Texts", "batch", "examples", "texts_of", "tokens_
 
 @dataclass(frozen=True, slots=True)
 class LanguageExample:
-    """What was seen, a prompt in the model's words, the region asked about, and the true answer."""
+    """The regions, a prompt in the model's words, the region of the prompt, and the true answer."""
 
     seen: Observation
     prompt: tuple[str, ...]
@@ -40,7 +40,7 @@ class LanguageExample:
 
 
 def world(rng: Random) -> tuple[list[Fact], str]:
-    """Facts by chance, from left to right, few kinds and colours at times so that they repeat."""
+    """Return random facts from left to right, and a background; at times with few kinds and colours."""
     count = rng.choices(range(9), (1, 3, 4, 5, 5, 5, 4, 3, 3))[0]
     kinds = rng.sample(KINDS, rng.choice((1, 2, 3, 5, 18)))
     colors = rng.sample(COLORS, rng.choice((2, 3, 5, 10)))
@@ -76,7 +76,7 @@ def _seen(facts: Sequence[Fact], background: str, rng: Random) -> Observation:
 
 
 def _belief(right: int, count: int, rng: Random) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """Probabilities that are sure of what is right, most of the time."""
+    """Return probabilities that mostly favour the right value."""
     doubt = rng.choice((0.0, 0.0, 0.01, 0.1, rng.uniform(0, 0.45)))
     belief = np.zeros(count, np.float32)
     belief[rng.randrange(count)] += doubt * 0.7
@@ -86,16 +86,16 @@ def _belief(right: int, count: int, rng: Random) -> np.ndarray[tuple[int], np.dt
 
 
 def examples(rng: Random) -> dict[str, list[LanguageExample]]:
-    """Questions about one world, by the length of their answers: outlines, long, and short."""
+    """Return questions about one world, by the length of their answers: outlines, long, and short."""
     facts, background = world(rng)
     seen = _seen(facts, background, rng)
-    region_features = rng.choice((("caption", rng.choice((*LANGUAGES, "en"))), ("describe", "en")))
+    whole = rng.choice((("caption", rng.choice((*LANGUAGES, "en"))), ("describe", "en")))
     outlines = [_to_outline(facts, rng)] if rng.random() < 0.35 else []
     short = [("answer", "en", *_asked(facts, rng)) for _ in range(3)]
     short += [("answer", "en", "what", "color", kind) for kind in _kinds_with_colors(facts, rng)]
     short.append(rng.choice((("ocr",), ("question", "en", _given(facts, rng)), ("caption", "<box>"))))
     lists = [_to_find(facts, rng, 6), _to_find_all(facts, rng), _to_find_all(facts, rng)]
-    prompts = {"outlines": outlines, "long": [region_features, *lists][rng.randrange(2) :], "short": short}
+    prompts = {"outlines": outlines, "long": [whole, *lists][rng.randrange(2) :], "short": short}
     return {
         name: [_example(seen, prompt, facts, background, rng) for prompt in some]
         for name, some in prompts.items()
@@ -111,7 +111,7 @@ def _example(
 
 
 def _region(facts: Sequence[Fact], rng: Random) -> Box:
-    """A box near a thing, or one by chance; never at the edge of being the thing's."""
+    """Return a box near a thing, or a random one; clearly the thing's or clearly not."""
     while True:
         box = _box(rng, 1.0)
         if facts and rng.random() < 0.75:
@@ -141,7 +141,7 @@ def _to_find(facts: Sequence[Fact], rng: Random, most: int) -> tuple[str, ...]:
 
 
 def _to_find_all(facts: Sequence[Fact], rng: Random) -> tuple[str, ...]:
-    """A list of most kinds that are there, among some that are not."""
+    """Return a prompt that lists most kinds of the scene, and some others."""
     present = list(dict.fromkeys(fact.kind for fact in facts))
     kept = present[: max(1, len(present) - rng.choice((0, 0, 1, 2)))]
     absent = rng.sample([kind for kind in KINDS if kind not in present], rng.choice((0, 0, 1, 2)))
@@ -193,7 +193,7 @@ def _comparing(facts: Sequence[Fact], rng: Random) -> tuple[str, ...]:
 
 
 def _kinds_with_colors(facts: Sequence[Fact], rng: Random) -> tuple[str, ...]:
-    """A kind that is there, and the two with the most colours: of many, one is easily left out."""
+    """Return a kind of the scene, and the two kinds with the most colours: long answers need practice."""
     kinds = list(dict.fromkeys(fact.kind for fact in facts)) or ["thing"]
     colors = {kind: len({fact.color for fact in facts if fact.kind == kind}) for kind in kinds}
     most = sorted(kinds, key=colors.__getitem__)
@@ -212,11 +212,11 @@ class Texts:
     Attributes
     ----------
     seen, boxes, background, count
-        What was seen: N × 10 × (kinds, colours, sure, text), N × 10 × box features, N × grounds, N.
+        The pictures: N × 10 × (kinds, colours, sure, text), N × 10 × box features, N × grounds, N.
     tokens, regions, runs, places
         N × T: tokens, the region each is about or -1, number in a run of locations or codes or -1, place.
     asked
-        N × box features of the region asked about.
+        N × box features of the prompt's region.
     prefix, length
         N: tokens before the answer, and all tokens.
     """
@@ -235,22 +235,22 @@ class Texts:
 
 
 def tokens_of(example: LanguageExample) -> tuple[list[w.Piece], int]:
-    """All tokens of a lesson, and how many are the prompt's."""
+    """Return all tokens of an example, and how many belong to the prompt."""
     prompt = [w.Piece(token) for token in (w.BOS, *w.encode(example.prompt), w.NEWLINE)]
     return [*prompt, *example.answer], len(prompt)
 
 
 def batch(seed: int, worlds: int) -> dict[str, Texts]:
-    """Lessons about some worlds, in groups of about equal lengths."""
+    """Return examples about some worlds, in groups of about equal lengths."""
     rng = Random(seed)
-    taught = [examples(rng) for _ in range(worlds)]
-    groups = {name: [example for some in taught for example in some[name]] for name in taught[0]}
+    made = [examples(rng) for _ in range(worlds)]
+    groups = {name: [example for some in made for example in some[name]] for name in made[0]}
     return {name: texts_of(group, rng) for name, group in groups.items() if group}
 
 
 def texts_of(group: Sequence[LanguageExample], rng: Random) -> Texts:
-    """Lessons as arrays, padded; chance decides where the answers begin."""
-    import torch  # the lessons themselves are made without it
+    """Return examples as padded arrays; the positions of the answers are random."""
+    import torch  # the examples themselves are made without it
 
     n, longest = len(group), max(len(tokens_of(example)[0]) for example in group)
     seen = np.zeros((n, MOST_REGIONS, len(KINDS) + len(COLORS) + 2), np.float32)
@@ -286,6 +286,6 @@ def _runs(pieces: Sequence[w.Piece]) -> list[int]:
 
 
 def _places(size: int, prefix: int, rng: Random) -> list[int]:
-    """The answer begins anywhere, so that every place of a long one is learnt."""
+    """Return positions of the tokens; the answer begins anywhere, so that all positions are learnt."""
     first = PROMPT_MOST + rng.choice((0, rng.randrange(max(1, PLACES - PROMPT_MOST - size + prefix))))
     return [*range(prefix), *range(first, first + size - prefix)]

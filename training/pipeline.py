@@ -35,7 +35,7 @@ CODEBOOK = Path(nbvlm.__file__).parent / "grounding" / "masks" / "codebook.npz"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long each course is, in optimizer steps, and what the speaker's sizes are."""
+    """Lengths of the trainings, in optimizer steps, and sizes of the decoder."""
 
     shapes: int = 2000
     sight: int = 50600
@@ -55,9 +55,9 @@ def train(
     plan
         Lengths and sizes.
     folder
-        Where states and curves go; what lies there is resumed.
+        For states and curves; a training whose state it has is resumed.
     seed
-        Of everything that chance decides.
+        Of all random choices.
     weights, codebook
         Files to write, ``.npz``.
     """
@@ -89,7 +89,7 @@ def _halves(arrays: dict[str, Array]) -> dict[str, Any]:
 
 
 def _folded(part: nn.Module) -> dict[str, Array]:
-    """A seeing network's arrays: each convolution with its norm folded in, and how it steps and pads."""
+    """Return a network's arrays: each convolution with its norm folded in, its steps and its padding."""
     state = {name: value.detach().numpy() for name, value in part.state_dict().items()}
     arrays = {k: a for k, a in state.items() if ".convolutions." not in k and ".norms." not in k}
     for name, module in part.named_modules():

@@ -1,4 +1,4 @@
-"""Train the embedded model from nothing: `python -m training.train` (extra `train`)."""
+"""Train the embedded model from scratch: `python -m training.train` (extra `train`)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train by the command line's words and write the weights; what the folder holds is resumed."""
+    """Train as the command line says and write the weights; a training with a saved state is resumed."""
     parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="of everything that chance decides")
-    parser.add_argument(
-        "--folder", type=Path, default=Path("build/training"), help="where states and curves go"
-    )
+    parser.add_argument("--seed", type=int, default=1, help="of all random choices")
+    parser.add_argument("--folder", type=Path, default=Path("build/training"), help="for states and curves")
     parser.add_argument("--threads", type=int, default=1, help="besides the process that draws scenes")
     given = parser.parse_args(arguments)
     try:

@@ -1,4 +1,4 @@
-"""Teach the seeing networks: first the codebook of masks, then eye, look, trace and reader together."""
+"""Train the vision networks: first the mask codebook, then eye, look, trace and reader together."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["VisionNetworks", "losses", "shapes_of", "sight_of"]
 
 KEPT = 3000
-"""Batches on disk that may be shown again."""
+"""Batches kept on disk for reuse."""
 Arrays = dict[str, np.ndarray]
 
 
 class VisionNetworks(nn.Module):
-    """The four seeing networks."""
+    """The four vision networks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ def shapes_of(run: TrainingRun) -> MaskCoder:
 
 
 def _masks(run: TrainingRun) -> Tensor:
-    """Some thousand masks as uint8."""
+    """Return some thousand masks as uint8."""
     path = run.folder / "masks.npy"
     if not path.exists():
         found: list[np.ndarray] = []
@@ -67,7 +67,7 @@ def _masks(run: TrainingRun) -> Tensor:
 
 
 def sight_of(run: TrainingRun, shapes: MaskCoder) -> VisionNetworks:
-    """Train the seeing networks; every batch is new or one of those drawn before, in turn."""
+    """Train the vision networks on new and reused batches in turn."""
     torch.manual_seed(run.seed + 1)
     network = VisionNetworks().to(memory_format=torch.channels_last)
     batches: list[Iterator[Arrays]] = []
@@ -80,7 +80,7 @@ def sight_of(run: TrainingRun, shapes: MaskCoder) -> VisionNetworks:
 
 
 def _batches(run: TrainingRun, first: int) -> Iterator[Arrays]:
-    """Batches from a step on: each new one is followed by one of those drawn before."""
+    """Yield the batches from a step on: after each new batch a reused one."""
     folder = run.folder / "batches"
     folder.mkdir(parents=True, exist_ok=True)
     fresh = ahead(run.seed, run.batch, folder, range((first + 1) // 2, (run.steps + 1) // 2))
@@ -100,7 +100,7 @@ def _load(path: Path) -> Arrays:
 
 
 def losses(network: VisionNetworks, shapes: MaskCoder, batch: Arrays) -> dict[str, Tensor]:
-    """What each network is judged by on a batch."""
+    """Return the losses of a batch, by name."""
     data = {name: torch.from_numpy(array) for name, array in batch.items()}
     with torch.autocast("cpu", torch.bfloat16):
         cells, names, whole = network.eye(_pixels(data["pixels"]))
@@ -118,7 +118,7 @@ def losses(network: VisionNetworks, shapes: MaskCoder, batch: Arrays) -> dict[st
 
 
 def _pixels(images: Tensor) -> Tensor:
-    # Colours stay innermost: convolutions of small numbers run twice as fast so.
+    # Colours stay innermost: convolutions of few channels run twice as fast this way.
     return (images.float() / 127.5 - 1).permute(0, 3, 1, 2)
 
 
@@ -143,7 +143,7 @@ def _eye_losses(cells: Tensor, names: Tensor, whole: Tensor, data: dict[str, Ten
 
 
 def _spread(truth: Tensor) -> tuple[Tensor, Tensor]:
-    """Cells in or beside the middle of one thing alone, and its box: near cells shall tell the same."""
+    """Return the cells in or beside the middle of exactly one thing, and its box, which all of them learn."""
     grid = truth.unflatten(1, (CELLS, CELLS))
     there = F.pad((grid[..., 0] > 0).float(), (1, 1, 1, 1))
     boxes = F.pad(grid[..., 1:5], (0, 0, 1, 1, 1, 1)) * there[..., None]
@@ -168,11 +168,11 @@ def _named(scores: Tensor, truth: Tensor) -> Tensor:
 
 def _look_losses(facts: Tensor, truth: Tensor) -> dict[str, Tensor]:
     sure = truth[:, 0] > 0
-    region_features, true = facts[sure], truth[sure]
+    found, true = facts[sure], truth[sure]
     return {
         "sure": F.binary_cross_entropy_with_logits(facts[:, 0], truth[:, 0]),
-        "edges": 4 * (region_features[:, 1:5] - true[:, 1:5]).abs().mean(),
-        "kind": _named(region_features[:, 5:], true),
+        "edges": 4 * (found[:, 1:5] - true[:, 1:5]).abs().mean(),
+        "kind": _named(found[:, 5:], true),
     }
 
 

@@ -1,4 +1,4 @@
-"""How a network is trained: steps, learning rate, a state that can be resumed, a curve."""
+"""Train a network: steps, learning rate, a state that can be resumed, a learning curve."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ AHEAD = 24
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """What a part of the training depends on.
+    """The settings of one training.
 
     Attributes
     ----------
     name
         Of its files in `folder`: ``name.pt``, the state, and ``name.csv``, the curve.
     folder
-        Where these go.
+        For these files.
     steps, batch
         Optimizer steps, and pictures or texts in each.
     seed
-        Of everything that chance decides.
+        Of all random choices.
     """
 
     name: str
@@ -65,7 +65,7 @@ def fit(
     skip: Callable[[int], None] | None = None,
     stop_after: int | None = None,
 ) -> None:
-    """Train a network on a course, from its saved state where there is one.
+    """Train a network, from its saved state if it exists.
 
     Parameters
     ----------
@@ -78,9 +78,9 @@ def fit(
     rate
         Highest learning rate.
     skip
-        Told once, before the first step, how many steps were done before.
+        Called once, before the first step, with the number of steps already done.
     stop_after
-        End after so many steps, as an interruption would.
+        End after so many steps, like an interruption.
     """
     run.folder.mkdir(parents=True, exist_ok=True)
     optimizer = torch.optim.AdamW(network.parameters(), rate, betas=(0.9, 0.98), weight_decay=0.02)
@@ -149,7 +149,7 @@ def _resume(run: TrainingRun, network: nn.Module, optimizer: torch.optim.Optimiz
 
 
 def _cut(path: Path, done: int) -> None:
-    """Leave out of a curve what is done once more."""
+    """Remove the rows of a curve after the saved state: these steps are repeated."""
     if path.exists():
         head, *rows = path.read_text().splitlines()
         kept = [row for row in rows if int(row.partition(",")[0]) <= done]
@@ -157,7 +157,7 @@ def _cut(path: Path, done: int) -> None:
 
 
 def ahead(seed: int, size: int, folder: Path, numbers: range) -> Iterator[Path]:
-    """Paths of the batches with these numbers, drawn by a second process a few batches ahead."""
+    """Yield the paths of the batches with these numbers; a second process draws them a few batches ahead."""
     with ProcessPoolExecutor(1) as pool:
         waiting: list[Future[Path]] = []
         for number in range(numbers.start, numbers.stop + AHEAD):
@@ -168,7 +168,7 @@ def ahead(seed: int, size: int, folder: Path, numbers: range) -> Iterator[Path]:
 
 
 def drawn_batch(seed: int, size: int, folder: Path, number: int) -> Path:
-    """Path of one batch, which is drawn unless it lies there."""
+    """Return the path of one batch; draw it if the file does not exist."""
     from training import vision_data
 
     path = folder / f"{number}.npz"

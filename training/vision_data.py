@@ -1,4 +1,4 @@
-"""What the seeing networks are taught with: scenes drawn on the fly, and crops of their things."""
+"""Training data of the vision networks: scenes drawn on the fly, and crops of their things."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["VisionBatch", "batch", "drawn", "raster"]
 
 DISTRACTORS = 3
-"""Pictures of each batch, at its end, that are no scenes."""
+"""Pictures at the end of each batch that are not scenes."""
 Box = tuple[float, float, float, float]
 _BACKGROUND = {name: number for number, name in enumerate(BACKGROUNDS)}
 
@@ -59,13 +59,13 @@ class VisionBatch:
     texts: NDArray[np.uint8]
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """The arrays by name."""
+        """Return the arrays by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(slots=True)
 class _CropLists:
-    """One scene's share of a batch, lists that grow."""
+    """The crops of a batch, as growing lists."""
 
     crops: list[NDArray[np.uint8]]
     facts: list[tuple[float, ...]]
@@ -76,7 +76,7 @@ class _CropLists:
 
 
 def drawn(rng: Random) -> tuple[Image.Image, list[scenes.Thing], str]:
-    """Draw a scene at a small size, some of them smoothly, and spoil it as `scenes.sample` does."""
+    """Draw a scene at a small size, at times with smooth edges, and degrade it as `scenes.sample` does."""
     layout = scenes.compose(rng)
     smooth = rng.random() < 0.5
     longer = round(math.exp(rng.uniform(math.log(150), math.log(300 if smooth else 460))))
@@ -162,7 +162,7 @@ def _closer(
 
 
 def raster(thing: scenes.Thing) -> NDArray[np.float16]:
-    """A thing's mask within its box, 64 × 64 from 0 to 1."""
+    """Return a thing's mask within its box, 64 × 64 from 0 to 1."""
     x0, y0, x1, y1 = (round(k) for k in thing.box)
     inside = Image.fromarray(thing.mask[y0:y1, x0:x1].astype(np.uint8) * 255)
     return (np.asarray(inside.resize((64, 64), Image.Resampling.BILINEAR)) / 255).astype(np.float16)
@@ -182,7 +182,7 @@ def _shifts(near: Box, box: Box) -> tuple[float, ...]:
 
 
 def _elsewhere(frame: Frame, boxes: list[Box], rng: Random, into: _CropLists) -> None:
-    """Crops that show no thing in their middle: of the ground, of parts, and of two things at once."""
+    """Add crops without a thing in their middle: of the background, of parts, and of two things at once."""
     wanted = 2 if boxes else 4
     for _ in range(30):
         box = _wrong(boxes, rng)

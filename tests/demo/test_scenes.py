@@ -178,8 +178,8 @@ def test_a_sign_says_its_text_and_is_hardly_covered():
                 whole = np.count_nonzero(np.asarray(scenes.render(alone, size)[1]))
                 assert np.count_nonzero(plan == number) >= 0.95 * whole
     assert count > 5
-    region_features = [thing for seed in range(30) for thing in scenes.sample(seed, pixels=200).things]
-    assert all((thing.text is not None) == (thing.kind == "sign") for thing in region_features)
+    things = [thing for seed in range(30) for thing in scenes.sample(seed, pixels=200).things]
+    assert all((thing.text is not None) == (thing.kind == "sign") for thing in things)
 
 
 @pytest.mark.parametrize("background", scenes.BACKGROUNDS)

@@ -1,4 +1,4 @@
-"""Pictures that are no picture-book scenes, of sorts that the embedded model's training does not have."""
+"""Pictures that are not picture-book scenes, of sorts that are not in the embedded model's training data."""
 
 from __future__ import annotations
 

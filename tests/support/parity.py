@@ -1,4 +1,4 @@
-"""Trained networks rebuilt from a weights file, to be held against their NumPy twins."""
+"""Rebuild the trained networks from a weights file, to compare them with the NumPy model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["networks", "texts"]
 
 
 def networks(sizes: dict[str, Any], arrays: dict[str, Any]) -> tuple[VisionNetworks, Decoder]:
-    """Networks of a weights file's contents; see `nbvlm.demo.model.weights.load`."""
+    """Return the networks of a weights file's contents; see `nbvlm.demo.model.weights.load`."""
     sight, speaker = VisionNetworks(), Decoder(Sizes(**sizes))
     _fill(speaker, "speaker.", arrays)
     for name, part in sight.named_children():
@@ -42,5 +42,5 @@ def _fill(part: torch.nn.Module, prefix: str, arrays: dict[str, Any]) -> None:
 
 
 def texts(seen: Observation, asked: ParsedPrompt) -> Texts:
-    """A prompt without an answer, as arrays."""
+    """Return a prompt without an answer, as arrays."""
     return texts_of([LanguageExample(seen, asked.words, asked.box, ())], Random(0))

@@ -39,9 +39,9 @@ def test_the_numpy_model_equals_the_networks_on_the_shipped_weights(seed):
     whole, crop, sign = frame.whole(), frame.around(box), frame.sign(box)
     with torch.no_grad():
         cells, _, scene = sight.eye(numbers(whole).permute(0, 3, 1, 2))
-        region_features = embedded.vision.glance(numbers(whole).numpy())
-        np.testing.assert_allclose(region_features[0], cells.numpy(), atol=1e-3)
-        np.testing.assert_allclose(region_features[1], scene.numpy(), atol=1e-3)
+        found = embedded.vision.glance(numbers(whole).numpy())
+        np.testing.assert_allclose(found[0], cells.numpy(), atol=1e-3)
+        np.testing.assert_allclose(found[1], scene.numpy(), atol=1e-3)
         vision = embedded.vision
         for net, array, pixels in (
             (sight.look, vision.look, crop),

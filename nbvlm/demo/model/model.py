@@ -1,7 +1,7 @@
 """The embedded model, run by NumPy alone.
 
-A small vision-language model in PaliGemma's form: it finds the things of a picture (`vision`), parses the prompt
-(`prompt_reader`) and writes an answer (`decoder`) token by token, each with the region that it is about.
+A small vision-language model in PaliGemma's form: it finds the things of a picture (`vision`), parses the
+prompt (`prompt_reader`) and writes an answer (`decoder`) token by token, each with the region it is about.
 
 >>> model = load()
 >>> from nbvlm.demo import scenes
