@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nbvlm.demo.model.model import pick, token_probabilities
@@ -32,7 +32,8 @@ def test_what_is_kept_keeps_its_proportions():
     temperature=st.floats(1e-4, 1.0),
     top_p=st.floats(1e-4, 1.0),
 )
-def test_chances_are_chances_and_never_lose_the_likeliest(scores, temperature, top_p):
+@example(scores=[0.0, 2e-23], temperature=1.0, top_p=0.5)
+def test_probabilities_add_up_to_one_and_never_lose_the_likeliest(scores, temperature, top_p):
     array = np.array(scores, np.float32)
     kept = token_probabilities(array, temperature, top_p)
     assert kept.min() >= 0
@@ -40,7 +41,7 @@ def test_chances_are_chances_and_never_lose_the_likeliest(scores, temperature, t
     assert kept[array.argmax()] > 0
 
 
-def test_choices_follow_the_chances():
+def test_choices_follow_the_probabilities():
     rng = np.random.default_rng(5)
     drawn = np.bincount([pick(SCORES, 1.0, 1.0, rng) for _ in range(4000)], minlength=4) / 4000
     np.testing.assert_allclose(drawn, [0.5, 0.3, 0.15, 0.05], atol=0.03)

@@ -59,7 +59,7 @@ def token_probabilities(scores: NDArray[np.float32], temperature: float, top_p: 
     shifted = (scores.astype(np.float64) - scores.max()) / temperature
     likely = np.exp(shifted)
     likely /= likely.sum()
-    order = np.argsort(-likely, kind="stable")
+    order = np.argsort(-shifted, kind="stable")
     before = np.cumsum(likely[order]) - likely[order]
     likely[order[before >= top_p]] = 0.0
     kept: NDArray[np.float64] = likely / likely.sum()
