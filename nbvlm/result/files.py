@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from nbvlm._files import write_atomic
 
 if TYPE_CHECKING:
     import os
@@ -53,12 +54,7 @@ def write(path: Path, data: bytes) -> Path:
     """
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to save {path.name!r} in.")
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        beside.write_bytes(data)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_atomic(path, data)
     return path
 
 
