@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import secrets
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -73,36 +72,25 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
 
 Progress = Callable[[int, int], None]
 """Called with the bytes received and the bytes in all."""
-
-_PIECE = 256 * 1024
+Stream = Callable[[str], AbstractContextManager[tuple[int, Iterable[bytes]]]]
+"""Opens an address: its HTTP status and its bytes in pieces; `nbvlm.images.stream`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A published file.
-
-    Attributes
-    ----------
-    file
-        Its name.
-    url
-        Where it is published.
-    size
-        Its length in bytes.
-    sha256
-        Its hash, hexadecimal.
-    variable
-        The environment variable that names a copy supplied by hand.
-    purpose
-        What needs it, and what does not: one sentence.
-    """
+    """A published file."""
 
     file: str
+    """Its name."""
     url: str
     size: int
+    """Its length in bytes."""
     sha256: str
+    """Its hash, hexadecimal."""
     variable: str
+    """The environment variable that names a copy supplied by hand."""
     purpose: str
+    """One sentence: what needs it, and what does not."""
 
 
 VAE_OID = Source(
@@ -128,7 +116,7 @@ def sound(path: Path, source: Source) -> bool:
         return False
 
 
-def fetch(source: Source, folder: Path, progress: Progress | None = None) -> Path:
+def fetch(source: Source, folder: Path, stream: Stream, progress: Progress | None = None) -> Path:
     """Return the path of a published file in the folder; download it if it is not there yet.
 
     The file appears under its name only when it is complete and checked. Of several processes one downloads,
@@ -140,6 +128,8 @@ def fetch(source: Source, folder: Path, progress: Progress | None = None) -> Pat
         What to fetch.
     folder
         Where to keep it; made if it does not exist.
+    stream
+        Opens its address.
     progress
         Called for each piece; by default a line on the standard error stream where a person can see it.
 
@@ -159,7 +149,7 @@ def fetch(source: Source, folder: Path, progress: Progress | None = None) -> Pat
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder / f"{source.file}.lock"):
             if not sound(path, source):
-                _download(source, path, progress or _meter(source.file))
+                _download(source, path, stream, progress or _meter(source.file))
     except OSError as error:
         if isinstance(error, Error):
             raise
@@ -183,22 +173,18 @@ def _locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _download(source: Source, path: Path, progress: Progress) -> None:
-    # Not by images.remote: it refuses all but pictures from public addresses, and its room lies above.
-    import httpx
-
-    by_hand = f"Download it elsewhere and copy it to {path}, or set {source.variable} to its path."
-    hint, digest, received = f"{by_hand} {source.purpose}", hashlib.sha256(), 0
-    options: dict[str, Any] = {
-        "timeout": httpx.Timeout(30.0, connect=10.0),
-        "headers": {"Accept-Encoding": "identity"},
-        "follow_redirects": True,
-    }
+def _download(source: Source, path: Path, stream: Stream, progress: Progress) -> None:
+    ways = f"Download it elsewhere and copy it to {path}, or set {source.variable} to its path."
+    hint, digest, received = f"{ways} {source.purpose}", hashlib.sha256(), 0
     try:
-        with _replacing(path) as file, httpx.stream("GET", source.url, **options) as answer:
-            _check(answer.status_code, source)
+        with _replacing(path) as file, stream(source.url) as (status, chunks):
+            if status != 200:
+                kind = NotFoundError if status in (404, 410) else ServerError if status >= 500 else Error
+                raise kind(
+                    f"{source.url} answered {status} instead of {source.file}.", status=status, hint=hint
+                )
             progress(0, source.size)
-            for chunk in answer.iter_bytes(_PIECE):
+            for chunk in chunks:
                 file.write(chunk)
                 digest.update(chunk)
                 received += len(chunk)
@@ -208,17 +194,9 @@ def _download(source: Source, path: Path, progress: Progress) -> None:
             if digest.hexdigest() != source.sha256:
                 message = f"{source.url} sent {received:,} bytes that are not the published {source.file}."
                 raise Error(message, hint=hint)
-    except httpx.HTTPError as error:
-        reason = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
-        message = f"{source.file} could not be downloaded from {source.url}: {reason}."
+    except TransportError as error:
+        message = f"{source.file} could not be downloaded from {source.url}: {error.message}"
         raise TransportError(message, hint=hint) from error
-
-
-def _check(status: int, source: Source) -> None:
-    if status != 200:
-        kind = NotFoundError if status in (404, 410) else ServerError if status >= 500 else Error
-        hint = f"Set {source.variable} to a copy of the file. {source.purpose}"
-        raise kind(f"{source.url} answered {status} instead of {source.file}.", status=status, hint=hint)
 
 
 def _meter(name: str) -> Progress:

@@ -19,11 +19,14 @@ import pytest
 from support.mask_weights import SMALL, random_weights
 
 from nbvlm import Error, NotFoundError, ServerError, TransportError, _files, parse
-from nbvlm._files import VAE_OID, Source, fetch, sound, write_atomic
+from nbvlm._files import VAE_OID, Source, sound, write_atomic
 from nbvlm.grounding.masks import codebooks
+from nbvlm.images import stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from nbvlm._files import Progress
 
 CONTENT = np.random.default_rng(0).bytes(700_001)
 
@@ -80,6 +83,10 @@ def source(place: Place) -> Iterator[Source]:
 
 def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def fetch(source: Source, folder: Path, progress: Progress | None = None) -> Path:
+    return _files.fetch(source, folder, stream, progress)
 
 
 def files(folder: Path) -> set[str]:
@@ -182,9 +189,9 @@ def test_of_several_at_once_one_downloads(place: Place, source: Source, tmp_path
 def test_a_process_that_is_killed_leaves_nothing_locked(place: Place, source: Source, tmp_path: Path) -> None:
     place.gate = threading.Event()
     code = (
-        "import sys, pathlib; from nbvlm._files import Source, fetch;"
+        "import sys, pathlib; from nbvlm._files import Source, fetch; from nbvlm.images import stream;"
         "fetch(Source('file.npz', sys.argv[1], 700001, sys.argv[2], 'X', ''), pathlib.Path(sys.argv[3]),"
-        " lambda done, total: print(done, flush=True))"
+        " stream, lambda done, total: print(done, flush=True))"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, source.url, source.sha256, str(tmp_path)], stdout=subprocess.PIPE

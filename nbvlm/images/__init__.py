@@ -9,6 +9,7 @@ from nbvlm.images.paths import completions as path_completions
 from nbvlm.images.paths import resolved as resolved_path
 from nbvlm.images.paths import shown as shown_path
 from nbvlm.images.picture import Picture, fit, stay
+from nbvlm.images.remote import stream
 from nbvlm.images.sources import MAX_BYTES, is_array
 from nbvlm.images.sources import read as read_source
 
@@ -26,4 +27,5 @@ __all__ = [
     "resolved_path",
     "shown_path",
     "stay",
+    "stream",
 ]

@@ -10,9 +10,9 @@ from __future__ import annotations
 import functools
 import ipaddress
 import logging
+import re
 import socket
 import time
-import urllib.request
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from nbvlm.errors import ImageError
+from nbvlm.errors import ImageError, TransportError
 
 if TYPE_CHECKING:
     import ssl
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-__all__ = ["MAX_BYTES", "MAX_REDIRECTS", "MAX_SECONDS", "fetch"]
+__all__ = ["MAX_BYTES", "MAX_REDIRECTS", "MAX_SECONDS", "fetch", "stream"]
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_SECONDS = 60.0
@@ -36,6 +36,7 @@ MAX_REDIRECTS = 5
 MAX_ADDRESSES = 4
 """Addresses of one host that are tried in turn, until one takes the connection."""
 
+_PIECE = 256 * 1024
 _PATIENCE = 15.0  # seconds without a byte
 _UNTYPED = ("", "application/octet-stream", "binary/octet-stream")
 _CHECK = "Check the address and the network."
@@ -92,6 +93,34 @@ def fetch(
             target = onward
             client.cookies.clear()
     raise ImageError(f"{_shown(first)} redirects more than {MAX_REDIRECTS} times.", hint="Check the address.")
+
+
+@contextmanager
+def stream(url: str) -> Iterator[tuple[int, Iterator[bytes]]]:
+    """Open an address that the package itself names, of a file that need not be a picture.
+
+    Returns
+    -------
+    tuple
+        The HTTP status, and the bytes in pieces.
+
+    Raises
+    ------
+    TransportError
+        If the server cannot be reached, or the connection breaks.
+    """
+    import httpx
+
+    timeout = httpx.Timeout(30.0, connect=10.0)
+    try:
+        with (
+            httpx.Client(headers=_headers() | {"Accept": "*/*"}, verify=_tls(), timeout=timeout) as client,
+            client.stream("GET", url, follow_redirects=True) as response,
+        ):
+            yield response.status_code, response.iter_bytes(_PIECE)
+    except httpx.HTTPError as error:
+        reason = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
+        raise TransportError(f"{reason}.", hint=_CHECK) from error
 
 
 @functools.cache
@@ -184,6 +213,8 @@ def _nat64(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 
 def _is_proxied(target: httpx.URL) -> bool:
+    import urllib.request
+
     proxies = urllib.request.getproxies()
     found = target.scheme in proxies or "all" in proxies
     return bool(found and not urllib.request.proxy_bypass(target.host))

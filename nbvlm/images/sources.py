@@ -19,7 +19,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 from PIL import Image
 
 from nbvlm.errors import ImageError
-from nbvlm.images import formats
+from nbvlm.images import formats, remote
 
 if TYPE_CHECKING:
     from typing import TypeGuard
@@ -185,9 +185,7 @@ def _from_text(text: str, allow_private: bool) -> tuple[bytes, str | None]:
         case "data:":
             return _from_data_uri(text.strip()), None
         case "http://" | "https://":
-            from nbvlm.images.remote import fetch
-
-            return fetch(text.strip(), allow_private=allow_private)
+            return remote.fetch(text.strip(), allow_private=allow_private)
         case "file://":
             return _from_path(unquote(urlsplit(text.strip()).path))
         case other:

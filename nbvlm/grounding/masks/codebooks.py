@@ -177,9 +177,9 @@ def _vae_oid(progress: Progress | None) -> Path:
             raise Error(f"NBVLM_VAE_WEIGHTS names {path}, which is no file.", hint=hint)
         return path
     from nbvlm import _files
-    from nbvlm._files import VAE_OID, fetch
+    from nbvlm.images import stream
 
-    return fetch(VAE_OID, _files.directory(), progress)
+    return _files.fetch(_files.VAE_OID, _files.directory(), stream, progress)
 
 
 def _demo(_: Progress | None) -> Path:
