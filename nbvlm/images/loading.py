@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 from PIL import Image
 
 from nbvlm.errors import ImageError
-from nbvlm.images import codec, formats, sources
-from nbvlm.images.codec import check_pixels, decoding, opened
+from nbvlm.images import codec, formats, opening, sources
+from nbvlm.images.opening import check_pixels, decoding, opened
 
 __all__ = ["Loaded", "bare", "load", "subject"]
 
@@ -82,31 +83,19 @@ def _from_bytes(data: bytes, name: str | None) -> Loaded:
     if kind is None:
         noun, hint = formats.describe(data)
         raise ImageError(f"{subject(name)} is {noun}.", hint=hint)
+    if kind not in ("PNG", "JPEG"):
+        return _converted(opened(data, kind, subject(name)), kind, name)
+    header = opening.header(io.BytesIO(data), kind, subject(name))
+    size, mime = (header.width, header.height), f"image/{kind.lower()}"
+    if not header.reasons and header.orientation == 1:
+        return Loaded(data, mime, size, name)
     if kind == "PNG":
-        return _from_png(data, name)
-    if kind == "JPEG":
-        return _from_jpeg(data, name)
-    return _converted(opened(data, kind, subject(name)), kind, name)
-
-
-def _from_png(data: bytes, name: str | None) -> Loaded:
-    header = formats.png(data, subject(name))
-    check_pixels(header.width, header.height, subject(name))
-    if not header.reasons and header.orientation == 1:
-        return Loaded(data, "image/png", (header.width, header.height), name)
-    return _converted(opened(data, "PNG", subject(name)), "PNG", name, header.reasons, header.orientation)
-
-
-def _from_jpeg(data: bytes, name: str | None) -> Loaded:
-    header = formats.jpeg(data, subject(name))
-    check_pixels(header.width, header.height, subject(name))
-    size = (header.width, header.height)
-    if not header.reasons and header.orientation == 1:
-        return Loaded(data, "image/jpeg", size, name)
+        image = opened(data, kind, subject(name))
+        return _converted(image, kind, name, header.reasons, header.orientation)
     if header.orientation >= 5:
         size = size[::-1]
     changes = (*header.reasons, *_turning(header.orientation), "JPEG encoded again")
-    return Loaded(data, "image/jpeg", size, name, changes, pending=True, orientation=header.orientation)
+    return Loaded(data, mime, size, name, changes, pending=True, orientation=header.orientation)
 
 
 def _from_pil(image: Image.Image, name: str | None) -> Loaded:
@@ -141,7 +130,7 @@ def _converted(
 
 
 def _orientation(image: Image.Image) -> int:
-    value = image.getexif().get(codec.ORIENTATION, 1)
+    value = image.getexif().get(opening.ORIENTATION, 1)
     return value if value in range(2, 9) else 1
 
 

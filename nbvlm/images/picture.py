@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm.errors import ImageError
 from nbvlm.images import codec, loading, shrinking, sources
-from nbvlm.images.codec import decoding, opened
 from nbvlm.images.loading import subject
+from nbvlm.images.opening import decoding, opened
 
 if TYPE_CHECKING:
     import os

@@ -19,7 +19,7 @@ from PIL import Image
 
 from nbvlm.errors import ImageError
 from nbvlm.images import codec
-from nbvlm.images.codec import decoding, opened
+from nbvlm.images.opening import decoding, opened
 
 __all__ = ["SIDE", "reduced", "shrink"]
 

@@ -8,32 +8,26 @@ import difflib
 import os
 import re
 import stat
-import struct
 import sys
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from PIL import Image
 
 from nbvlm.errors import ImageError
-from nbvlm.images import formats, remote
+from nbvlm.images import formats, opening, remote
 
 if TYPE_CHECKING:
     from typing import TypeGuard
 
     import numpy as np
 
-    from nbvlm.images.formats import Header
+    from nbvlm.images.opening import Header
 
 __all__ = ["MAX_BYTES", "InFile", "found", "from_array", "is_array", "read"]
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_JPEG = b"\xff\xd8\xff"
-_PIECE = 1024 * 1024
-_TAIL = 64 * 1024
 LEAST = 1024 * 1024
 """Bytes below which a picture is simply read."""
 
@@ -96,52 +90,14 @@ def found(source: Any) -> tuple[Header, InFile] | None:
         file = InFile.of(path)
         if not path.is_file() or file.size < LEAST:
             return None
-        with path.open("rb", buffering=0) as opened:
-            header = _header(opened, file.size, path.name)
-    except (OSError, ValueError, struct.error, ImageError):
+        with path.open("rb") as opened:
+            kind = formats.picture_format(opened.read(16))
+            if kind not in ("PNG", "JPEG"):
+                return None
+            header = opening.header(opened, kind, path.name)
+    except (OSError, ValueError, ImageError):
         return None
-    return (header, file) if header and not header.reasons and header.orientation == 1 else None
-
-
-def _header(file: BinaryIO, size: int, name: str) -> Header | None:
-    start = file.read(8)
-    if start == _PNG:
-        return formats.png(_PNG + _without_pixels(file), name)
-    if start.startswith(_JPEG):
-        head = start + file.read(_PIECE)
-        file.seek(max(size - _TAIL, 0))
-        if b"\xff\xd9" in file.read(_TAIL):
-            return formats.jpeg(head + b"\xff\xd9", name)
-    return None
-
-
-def _without_pixels(file: BinaryIO) -> bytes:
-    """Return the chunks of a PNG, its pixels replaced by an empty chunk once their checksums are right."""
-    parts = []
-    while True:
-        length, kind = struct.unpack(">I4s", file.read(8))
-        if kind == b"IDAT" or length > _PIECE:
-            checksum = _passed(file, length, zlib.crc32(kind))
-            if checksum != struct.unpack(">I", file.read(4))[0]:
-                raise ValueError(kind)
-            body, checksum = b"", zlib.crc32(kind)
-        else:
-            body = file.read(length)
-            (checksum,) = struct.unpack(">I", file.read(4))
-        parts.append(struct.pack(">I4s", len(body), kind) + body + struct.pack(">I", checksum))
-        if kind == b"IEND":
-            return b"".join(parts)
-
-
-def _passed(file: BinaryIO, length: int, checksum: int) -> int:
-    """Read over so many bytes and return the checksum."""
-    while length:
-        piece = file.read(min(length, _PIECE))
-        if not piece:
-            raise ValueError(length)
-        checksum = zlib.crc32(piece, checksum)
-        length -= len(piece)
-    return checksum
+    return (header, file) if not header.reasons and header.orientation == 1 else None
 
 
 MAX_BYTES = 256 * 1024 * 1024

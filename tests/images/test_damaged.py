@@ -126,7 +126,7 @@ def test_broken_jpeg_containers_are_refused(data):
 
 ENDLESS = {
     "png": _png(HEADER, chunk(b"teXt", b"") * 200_000),
-    "jpeg": b"\xff\xd8" + b"\xff\xe0\0\2" * 200_000,
+    "jpeg": b"\xff\xd8" + b"\xff\xe0\0\2" * 200_000 + b"\xff\xd9",
 }
 
 
