@@ -10,18 +10,32 @@ refuse it.
 from __future__ import annotations
 
 import io
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 from PIL import Image, JpegImagePlugin
 
+from nbvlm.errors import ImageError
 from nbvlm.images.opening import decoding, opened
 
-__all__ = ["encode", "plain", "turned", "upright_jpeg"]
+__all__ = [
+    "JPEG_SIDE",
+    "encode",
+    "encode_within",
+    "encoded",
+    "jpeg_within",
+    "plain",
+    "scaled",
+    "turned",
+    "upright_jpeg",
+]
 
 LOSSLESS_PIXELS = 2_000_000
 LOSSLESS_BYTES = 131_072
 QUALITY = 95
-_JPEG_SIDE = 65_500
+SHOWN = 82
+JPEG_SIDE = 65_500
+"""Pixels of the longest side that a JPEG can have."""
 _SIDEWAYS = (5, 6, 7, 8)
 
 _TURNS = {
@@ -91,7 +105,7 @@ def _range(low: float, high: float, fractions: bool) -> tuple[float, float]:
     return min(low, 0.0), max(high, 1.0)
 
 
-def encode(image: Image.Image, *, lossless: bool, **options: Any) -> tuple[bytes, str]:
+def encode(image: Image.Image, *, lossless: bool) -> tuple[bytes, str]:
     """Encode an RGB or L image.
 
     Parameters
@@ -102,8 +116,6 @@ def encode(image: Image.Image, *, lossless: bool, **options: Any) -> tuple[bytes
         Whether the pixels come from a lossless source. Those become PNG where that packs well (128 KiB or
         less), else JPEG of quality 95: what PNG packs badly is a photograph, and it would travel at ten times
         the size for a difference that no model sees.
-    **options
-        For Pillow's JPEG writer.
 
     Returns
     -------
@@ -111,19 +123,150 @@ def encode(image: Image.Image, *, lossless: bool, **options: Any) -> tuple[bytes
         Bytes, and `"PNG"` or `"JPEG"`.
     """
     png = b""
-    huge = max(image.size) > _JPEG_SIDE
+    huge = max(image.size) > JPEG_SIDE
     if huge or (lossless and image.width * image.height <= LOSSLESS_PIXELS):
-        png = _saved(image, "PNG", icc_profile=None)
+        png = encoded(image, "PNG", icc_profile=None)
         if huge or len(png) <= LOSSLESS_BYTES:
             return png, "PNG"
-    jpeg = _saved(image, "JPEG", **(options or {"quality": QUALITY, "subsampling": 0 if lossless else 2}))
+    jpeg = encoded(image, "JPEG", quality=QUALITY, subsampling=0 if lossless else 2)
     return (png, "PNG") if png and len(png) <= len(jpeg) else (jpeg, "JPEG")
 
 
-def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    """Encode with Pillow's writer for `kind`, and its options."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def encode_within(image: Image.Image, budget: int) -> tuple[bytes, str]:
+    """Encode for showing: PNG where that is smaller, else JPEG, of less quality or size if it must be.
+
+    Parameters
+    ----------
+    image
+        RGB picture.
+    budget
+        Bytes at most.
+
+    Returns
+    -------
+    tuple
+        Bytes and MIME type.
+    """
+    jpeg, _ = jpeg_within(image, budget, quality=SHOWN)
+    if _is_flat(image):
+        png = encoded(image, "PNG", compress_level=6)
+        if len(png) <= min(budget, 2 * len(jpeg)):
+            return png, "image/png"
+    return jpeg, "image/jpeg"
+
+
+def _is_flat(image: Image.Image) -> bool:
+    """Guess from a sample whether few colours make up the picture, as in drawings and screenshots."""
+    import numpy as np
+
+    size = max(1, image.width // 8), max(1, image.height // 8)
+    sample = np.asarray(image.resize(size, Image.Resampling.NEAREST)).astype(np.uint32)
+    colors = sample[..., 0] << 16 | sample[..., 1] << 8 | sample[..., 2]
+    return len(np.unique(colors)) < max(64, colors.size // 8)
+
+
+class _Try(NamedTuple):
+    size: tuple[int, int]
+    quality: int
+    data: bytes
+
+
+def jpeg_within(
+    image: Image.Image, budget: int, *, quality: int, fill: bool = False, subject: str = "The picture"
+) -> tuple[bytes, tuple[int, int]]:
+    """Encode as JPEG of at most `budget` bytes: less quality first, then fewer pixels.
+
+    At most three encodings, except where all of them are too heavy.
+
+    Parameters
+    ----------
+    image
+        RGB or L.
+    budget
+        Bytes at most.
+    quality
+        Pillow's JPEG quality to begin with.
+    fill
+        Whether to raise the quality where that leaves more than a tenth of the budget.
+    subject
+        What to call the picture in an error.
+
+    Returns
+    -------
+    tuple
+        Bytes, and (width, height).
+
+    Raises
+    ------
+    ImageError
+        If the budget is too small for any picture.
+    """
+    tries: list[_Try] = []
+    size = image.size
+    best = None
+    while len(tries) < 3 or (best is None and max(size) > 1):
+        resized = image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
+        last = _Try(size, quality, encoded(resized, "JPEG", quality=quality, subsampling=2))
+        tries.append(last)
+        if len(last.data) <= budget:
+            best = last if best is None or len(last.data) > len(best.data) else best
+            if not fill or len(last.data) >= 0.9 * budget or quality >= QUALITY:
+                break
+        size, quality = _next(tries, budget)
+    if best is None:
+        raise ImageError(f"{subject} cannot be shrunk to {budget:,} bytes.", hint="Send it as an asset.")
+    return best.data, best.size
+
+
+# The weight of a JPEG goes with S^-p, S being libjpeg's scale of the quantisation tables and p 0.3 to 1. The
+# first step takes p from photographs, the second one measures it.
+_TABLES = 620  # bytes of any JPEG
+_AIM = 0.96
+_FALLING, _RISING, _RESIZED, _FLAT = 0.6, 0.65, 0.8, 0.3
+_POOR, _POOREST = 35, 20
+
+
+def _next(tries: list[_Try], budget: int) -> tuple[tuple[int, int], int]:
+    """Choose size and quality from the weights of the tries so far."""
+    first, last = tries[0], tries[-1]
+    content = max(len(last.data) - _TABLES, 1)
+    room = max(_AIM * budget - _TABLES, 1) / content
+    resized = last.size != first.size
+    if resized:
+        power = _RESIZED
+    elif len(tries) == 1:
+        power = _FALLING if room < 1 else _RISING
+    else:
+        lighter = math.log(max(len(first.data) - _TABLES, 1) / content)
+        power = max(lighter / math.log(_scale(last.quality) / _scale(first.quality)), 0.05)
+    scale = _scale(last.quality) * min(room ** (-1 / power), 1e6)
+    quality = min(int((200 - scale) / 2 if scale <= 100 else 5000 / scale), QUALITY)
+    if quality == last.quality:
+        quality += 1 if room > 1 else -1
+    poorest = _POOR if len(tries) == 1 else _POOREST
+    if quality >= poorest and power > _FLAT and not (resized and room < 1):
+        return last.size, quality
+    # Flat pictures hardly get lighter with quality: there, and where it would get poor, the sides give way.
+    quality = min(last.quality, 65)
+    left = room * (_scale(quality) / _scale(last.quality)) ** power
+    return scaled(last.size, left**0.55 * (0.95 if resized else 1.0)), quality
+
+
+def _scale(quality: int) -> float:
+    return 200 - 2 * quality if quality >= 50 else 5000 / quality
+
+
+def scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """Make a size smaller by a factor; one above 1 counts as 1, and no side gets less than a pixel."""
+    factor = min(factor, 1.0)
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
 def upright_jpeg(data: bytes, orientation: int, subject: str) -> bytes:
@@ -136,7 +279,7 @@ def upright_jpeg(data: bytes, orientation: int, subject: str) -> bytes:
     with decoding(subject, "JPEG"):
         options = _coding(source, orientation in _SIDEWAYS)
         image = turned(plain(source)[0], orientation)
-        return _saved(image, "JPEG", **options)
+        return encoded(image, "JPEG", **options)
 
 
 def _coding(source: Image.Image, sideways: bool) -> dict[str, Any]:

@@ -240,8 +240,8 @@ def fit(picture: Picture, limit_chars: int) -> Fitted:
     """Shrink a picture until its base64 text is shorter than a limit.
 
     The largest side goes first, down to about 896 pixels (a long strip keeps 224 in its short side), then the
-    JPEG quality, then the sides again; at most three encodings. Where quality has to give, 90 to 100 % of the
-    budget is used.
+    JPEG quality, then the sides again; mostly at most three encodings. Where quality has to give, about 90 to
+    100 % of the budget is used.
 
     What shrinking costs: PaliGemma sees 224, 448 or 896 pixels a side, whatever it is sent, so the first step
     costs nothing that the model could have seen. Models that cut large pictures into tiles may miss fine
