@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbvlm.images.codec import plain
+from nbvlm.images.codec import encode_within, encoded, plain
 from nbvlm.images.paths import completions as path_completions
 from nbvlm.images.paths import resolved as resolved_path
 from nbvlm.images.paths import shown as shown_path
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_BYTES",
     "Picture",
+    "encode_within",
+    "encoded",
     "fit",
     "is_array",
     "path_completions",
