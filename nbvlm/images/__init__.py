@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbvlm.images.codec import encode_within, encoded, plain
+from nbvlm.images.paths import SUFFIXES
 from nbvlm.images.paths import completions as path_completions
 from nbvlm.images.paths import resolved as resolved_path
 from nbvlm.images.paths import shown as shown_path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_BYTES",
+    "SUFFIXES",
     "Picture",
     "encode_within",
     "encoded",

@@ -16,6 +16,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from PIL import Image
 
+from nbvlm._files import expanded
 from nbvlm.errors import ImageError
 from nbvlm.images import formats, opening, remote
 
@@ -86,7 +87,7 @@ def found(source: Any) -> tuple[Header, InFile] | None:
     if not isinstance(source, (str, os.PathLike)) or str(source).startswith(("http:", "https:", "data:")):
         return None
     try:
-        path = Path(source).expanduser().absolute()
+        path = expanded(source).absolute()
         file = InFile.of(path)
         if not path.is_file() or file.size < LEAST:
             return None
@@ -171,7 +172,7 @@ def _from_data_uri(uri: str) -> bytes:
 
 
 def _from_path(text: str) -> tuple[bytes, str | None]:
-    path = Path(text).expanduser()
+    path = expanded(text)
     name = path.name or text
     try:
         _check_file(path.stat(), repr(name))

@@ -12,13 +12,18 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from PIL import Image
-from support.picture_files import corners, encoded
+from support.picture_files import corners, encoded, noise
 
 from nbvlm.errors import ImageError
-from nbvlm.images.picture import Picture
+from nbvlm.images.picture import Picture, stay
 
 PNG = encoded(corners(), "PNG")
 JPEG = encoded(corners(), "JPEG")
+
+
+def noisy(kind):
+    """A file of more than a megabyte."""
+    return encoded(noise(1200, 1000), kind, **({"quality": 95} if kind == "JPEG" else {}))
 
 
 @pytest.fixture
@@ -295,3 +300,33 @@ def test_other_arrays_are_refused_with_the_way_to_change_them(array, words):
 def test_other_things_are_refused_with_what_is_accepted(source):
     with pytest.raises(ImageError, match=f"A value of type {type(source).__name__} is no picture.*a path"):
         Picture.load(source)
+
+
+@pytest.mark.parametrize("name", ["~photo.png", "~$scan.png", "~"])
+def test_a_name_that_begins_with_a_tilde_and_is_no_users_home_is_a_name(folder, name, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder / "cat.png"))
+    if name != "~":
+        folder.joinpath(name).write_bytes(PNG)
+    for source in (name, Path(name)):
+        assert Picture.load(source).data == PNG
+    with pytest.raises(ImageError, match="no folder"):
+        Picture.load("~nobody-here/x.png")
+
+
+def test_a_large_file_stays_where_it_is_until_its_bytes_are_asked_for(folder):
+    for name, data in (("big.png", noisy("PNG")), ("big.jpg", noisy("JPEG")), ("cat.png", PNG)):
+        folder.joinpath(name).write_bytes(data)
+        picture = stay(name)
+        assert picture.path == (folder / name if name != "cat.png" else None)
+        assert picture == Picture.load(name)
+
+
+def test_a_large_file_with_damage_is_refused_as_it_is_at_once(folder):
+    for name, data in (("big.png", noisy("PNG")), ("big.jpg", noisy("JPEG"))):
+        damaged = [data[:-30]]
+        if name == "big.png":
+            damaged.append(data[:500_000] + bytes([data[500_000] ^ 1]) + data[500_001:])
+        for bad in damaged:
+            folder.joinpath(name).write_bytes(bad)
+            with pytest.raises(ImageError, match=r"truncated|damaged"):
+                stay(name)
