@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from nbvlm._files import expanded
+from nbvlm._optional import require
 from nbvlm.batches.rows import Place
 from nbvlm.client import redact
-from nbvlm.errors import Error, ImageError, ParameterError
+from nbvlm.errors import ImageError, ParameterError
 from nbvlm.images import SUFFIXES
 
 if TYPE_CHECKING:
@@ -281,15 +282,10 @@ def _suffix(name: str) -> str:
 
 
 def _at(url: str) -> tuple[Any, str]:
+    purpose, note = f"The address {redact(url)!r}", "For others than s3://…: fsspec and their package."
+    fsspec = require("fsspec.core", extra="s3", purpose=purpose, note=note)
     try:
-        from fsspec.core import url_to_fs
-    except ImportError:
-        raise Error(
-            f"Addresses like {redact(url)!r} need fsspec, which is not installed.",
-            hint='Run: pip install "nbvlm[s3]" (for others, fsspec and their package).',
-        ) from None
-    try:
-        system, path = url_to_fs(url)
+        system, path = fsspec.url_to_fs(url)
     except (ImportError, ValueError) as error:
         raise ImageError(
             f"{redact(url)!r} cannot be read here: {redact(str(error)).rstrip('.')}.",
