@@ -37,6 +37,7 @@ SHOWN = 82
 JPEG_SIDE = 65_500
 """Pixels of the longest side that a JPEG can have."""
 _SIDEWAYS = (5, 6, 7, 8)
+_BITS, _PHOTOMETRIC, _FORMAT = 258, 262, 339  # tags of a TIFF
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -90,11 +91,23 @@ def _narrow(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     """
     import numpy as np
 
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
+    values = _measured(np.asarray(image, dtype=np.float64), getattr(image, "tag_v2", {}))
     bottom, top = _range(float(values.min()), float(values.max()), image.mode == "F")
     scaled = np.round((values - bottom) * (255 / (top - bottom))).clip(0, 255).astype(np.uint8)
     name = "32-bit grey" if image.mode in ("I", "F") else "16-bit grey"
     return Image.fromarray(scaled), (f"{name} to 8 bits ({bottom:g} is black, {top:g} is white)",)
+
+
+def _measured(values: Any, tags: Any) -> Any:
+    """Undo Pillow's reading of two kinds of TIFF, and make points without data black."""
+    import numpy as np
+
+    if tags.get(_BITS) == (32,) and tags.get(_FORMAT, (1,)) == (1,):
+        values = np.where(values < 0, values + 2**32, values)  # unsigned, read as signed
+    if tags.get(_PHOTOMETRIC) == 0 and tags.get(_BITS) == (16,):
+        values = 65535 - values  # 0 is white
+    # -9999 and the largest numbers are what maps of heights and satellites write where nothing was measured.
+    return np.where(np.isfinite(values) & (np.abs(values) < 1e30) & (values != -9999), values, 0)
 
 
 def _range(low: float, high: float, fractions: bool) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
-__all__ = ["describe", "picture_format", "words"]
+__all__ = ["RAW", "describe", "picture_format", "words"]
 
 _WORDS = {"WEBP": "WebP", "HEIF": "HEIC", "JPEG2000": "JPEG 2000", "MPO": "JPEG"}
 
@@ -29,7 +29,7 @@ _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 _SAVE_AS = "Save it as PNG or JPEG first."
 _UNPACK = "Unpack it and pass the picture inside."
 _FRAME = "Pass one frame of it, saved as PNG or JPEG."
-_RAW = "Export it from the camera's software as JPEG."
+RAW = "Export it from the camera's software as JPEG."
 _OTHERS = (
     (0, b"%PDF", "a PDF document", "Export the page as PNG, for instance with pdftoppm -png."),
     (0, b"%!PS", "a PostScript file", _SAVE_AS),
@@ -37,7 +37,8 @@ _OTHERS = (
     (0, b"8BPS", "a Photoshop document", _SAVE_AS),
     (0, b"\xff\x0a", "a JPEG XL picture, which is not supported", _SAVE_AS),
     (0, b"\0\0\0\x0cJXL ", "a JPEG XL picture, which is not supported", _SAVE_AS),
-    (0, b"FUJIFILMCCD-RAW", "a camera's raw file", _RAW),
+    (8, b"CR\2\0", "a camera's raw file", RAW),
+    (0, b"FUJIFILMCCD-RAW", "a camera's raw file", RAW),
     (128, b"DICM", "a DICOM file", "Read it with pydicom and pass the pixels as a uint8 array."),
     (0, b"SIMPLE  =", "a FITS file", "Read it with astropy and pass the pixels as a uint8 array."),
     (0, b"\x93NUMPY", "a NumPy file", "Pass the array: numpy.load(path)."),
@@ -76,6 +77,8 @@ def picture_format(data: bytes) -> str | None:
     >>> picture_format(b"GIF89a...")
     'GIF'
     """
+    if data.startswith(b"CR\2\0", 8):
+        return None  # a camera's raw file in the clothes of a TIFF
     for offset, magic, name in _MAGIC:
         if data.startswith(magic, offset) and (name != "WEBP" or data.startswith(b"RIFF")):
             return name
@@ -125,7 +128,7 @@ def describe(data: bytes) -> tuple[str, str]:
             return noun, hint
     if data[4:8] == b"ftyp":
         raw = data.startswith(b"crx ", 8)
-        return ("a camera's raw file", _RAW) if raw else ("a video (MP4 or QuickTime)", _FRAME)
+        return ("a camera's raw file", RAW) if raw else ("a video (MP4 or QuickTime)", _FRAME)
     return _describe_text(data[:4096].removeprefix(b"\xef\xbb\xbf"), data)
 
 
