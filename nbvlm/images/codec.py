@@ -1,10 +1,9 @@
 """Pixels into bytes that every endpoint takes: an upright 8-bit RGB or grey PNG or JPEG.
 
-What is converted, and why. Palettes, 16-bit channels and transparency: services differ in what they make of
-them, and most drop transparency and show whatever lies under it; so it is laid on white here. CMYK: few
-services know it. An EXIF orientation: whether a service obeys it is not known, and boxes need one answer.
-Animations and multi-page files: the first picture counts. Everything else that is not PNG or JPEG: services
-refuse it.
+Conversions, and why. Palettes, 16-bit channels and transparency: services differ in how they read them, and
+most drop transparency and show the pixels under it; so it is laid on white here. CMYK: few services know it.
+An EXIF orientation: a service may obey it or not, and boxes need one answer. Animations and multi-page files:
+the first picture counts. Everything else that is not PNG or JPEG: services refuse it.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ def plain(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     Returns
     -------
     tuple
-        The image, and what was done in words; nothing for RGB and L without transparency.
+        The image, and the changes in words; none for RGB and L without transparency.
     """
     if image.mode.startswith(("I", "F")):
         return _narrow(image)
@@ -106,7 +105,7 @@ def _measured(values: Any, tags: Any) -> Any:
         values = np.where(values < 0, values + 2**32, values)  # unsigned, read as signed
     if tags.get(_PHOTOMETRIC) == 0 and tags.get(_BITS) == (16,):
         values = 65535 - values  # 0 is white
-    # -9999 and the largest numbers are what maps of heights and satellites write where nothing was measured.
+    # Maps of heights and satellite pictures write -9999 or the largest numbers at points without data.
     return np.where(np.isfinite(values) & (np.abs(values) < 1e30) & (values != -9999), values, 0)
 
 
@@ -124,11 +123,11 @@ def encode(image: Image.Image, *, lossless: bool) -> tuple[bytes, str]:
     Parameters
     ----------
     image
-        What to encode.
+        Picture to encode.
     lossless
         Whether the pixels come from a lossless source. Those become PNG where that packs well (128 KiB or
-        less), else JPEG of quality 95: what PNG packs badly is a photograph, and it would travel at ten times
-        the size for a difference that no model sees.
+        less), else JPEG of quality 95: a picture that PNG packs badly is a photograph, and it would travel at
+        ten times the size for a difference that no model sees.
 
     Returns
     -------
@@ -209,7 +208,7 @@ def jpeg_within(
     fill
         Whether to raise the quality where that leaves more than a tenth of the budget.
     subject
-        What to call the picture in an error.
+        Name of the picture at the start of an error.
 
     Returns
     -------

@@ -111,7 +111,7 @@ def words(kind: str) -> str:
 
 
 def describe(data: bytes) -> tuple[str, str]:
-    """Say what `data`, which is no picture, is; and what to do about it.
+    """Describe data that are not a picture, and how to get a picture from them.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def _describe_text(head: bytes, data: bytes) -> tuple[str, str]:
     if head.translate(None, _CONTROLS) == head and _is_utf8(head):
         return "text, not a picture", "Pass the picture's path, address or bytes."
     start = " ".join(f"{byte:02x}" for byte in data[:8])
-    return f"in no picture format that is known here (it starts with {start})", _SAVE_AS
+    return f"not in a known picture format (it starts with {start})", _SAVE_AS
 
 
 def _is_utf8(head: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Any source → bytes that can be sent, and what was done to them."""
+"""Any source → bytes that can be sent, and the changes made."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _LOSSY = ("JPEG", "MPO", "HEIF", "AVIF", "WEBP", "JPEG2000")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a picture is made of.
+    """The parts of a picture.
 
     Attributes
     ----------
     data
         Bytes to send, or a source JPEG where `pending`.
     mime
-        Type of what is sent.
+        MIME type to send.
     size
         (width, height) of the upright picture.
     name
         File name without folders, or None.
     changes
-        What was done, or will be where `pending`.
+        Changes in words: made, or still to be made where `pending`.
     pending
         True for a complete JPEG that has still to be turned or brought to RGB.
     orientation
@@ -51,7 +51,7 @@ class Loaded:
 
 
 def subject(name: str | None) -> str:
-    """What to call a picture at the start of a sentence."""
+    """Name a picture at the start of a sentence."""
     return repr(name) if name else "The picture"
 
 
@@ -120,7 +120,7 @@ def _from_pil(image: Image.Image, name: str | None) -> Loaded:
 def _converted(
     image: Image.Image, kind: str, name: str | None, reasons: tuple[str, ...] = (), turn: int | None = None
 ) -> Loaded:
-    """Decode, flatten, turn and encode; `reasons` and `turn` say what the container already told."""
+    """Decode, flatten, turn and encode; `reasons` and `turn` come from the header where one was read."""
     with decoding(subject(name), kind):
         frames = getattr(image, "n_frames", 1) if kind not in ("PNG", "JPEG", "MPO") else 1
         turn = turn or _orientation(image)
@@ -131,11 +131,11 @@ def _converted(
         data, target = codec.encode(codec.turned(flat, left), lossless=kind not in _LOSSY)
     size = flat.size[::-1] if left >= 5 else flat.size
     pages = (f"first of {frames} pictures",) if frames > 1 else ()
-    told = tuple(word for word in reasons if not (words and word.startswith("16 bits")))
-    extra = tuple(word for word in words if word not in told)
+    known = tuple(word for word in reasons if not (words and word.startswith("16 bits")))
+    extra = tuple(word for word in words if word not in known)
     source = formats.words(kind)
     coding = f"{source} to {target}" if source != target else f"{source} encoded again"
-    changes = (*pages, *told, *extra, *_turning(turn), coding)
+    changes = (*pages, *known, *extra, *_turning(turn), coding)
     return Loaded(data, f"image/{target.lower()}", size, name, changes)
 
 

@@ -57,7 +57,7 @@ def opened(data: bytes, kind: str, subject: str) -> Image.Image:
     kind
         Pillow's name of the format; no other reader is asked, so nothing that calls other programs.
     subject
-        What to call the picture in an error.
+        Name of the picture at the start of an error.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def opened(data: bytes, kind: str, subject: str) -> Image.Image:
 
 
 def check_pixels(width: int, height: int, subject: str) -> None:
-    """Refuse what would fill the memory.
+    """Refuse a picture that would fill the memory.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def decoding(subject: str, kind: str) -> Iterator[None]:
     Parameters
     ----------
     subject
-        What to call the picture in an error.
+        Name of the picture at the start of an error.
     kind
         Pillow's name of the format.
     """
@@ -202,7 +202,7 @@ def header(file: BinaryIO, kind: str, subject: str) -> Header:
     kind
         `"PNG"` or `"JPEG"`.
     subject
-        What to call the picture in an error.
+        Name of the picture at the start of an error.
 
     Raises
     ------
@@ -216,7 +216,7 @@ def header(file: BinaryIO, kind: str, subject: str) -> Header:
 
 
 def orientation(exif: bytes) -> int:
-    """Read the orientation from EXIF data; 1 (upright) where there is none or it makes no sense.
+    """Read the orientation from EXIF data; 1 (upright) where it is missing or makes no sense.
 
     Examples
     --------
@@ -362,5 +362,5 @@ def _truncated(subject: str, kind: str, file: BinaryIO) -> ImageError:
     )
 
 
-def _damaged(subject: str, kind: str, what: str) -> ImageError:
-    return ImageError(f"{subject} is a damaged {kind}: {what}.", hint=_AGAIN)
+def _damaged(subject: str, kind: str, fault: str) -> ImageError:
+    return ImageError(f"{subject} is a damaged {kind}: {fault}.", hint=_AGAIN)

@@ -12,6 +12,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._text import size as size_text
 from nbvlm.errors import ImageError
 from nbvlm.images import codec, loading, shrinking, sources
 from nbvlm.images.loading import subject
@@ -44,8 +45,8 @@ class Picture:
     Attributes
     ----------
     data
-        The file's bytes, untouched wherever they can be sent as they are; None for a mere reference. A JPEG
-        that lies on its side is turned when `data` or `sha256` are first asked for, since shrinking it or
+        The file's bytes, unchanged wherever they can be sent as they are; None for a mere reference. A JPEG
+        that lies on its side is turned when `data` or `sha256` are first used, since shrinking it or
         drawing on it needs no turned file.
     mime
         `"image/png"` or `"image/jpeg"`, found from the bytes.
@@ -56,7 +57,7 @@ class Picture:
     sha256
         Hash of `data`, in hexadecimal.
     changes
-        What was done to the source, in words; empty if nothing.
+        Changes made to the source, in words; empty if none.
 
     Examples
     --------
@@ -83,7 +84,7 @@ class Picture:
         ----------
         source
             A path, an http(s) URL, a data URI, bytes, a binary file, a PIL image, a numpy array (H×W, H×W×3
-            or H×W×4, uint8) or a picture. What it is, its bytes say, never its name.
+            or H×W×4, uint8) or a picture. Its bytes decide the format, never its name.
         name
             Name to show; by default the file's.
         allow_private
@@ -98,7 +99,7 @@ class Picture:
         Raises
         ------
         ImageError
-            If the source is missing, is no picture, is cut off or damaged, or has far too many pixels.
+            If the source is missing, is not a picture, is cut off or damaged, or has far too many pixels.
         """
         if isinstance(source, Picture):
             return source if name is None else replace(source, name=loading.bare(name))
@@ -148,7 +149,7 @@ class Picture:
 
     @property
     def pending(self) -> bool:
-        """True while asking for `data` or `sha256` takes time: work for a thread, not for an event loop."""
+        """True while `data` and `sha256` take time to get: work for a thread, not for an event loop."""
         return self._lying is not None or self._file is not None
 
     @property
@@ -170,10 +171,10 @@ class Picture:
         return base64_length(len(_needed(self.data, self.name)))
 
     def fits(self, limit_chars: int | None) -> bool:
-        """Tell whether the base64 text is shorter than `limit_chars` characters; None is no limit."""
+        """Tell whether the base64 text is shorter than `limit_chars` characters; None means any length."""
         if limit_chars is None:
             return True
-        # Turning keeps the weight of a file roughly, so one far too large needs no turning to be told so.
+        # Turning hardly changes the weight of a file, so one far too large need not be turned to find out.
         if self._lying is not None and base64_length(len(self._lying[0])) > 2 * limit_chars:
             return False
         return self.base64_length < limit_chars
@@ -200,7 +201,7 @@ class Picture:
     def _weight(self) -> str:
         if self.nbytes is None:
             return "bytes elsewhere"
-        return weight(self.nbytes) + (" before turning" if self._lying is not None else "")
+        return size_text(self.nbytes) + (" before turning" if self._lying is not None else "")
 
     if not TYPE_CHECKING:
 
@@ -218,7 +219,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A picture made to fit, and what that took.
+    """A picture made to fit, and the change in its size.
 
     Attributes
     ----------
@@ -227,7 +228,7 @@ class Fitted:
     before, after
         (width, height, bytes) of either.
     notice
-        One sentence for the reader; empty if nothing was done.
+        One sentence for the reader; empty if the picture fitted.
     """
 
     picture: Picture
@@ -243,14 +244,14 @@ def fit(picture: Picture, limit_chars: int) -> Fitted:
     JPEG quality, then the sides again; mostly at most three encodings. Where quality has to give, about 90 to
     100 % of the budget is used.
 
-    What shrinking costs: PaliGemma sees 224, 448 or 896 pixels a side, whatever it is sent, so the first step
-    costs nothing that the model could have seen. Models that cut large pictures into tiles may miss fine
+    The cost: PaliGemma sees 224, 448 or 896 pixels a side of any picture, so the first step costs nothing
+    that the model could have seen. Models that cut large pictures into tiles may miss fine
     print. Boxes are fractions of the picture, so they fit the original as before.
 
     Parameters
     ----------
     picture
-        What to shrink; returned as it is where it fits.
+        Picture to shrink; returned unchanged if it fits.
     limit_chars
         The text must be shorter than this; `Endpoint.inline_limit`.
 
@@ -282,27 +283,13 @@ def fit(picture: Picture, limit_chars: int) -> Fitted:
     return Fitted(smaller, before, after, notice)
 
 
-def weight(count: int) -> str:
-    """Write a number of bytes for people.
-
-    Examples
-    --------
-    >>> weight(134_997)
-    '135 kB'
-    """
-    for limit, unit, digits in ((1000, "bytes", 0), (1_000_000, "kB", 0), (1_000_000_000, "MB", 1)):
-        if count < limit:
-            return f"{count / max(limit / 1000, 1):.{digits}f} {unit}"
-    return f"{count / 1e9:.1f} GB"
-
-
 def base64_length(count: int) -> int:
     """Characters of `count` bytes as base64, padding included."""
     return -(-count // 3) * 4
 
 
 def _measure(size: tuple[int, int, int]) -> str:
-    return f"{size[0]}×{size[1]} pixels ({weight(size[2])})"
+    return f"{size[0]}×{size[1]} pixels ({size_text(size[2])})"
 
 
 def _picture(

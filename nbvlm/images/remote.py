@@ -142,9 +142,9 @@ def _parsed(url: str) -> httpx.URL:
     try:
         target = httpx.URL(url)
     except (httpx.InvalidURL, ValueError):
-        raise ImageError("The picture's address is no valid URL.", hint="Copy it again, whole.") from None
+        raise ImageError("The picture's address is not a valid URL.", hint="Copy it again, whole.") from None
     if target.scheme not in ("http", "https") or not target.host:
-        raise ImageError("The picture's address is no http(s) URL.", hint="Copy it again, whole.")
+        raise ImageError("The picture's address is not an http(s) URL.", hint="Copy it again, whole.")
     return target
 
 
@@ -189,7 +189,7 @@ def _addresses(target: httpx.URL, allow_private: bool) -> list[str | None]:
         # Behind a proxy, names of the outside world often have no address inside.
         if proxied:
             return [None]
-        raise ImageError(f"No host {target.host!r} is known.", hint=_CHECK) from None
+        raise ImageError(f"The host {target.host!r} is not known.", hint=_CHECK) from None
     addresses: list[str | None] = [str(entry[4][0]) for entry in found]
     if not allow_private and any(_is_private(str(address)) for address in addresses):
         raise ImageError(
@@ -201,7 +201,7 @@ def _addresses(target: httpx.URL, allow_private: bool) -> list[str | None]:
 
 def _is_private(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
-    # IPv4 in IPv6's clothes is judged by what is inside: mapped, 6to4, NAT64.
+    # IPv4 inside IPv6 (mapped, 6to4, NAT64) is judged by the IPv4 address.
     if isinstance(ip, ipaddress.IPv6Address):
         ip = ip.ipv4_mapped or ip.sixtofour or _nat64(ip) or ip
     return not ip.is_global or ip.is_multicast
@@ -300,7 +300,7 @@ def _is_foreign(_record: logging.LogRecord) -> bool:
 def _silence() -> Iterator[None]:
     """Keep httpx and httpcore from logging this exchange: its address may be signed."""
     for name in _LOGGERS:
-        logging.getLogger(name).addFilter(_is_foreign)  # the same filter again is no second one
+        logging.getLogger(name).addFilter(_is_foreign)  # adding the same filter again has no effect
     token = _FETCHING.set(True)
     try:
         yield

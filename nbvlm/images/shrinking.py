@@ -1,4 +1,4 @@
-"""A picture made small enough to travel inside a request: sides first, then JPEG quality.
+"""Pictures made small enough to travel inside a request: sides first, then JPEG quality.
 
 A JPEG is decoded at a half, a quarter or an eighth of its size, which libjpeg does without computing the
 other pixels; so a picture of 12 megapixels costs little more than reading it.
@@ -38,7 +38,7 @@ def shrink(data: bytes, orientation: int, budget: int, subject: str) -> tuple[by
     budget
         Bytes that the result may have.
     subject
-        What to call the picture in an error.
+        Name of the picture at the start of an error.
 
     Returns
     -------
@@ -64,9 +64,9 @@ def reduced(data: bytes, orientation: int, side: int | None, subject: str) -> Im
     orientation
         EXIF orientation to apply.
     side
-        Pixels that the largest side may have; None for what is worth sending to a model.
+        Pixels that the largest side may have; None for the most that is worth sending to a model.
     subject
-        What to call the picture in an error.
+        Name of the picture at the start of an error.
     """
     kind = "JPEG" if data.startswith(b"\xff\xd8") else "PNG"
     image = opened(data, kind, subject)

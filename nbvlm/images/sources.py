@@ -1,4 +1,4 @@
-"""Where bytes come from: paths, data URIs, files, arrays; addresses on the web are `fetch`'s work."""
+"""Sources of bytes: paths, data URIs, files, arrays; `remote` fetches addresses on the web."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ LEAST = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class InFile:
-    """A file as it was when it was looked at.
+    """A file in the state in which it was checked.
 
     Attributes
     ----------
     path
-        Where it is.
+        Its path.
     size
         Bytes.
     changed
-        When it was last written, in nanoseconds.
+        Time of the last write, in nanoseconds.
     """
 
     path: Path
@@ -63,7 +63,7 @@ class InFile:
         Raises
         ------
         ImageError
-            If it is gone or was written since.
+            If it was moved, deleted or written since.
         """
         try:
             if InFile.of(self.path) == self:
@@ -77,7 +77,7 @@ class InFile:
 
 
 def found(source: Any) -> tuple[Header, InFile] | None:
-    """Return what a large picture file holds, and the file, if it can be sent as it is.
+    """Return the header of a large picture file, and the file, if it can be sent as it is.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def read(source: Any, allow_private: bool) -> tuple[bytes, str | None]:
     Raises
     ------
     ImageError
-        If there is nothing to read there, or the source is of no known kind.
+        If there is nothing to read there, or the kind of source is not known.
     """
     if isinstance(source, str):
         return _from_text(source, allow_private)
@@ -131,7 +131,7 @@ def read(source: Any, allow_private: bool) -> tuple[bytes, str | None]:
         return _from_path(os.fsdecode(source))
     if hasattr(source, "read"):
         return _from_file(source)
-    raise ImageError(f"A value of type {type(source).__name__} is no picture.", hint=f"Pass {_ACCEPTED}.")
+    raise ImageError(f"A value of type {type(source).__name__} is not a picture.", hint=f"Pass {_ACCEPTED}.")
 
 
 def _from_text(text: str, allow_private: bool) -> tuple[bytes, str | None]:
@@ -146,9 +146,7 @@ def _from_text(text: str, allow_private: bool) -> tuple[bytes, str | None]:
         case "file://":
             return _from_path(unquote(urlsplit(text.strip()).path))
         case other:
-            raise ImageError(
-                f"Addresses with {other} are not fetched here.", hint="Download the picture first."
-            )
+            raise ImageError(f"Addresses with {other} cannot be fetched.", hint="Download the picture first.")
 
 
 def _from_long_text(text: str) -> tuple[bytes, str | None]:
@@ -168,7 +166,7 @@ def _from_data_uri(uri: str) -> bytes:
     try:
         return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise ImageError("The data URI holds no valid base64.", hint="Copy it again, whole.") from None
+        raise ImageError("The data URI does not hold valid base64.", hint="Copy it again, whole.") from None
 
 
 def _from_path(text: str) -> tuple[bytes, str | None]:
@@ -192,7 +190,7 @@ def _check_file(status: os.stat_result, subject: str) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise ImageError(f"{subject} is a folder, not a picture.", hint="Pass the path of one file in it.")
     if not stat.S_ISREG(status.st_mode):
-        raise ImageError(f"{subject} is no ordinary file.", hint="Pass the path of a picture.")
+        raise ImageError(f"{subject} is not an ordinary file.", hint="Pass the path of a picture.")
     if status.st_size > MAX_BYTES:
         raise _too_large(subject)
 
@@ -210,7 +208,7 @@ def _from_file(file: Any) -> tuple[bytes, str | None]:
     try:
         data = _drained(file)
         if not data and file.seekable():
-            # Just written, or read before: from the start, then.
+            # A file that was just written or read is read again from its start.
             file.seek(0)
             data = _drained(file)
     except ImageError:
@@ -231,7 +229,7 @@ def _drained(file: Any) -> bytes:
             raise ImageError("The file was opened as text.", hint="Open it with mode 'rb'.")
         if not isinstance(part, bytes | bytearray | memoryview):
             kind = type(part).__name__
-            raise ImageError(f"The file's read() gave {kind}, not bytes.", hint="Open it with mode 'rb'.")
+            raise ImageError(f"The file's read() returned {kind}, not bytes.", hint="Open it with mode 'rb'.")
         left -= len(part)
         if left < 0:
             raise _too_large("The file")
@@ -247,7 +245,7 @@ def _too_large(subject: str) -> ImageError:
 
 
 def is_array(source: Any) -> TypeGuard[np.ndarray[Any, Any]]:
-    """Tell a numpy array, without importing numpy."""
+    """Tell whether this is a numpy array, without importing numpy."""
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(source, numpy.ndarray)
 
@@ -258,7 +256,7 @@ def from_array(array: np.ndarray[Any, Any]) -> Image.Image:
     Raises
     ------
     ImageError
-        If shape or type are others; the hint says how to change them.
+        For another shape or type; the hint says how to change them.
     """
     if array.dtype != "uint8":
         raise ImageError(f"The array holds {array.dtype}, not uint8.", hint=_cast(array))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from support.picture_files import close, corners, encoded, exif, noise, photo
 
-from nbvlm import endpoints
+from nbvlm import _text, endpoints
 from nbvlm.errors import ImageError
 from nbvlm.images import picture as images
 from nbvlm.images.picture import Picture
@@ -108,7 +108,7 @@ def test_the_limit_is_of_base64_characters_and_not_reached():
 
 def test_before_and_after_are_told_in_pixels_and_bytes():
     fitted = images.fit(Picture.load(heavy("photo")), LIMIT)
-    assert f"from 2000×1500 pixels ({images.weight(len(heavy('photo')))})" in fitted.notice
+    assert f"from 2000×1500 pixels ({_text.size(len(heavy('photo')))})" in fitted.notice
     assert f"to {fitted.after[0]}×{fitted.after[1]} pixels" in fitted.notice
     assert fitted.picture.changes == (fitted.notice,)
 

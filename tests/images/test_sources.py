@@ -75,13 +75,13 @@ def test_a_missing_folder_is_named(folder):
     [
         ("deep", "'deep' is a folder"),
         (Path("/"), "is a folder"),
-        ("/dev/zero", "no ordinary file"),
+        ("/dev/zero", "not an ordinary file"),
         ("cat.png/x", "cannot be read|no folder"),
         ("x" * 300, "cannot be read: File name too long"),
         ("a\0b", "cannot be read"),
         ("", "folder"),
-        ("s3://bucket/cat.png", "s3:// are not fetched"),
-        ("gs://bucket/cat.png", "gs:// are not fetched"),
+        ("s3://bucket/cat.png", "s3:// cannot be fetched"),
+        ("gs://bucket/cat.png", "gs:// cannot be fetched"),
         (base64.b64encode(PNG * 99).decode(), "written as base64 text"),
         ("<svg>" + "x" * 5000, "SVG drawing"),
         ("words " * 1000, "text, not a picture, and too long for a path"),
@@ -98,9 +98,9 @@ def test_an_empty_file_is_called_empty(folder):
         Picture.load("nothing.png")
 
 
-def test_a_pipe_is_no_ordinary_file(folder):
+def test_a_pipe_is_not_an_ordinary_file(folder):
     os.mkfifo("pipe")
-    with pytest.raises(ImageError, match="no ordinary file"):
+    with pytest.raises(ImageError, match="not an ordinary file"):
         Picture.load("pipe")
 
 
@@ -173,8 +173,8 @@ def test_a_picture_loads_from_its_own_data_uri():
     [
         ("data:image/png;base64", "no comma"),
         ("data:image/png;base64,", "empty"),
-        ("data:image/png;base64,####", "no valid base64"),
-        ("data:image/png;base64,A", "no valid base64"),
+        ("data:image/png;base64,####", "does not hold valid base64"),
+        ("data:image/png;base64,A", "does not hold valid base64"),
         ("data:text/html,<html>", "HTML page"),
         ("data:image/svg+xml,<svg>", "SVG drawing"),
         ("data:image/png;asset_id,4b1e7a34-0b3c-4b3f-9c3e-000000000000", "names an asset"),
@@ -224,7 +224,7 @@ def test_files_that_give_no_bytes_are_named(folder):
         def read(self, _size):
             return [1]
 
-    with pytest.raises(ImageError, match="gave list, not bytes"):
+    with pytest.raises(ImageError, match="returned list, not bytes"):
         Picture.load(Odd())
 
 
@@ -298,7 +298,7 @@ def test_other_arrays_are_refused_with_the_way_to_change_them(array, words):
 
 @pytest.mark.parametrize("source", [None, 3, 2.5, [PNG], {"a": 1}, object()])
 def test_other_things_are_refused_with_what_is_accepted(source):
-    with pytest.raises(ImageError, match=f"A value of type {type(source).__name__} is no picture.*a path"):
+    with pytest.raises(ImageError, match=f"A value of type {type(source).__name__} is not a picture.*a path"):
         Picture.load(source)
 
 
