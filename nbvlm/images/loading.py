@@ -21,33 +21,21 @@ _LOSSY = ("JPEG", "MPO", "HEIF", "AVIF", "WEBP", "JPEG2000")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The parts of a picture.
-
-    Attributes
-    ----------
-    data
-        Bytes to send, or a source JPEG where `pending`.
-    mime
-        MIME type to send.
-    size
-        (width, height) of the upright picture.
-    name
-        File name without folders, or None.
-    changes
-        Changes in words: made, or still to be made where `pending`.
-    pending
-        True for a complete JPEG that has still to be turned or brought to RGB.
-    orientation
-        EXIF orientation of `data` where `pending`.
-    """
+    """The parts of a picture."""
 
     data: bytes
+    """Bytes to send, or a source JPEG where `pending`."""
     mime: str
     size: tuple[int, int]
+    """(width, height) of the upright picture."""
     name: str | None
+    """File name without folders, or None."""
     changes: tuple[str, ...] = ()
+    """Changes in words: made, or still to be made where `pending`."""
     pending: bool = False
+    """True for a complete JPEG that has still to be turned or brought to RGB."""
     orientation: int = 1
+    """EXIF orientation of `data` where `pending`."""
 
 
 def subject(name: str | None) -> str:

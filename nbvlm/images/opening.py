@@ -29,7 +29,6 @@ __all__ = [
     "decoding",
     "header",
     "opened",
-    "orientation",
 ]
 
 ORIENTATION = 0x0112
@@ -118,11 +117,9 @@ def decoding(subject: str, kind: str) -> Iterator[None]:
             f"{subject} has so many pixels that it looks like a decompression bomb.", hint=_SHRINK
         ) from None
     except UnidentifiedImageError:
-        name = formats.words(kind)
         if kind in ("PNG", "JPEG"):
-            raise ImageError(
-                f"{subject} is a damaged {name}: its header makes no sense.", hint=_AGAIN
-            ) from None
+            raise _damaged(subject, kind, "its header makes no sense") from None
+        name = formats.words(kind)
         raise ImageError(f"{subject} is a kind of {name} that Pillow cannot read.", hint=_SAVE_AS) from None
     except MemoryError:
         raise ImageError(f"{subject} does not fit into memory.", hint=_SHRINK) from None
@@ -165,25 +162,17 @@ _QUIET = _Quiet()
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Facts about a PNG or JPEG, found without decoding a pixel.
-
-    Attributes
-    ----------
-    format
-        `"PNG"` or `"JPEG"`.
-    width, height
-        Stored pixels, before any turning.
-    orientation
-        EXIF orientation, 1 (upright) to 8.
-    reasons
-        Why the bytes cannot be sent as they are, the orientation aside.
-    """
+    """Facts about a PNG or JPEG, found without decoding a pixel."""
 
     format: str
+    """`"PNG"` or `"JPEG"`."""
     width: int
     height: int
+    """Stored pixels, before any turning."""
     orientation: int = 1
+    """EXIF orientation, 1 (upright) to 8."""
     reasons: tuple[str, ...] = ()
+    """Why the bytes cannot be sent as they are, the orientation aside."""
 
 
 MAX_PARTS = 100_000
@@ -215,12 +204,12 @@ def header(file: BinaryIO, kind: str, subject: str) -> Header:
     return found
 
 
-def orientation(exif: bytes) -> int:
+def _orientation(exif: bytes) -> int:
     """Read the orientation from EXIF data; 1 (upright) where it is missing or makes no sense.
 
     Examples
     --------
-    >>> orientation(bytes.fromhex("4d4d002a00000008 0001 0112 0003 00000001 0006 0000 00000000"))
+    >>> _orientation(bytes.fromhex("4d4d002a00000008 0001 0112 0003 00000001 0006 0000 00000000"))
     6
     """
     tags = Image.Exif()
@@ -255,7 +244,7 @@ def _png(file: BinaryIO, subject: str) -> Header:
         (color in (4, 6) or "transparency" in image.info, "transparency laid on white"),
     )
     reasons = tuple(words for applies, words in checks if applies)
-    return Header("PNG", image.width, image.height, orientation(image.info.get("exif", b"")), reasons)
+    return Header("PNG", image.width, image.height, _orientation(image.info.get("exif", b"")), reasons)
 
 
 def _png_parts(file: BinaryIO, subject: str) -> tuple[bytes, list[tuple[int, int]]]:
@@ -326,7 +315,7 @@ def _jpeg(file: BinaryIO, subject: str) -> Header:
         (coding is None or coding[1] not in b"\xc0\xc1\xc2", "rare coding to baseline"),
     )
     reasons = tuple(words for applies, words in checks if applies)
-    return Header("JPEG", image.width, image.height, orientation(image.info.get("exif", b"")), reasons)
+    return Header("JPEG", image.width, image.height, _orientation(image.info.get("exif", b"")), reasons)
 
 
 def _last(marker: bytes, file: BinaryIO) -> int:

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-    from nbvlm.images.sources import InFile
+    from nbvlm.images.sources import StoredFile
 
     ImageSource: TypeAlias = (
         "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | Picture"
         " | np.ndarray[Any, Any]"
     )
 
-__all__ = ["Fitted", "Picture", "fit", "stay"]
+__all__ = ["Fitted", "Picture", "fit", "load_lazily"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -73,8 +73,8 @@ class Picture:
     name: str | None = field(compare=False)
     sha256: str
     changes: tuple[str, ...] = field(default=(), compare=False)
-    _lying: tuple[bytes, int] | None = field(default=None, init=False, compare=False)
-    _file: InFile | None = field(default=None, init=False, compare=False)
+    _unturned: tuple[bytes, int] | None = field(default=None, init=False, compare=False)
+    _file: StoredFile | None = field(default=None, init=False, compare=False)
 
     @classmethod
     def load(cls, source: ImageSource, *, name: str | None = None, allow_private: bool = False) -> Picture:
@@ -150,7 +150,7 @@ class Picture:
     @property
     def pending(self) -> bool:
         """True while `data` and `sha256` take time to get: work for a thread, not for an event loop."""
-        return self._lying is not None or self._file is not None
+        return self._unturned is not None or self._file is not None
 
     @property
     def path(self) -> Path | None:
@@ -162,7 +162,7 @@ class Picture:
         """Bytes of the file; of the source where a picture still waits to be turned; None for a reference."""
         if self._file is not None:
             return self._file.size
-        held = self._lying[0] if self._lying is not None else self.data
+        held = self._unturned[0] if self._unturned is not None else self.data
         return None if held is None else len(held)
 
     @property
@@ -175,7 +175,7 @@ class Picture:
         if limit_chars is None:
             return True
         # Turning hardly changes the weight of a file, so one far too large need not be turned to find out.
-        if self._lying is not None and base64_length(len(self._lying[0])) > 2 * limit_chars:
+        if self._unturned is not None and base64_length(len(self._unturned[0])) > 2 * limit_chars:
             return False
         return self.base64_length < limit_chars
 
@@ -192,7 +192,7 @@ class Picture:
         ImageError
             If this is a mere reference.
         """
-        return self._lying or (_needed(self.data, self.name), 1)
+        return self._unturned or (_needed(self.data, self.name), 1)
 
     def __repr__(self) -> str:
         name = f"{self.name!r}, " if self.name else ""
@@ -201,7 +201,7 @@ class Picture:
     def _weight(self) -> str:
         if self.nbytes is None:
             return "bytes elsewhere"
-        return size_text(self.nbytes) + (" before turning" if self._lying is not None else "")
+        return size_text(self.nbytes) + (" before turning" if self._unturned is not None else "")
 
     if not TYPE_CHECKING:
 
@@ -209,32 +209,25 @@ class Picture:
             # Reached for a slot that is not set yet: the file of a picture that lies on its side.
             if name not in ("data", "sha256"):
                 raise AttributeError(f"'Picture' object has no attribute {name!r}", name=name, obj=self)
-            lying, file = self._lying, self._file
-            if lying is not None or file is not None:
-                data = file.read() if file is not None else codec.upright_jpeg(*lying, subject(self.name))
+            unturned, file = self._unturned, self._file
+            if unturned is not None or file is not None:
+                data = file.read() if file is not None else codec.upright_jpeg(*unturned, subject(self.name))
                 _set(self, {"data": data, "sha256": hashlib.sha256(data).hexdigest()})
-                _set(self, {"_lying": None, "_file": None})
+                _set(self, {"_unturned": None, "_file": None})
             return object.__getattribute__(self, name)
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A picture made to fit, and the change in its size.
-
-    Attributes
-    ----------
-    picture
-        The smaller picture, or the same if it fitted.
-    before, after
-        (width, height, bytes) of either.
-    notice
-        One sentence for the reader; empty if the picture fitted.
-    """
+    """A picture made to fit, and the change in its size."""
 
     picture: Picture
+    """The smaller picture, or the same if it fitted."""
     before: tuple[int, int, int]
+    """(width, height, bytes), and the same `after`."""
     after: tuple[int, int, int]
     notice: str = ""
+    """One sentence for the reader; empty if the picture fitted."""
 
 
 def fit(picture: Picture, limit_chars: int) -> Fitted:
@@ -302,20 +295,20 @@ def _later(loaded: loading.Loaded) -> Picture:
     """Make a picture whose `data` and `sha256` come into being when asked for."""
     picture = object.__new__(Picture)
     values = {"mime": loaded.mime, "width": loaded.size[0], "height": loaded.size[1], "name": loaded.name}
-    values |= {"changes": loaded.changes, "_lying": (loaded.data, loaded.orientation), "_file": None}
+    values |= {"changes": loaded.changes, "_unturned": (loaded.data, loaded.orientation), "_file": None}
     _set(picture, values)
     return picture
 
 
-def stay(source: ImageSource) -> Picture:
+def load_lazily(source: ImageSource) -> Picture:
     """Load a picture, but leave the bytes of a large file there until they are asked for."""
-    there = sources.found(source)
+    there = sources.stored(source)
     if there is None:
         return Picture.load(source)
     header, file = there
     picture = object.__new__(Picture)
     values = {"mime": f"image/{header.format.lower()}", "width": header.width, "height": header.height}
-    _set(picture, values | {"name": file.path.name, "changes": (), "_lying": None, "_file": file})
+    _set(picture, values | {"name": file.path.name, "changes": (), "_unturned": None, "_file": file})
     return picture
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import difflib
 import os
 import re
 import stat
@@ -17,6 +16,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 from PIL import Image
 
 from nbvlm._files import expanded
+from nbvlm._text import did_you_mean
 from nbvlm.errors import ImageError
 from nbvlm.images import formats, opening, remote
 
@@ -27,32 +27,23 @@ if TYPE_CHECKING:
 
     from nbvlm.images.opening import Header
 
-__all__ = ["MAX_BYTES", "InFile", "found", "from_array", "is_array", "read"]
+__all__ = ["MAX_BYTES", "StoredFile", "from_array", "is_array", "read", "stored"]
 
 LEAST = 1024 * 1024
 """Bytes below which a picture is simply read."""
 
 
 @dataclass(frozen=True, slots=True)
-class InFile:
-    """A file in the state in which it was checked.
-
-    Attributes
-    ----------
-    path
-        Its path.
-    size
-        Bytes.
-    changed
-        Time of the last write, in nanoseconds.
-    """
+class StoredFile:
+    """A file in the state in which it was checked."""
 
     path: Path
     size: int
     changed: int
+    """Time of the last write, in nanoseconds."""
 
     @classmethod
-    def of(cls, path: Path) -> InFile:
+    def of(cls, path: Path) -> StoredFile:
         """Return the file as it is now."""
         state = path.stat()
         return cls(path, state.st_size, state.st_mtime_ns)
@@ -66,7 +57,7 @@ class InFile:
             If it was moved, deleted or written since.
         """
         try:
-            if InFile.of(self.path) == self:
+            if StoredFile.of(self.path) == self:
                 return self.path.read_bytes()
         except OSError:
             pass
@@ -76,7 +67,7 @@ class InFile:
         )
 
 
-def found(source: Any) -> tuple[Header, InFile] | None:
+def stored(source: Any) -> tuple[Header, StoredFile] | None:
     """Return the header of a large picture file, and the file, if it can be sent as it is.
 
     Parameters
@@ -88,7 +79,7 @@ def found(source: Any) -> tuple[Header, InFile] | None:
         return None
     try:
         path = expanded(source).absolute()
-        file = InFile.of(path)
+        file = StoredFile.of(path)
         if not path.is_file() or file.size < LEAST:
             return None
         with path.open("rb") as opened:
@@ -199,8 +190,7 @@ def _missing(path: Path) -> ImageError:
     folder = path.parent
     if not folder.is_dir():
         return ImageError(f"There is no folder {str(folder)!r}.", hint=f"This runs in {Path.cwd()}.")
-    near = difflib.get_close_matches(path.name, os.listdir(folder), n=1, cutoff=0.6)  # noqa: PTH208 - names
-    guess = f"Did you mean {near[0]!r}? " if near else ""
+    guess = did_you_mean(path.name, os.listdir(folder), cutoff=0.6)  # noqa: PTH208 - names
     return ImageError(f"There is no file {path.name!r}.", hint=f"{guess}Looked in {folder.resolve()}.")
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from support.picture_files import corners, encoded, noise
 
 from nbvlm.errors import ImageError
-from nbvlm.images.picture import Picture, stay
+from nbvlm.images.picture import Picture, load_lazily
 
 PNG = encoded(corners(), "PNG")
 JPEG = encoded(corners(), "JPEG")
@@ -316,7 +316,7 @@ def test_a_name_that_begins_with_a_tilde_and_is_no_users_home_is_a_name(folder, 
 def test_a_large_file_stays_where_it_is_until_its_bytes_are_asked_for(folder):
     for name, data in (("big.png", noisy("PNG")), ("big.jpg", noisy("JPEG")), ("cat.png", PNG)):
         folder.joinpath(name).write_bytes(data)
-        picture = stay(name)
+        picture = load_lazily(name)
         assert picture.path == (folder / name if name != "cat.png" else None)
         assert picture == Picture.load(name)
 
@@ -329,4 +329,4 @@ def test_a_large_file_with_damage_is_refused_as_it_is_at_once(folder):
         for bad in damaged:
             folder.joinpath(name).write_bytes(bad)
             with pytest.raises(ImageError, match=r"truncated|damaged"):
-                stay(name)
+                load_lazily(name)
