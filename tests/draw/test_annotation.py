@@ -236,7 +236,7 @@ def test_a_detection_without_label_has_a_box_alone() -> None:
 def test_a_label_has_one_colour_in_every_order_process_and_picture() -> None:
     names = ["cat", "dog", "person", "car"]
     assert palette.assign(names) == palette.assign(names[::-1] * 3)
-    code = f"from nbvlm.drawing import palette; print(palette.assign({names!r}))"
+    code = f"from nbvlm.draw import palette; print(palette.assign({names!r}))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == str(palette.assign(names))
 
