@@ -8,12 +8,13 @@ from nbvlm.grounding.detections import Detection, Detections
 from nbvlm.grounding.dialects.kosmos2 import read as read_kosmos2
 from nbvlm.grounding.evaluation import evaluate
 from nbvlm.grounding.masks.codebooks import Codebook, codebook, paste
-from nbvlm.grounding.masks.lazy import Patch, Stencil, decoded, resolve
+from nbvlm.grounding.masks.lazy import Stencil, decoded, resolve
 from nbvlm.grounding.masks.polygons import area as polygon_area
 from nbvlm.grounding.masks.polygons import loops as mask_loops
 from nbvlm.grounding.masks.polygons import outlines as mask_outlines
 from nbvlm.grounding.masks.rle import decode as decode_rle
 from nbvlm.grounding.masks.rle import encode as encode_rle
+from nbvlm.grounding.masks.types import Patch
 from nbvlm.grounding.parser import Parser, parse
 from nbvlm.grounding.problems import Problem
 

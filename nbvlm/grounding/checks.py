@@ -8,36 +8,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from nbvlm.grounding.masks.types import CODES, by
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nbvlm.grounding.masks.lazy import Box, Mask, Size
+    from nbvlm.grounding.masks.types import Box, Codes, Mask, Size
 
 __all__ = [
-    "CODES",
-    "Codes",
     "areas",
     "box_of",
-    "by",
     "codes_of",
     "label_of",
     "mask_of",
     "overlaps",
     "row_of",
     "rows_of",
-    "size_of",
     "xyxy_of",
 ]
-
-Codes = tuple[int, ...]
-
-CODES = 16
-"""How many codes make a mask: a grid of 4 × 4, row by row."""
-
-
-def by(size: Size) -> str:
-    """Write a size for people: "640×480"."""
-    return f"{size[0]}×{size[1]}"
 
 
 def label_of(label: str) -> str:
@@ -45,18 +33,6 @@ def label_of(label: str) -> str:
     if not isinstance(label, str):
         raise ValueError(f"A label is a string, not {type(label).__name__}.")  # noqa: TRY004 - one type for all
     return label
-
-
-def size_of(size: Size) -> Size:
-    """Check a size: width and height, whole and above 0."""
-    try:
-        width, height = (int(side) for side in size)
-        fits = width > 0 and height > 0 and (width, height) == tuple(size)
-    except (TypeError, ValueError):
-        fits = False
-    if not fits:
-        raise ValueError(f"A size is a width and a height in whole pixels above 0, not {size!r}.")
-    return width, height
 
 
 def box_of(box: Box) -> Box:

@@ -9,16 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from nbvlm.grounding import checks
-from nbvlm.grounding.checks import CODES, Codes, areas, overlaps
-from nbvlm.grounding.masks.lazy import Box, Mask, MaskField, MasksField, Patch, Size, Stencil, resolve
-from nbvlm.grounding.problems import KINDS, Problem
+from nbvlm.grounding.checks import areas, overlaps
+from nbvlm.grounding.masks.lazy import MaskField, MasksField, Stencil, resolve
+from nbvlm.grounding.masks.types import Codes, by, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from nbvlm.grounding.masks.codebooks import Codebook
+    from nbvlm.grounding.masks.types import Box, Patch, Size
 
-__all__ = ["CODES", "KINDS", "Box", "Detection", "Detections", "Mask", "Patch", "Problem", "Size"]
+__all__ = ["Detection", "Detections"]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -71,7 +72,7 @@ class Detection:
             codes=checks.codes_of(self.codes),
         )
         given = self.__dict__.pop("_given", None)
-        size = checks.size_of(self.size) if self.size is not None else None
+        size = size_of(self.size) if self.size is not None else None
         if given is not None:
             size = size or np.shape(given)[1::-1]
             given = checks.mask_of(given, size)
@@ -149,7 +150,7 @@ class Detections:
 
     def __post_init__(self) -> None:
         labels = tuple(checks.label_of(label) for label in self.labels)
-        xyxy, size = checks.xyxy_of(self.xyxy, len(labels)), checks.size_of(self.size)
+        xyxy, size = checks.xyxy_of(self.xyxy, len(labels)), size_of(self.size)
         codes = tuple(checks.codes_of(row) for row in self.codes or (None,) * len(labels))
         given = self.__dict__.pop("_given", None)
         masks = [
@@ -258,7 +259,7 @@ class Detections:
         if not isinstance(other, Detections):
             return NotImplemented
         if self.size != other.size:
-            sizes = f"{checks.by(self.size)} and {checks.by(other.size)}"
+            sizes = f"{by(self.size)} and {by(other.size)}"
             raise ValueError(f"Detections in pictures of {sizes} cannot be joined.")
         joined = Detections(
             np.concatenate([self.xyxy, other.xyxy]),
@@ -280,7 +281,7 @@ class Detections:
 
     def __repr__(self) -> str:
         shown = ", ".join(map(repr, self.labels[:6])) + (", …" if len(self) > 6 else "")
-        return f"Detections({len(self)} of {checks.by(self.size)}{': ' if shown else ''}{shown})"
+        return f"Detections({len(self)} of {by(self.size)}{': ' if shown else ''}{shown})"
 
     def __getstate__(self) -> dict[str, Any]:
         stencils = self.stencils
@@ -326,7 +327,7 @@ def _fitted(row: Detection, size: Size) -> Stencil:
     if old.size == size:
         return old
     if old.given is not None:
-        raise ValueError(f"A mask of {old.given.shape[::-1]} does not fit a picture of {checks.by(size)}.")
+        raise ValueError(f"A mask of {old.given.shape[::-1]} does not fit a picture of {by(size)}.")
     return Stencil(row.box, size, row.codes, row.codebook)
 
 

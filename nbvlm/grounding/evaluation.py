@@ -14,7 +14,7 @@ from nbvlm.grounding.detections import Detections
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from nbvlm.grounding.masks.lazy import Patch
+    from nbvlm.grounding.masks.types import Patch
 
 __all__ = ["Evaluation", "evaluate"]
 

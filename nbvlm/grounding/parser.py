@@ -18,17 +18,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbvlm.grounding.checks import CODES, Codes, size_of
 from nbvlm.grounding.detections import Detection, Detections, made
 from nbvlm.grounding.dialects.paligemma import CORNERS, REGULAR, TOKEN, Echo, Item, only_thing, whole
 from nbvlm.grounding.masks.lazy import Stencil
+from nbvlm.grounding.masks.types import CODES, Codes, size_of
 from nbvlm.grounding.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nbvlm.grounding.masks.codebooks import Codebook
-    from nbvlm.grounding.masks.lazy import Size
+    from nbvlm.grounding.masks.types import Size
 
 __all__ = ["Parser", "parse"]
 

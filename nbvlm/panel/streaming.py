@@ -52,7 +52,7 @@ def path(patch: Patch) -> str:
 
     Examples
     --------
-    >>> from nbvlm.grounding.masks.lazy import Patch
+    >>> from nbvlm.grounding.masks.types import Patch
     >>> path(Patch(10, 20, np.ones((2, 3), bool)))
     'M10 20l3 0 0 2-3 0z'
     """

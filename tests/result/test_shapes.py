@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as coco
 
 from nbvlm.grounding.masks import polygons, rle
-from nbvlm.grounding.masks.lazy import Patch
+from nbvlm.grounding.masks.types import Patch
 
 # pycocotools is older than numpy's new rule about copies.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -10,7 +10,7 @@ from nbvlm.grounding.problems import Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nbvlm.grounding.masks.lazy import Box, Size
+    from nbvlm.grounding.masks.types import Box, Size
 
 __all__ = ["read"]
 

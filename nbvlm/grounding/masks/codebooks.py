@@ -21,8 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nbvlm.errors import Error
-from nbvlm.grounding.checks import CODES, size_of
-from nbvlm.grounding.masks.types import Patch
+from nbvlm.grounding.masks.types import CODES, Patch, size_of
 from nbvlm.grounding.masks.vqvae import Decoder
 
 if TYPE_CHECKING:

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 
 import numpy as np
 
 from nbvlm.errors import Error
+from nbvlm.grounding.masks.codebooks import codebook, patch
 from nbvlm.grounding.masks.types import Box, Mask, Patch, Size
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from nbvlm.grounding.detections import Detections
     from nbvlm.grounding.masks.codebooks import Codebook
 
-__all__ = [
-    "Box",
-    "Decoded",
-    "Mask",
-    "MaskField",
-    "Masks",
-    "MasksField",
-    "Patch",
-    "Size",
-    "Stencil",
-    "decoded",
-    "resolve",
-]
+__all__ = ["Decoded", "MaskField", "Masks", "MasksField", "Stencil", "decoded", "resolve"]
 
 
 class Stencil:
@@ -93,8 +81,6 @@ class Stencil:
 
     def fill(self, raster: npt.NDArray[np.float32]) -> None:
         """Place a decoded 64×64 raster in the box."""
-        from nbvlm.grounding.masks.codebooks import patch
-
         if self.size is not None:
             self._patch = patch(raster, self.box, self.size)
 
@@ -124,8 +110,6 @@ def _crop(mask: Mask) -> Patch:
 
 def resolve(stencils: Iterable[Stencil]) -> None:
     """Decode all masks that wait, those of one codebook together."""
-    from nbvlm.grounding.masks.codebooks import codebook
-
     groups: dict[Codebook | str, list[Stencil]] = {}
     for stencil in stencils:
         if stencil.waiting and stencil.codebook is not None:
@@ -199,6 +183,16 @@ class MasksField:
         value.__dict__["_given"] = given
 
 
+class HasMasks(Protocol):
+    """Detections, as far as their masks go."""
+
+    @property
+    def patches(self) -> tuple[Patch | None, ...]:
+        """The parts of the masks that can be true; reading them decodes."""
+
+    def __len__(self) -> int: ...
+
+
 class Decoded(NamedTuple):
     """Masks of all detections, and why they are missing where they are."""
 
@@ -206,7 +200,7 @@ class Decoded(NamedTuple):
     reason: str | None = None
 
 
-def decoded(detections: Detections) -> Decoded:
+def decoded(detections: HasMasks) -> Decoded:
     """Decode the masks, or say why that is not possible.
 
     Parameters

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from nbvlm.grounding.masks.lazy import Mask, Patch
+    from nbvlm.grounding.masks.types import Mask, Patch
 
 __all__ = ["area", "loops", "outlines"]
 
@@ -31,7 +31,7 @@ def outlines(patch: Patch) -> list[list[Point]]:
 
     Examples
     --------
-    >>> from nbvlm.grounding.masks.lazy import Patch
+    >>> from nbvlm.grounding.masks.types import Patch
     >>> outlines(Patch(10, 20, np.ones((2, 3), bool)))
     [[(10, 20), (13, 20), (13, 22), (10, 22)]]
     """

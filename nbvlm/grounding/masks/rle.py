@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nbvlm.grounding.masks.types import Patch
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
 
-    from nbvlm.grounding.masks.lazy import Mask, Patch, Size
+    from nbvlm.grounding.masks.types import Mask, Size
 
 __all__ = ["decode", "encode", "encode_mask"]
 
@@ -62,8 +64,6 @@ def encode_mask(mask: Mask) -> dict[str, Any]:
     >>> encode_mask(np.array([[False, True], [False, True]]))
     {'size': [2, 2], 'counts': '22'}
     """
-    from nbvlm.grounding.masks.lazy import Patch
-
     return encode(Patch(0, 0, mask), (mask.shape[1], mask.shape[0]))
 
 
