@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nbvlm.grounding import Patch
-    from nbvlm.result.result import Result
+    from nbvlm.result.values import ResultData
 
 __all__ = ["to_coco", "to_csv", "to_dataframe", "to_supervision", "to_yolo"]
 
@@ -33,7 +33,7 @@ COLUMNS = (
 UNLABELLED = "unlabelled"
 
 
-def _rows(result: Result) -> list[tuple[Any, ...]]:
+def _rows(result: ResultData) -> list[tuple[Any, ...]]:
     """One row a detection, in the order of `COLUMNS`."""
     found = result.detections
     width, height = found.size
@@ -47,7 +47,7 @@ def _rows(result: Result) -> list[tuple[Any, ...]]:
     return rows
 
 
-def to_dataframe(result: Result) -> pd.DataFrame:
+def to_dataframe(result: ResultData) -> pd.DataFrame:
     """Make a pandas table; see `Result.to_dataframe`."""
     try:
         import pandas as pd
@@ -58,7 +58,7 @@ def to_dataframe(result: Result) -> pd.DataFrame:
     return frame.astype(kinds)
 
 
-def to_csv(result: Result) -> str:
+def to_csv(result: ResultData) -> str:
     """Write the same table as comma-separated values."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -68,7 +68,11 @@ def to_csv(result: Result) -> str:
 
 
 def to_coco(
-    result: Result, *, segmentation: str = "rle", image_id: int = 1, categories: Sequence[str] | None = None
+    result: ResultData,
+    *,
+    segmentation: str = "rle",
+    image_id: int = 1,
+    categories: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Make a COCO data set of one picture; see `Result.to_coco`."""
     if segmentation not in {"rle", "polygon"}:
@@ -106,7 +110,7 @@ def _shape(box: list[float], patch: Patch | None, size: tuple[int, int], form: s
     return {"bbox": bbox, "area": float(patch.pixels.sum()), "segmentation": shape}
 
 
-def to_yolo(result: Result, *, categories: Sequence[str] | None = None, segments: bool = False) -> str:
+def to_yolo(result: ResultData, *, categories: Sequence[str] | None = None, segments: bool = False) -> str:
     """Write YOLO lines; see `Result.to_yolo`."""
     names = _names(result, categories)
     found, boxes = result.detections, _ordered(result)
@@ -132,7 +136,7 @@ def _outline(patch: Patch | None, box: npt.NDArray[np.float64]) -> list[tuple[fl
     return [(float(x), float(y)) for x, y in max(mask_outlines(patch), key=polygon_area)]
 
 
-def to_supervision(result: Result) -> Any:
+def to_supervision(result: ResultData) -> Any:
     """Make a `supervision.Detections`; see `Result.to_supervision`."""
     try:
         import supervision as sv
@@ -160,13 +164,13 @@ def to_supervision(result: Result) -> Any:
     )
 
 
-def file_name(result: Result) -> str:
+def file_name(result: ResultData) -> str:
     """Name the picture's file: as it was called, else by its hash."""
     picture = result.picture
     return picture.name or f"{picture.sha256[:16]}.{'png' if picture.mime == 'image/png' else 'jpg'}"
 
 
-def _names(result: Result, categories: Sequence[str] | None) -> list[str]:
+def _names(result: ResultData, categories: Sequence[str] | None) -> list[str]:
     found = list(dict.fromkeys(label or UNLABELLED for label in result.detections.labels))
     if categories is None:
         return found
@@ -176,7 +180,7 @@ def _names(result: Result, categories: Sequence[str] | None) -> list[str]:
     return list(categories)
 
 
-def _ordered(result: Result) -> npt.NDArray[np.float64]:
+def _ordered(result: ResultData) -> npt.NDArray[np.float64]:
     xyxy = result.detections.xyxy
     return np.hstack([np.minimum(xyxy[:, :2], xyxy[:, 2:]), np.maximum(xyxy[:, :2], xyxy[:, 2:])])
 

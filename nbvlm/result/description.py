@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nbvlm.grounding import Detections
-    from nbvlm.result.result import Result
+    from nbvlm.result.values import ResultData
 
 __all__ = ["alt_text", "count", "plain", "shorten", "summary", "tally", "visible", "where"]
 
@@ -46,7 +46,7 @@ def tally(detections: Detections) -> dict[str, list[str]]:
     return {label: [place for _, place in sorted(found)] for label, found in places.items()}
 
 
-def alt_text(result: Result) -> str:
+def alt_text(result: ResultData) -> str:
     """Describe the annotated picture for those who do not see it.
 
     Examples
@@ -58,7 +58,7 @@ def alt_text(result: Result) -> str:
     return visible(f"{shorten(summary(result, places=True), _ALT)} {size}")
 
 
-def summary(result: Result, *, places: bool = False) -> str:
+def summary(result: ResultData, *, places: bool = False) -> str:
     """Say in one sentence what was found, or what was answered."""
     groups = tally(result.detections)
     if groups:
@@ -79,7 +79,7 @@ def _group(label: str, places: list[str], told: bool) -> str:
     return f"{head}: {', '.join(places[:_SHOWN])}{more}"
 
 
-def facts(result: Result) -> list[str]:
+def facts(result: ResultData) -> list[str]:
     """List in short how the answer came: model, route, tokens, time, why it ended early."""
     found = [result.model, f"{result.timing.total_s:.2f} s", result.route]
     if result.usage is not None and result.usage.completion_tokens is not None:
@@ -89,7 +89,7 @@ def facts(result: Result) -> list[str]:
     return found
 
 
-def plain(result: Result, rows: int = 20) -> str:
+def plain(result: ResultData, rows: int = 20) -> str:
     """Lay a result out for a terminal: the answer, a table of what was found, how it came."""
     lines = [f"{shorten(result.prompt, 200)!r} → {shorten(summary(result), _ALT)}"]
     detections = result.detections

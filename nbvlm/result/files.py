@@ -7,26 +7,40 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbvlm.draw import annotate, prompt_things
+from nbvlm.result import html, svg
+from nbvlm.result.datasets import to_csv
+from nbvlm.result.serialization import to_json
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from nbvlm.result.result import Result
+    from PIL import Image
 
-__all__ = ["ENDINGS", "made", "save", "write"]
+    from nbvlm.draw import Style
+    from nbvlm.result.values import ResultData
+
+__all__ = ["ENDINGS", "annotated", "made", "save", "write"]
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".json", ".html", ".csv", ".svg")
 
 _LONGEST = {"JPEG": 65_500, "WEBP": 16_383}
 
 
-def save(result: Result, path: str | os.PathLike[str], **options: Any) -> Path:
+def annotated(result: ResultData, style: Style | None = None, **options: Any) -> Image.Image:
+    """Draw boxes, masks and labels on the picture; see `Result.annotate`."""
+    things, image = prompt_things(result.prompt), result.picture.image()
+    return annotate(image, result.detections, style, things=things, keep=False, **options)
+
+
+def save(result: ResultData, path: str | os.PathLike[str], **options: Any) -> Path:
     """Save a result; see `Result.save`."""
     path = Path(path)
     return write(path, made(result, path.suffix, **options))
 
 
-def made(result: Result, ending: str, **options: Any) -> bytes:
+def made(result: ResultData, ending: str, **options: Any) -> bytes:
     """Make the contents of a file.
 
     Raises
@@ -62,9 +76,9 @@ def write(path: Path, data: bytes) -> Path:
     return path
 
 
-def _drawn(kind: str, **options: Any) -> Callable[[Result, dict[str, Any]], bytes]:
-    def make(result: Result, style: dict[str, Any]) -> bytes:
-        image = result.annotate(**style)
+def _drawn(kind: str, **options: Any) -> Callable[[ResultData, dict[str, Any]], bytes]:
+    def make(result: ResultData, style: dict[str, Any]) -> bytes:
+        image = annotated(result, **style)
         if max(image.size) > _LONGEST.get(kind, 2**31):
             limit = f"{kind} holds at most {_LONGEST[kind]:,} pixels a side"
             raise ValueError(f"{limit}, and this picture has {max(image.size):,}. Save it as .png.")
@@ -75,22 +89,20 @@ def _drawn(kind: str, **options: Any) -> Callable[[Result, dict[str, Any]], byte
     return make
 
 
-def _html(result: Result, style: dict[str, Any]) -> bytes:  # noqa: ARG001 - one shape for all formats
-    return result.to_html().encode("utf-8", "xmlcharrefreplace")
+def _html(result: ResultData, style: dict[str, Any]) -> bytes:  # noqa: ARG001 - one shape for all formats
+    return html.to_html(result).encode("utf-8", "xmlcharrefreplace")
 
 
-def _json(result: Result, style: dict[str, Any]) -> bytes:  # noqa: ARG001
-    return (result.to_json(indent=2) + "\n").encode()
+def _json(result: ResultData, style: dict[str, Any]) -> bytes:  # noqa: ARG001
+    return (to_json(result, indent=2) + "\n").encode()
 
 
-def _csv(result: Result, style: dict[str, Any]) -> bytes:  # noqa: ARG001
-    from nbvlm.result.datasets import to_csv
-
+def _csv(result: ResultData, style: dict[str, Any]) -> bytes:  # noqa: ARG001
     return to_csv(result).encode("utf-8", "backslashreplace")
 
 
-def _svg(result: Result, style: dict[str, Any]) -> bytes:  # noqa: ARG001
-    return result.to_svg().encode()
+def _svg(result: ResultData, style: dict[str, Any]) -> bytes:  # noqa: ARG001
+    return svg.to_svg(result).encode()
 
 
 # Full colour resolution: thin coloured lines and small type would blur.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nbvlm.draw import RGB
-    from nbvlm.result.result import Result
+    from nbvlm.result.values import ResultData
 
 __all__ = ["answer", "attribute", "facts", "paints", "remarks", "table", "text", "text_only"]
 
@@ -47,12 +47,12 @@ def attribute(value: object) -> str:
     return html.escape(" ".join(description.visible(str(value)).split()))
 
 
-def paints(result: Result) -> list[RGB]:
+def paints(result: ResultData) -> list[RGB]:
     """Give each detection the colour that it has in the picture."""
     return _colors(result.detections.labels, None, prompt_things(result.prompt))
 
 
-def table(result: Result, rows: int, colors: Sequence[RGB], most: int = 200) -> str:
+def table(result: ResultData, rows: int, colors: Sequence[RGB], most: int = 200) -> str:
     """Lay `rows` detections out as a table, `most` characters of each label; "" if there are none."""
     detections = result.detections
     if not len(detections):
@@ -77,7 +77,7 @@ def table(result: Result, rows: int, colors: Sequence[RGB], most: int = 200) -> 
     )
 
 
-def answer(result: Result, most: int | None = None) -> str:
+def answer(result: ResultData, most: int | None = None) -> str:
     """Show the answer's text, tokens and all; `most` characters of it."""
     said = result.text
     more = len(said) - most if most is not None else 0
@@ -85,7 +85,7 @@ def answer(result: Result, most: int | None = None) -> str:
     return f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{text(said[:most])}</pre>{rest}'
 
 
-def remarks(result: Result, most: int = 20) -> str:
+def remarks(result: ResultData, most: int = 20) -> str:
     """List `most` irregularities of the answer, and of what was done on the way; "" for nothing."""
     found = result.problems[:most]
     lines = [f"At character {item.position}: {item.message} ({item.text})" for item in found]
@@ -99,6 +99,6 @@ def remarks(result: Result, most: int = 20) -> str:
     )
 
 
-def facts(result: Result) -> str:
+def facts(result: ResultData) -> str:
     """Say in one line what was asked and how the answer came."""
     return f"{text(description.shorten(result.prompt, 300))} · {text(' · '.join(description.facts(result)))}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from nbvlm.images import Picture
-    from nbvlm.result.result import Result
+    from nbvlm.result.values import ResultData
 
 __all__ = ["Shown", "bundle", "encode", "shown"]
 
@@ -68,7 +68,7 @@ class Room(NamedTuple):
 _ROOMS = (Room(50, 200, 8_000, 20), Room(25, 80, 2_000, 8), Room(10, 40, 400, 2))
 
 
-def bundle(result: Result) -> tuple[dict[str, Any], dict[str, Any]]:
+def bundle(result: ResultData) -> tuple[dict[str, Any], dict[str, Any]]:
     """Build the MIME bundle of a result.
 
     Parameters
@@ -93,7 +93,7 @@ def bundle(result: Result) -> tuple[dict[str, Any], dict[str, Any]]:
     return data, {picture.mime: {"width": picture.width, "height": picture.height, "alt": alt}}
 
 
-def shown(result: Result, side: int = SIDE, budget: int = BUDGET) -> Shown:
+def shown(result: ResultData, side: int = SIDE, budget: int = BUDGET) -> Shown:
     """Draw and encode a copy of the picture to look at.
 
     Parameters
@@ -197,7 +197,7 @@ def _html(image: str, beside: str) -> str:
     )
 
 
-def _beside(result: Result) -> str:
+def _beside(result: ResultData) -> str:
     """Write table, answer and remarks, the less of each the more bytes it would take."""
     written = ""
     for room in _ROOMS:
@@ -207,7 +207,7 @@ def _beside(result: Result) -> str:
     return written
 
 
-def _told(result: Result, room: Room) -> str:
+def _told(result: ResultData, room: Room) -> str:
     table = markup.table(result, room.rows, markup.paints(result), room.label)
     body = markup.answer(result, room.text)
     if table:

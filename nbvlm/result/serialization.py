@@ -7,20 +7,22 @@ script stay readable.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbvlm.errors import ImageError
 from nbvlm.grounding import Detections, Problem, decode_rle, decoded, encode_rle
+from nbvlm.result.values import ResultData, Sent, Timing, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nbvlm.images import Picture
-    from nbvlm.result.result import Result
 
 __all__ = ["FORMAT", "from_dict", "from_json", "to_dict", "to_json"]
 
 FORMAT = "nbvlm-result/1"
+
+R = TypeVar("R", bound=ResultData)
 
 _PLAIN = (
     "text", "finish_reason", "request_id", "model", "prompt", "route", "has_locations", "endpoint", "created",
@@ -28,7 +30,7 @@ _PLAIN = (
 )  # fmt: skip
 
 
-def to_dict(result: Result, *, masks: bool = True) -> dict[str, Any]:
+def to_dict(result: ResultData, *, masks: bool = True) -> dict[str, Any]:
     """Turn a result into what `json` can write; see `Result.to_dict`. Without `masks` they stay codes."""
     usage, sent, timing, picture = result.usage, result.sent, result.timing, result.picture
     return {
@@ -66,15 +68,13 @@ def detections_to_dict(detections: Detections, *, masks: bool = True) -> dict[st
     }
 
 
-def from_dict(data: Mapping[str, Any], picture: Picture | None = None) -> Result:
+def from_dict(cls: type[R], data: Mapping[str, Any], picture: Picture | None = None) -> R:
     """Turn plain data back into a result; see `Result.from_json`."""
-    from nbvlm.result.result import Result, Sent, Timing, Usage
-
     found = data.get("format") if isinstance(data, dict) else None
     if found != FORMAT:
         raise ValueError(f"This is no saved result: its format is {found!r}, not {FORMAT!r}.")
     try:
-        return Result(
+        return cls(
             **{name: data[name] for name in _PLAIN},
             parameters=data["parameters"],
             usage=Usage(**data["usage"]) if data["usage"] is not None else None,
@@ -104,7 +104,7 @@ def detections_from_dict(data: Mapping[str, Any]) -> Detections:
     )
 
 
-def to_json(result: Result, *, indent: int | None = None) -> str:
+def to_json(result: ResultData, *, indent: int | None = None) -> str:
     """Write a result as JSON; see `Result.to_json`."""
     data = to_dict(result)
     text = json.dumps(data, ensure_ascii=False, indent=indent, allow_nan=False)
@@ -112,13 +112,13 @@ def to_json(result: Result, *, indent: int | None = None) -> str:
     return text if _encodes(text) else json.dumps(data, indent=indent, allow_nan=False)
 
 
-def from_json(text: str | bytes, picture: Picture | None = None) -> Result:
+def from_json(cls: type[R], text: str | bytes, picture: Picture | None = None) -> R:
     """Read a result from JSON; see `Result.from_json`."""
     try:
         data = json.loads(text)
     except ValueError as error:
         raise ValueError(f"This is no JSON: {error}.") from error
-    return from_dict(data, picture)
+    return from_dict(cls, data, picture)
 
 
 def _encodes(text: str) -> bool:

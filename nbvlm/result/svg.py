@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from nbvlm.draw import RGB, Measures
     from nbvlm.grounding import Patch
-    from nbvlm.result.result import Result
+    from nbvlm.result.values import ResultData
 
 __all__ = ["to_svg"]
 
@@ -31,7 +31,7 @@ BYTES = 2_000_000
 """Bytes of the picture inside at most."""
 
 
-def to_svg(result: Result) -> str:
+def to_svg(result: ResultData) -> str:
     """Write the annotated picture as SVG; see `Result.to_svg`."""
     width, height = result.picture.width, result.picture.height
     paints = colors(result.detections.labels, None, prompt_things(result.prompt))
@@ -47,7 +47,7 @@ def to_svg(result: Result) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _picture(result: Result) -> str:
+def _picture(result: ResultData) -> str:
     size = f'width="{result.picture.width}" height="{result.picture.height}"'
     try:
         data, mime = notebook.encode(result.picture.thumbnail(SIDE), BYTES)
@@ -57,7 +57,7 @@ def _picture(result: Result) -> str:
     return f'<image {size} preserveAspectRatio="none" href="{uri}"/>'
 
 
-def _shapes(result: Result, paints: list[RGB], sizes: Measures) -> Iterator[str]:
+def _shapes(result: ResultData, paints: list[RGB], sizes: Measures) -> Iterator[str]:
     """Draw each detection as a group, from large to small, as the drawn picture does; labels come last."""
     found = result.detections
     order = np.argsort(-found.areas, kind="stable").tolist()

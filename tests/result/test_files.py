@@ -12,8 +12,7 @@ from PIL import Image
 from support import made_results as made
 
 from nbvlm.grounding.detections import Detections
-from nbvlm.result import files
-from nbvlm.result.result import Result
+from nbvlm.result import Result, files
 
 
 @pytest.mark.parametrize(

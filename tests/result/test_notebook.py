@@ -18,9 +18,8 @@ from support import made_results as made
 
 from nbvlm.grounding.detections import Detections
 from nbvlm.grounding.problems import Problem
-from nbvlm.result import description, markup
+from nbvlm.result import Result, Usage, description, markup
 from nbvlm.result import notebook as display
-from nbvlm.result.result import Result, Usage
 
 SCRIPT = '<script>document.title="hacked"</script><img src=x onerror="document.title=1">'
 HOSTILE = f'<loc0001>{SCRIPT} $x^2$ \\(y\\) & "q"'

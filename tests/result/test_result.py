@@ -16,7 +16,7 @@ from support import made_results as made
 import nbvlm
 from nbvlm.grounding.detections import Detections
 from nbvlm.images.picture import Picture
-from nbvlm.result.result import Result, Usage
+from nbvlm.result import Result, Usage
 
 
 def test_results_with_equal_facts_are_equal() -> None:
