@@ -35,6 +35,7 @@ __all__ = [
     "ocr",
     "question",
     "segment",
+    "things",
 ]
 
 LANGUAGES: Mapping[str, str] = MappingProxyType(
@@ -81,6 +82,7 @@ LANGUAGES: Mapping[str, str] = MappingProxyType(
 _SEPARATOR = " ; "
 _TAG = re.compile(r"<\s*/?\s*ima?g", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\(?:u00|x)([0-7][0-9a-f])", re.IGNORECASE)
+_DETECTING = re.compile(r"\s*(?:detect|segment)\s(.*)", re.DOTALL | re.IGNORECASE)
 _TOKEN = re.compile(r"<(?:loc\d|seg\d|eos|bos|pad)", re.IGNORECASE)
 
 
@@ -224,6 +226,19 @@ def caption_region(box: Sequence[float], size: tuple[int, int], bins: int = 1023
     x0, y0, x1, y1 = _box(box, width, height)
     places = ((y0, height), (x0, width), (y1, height), (x1, width))
     return "caption " + "".join(f"<loc{_bin(value / extent, bins):04d}>" for value, extent in places)
+
+
+def things(prompt: str | None) -> tuple[str, ...]:
+    """List the things that a `detect` or `segment` prompt names, each once.
+
+    Examples
+    --------
+    >>> things("detect cat ; big dog"), things("caption en")
+    (('cat', 'big dog'), ())
+    """
+    task = _DETECTING.match(prompt or "")
+    names = (" ".join(name.split()) for name in re.split("[;\n]", task[1])) if task else ()
+    return tuple(dict.fromkeys(filter(None, names)))
 
 
 def check(prompt: str) -> str:

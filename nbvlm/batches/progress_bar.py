@@ -13,7 +13,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.draw import annotate, prompt_things
+from nbvlm import prompts
+from nbvlm.draw import annotate
 from nbvlm.errors import Error
 from nbvlm.images import Picture
 from nbvlm.result import html_text
@@ -224,7 +225,7 @@ def _thumbnail(row: Row) -> str:
     except (Error, OSError, ValueError):
         return ""
     if row.detections is not None and len(row.detections):
-        things = prompt_things(row.prompt or "")
+        things = prompts.things(row.prompt or "")
         small = annotate(small, row.detections, things=things, keep=False, labels=False, line_width=2)
     file = io.BytesIO()
     small.save(file, "JPEG", quality=70)

@@ -10,7 +10,6 @@ from PIL import Image, ImageDraw
 
 from nbvlm.draw import labels as tags
 from nbvlm.draw import palette
-from nbvlm.draw.palette import prompt_things
 from nbvlm.draw.style import Style, measures, styled
 from nbvlm.grounding import decoded
 from nbvlm.images import plain
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from nbvlm.draw.style import Measures
     from nbvlm.grounding import Detections, Patch
 
-__all__ = ["Style", "annotate", "colors", "prompt_things"]
+__all__ = ["Style", "annotate", "colors"]
 
 Boxes = npt.NDArray[np.int64]
 
@@ -47,7 +46,8 @@ def annotate(
     style
         How; see `Style`.
     things
-        Further labels that take part in sharing out the colours; see `palette.prompt_things`.
+        Further labels that take part in sharing out the colours, such as all things that the prompt names: a
+        thing then keeps its colour in every picture, whether or not the others were found there.
     keep
         False allows to draw on `picture` itself, which saves the time of a copy.
     **options

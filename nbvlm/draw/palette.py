@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["COLORS", "assign", "css", "ink", "parse", "prompt_things"]
+__all__ = ["COLORS", "assign", "css", "ink", "parse"]
 
 RGB = tuple[int, int, int]
 
@@ -142,18 +142,3 @@ def assign(labels: Iterable[str], fixed: Mapping[str, str | RGB] | None = None) 
         taken.add(slot)
         colors[label] = COLORS[slot]
     return colors
-
-
-def prompt_things(prompt: str) -> tuple[str, ...]:
-    """List the things that a `detect` or `segment` prompt names.
-
-    Colours are shared out over them as well, so that a thing keeps its colour in every picture that the same
-    prompt is asked about, whether or not the others were found there.
-
-    >>> prompt_things("detect cat ; big dog")
-    ('cat', 'big dog')
-    """
-    task, _, rest = prompt.strip().partition(" ")
-    if task not in {"detect", "segment"}:
-        return ()
-    return tuple(" ".join(thing.split()) for thing in rest.split(";") if thing.strip())

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nbvlm import prompts
 from nbvlm.grounding.detections import Detection, Detections, made
-from nbvlm.grounding.dialects.paligemma import CORNERS, REGULAR, TOKEN, Echo, Item, only_thing, whole
+from nbvlm.grounding.dialects.paligemma import CORNERS, REGULAR, TOKEN, Echo, Item, whole
 from nbvlm.grounding.masks.lazy import Stencil
 from nbvlm.grounding.masks.types import CODES, Codes, size_of
 from nbvlm.grounding.problems import Problem
@@ -87,7 +88,8 @@ class Parser:
         self._size, self._bins, self._codebook = size_of(size), bins, codebook
         self._last = min(bins, _LAST_LOCATION)
         self._values: int = getattr(codebook, "values", _CODE_VALUES)
-        self._fallback = only_thing(prompt)
+        named = prompts.things(prompt)
+        self._fallback = named[0] if len(named) == 1 else ""
         self._echo = Echo(prompt)
         self._position, self._tail = 0, ""
         self._item = Item()

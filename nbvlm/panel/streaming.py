@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nbvlm import prompts
 from nbvlm._background import Task
 from nbvlm.client import DetectionFound, Status, TextDelta
-from nbvlm.draw import assign_colors, css_color, ink_color, prompt_things
+from nbvlm.draw import assign_colors, css_color, ink_color
 from nbvlm.errors import Error
 from nbvlm.grounding import mask_loops, resolve
 from nbvlm.widgets import pause_text, progress_text
@@ -289,7 +290,7 @@ def boxes(detections: Iterable[Detection], prompt: str) -> list[dict[str, Any]]:
     colour when the next one arrives.
     """
     found = list(detections)
-    colors = assign_colors([*prompt_things(prompt), *(one.label for one in found)])
+    colors = assign_colors([*prompts.things(prompt), *(one.label for one in found)])
     return [
         {
             "label": one.label,

@@ -7,7 +7,8 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.draw import annotate, prompt_things
+from nbvlm import prompts
+from nbvlm.draw import annotate
 from nbvlm.result import html, svg
 from nbvlm.result.datasets import to_csv
 from nbvlm.result.serialization import to_json
@@ -30,8 +31,8 @@ _LONGEST = {"JPEG": 65_500, "WEBP": 16_383}
 
 def annotated(result: ResultData, style: Style | None = None, **options: Any) -> Image.Image:
     """Draw boxes, masks and labels on the picture; see `Result.annotate`."""
-    things, image = prompt_things(result.prompt), result.picture.image()
-    return annotate(image, result.detections, style, things=things, keep=False, **options)
+    things = prompts.things(result.prompt)
+    return annotate(result.picture.image(), result.detections, style, things=things, keep=False, **options)
 
 
 def save(result: ResultData, path: str | os.PathLike[str], **options: Any) -> Path:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
+from nbvlm import prompts
 from nbvlm.draw import colors as _colors
-from nbvlm.draw import css_color, prompt_things
+from nbvlm.draw import css_color
 from nbvlm.result import description
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def attribute(value: object) -> str:
 
 def paints(result: ResultData) -> list[RGB]:
     """Give each detection the colour that it has in the picture."""
-    return _colors(result.detections.labels, None, prompt_things(result.prompt))
+    return _colors(result.detections.labels, None, prompts.things(result.prompt))
 
 
 def table(result: ResultData, rows: int, colors: Sequence[RGB], most: int = 200) -> str:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL.Image import Resampling
 
-from nbvlm.draw import annotate, prompt_things
+from nbvlm import prompts
+from nbvlm.draw import annotate
 from nbvlm.errors import ImageError
 from nbvlm.result import description, markup
 
@@ -112,7 +113,7 @@ def shown(result: ResultData, side: int = SIDE, budget: int = BUDGET) -> Shown:
     """
     small = result.picture.thumbnail(_handy(result.picture, side))
     scale = float(-(-_SMALL // max(small.size))) if max(small.size) < _SMALL else 1.0
-    things = prompt_things(result.prompt)
+    things = prompts.things(result.prompt)
     drawn = annotate(small, result.detections, things=things, keep=False, scale=scale)
     data, mime = encode(drawn, budget)
     factor = min(1.0, _CSS_SIDE / max(drawn.size))

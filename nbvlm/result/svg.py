@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nbvlm.draw import Style, colors, css_color, ink_color, measures, prompt_things
+from nbvlm.draw import Style, css_color, ink_color, measures
 from nbvlm.errors import ImageError
 from nbvlm.grounding import mask_outlines
 from nbvlm.result import description, markup, notebook
@@ -34,7 +34,7 @@ BYTES = 2_000_000
 def to_svg(result: ResultData) -> str:
     """Write the annotated picture as SVG; see `Result.to_svg`."""
     width, height = result.picture.width, result.picture.height
-    paints = colors(result.detections.labels, None, prompt_things(result.prompt))
+    paints = markup.paints(result)
     sizes = measures((width, height), max(1, len(result.detections)), Style())
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     lines = [

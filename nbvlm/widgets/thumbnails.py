@@ -6,8 +6,9 @@ import functools
 import io
 from typing import TYPE_CHECKING, Any
 
+from nbvlm import prompts
 from nbvlm._text import shorten
-from nbvlm.draw import annotate, prompt_things
+from nbvlm.draw import annotate
 from nbvlm.errors import ImageError
 from nbvlm.images import Picture
 from nbvlm.result import summary
@@ -137,7 +138,7 @@ def thumbnail(result: Result, small: Image.Image | None = None) -> bytes:
     small = small or base(result.picture)
     if small is None:
         return b""
-    things = prompt_things(result.prompt)
+    things = prompts.things(result.prompt)
     drawn = annotate(small, result.detections, things=things, labels=False)
     buffer = io.BytesIO()
     drawn.save(buffer, "JPEG", quality=72)

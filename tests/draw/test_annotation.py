@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from support import made_results as made
 
+from nbvlm import prompts
 from nbvlm.draw import labels as tags
 from nbvlm.draw import palette, placement
 from nbvlm.draw.annotation import Style, annotate, colors
@@ -242,7 +243,7 @@ def test_a_label_has_one_colour_in_every_order_process_and_picture() -> None:
 
 
 def test_things_of_the_prompt_keep_their_colours_when_others_are_missing() -> None:
-    things = palette.prompt_things("detect cat ; dog ; person")
+    things = prompts.things("detect cat ; dog ; person")
     both = dict(zip(("cat", "dog"), colors(["cat", "dog"], None, things), strict=True))
     assert colors(["dog"], None, things) == [both["dog"]]
 

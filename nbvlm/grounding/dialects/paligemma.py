@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-__all__ = ["CORNERS", "REGULAR", "TOKEN", "Echo", "Item", "only_thing", "whole"]
+__all__ = ["CORNERS", "REGULAR", "TOKEN", "Echo", "Item", "whole"]
 
 CORNERS = 4
 """How many locations make a box."""
@@ -22,7 +22,6 @@ REGULAR = re.compile(
 _EXCERPT = 80
 _CUT = re.compile(r"<(?:l(?:o(?:c[0-9]{0,4})?)?|s(?:e(?:g[0-9]{0,3})?)?|e(?:os?)?|b(?:os?)?|p(?:ad?)?)?")
 _LONGEST_CUT = len("<loc0000")
-_TASK = re.compile(r"\s*(?:detect|segment)\s(.*)", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -107,10 +106,3 @@ def whole(text: str) -> int:
     """Where a token that is still incomplete begins, or the end of the text."""
     start = text.rfind("<", max(0, len(text) - _LONGEST_CUT))
     return start if start >= 0 and _CUT.fullmatch(text, start) else len(text)
-
-
-def only_thing(prompt: str | None) -> str:
-    """Return the thing that a detect or segment prompt names, or "" where it names none or several."""
-    task = _TASK.match(prompt or "")
-    things = {" ".join(thing.split()) for thing in re.split("[;\n]", task[1])} - {""} if task else set()
-    return things.pop() if len(things) == 1 else ""
