@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from nbvlm.draw.palette import RGB
     from nbvlm.draw.style import Measures
-    from nbvlm.grounding import Detections, Patch
+    from nbvlm.grounding import Detections, MaskCrop
 
 __all__ = ["Style", "annotate", "colors"]
 
@@ -79,9 +79,9 @@ def _draw(canvas: Image.Image, detections: Detections, style: Style, paints: Seq
     sizes = measures(canvas.size, len(detections), style)
     order = np.argsort(-detections.areas, kind="stable").tolist()
     if style.masks:
-        patches = decoded(detections).patches
+        crops = decoded(detections).mask_crops
         for at in order:
-            _draw_mask(canvas, patches[at], ratio, paints[at], style.opacity, sizes.line)
+            _draw_mask(canvas, crops[at], ratio, paints[at], style.opacity, sizes.line)
     boxes = _pixel_boxes(detections.xyxy, ratio, canvas.size)
     if style.boxes:
         for at in order:
@@ -147,20 +147,20 @@ def _draw_box(canvas: Image.Image, box: Boxes, color: RGB, sizes: Measures) -> N
 
 def _draw_mask(
     canvas: Image.Image,
-    patch: Patch | None,
+    crop: MaskCrop | None,
     ratio: tuple[float, float],
     color: RGB,
     opacity: float,
     line: int,
 ) -> None:
     """Tint the pixels of the mask, more strongly along its outline."""
-    if patch is None or not patch.pixels.any():
+    if crop is None or not crop.pixels.any():
         return
-    (rows, columns), (across, down) = patch.pixels.shape, ratio
-    left, top = round(patch.x * across), round(patch.y * down)
-    width = max(1, round((patch.x + columns) * across) - left)
-    height = max(1, round((patch.y + rows) * down) - top)
-    inside = _resized(patch.pixels, (width, height))
+    (rows, columns), (across, down) = crop.pixels.shape, ratio
+    left, top = round(crop.x * across), round(crop.y * down)
+    width = max(1, round((crop.x + columns) * across) - left)
+    height = max(1, round((crop.y + rows) * down) - top)
+    inside = _resized(crop.pixels, (width, height))
     fill, edge = round(255 * opacity), round(255 * min(1.0, opacity + 0.4))
     strength = inside.view(np.uint8) * np.uint8(edge)
     strength -= _core(inside, line).view(np.uint8) * np.uint8(edge - fill)

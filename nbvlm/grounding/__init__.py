@@ -8,13 +8,13 @@ from nbvlm.grounding.detections import Detection, Detections
 from nbvlm.grounding.dialects.kosmos2 import read as read_kosmos2
 from nbvlm.grounding.evaluation import evaluate
 from nbvlm.grounding.masks.codebooks import Codebook, codebook, paste
-from nbvlm.grounding.masks.lazy import Stencil, decoded, resolve
+from nbvlm.grounding.masks.lazy import LazyMask, decode_masks, decoded
 from nbvlm.grounding.masks.polygons import area as polygon_area
 from nbvlm.grounding.masks.polygons import loops as mask_loops
 from nbvlm.grounding.masks.polygons import outlines as mask_outlines
 from nbvlm.grounding.masks.rle import decode as decode_rle
 from nbvlm.grounding.masks.rle import encode as encode_rle
-from nbvlm.grounding.masks.types import Patch
+from nbvlm.grounding.masks.types import MaskCrop
 from nbvlm.grounding.parser import Parser, parse
 from nbvlm.grounding.problems import Problem
 
@@ -23,13 +23,14 @@ __all__ = [
     "Comparison",
     "Detection",
     "Detections",
+    "LazyMask",
+    "MaskCrop",
     "Pair",
     "Parser",
-    "Patch",
     "Problem",
-    "Stencil",
     "codebook",
     "compare",
+    "decode_masks",
     "decode_rle",
     "decoded",
     "encode_rle",
@@ -41,5 +42,4 @@ __all__ = [
     "paste",
     "polygon_area",
     "read_kosmos2",
-    "resolve",
 ]

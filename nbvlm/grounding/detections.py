@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 from nbvlm.grounding import checks
 from nbvlm.grounding.checks import areas, overlaps
-from nbvlm.grounding.masks.lazy import MaskField, MasksField, Stencil, resolve
+from nbvlm.grounding.masks.lazy import LazyMask, MaskField, MasksField, decode_masks
 from nbvlm.grounding.masks.types import Codes, by, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from nbvlm.grounding.masks.codebooks import Codebook
-    from nbvlm.grounding.masks.types import Box, Patch, Size
+    from nbvlm.grounding.masks.types import Box, MaskCrop, Size
 
 __all__ = ["Detection", "Detections"]
 
@@ -76,31 +76,31 @@ class Detection:
         if given is not None:
             size = size or np.shape(given)[1::-1]
             given = checks.mask_of(given, size)
-        _set(self, size=size, stencil=Stencil(self.box, size, self.codes, self.codebook, given))
+        _set(self, size=size, lazy_mask=LazyMask(self.box, size, self.codes, self.codebook, given))
 
     @property
-    def stencil(self) -> Stencil:
+    def lazy_mask(self) -> LazyMask:
         """Where the mask comes from."""
-        found: Stencil = self.__dict__["stencil"]
+        found: LazyMask = self.__dict__["lazy_mask"]
         return found
 
     @property
-    def patch(self) -> Patch | None:
+    def mask_crop(self) -> MaskCrop | None:
         """The part of the mask that can be true, and its place: small where the picture is large."""
-        return self.stencil.patch()
+        return self.lazy_mask.crop()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Detection):
             return NotImplemented
         same = (self.label, self.box, self.size) == (other.label, other.box, other.size)
-        return same and self.stencil.same(other.stencil)
+        return same and self.lazy_mask.same(other.lazy_mask)
 
     def __hash__(self) -> int:
         return hash((self.label, self.box))
 
     def __repr__(self) -> str:
         box = tuple(round(value, 2) for value in self.box)
-        return f"Detection({self.label!r}, {box}{_masked(self.stencil)})"
+        return f"Detection({self.label!r}, {box}{_masked(self.lazy_mask)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         column = Detections.of([self], self.size or (1, 1))
@@ -160,11 +160,11 @@ class Detections:
             raise ValueError(
                 f"{len(labels)} labels, {len(codes)} codes and {len(masks)} masks do not fit together."
             )
-        stencils = tuple(
-            Stencil(tuple(box), size, row, self.codebook, mask)
+        lazy_masks = tuple(
+            LazyMask(tuple(box), size, row, self.codebook, mask)
             for box, row, mask in zip(xyxy.tolist(), codes, masks, strict=True)
         )
-        _set(self, xyxy=xyxy, labels=labels, size=size, codes=codes, stencils=stencils)
+        _set(self, xyxy=xyxy, labels=labels, size=size, codes=codes, lazy_masks=lazy_masks)
 
     @classmethod
     def empty(cls, size: Size) -> Detections:
@@ -187,16 +187,16 @@ class Detections:
         return column._adopt(_fitted(row, column.size) for row in rows)
 
     @property
-    def stencils(self) -> tuple[Stencil, ...]:
+    def lazy_masks(self) -> tuple[LazyMask, ...]:
         """Where the masks come from."""
-        found: tuple[Stencil, ...] = self.__dict__["stencils"]
+        found: tuple[LazyMask, ...] = self.__dict__["lazy_masks"]
         return found
 
     @property
-    def patches(self) -> tuple[Patch | None, ...]:
+    def mask_crops(self) -> tuple[MaskCrop | None, ...]:
         """The parts of the masks that can be true: all that drawing needs, without full-size arrays."""
-        resolve(self.stencils)
-        return tuple(stencil.patch() for stencil in self.stencils)
+        decode_masks(self.lazy_masks)
+        return tuple(mask.crop() for mask in self.lazy_masks)
 
     @property
     def areas(self) -> npt.NDArray[np.float64]:
@@ -243,16 +243,16 @@ class Detections:
             codes=tuple(self.codes[row] for row in rows),
             codebook=self.codebook,
         )
-        return column._adopt(self.stencils[row] for row in rows)
+        return column._adopt(self.lazy_masks[row] for row in rows)
 
     def _row(self, row: int) -> Detection:
         x0, y0, x1, y1 = self.xyxy[row].tolist()
-        return made(self.labels[row], (x0, y0, x1, y1), self.codes[row], self.size, self.stencils[row])
+        return unchecked(self.labels[row], (x0, y0, x1, y1), self.codes[row], self.size, self.lazy_masks[row])
 
-    def _adopt(self, stencils: Iterable[Stencil]) -> Detections:
-        stencils = tuple(stencils)
-        books = {stencil.codebook for stencil in stencils if stencil.codes is not None}
-        _set(self, stencils=stencils, codebook=books.pop() if len(books) == 1 else self.codebook)
+    def _adopt(self, masks: Iterable[LazyMask]) -> Detections:
+        lazy_masks = tuple(masks)
+        books = {mask.codebook for mask in lazy_masks if mask.codes is not None}
+        _set(self, lazy_masks=lazy_masks, codebook=books.pop() if len(books) == 1 else self.codebook)
         return self
 
     def __add__(self, other: Detections) -> Detections:
@@ -267,13 +267,13 @@ class Detections:
             self.size,
             codes=self.codes + other.codes,
         )
-        return joined._adopt(self.stencils + other.stencils)
+        return joined._adopt(self.lazy_masks + other.lazy_masks)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Detections):
             return NotImplemented
         same = self.size == other.size and self.labels == other.labels
-        pairs = zip(self.stencils, other.stencils, strict=False)
+        pairs = zip(self.lazy_masks, other.lazy_masks, strict=False)
         return same and np.array_equal(self.xyxy, other.xyxy) and all(one.same(two) for one, two in pairs)
 
     def __hash__(self) -> int:
@@ -284,30 +284,27 @@ class Detections:
         return f"Detections({len(self)} of {by(self.size)}{': ' if shown else ''}{shown})"
 
     def __getstate__(self) -> dict[str, Any]:
-        stencils = self.stencils
         return {
             "xyxy": np.array(self.xyxy),
             "labels": self.labels,
             "size": self.size,
             "codes": self.codes,
-            "given": tuple(stencil.given for stencil in stencils),
-            "codebooks": tuple(_portable(stencil.codebook) for stencil in stencils),
+            "given": tuple(mask.given for mask in self.lazy_masks),
+            "codebooks": tuple(_portable(mask.codebook) for mask in self.lazy_masks),
             "codebook": _portable(self.codebook),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         books, given = state.pop("codebooks"), state.pop("given")
         self.__init__(**state, masks=given)  # type: ignore[misc]  # the state is the arguments
-        for stencil, book in zip(self.stencils, books, strict=True):
-            stencil.codebook = book
+        for mask, book in zip(self.lazy_masks, books, strict=True):
+            mask.codebook = book
 
 
-def made(label: str, box: Box, codes: Codes | None, size: Size | None, stencil: Stencil) -> Detection:
+def unchecked(label: str, box: Box, codes: Codes | None, size: Size | None, mask: LazyMask) -> Detection:
     """Make a detection of values that need no check: an answer has one for every fifth token."""
     one = object.__new__(Detection)
-    one.__dict__.update(
-        label=label, box=box, codes=codes, size=size, codebook=stencil.codebook, stencil=stencil
-    )
+    one.__dict__.update(label=label, box=box, codes=codes, size=size, codebook=mask.codebook, lazy_mask=mask)
     return one
 
 
@@ -322,18 +319,18 @@ def _unpickle_one(column: Detections, sizeless: bool) -> Detection:
     return one
 
 
-def _fitted(row: Detection, size: Size) -> Stencil:
-    old = row.stencil
+def _fitted(row: Detection, size: Size) -> LazyMask:
+    old = row.lazy_mask
     if old.size == size:
         return old
     if old.given is not None:
         raise ValueError(f"A mask of {old.given.shape[::-1]} does not fit a picture of {by(size)}.")
-    return Stencil(row.box, size, row.codes, row.codebook)
+    return LazyMask(row.box, size, row.codes, row.codebook)
 
 
 def _portable(book: Codebook | str | None) -> Codebook | str | None:
     return getattr(book, "name", None) or book
 
 
-def _masked(stencil: Stencil) -> str:
-    return ", mask" if stencil.known else ", codes" if stencil.codes else ""
+def _masked(mask: LazyMask) -> str:
+    return ", mask" if mask.known else ", codes" if mask.codes else ""

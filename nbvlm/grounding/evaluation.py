@@ -14,7 +14,7 @@ from nbvlm.grounding.detections import Detections
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from nbvlm.grounding.masks.types import Patch
+    from nbvlm.grounding.masks.types import MaskCrop
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -212,13 +212,13 @@ def _area(hits: npt.NDArray[np.bool_], things: int) -> float:
 
 
 def _mask_overlaps(found: Detections, truth: Detections) -> Numbers:
-    ours, theirs = found.patches, truth.patches
+    ours, theirs = found.mask_crops, truth.mask_crops
     return np.array([[_mask_overlap(one, two) for two in theirs] for one in ours]).reshape(
         len(ours), len(theirs)
     )
 
 
-def _mask_overlap(one: Patch | None, two: Patch | None) -> float:
+def _mask_overlap(one: MaskCrop | None, two: MaskCrop | None) -> float:
     if one is None or two is None:
         raise ValueError("Evaluation by mask needs a mask for every detection.")
     x0, y0 = max(one.x, two.x), max(one.y, two.y)

@@ -19,9 +19,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbvlm import prompts
-from nbvlm.grounding.detections import Detection, Detections, made
-from nbvlm.grounding.dialects.paligemma import CORNERS, REGULAR, TOKEN, Echo, Item, whole
-from nbvlm.grounding.masks.lazy import Stencil
+from nbvlm.grounding.detections import Detection, Detections, unchecked
+from nbvlm.grounding.dialects.paligemma import CORNERS, REGULAR, TOKEN, PendingItem, PromptEcho, whole
+from nbvlm.grounding.masks.lazy import LazyMask
 from nbvlm.grounding.masks.types import CODES, Codes, size_of
 from nbvlm.grounding.problems import Problem
 
@@ -90,9 +90,9 @@ class Parser:
         self._values: int = getattr(codebook, "values", _CODE_VALUES)
         named = prompts.things(prompt)
         self._fallback = named[0] if len(named) == 1 else ""
-        self._echo = Echo(prompt)
+        self._echo = PromptEcho(prompt)
         self._position, self._tail = 0, ""
-        self._item = Item()
+        self._item = PendingItem()
         self._detections: list[Detection] = []
         self._problems: list[Problem] = []
         self._closed = False
@@ -230,7 +230,7 @@ class Parser:
         self._finish()
 
     def _finish(self) -> None:
-        item, self._item = self._item, Item()
+        item, self._item = self._item, PendingItem()
         if not item.locations:
             self._leftover(item)
         elif len(item.locations) != CORNERS:
@@ -241,7 +241,7 @@ class Parser:
         if item.locations and item.stray:
             self._report("stray codes", item)
 
-    def _leftover(self, item: Item) -> None:
+    def _leftover(self, item: PendingItem) -> None:
         if item.codes or item.stray:
             self._report("stray codes", item)
         elif item.words and self.has_locations:
@@ -251,10 +251,10 @@ class Parser:
         (width, height), bins = self._size, self._bins
         # Multiplied before the division: the last bin is then the picture's edge exactly.
         box = x0 * width / bins, y0 * height / bins, x1 * width / bins, y1 * height / bins
-        stencil = Stencil(box, self._size, codes, self._codebook)
-        self._detections.append(made(label or self._fallback, box, codes, self._size, stencil))
+        mask = LazyMask(box, self._size, codes, self._codebook)
+        self._detections.append(unchecked(label or self._fallback, box, codes, self._size, mask))
 
-    def _read(self, item: Item) -> None:
+    def _read(self, item: PendingItem) -> None:
         """Make a detection of an item with four locations, and report what is wrong with it."""
         if max(item.locations) > self._last:
             self._report("range", item)
@@ -265,7 +265,7 @@ class Parser:
             self._report("empty", item)
         self._found(item.label, y0, x0, y1, x1, self._codes(item))
 
-    def _codes(self, item: Item) -> Codes | None:
+    def _codes(self, item: PendingItem) -> Codes | None:
         if not item.codes:
             return None
         if len(item.codes) != CODES:
@@ -276,7 +276,7 @@ class Parser:
             return None
         return tuple(item.codes)
 
-    def _report(self, kind: str, item: Item) -> None:
+    def _report(self, kind: str, item: PendingItem) -> None:
         self._problems.append(Problem(kind, item.position, item.excerpt()))
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from nbvlm.grounding import Patch
+    from nbvlm.grounding import MaskCrop
     from nbvlm.result.values import ResultData
 
 __all__ = ["to_coco", "to_csv", "to_dataframe", "to_supervision", "to_yolo"]
@@ -38,10 +38,10 @@ def _rows(result: ResultData) -> list[tuple[Any, ...]]:
     found = result.detections
     width, height = found.size
     rows = []
-    columns = found.labels, found.xyxy.tolist(), found.areas.tolist(), decoded(found).patches
-    for label, box, area, patch in zip(*columns, strict=True):
+    columns = found.labels, found.xyxy.tolist(), found.areas.tolist(), decoded(found).mask_crops
+    for label, box, area, crop in zip(*columns, strict=True):
         x0, y0, x1, y1 = box
-        mask_area = int(patch.pixels.sum()) if patch is not None else None
+        mask_area = int(crop.pixels.sum()) if crop is not None else None
         norm = (x0 / width, y0 / height, x1 / width, y1 / height)
         rows.append((label, *box, x1 - x0, y1 - y0, area, mask_area, *norm))
     return rows
@@ -82,9 +82,9 @@ def to_coco(
     labels = [label or UNLABELLED for label in result.detections.labels]
     annotations = [
         {"id": at, "image_id": image_id, "category_id": names.index(label) + 1, "iscrowd": 0}
-        | _shape(box, patch, result.detections.size, segmentation)
-        for at, (label, box, patch) in enumerate(
-            zip(labels, boxes, result.detections.patches, strict=True), 1
+        | _shape(box, crop, result.detections.size, segmentation)
+        for at, (label, box, crop) in enumerate(
+            zip(labels, boxes, result.detections.mask_crops, strict=True), 1
         )
     ]
     picture = result.picture
@@ -99,22 +99,22 @@ def to_coco(
     }
 
 
-def _shape(box: list[float], patch: Patch | None, size: tuple[int, int], form: str) -> dict[str, Any]:
+def _shape(box: list[float], crop: MaskCrop | None, size: tuple[int, int], form: str) -> dict[str, Any]:
     x0, y0, x1, y1 = box
     bbox = [x0, y0, x1 - x0, y1 - y0]
-    if patch is None or not patch.pixels.any():
+    if crop is None or not crop.pixels.any():
         return {"bbox": bbox, "area": bbox[2] * bbox[3]}
-    shape: Any = encode_rle(patch, size)
+    shape: Any = encode_rle(crop, size)
     if form == "polygon":
-        shape = [[float(value) for point in outline for value in point] for outline in mask_outlines(patch)]
-    return {"bbox": bbox, "area": float(patch.pixels.sum()), "segmentation": shape}
+        shape = [[float(value) for point in outline for value in point] for outline in mask_outlines(crop)]
+    return {"bbox": bbox, "area": float(crop.pixels.sum()), "segmentation": shape}
 
 
 def to_yolo(result: ResultData, *, categories: Sequence[str] | None = None, segments: bool = False) -> str:
     """Write YOLO lines; see `Result.to_yolo`."""
     names = _names(result, categories)
     found, boxes = result.detections, _ordered(result)
-    shapes = list(map(_outline, found.patches, boxes)) if segments else list(map(_centred, boxes))
+    shapes = list(map(_outline, found.mask_crops, boxes)) if segments else list(map(_centred, boxes))
     lines = []
     for label, shape in zip(found.labels, shapes, strict=True):
         number = names.index(label or UNLABELLED)
@@ -128,12 +128,12 @@ def _centred(box: npt.NDArray[np.float64]) -> list[float]:
     return [(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0]
 
 
-def _outline(patch: Patch | None, box: npt.NDArray[np.float64]) -> list[tuple[float, float]]:
+def _outline(crop: MaskCrop | None, box: npt.NDArray[np.float64]) -> list[tuple[float, float]]:
     """Give the largest outline of the mask, or the box: a YOLO line holds one."""
     x0, y0, x1, y1 = box.tolist()
-    if patch is None or not patch.pixels.any():
+    if crop is None or not crop.pixels.any():
         return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
-    return [(float(x), float(y)) for x, y in max(mask_outlines(patch), key=polygon_area)]
+    return [(float(x), float(y)) for x, y in max(mask_outlines(crop), key=polygon_area)]
 
 
 def to_supervision(result: ResultData) -> Any:
@@ -146,15 +146,15 @@ def to_supervision(result: ResultData) -> Any:
     if not len(found):
         return sv.Detections.empty()
     width, height = found.size
-    patches = found.patches
+    crops = found.mask_crops
     masks = None
-    if any(patch is not None for patch in patches):
+    if any(crop is not None for crop in crops):
         # Rows without a mask are false all over: supervision knows masks for all or for none.
         masks = np.zeros((len(found), height, width), dtype=bool)
-        for at, patch in enumerate(patches):
-            if patch is not None:
-                rows, columns = patch.pixels.shape
-                masks[at, patch.y : patch.y + rows, patch.x : patch.x + columns] = patch.pixels
+        for at, crop in enumerate(crops):
+            if crop is not None:
+                rows, columns = crop.pixels.shape
+                masks[at, crop.y : crop.y + rows, crop.x : crop.x + columns] = crop.pixels
     names = list(dict.fromkeys(found.labels))
     return sv.Detections(
         xyxy=_ordered(result),

@@ -50,8 +50,8 @@ def to_dict(result: ResultData, *, masks: bool = True) -> dict[str, Any]:
 def detections_to_dict(detections: Detections, *, masks: bool = True) -> dict[str, Any]:
     """Turn detections into plain data; masks that cannot be decoded here stay codes with their codebook."""
     size = detections.size
-    patches = decoded(detections).patches if masks else (None,) * len(detections)
-    shapes = [patch and encode_rle(patch, size) for patch in patches]
+    crops = decoded(detections).mask_crops if masks else (None,) * len(detections)
+    shapes = [crop and encode_rle(crop, size) for crop in crops]
     book = detections.codebook
     return {
         "size": list(size),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nbvlm.draw import RGB, Measures
-    from nbvlm.grounding import Patch
+    from nbvlm.grounding import MaskCrop
     from nbvlm.result.values import ResultData
 
 __all__ = ["to_svg"]
@@ -62,10 +62,10 @@ def _shapes(result: ResultData, paints: list[RGB], sizes: Measures) -> Iterator[
     found = result.detections
     order = np.argsort(-found.areas, kind="stable").tolist()
     boxes = [_ordered(box) for box in found.xyxy.tolist()]
-    patches = found.patches
+    crops = found.mask_crops
     for at in order:
         name = markup.attribute(found.labels[at] or "?")
-        shapes = _mask(patches[at], paints[at], sizes) + _box(boxes[at], paints[at], sizes)
+        shapes = _mask(crops[at], paints[at], sizes) + _box(boxes[at], paints[at], sizes)
         yield f'<g data-label="{name}">{shapes}</g>'
     for at in range(len(found)):
         yield _label(found.labels[at] or "?", boxes[at], paints[at], sizes)
@@ -76,10 +76,10 @@ def _ordered(box: list[float]) -> tuple[float, float, float, float]:
     return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
 
 
-def _mask(patch: Patch | None, color: RGB, sizes: Measures) -> str:
-    if patch is None or not patch.pixels.any():
+def _mask(crop: MaskCrop | None, color: RGB, sizes: Measures) -> str:
+    if crop is None or not crop.pixels.any():
         return ""
-    loops = ("M" + "L".join(f"{x} {y}" for x, y in loop) + "Z" for loop in mask_outlines(patch))
+    loops = ("M" + "L".join(f"{x} {y}" for x, y in loop) + "Z" for loop in mask_outlines(crop))
     paint = css_color(color)
     return (
         f'<path d="{"".join(loops)}" fill="{paint}" fill-opacity="0.3" stroke="{paint}" '

@@ -151,7 +151,7 @@ def test_values_are_frozen() -> None:
     for value, name in [(made, "labels"), (made, "masks"), (one, "box"), (one, "mask"), (one, "new")]:
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(value, name, None)
-    for array in (made.xyxy, made.masks[0], one.mask, made.patches[0].pixels):
+    for array in (made.xyxy, made.masks[0], one.mask, made.mask_crops[0].pixels):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -201,7 +201,7 @@ def test_masks_wait_until_they_are_wanted_and_decode_together_once() -> None:
     assert book.calls == [2]
     assert rows[2].mask.sum() == 64
     assert made["cat"].masks[1].sum() == 64
-    assert [patch and (patch.x, patch.y, patch.pixels.shape) for patch in made.patches] == [
+    assert [crop and (crop.x, crop.y, crop.pixels.shape) for crop in made.mask_crops] == [
         (0, 0, (10, 10)),
         None,
         (1, 1, (8, 8)),
@@ -220,7 +220,7 @@ def test_a_single_detection_decodes_its_own_mask() -> None:
     one = Detection("cat", (1, 2, 4, 4), CODES, size=SIZE, codebook=book)
     assert one.mask.sum() == 6
     assert one.mask[2:4, 1:4].all()
-    assert one.patch.pixels.shape == (2, 3)
+    assert one.mask_crop.pixels.shape == (2, 3)
     assert book.calls == [1]
     assert Detection("cat", (1, 2, 4, 4), CODES, codebook=book).mask is None
     assert Detection("cat", (1, 2, 4, 4), CODES, size=SIZE).mask is None
@@ -239,10 +239,10 @@ def test_a_given_mask_is_cropped_for_drawing() -> None:
     pixels[4:7, 30:35] = True
     one = Detection("a", (0, 0, 40, 30), mask=pixels)
     assert one.size == SIZE
-    assert (one.patch.x, one.patch.y, one.patch.pixels.shape) == (30, 4, (3, 5))
-    assert one.patch.pixels.all()
-    assert np.array_equal(one.patch.spread(SIZE), pixels)
-    assert Detection("a", (0, 0, 40, 30), mask=np.zeros((30, 40))).patch.pixels.size == 0
+    assert (one.mask_crop.x, one.mask_crop.y, one.mask_crop.pixels.shape) == (30, 4, (3, 5))
+    assert one.mask_crop.pixels.all()
+    assert np.array_equal(one.mask_crop.spread(SIZE), pixels)
+    assert Detection("a", (0, 0, 40, 30), mask=np.zeros((30, 40))).mask_crop.pixels.size == 0
 
 
 @pytest.mark.parametrize("name", [None, "a-name"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-__all__ = ["CORNERS", "REGULAR", "TOKEN", "Echo", "Item", "whole"]
+__all__ = ["CORNERS", "REGULAR", "TOKEN", "PendingItem", "PromptEcho", "whole"]
 
 CORNERS = 4
 """How many locations make a box."""
@@ -25,7 +25,7 @@ _LONGEST_CUT = len("<loc0000")
 
 
 @dataclass(slots=True)
-class Item:
+class PendingItem:
     """What has been read since the last item ended."""
 
     position: int = -1
@@ -55,7 +55,7 @@ class Item:
         return text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"
 
 
-class Echo:
+class PromptEcho:
     """Takes the prompt off the front of an answer that repeats it.
 
     Only a prompt with tokens of its own needs it; the words of any other come before the first

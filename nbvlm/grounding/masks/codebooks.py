@@ -21,14 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nbvlm.errors import Error
-from nbvlm.grounding.masks.types import CODES, Patch, size_of
+from nbvlm.grounding.masks.types import CODES, MaskCrop, size_of
 from nbvlm.grounding.masks.vqvae import Decoder
 
 if TYPE_CHECKING:
     from nbvlm._files import Progress
     from nbvlm.grounding.masks.types import Box, Mask, Size
 
-__all__ = ["Codebook", "codebook", "paste", "patch"]
+__all__ = ["Codebook", "codebook", "paste", "paste_crop"]
 
 Raster = npt.NDArray[np.float32]
 
@@ -220,12 +220,7 @@ def paste(raster: Raster, box: Box, size: Size, soft: bool = False) -> npt.NDArr
     """
     width, height = size = size_of(size)
     if not soft:
-        mask = np.zeros((height, width), bool)
-        inside = patch(raster, box, size)
-        mask[inside.y : inside.y + len(inside.pixels), inside.x : inside.x + inside.pixels.shape[1]] = (
-            inside.pixels
-        )
-        return mask
+        return paste_crop(raster, box, size).spread(size)
     values = np.zeros((height, width), np.float32)
     steps = (np.clip(raster * 0.5 + 0.5, 0.0, 1.0) * 255).astype(np.uint8)
     x, y, pixels = _place(steps, tuple(map(round, box)), size, "BICUBIC")
@@ -233,12 +228,12 @@ def paste(raster: Raster, box: Box, size: Size, soft: bool = False) -> npt.NDArr
     return values
 
 
-def patch(raster: Raster, box: Box, size: Size) -> Patch:
+def paste_crop(raster: Raster, box: Box, size: Size) -> MaskCrop:
     """Return the part of the mask that `paste` makes, where it can be true."""
     x, y, pixels = _place(raster, tuple(map(int, box)), size, "BILINEAR")
     mask: Mask = pixels > 0.0
     mask.flags.writeable = False
-    return Patch(x, y, mask)
+    return MaskCrop(x, y, mask)
 
 
 def _place(

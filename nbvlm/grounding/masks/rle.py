@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbvlm.grounding.masks.types import Patch
+from nbvlm.grounding.masks.types import MaskCrop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,12 +25,12 @@ __all__ = ["decode", "encode", "encode_mask"]
 MAX_PIXELS = 178_956_970
 
 
-def encode(patch: Patch, size: Size) -> dict[str, Any]:
+def encode(crop: MaskCrop, size: Size) -> dict[str, Any]:
     """Encode a mask whose true pixels lie in a part of the picture.
 
     Parameters
     ----------
-    patch
+    crop
         That part.
     size
         Width and height of the picture.
@@ -41,12 +41,12 @@ def encode(patch: Patch, size: Size) -> dict[str, Any]:
         ``{"size": [height, width], "counts": str}``.
     """
     width, height = size
-    rows, columns = patch.pixels.shape
+    rows, columns = crop.pixels.shape
     edges = np.zeros((columns, rows + 2), dtype=np.int8)
-    edges[:, 1:-1] = patch.pixels.T
+    edges[:, 1:-1] = crop.pixels.T
     steps = np.diff(edges, axis=1)
     starts, ends = (
-        (column + patch.x) * height + row + patch.y
+        (column + crop.x) * height + row + crop.y
         for column, row in (np.nonzero(steps == way) for way in (1, -1))
     )
     joined = np.flatnonzero(starts[1:] == ends[:-1])
@@ -64,7 +64,7 @@ def encode_mask(mask: Mask) -> dict[str, Any]:
     >>> encode_mask(np.array([[False, True], [False, True]]))
     {'size': [2, 2], 'counts': '22'}
     """
-    return encode(Patch(0, 0, mask), (mask.shape[1], mask.shape[0]))
+    return encode(MaskCrop(0, 0, mask), (mask.shape[1], mask.shape[0]))
 
 
 def decode(rle: Mapping[str, Any]) -> Mask:

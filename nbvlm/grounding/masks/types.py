@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CODES", "Box", "Codes", "Mask", "Patch", "Size", "by", "size_of"]
+__all__ = ["CODES", "Box", "Codes", "Mask", "MaskCrop", "Size", "by", "size_of"]
 
 Mask = npt.NDArray[np.bool_]
 Size = tuple[int, int]
@@ -31,12 +31,12 @@ def size_of(size: Size) -> Size:
     except (TypeError, ValueError):
         fits = False
     if not fits:
-        raise ValueError(f"A size is a width and a height in whole pixels above 0, not {size!r}.")
+        raise ValueError(f"size must be (width, height) in whole pixels above 0, got {size!r}.")
     return width, height
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Patch:
+class MaskCrop:
     """The part of a mask that can be true, and its place in the picture.
 
     Attributes
@@ -56,5 +56,4 @@ class Patch:
         mask = np.zeros((size[1], size[0]), dtype=bool)
         rows, columns = self.pixels.shape
         mask[self.y : self.y + rows, self.x : self.x + columns] = self.pixels
-        mask.flags.writeable = False
         return mask
