@@ -1,4 +1,4 @@
-"""Detections: what an answer says about where things are, as frozen values."""
+"""Detections: the labels, boxes and masks of an answer, as frozen values."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Detection:
     Parameters
     ----------
     label
-        What it is, in the model's words; "" where the model did not say.
+        The model's words for it; "" where the model gave none.
     box
         Corners x0, y0, x1, y1 in pixels of the upright picture, as floats. They may be swapped,
         as the model may swap them.
@@ -44,12 +44,12 @@ class Detection:
     size
         Width and height of the picture in pixels; needed to decode a mask.
     codebook
-        What decodes the codes: a `nbvlm.grounding.masks.codebooks.Codebook`, its name, or None.
+        Decodes the codes: a `nbvlm.grounding.Codebook`, its name, or None.
 
     Raises
     ------
     ValueError
-        Where a value cannot be what it should be.
+        For a value outside its range or of another kind.
 
     Examples
     --------
@@ -80,7 +80,7 @@ class Detection:
 
     @property
     def lazy_mask(self) -> LazyMask:
-        """Where the mask comes from."""
+        """The mask before it is read."""
         found: LazyMask = self.__dict__["lazy_mask"]
         return found
 
@@ -116,7 +116,7 @@ class Detections:
     xyxy
         n×4 corners x0, y0, x1, y1 in pixels of the upright picture; kept as float64, read only.
     labels
-        n labels; "" where the model did not say.
+        n labels; "" where the model gave none.
     size
         Width and height of the picture in pixels.
     masks
@@ -125,12 +125,12 @@ class Detections:
     codes
         n times 16 codes, or None.
     codebook
-        What decodes the codes: a `nbvlm.grounding.masks.codebooks.Codebook`, its name, or None for no masks.
+        Decodes the codes: a `nbvlm.grounding.Codebook`, its name, or None for no masks.
 
     Raises
     ------
     ValueError
-        Where the columns do not fit each other, or a value cannot be what it should be.
+        For columns of different lengths, or a value outside its range or of another kind.
 
     Examples
     --------
@@ -158,7 +158,8 @@ class Detections:
         ]
         if not len(labels) == len(codes) == len(masks):
             raise ValueError(
-                f"{len(labels)} labels, {len(codes)} codes and {len(masks)} masks do not fit together."
+                "labels, codes and masks must have the same length, "
+                f"got {len(labels)}, {len(codes)} and {len(masks)}."
             )
         lazy_masks = tuple(
             LazyMask(tuple(box), size, row, self.codebook, mask)
@@ -168,12 +169,12 @@ class Detections:
 
     @classmethod
     def empty(cls, size: Size) -> Detections:
-        """No detections in a picture of this width and height."""
+        """Make an empty column for a picture of this width and height."""
         return cls(np.empty((0, 4)), (), size)
 
     @classmethod
     def of(cls, detections: Iterable[Detection], size: Size) -> Detections:
-        """Columns from single detections in a picture of `size`: width and height in pixels.
+        """Join single detections of a picture of `size`, width and height in pixels.
 
         Masks that are decoded already are not decoded again.
         """
@@ -188,7 +189,7 @@ class Detections:
 
     @property
     def lazy_masks(self) -> tuple[LazyMask, ...]:
-        """Where the masks come from."""
+        """The masks before they are read."""
         found: tuple[LazyMask, ...] = self.__dict__["lazy_masks"]
         return found
 
@@ -204,7 +205,7 @@ class Detections:
         return areas(self.xyxy)
 
     def unique(self, iou: float = 0.9) -> Detections:
-        """Without repetitions: of boxes with one label that overlap by `iou` or more, the first is kept.
+        """Drop repetitions: of boxes with one label that overlap by `iou` or more, the first is kept.
 
         Parameters
         ----------
@@ -212,7 +213,7 @@ class Detections:
             Intersection over union, above 0 and up to 1. Equal boxes always count as repeated.
         """
         if not 0 < iou <= 1:
-            raise ValueError(f"iou is {iou}; give a number above 0 and up to 1.")
+            raise ValueError(f"iou must be above 0 and at most 1, got {iou}.")
         keep = np.ones(len(self), dtype=bool)
         labels = np.array(self.labels, dtype=object)
         for index in range(len(self)):
@@ -260,7 +261,7 @@ class Detections:
             return NotImplemented
         if self.size != other.size:
             sizes = f"{by(self.size)} and {by(other.size)}"
-            raise ValueError(f"Detections in pictures of {sizes} cannot be joined.")
+            raise ValueError(f"Detections to be joined must refer to pictures of one size, got {sizes}.")
         joined = Detections(
             np.concatenate([self.xyxy, other.xyxy]),
             self.labels + other.labels,
@@ -302,7 +303,7 @@ class Detections:
 
 
 def unchecked(label: str, box: Box, codes: Codes | None, size: Size | None, mask: LazyMask) -> Detection:
-    """Make a detection of values that need no check: an answer has one for every fifth token."""
+    """Make a detection of values that are known to be right, without checking them."""
     one = object.__new__(Detection)
     one.__dict__.update(label=label, box=box, codes=codes, size=size, codebook=mask.codebook, lazy_mask=mask)
     return one
@@ -324,7 +325,9 @@ def _fitted(row: Detection, size: Size) -> LazyMask:
     if old.size == size:
         return old
     if old.given is not None:
-        raise ValueError(f"A mask of {old.given.shape[::-1]} does not fit a picture of {by(size)}.")
+        raise ValueError(
+            f"A mask must have the size of its picture, {by(size)}, got {by(old.given.shape[::-1])}."
+        )
     return LazyMask(row.box, size, row.codes, row.codebook)
 
 

@@ -42,9 +42,9 @@ def masked(book: Any = None) -> Detections:
 
 def test_places_that_are_not_there_are_told() -> None:
     found = Detections([[0, 0, 9, 9], [5, 5, 8, 8]], ["cat", "dog"], (10, 10))
-    with pytest.raises(IndexError, match=r"no detection 2: there are 2, counted from 0"):
+    with pytest.raises(IndexError, match=r"Detection 2 does not exist: there are 2, counted from 0"):
         _ = found[2]
-    with pytest.raises(IndexError, match=r"3 bools do not fit 2 detections"):
+    with pytest.raises(IndexError, match=r"one bool a detection: 2, got 3"):
         _ = found[[True, False, True]]
     with pytest.raises(IndexError):
         _ = found[[0, 7]]
@@ -105,7 +105,7 @@ def test_filters_that_reach_outside(key: Any) -> None:
 
 @pytest.mark.parametrize("key", [1.5, [0.5], [["a"]], None, {"cat"}])
 def test_filters_that_are_none(key: Any) -> None:
-    with pytest.raises(TypeError, match="Filter detections with"):
+    with pytest.raises(TypeError, match="Index detections with"):
         found()[key]
 
 
@@ -317,5 +317,5 @@ def test_a_detection_that_cannot_be_is_refused(label: Any, box: Any, more: Any) 
 
 
 def test_detections_of_one_picture_do_not_take_masks_of_another() -> None:
-    with pytest.raises(ValueError, match="does not fit"):
+    with pytest.raises(ValueError, match="size of its picture"):
         Detections.of([Detection("a", (0, 0, 1, 1), mask=np.zeros((3, 3)))], SIZE)

@@ -166,7 +166,7 @@ def test_codes_that_a_named_codebook_lacks_are_no_mask(
 def test_a_variable_that_names_no_file_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NBVLM_VAE_WEIGHTS", str(tmp_path / "gone.npz"))
     monkeypatch.setattr("nbvlm.grounding.masks.codebooks._loaded", {})
-    with pytest.raises(Error, match=r"NBVLM_VAE_WEIGHTS names .*gone\.npz, which is no file"):
+    with pytest.raises(Error, match=r"NBVLM_VAE_WEIGHTS names .*gone\.npz, which is not a file"):
         codebook()
 
 

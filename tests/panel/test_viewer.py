@@ -108,7 +108,7 @@ def test_an_answer_without_a_mask_decoder_is_whole_and_says_so(
     server.replies.append(stream(MASKED, delta("", "stop")))
     assert panel.run().text == MASKED
     page.wait(lambda: screen.now().get("notes"))
-    reason = "NBVLM_VAE_WEIGHTS names /nowhere/decoder.npz, which is no file."
+    reason = "NBVLM_VAE_WEIGHTS names /nowhere/decoder.npz, which is not a file."
     assert screen.notes == [f"The masks are not drawn. {reason}"]
     assert (screen.state, len(screen.boxes)) == ("done", 1)
 

@@ -1,4 +1,4 @@
-"""Grounded phrases beside the text, as kosmos-2 answers: each with boxes, in shares of the picture."""
+"""Read the phrases that kosmos-2 returns beside its text, each with boxes in shares of the picture."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read(entities: Any, size: Size) -> tuple[list[Detection], list[Problem]]:
     Returns
     -------
     tuple
-        The detections, and what was wrong: a box that is none is left out, neighbours stay.
+        The detections, and the problems: an unreadable box is left out, its neighbours stay.
 
     Examples
     --------

@@ -1,11 +1,11 @@
-"""What the parser reads: tokens, an item while it is being read, the prompt before and within an answer."""
+"""The tokens of PaliGemma, an item while it is being read, and the prompt repeated before an answer."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 
-__all__ = ["CORNERS", "REGULAR", "TOKEN", "PendingItem", "PromptEcho", "whole"]
+__all__ = ["CORNERS", "REGULAR_ITEM", "TOKEN", "PendingItem", "PromptEcho", "complete"]
 
 CORNERS = 4
 """How many locations make a box."""
@@ -13,7 +13,7 @@ CORNERS = 4
 TOKEN = re.compile(r"<loc([0-9]{4})>|<seg([0-9]{3})>|((?:;\s*+)++|<(?:eos|bos|pad)>)")
 """A location, a code, or a separator: one group each."""
 
-REGULAR = re.compile(
+REGULAR_ITEM = re.compile(
     r"<loc([0-9]{4})><loc([0-9]{4})><loc([0-9]{4})><loc([0-9]{4})>"
     r"(?: ?((?:<seg[0-9]{3}>){16}))?([^<;]*+);\s*+"
 )
@@ -26,7 +26,7 @@ _LONGEST_CUT = len("<loc0000")
 
 @dataclass(slots=True)
 class PendingItem:
-    """What has been read since the last item ended."""
+    """The tokens and words read since the last item ended."""
 
     position: int = -1
     locations: list[int] = field(default_factory=list)
@@ -38,7 +38,7 @@ class PendingItem:
 
     @property
     def fresh(self) -> bool:
-        """Whether nothing of it has come."""
+        """Whether the item is still empty."""
         return self.position < 0
 
     @property
@@ -56,7 +56,7 @@ class PendingItem:
 
 
 class PromptEcho:
-    """Takes the prompt off the front of an answer that repeats it.
+    """Removes the prompt from the front of an answer that repeats it.
 
     Only a prompt with tokens of its own needs it; the words of any other come before the first
     location, where the parser passes over them.
@@ -69,11 +69,11 @@ class PromptEcho:
 
     @property
     def waits(self) -> bool:
-        """Whether what came may still turn out to be the prompt."""
+        """Whether the text so far may still turn out to be the prompt."""
         return self._open
 
     def feed(self, text: str) -> tuple[int, str]:
-        """Return how many characters are taken off, and what there is to read after them."""
+        """Return how many characters are removed, and the text to read after them."""
         if not self._open:
             return 0, text
         blank = 0 if self._matched else len(text) - len(text.lstrip())
@@ -90,7 +90,7 @@ class PromptEcho:
         return blank, self._release() + rest
 
     def close(self) -> tuple[int, str]:
-        """Return the same for the end of the answer, which may be the prompt alone."""
+        """Return the same at the end of the answer, which may be the prompt alone."""
         if not self._open:
             return 0, ""
         if self._matched == len(self._prompt):
@@ -102,7 +102,7 @@ class PromptEcho:
         return self._prompt[: self._matched]
 
 
-def whole(text: str) -> int:
-    """Where a token that is still incomplete begins, or the end of the text."""
+def complete(text: str) -> int:
+    """Return where a token that is still incomplete begins, or the end of the text."""
     start = text.rfind("<", max(0, len(text) - _LONGEST_CUT))
     return start if start >= 0 and _CUT.fullmatch(text, start) else len(text)

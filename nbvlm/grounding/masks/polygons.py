@@ -26,8 +26,8 @@ def outlines(crop: MaskCrop) -> list[list[Point]]:
     Returns
     -------
     list of list of (x, y)
-        A closed polygon, clockwise, its first corner not repeated, for every part that hangs together by
-        sides of pixels. The corners are pixel corners of the picture; holes are left out.
+        One closed polygon for each part whose pixels are connected by their sides: clockwise, the first
+        corner not repeated. The corners are pixel corners of the picture; holes are left out.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""Masks as COCO run lengths: the compressed string that pycocotools reads and writes.
+"""Encode and decode masks as COCO run lengths: the compressed string of pycocotools.
 
-Runs are counted down the columns, beginning with the background. Each count, from the fourth on as difference
-to the one two before it, is written in groups of five bits, low group first, with a sixth bit for "goes on";
-48 is added to make a character of each group (cocoapi, `common/maskApi.c`).
+Runs are counted down the columns, beginning with the background. Each count, from the fourth on as the
+difference to the one two before it, is written in groups of five bits, the low group first, with a sixth bit
+where another group follows; 48 is added to make a character of each group (cocoapi, `common/maskApi.c`).
 """
 
 from __future__ import annotations
@@ -83,15 +83,15 @@ def decode(rle: Mapping[str, Any]) -> Mask:
     Raises
     ------
     ValueError
-        The counts do not fill the picture, or the picture is larger than any that nbvlm loads.
+        The counts do not fill the picture, or the picture is larger than nbvlm loads.
     """
     height, width = (int(side) for side in rle["size"])
     if not 0 < height * width <= MAX_PIXELS:
-        raise ValueError(f"A mask of {width}×{height} pixels is not read: it would fill the memory.")
+        raise ValueError(f"A mask must have 1 to {MAX_PIXELS:,} pixels, got {width}×{height}.")
     counts = rle["counts"]
     runs = _unpack(counts) if isinstance(counts, str) else [int(count) for count in counts]
     if min(runs, default=0) < 0 or sum(runs) != width * height:
-        raise ValueError(f"The run lengths of a mask do not fill its {width}×{height} pixels.")
+        raise ValueError(f"The run lengths of a mask must fill its {width}×{height} pixels.")
     values: npt.NDArray[np.bool_] = np.arange(len(runs)) % 2 == 1
     return np.ascontiguousarray(np.repeat(values, runs).reshape(width, height).T)
 
@@ -117,7 +117,7 @@ def _unpack(text: str) -> list[int]:
     for char in text:
         group = ord(char) - 48
         if not 0 <= group < 64:
-            raise ValueError(f"{char!r} cannot stand in the run lengths of a mask.")
+            raise ValueError(f"The run lengths of a mask hold {char!r}, which encodes no number.")
         value |= (group & 31) << shift
         shift += 5
         if not group & 32:
@@ -125,5 +125,5 @@ def _unpack(text: str) -> list[int]:
             counts.append(value + (counts[-2] if len(counts) > 2 else 0))
             value = shift = 0
     if shift:
-        raise ValueError("The run lengths of a mask break off.")
+        raise ValueError("The run lengths of a mask end within a number.")
     return counts
