@@ -1,4 +1,4 @@
-"""Boxes, masks and labels drawn on a picture with Pillow."""
+"""Draw boxes, masks and labels on a picture with Pillow."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from nbvlm.draw import labels as tags
 from nbvlm.draw import palette
+from nbvlm.draw.labels import draw_labels
 from nbvlm.draw.style import Style, measures, styled
 from nbvlm.grounding import decoded
 from nbvlm.images import plain
@@ -42,9 +42,9 @@ def annotate(
     picture
         Any mode and size; a smaller or larger copy of the picture that the detections refer to is fine.
     detections
-        What to draw.
+        The detections to draw.
     style
-        How; see `Style`.
+        The look; see `Style`.
     things
         Further labels that take part in sharing out the colours, such as all things that the prompt names: a
         thing then keeps its colour in every picture, whether or not the others were found there.
@@ -60,7 +60,7 @@ def annotate(
 
     Examples
     --------
-    >>> from nbvlm.grounding.detections import Detections
+    >>> from nbvlm.grounding import Detections
     >>> found = Detections([[10, 20, 60, 50]], ["cat"], (100, 80))
     >>> annotate(Image.new("RGB", (100, 80), "white"), found, scale=2).size
     (200, 160)
@@ -87,7 +87,7 @@ def _draw(canvas: Image.Image, detections: Detections, style: Style, paints: Seq
         for at in order:
             _draw_box(canvas, boxes[at], paints[at], sizes)
     if style.labels:
-        tags.draw_tags(canvas, boxes, detections.labels, paints, style, sizes)
+        draw_labels(canvas, boxes, detections.labels, paints, style, sizes)
 
 
 def colors(labels: Sequence[str], style: Style | None = None, things: Iterable[str] = ()) -> list[RGB]:
@@ -98,7 +98,7 @@ def colors(labels: Sequence[str], style: Style | None = None, things: Iterable[s
     labels
         One label a detection.
     style
-        Decides whether labels or instances are told apart, and may fix colours.
+        Decides whether labels or instances get colours of their own, and may fix colours.
     things
         Further labels that take part in sharing out the colours.
 
@@ -115,7 +115,7 @@ def colors(labels: Sequence[str], style: Style | None = None, things: Iterable[s
 
 
 def _scaled(picture: Image.Image, scale: float) -> Image.Image:
-    """Bring a picture to RGB and to its size times `scale`; itself where there is nothing to do."""
+    """Convert a picture to RGB and to its size times `scale`; returns it unchanged where it is so already."""
     flat = plain(picture)[0]
     size = max(1, round(flat.width * scale)), max(1, round(flat.height * scale))
     if size != flat.size:
@@ -134,7 +134,7 @@ def _pixel_boxes(xyxy: npt.NDArray[np.float64], ratio: tuple[float, float], size
 
 
 def _draw_box(canvas: Image.Image, box: Boxes, color: RGB, sizes: Measures) -> None:
-    """Draw the line over the edge of the box, with a rim that sets it off from any ground."""
+    """Draw the line over the edge of the box, with a rim that sets it off from any background."""
     draw = ImageDraw.Draw(canvas)
     out = sizes.line // 2
     x0, y0 = np.maximum(box[:2] - out, 0).tolist()
