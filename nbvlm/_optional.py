@@ -10,7 +10,7 @@ from nbvlm.errors import Error
 __all__ = ["require"]
 
 
-def require(module: str, *, extra: str, purpose: str) -> Any:
+def require(module: str, *, extra: str | None = None, purpose: str) -> Any:
     """Import an optional module.
 
     Parameters
@@ -18,7 +18,7 @@ def require(module: str, *, extra: str, purpose: str) -> Any:
     module
         Its dotted name.
     extra
-        The extra of nbvlm that brings it.
+        The extra of nbvlm that brings it; without one, the module is installed by its own name.
     purpose
         What it is needed for, as the subject of the sentence: "A table".
 
@@ -31,6 +31,7 @@ def require(module: str, *, extra: str, purpose: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         name = module.partition(".")[0]
+        what = f'"nbvlm[{extra}]"' if extra else name
         raise Error(
-            f"{purpose} needs {name}, which is not installed.", hint=f'Run: pip install "nbvlm[{extra}]"'
+            f"{purpose} needs {name}, which is not installed.", hint=f"Run: pip install {what}"
         ) from error

@@ -1,7 +1,7 @@
-"""A result as a shell script that asks the same again with curl.
+"""Export a result as code that asks the same again: a shell script with curl, or Python.
 
-The script does what the client does: the same body, and on the asset route create, fill, ask, delete. All
-that comes from outside is quoted for the shell.
+The script sends the same requests as the client: the same body, and on the asset route create, fill, ask,
+delete. Every value from outside is quoted for the shell.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["key_variables", "picture_file", "to_curl", "to_python"]
 
 SERVED = "http://127.0.0.1:8000"
-"""Where `nbvlm serve` listens unless told otherwise."""
+"""The address of `nbvlm serve` by default."""
 
 _START = """\
 #!/bin/sh
@@ -82,7 +82,7 @@ printf '%s%s%s' {head} "$id" {tail} |
 
 
 class Body(NamedTuple):
-    """A request body without what names the picture: that goes between the two parts."""
+    """A request body in two parts, with a gap for the picture or its id."""
 
     head: str
     tail: str
@@ -128,7 +128,7 @@ def _setup(result: ResultData, endpoint: Endpoint) -> list[str]:
 
 
 def _travelling(result: ResultData, endpoint: Endpoint, image: str | None) -> tuple[Picture, str | None]:
-    """Give the picture as it travels, and the file to read it from where a file holds exactly that."""
+    """Return the picture as it travels, and a file to read it from where one holds exactly that."""
     picture = result.picture
     if image is not None or picture.data is None:
         return picture, picture_file(result, image)
@@ -245,15 +245,7 @@ def _picture(result: ResultData, image: str | None) -> str:
 
 
 def picture_file(result: ResultData, image: str | None) -> str | None:
-    """Choose a file to read the picture from, or None to bring the picture along.
-
-    Parameters
-    ----------
-    result
-        Whose picture.
-    image
-        What the caller wants, which is taken as it is.
-    """
+    """Choose a file to read the picture from: `image` where it is given, or None to embed the picture."""
     picture = result.picture
     if image is not None:
         return image

@@ -1,18 +1,18 @@
-"""Results as tables and data sets: pandas, CSV, COCO, YOLO, supervision.
+"""Export results as tables and data sets: pandas, CSV, COCO, YOLO, supervision.
 
-Corners of a box that the model swapped are put in order wherever a format demands it (COCO, YOLO,
-supervision); tables show them as they came.
+Swapped corners of a box are put in order where a format demands it (COCO, YOLO, supervision); tables keep
+them as the model wrote them.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbvlm.errors import Error
+from nbvlm._optional import require
 from nbvlm.grounding import decoded, encode_rle, mask_outlines, polygon_area
 
 if TYPE_CHECKING:
@@ -49,11 +49,8 @@ def _rows(result: ResultData) -> list[tuple[Any, ...]]:
 
 def to_dataframe(result: ResultData) -> pd.DataFrame:
     """Make a pandas table; see `Result.to_dataframe`."""
-    try:
-        import pandas as pd
-    except ImportError:
-        _missing("pandas", 'pip install "nbvlm[pandas]"')
-    frame = pd.DataFrame(_rows(result), columns=list(COLUMNS))
+    pandas = require("pandas", extra="pandas", purpose="A table")
+    frame: pd.DataFrame = pandas.DataFrame(_rows(result), columns=list(COLUMNS))
     kinds = dict.fromkeys(COLUMNS, "float64") | {"label": "str", "mask_area": "Int64"}
     return frame.astype(kinds)
 
@@ -76,7 +73,7 @@ def to_coco(
 ) -> dict[str, Any]:
     """Make a COCO data set of one picture; see `Result.to_coco`."""
     if segmentation not in {"rle", "polygon"}:
-        raise ValueError(f'segmentation is "rle" or "polygon", not {segmentation!r}.')
+        raise ValueError(f'segmentation must be "rle" or "polygon", got {segmentation!r}.')
     names = _names(result, categories)
     boxes = _ordered(result).tolist()
     labels = [label or UNLABELLED for label in result.detections.labels]
@@ -129,7 +126,7 @@ def _centred(box: npt.NDArray[np.float64]) -> list[float]:
 
 
 def _outline(crop: MaskCrop | None, box: npt.NDArray[np.float64]) -> list[tuple[float, float]]:
-    """Give the largest outline of the mask, or the box: a YOLO line holds one."""
+    """Return the largest outline of the mask, or the box: a YOLO line holds one."""
     x0, y0, x1, y1 = box.tolist()
     if crop is None or not crop.pixels.any():
         return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
@@ -138,10 +135,7 @@ def _outline(crop: MaskCrop | None, box: npt.NDArray[np.float64]) -> list[tuple[
 
 def to_supervision(result: ResultData) -> Any:
     """Make a `supervision.Detections`; see `Result.to_supervision`."""
-    try:
-        import supervision as sv
-    except ImportError:
-        _missing("supervision", "pip install supervision")
+    sv = require("supervision", purpose="to_supervision()")
     found = result.detections
     if not len(found):
         return sv.Detections.empty()
@@ -153,8 +147,7 @@ def to_supervision(result: ResultData) -> Any:
         masks = np.zeros((len(found), height, width), dtype=bool)
         for at, crop in enumerate(crops):
             if crop is not None:
-                rows, columns = crop.pixels.shape
-                masks[at, crop.y : crop.y + rows, crop.x : crop.x + columns] = crop.pixels
+                masks[at] = crop.spread(found.size)
     names = list(dict.fromkeys(found.labels))
     return sv.Detections(
         xyxy=_ordered(result),
@@ -165,7 +158,7 @@ def to_supervision(result: ResultData) -> Any:
 
 
 def file_name(result: ResultData) -> str:
-    """Name the picture's file: as it was called, else by its hash."""
+    """Return the name of the picture's file, or one from its hash."""
     picture = result.picture
     return picture.name or f"{picture.sha256[:16]}.{'png' if picture.mime == 'image/png' else 'jpg'}"
 
@@ -176,14 +169,12 @@ def _names(result: ResultData, categories: Sequence[str] | None) -> list[str]:
         return found
     missing = [name for name in found if name not in categories]
     if missing:
-        raise ValueError(f"The categories lack what was found: {', '.join(map(repr, missing))}.")
+        raise ValueError(
+            f"categories must hold every label of the result; missing: {', '.join(map(repr, missing))}."
+        )
     return list(categories)
 
 
 def _ordered(result: ResultData) -> npt.NDArray[np.float64]:
     xyxy = result.detections.xyxy
     return np.hstack([np.minimum(xyxy[:, :2], xyxy[:, 2:]), np.maximum(xyxy[:, :2], xyxy[:, 2:])])
-
-
-def _missing(package: str, line: str) -> NoReturn:
-    raise Error(f"This needs {package}, which is not installed.", hint=f"Run: {line}") from None

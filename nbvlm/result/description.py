@@ -1,4 +1,4 @@
-"""A result in words: for screen readers, terminals and captions."""
+"""Describe a result in words, for screen readers, terminals and captions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ALT = 800
 
 
 def where(box: Sequence[float], size: tuple[int, int]) -> str:
-    """Say where a box is: the third of the picture, across and down, that its middle lies in.
+    """Name the place of a box: the third of the picture, across and down, that its middle lies in.
 
     >>> where((0, 0, 20, 20), (100, 100)), where((40, 40, 60, 60), (100, 100))
     ('top left', 'centre')
@@ -47,7 +47,7 @@ def tally(detections: Detections) -> dict[str, list[str]]:
 
 
 def alt_text(result: ResultData) -> str:
-    """Describe the annotated picture for those who do not see it.
+    """Describe the annotated picture for people who do not see it.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def alt_text(result: ResultData) -> str:
 
 
 def summary(result: ResultData, *, places: bool = False) -> str:
-    """Say in one sentence what was found, or what was answered."""
+    """Write the detections, or else the answer, in one sentence."""
     groups = tally(result.detections)
     if groups:
         return "; ".join(_group(label, found, places) for label, found in groups.items()) + "."
@@ -71,16 +71,16 @@ def summary(result: ResultData, *, places: bool = False) -> str:
     return shorten(text, 200)
 
 
-def _group(label: str, places: list[str], told: bool) -> str:
+def _group(label: str, places: list[str], with_places: bool) -> str:
     head = count(len(places), label)
-    if not told:
+    if not with_places:
         return head
     more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
     return f"{head}: {', '.join(places[:_SHOWN])}{more}"
 
 
 def facts(result: ResultData) -> list[str]:
-    """List in short how the answer came: model, route, tokens, time, why it ended early."""
+    """List the facts of the answer: model, time, route, tokens, and why it ended early."""
     found = [result.model, f"{result.timing.total_s:.2f} s", result.route]
     if result.usage is not None and result.usage.completion_tokens is not None:
         found.append(f"{result.usage.completion_tokens} tokens")
@@ -90,7 +90,7 @@ def facts(result: ResultData) -> list[str]:
 
 
 def plain(result: ResultData, rows: int = 20) -> str:
-    """Lay a result out for a terminal: the answer, a table of what was found, how it came."""
+    """Lay a result out for a terminal: the answer, a table of the detections, problems, notices, facts."""
     lines = [f"{shorten(result.prompt, 200)!r} → {shorten(summary(result), _ALT)}"]
     detections = result.detections
     wide = min(32, max((len(label) for label in detections.labels[:rows]), default=0))

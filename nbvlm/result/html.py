@@ -1,4 +1,4 @@
-"""A result as one HTML file: picture, table, answer, how to ask again; nothing is fetched, nothing runs."""
+"""Export a result as one HTML file without scripts: picture, table, answer, request, code to ask again."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ _PAGE = """\
 
 def to_html(result: ResultData) -> str:
     """Write the page; see `Result.to_html`."""
-    table = markup.table(result, len(result.detections), markup.paints(result))
+    table = markup.table(result, len(result.detections), markup.label_colors(result))
     sections = [
         _section("Detections", f'<div class="scroll">{table}</div>' if table else ""),
         _section("Answer", markup.answer(result)),
@@ -96,7 +96,7 @@ def _figure(result: ResultData) -> str:
     picture = result.picture
     caption = markup.text(f"{picture.name or 'Picture'}, {picture.width} × {picture.height} pixels")
     try:
-        shown = notebook.shown(result, _SIDE, _BYTES)
+        shown = notebook.preview(result, _SIDE, _BYTES)
     except ImageError as error:
         return f"<p>{markup.text(error)}</p>"
     alt = markup.attribute(description.alt_text(result))

@@ -33,7 +33,7 @@ class Result(ResultData):
     usage, finish_reason, request_id
         As the service reported them, else None.
     model, prompt, parameters
-        What was asked for; `parameters` is read-only.
+        The model, prompt and parameters of the request; `parameters` is read-only.
     picture
         The original picture, upright.
     route
@@ -45,7 +45,7 @@ class Result(ResultData):
     problems
         Irregularities that the parser met.
     notices
-        Sentences about what was done on the way (conversion, shrinking, a retry).
+        Sentences about steps on the way (conversion, shrinking, a retry).
     has_locations
         False if the answer holds no location token at all, which is not the same as "no objects".
     endpoint
@@ -62,7 +62,7 @@ class Result(ResultData):
         Parameters
         ----------
         style
-            How; see `nbvlm.draw.Style`.
+            The look; see `nbvlm.draw.Style`.
         **options
             Single attributes of the style: `boxes`, `masks`, `labels`, `colors`, `by`, `numbers`, `opacity`,
             `line_width`, `font_size`, `font`, `scale`.
@@ -75,7 +75,7 @@ class Result(ResultData):
         Raises
         ------
         ImageError
-            The picture's bytes are not here (a result read from JSON without its picture).
+            The result holds no bytes of its picture (it was read from JSON without the picture).
 
         Examples
         --------
@@ -107,16 +107,16 @@ class Result(ResultData):
         Parameters
         ----------
         text
-            What `to_json` wrote.
+            JSON as `to_json` writes it.
         picture
             The picture it refers to. Without it the result knows its picture by hash, and cannot be drawn.
 
         Raises
         ------
         ValueError
-            The text is no saved result.
+            The text is not a saved result.
         ImageError
-            `picture` is another one.
+            `picture` is another picture.
 
         Examples
         --------
@@ -205,7 +205,7 @@ class Result(ResultData):
         ----------
         image
             Path or URL to read the picture from. By default the file of the picture's name in the working
-            directory, if it is the same; else the code brings the picture along.
+            directory, if it is the same; else the code embeds the picture.
         """
         return code.to_python(self, image=image)
 
@@ -220,7 +220,7 @@ class Result(ResultData):
         return code.to_curl(self, image=image)
 
     def save(self, path: str | os.PathLike[str], **options: Any) -> Path:
-        """Save in the format of the ending; the file is whole or not there.
+        """Save in the format of the ending; the file is whole or absent.
 
         Parameters
         ----------

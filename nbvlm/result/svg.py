@@ -1,4 +1,4 @@
-"""A result as one SVG file: the picture inside; boxes, masks and labels as shapes that stay sharp.
+"""Export a result as one SVG file: the picture inside; boxes, masks and labels as sharp shapes.
 
 Written after SVG 1.1 (https://www.w3.org/TR/SVG11/) with `paint-order` from SVG 2, which sets labels off from
 the picture; a viewer that does not know it draws them all the same.
@@ -34,7 +34,7 @@ BYTES = 2_000_000
 def to_svg(result: ResultData) -> str:
     """Write the annotated picture as SVG; see `Result.to_svg`."""
     width, height = result.picture.width, result.picture.height
-    paints = markup.paints(result)
+    paints = markup.label_colors(result)
     sizes = measures((width, height), max(1, len(result.detections)), Style())
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     lines = [
@@ -53,7 +53,7 @@ def _picture(result: ResultData) -> str:
         data, mime = notebook.encode(result.picture.thumbnail(SIDE), BYTES)
     except ImageError:
         return f'<rect {size} fill="#808080"/>'
-    uri = notebook.Shown(data, mime, result.picture.width, result.picture.height).uri
+    uri = notebook.EncodedPicture(data, mime, result.picture.width, result.picture.height).uri
     return f'<image {size} preserveAspectRatio="none" href="{uri}"/>'
 
 
