@@ -123,7 +123,7 @@ def test_another_picture_is_refused() -> None:
     "text", ["", "{", "[]", "null", '{"format": "nbvlm-result/9"}', '{"format": "nbvlm-result/1"}', '"x"']
 )
 def test_what_is_no_saved_result_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="saved result|not JSON"):
+    with pytest.raises(ValueError, match=r"saved result|not JSON"):
         Result.from_json(text)
 
 
