@@ -1,5 +1,8 @@
 // The answer: words as words, and the tokens of places and masks as chips that belong to a box.
 
+import { element } from "./dom.js";
+import { nameOf, paint, reveal } from "./viewer_state.js";
+
 const TOKEN = /<(loc)(\d{4})>|<(seg)(\d{3})>/g;
 const CUT = /<(?:l(?:o(?:c\d{0,4})?)?|s(?:e(?:g\d{0,3})?)?)?$/;
 const SIDES = ["top", "left", "bottom", "right"];
@@ -12,7 +15,7 @@ function tokenChip(kind, digits, order) {
   return chip;
 }
 
-function answerView(store, act) {
+export function answerView(store, act) {
   const root = element("div", "nbvlm-answer", {
     "data-placeholder": "The answer appears here, word by word.",
     role: "region",

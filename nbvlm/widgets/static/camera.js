@@ -1,12 +1,14 @@
 // The camera: what it sees, and a picture of it.
 
+import { element, textButton } from "./dom.js";
+
 function refusal(error) {
   if (error?.name === "NotAllowedError") return "The browser was not allowed to use the camera. Allow it, and try again.";
   if (error?.name === "NotFoundError") return "There is no camera here.";
   return "This page cannot use the camera: browsers allow it on https pages and on this computer only.";
 }
 
-function cameraView(store) {
+export function cameraView(store) {
   const root = element("div", "nbvlm-booth");
   root.hidden = true;
   const video = element("video", "nbvlm-video", { autoplay: "", playsinline: "", "aria-label": "What the camera sees" });

@@ -1,5 +1,7 @@
 // Pinned answers side by side: what was kept, what moved, what was lost, what is new.
 
+import { dataUri, element, numbered } from "./dom.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 const SIGNS = { plain: "", kept: "=", moved: "→", lost: "−", new: "+" };
 const ORDER = ["moved", "lost", "new", "kept"];

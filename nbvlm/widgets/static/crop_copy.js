@@ -1,5 +1,8 @@
 // Copies of what is seen: a crop, or the picture with all that is drawn on it.
 
+import { element } from "./dom.js";
+import { place, within } from "./viewer_state.js";
+
 function painted(image, { x, y, width, height }, scale) {
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(width * scale));
@@ -11,7 +14,7 @@ function painted(image, { x, y, width, height }, scale) {
 }
 
 // The browser's copy of the picture may be smaller than the picture.
-function cropOf(store, image, index) {
+export function cropOf(store, image, index) {
   const { width, height } = store.picture;
   const box = place(store.boxes[index].box);
   const x = within(Math.floor(box.x), 0, width - 1);
@@ -23,7 +26,7 @@ function cropOf(store, image, index) {
   return canvas;
 }
 
-function annotatedOf(store, image) {
+export function annotatedOf(store, image) {
   const { width, height } = store.picture;
   const { canvas, pen } = painted(image, { x: 0, y: 0, width, height }, image.naturalWidth / width);
   const unit = Math.max(width, height) / 700;
@@ -61,7 +64,7 @@ function write(pen, { x, y, label, color, ink }, unit) {
 }
 
 // Where a host keeps the clipboard from its pages, the same can be downloaded.
-async function give(canvas, name, what, say) {
+export async function give(canvas, name, what, say) {
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
   const save = () => {
     const link = element("a", "", { href: URL.createObjectURL(blob), download: name });
@@ -77,7 +80,7 @@ async function give(canvas, name, what, say) {
   }
 }
 
-function fileName(store, what) {
+export function fileName(store, what) {
   const stem = store.picture.name.replace(/\.[^.]*$/, "") || "picture";
   return `${stem}-${what}`.replace(/[^\w.-]+/g, "-").replace(/-+/g, "-").slice(0, 80) + ".png";
 }

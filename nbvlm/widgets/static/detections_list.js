@@ -1,8 +1,11 @@
 // What was found: a switch for each label, and a list that the keyboard walks through.
 
+import { element } from "./dom.js";
+import { iconButton, nameOf, paint, place, reveal } from "./viewer_state.js";
+
 const CELLS = ".nbvlm-found-eye, .nbvlm-found-name, .nbvlm-found-copy";
 
-function legend(store, hide) {
+export function legend(store, hide) {
   const root = element("div", "nbvlm-legend", { role: "group", "aria-label": "Labels shown" });
   let known = "";
   let chips = [];
@@ -73,7 +76,7 @@ function headRow() {
   return row;
 }
 
-function foundList(store, act) {
+export function foundList(store, act) {
   const root = element("section", "nbvlm-found", { "aria-label": "Detections" });
   const heading = element("div", "nbvlm-heading nbvlm-found-title");
   const grid = element("div", "nbvlm-found-grid", { role: "grid", "aria-label": "Detections" });

@@ -1,5 +1,7 @@
 // The error area: a card with buttons, folded details, and a countdown where one has to wait.
 
+import { element, numbered, textButton } from "./dom.js";
+
 const inWords = (card) => [card.title, `${card.message} ${card.hint}`, ...card.details.map((pair) => pair.join(": "))].join("\n");
 
 // The clipboard of the browser is there on safe origins only; a selected field can be copied everywhere.

@@ -1,5 +1,7 @@
 // Taking an answer away: downloads, code for the clipboard, a new cell.
 
+import { element } from "./dom.js";
+
 const FILES = [
   ["png", "PNG", "The picture with its boxes"],
   ["svg", "SVG", "The picture with boxes and masks as shapes"],

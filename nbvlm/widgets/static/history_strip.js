@@ -1,5 +1,7 @@
 // The history strip: one card an answer, in the order of `panel.history`.
 
+import { dataUri, element, numbered } from "./dom.js";
+
 const ICONS = {
   pin: "M9.5 1.5l5 5-1 1-1-.3-2.7 2.7.2 2.6-1 1-3-3-4 4-.7-.7 4-4-3-3 1-1 2.6.2L8.8 3.5l-.3-1z",
   again: "M13.6 3v4h-4l1.6-1.6A4.3 4.3 0 1 0 12.2 9h1.4A5.7 5.7 0 1 1 12.2 4.4z",

@@ -1,5 +1,7 @@
 // The key field. What is typed leaves by one message, and nothing of it stays here.
 
+import { element, numbered, textButton, whenInPanel } from "./dom.js";
+
 function keyForm(onKey, onClose) {
   const root = element("div", "nbvlm-drawer", { role: "group", "aria-label": "Key" });
   const label = element("label", "nbvlm-drawer-field");

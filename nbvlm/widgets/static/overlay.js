@@ -1,5 +1,8 @@
 // What is drawn over the picture: a mask and a box for each thing as SVG, its label as HTML.
 
+import { element } from "./dom.js";
+import { paint, place, svgElement } from "./viewer_state.js";
+
 // A dark line under the coloured one keeps a box visible on every ground.
 function markOf(box, index) {
   const { x, y, width, height } = place(box.box);
@@ -24,7 +27,7 @@ function labelOf(box, { width, height }) {
   return node;
 }
 
-function overlay(store) {
+export function overlay(store) {
   const svg = svgElement("svg", "nbvlm-boxes", { preserveAspectRatio: "none", "aria-hidden": "true" });
   const masks = svgElement("g", "nbvlm-masks", {});
   const marks = svgElement("g", "nbvlm-marks", {});

@@ -1,8 +1,10 @@
 // The field for an address or a path on the server, with completions.
 
+import { element, numbered, textButton } from "./dom.js";
+
 let lists = 0;
 
-function openView(model, store) {
+export function openView(model, store) {
   const root = element("div", "nbvlm-open");
   root.hidden = true;
   const label = element("label", "nbvlm-open-label");

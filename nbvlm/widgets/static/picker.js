@@ -1,5 +1,10 @@
 // The picker: thumbnails, the ways in, drop and paste, and the chosen picture with its route.
 
+import { cameraView } from "./camera.js";
+import { dataUri, element, numbered, textButton } from "./dom.js";
+import { openView } from "./path_field.js";
+import { Sender } from "./uploader.js";
+
 function galleryView(model, store) {
   const root = element("div", "nbvlm-gallery", { role: "radiogroup", "aria-label": "Sample pictures" });
   const fields = () => root.closest(".nbvlm-panel")?.nbvlmFields?.() ?? null;

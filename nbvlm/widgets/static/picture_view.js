@@ -1,5 +1,14 @@
 // The viewer: the picture, what is drawn on it, and the tools above it.
 
+import { annotatedOf, cropOf, fileName, give } from "./crop_copy.js";
+import { legend } from "./detections_list.js";
+import { element } from "./dom.js";
+import { overlay } from "./overlay.js";
+import { regionPicker } from "./region_select.js";
+import { nameOf, place, svgElement } from "./viewer_state.js";
+import { toast, viewToolbar } from "./viewer_tools.js";
+import { listenToDrag, listenToFingers, listenToWheel, zoomKey, zoomable } from "./zoom.js";
+
 function alternative(picture, boxes) {
   if (!boxes.length) return `The chosen picture, ${picture.name}`;
   const counts = new Map();
@@ -23,7 +32,7 @@ function emptyView() {
   return { root, show };
 }
 
-function viewer(store, act) {
+export function viewer(store, act) {
   const root = element("figure", "nbvlm-viewer");
   const viewport = element("div", "nbvlm-viewport", {
     role: "group",
@@ -37,7 +46,7 @@ function viewer(store, act) {
   const zoom = zoomable(viewport, frame, (value) => tools.zoomed(value));
   const note = toast();
   const copy = () => give(annotatedOf(store, image), fileName(store, "annotated"), "Picture", note.say);
-  const tools = toolbar(store, () => zoom, { change: act.change, copy });
+  const tools = viewToolbar(store, () => zoom, { change: act.change, copy });
   const labels = legend(store, act.hide);
   const picker = regionPicker(store, viewport, zoom, { draw: drawn.draw, done: act.picked });
   const empty = emptyView();

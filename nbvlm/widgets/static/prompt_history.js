@@ -1,5 +1,7 @@
 // Prompts that were asked before, by the arrow keys in the prompt field.
 
+import { element } from "./dom.js";
+
 // How many characters fit into a line of the field, whose letters are all as wide as each other.
 function columns(field) {
   const style = getComputedStyle(field);
@@ -21,7 +23,7 @@ function atEdge(field, up) {
 }
 
 // Moves through the prompts of `store.asked`, the newest first; what was being written comes back at the end.
-function recall(store, write) {
+export function recall(store, write) {
   let place = null;
   let draft = "";
   return {

@@ -1,6 +1,6 @@
 // Prompts and what they are made of: one way and back. The forms are those of nbvlm.prompts.
 
-const OWN = "Own words";
+export const OWN = "Own words";
 const BINS = 1023;
 
 function roundHalfEven(value) {
@@ -27,14 +27,14 @@ function regionOf(prompt, [width, height]) {
   return [left * width, top * height, right * width, bottom * height].map((value) => Math.round(value));
 }
 
-function thingsOf(prompt) {
+export function thingsOf(prompt) {
   const found = prompt.match(/^(?:detect|segment)\s+(.+)$/s);
   if (!found) return [];
   return found[1].split(";").map((thing) => thing.trim()).filter(Boolean);
 }
 
 // What a prompt says: the title of its preset, and the fields of that.
-function read(prompt, tasks, size) {
+export function read(prompt, tasks, size) {
   const text = prompt.trim();
   const of = (kind, test = () => true) => tasks.find((task) => task.kind === kind && test(task))?.title;
   const spoken = text.match(/^(caption|describe)\s+([a-z]{2,3})$/);
@@ -54,7 +54,7 @@ function read(prompt, tasks, size) {
 }
 
 // What a preset with these fields says as a prompt; null where something is missing.
-function write(task, { language = "en", question = "", things = [], box = null }, size) {
+export function write(task, { language = "en", question = "", things = [], box = null }, size) {
   switch (task.kind) {
     case "caption":
     case "describe":

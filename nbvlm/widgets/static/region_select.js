@@ -1,8 +1,11 @@
 // Drawing a box on the picture, by pointer or by keyboard.
 
+import { element, textButton } from "./dom.js";
+import { within } from "./viewer_state.js";
+
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-function regionPicker(store, viewport, zoom, { draw, done }) {
+export function regionPicker(store, viewport, zoom, { draw, done }) {
   const bar = element("div", "nbvlm-pick-bar", { role: "note" });
   const cancel = textButton("nbvlm-pick-cancel", "Cancel");
   bar.append(

@@ -1,5 +1,7 @@
 // The forms for what is in no list: an OpenAI-compatible server, and a recording.
 
+import { element, numbered, textButton, whenInPanel } from "./dom.js";
+
 let forms = 0;
 
 function serverField(title, attributes) {

@@ -1,5 +1,7 @@
 // The status line: what is going on, how long it takes, and what it took; and one voice for all of it.
 
+import { element } from "./dom.js";
+
 const IDLE = {
   waiting: "Waiting for the kernel",
   empty: "Choose a picture to begin",
@@ -8,7 +10,7 @@ const IDLE = {
 };
 
 // Screen readers hear of changes of state, never of tokens or of every second of a countdown.
-function voice() {
+export function voice() {
   const root = element("div", "nbvlm-unseen nbvlm-voice", { role: "status", "aria-live": "polite" });
   let said = "";
   const say = (text) => {
@@ -35,7 +37,7 @@ function partOf(part) {
   return button;
 }
 
-function statusView(store, say) {
+export function statusView(store, say) {
   const root = element("div", "nbvlm-status");
   const light = element("span", "nbvlm-light", { "aria-hidden": "true" });
   const words = element("span", "nbvlm-status-words");

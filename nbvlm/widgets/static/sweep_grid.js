@@ -1,5 +1,7 @@
 // The sweep: a form, and a grid of prompts and temperatures that fills with answers.
 
+import { dataUri, element, numbered } from "./dom.js";
+
 const MOST = 200;
 const ENDINGS = {
   running: "",

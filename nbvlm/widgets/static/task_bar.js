@@ -1,5 +1,9 @@
 // The task bar: a preset, its own fields, and the prompt, which follow each other at once.
 
+import { element, textButton, whenInPanel } from "./dom.js";
+import { recall } from "./prompt_history.js";
+import { OWN, read, thingsOf, write } from "./prompt_syntax.js";
+
 let suggestionLists = 0;
 
 function labelled(title, field) {

@@ -1,5 +1,7 @@
 // The head of the panel, and its keyboard.
 
+import { element, numbered, textButton, whenInPanel } from "./dom.js";
+
 const FOCUSABLE = "button, select, input, textarea, [tabindex], [contenteditable='true'], .noUi-handle";
 
 // Notebook 7 takes arrow keys from sliders, and letters typed on a button insert cells, unless the focused

@@ -15,7 +15,7 @@ function crc32(bytes, crc) {
 }
 
 // One file at a time; a new one takes the place of one under way.
-class Sender {
+export class Sender {
   constructor(model, onChange) {
     Object.assign(this, { model, onChange, id: 0, wake: null, name: "", sent: 0, size: 0, active: false });
   }

@@ -1,5 +1,11 @@
 // The stage: the picture with its boxes and masks, the answer, the list of what was found, the status line.
 
+import { answerView } from "./answer_tokens.js";
+import { foundList } from "./detections_list.js";
+import { dataUri, element, whenInPanel } from "./dom.js";
+import { viewer } from "./picture_view.js";
+import { statusView, voice } from "./status_line.js";
+
 const PLAIN = { masks: true, labels: true, opacity: 0.3, hidden: new Set() };
 
 function parts(store, act) {

@@ -1,8 +1,10 @@
 // What the parts of the stage share: SVG, buttons with drawn icons, boxes and names.
 
+import { element } from "./dom.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
-function svgElement(tag, className, attributes) {
+export function svgElement(tag, className, attributes) {
   const node = document.createElementNS(SVG, tag);
   node.setAttribute("class", className);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -20,33 +22,33 @@ const ICONS = {
   eye: "M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8M8 6.2a1.8 1.8 0 1 0 0 3.6 1.8 1.8 0 0 0 0-3.6",
 };
 
-function icon(name) {
+export function icon(name) {
   const svg = svgElement("svg", "nbvlm-icon", { viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" });
   svg.append(svgElement("path", "", { d: ICONS[name] }));
   return svg;
 }
 
-function iconButton(className, name, title, act) {
+export function iconButton(className, name, title, act) {
   const button = element("button", `nbvlm-view-button ${className}`, { type: "button", "aria-label": title, title });
   button.append(icon(name));
   button.addEventListener("click", act);
   return button;
 }
 
-function nameOf({ label }) {
+export function nameOf({ label }) {
   return label || "unnamed";
 }
 
-function place([x0, y0, x1, y1]) {
+export function place([x0, y0, x1, y1]) {
   return { x: Math.min(x0, x1), y: Math.min(y0, y1), width: Math.abs(x1 - x0), height: Math.abs(y1 - y0) };
 }
 
-function within(value, least, most) {
+export function within(value, least, most) {
   return Math.min(Math.max(value, least), most);
 }
 
 // Only the part itself scrolls: the page stays where the reader is.
-function reveal(box, node, above = 0) {
+export function reveal(box, node, above = 0) {
   const outer = box.getBoundingClientRect();
   const inner = node.getBoundingClientRect();
   const top = outer.top + above;
@@ -54,7 +56,7 @@ function reveal(box, node, above = 0) {
   else if (inner.bottom > outer.bottom) box.scrollTop += inner.bottom - outer.bottom + 6;
 }
 
-function paint(node, { color, ink }) {
+export function paint(node, { color, ink }) {
   node.style.setProperty("--nbvlm-box", color);
   node.style.setProperty("--nbvlm-ink", ink);
 }

@@ -1,5 +1,8 @@
 // The bar above the picture: zoom, what is drawn, how strongly, and a copy.
 
+import { element, textButton } from "./dom.js";
+import { icon, iconButton } from "./viewer_state.js";
+
 function switchButton(store, name, drawn, title, change) {
   const button = element("button", `nbvlm-view-button nbvlm-view-switch nbvlm-switch-${name}`, { type: "button", title });
   button.append(icon(drawn), element("span", "", {}, title));
@@ -20,7 +23,7 @@ function opacityField(store, change) {
   return { root, show };
 }
 
-function toolbar(store, zoom, { change, copy }) {
+export function viewToolbar(store, zoom, { change, copy }) {
   const root = element("div", "nbvlm-view-tools", { role: "group", "aria-label": "View" });
   const level = textButton("nbvlm-view-button nbvlm-zoom-level", "100 %");
   level.addEventListener("click", () => zoom().fit());
@@ -55,7 +58,7 @@ function toolbar(store, zoom, { change, copy }) {
 }
 
 // One sentence that goes by itself, with a button where something is left to do.
-function toast() {
+export function toast() {
   const root = element("div", "nbvlm-toast");
   let timer = 0;
   const hide = () => {

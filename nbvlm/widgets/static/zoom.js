@@ -1,8 +1,10 @@
 // Zoom and pan: which point of the picture is in the middle, and how large the picture is drawn.
 
+import { within } from "./viewer_state.js";
+
 const NEAREST = 16;
 
-function zoomable(viewport, frame, tell) {
+export function zoomable(viewport, frame, tell) {
   const at = { zoom: 1, x: 0.5, y: 0.5 };
   let ratio = 1;
 
@@ -62,7 +64,7 @@ function zoomable(viewport, frame, tell) {
 }
 
 // The wheel zooms with Ctrl or ⌘ only (a pinch on a touchpad says Ctrl), so the page scrolls as ever.
-function listenToWheel(viewport, zoom, signal) {
+export function listenToWheel(viewport, zoom, signal) {
   const turn = (event) => {
     if (!event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
@@ -73,7 +75,7 @@ function listenToWheel(viewport, zoom, signal) {
 }
 
 // Two fingers zoom and move; one finger scrolls the page.
-function listenToFingers(viewport, zoom, signal) {
+export function listenToFingers(viewport, zoom, signal) {
   let last = null;
   const pair = ([one, two]) => ({
     x: (one.clientX + two.clientX) / 2,
@@ -99,7 +101,7 @@ function listenToFingers(viewport, zoom, signal) {
 }
 
 // A press that moves pans; one that does not is a click on what lies there.
-function listenToDrag(viewport, zoom, signal, { free, click }) {
+export function listenToDrag(viewport, zoom, signal, { free, click }) {
   let from = null;
   const end = () => {
     from = null;
@@ -137,7 +139,7 @@ const ZOOM_KEYS = {
 };
 const PAN_KEYS = { ArrowLeft: [STEP, 0], ArrowRight: [-STEP, 0], ArrowUp: [0, STEP], ArrowDown: [0, -STEP] };
 
-function zoomKey(zoom, event) {
+export function zoomKey(zoom, event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const act = ZOOM_KEYS[event.key];
   const way = zoom.at.zoom > 1 && PAN_KEYS[event.key]; // unzoomed, arrows scroll the page
