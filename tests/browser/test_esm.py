@@ -74,7 +74,7 @@ def test_an_error_names_the_file_and_the_line_that_it_comes_from(page: Page) -> 
     assert [file for file, _ in places][-1] == "viewer_root.js"
     line = next(int(line) for file, line in places if file == "overlay.js")
     source = Path(esm.__file__).with_name("static") / "overlay.js"
-    assert "} = place(box.box);" in source.read_text("utf-8").splitlines()[line - 1]
+    assert "} = rectangle(box.box);" in source.read_text("utf-8").splitlines()[line - 1]
 
 
 def test_the_old_answer_goes_at_the_press_on_run(page: Page) -> None:

@@ -8,6 +8,10 @@ function refusal(error) {
   return "This page cannot use the camera: browsers allow it on https pages and on this computer only.";
 }
 
+function stopTracks(stream) {
+  for (const track of stream?.getTracks() ?? []) track.stop();
+}
+
 export function cameraView(store) {
   const root = element("div", "nbvlm-booth");
   root.hidden = true;
@@ -24,7 +28,7 @@ export function cameraView(store) {
   let turn = 0;
   view.stop = () => {
     turn++;
-    stream?.getTracks().forEach((track) => track.stop());
+    stopTracks(stream);
     stream = video.srcObject = null;
   };
   const start = async () => {
@@ -33,7 +37,7 @@ export function cameraView(store) {
     shoot.disabled = true;
     try {
       const found = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } } });
-      if (mine !== turn) return found.getTracks().forEach((track) => track.stop());
+      if (mine !== turn) return stopTracks(found);
       stream = video.srcObject = found;
       await video.play();
       words.textContent = "";

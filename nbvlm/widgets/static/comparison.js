@@ -1,21 +1,10 @@
 // Pinned answers side by side: what was kept, what moved, what was lost, what is new.
 
-import { dataUri, element, numbered } from "./dom.js";
+import { dataUri, element, numbered, svgElement } from "./dom.js";
+import { rectangle } from "./geometry.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const SIGNS = { plain: "", kept: "=", moved: "→", lost: "−", new: "+" };
 const ORDER = ["moved", "lost", "new", "kept"];
-
-function svgElement(tag, className, attributes) {
-  const node = document.createElementNS(SVG, tag);
-  node.setAttribute("class", className);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  return node;
-}
-
-function rectangle([x0, y0, x1, y1]) {
-  return { x: Math.min(x0, x1), y: Math.min(y0, y1), width: Math.abs(x1 - x0), height: Math.abs(y1 - y0) };
-}
 
 // A dark line under the coloured one keeps a box visible on every ground; the kind of line tells its state.
 function outline(box, index) {
@@ -146,7 +135,7 @@ export default () => {
       const data = buffers[index];
       return { ...column, src: data?.byteLength ? dataUri(data, "image/jpeg") : "" };
     });
-    views.forEach((one) => one.show());
+    for (const one of views) one.show();
   }
 
   return {

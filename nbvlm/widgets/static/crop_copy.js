@@ -1,9 +1,9 @@
 // Copies of what is seen: a crop, or the picture with all that is drawn on it.
 
 import { element } from "./dom.js";
-import { place, within } from "./viewer_state.js";
+import { rectangle, within } from "./geometry.js";
 
-function painted(image, { x, y, width, height }, scale) {
+function canvasOf({ x, y, width, height }, scale) {
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(width * scale));
   canvas.height = Math.max(1, Math.round(height * scale));
@@ -16,21 +16,21 @@ function painted(image, { x, y, width, height }, scale) {
 // The browser's copy of the picture may be smaller than the picture.
 export function cropOf(store, image, index) {
   const { width, height } = store.picture;
-  const box = place(store.boxes[index].box);
+  const box = rectangle(store.boxes[index].box);
   const x = within(Math.floor(box.x), 0, width - 1);
   const y = within(Math.floor(box.y), 0, height - 1);
   const right = within(Math.ceil(box.x + box.width), x + 1, width);
   const low = within(Math.ceil(box.y + box.height), y + 1, height);
-  const { canvas, pen } = painted(image, { x, y, width: right - x, height: low - y }, image.naturalWidth / width);
+  const { canvas, pen } = canvasOf({ x, y, width: right - x, height: low - y }, image.naturalWidth / width);
   pen.drawImage(image, 0, 0, width, height);
   return canvas;
 }
 
 export function annotatedOf(store, image) {
   const { width, height } = store.picture;
-  const { canvas, pen } = painted(image, { x: 0, y: 0, width, height }, image.naturalWidth / width);
+  const { canvas, pen } = canvasOf({ x: 0, y: 0, width, height }, image.naturalWidth / width);
   const unit = Math.max(width, height) / 700;
-  const seen = store.boxes.map((box, index) => ({ ...box, index, ...place(box.box) })).filter(({ index }) => !store.look.hidden.has(index));
+  const seen = store.boxes.map((box, index) => ({ ...box, index, ...rectangle(box.box) })).filter(({ index }) => !store.look.hidden.has(index));
   pen.drawImage(image, 0, 0, width, height);
   for (const { index, color } of seen) {
     if (!store.look.masks || !store.shapes[index]) continue;
@@ -47,7 +47,8 @@ export function annotatedOf(store, image) {
       pen.strokeRect(x, y, wide, high);
     }
   }
-  if (store.look.labels) seen.forEach((box) => write(pen, box, unit));
+  if (!store.look.labels) return canvas;
+  for (const box of seen) write(pen, box, unit);
   return canvas;
 }
 
@@ -82,5 +83,5 @@ export async function give(canvas, name, what, say) {
 
 export function fileName(store, what) {
   const stem = store.picture.name.replace(/\.[^.]*$/, "") || "picture";
-  return `${stem}-${what}`.replace(/[^\w.-]+/g, "-").replace(/-+/g, "-").slice(0, 80) + ".png";
+  return `${`${stem}-${what}`.replace(/[^\w.-]+/g, "-").replace(/-+/g, "-").slice(0, 80)}.png`;
 }

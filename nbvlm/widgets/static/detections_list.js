@@ -1,7 +1,9 @@
 // What was found: a switch for each label, and a list that the keyboard walks through.
 
-import { element } from "./dom.js";
-import { iconButton, nameOf, paint, place, reveal } from "./viewer_state.js";
+import { element, paint, reveal } from "./dom.js";
+import { rectangle } from "./geometry.js";
+import { iconButton } from "./icons.js";
+import { nameOf } from "./viewer_state.js";
 
 const CELLS = ".nbvlm-found-eye, .nbvlm-found-name, .nbvlm-found-copy";
 
@@ -19,7 +21,9 @@ export function legend(store, hide) {
   };
   const show = () => {
     const groups = new Map();
-    store.boxes.forEach((box, index) => groups.set(nameOf(box), [...(groups.get(nameOf(box)) ?? []), index]));
+    for (const [index, box] of store.boxes.entries()) {
+      groups.set(nameOf(box), [...(groups.get(nameOf(box)) ?? []), index]);
+    }
     const wanted = JSON.stringify([...groups, store.boxes.map((box) => box.color)]);
     if (wanted !== known) {
       chips = [...groups].map(([name, indices]) => chip(name, indices));
@@ -36,7 +40,7 @@ export function legend(store, hide) {
 
 function rowOf(store, index, act) {
   const box = store.boxes[index];
-  const { x, y, width, height } = place(box.box);
+  const { x, y, width, height } = rectangle(box.box);
   const name = `${nameOf(box)} ${index + 1}`;
   const row = element("div", "nbvlm-found-row", { role: "row", "data-index": index });
   const cell = (className, ...nodes) => {

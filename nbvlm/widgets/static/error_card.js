@@ -1,25 +1,9 @@
 // The error area: a card with buttons, folded details, and a countdown where one has to wait.
 
+import { copyText } from "./clipboard.js";
 import { element, numbered, textButton } from "./dom.js";
 
 const inWords = (card) => [card.title, `${card.message} ${card.hint}`, ...card.details.map((pair) => pair.join(": "))].join("\n");
-
-// The clipboard of the browser is there on safe origins only; a selected field can be copied everywhere.
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const field = element("textarea", "", { readonly: "", "aria-hidden": "true" });
-    field.style.cssText = "position:fixed;opacity:0";
-    field.value = text;
-    document.body.append(field);
-    field.select();
-    const done = document.execCommand("copy");
-    field.remove();
-    return done;
-  }
-}
 
 function detailsView(card) {
   const root = element("details", "nbvlm-error-details");
@@ -36,7 +20,7 @@ function detailsView(card) {
   const copying = textButton("nbvlm-error-copy", "Copy details");
   const done = element("span", "nbvlm-error-copied", { role: "status" });
   copying.addEventListener("click", async () => {
-    done.textContent = (await copy(inWords(card))) ? "Copied" : "Select the text and copy it";
+    done.textContent = (await copyText(inWords(card))) ? "Copied" : "Select the text and copy it";
   });
   const row = element("div", "nbvlm-error-copying");
   row.append(copying, done);
@@ -129,7 +113,7 @@ export default () => {
   function put(card) {
     store.card = card;
     store.until = card?.seconds ? Date.now() + 1000 * card.seconds : 0;
-    views.forEach((one) => one.show());
+    for (const one of views) one.show();
   }
 
   return {

@@ -1,5 +1,6 @@
 // Taking an answer away: downloads, code for the clipboard, a new cell.
 
+import { copyText } from "./clipboard.js";
 import { element } from "./dom.js";
 
 const FILES = [
@@ -26,25 +27,6 @@ function download({ name, mime, parts }) {
 }
 
 const textOf = ({ parts }) => new Blob(parts).text();
-
-// Pages without https, and some hosts, have no clipboard to write to: a selected text that is copied by command.
-async function copied(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const area = element("textarea", "", { readonly: "", "aria-hidden": "true" });
-    area.style.cssText = "position:fixed;opacity:0";
-    area.value = text;
-    document.body.append(area);
-    const held = document.activeElement;
-    area.select();
-    const done = document.execCommand("copy");
-    area.remove();
-    held?.focus();
-    return done;
-  }
-}
 
 const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -116,13 +98,13 @@ function view(el, store, ask) {
   };
   const copy = async (file) => {
     const text = await textOf(file);
-    if (await copied(text)) say("Copied.");
+    if (await copyText(text)) say("Copied.");
     else say("This page may not write to the clipboard; the code is here:", text);
   };
   const insert = async (file) => {
     const text = await textOf(file);
     if (await inserted(el, text)) say("It is in a new cell below.");
-    else if (await copied(text)) say("Here a widget cannot add cells. The code is copied: paste it into a new one.");
+    else if (await copyText(text)) say("Here a widget cannot add cells. The code is copied: paste it into a new one.");
     else say("Here a widget cannot add cells; the code is here:", text);
   };
   const cell = make(["python", "Insert as cell", "Code that asks the same again, in a new cell"], insert, "cell");
@@ -157,7 +139,7 @@ export default () => {
     const request = waiting.get(message.id);
     if (message.type === "offer") {
       store.offered = message.offered;
-      views.forEach((one) => one.show());
+      for (const one of views) one.show();
     } else if (!request) return; // another page asked
     else if (message.type === "failed") end(message.id, null);
     else if (message.type === "file") request.file = { ...message, parts: [] };

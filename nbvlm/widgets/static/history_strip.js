@@ -1,6 +1,6 @@
 // The history strip: one card an answer, in the order of `panel.history`.
 
-import { dataUri, element, numbered } from "./dom.js";
+import { dataUri, element, numbered, svgElement } from "./dom.js";
 
 const ICONS = {
   pin: "M9.5 1.5l5 5-1 1-1-.3-2.7 2.7.2 2.6-1 1-3-3-4 4-.7-.7 4-4-3-3 1-1 2.6.2L8.8 3.5l-.3-1z",
@@ -9,12 +9,8 @@ const ICONS = {
 };
 
 function icon(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 16 16");
-  svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  path.setAttribute("d", ICONS[name]);
-  svg.append(path);
+  const svg = svgElement("svg", "", { viewBox: "0 0 16 16", "aria-hidden": "true" });
+  svg.append(svgElement("path", "", { d: ICONS[name] }));
   return svg;
 }
 
@@ -107,7 +103,7 @@ function view(el, store, send) {
     const { cards, current } = store;
     if (!cards.has(active)) active = cards.has(current) ? current : [...cards.keys()].at(-1);
     for (const [number, { buttons }] of shown) {
-      buttons.forEach((button) => (button.tabIndex = number === active ? 0 : -1));
+      for (const button of buttons) button.tabIndex = number === active ? 0 : -1;
     }
   };
   list.addEventListener("focusin", (event) => {
@@ -187,7 +183,7 @@ export default () => {
       if (card) card.src = dataUri(buffers[index], "image/jpeg");
     });
     if (message.type === "mark" || message.type === "all") store.current = message.number;
-    views.forEach((one) => one.show());
+    for (const one of views) one.show();
   }
 
   return {

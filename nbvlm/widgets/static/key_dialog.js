@@ -39,7 +39,7 @@ export default () => {
   const views = new Set();
 
   function receive(message) {
-    views.forEach((one) => one[message.type]?.(message));
+    for (const one of views) one[message.type]?.(message);
   }
 
   return {

@@ -10,5 +10,5 @@ for (const [file, source] of modules) {
   addresses[file] = URL.createObjectURL(new Blob([linked], { type: "text/javascript" }));
 }
 const main = await import(addresses[modules.at(-1)[0]]);
-Object.values(addresses).forEach(URL.revokeObjectURL);
+for (const address of Object.values(addresses)) URL.revokeObjectURL(address);
 export default main.default;

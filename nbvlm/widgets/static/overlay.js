@@ -1,11 +1,11 @@
 // What is drawn over the picture: a mask and a box for each thing as SVG, its label as HTML.
 
-import { element } from "./dom.js";
-import { paint, place, svgElement } from "./viewer_state.js";
+import { element, paint, svgElement } from "./dom.js";
+import { rectangle } from "./geometry.js";
 
 // A dark line under the coloured one keeps a box visible on every ground.
 function markOf(box, index) {
-  const { x, y, width, height } = place(box.box);
+  const { x, y, width, height } = rectangle(box.box);
   const group = svgElement("g", "nbvlm-mark", { "data-index": index });
   group.append(
     svgElement("path", "nbvlm-halo", { d: `M${x} ${y}h${width}v${height}h${-width}z` }),
@@ -17,7 +17,7 @@ function markOf(box, index) {
 // Labels are HTML at places in percent: their size stays the same however large the picture is drawn.
 function labelOf(box, { width, height }) {
   const node = element("span", "nbvlm-label");
-  const { x, y, width: wide } = place(box.box);
+  const { x, y, width: wide } = rectangle(box.box);
   node.textContent = box.label || "?";
   paint(node, box);
   node.style.top = `${(100 * Math.max(0, y)) / height}%`;
@@ -60,7 +60,7 @@ export function overlay(store) {
   };
   const look = () => {
     const { hidden, masks: masked, labels: labelled, opacity } = store.look;
-    all.forEach((nodes, index) => each(nodes, "nbvlm-gone", hidden.has(index)));
+    for (const [index, nodes] of all.entries()) each(nodes, "nbvlm-gone", hidden.has(index));
     masks.classList.toggle("nbvlm-gone", !masked);
     labels.classList.toggle("nbvlm-gone", !labelled);
     svg.style.setProperty("--nbvlm-opacity", opacity);
@@ -89,7 +89,7 @@ export function overlay(store) {
     if (all[index]) each(all[index], "nbvlm-lit", true);
   };
   const draw = (box) => {
-    const { x, y, width, height } = place(box ?? [0, 0, 0, 0]);
+    const { x, y, width, height } = rectangle(box ?? [0, 0, 0, 0]);
     drawn.setAttribute("d", box ? `M${x} ${y}h${width}v${height}h${-width}z` : "");
   };
   // The smallest box in sight that a point lies in.
@@ -97,7 +97,7 @@ export function overlay(store) {
     let found = null;
     let least = Number.POSITIVE_INFINITY;
     store.boxes.forEach(({ box }, index) => {
-      const { x: left, y: top, width, height } = place(box);
+      const { x: left, y: top, width, height } = rectangle(box);
       const inside = x >= left && x <= left + width && y >= top && y <= top + height;
       if (inside && width * height < least && !store.look.hidden.has(index)) [found, least] = [index, width * height];
     });

@@ -1,7 +1,7 @@
 // The picker: thumbnails, the ways in, drop and paste, and the chosen picture with its route.
 
 import { cameraView } from "./camera.js";
-import { dataUri, element, numbered, textButton } from "./dom.js";
+import { dataUri, element, numbered, options, textButton } from "./dom.js";
 import { openView } from "./path_field.js";
 import { Sender } from "./uploader.js";
 
@@ -120,11 +120,7 @@ function chosenView(model, store) {
     if (chosen?.src) image.src = chosen.src;
     switches.hidden = busy || !chosen?.detail;
     const routes = chosen?.routes ?? [];
-    route.replaceChildren(...routes.map((value) => {
-      const option = element("option", "", { value });
-      option.textContent = ROUTES[value];
-      return option;
-    }));
+    route.replaceChildren(...options(routes.map((value) => [value, ROUTES[value]])));
     route.value = chosen?.route ?? "auto";
     name.title = name.textContent;
   };
@@ -177,7 +173,9 @@ function whenAttached(el, signal, callback) {
 export default () => {
   const store = { samples: [], chosen: null, sender: null, opening: "", places: [] };
   const views = new Set();
-  const each = (kind) => views.forEach((view) => view(kind));
+  const each = (kind) => {
+    for (const update of views) update(kind);
+  };
 
   function receive(message, buffers) {
     if (message.type === "gallery") {

@@ -2,10 +2,11 @@
 
 import { annotatedOf, cropOf, fileName, give } from "./crop_copy.js";
 import { legend } from "./detections_list.js";
-import { element } from "./dom.js";
+import { element, svgElement } from "./dom.js";
+import { rectangle } from "./geometry.js";
 import { overlay } from "./overlay.js";
 import { regionPicker } from "./region_select.js";
-import { nameOf, place, svgElement } from "./viewer_state.js";
+import { nameOf } from "./viewer_state.js";
 import { toast, viewToolbar } from "./viewer_tools.js";
 import { listenToDrag, listenToFingers, listenToWheel, zoomKey, zoomable } from "./zoom.js";
 
@@ -108,7 +109,7 @@ export function viewer(store, act) {
   };
   const onto = (index) => {
     const { width, height } = store.picture;
-    const { x, y, width: wide, height: high } = place(store.boxes[index].box);
+    const { x, y, width: wide, height: high } = rectangle(store.boxes[index].box);
     zoom.onto([x / width, y / height, (x + wide) / width, (y + high) / height]);
   };
   const crop = (index) => give(cropOf(store, image, index), fileName(store, `${nameOf(store.boxes[index])}-${index + 1}`), "Crop", note.say);

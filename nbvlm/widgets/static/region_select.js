@@ -1,7 +1,7 @@
 // Drawing a box on the picture, by pointer or by keyboard.
 
 import { element, textButton } from "./dom.js";
-import { within } from "./viewer_state.js";
+import { within } from "./geometry.js";
 
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
@@ -19,7 +19,7 @@ export function regionPicker(store, viewport, zoom, { draw, done }) {
   const show = () => draw(store.picking ? box : store.region);
   const end = (found) => {
     corner = null;
-    done(found && found.map((value) => Math.round(value * 10) / 10));
+    done(found?.map((value) => Math.round(value * 10) / 10));
   };
   const point = (event) => {
     const [width, height] = sides();

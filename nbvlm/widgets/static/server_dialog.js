@@ -59,14 +59,19 @@ function recordingForm(say, onClose) {
   row.append(path.label, play, close);
   root.append(row, words);
   onKeys(root, submit, onClose);
-  return { root, first: path.field, models: (_names, text) => (words.textContent = text) };
+  const models = (_names, text) => {
+    words.textContent = text;
+  };
+  return { root, first: path.field, models };
 }
 
 const FORMS = { "nbvlm-server": serverForm, "nbvlm-recording": recordingForm };
 
 export default () => {
   const views = new Set();
-  const receive = (message) => views.forEach((one) => one[message.type]?.(message));
+  const receive = (message) => {
+    for (const one of views) one[message.type]?.(message);
+  };
 
   return {
     initialize({ model }) {

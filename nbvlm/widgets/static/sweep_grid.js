@@ -207,7 +207,7 @@ export default () => {
     if (message.type === "all") {
       Object.assign(store, { facts: message.facts, plan: message.plan, state: message.state, refused: "" });
       store.cells = new Map(message.cells);
-      message.drawn.forEach((index, at) => put(index, picture(at)));
+      for (const [at, index] of message.drawn.entries()) put(index, picture(at));
     } else if (message.type === "cell") put(message.index, message.cell);
     else if (message.type === "thumbnail") put(message.index, picture(0));
     else if (message.type === "facts") store.facts = message.facts;
@@ -216,7 +216,7 @@ export default () => {
       store.state = message.state;
       for (const [index, cell] of store.cells) if (cell.state === "busy") store.cells.delete(index);
     }
-    views.forEach((one) => one.show(message.index));
+    for (const one of views) one.show(message.index);
   }
 
   return {

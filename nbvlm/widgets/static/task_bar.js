@@ -1,6 +1,6 @@
 // The task bar: a preset, its own fields, and the prompt, which follow each other at once.
 
-import { element, textButton, whenInPanel } from "./dom.js";
+import { element, options, textButton, whenInPanel } from "./dom.js";
 import { recall } from "./prompt_history.js";
 import { OWN, read, thingsOf, write } from "./prompt_syntax.js";
 
@@ -72,7 +72,7 @@ function regionField(change, pick) {
     const box = edges.map((edge) => (edge.value === "" ? Number.NaN : Number(edge.value)));
     if (box.every(Number.isFinite) && box[2] > box[0] && box[3] > box[1]) change(box);
   };
-  edges.forEach((edge) => edge.addEventListener("change", told));
+  for (const edge of edges) edge.addEventListener("change", told);
   root.append(draw, ...edges);
   const show = (box, [width, height]) => {
     edges.forEach((edge, index) => {
@@ -87,19 +87,13 @@ function languageField(change) {
   const root = element("select", "nbvlm-language", { "aria-label": "Language" });
   root.addEventListener("change", () => change(root.value));
   const show = (languages, language) => {
-    root.replaceChildren(
-      ...languages.map(([value, name]) => {
-        const option = element("option", "", { value });
-        option.textContent = `${name} (${value})`;
-        return option;
-      }),
-    );
+    root.replaceChildren(...options(languages.map(([value, name]) => [value, `${name} (${value})`])));
     root.value = language ?? "en";
   };
   return { root, show };
 }
 
-function bar(model, el, store) {
+function bar(model, el) {
   const tasks = () => model.get("tasks") ?? [];
   const size = () => model.get("size") ?? [];
   const known = () => model.get("things") ?? [];
@@ -162,13 +156,7 @@ function bar(model, el, store) {
   const show = () => {
     const task = current();
     const titles = [...tasks().map((one) => one.title), OWN];
-    select.replaceChildren(
-      ...titles.map((value) => {
-        const option = element("option", "", { value });
-        option.textContent = value;
-        return option;
-      }),
-    );
+    select.replaceChildren(...options(titles.map((title) => [title, title])));
     select.value = task?.title ?? OWN;
     language.root.parentElement.hidden = (task?.languages ?? []).length < 2;
     language.show(task?.languages ?? [], fields.language);
@@ -189,11 +177,14 @@ function bar(model, el, store) {
 export default () => {
   const store = { asked: [] };
   const views = new Set();
+  const each = (call) => {
+    for (const one of views) call(one);
+  };
 
   function receive(message) {
     if (message.type === "asked") store.asked = message.prompts;
-    else if (message.type === "look") requestAnimationFrame(() => views.forEach((one) => one.look()));
-    else if (message.type === "region") views.forEach((one) => one.drawn(message.box));
+    else if (message.type === "look") requestAnimationFrame(() => each((one) => one.look()));
+    else if (message.type === "region") each((one) => one.drawn(message.box));
   }
 
   return {
@@ -205,7 +196,7 @@ export default () => {
     render({ model, el }) {
       const controller = new AbortController();
       const { signal } = controller;
-      const view = bar(model, el, store);
+      const view = bar(model, el);
       const memory = recall(store, view.writePrompt);
       const ours = (event, then) => event.target.matches?.(".nbvlm-prompt textarea") && then(event);
       whenInPanel(el, signal, (panel) => {

@@ -1,6 +1,6 @@
 // The head of the panel, and its keyboard.
 
-import { element, numbered, textButton, whenInPanel } from "./dom.js";
+import { element, numbered, options, textButton, whenInPanel } from "./dom.js";
 
 const FOCUSABLE = "button, select, input, textarea, [tabindex], [contenteditable='true'], .noUi-handle";
 
@@ -104,16 +104,9 @@ function modelChoice(model) {
     const groups = new Map();
     for (const { value, label, group, note } of model.get("choices") ?? []) {
       if (!groups.has(group)) groups.set(group, element("optgroup", "", { label: group }));
-      const option = element("option", "", { value, title: note });
-      option.textContent = label;
-      groups.get(group).append(option);
+      groups.get(group).append(element("option", "", { value, title: note }, label));
     }
-    const more = Object.entries(FORMS).map(([value, label]) => {
-      const option = element("option", "", { value });
-      option.textContent = label;
-      return option;
-    });
-    root.replaceChildren(...groups.values(), ...more);
+    root.replaceChildren(...groups.values(), ...options(Object.entries(FORMS)));
     root.value = model.get("choice");
     root.title = root.selectedOptions[0]?.title || "Which model answers";
   };

@@ -5,8 +5,7 @@ import { foundList } from "./detections_list.js";
 import { dataUri, element, whenInPanel } from "./dom.js";
 import { viewer } from "./picture_view.js";
 import { statusView, voice } from "./status_line.js";
-
-const PLAIN = { masks: true, labels: true, opacity: 0.3, hidden: new Set() };
+import { emptyStore } from "./viewer_state.js";
 
 function parts(store, act) {
   const speech = voice();
@@ -36,7 +35,9 @@ function lights(apply) {
 }
 
 function view(el, store, { change, picked }) {
-  const lit = lights((index) => [all.viewer, all.answer, all.found].forEach((one) => one.light(index)));
+  const lit = lights((index) => {
+    for (const one of [all.viewer, all.answer, all.found]) one.light(index);
+  });
   const act = {
     change,
     picked,
@@ -130,29 +131,12 @@ function onRun(el, signal, callback) {
   whenInPanel(el, signal, (panel) => panel.addEventListener("click", press, { signal, capture: true }));
 }
 
-// What is shown, for all views of the widget: one that is opened while text streams shows all of it.
-function emptyStore() {
-  return {
-    picture: null,
-    src: "",
-    text: "",
-    boxes: [],
-    shapes: {},
-    alt: "",
-    said: "",
-    notes: [],
-    region: null,
-    picking: false,
-    wait: null,
-    status: { state: "waiting", parts: [] },
-    look: { ...PLAIN },
-  };
-}
-
 export default () => {
   const store = emptyStore();
   const views = new Set();
-  const each = (call) => views.forEach(call);
+  const each = (call) => {
+    for (const one of views) call(one);
+  };
 
   function countdown({ wait }) {
     store.wait = wait ? { seconds: wait, until: performance.now() + 1000 * wait } : null;

@@ -1,7 +1,7 @@
 // The bar above the picture: zoom, what is drawn, how strongly, and a copy.
 
 import { element, textButton } from "./dom.js";
-import { icon, iconButton } from "./viewer_state.js";
+import { icon, iconButton } from "./icons.js";
 
 function switchButton(store, name, drawn, title, change) {
   const button = element("button", `nbvlm-view-button nbvlm-view-switch nbvlm-switch-${name}`, { type: "button", title });

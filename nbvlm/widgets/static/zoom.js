@@ -1,6 +1,6 @@
 // Zoom and pan: which point of the picture is in the middle, and how large the picture is drawn.
 
-import { within } from "./viewer_state.js";
+import { within } from "./geometry.js";
 
 const NEAREST = 16;
 
