@@ -10,8 +10,14 @@ const SIDES = ["top", "left", "bottom", "right"];
 // All of the token stays in the text, to be read and copied as the model wrote it; the brackets are drawn.
 function tokenChip(kind, digits, order) {
   const chip = element("span", `nbvlm-token nbvlm-token-${kind}`);
-  chip.append(element("span", "nbvlm-bracket", {}, "<"), element("span", "nbvlm-token-kind", {}, kind), digits, element("span", "nbvlm-bracket", {}, ">"));
-  chip.title = kind === "loc" ? `${SIDES[order % 4]} edge, ${Number(digits)} of 1023` : `mask code ${order + 1} of 16`;
+  chip.append(
+    element("span", "nbvlm-bracket", {}, "<"),
+    element("span", "nbvlm-token-kind", {}, kind),
+    digits,
+    element("span", "nbvlm-bracket", {}, ">"),
+  );
+  chip.title =
+    kind === "loc" ? `${SIDES[order % 4]} edge, ${Number(digits)} of 1023` : `mask code ${order + 1} of 16`;
   return chip;
 }
 
@@ -97,7 +103,8 @@ export function answerView(store, act) {
     for (let index = linked.length; width && index < store.boxes.length; index += 1) {
       const [x0, y0, x1, y1] = store.boxes[index].box;
       const wanted = [y0 / height, x0 / width, y1 / height, x1 / width].map((share) => share * 1023);
-      const fits = ({ values }) => values.length === 4 && values.every((value, at) => Math.abs(value - wanted[at]) < 1.7);
+      const fits = ({ values }) =>
+        values.length === 4 && values.every((value, at) => Math.abs(value - wanted[at]) < 1.7);
       const at = groups.findIndex((group, number) => number >= next && fits(group));
       linked[index] = undefined;
       if (at < 0) continue;
@@ -121,7 +128,10 @@ export function answerView(store, act) {
     link();
   };
   const light = (index) => {
-    for (const [at, on] of [[bright, false], [index, true]]) {
+    for (const [at, on] of [
+      [bright, false],
+      [index, true],
+    ]) {
       for (const node of [linked[at]?.node, linked[at]?.words]) node?.classList.toggle("nbvlm-lit", on);
     }
     bright = index;
@@ -152,5 +162,12 @@ export function answerView(store, act) {
   root.addEventListener("pointerleave", () => act.hover(null));
   root.addEventListener("focusin", (event) => act.focus(indexOf(event)));
   root.addEventListener("focusout", () => act.focus(null));
-  return { root, add, show, link, light, reveal: (index) => linked[index] && reveal(root, linked[index].node) };
+  return {
+    root,
+    add,
+    show,
+    link,
+    light,
+    reveal: (index) => linked[index] && reveal(root, linked[index].node),
+  };
 }

@@ -3,7 +3,8 @@
 import { element, textButton } from "./dom.js";
 
 function refusal(error) {
-  if (error?.name === "NotAllowedError") return "The browser was not allowed to use the camera. Allow it, and try again.";
+  if (error?.name === "NotAllowedError")
+    return "The browser was not allowed to use the camera. Allow it, and try again.";
   if (error?.name === "NotFoundError") return "There is no camera here.";
   return "This page cannot use the camera: browsers allow it on https pages and on this computer only.";
 }
@@ -15,7 +16,11 @@ function stopTracks(stream) {
 export function cameraView(store) {
   const root = element("div", "nbvlm-booth");
   root.hidden = true;
-  const video = element("video", "nbvlm-video", { autoplay: "", playsinline: "", "aria-label": "What the camera sees" });
+  const video = element("video", "nbvlm-video", {
+    autoplay: "",
+    playsinline: "",
+    "aria-label": "What the camera sees",
+  });
   video.muted = true;
   const words = element("p", "nbvlm-booth-words", { role: "status" });
   const shoot = textButton("nbvlm-shoot nbvlm-way", "Take the picture");
@@ -50,10 +55,14 @@ export function cameraView(store) {
   shoot.addEventListener("click", () => {
     const canvas = element("canvas", "", { width: video.videoWidth, height: video.videoHeight });
     canvas.getContext("2d").drawImage(video, 0, 0);
-    canvas.toBlob((blob) => {
-      view.onDone();
-      if (blob) store.sender.send(new File([blob], "webcam.jpg", { type: blob.type }));
-    }, "image/jpeg", 0.92);
+    canvas.toBlob(
+      (blob) => {
+        view.onDone();
+        if (blob) store.sender.send(new File([blob], "webcam.jpg", { type: blob.type }));
+      },
+      "image/jpeg",
+      0.92,
+    );
   });
   close.addEventListener("click", () => view.onDone());
   root.addEventListener("keydown", (event) => event.key === "Escape" && view.onDone());

@@ -9,7 +9,8 @@ const ORDER = ["moved", "lost", "new", "kept"];
 // A dark line under the coloured one keeps a box visible on every ground; the kind of line tells its state.
 function outline(box, index) {
   const group = svgElement("g", `nbvlm-side-box nbvlm-is-${box.state}`, { "data-index": index });
-  if (box.before) group.append(svgElement("rect", "nbvlm-side-before", { ...rectangle(box.before), stroke: box.color }));
+  if (box.before)
+    group.append(svgElement("rect", "nbvlm-side-before", { ...rectangle(box.before), stroke: box.color }));
   const place = rectangle(box.box);
   group.append(svgElement("rect", "nbvlm-side-halo", place));
   group.append(svgElement("rect", "nbvlm-side-line", { ...place, stroke: box.color, fill: box.color }));
@@ -31,10 +32,17 @@ function tag(box, { width, height }) {
 function pictureOf(column) {
   const frame = element("div", "nbvlm-side-frame");
   frame.style.setProperty("--nbvlm-ratio", column.width / column.height);
-  const image = element("img", "nbvlm-side-picture", { alt: `${column.picture}: ${column.said}`, draggable: "false" });
+  const image = element("img", "nbvlm-side-picture", {
+    alt: `${column.picture}: ${column.said}`,
+    draggable: "false",
+  });
   if (column.src) image.src = column.src;
   const viewBox = `0 0 ${column.width} ${column.height}`;
-  const svg = svgElement("svg", "nbvlm-side-svg", { viewBox, preserveAspectRatio: "none", "aria-hidden": "true" });
+  const svg = svgElement("svg", "nbvlm-side-svg", {
+    viewBox,
+    preserveAspectRatio: "none",
+    "aria-hidden": "true",
+  });
   svg.append(...column.boxes.map(outline));
   const tags = element("div", "nbvlm-side-tags", { "aria-hidden": "true" });
   tags.append(...column.boxes.map((box) => tag(box, column)));
@@ -45,7 +53,9 @@ function pictureOf(column) {
 function tally(column) {
   const line = element("div", "nbvlm-tally");
   if (!column.counts) {
-    line.append(element("span", "", {}, column.base === column.number ? "The others are compared with this one" : ""));
+    line.append(
+      element("span", "", {}, column.base === column.number ? "The others are compared with this one" : ""),
+    );
     return line;
   }
   const found = ORDER.toReversed().filter((state) => column.counts[state]);
@@ -53,7 +63,10 @@ function tally(column) {
     const text = `${SIGNS[state]} ${column.counts[state]} ${state}`;
     line.append(element("span", `nbvlm-count nbvlm-is-${state}`, {}, text));
   }
-  if (!found.length && !column.words.some(([, state]) => state === "same" || state === "new" || state === "gone")) {
+  if (
+    !found.length &&
+    !column.words.some(([, state]) => state === "same" || state === "new" || state === "gone")
+  ) {
     line.append(element("span", "", {}, "No boxes in either answer"));
   } else if (found.length === 1 && found[0] === "kept") line.append(element("span", "", {}, "the same"));
   return line;
@@ -70,7 +83,12 @@ function rows(column, light) {
     const state = box.state === "plain" ? "" : box.state;
     row.append(swatch, element("span", "nbvlm-side-label", {}, box.label || "?"));
     row.append(element("span", "nbvlm-side-note", {}, [state, box.note].filter(Boolean).join(", ")));
-    for (const [event, on] of [["pointerenter", true], ["focus", true], ["pointerleave", false], ["blur", false]]) {
+    for (const [event, on] of [
+      ["pointerenter", true],
+      ["focus", true],
+      ["pointerleave", false],
+      ["blur", false],
+    ]) {
       row.addEventListener(event, () => light(on ? index : null));
     }
     list.append(row);
@@ -88,7 +106,9 @@ function answerOf(column) {
 }
 
 function side(column, act) {
-  const root = element("section", "nbvlm-side", { "aria-label": `Answer ${column.number}: ${column.prompt}` });
+  const root = element("section", "nbvlm-side", {
+    "aria-label": `Answer ${column.number}: ${column.prompt}`,
+  });
   const head = element("div", "nbvlm-side-head");
   const show = element("button", "nbvlm-quiet-button", { type: "button" }, "Show");
   const loose = element("button", "nbvlm-quiet-button", { type: "button" }, "Unpin");
@@ -121,7 +141,9 @@ function view(el, store, send) {
   el.replaceChildren(heading, body);
   const show = () => {
     el.hidden = store.columns.length < 2;
-    body.replaceChildren(...store.columns.map((column) => side(column, (message) => send(numbered(el, message)))));
+    body.replaceChildren(
+      ...store.columns.map((column) => side(column, (message) => send(numbered(el, message)))),
+    );
   };
   return { show };
 }

@@ -30,7 +30,9 @@ export function annotatedOf(store, image) {
   const { width, height } = store.picture;
   const { canvas, pen } = canvasOf({ x: 0, y: 0, width, height }, image.naturalWidth / width);
   const unit = Math.max(width, height) / 700;
-  const seen = store.boxes.map((box, index) => ({ ...box, index, ...rectangle(box.box) })).filter(({ index }) => !store.look.hidden.has(index));
+  const seen = store.boxes
+    .map((box, index) => ({ ...box, index, ...rectangle(box.box) }))
+    .filter(({ index }) => !store.look.hidden.has(index));
   pen.drawImage(image, 0, 0, width, height);
   for (const { index, color } of seen) {
     if (!store.look.masks || !store.shapes[index]) continue;
@@ -41,7 +43,10 @@ export function annotatedOf(store, image) {
     pen.globalAlpha = 1;
   }
   for (const { x, y, width: wide, height: high, color } of seen) {
-    for (const [style, line] of [["rgb(0 0 0 / 45%)", 4.5], [color, 2.5]]) {
+    for (const [style, line] of [
+      ["rgb(0 0 0 / 45%)", 4.5],
+      [color, 2.5],
+    ]) {
       pen.strokeStyle = style;
       pen.lineWidth = line * unit;
       pen.strokeRect(x, y, wide, high);
@@ -83,5 +88,8 @@ export async function give(canvas, name, what, say) {
 
 export function fileName(store, what) {
   const stem = store.picture.name.replace(/\.[^.]*$/, "") || "picture";
-  return `${`${stem}-${what}`.replace(/[^\w.-]+/g, "-").replace(/-+/g, "-").slice(0, 80)}.png`;
+  return `${`${stem}-${what}`
+    .replace(/[^\w.-]+/g, "-")
+    .replace(/-+/g, "-")
+    .slice(0, 80)}.png`;
 }

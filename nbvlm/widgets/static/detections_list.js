@@ -14,9 +14,17 @@ export function legend(store, hide) {
   const chip = (name, indices) => {
     const button = element("button", "nbvlm-legend-chip", { type: "button" });
     paint(button, store.boxes[indices[0]]);
-    button.append(element("span", "nbvlm-swatch", { "aria-hidden": "true" }), element("span", "nbvlm-legend-name", {}, name));
+    button.append(
+      element("span", "nbvlm-swatch", { "aria-hidden": "true" }),
+      element("span", "nbvlm-legend-name", {}, name),
+    );
     if (indices.length > 1) button.append(element("span", "nbvlm-legend-count", {}, String(indices.length)));
-    button.addEventListener("click", () => hide(indices, indices.every((index) => store.look.hidden.has(index))));
+    button.addEventListener("click", () =>
+      hide(
+        indices,
+        indices.every((index) => store.look.hidden.has(index)),
+      ),
+    );
     return { button, indices };
   };
   const show = () => {
@@ -50,7 +58,10 @@ function rowOf(store, index, act) {
   };
   const eye = iconButton("nbvlm-found-eye", "eye", `Show ${name}`, () => act.hide([index]));
   const label = element("button", "nbvlm-found-name", { type: "button", title: "Zoom to it" });
-  label.append(element("span", "nbvlm-swatch", { "aria-hidden": "true" }), element("span", "nbvlm-found-label", {}, nameOf(box)));
+  label.append(
+    element("span", "nbvlm-swatch", { "aria-hidden": "true" }),
+    element("span", "nbvlm-found-label", {}, nameOf(box)),
+  );
   label.addEventListener("click", () => act.onto(index));
   const copy = iconButton("nbvlm-found-copy", "copy", `Copy the crop of ${name}`, () => act.copy(index));
   const share = (100 * width * height) / (store.picture.width * store.picture.height);
@@ -106,7 +117,15 @@ export function foundList(store, act) {
     if (first) only(buttons(rows[0])[1]);
     known = JSON.stringify(store.boxes);
     const text = `${rows.length} detection${rows.length === 1 ? "" : "s"}`;
-    heading.replaceChildren(element("span", "", {}, text), element("span", "nbvlm-no-scores", { title: "The model gives boxes without scores, so there is nothing to set a threshold on." }, "no scores"));
+    heading.replaceChildren(
+      element("span", "", {}, text),
+      element(
+        "span",
+        "nbvlm-no-scores",
+        { title: "The model gives boxes without scores, so there is nothing to set a threshold on." },
+        "no scores",
+      ),
+    );
     root.hidden = !rows.length;
   };
   const show = () => {

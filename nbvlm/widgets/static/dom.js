@@ -44,7 +44,8 @@ export function reveal(box, node, above = 0) {
 export function dataUri(view, mime) {
   const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
   let binary = "";
-  for (let i = 0; i < bytes.length; i += 0x8000) binary += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
+  for (let i = 0; i < bytes.length; i += 0x8000)
+    binary += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
   return `data:${mime};base64,${btoa(binary)}`;
 }
 

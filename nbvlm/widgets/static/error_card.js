@@ -3,7 +3,8 @@
 import { copyText } from "./clipboard.js";
 import { element, numbered, textButton } from "./dom.js";
 
-const inWords = (card) => [card.title, `${card.message} ${card.hint}`, ...card.details.map((pair) => pair.join(": "))].join("\n");
+const inWords = (card) =>
+  [card.title, `${card.message} ${card.hint}`, ...card.details.map((pair) => pair.join(": "))].join("\n");
 
 function detailsView(card) {
   const root = element("details", "nbvlm-error-details");

@@ -52,7 +52,9 @@ async function inserted(el, text) {
     const data = new DataTransfer();
     data.setData("text/plain", text);
     editor.focus();
-    editor.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+    editor.dispatchEvent(
+      new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }),
+    );
     await wait(50);
     return editor.textContent.length > 1;
   }
@@ -60,7 +62,11 @@ async function inserted(el, text) {
 }
 
 function fallback(text) {
-  const area = element("textarea", "nbvlm-export-code", { readonly: "", rows: "6", "aria-label": "Code to copy" });
+  const area = element("textarea", "nbvlm-export-code", {
+    readonly: "",
+    rows: "6",
+    "aria-label": "Code to copy",
+  });
   area.value = text;
   area.addEventListener("focus", () => area.select());
   return area;
@@ -80,7 +86,12 @@ function view(el, store, ask) {
     return root;
   };
   const make = ([format, text, title], finish, action = format) => {
-    const node = element("button", `nbvlm-quiet-button nbvlm-export-${action}`, { type: "button", title }, text);
+    const node = element(
+      "button",
+      `nbvlm-quiet-button nbvlm-export-${action}`,
+      { type: "button", title },
+      text,
+    );
     node.addEventListener("click", () => {
       node.disabled = true;
       say("Making it…");
@@ -104,12 +115,20 @@ function view(el, store, ask) {
   const insert = async (file) => {
     const text = await textOf(file);
     if (await inserted(el, text)) say("It is in a new cell below.");
-    else if (await copyText(text)) say("Here a widget cannot add cells. The code is copied: paste it into a new one.");
+    else if (await copyText(text))
+      say("Here a widget cannot add cells. The code is copied: paste it into a new one.");
     else say("Here a widget cannot add cells; the code is here:", text);
   };
-  const cell = make(["python", "Insert as cell", "Code that asks the same again, in a new cell"], insert, "cell");
+  const cell = make(
+    ["python", "Insert as cell", "Code that asks the same again, in a new cell"],
+    insert,
+    "cell",
+  );
   bar.append(
-    group("Save as", FILES.map((one) => make(one, save))),
+    group(
+      "Save as",
+      FILES.map((one) => make(one, save)),
+    ),
     group("Code", [...CODE.map((one) => make(one, copy)), cell]),
   );
   el.classList.add("nbvlm-exports");
@@ -140,7 +159,8 @@ export default () => {
     if (message.type === "offer") {
       store.offered = message.offered;
       for (const one of views) one.show();
-    } else if (!request) return; // another page asked
+    } else if (!request)
+      return; // another page asked
     else if (message.type === "failed") end(message.id, null);
     else if (message.type === "file") request.file = { ...message, parts: [] };
     else if (message.type === "piece") {

@@ -16,7 +16,9 @@ function icon(name) {
 
 function clock(created) {
   const time = new Date(created);
-  return Number.isNaN(time.getTime()) ? "" : time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  return Number.isNaN(time.getTime())
+    ? ""
+    : time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 }
 
 function tool(name, action) {
@@ -54,7 +56,10 @@ function makeCard(number, act) {
     parts.prompt.textContent = card.prompt;
     parts.detail.textContent = card.detail;
     main.title = `${card.prompt}\n${card.said}\n${card.model}, ${card.picture}, ${card.detail}`;
-    main.setAttribute("aria-label", `Show answer ${card.number} again: ${card.prompt}. ${card.said} ${card.detail}`);
+    main.setAttribute(
+      "aria-label",
+      `Show answer ${card.number} again: ${card.prompt}. ${card.said} ${card.detail}`,
+    );
     if (current) main.setAttribute("aria-current", "true");
     else main.removeAttribute("aria-current");
     pin.setAttribute("aria-pressed", String(card.pinned));
@@ -88,7 +93,12 @@ function view(el, store, send) {
     const card = store.cards.get(number);
     if (!card) return;
     if (type === "delete") step(number, 1) || step(number, -1);
-    send(numbered(el, type === "pin" ? { type, answer: number, pinned: !card.pinned } : { type, answer: number }));
+    send(
+      numbered(
+        el,
+        type === "pin" ? { type, answer: number, pinned: !card.pinned } : { type, answer: number },
+      ),
+    );
   };
   clear.addEventListener("click", () => send(numbered(el, { type: "clear" })));
 
@@ -176,7 +186,8 @@ export default () => {
       store.answered = true;
     }
     for (const number of message.gone ?? []) store.cards.delete(number);
-    for (const card of message.cards ?? []) store.cards.set(card.number, { ...store.cards.get(card.number), ...card });
+    for (const card of message.cards ?? [])
+      store.cards.set(card.number, { ...store.cards.get(card.number), ...card });
     const drawn = message.type === "thumbnail" ? [message.number] : (message.drawn ?? []);
     drawn.forEach((number, index) => {
       const card = store.cards.get(number);

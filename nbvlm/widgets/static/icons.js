@@ -14,13 +14,21 @@ const ICONS = {
 };
 
 export function icon(name) {
-  const svg = svgElement("svg", "nbvlm-icon", { viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" });
+  const svg = svgElement("svg", "nbvlm-icon", {
+    viewBox: "0 0 16 16",
+    "aria-hidden": "true",
+    focusable: "false",
+  });
   svg.append(svgElement("path", "", { d: ICONS[name] }));
   return svg;
 }
 
 export function iconButton(className, name, title, act) {
-  const button = element("button", `nbvlm-view-button ${className}`, { type: "button", "aria-label": title, title });
+  const button = element("button", `nbvlm-view-button ${className}`, {
+    type: "button",
+    "aria-label": title,
+    title,
+  });
   button.append(icon(name));
   button.addEventListener("click", act);
   return button;

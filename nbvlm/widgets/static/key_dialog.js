@@ -5,11 +5,18 @@ import { element, numbered, textButton, whenInPanel } from "./dom.js";
 function keyForm(onKey, onClose) {
   const root = element("div", "nbvlm-drawer", { role: "group", "aria-label": "Key" });
   const label = element("label", "nbvlm-drawer-field");
-  const field = element("input", "nbvlm-key-input", { type: "password", autocomplete: "off", spellcheck: "false" });
+  const field = element("input", "nbvlm-key-input", {
+    type: "password",
+    autocomplete: "off",
+    spellcheck: "false",
+  });
   field.setAttribute("data-1p-ignore", "");
   field.setAttribute("data-lpignore", "true");
   field.placeholder = "Paste the key here";
-  label.append(element("span", "", "Key, kept in memory until the kernel ends; never in the notebook"), field);
+  label.append(
+    element("span", "", "Key, kept in memory until the kernel ends; never in the notebook"),
+    field,
+  );
   const use = textButton("nbvlm-key-use nbvlm-drawer-main", "Use this key");
   const close = textButton("nbvlm-drawer-close", "Cancel");
   const words = element("p", "nbvlm-drawer-words", { role: "alert" });
@@ -66,7 +73,8 @@ export default () => {
           // Who types in a cell goes on typing there.
           const { activeElement } = document;
           const free = !activeElement || activeElement === document.body;
-          if (free || el.closest(".nbvlm-panel")?.contains(activeElement)) form.field.focus({ preventScroll: true });
+          if (free || el.closest(".nbvlm-panel")?.contains(activeElement))
+            form.field.focus({ preventScroll: true });
         },
         refused: ({ words }) => {
           if (!form) return;
@@ -82,7 +90,9 @@ export default () => {
       close();
       views.add(view);
       whenInPanel(el, controller.signal, (panel) =>
-        panel.addEventListener("nbvlm-key", (event) => view.open(event.detail), { signal: controller.signal }),
+        panel.addEventListener("nbvlm-key", (event) => view.open(event.detail), {
+          signal: controller.signal,
+        }),
       );
       return () => {
         controller.abort();

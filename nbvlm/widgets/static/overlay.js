@@ -39,7 +39,11 @@ export function overlay(store) {
 
   const add = (boxes) => {
     const first = all.length;
-    const made = boxes.map((box, at) => ({ mark: markOf(box, first + at), label: labelOf(box, store.picture), mask: null }));
+    const made = boxes.map((box, at) => ({
+      mark: markOf(box, first + at),
+      label: labelOf(box, store.picture),
+      mask: null,
+    }));
     all.push(...made);
     marks.append(...made.map((one) => one.mark));
     labels.append(...made.map((one) => one.label));
@@ -50,7 +54,12 @@ export function overlay(store) {
       const nodes = all[key];
       if (!nodes || nodes.mask) continue;
       const { color } = store.boxes[key];
-      nodes.mask = svgElement("path", "nbvlm-mask", { d, fill: color, stroke: color, "fill-rule": "evenodd" });
+      nodes.mask = svgElement("path", "nbvlm-mask", {
+        d,
+        fill: color,
+        stroke: color,
+        "fill-rule": "evenodd",
+      });
       nodes.mark.classList.add("nbvlm-masked");
       masks.append(nodes.mask);
     }
@@ -99,7 +108,8 @@ export function overlay(store) {
     store.boxes.forEach(({ box }, index) => {
       const { x: left, y: top, width, height } = rectangle(box);
       const inside = x >= left && x <= left + width && y >= top && y <= top + height;
-      if (inside && width * height < least && !store.look.hidden.has(index)) [found, least] = [index, width * height];
+      if (inside && width * height < least && !store.look.hidden.has(index))
+        [found, least] = [index, width * height];
     });
     return found;
   };

@@ -11,7 +11,9 @@ export function openView(model, store) {
   label.textContent = "Address, or path on the server";
   const field = element("input", "nbvlm-place", { type: "text", spellcheck: "false", autocomplete: "off" });
   field.placeholder = "https://… or pictures/cat.jpg";
-  const list = element("datalist", "", { id: `nbvlm-places-${++lists}-${Math.random().toString(36).slice(2)}` });
+  const list = element("datalist", "", {
+    id: `nbvlm-places-${++lists}-${Math.random().toString(36).slice(2)}`,
+  });
   field.setAttribute("list", list.id);
   const open = textButton("nbvlm-open-button nbvlm-way", "Open");
   const view = { root, onDone: () => {} };

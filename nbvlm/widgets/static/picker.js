@@ -21,7 +21,12 @@ function galleryView(model, store) {
   const fill = () => {
     root.replaceChildren(
       ...store.samples.map(({ title, src }, index) => {
-        const button = element("button", "nbvlm-thumb", { type: "button", role: "radio", title, "aria-label": title });
+        const button = element("button", "nbvlm-thumb", {
+          type: "button",
+          role: "radio",
+          title,
+          "aria-label": title,
+        });
         const image = element("img", "", { src, alt: "", draggable: "false" });
         button.append(image);
         button.addEventListener("click", () => choose(index));
@@ -47,7 +52,12 @@ function waysView(model, store) {
   const camera = textButton("nbvlm-webcam nbvlm-way", "Webcam");
   const link = textButton("nbvlm-link nbvlm-way", "Link or path");
   const hint = element("span", "nbvlm-upload-hint", "… or drop a picture on the panel, or paste one.");
-  const input = element("input", "", { type: "file", accept: "image/*", tabindex: "-1", "aria-hidden": "true" });
+  const input = element("input", "", {
+    type: "file",
+    accept: "image/*",
+    tabindex: "-1",
+    "aria-hidden": "true",
+  });
   input.hidden = true;
   upload.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
@@ -63,7 +73,10 @@ function waysView(model, store) {
   const opener = openView(model, store);
   const booth = cameraView(store);
   const choose = (pane, button) => {
-    for (const [one, its] of [[opener, link], [booth, camera]]) {
+    for (const [one, its] of [
+      [opener, link],
+      [booth, camera],
+    ]) {
       one.toggle(one === pane && one.root.hidden);
       its.setAttribute("aria-expanded", String(!one.root.hidden));
     }
@@ -100,7 +113,8 @@ function chosenView(model, store) {
   const words = element("div", "nbvlm-chosen-words", { role: "status" });
   words.append(name, detail, way);
   const route = element("select", "nbvlm-route", { "aria-label": "How the picture travels" });
-  route.title = "Auto sends small pictures inside the request and uploads large ones; inline shrinks them to fit";
+  route.title =
+    "Auto sends small pictures inside the request and uploads large ones; inline shrinks them to fit";
   route.addEventListener("change", () => model.send(numbered(root, { type: "route", route: route.value })));
   const reset = textButton("nbvlm-reset-picture", "Reset");
   reset.title = "Choose no picture, and leave the route to itself";

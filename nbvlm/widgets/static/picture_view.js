@@ -8,7 +8,7 @@ import { overlay } from "./overlay.js";
 import { regionPicker } from "./region_select.js";
 import { nameOf } from "./viewer_state.js";
 import { toast, viewToolbar } from "./viewer_tools.js";
-import { listenToDrag, listenToFingers, listenToWheel, zoomKey, zoomable } from "./zoom.js";
+import { listenToDrag, listenToFingers, listenToWheel, zoomable, zoomKey } from "./zoom.js";
 
 function alternative(picture, boxes) {
   if (!boxes.length) return `The chosen picture, ${picture.name}`;
@@ -20,15 +20,23 @@ function alternative(picture, boxes) {
 
 function emptyView() {
   const root = element("div", "nbvlm-no-picture");
-  const drawing = svgElement("svg", "nbvlm-no-picture-drawing", { viewBox: "0 0 64 48", "aria-hidden": "true", focusable: "false" });
+  const drawing = svgElement("svg", "nbvlm-no-picture-drawing", {
+    viewBox: "0 0 64 48",
+    "aria-hidden": "true",
+    focusable: "false",
+  });
   drawing.append(
     svgElement("path", "", { d: "M4 8a4 4 0 0 1 4-4h48a4 4 0 0 1 4 4v32a4 4 0 0 1-4 4H8a4 4 0 0 1-4-4z" }),
-    svgElement("path", "", { d: "M4 36l15-14 11 10 12-13 18 17M21 14.5a3.5 3.5 0 1 1-7 0 3.5 3.5 0 0 1 7 0" }),
+    svgElement("path", "", {
+      d: "M4 36l15-14 11 10 12-13 18 17M21 14.5a3.5 3.5 0 1 1-7 0 3.5 3.5 0 0 1 7 0",
+    }),
   );
   const words = element("div", "");
   root.append(drawing, words);
   const show = (waiting) => {
-    words.textContent = waiting ? "Waiting for the kernel …" : "Choose a picture: click a sample, drop a file, or paste one";
+    words.textContent = waiting
+      ? "Waiting for the kernel …"
+      : "Choose a picture: click a sample, drop a file, or paste one";
   };
   return { root, show };
 }
@@ -69,7 +77,12 @@ export function viewer(store, act) {
     viewport.addEventListener("pointermove", hover, { signal });
     viewport.addEventListener("pointerleave", () => act.hover(null), { signal });
     viewport.addEventListener("keydown", (event) => picker.key(event) || zoomKey(zoom, event), { signal });
-    viewport.addEventListener("dblclick", (event) => free() && zoom.by(zoom.at.zoom > 1 ? 0.01 : 2.5, zoom.fromMiddle(event.clientX, event.clientY)), { signal });
+    viewport.addEventListener(
+      "dblclick",
+      (event) =>
+        free() && zoom.by(zoom.at.zoom > 1 ? 0.01 : 2.5, zoom.fromMiddle(event.clientX, event.clientY)),
+      { signal },
+    );
   };
   const words = () => {
     if (store.picture) image.alt = store.alt || alternative(store.picture, store.boxes);
@@ -112,6 +125,27 @@ export function viewer(store, act) {
     const { x, y, width: wide, height: high } = rectangle(store.boxes[index].box);
     zoom.onto([x / width, y / height, (x + wide) / width, (y + high) / height]);
   };
-  const crop = (index) => give(cropOf(store, image, index), fileName(store, `${nameOf(store.boxes[index])}-${index + 1}`), "Crop", note.say);
-  return { root, listen, add, boxes, picture, look, onto, crop, words, shapes: boxes, light: drawn.light, pick: picker.turn, stop: note.stop, say: note.say };
+  const crop = (index) =>
+    give(
+      cropOf(store, image, index),
+      fileName(store, `${nameOf(store.boxes[index])}-${index + 1}`),
+      "Crop",
+      note.say,
+    );
+  return {
+    root,
+    listen,
+    add,
+    boxes,
+    picture,
+    look,
+    onto,
+    crop,
+    words,
+    shapes: boxes,
+    light: drawn.light,
+    pick: picker.turn,
+    stop: note.stop,
+    say: note.say,
+  };
 }

@@ -30,7 +30,10 @@ function regionOf(prompt, [width, height]) {
 export function thingsOf(prompt) {
   const found = prompt.match(/^(?:detect|segment)\s+(.+)$/s);
   if (!found) return [];
-  return found[1].split(";").map((thing) => thing.trim()).filter(Boolean);
+  return found[1]
+    .split(";")
+    .map((thing) => thing.trim())
+    .filter(Boolean);
 }
 
 // What a prompt says: the title of its preset, and the fields of that.

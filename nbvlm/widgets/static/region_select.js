@@ -9,7 +9,12 @@ export function regionPicker(store, viewport, zoom, { draw, done }) {
   const bar = element("div", "nbvlm-pick-bar", { role: "note" });
   const cancel = textButton("nbvlm-pick-cancel", "Cancel");
   bar.append(
-    element("span", "", {}, "Drag a box on the picture. By keyboard: arrows move it, with Shift they size it, Enter takes it, Esc leaves."),
+    element(
+      "span",
+      "",
+      {},
+      "Drag a box on the picture. By keyboard: arrows move it, with Shift they size it, Enter takes it, Esc leaves.",
+    ),
     cancel,
   );
   let box = null; // in pixels of the picture
@@ -52,7 +57,8 @@ export function regionPicker(store, viewport, zoom, { draw, done }) {
     const [width, height] = sides();
     const [x, y] = [right * 0.02 * width, low * 0.02 * height];
     const [x0, y0, x1, y1] = box;
-    if (sized) box = [x0, y0, within(x1 + x, x0 + 0.02 * width, width), within(y1 + y, y0 + 0.02 * height, height)];
+    if (sized)
+      box = [x0, y0, within(x1 + x, x0 + 0.02 * width, width), within(y1 + y, y0 + 0.02 * height, height)];
     else {
       const [dx, dy] = [within(x, -x0, width - x1), within(y, -y0, height - y1)];
       box = [x0 + dx, y0 + dy, x1 + dx, y1 + dy];

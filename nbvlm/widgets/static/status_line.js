@@ -25,7 +25,12 @@ function partOf(part) {
   if (typeof part === "string") return element("span", "nbvlm-status-part", {}, part);
   const { text, title, copy } = part;
   if (!copy) return element("span", "nbvlm-status-part", { title: title ?? "" }, text);
-  const button = element("button", "nbvlm-status-part nbvlm-status-copy", { type: "button", title: title ?? "Copy" }, text);
+  const button = element(
+    "button",
+    "nbvlm-status-part nbvlm-status-copy",
+    { type: "button", title: title ?? "Copy" },
+    text,
+  );
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(copy);
@@ -80,7 +85,9 @@ export function statusView(store, say) {
     const { state, parts } = store.status;
     root.dataset.state = state;
     const nodes = (parts.length ? parts : [IDLE[state] ?? ""]).map(partOf);
-    words.replaceChildren(...nodes.flatMap((node, at) => (at ? [element("span", "nbvlm-dot", {}, " · "), node] : [node])));
+    words.replaceChildren(
+      ...nodes.flatMap((node, at) => (at ? [element("span", "nbvlm-dot", {}, " · "), node] : [node])),
+    );
     notes.replaceChildren(...(store.notes ?? []).map((text) => element("li", "", {}, text)));
     notes.hidden = !notes.childNodes.length;
     if (state === "running") run();

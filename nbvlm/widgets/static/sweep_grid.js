@@ -36,8 +36,17 @@ function form(store, act) {
   const root = element("div", "nbvlm-sweep-form");
   const prompts = element("textarea", "nbvlm-sweep-prompts", { rows: "4", spellcheck: "false" });
   prompts.placeholder = "caption en\ndetect cat ; dog";
-  const heats = element("input", "nbvlm-sweep-heats", { type: "text", inputmode: "decimal", value: "0.2, 0.6, 1" });
-  const repeats = element("input", "nbvlm-sweep-repeats", { type: "number", min: "1", max: "50", value: "1" });
+  const heats = element("input", "nbvlm-sweep-heats", {
+    type: "text",
+    inputmode: "decimal",
+    value: "0.2, 0.6, 1",
+  });
+  const repeats = element("input", "nbvlm-sweep-repeats", {
+    type: "number",
+    min: "1",
+    max: "50",
+    value: "1",
+  });
   const heatField = field("Temperatures", heats, "Numbers, separated by commas");
   const start = element("button", "nbvlm-sweep-start", { type: "button" }, "Start the sweep");
   const stop = element("button", "nbvlm-sweep-stop", { type: "button" }, "Stop");
@@ -50,7 +59,10 @@ function form(store, act) {
   root.append(field("Prompts, one a line", prompts), side, estimate, refused);
 
   const wanted = () => ({
-    prompts: prompts.value.split("\n").map((line) => line.trim()).filter(Boolean),
+    prompts: prompts.value
+      .split("\n")
+      .map((line) => line.trim())
+      .filter(Boolean),
     temperatures: store.facts.hasTemperature ? heats.value.split(/[,;\s]+/).filter(Boolean) : null,
     repeats: Number(repeats.value),
   });
@@ -88,8 +100,13 @@ function form(store, act) {
 function repeatOf(cell, index, act) {
   const { state = "waiting" } = cell ?? {};
   const tag = state === "done" ? "button" : "div";
-  const node = element(tag, `nbvlm-sweep-cell nbvlm-sweep-${state}`, tag === "button" ? { type: "button" } : {});
-  if (cell?.src) node.append(element("img", "nbvlm-sweep-picture", { src: cell.src, alt: "", draggable: "false" }));
+  const node = element(
+    tag,
+    `nbvlm-sweep-cell nbvlm-sweep-${state}`,
+    tag === "button" ? { type: "button" } : {},
+  );
+  if (cell?.src)
+    node.append(element("img", "nbvlm-sweep-picture", { src: cell.src, alt: "", draggable: "false" }));
   const words = { waiting: "–", busy: "Asking…" }[state] ?? cell.said;
   node.append(element("span", "nbvlm-sweep-said", {}, words));
   if (cell?.more) node.append(element("span", "nbvlm-sweep-more", {}, cell.more));
@@ -117,7 +134,8 @@ function table(store, act) {
   root.append(element("caption", "nbvlm-sweep-caption", {}, `Answers about ${picture}`));
   const head = element("tr", "");
   head.append(element("th", "", { scope: "col" }, "Prompt"));
-  for (const heat of temperatures) head.append(element("th", "", { scope: "col" }, heat === null ? "Answer" : `T ${heat}`));
+  for (const heat of temperatures)
+    head.append(element("th", "", { scope: "col" }, heat === null ? "Answer" : `T ${heat}`));
   root.append(element("thead", ""), element("tbody", ""));
   root.tHead.append(head);
   const places = new Map();
@@ -172,11 +190,17 @@ function view(el, store, send) {
     const cells = [...store.cells.values()];
     const done = cells.filter((cell) => cell.state === "done").length;
     const failed = cells.filter((cell) => cell.state === "failed").length;
-    const total = store.plan ? store.plan.prompts.length * store.plan.temperatures.length * store.plan.repeats : 0;
+    const total = store.plan
+      ? store.plan.prompts.length * store.plan.temperatures.length * store.plan.repeats
+      : 0;
     progress.hidden = !total;
     bar.max = total || 1;
     bar.value = done + failed;
-    const parts = [`${done + failed} of ${total}`, failed ? `${failed} failed` : "", ENDINGS[store.state] ?? ""];
+    const parts = [
+      `${done + failed} of ${total}`,
+      failed ? `${failed} failed` : "",
+      ENDINGS[store.state] ?? "",
+    ];
     const left = total - done - failed;
     const pace = store.facts.perMinute;
     if (store.state === "running" && left && pace) parts.push(`about ${duration((60 * left) / pace)} left`);

@@ -15,8 +15,15 @@ function labelled(title, field) {
 // The things to look for, as chips; the last place takes another one.
 function chipField(change) {
   const root = element("div", "nbvlm-things", { role: "group", "aria-label": "Things to look for" });
-  const list = element("datalist", "", { id: `nbvlm-known-${++suggestionLists}-${Math.random().toString(36).slice(2)}` });
-  const field = element("input", "nbvlm-thing", { type: "text", list: list.id, placeholder: "Add a thing", "aria-label": "Add a thing" });
+  const list = element("datalist", "", {
+    id: `nbvlm-known-${++suggestionLists}-${Math.random().toString(36).slice(2)}`,
+  });
+  const field = element("input", "nbvlm-thing", {
+    type: "text",
+    list: list.id,
+    placeholder: "Add a thing",
+    "aria-label": "Add a thing",
+  });
   let things = [];
   const put = (next) => change(next.filter((thing, index) => thing && next.indexOf(thing) === index));
   const add = () => {
@@ -34,7 +41,10 @@ function chipField(change) {
   field.addEventListener("blur", add);
   const chip = (thing) => {
     const node = element("span", "nbvlm-chip-thing", thing);
-    const remove = element("button", "nbvlm-chip-remove", { type: "button", "aria-label": `Remove ${thing}` });
+    const remove = element("button", "nbvlm-chip-remove", {
+      type: "button",
+      "aria-label": `Remove ${thing}`,
+    });
     remove.addEventListener("click", () => {
       put(things.filter((one) => one !== thing));
       field.focus();
@@ -66,7 +76,13 @@ function regionField(change, pick) {
   draw.setAttribute("aria-pressed", "false");
   draw.addEventListener("click", () => pick(draw.getAttribute("aria-pressed") !== "true"));
   const edges = ["left", "top", "right", "bottom"].map((name) =>
-    element("input", "nbvlm-edge", { type: "number", min: "0", step: "1", placeholder: name, "aria-label": `Region: ${name}, in pixels` }),
+    element("input", "nbvlm-edge", {
+      type: "number",
+      min: "0",
+      step: "1",
+      placeholder: name,
+      "aria-label": `Region: ${name}, in pixels`,
+    }),
   );
   const told = () => {
     const box = edges.map((edge) => (edge.value === "" ? Number.NaN : Number(edge.value)));
@@ -104,10 +120,17 @@ function bar(model, el) {
 
   const select = element("select", "nbvlm-task-choice", { "aria-label": "Task" });
   const language = languageField((value) => put({ language: value }));
-  const question = element("input", "nbvlm-question", { type: "text", "aria-label": "Question", placeholder: "What do you want to know?" });
+  const question = element("input", "nbvlm-question", {
+    type: "text",
+    "aria-label": "Question",
+    placeholder: "What do you want to know?",
+  });
   question.addEventListener("input", () => put({ question: question.value }));
   const chips = chipField((things) => put({ things }));
-  const region = regionField((box) => put({ box }), (on) => pick(on));
+  const region = regionField(
+    (box) => put({ box }),
+    (on) => pick(on),
+  );
   const row = element("div", "nbvlm-task-row");
   const choice = labelled("Task", select);
   choice.classList.add("nbvlm-task");

@@ -74,7 +74,11 @@ function onClick(event, model) {
 }
 
 function asked(panel, model) {
-  return { edition: model.get("edition"), tuning: model.get("tuning"), ...question(panel, model.get("parameters")) };
+  return {
+    edition: model.get("edition"),
+    tuning: model.get("tuning"),
+    ...question(panel, model.get("parameters")),
+  };
 }
 
 // Between the press on Run and the kernel's word that it has begun, the button is not yet enabled.
@@ -113,7 +117,10 @@ function modelChoice(model) {
   root.addEventListener("change", () => {
     const panel = root.closest(".nbvlm-panel");
     if (FORMS[root.value]) panel?.dispatchEvent(new CustomEvent(root.value));
-    else model.send(numbered(root, { type: "model", choice: root.value, fields: panel?.nbvlmFields?.() ?? null }));
+    else
+      model.send(
+        numbered(root, { type: "model", choice: root.value, fields: panel?.nbvlmFields?.() ?? null }),
+      );
   });
   return { root, show };
 }

@@ -124,7 +124,14 @@ function view(el, store, { change, picked }) {
 }
 
 // The old answer goes at the press on Run, not when the kernel has time to say so.
-const ASKING = { text: "", boxes: [], alt: "", said: "", notes: [], status: { state: "running", parts: ["Asking"] } };
+const ASKING = {
+  text: "",
+  boxes: [],
+  alt: "",
+  said: "",
+  notes: [],
+  status: { state: "running", parts: ["Asking"] },
+};
 
 function onRun(el, signal, callback) {
   const press = (event) => event.target.closest?.(".nbvlm-run:not(:disabled)") && callback();

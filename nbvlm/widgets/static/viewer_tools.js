@@ -4,7 +4,10 @@ import { element, textButton } from "./dom.js";
 import { icon, iconButton } from "./icons.js";
 
 function switchButton(store, name, drawn, title, change) {
-  const button = element("button", `nbvlm-view-button nbvlm-view-switch nbvlm-switch-${name}`, { type: "button", title });
+  const button = element("button", `nbvlm-view-button nbvlm-view-switch nbvlm-switch-${name}`, {
+    type: "button",
+    title,
+  });
   button.append(icon(drawn), element("span", "", {}, title));
   button.addEventListener("click", () => change({ [name]: !store.look[name] }));
   const show = () => button.setAttribute("aria-pressed", String(store.look[name]));
@@ -13,7 +16,14 @@ function switchButton(store, name, drawn, title, change) {
 
 function opacityField(store, change) {
   const root = element("label", "nbvlm-opacity");
-  const range = element("input", "", { type: "range", min: "0", max: "1", step: "0.05", "aria-label": "Opacity", "data-lm-suppress-shortcuts": "true" });
+  const range = element("input", "", {
+    type: "range",
+    min: "0",
+    max: "1",
+    step: "0.05",
+    "aria-label": "Opacity",
+    "data-lm-suppress-shortcuts": "true",
+  });
   range.addEventListener("input", () => change({ opacity: Number(range.value) }));
   root.append(element("span", "", {}, "Opacity"), range);
   const show = () => {

@@ -14,7 +14,8 @@ export function zoomable(viewport, frame, tell) {
     const fit = Math.min(wide, high * ratio);
     return { wide, high, fit, width: fit * at.zoom, height: (fit * at.zoom) / ratio };
   };
-  const kept = (middle, view, size) => (size <= view ? 0.5 : within(middle, view / 2 / size, 1 - view / 2 / size));
+  const kept = (middle, view, size) =>
+    size <= view ? 0.5 : within(middle, view / 2 / size, 1 - view / 2 / size);
   const put = (zoom, x, y) => {
     at.zoom = within(zoom, 1, NEAREST);
     const { wide, high, width, height } = sizes();
