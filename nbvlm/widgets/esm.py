@@ -51,8 +51,7 @@ def modules(name: str) -> dict[str, str]:
 def style(*names: str) -> str:
     """Return style sheets as one, in the order of their names (without ".css"), without comments."""
     text = "".join((_STATIC / f"{name}.css").read_text(encoding="utf-8") for name in names)
-    lines = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL).splitlines()
-    return "\n".join(line.strip() for line in lines if line.strip())
+    return re.sub(r"(?<![^;{}])(?:\s|/\*.*?\*/)+", "", text, flags=re.DOTALL)
 
 
 def _read(file: str) -> str:

@@ -1,7 +1,7 @@
 // The answer: words as words, and the tokens of places and masks as chips that belong to a box.
 
-import { element, paint, reveal } from "./dom.js";
-import { nameOf } from "./viewer_state.js";
+import { element } from "./dom.js";
+import { nameOf, paint, reveal } from "./marking.js";
 
 const TOKEN = /<(loc)(\d{4})>|<(seg)(\d{3})>/g;
 const CUT = /<(?:l(?:o(?:c\d{0,4})?)?|s(?:e(?:g\d{0,3})?)?)?$/;

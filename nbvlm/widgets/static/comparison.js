@@ -1,7 +1,8 @@
 // Pinned answers side by side: what was kept, what moved, what was lost, what is new.
 
-import { dataUri, element, numbered, svgElement } from "./dom.js";
+import { dataUri, element, numbered } from "./dom.js";
 import { rectangle } from "./geometry.js";
+import { svgElement } from "./svg.js";
 
 const SIGNS = { plain: "", kept: "=", moved: "→", lost: "−", new: "+" };
 const ORDER = ["moved", "lost", "new", "kept"];

@@ -1,9 +1,9 @@
 // What was found: a switch for each label, and a list that the keyboard walks through.
 
-import { element, paint, reveal } from "./dom.js";
+import { element } from "./dom.js";
 import { rectangle } from "./geometry.js";
 import { iconButton } from "./icons.js";
-import { nameOf } from "./viewer_state.js";
+import { nameOf, paint, reveal } from "./marking.js";
 
 const CELLS = ".nbvlm-found-eye, .nbvlm-found-name, .nbvlm-found-copy";
 

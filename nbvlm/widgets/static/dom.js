@@ -9,36 +9,12 @@ export function element(tag, className, attributes = {}, text = "") {
   return node;
 }
 
-const SVG = "http://www.w3.org/2000/svg";
-
-export function svgElement(tag, className, attributes) {
-  const node = document.createElementNS(SVG, tag);
-  node.setAttribute("class", className);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  return node;
-}
-
 export function textButton(className, text) {
   return element("button", className, { type: "button" }, text);
 }
 
 export function options(pairs) {
   return pairs.map(([value, text]) => element("option", "", { value }, text));
-}
-
-// The colours of a detection: its own, and that of letters on it.
-export function paint(node, { color, ink }) {
-  node.style.setProperty("--nbvlm-box", color);
-  node.style.setProperty("--nbvlm-ink", ink);
-}
-
-// Only the part itself scrolls: the page stays where the reader is.
-export function reveal(box, node, above = 0) {
-  const outer = box.getBoundingClientRect();
-  const inner = node.getBoundingClientRect();
-  const top = outer.top + above;
-  if (inner.top < top) box.scrollTop -= top - inner.top + 6;
-  else if (inner.bottom > outer.bottom) box.scrollTop += inner.bottom - outer.bottom + 6;
 }
 
 export function dataUri(view, mime) {

@@ -1,6 +1,7 @@
 // The history strip: one card an answer, in the order of `panel.history`.
 
-import { dataUri, element, numbered, svgElement } from "./dom.js";
+import { dataUri, element, numbered } from "./dom.js";
+import { svgElement } from "./svg.js";
 
 const ICONS = {
   pin: "M9.5 1.5l5 5-1 1-1-.3-2.7 2.7.2 2.6-1 1-3-3-4 4-.7-.7 4-4-3-3 1-1 2.6.2L8.8 3.5l-.3-1z",

@@ -1,6 +1,7 @@
 // Icons of the viewer, and buttons with one.
 
-import { element, svgElement } from "./dom.js";
+import { element } from "./dom.js";
+import { svgElement } from "./svg.js";
 
 // Lines on a square of 16; drawn with the colour of the text.
 const ICONS = {

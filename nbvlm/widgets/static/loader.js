@@ -1,14 +1,13 @@
-// Each widget's module: it unpacks the modules that it is made of and links them, without a request.
+// The module of a widget as it travels: it unpacks the modules that the widget is made of and links them.
 
-const packed = "PACKED";
-const bytes = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
+const bytes = Uint8Array.from(atob("PACKED"), (character) => character.charCodeAt(0));
 const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-const modules = JSON.parse(await new Response(stream).text());
 const addresses = {};
-for (const [file, source] of modules) {
-  const linked = source.replace(/ from "\.\/(\w+\.js)";/g, (_, name) => ` from "${addresses[name]}";`);
-  addresses[file] = URL.createObjectURL(new Blob([linked], { type: "text/javascript" }));
+let main = "";
+for (const [file, text] of await new Response(stream).json()) {
+  const linked = text.replace(/ from "\.\/(\w+\.js)"/g, (_, name) => ` from "${addresses[name]}"`);
+  main = addresses[file] = URL.createObjectURL(new Blob([linked], { type: "text/javascript" }));
 }
-const main = await import(addresses[modules.at(-1)[0]]);
+const widget = await import(main);
 for (const address of Object.values(addresses)) URL.revokeObjectURL(address);
-export default main.default;
+export default widget.default;

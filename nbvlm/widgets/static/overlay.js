@@ -1,7 +1,9 @@
 // What is drawn over the picture: a mask and a box for each thing as SVG, its label as HTML.
 
-import { element, paint, svgElement } from "./dom.js";
+import { element } from "./dom.js";
 import { rectangle } from "./geometry.js";
+import { paint } from "./marking.js";
+import { svgElement } from "./svg.js";
 
 // A dark line under the coloured one keeps a box visible on every ground.
 function markOf(box, index) {

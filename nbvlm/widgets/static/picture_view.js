@@ -2,11 +2,12 @@
 
 import { annotatedOf, cropOf, fileName, give } from "./crop_copy.js";
 import { legend } from "./detections_list.js";
-import { element, svgElement } from "./dom.js";
+import { element } from "./dom.js";
 import { rectangle } from "./geometry.js";
+import { nameOf } from "./marking.js";
 import { overlay } from "./overlay.js";
 import { regionPicker } from "./region_select.js";
-import { nameOf } from "./viewer_state.js";
+import { svgElement } from "./svg.js";
 import { toast, viewToolbar } from "./viewer_tools.js";
 import { listenToDrag, listenToFingers, listenToWheel, zoomable, zoomKey } from "./zoom.js";
 

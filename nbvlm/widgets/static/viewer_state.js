@@ -19,7 +19,3 @@ export function emptyStore() {
     look: { ...PLAIN },
   };
 }
-
-export function nameOf({ label }) {
-  return label || "unnamed";
-}
