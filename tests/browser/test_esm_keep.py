@@ -180,7 +180,7 @@ def test_the_grid_fills_cell_by_cell_and_says_whether_repeats_agree(page: Page) 
     page.evaluate("show()")  # a view that opens late
     expect(page.locator(".nbvlm-sweep-failed")).to_have_count(2)
     say(page, {"type": "state", "state": "stopped"})
-    expect(page.locator(".nbvlm-sweep-words").first).to_contain_text("Stopped; what had come stays.")
+    expect(page.locator(".nbvlm-sweep-words").first).to_contain_text("Stopped. The answers so far stay.")
     page.locator("button.nbvlm-sweep-cell").first.click()
     assert (last(page)["type"], last(page)["index"]) == ("open", 0)
 

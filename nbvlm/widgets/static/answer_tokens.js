@@ -1,4 +1,4 @@
-// The answer: words as words, and the tokens of places and masks as chips that belong to a box.
+// The answer as text; location and mask tokens are chips that belong to a box.
 
 import { element } from "./dom.js";
 import { nameOf, paint, reveal } from "./marking.js";
@@ -7,7 +7,7 @@ const TOKEN = /<(loc)(\d{4})>|<(seg)(\d{3})>/g;
 const CUT = /<(?:l(?:o(?:c\d{0,4})?)?|s(?:e(?:g\d{0,3})?)?)?$/;
 const SIDES = ["top", "left", "bottom", "right"];
 
-// All of the token stays in the text, to be read and copied as the model wrote it; the brackets are drawn.
+// The whole token stays in the text, so that it is read and copied as the model wrote it.
 function tokenChip(kind, digits, order) {
   const chip = element("span", `nbvlm-token nbvlm-token-${kind}`);
   chip.append(
@@ -34,7 +34,7 @@ export function answerView(store, act) {
   let open = null; // the group that the next token or word belongs to
   let tail = "";
   let bright = null;
-  let next = 0; // the first group that no box before has gone past
+  let next = 0; // the first group that an earlier box has not passed
 
   const plain = (parent, text) => {
     const last = parent.lastChild;
@@ -97,7 +97,7 @@ export function answerView(store, act) {
     group.node.dataset.lmSuppressShortcuts = "true";
     if (!root.querySelector(".nbvlm-linked[tabindex='0']")) group.node.tabIndex = 0;
   };
-  // Boxes come in the order of the text; a group that fits none was no box.
+  // Boxes come in the order of the text. A group of tokens may match no box: the parser skipped it.
   const link = () => {
     const { width, height } = store.picture ?? {};
     for (let index = linked.length; width && index < store.boxes.length; index += 1) {

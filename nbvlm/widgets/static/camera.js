@@ -1,11 +1,11 @@
-// The camera: what it sees, and a picture of it.
+// The camera: its live image, and taking a picture.
 
 import { element, textButton } from "./dom.js";
 
 function refusal(error) {
   if (error?.name === "NotAllowedError")
     return "The browser was not allowed to use the camera. Allow it, and try again.";
-  if (error?.name === "NotFoundError") return "There is no camera here.";
+  if (error?.name === "NotFoundError") return "The browser found no camera.";
   return "This page cannot use the camera: browsers allow it on https pages and on this computer only.";
 }
 
@@ -19,7 +19,7 @@ export function cameraView(store) {
   const video = element("video", "nbvlm-video", {
     autoplay: "",
     playsinline: "",
-    "aria-label": "What the camera sees",
+    "aria-label": "Live image of the camera",
   });
   video.muted = true;
   const words = element("p", "nbvlm-booth-words", { role: "status" });

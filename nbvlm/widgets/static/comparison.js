@@ -1,4 +1,4 @@
-// Pinned answers side by side: what was kept, what moved, what was lost, what is new.
+// Pinned answers side by side, with boxes that were kept, moved, lost or are new.
 
 import { dataUri, element, numbered } from "./dom.js";
 import { rectangle } from "./geometry.js";
@@ -7,7 +7,8 @@ import { svgElement } from "./svg.js";
 const SIGNS = { plain: "", kept: "=", moved: "→", lost: "−", new: "+" };
 const ORDER = ["moved", "lost", "new", "kept"];
 
-// A dark line under the coloured one keeps a box visible on every ground; the kind of line tells its state.
+// A dark line under the coloured one keeps a box visible on every background.
+// The style of the line shows the state.
 function outline(box, index) {
   const group = svgElement("g", `nbvlm-side-box nbvlm-is-${box.state}`, { "data-index": index });
   if (box.before)

@@ -1,4 +1,4 @@
-// Copies of what is seen: a crop, or the picture with all that is drawn on it.
+// Copies a crop, or the picture with its annotations, to the clipboard.
 
 import { element } from "./dom.js";
 import { rectangle, within } from "./geometry.js";
@@ -53,11 +53,11 @@ export function annotatedOf(store, image) {
     }
   }
   if (!store.look.labels) return canvas;
-  for (const box of seen) write(pen, box, unit);
+  for (const box of seen) drawLabel(pen, box, unit);
   return canvas;
 }
 
-function write(pen, { x, y, label, color, ink }, unit) {
+function drawLabel(pen, { x, y, label, color, ink }, unit) {
   pen.font = `600 ${13 * unit}px system-ui, sans-serif`;
   pen.textBaseline = "middle";
   const text = label || "?";
@@ -69,8 +69,8 @@ function write(pen, { x, y, label, color, ink }, unit) {
   pen.fillText(text, x + 6 * unit, top + 10 * unit);
 }
 
-// Where a host keeps the clipboard from its pages, the same can be downloaded.
-export async function give(canvas, name, what, say) {
+// Some hosts deny the clipboard to their pages; the picture can be downloaded there.
+export async function copyOrOffer(canvas, name, what, say) {
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
   const save = () => {
     const link = element("a", "", { href: URL.createObjectURL(blob), download: name });
@@ -82,7 +82,7 @@ export async function give(canvas, name, what, say) {
     await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]);
     say(`${what} copied`);
   } catch {
-    say(`${what}: this page may not copy pictures.`, { name: "Download", act: save });
+    say(`${what}: this page cannot copy pictures. Download it instead.`, { name: "Download", act: save });
   }
 }
 

@@ -1,4 +1,4 @@
-// What was found: a switch for each label, and a list that the keyboard walks through.
+// The legend with a switch for each label, and the list of detections, which arrow keys move through.
 
 import { element } from "./dom.js";
 import { rectangle } from "./geometry.js";
@@ -122,7 +122,7 @@ export function foundList(store, act) {
       element(
         "span",
         "nbvlm-no-scores",
-        { title: "The model gives boxes without scores, so there is nothing to set a threshold on." },
+        { title: "The model returns boxes without scores, so a score threshold does not apply." },
         "no scores",
       ),
     );

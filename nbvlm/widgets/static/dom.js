@@ -25,7 +25,7 @@ export function dataUri(view, mime) {
   return `data:${mime};base64,${btoa(binary)}`;
 }
 
-// Kernels may handle messages in another order than that in which they were sent.
+// Kernels may handle messages in another order than they were sent in, so each carries a number.
 export function numbered(el, message) {
   const panel = el.closest(".nbvlm-panel") ?? el;
   panel.nbvlmPage ??= Math.random().toString(36).slice(2);

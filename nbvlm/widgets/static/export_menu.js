@@ -1,4 +1,4 @@
-// Taking an answer away: downloads, code for the clipboard, a new cell.
+// Exports an answer: as a file, as code on the clipboard, as a new cell.
 
 import { copyText } from "./clipboard.js";
 import { element } from "./dom.js";
@@ -7,7 +7,7 @@ const FILES = [
   ["png", "PNG", "The picture with its boxes"],
   ["svg", "SVG", "The picture with boxes and masks as shapes"],
   ["json", "JSON", "Everything known about the answer; Result.from_json reads it"],
-  ["csv", "CSV", "A table of what was found"],
+  ["csv", "CSV", "A table of the detections"],
   ["coco", "COCO", "Boxes and masks as a COCO data set"],
   ["html", "HTML", "One page with picture, table and code"],
 ];
@@ -31,7 +31,7 @@ const textOf = ({ parts }) => new Blob(parts).text();
 const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 // JupyterLab and Notebook 7 give widgets no way to add cells, so this presses the notebook's own button and
-// pastes into the cell that then is the active one.
+// pastes into the new cell, which is then the active one.
 async function inserted(el, text) {
   const notebook = el.closest(".jp-NotebookPanel");
   const button = notebook?.querySelector(`${INSERT} :is(button, jp-button)`);
@@ -41,7 +41,7 @@ async function inserted(el, text) {
   own?.dispatchEvent(new MouseEvent("mouseup", { bubbles: true }));
   const count = () => notebook.querySelectorAll(".jp-Cell").length;
   const before = count();
-  // Hosts differ in which of the two their buttons listen to.
+  // Some hosts' buttons listen to mousedown, others to click.
   button.dispatchEvent(new MouseEvent("mousedown", { bubbles: true, button: 0 }));
   await wait(100);
   if (count() === before) button.click();
@@ -94,7 +94,7 @@ function view(el, store, ask) {
     );
     node.addEventListener("click", () => {
       node.disabled = true;
-      say("Making it…");
+      say("Preparing it…");
       ask(format, async (file) => {
         node.disabled = false;
         if (file) await finish(file);
@@ -110,14 +110,14 @@ function view(el, store, ask) {
   const copy = async (file) => {
     const text = await textOf(file);
     if (await copyText(text)) say("Copied.");
-    else say("This page may not write to the clipboard; the code is here:", text);
+    else say("This page cannot write to the clipboard. Copy the code from here:", text);
   };
   const insert = async (file) => {
     const text = await textOf(file);
-    if (await inserted(el, text)) say("It is in a new cell below.");
+    if (await inserted(el, text)) say("Inserted into a new cell below.");
     else if (await copyText(text))
-      say("Here a widget cannot add cells. The code is copied: paste it into a new one.");
-    else say("Here a widget cannot add cells; the code is here:", text);
+      say("Widgets cannot add cells here. The code is copied: paste it into a new cell.");
+    else say("Widgets cannot add cells here. Copy the code from here:", text);
   };
   const cell = make(
     ["python", "Insert as cell", "Code that asks the same again, in a new cell"],
@@ -136,7 +136,7 @@ function view(el, store, ask) {
 
   const show = () => {
     el.hidden = !store.offered;
-    // Outside a notebook that can be edited there is no cell to insert.
+    // A cell can be inserted only in a notebook that can be edited.
     cell.hidden = Boolean(el.isConnected && !el.closest(".jp-NotebookPanel")?.querySelector(INSERT));
     say("");
   };
@@ -160,7 +160,7 @@ export default () => {
       store.offered = message.offered;
       for (const one of views) one.show();
     } else if (!request)
-      return; // another page asked
+      return; // the request of another page
     else if (message.type === "failed") end(message.id, null);
     else if (message.type === "file") request.file = { ...message, parts: [] };
     else if (message.type === "piece") {

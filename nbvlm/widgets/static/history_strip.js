@@ -1,4 +1,4 @@
-// The history strip: one card an answer, in the order of `panel.history`.
+// The history strip: one card for each answer, in the order of `panel.history`.
 
 import { dataUri, element, numbered } from "./dom.js";
 import { svgElement } from "./svg.js";
@@ -162,8 +162,8 @@ function view(el, store, send) {
   return { show };
 }
 
-// A panel and its still form are never seen together. A page that the kernel has answered shows the panel; where the
-// kernel is gone, the host marks the widgets, and the panel, which cannot do anything then, gives way.
+// A page shows either the panel or its static output. The panel is shown once the kernel has answered the page.
+// The host marks the widgets of a kernel that is gone; the panel cannot do anything then, and is hidden.
 function eitherOr({ still, answered }, owner) {
   if (!still) return "";
   const off = ".jupyter-widgets-disconnected";

@@ -1,4 +1,4 @@
-// The key field. What is typed leaves by one message, and nothing of it stays here.
+// The key field. The key leaves the page in one message, and the field forgets it.
 
 import { element, numbered, textButton, whenInPanel } from "./dom.js";
 
@@ -14,7 +14,7 @@ function keyForm(onKey, onClose) {
   field.setAttribute("data-lpignore", "true");
   field.placeholder = "Paste the key here";
   label.append(
-    element("span", "", "Key, kept in memory until the kernel ends; never in the notebook"),
+    element("span", "", "Key (kept in memory until the kernel stops, never saved in the notebook)"),
     field,
   );
   const use = textButton("nbvlm-key-use nbvlm-drawer-main", "Use this key");
@@ -70,7 +70,7 @@ export default () => {
           el.hidden = false;
           form = keyForm(send, close);
           el.replaceChildren(form.root);
-          // Who types in a cell goes on typing there.
+          // A person who types in a cell keeps the focus there.
           const { activeElement } = document;
           const free = !activeElement || activeElement === document.body;
           if (free || el.closest(".nbvlm-panel")?.contains(activeElement))

@@ -4,13 +4,13 @@ export function nameOf({ label }) {
   return label || "unnamed";
 }
 
-// The colours of a detection: its own, and that of letters on it.
+// A detection has a colour for its box, and one for text on that colour.
 export function paint(node, { color, ink }) {
   node.style.setProperty("--nbvlm-box", color);
   node.style.setProperty("--nbvlm-ink", ink);
 }
 
-// Only the part itself scrolls: the page stays where the reader is.
+// Unlike scrollIntoView, this scrolls the box alone and leaves the page where it is.
 export function reveal(box, node, above = 0) {
   const outer = box.getBoundingClientRect();
   const inner = node.getBoundingClientRect();

@@ -1,11 +1,11 @@
-// What is drawn over the picture: a mask and a box for each thing as SVG, its label as HTML.
+// Drawings over the picture: masks and boxes as SVG, labels as HTML.
 
 import { element } from "./dom.js";
 import { rectangle } from "./geometry.js";
 import { paint } from "./marking.js";
 import { svgElement } from "./svg.js";
 
-// A dark line under the coloured one keeps a box visible on every ground.
+// A dark line under the coloured one keeps a box visible on every background.
 function markOf(box, index) {
   const { x, y, width, height } = rectangle(box.box);
   const group = svgElement("g", "nbvlm-mark", { "data-index": index });
@@ -16,7 +16,7 @@ function markOf(box, index) {
   return group;
 }
 
-// Labels are HTML at places in percent: their size stays the same however large the picture is drawn.
+// Labels are placed in percent, so their size stays the same when the picture is zoomed.
 function labelOf(box, { width, height }) {
   const node = element("span", "nbvlm-label");
   const { x, y, width: wide } = rectangle(box.box);
@@ -77,7 +77,7 @@ export function overlay(store) {
     svg.style.setProperty("--nbvlm-opacity", opacity);
   };
   const show = () => {
-    // What is there already does not appear again.
+    // Boxes that are there already are not drawn again, so that they do not fade in twice.
     if (JSON.stringify(store.boxes) !== known) {
       all = [];
       for (const node of [masks, marks, labels]) node.replaceChildren();
@@ -103,7 +103,7 @@ export function overlay(store) {
     const { x, y, width, height } = rectangle(box ?? [0, 0, 0, 0]);
     drawn.setAttribute("d", box ? `M${x} ${y}h${width}v${height}h${-width}z` : "");
   };
-  // The smallest box in sight that a point lies in.
+  // Finds the smallest visible box that contains a point.
   const at = ([x, y]) => {
     let found = null;
     let least = Number.POSITIVE_INFINITY;

@@ -1,4 +1,4 @@
-// The picker: thumbnails, the ways in, drop and paste, and the chosen picture with its route.
+// The picker: sample pictures, upload, camera, link, drop and paste, and the chosen picture with its route.
 
 import { cameraView } from "./camera.js";
 import { dataUri, element, numbered, options, textButton } from "./dom.js";
@@ -44,7 +44,7 @@ function galleryView(model, store) {
   return { root, fill, mark };
 }
 
-// The ways in: files, the camera, an address or a path; or, while a picture is on its way, how far it is.
+// Buttons for a file, the camera and a link; while a picture is being sent, its progress.
 function waysView(model, store) {
   const root = element("div", "nbvlm-ways");
   const upload = textButton("nbvlm-upload nbvlm-way", "Upload");
@@ -112,7 +112,7 @@ function chosenView(model, store) {
   const way = element("span", "nbvlm-chosen-way");
   const words = element("div", "nbvlm-chosen-words", { role: "status" });
   words.append(name, detail, way);
-  const route = element("select", "nbvlm-route", { "aria-label": "How the picture travels" });
+  const route = element("select", "nbvlm-route", { "aria-label": "How the picture is sent" });
   route.title =
     "Auto sends small pictures inside the request and uploads large ones; inline shrinks them to fit";
   route.addEventListener("change", () => model.send(numbered(root, { type: "route", route: route.value })));

@@ -1,6 +1,6 @@
-// The viewer: the picture, what is drawn on it, and the tools above it.
+// The picture with its drawings, and the tools above it.
 
-import { annotatedOf, cropOf, fileName, give } from "./crop_copy.js";
+import { annotatedOf, copyOrOffer, cropOf, fileName } from "./crop_copy.js";
 import { legend } from "./detections_list.js";
 import { element } from "./dom.js";
 import { rectangle } from "./geometry.js";
@@ -55,7 +55,8 @@ export function viewer(store, act) {
   const drawn = overlay(store);
   const zoom = zoomable(viewport, frame, (value) => tools.zoomed(value));
   const note = toast();
-  const copy = () => give(annotatedOf(store, image), fileName(store, "annotated"), "Picture", note.say);
+  const copy = () =>
+    copyOrOffer(annotatedOf(store, image), fileName(store, "annotated"), "Picture", note.say);
   const tools = viewToolbar(store, () => zoom, { change: act.change, copy });
   const labels = legend(store, act.hide);
   const picker = regionPicker(store, viewport, zoom, { draw: drawn.draw, done: act.picked });
@@ -127,7 +128,7 @@ export function viewer(store, act) {
     zoom.onto([x / width, y / height, (x + wide) / width, (y + high) / height]);
   };
   const crop = (index) =>
-    give(
+    copyOrOffer(
       cropOf(store, image, index),
       fileName(store, `${nameOf(store.boxes[index])}-${index + 1}`),
       "Crop",

@@ -1,8 +1,8 @@
-// Prompts that were asked before, by the arrow keys in the prompt field.
+// Arrow keys in the prompt field bring back earlier prompts.
 
 import { element } from "./dom.js";
 
-// How many characters fit into a line of the field, whose letters are all as wide as each other.
+// Counts the characters that fit into a line of the field, which has a monospaced font.
 function columns(field) {
   const style = getComputedStyle(field);
   const context = element("canvas", "").getContext("2d");
@@ -22,7 +22,7 @@ function atEdge(field, up) {
   return rows(selectionStart - last) === rows(value.length - last);
 }
 
-// Moves through the prompts of `store.asked`, the newest first; what was being written comes back at the end.
+// Moves through the prompts of `store.asked`, the newest first; the unfinished prompt comes back at the end.
 export function recall(store, write) {
   let place = null;
   let draft = "";

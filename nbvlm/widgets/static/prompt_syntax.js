@@ -1,4 +1,4 @@
-// Prompts and what they are made of: one way and back. The forms are those of nbvlm.prompts.
+// Reads a prompt into the fields of the task bar, and writes it from them, as nbvlm.prompts does.
 
 export const OWN = "Own words";
 const BINS = 1023;
@@ -36,7 +36,7 @@ export function thingsOf(prompt) {
     .filter(Boolean);
 }
 
-// What a prompt says: the title of its preset, and the fields of that.
+// Returns the title of a prompt's preset, and the values of its fields.
 export function read(prompt, tasks, size) {
   const text = prompt.trim();
   const of = (kind, test = () => true) => tasks.find((task) => task.kind === kind && test(task))?.title;
@@ -56,7 +56,7 @@ export function read(prompt, tasks, size) {
   return { title: OWN };
 }
 
-// What a preset with these fields says as a prompt; null where something is missing.
+// Returns the prompt of a preset with these fields; null where one is missing.
 export function write(task, { language = "en", question = "", things = [], box = null }, size) {
   switch (task.kind) {
     case "caption":

@@ -65,7 +65,7 @@ export function regionPicker(store, viewport, zoom, { draw, done }) {
     }
     show();
   };
-  // True where the key was meant for the box.
+  // Returns true if the key moved or ended the box.
   const key = (event) => {
     if (!store.picking || event.ctrlKey || event.metaKey) return false;
     if (MOVES[event.key]) shift(MOVES[event.key], event.shiftKey);

@@ -1,4 +1,4 @@
-// The forms for what is in no list: an OpenAI-compatible server, and a recording.
+// Forms for models that are not in the list: an OpenAI-compatible server, and a recording.
 
 import { element, numbered, textButton, whenInPanel } from "./dom.js";
 

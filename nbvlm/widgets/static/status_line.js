@@ -1,4 +1,4 @@
-// The status line: what is going on, how long it takes, and what it took; and one voice for all of it.
+// The status line: the state, its duration, the cost of the answer; and one live region for screen readers.
 
 import { element } from "./dom.js";
 
@@ -9,7 +9,7 @@ const IDLE = {
   failed: "No answer",
 };
 
-// Screen readers hear of changes of state, never of tokens or of every second of a countdown.
+// Screen readers read changes of state, but not each token or each second of a countdown.
 export function voice() {
   const root = element("div", "nbvlm-unseen nbvlm-voice", { role: "status", "aria-live": "polite" });
   let said = "";

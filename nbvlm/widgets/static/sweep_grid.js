@@ -6,8 +6,8 @@ const MOST = 200;
 const ENDINGS = {
   running: "",
   done: "All cells are done.",
-  stopped: "Stopped; what had come stays.",
-  failed: "Ended early: the other questions would have failed as well.",
+  stopped: "Stopped. The answers so far stay.",
+  failed: "Ended early, because the other questions would have failed as well.",
 };
 
 const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
@@ -71,7 +71,7 @@ function form(store, act) {
     const cells = new Set(lines).size * (temperatures ? new Set(temperatures).size : 1) * times;
     const { perMinute } = store.facts;
     const pace = perMinute ? `, about ${duration((60 * cells) / perMinute)} at ${perMinute} a minute` : "";
-    const limit = cells > MOST ? `; ${MOST} is the most` : "";
+    const limit = cells > MOST ? `; at most ${MOST} are allowed` : "";
     estimate.textContent = cells ? `${count(cells, "question")}${pace}${limit}` : "";
   };
   root.addEventListener("input", judge);
@@ -117,7 +117,7 @@ function repeatOf(cell, index, act) {
   return node;
 }
 
-// With repeats, what counts is whether they agree.
+// Repeats are there to show whether the answers agree.
 function agreement(cells) {
   const done = cells.filter((cell) => cell?.state === "done");
   if (done.length < 2) return null;
@@ -186,7 +186,7 @@ function view(el, store, send) {
   let shown = null;
   let planned = null;
 
-  const tell = () => {
+  const showProgress = () => {
     const cells = [...store.cells.values()];
     const done = cells.filter((cell) => cell.state === "done").length;
     const failed = cells.filter((cell) => cell.state === "failed").length;
@@ -215,7 +215,7 @@ function view(el, store, send) {
     } else if (index !== undefined) shown?.draw(index);
     else if (planned) for (const at of Array(bar.max).keys()) shown.draw(at);
     fields.show();
-    tell();
+    showProgress();
   };
   return { show };
 }

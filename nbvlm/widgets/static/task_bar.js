@@ -1,4 +1,4 @@
-// The task bar: a preset, its own fields, and the prompt, which follow each other at once.
+// The task bar: a preset and its fields. They follow the prompt, and the prompt follows them.
 
 import { element, options, textButton, whenInPanel } from "./dom.js";
 import { recall } from "./prompt_history.js";
@@ -12,7 +12,7 @@ function labelled(title, field) {
   return label;
 }
 
-// The things to look for, as chips; the last place takes another one.
+// The things to look for, as chips, and a field to add one.
 function chipField(change) {
   const root = element("div", "nbvlm-things", { role: "group", "aria-label": "Things to look for" });
   const list = element("datalist", "", {
@@ -84,11 +84,11 @@ function regionField(change, pick) {
       "aria-label": `Region: ${name}, in pixels`,
     }),
   );
-  const told = () => {
+  const changed = () => {
     const box = edges.map((edge) => (edge.value === "" ? Number.NaN : Number(edge.value)));
     if (box.every(Number.isFinite) && box[2] > box[0] && box[3] > box[1]) change(box);
   };
-  for (const edge of edges) edge.addEventListener("change", told);
+  for (const edge of edges) edge.addEventListener("change", changed);
   root.append(draw, ...edges);
   const show = (box, [width, height]) => {
     edges.forEach((edge, index) => {
@@ -172,7 +172,7 @@ function bar(model, el) {
     if (!field || field.value === seen) return show();
     seen = field.value;
     const found = read(field.value, tasks(), size());
-    // An empty list, or a question in the making, is still what was chosen.
+    // An empty list or an unfinished question keeps the chosen preset.
     fields = { ...fields, ...found };
     show();
   };

@@ -1,4 +1,4 @@
-// The stage: the picture with its boxes and masks, the answer, the list of what was found, the status line.
+// The viewer: the picture with its boxes and masks, the answer, the list of detections, the status line.
 
 import { answerView } from "./answer_tokens.js";
 import { foundList } from "./detections_list.js";
@@ -18,18 +18,18 @@ function parts(store, act) {
   };
 }
 
-// Of pointer, focus and a click that stays, the first that says anything decides what is lit.
+// The pointer, the focus and a pinned click can each choose the detection that is lit, in this order.
 function lights(apply) {
   const said = { hover: null, focus: null, pin: null };
-  const tell = () => apply(said.hover ?? said.focus ?? said.pin);
+  const applyFirst = () => apply(said.hover ?? said.focus ?? said.pin);
   const set = (source, index) => {
     if (said[source] === index) return;
     said[source] = index;
-    tell();
+    applyFirst();
   };
   const clear = () => {
     Object.assign(said, { hover: null, focus: null, pin: null });
-    tell();
+    applyFirst();
   };
   return { said, set, clear };
 }
@@ -123,7 +123,7 @@ function view(el, store, { change, picked }) {
   };
 }
 
-// The old answer goes at the press on Run, not when the kernel has time to say so.
+// The old answer goes at the press on Run, without waiting for the kernel.
 const ASKING = {
   text: "",
   boxes: [],
@@ -206,7 +206,7 @@ export default () => {
       const one = view(el, store, { change, picked });
       views.add(one);
       one.listen(controller.signal);
-      // A press while an answer comes waits for its end, and so does the old answer.
+      // A press while an answer streams waits for its end, and so does the old answer.
       onRun(el, controller.signal, () => store.picture && store.status.state !== "running" && put(ASKING));
       return () => {
         controller.abort();

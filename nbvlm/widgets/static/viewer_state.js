@@ -1,4 +1,4 @@
-// The state of the viewer, one for all views of the widget: a view that opens while text streams shows all of it.
+// The state of the viewer, shared by all its views: one that opens while text streams shows all of it.
 
 const PLAIN = { masks: true, labels: true, opacity: 0.3, hidden: new Set() };
 

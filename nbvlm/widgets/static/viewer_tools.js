@@ -1,4 +1,4 @@
-// The bar above the picture: zoom, what is drawn, how strongly, and a copy.
+// The bar above the picture: zoom, masks, labels, opacity, copy.
 
 import { element, textButton } from "./dom.js";
 import { icon, iconButton } from "./icons.js";
@@ -67,7 +67,7 @@ export function viewToolbar(store, zoom, { change, copy }) {
   return { root, show, zoomed };
 }
 
-// One sentence that goes by itself, with a button where something is left to do.
+// A short message that disappears by itself, with a button where it offers an action.
 export function toast() {
   const root = element("div", "nbvlm-toast");
   let timer = 0;

@@ -1,10 +1,10 @@
-// Zoom and pan: which point of the picture is in the middle, and how large the picture is drawn.
+// Zoom and pan: the size of the picture, and the point of it that is in the middle.
 
 import { within } from "./geometry.js";
 
 const NEAREST = 16;
 
-export function zoomable(viewport, frame, tell) {
+export function zoomable(viewport, frame, onZoom) {
   const at = { zoom: 1, x: 0.5, y: 0.5 };
   let ratio = 1;
 
@@ -25,13 +25,13 @@ export function zoomable(viewport, frame, tell) {
     frame.style.setProperty("--nbvlm-x", at.x);
     frame.style.setProperty("--nbvlm-y", at.y);
     viewport.classList.toggle("nbvlm-zoomed", at.zoom > 1);
-    tell(at.zoom);
+    onZoom(at.zoom);
   };
   const fromMiddle = (clientX, clientY) => {
     const box = viewport.getBoundingClientRect();
     return [clientX - box.left - box.width / 2, clientY - box.top - box.height / 2];
   };
-  // What is under the point stays under it.
+  // The part of the picture under the point stays there.
   const by = (factor, [right, down] = [0, 0]) => {
     const before = sizes();
     const zoom = within(at.zoom * factor, 1, NEAREST);
@@ -45,7 +45,7 @@ export function zoomable(viewport, frame, tell) {
     put(at.zoom, at.x - right / width, at.y - down / height);
   };
   const fit = () => put(1, 0.5, 0.5);
-  // Parts of the picture, 0 to 1, from a point of the page.
+  // Converts a point of the page to one of the picture, 0 to 1.
   const under = (clientX, clientY) => {
     const { width, height } = sizes();
     const [right, down] = fromMiddle(clientX, clientY);
@@ -64,7 +64,7 @@ export function zoomable(viewport, frame, tell) {
   return { at, by, pan, fit, under, onto, picture, fromMiddle, sizes };
 }
 
-// The wheel zooms with Ctrl or ⌘ only (a pinch on a touchpad says Ctrl), so the page scrolls as ever.
+// The wheel zooms with Ctrl or ⌘ only (a pinch on a touchpad sends Ctrl), so that the page still scrolls.
 export function listenToWheel(viewport, zoom, signal) {
   const turn = (event) => {
     if (!event.ctrlKey && !event.metaKey) return;
@@ -101,7 +101,7 @@ export function listenToFingers(viewport, zoom, signal) {
   }
 }
 
-// A press that moves pans; one that does not is a click on what lies there.
+// A press that moves pans the picture; one that does not is a click.
 export function listenToDrag(viewport, zoom, signal, { free, click }) {
   let from = null;
   const end = () => {
