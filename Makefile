@@ -6,7 +6,7 @@
 .PHONY: help lab demo test check-all lint heavy kernel6 lock binder site screenshots bench dist clean clean-all dev chromium
 
 PY := .venv/bin/python
-BIOME := .venv/bin/biome ci --error-on-warnings nbvlm/widgets/static
+BIOME := .venv/bin/biome ci --colors=off --error-on-warnings nbvlm/widgets/static
 PORT ?= 8888
 
 help: ## this list
