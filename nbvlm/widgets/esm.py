@@ -56,5 +56,6 @@ def style(*names: str) -> str:
 
 def _read(file: str) -> str:
     # Comments and indentation go, lines stay: the browser's console gives the file, and the line in it.
-    text = re.sub(r"^ *(//.*$)?", "", (_STATIC / file).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    text = (_STATIC / file).read_text(encoding="utf-8")
+    text = re.sub(r"^ *(//.*|/\*\*.*\*/)?$|^ +", "", text, flags=re.MULTILINE)
     return f"{text}//# sourceURL=nbvlm/{file}\n"

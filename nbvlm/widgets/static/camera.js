@@ -58,7 +58,7 @@ export function cameraView(store) {
     canvas.toBlob(
       (blob) => {
         view.onDone();
-        if (blob) store.sender.send(new File([blob], "webcam.jpg", { type: blob.type }));
+        if (blob) store.uploader.send(new File([blob], "webcam.jpg", { type: blob.type }));
       },
       "image/jpeg",
       0.92,

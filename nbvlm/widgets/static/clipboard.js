@@ -16,7 +16,7 @@ export async function copyText(text) {
     field.select();
     const done = document.execCommand("copy");
     field.remove();
-    held?.focus();
+    if (held instanceof HTMLElement) held.focus();
     return done;
   }
 }

@@ -3,6 +3,7 @@
 import { copyText } from "./clipboard.js";
 import { element } from "./dom.js";
 
+/** @type {[string, string, string][]} Format, text and title of each button. */
 const FILES = [
   ["png", "PNG", "The picture with its boxes"],
   ["svg", "SVG", "The picture with boxes and masks as shapes"],
@@ -11,6 +12,7 @@ const FILES = [
   ["coco", "COCO", "Boxes and masks as a COCO data set"],
   ["html", "HTML", "One page with picture, table and code"],
 ];
+/** @type {[string, string, string][]} */
 const CODE = [
   ["python", "Copy as Python", "Code that asks the same again"],
   ["curl", "Copy as curl", "A shell script that asks the same again"],

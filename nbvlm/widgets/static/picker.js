@@ -3,7 +3,7 @@
 import { cameraView } from "./camera.js";
 import { dataUri, element, numbered, options, textButton } from "./dom.js";
 import { openView } from "./path_field.js";
-import { Sender } from "./uploader.js";
+import { Uploader } from "./uploader.js";
 
 function galleryView(model, store) {
   const root = element("div", "nbvlm-gallery", { role: "radiogroup", "aria-label": "Sample pictures" });
@@ -61,13 +61,13 @@ function waysView(model, store) {
   input.hidden = true;
   upload.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
-    if (input.files.length) store.sender.send(input.files[0]);
+    if (input.files.length) store.uploader.send(input.files[0]);
     input.value = ""; // the same file may be chosen again
   });
   const progress = element("progress", "nbvlm-progress", { max: "1", "aria-label": "Progress" });
   const cancel = textButton("nbvlm-cancel", "Cancel");
   cancel.addEventListener("click", () => {
-    store.sender.cancel();
+    store.uploader.cancel();
     if (store.opening) model.send(numbered(root, { type: "cancel-open" }));
   });
   const opener = openView(model, store);
@@ -91,7 +91,7 @@ function waysView(model, store) {
   row.append(upload, camera, link, progress, cancel, input);
   root.append(row, hint, opener.root, booth.root);
   const show = () => {
-    const { active, sent, size } = store.sender;
+    const { active, sent, size } = store.uploader;
     const busy = active || Boolean(store.opening);
     upload.hidden = camera.hidden = link.hidden = hint.hidden = busy;
     progress.hidden = cancel.hidden = !busy;
@@ -123,10 +123,10 @@ function chosenView(model, store) {
   switches.append(route, reset);
   root.append(image, words, switches);
   const show = () => {
-    const { active, sent, size } = store.sender;
+    const { active, sent, size } = store.uploader;
     const { chosen, opening } = store;
     const busy = active || Boolean(opening);
-    name.textContent = active ? store.sender.name : opening || (chosen?.name ?? "");
+    name.textContent = active ? store.uploader.name : opening || (chosen?.name ?? "");
     const percent = size ? Math.floor((100 * sent) / size) : 0;
     detail.textContent = active ? `uploading, ${percent} %` : opening ? "opening …" : (chosen?.detail ?? "");
     way.textContent = busy ? "" : (chosen?.way ?? "");
@@ -159,7 +159,7 @@ function listen(area, store, signal) {
     if (!file) return;
     event.preventDefault();
     event.stopPropagation();
-    store.sender.send(file);
+    store.uploader.send(file);
   };
   area.addEventListener("dragenter", over, { signal });
   area.addEventListener("dragover", over, { signal });
@@ -185,7 +185,7 @@ function whenAttached(el, signal, callback) {
 }
 
 export default () => {
-  const store = { samples: [], chosen: null, sender: null, opening: "", places: [] };
+  const store = { samples: [], chosen: null, uploader: null, opening: "", places: [] };
   const views = new Set();
   const each = (kind) => {
     for (const update of views) update(kind);
@@ -205,13 +205,13 @@ export default () => {
       store.places = message.places;
       each("places");
     } else {
-      store.sender.take(message);
+      store.uploader.take(message);
     }
   }
 
   return {
     initialize({ model }) {
-      store.sender = new Sender(model, () => each("upload"));
+      store.uploader = new Uploader(model, () => each("upload"));
       model.on("msg:custom", receive);
       model.send({ type: "hello" });
       return () => model.off("msg:custom", receive);

@@ -16,6 +16,7 @@ function token(value, extent) {
 }
 
 // A box [x0, y0, x1, y1] in pixels becomes four tokens: top, left, bottom, right.
+/** @param {number[]} box */
 function regionPrompt([x0, y0, x1, y1], [width, height]) {
   return `caption ${token(y0, height)}${token(x0, width)}${token(y1, height)}${token(x1, width)}`;
 }
@@ -36,10 +37,13 @@ export function thingsOf(prompt) {
     .filter(Boolean);
 }
 
+/** @typedef {{ title?: string, language?: string, question?: string, things?: string[], box?: number[] }} Fields */
+
 // Returns the title of a prompt's preset, and the values of its fields.
+/** @returns {Fields} */
 export function read(prompt, tasks, size) {
   const text = prompt.trim();
-  const of = (kind, test = () => true) => tasks.find((task) => task.kind === kind && test(task))?.title;
+  const of = (kind, test = (_task) => true) => tasks.find((task) => task.kind === kind && test(task))?.title;
   const spoken = text.match(/^(caption|describe)\s+([a-z]{2,3})$/);
   if (spoken) return { title: of(spoken[1]) ?? OWN, language: spoken[2] };
   const box = size.length ? regionOf(text, size) : null;
@@ -57,7 +61,9 @@ export function read(prompt, tasks, size) {
 }
 
 // Returns the prompt of a preset with these fields; null where one is missing.
-export function write(task, { language = "en", question = "", things = [], box = null }, size) {
+/** @param {Fields} fields */
+export function write(task, fields, size) {
+  const { language = "en", question = "", things = [], box = null } = fields;
   switch (task.kind) {
     case "caption":
     case "describe":

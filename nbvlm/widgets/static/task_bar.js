@@ -115,6 +115,7 @@ function bar(model, el) {
   const known = () => model.get("things") ?? [];
   const panel = () => el.closest(".nbvlm-panel");
   const prompt = () => panel()?.querySelector(".nbvlm-prompt textarea");
+  /** @type {import("./prompt_syntax.js").Fields} */
   let fields = { title: OWN };
   let seen = null; // the prompt that the fields follow
 

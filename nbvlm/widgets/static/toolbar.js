@@ -27,12 +27,15 @@ function shareKeys(panel, event) {
   else delete target.dataset.lmSuppressShortcuts;
 }
 
+// Key events of the panel's own, which the host is not to see.
+const ownEvents = new WeakSet();
+
 // ipywidgets sends the value of a text field when it is left, that of a slider's number field on Enter only.
 function commit(field) {
   if (field?.matches?.("textarea")) field.dispatchEvent(new Event("change", { bubbles: true }));
   if (!field?.matches?.(".widget-readout[contenteditable]")) return;
   const enter = new KeyboardEvent("keydown", { key: "Enter", keyCode: 13, bubbles: true, cancelable: true });
-  enter.nbvlmOwn = true;
+  ownEvents.add(enter);
   field.dispatchEvent(enter);
 }
 
@@ -170,7 +173,7 @@ function render({ model, el }) {
     // Text fields keep their keys to themselves, so the panel listens on the way down.
     panel.addEventListener("keydown", (event) => onKeyDown(event, model), { signal, capture: true });
     panel.addEventListener("click", (event) => onClick(event, model), { signal, capture: true });
-    panel.addEventListener("keydown", (event) => event.nbvlmOwn && event.stopPropagation(), { signal });
+    panel.addEventListener("keydown", (event) => ownEvents.has(event) && event.stopPropagation(), { signal });
     panel.addEventListener("focusout", (event) => commit(event.target), { signal });
     panel.addEventListener("nbvlm-server-closed", choice.show, { signal });
     window.addEventListener("keydown", (event) => shareKeys(panel, event), { signal, capture: true });

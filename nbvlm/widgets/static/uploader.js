@@ -15,9 +15,17 @@ function crc32(bytes, crc) {
 }
 
 // Sends one file at a time; a new one replaces one under way.
-export class Sender {
+export class Uploader {
+  id = 0;
+  wake = null;
+  name = "";
+  sent = 0;
+  size = 0;
+  active = false;
+
   constructor(model, onChange) {
-    Object.assign(this, { model, onChange, id: 0, wake: null, name: "", sent: 0, size: 0, active: false });
+    this.model = model;
+    this.onChange = onChange;
   }
 
   take(message) {

@@ -27,6 +27,7 @@ export function zoomable(viewport, frame, onZoom) {
     viewport.classList.toggle("nbvlm-zoomed", at.zoom > 1);
     onZoom(at.zoom);
   };
+  /** @returns {[number, number]} */
   const fromMiddle = (clientX, clientY) => {
     const box = viewport.getBoundingClientRect();
     return [clientX - box.left - box.width / 2, clientY - box.top - box.height / 2];
@@ -78,6 +79,7 @@ export function listenToWheel(viewport, zoom, signal) {
 // Two fingers zoom and move; one finger scrolls the page.
 export function listenToFingers(viewport, zoom, signal) {
   let last = null;
+  /** @param {Touch[]} touches */
   const pair = ([one, two]) => ({
     x: (one.clientX + two.clientX) / 2,
     y: (one.clientY + two.clientY) / 2,
