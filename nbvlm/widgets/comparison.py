@@ -14,7 +14,8 @@ from nbvlm.errors import ImageError
 from nbvlm.grounding import compare
 from nbvlm.images import encoded
 from nbvlm.result import where
-from nbvlm.widgets import esm, thumbnails
+from nbvlm.widgets import thumbnails
+from nbvlm.widgets.esm import script, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,8 +39,8 @@ class Sides(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         Called with each message of a page that asks for something: "show" or "pin".
     """
 
-    _esm = esm.script("comparison")
-    _css = esm.style("comparison")
+    _esm = script("comparison")
+    _css = style("comparison")
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
         self._lock = threading.RLock()
