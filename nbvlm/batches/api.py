@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._background import run_in_thread
 from nbvlm.batches import journal as journals
 from nbvlm.batches import rows
-from nbvlm.batches.bridge import run
 from nbvlm.batches.dask_columns import map_partitions
 from nbvlm.batches.progress import Progress
 from nbvlm.batches.rows import Row
@@ -114,7 +114,7 @@ def batch(
         progress=progress,
         options=options,
     )
-    return run(work.table(explode=explode))  # type: ignore[no-any-return]
+    return run_in_thread(work.table(explode=explode))  # type: ignore[no-any-return]
 
 
 async def abatch(

@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from nbvlm._background import iterate_in_thread
 from nbvlm.batches import journal as journals
 from nbvlm.batches import sources
-from nbvlm.batches.bridge import Bridge
 from nbvlm.batches.plan import plan
 from nbvlm.batches.progress import Progress, Tally
 from nbvlm.batches.rate_limit import Pace, Slots
@@ -20,7 +20,7 @@ from nbvlm.client import AsyncClient
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 
     from nbvlm.batches.rows import Row
 
@@ -59,7 +59,7 @@ class Run:
         self._task: asyncio.Task[Any] | None = None
         self._stopped = False
 
-    async def rows(self) -> AsyncIterator[Row]:
+    async def rows(self) -> AsyncGenerator[Row]:
         """Yield rows as they are finished."""
         self._loop = asyncio.get_running_loop()
         journal = journals.keep(self._journal)
@@ -90,7 +90,7 @@ class Run:
 
     def each(self) -> Iterator[Row]:
         """Yield rows as they are finished, from a thread of the run's own."""
-        return iter(Bridge(self.rows, ahead=self.plan.concurrency))
+        return cast("Iterator[Row]", iterate_in_thread(self.rows, ahead=self.plan.concurrency))
 
     async def table(self, *, explode: bool) -> Any:
         """Return the table of all rows, those until a Stop included."""

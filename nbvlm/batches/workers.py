@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._background import thread_pool
 from nbvlm.batches import preparation, rows
 from nbvlm.errors import (
     AuthenticationError,
@@ -147,7 +147,7 @@ class Crew:
         self._turn = Lock()
         self._under_way: dict[str, asyncio.Future[dict[str, Any] | None]] = {}
         readers = min(READERS, plan.concurrency)
-        self._threads = ThreadPoolExecutor(readers, thread_name_prefix="nbvlm-batch")
+        self._threads = thread_pool(readers)
         self._ready: asyncio.Queue[Read | None] = asyncio.Queue(readers)
         self._out: asyncio.Queue[Row | BaseException | None] = asyncio.Queue(plan.concurrency)
         self._readers = readers
