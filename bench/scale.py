@@ -193,7 +193,7 @@ def simulated(count: int, workers: int, concurrency: int, service: Service, cost
 def measured_row(server: Server, folder: Path) -> float:
     """Seconds of the client for a row: decoded, written, made a value."""
     from nbvlm.batches import journal, rows
-    from nbvlm.batches.rows import Place
+    from nbvlm.batches.rows import Position
 
     kept = journal.Journal(folder / "source.jsonl")
     client = nbvlm.Client("nvidia", api_key=KEY, base_url=server.url)
@@ -201,7 +201,7 @@ def measured_row(server: Server, folder: Path) -> float:
     began = time.perf_counter()
     for number in range(2_000):
         data = rows.decode(row._line) | {"key": f"{number:032x}"}
-        rows.row_of(kept.add(data, Place(number, f"{number}.png")))
+        rows.row_of(kept.add(data, Position(number, f"{number}.png")))
     kept.close()
     return (time.perf_counter() - began) / 2_000
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm.batches import rows
 from nbvlm.batches.engines import call, client_of
-from nbvlm.batches.journal import Memory, Nowhere
+from nbvlm.batches.journal import Memory, NullJournal
 from nbvlm.batches.sources import Item
 from nbvlm.errors import Error, ParameterError
 from nbvlm.images import Picture, read_source
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from nbvlm.batches.plan import Plan
-    from nbvlm.batches.progress import Tally
-    from nbvlm.batches.rows import Place, Row
+    from nbvlm.batches.progress import ProgressCounter
+    from nbvlm.batches.rows import Position, Row
 
 __all__ = ["Cluster"]
 
@@ -41,10 +41,10 @@ _CHUNK = 20_000
 
 
 class Cluster:
-    """The client's part in a run; as `nbvlm.batches.workers.Crew`, and the `distributed.Client`."""
+    """The client's part in a run; as `nbvlm.batches.workers.WorkerPool`, and the `distributed.Client`."""
 
     def __init__(
-        self, plan: Plan, items: Iterator[Item], journal: Nowhere, tally: Tally, engine: Any
+        self, plan: Plan, items: Iterator[Item], journal: NullJournal, counter: ProgressCounter, engine: Any
     ) -> None:
         if plan.settings.transport is not None:
             raise ParameterError(
@@ -53,13 +53,13 @@ class Cluster:
             )
         self._plan, self._items = plan, items
         # What a repeated partition finds to be answered already has to be somewhere.
-        self._journal = Memory() if type(journal) is Nowhere else journal
-        self.tally = tally
+        self._journal = Memory() if type(journal) is NullJournal else journal
+        self.counter = counter
         self._engine, self._own = client_of(engine)
         self._run = uuid.uuid4().hex[:12]
         self._loop = asyncio.get_running_loop()
         self._news: asyncio.Queue[Any] = asyncio.Queue()
-        self._pending: dict[int, Place] = {}
+        self._pending: dict[int, Position] = {}
         self._parts: dict[Any, list[Item]] = {}
         self._number = 0
         self._ready: deque[Row] = deque()
@@ -84,7 +84,7 @@ class Cluster:
             while self._parts or self._ready or self._left or not self._fed:
                 while self._ready:
                     row = self._ready.popleft()
-                    self.tally.add(row)
+                    self.counter.add(row)
                     yield row
                 if not self._stopped and (self._parts or self._left or not self._fed):
                     await self._take(await self._news.get())
@@ -124,7 +124,7 @@ class Cluster:
         if place is not None:
             self._keep(data, place)
 
-    def _keep(self, data: dict[str, Any], place: Place) -> None:
+    def _keep(self, data: dict[str, Any], place: Position) -> None:
         resumed = self._journal.stands(data["key"], place)
         line = self._journal.add(data, place)
         self._ready.append(rows.row_of(line, resumed=resumed, label=place.label))
@@ -163,9 +163,9 @@ class Cluster:
         return await asyncio.to_thread(future.result)
 
     def _count(self) -> None:
-        self.tally.concurrency = self._plan.concurrency * self._workers
-        self.tally.asking = min(len(self._pending), self.tally.concurrency)
-        self.tally.waiting = len(self._pending) - self.tally.asking
+        self.counter.concurrency = self._plan.concurrency * self._workers
+        self.counter.asking = min(len(self._pending), self.counter.concurrency)
+        self.counter.waiting = len(self._pending) - self.counter.asking
 
     # What goes out.
 
@@ -212,9 +212,9 @@ class Cluster:
 
     def _size(self) -> int:
         most = WIDE * self._plan.concurrency
-        if self.tally.total is None:
+        if self.counter.total is None:
             return max(most // 4, 1)
-        return max(1, min(most, -(-self.tally.total // (4 * self._threads))))
+        return max(1, min(most, -(-self.counter.total // (4 * self._threads))))
 
     def _portable(self, item: Item) -> Item | None:
         """Write the prompt and make the picture fit to travel; a row at once where that fails."""

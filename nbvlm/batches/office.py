@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from distributed import SchedulerPlugin
 
 from nbvlm.batches.halves import LEAVE, joined, mixed, topic
-from nbvlm.batches.rate_limit import Pace
+from nbvlm.batches.rate_limit import RateLimiter
 from nbvlm.client import Secret
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ PATIENCE = 6.0
 class _Desk:
     """What the scheduler knows of one run."""
 
-    pace: Pace
+    pace: RateLimiter
     client: str | None
     done: set[str] = field(default_factory=set)
     begun: set[int] = field(default_factory=set)
@@ -84,7 +84,7 @@ class Office(SchedulerPlugin):  # type: ignore[misc] # the base class has no typ
     ) -> bool:
         """Begin a run, or add to what is known of it."""
         if run not in self._desks:
-            self._desks[run] = _Desk(Pace(rate, first=first), client)
+            self._desks[run] = _Desk(RateLimiter(rate, first=first), client)
         self._desks[run].done.update(done)
         return True
 

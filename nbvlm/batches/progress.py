@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from nbvlm.batches.rows import Row
 
-__all__ = ["Progress", "Tally"]
+__all__ = ["Progress", "ProgressCounter"]
 
 GAP = 0.2
 """Least seconds between two reports."""
@@ -62,7 +62,7 @@ class Progress:
     state: str
 
 
-class Tally:
+class ProgressCounter:
     """Counts, and reports at most five times a second.
 
     Parameters

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nbvlm.batches.progress import Progress
     from nbvlm.batches.rows import Row
 
-__all__ = ["Gauge", "figures", "show", "strip"]
+__all__ = ["ProgressBar", "figures", "show", "strip"]
 
 SIDE = 108
 """Pixels of a small picture's longer side."""
@@ -51,13 +51,13 @@ def show(stop: Callable[[], None]) -> Callable[[Progress], None]:
     """
     from IPython.display import display
 
-    gauge = Gauge(stop)
+    gauge = ProgressBar(stop)
     display(gauge.box)
     gauge.hear()
     return gauge.take
 
 
-class Gauge:
+class ProgressBar:
     """The widgets; `take` may be called from any thread, as often as one likes."""
 
     def __init__(self, stop: Callable[[], None]) -> None:

@@ -1,9 +1,8 @@
-"""What a service allows: requests a minute for all workers of a run, and requests at once.
+"""The limits of a service: requests a minute for all workers of a run, and requests at once.
 
-`Pace` is a token bucket of one token: requests are spread evenly, so that no minute holds more than its
-share. A refusal for too many requests (429) stops everyone for a while and lowers the rate; answers raise it
-again.
-`Slots` lets fewer requests run at once after a 503, and more again as answers come.
+`RateLimiter` is a token bucket of one token: requests are spread evenly, so that no minute holds more than
+its share. A refusal for too many requests (429) stops everyone for a while and lowers the rate; answers raise
+it again. `ConcurrencyLimiter` lets fewer requests run at once after a 503, and more again as answers come.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-__all__ = ["Pace", "Slots", "rate_of"]
+__all__ = ["ConcurrencyLimiter", "RateLimiter", "rate_of"]
 
 SLACK = 0.02
 """Seconds that a late waker may catch up on."""
@@ -46,7 +45,7 @@ def rate_of(rate: float | None) -> float | None:
     return float(rate)
 
 
-class Pace:
+class RateLimiter:
     """Hands out leave to send a request.
 
     Parameters
@@ -139,7 +138,7 @@ class Pace:
             self._rate = None
 
 
-class Slots:
+class ConcurrencyLimiter:
     """Lets so many requests run at once: fewer after a 503, more as answers come.
 
     Parameters

@@ -12,10 +12,10 @@ from nbvlm._background import iterate_in_thread
 from nbvlm.batches import journal as journals
 from nbvlm.batches import sources
 from nbvlm.batches.plan import plan
-from nbvlm.batches.progress import Progress, Tally
-from nbvlm.batches.rate_limit import Pace, Slots
+from nbvlm.batches.progress import Progress, ProgressCounter
+from nbvlm.batches.rate_limit import ConcurrencyLimiter, RateLimiter
 from nbvlm.batches.rows import Table
-from nbvlm.batches.workers import Asker, Crew
+from nbvlm.batches.workers import LimitedClient, WorkerPool
 from nbvlm.client import AsyncClient
 from nbvlm.errors import Error
 
@@ -54,7 +54,7 @@ class Run:
         self.labels = hasattr(images, "index") and hasattr(images, "iloc")
         self._journal = journal
         self._engine = engine
-        self._tally = Tally(_watcher(self, progress))
+        self._counter = ProgressCounter(_watcher(self, progress))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._stopped = False
@@ -62,12 +62,12 @@ class Run:
     async def rows(self) -> AsyncGenerator[Row]:
         """Yield rows as they are finished."""
         self._loop = asyncio.get_running_loop()
-        journal = journals.keep(self._journal)
+        journal = journals.open_journal(self._journal)
         state = "stopped"
         try:
-            if self._tally.watched:
-                self._tally.total = await asyncio.to_thread(self._listed.count)
-                self._tally.tell("beginning")
+            if self._counter.watched:
+                self._counter.total = await asyncio.to_thread(self._listed.count)
+                self._counter.tell("beginning")
             found = self._cluster(journal) if self._engine is not None else self._local(journal)
             try:
                 async for row in found:
@@ -86,7 +86,7 @@ class Run:
             raise
         finally:
             journal.close()
-            self._tally.tell(state)
+            self._counter.tell(state)
 
     def each(self) -> Iterator[Row]:
         """Yield rows as they are finished, from a thread of the run's own."""
@@ -107,32 +107,32 @@ class Run:
                 self._loop.call_soon_threadsafe(self._end)
 
     def _end(self) -> None:
-        if self._crew is not None:
-            self._crew.stop()
+        if self._pool is not None:
+            self._pool.stop()
 
-    _crew: Any = None
+    _pool: Any = None
 
-    async def _local(self, journal: journals.Nowhere) -> AsyncIterator[Row]:
-        checked, tally = self.plan, self._tally
-        pace = Pace(checked.rate, first=checked.settings.retry.first)
-        slots = Slots(checked.concurrency)
-        tally.concurrency = checked.concurrency
-        self._crew = crew = Crew(checked, sources.items(self._listed), journal, tally)
+    async def _local(self, journal: journals.NullJournal) -> AsyncIterator[Row]:
+        checked, counter = self.plan, self._counter
+        rate_limiter = RateLimiter(checked.rate, first=checked.settings.retry.first)
+        concurrency_limiter = ConcurrencyLimiter(checked.concurrency)
+        counter.concurrency = checked.concurrency
+        self._pool = pool = WorkerPool(checked, sources.items(self._listed), journal, counter)
         async with AsyncClient.from_settings(checked.patient) as client:
-            found = crew.rows(Asker(client, checked, pace, slots, tally))
+            found = pool.rows(LimitedClient(client, checked, rate_limiter, concurrency_limiter, counter))
             try:
                 async for row in found:
                     yield row
             finally:
                 await found.aclose()  # type: ignore[attr-defined]
 
-    def _cluster(self, journal: journals.Nowhere) -> AsyncIterator[Row]:
+    def _cluster(self, journal: journals.NullJournal) -> AsyncIterator[Row]:
         from nbvlm.batches.cluster import Cluster
 
-        self._crew = crew = Cluster(
-            self.plan, sources.items(self._listed), journal, self._tally, self._engine
+        self._pool = pool = Cluster(
+            self.plan, sources.items(self._listed), journal, self._counter, self._engine
         )
-        return crew.rows()
+        return pool.rows()
 
 
 def _watcher(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from nbvlm.batches.rows import Place
+from nbvlm.batches.rows import Position
 from nbvlm.client import redact
 from nbvlm.errors import Error, ImageError, ParameterError
 
@@ -51,7 +51,7 @@ class Item:
         What a prompt may be made of.
     """
 
-    place: Place
+    place: Position
     image: Any
     columns: Mapping[str, Any] = field(default_factory=dict)
 
@@ -119,7 +119,7 @@ def items(listed: Listing) -> Iterator[Item]:
         if not listed.distinct and not source.startswith("#"):
             nth = seen.get(hash(source), 0)
             seen[hash(source)] = nth + 1
-        place = Place(index, source, nth, label)
+        place = Position(index, source, nth, label)
         yield Item(place, image, columns if columns is not None else _described(source, index))
 
 

@@ -12,13 +12,13 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.batches.journal import Nowhere
+from nbvlm.batches.journal import NullJournal
 from nbvlm.batches.plan import Prompt
-from nbvlm.batches.progress import Tally
-from nbvlm.batches.rate_limit import Pace, Slots
+from nbvlm.batches.progress import ProgressCounter
+from nbvlm.batches.rate_limit import ConcurrencyLimiter, RateLimiter
 from nbvlm.batches.rows import Row
 from nbvlm.batches.wires import PATIENCE, Ended, Leave, Outbox, Wire
-from nbvlm.batches.workers import Asker, Crew
+from nbvlm.batches.workers import LimitedClient, WorkerPool
 from nbvlm.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping
 
     from nbvlm.batches.plan import Plan
-    from nbvlm.batches.preparation import Read
+    from nbvlm.batches.preparation import Prepared
     from nbvlm.batches.sources import Item
     from nbvlm.client import Secret, Settings
 
@@ -68,12 +68,12 @@ class Order:
     lasting: bool = False
 
 
-class Hand(Crew):
+class Hand(WorkerPool):
     """A crew that leaves out what is answered, for the client has the journal."""
 
     seen: list[tuple[int, str]]
 
-    def _copied(self, found: Read, data: dict[str, Any] | None = None) -> Row:
+    def _copied(self, found: Prepared, data: dict[str, Any] | None = None) -> Row:
         if data is not None:
             return super()._copied(found, data)
         place = found.item.place
@@ -121,11 +121,11 @@ class Station:
         if doubtful is None:
             raise Ended
         outbox = Outbox(wire, doubtful=doubtful)
-        hand = Hand(self.order.plan, iter(items), outbox, Tally(None))
+        hand = Hand(self.order.plan, iter(items), outbox, ProgressCounter(None))
         hand.seen = []
         posting = asyncio.create_task(outbox.post_all())
         try:
-            async for _ in hand.rows(self.asker(hand.tally)):
+            async for _ in hand.rows(self.asker(hand.counter)):
                 if posting.done():
                     await posting
             await outbox.flush()
@@ -135,16 +135,16 @@ class Station:
 
     async def gather(self, items: Iterator[Item]) -> list[Row]:
         """Finish pictures and return their rows."""
-        crew = Crew(self.order.plan, items, Nowhere(), Tally(None))
+        crew = WorkerPool(self.order.plan, items, NullJournal(), ProgressCounter(None))
         self.busy += 1
         try:
-            return [row async for row in crew.rows(self.asker(crew.tally))]
+            return [row async for row in crew.rows(self.asker(crew.counter))]
         finally:
             self.busy -= 1
 
-    def asker(self, tally: Tally) -> Asker:
+    def asker(self, counter: ProgressCounter) -> LimitedClient:
         """Return what asks, within the limits of this worker and of the run."""
-        return Asker(self._client, self.order.plan, self._pace, self._slots, tally)
+        return LimitedClient(self._client, self.order.plan, self._rate, self._slots, counter)
 
     def _connected(self) -> Wire:
         if self._wire is None:
@@ -153,11 +153,11 @@ class Station:
 
     async def _opened(self) -> AsyncClient:
         plan = self.order.plan
-        self._slots = Slots(plan.concurrency)
-        self._pace = Pace(plan.rate, first=plan.settings.retry.first)
+        self._slots = ConcurrencyLimiter(plan.concurrency)
+        self._rate = RateLimiter(plan.rate, first=plan.settings.retry.first)
         if self._wire is not None and self.order.shared:
             told = {"rate": plan.rate, "first": plan.settings.retry.first}
-            self._pace = Leave(self._wire, told if self.order.lasting else None)
+            self._rate = Leave(self._wire, told if self.order.lasting else None)
         return AsyncClient.from_settings(replace(plan, settings=self._settings).patient)
 
     def _serve(self) -> None:

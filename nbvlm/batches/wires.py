@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm.batches import rows
 from nbvlm.batches.halves import LEAVE, joined
-from nbvlm.batches.journal import Nowhere
-from nbvlm.batches.rate_limit import Pace
+from nbvlm.batches.journal import NullJournal
+from nbvlm.batches.rate_limit import RateLimiter
 from nbvlm.client import Secret
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Wire:
         return asyncio.run_coroutine_threadsafe(call(**told), self._loop).result(PATIENCE)
 
 
-class Leave(Pace):
+class Leave(RateLimiter):
     """A pace that is kept on the scheduler, for all workers.
 
     Parameters
@@ -101,7 +101,7 @@ class Leave(Pace):
         """Say nothing: finished rows are told anyway."""
 
 
-class Outbox(Nowhere):
+class Outbox(NullJournal):
     """Takes finished rows and posts them, those of a moment together.
 
     Parameters
@@ -127,7 +127,7 @@ class Outbox(Nowhere):
             self._answers[key] = bool(self._wire.ask("known", keys=[key]))
         return self._answers[key]
 
-    def add(self, data: dict[str, Any], place: rows.Place) -> bytes:
+    def add(self, data: dict[str, Any], place: rows.Position) -> bytes:
         """Take a finished picture."""
         line = super().add(data, place)
         error = data["error"]
