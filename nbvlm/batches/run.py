@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import os
 import sys
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast
 
 from nbvlm._background import iterate_in_thread
 from nbvlm.batches import journal as journals
@@ -23,37 +24,68 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 
     from nbvlm.batches.rows import Row
+    from nbvlm.client import Client
 
-__all__ = ["Run"]
+__all__ = ["BatchOptions", "Run", "with_keywords"]
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+class BatchOptions(TypedDict, total=False):
+    """Keywords of `batch`, `abatch` and `ibatch`."""
+
+    client: Client | AsyncClient | None
+    concurrency: int
+    journal: str | os.PathLike[str] | None
+    rate: float | None
+    on_error: str
+    engine: Any
+    column: str | None
+    progress: bool | Callable[[Progress], None] | None
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    route: str
+    content: str
+
+
+DEFAULTS: dict[str, Any] = {"concurrency": 8, "journal": "run.jsonl", "on_error": "record"}
+SHOWN = DEFAULTS | {"route": "auto", "content": "tag"}
+"""Defaults that are not None, those of `Client.ask` included."""
+
+
+def with_keywords(function: F) -> F:
+    """Show the keywords of `BatchOptions` in a function's signature, for `help` and completion."""
+    signature = inspect.signature(function)
+    *before, _ = signature.parameters.values()
+    options = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=SHOWN.get(name),
+            annotation=str(getattr(kind, "__forward_arg__", kind)),
+        )
+        for name, kind in BatchOptions.__annotations__.items()
+    ]
+    function.__signature__ = signature.replace(parameters=[*before, *options])  # type: ignore[attr-defined]
+    return function
 
 
 class Run:
     """A batch that was checked and can be started once; parameters as `nbvlm.batch`."""
 
     def __init__(
-        self,
-        images: Any,
-        prompt: str | Callable[[Mapping[str, Any]], str],
-        *,
-        client: Any,
-        concurrency: int,
-        journal: str | os.PathLike[str] | None,
-        rate: float | None,
-        on_error: str,
-        engine: Any,
-        column: str | None,
-        progress: bool | Callable[[Progress], None] | None,
-        options: dict[str, Any],
+        self, images: Any, prompt: str | Callable[[Mapping[str, Any]], str], **options: Unpack[BatchOptions]
     ) -> None:
-        self.plan = plan(
-            prompt, client, concurrency=concurrency, rate=rate, on_error=on_error, options=options
-        )
+        chosen: dict[str, Any] = DEFAULTS | options
+        column, progress = chosen.pop("column", None), chosen.pop("progress", None)
+        self._journal, self._engine = chosen.pop("journal"), chosen.pop("engine", None)
+        limits = {name: chosen.pop(name, None) for name in ("concurrency", "rate", "on_error")}
+        self.plan = plan(prompt, chosen.pop("client", None), **limits, options=chosen)
         self._listed = sources.listing(images, column)
         if self._listed.names is not None:
             self.plan.prompt.check(self._listed.names)
         self.labels = hasattr(images, "index") and hasattr(images, "iloc")
-        self._journal = journal
-        self._engine = engine
         self._counter = ProgressCounter(_watcher(self, progress))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -127,9 +159,9 @@ class Run:
                 await found.aclose()  # type: ignore[attr-defined]
 
     def _cluster(self, journal: journals.NullJournal) -> AsyncIterator[Row]:
-        from nbvlm.batches.cluster import Cluster
+        from nbvlm.batches.cluster import ClusterRun
 
-        self._pool = pool = Cluster(
+        self._pool = pool = ClusterRun(
             self.plan, sources.items(self._listed), journal, self._counter, self._engine
         )
         return pool.rows()

@@ -82,7 +82,7 @@ def test_stop_ends_the_run_and_keeps_what_is_finished(service: Loopback, tmp_pat
     service.replies.extend(answer("slow", wait=0.03) for _ in range(40))
     work = Run(
         folder, "caption en", client=client_for(service), concurrency=2, journal=journal, rate=None,
-        on_error="record", engine=None, column=None, progress=take, options={},
+        on_error="record", engine=None, column=None, progress=take,
     )  # fmt: skip
     gauges.append(ProgressBar(work.stop))
     rows = list(work.each())
