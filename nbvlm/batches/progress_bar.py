@@ -10,6 +10,7 @@ import base64
 import contextlib
 import io
 import time
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,13 +98,11 @@ class ProgressBar:
     def hear(self) -> None:
         """Let Stop be heard while the cell is busy, where the kernel has subshells for such messages."""
         try:
-            import ipykernel
-        except ImportError:
+            kernel = tuple(map(int, version("ipykernel").split(".")[:2]))
+        except PackageNotFoundError:
             return
         # From 7.4 on, a message goes to the shell that used the widget last, and that is the busy one.
-        if tuple(map(int, ipykernel.__version__.split(".")[:2])) >= (7, 4) and hasattr(
-            self.button.comm, "_reply_subshell_id"
-        ):
+        if kernel >= (7, 4) and hasattr(self.button.comm, "_reply_subshell_id"):
             del self.button.comm._reply_subshell_id  # noqa: SLF001 - there is no other way to be heard
 
     def press(self) -> None:
