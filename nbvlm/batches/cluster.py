@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nbvlm._background import Task
+from nbvlm._optional import require
 from nbvlm.batches import rows
 from nbvlm.batches.journal import NullJournal
 from nbvlm.batches.plan import Prompt, settings_of
@@ -404,12 +405,7 @@ def client_of(engine: Any) -> tuple[Any, bool]:
     ParameterError
         If this is not an engine.
     """
-    try:
-        from distributed import Client
-    except ImportError:
-        raise Error(
-            "A cluster needs Dask, which is not installed.", hint='Run: pip install "nbvlm[dask]"'
-        ) from None
+    Client = require("distributed", extra="dask", purpose="A cluster").Client  # noqa: N806 - a class
     if isinstance(engine, Client):
         return engine, False
     if isinstance(engine, str) or hasattr(engine, "get_client"):

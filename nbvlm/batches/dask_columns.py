@@ -83,7 +83,8 @@ def map_partitions(
     names = [str(name) for name in getattr(ddf, "columns", ())]
     if not hasattr(ddf, "map_partitions"):
         raise ParameterError(
-            f"A {type(ddf).__name__} is no Dask DataFrame.", hint="nbvlm.batch(…) takes everything else."
+            f"ddf must be a Dask DataFrame, got {type(ddf).__name__}.",
+            hint="nbvlm.batch(…) takes everything else.",
         )
     if column not in names:
         raise ParameterError(f"There is no column {column!r}.", hint=f"There are: {', '.join(names)}.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from nbvlm._files import expanded
 from nbvlm.batches import rows
 from nbvlm.errors import Error
 
@@ -104,11 +105,11 @@ class Journal(NullJournal):
     Raises
     ------
     Error
-        If another run writes it, if it is no journal, or if it cannot be written.
+        If another run writes it, if it is not a journal, or if it cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path).expanduser()
+        self.path = expanded(path)
         self._known: dict[str, tuple[int, int]] = {}
         self._places: set[int] = set()
         self._file = _opened(self.path)
@@ -189,7 +190,7 @@ class Journal(NullJournal):
                 at += len(line)
         if at and not found and not line.startswith(b'{"key":'):
             raise Error(
-                f"{str(self.path)!r} is no journal of a batch, and is left as it is.",
+                f"{str(self.path)!r} is not the journal of a batch, and is left as it is.",
                 hint='Give the journal another name: journal="run.jsonl".',
             )
         return at, not line.endswith(b"\n")
@@ -213,7 +214,7 @@ def lines(path: str | os.PathLike[str]) -> Iterator[bytes]:
     Error
         If there is no such file.
     """
-    file = Path(path).expanduser()
+    file = expanded(path)
     if not file.is_file():
         raise Error(f"There is no journal {str(file)!r}.", hint=f"This runs in {Path.cwd()}.")
     with file.open("rb") as opened:

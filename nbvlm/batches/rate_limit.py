@@ -36,13 +36,14 @@ def rate_of(rate: float | None) -> float | None:
     Raises
     ------
     ParameterError
-        If it is no number above 0.
+        If it is not a positive number.
     """
     if rate is None or rate == float("inf"):
         return None
     if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not rate > 0:
         raise ParameterError(
-            f"rate={rate!r} is no number of requests a minute.", hint='float("inf") stands for no limit.'
+            f"rate must be a positive number of requests a minute, got {rate!r}.",
+            hint='float("inf") stands for no limit.',
         )
     return float(rate)
 

@@ -299,7 +299,7 @@ def test_a_lazy_table_without_a_cluster(service: Telling, tmp_path: Path) -> Non
         nbvlm.map_partitions(lazy, "path", "caption en", client=client_for(service))
     with pytest.raises(nbvlm.PromptError, match=r"\{thing\}"):
         nbvlm.map_partitions(ddf, "path", "detect {thing}", client=client_for(service))
-    with pytest.raises(nbvlm.ParameterError, match="is no Dask DataFrame"):
+    with pytest.raises(nbvlm.ParameterError, match="ddf must be a Dask DataFrame"):
         nbvlm.map_partitions(frame, "path", "caption en", client=client_for(service))
 
 
