@@ -7,6 +7,7 @@ import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._optional import require
 from nbvlm.demo.service.execution import AsyncExchange
 from nbvlm.demo.service.messages import Reply, Request
 from nbvlm.errors import Error
@@ -143,12 +144,7 @@ def server(service: Service) -> uvicorn.Server:
     Error
         When uvicorn is not installed.
     """
-    try:
-        import uvicorn
-    except ImportError as error:
-        raise Error(
-            "The local service needs uvicorn, which is not installed.", hint='Run: pip install "nbvlm[serve]"'
-        ) from error
+    uvicorn = require("uvicorn", extra="serve", purpose="The local service")
     settings: dict[str, Any] = {"access_log": False, "log_level": "warning", "server_header": False}
     config = uvicorn.Config(
         _Application(service), lifespan="off", ws="none", timeout_graceful_shutdown=2, **settings
