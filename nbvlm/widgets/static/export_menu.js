@@ -116,7 +116,7 @@ function view(el, store, ask) {
   };
   const insert = async (file) => {
     const text = await textOf(file);
-    if (await inserted(el, text)) say("Inserted into a new cell below.");
+    if (await inserted(el, text)) say("The code is in a new cell below.");
     else if (await copyText(text))
       say("Widgets cannot add cells here. The code is copied: paste it into a new cell.");
     else say("Widgets cannot add cells here. Copy the code from here:", text);
