@@ -121,7 +121,7 @@ def test_colab_is_told_where_its_widget_manager_is(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    "path", sorted(Path(esm.__file__).parent.glob("*.[jc]s*")), ids=lambda path: path.name
+    "path", sorted((Path(esm.__file__).parent / "static").glob("*.[jc]s*")), ids=lambda path: path.name
 )
 def test_page_parts_hold_nothing_that_looks_like_a_key(path: Path) -> None:
     # They are saved in notebooks that keep their widgets' state.
