@@ -23,7 +23,7 @@ from nbvlm.panel.history_actions import HistoryActions
 from nbvlm.panel.image_source import PictureSource
 from nbvlm.panel.messages import MessageSequencer
 from nbvlm.panel.streaming import MaskOutliner, StreamThrottle
-from nbvlm.panel.sweep_runner import SweepActions
+from nbvlm.panel.sweep_runner import SweepRunner
 from nbvlm.result import alt_text, summary
 from nbvlm.widgets import Controls, TaskBar, Toolbar, Viewer, finished_text, preview, scenes, stopped_text
 
@@ -36,14 +36,6 @@ if TYPE_CHECKING:
     from nbvlm.result import Result
 
 __all__ = ["PanelController", "family"]
-
-
-def _layout(head: list[Any], controls: list[Any], answer: list[Any], shelf: list[Any]) -> Any:
-    """Place the head above two columns, and a shelf below them."""
-    left, right = _column(controls, "nbvlm-controls"), _column(answer, "nbvlm-answers")
-    body = ipywidgets.Box([left, right])
-    body.add_class("nbvlm-body")
-    return _column([*head, body, _column(shelf, "nbvlm-shelf")], "nbvlm-panel")
 
 
 def _column(children: list[Any], name: str) -> Any:
@@ -119,14 +111,19 @@ class PanelController:
         self.answers = HistoryActions(
             messages, on_show=self.restore, on_again=self.ask_again, on_error=self.complain
         )
-        self.sweeps = SweepActions(self.connection, messages, inputs=self.inputs, on_open=self.open)
-        self.root = _layout(
-            [self.toolbar, self.connecting.key_field, self.connecting.server_form],
-            [self.source.picker, self.task_bar, *self.controls.widgets],
-            [self.error_card, self.viewer, self.answers.export_menu],
-            [self.answers.strip, self.answers.comparison, self.sweeps.grid],
-        )
+        self.sweeps = SweepRunner(self.connection, messages, inputs=self.inputs, on_open=self.open)
+        self.root = self._layout()
         self._show_connection()
+
+    def _layout(self) -> Any:
+        """Place the head above two columns, and the shelf below them."""
+        head = [self.toolbar, self.connecting.key_field, self.connecting.server_form]
+        left = _column([self.source.picker, self.task_bar, *self.controls.widgets], "nbvlm-controls")
+        right = _column([self.error_card, self.viewer, self.answers.export_menu], "nbvlm-answers")
+        body = ipywidgets.Box([left, right])
+        body.add_class("nbvlm-body")
+        shelf = _column([self.answers.strip, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
+        return _column([*head, body, shelf], "nbvlm-panel")
 
     # Picture and model
 

@@ -21,22 +21,12 @@ __all__ = ["Form", "Inputs"]
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The values that a press on Run takes.
-
-    Attributes
-    ----------
-    picture, prompt
-        The picture and the prompt.
-    parameters
-        Numbers, by the names that the client knows.
-    route
-        How the picture travels: "auto", "inline" or "asset".
-    """
+    """The values that a press on Run takes: picture, prompt, parameters by name, and the picture's route."""
 
     picture: Picture
     prompt: str
     parameters: Mapping[str, Any]
-    route: str = "auto"
+    route: str
 
 
 class Form:

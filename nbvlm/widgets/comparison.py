@@ -9,8 +9,8 @@ from nbvlm.draw import annotate, prompt_things
 from nbvlm.errors import ImageError
 from nbvlm.grounding import compare
 from nbvlm.result import where
-from nbvlm.widgets import esm
 from nbvlm.widgets._base import PageWidget
+from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.thumbnails import card, encoded, label_colors
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class ComparisonView(PageWidget):
         Called with each message of a page that asks for something: "show" or "pin".
     """
 
-    _esm = esm.script("comparison")
-    _css = esm.style("comparison")
+    _esm = script("comparison")
+    _css = style("comparison")
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
         self._pinned: tuple[NumberedResult, ...] = ()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbvlm.widgets import esm
 from nbvlm.widgets._base import PageWidget
+from nbvlm.widgets.esm import script, style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,8 @@ class KeyField(PageWidget):
         Called with each message: `type` is "key", and `key` is the text as it was typed.
     """
 
-    _esm = esm.script("key_dialog")
-    _css = esm.style("dialog")
+    _esm = script("key_dialog")
+    _css = style("dialog")
     css_class = "nbvlm-key"
 
     def ask(self, *, again: bool = False) -> None:
@@ -48,8 +48,8 @@ class ServerForm(PageWidget):
         Called with each message: `type` is "connect" (`url`, `model`), "models" (`url`) or "play" (`path`).
     """
 
-    _esm = esm.script("server_dialog")
-    _css = esm.style("dialog")
+    _esm = script("server_dialog")
+    _css = style("dialog")
     css_class = "nbvlm-server"
 
     def models(self, names: Sequence[str], reason: str = "") -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbvlm import endpoints, errors
 from nbvlm.client import redact
-from nbvlm.widgets import esm
 from nbvlm.widgets._base import PageWidget
+from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.status_text import failure_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from nbvlm.endpoints import Endpoint
+
+    _Buttons = Sequence["Action"] | Callable[[BaseException, Endpoint], Sequence["Action"]]
 
 __all__ = ["Action", "ErrorCard", "describe"]
 
@@ -43,24 +45,6 @@ PROMPT = Action("prompt", "Write a prompt")
 MODELS = Action("models", "Choose a model")
 UPLOAD = Action("upload", "Choose another file")
 
-_Kind = type[BaseException]
-_TITLES: tuple[tuple[_Kind, str], ...] = (
-    (errors.PromptError, "The prompt cannot be sent"),
-    (errors.ParameterError, "A value cannot be sent"),
-    (errors.ImageError, "The picture cannot be used"),
-    (errors.AuthenticationError, "This key may not use this model"),
-    (errors.QuotaError, "The account has no credits left"),
-    (errors.NotFoundError, "This model was not found"),
-    (errors.RateLimitError, "Too many requests were sent"),
-    (errors.RequestRejected, "The service refused the request"),
-    (errors.AssetError, "The picture could not be uploaded"),
-    (errors.ServerError, "The service failed"),
-    (errors.TruncatedStream, "The answer is incomplete"),
-    (errors.TransportError, "The connection failed"),
-    (errors.TimeoutError, "The service took too long"),
-    (errors.ReplayMiss, "The recording does not hold this question"),
-)
-
 
 def describe(
     error: BaseException, endpoint: Endpoint, *, asking: bool = False, origin: str | None = None
@@ -85,12 +69,16 @@ def describe(
         `title`, `message`, `hint`, `details` (pairs of name and text), `actions` (`id` and `label`), and
         `seconds` to wait before asking again, or None.
     """
-    actions = _actions(error, endpoint) if asking else _quiet_actions(error)
+    title, buttons = next((title, buttons) for kind, title, buttons in _CARDS if isinstance(error, kind))
+    if not asking:  # no question caused it, so "Ask again" would make no sense
+        offered: Sequence[Action] = [UPLOAD] if isinstance(error, errors.ImageError) else []
+    else:
+        offered = buttons(error, endpoint) if callable(buttons) else buttons
     return {
         **failure_text(error),
-        "title": _title(error),
+        "title": _special_title(error) or title,
         "details": _details(error, endpoint, origin or endpoint.base_url),
-        "actions": [{"id": action.id, "label": action.label} for action in actions],
+        "actions": [asdict(action) for action in offered if action.id != f"model:{endpoint.name}"],
         "seconds": _wait(error) if asking else None,
     }
 
@@ -98,7 +86,7 @@ def describe(
 _LOST_ASSET = "failed to find asset"
 
 
-def _title(error: BaseException) -> str:
+def _special_title(error: BaseException) -> str:
     status = getattr(error, "status", None)
     if isinstance(error, errors.NotFoundError) and status == 410:
         return "This model has been retired"
@@ -106,7 +94,7 @@ def _title(error: BaseException) -> str:
         return "A key is needed"
     if isinstance(error, errors.NotFoundError) and _LOST_ASSET in error.message:
         return "The uploaded picture was not found"
-    return next((title for kind, title in _TITLES if isinstance(error, kind)), "Something went wrong")
+    return ""
 
 
 def _wait(error: BaseException) -> float | None:
@@ -114,17 +102,6 @@ def _wait(error: BaseException) -> float | None:
         return None
     asked = getattr(error, "retry_after", None)
     return MINUTE if asked is None else float(asked)
-
-
-def _quiet_actions(error: BaseException) -> Sequence[Action]:
-    """Return the buttons of an error that no question caused: "Ask again" is not among them."""
-    return [UPLOAD] if isinstance(error, errors.ImageError) else []
-
-
-def _actions(error: BaseException, endpoint: Endpoint) -> Sequence[Action]:
-    found = next((make for kind, make in _ACTIONS if isinstance(error, kind)), _again_or_demo)
-    offered = found(error, endpoint)
-    return [action for action in offered if action.id != f"model:{endpoint.name}"]
 
 
 def _again_or_demo(error: BaseException, _endpoint: Endpoint) -> Sequence[Action]:
@@ -154,18 +131,23 @@ def _rejected(error: BaseException, _endpoint: Endpoint) -> Sequence[Action]:
     return [SHRINK, AGAIN] if large else [RESET, AGAIN]
 
 
-_ACTIONS: tuple[tuple[_Kind, Callable[[BaseException, Endpoint], Sequence[Action]]], ...] = (
-    (errors.PromptError, lambda _error, _endpoint: [PROMPT]),
-    (errors.ParameterError, lambda _error, _endpoint: [RESET]),
-    (errors.ImageError, lambda _error, _endpoint: [UPLOAD]),
-    (errors.AuthenticationError, lambda _error, _endpoint: [KEY, DEMO]),
-    (errors.QuotaError, lambda _error, _endpoint: [KEY, DEMO]),
-    (errors.NotFoundError, _other_models),
-    (errors.RateLimitError, lambda _error, _endpoint: [AGAIN, DEMO]),
-    (errors.RequestRejected, _rejected),
-    (errors.AssetError, lambda _error, _endpoint: [SHRINK, AGAIN]),
-    (errors.TransportError, lambda _error, _endpoint: [AGAIN, DEMO, RECORDING]),
-    (errors.ReplayMiss, lambda _error, _endpoint: [DEMO]),
+#: The title and the buttons of a card, by the kind of its error; the first that fits counts.
+_CARDS: tuple[tuple[type[BaseException], str, _Buttons], ...] = (
+    (errors.PromptError, "The prompt cannot be sent", [PROMPT]),
+    (errors.ParameterError, "A value cannot be sent", [RESET]),
+    (errors.ImageError, "The picture cannot be used", [UPLOAD]),
+    (errors.AuthenticationError, "This key may not use this model", [KEY, DEMO]),
+    (errors.QuotaError, "The account has no credits left", [KEY, DEMO]),
+    (errors.NotFoundError, "This model was not found", _other_models),
+    (errors.RateLimitError, "Too many requests were sent", [AGAIN, DEMO]),
+    (errors.RequestRejected, "The service refused the request", _rejected),
+    (errors.AssetError, "The picture could not be uploaded", [SHRINK, AGAIN]),
+    (errors.ServerError, "The service failed", _again_or_demo),
+    (errors.TruncatedStream, "The answer is incomplete", [AGAIN, DEMO, RECORDING]),
+    (errors.TransportError, "The connection failed", [AGAIN, DEMO, RECORDING]),
+    (errors.TimeoutError, "The service took too long", _again_or_demo),
+    (errors.ReplayMiss, "The recording does not hold this question", [DEMO]),
+    (BaseException, "Something went wrong", _again_or_demo),
 )
 
 
@@ -201,8 +183,8 @@ class ErrorCard(PageWidget):
         page presses Run itself, so that the values of the fields travel with it.
     """
 
-    _esm = esm.script("error_card")
-    _css = esm.style("error_card")
+    _esm = script("error_card")
+    _css = style("error_card")
     css_class = "nbvlm-alert"
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from nbvlm._background import Task
 from nbvlm.errors import Error
 from nbvlm.result import export_file
-from nbvlm.widgets import esm
 from nbvlm.widgets._base import PageWidget
+from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.thumbnails import sample_picture, scenes
 
 if TYPE_CHECKING:
@@ -113,8 +113,8 @@ class ExportMenu(PageWidget):
         Called with an error that prevented a file.
     """
 
-    _esm = esm.script("export_menu")
-    _css = esm.style("export_menu")
+    _esm = script("export_menu")
+    _css = style("export_menu")
 
     def __init__(self, on_error: Callable[[Exception], None]) -> None:
         self._result: Result | None = None

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
-from nbvlm.widgets import esm
 from nbvlm.widgets._base import PageWidget
+from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.thumbnails import card
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ class HistoryStrip(PageWidget):
         CSS class of the panel's static output: a page shows either the panel or that output.
     """
 
-    _esm = esm.script("history_strip")
-    _css = esm.style("history_strip")
+    _esm = script("history_strip")
+    _css = style("history_strip")
 
     still = traitlets.Unicode("").tag(sync=True)
 

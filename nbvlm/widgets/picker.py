@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.errors import ImageError
-from nbvlm.widgets import esm
 from nbvlm.widgets._base import PageWidget
+from nbvlm.widgets.esm import script, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -159,8 +159,8 @@ class Picker(PageWidget):
         Called with an error on the way.
     """
 
-    _esm = esm.script("picker")
-    _css = esm.style("picker")
+    _esm = script("picker")
+    _css = style("picker")
     css_class = "nbvlm-picker"
 
     def __init__(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm._text import duration, shorten
 from nbvlm.result import summary
-from nbvlm.widgets import esm
 from nbvlm.widgets._base import PageWidget
+from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.status_text import failure_text
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ class SweepGrid(PageWidget):
         Called with each message of a page that asks for something: "start", "stop", "open" or "facts".
     """
 
-    _esm = esm.script("sweep_grid")
-    _css = esm.style("sweep_grid")
+    _esm = script("sweep_grid")
+    _css = style("sweep_grid")
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
         self._facts: dict[str, Any] = {"perMinute": None, "hasTemperature": True}

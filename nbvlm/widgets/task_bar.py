@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from nbvlm import prompts
-from nbvlm.widgets import esm
 from nbvlm.widgets._base import PageWidget
+from nbvlm.widgets.esm import script, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -107,8 +107,8 @@ class TaskBar(PageWidget):
         Width and height of the picture in pixels, or nothing.
     """
 
-    _esm = esm.script("task_bar")
-    _css = esm.style("task_bar")
+    _esm = script("task_bar")
+    _css = style("task_bar")
     css_class = "nbvlm-taskbar"
     tasks = traitlets.List(traitlets.Dict()).tag(sync=True)
     things = traitlets.List(traitlets.Unicode()).tag(sync=True)

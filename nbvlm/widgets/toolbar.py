@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import traitlets
 
-from nbvlm.widgets import esm
 from nbvlm.widgets._base import PageWidget
+from nbvlm.widgets.esm import script, style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,8 +47,8 @@ class Toolbar(PageWidget):
         it has seen, so a value that it sends before it saw the newest one is recognised.
     """
 
-    _esm = esm.script("toolbar")
-    _css = esm.style("toolbar")
+    _esm = script("toolbar")
+    _css = style("toolbar")
     model = traitlets.Unicode("").tag(sync=True)
     demo = traitlets.Bool(False).tag(sync=True)
     choices = traitlets.List(traitlets.Dict()).tag(sync=True)

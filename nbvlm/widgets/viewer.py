@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
-from nbvlm.widgets import esm
 from nbvlm.widgets._base import PageWidget
+from nbvlm.widgets.esm import script, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,8 +42,8 @@ class Viewer(PageWidget):
         Counts answers, so that late pieces of an earlier one are recognised.
     """
 
-    _esm = esm.script("viewer_root")
-    _css = esm.style("viewer_root")
+    _esm = script("viewer_root")
+    _css = style("viewer_root")
     answer = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, on_region: Callable[[Region | None], None] | None = None) -> None:

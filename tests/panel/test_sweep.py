@@ -262,6 +262,19 @@ def test_stop_ends_a_sweep_and_keeps_what_came(
     assert panel.run_sweep("caption en").done == 1
 
 
+def test_a_sweep_right_after_stop_runs_to_its_own_end(
+    panel: nbvlm.Panel, server: Loopback, shown: Shown
+) -> None:
+    for _ in range(3):
+        server.replies.append(Reply(hold=True, pieces=[]))
+        panel.run_sweep("caption en", wait=False)
+        assert server.wait_for(lambda: server.open == 1)
+        panel.stop()
+        assert panel.run_sweep(["one", "two", "three"]).done == 3
+        assert shown.now["state"] == "done"
+        assert server.wait_for(lambda: server.open == 0)
+
+
 def test_a_second_sweep_waits_for_the_first(panel: nbvlm.Panel, server: Loopback, shown: Shown) -> None:
     server.replies.append(Reply(hold=True, pieces=[]))
     panel.run_sweep("caption en", wait=False)
