@@ -1,4 +1,4 @@
-"""The choice of model, server, recording and key, and the error card: what their messages do."""
+"""The choice of model, server, recording and key, and the error card: the actions of their messages."""
 
 from __future__ import annotations
 

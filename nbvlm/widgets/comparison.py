@@ -88,9 +88,9 @@ def columns(pinned: Sequence[NumberedResult]) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        For each what its card says; `width` and `height` of the picture; `boxes` with label, corners, colours
-        and `state` ("plain", "kept", "moved", "lost", "new"); `counts` by state, or None for an answer that
-        the others are compared with; `words`: pieces of the answer with their state.
+        For each the facts of its card; `width` and `height` of the picture; `boxes` with label, corners,
+        colours and `state` ("plain", "kept", "moved", "lost", "new"); `counts` by state, or None for an
+        answer that the others are compared with; `words`: pieces of the answer with their state.
     """
     things = [thing for one in pinned for thing in prompt_things(one.result.prompt)]
     labels = [label for one in pinned for label in one.result.detections.labels]

@@ -61,5 +61,5 @@ class ServerForm(PageWidget):
         self.send({"type": "connected"})
 
     def refused(self, reason: str) -> None:
-        """Show below the form what is wrong with it."""
+        """Show below the form why its values cannot be used."""
         self.models([], reason)

@@ -1,4 +1,4 @@
-"""The error card: the failure, what to do about it, buttons that do it, and the details."""
+"""The error card: the failure, the next step, buttons for it, and the details."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ _CARDS: tuple[tuple[type[BaseException], str, _Buttons], ...] = (
     (errors.TransportError, "The connection failed", [AGAIN, DEMO, RECORDING]),
     (errors.TimeoutError, "The service took too long", _again_or_demo),
     (errors.ReplayMiss, "The recording does not hold this question", [DEMO]),
-    (BaseException, "Something went wrong", _again_or_demo),
+    (BaseException, "An unexpected error", _again_or_demo),
 )
 
 

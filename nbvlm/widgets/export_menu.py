@@ -63,10 +63,10 @@ def make(result: Result, form: str) -> ExportFile:
     Raises
     ------
     Error
-        If there is no such format, or the picture's bytes are not here.
+        If the format is unknown, or the picture's bytes are not here.
     """
     if form not in FORMATS:
-        raise Error(f"There is no format {form[:40]!r}.", hint=f"Formats: {', '.join(FORMATS)}.")
+        raise Error(f"Unknown format {form[:40]!r}.", hint=f"Choose one of {', '.join(FORMATS)}.")
     ending, mime = FORMATS[form]
     stem = re.sub(r"[^\w-]+", "-", Path(result.picture.name or "picture").stem).strip("-") or "picture"
     return ExportFile(f"{stem}-answer{ending}", mime, _data(result, form))

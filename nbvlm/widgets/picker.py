@@ -143,9 +143,9 @@ _FILES = frozenset({"begin", "chunk", "end", "cancel"})
 
 
 class Picker(PageWidget):
-    """Shows the samples and the other ways to a picture, and reports what was chosen, typed or has arrived.
+    """Shows the samples and the other ways to a picture, and reports the choice or an uploaded file.
 
-    It holds no picture: the owner sends what it shows. Nothing of that is in a synced trait.
+    It holds no picture itself: the owner sends everything that it shows, and none of it is in a synced trait.
 
     Parameters
     ----------

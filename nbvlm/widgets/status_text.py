@@ -28,7 +28,7 @@ __all__ = [
 
 
 def progress_text(event: Status) -> str:
-    """Write what the client does while no text comes; kinds that are not known here are shown by name."""
+    """Write the activity of the client before the first text; unknown kinds are shown by name."""
     if event.kind == "upload" and event.total:
         return f"Uploading {100 * (event.done or 0) // event.total} %"
     if event.kind == "retry":
@@ -99,7 +99,7 @@ def _sentence(text: str) -> str:
 
 
 def failure_text(error: BaseException) -> dict[str, str]:
-    """Write a `message` that says what failed, and a `hint` at what to do next.
+    """Write a `message` for the failure, and a `hint` at the next step.
 
     Only nbvlm's own errors are quoted: their texts are free of keys by construction. Any other error is named
     by its type alone.

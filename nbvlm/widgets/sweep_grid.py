@@ -40,7 +40,7 @@ class SweepGrid(PageWidget):
         super().__init__(on_message)
 
     def facts(self, per_minute: int | None, has_temperature: bool) -> None:
-        """Show in the form what the endpoint allows."""
+        """Show the limits of the endpoint in the form."""
         with self._lock:
             self._facts = {"perMinute": per_minute, "hasTemperature": has_temperature}
             self.send({"type": "facts", "facts": self._facts})

@@ -31,7 +31,7 @@ class Preset:
     kind
         How its prompt is built: "caption", "describe", "ocr", "answer", "detect", "segment" or "region".
     question
-        The first question of an "answer"; `{thing}` stands for what the picture is known to hold.
+        The first question of an "answer"; `{thing}` stands for a kind of thing in the picture.
     """
 
     title: str
@@ -87,8 +87,8 @@ _REMEMBERED = 100  # prompts
 class TaskBar(PageWidget):
     """Writes prompts: the preset with its fields and the text of the prompt follow each other.
 
-    All of that happens on the page, so a press on Run right after a choice asks what was chosen. A region is
-    drawn on the picture, which belongs to another widget, so the owner is asked for it.
+    All of that happens on the page, so a press on Run right after a choice already uses it. A region is drawn
+    on the picture, which belongs to another widget, so the owner is asked for it.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class TaskBar(PageWidget):
     tasks
         See `nbvlm.widgets.task_bar.tasks_for`.
     things
-        What the picture is known to hold.
+        Kinds of things that the picture is known to hold.
     size
         Width and height of the picture in pixels, or nothing.
     """

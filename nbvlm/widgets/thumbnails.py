@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 THUMBNAIL = 120  # pixels: twice the size at which the browser draws it
-PREVIEW = 1280  # longest side of what the browser draws, in pixels
+PREVIEW = 1280  # longest side of the copy that the browser draws, in pixels
 SMALL = 400_000  # a file of up to this many bytes is its own preview
 #: Pixels of the longer side of a card's picture; every answer sends one.
 SIDE = 176
@@ -93,7 +93,7 @@ def sample_thumbnails() -> tuple[bytes, ...]:
 
 
 def preview(picture: Picture) -> tuple[dict[str, Any], bytes]:
-    """Make what the browser draws for a picture.
+    """Make the copy of a picture that the browser draws.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def thumbnail(result: Result, base: Image.Image | None = None) -> bytes:
     Parameters
     ----------
     result
-        What to draw.
+        The answer to draw.
     base
         The `base_thumbnail` of its picture, if that is at hand.
 

@@ -1,4 +1,4 @@
-"""Which model answers, with which key: chosen in the panel, typed into it, and never told."""
+"""The model and its key: chosen in the panel, typed into it, and never shown."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_the_sliders_fit_the_model_and_keep_what_fits(page: Page, panel: nbvlm.P
     assert fields.parameters == {"temperature": 0.2, "top_p": 0.7, "max_tokens": 1024}
 
 
-def test_what_was_moved_and_not_yet_told_comes_along_to_the_other_model(
+def test_sliders_moved_just_before_the_choice_come_along_to_the_other_model(
     page: Page, panel: nbvlm.Panel
 ) -> None:
     header = panel._controller.toolbar
@@ -208,9 +208,9 @@ def test_a_typed_key_is_used_and_nowhere_to_be_seen(page: Page, server: Loopback
     states = json.dumps(
         [widget.get_state() for widget in family(panel.widget)], default=lambda value: value.hex()
     )
-    told = repr([message[:3] for message in page.sent]) + states + repr(panel._controller.connection.settings)
-    assert TYPED not in told
-    assert KEY not in told
+    sent = repr([message[:3] for message in page.sent]) + states + repr(panel._controller.connection.settings)
+    assert TYPED not in sent
+    assert KEY not in sent
     panel.close()
 
 
@@ -263,7 +263,7 @@ def test_a_key_typed_before_the_press_is_used_whatever_comes_first(
 
 
 @pytest.mark.parametrize(
-    ("made", "told"),
+    ("made", "expected"),
     [
         (lambda: settings("demo"), ("none", "")),
         (lambda: settings("nvidia"), ("missing", "No key yet")),
@@ -271,11 +271,11 @@ def test_a_key_typed_before_the_press_is_used_whatever_comes_first(
         (lambda: settings("http://127.0.0.1:9/v1", model="m"), ("none", "No key")),
     ],
 )
-def test_the_key_is_told_by_where_it_came_from(made: Any, told: tuple[str, str]) -> None:
-    assert tuple(ModelConnection(made()).key().values()) == told
+def test_the_panel_shows_where_the_key_came_from(made: Any, expected: tuple[str, str]) -> None:
+    assert tuple(ModelConnection(made()).key().values()) == expected
 
 
-def test_a_key_of_the_environment_and_of_login_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_of_the_environment_is_distinguished_from_one_of_login(monkeypatch: pytest.MonkeyPatch) -> None:
     later = ModelConnection(settings("nvidia"))
     nbvlm.login(KEY)
     assert later.key()["text"] == "Key from login()"
@@ -293,7 +293,7 @@ def test_a_panel_of_an_unlisted_client_offers_it_first(page: Page, server: Loopb
     panel.close()
 
 
-def test_there_is_no_choice_that_is_not_offered() -> None:
+def test_an_unknown_choice_is_refused() -> None:
     with pytest.raises(ParameterError, match="There is no endpoint"):
         ModelConnection(settings("demo")).choose("nonsense")
 

@@ -145,7 +145,7 @@ def test_every_answer_becomes_a_card_with_a_picture(panel: nbvlm.Panel, strip: S
     assert [result.prompt for result in panel.history] == ["detect car", "caption en"]
 
 
-def test_a_stopped_or_failed_answer_is_no_card(panel: nbvlm.Panel, strip: Strip, server: Loopback) -> None:
+def test_a_stopped_or_failed_answer_gets_no_card(panel: nbvlm.Panel, strip: Strip, server: Loopback) -> None:
     panel.run()
     server.replies.append(stream("a", hold=True, done=False))
     panel.run(wait=False)
@@ -214,7 +214,7 @@ def test_pin_delete_and_clear_change_the_history_and_the_strip_alike(
     assert panel.result is results[3]  # deleted from the history, still on the screen
 
 
-def test_a_card_that_is_gone_is_told_and_the_panel_goes_on(panel: nbvlm.Panel, strip: Strip) -> None:
+def test_a_deleted_card_shows_an_error_and_the_panel_goes_on(panel: nbvlm.Panel, strip: Strip) -> None:
     panel.run()
     strip.press("delete", 1)
     strip.press("show", 1)

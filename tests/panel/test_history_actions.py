@@ -57,8 +57,8 @@ def fetch(page: Page, panel: nbvlm.Panel, form: str, key: str = "a-1") -> tuple[
 
 
 def offered(page: Page, panel: nbvlm.Panel) -> bool:
-    told = [one for one, _ in page.custom(panel._controller.answers.export_menu) if one["type"] == "offer"]
-    return bool(told and told[-1]["offered"])
+    sent = [one for one, _ in page.custom(panel._controller.answers.export_menu) if one["type"] == "offer"]
+    return bool(sent and sent[-1]["offered"])
 
 
 # The files
@@ -89,7 +89,7 @@ def test_file_names_are_plain_whatever_the_picture_is_called(name: str | None) -
 
 
 def test_another_format_names_those_that_exist() -> None:
-    with pytest.raises(Error, match=r"no format 'gif'.*png, svg, json"):
+    with pytest.raises(Error, match=r"Unknown format 'gif'.*png, svg, json"):
         make(made.result(), "gif")
 
 
@@ -135,7 +135,7 @@ def test_a_large_file_comes_in_pieces_below_the_limit(
     assert export_menu.CHUNK < 10 * 2**20
 
 
-def test_what_cannot_be_made_is_told_and_the_page_waits_no_longer(page: Page, panel: nbvlm.Panel) -> None:
+def test_a_failed_export_shows_an_error_and_the_page_stops_waiting(page: Page, panel: nbvlm.Panel) -> None:
     head, _ = fetch(page, panel, "png")
     assert head["type"] == "failed"
     assert Screen(page, panel).sentence.startswith("There is no answer to export.")

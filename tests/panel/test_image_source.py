@@ -1,4 +1,4 @@
-"""Where pictures come from, how they will travel, and what is said of what is none."""
+"""Sources of pictures, their routes, and the errors for everything else."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_models_offer_the_routes_that_they_know() -> None:
     assert status_text.routes_of(endpoints.get("microsoft/florence-2")) == ("auto", "asset")
 
 
-def test_the_chosen_route_is_told_and_taken(page: Page, panel: nbvlm.Panel, server: Loopback) -> None:
+def test_the_chosen_route_is_shown_and_used(page: Page, panel: nbvlm.Panel, server: Loopback) -> None:
     panel.image = noise()
     assert chosen(page, panel)["way"] == "uploaded as an asset, then deleted"
     send(page, panel, "route", route="inline")
@@ -195,8 +195,8 @@ def test_another_model_takes_back_a_route_that_it_lacks(page: Page, panel: nbvlm
     send(page, panel, "route", route="asset")
     panel._controller.connection.connect("http://127.0.0.1:9/v1", "m")
     panel._controller.serve()
-    told = chosen(page, panel)
-    assert (told["route"], told["routes"], told["way"]) == (
+    sent = chosen(page, panel)
+    assert (sent["route"], sent["routes"], sent["way"]) == (
         "auto",
         ["auto", "inline"],
         "travels inline, as it is",

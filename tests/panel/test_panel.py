@@ -74,7 +74,7 @@ def test_a_new_panel_is_ready_with_the_first_sample(panel: nbvlm.Panel, server: 
     assert server.seen == []
 
 
-def test_a_page_that_opens_is_told_all(page: Page, panel: nbvlm.Panel) -> None:
+def test_a_page_that_opens_receives_everything(page: Page, panel: nbvlm.Panel) -> None:
     controller = panel._controller
     page.send(controller.viewer, {"type": "hello"})
     content, buffers = page.custom(controller.viewer)[-1]
@@ -138,7 +138,7 @@ def test_a_picture_that_cannot_be_read_is_refused_at_once(page: Page, server: Lo
         nbvlm.Panel(hosted(server), image="missing.png")
 
 
-def test_what_is_no_client_is_refused_with_an_example(page: Page) -> None:
+def test_a_value_that_is_not_a_client_is_refused_with_an_example(page: Page) -> None:
     with pytest.raises(TypeError, match=r'such as nbvlm\.Client\("demo"\), not str'):
         nbvlm.Panel("demo")
 
@@ -318,10 +318,10 @@ def test_an_empty_prompt_is_refused_without_the_network(
         panel.run()
 
 
-def test_no_network_is_told(page: Page) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        port = nobody.getsockname()[1]
+def test_a_missing_network_is_shown(page: Page) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
     client = nbvlm.Client(
         "nvidia", api_key=KEY, base_url=f"http://127.0.0.1:{port}", retry=nbvlm.client.Retry.never()
     )
@@ -352,7 +352,7 @@ def test_an_error_in_a_callback_is_seen(page: Page, panel: nbvlm.Panel, screen: 
 # Pictures
 
 
-def test_a_sample_brings_its_prompt_unless_somebody_wrote_one(page: Page, panel: nbvlm.Panel) -> None:
+def test_a_sample_brings_its_prompt_unless_a_person_wrote_one(page: Page, panel: nbvlm.Panel) -> None:
     picker = panel._controller.source.picker
     page.send(picker, {"type": "choose", "index": 1})
     assert (panel.image.name, panel.prompt) == (f"{GALLERY[1].name}.png", GALLERY[1].prompt)
@@ -537,7 +537,7 @@ def test_two_panels_do_not_disturb_each_other(page: Page, panel: nbvlm.Panel, se
         other.close()
 
 
-def test_a_panel_that_nobody_holds_or_sees_stops_its_work(page: Page, server: Loopback) -> None:
+def test_a_panel_without_references_and_pages_stops_its_work(page: Page, server: Loopback) -> None:
     panel = nbvlm.Panel(hosted(server))
     root, gone = panel._controller.root, weakref.ref(panel)
     server.replies.append(stream("a", hold=True, done=False))

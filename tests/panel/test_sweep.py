@@ -33,7 +33,7 @@ CAR = "<loc0100><loc0200><loc0300><loc0400> car"
 def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
     page = Page()
     monkeypatch.setattr(comm, "create_comm", page.create_comm)
-    # The pace has its own tests; here nobody waits for it.
+    # The pace has its own tests; the others do not wait for it.
     monkeypatch.setattr(RateLimiter, "take", lambda self: asyncio.sleep(0))
     yield page
     ipywidgets.Widget.close_all()
@@ -223,7 +223,7 @@ def test_the_form_says_what_it_cannot_take(
     assert shown.now["state"] == "idle"
 
 
-def test_a_failure_is_told_in_its_cell_and_the_others_go_on(
+def test_a_failure_is_shown_in_its_cell_and_the_others_go_on(
     panel: nbvlm.Panel, server: Loopback, shown: Shown
 ) -> None:
     server.replies += [problem(422, "Inference error"), answer("fine"), answer("fine")]
@@ -316,7 +316,7 @@ def test_an_opened_cell_comes_to_the_stage_and_into_the_history(
     assert Screen(page, panel).text == CAR
 
 
-def test_a_panel_that_nobody_holds_stops_its_sweep(page: Page, server: Loopback) -> None:
+def test_a_panel_without_references_stops_its_sweep(page: Page, server: Loopback) -> None:
     panel = nbvlm.Panel(nbvlm.Client("nvidia", api_key=KEY, base_url=server.url), image=made.image())
     gone = weakref.ref(panel)
     server.replies.append(Reply(hold=True, pieces=[]))
@@ -355,7 +355,7 @@ def test_a_sweep_keeps_to_the_endpoints_pace(panel: nbvlm.Panel, monkeypatch: py
     assert rates == [40]
 
 
-def test_the_form_is_told_the_endpoints_pace(page: Page, panel: nbvlm.Panel, shown: Shown) -> None:
+def test_the_form_shows_the_endpoints_pace(page: Page, panel: nbvlm.Panel, shown: Shown) -> None:
     page.send(shown.widget, {"type": "facts"})
     facts = page.custom(shown.widget)[-1][0]["facts"]
     assert facts == {"perMinute": 40, "hasTemperature": True}

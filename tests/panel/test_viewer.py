@@ -135,8 +135,8 @@ def test_a_region_that_was_drawn_goes_to_the_task(page: Page, panel: nbvlm.Panel
     assert screen.picking is True
     page.send(controller.viewer, {"type": "region", "box": [300, 150, -20, 20]})
     assert (screen.picking, screen.region) == (False, (0.0, 20.0, 300.0, 150.0))
-    told = [content for content, _ in page.custom(controller.task_bar) if content["type"] == "region"]
-    assert told[-1]["box"] == [0.0, 20.0, 300.0, 150.0]
+    sent = [content for content, _ in page.custom(controller.task_bar) if content["type"] == "region"]
+    assert sent[-1]["box"] == [0.0, 20.0, 300.0, 150.0]
     page.send(controller.viewer, {"type": "region", "box": None})
     assert screen.region == (0.0, 20.0, 300.0, 150.0)
 

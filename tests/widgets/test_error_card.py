@@ -109,9 +109,9 @@ def test_a_429_counts_down_as_long_as_the_service_says(
 
 
 def test_no_network_offers_the_demo_model_and_recordings(page: Page) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
     panel = nbvlm.Panel(nbvlm.Client("nvidia", api_key=KEY, base_url=url, retry=Retry.never()))
     with pytest.raises(errors.TransportError):
         panel.run()
@@ -125,7 +125,7 @@ def test_what_went_wrong_before_any_question_offers_nothing_to_ask_again() -> No
     assert actions(error_card.describe(ZeroDivisionError("secret"), NVIDIA)) == []
 
 
-def test_of_an_unknown_error_the_type_alone_is_told() -> None:
+def test_an_unknown_error_is_named_by_its_type_alone() -> None:
     card = error_card.describe(ValueError("s3cret words"), NVIDIA, asking=True)
     assert card["message"] == "nbvlm failed with an unexpected ValueError."
     assert "s3cret" not in json.dumps(card)
