@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from nbvlm.endpoints import Endpoint
     from nbvlm.images import Picture
+    from nbvlm.panel.form import Inputs
     from nbvlm.result import Result
 
 __all__ = ["MOST", "Cell", "Sweep", "plan"]
@@ -148,33 +149,26 @@ def _row(cell: Cell) -> tuple[Any, ...]:
 
 
 def plan(
-    picture: Picture,
+    inputs: Inputs,
+    endpoint: Endpoint,
     prompts: Iterable[str] | str,
     temperatures: Iterable[float] | float | None,
     repeats: int,
-    *,
-    endpoint: Endpoint,
-    parameters: Mapping[str, Any],
-    route: str = "auto",
 ) -> Sweep:
     """Lay out a sweep; none of its cells is done.
 
     Parameters
     ----------
-    picture
-        The picture.
+    inputs
+        Picture, route, and the other parameters.
+    endpoint
+        Gives the range of the temperature.
     prompts
         One or more; empty and repeated ones are left out.
     temperatures
-        One or more within the endpoint's range; None takes that of `parameters`.
+        One or more within the endpoint's range; None takes that of `inputs`.
     repeats
         How often the same is asked, 1 or more.
-    endpoint
-        Gives the range of the temperature.
-    parameters
-        The other parameters, by the names that the client knows.
-    route
-        How the picture travels.
 
     Raises
     ------
@@ -184,7 +178,7 @@ def plan(
         If a temperature is out of range, or the cells are too many.
     """
     given = _prompts([prompts] if isinstance(prompts, str) else prompts)
-    heats = _temperatures(temperatures, endpoint, parameters)
+    heats = _temperatures(temperatures, endpoint, inputs.parameters)
     if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
         raise ParameterError(f"repeats must be a positive integer, got {repeats!r}.", hint="Take 1 or more.")
     questions = len(given) * len(heats) * repeats
@@ -193,9 +187,9 @@ def plan(
             f"A sweep can have at most {MOST} questions, got {questions}.",
             hint="Take fewer prompts, temperatures or repeats.",
         )
-    others = {name: value for name, value in parameters.items() if name != "temperature"}
+    others = {name: value for name, value in inputs.parameters.items() if name != "temperature"}
     cells = tuple(Cell(*place) for place in product(given, heats, range(1, repeats + 1)))
-    return Sweep(picture, given, heats, repeats, others, cells, route)
+    return Sweep(inputs.picture, given, heats, repeats, others, cells, inputs.route)
 
 
 def _prompts(prompts: Iterable[str]) -> tuple[str, ...]:

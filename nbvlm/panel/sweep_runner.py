@@ -117,16 +117,8 @@ class SweepRunner:
         PromptError, ParameterError
             As `sweep.plan`.
         """
-        inputs, endpoint = self._inputs(), self._connection.endpoint
-        sweep = plan(
-            inputs.picture,
-            prompts,
-            temperatures,
-            repeats,
-            endpoint=endpoint,
-            parameters=inputs.parameters,
-            route=inputs.route,
-        )
+        endpoint = self._connection.endpoint
+        sweep = plan(self._inputs(), endpoint, prompts, temperatures, repeats)
         with self._lock:
             if self.state == "running":
                 raise Error("A sweep is under way.", hint="Wait for its end, or stop it.")
