@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from nbvlm.draw import annotate, prompt_things
 from nbvlm.errors import ImageError
 from nbvlm.grounding import compare
+from nbvlm.images import encoded
 from nbvlm.result import where
 from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
-from nbvlm.widgets.thumbnails import card, encoded, label_colors
+from nbvlm.widgets.thumbnails import card, label_colors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -74,7 +75,8 @@ def masked_picture(result: Result) -> bytes:
     except ImageError:
         return b""
     things = prompt_things(result.prompt)
-    return encoded(annotate(small, result.detections, things=things, boxes=False, labels=False), "JPEG")
+    drawn = annotate(small, result.detections, things=things, boxes=False, labels=False)
+    return encoded(drawn, "JPEG", quality=85)
 
 
 def columns(pinned: Sequence[NumberedResult]) -> list[dict[str, Any]]:

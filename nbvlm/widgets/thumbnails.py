@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import io
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbvlm._text import duration, shorten
 from nbvlm.draw import annotate, assign_colors, css_color, ink_color, prompt_things
 from nbvlm.errors import ImageError
-from nbvlm.images import Picture
+from nbvlm.images import Picture, encoded
 from nbvlm.result import summary
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ __all__ = [
     "NumberedResult",
     "base_thumbnail",
     "card",
-    "encoded",
     "label_colors",
     "preview",
     "sample_picture",
@@ -110,28 +108,18 @@ def preview(picture: Picture) -> tuple[dict[str, Any], bytes]:
     facts = {"name": picture.name or "picture", "width": picture.width, "height": picture.height}
     if picture.nbytes is not None and picture.nbytes <= SMALL and picture.data is not None:
         return {**facts, "mime": picture.mime}, picture.data
-    return {**facts, "mime": "image/jpeg"}, encoded(picture.thumbnail(PREVIEW), "JPEG")
+    return {**facts, "mime": "image/jpeg"}, encoded(picture.thumbnail(PREVIEW), "JPEG", quality=85)
 
 
 def small_picture(data: bytes, side: int) -> bytes:
     """Return a small PNG of a picture's file."""
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data)) as image:
-        return encoded(_shrunk(image, side), "PNG")
+    return encoded(Picture.load(data).thumbnail(side), "PNG")
 
 
 def _shrunk(image: Image.Image, side: int) -> Image.Image:
     copy = image.convert("RGB")
     copy.thumbnail((side, side), reducing_gap=2.0)
     return copy
-
-
-def encoded(image: Image.Image, kind: str, quality: int = 85) -> bytes:
-    """Return an image as a PNG or JPEG file."""
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **({"quality": quality} if kind == "JPEG" else {}))
-    return buffer.getvalue()
 
 
 # Answers
