@@ -12,7 +12,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.draw import annotate, prompt_things
+from nbvlm import prompts
+from nbvlm.draw import annotate
 from nbvlm.errors import Error
 from nbvlm.images import Picture, encoded
 from nbvlm.result import html_text
@@ -223,7 +224,7 @@ def _thumbnail(row: Row) -> str:
     except (Error, OSError, ValueError):
         return ""
     if row.detections is not None and len(row.detections):
-        things = prompt_things(row.prompt or "")
+        things = prompts.things(row.prompt or "")
         small = annotate(small, row.detections, things=things, keep=False, labels=False, line_width=2)
     packed = base64.b64encode(encoded(small, "JPEG", quality=70)).decode("ascii")
     return (

@@ -7,18 +7,18 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from nbvlm import prompts
 from nbvlm._background import Task
 from nbvlm.client import DetectionFound, Status, TextDelta
-from nbvlm.draw import prompt_things
 from nbvlm.errors import Error
-from nbvlm.grounding import mask_svg_path, resolve
+from nbvlm.grounding import decode_masks, mask_svg_path
 from nbvlm.widgets import label_colors, progress_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from nbvlm.client import AsyncClient
-    from nbvlm.grounding import Detection, Stencil
+    from nbvlm.grounding import Detection, LazyMask
     from nbvlm.panel.form import Inputs
     from nbvlm.result import Result
     from nbvlm.widgets import Viewer
@@ -149,7 +149,7 @@ class MaskOutliner:
         self._lock = threading.Lock()
         self._turn = -1
         self._seen: set[int] = set()
-        self._wanted: list[tuple[int, Stencil]] = []
+        self._wanted: list[tuple[int, LazyMask]] = []
         self._busy = False
 
     def want(self, first: int, detections: Iterable[Detection]) -> None:
@@ -166,25 +166,25 @@ class MaskOutliner:
             if self._turn != self._viewer.turn:
                 self._turn, self._seen, self._wanted = self._viewer.turn, set(), []
             for index, detection in enumerate(detections, first):
-                if detection.stencil.known and index not in self._seen:
+                if detection.lazy_mask.known and index not in self._seen:
                     self._seen.add(index)
-                    self._wanted.append((index, detection.stencil))
+                    self._wanted.append((index, detection.lazy_mask))
             if self._wanted and not self._busy:
                 self._busy = True
                 Task(self._work())
 
     async def _work(self) -> None:
         while (batch := self._take()) is not None:
-            turn, stencils = batch
+            turn, masks = batch
             try:
-                shapes = await asyncio.to_thread(_shapes, stencils)
+                shapes = await asyncio.to_thread(_shapes, masks)
             except Exception as error:  # noqa: BLE001 - shown below the answer
                 self._give_up(turn, error)
             else:
                 self._viewer.outline(turn, shapes)
             await asyncio.sleep(MASK_INTERVAL)
 
-    def _take(self) -> tuple[int, list[tuple[int, Stencil]]] | None:
+    def _take(self) -> tuple[int, list[tuple[int, LazyMask]]] | None:
         with self._lock:
             batch, self._wanted = self._wanted[:_MASKS], self._wanted[_MASKS:]
             self._busy = bool(batch)
@@ -198,10 +198,10 @@ class MaskOutliner:
         self._viewer.remark(turn, f"The masks are not drawn. {reason}")
 
 
-def _shapes(wanted: list[tuple[int, Stencil]]) -> dict[str, str]:
-    resolve(stencil for _, stencil in wanted)
-    patches = ((index, stencil.patch()) for index, stencil in wanted)
-    return {str(index): mask_svg_path(patch) for index, patch in patches if patch is not None}
+def _shapes(wanted: list[tuple[int, LazyMask]]) -> dict[str, str]:
+    decode_masks(mask for _, mask in wanted)
+    crops = ((index, mask.crop()) for index, mask in wanted)
+    return {str(index): mask_svg_path(crop) for index, crop in crops if crop is not None}
 
 
 def boxes(detections: Iterable[Detection], prompt: str) -> list[dict[str, Any]]:
@@ -211,7 +211,7 @@ def boxes(detections: Iterable[Detection], prompt: str) -> list[dict[str, Any]]:
     colour when the next one arrives.
     """
     found = list(detections)
-    colors = label_colors([*prompt_things(prompt), *(one.label for one in found)])
+    colors = label_colors([*prompts.things(prompt), *(one.label for one in found)])
     return [
         {"label": one.label, "box": [round(float(value), 2) for value in one.box], **colors[one.label]}
         for one in found

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.draw import annotate, prompt_things
+from nbvlm import prompts
+from nbvlm.draw import annotate
 from nbvlm.errors import ImageError
 from nbvlm.grounding import compare
 from nbvlm.images import encoded
@@ -74,7 +75,7 @@ def masked_picture(result: Result) -> bytes:
         small = result.picture.thumbnail(SIDE)
     except ImageError:
         return b""
-    things = prompt_things(result.prompt)
+    things = prompts.things(result.prompt)
     drawn = annotate(small, result.detections, things=things, boxes=False, labels=False)
     return encoded(drawn, "JPEG", quality=85)
 
@@ -94,7 +95,7 @@ def columns(pinned: Sequence[NumberedResult]) -> list[dict[str, Any]]:
         colours and `state` ("plain", "kept", "moved", "lost", "new"); `counts` by state, or None for an
         answer that the others are compared with; `words`: pieces of the answer with their state.
     """
-    things = [thing for one in pinned for thing in prompt_things(one.result.prompt)]
+    things = [thing for one in pinned for thing in prompts.things(one.result.prompt)]
     labels = [label for one in pinned for label in one.result.detections.labels]
     colors = label_colors([*things, *labels])
     first: dict[str, NumberedResult] = {}

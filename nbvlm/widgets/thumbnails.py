@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nbvlm import prompts
 from nbvlm._text import duration, shorten
-from nbvlm.draw import annotate, assign_colors, css_color, ink_color, prompt_things
+from nbvlm.draw import annotate, assign_colors, css_color, ink_color
 from nbvlm.errors import ImageError
 from nbvlm.images import Picture, encoded
 from nbvlm.result import summary
@@ -159,7 +160,7 @@ def thumbnail(result: Result, base: Image.Image | None = None) -> bytes:
     base = base or base_thumbnail(result.picture)
     if base is None:
         return b""
-    things = prompt_things(result.prompt)
+    things = prompts.things(result.prompt)
     return encoded(annotate(base, result.detections, things=things, labels=False), "JPEG", quality=72)
 
 

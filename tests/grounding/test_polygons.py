@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from nbvlm.grounding import Patch, mask_svg_path
+from nbvlm.grounding import MaskCrop, mask_svg_path
 
 
 def drawn(path: str, size: tuple[int, int]) -> Any:
@@ -27,7 +27,7 @@ def test_a_mask_becomes_a_short_path_with_its_holes() -> None:
     y, x = np.mgrid[:300, :400]
     away = np.hypot(x - 200, y - 150)
     ring = (away < 140) & (away > 60)
-    path = mask_svg_path(Patch(0, 0, ring))
+    path = mask_svg_path(MaskCrop(0, 0, ring))
     assert path.count("M") == path.count("z") == 2
     assert len(path) < 1500
     found = drawn(path, (400, 300))

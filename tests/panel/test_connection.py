@@ -294,7 +294,7 @@ def test_a_panel_of_an_unlisted_client_offers_it_first(page: Page, server: Loopb
 
 
 def test_an_unknown_choice_is_refused() -> None:
-    with pytest.raises(ParameterError, match="There is no endpoint"):
+    with pytest.raises(ParameterError, match="Unknown endpoint"):
         ModelConnection(settings("demo")).choose("nonsense")
 
 

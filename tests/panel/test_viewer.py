@@ -72,8 +72,8 @@ def test_masks_come_once_and_stay_when_the_answer_is_whole(
     sent = [content for content, _ in page.custom(screen.stage) if content["type"] == "shapes"]
     assert [list(content["shapes"]) for content in sent] == [["0"]]
     assert screen.stage._shapes == sent[0]["shapes"]
-    patch = result.detections.patches[0]
-    assert sent[0]["shapes"]["0"] == mask_svg_path(patch)
+    crop = result.detections.mask_crops[0]
+    assert sent[0]["shapes"]["0"] == mask_svg_path(crop)
 
 
 def test_an_answer_without_a_mask_decoder_is_whole_and_says_so(
@@ -84,7 +84,7 @@ def test_an_answer_without_a_mask_decoder_is_whole_and_says_so(
     server.replies.append(stream(MASKED, delta("", "stop")))
     assert panel.run().text == MASKED
     page.wait(lambda: screen.now().get("notes"))
-    reason = "NBVLM_VAE_WEIGHTS names /nowhere/decoder.npz, which is no file."
+    reason = "NBVLM_VAE_WEIGHTS names /nowhere/decoder.npz, which is not a file."
     assert screen.notes == [f"The masks are not drawn. {reason}"]
     assert (screen.state, len(screen.boxes)) == ("done", 1)
 

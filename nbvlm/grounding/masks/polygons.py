@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from nbvlm.grounding.masks.lazy import Mask, Patch
+    from nbvlm.grounding.masks.types import Mask, MaskCrop
 
 __all__ = ["area", "loops", "outlines", "svg_path"]
 
@@ -20,32 +20,32 @@ _TOLERANCE = 0.75  # pixels that a corner of a simplified outline may lie off th
 _SHARE = 1 / 400  # … and as a share of the mask's larger side
 
 
-def outlines(patch: Patch) -> list[list[Point]]:
+def outlines(crop: MaskCrop) -> list[list[Point]]:
     """Trace the outer outlines of a mask.
 
     Parameters
     ----------
-    patch
+    crop
         The part of the picture that holds the mask.
 
     Returns
     -------
     list of list of (x, y)
-        A closed polygon, clockwise, its first corner not repeated, for every part that hangs together by
-        sides of pixels. The corners are pixel corners of the picture; holes are left out.
+        One closed polygon for each part whose pixels are connected by their sides: clockwise, the first
+        corner not repeated. The corners are pixel corners of the picture; holes are left out.
 
     Examples
     --------
-    >>> from nbvlm.grounding.masks.lazy import Patch
-    >>> outlines(Patch(10, 20, np.ones((2, 3), bool)))
+    >>> from nbvlm.grounding.masks.types import MaskCrop
+    >>> outlines(MaskCrop(10, 20, np.ones((2, 3), bool)))
     [[(10, 20), (13, 20), (13, 22), (10, 22)]]
     """
-    return [loop for loop in loops(patch) if area(loop) > 0]
+    return [loop for loop in loops(crop) if area(loop) > 0]
 
 
-def loops(patch: Patch) -> list[list[Point]]:
+def loops(crop: MaskCrop) -> list[list[Point]]:
     """Trace all outlines of a mask: those of its parts clockwise, those of holes the other way round."""
-    ways = _ways(patch.pixels, patch.x, patch.y)
+    ways = _ways(crop.pixels, crop.x, crop.y)
     return [_walk(ways, start) for start in sorted(ways) if start in ways]
 
 
@@ -98,12 +98,12 @@ def area(loop: list[Point]) -> float:
     return float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)) / 2
 
 
-def svg_path(patch: Patch) -> str:
+def svg_path(crop: MaskCrop) -> str:
     """Write the outline of a mask as the data of an SVG path, in pixels of the picture.
 
     Parameters
     ----------
-    patch
+    crop
         The part of the picture that holds the mask.
 
     Returns
@@ -113,12 +113,12 @@ def svg_path(patch: Patch) -> str:
 
     Examples
     --------
-    >>> from nbvlm.grounding.masks.lazy import Patch
-    >>> svg_path(Patch(10, 20, np.ones((2, 3), bool)))
+    >>> from nbvlm.grounding.masks.types import MaskCrop
+    >>> svg_path(MaskCrop(10, 20, np.ones((2, 3), bool)))
     'M10 20l3 0 0 2-3 0z'
     """
-    tolerance = max(_TOLERANCE, max(patch.pixels.shape) * _SHARE)
-    simple = (_simplified(np.array(loop), tolerance) for loop in loops(patch))
+    tolerance = max(_TOLERANCE, max(crop.pixels.shape) * _SHARE)
+    simple = (_simplified(np.array(loop), tolerance) for loop in loops(crop))
     return "".join(_drawn(loop) for loop in simple if len(loop) > 2)
 
 
