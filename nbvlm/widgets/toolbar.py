@@ -48,7 +48,7 @@ class Toolbar(PageWidget):
     """
 
     _esm = script("toolbar")
-    _css = style("toolbar")
+    _css = style("panel", "form")
     model = traitlets.Unicode("").tag(sync=True)
     demo = traitlets.Bool(False).tag(sync=True)
     choices = traitlets.List(traitlets.Dict()).tag(sync=True)

@@ -43,7 +43,7 @@ class Viewer(PageWidget):
     """
 
     _esm = script("viewer_root")
-    _css = style("viewer_root")
+    _css = style("viewer_root", "picture_view", "detections_list")
     answer = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, on_region: Callable[[Region | None], None] | None = None) -> None:

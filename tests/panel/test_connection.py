@@ -178,7 +178,7 @@ def test_a_recording_answers_as_the_model_that_was_recorded(
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("", "cannot be read"), ("none.json", "There is no"), ("a.json", "is no rec")],
+    [("", "cannot be read"), ("none.json", "does not exist"), ("a.json", "is not a recording")],
 )
 def test_what_is_wrong_with_a_recording_is_said_below_its_form(
     page: Page, panel: nbvlm.Panel, tmp_path: Path, name: str, words: str
