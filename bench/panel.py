@@ -1,8 +1,8 @@
-"""What 1,000 tokens in four seconds cost on the way to the browser, counted in a real kernel.
+"""Count the messages and bytes that 1,000 tokens in four seconds cost between a real kernel and the browser.
 
-Usage: panel.py. The other rows are what ipywidgets offers for the same text, token by token. Gates: 60 kB of
-whole messages, 25 of them a second. Needs a machine with little else to do: an answer that takes longer is
-told in more messages.
+Usage: panel.py. The other rows send the same text by two ways of ipywidgets, token by token. Gates: 60 kB of
+whole messages, 25 of them a second. Needs a machine with little else to do: an answer that takes longer needs
+more messages.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from jupyter_client.manager import start_new_kernel
-from panel.test_kernel import OPEN, Kernel, comms, identities, size, state
+from support.kernel import Kernel, comms, identities, size, state
 from support.loopback import Loopback, delta, stream
 
+OPEN = "import nbvlm\npanel = nbvlm.Panel()\npanel"
 TOKENS, PAUSE = 1000, 0.004
 MOST_BYTES, MOST_A_SECOND = 60_000, 25
 WORDS = [f"w{number:03d} " for number in range(TOKENS)]

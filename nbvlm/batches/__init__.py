@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from nbvlm.batches.api import abatch, batch, ibatch, map_partitions, results
 from nbvlm.batches.cluster import register_key
+from nbvlm.batches.rate_limit import RateLimiter
 
-__all__ = ["abatch", "batch", "ibatch", "map_partitions", "register_key", "results"]
+__all__ = ["RateLimiter", "abatch", "batch", "ibatch", "map_partitions", "register_key", "results"]

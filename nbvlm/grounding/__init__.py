@@ -10,8 +10,8 @@ from nbvlm.grounding.evaluation import Evaluation, evaluate
 from nbvlm.grounding.masks.codebooks import Codebook, codebook, paste
 from nbvlm.grounding.masks.lazy import LazyMask, decode_masks, decoded
 from nbvlm.grounding.masks.polygons import area as polygon_area
-from nbvlm.grounding.masks.polygons import loops as mask_loops
 from nbvlm.grounding.masks.polygons import outlines as mask_outlines
+from nbvlm.grounding.masks.polygons import svg_path as mask_svg_path
 from nbvlm.grounding.masks.rle import decode as decode_rle
 from nbvlm.grounding.masks.rle import encode as encode_rle
 from nbvlm.grounding.masks.types import MaskCrop
@@ -37,8 +37,8 @@ __all__ = [
     "decoded",
     "encode_rle",
     "evaluate",
-    "mask_loops",
     "mask_outlines",
+    "mask_svg_path",
     "overlaps",
     "parse",
     "paste",

@@ -1,4 +1,4 @@
-"""The line to the model: which one is asked, where, with which key; and the panel's own client."""
+"""The connection to the model: its address, its key, and the panel's own client."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
     from nbvlm.client import Settings
     from nbvlm.endpoints import Endpoint
 
-__all__ = ["OWN", "TYPED", "Line"]
+__all__ = ["OWN", "TYPED", "ModelConnection"]
 
-#: Value of the choice for the client that the panel was made with, where it is in no list.
+#: Value of the choice for the client that the panel was made with, unless its model is a listed one.
 OWN = "own"
 #: Value of the choice for a server whose address was typed.
 SERVER = "server"
 #: Value of the choice for a recording whose path was typed.
 RECORDING = "recording"
-#: Where a key came from that was typed into the panel.
-TYPED = "typed here"
+#: Origin of a key that was typed into the panel.
+TYPED = "this panel"
 
 
-class Line:
+class ModelConnection:
     """Holds the settings in use and opens a client with them when one is needed.
 
     Parameters
     ----------
     settings
-        Those of the client that the panel was made with.
+        The settings of the client that the panel was made with.
 
     Attributes
     ----------
     settings
-        Those in use.
+        The settings in use.
     choice
         Value of the choice in use; see `choices`.
     """
@@ -51,24 +51,24 @@ class Line:
         self._given = self.settings = settings
         self._client: AsyncClient | None = None
         self._server: Settings | None = None
-        self._played: tuple[str, Settings] | None = None
+        self._recording: tuple[str, Settings] | None = None
         self._typed: Secret | None = None
         self.choice = self._own = settings.endpoint.name if _listed(settings) else OWN
 
     @property
     def endpoint(self) -> Endpoint:
-        """What is asked."""
+        """The endpoint in use."""
         return self.settings.endpoint
 
     def client(self) -> AsyncClient:
-        """Return the client in use; to be called on the package's loop."""
+        """Return the client in use; call this on the package's loop."""
         with self._lock:
             if self._client is None:
                 self._client = AsyncClient.from_settings(self.settings)
             return self._client
 
     def choices(self) -> list[dict[str, str]]:
-        """Return what can be asked: `value`, `label`, `group` and a `note` for each."""
+        """Return the models that can be asked: `value`, `label`, `group` and a `note` for each."""
         found = [_entry(self._own, self._given, "This panel's client")] if self._own == OWN else []
         found += [
             {"value": name, "label": entry.model, "group": _group(entry), "note": entry.note}
@@ -76,8 +76,8 @@ class Line:
         ]
         if self._server:
             found.append(_entry(SERVER, self._server, "Your server"))
-        if self._played:
-            name, settings = self._played
+        if self._recording:
+            name, settings = self._recording
             label = f"{settings.endpoint.model} in {name}"
             found.append({"value": RECORDING, "label": label, "group": "A recording", "note": ""})
         return found
@@ -88,7 +88,7 @@ class Line:
         Raises
         ------
         ParameterError
-            If there is no such choice.
+            If the choice does not exist.
         """
         self._switch(value, self._settings_of(value))
 
@@ -98,43 +98,43 @@ class Line:
         Raises
         ------
         ParameterError
-            If the address cannot be used, or no model is named.
+            If the address cannot be used, or the model is missing.
         """
         self._server = resolve(url.strip(), model=model)
         self._switch(SERVER, self._server)
 
     def play(self, path: str) -> dict[str, float | int]:
-        """Have a recording answer from now on, as the model that was recorded.
+        """Take the answers from a recording from now on.
 
         Parameters
         ----------
         path
-            A file where the kernel runs; ``~`` is the home folder.
+            A file on the kernel's machine; ``~`` is the home folder.
 
         Returns
         -------
         dict
-            Parameters of its first question: with others there may be no answer.
+            Parameters of its first question: with others the recording may hold no answer.
 
         Raises
         ------
         ParameterError
-            If it is no recording.
+            If the file is not a recording.
         """
         file = Path(path.strip()).expanduser()
         recorded = replay(file)
         settings = resolve(recorded.endpoint or self.endpoint, transport=recorded)
-        self._played = file.name, settings
+        self._recording = file.name, settings
         self._switch(RECORDING, settings)
         return recorded.parameters
 
     def take_key(self, text: str) -> None:
-        """Use a typed key; that for the hosted service is kept as by `nbvlm.login()`, others for this panel.
+        """Use a typed key; one for the hosted service is kept as by `nbvlm.login()`, others for this panel.
 
         Raises
         ------
         AuthenticationError
-            If it cannot be a key.
+            If the text cannot be a key.
         """
         key = Secret(text)
         if self.endpoint.base_url == endpoints.HOSTED:
@@ -146,9 +146,9 @@ class Line:
         self._switch(self.choice, settings)
 
     def key(self) -> dict[str, str]:
-        """Tell where the key in use comes from, never the key: `state` and `text`.
+        """Return where the key in use comes from, never the key: `state` and `text`.
 
-        `state` is "none" (nobody wants one), "there", or "missing".
+        `state` is "none" (the model needs none), "there", or "missing".
         """
         if self.settings.in_process or self.choice == RECORDING:
             return {"state": "none", "text": ""}
@@ -182,10 +182,10 @@ class Line:
             return self._keyed(self._given)
         if value == SERVER and self._server is not None:
             return self._server
-        if value == RECORDING and self._played is not None:
-            return self._played[1]
+        if value == RECORDING and self._recording is not None:
+            return self._recording[1]
         entry = endpoints.get(value)
-        # Who pointed the panel at another origin wants the siblings to be asked there too.
+        # A panel with another origin asks the other hosted models there too.
         if entry.base_url == self._given.endpoint.base_url == endpoints.HOSTED:
             return self._keyed(replace(self._given, endpoint=entry, transport=None, chosen=True))
         return self._keyed(resolve(value))

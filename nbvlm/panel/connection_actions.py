@@ -1,4 +1,4 @@
-"""The desk: takes what the page's head, its drawers and the error card ask for, and has the session do it."""
+"""The choice of model, server, recording and key, and the error card: the actions of their messages."""
 
 from __future__ import annotations
 
@@ -7,125 +7,133 @@ from typing import TYPE_CHECKING, Any
 from nbvlm._background import Task
 from nbvlm.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error
-from nbvlm.widgets import Alert, Header, KeyField, Server, error_text
+from nbvlm.widgets import ErrorCard, KeyField, ServerForm, failure_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nbvlm.panel.controller import Session
+    from nbvlm.panel.connection import ModelConnection
+    from nbvlm.panel.form import Form
+    from nbvlm.panel.messages import MessageSequencer
 
-__all__ = ["Desk"]
+__all__ = ["ConnectionActions"]
 
 
-class Desk:
-    """Head, key field, server form and error card of one panel.
+class ConnectionActions:
+    """Key field, server form and error card of one panel.
 
     Parameters
     ----------
-    session
-        Does what is asked for.
+    connection
+        The connection to the model.
+    form
+        The panel's fields.
+    messages
+        Orders the messages of a page.
+    on_connection
+        Called when another model is chosen.
+    on_key
+        Called when another key is in use.
+    on_ask, on_shrink
+        Called when the error card asks again, or asks with a picture that fits into the request.
 
     Attributes
     ----------
-    header, key, server, alert
+    key_field, server_form, error_card
         The widgets.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._actions: dict[str, Callable[[Mapping[str, Any]], Any]] = {
-            "run": session.press,
-            "stop": lambda _message: session.stop(),
-            "reset": lambda _message: session.fields.reset(),
-            "model": self._choose,
-            "connect": self._connect,
-            "play": self._play,
-            "models": lambda message: Task(self._list(str(message["url"]))),
-            "act": self._act,
-        }
-        self.header = Header(session.line, on_message=self.take)
-        self.key = KeyField(order=session.order, on_key=self.take_key)
-        self.server = Server(on_message=self.take)
-        self.alert = Alert(on_act=self.take)
+    def __init__(
+        self,
+        connection: ModelConnection,
+        form: Form,
+        messages: MessageSequencer,
+        *,
+        on_connection: Callable[[], None],
+        on_key: Callable[[], None],
+        on_ask: Callable[[], None],
+        on_shrink: Callable[[], None],
+    ) -> None:
+        self._connection, self._form = connection, form
+        self._on_connection, self._on_key = on_connection, on_key
+        self._on_ask, self._on_shrink = on_ask, on_shrink
+        self.key_field = KeyField(messages.handler({"key": self._take_key}))
+        self.server_form = ServerForm(
+            messages.handler(
+                {
+                    "connect": lambda message: self._switch(
+                        lambda: connection.connect(str(message["url"]), str(message["model"]))
+                    ),
+                    "play": lambda message: self._switch(lambda: connection.play(str(message["path"]))),
+                    "models": lambda message: Task(self._list_models(str(message["url"]))),
+                }
+            )
+        )
+        self.error_card = ErrorCard(messages.handler({"act": self._act}))
 
-    def take(self, message: Mapping[str, Any]) -> None:
-        """Take a message of the page, in the order in which the page sent it."""
-        action = self._actions[message["type"]]
-        self._session.order.take(message, lambda: self._session.guarded(lambda: action(message)))
+    def choose(self, message: Mapping[str, Any]) -> None:
+        """Ask another model from now on; `choice` is the value of one of `ModelConnection.choices`."""
+        self._form.take(message.get("fields") or {})
+        self._choose(str(message["choice"]))
 
-    def _choose(self, message: Mapping[str, Any]) -> None:
-        self._session.fields.take(message.get("fields") or {})
-        self.choose(str(message["choice"]))
+    def _choose(self, value: str) -> None:
+        self._connection.choose(value)
+        self._on_connection()
 
-    def choose(self, value: str) -> None:
-        """Ask another model from now on; see `Line.choices`."""
-        self._session.line.choose(value)
-        self._session.serve()
-
-    def take_key(self, text: str) -> None:
-        """Use a key that was typed."""
-        self._session.line.take_key(text)
-        self.header.show(self._session.line)
-        self.alert.clear()
-
-    def _connect(self, message: Mapping[str, Any]) -> None:
-        line = self._session.line
-        self._lead(lambda: line.connect(str(message["url"]), str(message["model"])))
-
-    def _play(self, message: Mapping[str, Any]) -> None:
-        self._lead(lambda: self._session.line.play(str(message["path"])))
-
-    def _lead(self, to: Callable[[], Mapping[str, Any] | None]) -> None:
-        """Ask what a form names from now on, or say below the form why that is not possible."""
+    def _switch(self, connect: Callable[[], Mapping[str, Any] | None]) -> None:
+        """Ask a server or a recording from now on, or show below the form why that is not possible."""
         try:
-            parameters = to()
+            parameters = connect()
         except Error as error:
-            self.server.refused(_words(error))
+            self.server_form.refused(_sentences(error))
             return
-        self.server.connected()
-        self._session.serve()
-        self._session.fields.fill(parameters=parameters)
+        self.server_form.connected()
+        self._on_connection()
+        self._form.fill(parameters=parameters)
 
-    async def _list(self, url: str) -> None:
+    async def _list_models(self, url: str) -> None:
         try:
             async with AsyncClient(url.strip(), model="?") as client:
                 names = await client.models()
-        except Error as error:
-            self.server.refused(_words(error))
-        except Exception as error:  # noqa: BLE001 - shown where the user looks
-            self.server.refused(f"Something unexpected happened in nbvlm ({type(error).__name__}).")
+        except Exception as error:  # noqa: BLE001 - shown below the form
+            self.server_form.refused(_sentences(error))
         else:
-            self.server.models(names, "" if names else "The server names no models.")
+            self.server_form.models(names, "" if names else "The server lists no models.")
+
+    def _take_key(self, message: Mapping[str, Any]) -> None:
+        try:
+            self._connection.take_key(str(message["key"]))
+        except Error as error:
+            self.key_field.refused(_sentences(error))
+        except Exception as error:  # noqa: BLE001 - its text might hold the key
+            self.key_field.refused(f"The key could not be used ({type(error).__name__}).")
+        else:
+            self._on_key()
+            self.error_card.clear()
+            self.key_field.accepted()
 
     def _act(self, message: Mapping[str, Any]) -> None:
-        """Do what a button of the error card says."""
-        session, action = self._session, str(message["action"])
-        session.fields.take(message.get("fields") or {})
-        self.alert.clear()
+        """Run the action of a button of the error card."""
+        action = str(message["action"])
+        self._form.take(message.get("fields") or {})
+        self.error_card.clear()
         if action == "reset":
-            session.fields.reset()
+            self._form.reset()
         elif action == "shrink":
-            session.source.take_route("inline")
-            session.press()
+            self._on_shrink()
         elif action.startswith("model:"):
-            self.choose(action.removeprefix("model:"))
-            session.press()
+            self._choose(action.removeprefix("model:"))
+            self._on_ask()
 
-    def fail(self, error: Exception) -> None:
-        """Show why no answer came; a key that was refused, or is missing, is asked for at once."""
-        self._show(error, asking=True)
-        if isinstance(error, AuthenticationError) and error.status in (None, 401):
-            self.key.ask(again=True)
-
-    def complain(self, error: Exception) -> None:
-        """Show what went wrong beside the answers."""
-        self._show(error)
-
-    def _show(self, error: Exception, *, asking: bool = False) -> None:
-        line = self._session.line
-        origin = None if line.settings.in_process else line.settings.base_url
-        self.alert.show(error_text(error, line.endpoint, asking=asking, origin=origin))
+    def show(self, error: Exception, *, asking: bool = False) -> None:
+        """Show an error; where an answer was under way, a key that is missing or refused is asked for."""
+        settings = self._connection.settings
+        origin = None if settings.in_process else settings.base_url
+        self.error_card.show(error, settings.endpoint, asking=asking, origin=origin)
+        if asking and isinstance(error, AuthenticationError) and error.status in (None, 401):
+            self.key_field.ask(again=True)
 
 
-def _words(error: Error) -> str:
-    return f"{error.message} {error.hint or ''}".strip()
+def _sentences(error: Exception) -> str:
+    text = failure_text(error)
+    return f"{text['message']} {text['hint']}".strip()

@@ -1,7 +1,7 @@
-"""What a panel does, apart from its public face: the widgets, the chosen picture, and the answer under way.
+"""The controller of a panel: its widgets and their layout, the chosen picture, and the answer under way.
 
-Widgets call their session and the session holds its widgets, so none of them is ever collected by itself; the
-face (`Panel`) is not part of that circle, and closes its session when it goes.
+Widgets call their controller and the controller holds its widgets, so none of them is ever collected by
+itself; the public face (`Panel`) is not part of that circle, and closes its controller when it goes.
 """
 
 from __future__ import annotations
@@ -16,35 +16,26 @@ import ipywidgets
 from nbvlm._background import Task
 from nbvlm.errors import Error, ImageError
 from nbvlm.panel import streaming
-from nbvlm.panel.connection import Line
-from nbvlm.panel.connection_actions import Desk
-from nbvlm.panel.form import Fields
-from nbvlm.panel.history_actions import Keeper
-from nbvlm.panel.image_source import Source
-from nbvlm.panel.messages import Order
-from nbvlm.panel.streaming import Outliner
-from nbvlm.panel.sweep_runner import Scene, Sweeps
+from nbvlm.panel.connection import ModelConnection
+from nbvlm.panel.connection_actions import ConnectionActions
+from nbvlm.panel.form import Form, Inputs
+from nbvlm.panel.history_actions import HistoryActions
+from nbvlm.panel.image_source import PictureSource
+from nbvlm.panel.messages import MessageSequencer
+from nbvlm.panel.streaming import MaskOutliner, StreamThrottle
+from nbvlm.panel.sweep_runner import SweepRunner
 from nbvlm.result import alt_text, summary
-from nbvlm.widgets import Controls, Stage, finished_text, preview, scenes, stopped_text
+from nbvlm.widgets import Controls, TaskBar, Toolbar, Viewer, finished_text, preview, scenes, stopped_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nbvlm.client import Settings
     from nbvlm.images import Picture
-    from nbvlm.panel.history import Kept
+    from nbvlm.panel.history import HistoryEntry
     from nbvlm.result import Result
-    from nbvlm.widgets import Region
 
-__all__ = ["Session", "family", "layout"]
-
-
-def layout(head: list[Any], controls: list[Any], answer: list[Any], shelf: list[Any]) -> Any:
-    """Place the head above two columns, and a shelf below them."""
-    left, right = _column(controls, "nbvlm-controls"), _column(answer, "nbvlm-answers")
-    body = ipywidgets.Box([left, right])
-    body.add_class("nbvlm-body")
-    return _column([*head, body, _column(shelf, "nbvlm-shelf")], "nbvlm-panel")
+__all__ = ["PanelController", "family"]
 
 
 def _column(children: list[Any], name: str) -> Any:
@@ -60,67 +51,84 @@ def family(widget: Any) -> list[Any]:
     return [widget, *own, *inner]
 
 
-class Session:
+class PanelController:
     """One panel at work.
 
-    Methods may be called from any thread. Those that widgets call never raise: what went wrong is shown in
-    the panel's error area.
+    Methods may be called from any thread. Actions of widgets run in `guarded`: an error is shown on the error
+    card.
 
     Parameters
     ----------
     settings
-        How to open a client of its own, on the package's loop, and what it asks.
+        How to open a client of the panel's own, on the package's loop, and the model that it asks.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._lock = threading.RLock()
-        self.line = Line(settings)
-        self._live: streaming.Live | None = None
-        self._job: Task[Result] | None = None
-        self._next: streaming.Question | None = None
+        self._throttle: StreamThrottle | None = None
+        self._task: Task[Result] | None = None
+        self._next: Inputs | None = None
         self.picture: Picture | None = None
         self._result: Result | None = None
-        self.order = Order()
-        self.keeper = Keeper(
-            order=self.order,
-            guard=self.guarded,
-            on_show=self.restore,
-            on_again=self.ask_again,
-            on_error=self.complain,
-        )
-        self.sweeps = Sweeps(order=self.order, guard=self.guarded, scene=self.scene, on_open=self.open)
-        self.stage = Stage(on_region=self.take_region)
-        self._outliner = Outliner(self.stage)
-        self.desk = Desk(self)
-        self.alert, self.header = self.desk.alert, self.desk.header
+        self.connection = ModelConnection(settings)
+        endpoint = self.connection.endpoint
+        messages = self._messages = MessageSequencer(self.guarded)
+        self.viewer = Viewer(on_region=lambda box: self.task_bar.region(box))
+        self._outliner = MaskOutliner(self.viewer)
+        self.task_bar = TaskBar(endpoint, on_region=self.viewer.pick_region)
         self.controls = Controls(
-            self.line.endpoint,
+            endpoint,
+            on_prompt=self.task_bar.look,
             on_run=self.press,
             on_stop=self.stop,
-            on_reset=lambda: self.fields.reset(),
-            on_region=self.pick_region,
+            on_reset=lambda: self.form.reset(),
             guard=self.guarded,
         )
-        self.fields = Fields(self.controls, self.header, self._lock)
-        self.source = Source(
-            self.line.endpoint,
-            order=self.order,
-            show=self.show,
-            fields=self.fields.take,
-            complain=self.complain,
+        self.toolbar = Toolbar(
+            messages.handler(
+                {
+                    "run": self.press,
+                    "stop": lambda _message: self.stop(),
+                    "reset": lambda _message: self.form.reset(),
+                    "model": lambda message: self.connecting.choose(message),
+                }
+            )
         )
-        self.picker = self.source.picker
-        self.root = layout(
-            [self.header, self.desk.key, self.desk.server],
-            [self.picker, *self.controls.widgets],
-            [self.alert, self.stage, self.keeper.exports],
-            [*self.keeper.widgets, self.sweeps.grid],
+        self.form = Form(self.controls, self.task_bar, self.toolbar, self._lock)
+        self.connecting = ConnectionActions(
+            self.connection,
+            self.form,
+            messages,
+            on_connection=self.serve,
+            on_key=self._show_connection,
+            on_ask=self.press,
+            on_shrink=self.press_inline,
         )
+        self.error_card = self.connecting.error_card
+        self.source = PictureSource(
+            endpoint, messages, on_picture=self.show, on_fields=self.form.take, on_error=self.complain
+        )
+        self.answers = HistoryActions(
+            messages, on_show=self.restore, on_again=self.ask_again, on_error=self.complain
+        )
+        self.sweeps = SweepRunner(self.connection, messages, inputs=self.inputs, on_open=self.open)
+        self.root = self._layout()
+        self._show_connection()
 
-    # The picture
+    def _layout(self) -> Any:
+        """Place the head above two columns, and the shelf below them."""
+        head = [self.toolbar, self.connecting.key_field, self.connecting.server_form]
+        left = _column([self.source.picker, self.task_bar, *self.controls.widgets], "nbvlm-controls")
+        right = _column([self.error_card, self.viewer, self.answers.export_menu], "nbvlm-answers")
+        body = ipywidgets.Box([left, right])
+        body.add_class("nbvlm-body")
+        shelf = _column([self.answers.strip, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
+        return _column([*head, body, shelf], "nbvlm-panel")
+
+    # Picture and model
 
     def show(self, picture: Picture | None, index: int | None = None) -> None:
-        """Choose a picture: ends an answer under way and clears the stage.
+        """Choose a picture: ends an answer under way and clears the viewer.
 
         Parameters
         ----------
@@ -133,33 +141,41 @@ class Session:
         with self._lock:
             self.stop()
             self.picture, self.result = picture, None
-            self.stage.picture(facts, data)
-            self.alert.clear()
-            self.fields.suggest(None if index is None else scenes()[index], picture)
+            self.viewer.picture(facts, data)
+            self.error_card.clear()
+            self.form.suggest(None if index is None else scenes()[index], picture)
             self.source.chosen(picture, index, data)
 
-    def pick_region(self, on: bool) -> None:
-        """Let a region be drawn on the picture, or not any more."""
-        self.stage.pick_region(on)
-
-    def take_region(self, box: Region | None) -> None:
-        """Hand a region that was drawn to the task that asked for it."""
-        self.controls.task.region(box)
-
     def serve(self) -> None:
-        """Fit everything to the model that is asked from now on; an answer under way ends."""
+        """Fit everything to another model; an answer under way ends."""
         with self._lock:
             self.stop()
-            self.header.show(self.line)
-            self.controls.serve(self.line.endpoint)
-            self.header.tuning += 1
-            self.source.serve(self.line.endpoint)
-            self.alert.clear()
+            self._show_connection()
+            self.form.serve(self.connection.endpoint)
+            self.source.serve(self.connection.endpoint)
+            self.error_card.clear()
+
+    def _show_connection(self) -> None:
+        used = self.connection
+        self.toolbar.show(used.endpoint, used.choices(), used.choice, used.key())
 
     # The answer
 
+    def inputs(self) -> Inputs:
+        """Return the values that a press on Run takes now.
+
+        Raises
+        ------
+        ImageError
+            If no picture is chosen.
+        """
+        if self.picture is None:
+            raise ImageError("No picture is chosen.", hint="Choose a sample or upload a picture.")
+        controls = self.controls
+        return Inputs(self.picture, controls.prompt.value, controls.parameters, self.source.route)
+
     def start(self) -> Task[Result]:
-        """Ask the model what the fields say.
+        """Ask the model with the values of the fields.
 
         Returns
         -------
@@ -169,88 +185,85 @@ class Session:
         Raises
         ------
         Error
-            An answer is under way already.
+            If an answer is under way already.
         ImageError
-            No picture is chosen.
+            If no picture is chosen.
         """
         with self._lock:
             if self.running:
                 raise Error("The panel is answering already.", hint="Wait for the answer, or stop it.")
-            return self._begin(self._question())
+            return self._begin(self.inputs())
 
-    def _question(self) -> streaming.Question:
-        if self.picture is None:
-            raise ImageError("No picture is chosen.", hint="Choose a sample or upload a picture.")
-        return streaming.Question(
-            self.picture, self.controls.prompt.value, self.controls.parameters, self.source.route
-        )
-
-    def _begin(self, question: streaming.Question) -> Task[Result]:
-        self.alert.clear()
-        self.controls.task.remember(question.prompt)
-        self.result, self._live = None, streaming.Live(self.stage, question.prompt, self._outliner)
-        self.stage.begin()
+    def _begin(self, inputs: Inputs) -> Task[Result]:
+        self.error_card.clear()
+        self.task_bar.remember(inputs.prompt)
+        self.result, self._throttle = None, StreamThrottle(self.viewer, inputs.prompt, self._outliner)
+        self.viewer.begin()
         self.controls.running(True)
-        self._job = Task(self._answer(question, self._live))
-        return self._job
+        self._task = Task(self._answer(inputs, self._throttle))
+        return self._task
 
     def press(self, message: Mapping[str, Any] | None = None) -> None:
-        """Do what a press on Run asks for: ask, or keep the question for when the answer under way has ended.
+        """Handle a press on Run: ask, or keep the question until the answer under way has ended.
 
         Parameters
         ----------
         message
-            What the page's fields said when it was pressed, see `take_fields`; None for what they are known
-            to say.
+            The values of the page's fields at the press, see `Form.take`; None for the values known here.
         """
         with self._lock:
-            self.fields.take(message or {})
+            self.form.take(message or {})
             if not self.running:
                 self.start()
                 return
-            self._next = self._question()
+            self._next = self.inputs()
             self.controls.running(True, queued=True)
+
+    def press_inline(self) -> None:
+        """Choose the route inside the request, and ask."""
+        self.source.take_route("inline")
+        self.press()
 
     @property
     def running(self) -> bool:
         """Whether an answer is under way."""
-        return self._live is not None
+        return self._throttle is not None
 
-    async def _answer(self, question: streaming.Question, live: streaming.Live) -> Result:
+    async def _answer(self, inputs: Inputs, throttle: StreamThrottle) -> Result:
         try:
-            result = await streaming.ask(self.line.client(), question, live)
+            result = await streaming.ask(self.connection.client(), inputs, throttle)
         except BaseException as error:
-            self._settle(live, functools.partial(self._tell_end, live, error))
+            self._settle(throttle, functools.partial(self._show_end, throttle, error))
             raise
-        self._settle(live, functools.partial(self._keep, result, live.pieces))
-        await asyncio.to_thread(self.guarded, functools.partial(self.keeper.finish, result))
+        self._settle(throttle, functools.partial(self._add, result, throttle.pieces))
+        await asyncio.to_thread(self.guarded, functools.partial(self.answers.finish, result))
         return result
 
-    def _settle(self, live: streaming.Live, say: Callable[[], None]) -> None:
-        """Say how an answer ended, unless somebody has said so already."""
+    def _settle(self, throttle: StreamThrottle, show: Callable[[], None]) -> None:
+        """Show how an answer ended, unless that is shown already."""
         with self._lock:
-            if live.close():
-                self._live = None
-                say()
+            if throttle.close():
+                self._throttle = None
+                show()
                 following, self._next = self._next, None
                 self.controls.running(False)
                 if following is not None:
                     self._begin(following)
 
-    def _tell_end(self, live: streaming.Live, error: BaseException | None = None) -> None:
+    def _show_end(self, throttle: StreamThrottle, error: BaseException | None = None) -> None:
         if isinstance(error, Exception):
-            self.desk.fail(error)
-            self.stage.fail()
+            self.connecting.show(error, asking=True)
+            self.viewer.fail()
         else:
-            self.stage.stopped(stopped_text(live.seconds, live.pieces))
+            self.viewer.stopped(stopped_text(throttle.seconds, throttle.pieces))
 
-    def _keep(self, result: Result, pieces: int) -> None:
-        self.keeper.add(result, pieces)
+    def _add(self, result: Result, pieces: int) -> None:
+        self.answers.add(result, pieces)
         self._show_answer(result, pieces)
 
     def _show_answer(self, result: Result, pieces: int | None) -> None:
         self.result = result
-        self.stage.finish(
+        self.viewer.finish(
             result.text,
             streaming.boxes(result.detections, result.prompt),
             finished_text(result, pieces),
@@ -262,68 +275,63 @@ class Session:
 
     @property
     def result(self) -> Result | None:
-        """The whole answer on the stage, if there is one."""
+        """The whole answer in the viewer, if there is one."""
         return self._result
 
     @result.setter
     def result(self, result: Result | None) -> None:
         self._result = result
-        self.keeper.mark(result)
+        self.answers.mark(result)
 
-    def restore(self, kept: Kept) -> None:
-        """Bring an answer back as it was: its picture, prompt and parameters, and what was said."""
-        result = kept.result
+    def restore(self, entry: HistoryEntry) -> None:
+        """Show an answer again: its picture, prompt, parameters, text and boxes."""
+        result = entry.result
         with self._lock:
             self.stop()
             if result.picture is not self.picture:
                 self.show(result.picture)
-            self.fields.fill(result.prompt, result.parameters)
-            self._show_answer(result, kept.pieces)
+            self.form.fill(result.prompt, result.parameters)
+            self._show_answer(result, entry.pieces)
 
-    def ask_again(self, kept: Kept) -> None:
-        """Bring an answer's question back, and ask it."""
-        self.restore(kept)
+    def ask_again(self, entry: HistoryEntry) -> None:
+        """Show an answer again, and ask its question."""
+        self.restore(entry)
         self.start()
 
     def open(self, result: Result) -> None:
-        """Bring an answer of the sweep to the stage, and keep it in the history."""
+        """Show an answer of the sweep in the viewer, and add it to the history."""
         with self._lock:
-            number = self.keeper.history.number_of(result)
-            kept = self.keeper.add(result) if number is None else self.keeper.history.find(number)
-            self.restore(kept)
-        self.keeper.finish(result)
-
-    def scene(self) -> Scene:
-        """Tell what would be asked with at the moment."""
-        line = self.line
-        return Scene(self.picture, line.endpoint, line.settings, self.controls.parameters, self.source.route)
+            number = self.answers.history.number_of(result)
+            entry = self.answers.add(result) if number is None else self.answers.history.find(number)
+            self.restore(entry)
+        self.answers.finish(result)
 
     def stop(self) -> None:
-        """End the answer under way, if any; what came of it stays on the screen."""
+        """End the answer under way, if any; its pieces stay on the screen."""
         with self._lock:
-            live, job, self._next = self._live, self._job, None
-            if live is not None and job is not None:
-                self._settle(live, functools.partial(self._tell_end, live))
-                job.cancel()
+            throttle, task, self._next = self._throttle, self._task, None
+            if throttle is not None and task is not None:
+                self._settle(throttle, functools.partial(self._show_end, throttle))
+                task.cancel()
 
-    # Trouble, and the end
+    # Errors, and the end
 
     def complain(self, error: Exception) -> None:
         """Show an error; everything else stays as it is."""
-        self.desk.complain(error)
-        self.stage.stay()
+        self.connecting.show(error)
+        self.viewer.restore()
 
     def guarded(self, action: Callable[[], Any]) -> None:
-        """Do what a widget asks for; an error is shown, for ipywidgets would swallow it."""
+        """Run an action of a widget and show its error, for ipywidgets would swallow it."""
         try:
             action()
-        except Exception as error:  # noqa: BLE001 - shown where the user looks
+        except Exception as error:  # noqa: BLE001 - shown on the error card
             self.complain(error)
 
     def close(self) -> None:
         """Stop everything, close the connections, and take the widgets off the page."""
         self.stop()
         self.sweeps.stop()
-        self.line.close()
+        self.connection.close()
         for widget in family(self.root):
             widget.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.widgets import things_of
@@ -11,65 +12,84 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from nbvlm.demo.gallery import GalleryScene
+    from nbvlm.endpoints import Endpoint
     from nbvlm.images import Picture
-    from nbvlm.widgets import Controls, Header
+    from nbvlm.widgets import Controls, TaskBar, Toolbar
 
-__all__ = ["Fields"]
+__all__ = ["Form", "Inputs"]
 
 
-class Fields:
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The values that a press on Run takes: picture, prompt, parameters by name, and the picture's route."""
+
+    picture: Picture
+    prompt: str
+    parameters: Mapping[str, Any]
+    route: str
+
+
+class Form:
     """Prompt and parameters of one panel.
 
     Parameters
     ----------
-    controls
+    controls, task_bar
         The widgets that hold them.
-    header
-        Tells each page which `edition` of the prompt and which `tuning` of the parameters is the newest.
+    toolbar
+        Shows each page which `edition` of the prompt and which `tuning` of the parameters is the newest.
     lock
         Held while they change; one that a thread may take again.
     """
 
-    def __init__(self, controls: Controls, header: Header, lock: AbstractContextManager[Any]) -> None:
-        self._controls, self._header, self._lock = controls, header, lock
-        self._written = ""
+    def __init__(
+        self, controls: Controls, task_bar: TaskBar, toolbar: Toolbar, lock: AbstractContextManager[Any]
+    ) -> None:
+        self._controls, self._task_bar, self._toolbar, self._lock = controls, task_bar, toolbar, lock
+        self._suggested = ""
 
     def suggest(self, scene: GalleryScene | None, picture: Picture | None) -> None:
-        """Suggest what a sample is good for, and write its prompt unless somebody wrote one of their own."""
-        task = self._controls.task
-        task.things = [] if scene is None else list(things_of(scene))
-        task.size = [] if picture is None else [picture.width, picture.height]
-        if scene is not None and self._controls.prompt.value.strip() in ("", self._written):
+        """Fit the task bar to a picture, and write a sample's prompt unless a person wrote another one."""
+        self._task_bar.things = [] if scene is None else list(things_of(scene))
+        self._task_bar.size = [] if picture is None else [picture.width, picture.height]
+        if scene is not None and self._controls.prompt.value.strip() in ("", self._suggested):
             self.suggest_prompt(scene.prompt)
 
     def suggest_prompt(self, prompt: str) -> None:
         """Write a prompt that the next sample may replace."""
-        self._written = prompt
+        self._suggested = prompt
         self.fill(prompt)
 
     def fill(self, prompt: str | None = None, parameters: Mapping[str, Any] | None = None) -> None:
-        """Write into the fields; what a page says that has not seen it does not undo it."""
+        """Write into the fields; a page that has not seen it yet does not undo it."""
         with self._lock:
             self._controls.take(prompt, parameters)
-            self._header.edition += prompt is not None
-            self._header.tuning += parameters is not None
+            self._toolbar.edition += prompt is not None
+            self._toolbar.tuning += parameters is not None
 
-    def take(self, said: Mapping[str, Any]) -> None:
-        """Take what a page says its fields hold, as far as it had seen what the kernel wrote into them.
+    def take(self, fields: Mapping[str, Any]) -> None:
+        """Take the values of a page's fields, unless the kernel has written newer ones.
 
         Parameters
         ----------
-        said
+        fields
             `prompt` and its `edition`, `parameters` and their `tuning`.
         """
         with self._lock:
-            if said.get("edition") == self._header.edition:
-                self._controls.take(prompt=said.get("prompt"))
-            if said.get("tuning", 0) == self._header.tuning:
-                self._controls.take(parameters=said.get("parameters"))
+            if fields.get("edition") == self._toolbar.edition:
+                self._controls.take(prompt=fields.get("prompt"))
+            if fields.get("tuning", 0) == self._toolbar.tuning:
+                self._controls.take(parameters=fields.get("parameters"))
 
     def reset(self) -> None:
-        """Bring all sliders back to the model's defaults."""
+        """Set all sliders to the model's defaults."""
         with self._lock:
             self._controls.reset()
-            self._header.tuning += 1
+            self._toolbar.tuning += 1
+
+    def serve(self, endpoint: Endpoint) -> None:
+        """Fit sliders and tasks to an endpoint."""
+        with self._lock:
+            self._controls.serve(endpoint)
+            self._task_bar.serve(endpoint)
+            self._toolbar.tuning += 1

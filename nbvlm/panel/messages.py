@@ -1,6 +1,6 @@
-"""The order of what a person did: kernels may handle the messages of a page in another one.
+"""Messages of a page, handled in the order in which the page sent them.
 
-A page numbers what it sends for its panel, whichever widget sends it. Kernels with subshells hand messages to
+A page numbers the messages to its panel, whichever widget sends them. Kernels with subshells hand messages to
 several threads, so the press on Run may come before the choice of a picture that it follows.
 """
 
@@ -17,7 +17,9 @@ from nbvlm._background import Task
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Order"]
+    Action = Callable[[Mapping[str, Any]], Any]
+
+__all__ = ["MessageSequencer"]
 
 #: Seconds that a message waits for those before it: one may be lost, or wait behind a busy cell.
 PATIENCE = 0.5
@@ -30,37 +32,50 @@ class _Page:
     waiting: dict[int, Callable[[], Any]] = field(default_factory=dict)
 
 
-class Order:
-    """Does what a page asks for in the order in which it was asked.
+class MessageSequencer:
+    """Runs the actions that a page asks for in the order of its messages.
 
     Parameters
     ----------
+    guard
+        Runs an action and shows its errors; see `handler`.
     patience
-        Seconds that a message waits for those before it; then it is done without them.
+        Seconds that a message waits for those before it; then it is handled without them.
 
     Examples
     --------
-    >>> order, done = Order(), []
-    >>> order.take({"page": "a", "number": 2}, lambda: done.append("run"))
-    >>> order.take({"page": "a", "number": 1}, lambda: done.append("choose"))
+    >>> messages, done = MessageSequencer(), []
+    >>> messages.take({"page": "a", "number": 2}, lambda: done.append("run"))
+    >>> messages.take({"page": "a", "number": 1}, lambda: done.append("choose"))
     >>> done
     ['choose', 'run']
     """
 
-    def __init__(self, patience: float = PATIENCE) -> None:
-        self._patience = patience
+    def __init__(
+        self,
+        guard: Callable[[Callable[[], Any]], Any] = lambda action: action(),
+        *,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._guard, self._patience = guard, patience
         self._lock = threading.RLock()
         self._pages: OrderedDict[str, _Page] = OrderedDict()
 
+    def handler(self, actions: Mapping[str, Action]) -> Action:
+        """Return a function that takes a message of a widget and runs the action of its `type`, guarded."""
+        return lambda message: self.take(
+            message, lambda: self._guard(lambda: actions[message["type"]](message))
+        )
+
     def take(self, message: Mapping[str, Any], action: Callable[[], Any]) -> None:
-        """Do `action` when all that the page sent before has been done.
+        """Run `action` after those of all earlier messages of the same page.
 
         Parameters
         ----------
         message
-            `page` names the page, `number` counts from 1; without them the action is done at once.
+            `page` names the page, `number` counts from 1; without a number the action runs at once.
         action
-            What the message asks for; whatever it raises ends in the thread that did it.
+            Its errors end in the thread that runs it.
         """
         number = message.get("number")
         if not isinstance(number, int):
@@ -69,7 +84,7 @@ class Order:
         with self._lock:
             page = self._page(str(message.get("page")))
             if number < page.next:
-                action()  # so late that nobody waited for it any more
+                action()  # the others went on without it
                 return
             page.waiting[number] = action
             self._work(page)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import concurrent.futures
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbvlm.images import Picture
-from nbvlm.panel.controller import Session
+from nbvlm.panel.controller import PanelController
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from nbvlm._background import Task
     from nbvlm.client import AsyncClient, Client
     from nbvlm.images import ImageSource
     from nbvlm.panel.sweep import Sweep
     from nbvlm.result import Result
 
 __all__ = ["Panel"]
+
+T = TypeVar("T")
 
 
 class Panel:
@@ -34,14 +37,14 @@ class Panel:
     image
         Anything that `Picture.load` takes; None chooses the first sample.
     prompt
-        What to ask; None takes the sample's own prompt, or a caption.
+        The question; None takes the sample's own prompt, or a caption.
 
     Raises
     ------
     ImageError
-        The picture cannot be read.
+        If the picture cannot be read.
     TypeError
-        `client` is no client.
+        If `client` is not a client.
 
     Examples
     --------
@@ -59,36 +62,36 @@ class Panel:
     ) -> None:
         client = _client(client)
         picture = None if image is None else Picture.load(image)
-        self._session = Session(client.settings)
-        self._finalizer = weakref.finalize(self, self._session.close)
+        self._controller = PanelController(client.settings)
+        self._finalizer = weakref.finalize(self, self._controller.close)
         self._open(picture, prompt)
 
     def _open(self, picture: Picture | None, prompt: str | None) -> None:
         if picture is None:
-            self._session.source.choose(0)
+            self._controller.source.choose(0)
         else:
-            self._session.show(picture)
-            self._session.fields.suggest_prompt("caption en")
+            self._controller.show(picture)
+            self._controller.form.suggest_prompt("caption en")
         if prompt is not None:
             self.prompt = prompt
 
     @property
     def image(self) -> Picture | None:
         """The chosen picture; set it to anything that `Picture.load` takes, or to None."""
-        return self._session.picture
+        return self._controller.picture
 
     @image.setter
     def image(self, source: ImageSource | None) -> None:
-        self._session.show(None if source is None else Picture.load(source))
+        self._controller.show(None if source is None else Picture.load(source))
 
     @property
     def prompt(self) -> str:
-        """What the prompt field says."""
-        return str(self._session.controls.prompt.value)
+        """The text of the prompt field."""
+        return str(self._controller.controls.prompt.value)
 
     @prompt.setter
     def prompt(self, text: str) -> None:
-        self._session.fields.fill(text)
+        self._controller.form.fill(text)
 
     @property
     def result(self) -> Result | None:
@@ -97,7 +100,7 @@ class Panel:
         None where the screen shows no whole answer: before the first one, while one comes, after Stop, after
         an error, and when another picture was chosen since.
         """
-        return self._session.result
+        return self._controller.result
 
     @property
     def history(self) -> list[Result]:
@@ -105,7 +108,7 @@ class Panel:
 
         The last 200 are kept, with 256 MiB of pictures at most; pinned ones go last.
         """
-        return self._session.keeper.history.results
+        return self._controller.answers.history.results
 
     @property
     def sweep(self) -> Sweep | None:
@@ -114,16 +117,16 @@ class Panel:
         A frozen value that iterates over its cells: `prompt`, `temperature`, `repeat`, and `result` or
         `error` once there is one. `to_dataframe()` makes a table of it.
         """
-        return self._session.sweeps.sweep
+        return self._controller.sweeps.sweep
 
     @property
     def widget(self) -> Any:
         """The ipywidgets box that holds everything, to be placed in a layout of one's own."""
         self._finalizer.detach()
-        return self._session.root
+        return self._controller.root
 
     def run(self, *, wait: bool = True) -> Result | None:
-        """Ask what the panel shows, as its Run button does.
+        """Ask with the values of the fields, as the Run button does.
 
         Parameters
         ----------
@@ -139,18 +142,10 @@ class Panel:
         Raises
         ------
         nbvlm.Error
-            What went wrong; the panel shows it too.
+            If the question fails; the panel shows the error too.
         """
-        job = self._session.start()
-        if not wait:
-            return None
-        try:
-            return job.wait()
-        except concurrent.futures.CancelledError:
-            return None
-        except KeyboardInterrupt:
-            self.stop()
-            raise
+        task = self._controller.start()
+        return self._wait(task, lambda: None) if wait else None
 
     def run_sweep(
         self,
@@ -162,7 +157,7 @@ class Panel:
     ) -> Sweep | None:
         """Ask about the chosen picture with every prompt at every temperature, several times.
 
-        The grid of the panel fills meanwhile, at the endpoint's own pace; errors are told in their cells.
+        The grid of the panel fills meanwhile, at the endpoint's own pace; errors are shown in their cells.
 
         Parameters
         ----------
@@ -178,50 +173,51 @@ class Panel:
         Returns
         -------
         Sweep or None
-            As far as it came; None if it was not waited for.
+            The sweep as far as it came; None if it was not waited for.
 
         Raises
         ------
         nbvlm.Error
-            The sweep cannot begin: no picture, no prompt, a temperature out of range, another one under way.
+            If the sweep cannot begin: no picture, no prompt, a temperature out of range, another sweep.
 
         Examples
         --------
         >>> panel.run_sweep(["caption en", "caption de"], [0.2, 1.0]).to_dataframe()  # doctest: +SKIP
         """
-        job = self._session.sweeps.start(prompts, temperatures, repeats)
-        if not wait:
-            return None
+        task = self._controller.sweeps.start(prompts, temperatures, repeats)
+        return self._wait(task, lambda: self.sweep) if wait else None
+
+    def _wait(self, task: Task[T], stopped: Callable[[], T | None]) -> T | None:
         try:
-            return job.wait()
+            return task.wait()
         except concurrent.futures.CancelledError:
-            return self.sweep
+            return stopped()
         except KeyboardInterrupt:
             self.stop()
             raise
 
     def stop(self) -> None:
-        """Stop the answer under way, and a sweep; what came stays on the screen.
+        """Stop the answer under way, and a sweep; their pieces stay on the screen.
 
-        `result` is None after that; the sweep is what had come of it.
+        `result` is None after that; `sweep` holds the cells that were done.
         """
-        self._session.stop()
-        self._session.sweeps.stop()
+        self._controller.stop()
+        self._controller.sweeps.stop()
 
     def close(self) -> None:
         """Stop all work, close the connections and take the panel off the page."""
         self._finalizer.detach()
-        self._session.close()
+        self._controller.close()
 
     def __repr__(self) -> str:
         picture = self.image
         shown = "no picture" if picture is None else picture.name or f"{picture.width}×{picture.height}"
-        return f"<nbvlm.Panel: {shown}, {len(self._session.keeper.history)} answers>"
+        return f"<nbvlm.Panel: {shown}, {len(self._controller.answers.history)} answers>"
 
     def _ipython_display_(self) -> None:
-        # The root is a plain box; what Colab wants to know of widgets like ours, one of ours says.
-        _, metadata = self._session.keeper.strip._repr_mimebundle_()
-        self._session.keeper.still.show(self._repr_mimebundle_(), repr(self), metadata)
+        # The root is a plain box; the metadata that Colab needs come from an anywidget inside it.
+        _, metadata = self._controller.answers.strip._repr_mimebundle_()
+        self._controller.answers.static_output.show(self._repr_mimebundle_(), repr(self), metadata)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         # On the screen the panel lives on without a name in Python, as every widget does.

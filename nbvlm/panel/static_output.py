@@ -1,9 +1,9 @@
-"""The still form of a panel: what a saved notebook shows where no kernel answers.
+"""The static output of a panel: the form that a saved notebook shows without a kernel.
 
 A panel is two outputs of its cell: the widgets, and below them a picture, table and text of the last answer
 with a display id of its own, which is updated once per finished run. A live panel hides the second; GitHub,
-nbviewer, nbconvert and a reopened notebook show it. They are two because hosts draw an output anew when it is
-updated: in one output, the panel itself would be built again after each run, and lose its focus and its zoom.
+nbviewer, nbconvert and a reopened notebook show it. They are two because hosts draw an output again when it
+is updated: in one output, the panel itself would be rebuilt after each run, and lose its focus and its zoom.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from nbvlm.result import Result
 
-__all__ = ["Still"]
+__all__ = ["StaticOutput"]
 
 _NOTE = "<p><small>The panel's last answer, as it was saved. Run the notebook to use the panel.</small></p>"
 _EMPTY = "This panel has no answer yet. Run the notebook to use it."
 
 
-class Still:
-    """Publishes and updates the still form of one panel.
+class StaticOutput:
+    """Publishes and updates the static output of one panel.
 
     Attributes
     ----------
@@ -40,24 +40,24 @@ class Still:
         self._result: Result | None = None
         self._shown = False
 
-    def show(self, live: Mapping[str, Any], words: str, metadata: Mapping[str, Any]) -> None:
-        """Display a panel: its widgets, and its still form below.
+    def show(self, live: Mapping[str, Any], text: str, metadata: Mapping[str, Any]) -> None:
+        """Display a panel: its widgets, and the static output below.
 
         Parameters
         ----------
         live
             The MIME bundle of the widgets.
-        words
-            What a terminal shows, which draws neither.
+        text
+            The form for a terminal, which draws neither.
         metadata
-            That of the widgets' bundle: where Colab finds its widget manager.
+            Metadata of the widgets' bundle: the place of Colab's widget manager.
         """
         from IPython.core.getipython import get_ipython
         from IPython.display import display as show
 
         shell = get_ipython()
         if getattr(shell, "kernel", None) is None:
-            show({"text/plain": words}, raw=True)
+            show({"text/plain": text}, raw=True)
             return
         show({**live, "text/plain": ""}, metadata=dict(metadata), raw=True)
         with self._lock:
@@ -66,7 +66,7 @@ class Still:
             self._shown = True
 
     def update(self, result: Result) -> None:
-        """Show another answer, where the panel is displayed; not on the loop thread."""
+        """Show another answer, if the panel is displayed; takes a moment, so not on the loop thread."""
         from IPython.display import display as show
 
         with self._lock:
@@ -82,7 +82,7 @@ class Still:
         return {**data, "text/html": self._wrapped(data["text/html"])}, metadata
 
     def _wrapped(self, html: str, note: str = _NOTE) -> str:
-        # Where the panel cannot be drawn Jupyter says so in its place, which the still form takes instead.
+        # Jupyter shows a message in place of a panel that it cannot draw: this output hides the message.
         child = ".jp-OutputArea-child"
         rule = f"{child}:not(:has(.nbvlm-panel)):has(+ {child} .{self.name}) {{ display: none }}"
         return f'<div class="{self.name}"><style>{rule}</style>{html}{note}</div>'

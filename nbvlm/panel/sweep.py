@@ -1,4 +1,4 @@
-"""A sweep as a value: one picture, several prompts, temperatures and repeats, and what came of each."""
+"""A sweep as a value: one picture, several prompts, temperatures and repeats, and their answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from nbvlm._optional import require
-from nbvlm._text import count as _count
+from nbvlm._text import count
 from nbvlm.errors import Error, ParameterError, PromptError
 
 if TYPE_CHECKING:
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
     from nbvlm.endpoints import Endpoint
     from nbvlm.images import Picture
+    from nbvlm.panel.form import Inputs
     from nbvlm.result import Result
 
 __all__ = ["MOST", "Cell", "Sweep", "plan"]
 
-#: Questions of one sweep at most.
+#: The most questions of one sweep.
 MOST = 200
 COLUMNS = ("prompt", "temperature", "repeat", "text", "found", "seconds", "error")
 
@@ -33,13 +34,13 @@ class Cell:
     Attributes
     ----------
     prompt, temperature
-        What is asked, and how boldly; no temperature where the endpoint knows none.
+        The question; the temperature is None for an endpoint without that parameter.
     repeat
         Counts the times that the same is asked, from 1.
     result
         The answer, once it is there.
     error
-        What went wrong instead.
+        The error in place of an answer.
     """
 
     prompt: str
@@ -63,9 +64,9 @@ class Sweep:
     Attributes
     ----------
     picture
-        What is asked about.
+        The picture.
     prompts, temperatures, repeats
-        What the grid spans.
+        The axes of the grid.
     parameters
         The other parameters, the same for all cells.
     cells
@@ -108,7 +109,7 @@ class Sweep:
         Raises
         ------
         Error
-            pandas is not installed; the message has the line that installs it.
+            If pandas is not installed; the hint is the line that installs it.
         """
         pandas = require("pandas", extra="pandas", purpose="A table")
         frame: pd.DataFrame = pandas.DataFrame([_row(cell) for cell in self.cells], columns=list(COLUMNS))
@@ -130,80 +131,71 @@ class Sweep:
         return replace(self, cells=tuple(cells))
 
     def __repr__(self) -> str:
-        spans = f"{_many(len(self.prompts), 'prompt')} × {_many(len(self.temperatures), 'temperature')}"
+        spans = f"{count(len(self.prompts), 'prompt')} × {count(len(self.temperatures), 'temperature')}"
         failed = sum(cell.error is not None for cell in self.cells)
         return (
-            f"<Sweep: {spans} × {_many(self.repeats, 'repeat')}, {self.done} of {len(self)} done"
+            f"<Sweep: {spans} × {count(self.repeats, 'repeat')}, {self.done} of {len(self)} done"
             f"{f', {failed} failed' if failed else ''}>"
         )
 
 
-def _many(count: int, name: str) -> str:
-    return _count(count, name)
-
-
 def _row(cell: Cell) -> tuple[Any, ...]:
     result = cell.result
-    told = (None, None, None) if result is None else (
-        result.text, len(result.detections), result.timing.total_s
-    )  # fmt: skip
-    return cell.prompt, cell.temperature, cell.repeat, *told, None if cell.error is None else str(cell.error)
+    text, found, seconds = None, None, None
+    if result is not None:
+        text, found, seconds = result.text, len(result.detections), result.timing.total_s
+    error = None if cell.error is None else str(cell.error)
+    return cell.prompt, cell.temperature, cell.repeat, text, found, seconds, error
 
 
 def plan(
-    picture: Picture,
+    inputs: Inputs,
+    endpoint: Endpoint,
     prompts: Iterable[str] | str,
     temperatures: Iterable[float] | float | None,
     repeats: int,
-    *,
-    endpoint: Endpoint,
-    parameters: Mapping[str, Any],
-    route: str = "auto",
 ) -> Sweep:
-    """Lay out a sweep, none of its cells done.
+    """Lay out a sweep; none of its cells is done.
 
     Parameters
     ----------
-    picture
-        What is asked about.
+    inputs
+        Picture, route, and the other parameters.
+    endpoint
+        Gives the range of the temperature.
     prompts
         One or more; empty and repeated ones are left out.
     temperatures
-        One or more within the endpoint's range; None takes that of `parameters`.
+        One or more within the endpoint's range; None takes that of `inputs`.
     repeats
         How often the same is asked, 1 or more.
-    endpoint
-        What it accepts.
-    parameters
-        The other parameters, by the names that the client knows.
-    route
-        How the picture travels.
 
     Raises
     ------
     PromptError
-        There is no prompt.
+        If the prompts are empty.
     ParameterError
-        A temperature is out of range, or there are too many cells.
+        If a temperature is out of range, or the cells are too many.
     """
     given = _prompts([prompts] if isinstance(prompts, str) else prompts)
-    heats = _temperatures(temperatures, endpoint, parameters)
+    heats = _temperatures(temperatures, endpoint, inputs.parameters)
     if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
-        raise ParameterError(f"repeats is {repeats!r}.", hint="Give a whole number, 1 or more.")
-    count = len(given) * len(heats) * repeats
-    if count > MOST:
+        raise ParameterError(f"repeats must be a positive integer, got {repeats!r}.", hint="Take 1 or more.")
+    questions = len(given) * len(heats) * repeats
+    if questions > MOST:
         raise ParameterError(
-            f"This sweep has {count} questions; {MOST} is the most.", hint="Take fewer prompts or repeats."
+            f"A sweep can have at most {MOST} questions, got {questions}.",
+            hint="Take fewer prompts, temperatures or repeats.",
         )
-    others = {name: value for name, value in parameters.items() if name != "temperature"}
+    others = {name: value for name, value in inputs.parameters.items() if name != "temperature"}
     cells = tuple(Cell(*place) for place in product(given, heats, range(1, repeats + 1)))
-    return Sweep(picture, given, heats, repeats, others, cells, route)
+    return Sweep(inputs.picture, given, heats, repeats, others, cells, inputs.route)
 
 
 def _prompts(prompts: Iterable[str]) -> tuple[str, ...]:
     given = tuple(dict.fromkeys(filter(None, (prompt.strip() for prompt in prompts))))
     if not given:
-        raise PromptError("The sweep has no prompt.", hint='Write one a line, such as "caption en".')
+        raise PromptError("The sweep has no prompt.", hint='Write one prompt a line, such as "caption en".')
     return given
 
 

@@ -2,62 +2,69 @@
 
 from __future__ import annotations
 
-from nbvlm.widgets.comparison import Sides
+from nbvlm.widgets.comparison import ComparisonView
 from nbvlm.widgets.controls import Controls
-from nbvlm.widgets.dialogs import KeyField, Server
-from nbvlm.widgets.error_card import Alert
-from nbvlm.widgets.error_card import card as error_text
-from nbvlm.widgets.export_menu import Exports
-from nbvlm.widgets.history_strip import Strip
+from nbvlm.widgets.dialogs import KeyField, ServerForm
+from nbvlm.widgets.error_card import ErrorCard
+from nbvlm.widgets.export_menu import ExportMenu
+from nbvlm.widgets.history_strip import HistoryStrip
 from nbvlm.widgets.picker import Picker, Upload
-from nbvlm.widgets.status_text import failure as failure_text
-from nbvlm.widgets.status_text import finished as finished_text
-from nbvlm.widgets.status_text import line as status_line
-from nbvlm.widgets.status_text import offered as offered_text
-from nbvlm.widgets.status_text import pause as pause_text
-from nbvlm.widgets.status_text import progress as progress_text
-from nbvlm.widgets.status_text import quick as quick_text
-from nbvlm.widgets.status_text import stopped as stopped_text
-from nbvlm.widgets.status_text import way as route_text
-from nbvlm.widgets.sweep_grid import Grid, thumbnail_of
-from nbvlm.widgets.thumbnails import base as base_thumbnail
-from nbvlm.widgets.thumbnails import picture_of, preview, scenes, things_of, thumbnail
-from nbvlm.widgets.thumbnails import small as small_picture
-from nbvlm.widgets.thumbnails import thumbnails as sample_thumbnails
-from nbvlm.widgets.toolbar import Header
-from nbvlm.widgets.viewer import Region, Stage
+from nbvlm.widgets.status_text import (
+    failure_text,
+    finished_text,
+    is_route_known,
+    picture_text,
+    progress_text,
+    route_text,
+    routes_of,
+    stopped_text,
+)
+from nbvlm.widgets.sweep_grid import SweepGrid
+from nbvlm.widgets.task_bar import TaskBar
+from nbvlm.widgets.thumbnails import (
+    base_thumbnail,
+    label_colors,
+    preview,
+    sample_picture,
+    sample_thumbnails,
+    scenes,
+    small_picture,
+    things_of,
+    thumbnail,
+)
+from nbvlm.widgets.toolbar import Toolbar
+from nbvlm.widgets.viewer import Region, Viewer
 
 __all__ = [
-    "Alert",
+    "ComparisonView",
     "Controls",
-    "Exports",
-    "Grid",
-    "Header",
+    "ErrorCard",
+    "ExportMenu",
+    "HistoryStrip",
     "KeyField",
     "Picker",
     "Region",
-    "Server",
-    "Sides",
-    "Stage",
-    "Strip",
+    "ServerForm",
+    "SweepGrid",
+    "TaskBar",
+    "Toolbar",
     "Upload",
+    "Viewer",
     "base_thumbnail",
-    "error_text",
     "failure_text",
     "finished_text",
-    "offered_text",
-    "pause_text",
-    "picture_of",
+    "is_route_known",
+    "label_colors",
+    "picture_text",
     "preview",
     "progress_text",
-    "quick_text",
     "route_text",
+    "routes_of",
+    "sample_picture",
     "sample_thumbnails",
     "scenes",
     "small_picture",
-    "status_line",
     "stopped_text",
     "things_of",
     "thumbnail",
-    "thumbnail_of",
 ]

@@ -1,12 +1,10 @@
-"""The controls: task, prompt, sliders, Run and Stop."""
+"""The controls: prompt, sliders, Run and Stop."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
-
-from nbvlm.widgets.task_bar import TaskBar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,55 +14,51 @@ if TYPE_CHECKING:
 __all__ = ["Controls"]
 
 _TITLES = {"temperature": "Temperature", "top_p": "Top p", "max_tokens": "Max tokens"}
-_BOTH = ("temperature", "top_p")
-_NOTE = "The service advises to change temperature or top p, not both."
+_NOTE = "The service advises changing temperature or top p, not both."
 
 
 class Controls:
-    """What is asked and how: fields that fit one endpoint.
+    """Fields for the prompt and the parameters of one endpoint, with the buttons.
 
     Parameters
     ----------
     endpoint
         Gives the sliders their ranges and defaults.
+    on_prompt
+        Called when the prompt has changed.
     on_run, on_stop, on_reset
-        Called when the buttons are pressed, where the page has not said so in a message of its own.
-    on_region
-        Called with whether a region is to be drawn on the picture.
+        Called when the buttons are pressed; a page with the toolbar sends a message of its own instead.
     guard
-        Calls what a widget asks for, and shows what goes wrong.
+        Runs an action and shows its errors.
 
     Attributes
     ----------
-    task, prompt, sliders, note, run, stop
-        The widgets by themselves; sliders by the names of their parameters.
+    prompt, sliders, note, run, stop
+        The single widgets; sliders by the names of their parameters.
     widgets
-        What is placed in a layout, in order.
+        The widgets to place in a layout, in order.
     """
 
     def __init__(
         self,
         endpoint: Endpoint,
         *,
+        on_prompt: Callable[[], Any],
         on_run: Callable[[], Any],
         on_stop: Callable[[], Any],
         on_reset: Callable[[], Any],
-        on_region: Callable[[bool], Any],
         guard: Callable[[Callable[[], Any]], None],
     ) -> None:
         self._guard = guard
-        self.task = TaskBar(endpoint, on_region=lambda on: guard(lambda: on_region(on)))
         self.prompt = _prompt_field()
         self.run = _button("Run", "nbvlm-run", "Ask the model (Ctrl+Enter, on a Mac ⌘+Enter)")
         self.stop = _button("Stop", "nbvlm-stop", "Stop the answer (Esc)", disabled=True)
-        self._reset = _button("Reset", "nbvlm-reset", "Bring all sliders back to the model's defaults")
-        self.note = _words(_NOTE, "nbvlm-note")
-        head = _box([_words("Parameters", "nbvlm-heading"), self._reset], "nbvlm-sliders-head")
+        self._reset = _button("Reset", "nbvlm-reset", "Set all sliders to the model's defaults")
+        self.note = _label(_NOTE, "nbvlm-note")
+        self._head = _box([_label("Parameters", "nbvlm-heading"), self._reset], "nbvlm-sliders-head")
         self._sliders = _box([], "nbvlm-sliders")
-        self._head = head
-        actions = _box([self.run, self.stop], "nbvlm-actions")
-        self.widgets = (self.task, self.prompt, self._sliders, actions)
-        self.prompt.observe(lambda _change: guard(self.task.look), "value")
+        self.widgets = (self.prompt, self._sliders, _box([self.run, self.stop], "nbvlm-actions"))
+        self.prompt.observe(lambda _change: guard(on_prompt), "value")
         self.run.on_click(lambda _button: guard(on_run))
         self.stop.on_click(lambda _button: guard(on_stop))
         self._reset.on_click(lambda _button: guard(on_reset))
@@ -72,7 +66,7 @@ class Controls:
         self.serve(endpoint)
 
     def serve(self, endpoint: Endpoint) -> None:
-        """Fit the fields to an endpoint; values that it takes are kept."""
+        """Fit the fields to an endpoint; values within its ranges are kept."""
         kept, old = self.parameters, self.sliders
         self._endpoint = endpoint
         self.sliders = {parameter.name: _slider(parameter) for parameter in endpoint.parameters}
@@ -80,7 +74,6 @@ class Controls:
         for slider in self.sliders.values():
             slider.observe(lambda _change: self._guard(self.advise), "value")
         self._sliders.children = [self._head, *self.sliders.values(), self.note] if self.sliders else []
-        self.task.serve(endpoint)
         self.advise()
         for slider in old.values():
             slider.close()
@@ -91,7 +84,7 @@ class Controls:
         return {name: slider.value for name, slider in self.sliders.items()}
 
     def take(self, prompt: Any = None, parameters: Mapping[str, Any] | None = None) -> None:
-        """Take what the page says the fields hold; what cannot be their value is left alone."""
+        """Take values of the fields from a page; parameters without a slider are ignored."""
         if isinstance(prompt, str):
             self.prompt.value = prompt
         for name, value in (parameters or {}).items():
@@ -99,19 +92,19 @@ class Controls:
                 self.sliders[name].value = _of_slider(self.sliders[name], value)
 
     def reset(self) -> None:
-        """Bring all sliders back to the endpoint's defaults."""
+        """Set all sliders to the endpoint's defaults."""
         for parameter in self._endpoint.parameters:
             self.sliders[parameter.name].value = _number(parameter, parameter.default)
 
     def advise(self) -> None:
-        """Show the published advice where both temperature and top p were changed, as long as they are."""
+        """Show the published advice while both temperature and top p differ from their defaults."""
         defaults = {parameter.name: parameter.default for parameter in self._endpoint.parameters}
-        changed = [name for name in _BOTH if name in defaults and self.sliders[name].value != defaults[name]]
-        advised = self._endpoint.dialect == "nvidia" and len(changed) == len(_BOTH)
+        changed = {name for name, value in defaults.items() if self.sliders[name].value != value}
+        advised = self._endpoint.dialect == "nvidia" and changed >= {"temperature", "top_p"}
         self.note.layout.display = "" if advised else "none"
 
     def running(self, running: bool, *, queued: bool = False) -> None:
-        """Switch Run and Stop; while an answer is under way, Run keeps one question for the time after it."""
+        """Switch Run and Stop; while an answer is under way, Run keeps one question for later."""
         self.stop.disabled = not running
         self.run.description = "Queued" if queued else "Run next" if running else "Run"
 
@@ -122,7 +115,7 @@ def _box(children: list[Any], name: str) -> Any:
     return box
 
 
-def _words(text: str, name: str) -> Any:
+def _label(text: str, name: str) -> Any:
     label = ipywidgets.Label(text)
     label.add_class(name)
     return label
@@ -133,7 +126,7 @@ def _prompt_field() -> Any:
         description="Prompt",
         placeholder="caption en, detect cat ; dog, …",
         continuous_update=False,
-        tooltip="Arrow up brings back what was asked before",
+        tooltip="Arrow up brings back earlier prompts",
     )
     field.add_class("nbvlm-prompt")
     return field
@@ -162,7 +155,7 @@ def _slider(parameter: Parameter) -> Any:
 
 
 def _of_slider(slider: Any, value: Any) -> Any:
-    """Round off what a browser's arithmetic adds, as in 0.30000000000000004, and keep to the range."""
+    """Round off the error of a browser's arithmetic, as in 0.30000000000000004, and keep to the range."""
     number = round(value) if isinstance(slider, ipywidgets.IntSlider) else round(float(value), 6)
     return min(max(number, slider.min), slider.max)
 

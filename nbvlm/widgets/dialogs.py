@@ -1,65 +1,45 @@
-"""The key field: what is typed goes by message into memory, and is wiped in the browser at once."""
+"""The dialogs of the panel: the key field, and the form for a server or a recording."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import anywidget
-
-from nbvlm.errors import Error
+from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
-    from nbvlm.panel import Order
-
-__all__ = ["KeyField", "Server"]
+__all__ = ["KeyField", "ServerForm"]
 
 
-class KeyField(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
+class KeyField(PageWidget):
     """Asks for a key, masked. No trait ever holds it, so no notebook, echo or saved state does.
 
     Parameters
     ----------
-    order
-        In which the messages of a page are taken.
-    on_key
-        Called with the key as it was typed; an `Error` that it raises is shown below the field.
+    on_message
+        Called with each message: `type` is "key", and `key` is the text as it was typed.
     """
 
     _esm = script("key_dialog")
     _css = style("dialog")
-
-    def __init__(self, *, order: Order, on_key: Callable[[str], None]) -> None:
-        self._order, self._on_key = order, on_key
-        super().__init__()
-        self.add_class("nbvlm-key")
-        self.on_msg(KeyField.take)
+    css_class = "nbvlm-key"
 
     def ask(self, *, again: bool = False) -> None:
-        """Open the field; `again` if the question is to be asked again with the new key."""
+        """Open the field; `again` repeats the question with the new key."""
         self.send({"type": "open", "again": again})
 
-    def take(self, message: Mapping[str, Any], _buffers: Sequence[memoryview]) -> None:
-        """Take one message of the page."""
-        self._order.take(message, lambda: self._take_key(message))
+    def accepted(self) -> None:
+        """Close the field."""
+        self.send({"type": "taken"})
 
-    def _take_key(self, message: Mapping[str, Any]) -> None:
-        try:
-            self._on_key(str(message["key"]))
-        except Error as error:
-            self.send({"type": "refused", "words": f"{error.message} {error.hint or ''}".strip()})
-        except Exception as error:  # noqa: BLE001 - its text might hold what was typed
-            self.send({"type": "refused", "words": f"The key could not be used ({type(error).__name__})."})
-        else:
-            self.send({"type": "taken"})
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"
+    def refused(self, reason: str) -> None:
+        """Show below the field why the key cannot be used."""
+        self.send({"type": "refused", "words": reason})
 
 
-class Server(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
+class ServerForm(PageWidget):
     """Asks for the address and the model of a server, or for the path of a recording.
 
     Parameters
@@ -70,23 +50,16 @@ class Server(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no
 
     _esm = script("server_dialog")
     _css = style("dialog")
+    css_class = "nbvlm-server"
 
-    def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
-        super().__init__()
-        self.add_class("nbvlm-server")
-        self.on_msg(lambda _server, message, _buffers: on_message(message))
-
-    def models(self, names: Sequence[str], words: str = "") -> None:
-        """Offer the models of a server, or say in `words` why there are none."""
-        self.send({"type": "models", "names": list(names), "words": words})
+    def models(self, names: Sequence[str], reason: str = "") -> None:
+        """Offer the models of a server, or show the reason why there are none."""
+        self.send({"type": "models", "names": list(names), "words": reason})
 
     def connected(self) -> None:
         """Close the form."""
         self.send({"type": "connected"})
 
-    def refused(self, words: str) -> None:
-        """Say below the form what is wrong with it."""
-        self.send({"type": "models", "names": [], "words": words})
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"
+    def refused(self, reason: str) -> None:
+        """Show below the form why its values cannot be used."""
+        self.models([], reason)

@@ -1,24 +1,25 @@
-"""What went wrong, as a card: what happened, what to do, the details folded, and buttons that do it."""
+"""The error card: the failure, the next step, buttons for it, and the details."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
-
-import anywidget
 
 from nbvlm import endpoints, errors
 from nbvlm.client import redact
-from nbvlm.widgets import status_text
+from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.status_text import failure_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from nbvlm.endpoints import Endpoint
 
-__all__ = ["Action", "Alert", "card"]
+    _Buttons = Sequence["Action"] | Callable[[BaseException, Endpoint], Sequence["Action"]]
+
+__all__ = ["Action", "ErrorCard", "describe"]
 
 #: Seconds to wait after a 429 that does not say how long: the hosted limit is counted by the minute.
 MINUTE = 60.0
@@ -28,7 +29,7 @@ _OFFERED = 2  # siblings of a retired model
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A button of a card: what its press is called, and what it says."""
+    """A button of a card: the id of its press, and its text."""
 
     id: str
     label: str
@@ -44,26 +45,8 @@ PROMPT = Action("prompt", "Write a prompt")
 MODELS = Action("models", "Choose a model")
 UPLOAD = Action("upload", "Choose another file")
 
-_Kind = type[BaseException]
-_TITLES: tuple[tuple[_Kind, str], ...] = (
-    (errors.PromptError, "The prompt cannot be sent"),
-    (errors.ParameterError, "A value cannot be sent"),
-    (errors.ImageError, "The picture cannot be used"),
-    (errors.AuthenticationError, "The key does not open this model"),
-    (errors.QuotaError, "No credits are left"),
-    (errors.NotFoundError, "This model is not there"),
-    (errors.RateLimitError, "Too many requests"),
-    (errors.RequestRejected, "The service refused the request"),
-    (errors.AssetError, "The picture could not be uploaded"),
-    (errors.ServerError, "The service failed"),
-    (errors.TruncatedStream, "The answer broke off"),
-    (errors.TransportError, "No connection"),
-    (errors.TimeoutError, "It took too long"),
-    (errors.ReplayMiss, "The recording has no such answer"),
-)
 
-
-def card(
+def describe(
     error: BaseException, endpoint: Endpoint, *, asking: bool = False, origin: str | None = None
 ) -> dict[str, Any]:
     """Describe a failure for the page.
@@ -71,8 +54,8 @@ def card(
     Parameters
     ----------
     error
-        What was raised. Only nbvlm's own errors are quoted, for their texts are free of keys by construction;
-        of any other error the type alone is told.
+        The error. Only nbvlm's own errors are quoted, for their texts are free of keys by construction; any
+        other error is named by its type alone.
     endpoint
         The model that was, or would have been, asked.
     asking
@@ -86,12 +69,16 @@ def card(
         `title`, `message`, `hint`, `details` (pairs of name and text), `actions` (`id` and `label`), and
         `seconds` to wait before asking again, or None.
     """
-    actions = _actions(error, endpoint) if asking else _quiet_actions(error)
+    title, buttons = next((title, buttons) for kind, title, buttons in _CARDS if isinstance(error, kind))
+    if not asking:  # no question caused it, so "Ask again" would make no sense
+        offered: Sequence[Action] = [UPLOAD] if isinstance(error, errors.ImageError) else []
+    else:
+        offered = buttons(error, endpoint) if callable(buttons) else buttons
     return {
-        **status_text.failure(error),
-        "title": _title(error),
+        **failure_text(error),
+        "title": _special_title(error) or title,
         "details": _details(error, endpoint, origin or endpoint.base_url),
-        "actions": [{"id": action.id, "label": action.label} for action in actions],
+        "actions": [asdict(action) for action in offered if action.id != f"model:{endpoint.name}"],
         "seconds": _wait(error) if asking else None,
     }
 
@@ -99,15 +86,15 @@ def card(
 _LOST_ASSET = "failed to find asset"
 
 
-def _title(error: BaseException) -> str:
+def _special_title(error: BaseException) -> str:
     status = getattr(error, "status", None)
     if isinstance(error, errors.NotFoundError) and status == 410:
         return "This model has been retired"
     if isinstance(error, errors.AuthenticationError) and status is None:
         return "A key is needed"
     if isinstance(error, errors.NotFoundError) and _LOST_ASSET in error.message:
-        return "The uploaded picture is gone"
-    return next((title for kind, title in _TITLES if isinstance(error, kind)), "Something went wrong")
+        return "The uploaded picture was not found"
+    return ""
 
 
 def _wait(error: BaseException) -> float | None:
@@ -115,17 +102,6 @@ def _wait(error: BaseException) -> float | None:
         return None
     asked = getattr(error, "retry_after", None)
     return MINUTE if asked is None else float(asked)
-
-
-def _quiet_actions(error: BaseException) -> Sequence[Action]:
-    """Nothing was asked: there is nothing to ask again."""
-    return [UPLOAD] if isinstance(error, errors.ImageError) else []
-
-
-def _actions(error: BaseException, endpoint: Endpoint) -> Sequence[Action]:
-    found = next((make for kind, make in _MAKERS if isinstance(error, kind)), _again_or_demo)
-    offered = found(error, endpoint)
-    return [action for action in offered if action.id != f"model:{endpoint.name}"]
 
 
 def _again_or_demo(error: BaseException, _endpoint: Endpoint) -> Sequence[Action]:
@@ -155,37 +131,41 @@ def _rejected(error: BaseException, _endpoint: Endpoint) -> Sequence[Action]:
     return [SHRINK, AGAIN] if large else [RESET, AGAIN]
 
 
-_Maker = "Callable[[BaseException, Endpoint], Sequence[Action]]"
-_MAKERS: tuple[tuple[_Kind, Any], ...] = (
-    (errors.PromptError, lambda _error, _endpoint: [PROMPT]),
-    (errors.ParameterError, lambda _error, _endpoint: [RESET]),
-    (errors.ImageError, lambda _error, _endpoint: [UPLOAD]),
-    (errors.AuthenticationError, lambda _error, _endpoint: [KEY, DEMO]),
-    (errors.QuotaError, lambda _error, _endpoint: [KEY, DEMO]),
-    (errors.NotFoundError, _other_models),
-    (errors.RateLimitError, lambda _error, _endpoint: [AGAIN, DEMO]),
-    (errors.RequestRejected, _rejected),
-    (errors.AssetError, lambda _error, _endpoint: [SHRINK, AGAIN]),
-    (errors.TransportError, lambda _error, _endpoint: [AGAIN, DEMO, RECORDING]),
-    (errors.ReplayMiss, lambda _error, _endpoint: [DEMO]),
+#: The title and the buttons of a card, by the kind of its error; the first that fits counts.
+_CARDS: tuple[tuple[type[BaseException], str, _Buttons], ...] = (
+    (errors.PromptError, "The prompt cannot be sent", [PROMPT]),
+    (errors.ParameterError, "A value cannot be sent", [RESET]),
+    (errors.ImageError, "The picture cannot be used", [UPLOAD]),
+    (errors.AuthenticationError, "This key may not use this model", [KEY, DEMO]),
+    (errors.QuotaError, "The account has no credits left", [KEY, DEMO]),
+    (errors.NotFoundError, "This model was not found", _other_models),
+    (errors.RateLimitError, "Too many requests were sent", [AGAIN, DEMO]),
+    (errors.RequestRejected, "The service refused the request", _rejected),
+    (errors.AssetError, "The picture could not be uploaded", [SHRINK, AGAIN]),
+    (errors.ServerError, "The service failed", _again_or_demo),
+    (errors.TruncatedStream, "The answer is incomplete", [AGAIN, DEMO, RECORDING]),
+    (errors.TransportError, "The connection failed", [AGAIN, DEMO, RECORDING]),
+    (errors.TimeoutError, "The service took too long", _again_or_demo),
+    (errors.ReplayMiss, "The recording does not hold this question", [DEMO]),
+    (BaseException, "An unexpected error", _again_or_demo),
 )
 
 
 def _details(error: BaseException, endpoint: Endpoint, origin: str) -> list[list[str]]:
     from nbvlm._version import __version__
 
-    told = [
+    facts = [
         ("Error", type(error).__name__),
         ("Status", getattr(error, "status", None)),
         ("Request", getattr(error, "request_id", None)),
         ("Model", f"{endpoint.model} at {origin}"),
         ("nbvlm", __version__),
-        ("The service said", _said(getattr(error, "detail", None))),
+        ("The service said", _detail(getattr(error, "detail", None))),
     ]
-    return [[name, redact(str(text))[:LONGEST]] for name, text in told if text not in (None, "")]
+    return [[name, redact(str(text))[:LONGEST]] for name, text in facts if text not in (None, "")]
 
 
-def _said(detail: Any) -> str | None:
+def _detail(detail: Any) -> str | None:
     if detail is None or isinstance(detail, str):
         return detail
     return json.dumps(
@@ -193,49 +173,52 @@ def _said(detail: Any) -> str | None:
     )
 
 
-class Alert(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
+class ErrorCard(PageWidget):
     """Shows one failure at a time, or none.
 
     Parameters
     ----------
-    on_act
+    on_message
         Called with the message of a press: `action` is the id of a card's action. "again" never comes: the
-        page presses Run itself, so that what the fields say travels with it.
+        page presses Run itself, so that the values of the fields travel with it.
     """
 
     _esm = script("error_card")
     _css = style("error_card")
+    css_class = "nbvlm-alert"
 
-    def __init__(self, on_act: Callable[[Mapping[str, Any]], None]) -> None:
+    def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
         self._card: dict[str, Any] | None = None
-        super().__init__()
-        self.add_class("nbvlm-alert")
-        self._on_act = on_act
-        self.on_msg(Alert.take)
+        super().__init__(on_message)
 
     @property
     def card(self) -> dict[str, Any] | None:
-        """What is shown; see `nbvlm.widgets.error_card.card`."""
+        """The card that is shown; see `nbvlm.widgets.error_card.describe`."""
         return self._card
 
-    def show(self, card: Mapping[str, Any] | None) -> None:
-        """Show a card in place of the last one, or none."""
-        self._card = None if card is None else dict(card)
-        self.send({"type": "card", "card": self._card})
+    def show(
+        self, error: BaseException, endpoint: Endpoint, *, asking: bool = False, origin: str | None = None
+    ) -> None:
+        """Show a failure in place of the last one; the parameters are those of `describe`."""
+        self._card = describe(error, endpoint, asking=asking, origin=origin)
+        self.send_all()
 
     def clear(self) -> None:
-        """Take the card away, if there is one."""
+        """Remove the card, if there is one."""
         if self._card is not None:
-            self.show(None)
+            self._card = None
+            self.send_all()
 
-    def take(self, message: Mapping[str, Any], _buffers: Sequence[memoryview]) -> None:
-        """Take one message of the page."""
-        if message.get("type") == "hello":
-            self.send({"type": "card", "card": self._card})
-        elif message.get("type") == "close":
+    def take(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        """Take a message that asks for something: "close", or "act" for the owner."""
+        if message.get("type") == "close":
             self._card = None
         else:
-            self._on_act(message)
+            super().take(message, buffers)
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self._card['title'] if self._card else 'nothing'}>"
+    def send_all(self) -> None:
+        """Send the card, to a page that opens."""
+        self.send({"type": "card", "card": self._card})
+
+    def _summary(self) -> str:
+        return self._card["title"] if self._card else "nothing"

@@ -1,22 +1,20 @@
-"""Taking an answer away: files to download, code to copy, a new cell; all made when asked for."""
+"""The export of an answer: files to download, code to copy, a new cell; each is made when it is asked for."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anywidget
-
 from nbvlm._background import Task
 from nbvlm.errors import Error
 from nbvlm.result import export_file
-from nbvlm.widgets import thumbnails
+from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.thumbnails import sample_picture, scenes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,14 +22,14 @@ if TYPE_CHECKING:
     from nbvlm.images import Picture
     from nbvlm.result import Result
 
-__all__ = ["CHUNK", "FORMATS", "Exports", "Made", "code", "make"]
+__all__ = ["CHUNK", "FORMATS", "ExportFile", "ExportMenu", "make", "python_code"]
 
 #: Bytes of one message: hosts lose messages of 10 MiB and more without a word.
 CHUNK = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class ExportFile:
     """A file, as it travels to the browser."""
 
     name: str
@@ -39,7 +37,7 @@ class Made:
     data: bytes
 
 
-#: Endings and types of what can be downloaded, by the names that the page knows.
+#: Endings and types of the files, by the names that the page knows.
 FORMATS = {
     "png": (".png", "image/png"),
     "svg": (".svg", "image/svg+xml"),
@@ -52,7 +50,7 @@ FORMATS = {
 }
 
 
-def make(result: Result, form: str) -> Made:
+def make(result: Result, form: str) -> ExportFile:
     """Make a file of a result.
 
     Parameters
@@ -65,26 +63,26 @@ def make(result: Result, form: str) -> Made:
     Raises
     ------
     Error
-        There is no such format, or the picture's bytes are not here.
+        If the format is unknown, or the picture's bytes are not here.
     """
     if form not in FORMATS:
-        raise Error(f"There is no format {form[:40]!r}.", hint=f"Formats: {', '.join(FORMATS)}.")
+        raise Error(f"Unknown format {form[:40]!r}.", hint=f"Choose one of {', '.join(FORMATS)}.")
     ending, mime = FORMATS[form]
     stem = re.sub(r"[^\w-]+", "-", Path(result.picture.name or "picture").stem).strip("-") or "picture"
-    return Made(f"{stem}-answer{ending}", mime, _data(result, form))
+    return ExportFile(f"{stem}-answer{ending}", mime, _data(result, form))
 
 
 def _data(result: Result, form: str) -> bytes:
     if form == "coco":
         return json.dumps(result.to_coco(), ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")
     if form == "python":
-        return code(result).encode("utf-8", "backslashreplace")
+        return python_code(result).encode("utf-8", "backslashreplace")
     if form == "curl":
         return result.to_curl().encode("utf-8", "backslashreplace")
     return export_file(result, FORMATS[form][0])
 
 
-def code(result: Result) -> str:
+def python_code(result: Result) -> str:
     """Write Python that asks the same again; a sample picture is named rather than brought along."""
     index = _sample(result.picture)
     if index is None:
@@ -97,49 +95,46 @@ def code(result: Result) -> str:
 
 def _sample(picture: Picture) -> int | None:
     """Find the number of a sample by its name, then by its bytes."""
-    for index, scene in enumerate(thumbnails.scenes()):
+    for index, scene in enumerate(scenes()):
         if picture.name == f"{scene.name}.png":
-            return index if thumbnails.picture_of(scene) == picture else None
+            return index if sample_picture(scene) == picture else None
     return None
 
 
-class Exports(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
+class ExportMenu(PageWidget):
     """Offers an answer as files and as code.
 
-    Nothing is made before it is asked for, and nothing of it is in a synced trait: a file travels in pieces
-    to the page that asked.
+    No file is made before it is asked for, and none is in a synced trait: a file travels in pieces to the
+    page that asked.
 
     Parameters
     ----------
     on_error
-        Called with what went wrong.
+        Called with an error that prevented a file.
     """
 
     _esm = script("export_menu")
     _css = style("export_menu")
 
     def __init__(self, on_error: Callable[[Exception], None]) -> None:
-        self._lock = threading.RLock()
         self._result: Result | None = None
         self._on_error = on_error
         super().__init__()
-        self.on_msg(Exports.receive)
 
     def offer(self, result: Result | None) -> None:
         """Offer an answer, or none."""
         with self._lock:
             if result is not self._result:
                 self._result = result
-                self._tell()
+                self.send_all()
 
-    def receive(self, message: Mapping[str, Any], _buffers: Sequence[Any]) -> None:
-        """Take one message of a page."""
-        if message.get("type") == "hello":
-            self._tell()
-        elif message.get("type") == "make":
+    def take(self, message: Mapping[str, Any], _buffers: Sequence[Any]) -> None:
+        """Take a message that asks for something: "make"."""
+        if message.get("type") == "make":
             Task(self._deliver(str(message.get("format")), message.get("id")))
 
-    def _tell(self) -> None:
+    def send_all(self) -> None:
+        """Send whether there is an answer to export, to a page that opens."""
         self.send({"type": "offer", "offered": self._result is not None})
 
     async def _deliver(self, form: str, key: Any) -> None:
@@ -156,14 +151,11 @@ class Exports(anywidget.AnyWidget):  # type: ignore[misc] # the base class has n
 
     def _needed(self) -> Result:
         if self._result is None:
-            raise Error("There is no answer to take away.", hint="Run first.")
+            raise Error("There is no answer to export.", hint="Press Run first.")
         return self._result
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"
 
-
-def pieces(made: Made, key: Any) -> Iterator[tuple[dict[str, Any], list[bytes]]]:
+def pieces(made: ExportFile, key: Any) -> Iterator[tuple[dict[str, Any], list[bytes]]]:
     """Cut a file into messages."""
     starts = range(0, max(1, len(made.data)), CHUNK)
     head = {"type": "file", "id": key, "name": made.name, "mime": made.mime, "pieces": len(starts)}

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import traitlets
 
-from nbvlm.widgets import thumbnails
+from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.thumbnails import card
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from nbvlm.panel import Kept
+    from nbvlm.widgets.thumbnails import NumberedResult
 
-__all__ = ["Strip"]
+__all__ = ["HistoryStrip"]
 
 
-class Strip(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
-    """Shows cards in the order of the history, and tells what a person wants with one.
+class HistoryStrip(PageWidget):
+    """Shows cards in the order of the history, and reports which one was pressed.
 
     Thumbnails and prompts are in no synced trait: a page that opens asks for them.
 
@@ -29,7 +28,7 @@ class Strip(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
     on_message
         Called with each message that asks for something: "show", "again", "pin", "delete" or "clear".
     still
-        Class of the panel's still form: a page shows the panel or that.
+        CSS class of the panel's static output: a page shows either the panel or that output.
     """
 
     _esm = script("history_strip")
@@ -38,24 +37,14 @@ class Strip(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
     still = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None], still: str = "") -> None:
-        self._lock = threading.RLock()
         self._cards: dict[int, dict[str, Any]] = {}
         self._thumbnails: dict[int, bytes] = {}
         self._current: int | None = None
-        self._on_message = on_message
-        super().__init__(still=still)
-        self.on_msg(Strip.receive)
+        super().__init__(on_message, still=still)
 
-    def receive(self, message: Mapping[str, Any], _buffers: Sequence[Any]) -> None:
-        """Take one message of a page."""
-        if message.get("type") == "hello":
-            self.send_all()
-        else:
-            self._on_message(message)
-
-    def update(self, kept: Sequence[Kept]) -> None:
-        """Show these and no others; what is shown already is not sent again."""
-        wanted = {one.number: thumbnails.card(one) for one in kept}
+    def update(self, entries: Sequence[NumberedResult]) -> None:
+        """Show these entries and no others; only the changes are sent."""
+        wanted = {entry.number: card(entry) for entry in entries}
         with self._lock:
             gone = [number for number in self._cards if number not in wanted]
             changed = [card for number, card in wanted.items() if self._cards.get(number) != card]
@@ -73,14 +62,14 @@ class Strip(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
                 self.send({"type": "thumbnail", "number": number}, buffers=[thumbnail])
 
     def mark(self, number: int | None) -> None:
-        """Mark the card of what the stage shows."""
+        """Mark the card of the answer in the viewer."""
         with self._lock:
             if number != self._current:
                 self._current = number
                 self.send({"type": "mark", "number": number})
 
     def send_all(self) -> None:
-        """Send everything, to a page that asks for it."""
+        """Send all cards, to a page that opens."""
         with self._lock:
             message = {
                 "type": "all",
@@ -90,5 +79,5 @@ class Strip(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
             }
             self.send(message, buffers=list(self._thumbnails.values()))
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {len(self._cards)} answers>"
+    def _summary(self) -> str:
+        return f"{len(self._cards)} answers"

@@ -1,7 +1,8 @@
-"""Files from the browser: pieces of at most 1 MiB, acknowledged one by one, verified at the end.
+"""The choice of a picture: samples, files from the browser, addresses and paths.
 
-A websocket message of 10 MiB or more is lost without a word, so a file never travels in one; and a file that
-is part of a widget's state would be echoed back and saved with the notebook, so it never is.
+A file comes in pieces of at most 1 MiB, acknowledged one by one and verified at the end: a websocket message
+of 10 MiB or more is lost without a word, and a file that is part of a widget's state would be echoed back and
+saved with the notebook.
 """
 
 from __future__ import annotations
@@ -10,15 +11,14 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import anywidget
-
 from nbvlm.errors import ImageError
+from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["LIMIT", "Inbox", "Picker", "Upload"]
+__all__ = ["LIMIT", "Picker", "Upload", "UploadReceiver"]
 
 #: Largest file that is taken, in bytes.
 LIMIT = 512 * 2**20
@@ -33,14 +33,14 @@ class Upload:
 
 
 @dataclass(slots=True)
-class _Incoming:
+class _PartialUpload:
     name: str
     size: int
     data: bytearray = field(default_factory=bytearray, repr=False)
     checksum: int = 0
 
 
-class Inbox:
+class UploadReceiver:
     """Puts one file at a time together from the messages of the file button.
 
     A `begin` message starts a file and drops an unfinished one; `chunk` messages carry one buffer each;
@@ -48,15 +48,15 @@ class Inbox:
 
     Examples
     --------
-    >>> inbox = Inbox()
-    >>> _ = inbox.take({"type": "begin", "id": 1, "name": "a.png", "size": 3}, [])
-    >>> _ = inbox.take({"type": "chunk", "id": 1, "offset": 0}, [b"abc"])
-    >>> inbox.take({"type": "end", "id": 1, "crc": zlib.crc32(b"abc")}, [])[1].data
+    >>> receiver = UploadReceiver()
+    >>> _ = receiver.take({"type": "begin", "id": 1, "name": "a.png", "size": 3}, [])
+    >>> _ = receiver.take({"type": "chunk", "id": 1, "offset": 0}, [b"abc"])
+    >>> receiver.take({"type": "end", "id": 1, "crc": zlib.crc32(b"abc")}, [])[1].data
     b'abc'
     """
 
     def __init__(self) -> None:
-        self._files: dict[int, _Incoming] = {}
+        self._files: dict[int, _PartialUpload] = {}
 
     def take(
         self, message: Mapping[str, Any], buffers: Sequence[bytes | memoryview]
@@ -73,26 +73,26 @@ class Inbox:
         Returns
         -------
         reply
-            What the browser waits for before it goes on, else None.
+            The acknowledgement that the browser waits for, or None.
         upload
             The finished file, on `end`.
 
         Raises
         ------
         ImageError
-            The file is empty, too large, or did not arrive as it was sent.
+            If the file is empty, too large, or did not arrive as it was sent.
         """
         key = int(message["id"])
         if message["type"] == "begin":
             return self._begin(key, message), None
-        incoming = self._files.get(key)
-        if incoming is None or message["type"] == "cancel":
+        upload = self._files.get(key)
+        if upload is None or message["type"] == "cancel":
             self._files.pop(key, None)
             return None, None
         try:
             if message["type"] == "chunk":
-                return self._append(key, incoming, message, buffers), None
-            return {"type": "arrived", "id": key}, self._finish(key, incoming, message)
+                return self._append(key, upload, message, buffers), None
+            return {"type": "arrived", "id": key}, self._finish(key, upload, message)
         except ImageError:
             self._files.pop(key, None)
             raise
@@ -107,24 +107,28 @@ class Inbox:
                 f"The file {name} has {size / 2**20:.0f} MiB; the panel takes at most {LIMIT // 2**20} MiB.",
                 hint="Shrink the picture, or pass its path to Panel(image=...).",
             )
-        self._files[key] = _Incoming(name, size)
+        self._files[key] = _PartialUpload(name, size)
         return {"type": "received", "id": key, "bytes": 0}
 
     def _append(
-        self, key: int, incoming: _Incoming, message: Mapping[str, Any], buffers: Sequence[bytes | memoryview]
+        self,
+        key: int,
+        upload: _PartialUpload,
+        message: Mapping[str, Any],
+        buffers: Sequence[bytes | memoryview],
     ) -> dict[str, Any]:
         chunk = buffers[0] if buffers else b""
-        if int(message["offset"]) != len(incoming.data) or len(incoming.data) + len(chunk) > incoming.size:
-            raise _broken(incoming.name)
-        incoming.data += chunk
-        incoming.checksum = zlib.crc32(chunk, incoming.checksum)
-        return {"type": "received", "id": key, "bytes": len(incoming.data)}
+        if int(message["offset"]) != len(upload.data) or len(upload.data) + len(chunk) > upload.size:
+            raise _broken(upload.name)
+        upload.data += chunk
+        upload.checksum = zlib.crc32(chunk, upload.checksum)
+        return {"type": "received", "id": key, "bytes": len(upload.data)}
 
-    def _finish(self, key: int, incoming: _Incoming, message: Mapping[str, Any]) -> Upload:
-        if len(incoming.data) != incoming.size or int(message["crc"]) != incoming.checksum:
-            raise _broken(incoming.name)
+    def _finish(self, key: int, upload: _PartialUpload, message: Mapping[str, Any]) -> Upload:
+        if len(upload.data) != upload.size or int(message["crc"]) != upload.checksum:
+            raise _broken(upload.name)
         del self._files[key]
-        return Upload(incoming.name, bytes(incoming.data))
+        return Upload(upload.name, bytes(upload.data))
 
 
 def _base_name(name: str) -> str:
@@ -138,26 +142,26 @@ def _broken(name: str) -> ImageError:
 _FILES = frozenset({"begin", "chunk", "end", "cancel"})
 
 
-class Picker(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
-    """Chooses a picture.
+class Picker(PageWidget):
+    """Shows the samples and the other ways to a picture, and reports the choice or an uploaded file.
 
-    It knows no pictures: it tells its owner what was chosen, typed or has arrived, and shows what it is told.
-    Nothing of that is in a synced trait.
+    It holds no picture itself: the owner sends everything that it shows, and none of it is in a synced trait.
 
     Parameters
     ----------
     on_message
-        Called with each message of the page but those of a file under way; `type` is "hello" (a page opens
-        and knows nothing yet), "choose" (`index` of a sample), "open" (`place`: an address or a path),
-        "complete" (`text` of a path), "cancel-open", "route" (`route`) or "reset".
+        Called with each message of the page but those of a file under way; `type` is "hello" (a page opens),
+        "choose" (`index` of a sample), "open" (`place`: an address or a path), "complete" (`text` of a path),
+        "cancel-open", "route" (`route`) or "reset".
     on_upload
         Called with a file that has arrived whole.
     on_error
-        Called with what went wrong on the way.
+        Called with an error on the way.
     """
 
     _esm = script("picker")
     _css = style("picker")
+    css_class = "nbvlm-picker"
 
     def __init__(
         self,
@@ -166,11 +170,9 @@ class Picker(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no
         on_upload: Callable[[Upload], None],
         on_error: Callable[[Exception], None],
     ) -> None:
-        self._inbox = Inbox()
-        self._on_message, self._on_upload, self._on_error = on_message, on_upload, on_error
-        super().__init__()
-        self.add_class("nbvlm-picker")
-        self.on_msg(Picker.take)
+        self._receiver = UploadReceiver()
+        self._on_upload, self._on_error = on_upload, on_error
+        super().__init__(on_message)
 
     def gallery(self, titles: Sequence[str], thumbnails: Sequence[bytes], mime: str = "image/png") -> None:
         """Show the samples, in order."""
@@ -207,22 +209,26 @@ class Picker(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no
         self.send(message, buffers=list(thumbnail))
 
     def opening(self, name: str) -> None:
-        """Show what is being read or fetched; "" for nothing."""
+        """Show the address or path that is being read; "" for none."""
         self.send({"type": "opening", "name": name})
 
-    def take(self, message: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
-        """Take one message of the page; whatever goes wrong is told to the owner."""
+    def completions(self, text: str, places: Sequence[str]) -> None:
+        """Offer paths that begin as the typed text does."""
+        self.send({"type": "completions", "text": text, "places": list(places)})
+
+    def receive(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        """Take one message of the page; errors go to the owner."""
         try:
             if message["type"] in _FILES:
                 self._take_file(message, buffers)
             else:
-                self._on_message(message)
+                self.take(message, buffers)
         except Exception as error:  # noqa: BLE001 - ipywidgets would swallow it
             self._on_error(error)
 
     def _take_file(self, message: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
         try:
-            reply, upload = self._inbox.take(message, buffers)
+            reply, upload = self._receiver.take(message, buffers)
         except Exception:
             self.send({"type": "refused", "id": message.get("id")})
             raise
@@ -230,6 +236,3 @@ class Picker(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no
             self.send(reply)
         if upload is not None:
             self._on_upload(upload)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"

@@ -1,10 +1,11 @@
-"""Short texts of the panel: sizes, the status line, and one clear sentence for each failure."""
+"""Short texts of the panel: the status line, the picture and its route, and one sentence for a failure."""
 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from nbvlm._text import count, duration, size
 from nbvlm.errors import Error
 from nbvlm.images import fit
 
@@ -15,82 +16,38 @@ if TYPE_CHECKING:
     from nbvlm.result import Result, Timing
 
 __all__ = [
-    "ROUTES",
-    "failure",
-    "finished",
-    "line",
-    "offered",
-    "pause",
-    "progress",
-    "quick",
-    "seconds",
-    "size",
-    "stopped",
-    "tokens",
-    "way",
+    "failure_text",
+    "finished_text",
+    "is_route_known",
+    "picture_text",
+    "progress_text",
+    "route_text",
+    "routes_of",
+    "stopped_text",
 ]
 
 
-def size(count: int) -> str:
-    """Write a number of bytes for people.
-
-    >>> size(900), size(12_345), size(3_800_000)
-    ('900 B', '12 kB', '3.8 MB')
-    """
-    if count < 1000:
-        return f"{count} B"
-    return f"{count / 1e3:.0f} kB" if count < 1e6 else f"{count / 1e6:.1f} MB"
-
-
-def seconds(value: float) -> str:
-    """Write a duration for people.
-
-    >>> seconds(0.0381), seconds(1.234), seconds(72)
-    ('38 ms', '1.23 s', '72 s')
-    """
-    if value < 1:
-        return f"{value * 1000:.0f} ms"
-    return f"{value:.2f} s" if value < 10 else f"{value:.0f} s"
-
-
-def progress(event: Status) -> str:
-    """Say what the client is doing, while no text comes.
-
-    Kinds that are not known here are shown as they are, so a new one is seen rather than lost.
-    """
+def progress_text(event: Status) -> str:
+    """Write the activity of the client before the first text; unknown kinds are shown by name."""
     if event.kind == "upload" and event.total:
         return f"Uploading {100 * (event.done or 0) // event.total} %"
     if event.kind == "retry":
         tries = f": try {event.done + 1} of {event.total}" if event.done and event.total else ""
-        return f"Waiting {seconds(event.seconds or 0)} to ask again{tries}"
+        return f"Waiting {duration(event.seconds or 0)} to ask again{tries}"
     known = {"upload": "Uploading", "queued": "Queued", "waiting": "Waiting for the model"}
     return known.get(event.kind, event.kind.capitalize())
 
 
-def pause(event: Status) -> float:
-    """Seconds that what the client is doing will take, as far as that is known: 0 if not."""
-    return event.seconds if event.kind == "retry" else 0.0
-
-
-def tokens(count: int, *, counted: bool) -> str:
-    """Write a number of tokens; `counted` if it is that of the stream's pieces, and not the service's word.
-
-    >>> tokens(12, counted=True), tokens(1, counted=False)
-    ('≈ 12 tokens', '1 token')
-    """
-    return f"{'≈ ' if counted else ''}{count} token{'' if count == 1 else 's'}"
-
-
-def finished(result: Result, pieces: int | None) -> list[str | dict[str, str]]:
-    """Write the parts of the status line after an answer: what travelled, how long it took, its request.
+def finished_text(result: Result, pieces: int | None) -> list[str | dict[str, str]]:
+    """Write the parts of the status line after an answer: its route, size, tokens, times and request.
 
     Parameters
     ----------
     result
         The answer.
     pieces
-        Pieces that it came in: about one a token. Streams of hosted PaliGemma do not tell their usage. None
-        where nobody counted.
+        The number of pieces that it came in: about one a token, for streams of hosted PaliGemma carry no
+        usage. None if they were not counted.
 
     Returns
     -------
@@ -101,14 +58,14 @@ def finished(result: Result, pieces: int | None) -> list[str | dict[str, str]]:
     parts: list[str | dict[str, str]] = ["Inline" if result.route == "inline" else "Asset"]
     if timing.bytes_sent:
         parts.append(f"{size(timing.bytes_sent)} sent")
-    said = result.usage.completion_tokens if result.usage else None
-    count = pieces if said is None else said
-    if count is not None:
-        parts.append(tokens(count, counted=said is None))
+    reported = result.usage.completion_tokens if result.usage else None
+    tokens = pieces if reported is None else reported
+    if tokens is not None:
+        parts.append(f"{'≈ ' if reported is None else ''}{count(tokens, 'token')}")
     if timing.first_token_s is not None:
-        parts.append(f"first token {seconds(timing.first_token_s)}")
-    parts.append(f"total {seconds(timing.total_s)}")
-    if count is not None and (rate := _rate(count, timing)):
+        parts.append(f"first token {duration(timing.first_token_s)}")
+    parts.append(f"total {duration(timing.total_s)}")
+    if tokens is not None and (rate := _rate(tokens, timing)):
         parts.append(rate)
     if result.finish_reason == "length":
         parts.append("cut off at max tokens")
@@ -117,10 +74,10 @@ def finished(result: Result, pieces: int | None) -> list[str | dict[str, str]]:
     return parts
 
 
-def _rate(count: int, timing: Timing) -> str:
-    """Write tokens a second, of those after the first: nothing where there are too few to say."""
+def _rate(tokens: int, timing: Timing) -> str:
+    """Write tokens a second, of those after the first; "" if there are too few to measure."""
     span = timing.total_s - (timing.first_token_s or 0.0)
-    return f"{(count - 1) / span:.0f} tokens/s" if count > 2 and span > 0 else ""
+    return f"{(tokens - 1) / span:.0f} tokens/s" if tokens > 2 and span > 0 else ""
 
 
 def _request(number: str) -> dict[str, str]:
@@ -128,65 +85,62 @@ def _request(number: str) -> dict[str, str]:
     return {"text": f"request {shown}", "title": f"Copy the request id {number}", "copy": number}
 
 
-def stopped(after: float, pieces: int) -> list[str]:
+def stopped_text(after: float, pieces: int) -> list[str]:
     """Write the parts of the status line after Stop.
 
-    >>> stopped(1.204, 40)
+    >>> stopped_text(1.204, 40)
     ['Stopped after 1.20 s', '≈ 40 tokens']
     """
-    return [f"Stopped after {seconds(after)}", tokens(pieces, counted=True)]
+    return [f"Stopped after {duration(after)}", f"≈ {count(pieces, 'token')}"]
 
 
 def _sentence(text: str) -> str:
     return text if not text or text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
-def failure(error: BaseException) -> dict[str, Any]:
-    """One sentence for what happened and one for what to do next.
+def failure_text(error: BaseException) -> dict[str, str]:
+    """Write a `message` for the failure, and a `hint` at the next step.
 
-    Only nbvlm's own errors are quoted: their texts are free of keys by construction. Of any other error the
-    type alone is told.
+    Only nbvlm's own errors are quoted: their texts are free of keys by construction. Any other error is named
+    by its type alone.
     """
     if isinstance(error, Error):
         return {"message": _sentence(error.message), "hint": _sentence(error.hint or "")}
     return {
-        "message": f"Something unexpected happened in nbvlm ({type(error).__name__}).",
-        "hint": "Run the same in Python with client.ask(...) to see the whole report.",
+        "message": f"nbvlm failed with an unexpected {type(error).__name__}.",
+        "hint": "Ask the same in Python with client.ask(...) to see the whole traceback.",
     }
 
 
-ROUTES = ("auto", "inline", "asset")
-
-
-def offered(endpoint: Endpoint) -> tuple[str, ...]:
-    """Return the routes that an endpoint knows, "auto" first."""
+def routes_of(endpoint: Endpoint) -> tuple[str, ...]:
+    """Return the routes that an endpoint offers, "auto" first."""
     if endpoint.assets_url is None:
         return ("auto", "inline")
-    return ("auto", "asset") if endpoint.inline_limit == 0 else ROUTES
+    return ("auto", "asset") if endpoint.inline_limit == 0 else ("auto", "inline", "asset")
 
 
-def line(picture: Picture) -> str:
-    """Size of a picture in pixels and bytes."""
-    weight = size(picture.nbytes) if picture.nbytes is not None else "by its hash"
+def picture_text(picture: Picture) -> str:
+    """Write the size of a picture in pixels and bytes."""
+    weight = size(picture.nbytes) if picture.nbytes is not None else "known by its hash"
     return f"{picture.width} × {picture.height} px · {weight}"
 
 
-def quick(picture: Picture, endpoint: Endpoint, route: str) -> bool:
-    """Whether `way` takes no time: nothing is to be turned, read or shrunk."""
+def is_route_known(picture: Picture, endpoint: Endpoint, route: str) -> bool:
+    """Check that `route_text` takes no time: the picture need not be read, turned or shrunk first."""
     if picture.data is None:
         return True
     return not picture.pending and _taken(picture, endpoint, route) != "shrunk"
 
 
-def way(picture: Picture, endpoint: Endpoint, route: str) -> str:
-    """Say how a picture will travel.
+def route_text(picture: Picture, endpoint: Endpoint, route: str) -> str:
+    """Write how a picture will travel.
 
     Parameters
     ----------
     picture
-        The chosen one.
+        The chosen picture.
     endpoint
-        What will be asked.
+        The model that will be asked.
     route
         "auto", "inline" or "asset".
 
@@ -196,7 +150,7 @@ def way(picture: Picture, endpoint: Endpoint, route: str) -> str:
         If it cannot be shrunk enough.
     """
     if picture.data is None:
-        return "cannot travel: its bytes are elsewhere"
+        return "cannot be sent: only its hash is known"
     taken = _taken(picture, endpoint, route)
     if taken == "asset":
         return "uploaded as an asset, then deleted"
@@ -207,9 +161,7 @@ def way(picture: Picture, endpoint: Endpoint, route: str) -> str:
 
 
 def _taken(picture: Picture, endpoint: Endpoint, route: str) -> str:
-    if route == "asset":
-        return "asset"
-    if endpoint.inline_limit == 0:
+    if route == "asset" or endpoint.inline_limit == 0:
         return "asset"
     if picture.fits(endpoint.inline_limit):
         return "inline"
@@ -223,5 +175,5 @@ def _shrunk(picture: Picture, limit: int) -> tuple[str, str]:
 
 
 def _measure(measured: tuple[int, int, int]) -> str:
-    width, height, count = measured
-    return f"{width} × {height} ({size(count)})"
+    width, height, weight = measured
+    return f"{width} × {height} ({size(weight)})"

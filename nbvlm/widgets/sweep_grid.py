@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import threading
 import zlib
 from typing import TYPE_CHECKING, Any
 
-import anywidget
-
-from nbvlm._text import shorten
+from nbvlm._text import duration, shorten
 from nbvlm.result import summary
-from nbvlm.widgets import status_text, thumbnails
+from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.status_text import failure_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from nbvlm.panel import Cell, Sweep
+    from nbvlm.result import Result
 
-__all__ = ["Grid", "thumbnail_of"]
+__all__ = ["SweepGrid"]
 
 
-class Grid(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
+class SweepGrid(PageWidget):
     """Shows a sweep, and asks its owner to start and stop one, and to open a cell.
 
     Parameters
@@ -34,45 +32,39 @@ class Grid(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no t
     _css = style("sweep_grid")
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
-        self._lock = threading.RLock()
         self._facts: dict[str, Any] = {"perMinute": None, "hasTemperature": True}
         self._plan: dict[str, Any] | None = None
         self._cells: dict[int, dict[str, Any]] = {}
         self._thumbnails: dict[int, bytes] = {}
         self._state = "idle"
-        self._on_message = on_message
-        super().__init__()
-        self.on_msg(Grid.receive)
-
-    def receive(self, message: Mapping[str, Any], _buffers: Sequence[Any]) -> None:
-        """Take one message of a page."""
-        if message.get("type") == "hello":
-            self.send_all()
-        else:
-            self._on_message(message)
+        super().__init__(on_message)
 
     def facts(self, per_minute: int | None, has_temperature: bool) -> None:
-        """Tell the form what the endpoint allows."""
+        """Show the limits of the endpoint in the form."""
         with self._lock:
             self._facts = {"perMinute": per_minute, "hasTemperature": has_temperature}
             self.send({"type": "facts", "facts": self._facts})
 
-    def begin(self, sweep: Sweep) -> None:
-        """Show an empty grid."""
+    def begin(
+        self, prompts: Sequence[str], temperatures: Sequence[float | None], repeats: int, picture: str
+    ) -> None:
+        """Show an empty grid; `picture` is a name."""
         with self._lock:
             self._plan = {
-                "prompts": list(sweep.prompts),
-                "temperatures": list(sweep.temperatures),
-                "repeats": sweep.repeats,
-                "picture": sweep.picture.name or "picture",
+                "prompts": list(prompts),
+                "temperatures": list(temperatures),
+                "repeats": repeats,
+                "picture": picture,
             }
             self._cells, self._thumbnails, self._state = {}, {}, "running"
             self.send_all()
 
-    def cell(self, index: int, cell: Cell, *, busy: bool) -> None:
+    def cell(
+        self, index: int, *, result: Result | None = None, error: Exception | None = None, busy: bool = False
+    ) -> None:
         """Show one cell as it is now."""
         with self._lock:
-            self._cells[index] = _described(cell, busy)
+            self._cells[index] = _described(result, error, busy)
             self.send({"type": "cell", "index": index, "cell": self._cells[index]})
 
     def draw(self, index: int, thumbnail: bytes) -> None:
@@ -91,11 +83,11 @@ class Grid(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no t
             self.send({"type": "state", "state": state})
 
     def refuse(self, sentence: str) -> None:
-        """Say, beside the form, why a sweep cannot start."""
+        """Show, beside the form, why a sweep cannot start."""
         self.send({"type": "refused", "sentence": sentence})
 
     def send_all(self) -> None:
-        """Send everything, to a page that asks for it."""
+        """Send form and grid, to a page that opens."""
         with self._lock:
             message = {
                 "type": "all",
@@ -107,30 +99,20 @@ class Grid(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no t
             }
             self.send(message, buffers=list(self._thumbnails.values()))
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self._state}>"
+    def _summary(self) -> str:
+        return self._state
 
 
-def _described(cell: Cell, busy: bool) -> dict[str, Any]:
+def _described(result: Result | None, error: Exception | None, busy: bool) -> dict[str, Any]:
     """Describe a cell for the browser."""
-    if cell.error is not None:
-        told = status_text.failure(cell.error)
-        return {"state": "failed", "said": told["message"], "more": told["hint"]}
-    if cell.result is None:
+    if error is not None:
+        text = failure_text(error)
+        return {"state": "failed", "said": text["message"], "more": text["hint"]}
+    if result is None:
         return {"state": "busy" if busy else "waiting"}
-    result = cell.result
-    said = summary(result)
-    took = status_text.seconds(result.timing.total_s)
     return {
         "state": "done",
-        "said": shorten(said, 160),
-        "more": took,
+        "said": shorten(summary(result), 160),
+        "more": duration(result.timing.total_s),
         "text": zlib.crc32(result.text.encode("utf-8", "surrogatepass")),
     }
-
-
-def thumbnail_of(cell: Cell, small: Any) -> bytes:
-    """Draw a cell's boxes, if there are any: otherwise its words say all."""
-    if cell.result is None or not len(cell.result.detections):
-        return b""
-    return thumbnails.thumbnail(cell.result, small)

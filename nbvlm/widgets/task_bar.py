@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import traitlets
 
 from nbvlm import prompts
+from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
 
 if TYPE_CHECKING:
@@ -17,22 +17,21 @@ if TYPE_CHECKING:
 
     from nbvlm.endpoints import Endpoint
 
-
-__all__ = ["TASKS", "Task", "TaskBar", "tasks_for"]
+__all__ = ["PRESETS", "Preset", "TaskBar", "tasks_for"]
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """A preset.
+class Preset:
+    """A task of the task field.
 
     Attributes
     ----------
     title
         Its name in the task field.
     kind
-        What its prompt is made of: "caption", "describe", "ocr", "answer", "detect", "segment" or "region".
+        How its prompt is built: "caption", "describe", "ocr", "answer", "detect", "segment" or "region".
     question
-        The first question of an "answer"; `{thing}` stands for what the picture is known to hold.
+        The first question of an "answer"; `{thing}` stands for a kind of thing in the picture.
     """
 
     title: str
@@ -40,17 +39,17 @@ class Task:
     question: str = ""
 
 
-TASKS = (
-    Task("Caption", "caption"),
-    Task("Detect", "detect"),
-    Task("Segment", "segment"),
-    Task("Ask", "answer", "what color is the {thing}?"),
-    Task("Count", "answer", "how many {thing}s are there?"),
-    Task("Describe", "describe"),
-    Task("Read text", "ocr"),
-    Task("Caption a region", "region"),
+PRESETS = (
+    Preset("Caption", "caption"),
+    Preset("Detect", "detect"),
+    Preset("Segment", "segment"),
+    Preset("Ask", "answer", "what color is the {thing}?"),
+    Preset("Count", "answer", "how many {thing}s are there?"),
+    Preset("Describe", "describe"),
+    Preset("Read text", "ocr"),
+    Preset("Caption a region", "region"),
 )
-#: Languages that the embedded model was taught, by the kind of task.
+#: Languages that the embedded model speaks, by the kind of task.
 DEMO_LANGUAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"caption": ("en", "es", "fr", "de"), "describe": ("en",), "answer": ("en",)}
 )
@@ -66,12 +65,12 @@ def tasks_for(endpoint: Endpoint) -> list[dict[str, Any]]:
     """
     return [
         {
-            "title": task.title,
-            "kind": task.kind,
-            "question": task.question,
-            "languages": _languages(task.kind, endpoint),
+            "title": preset.title,
+            "kind": preset.kind,
+            "question": preset.question,
+            "languages": _languages(preset.kind, endpoint),
         }
-        for task in TASKS
+        for preset in PRESETS
     ]
 
 
@@ -85,48 +84,49 @@ def _languages(kind: str, endpoint: Endpoint) -> list[list[str]]:
 _REMEMBERED = 100  # prompts
 
 
-class TaskBar(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
-    """Writes prompts: a preset and its fields on one side, the prompt's text on the other follow each other.
+class TaskBar(PageWidget):
+    """Writes prompts: the preset with its fields and the text of the prompt follow each other.
 
-    All of that happens on the page, so a press on Run right after a choice asks what was chosen. A region is
-    drawn on the picture, which is not this widget's, so its owner is asked for it.
+    All of that happens on the page, so a press on Run right after a choice already uses it. A region is drawn
+    on the picture, which belongs to another widget, so the owner is asked for it.
 
     Parameters
     ----------
     endpoint
         Decides the presets.
     on_region
-        Called with whether a box is to be drawn on the picture; answered by `region`.
+        Called with whether a box is to be drawn on the picture; the answer comes by `region`.
 
     Attributes
     ----------
     tasks
         See `nbvlm.widgets.task_bar.tasks_for`.
     things
-        What the picture is known to hold.
+        Kinds of things that the picture is known to hold.
     size
         Width and height of the picture in pixels, or nothing.
     """
 
     _esm = script("task_bar")
     _css = style("task_bar")
+    css_class = "nbvlm-taskbar"
     tasks = traitlets.List(traitlets.Dict()).tag(sync=True)
     things = traitlets.List(traitlets.Unicode()).tag(sync=True)
     size = traitlets.List(traitlets.Int()).tag(sync=True)
 
     def __init__(self, endpoint: Endpoint, on_region: Callable[[bool], None]) -> None:
-        self._asked: list[str] = []
+        self._prompts: list[str] = []
         self._on_region = on_region
         super().__init__(tasks=tasks_for(endpoint))
-        self.add_class("nbvlm-taskbar")
-        self.on_msg(TaskBar.take)
 
-    def take(self, message: Mapping[str, Any], _buffers: Sequence[memoryview]) -> None:
-        """Take one message of the page."""
-        if message.get("type") == "hello":
-            self.send({"type": "asked", "prompts": self._asked})
-        elif message.get("type") == "region":
+    def take(self, message: Mapping[str, Any], _buffers: Sequence[Any]) -> None:
+        """Take a message that asks for something: "region"."""
+        if message.get("type") == "region":
             self._on_region(bool(message.get("on")))
+
+    def send_all(self) -> None:
+        """Send the prompts that were asked before, to a page that opens."""
+        self.send({"type": "asked", "prompts": self._prompts})
 
     def serve(self, endpoint: Endpoint) -> None:
         """Offer another endpoint's presets."""
@@ -134,17 +134,14 @@ class TaskBar(anywidget.AnyWidget):  # type: ignore[misc] # the base class has n
 
     def remember(self, prompt: str) -> None:
         """Keep a prompt for the arrow keys."""
-        kept = [one for one in self._asked if one != prompt]
-        self._asked = [*kept, prompt][-_REMEMBERED:]
-        self.send({"type": "asked", "prompts": self._asked})
+        others = [one for one in self._prompts if one != prompt]
+        self._prompts = [*others, prompt][-_REMEMBERED:]
+        self.send_all()
 
     def look(self) -> None:
         """Let the fields follow a prompt that the kernel has written."""
         self.send({"type": "look"})
 
     def region(self, box: Sequence[float] | None) -> None:
-        """Take a box that was drawn, in pixels of the picture; None for none."""
+        """Take a box that was drawn, in pixels of the picture; None if there is none."""
         self.send({"type": "region", "box": None if box is None else [float(value) for value in box]})
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"

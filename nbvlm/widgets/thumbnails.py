@@ -1,44 +1,67 @@
-"""Sample pictures for the gallery, and small copies of pictures for the browser."""
+"""Sample pictures for the gallery, small copies of pictures for the browser, and cards for answers."""
 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nbvlm import prompts
-from nbvlm._text import shorten
-from nbvlm.draw import annotate
+from nbvlm._text import duration, shorten
+from nbvlm.draw import annotate, assign_colors, css_color, ink_color
 from nbvlm.errors import ImageError
 from nbvlm.images import Picture, encoded
 from nbvlm.result import summary
-from nbvlm.widgets import status_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from PIL import Image
 
     from nbvlm.demo.gallery import GalleryScene
-    from nbvlm.panel import Kept
     from nbvlm.result import Result
+
+    LabelColors = Mapping[str, Mapping[str, str]]
 
 __all__ = [
     "SIDE",
-    "base",
+    "NumberedResult",
+    "base_thumbnail",
     "card",
-    "parameters",
-    "picture_of",
+    "label_colors",
     "preview",
+    "sample_picture",
+    "sample_thumbnails",
     "scenes",
-    "small",
+    "small_picture",
     "things_of",
     "thumbnail",
-    "thumbnails",
 ]
 
 THUMBNAIL = 120  # pixels: twice the size at which the browser draws it
-PREVIEW = 1280  # longest side of what the browser draws, in pixels
+PREVIEW = 1280  # longest side of the copy that the browser draws, in pixels
 SMALL = 400_000  # a file of up to this many bytes is its own preview
+#: Pixels of the longer side of a card's picture; every answer sends one.
+SIDE = 176
+_SHORT = {"temperature": "T", "top_p": "p", "max_tokens": "max"}
+
+
+class NumberedResult(Protocol):
+    """An answer of a history, as the widgets show it."""
+
+    @property
+    def number(self) -> int:
+        """The number that a page calls it by."""
+
+    @property
+    def result(self) -> Result:
+        """The answer."""
+
+    @property
+    def pinned(self) -> bool:
+        """Whether it is compared with the others."""
+
+
+# The gallery
 
 
 def scenes() -> tuple[GalleryScene, ...]:
@@ -49,7 +72,7 @@ def scenes() -> tuple[GalleryScene, ...]:
 
 
 @functools.lru_cache(maxsize=64)
-def picture_of(scene: GalleryScene) -> Picture:
+def sample_picture(scene: GalleryScene) -> Picture:
     """Paint a scene and name it."""
     return Picture.load(encoded(scene.picture(), "PNG"), name=f"{scene.name}.png")
 
@@ -60,13 +83,16 @@ def things_of(scene: GalleryScene) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=1)
-def thumbnails() -> tuple[bytes, ...]:
+def sample_thumbnails() -> tuple[bytes, ...]:
     """Return small copies of the whole gallery, as PNG."""
     return tuple(encoded(_shrunk(scene.picture(), THUMBNAIL), "PNG") for scene in scenes())
 
 
+# Pictures
+
+
 def preview(picture: Picture) -> tuple[dict[str, Any], bytes]:
-    """Make what the browser draws for a picture.
+    """Make the copy of a picture that the browser draws.
 
     Parameters
     ----------
@@ -86,23 +112,29 @@ def preview(picture: Picture) -> tuple[dict[str, Any], bytes]:
     return {**facts, "mime": "image/jpeg"}, encoded(picture.thumbnail(PREVIEW), "JPEG", quality=85)
 
 
+def small_picture(data: bytes, side: int) -> bytes:
+    """Return a small PNG of a picture's file."""
+    return encoded(Picture.load(data).thumbnail(side), "PNG")
+
+
 def _shrunk(image: Image.Image, side: int) -> Image.Image:
     copy = image.convert("RGB")
     copy.thumbnail((side, side), reducing_gap=2.0)
     return copy
 
 
-def small(data: bytes, side: int) -> bytes:
-    """Return a small PNG of a picture's file."""
-    return encoded(Picture.load(data).thumbnail(side), "PNG")
+# Answers
 
 
-#: Pixels of the longer side of a card's picture; every answer sends one.
-SIDE = 176
-_SHORT = {"temperature": "T", "top_p": "p", "max_tokens": "max"}
+def label_colors(labels: Iterable[str]) -> LabelColors:
+    """Return the `color` of each label's box and the `ink` of its text, as CSS."""
+    return {
+        label: {"color": css_color(color), "ink": css_color(ink_color(color))}
+        for label, color in assign_colors(labels).items()
+    }
 
 
-def base(picture: Picture) -> Image.Image | None:
+def base_thumbnail(picture: Picture) -> Image.Image | None:
     """Shrink a picture for the cards of all answers about it; None where its bytes are not here."""
     try:
         return picture.thumbnail(SIDE)
@@ -110,46 +142,35 @@ def base(picture: Picture) -> Image.Image | None:
         return None
 
 
-def thumbnail(result: Result, small: Image.Image | None = None) -> bytes:
+def thumbnail(result: Result, base: Image.Image | None = None) -> bytes:
     """Draw a result's boxes and masks on a small copy of its picture.
 
     Parameters
     ----------
     result
-        What to draw.
-    small
-        What `base` made of its picture, if that is at hand.
+        The answer to draw.
+    base
+        The `base_thumbnail` of its picture, if that is at hand.
 
     Returns
     -------
     bytes
         A JPEG; empty where the picture's bytes are not here.
     """
-    small = small or base(result.picture)
-    if small is None:
+    base = base or base_thumbnail(result.picture)
+    if base is None:
         return b""
     things = prompts.things(result.prompt)
-    drawn = annotate(small, result.detections, things=things, labels=False)
-    return encoded(drawn, "JPEG", quality=72)
+    return encoded(annotate(base, result.detections, things=things, labels=False), "JPEG", quality=72)
 
 
-def parameters(given: Mapping[str, Any], leave_out: tuple[str, ...] = ("max_tokens",)) -> str:
-    """Write parameters in short.
-
-    >>> parameters({"temperature": 0.2, "top_p": 0.7, "max_tokens": 64})
-    'T 0.2 · p 0.7'
-    """
-    shown = ((_SHORT.get(name, name), value) for name, value in given.items() if name not in leave_out)
-    return " · ".join(f"{name} {value:g}" for name, value in shown)
-
-
-def card(kept: Kept) -> dict[str, Any]:
-    """Describe what is kept, for the browser."""
-    result = kept.result
-    facts = (parameters(result.parameters), status_text.seconds(result.timing.total_s))
+def card(entry: NumberedResult) -> dict[str, Any]:
+    """Describe an answer for the browser."""
+    result = entry.result
+    facts = (_parameters(result.parameters), duration(result.timing.total_s))
     return {
-        "number": kept.number,
-        "pinned": kept.pinned,
+        "number": entry.number,
+        "pinned": entry.pinned,
         "prompt": shorten(result.prompt, 200),
         "detail": " · ".join(filter(None, facts)),
         "said": shorten(summary(result), 200),
@@ -157,3 +178,8 @@ def card(kept: Kept) -> dict[str, Any]:
         "picture": result.picture.name or "picture",
         "created": result.created,
     }
+
+
+def _parameters(given: Mapping[str, Any]) -> str:
+    shown = ((_SHORT.get(name, name), value) for name, value in given.items() if name != "max_tokens")
+    return " · ".join(f"{name} {value:g}" for name, value in shown)

@@ -1,33 +1,31 @@
-"""The head of the panel: which model answers; and, unseen, the keyboard and the presses on Run and Stop."""
+"""The head of the panel: the choice of the model, the keyboard, and the presses on Run and Stop."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import anywidget
 import traitlets
 
+from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
-    from nbvlm.panel import Line
+    from nbvlm.endpoints import Endpoint
 
-__all__ = ["Header"]
+__all__ = ["Toolbar"]
 
 
-class Header(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
+class Toolbar(PageWidget):
     """Names the model, and wears a badge when the embedded demo model answers.
 
     Its page part also keeps the notebook's one-letter shortcuts away from the panel's fields, gives sliders
     their spoken names, and knows Ctrl+Enter (Run) and Esc (Stop). A press on Run travels in one message with
-    what the fields say, for messages of their own might be handled after it.
+    the values of the fields, for messages of their own might be handled after it.
 
     Parameters
     ----------
-    line
-        The line to the model.
     on_message
         Called with each message: `type` is "run" (with `prompt`, `parameters`, `edition` and `tuning`),
         "stop", "reset" (of the sliders) or "model" (with the value of a `choice`).
@@ -39,14 +37,14 @@ class Header(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no
     demo
         Whether the embedded demo model answers.
     choices, choice
-        What can be asked, and the value of what is; see `Line.choices`.
+        The models that can be asked, and the value of the one in use.
     key
-        Where the key comes from, never the key; see `Line.key`.
+        Where the key comes from, never the key.
     parameters
         Names of the parameters that have sliders.
     edition, tuning
-        Count what the kernel has written into the prompt and into the sliders, so that it knows what of it a
-        page had seen.
+        Count what the kernel has written into the prompt and into the sliders. A page sends the numbers that
+        it has seen, so a value that it sends before it saw the newest one is recognised.
     """
 
     _esm = script("toolbar")
@@ -60,18 +58,14 @@ class Header(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no
     edition = traitlets.Int(0).tag(sync=True)
     tuning = traitlets.Int(0).tag(sync=True)
 
-    def __init__(self, line: Line, on_message: Callable[[Mapping[str, Any]], None]) -> None:
-        super().__init__()
-        self.show(line)
-        self.on_msg(lambda _header, message, _buffers: on_message(message))
-
-    def show(self, line: Line) -> None:
-        """Show what is asked now, and with which key."""
-        endpoint = line.endpoint
+    def show(
+        self, endpoint: Endpoint, choices: Sequence[Mapping[str, str]], choice: str, key: Mapping[str, str]
+    ) -> None:
+        """Show the model in use, those that can be chosen, and where the key comes from."""
         with self.hold_sync():
             self.model, self.demo = endpoint.model, endpoint.name == "demo"
-            self.choices, self.choice, self.key = line.choices(), line.choice, line.key()
+            self.choices, self.choice, self.key = list(choices), choice, dict(key)
             self.parameters = [parameter.name for parameter in endpoint.parameters]
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self.model}>"
+    def _summary(self) -> str:
+        return str(self.model)

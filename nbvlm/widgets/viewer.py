@@ -1,30 +1,29 @@
-"""The stage: the picture with its boxes and masks, the answer and the status line, in one widget.
+"""The viewer: the picture with its boxes and masks, the answer and the status line, in one widget.
 
-What the screen shows is kept here, on the Python side, and a page that opens late (or twice, or again) asks
-for all of it. While an answer streams, only what is new travels; no bytes and no growing text are ever in a
+The state of the screen is kept here, on the Python side, and a page that opens late (or twice, or again) asks
+for all of it. While an answer streams, only new pieces travel; no bytes and no growing text are ever in a
 synced trait.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import traitlets
 
+from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Stage"]
+__all__ = ["Region", "Viewer"]
 
 Region = tuple[float, float, float, float]
 
 
-class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
+class Viewer(PageWidget):
     """Shows a picture, boxes, masks, streamed text and a status line.
 
     All methods may be called from any thread; the browser sees their effects in the order of the calls.
@@ -32,15 +31,15 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
     Parameters
     ----------
     on_region
-        Called with the box that was drawn, `(x0, y0, x1, y1)` in pixels of the picture, after `pick_region`;
-        with None if the drawing was given up.
+        Called with the box that was drawn after `pick_region`, `(x0, y0, x1, y1)` in pixels of the picture;
+        with None if the drawing was cancelled.
 
     Attributes
     ----------
     answer
-        The last finished answer: what a page without a kernel shows.
+        The last finished answer, for a page without a kernel.
     turn
-        Counts answers: what belongs to an earlier one is no longer shown.
+        Counts answers, so that late pieces of an earlier one are recognised.
     """
 
     _esm = script("viewer_root")
@@ -48,7 +47,6 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
     answer = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, on_region: Callable[[Region | None], None] | None = None) -> None:
-        self._lock = threading.RLock()
         self._preview: list[bytes] = []
         self._picture: dict[str, Any] | None = None
         self._text: list[str] = []
@@ -58,10 +56,14 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         self._pick: dict[str, Any] = {"picking": False, "region": None}
         self._status: dict[str, Any] = {"state": "empty", "parts": []}
         self._until = 0.0
+        self._on_region = on_region
         self.turn = 0
         super().__init__()
-        self._on_region = on_region
-        self.on_msg(_received)
+
+    def take(self, message: Mapping[str, Any], _buffers: Sequence[Any]) -> None:
+        """Take a message that asks for something: "region"."""
+        if message.get("type") == "region":
+            self.take_region(message.get("box"))
 
     def picture(self, facts: Mapping[str, Any] | None, preview: bytes | None) -> None:
         """Show another picture, without boxes and answer.
@@ -71,7 +73,7 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         facts
             `name`, `width`, `height`, `mime` of the preview; None for no picture.
         preview
-            What the browser draws; its size in pixels may differ from `width` and `height`.
+            The file that the browser draws; its size in pixels may differ from `width` and `height`.
         """
         with self._lock:
             self._picture = None if facts is None else dict(facts)
@@ -81,7 +83,7 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
             self._clear()
             self._status = {"state": "empty" if facts is None else "ready", "parts": []}
             self.answer = ""
-            self._send_all()
+            self.send_all()
 
     def begin(self) -> None:
         """Clear answer, boxes and masks: a new answer is on its way."""
@@ -97,11 +99,11 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         Parameters
         ----------
         text, boxes
-            What is new.
+            The new pieces.
         phase
-            What the client does now; "" if that has not changed.
+            The present activity of the client; "" if that has not changed.
         wait
-            Seconds that the phase will last, counted down on the page; 0 where nobody knows.
+            Seconds that the phase will last, counted down on the page; 0 if unknown.
         """
         message: dict[str, Any] = {"type": "more"}
         with self._lock:
@@ -114,12 +116,12 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
             if phase:
                 self._status = {"state": "running", "parts": [phase]}
                 self._until = time.monotonic() + wait if wait else 0.0
-                message["status"] = self._told()
+                message["status"] = self._timed_status()
             if len(message) > 1:
                 self.send(message)
 
     def outline(self, turn: int, shapes: Mapping[str, str]) -> None:
-        """Add masks to boxes that are shown.
+        """Add masks to the boxes on the screen.
 
         Parameters
         ----------
@@ -154,13 +156,13 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         Parameters
         ----------
         text, boxes
-            All of it.
+            The whole answer.
         parts
-            Of the status line: texts, or `text`, `title` and what to `copy` at a press.
+            Parts of the status line: texts, or `text`, `title` and the text to `copy` at a press.
         alt
-            What the picture with its boxes shows, in words.
+            The picture with its boxes, in words.
         said
-            What is spoken, in one sentence, to those who do not see the answer.
+            One sentence for screen readers.
         notes
             Sentences below the status line.
         """
@@ -174,15 +176,16 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         self.answer = text
 
     def stopped(self, parts: Sequence[str]) -> None:
-        """Say that the answer was stopped; what came of it stays on the screen."""
+        """Show that the answer was stopped; its pieces stay on the screen."""
         self._put(status={"state": "stopped", "parts": list(parts)})
 
     def fail(self) -> None:
-        """Say that no answer came, or not all of it; what came stays on the screen."""
+        """Show that the answer failed; its pieces stay on the screen."""
         self._put(status={"state": "failed", "parts": []})
 
-    def stay(self) -> None:
-        """Say everything again but the picture: a press that asks nothing has cleared it on the page."""
+    def restore(self) -> None:
+        """Send everything but the picture again."""
+        # A press on Run has cleared it on the page, but asks nothing.
         with self._lock:
             self.send({"type": "put", **self._shown()})
             self._send_shapes()
@@ -198,7 +201,7 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         self._put(picking=on and self._picture is not None)
 
     def take_region(self, box: Sequence[Any] | None) -> None:
-        """Take the box that a page says was drawn, and pass it on, cut to the picture."""
+        """Take a box that was drawn on a page, cut it to the picture, and pass it on."""
         with self._lock:
             region = None if box is None else self._clipped([float(value) for value in box])
             self._pick |= {"picking": False, "region": region or self._pick["region"]}
@@ -215,23 +218,20 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
     def send_all(self) -> None:
-        """Send everything that the screen shows, to a page that asks for it."""
+        """Send the whole screen, to a page that opens."""
         with self._lock:
-            self._send_all()
-
-    def _send_all(self) -> None:
-        self.send({"type": "all", "picture": self._picture, **self._shown()}, buffers=self._preview)
-        self._send_shapes()
+            self.send({"type": "all", "picture": self._picture, **self._shown()}, buffers=self._preview)
+            self._send_shapes()
 
     def _send_shapes(self) -> None:
         if self._shapes:
             self.send({"type": "shapes", "shapes": self._shapes})
 
     def _shown(self) -> dict[str, Any]:
-        text = "".join(self._text)
-        return {"text": text, "boxes": self._boxes, "status": self._told(), **self._words, **self._pick}
+        answer = {"text": "".join(self._text), "boxes": self._boxes}
+        return {**answer, "status": self._timed_status(), **self._words, **self._pick}
 
-    def _told(self) -> dict[str, Any]:
+    def _timed_status(self) -> dict[str, Any]:
         left = self._until - time.monotonic()
         return {**self._status, "wait": round(left, 2)} if left > 0 else self._status
 
@@ -250,12 +250,5 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
                 held.update({name: value for name, value in changes.items() if name in held})
             self.send({"type": "put", **changes})
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self._status['state']}>"
-
-
-def _received(stage: Stage, content: Mapping[str, Any], _buffers: Sequence[Any]) -> None:
-    if content.get("type") == "hello":
-        stage.send_all()
-    elif content.get("type") == "region":
-        stage.take_region(content.get("box"))
+    def _summary(self) -> str:
+        return str(self._status["state"])

@@ -110,7 +110,7 @@ def test_failures_help_and_a_typed_key_is_in_nothing_that_is_saved(
     error = lab.find(".nbvlm-error")
     service.replies += [problem(401, "Authentication failed")]
     lab.press("run")
-    expect(error).to_contain_text("The key does not open this model")
+    expect(error).to_contain_text("This key may not use this model")
     field = lab.find(".nbvlm-key-input")
     expect(field).to_be_focused()
     lab.page.keyboard.type(TYPED)
@@ -118,7 +118,7 @@ def test_failures_help_and_a_typed_key_is_in_nothing_that_is_saved(
     expect(lab.find(".nbvlm-status[data-state=done]")).to_be_visible()
     expect(error).to_be_hidden()
     assert service.seen[-1].headers["authorization"] == f"Bearer {TYPED}"
-    expect(lab.find(".nbvlm-key-button")).to_have_text("Key from typed here")
+    expect(lab.find(".nbvlm-key-button")).to_have_text("Key from this panel")
     service.replies += [problem(429, retry_after="61")] * 5
     lab.press("run")
     expect(error.get_by_role("timer")).to_contain_text("Ask again in 6")

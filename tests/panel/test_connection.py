@@ -1,4 +1,4 @@
-"""Which model answers, with which key: chosen in the panel, typed into it, and never told."""
+"""The model and its key: chosen in the panel, typed into it, and never shown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nbvlm.client import keys
 from nbvlm.client.client import Retry
 from nbvlm.demo import scenes
 from nbvlm.errors import ParameterError
-from nbvlm.panel.connection import Line
+from nbvlm.panel.connection import ModelConnection
 from nbvlm.panel.controller import family
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def panel(page: Page, server: Loopback) -> Iterator[nbvlm.Panel]:
 
 
 def choose(page: Page, panel: nbvlm.Panel, choice: str) -> None:
-    page.send(panel._session.header, {"type": "model", "choice": choice})
+    page.send(panel._controller.toolbar, {"type": "model", "choice": choice})
 
 
 def settings(*args: Any, **options: Any) -> Any:
@@ -49,7 +49,7 @@ def settings(*args: Any, **options: Any) -> Any:
 
 
 def test_the_head_names_the_models_and_where_the_key_comes_from(page: Page, panel: nbvlm.Panel) -> None:
-    header = panel._session.header
+    header = panel._controller.toolbar
     choices = {choice["value"]: choice for choice in header.choices}
     assert list(choices)[:2] == ["demo", "nvidia"]
     assert choices["nvidia/vila"]["group"] == "Hosted by NVIDIA"
@@ -65,31 +65,31 @@ def test_another_model_is_asked_from_the_next_question_on(
     assert server.seen[-1].path == "/v1/vlm/nvidia/vila"
     assert server.seen[-1].headers["authorization"] == f"Bearer {KEY}"
     choose(page, panel, "demo")
-    header = panel._session.header
+    header = panel._controller.toolbar
     assert (header.demo, header.model, header.key["text"]) == (True, "nbvlm/demo", "")
     assert panel.run().model == "nbvlm/demo"
     assert server.wait_for(lambda: server.open == 0)
 
 
 def test_the_sliders_fit_the_model_and_keep_what_fits(page: Page, panel: nbvlm.Panel) -> None:
-    fields = panel._session.controls
+    fields = panel._controller.controls
     page.update(fields.sliders["temperature"], value=0.5)
     choose(page, panel, "nvidia/neva-22b")
     assert (fields.sliders["temperature"].min, fields.sliders["temperature"].value) == (0.0, 0.5)
     choose(page, panel, "microsoft/florence-2")
     assert fields.parameters == {}
-    assert panel._session.header.parameters == []
+    assert panel._controller.toolbar.parameters == []
     choose(page, panel, "nvidia")
     assert fields.parameters == {"temperature": 0.2, "top_p": 0.7, "max_tokens": 1024}
 
 
-def test_what_was_moved_and_not_yet_told_comes_along_to_the_other_model(
+def test_sliders_moved_just_before_the_choice_come_along_to_the_other_model(
     page: Page, panel: nbvlm.Panel
 ) -> None:
-    header = panel._session.header
+    header = panel._controller.toolbar
     fields = {"prompt": "x", "edition": header.edition, "parameters": {"top_p": 0.5}, "tuning": header.tuning}
     page.send(header, {"type": "model", "choice": "nvidia/vila", "fields": fields})
-    assert panel._session.controls.parameters["top_p"] == 0.5
+    assert panel._controller.controls.parameters["top_p"] == 0.5
     assert panel.prompt == "x"
 
 
@@ -106,13 +106,13 @@ def test_choosing_a_model_ends_the_answer_under_way(page: Page, panel: nbvlm.Pan
 def test_a_server_is_asked_for_its_models_and_then_for_answers(
     page: Page, panel: nbvlm.Panel, server: Loopback
 ) -> None:
-    form = panel._session.desk.server
+    form = panel._controller.connecting.server_form
     page.send(form, {"type": "models", "url": f"{server.url}/v1"})
     page.wait(lambda: page.custom(form))
     assert page.custom(form)[-1][0] == {"type": "models", "names": ["m1", "m2"], "words": ""}
     page.send(form, {"type": "connect", "url": f"{server.url}/v1", "model": "m1"})
     assert page.custom(form)[-1][0] == {"type": "connected"}
-    header = panel._session.header
+    header = panel._controller.toolbar
     assert (header.model, header.choice, header.key["text"]) == ("m1", "server", "No key")
     assert header.choices[-1]["label"].startswith("m1 at 127.0.0.1")
     assert panel.run().text == "a red car"
@@ -120,7 +120,7 @@ def test_a_server_is_asked_for_its_models_and_then_for_answers(
     assert "authorization" not in server.seen[-1].headers
     choose(page, panel, "nvidia")
     choose(page, panel, "server")
-    assert panel._session.line.endpoint.model == "m1"
+    assert panel._controller.connection.endpoint.model == "m1"
 
 
 @pytest.mark.parametrize(
@@ -135,11 +135,11 @@ def test_a_server_is_asked_for_its_models_and_then_for_answers(
 def test_what_is_wrong_with_a_server_is_said_below_its_form(
     page: Page, panel: nbvlm.Panel, message: dict[str, str], words: str
 ) -> None:
-    form = panel._session.desk.server
+    form = panel._controller.connecting.server_form
     page.send(form, message)
     page.wait(lambda: page.custom(form))
     assert words in page.custom(form)[-1][0]["words"]
-    assert panel._session.line.choice == "nvidia"
+    assert panel._controller.connection.choice == "nvidia"
 
 
 # Recordings
@@ -160,9 +160,9 @@ def test_a_recording_answers_as_the_model_that_was_recorded(
     with clients[where]() as client:
         expected = client.ask(picture, "caption en", max_tokens=20)
     asked = len(server.seen)
-    page.send(panel._session.desk.server, {"type": "play", "path": f" {path} "})
-    assert page.custom(panel._session.desk.server)[-1][0] == {"type": "connected"}
-    header = panel._session.header
+    page.send(panel._controller.connecting.server_form, {"type": "play", "path": f" {path} "})
+    assert page.custom(panel._controller.connecting.server_form)[-1][0] == {"type": "connected"}
+    header = panel._controller.toolbar
     assert (header.choice, header.model, header.key["text"]) == ("recording", expected.model, "")
     assert header.choices[-1]["label"] == f"{expected.model} in lesson.json"
     panel.image, panel.prompt = picture, "caption en"
@@ -178,15 +178,15 @@ def test_a_recording_answers_as_the_model_that_was_recorded(
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("", "cannot be read"), ("none.json", "There is no"), ("a.json", "is no rec")],
+    [("", "cannot be read"), ("none.json", "does not exist"), ("a.json", "is not a recording")],
 )
 def test_what_is_wrong_with_a_recording_is_said_below_its_form(
     page: Page, panel: nbvlm.Panel, tmp_path: Path, name: str, words: str
 ) -> None:
     (tmp_path / "a.json").write_text("[]")
-    page.send(panel._session.desk.server, {"type": "play", "path": str(tmp_path / name)})
-    assert words in page.custom(panel._session.desk.server)[-1][0]["words"]
-    assert panel._session.line.choice == "nvidia"
+    page.send(panel._controller.connecting.server_form, {"type": "play", "path": str(tmp_path / name)})
+    assert words in page.custom(panel._controller.connecting.server_form)[-1][0]["words"]
+    assert panel._controller.connection.choice == "nvidia"
 
 
 # Keys
@@ -197,34 +197,34 @@ def test_a_typed_key_is_used_and_nowhere_to_be_seen(page: Page, server: Loopback
     server.replies.append(problem(401, f"the key {KEY} is unknown"))
     with pytest.raises(nbvlm.AuthenticationError):
         panel.run()
-    desk = panel._session.desk
-    assert page.custom(desk.key)[-1][0] == {"type": "open", "again": True}
-    page.send(desk.key, {"type": "key", "key": f"  {TYPED}\n"})
-    assert page.custom(desk.key)[-1][0] == {"type": "taken"}
-    assert desk.alert.card is None
-    assert panel._session.header.key == {"state": "there", "text": "Key from typed here"}
+    connecting = panel._controller.connecting
+    assert page.custom(connecting.key_field)[-1][0] == {"type": "open", "again": True}
+    page.send(connecting.key_field, {"type": "key", "key": f"  {TYPED}\n"})
+    assert page.custom(connecting.key_field)[-1][0] == {"type": "taken"}
+    assert connecting.error_card.card is None
+    assert panel._controller.toolbar.key == {"state": "there", "text": "Key from this panel"}
     panel.run()
     assert server.seen[-1].headers["authorization"] == f"Bearer {TYPED}"
     states = json.dumps(
         [widget.get_state() for widget in family(panel.widget)], default=lambda value: value.hex()
     )
-    told = repr([message[:3] for message in page.sent]) + states + repr(panel._session.line.settings)
-    assert TYPED not in told
-    assert KEY not in told
+    sent = repr([message[:3] for message in page.sent]) + states + repr(panel._controller.connection.settings)
+    assert TYPED not in sent
+    assert KEY not in sent
     panel.close()
 
 
 def test_a_typed_key_serves_other_clients_of_this_kernel(page: Page, panel: nbvlm.Panel) -> None:
-    page.send(panel._session.desk.key, {"type": "key", "key": TYPED})
+    page.send(panel._controller.connecting.key_field, {"type": "key", "key": TYPED})
     assert repr(nbvlm.Client()) == "Client('nvidia', model='google/paligemma', key from login())"
     choose(page, panel, "nvidia/vila")
-    assert panel._session.line.settings.api_key.reveal() == TYPED
+    assert panel._controller.connection.settings.api_key.reveal() == TYPED
 
 
 def test_what_cannot_be_a_key_is_refused_below_the_field_without_repeating_it(
     page: Page, panel: nbvlm.Panel
 ) -> None:
-    field = panel._session.desk.key
+    field = panel._controller.connecting.key_field
     page.send(field, {"type": "key", "key": "two words"})
     refusal = page.custom(field)[-1][0]
     assert refusal["type"] == "refused"
@@ -237,8 +237,11 @@ def test_what_cannot_be_a_key_is_refused_below_the_field_without_repeating_it(
 def test_a_key_for_a_server_of_ones_own_stays_with_it(
     page: Page, panel: nbvlm.Panel, server: Loopback
 ) -> None:
-    page.send(panel._session.desk.server, {"type": "connect", "url": f"{server.url}/v1", "model": "m1"})
-    page.send(panel._session.desk.key, {"type": "key", "key": TYPED})
+    page.send(
+        panel._controller.connecting.server_form,
+        {"type": "connect", "url": f"{server.url}/v1", "model": "m1"},
+    )
+    page.send(panel._controller.connecting.key_field, {"type": "key", "key": TYPED})
     panel.run()
     assert server.seen[-1].headers["authorization"] == f"Bearer {TYPED}"
     assert keys.find() is None
@@ -251,14 +254,16 @@ def test_a_key_typed_before_the_press_is_used_whatever_comes_first(
     page: Page, panel: nbvlm.Panel, server: Loopback
 ) -> None:
     screen = Screen(page, panel)
-    page.send(panel._session.header, {"type": "run", "prompt": "x", "page": "one", "number": 2})
-    page.send(panel._session.desk.key, {"type": "key", "key": TYPED, "page": "one", "number": 1})
+    page.send(panel._controller.toolbar, {"type": "run", "prompt": "x", "page": "one", "number": 2})
+    page.send(
+        panel._controller.connecting.key_field, {"type": "key", "key": TYPED, "page": "one", "number": 1}
+    )
     screen.wait("done")
     assert server.seen[-1].headers["authorization"] == f"Bearer {TYPED}"
 
 
 @pytest.mark.parametrize(
-    ("made", "told"),
+    ("made", "expected"),
     [
         (lambda: settings("demo"), ("none", "")),
         (lambda: settings("nvidia"), ("missing", "No key yet")),
@@ -266,21 +271,21 @@ def test_a_key_typed_before_the_press_is_used_whatever_comes_first(
         (lambda: settings("http://127.0.0.1:9/v1", model="m"), ("none", "No key")),
     ],
 )
-def test_the_key_is_told_by_where_it_came_from(made: Any, told: tuple[str, str]) -> None:
-    assert tuple(Line(made()).key().values()) == told
+def test_the_panel_shows_where_the_key_came_from(made: Any, expected: tuple[str, str]) -> None:
+    assert tuple(ModelConnection(made()).key().values()) == expected
 
 
-def test_a_key_of_the_environment_and_of_login_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    later = Line(settings("nvidia"))
+def test_a_key_of_the_environment_is_distinguished_from_one_of_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    later = ModelConnection(settings("nvidia"))
     nbvlm.login(KEY)
     assert later.key()["text"] == "Key from login()"
     monkeypatch.setenv("NVIDIA_API_KEY", KEY)
-    assert Line(settings("nvidia")).key()["text"] == "Key from NVIDIA_API_KEY"
+    assert ModelConnection(settings("nvidia")).key()["text"] == "Key from NVIDIA_API_KEY"
 
 
 def test_a_panel_of_an_unlisted_client_offers_it_first(page: Page, server: Loopback) -> None:
     panel = nbvlm.Panel(nbvlm.Client(f"{server.url}/v1", model="m2"))
-    header = panel._session.header
+    header = panel._controller.toolbar
     assert header.choices[0]["label"].startswith("m2 at 127.0.0.1")
     choose(page, panel, "demo")
     choose(page, panel, "own")
@@ -288,9 +293,9 @@ def test_a_panel_of_an_unlisted_client_offers_it_first(page: Page, server: Loopb
     panel.close()
 
 
-def test_there_is_no_choice_that_is_not_offered() -> None:
+def test_an_unknown_choice_is_refused() -> None:
     with pytest.raises(ParameterError, match="Unknown endpoint"):
-        Line(settings("demo")).choose("nonsense")
+        ModelConnection(settings("demo")).choose("nonsense")
 
 
 # The buttons of the error card
@@ -301,7 +306,7 @@ def test_ask_another_model_switches_and_asks(page: Page, panel: nbvlm.Panel, ser
     server.replies.append(problem(410, "end of life"))
     with pytest.raises(nbvlm.NotFoundError):
         panel.run()
-    page.send(panel._session.alert, {"type": "act", "action": "model:demo", "fields": None})
+    page.send(panel._controller.error_card, {"type": "act", "action": "model:demo", "fields": None})
     screen.wait("done")
     assert panel.result.model == "nbvlm/demo"
     assert screen.error is None
@@ -317,7 +322,7 @@ def test_shrink_sends_the_picture_inside_the_request(
     screen = Screen(page, panel)
     with pytest.raises(nbvlm.Error):
         panel.run()
-    page.send(panel._session.alert, {"type": "act", "action": "shrink", "fields": None})
+    page.send(panel._controller.error_card, {"type": "act", "action": "shrink", "fields": None})
     screen.wait("done")
     assert panel.result.route == "inline"
-    assert panel._session.source.route == "inline"
+    assert panel._controller.source.route == "inline"

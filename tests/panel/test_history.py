@@ -36,7 +36,7 @@ class Strip:
     """What a page that heard everything shows of the strip."""
 
     def __init__(self, page: Page, panel: nbvlm.Panel) -> None:
-        self.page, self.widget = page, panel._session.keeper.strip
+        self.page, self.widget = page, panel._controller.answers.strip
 
     def messages(self, kind: str) -> list[Any]:
         return [one for one in self.page.custom(self.widget) if one[0]["type"] == kind]
@@ -76,11 +76,11 @@ def test_the_oldest_go_first_and_the_pinned_ones_last(monkeypatch: pytest.Monkey
         kept.add(made.result())
     kept.pin(1)
     kept.add(made.result())
-    assert [one.number for one in kept.kept] == [1, 3, 4]
+    assert [one.number for one in kept.entries] == [1, 3, 4]
     for number in (3, 4):
         kept.pin(number)
     kept.add(made.result())
-    assert [one.number for one in kept.kept] == [3, 4, 5]
+    assert [one.number for one in kept.entries] == [3, 4, 5]
 
 
 def test_the_weight_of_pictures_counts_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +101,7 @@ def test_a_deleted_number_is_not_given_again() -> None:
     kept.delete(first.number)
     kept.delete(first.number)
     assert kept.add(made.result()).number == 2
-    with pytest.raises(Error, match="Answer 1 is not kept any more"):
+    with pytest.raises(Error, match="does not hold answer 1 any more"):
         kept.find(1)
 
 
@@ -111,7 +111,7 @@ def test_clear_keeps_what_is_pinned() -> None:
         kept.add(made.result())
     kept.pin(2)
     kept.clear()
-    assert [one.number for one in kept.kept] == [2]
+    assert [one.number for one in kept.entries] == [2]
 
 
 def test_a_card_says_what_was_asked_and_what_came() -> None:
@@ -145,7 +145,7 @@ def test_every_answer_becomes_a_card_with_a_picture(panel: nbvlm.Panel, strip: S
     assert [result.prompt for result in panel.history] == ["detect car", "caption en"]
 
 
-def test_a_stopped_or_failed_answer_is_no_card(panel: nbvlm.Panel, strip: Strip, server: Loopback) -> None:
+def test_a_stopped_or_failed_answer_gets_no_card(panel: nbvlm.Panel, strip: Strip, server: Loopback) -> None:
     panel.run()
     server.replies.append(stream("a", hold=True, done=False))
     panel.run(wait=False)
@@ -170,18 +170,18 @@ def test_an_old_answer_comes_back_with_all_that_was_asked(
     page: Page, panel: nbvlm.Panel, strip: Strip, server: Loopback
 ) -> None:
     server.text = CAR
-    page.update(panel._session.controls.prompt, value="detect car")
-    page.update(panel._session.controls.sliders["temperature"], value=0.5)
+    page.update(panel._controller.controls.prompt, value="detect car")
+    page.update(panel._controller.controls.sliders["temperature"], value=0.5)
     first, screen = panel.run(), Screen(page, panel)
     before = screen.now()
     panel.image, panel.prompt = made.photo((64, 48)), "caption en"
-    page.update(panel._session.controls.sliders["temperature"], value=0.9)
+    page.update(panel._controller.controls.sliders["temperature"], value=0.9)
     server.text = "a red car"
     panel.run()
     strip.press("show", 1)
     assert panel.result is first
     assert (panel.image, panel.prompt) == (first.picture, "detect car")
-    assert panel._session.controls.parameters["temperature"] == 0.5
+    assert panel._controller.controls.parameters["temperature"] == 0.5
     after = screen.now()
     assert {key: after[key] for key in ("text", "boxes", "status")} == {
         key: before[key] for key in ("text", "boxes", "status")
@@ -214,11 +214,11 @@ def test_pin_delete_and_clear_change_the_history_and_the_strip_alike(
     assert panel.result is results[3]  # deleted from the history, still on the screen
 
 
-def test_a_card_that_is_gone_is_told_and_the_panel_goes_on(panel: nbvlm.Panel, strip: Strip) -> None:
+def test_a_deleted_card_shows_an_error_and_the_panel_goes_on(panel: nbvlm.Panel, strip: Strip) -> None:
     panel.run()
     strip.press("delete", 1)
     strip.press("show", 1)
-    assert Screen(strip.page, panel).sentence == "Answer 1 is not kept any more. Ask again."
+    assert Screen(strip.page, panel).sentence == "The history does not hold answer 1 any more. Ask again."
     assert panel.run() is panel.result
 
 
@@ -250,8 +250,8 @@ def pinned(panel: nbvlm.Panel, strip: Strip, server: Loopback, *texts: str) -> l
     for text in texts:
         server.text = text
         panel.run()
-        strip.press("pin", panel._session.keeper.history.kept[-1].number, pinned=True)
-    return strip.page.custom(panel._session.keeper.sides)[-1][0]["columns"]
+        strip.press("pin", panel._controller.answers.history.entries[-1].number, pinned=True)
+    return strip.page.custom(panel._controller.answers.comparison)[-1][0]["columns"]
 
 
 def test_two_pinned_answers_are_compared_thing_by_thing(
@@ -300,4 +300,4 @@ def test_one_pinned_answer_alone_is_not_compared(panel: nbvlm.Panel, strip: Stri
     assert pinned(panel, strip, server, BEFORE) == []
     assert len(pinned(panel, strip, server, AFTER)) == 2
     strip.press("pin", 1, pinned=False)
-    assert strip.page.custom(panel._session.keeper.sides)[-1][0]["columns"] == []
+    assert strip.page.custom(panel._controller.answers.comparison)[-1][0]["columns"] == []

@@ -45,7 +45,7 @@ def panel(page: Page, server: Loopback) -> Iterator[nbvlm.Panel]:
 
 def fetch(page: Page, panel: nbvlm.Panel, form: str, key: str = "a-1") -> tuple[dict[str, Any], bytes]:
     """What arrives on a page that asks for a format."""
-    widget = panel._session.keeper.exports
+    widget = panel._controller.answers.export_menu
     page.send(widget, {"type": "make", "format": form, "id": key})
 
     def arrived() -> list[tuple[dict[str, Any], list[Any]]]:
@@ -57,8 +57,8 @@ def fetch(page: Page, panel: nbvlm.Panel, form: str, key: str = "a-1") -> tuple[
 
 
 def offered(page: Page, panel: nbvlm.Panel) -> bool:
-    told = [one for one, _ in page.custom(panel._session.keeper.exports) if one["type"] == "offer"]
-    return bool(told and told[-1]["offered"])
+    sent = [one for one, _ in page.custom(panel._controller.answers.export_menu) if one["type"] == "offer"]
+    return bool(sent and sent[-1]["offered"])
 
 
 # The files
@@ -89,13 +89,13 @@ def test_file_names_are_plain_whatever_the_picture_is_called(name: str | None) -
 
 
 def test_another_format_names_those_that_exist() -> None:
-    with pytest.raises(Error, match=r"no format 'gif'.*png, svg, json"):
+    with pytest.raises(Error, match=r"Unknown format 'gif'.*png, svg, json"):
         make(made.result(), "gif")
 
 
 def test_code_for_a_sample_names_it_and_runs() -> None:
-    picture = thumbnails.picture_of(thumbnails.scenes()[1])
-    written = export_menu.code(made.result(picture, prompt="caption en"))
+    picture = thumbnails.sample_picture(thumbnails.scenes()[1])
+    written = export_menu.python_code(made.result(picture, prompt="caption en"))
     assert "GALLERY[1].picture()" in written
     assert len(written) < 1000
     out = subprocess.run([sys.executable, "-c", written], capture_output=True, text=True, check=False)
@@ -135,10 +135,10 @@ def test_a_large_file_comes_in_pieces_below_the_limit(
     assert export_menu.CHUNK < 10 * 2**20
 
 
-def test_what_cannot_be_made_is_told_and_the_page_waits_no_longer(page: Page, panel: nbvlm.Panel) -> None:
+def test_a_failed_export_shows_an_error_and_the_page_stops_waiting(page: Page, panel: nbvlm.Panel) -> None:
     head, _ = fetch(page, panel, "png")
     assert head["type"] == "failed"
-    assert Screen(page, panel).sentence.startswith("There is no answer to take away.")
+    assert Screen(page, panel).sentence.startswith("There is no answer to export.")
     panel.run()
     head, _ = fetch(page, panel, "exe", "a-2")
     assert head["type"] == "failed"

@@ -1,4 +1,4 @@
-"""Where pictures come from, how they will travel, and what is said of what is none."""
+"""Sources of pictures, their routes, and the errors for everything else."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def noise(size: tuple[int, int] = (700, 700)) -> Picture:
 
 
 def chosen(page: Page, panel: nbvlm.Panel) -> dict[str, Any]:
-    messages = [content for content, _ in page.custom(panel._session.picker)]
+    messages = [content for content, _ in page.custom(panel._controller.source.picker)]
     return next(message for message in reversed(messages) if message["type"] == "chosen")
 
 
 def send(page: Page, panel: nbvlm.Panel, kind: str, **more: Any) -> None:
-    page.send(panel._session.picker, {"type": kind, **more})
+    page.send(panel._controller.source.picker, {"type": kind, **more})
 
 
 # Addresses and paths
@@ -69,7 +69,7 @@ def test_an_address_is_fetched_in_the_kernel(page: Page, panel: nbvlm.Panel) -> 
     send(page, panel, "open", place=address)
 
     def opening() -> list[str]:
-        return [m["name"] for m, _ in page.custom(panel._session.picker) if m["type"] == "opening"]
+        return [m["name"] for m, _ in page.custom(panel._controller.source.picker) if m["type"] == "opening"]
 
     page.wait(lambda: opening() == ["picture", ""])
     assert chosen(page, panel)["detail"].startswith("7 × 5 px")
@@ -94,7 +94,7 @@ def test_a_place_that_leads_nowhere_is_one_sentence(
     assert words in screen.error["message"]
     assert screen.error["hint"]
     assert panel.image is before
-    assert "s3cret" not in repr([content for content, _ in page.custom(panel._session.alert)])
+    assert "s3cret" not in repr([content for content, _ in page.custom(panel._controller.error_card)])
 
 
 def test_the_last_place_wins_and_a_cancelled_one_changes_nothing(
@@ -130,8 +130,10 @@ def test_paths_are_completed_folders_first_pictures_only(tmp_path: Path) -> None
 def test_completions_come_by_message(page: Page, panel: nbvlm.Panel, tmp_path: Path) -> None:
     (tmp_path / "cat.png").touch()
     send(page, panel, "complete", text=f"{tmp_path}/c")
-    page.wait(lambda: any(m["type"] == "completions" for m, _ in page.custom(panel._session.picker)))
-    assert page.custom(panel._session.picker)[-1][0]["places"] == [f"{tmp_path}/cat.png"]
+    page.wait(
+        lambda: any(m["type"] == "completions" for m, _ in page.custom(panel._controller.source.picker))
+    )
+    assert page.custom(panel._controller.source.picker)[-1][0]["places"] == [f"{tmp_path}/cat.png"]
 
 
 # How it will travel
@@ -150,24 +152,26 @@ def test_completions_come_by_message(page: Page, panel: nbvlm.Panel, tmp_path: P
 def test_a_large_picture_travels_as_route_and_model_want(
     endpoint: endpoints.Endpoint, route: str, words: str
 ) -> None:
-    assert status_text.way(noise(), endpoint, route).startswith(words)
+    assert status_text.route_text(noise(), endpoint, route).startswith(words)
 
 
 def test_a_small_picture_travels_as_it_is_unless_an_asset_is_wanted() -> None:
     picture = Picture.load(png())
-    assert status_text.way(picture, NVIDIA, "auto") == status_text.way(picture, NVIDIA, "inline")
-    assert status_text.way(picture, NVIDIA, "asset").startswith("uploaded")
-    assert status_text.quick(picture, NVIDIA, "inline")
-    assert not status_text.quick(noise(), NVIDIA, "inline")
+    assert status_text.route_text(picture, NVIDIA, "auto") == status_text.route_text(
+        picture, NVIDIA, "inline"
+    )
+    assert status_text.route_text(picture, NVIDIA, "asset").startswith("uploaded")
+    assert status_text.is_route_known(picture, NVIDIA, "inline")
+    assert not status_text.is_route_known(noise(), NVIDIA, "inline")
 
 
 def test_models_offer_the_routes_that_they_know() -> None:
-    assert status_text.offered(NVIDIA) == status_text.offered(DEMO) == ("auto", "inline", "asset")
-    assert status_text.offered(SERVER) == ("auto", "inline")
-    assert status_text.offered(endpoints.get("microsoft/florence-2")) == ("auto", "asset")
+    assert status_text.routes_of(NVIDIA) == status_text.routes_of(DEMO) == ("auto", "inline", "asset")
+    assert status_text.routes_of(SERVER) == ("auto", "inline")
+    assert status_text.routes_of(endpoints.get("microsoft/florence-2")) == ("auto", "asset")
 
 
-def test_the_chosen_route_is_told_and_taken(page: Page, panel: nbvlm.Panel, server: Loopback) -> None:
+def test_the_chosen_route_is_shown_and_used(page: Page, panel: nbvlm.Panel, server: Loopback) -> None:
     panel.image = noise()
     assert chosen(page, panel)["way"] == "uploaded as an asset, then deleted"
     send(page, panel, "route", route="inline")
@@ -184,15 +188,15 @@ def test_the_chosen_route_is_told_and_taken(page: Page, panel: nbvlm.Panel, serv
 def test_a_route_that_the_model_does_not_know_is_refused(page: Page, panel: nbvlm.Panel) -> None:
     send(page, panel, "route", route="pigeon")
     assert "pigeon" in Screen(page, panel).error["message"]
-    assert panel._session.source.route == "auto"
+    assert panel._controller.source.route == "auto"
 
 
 def test_another_model_takes_back_a_route_that_it_lacks(page: Page, panel: nbvlm.Panel) -> None:
     send(page, panel, "route", route="asset")
-    panel._session.line.connect("http://127.0.0.1:9/v1", "m")
-    panel._session.serve()
-    told = chosen(page, panel)
-    assert (told["route"], told["routes"], told["way"]) == (
+    panel._controller.connection.connect("http://127.0.0.1:9/v1", "m")
+    panel._controller.serve()
+    sent = chosen(page, panel)
+    assert (sent["route"], sent["routes"], sent["way"]) == (
         "auto",
         ["auto", "inline"],
         "travels inline, as it is",
@@ -204,7 +208,7 @@ def test_another_model_takes_back_a_route_that_it_lacks(page: Page, panel: nbvlm
 
 def test_the_chosen_picture_comes_with_a_thumbnail(page: Page, panel: nbvlm.Panel) -> None:
     panel.image = png((900, 300))
-    content, buffers = page.custom(panel._session.picker)[-1]
+    content, buffers = page.custom(panel._controller.source.picker)[-1]
     assert content["detail"].startswith("900 × 300 px · ")
     assert Image.open(io.BytesIO(buffers[0])).size == (96, 32)
 
@@ -225,6 +229,6 @@ def test_reset_really_resets_and_the_same_file_can_come_again(
 
 
 def test_what_was_typed_is_kept_when_a_sample_is_chosen_at_once(page: Page, panel: nbvlm.Panel) -> None:
-    edition = panel._session.header.edition
+    edition = panel._controller.toolbar.edition
     send(page, panel, "choose", index=1, fields={"prompt": "detect my own thing", "edition": edition})
     assert panel.prompt == "detect my own thing"

@@ -6,12 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from jupyter_client.manager import start_new_kernel
-from panel.test_kernel import Kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from support.kernel import Kernel
     from support.loopback import Loopback
 
 MOST = 20_000_000
@@ -54,18 +51,6 @@ for number in range({count}):
 def server(server: Loopback) -> Loopback:
     server.text = "<loc0100><loc0200><loc0300><loc0400> car"
     return server
-
-
-@pytest.fixture
-def kernel(server: Loopback) -> Iterator[Kernel]:
-    environment = {**os.environ, "NVIDIA_API_KEY": "nvapi-not-a-real-key", "NBVLM_BASE_URL": server.url}
-    manager, client = start_new_kernel(kernel_name="python3", env=environment)
-    try:
-        yield Kernel(client)
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
-        manager.context.destroy()
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="memory is read from /proc, as on Linux")  # noqa: PTH110

@@ -12,7 +12,7 @@ from support.panel_page import Page, Screen
 
 import nbvlm
 from nbvlm.demo.gallery import GALLERY
-from nbvlm.panel.messages import Order
+from nbvlm.panel.messages import MessageSequencer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,7 +34,7 @@ def screen(page: Page, panel: nbvlm.Panel) -> Screen:
 
 def press(panel: nbvlm.Panel, number: int, prompt: str, **parameters: float) -> dict[str, Any]:
     """What the page sends for a press on Run."""
-    edition = panel._session.header.edition
+    edition = panel._controller.toolbar.edition
     fields = {"prompt": prompt, "parameters": parameters, "edition": edition}
     return {"type": "run", "page": "one", "number": number, **fields}
 
@@ -47,21 +47,23 @@ def asked(server: Loopback) -> list[str]:
 def test_a_press_that_overtakes_the_fields_asks_what_they_say(
     page: Page, panel: nbvlm.Panel, screen: Screen, server: Loopback
 ) -> None:
-    page.send(panel._session.header, press(panel, 1, "detect fast fingers", temperature=0.3, max_tokens=7))
+    page.send(
+        panel._controller.toolbar, press(panel, 1, "detect fast fingers", temperature=0.3, max_tokens=7)
+    )
     screen.wait("done")
-    page.update(panel._session.controls.prompt, value="detect fast fingers")
-    page.update(panel._session.controls.sliders["temperature"], value=0.3)
+    page.update(panel._controller.controls.prompt, value="detect fast fingers")
+    page.update(panel._controller.controls.sliders["temperature"], value=0.3)
     assert asked(server) == ["detect fast fingers"]
     body = server.seen[0].json
     assert (body["temperature"], body["top_p"], body["max_tokens"]) == (0.3, 0.7, 7)
     assert panel.prompt == "detect fast fingers"
-    assert panel._session.controls.parameters["max_tokens"] == 7
+    assert panel._controller.controls.parameters["max_tokens"] == 7
 
 
 def test_what_a_browser_adds_to_a_number_is_rounded_off(
     page: Page, panel: nbvlm.Panel, screen: Screen, server: Loopback
 ) -> None:
-    page.send(panel._session.header, press(panel, 1, "x", temperature=0.1 + 0.2, max_tokens=12.0))
+    page.send(panel._controller.toolbar, press(panel, 1, "x", temperature=0.1 + 0.2, max_tokens=12.0))
     screen.wait("done")
     assert server.seen[0].json["temperature"] == 0.3
     assert (
@@ -73,8 +75,8 @@ def test_a_press_before_the_choice_that_it_follows_waits_for_it(
     page: Page, panel: nbvlm.Panel, screen: Screen, server: Loopback
 ) -> None:
     run = press(panel, 2, GALLERY[0].prompt)  # the page has not seen the sample's own prompt yet
-    page.send(panel._session.header, run)
-    page.send(panel._session.picker, {"type": "choose", "index": 1, "page": "one", "number": 1})
+    page.send(panel._controller.toolbar, run)
+    page.send(panel._controller.source.picker, {"type": "choose", "index": 1, "page": "one", "number": 1})
     screen.wait("done")
     assert panel.result.picture.name == f"{GALLERY[1].name}.png"
     assert asked(server) == [GALLERY[1].prompt]
@@ -84,16 +86,16 @@ def test_a_stop_that_overtakes_its_run_still_stops_it(
     page: Page, panel: nbvlm.Panel, screen: Screen, server: Loopback
 ) -> None:
     server.replies.append(stream("a", hold=True, done=False))
-    page.send(panel._session.header, {"type": "stop", "page": "one", "number": 2})
-    page.send(panel._session.header, press(panel, 1, "caption en"))
+    page.send(panel._controller.toolbar, {"type": "stop", "page": "one", "number": 2})
+    page.send(panel._controller.toolbar, press(panel, 1, "caption en"))
     assert screen.state == "stopped"
-    assert not panel._session.running
+    assert not panel._controller.running
 
 
 def test_a_message_that_never_comes_holds_nothing_up_for_long(
     page: Page, panel: nbvlm.Panel, screen: Screen, server: Loopback
 ) -> None:
-    page.send(panel._session.header, press(panel, 5, "caption en"))
+    page.send(panel._controller.toolbar, press(panel, 5, "caption en"))
     screen.wait("done")
     assert asked(server) == ["caption en"]
 
@@ -101,15 +103,15 @@ def test_a_message_that_never_comes_holds_nothing_up_for_long(
 def test_two_pages_of_one_panel_have_each_their_own_order(
     page: Page, panel: nbvlm.Panel, screen: Screen, server: Loopback
 ) -> None:
-    page.send(panel._session.header, press(panel, 1, "first"))
+    page.send(panel._controller.toolbar, press(panel, 1, "first"))
     screen.wait("done")
-    page.send(panel._session.header, press(panel, 1, "second") | {"page": "two"})
+    page.send(panel._controller.toolbar, press(panel, 1, "second") | {"page": "two"})
     page.wait(lambda: len(panel.history) == 2)
     assert asked(server) == ["first", "second"]
 
 
 def done_in(arrival: Iterable[int]) -> list[int]:
-    order, done = Order(patience=WAIT), []
+    order, done = MessageSequencer(patience=WAIT), []
     for number in arrival:
         order.take({"page": "a", "number": number}, lambda number=number: done.append(number))
     return done
@@ -121,7 +123,7 @@ def test_any_order_of_arrival_becomes_the_order_of_sending() -> None:
 
 
 def test_what_comes_too_late_is_still_done() -> None:
-    order, late, done = Order(patience=0.01), threading.Event(), []
+    order, late, done = MessageSequencer(patience=0.01), threading.Event(), []
     order.take({"page": "a", "number": 3}, lambda: (done.append(3), late.set()))
     assert late.wait(WAIT)
     for number in (2, 4, 1):
@@ -130,7 +132,7 @@ def test_what_comes_too_late_is_still_done() -> None:
 
 
 def test_messages_of_many_threads_are_done_one_after_the_other() -> None:
-    order, done = Order(patience=WAIT), []
+    order, done = MessageSequencer(patience=WAIT), []
 
     def send(first: int) -> None:
         for number in range(first, 401, 4):
@@ -152,7 +154,7 @@ def test_a_press_while_an_answer_comes_asks_the_newest_question_once(
 ) -> None:
     go_on = threading.Event()
     server.replies.append(lambda seen: (go_on.wait(WAIT), stream("first"))[1])
-    header, run = panel._session.header, panel._session.controls.run
+    header, run = panel._controller.toolbar, panel._controller.controls.run
     page.send(header, press(panel, 1, "first"))
     page.send(header, press(panel, 2, "second"))
     page.send(header, press(panel, 3, "third"))
@@ -167,12 +169,12 @@ def test_stop_ends_the_answer_and_forgets_the_question_that_waits(
     page: Page, panel: nbvlm.Panel, screen: Screen, server: Loopback
 ) -> None:
     server.replies.append(stream("a", hold=True, done=False))
-    header = panel._session.header
+    header = panel._controller.toolbar
     page.send(header, press(panel, 1, "first"))
     page.wait(lambda: screen.text == "a")
     page.send(header, press(panel, 2, "second"))
     page.send(header, {"type": "stop", "page": "one", "number": 3})
-    assert (screen.state, panel._session.running) == ("stopped", False)
+    assert (screen.state, panel._controller.running) == ("stopped", False)
     panel.run()
     assert [result.prompt for result in panel.history] == ["second"]  # what the fields say
 
@@ -182,8 +184,8 @@ def test_the_question_that_waits_is_asked_after_a_failure_too(
 ) -> None:
     go_on = threading.Event()
     server.replies.append(lambda seen: (go_on.wait(WAIT), stream("cut", cut=True, done=False))[1])
-    page.send(panel._session.header, press(panel, 1, "first"))
-    page.send(panel._session.header, press(panel, 2, "second"))
+    page.send(panel._controller.toolbar, press(panel, 1, "first"))
+    page.send(panel._controller.toolbar, press(panel, 2, "second"))
     go_on.set()
     screen.wait("done")
     assert [result.prompt for result in panel.history] == ["second"]

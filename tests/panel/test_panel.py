@@ -45,7 +45,7 @@ def hosted(server: Loopback) -> nbvlm.Client:
 
 
 def controls(panel: nbvlm.Panel) -> Any:
-    return panel._session.controls
+    return panel._controller.controls
 
 
 def png(size: tuple[int, int] = (40, 30), color: str = "teal") -> bytes:
@@ -74,21 +74,23 @@ def test_a_new_panel_is_ready_with_the_first_sample(panel: nbvlm.Panel, server: 
     assert server.seen == []
 
 
-def test_a_page_that_opens_is_told_all(page: Page, panel: nbvlm.Panel) -> None:
-    session = panel._session
-    page.send(session.stage, {"type": "hello"})
-    content, buffers = page.custom(session.stage)[-1]
+def test_a_page_that_opens_receives_everything(page: Page, panel: nbvlm.Panel) -> None:
+    controller = panel._controller
+    page.send(controller.viewer, {"type": "hello"})
+    content, buffers = page.custom(controller.viewer)[-1]
     assert content["type"] == "all"
     width, height = GALLERY[0].picture().size
     name = f"{GALLERY[0].name}.png"
     assert content["picture"] == {"name": name, "width": width, "height": height, "mime": "image/png"}
     assert Image.open(io.BytesIO(buffers[0])).size == (width, height)
-    page.send(session.picker, {"type": "hello"})
-    page.wait(lambda: any(content["type"] == "gallery" for content, _ in page.custom(session.picker)))
-    gallery, thumbnails = next(m for m in page.custom(session.picker) if m[0]["type"] == "gallery")
+    page.send(controller.source.picker, {"type": "hello"})
+    page.wait(
+        lambda: any(content["type"] == "gallery" for content, _ in page.custom(controller.source.picker))
+    )
+    gallery, thumbnails = next(m for m in page.custom(controller.source.picker) if m[0]["type"] == "gallery")
     assert gallery["titles"] == [scene.title for scene in GALLERY]
     assert [max(Image.open(io.BytesIO(data)).size) for data in thumbnails] == [120] * len(GALLERY)
-    chosen = page.custom(session.picker)[-1][0]
+    chosen = page.custom(controller.source.picker)[-1][0]
     assert (chosen["index"], chosen["name"]) == (0, f"{GALLERY[0].name}.png")
     assert chosen["detail"].startswith(f"{width} × {height} px · ")
 
@@ -136,7 +138,7 @@ def test_a_picture_that_cannot_be_read_is_refused_at_once(page: Page, server: Lo
         nbvlm.Panel(hosted(server), image="missing.png")
 
 
-def test_what_is_no_client_is_refused_with_an_example(page: Page) -> None:
+def test_a_value_that_is_not_a_client_is_refused_with_an_example(page: Page) -> None:
     with pytest.raises(TypeError, match=r'such as nbvlm\.Client\("demo"\), not str'):
         nbvlm.Panel("demo")
 
@@ -316,10 +318,10 @@ def test_an_empty_prompt_is_refused_without_the_network(
         panel.run()
 
 
-def test_no_network_is_told(page: Page) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        port = nobody.getsockname()[1]
+def test_a_missing_network_is_shown(page: Page) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
     client = nbvlm.Client(
         "nvidia", api_key=KEY, base_url=f"http://127.0.0.1:{port}", retry=nbvlm.client.Retry.never()
     )
@@ -342,16 +344,16 @@ def test_without_a_picture_run_says_so(page: Page, panel: nbvlm.Panel, screen: S
 
 
 def test_an_error_in_a_callback_is_seen(page: Page, panel: nbvlm.Panel, screen: Screen) -> None:
-    page.send(panel._session.picker, {"type": "choose", "index": 999})
-    assert screen.sentence.startswith("Something unexpected happened in nbvlm (IndexError).")
+    page.send(panel._controller.source.picker, {"type": "choose", "index": 999})
+    assert screen.sentence.startswith("nbvlm failed with an unexpected IndexError.")
     assert panel.run().text == "a red car"
 
 
 # Pictures
 
 
-def test_a_sample_brings_its_prompt_unless_somebody_wrote_one(page: Page, panel: nbvlm.Panel) -> None:
-    picker = panel._session.picker
+def test_a_sample_brings_its_prompt_unless_a_person_wrote_one(page: Page, panel: nbvlm.Panel) -> None:
+    picker = panel._controller.source.picker
     page.send(picker, {"type": "choose", "index": 1})
     assert (panel.image.name, panel.prompt) == (f"{GALLERY[1].name}.png", GALLERY[1].prompt)
     page.update(controls(panel).prompt, value="detect my own thing")
@@ -365,7 +367,7 @@ def test_choosing_a_picture_ends_the_answer_and_clears_the_stage(
     panel.run()
     server.replies.append(stream("a", hold=True, done=False))
     panel.run(wait=False)
-    page.send(panel._session.picker, {"type": "choose", "index": 3})
+    page.send(panel._controller.source.picker, {"type": "choose", "index": 3})
     assert (screen.state, screen.text, screen.boxes, panel.result) == ("ready", "", [], None)
     assert screen.picture["name"] == f"{GALLERY[3].name}.png"
     assert len(panel.history) == 1
@@ -421,7 +423,7 @@ def test_a_bad_file_is_one_sentence_and_the_picture_stays(
 
 
 def test_a_file_that_arrives_damaged_is_refused(page: Page, panel: nbvlm.Panel, screen: Screen) -> None:
-    picker, data = panel._session.picker, png()
+    picker, data = panel._controller.source.picker, png()
     page.send(picker, {"type": "begin", "id": 1, "name": "cat.png", "size": len(data)})
     page.send(picker, {"type": "chunk", "id": 1, "offset": 0}, [data])
     page.send(picker, {"type": "end", "id": 1, "crc": 1})
@@ -443,7 +445,7 @@ def test_sliders_have_the_endpoints_own_ranges_and_defaults(panel: nbvlm.Panel) 
 
 def test_presets_and_languages_are_those_that_the_model_knows(page: Page, panel: nbvlm.Panel) -> None:
     demo = nbvlm.Panel(nbvlm.Client("demo"))
-    own, hosted = ({one["kind"]: one for one in controls(each).task.tasks} for each in (demo, panel))
+    own, hosted = ({one["kind"]: one for one in each._controller.task_bar.tasks} for each in (demo, panel))
     assert (
         own.keys() == hosted.keys() >= {"caption", "describe", "ocr", "answer", "detect", "segment", "region"}
     )
@@ -453,7 +455,7 @@ def test_presets_and_languages_are_those_that_the_model_knows(page: Page, panel:
 
 
 def test_the_task_bar_knows_what_a_sample_holds(page: Page, panel: nbvlm.Panel) -> None:
-    task = controls(panel).task
+    task = panel._controller.task_bar
     scene = GALLERY[0].scene()
     kinds = {thing.kind for thing in scene.things}
     assert (set(task.things), task.size) == (kinds, list(scene.size))
@@ -470,7 +472,7 @@ def test_reset_brings_the_sliders_back_and_the_advice_is_there_while_it_holds(
     assert fields.note.layout.display == "none"
     page.update(fields.sliders["top_p"], value=0.9)
     assert fields.note.layout.display == ""
-    page.send(panel._session.header, {"type": "reset"})
+    page.send(panel._controller.toolbar, {"type": "reset"})
     assert fields.parameters == {"temperature": 0.2, "top_p": 0.7, "max_tokens": 1024}
     assert fields.note.layout.display == "none"
 
@@ -535,9 +537,9 @@ def test_two_panels_do_not_disturb_each_other(page: Page, panel: nbvlm.Panel, se
         other.close()
 
 
-def test_a_panel_that_nobody_holds_or_sees_stops_its_work(page: Page, server: Loopback) -> None:
+def test_a_panel_without_references_and_pages_stops_its_work(page: Page, server: Loopback) -> None:
     panel = nbvlm.Panel(hosted(server))
-    root, gone = panel._session.root, weakref.ref(panel)
+    root, gone = panel._controller.root, weakref.ref(panel)
     server.replies.append(stream("a", hold=True, done=False))
     panel.run(wait=False)
     assert server.wait_for(lambda: server.open == 1)

@@ -1,4 +1,4 @@
-"""What a notebook keeps of a panel: a still form of the last answer, little state, and no secret."""
+"""A saved notebook of a panel: a static output of the last answer, little state, and no secret."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_in_a_terminal_a_panel_is_one_line() -> None:
     assert "still" not in out
 
 
-def test_colab_is_told_where_its_widget_manager_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colab_receives_the_address_of_its_widget_manager(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[tuple[dict[str, Any], dict[str, Any]]] = []
     widgets = SimpleNamespace(_installed_url="https://colab.invalid/manager.js")
     colab = SimpleNamespace(enable_custom_widget_manager=lambda: None, _widgets=widgets)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import itertools
+import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,10 @@ from support.loopback import Loopback, Reply, answer, problem
 from support.panel_page import Page, Screen
 
 import nbvlm
+from nbvlm.batches import RateLimiter
 from nbvlm.errors import AuthenticationError, Error, ImageError, ParameterError, PromptError
 from nbvlm.panel import sweep as sweeping
-from nbvlm.panel.sweep_runner import Pace
+from nbvlm.panel import sweep_runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +33,8 @@ CAR = "<loc0100><loc0200><loc0300><loc0400> car"
 def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
     page = Page()
     monkeypatch.setattr(comm, "create_comm", page.create_comm)
-    # The pace has its own tests; here nobody waits for it.
-    monkeypatch.setattr(Pace, "turn", lambda self: asyncio.sleep(0))
+    # The pace has its own tests; the others do not wait for it.
+    monkeypatch.setattr(RateLimiter, "take", lambda self: asyncio.sleep(0))
     yield page
     ipywidgets.Widget.close_all()
 
@@ -49,7 +50,7 @@ class Shown:
     """What a page that heard everything shows of the sweep."""
 
     def __init__(self, page: Page, panel: nbvlm.Panel) -> None:
-        self.page, self.widget = page, panel._session.sweeps.grid
+        self.page, self.widget = page, panel._controller.sweeps.grid
         self.sequence = 0
 
     @property
@@ -148,8 +149,8 @@ def test_without_pandas_a_sweep_says_what_to_install(
         ((["a"], [0.5, 7]), ParameterError, "Temperature 7 is out of range. Give numbers above 0 up to 1."),
         ((["a"], [0]), ParameterError, "Temperature 0 is out of range"),
         ((["a"], []), ParameterError, "no temperature"),
-        ((["a"], [0.2], 0), ParameterError, "repeats is 0"),
-        ((["a"], [0.2], 201), ParameterError, "201 questions; 200 is the most"),
+        ((["a"], [0.2], 0), ParameterError, "repeats must be a positive integer, got 0"),
+        ((["a"], [0.2], 201), ParameterError, "at most 200 questions, got 201"),
     ],
     ids=["no prompt", "too hot", "too cold", "none", "no repeat", "too many"],
 )
@@ -168,7 +169,7 @@ def test_without_a_picture_no_sweep(panel: nbvlm.Panel) -> None:
 
 
 def test_a_sweep_takes_the_route_that_was_chosen(panel: nbvlm.Panel, server: Loopback) -> None:
-    panel._session.source.take_route("asset")
+    panel._controller.source.take_route("asset")
     swept = panel.run_sweep("caption en")
     assert swept[0].result.route == "asset"
     assert list(server.created) == server.deleted
@@ -210,8 +211,8 @@ def test_a_page_that_opens_late_gets_the_whole_grid(panel: nbvlm.Panel, shown: S
     ("prompts", "temperatures", "repeats", "words"),
     [
         ([], ["0.2"], 1, "no prompt"),
-        (["a"], ["hot"], 1, "A temperature is not a number: 'hot'. Give numbers with a point"),
-        (["a"], ["0.2"], 1.5, "Give a whole number"),
+        (["a"], ["hot"], 1, "A temperature must be a number, got 'hot'. Give numbers with a point"),
+        (["a"], ["0.2"], 1.5, "repeats must be a positive integer"),
     ],
 )
 def test_the_form_says_what_it_cannot_take(
@@ -222,7 +223,7 @@ def test_the_form_says_what_it_cannot_take(
     assert shown.now["state"] == "idle"
 
 
-def test_a_failure_is_told_in_its_cell_and_the_others_go_on(
+def test_a_failure_is_shown_in_its_cell_and_the_others_go_on(
     panel: nbvlm.Panel, server: Loopback, shown: Shown
 ) -> None:
     server.replies += [problem(422, "Inference error"), answer("fine"), answer("fine")]
@@ -259,6 +260,19 @@ def test_stop_ends_a_sweep_and_keeps_what_came(
     assert server.wait_for(lambda: server.open == 0)
     server.replies.clear()
     assert panel.run_sweep("caption en").done == 1
+
+
+def test_a_sweep_right_after_stop_runs_to_its_own_end(
+    panel: nbvlm.Panel, server: Loopback, shown: Shown
+) -> None:
+    for _ in range(3):
+        server.replies.append(Reply(hold=True, pieces=[]))
+        panel.run_sweep("caption en", wait=False)
+        assert server.wait_for(lambda: server.open == 1)
+        panel.stop()
+        assert panel.run_sweep(["one", "two", "three"]).done == 3
+        assert shown.now["state"] == "done"
+        assert server.wait_for(lambda: server.open == 0)
 
 
 def test_a_second_sweep_waits_for_the_first(panel: nbvlm.Panel, server: Loopback, shown: Shown) -> None:
@@ -298,11 +312,11 @@ def test_an_opened_cell_comes_to_the_stage_and_into_the_history(
         page.send(shown.widget, {"type": "open", "index": 3})
     assert panel.history == [swept[3].result]
     assert panel.result is swept[3].result
-    assert (panel.prompt, panel._session.controls.parameters["temperature"]) == ("detect car", 0.9)
+    assert (panel.prompt, panel._controller.controls.parameters["temperature"]) == ("detect car", 0.9)
     assert Screen(page, panel).text == CAR
 
 
-def test_a_panel_that_nobody_holds_stops_its_sweep(page: Page, server: Loopback) -> None:
+def test_a_panel_without_references_stops_its_sweep(page: Page, server: Loopback) -> None:
     panel = nbvlm.Panel(nbvlm.Client("nvidia", api_key=KEY, base_url=server.url), image=made.image())
     gone = weakref.ref(panel)
     server.replies.append(Reply(hold=True, pieces=[]))
@@ -318,19 +332,30 @@ def test_a_panel_that_nobody_holds_stops_its_sweep(page: Page, server: Loopback)
 
 
 def test_the_pace_keeps_within_what_a_service_allows() -> None:
-    async def starts(pace: Pace, count: int) -> list[float]:
-        loop, found = asyncio.get_running_loop(), []
+    async def starts(rate: RateLimiter, count: int) -> list[float]:
+        began, found = time.monotonic(), []
         for _ in range(count):
-            await pace.turn()
-            found.append(loop.time())
+            await rate.take()
+            found.append(time.monotonic() - began)
         return found
 
-    times = asyncio.run(starts(Pace(3000), 5))
-    assert all(later - sooner >= 0.019 for sooner, later in itertools.pairwise(times))
-    assert Pace(40).seconds == 1.5
+    times = asyncio.run(starts(RateLimiter(3000), 5))
+    assert all(at >= number * 60 / 3000 for number, at in enumerate(times))
 
 
-def test_the_form_is_told_the_endpoints_pace(page: Page, panel: nbvlm.Panel, shown: Shown) -> None:
+def test_a_sweep_keeps_to_the_endpoints_pace(panel: nbvlm.Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float | None] = []
+
+    def limiter(rate: float | None) -> RateLimiter:
+        rates.append(rate)
+        return RateLimiter(rate)
+
+    monkeypatch.setattr(sweep_runner, "RateLimiter", limiter)
+    assert panel.run_sweep(["one", "two"]).done == 2
+    assert rates == [40]
+
+
+def test_the_form_shows_the_endpoints_pace(page: Page, panel: nbvlm.Panel, shown: Shown) -> None:
     page.send(shown.widget, {"type": "facts"})
     facts = page.custom(shown.widget)[-1][0]["facts"]
     assert facts == {"perMinute": 40, "hasTemperature": True}

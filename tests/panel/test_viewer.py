@@ -1,24 +1,24 @@
-"""What the stage is told: masks as shapes, waiting times, words for the picture, regions that were drawn."""
+"""Messages of the viewer: masks as shapes, waiting times, words for the picture, drawn regions."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 from support.loopback import Loopback, delta, stream
 from support.mask_weights import REAL, random_weights
 from support.panel_page import Page, Screen
 
 import nbvlm
 from nbvlm.client.flow.events import Status, TextDelta
+from nbvlm.grounding import mask_svg_path
 from nbvlm.grounding.masks import codebooks
-from nbvlm.grounding.masks.types import MaskCrop
 from nbvlm.panel import streaming
 from nbvlm.result import description
-from nbvlm.widgets.viewer import Stage
+from nbvlm.widgets.viewer import Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,30 +49,6 @@ def decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codebooks, "_loaded", {})
 
 
-def drawn(path: str, size: tuple[int, int]) -> Any:
-    """Fill a path by the even-odd rule."""
-    inside = np.zeros(size[::-1], bool)
-    for part in path.split("M")[1:]:
-        head, steps = part.rstrip("z").split("l")
-        numbers = [int(value) for value in steps.replace("-", " -").split()]
-        points = np.cumsum([[int(value) for value in head.split()], *np.reshape(numbers, (-1, 2))], axis=0)
-        image = Image.new("1", size)
-        ImageDraw.Draw(image).polygon([tuple(point) for point in points.tolist()], fill=1)
-        inside ^= np.asarray(image)
-    return inside
-
-
-def test_a_mask_becomes_a_short_path_with_its_holes() -> None:
-    y, x = np.mgrid[:300, :400]
-    away = np.hypot(x - 200, y - 150)
-    ring = (away < 140) & (away > 60)
-    path = streaming.path(MaskCrop(0, 0, ring))
-    assert path.count("M") == path.count("z") == 2
-    assert len(path) < 1500
-    found = drawn(path, (400, 300))
-    assert (found & ring).sum() / (found | ring).sum() > 0.97
-
-
 def test_masks_arrive_while_tokens_do(
     page: Page, panel: nbvlm.Panel, screen: Screen, server: Loopback, decoder: None
 ) -> None:
@@ -82,7 +58,7 @@ def test_masks_arrive_while_tokens_do(
     assert screen.state == "running"
     assert screen.shapes["0"].startswith("M")
     panel.stop()
-    page.send(panel._session.stage, {"type": "hello"})
+    page.send(panel._controller.viewer, {"type": "hello"})
     assert list(screen.shapes) == ["0"]
 
 
@@ -97,7 +73,7 @@ def test_masks_come_once_and_stay_when_the_answer_is_whole(
     assert [list(content["shapes"]) for content in sent] == [["0"]]
     assert screen.stage._shapes == sent[0]["shapes"]
     crop = result.detections.mask_crops[0]
-    assert sent[0]["shapes"]["0"] == streaming.path(crop)
+    assert sent[0]["shapes"]["0"] == mask_svg_path(crop)
 
 
 def test_an_answer_without_a_mask_decoder_is_whole_and_says_so(
@@ -114,7 +90,7 @@ def test_an_answer_without_a_mask_decoder_is_whole_and_says_so(
 
 
 def test_masks_of_an_earlier_answer_are_not_shown(page: Page) -> None:
-    stage = Stage()
+    stage = Viewer()
     stage.picture({"name": "a.png", "width": 40, "height": 30, "mime": "image/png"}, b"")
     turn = stage.turn
     stage.begin()
@@ -125,14 +101,14 @@ def test_masks_of_an_earlier_answer_are_not_shown(page: Page) -> None:
 
 def test_a_pause_before_the_next_try_is_counted_down(page: Page) -> None:
     async def wait() -> None:
-        live = streaming.Live(stage, "caption en", pace=0.0)
+        live = streaming.StreamThrottle(stage, "caption en", interval=0.0)
         live.take(Status("retry", 12.0, 1, 4))
         await asyncio.sleep(0.05)
         stage.send_all()
         live.take(TextDelta("a"))
         await asyncio.sleep(0.05)
 
-    stage = Stage()
+    stage = Viewer()
     asyncio.run(wait())
     first, again, after = (content["status"] for content, _ in page.custom(stage))
     assert first["parts"] == ["Waiting 12 s to ask again: try 2 of 4"]
@@ -154,18 +130,18 @@ def test_the_status_line_tells_all_that_was_measured(panel: nbvlm.Panel, screen:
 
 
 def test_a_region_that_was_drawn_goes_to_the_task(page: Page, panel: nbvlm.Panel, screen: Screen) -> None:
-    session = panel._session
-    page.send(session.controls.task, {"type": "region", "on": True})
+    controller = panel._controller
+    page.send(controller.task_bar, {"type": "region", "on": True})
     assert screen.picking is True
-    page.send(session.stage, {"type": "region", "box": [300, 150, -20, 20]})
+    page.send(controller.viewer, {"type": "region", "box": [300, 150, -20, 20]})
     assert (screen.picking, screen.region) == (False, (0.0, 20.0, 300.0, 150.0))
-    told = [content for content, _ in page.custom(session.controls.task) if content["type"] == "region"]
-    assert told[-1]["box"] == [0.0, 20.0, 300.0, 150.0]
-    page.send(session.stage, {"type": "region", "box": None})
+    sent = [content for content, _ in page.custom(controller.task_bar) if content["type"] == "region"]
+    assert sent[-1]["box"] == [0.0, 20.0, 300.0, 150.0]
+    page.send(controller.viewer, {"type": "region", "box": None})
     assert screen.region == (0.0, 20.0, 300.0, 150.0)
 
 
 def test_nothing_can_be_drawn_without_a_picture(page: Page, panel: nbvlm.Panel, screen: Screen) -> None:
     panel.image = None
-    panel._session.pick_region(True)
+    panel._controller.viewer.pick_region(True)
     assert screen.picking is False

@@ -70,7 +70,7 @@ class Page:
 
     def upload(self, panel: Panel, name: str, data: bytes, key: int = 1) -> list[dict[str, Any]]:
         """Send a file as the file button does; return the replies."""
-        picker = panel._session.picker
+        picker = panel._controller.source.picker
         before = len(self.custom(picker))
         self.send(picker, {"type": "begin", "id": key, "name": name, "size": len(data)})
         for offset in range(0, len(data), CHUNK):
@@ -85,7 +85,7 @@ class Screen:
     """What a page that heard everything shows of a panel's stage and error card."""
 
     def __init__(self, page: Page, panel: Panel) -> None:
-        self.page, self.stage, self.alert = page, panel._session.stage, panel._session.alert
+        self.page, self.stage, self.alert = page, panel._controller.viewer, panel._controller.error_card
 
     def __getattr__(self, name: str) -> Any:
         return self.now()[name]

@@ -49,11 +49,11 @@ FAILURES: dict[str, tuple[Reply, str, str]] = {
     "401 plain": (Reply(401, {"content-type": "text/plain"}, b"Header missing"), "key", "key"),
     "402": (problem(402, "Account 'a': Cloud credits expired"), "credits", "key"),
     "403": (problem(403, "Authorization failed"), "key", "key"),
-    "404 model": (problem(404, "Function 'f': Not found for account 'acme77'"), "not there", "model:demo"),
-    "404 asset": (problem(404, "NotFound error: failed to find asset 0"), "is gone", "shrink"),
+    "404 model": (problem(404, "Function 'f': Not found for account 'acme77'"), "not found", "model:demo"),
+    "404 asset": (problem(404, "NotFound error: failed to find asset 0"), "picture was not found", "shrink"),
     "404 path": (
         Reply(404, {"content-type": "text/plain"}, b"404 page not found"),
-        "not there",
+        "not found",
         "model:demo",
     ),
     "410": (problem(410, "This endpoint has reached its end of life"), "retired", "model:demo"),
@@ -65,8 +65,8 @@ FAILURES: dict[str, tuple[Reply, str, str]] = {
     "503": (problem(503, "offline", retry_after="10800"), "failed", "model:demo"),
     "504": (Reply(504), "failed", "again"),
     "inside": (stream({"error": {"object": "error", "message": "out of memory"}}), "failed", "again"),
-    "cut": (stream("a red ", cut=True, done=False), "broke off", "again"),
-    "silent": (Reply(refuse=True), "No connection", "model:demo"),
+    "cut": (stream("a red ", cut=True, done=False), "incomplete", "again"),
+    "silent": (Reply(refuse=True), "connection failed", "model:demo"),
 }
 
 
@@ -109,9 +109,9 @@ def test_a_429_counts_down_as_long_as_the_service_says(
 
 
 def test_no_network_offers_the_demo_model_and_recordings(page: Page) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
     panel = nbvlm.Panel(nbvlm.Client("nvidia", api_key=KEY, base_url=url, retry=Retry.never()))
     with pytest.raises(errors.TransportError):
         panel.run()
@@ -120,33 +120,33 @@ def test_no_network_offers_the_demo_model_and_recordings(page: Page) -> None:
 
 
 def test_what_went_wrong_before_any_question_offers_nothing_to_ask_again() -> None:
-    card = error_card.card(errors.ImageError("No.", hint="Yes."), NVIDIA)
+    card = error_card.describe(errors.ImageError("No.", hint="Yes."), NVIDIA)
     assert (actions(card), card["seconds"]) == (["upload"], None)
-    assert actions(error_card.card(ZeroDivisionError("secret"), NVIDIA)) == []
+    assert actions(error_card.describe(ZeroDivisionError("secret"), NVIDIA)) == []
 
 
-def test_of_an_unknown_error_the_type_alone_is_told() -> None:
-    card = error_card.card(ValueError("s3cret words"), NVIDIA, asking=True)
-    assert card["message"] == "Something unexpected happened in nbvlm (ValueError)."
+def test_an_unknown_error_is_named_by_its_type_alone() -> None:
+    card = error_card.describe(ValueError("s3cret words"), NVIDIA, asking=True)
+    assert card["message"] == "nbvlm failed with an unexpected ValueError."
     assert "s3cret" not in json.dumps(card)
 
 
 def test_the_demo_is_not_offered_in_its_own_place() -> None:
-    card = error_card.card(errors.ServerError("No.", status=500), endpoints.get("demo"), asking=True)
+    card = error_card.describe(errors.ServerError("No.", status=500), endpoints.get("demo"), asking=True)
     assert actions(card) == ["again"]
 
 
 def test_a_retired_model_offers_its_siblings_that_stream() -> None:
-    card = error_card.card(errors.NotFoundError("Gone.", status=410), NVIDIA, asking=True)
+    card = error_card.describe(errors.NotFoundError("Gone.", status=410), NVIDIA, asking=True)
     assert actions(card) == ["model:demo", "model:nvidia/vila", "model:nvidia/cosmos-nemotron-34b", "models"]
 
 
 def test_the_card_stays_for_a_page_that_opens_later_until_it_is_closed(
     page: Page, panel: nbvlm.Panel, screen: Screen
 ) -> None:
-    alert = panel._session.alert
+    alert = panel._controller.error_card
     panel.image = None
-    page.click(panel._session.controls.run)
+    page.click(panel._controller.controls.run)
     page.send(alert, {"type": "hello"})
     assert page.custom(alert)[-1][0]["card"]["message"] == "No picture is chosen."
     page.send(alert, {"type": "close"})

@@ -8,20 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbvlm.errors import ImageError
-from nbvlm.widgets.picker import LIMIT, Inbox, Upload
+from nbvlm.widgets.picker import LIMIT, Upload, UploadReceiver
 
 
-def deliver(inbox: Inbox, data: bytes, sizes: list[int], name: str = "a.png", key: int = 1) -> Upload:
+def deliver(
+    receiver: UploadReceiver, data: bytes, sizes: list[int], name: str = "a.png", key: int = 1
+) -> Upload:
     """Play the browser: begin, chunks of these sizes and the rest, end."""
-    reply, _ = inbox.take({"type": "begin", "id": key, "name": name, "size": len(data)}, [])
+    reply, _ = receiver.take({"type": "begin", "id": key, "name": name, "size": len(data)}, [])
     assert reply == {"type": "received", "id": key, "bytes": 0}
     offset = 0
     for size in [*sizes, len(data)]:
         piece = data[offset : offset + size]
-        reply, _ = inbox.take({"type": "chunk", "id": key, "offset": offset}, [memoryview(piece)])
+        reply, _ = receiver.take({"type": "chunk", "id": key, "offset": offset}, [memoryview(piece)])
         offset += len(piece)
         assert reply == {"type": "received", "id": key, "bytes": offset}
-    reply, upload = inbox.take({"type": "end", "id": key, "crc": zlib.crc32(data)}, [])
+    reply, upload = receiver.take({"type": "end", "id": key, "crc": zlib.crc32(data)}, [])
     assert reply == {"type": "arrived", "id": key}
     assert upload is not None
     return upload
@@ -29,7 +31,7 @@ def deliver(inbox: Inbox, data: bytes, sizes: list[int], name: str = "a.png", ke
 
 @given(st.binary(min_size=1, max_size=200), st.lists(st.integers(0, 40), max_size=6))
 def test_a_file_arrives_as_it_was_however_it_was_cut(data: bytes, sizes: list[int]) -> None:
-    assert deliver(Inbox(), data, sizes) == Upload("a.png", data)
+    assert deliver(UploadReceiver(), data, sizes) == Upload("a.png", data)
 
 
 @pytest.mark.parametrize(
@@ -42,17 +44,17 @@ def test_a_file_arrives_as_it_was_however_it_was_cut(data: bytes, sizes: list[in
     ],
 )
 def test_a_file_keeps_its_name_but_no_folder(sent: str, kept: str) -> None:
-    assert deliver(Inbox(), b"abc", [], name=sent).name == kept
+    assert deliver(UploadReceiver(), b"abc", [], name=sent).name == kept
 
 
 def test_the_bytes_are_not_in_the_repr() -> None:
-    assert "abcdef" not in repr(deliver(Inbox(), b"abcdef", []))
+    assert "abcdef" not in repr(deliver(UploadReceiver(), b"abcdef", []))
 
 
-def begun(size: int = 6) -> Inbox:
-    inbox = Inbox()
-    inbox.take({"type": "begin", "id": 1, "name": "a.png", "size": size}, [])
-    return inbox
+def begun(size: int = 6) -> UploadReceiver:
+    receiver = UploadReceiver()
+    receiver.take({"type": "begin", "id": 1, "name": "a.png", "size": size}, [])
+    return receiver
 
 
 @pytest.mark.parametrize(
@@ -67,17 +69,17 @@ def begun(size: int = 6) -> Inbox:
 def test_a_file_that_did_not_arrive_as_it_was_sent_is_refused_and_forgotten(
     message: dict[str, Any], buffers: list[bytes]
 ) -> None:
-    inbox = begun()
+    receiver = begun()
     with pytest.raises(ImageError, match="did not arrive as it was sent"):
-        inbox.take(message, buffers)
-    assert inbox.take({"type": "chunk", "id": 1, "offset": 0}, [b"abc"]) == (None, None)
+        receiver.take(message, buffers)
+    assert receiver.take({"type": "chunk", "id": 1, "offset": 0}, [b"abc"]) == (None, None)
 
 
 def test_a_wrong_checksum_is_noticed() -> None:
-    inbox = begun(3)
-    inbox.take({"type": "chunk", "id": 1, "offset": 0}, [b"abc"])
+    receiver = begun(3)
+    receiver.take({"type": "chunk", "id": 1, "offset": 0}, [b"abc"])
     with pytest.raises(ImageError, match=r"a\.png did not arrive"):
-        inbox.take({"type": "end", "id": 1, "crc": zlib.crc32(b"abd")}, [])
+        receiver.take({"type": "end", "id": 1, "crc": zlib.crc32(b"abd")}, [])
 
 
 @pytest.mark.parametrize(("size", "words"), [(0, "is empty"), (LIMIT + 1, "at most 512 MiB")])
@@ -88,12 +90,12 @@ def test_a_file_of_an_impossible_size_is_refused_before_it_travels(size: int, wo
 
 
 def test_cancel_forgets_the_file() -> None:
-    inbox = begun()
-    assert inbox.take({"type": "cancel", "id": 1}, []) == (None, None)
-    assert inbox.take({"type": "chunk", "id": 1, "offset": 0}, [b"abc"]) == (None, None)
+    receiver = begun()
+    assert receiver.take({"type": "cancel", "id": 1}, []) == (None, None)
+    assert receiver.take({"type": "chunk", "id": 1, "offset": 0}, [b"abc"]) == (None, None)
 
 
 def test_a_new_file_takes_the_place_of_an_unfinished_one() -> None:
-    inbox = begun()
-    assert deliver(inbox, b"other", [2], name="b.png", key=2).data == b"other"
-    assert inbox.take({"type": "chunk", "id": 1, "offset": 0}, [b"abc"]) == (None, None)
+    receiver = begun()
+    assert deliver(receiver, b"other", [2], name="b.png", key=2).data == b"other"
+    assert receiver.take({"type": "chunk", "id": 1, "offset": 0}, [b"abc"]) == (None, None)
