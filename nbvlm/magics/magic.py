@@ -18,9 +18,10 @@ from IPython.core.magic import no_var_expand
 
 from nbvlm.cli import asking, declare, opening
 from nbvlm.errors import Error, ParameterError, PromptError
-from nbvlm.magics import completion, ipython_hooks, line, lookup, pump
+from nbvlm.magics import completion, line, lookup, pump
 from nbvlm.magics import display as live
 from nbvlm.magics import line as expansion
+from nbvlm.magics.ipython_hooks import QuestionLine, ShownOnce
 from nbvlm.result import visible
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Vlm:
         self._valued = {name for name, valued in self.options.items() if valued}
         self._clients = lookup.Clients()
 
-    def vlm(self, text: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
+    def vlm(self, text: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Result | None:
         """Ask a vision-language model about a picture; `%vlm --help` tells how.
 
         Parameters
@@ -117,10 +118,9 @@ class Vlm:
             Variables of the function that the line stands in.
         """
         try:
-            result = self._ask(text, cell, {**self._shell.user_ns, **(local_ns or {})})
+            return self._ask(text, cell, {**self._shell.user_ns, **(local_ns or {})})
         except (Error, KeyboardInterrupt) as error:
             raise _told(error) from None
-        return result if ipython_hooks.wants_value() else None
 
     def _ask(self, text: str, cell: str | None, names: Mapping[str, Any]) -> Result | None:
         taken = line.split(text, self._valued)
@@ -205,11 +205,14 @@ def load(shell: Any) -> None:
     shell.register_magic_function(no_var_expand(magic), "line_cell", "vlm")
     matcher = completion.matcher(vlm.options, shell.user_ns)
     shell.Completer.custom_matchers.append(matcher)
-    shell.input_transformer_manager.token_transformers.append(ipython_hooks.Asks)
+    shell.input_transformer_manager.token_transformers.append(QuestionLine)
+    shown_once = ShownOnce()
+    shell.ast_transformers.append(shown_once)
 
     def undo() -> None:
         shell.Completer.custom_matchers.remove(matcher)
-        shell.input_transformer_manager.token_transformers.remove(ipython_hooks.Asks)
+        shell.input_transformer_manager.token_transformers.remove(QuestionLine)
+        shell.ast_transformers.remove(shown_once)
         for kind in ("line", "cell"):
             shell.magics_manager.magics[kind].pop("vlm", None)
         vlm.close()

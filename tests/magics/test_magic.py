@@ -177,11 +177,36 @@ def test_a_name_with_blanks_and_a_file_named_like_an_attribute_are_files(shell):
     assert "no file 'my.png'" in str(shell.fails("%vlm my.png caption en"))
 
 
-def test_the_value_is_given_to_who_waits_for_it_and_to_nobody_else(shell):
+def test_the_result_is_always_returned(shell):
     shell.run("answer = %vlm scene.png caption en")
     assert isinstance(shell.names["answer"], nbvlm.Result)
-    assert shell.run("%vlm scene.png caption en").result is None
-    assert shell.run("for _ in range(2):\n    %vlm scene.png caption en").success
+    shell.run("found = [get_ipython().run_line_magic('vlm', 'scene.png caption en') for _ in range(2)]")
+    assert [one.prompt for one in shell.names["found"]] == ["caption en"] * 2
+    assert isinstance(shell.ip.run_line_magic("vlm", "scene.png caption en"), nbvlm.Result)
+    assert isinstance(shell.ip.run_cell_magic("vlm", "scene.png", "caption en"), nbvlm.Result)
+
+
+ONE = "%vlm scene.png caption en"
+
+
+@pytest.mark.parametrize(
+    ("code", "times"),
+    [
+        (ONE, 1),
+        (f"{ONE}\n{ONE}", 2),
+        (f"for _ in range(2):\n    {ONE}", 2),
+        (f"answer = {ONE}", 1),
+        ("%%vlm scene.png\ncaption en", 1),
+        (f"{ONE}\n_vlm", 2),
+    ],
+)
+@pytest.mark.parametrize("interactivity", ["last_expr", "all", "last_expr_or_assign"])
+def test_a_line_shows_its_result_once(shell, monkeypatch, code, times, interactivity):
+    if interactivity == "last_expr_or_assign" and "=" in code:
+        times += 1  # the user asks to see what is assigned
+    monkeypatch.setattr(shell.ip, "ast_node_interactivity", interactivity)
+    assert shell.run(code).success
+    assert shell.out.count("nbvlm/demo, ") == times
 
 
 ERRORS = {
@@ -269,12 +294,14 @@ def test_an_async_client_in_a_variable_is_asked_too(hosted):
 
 
 def test_the_extension_is_reloaded_and_unloaded(shell):
-    matchers = len(shell.ip.Completer.custom_matchers)
+    manager = shell.ip.input_transformer_manager
+    hooks = [shell.ip.Completer.custom_matchers, manager.token_transformers, shell.ip.ast_transformers]
+    loaded = list(map(len, hooks))
     shell.run("%reload_ext nbvlm")
     shell.run("%load_ext nbvlm")
-    assert len(shell.ip.Completer.custom_matchers) == matchers
+    assert list(map(len, hooks)) == loaded
     shell.run("%unload_ext nbvlm")
-    assert len(shell.ip.Completer.custom_matchers) == matchers - 1
+    assert list(map(len, hooks)) == [length - 1 for length in loaded]
     shell.run("%vlm scene.png caption en")
     assert "not found" in shell.out
     shell.run("%load_ext nbvlm")
