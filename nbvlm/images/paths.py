@@ -33,12 +33,17 @@ def resolved(text: str) -> str | Path:
         raise ImageError("No address and no path is given.", hint="Type one, such as pictures/cat.jpg.")
     if _is_address(place):
         return place
-    path = Path(place).expanduser()
+    path = _expanded(place)
     if path.is_dir():
         raise ImageError(f"{place!r} is a folder.", hint="Type on: the pictures in it are offered.")
     if not path.exists():
         raise ImageError(f"There is no file {place!r} on the server.", hint=_nearest(path))
     return path
+
+
+def _expanded(path: str) -> Path:
+    """Replace ~ and ~user by the home folder; the name of an unknown user stays as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - that of Path raises RuntimeError for an unknown user
 
 
 def _is_address(place: str) -> bool:
@@ -82,7 +87,7 @@ def completions(text: str) -> list[str]:
     typed = text.strip()
     folder, start = os.path.split(typed)
     try:
-        entries = sorted(os.scandir(Path(folder or ".").expanduser()), key=lambda entry: entry.name.lower())
+        entries = sorted(os.scandir(_expanded(folder or ".")), key=lambda entry: entry.name.lower())
         found = [_written(folder, entry) for entry in entries if _suits(entry, start)]
     except OSError:
         return []

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from IPython.core.completer import SimpleCompletion, context_matcher
 
 from nbvlm import endpoints, prompts
+from nbvlm.images import path_completions
 from nbvlm.magics import line as lines
 
 if TYPE_CHECKING:
@@ -23,10 +23,6 @@ TASKS = ("caption", "describe", "detect", "segment", "ocr", "answer", "question"
 """First words of a prompt."""
 
 _WITH_LANGUAGE = {"caption", "describe", "answer", "question", "cap"}
-_ENDINGS = {
-    *(".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"),
-    *(".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2"),
-}
 _LINE = re.compile(r"(?:[^#'\"]*=)?\s*%vlm(?=\s)")
 _CELL = re.compile(r"\s*%%vlm(?=\s)")
 _OPEN = re.compile(r"""(?<!\S)(["'])(?:(?!\1).)*$""")
@@ -175,27 +171,7 @@ def _pictures(fragment: str, names: Mapping[str, Any]) -> Found:
     quote = fragment[:1] if fragment[:1] in ("'", '"') else ""
     typed = fragment.removeprefix(quote).replace("\\ ", " ")
     held = [] if quote else [name for name in _held(names, _PICTURES) if name.startswith(typed)]
-    return Found(fragment, "path", [*held, *(_quoted(path, quote) for path in _paths(typed))])
-
-
-def _paths(typed: str) -> list[str]:
-    """List folders and pictures whose path starts as typed, folders with a closing slash."""
-    folder, name = os.path.split(typed)
-    place = Path(folder or ".").expanduser()
-    try:
-        entries = sorted(place.iterdir(), key=lambda path: (path.name.lower(), path.name))
-    except (OSError, RuntimeError):
-        return []
-    found = []
-    for path in entries:
-        hidden = path.name.startswith(".") and not name.startswith(".")
-        if path.name.startswith(name) and not hidden:
-            head = typed[: len(typed) - len(name)]
-            if path.is_dir():
-                found.append(f"{head}{path.name}/")
-            elif path.suffix.lower() in _ENDINGS:
-                found.append(f"{head}{path.name}")
-    return found
+    return Found(fragment, "path", [*held, *(_quoted(path, quote) for path in path_completions(typed))])
 
 
 def _quoted(path: str, quote: str) -> str:

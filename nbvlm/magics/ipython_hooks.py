@@ -45,7 +45,7 @@ class ShownOnce(ast.NodeTransformer):
     it would be shown a second time.
     """
 
-    def visit_Expr(self, node: ast.Expr) -> ast.stmt:  # noqa: N802 - the name that ast calls
+    def visit_Expr(self, node: ast.Expr) -> ast.stmt:
         """Replace the statement by `if magic: pass`, which has no value to show."""
         match node.value:
             case ast.Call(

@@ -105,7 +105,9 @@ class Vlm:
         self._valued = {name for name, valued in self.options.items() if valued}
         self._clients = lookup.Clients()
 
-    def vlm(self, text: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Result | None:
+    def vlm(
+        self, text: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None
+    ) -> Result | None:
         """Ask a vision-language model about a picture; `%vlm --help` tells how.
 
         Parameters

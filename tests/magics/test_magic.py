@@ -312,6 +312,7 @@ COMPLETIONS = {
     "%vlm ./pic": ["%vlm ./pictures/"],
     "%vlm pictures/": ['%vlm "pictures/a cat.JPG"'],
     '%vlm "pictures/a c': ['%vlm "pictures/a cat.JPG"'],
+    "%vlm pictures/A": ['%vlm "pictures/a cat.JPG"'],
     "%vlm pho": ["%vlm photo"],
     "%vlm scene.png det": ["%vlm scene.png detect"],
     "x = %vlm scene.png det": ["x = %vlm scene.png detect"],
