@@ -1,4 +1,4 @@
-"""The magics `%vlm` and `%%vlm`: ask about a picture from a line or a cell; `%load_ext nbvlm` brings them.
+"""The magics `%vlm` and `%%vlm`, which ask about a picture from a line or a cell.
 
 `%vlm photo.jpg detect cat ; dog` asks at once, `%%vlm photo.jpg --as answer` takes the cell as the prompt.
 The answer streams below the cell, becomes the result, and is kept in a variable.
@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from IPython.core.magic import no_var_expand
 
-from nbvlm.cli import asking, declare, opening
+from nbvlm.cli import add_arguments, client_keywords, question_keywords
 from nbvlm.errors import Error, ParameterError, PromptError
 from nbvlm.magics import completion, line, lookup, pump
-from nbvlm.magics import display as live
-from nbvlm.magics import line as expansion
+from nbvlm.magics.display import EVERY_S, display_for
 from nbvlm.magics.ipython_hooks import QuestionLine, ShownOnce
 from nbvlm.result import visible
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["NAME", "Vlm", "load", "unload"]
 
 NAME = "_vlm"
-"""Variable that keeps the result where no other is named."""
+"""Variable that keeps the result unless `--as` names another."""
 
 _DESCRIPTION = """\
 Ask a vision-language model about a picture. The answer streams below the
@@ -42,7 +41,7 @@ _EPILOG = """\
 IMAGE is a path or an address (in quotes if it has blanks), the name of a
 variable with a picture, or an expression such as pictures[0] or {load(3)}.
 In paths, options and prompts, {expressions} and $names are replaced by their
-values; {{ and }} stand for braces. What follows a lone -- is all prompt.
+values; {{ and }} stand for braces. Everything after a lone -- is the prompt.
 In %%vlm the cell below the line is the prompt.
 
   %vlm photo.jpg detect cat ; dog
@@ -53,12 +52,12 @@ In %%vlm the cell below the line is the prompt.
 
 The interrupt button, or Ctrl-C, stops the answer.
 """
-_ONE_LINE = {"nvidia", "demo"}
+_ONE_LINE = {"nvidia", "demo"}  # a line break would end the prompt there
 _RED, _PLAIN = "\x1b[31m", "\x1b[0m"
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raises where argparse would end the process."""
+    """Raises an error where argparse would end the process."""
 
     def error(self, message: str) -> NoReturn:
         unknown = re.match(r"unrecognized arguments: (-[^\s=]+)", message)
@@ -66,10 +65,10 @@ class _Parser(argparse.ArgumentParser):
             raise ParameterError(f"{message[0].upper()}{message[1:]}.", hint=_HELP)
         near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1)
         guess = f"Did you mean {near[0]}? " if near else ""
-        raise ParameterError(f"There is no option {visible(unknown[1])}.", hint=f"{guess}{_HELP}")
+        raise ParameterError(f"{visible(unknown[1])} is not an option.", hint=f"{guess}{_HELP}")
 
 
-_HELP = "%vlm --help lists the options; after a lone -- all is prompt."
+_HELP = "%vlm --help lists the options; everything after a lone -- is the prompt."
 
 
 def _parser() -> _Parser:
@@ -84,12 +83,12 @@ def _parser() -> _Parser:
     )
     parser.add_argument("-h", "--help", action="store_true", help="show this help")
     parser.add_argument("--as", dest="name", default=NAME, metavar="NAME", help="variable for the result")
-    declare(parser)
+    add_arguments(parser)
     return parser
 
 
 class Vlm:
-    """The magics, for one shell.
+    """The magics of one shell.
 
     Parameters
     ----------
@@ -108,54 +107,59 @@ class Vlm:
     def vlm(
         self, text: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None
     ) -> Result | None:
-        """Ask a vision-language model about a picture; `%vlm --help` tells how.
+        """Ask a vision-language model about a picture; `%vlm --help` shows how.
 
         Parameters
         ----------
         text
             The line.
         cell
-            What stands below it, the prompt, in a cell magic.
+            The cell below it, which is the prompt of a cell magic.
         local_ns
-            Variables of the function that the line stands in.
+            Variables of the function that contains the line.
+
+        Returns
+        -------
+        Result or None
+            The result; None where only the help was shown.
         """
         try:
             return self._ask(text, cell, {**self._shell.user_ns, **(local_ns or {})})
         except (Error, KeyboardInterrupt) as error:
-            raise _told(error) from None
+            raise _as_sentence(error) from None
 
     def _ask(self, text: str, cell: str | None, names: Mapping[str, Any]) -> Result | None:
         taken = line.split(text, self._valued)
-        options = self._parser.parse_args([expansion.expand(each, names) for each in taken.options])
+        options = self._parser.parse_args([line.expand(each, names) for each in taken.options])
         if options.help or (taken.image is None and not (cell or "").strip()):
             self._help()
             return None
         name = _variable(options.name)
         if taken.image is None:
-            raise PromptError("There is no picture in the line.", hint=f"Write %vlm IMAGE PROMPT. {_HELP}")
+            raise PromptError("The line names no picture.", hint=f"Write %vlm IMAGE PROMPT. {_HELP}")
         picture = lookup.picture(taken.image, names)
-        client = self._clients.find(options.endpoint, opening(options), names)
-        folded = client.endpoint.name in _ONE_LINE
-        prompt = expansion.expand(_prompt(taken.prompt, cell, folded=folded), names)
+        client = self._clients.find(options.endpoint, client_keywords(options), names)
+        one_line = client.endpoint.name in _ONE_LINE
+        prompt = line.expand(_prompt(taken.prompt, cell, one_line=one_line), names)
         result = self._answer(client, picture, prompt, options)
         self._shell.user_ns[name] = result
         return result
 
     def _answer(self, client: Any, picture: Any, prompt: str, options: argparse.Namespace) -> Result:
-        show = live.for_shell(self._shell, client.endpoint.model)
+        display = display_for(self._shell, client.endpoint.model)
         try:
-            stream = client.stream(picture, prompt, **asking(options))
-            with contextlib.closing(pump.pumped(stream, live.EVERY_S)) as events:
+            stream = client.stream(picture, prompt, **question_keywords(options))
+            with contextlib.closing(pump.pumped(stream, EVERY_S)) as events:
                 for event in events:
-                    show.take(event)
+                    display.show_event(event)
             result: Result = stream.result
         except KeyboardInterrupt:
-            show.leave("stopped")
+            display.show_end("stopped")
             raise
         except Error:
-            show.leave("ended by an error")
+            display.show_end("ended by an error")
             raise
-        show.finish(result)
+        display.show_result(result)
         return result
 
     def _help(self) -> None:
@@ -164,14 +168,14 @@ class Vlm:
         display({"text/plain": self._parser.format_help()}, raw=True)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the clients."""
         self._clients.close()
 
 
-def _prompt(words_of_line: str, cell: str | None, *, folded: bool) -> str:
-    """Join line and cell; where a line break would end the prompt, lines become one."""
+def _prompt(words_of_line: str, cell: str | None, *, one_line: bool) -> str:
+    """Join line and cell, in one line for endpoints that need it."""
     whole = "\n".join(part for part in (words_of_line, (cell or "").strip()) if part)
-    return re.sub(r"\s*\n\s*", " ", whole) if folded else whole
+    return re.sub(r"\s*\n\s*", " ", whole) if one_line else whole
 
 
 def _variable(name: str) -> str:
@@ -180,8 +184,8 @@ def _variable(name: str) -> str:
     raise ParameterError(f"{visible(name)!r} cannot be the name of a variable.", hint="Try --as answer.")
 
 
-def _told(error: Error | KeyboardInterrupt) -> BaseException:
-    """Make IPython show an error as a sentence: what is inside the package helps nobody who asks a model."""
+def _as_sentence(error: Error | KeyboardInterrupt) -> BaseException:
+    """Make IPython show an error as its sentence alone, without the package's frames."""
     if isinstance(error, KeyboardInterrupt):
         error = KeyboardInterrupt("Stopped.")
     render = functools.partial(_sentence, type(error).__name__, str(error))
@@ -190,7 +194,7 @@ def _told(error: Error | KeyboardInterrupt) -> BaseException:
 
 
 def _sentence(kind: str, text: str) -> list[str]:
-    """Red where that can be read on any background; front ends put the whole on a red one."""
+    # Only the kind is red: front ends put the whole on a red background, where red text cannot be read.
     return [f"{_RED}{kind}{_PLAIN}: {visible(text)}"]
 
 
@@ -198,7 +202,7 @@ _loaded: dict[int, Callable[[], None]] = {}
 
 
 def load(shell: Any) -> None:
-    """Bring the magics into a shell; again, to renew them."""
+    """Register the magics in a shell, or renew them there."""
     unload(shell)
     vlm = Vlm(shell)
     magic = functools.partial(vlm.vlm)
@@ -223,7 +227,7 @@ def load(shell: Any) -> None:
 
 
 def unload(shell: Any) -> None:
-    """Take the magics out of a shell."""
+    """Remove the magics from a shell."""
     undo = _loaded.pop(id(shell), None)
     if undo is not None:
         undo()

@@ -211,7 +211,7 @@ def test_a_line_shows_its_result_once(shell, monkeypatch, code, times, interacti
 
 ERRORS = {
     "%vlm nothing.png caption en": "There is no file 'nothing.png'.",
-    "%vlm nothing caption en": "There is no variable and no file 'nothing'.",
+    "%vlm nothing caption en": "'nothing' is neither a variable nor a file.",
     "%vlm scene.png detect {undefined}": "name 'undefined' is not defined",
     "%vlm {1/0} caption en": "division by zero",
     "%vlm scene.png caption en --temperature 7": "temperature",
@@ -220,7 +220,7 @@ ERRORS = {
     "%vlm scene.png caption en --as 1st": "'1st' cannot be the name of a variable.",
     "%vlm scene.png caption en --endpoint nvidai": "Did you mean 'nvidia'?",
     "%vlm scene.png": "The prompt is empty.",
-    "%%vlm\ncaption en": "There is no picture in the line.",
+    "%%vlm\ncaption en": "The line names no picture.",
     "%vlm scene.png caption en --endpoint nvidia": "There is no key for the hosted service.",
     "%vlm scene.png caption en --temperature": "expected one argument",
 }
@@ -290,7 +290,7 @@ def test_an_async_client_in_a_variable_is_asked_too(hosted):
     hosted.run("%vlm scene.png --endpoint aclient caption en")
     assert hosted.names["_vlm"].text == "a red car"
     error = hosted.fails("%vlm scene.png --endpoint aclient --model m1 caption en")
-    assert "open already, without --model" in str(error)
+    assert "The client aclient is open already and cannot take --model." in str(error)
 
 
 def test_the_extension_is_reloaded_and_unloaded(shell):
