@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nbvlm._text import visible
 from nbvlm.cli.terminal import print_error, print_line
 from nbvlm.client import DetectionFound, Status, TextDelta
-from nbvlm.result import facts, plain_text, visible
+from nbvlm.result import facts, plain_text
 
 if TYPE_CHECKING:
     from nbvlm.client import Event

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from IPython.core.magic import no_var_expand
 
+from nbvlm._text import visible
 from nbvlm.cli import add_arguments, client_keywords, question_keywords
 from nbvlm.errors import Error, ParameterError, PromptError
 from nbvlm.magics import completion, line, lookup, pump
 from nbvlm.magics.display import EVERY_S, display_for
 from nbvlm.magics.ipython_hooks import QuestionLine, ShownOnce
-from nbvlm.result import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
