@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._text import did_you_mean
 from nbvlm.client import AsyncClient, Client
 from nbvlm.errors import ImageError, ParameterError
 from nbvlm.magics.line import evaluate, expand
@@ -70,9 +70,9 @@ def _is_file(text: str) -> bool:
 
 
 def _unknown(text: str, names: Mapping[str, Any]) -> ImageError:
-    near = difflib.get_close_matches(text, [name for name in names if name[:1] != "_"], n=1, cutoff=0.6)
-    guess = f"Did you mean {near[0]!r}?" if near else "Give a path, an address, or a variable with a picture."
-    return ImageError(f"{text!r} is neither a variable nor a file.", hint=guess)
+    guess = did_you_mean(text, [name for name in names if name[:1] != "_"], cutoff=0.6)
+    hint = guess.strip() or "Give a path, an address, or a variable with a picture."
+    return ImageError(f"{text!r} is neither a variable nor a file.", hint=hint)
 
 
 class Clients:

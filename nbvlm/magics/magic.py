@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import difflib
 import functools
 import keyword
 import re
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from IPython.core.magic import no_var_expand
 
-from nbvlm._text import visible
+from nbvlm._text import did_you_mean, visible
 from nbvlm.cli import add_arguments, client_keywords, question_keywords
 from nbvlm.errors import Error, ParameterError, PromptError
 from nbvlm.magics import completion, line, lookup, pump
@@ -63,8 +62,7 @@ class _Parser(argparse.ArgumentParser):
         unknown = re.match(r"unrecognized arguments: (-[^\s=]+)", message)
         if unknown is None:
             raise ParameterError(f"{message[0].upper()}{message[1:]}.", hint=_HELP)
-        near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1)
-        guess = f"Did you mean {near[0]}? " if near else ""
+        guess = did_you_mean(unknown[1], self._option_string_actions, cutoff=0.6, form="{}")
         raise ParameterError(f"{visible(unknown[1])} is not an option.", hint=f"{guess}{_HELP}")
 
 
