@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
 SCRIPT = ROOT / "scripts" / "draw_house.py"
 
 
@@ -67,3 +69,23 @@ def test_an_import_that_a_longer_way_implies_has_no_arrow(house: Any) -> None:
 def test_layers_share_a_row_only_where_none_of_their_rooms_imports_another(house: Any) -> None:
     found: dict[str, set[str]] = {"panel": {"client"}, "cli": set(), "client": set()}
     assert house.joined([["panel"], ["cli"], ["client"]], found) == [["panel", "cli"], ["client"]]
+
+
+def test_every_room_is_in_the_table_of_rooms() -> None:
+    package = ROOT / "nbvlm"
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")}
+    assert {room for room in rooms if not re.search(rf"^\| `{room}`", PAGE, flags=re.MULTILINE)} == set()
+
+
+def test_the_files_and_folders_that_the_page_names_exist() -> None:
+    named = re.findall(r"`((?:nbvlm|tests|docs|scripts|training)/[\w./*-]*)`", PAGE)
+    assert len(named) > 30
+    assert [name for name in named if not list(ROOT.glob(name.rstrip("/")))] == []
+
+
+def test_the_names_to_change_are_in_their_files() -> None:
+    named = re.findall(r"`(nbvlm/[\w./]+)`: ((?:`[^`]+`(?:, )?)+)", PAGE)
+    assert len(named) >= 7
+    for path, names in named:
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert [name for name in re.findall(r"`([^`]+)`", names) if name not in text] == [], path
