@@ -12,7 +12,7 @@ from nbvlm.errors import ImageError, ParameterError
 from nbvlm.magics.line import evaluate, expand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
     from nbvlm.magics.line import Word
 
@@ -79,7 +79,7 @@ class Clients:
     """Clients that stay open for the next question."""
 
     def __init__(self) -> None:
-        self._open: dict[tuple[Any, ...], Client] = {}
+        self._open: dict[Hashable, Client] = {}
 
     def find(self, endpoint: str | None, opening: dict[str, Any], names: Mapping[str, Any]) -> Client:
         """Return the client that a variable holds, or one opened with these arguments.
@@ -99,24 +99,21 @@ class Clients:
             If the arguments do not fit the endpoint or one another.
         """
         held = names.get(endpoint) if endpoint is not None else None
-        if not isinstance(held, Client | AsyncClient):
-            return self._opened(endpoint, opening)
-        if opening:
+        if isinstance(held, Client | AsyncClient) and opening:
             given = ", ".join(f"--{name.replace('_', '-')}" for name in opening)
             raise ParameterError(
                 f"The client {endpoint} is open already and cannot take {given}.", hint="Leave it out."
             )
-        return held if isinstance(held, Client) else self._sync_copy(held)
-
-    def _opened(self, endpoint: str | None, opening: dict[str, Any]) -> Client:
+        if isinstance(held, Client):
+            return held
+        if isinstance(held, AsyncClient):
+            return self._keep(id(held.settings), Client.from_settings(held.settings))
         client = Client(endpoint, **opening)
         settings = client.settings
         return self._keep((settings.endpoint, settings.api_key, *sorted(opening.items())), client)
 
-    def _sync_copy(self, other: AsyncClient) -> Client:
-        return self._keep((id(other.settings),), Client.from_settings(other.settings))
-
-    def _keep(self, key: tuple[Any, ...], client: Client) -> Client:
+    def _keep(self, key: Hashable, client: Client) -> Client:
+        """Return the client that is open for a key, or keep this one for it."""
         kept = self._open.setdefault(key, client)
         if kept is not client:
             client.close()

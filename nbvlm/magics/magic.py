@@ -13,7 +13,8 @@ import keyword
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from IPython.core.magic import no_var_expand
+from IPython.core.magic import needs_local_scope, no_var_expand
+from IPython.display import display
 
 from nbvlm._text import did_you_mean, visible
 from nbvlm.cli import add_arguments, client_keywords, question_keywords
@@ -102,6 +103,8 @@ class Vlm:
         self._valued = {name for name, valued in self.options.items() if valued}
         self._clients = lookup.Clients()
 
+    @no_var_expand  # type: ignore[untyped-decorator] # IPython has no types here
+    @needs_local_scope  # type: ignore[untyped-decorator]
     def vlm(
         self, text: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None
     ) -> Result | None:
@@ -130,7 +133,7 @@ class Vlm:
         taken = line.split(text, self._valued)
         options = self._parser.parse_args([line.expand(each, names) for each in taken.options])
         if options.help or (taken.image is None and not (cell or "").strip()):
-            self._help()
+            display({"text/plain": self._parser.format_help()}, raw=True)
             return None
         name = _variable(options.name)
         if taken.image is None:
@@ -144,26 +147,21 @@ class Vlm:
         return result
 
     def _answer(self, client: Any, picture: Any, prompt: str, options: argparse.Namespace) -> Result:
-        display = display_for(self._shell, client.endpoint.model)
+        shown = display_for(self._shell, client.endpoint.model)
         try:
             stream = client.stream(picture, prompt, **question_keywords(options))
             with contextlib.closing(pump.pumped(stream, EVERY_S)) as events:
                 for event in events:
-                    display.show_event(event)
+                    shown.show_event(event)
             result: Result = stream.result
         except KeyboardInterrupt:
-            display.show_end("stopped")
+            shown.show_end("stopped")
             raise
         except Error:
-            display.show_end("ended by an error")
+            shown.show_end("ended by an error")
             raise
-        display.show_result(result)
+        shown.show_result(result)
         return result
-
-    def _help(self) -> None:
-        from IPython.display import display
-
-        display({"text/plain": self._parser.format_help()}, raw=True)
 
     def close(self) -> None:
         """Close the clients."""
@@ -186,14 +184,11 @@ def _as_sentence(error: Error | KeyboardInterrupt) -> BaseException:
     """Make IPython show an error as its sentence alone, without the package's frames."""
     if isinstance(error, KeyboardInterrupt):
         error = KeyboardInterrupt("Stopped.")
-    render = functools.partial(_sentence, type(error).__name__, str(error))
+    # Only the kind is red: front ends put the whole on a red background, where red text cannot be read.
+    sentence = [f"{_RED}{type(error).__name__}{_PLAIN}: {visible(str(error))}"]
+    render = functools.partial(list, sentence)  # a lambda could not be pickled
     setattr(error, "_render_traceback_", render)  # noqa: B010 - IPython's name, on an error of ours
     return error
-
-
-def _sentence(kind: str, text: str) -> list[str]:
-    # Only the kind is red: front ends put the whole on a red background, where red text cannot be read.
-    return [f"{_RED}{kind}{_PLAIN}: {visible(text)}"]
 
 
 _loaded: dict[int, Callable[[], None]] = {}
@@ -203,20 +198,18 @@ def load(shell: Any) -> None:
     """Register the magics in a shell, or renew them there."""
     unload(shell)
     vlm = Vlm(shell)
-    magic = functools.partial(vlm.vlm)
-    functools.update_wrapper(magic, vlm.vlm)
-    magic.needs_local_scope = True  # type: ignore[attr-defined]
-    shell.register_magic_function(no_var_expand(magic), "line_cell", "vlm")
-    matcher = completion.matcher(vlm.options, shell.user_ns)
-    shell.Completer.custom_matchers.append(matcher)
-    shell.input_transformer_manager.token_transformers.append(QuestionLine)
-    shown_once = ShownOnce()
-    shell.ast_transformers.append(shown_once)
+    shell.register_magic_function(vlm.vlm, "line_cell", "vlm")
+    hooks: list[tuple[list[Any], Any]] = [
+        (shell.Completer.custom_matchers, completion.matcher(vlm.options, shell.user_ns)),
+        (shell.input_transformer_manager.token_transformers, QuestionLine),
+        (shell.ast_transformers, ShownOnce()),
+    ]
+    for installed, hook in hooks:
+        installed.append(hook)
 
     def undo() -> None:
-        shell.Completer.custom_matchers.remove(matcher)
-        shell.input_transformer_manager.token_transformers.remove(QuestionLine)
-        shell.ast_transformers.remove(shown_once)
+        for installed, hook in hooks:
+            installed.remove(hook)
         for kind in ("line", "cell"):
             shell.magics_manager.magics[kind].pop("vlm", None)
         vlm.close()
@@ -226,6 +219,5 @@ def load(shell: Any) -> None:
 
 def unload(shell: Any) -> None:
     """Remove the magics from a shell."""
-    undo = _loaded.pop(id(shell), None)
-    if undo is not None:
+    if undo := _loaded.pop(id(shell), None):
         undo()
