@@ -60,6 +60,8 @@ def notebook(path: Path) -> Iterator[Text]:
 
 READERS = {
     "nbvlm/**/*.py": python,
+    "scripts/*.py": python,
+    "scripts/*.sh": document,
     "nbvlm/widgets/static/**/*.js": javascript,
     "*.md": document,
     "docs/**/*.md": document,
