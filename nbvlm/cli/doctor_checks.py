@@ -261,7 +261,7 @@ def endpoint(name: str | None, seconds: float) -> Iterator[Finding]:
         if needed:
             yield problem("endpoint", error.message, error.hint or "Check the network, then try again.")
         else:
-            advice = "Nothing needs doing for the embedded model: it needs no network."
+            advice = "The embedded model works without a network."
             yield note("endpoint", error.message, advice)
         return
     found = f"{settings.base_url} responds (status {status}, {time.monotonic() - began:.1f} s)"
