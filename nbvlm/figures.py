@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbvlm._text import visible
-from nbvlm.images import Picture
-from nbvlm.result import encode_preview, html_attribute
+from nbvlm.images import Picture, encode_within
+from nbvlm.result import html_attribute
 
 if TYPE_CHECKING:
     from nbvlm.images import ImageSource
@@ -97,7 +97,7 @@ def described(figure: Any | ImageSource, alt: str) -> Described:
     if hasattr(figure, "savefig"):
         return _plotted(figure, alt)
     image = Picture.load(figure).thumbnail(_SIDE)
-    data, mime = encode_preview(image, BUDGET)
+    data, mime = encode_within(image, BUDGET)
     factor = min(1.0, _CSS_SIDE / max(image.size))
     return Described(data, mime, round(image.width * factor), round(image.height * factor), alt)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from nbvlm._optional import require
 from nbvlm.batches.plan import settings_of
-from nbvlm.errors import Error, ParameterError
+from nbvlm.errors import ParameterError
 
 __all__ = ["call", "client_of", "register_key"]
 
@@ -58,12 +59,7 @@ def client_of(engine: Any) -> tuple[Any, bool]:
     ParameterError
         If this is no engine.
     """
-    try:
-        from distributed import Client
-    except ImportError:
-        raise Error(
-            "A cluster needs Dask, which is not installed.", hint='Run: pip install "nbvlm[dask]"'
-        ) from None
+    Client = require("distributed", extra="dask", purpose="A cluster").Client  # noqa: N806 - a class
     if isinstance(engine, Client):
         return engine, False
     if isinstance(engine, str):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from nbvlm._files import expanded
 from nbvlm.batches import rows
 from nbvlm.errors import Error
 
@@ -108,7 +109,7 @@ class Journal(Nowhere):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path).expanduser()
+        self.path = expanded(path)
         self._known: dict[str, tuple[int, int]] = {}
         self._places: set[int] = set()
         self._file = _opened(self.path)
@@ -213,7 +214,7 @@ def lines(path: str | os.PathLike[str]) -> Iterator[bytes]:
     Error
         If there is no such file.
     """
-    file = Path(path).expanduser()
+    file = expanded(path)
     if not file.is_file():
         raise Error(f"There is no journal {str(file)!r}.", hint=f"This runs in {Path.cwd()}.")
     with file.open("rb") as opened:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import io
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.draw import annotate, prompt_things
 from nbvlm.errors import Error
-from nbvlm.images import Picture
+from nbvlm.images import Picture, encoded
 from nbvlm.result import html_text
 
 if TYPE_CHECKING:
@@ -226,9 +225,7 @@ def _thumbnail(row: Row) -> str:
     if row.detections is not None and len(row.detections):
         things = prompt_things(row.prompt or "")
         small = annotate(small, row.detections, things=things, keep=False, labels=False, line_width=2)
-    file = io.BytesIO()
-    small.save(file, "JPEG", quality=70)
-    packed = base64.b64encode(file.getvalue()).decode("ascii")
+    packed = base64.b64encode(encoded(small, "JPEG", quality=70)).decode("ascii")
     return (
         f'<img alt="" width="{small.width}" height="{small.height}" style="display:block;margin-bottom:4px" '
         f'src="data:image/jpeg;base64,{packed}">'

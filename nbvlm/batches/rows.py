@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from nbvlm._optional import require
 from nbvlm.client import redact
 from nbvlm.errors import Error
 from nbvlm.result import Result
@@ -237,21 +238,9 @@ _PLAIN = ("source", "prompt", "text", "error", "request_id")
 
 
 def pandas() -> Any:
-    """Return the module.
-
-    Raises
-    ------
-    Error
-        If it is not installed; the message has the line that installs it.
-    """
-    try:
-        import pandas as pd
-    except ImportError:
-        raise Error(
-            "A table of answers needs pandas, which is not installed.",
-            hint='Run: pip install "nbvlm[batch]". nbvlm.ibatch(…) works without it.',
-        ) from None
-    return pd
+    """Return the module, or raise an `Error` with the line that installs it."""
+    note = "nbvlm.ibatch(…) works without it."
+    return require("pandas", extra="batch", purpose="A table of answers", note=note)
 
 
 class Table:

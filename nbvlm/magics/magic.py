@@ -186,7 +186,7 @@ def _as_sentence(error: Error | KeyboardInterrupt) -> BaseException:
         error = KeyboardInterrupt("Stopped.")
     # Only the kind is red: front ends put the whole on a red background, where red text cannot be read.
     sentence = [f"{_RED}{type(error).__name__}{_PLAIN}: {visible(str(error))}"]
-    render = functools.partial(list, sentence)  # a lambda could not be pickled
+    render: functools.partial[list[str]] = functools.partial(list, sentence)  # a lambda could not be pickled
     setattr(error, "_render_traceback_", render)  # noqa: B010 - IPython's name, on an error of ours
     return error
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._files import write_atomic
 from nbvlm.client import redact
 from nbvlm.errors import ParameterError, ReplayMiss
 
@@ -206,9 +207,7 @@ def save(path: str | os.PathLike[str], answers: Sequence[Answered]) -> None:
     target = Path(path)
     text = '{\n"format": %s,\n"exchanges": [\n%s\n]\n}\n'
     written = text % (json.dumps(FORMAT), ",\n".join(map(_written, answers)))
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    beside.write_text(written, encoding="utf-8")
-    beside.replace(target)
+    write_atomic(target, written.encode())
 
 
 def _written(answered: Answered) -> str:

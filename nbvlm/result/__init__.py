@@ -9,7 +9,6 @@ from nbvlm.result.files import made as export_file
 from nbvlm.result.markup import attribute as html_attribute
 from nbvlm.result.markup import text as html_text
 from nbvlm.result.notebook import bundle as mime_bundle
-from nbvlm.result.notebook import encode as encode_preview
 from nbvlm.result.result import Result
 from nbvlm.result.values import Sent, Timing, Usage
 
@@ -20,7 +19,6 @@ __all__ = [
     "Timing",
     "Usage",
     "alt_text",
-    "encode_preview",
     "export_file",
     "facts",
     "html_attribute",

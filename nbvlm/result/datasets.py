@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbvlm.errors import Error
+from nbvlm._optional import require
 from nbvlm.grounding import decoded, encode_rle, mask_outlines, polygon_area
 
 if TYPE_CHECKING:
@@ -49,11 +49,8 @@ def _rows(result: Result) -> list[tuple[Any, ...]]:
 
 def to_dataframe(result: Result) -> pd.DataFrame:
     """Make a pandas table; see `Result.to_dataframe`."""
-    try:
-        import pandas as pd
-    except ImportError:
-        _missing("pandas", 'pip install "nbvlm[pandas]"')
-    frame = pd.DataFrame(_rows(result), columns=list(COLUMNS))
+    pandas = require("pandas", extra="pandas", purpose="A table")
+    frame: pd.DataFrame = pandas.DataFrame(_rows(result), columns=list(COLUMNS))
     kinds = dict.fromkeys(COLUMNS, "float64") | {"label": "str", "mask_area": "Int64"}
     return frame.astype(kinds)
 
@@ -134,10 +131,7 @@ def _outline(patch: Patch | None, box: npt.NDArray[np.float64]) -> list[tuple[fl
 
 def to_supervision(result: Result) -> Any:
     """Make a `supervision.Detections`; see `Result.to_supervision`."""
-    try:
-        import supervision as sv
-    except ImportError:
-        _missing("supervision", "pip install supervision")
+    sv = require("supervision", purpose="This conversion")
     found = result.detections
     if not len(found):
         return sv.Detections.empty()
@@ -179,7 +173,3 @@ def _names(result: Result, categories: Sequence[str] | None) -> list[str]:
 def _ordered(result: Result) -> npt.NDArray[np.float64]:
     xyxy = result.detections.xyxy
     return np.hstack([np.minimum(xyxy[:, :2], xyxy[:, 2:]), np.maximum(xyxy[:, :2], xyxy[:, 2:])])
-
-
-def _missing(package: str, line: str) -> NoReturn:
-    raise Error(f"This needs {package}, which is not installed.", hint=f"Run: {line}") from None

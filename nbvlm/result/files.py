@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from nbvlm._files import write_atomic
+from nbvlm.images import encoded
 
 if TYPE_CHECKING:
     import os
@@ -53,12 +54,7 @@ def write(path: Path, data: bytes) -> Path:
     """
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to save {path.name!r} in.")
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        beside.write_bytes(data)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_atomic(path, data)
     return path
 
 
@@ -68,9 +64,7 @@ def _drawn(kind: str, **options: Any) -> Callable[[Result, dict[str, Any]], byte
         if max(image.size) > _LONGEST.get(kind, 2**31):
             limit = f"{kind} holds at most {_LONGEST[kind]:,} pixels a side"
             raise ValueError(f"{limit}, and this picture has {max(image.size):,}. Save it as .png.")
-        buffer = io.BytesIO()
-        image.save(buffer, kind, **options)
-        return buffer.getvalue()
+        return encoded(image, kind, **options)
 
     return make
 

@@ -7,24 +7,19 @@ text) and as an image of its own, because front ends differ in which of the two 
 from __future__ import annotations
 
 import base64
-import io
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from PIL.Image import Resampling
-
 from nbvlm.draw import annotate, prompt_things
 from nbvlm.errors import ImageError
+from nbvlm.images import encode_within
 from nbvlm.result import description, markup
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from nbvlm.images import Picture
     from nbvlm.result.result import Result
 
-__all__ = ["Shown", "bundle", "encode", "shown"]
+__all__ = ["Shown", "bundle", "shown"]
 
 SIDE = 896
 """Pixels of the longer side of a shown picture."""
@@ -36,8 +31,6 @@ NOTEBOOK = 295_000
 """Bytes that a result adds to a notebook file at most, everything together."""
 
 _CSS_SIDE = 640
-_QUALITY = 82
-_POOREST = 45
 _SMALL = 448
 _WORDS = 32_000
 
@@ -114,7 +107,7 @@ def shown(result: Result, side: int = SIDE, budget: int = BUDGET) -> Shown:
     scale = float(-(-_SMALL // max(small.size))) if max(small.size) < _SMALL else 1.0
     things = prompt_things(result.prompt)
     drawn = annotate(small, result.detections, things=things, keep=False, scale=scale)
-    data, mime = encode(drawn, budget)
+    data, mime = encode_within(drawn, budget)
     factor = min(1.0, _CSS_SIDE / max(drawn.size))
     return Shown(data, mime, round(drawn.width * factor), round(drawn.height * factor))
 
@@ -124,56 +117,6 @@ def _handy(picture: Picture, side: int) -> int:
     longest = max(picture.width, picture.height)
     halves = (longest // factor for factor in (1, 2, 4, 8) if longest % factor == 0)
     return next((half for half in halves if 0.6 * side <= half <= 1.15 * side), side)
-
-
-def encode(image: Image.Image, budget: int) -> tuple[bytes, str]:
-    """Encode for showing: PNG where that is smaller, else JPEG, of less quality or size if it must be.
-
-    Parameters
-    ----------
-    image
-        RGB picture.
-    budget
-        Bytes at most.
-
-    Returns
-    -------
-    tuple
-        Bytes and MIME type.
-    """
-    quality = _QUALITY
-    jpeg = _saved(image, "JPEG", quality=quality)
-    if _is_flat(image):
-        png = _saved(image, "PNG", compress_level=6)
-        if len(png) <= min(budget, 2 * len(jpeg)):
-            return png, "image/png"
-    while len(jpeg) > budget:
-        quality = _lower(quality, len(jpeg) / budget)
-        if quality < _POOREST:
-            smaller = max(1, image.width * 3 // 4), max(1, image.height * 3 // 4)
-            image, quality = image.resize(smaller), _QUALITY - 10
-        jpeg = _saved(image, "JPEG", quality=quality)
-    return jpeg, "image/jpeg"
-
-
-def _lower(quality: int, excess: float) -> int:
-    """Guess the quality that makes a JPEG `excess` times smaller: its size goes with about S^-0.6."""
-    factor: float = (1.05 * excess) ** (1 / 0.6)
-    return min(quality - 2, round(100 - (100 - quality) * factor))
-
-
-def _is_flat(image: Image.Image) -> bool:
-    """Guess from a sample whether few colours make up the picture, as in drawings and screenshots."""
-    size = max(1, image.width // 8), max(1, image.height // 8)
-    sample = np.asarray(image.resize(size, Resampling.NEAREST)).astype(np.uint32)
-    colors = sample[..., 0] << 16 | sample[..., 1] << 8 | sample[..., 2]
-    return len(np.unique(colors)) < max(64, colors.size // 8)
-
-
-def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def _stored(text: str) -> int:

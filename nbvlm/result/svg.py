@@ -13,6 +13,7 @@ import numpy as np
 from nbvlm.draw import Style, colors, css_color, ink_color, measures, prompt_things
 from nbvlm.errors import ImageError
 from nbvlm.grounding import mask_outlines
+from nbvlm.images import encode_within
 from nbvlm.result import description, markup, notebook
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def to_svg(result: Result) -> str:
 def _picture(result: Result) -> str:
     size = f'width="{result.picture.width}" height="{result.picture.height}"'
     try:
-        data, mime = notebook.encode(result.picture.thumbnail(SIDE), BYTES)
+        data, mime = encode_within(result.picture.thumbnail(SIDE), BYTES)
     except ImageError:
         return f'<rect {size} fill="#808080"/>'
     uri = notebook.Shown(data, mime, result.picture.width, result.picture.height).uri

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import io
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import anywidget
 from nbvlm.draw import annotate, assign_colors, css_color, ink_color, prompt_things
 from nbvlm.errors import ImageError
 from nbvlm.grounding import compare
+from nbvlm.images import encoded
 from nbvlm.result import where
 from nbvlm.widgets import esm, thumbnails
 
@@ -88,9 +88,7 @@ def picture_of(result: Result) -> bytes:
         return b""
     things = prompt_things(result.prompt)
     drawn = annotate(small, result.detections, things=things, boxes=False, labels=False)
-    buffer = io.BytesIO()
-    drawn.save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()
+    return encoded(drawn, "JPEG", quality=85)
 
 
 def columns(pinned: Sequence[Kept]) -> list[dict[str, Any]]:

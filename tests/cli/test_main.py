@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import builtins
 import os
 import signal
 import subprocess
@@ -81,14 +80,7 @@ def test_a_key_that_cannot_be_a_header_is_refused_without_being_printed(capsys, 
 
 @pytest.mark.parametrize("missing", ["starlette.applications", "uvicorn"])
 def test_a_missing_extra_names_the_exact_command(capsys, monkeypatch, missing):
-    real = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name == missing:
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, missing, None)
     assert main.main(["serve", "--port", "0"]) == 1
     assert 'pip install "nbvlm[serve]"' in capsys.readouterr().err
 

@@ -7,6 +7,7 @@ import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._optional import require
 from nbvlm.demo.service.execution import AsyncExchange
 from nbvlm.demo.service.messages import Reply, Request
 from nbvlm.errors import Error
@@ -90,11 +91,10 @@ def application(service: Service) -> Starlette:
     Error
         When Starlette is not installed.
     """
-    try:
-        from starlette.applications import Starlette
-        from starlette.routing import Mount
-    except ImportError as error:
-        raise _missing() from error
+    require("starlette.applications", extra="serve", purpose="The local service")
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
     return Starlette(routes=[Mount("/", app=_Handler(service))])
 
 
@@ -155,18 +155,9 @@ def server(service: Service) -> uvicorn.Server:
     Error
         When uvicorn or Starlette is not installed.
     """
-    try:
-        import uvicorn
-    except ImportError as error:
-        raise _missing() from error
+    uvicorn = require("uvicorn", extra="serve", purpose="The local service")
     settings: dict[str, Any] = {"access_log": False, "log_level": "warning", "server_header": False}
     config = uvicorn.Config(
         application(service), lifespan="off", ws="none", timeout_graceful_shutdown=2, **settings
     )
     return uvicorn.Server(config)
-
-
-def _missing() -> Error:
-    return Error(
-        "The local service needs Starlette and uvicorn.", hint='Install them: pip install "nbvlm[serve]"'
-    )

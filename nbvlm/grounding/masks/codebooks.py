@@ -170,16 +170,16 @@ def codebook(name: str = "vae-oid", *, progress: Progress | None = None) -> Code
 
 
 def _vae_oid(progress: Progress | None) -> Path:
+    from nbvlm import _files
+    from nbvlm.images import stream
+
     if given := os.environ.get("NBVLM_VAE_WEIGHTS"):
-        path = Path(given).expanduser()
+        path = _files.expanded(given)
         if not path.is_file():
             hint = "Let it name a copy of vae-oid.npz, or remove it to download the file."
             raise Error(f"NBVLM_VAE_WEIGHTS names {path}, which is no file.", hint=hint)
         return path
-    from nbvlm import _files
-    from nbvlm._files import VAE_OID, fetch
-
-    return fetch(VAE_OID, _files.directory(), progress)
+    return _files.fetch(_files.VAE_OID, _files.directory(), stream, progress)
 
 
 def _demo(_: Progress | None) -> Path:
