@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from nbvlm._files import expanded
 from nbvlm._optional import require
-from nbvlm.batches.rows import Place
+from nbvlm.batches.rows import Position
 from nbvlm.client import redact
 from nbvlm.errors import ImageError, ParameterError
 from nbvlm.images import SUFFIXES
@@ -47,7 +47,7 @@ class Item:
         What a prompt may be made of.
     """
 
-    place: Place
+    place: Position
     image: Any
     columns: Mapping[str, Any] = field(default_factory=dict)
 
@@ -115,7 +115,7 @@ def items(listed: Listing) -> Iterator[Item]:
         if not listed.distinct and not source.startswith("#"):
             nth = seen.get(hash(source), 0)
             seen[hash(source)] = nth + 1
-        place = Place(index, source, nth, label)
+        place = Position(index, source, nth, label)
         yield Item(place, image, columns if columns is not None else _described(source, index))
 
 

@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from IPython.core.magic import needs_local_scope, no_var_expand
 from IPython.display import display
 
+from nbvlm._background import iterate_in_thread
 from nbvlm._text import did_you_mean, visible
 from nbvlm.cli import add_arguments, client_keywords, question_keywords
 from nbvlm.errors import Error, ParameterError, PromptError
-from nbvlm.magics import completion, line, lookup, pump
+from nbvlm.magics import completion, line, lookup
 from nbvlm.magics.display import EVERY_S, display_for
 from nbvlm.magics.ipython_hooks import QuestionLine, ShownOnce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 
+    from nbvlm.client import Event, Stream
     from nbvlm.result import Result
 
 __all__ = ["NAME", "Vlm", "load", "unload"]
@@ -53,6 +55,8 @@ In %%vlm the cell below the line is the prompt.
 The interrupt button, or Ctrl-C, stops the answer.
 """
 _ONE_LINE = {"nvidia", "demo"}  # a line break would end the prompt there
+_PATIENCE_S = 10.0
+"""Seconds that a stopped stream has for deleting its upload."""
 _RED, _PLAIN = "\x1b[31m", "\x1b[0m"
 
 
@@ -150,7 +154,7 @@ class Vlm:
         shown = display_for(self._shell, client.endpoint.model)
         try:
             stream = client.stream(picture, prompt, **question_keywords(options))
-            with contextlib.closing(pump.pumped(stream, EVERY_S)) as events:
+            with contextlib.closing(_events(stream)) as events:
                 for event in events:
                     shown.show_event(event)
             result: Result = stream.result
@@ -166,6 +170,17 @@ class Vlm:
     def close(self) -> None:
         """Close the clients."""
         self._clients.close()
+
+
+def _events(stream: Stream) -> Generator[Event | None]:
+    """Yield the events of a stream, and None where none came for a while."""
+
+    # A thread only reads: what it displays, a notebook may put below another cell.
+    async def read() -> AsyncGenerator[Event]:
+        for event in stream:
+            yield event
+
+    return iterate_in_thread(read, idle_s=EVERY_S, stop=stream.close, patience_s=_PATIENCE_S)
 
 
 def _prompt(words_of_line: str, cell: str | None, *, one_line: bool) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from nbvlm import prompts
 from nbvlm._text import shorten
-from nbvlm.draw import annotate, prompt_things
+from nbvlm.draw import annotate
 from nbvlm.errors import ImageError
 from nbvlm.images import Picture, encoded
 from nbvlm.result import summary
@@ -127,7 +128,7 @@ def thumbnail(result: Result, small: Image.Image | None = None) -> bytes:
     small = small or base(result.picture)
     if small is None:
         return b""
-    things = prompt_things(result.prompt)
+    things = prompts.things(result.prompt)
     drawn = annotate(small, result.detections, things=things, labels=False)
     return encoded(drawn, "JPEG", quality=72)
 

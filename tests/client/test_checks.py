@@ -24,7 +24,7 @@ from nbvlm.client.flow.validation import job
 from nbvlm.client.kept_assets import AssetRoom, AsyncAssetRoom
 from nbvlm.client.secrets import Secret
 from nbvlm.client.streams import AsyncStream, Stream
-from nbvlm.result.result import Usage
+from nbvlm.result import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
