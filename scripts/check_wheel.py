@@ -48,7 +48,7 @@ def check_contents(wheel: Path) -> None:
         sys.exit("The wheel has no weights of the embedded model (nbvlm/demo/model/*.npz).")
     strays = sorted(name for name in carried - wanted if not name.startswith("nbvlm-"))
     if strays:
-        sys.exit(f"The wheel carries what is none of the package: {', '.join(strays)}.")
+        sys.exit(f"The wheel holds files that do not belong to the package: {', '.join(strays)}.")
     size = wheel.stat().st_size / 1e6
     if size >= MEGABYTES:
         sys.exit(f"The wheel has {size:.2f} MB; it may have {MEGABYTES}.")
@@ -56,7 +56,7 @@ def check_contents(wheel: Path) -> None:
 
 
 class Stranger:
-    """Somebody with an empty environment and an empty folder."""
+    """A user with an empty environment and an empty folder."""
 
     def __init__(self, place: Path) -> None:
         shutil.rmtree(place, ignore_errors=True)

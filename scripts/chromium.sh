@@ -12,6 +12,6 @@ status=0
 sh "$(dirname "$0")/apt-install.sh" chromium fonts-dejavu-core || status=$?
 case $status in
 0) ;;
-3) echo "There is no Chromium, and only root can install it (apt-get install chromium): browser tests will be skipped." ;;
+3) echo "There is no Chromium, and only root can install one (apt-get install chromium): browser tests are skipped." ;;
 *) echo "Chromium could not be installed (see above): browser tests will be skipped." ;;
 esac

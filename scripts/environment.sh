@@ -36,7 +36,7 @@ fi
 
 python=
 if [ -n "${PYTHON:-}" ]; then
-    works "$PYTHON" || fail "PYTHON=$PYTHON is no Python of version 3.11 or newer."
+    works "$PYTHON" || fail "PYTHON=$PYTHON is not a Python of version 3.11 or newer."
     python=$PYTHON
 fi
 for name in python3 python3.13 python3.12 python3.11; do
@@ -59,7 +59,7 @@ fi
 # --- The environment, and this checkout in it --------------------------------------------------------------
 
 if [ -e "$venv" ] && [ ! -w "$venv" ]; then
-    fail "$here/$venv belongs to somebody else: remove it, or use a checkout of your own."
+    fail "$here/$venv belongs to another user: remove it, or use a checkout of your own."
 fi
 began=$(date +%s)
 rm -f "$stamp"

@@ -9,7 +9,7 @@ if [ "$(id -u)" -eq 0 ]; then
     set -- "$@" --allow-root
 fi
 if [ "$(uname)" != Darwin ] && [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
-    echo "There is no display here: open the address that follows in a browser of this machine."
+    echo "There is no display here: open the address below in a browser on this computer."
     set -- "$@" --no-browser
 fi
 echo "JupyterLab is starting; Ctrl+C twice ends it."

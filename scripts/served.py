@@ -27,7 +27,7 @@ _OURS = ("PYTHON", "NVIDIA_", "NBVLM_", "JUPYTER", "IPYTHON", "VIRTUAL_ENV")
 
 
 def clean_environment(home: Path, environment: Path) -> dict[str, str]:
-    """Variables of somebody who has nothing but an environment: homes in a folder, its programs first."""
+    """Variables of a user who has only an environment: homes in a folder, its programs first."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     homes = {f"JUPYTER_{what}_DIR": str(home / what.lower()) for what in ("CONFIG", "DATA", "RUNTIME")}
     path = os.pathsep.join([str(environment / "bin"), os.environ.get("PATH", os.defpath)])
@@ -52,7 +52,7 @@ class Served:
     ready_s
         Seconds from the command to the address.
     peak
-        The most that `megabytes` told, looked at twice a second; may be set to 0 to start anew.
+        The largest value of `megabytes`, read twice a second; may be set to 0 to start again.
     """
 
     def __init__(self, command: Sequence[str | Path], folder: Path, environment: dict[str, str]) -> None:
@@ -166,7 +166,7 @@ class Served:
         return client
 
     def megabytes(self) -> float | None:
-        """Memory of the server and its kernels, shared pages counted once; None where it cannot be told."""
+        """Memory of the server and its kernels, shared pages counted once; None where it cannot be read."""
         children = _children()
         family, left = [], [self._process.pid]
         while left:

@@ -131,7 +131,7 @@ def test_a_python_without_venv_names_the_package_to_install(checkout: Checkout) 
 def test_without_a_browser_and_a_way_to_install_one_it_says_so_and_goes_on(checkout: Checkout) -> None:
     result = checkout.run("chromium.sh")
     assert result.returncode == 0
-    assert "browser tests will be skipped" in result.stdout
+    assert "browser tests are skipped" in result.stdout
 
 
 def test_a_browser_that_is_there_is_used(checkout: Checkout) -> None:

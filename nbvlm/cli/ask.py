@@ -1,4 +1,4 @@
-"""`nbvlm ask`: a question on the command line, answered for a person or, in a pipe, for a program."""
+"""`nbvlm ask`: asks about a picture, and answers a person on a terminal or a program in a pipe."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.cli import options as shared
-from nbvlm.cli.output import complain, is_watched, say
+from nbvlm.cli.options import add_arguments, client_keywords, question_keywords
+from nbvlm.cli.terminal import is_terminal, print_error, print_line
 from nbvlm.errors import (
     AuthenticationError,
     Error,
@@ -24,7 +24,7 @@ from nbvlm.errors import (
 if TYPE_CHECKING:
     import argparse
 
-    from nbvlm.cli.output import Voice
+    from nbvlm.cli.output import AnswerWriter
     from nbvlm.client import Client
     from nbvlm.result import Result
 
@@ -42,24 +42,24 @@ STATUSES: tuple[tuple[type[Error], int], ...] = (
     (TransportError, LATER),
     (TimeoutError, LATER),
 )
-"""Exit status of each kind of error, the first that fits; any other is 1."""
+"""Exit status of each kind of error; the first kind that fits counts, any other error has 1."""
 
 _EPILOG = """\
-On a terminal the answer is written for a person. In a pipe, or with --json, it
-is one line of JSON; with --stream as well, one line an event:
+On a terminal the answer is text for a person. In a pipe, or with --json, it is
+one line of JSON; with --stream as well, one line for each event:
 {"event": "text" | "detection" | "status" | "result" | "error", ...}
 
-The hosted model's key is read from NVIDIA_API_KEY or the keyring; without one
-the embedded model answers. A key is never an argument: others on the machine
-could read it there.
+The key of the hosted model comes from NVIDIA_API_KEY or the keyring; without a
+key the embedded model answers. A key is never an argument, where other users
+of the computer could read it.
 
 exit status:
   0    answered
-  1    the service refused, or what it said cannot be used
+  1    the service refused, or its answer cannot be used
   2    refused before anything was sent: arguments, prompt, parameters
   3    the picture cannot be read or sent
   4    the key is missing or refused, or the account has no credits
-  5    worth another try: too many requests, no network, no answer in time
+  5    try again: too many requests, no network, no answer in time
   130  interrupted by Ctrl-C
 
 examples:
@@ -70,11 +70,11 @@ examples:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Add the arguments of the command."""
     parser.epilog = _EPILOG
-    parser.add_argument("image", metavar="IMAGE", help="path or URL of a picture; - reads it from the input")
+    parser.add_argument("image", metavar="IMAGE", help="path or URL of a picture; - reads standard input")
     parser.add_argument(
-        "prompt", metavar="PROMPT", nargs="+", help="task and question; - reads it from the input"
+        "prompt", metavar="PROMPT", nargs="+", help="task and question; - reads standard input"
     )
     output = parser.add_argument_group("the output")
     output.add_argument(
@@ -84,35 +84,38 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="save the annotated picture (.png .jpg .webp) or the result (.json .html .csv)",
     )
     form = output.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="JSON lines, on a terminal too")
-    form.add_argument("--text", action="store_true", help="words for a person, in a pipe too")
-    output.add_argument("--stream", action="store_true", help="show the answer while it comes")
-    shared.declare(parser)
+    form.add_argument("--json", action="store_true", help="write JSON lines, on a terminal too")
+    form.add_argument("--text", action="store_true", help="write text for a person, in a pipe too")
+    output.add_argument("--stream", action="store_true", help="write the answer while it arrives")
+    add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Ask, and write the answer."""
-    from nbvlm.cli import output as answering
+    """Ask, write the answer, and return the exit status."""
+    from nbvlm.cli.output import JsonWriter, TextWriter
+    from nbvlm.client import Client
 
-    as_json = options.json or not (options.text or is_watched())
-    voice: Voice = answering.Json(stream=options.stream) if as_json else answering.Words(options.stream)
+    as_json = options.json or not (options.text or is_terminal())
+    writer: AnswerWriter = JsonWriter(stream=options.stream) if as_json else TextWriter(options.stream)
     try:
-        image, prompt = _given(options)
+        image, prompt = _question(options)
         _check(options.out)
-        with _client(options) as client:
-            result = _answer(client, image, prompt, options, voice)
-        voice.result(result)
+        with Client(options.endpoint, **client_keywords(options)) as client:
+            result = _answer(client, image, prompt, options, writer)
+        writer.result(result)
         if options.out is not None:
-            _save(result, options.out, told=not as_json)
+            _save(result, options.out)
+            if not as_json:
+                print_line(f"  Saved: {options.out}")
     except Error as error:
-        voice.error(error)
-        complain(f"nbvlm ask: {error}")
+        writer.error(error)
+        print_error(f"nbvlm ask: {error}")
         return status_of(error)
     return 0
 
 
 def status_of(error: Error) -> int:
-    """Exit status for an error.
+    """Return the exit status for an error.
 
     Examples
     --------
@@ -122,55 +125,54 @@ def status_of(error: Error) -> int:
     return next((status for kind, status in STATUSES if isinstance(error, kind)), FAILED)
 
 
-def _given(options: argparse.Namespace) -> tuple[Any, str]:
+def _question(options: argparse.Namespace) -> tuple[Any, str]:
     image, prompt = options.image, " ".join(options.prompt)
     if image == prompt == "-":
-        raise ParameterError("The input cannot be both picture and prompt.", hint="Give one as an argument.")
+        raise ParameterError(
+            "Picture and prompt cannot both be read from standard input.", hint="Give one as an argument."
+        )
     if image == "-":
-        return _piped(), prompt
+        return _standard_input(), prompt
     return image, sys.stdin.read() if prompt == "-" else prompt
 
 
-def _piped() -> bytes:
+def _standard_input() -> bytes:
     from nbvlm.images import MAX_BYTES
 
     data = sys.stdin.buffer.read(MAX_BYTES + 1)
     if not data:
-        raise ImageError("Nothing came on the input.", hint="Pipe a picture in, or give a path instead of -.")
+        raise ImageError("Standard input is empty.", hint="Pipe a picture in, or give a path instead of -.")
     return data
 
 
-def _client(options: argparse.Namespace) -> Client:
-    from nbvlm.client import Client
-
-    return Client(options.endpoint, **shared.opening(options))
-
-
-def _answer(client: Client, image: Any, prompt: str, options: argparse.Namespace, voice: Voice) -> Result:
+def _answer(
+    client: Client, image: Any, prompt: str, options: argparse.Namespace, writer: AnswerWriter
+) -> Result:
+    keywords = question_keywords(options)
     if not options.stream:
-        return client.ask(image, prompt, progress=voice.event, **shared.asking(options))
-    with client.stream(image, prompt, **shared.asking(options)) as stream:
+        return client.ask(image, prompt, progress=writer.event, **keywords)
+    with client.stream(image, prompt, **keywords) as stream:
         for event in stream:
-            voice.event(event)
+            writer.event(event)
     return stream.result
 
 
 def _check(out: Path | None) -> None:
-    """Find out before asking whether the answer can be saved."""
+    """Check before asking that the answer can be saved."""
     from nbvlm.result import ENDINGS
 
     if out is None:
         return
     if out.suffix.lower() not in ENDINGS:
-        raise ParameterError(f"Nothing can be saved as {out.name!r}.", hint=f"Endings: {', '.join(ENDINGS)}.")
+        raise ParameterError(
+            f"{out.name!r} has an ending that cannot be saved.", hint=f"Use one of {', '.join(ENDINGS)}."
+        )
     if not out.parent.is_dir():
-        raise ParameterError(f"There is no folder {str(out.parent)!r} to save in.", hint="Make it first.")
+        raise ParameterError(f"The folder {str(out.parent)!r} does not exist.", hint="Make it first.")
 
 
-def _save(result: Result, out: Path, *, told: bool) -> None:
+def _save(result: Result, out: Path) -> None:
     try:
         result.save(out)
     except (OSError, ValueError) as error:
         raise Error(f"{out.name!r} could not be saved: {error}") from None
-    if told:
-        say(f"  Saved: {out}")

@@ -1,11 +1,11 @@
-"""`nbvlm doctor`: what is installed, found and reachable, each with what to do."""
+"""`nbvlm doctor`: checks versions, kernel, extensions, key, endpoint and cache, with advice for each."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from nbvlm.cli.output import say
+from nbvlm.cli.terminal import print_line
 
 if TYPE_CHECKING:
     import argparse
@@ -17,56 +17,56 @@ __all__ = ["arguments", "findings", "run"]
 SECONDS = 5.0
 
 _EPILOG = """\
-"ok" works, "note" works and is worth knowing, "FAIL" will not work; each comes
-with what to do. No key is shown, and none is sent.
+"ok" works, "note" works and is worth knowing, "FAIL" will not work; advice says
+what to do. The doctor neither shows nor sends a key.
 
 exit status: 0 if everything needed works, 1 if something will not
 """
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Add the arguments of the command."""
     parser.epilog = _EPILOG
-    parser.add_argument("--json", action="store_true", help="findings as JSON, for a program")
+    parser.add_argument("--json", action="store_true", help="write the findings as JSON, for a program")
     parser.add_argument(
-        "--endpoint", metavar="NAME", help="knock there: a hosted model's name, or a server's URL"
+        "--endpoint", metavar="NAME", help="endpoint to check: a hosted model's name, or a server's URL"
     )
     parser.add_argument(
         "--timeout",
         type=float,
         default=SECONDS,
         metavar="S",
-        help="seconds to wait for it (default: %(default)s)",
+        help="longest wait for it, in seconds (default: %(default)s)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Look at everything, and tell."""
+    """Check everything, write the findings, and return the exit status."""
     from nbvlm.cli.findings import report
 
     found = findings(options.endpoint, options.timeout)
     fine = all(finding.state != "problem" for finding in found)
     if options.json:
-        say(json.dumps({"ok": fine, "findings": [finding.to_dict() for finding in found]}, indent=2))
+        print_line(json.dumps({"ok": fine, "findings": [finding.to_dict() for finding in found]}, indent=2))
     else:
-        say(report(found))
+        print_line(report(found))
     return 0 if fine else 1
 
 
 def findings(endpoint: str | None = None, seconds: float = SECONDS) -> list[Finding]:
-    """Look at everything, one thing after the other.
+    """Run all checks, one after the other.
 
     Parameters
     ----------
     endpoint
-        Where to knock; None for the hosted model.
+        Name or URL of the endpoint to check; None for the hosted model.
     seconds
-        To wait for it at most.
+        Longest wait for it.
     """
     from nbvlm.cli import doctor_checks
-    from nbvlm.cli.findings import guarded
+    from nbvlm.cli.findings import run_check
 
-    looks = {
+    checks = {
         "Python": doctor_checks.python,
         "packages": doctor_checks.packages,
         "kernel": doctor_checks.kernel,
@@ -77,4 +77,4 @@ def findings(endpoint: str | None = None, seconds: float = SECONDS) -> list[Find
         "cache": doctor_checks.cache,
         "embedded model": doctor_checks.model,
     }
-    return [finding for check, look in looks.items() for finding in guarded(check, look)]
+    return [finding for name, check in checks.items() for finding in run_check(name, check)]

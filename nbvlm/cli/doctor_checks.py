@@ -1,4 +1,4 @@
-"""What is installed: Python, Jupyter's packages, the kernel, and what the pages load."""
+"""Checks of `nbvlm doctor`; each yields findings."""
 
 from __future__ import annotations
 
@@ -92,24 +92,24 @@ _PIECE, _TORNADO = _MIB, 10 * _MIB
 
 
 def python() -> Iterator[Finding]:
-    """Tell which Python runs, and which nbvlm."""
+    """Find the versions and places of Python and nbvlm."""
     version = ".".join(map(str, sys.version_info[:3]))
     yield good("Python", f"{version}, {sys.executable}")
     yield good("nbvlm", f"{__version__}, {Path(__file__).parents[1]}")
 
 
 def packages() -> Iterator[Finding]:
-    """Compare Jupyter's packages with what nbvlm asks for."""
-    wanted = _wanted()
+    """Compare Jupyter's packages with the versions that nbvlm requires."""
+    required = _required()
     for name in _SHOWN:
         version = _version(name)
         if version is None:
             lab = name in ("jupyterlab", "ipykernel")
             advice = f"Install it: {_LAB}" if lab else "Install nbvlm again: pip install -U nbvlm"
             yield problem(name, "not installed", advice)
-        elif _numbers(version) < _numbers(wanted.get(name, "0")):
+        elif _numbers(version) < _numbers(required.get(name, "0")):
             yield problem(
-                name, f"{version} is too old", f'Update it: pip install -U "{name}>={wanted[name]}"'
+                name, f"{version} is too old", f'Update it: pip install -U "{name}>={required[name]}"'
             )
         else:
             yield good(name, version)
@@ -117,7 +117,7 @@ def packages() -> Iterator[Finding]:
 
 
 def kernel() -> Iterator[Finding]:
-    """Find out whether the kernel "python3" is this Python."""
+    """Check that the kernel "python3" is this Python."""
     try:
         from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
     except ImportError:
@@ -125,19 +125,19 @@ def kernel() -> Iterator[Finding]:
     try:
         program = KernelSpecManager().get_kernel_spec("python3").argv[0]
     except NoSuchKernel:
-        advice = f"Install one: {sys.executable} -m ipykernel install --sys-prefix"
-        yield problem("kernel", "there is no kernel called python3", advice)
+        advice = f"Install it: {sys.executable} -m ipykernel install --sys-prefix"
+        yield problem("kernel", "Jupyter has no kernel named python3", advice)
         return
     # A bare name stands for the Python that Jupyter runs on.
     if Path(program).name == program or Path(program).parent == Path(sys.executable).parent:
         yield good("kernel", "python3 is this Python")
     else:
-        advice = "Set JUPYTER_PREFER_ENV_PATH=1, or start with nbvlm lab, which does."
-        yield problem("kernel", f"python3 is another Python, {program}, perhaps without nbvlm", advice)
+        advice = "Set JUPYTER_PREFER_ENV_PATH=1, or start JupyterLab by nbvlm lab, which sets it."
+        yield problem("kernel", f"python3 is another Python, {program}, which may lack nbvlm", advice)
 
 
 def extensions() -> Iterator[Finding]:
-    """Find what JupyterLab and Notebook load in the page to show the panel."""
+    """Check the extensions that JupyterLab and Notebook need in the page to show the panel."""
     try:
         from jupyter_core.paths import jupyter_config_path, jupyter_path
     except ImportError:
@@ -149,7 +149,7 @@ def extensions() -> Iterator[Finding]:
         check = f"extension {name.rpartition('/')[2]}"
         if found is None:
             advice = f"Install it in the environment that JupyterLab runs in: pip install {package}"
-            yield problem(check, "not there: the panel would stay empty", advice)
+            yield problem(check, "not installed, so the panel stays empty", advice)
         elif name in disabled:
             yield problem(check, "disabled", f"Enable it: jupyter labextension enable {name}")
         else:
@@ -157,7 +157,7 @@ def extensions() -> Iterator[Finding]:
 
 
 def websocket() -> Iterator[Finding]:
-    """Read the configured limit of a message between page and server."""
+    """Check the configured size limit of a message between page and server."""
     try:
         from jupyter_server.serverapp import ServerApp
     except ImportError:
@@ -172,15 +172,15 @@ def websocket() -> Iterator[Finding]:
     else:
         setting = f'{{"websocket_max_message_size": {_TORNADO}}}'
         advice = f"Start Jupyter with --ServerApp.tornado_settings='{setting}'"
-        yield problem("websocket", f"{found}: too little for pictures sent from the page", advice)
+        yield problem("websocket", f"{found}, too little for pictures sent from the page", advice)
     rate = dict(app.config.ZMQChannelsWebsocketConnection).get("iopub_data_rate_limit")
     if rate is not None and rate < _MIB // 2:
         advice = "Start Jupyter with --ZMQChannelsWebsocketConnection.iopub_data_rate_limit=1e6"
-        yield note("output rate", f"limited to {rate:.0f} bytes/s: pictures may be held back", advice)
+        yield note("output rate", f"limited to {rate:.0f} bytes/s, so pictures may be held back", advice)
 
 
-def _wanted() -> dict[str, str]:
-    """Read the lowest versions that the installed nbvlm asks for."""
+def _required() -> dict[str, str]:
+    """Return the lowest versions that the installed nbvlm requires."""
     try:
         stated = metadata.requires("nbvlm") or []
     except metadata.PackageNotFoundError:
@@ -200,7 +200,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _disabled(places: list[Path]) -> set[str]:
-    """Collect the extensions that a page configuration switches off; what comes first in the path decides."""
+    """Collect the extensions that a page configuration disables; the first in the path decides."""
     states: dict[str, bool] = {}
     for place in places:
         found = _read(place / "labconfig" / "page_config.json").get("disabledExtensions", {})
@@ -222,36 +222,36 @@ _FAILING = 500
 
 
 def key() -> Iterator[Finding]:
-    """Tell whether there is a key for the hosted model, and where from; never the key."""
+    """Find where the key for the hosted model comes from; the key itself is never shown."""
     from nbvlm.client import ENVIRONMENT, find_key
 
     found = find_key()
     if ENVIRONMENT in os.environ and (found is None or found[1] != ENVIRONMENT):
         advice = "Set it again: the whole key, without quotes, blanks or line breaks."
-        yield problem("key", f"{ENVIRONMENT} is set, but what it holds is no key", advice)
+        yield problem("key", f"{ENVIRONMENT} is set, but its value is not a key", advice)
     elif found is None:
         advice = f"For the hosted model set {ENVIRONMENT}, or call nbvlm.login() in a notebook; {_FREE}."
-        yield note("key", "none found: the embedded model answers", advice)
+        yield note("key", "not found, so the embedded model answers", advice)
     else:
         yield good("key", f"found in {found[1]}")
 
 
 def endpoint(name: str | None, seconds: float) -> Iterator[Finding]:
-    """Knock at the service.
+    """Check that an endpoint responds.
 
     Parameters
     ----------
     name
-        Name of an endpoint or a server's address; None for the hosted model.
+        Name of an endpoint or URL of a server; None for the hosted model.
     seconds
-        To wait at most.
+        Longest wait.
     """
     from nbvlm.client import find_key, resolve
 
     model = "any" if name is not None and "://" in name else None
     settings = resolve(name or "nvidia", model=model, timeout=seconds)
     if settings.in_process:
-        yield good("endpoint", "the embedded model: no network is needed")
+        yield good("endpoint", "the embedded model, which needs no network")
         return
     began = time.monotonic()
     try:
@@ -261,18 +261,18 @@ def endpoint(name: str | None, seconds: float) -> Iterator[Finding]:
         if needed:
             yield problem("endpoint", error.message, error.hint or "Check the network, then try again.")
         else:
-            advice = "Nothing, as long as the embedded model answers: it needs no network."
+            advice = "The embedded model works without a network."
             yield note("endpoint", error.message, advice)
         return
-    found = f"{settings.base_url} answers ({status} to a knock, {time.monotonic() - began:.1f} s)"
+    found = f"{settings.base_url} responds (status {status}, {time.monotonic() - began:.1f} s)"
     if status >= _FAILING:
-        yield note("endpoint", found, "The service, or a proxy before it, is failing: try again later.")
+        yield note("endpoint", found, "The service, or a proxy before it, fails now. Try again later.")
     else:
         yield good("endpoint", found)
 
 
 def cache() -> Iterator[Finding]:
-    """Look at the folder of downloaded files."""
+    """Check the folder of downloaded files."""
     from nbvlm._files import VAE_OID, directory, sound
 
     folder = directory()
@@ -280,23 +280,22 @@ def cache() -> Iterator[Finding]:
     by_hand = os.environ.get(VAE_OID.variable)
     held = by_hand or (str(folder) if sound(folder / VAE_OID.file, VAE_OID) else None)
     if by_hand and not sound(Path(by_hand).expanduser(), VAE_OID):
-        advice = f"Unset {VAE_OID.variable}, or point it to {VAE_OID.file} as published."
-        yield problem("cache", f"{VAE_OID.variable} names no published {VAE_OID.file}", advice)
+        advice = f"Unset {VAE_OID.variable}, or set it to the path of the published {VAE_OID.file}."
+        yield problem("cache", f"{VAE_OID.variable} does not name the published {VAE_OID.file}", advice)
     elif held:
         yield good("cache", f"{held}, with {VAE_OID.file} for the hosted model's masks")
     elif not there.is_dir() or not os.access(there, os.W_OK):
-        advice = "Set NBVLM_CACHE to a folder of yours; only the hosted model's masks need it."
+        advice = "Set NBVLM_CACHE to a folder that you can write; only masks of the hosted model need it."
         yield note("cache", f"{folder} cannot be written", advice)
     else:
-        size = VAE_OID.size / 1e6
-        found = (
-            f"{folder}; {VAE_OID.file} ({size:.1f} MB) is fetched when the hosted model draws a first mask"
+        later = (
+            f"{VAE_OID.file} ({VAE_OID.size / 1e6:.1f} MB) is downloaded with the hosted model's first mask"
         )
-        yield good("cache", found)
+        yield good("cache", f"{folder}; {later}")
 
 
 def model() -> Iterator[Finding]:
-    """Ask the embedded model something."""
+    """Ask the embedded model a question."""
     from nbvlm.client import Client
     from nbvlm.demo.gallery import GALLERY
 

@@ -1,4 +1,4 @@
-"""What `nbvlm doctor` finds: a state, a fact and, where something can be done, what."""
+"""Findings of `nbvlm doctor`: a state, a fact and, where something can be done, advice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nbvlm._text import count, visible
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Finding", "good", "guarded", "note", "problem", "report"]
+__all__ = ["Finding", "good", "note", "problem", "report", "run_check"]
 
 _SIGNS = {"ok": "ok  ", "note": "note", "problem": "FAIL"}
 
@@ -22,13 +22,13 @@ class Finding:
     Attributes
     ----------
     check
-        What was looked at.
+        The thing that was checked.
     state
         "ok", "note" (works, but worth knowing) or "problem" (something will not work).
     found
         The fact.
     advice
-        What to do; empty if nothing.
+        What to do; empty where nothing needs doing.
     """
 
     check: str
@@ -37,7 +37,7 @@ class Finding:
     advice: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the finding as plain data."""
         return asdict(self)
 
 
@@ -56,18 +56,18 @@ def problem(check: str, found: str, advice: str) -> Finding:
     return Finding(check, "problem", found, advice)
 
 
-def guarded(check: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
-    """Look; a look that fails is a finding too."""
+def run_check(name: str, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    """Run a check; one that fails is a finding too."""
     try:
-        return list(look())
-    except Exception as error:  # noqa: BLE001 - a doctor has to see all patients
+        return list(check())
+    except Exception as error:  # noqa: BLE001 - the other checks follow
         reason = str(error) or type(error).__name__
         advice = "Please report this as a fault of nbvlm doctor."
-        return [problem(check, f"could not be checked: {reason}", advice)]
+        return [problem(name, f"could not be checked: {reason}", advice)]
 
 
 def report(findings: Iterable[Finding]) -> str:
-    """Lay findings out for a terminal.
+    """Format findings for a terminal.
 
     Examples
     --------
@@ -76,14 +76,14 @@ def report(findings: Iterable[Finding]) -> str:
                → Set NVIDIA_API_KEY.
     Everything needed works; 1 note.
     """
-    told = list(findings)
-    wide = max((len(finding.check) for finding in told), default=0)
+    findings = list(findings)
+    wide = max((len(finding.check) for finding in findings), default=0)
     lines = []
-    for finding in told:
+    for finding in findings:
         lines.append(f"{_SIGNS[finding.state]}  {finding.check:<{wide}}  {finding.found}")
         if finding.advice:
             lines.append(f"{'':<{wide + 8}}→ {finding.advice}")
-    return visible("\n".join([*lines, _summary(told)]))
+    return visible("\n".join([*lines, _summary(findings)]))
 
 
 def _summary(findings: list[Finding]) -> str:

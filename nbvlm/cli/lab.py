@@ -1,8 +1,7 @@
-"""The tutorials, and copies of them that people may edit.
+"""`nbvlm lab`: copies the tutorials to a folder and opens JupyterLab there."""
 
-What was copied is noted in a small file beside the copies, so that a newer release can bring a notebook up to
-date that nobody has touched, and leaves every other alone.
-"""
+# A small file beside the copies records their hashes, so that a newer release updates the notebooks that are
+# as they were copied, and leaves the edited ones alone.
 
 from __future__ import annotations
 
@@ -15,29 +14,29 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from nbvlm.cli.output import say
+from nbvlm.cli.terminal import print_line
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["FIRST", "Copied", "arguments", "command", "copy", "environment", "names", "run", "source"]
+__all__ = ["FIRST", "Copies", "arguments", "command", "copy", "environment", "names", "run", "source"]
 
 FIRST = "quickstart.ipynb"
 """The notebook to begin with."""
 
-_NOTE = ".nbvlm-tutorials.json"
+_RECORD = ".nbvlm-tutorials.json"
 _PACKAGE = Path(__file__).parents[1]
 _NOT_OURS = {".ipynb_checkpoints", "__pycache__"}
 
 
-class Copied(NamedTuple):
-    """What was done with each file, by its name.
+class Copies(NamedTuple):
+    """Names of the tutorials, by what copying did with them.
 
     Attributes
     ----------
     new, renewed, same, kept
-        Copied; replaced, untouched as it was; the same already; edited, and so left alone.
+        Copied; replaced by a newer release's; already up to date; edited, and so left alone.
     """
 
     new: list[str]
@@ -46,8 +45,8 @@ class Copied(NamedTuple):
     kept: list[str]
 
     def __str__(self) -> str:
-        """Say it in words, the edited ones by name."""
-        counts = ((self.new, "copied"), (self.renewed, "brought up to date"), (self.same, "there already"))
+        """Count the files in words, and name the edited ones."""
+        counts = ((self.new, "copied"), (self.renewed, "updated"), (self.same, "up to date"))
         parts = [f"{len(found)} {what}" for found, what in counts if found]
         if self.kept:
             parts.append(f"{len(self.kept)} kept as you edited them ({', '.join(self.kept)})")
@@ -55,12 +54,12 @@ class Copied(NamedTuple):
 
 
 def source() -> Path:
-    """Return the folder of the tutorials: in an installed package, or in a checkout beside it.
+    """Return the folder of the tutorials: inside an installed package, or beside it in a checkout.
 
     Raises
     ------
     Error
-        If neither is there.
+        If neither folder exists.
     """
     for folder in (_PACKAGE / "tutorials", _PACKAGE.parent / "notebooks"):
         if (folder / FIRST).is_file():
@@ -75,38 +74,38 @@ def names(folder: Path) -> list[str]:
     return sorted(path.as_posix() for path in relative if not _NOT_OURS.intersection(path.parts))
 
 
-def copy(target: Path) -> Copied:
-    """Copy the tutorials; what somebody has edited there stays as it is.
+def copy(target: Path) -> Copies:
+    """Copy the tutorials; edited copies stay as they are.
 
     Parameters
     ----------
     target
-        Folder; made where it does not exist.
+        The folder, which is made where it does not exist.
 
     Raises
     ------
     Error
-        If nothing can be written there.
+        If the folder cannot be written.
     """
-    origin, done = source(), Copied([], [], [], [])
+    origin, done = source(), Copies([], [], [], [])
     try:
         target.mkdir(parents=True, exist_ok=True)
-        noted = _noted(target)
+        recorded = _recorded_hashes(target)
         for name in names(origin):
             data = (origin / name).read_bytes()
-            how = _place(target / name, data, noted.get(name))
+            how = _place(target / name, data, recorded.get(name))
             getattr(done, how).append(name)
             if how != "kept":
-                noted[name] = _hash(data)
-        (target / _NOTE).write_text(json.dumps(noted, indent=1) + "\n", encoding="utf-8")
+                recorded[name] = _hash(data)
+        (target / _RECORD).write_text(json.dumps(recorded, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         reason = error.strerror or str(error)
         raise Error(f"{str(target)!r} cannot be written: {reason}.", hint="Choose another folder.") from None
     return done
 
 
-def _place(path: Path, data: bytes, noted: str | None) -> str:
-    """Write one file, if that destroys nobody's work; return the field of `Copied`."""
+def _place(path: Path, data: bytes, recorded: str | None) -> str:
+    """Write one file unless it was edited; return the field of `Copies` that it belongs to."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
@@ -114,19 +113,19 @@ def _place(path: Path, data: bytes, noted: str | None) -> str:
     there = path.read_bytes()
     if there == data:
         return "same"
-    if _hash(there) != noted:
+    if _hash(there) != recorded:
         return "kept"
     path.write_bytes(data)
     return "renewed"
 
 
-def _noted(target: Path) -> dict[str, str]:
-    """Read which files were copied, as they were; a note that cannot be read counts as none."""
+def _recorded_hashes(target: Path) -> dict[str, str]:
+    """Return the recorded hashes; a record that cannot be read counts as empty."""
     try:
-        noted = json.loads((target / _NOTE).read_text(encoding="utf-8"))
+        recorded = json.loads((target / _RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return noted if isinstance(noted, dict) else {}
+    return recorded if isinstance(recorded, dict) else {}
 
 
 def _hash(data: bytes) -> str:
@@ -139,50 +138,50 @@ _SETTINGS = Path(__file__).parent / "jupyter"
 _EPILOG = f"""\
 The tutorials are copied to {FOLDER}/ here (or to --dir); a notebook that you
 have edited is never overwritten. No key and no network are needed. JupyterLab
-listens on this machine only; Ctrl-C, twice, ends it.
+listens on this computer only; press Ctrl-C twice to end it.
 """
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Add the arguments of the command."""
     parser.epilog = _EPILOG
     parser.add_argument(
         "--dir",
         type=Path,
         default=Path(FOLDER),
         metavar="FOLDER",
-        help="where to copy (default: %(default)s)",
+        help="folder for the copies (default: %(default)s)",
     )
     parser.add_argument(
-        "--port", type=int, default=8888, help="port; the next free one if taken (default: %(default)s)"
+        "--port", type=int, default=8888, help="port, or the next free one (default: %(default)s)"
     )
-    parser.add_argument("--no-browser", action="store_true", help="print the address, open no browser")
+    parser.add_argument("--no-browser", action="store_true", help="print the address only")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Copy the tutorials and run JupyterLab until it is ended."""
+    """Copy the tutorials and run JupyterLab until it ends."""
     if importlib.util.find_spec("jupyterlab") is None or importlib.util.find_spec("ipykernel") is None:
         raise Error("JupyterLab is not installed.", hint='Install it: pip install "nbvlm[lab]"')
     folder = options.dir.expanduser().resolve()
-    say(f"Tutorials in {folder}: {copy(folder)}.")
+    print_line(f"Tutorials in {folder}: {copy(folder)}.")
     browser = not options.no_browser and _has_display()
     if not browser:
-        say("Open the address that follows in a browser of this machine.")
-    say("JupyterLab is starting; Ctrl-C twice ends it.")
-    return _become(command(folder, options.port, browser=browser))
+        print_line("Open the address below in a browser on this computer.")
+    print_line("JupyterLab is starting. Press Ctrl-C twice to end it.")
+    return _run_in_place(command(folder, options.port, browser=browser))
 
 
 def command(folder: Path, port: int, *, browser: bool = True) -> list[str]:
-    """Write the command that runs JupyterLab on the quick-start of a folder.
+    """Return the command that opens JupyterLab on the quick-start of a folder.
 
     Parameters
     ----------
     folder
-        Where the copies are.
+        The folder of the copies.
     port
         Port on loopback.
     browser
-        Whether a browser is opened.
+        Whether JupyterLab opens a browser.
     """
     settings = {
         "ServerApp.ip": "127.0.0.1",
@@ -199,7 +198,7 @@ def command(folder: Path, port: int, *, browser: bool = True) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment for JupyterLab: this Python's kernel first, and no question about news."""
+    """Return the environment for JupyterLab: this Python's kernel first, no dialog about news."""
     found = os.environ.get("JUPYTER_CONFIG_PATH")
     paths = os.pathsep.join([str(_SETTINGS), found] if found else [str(_SETTINGS)])
     return {**os.environ, "JUPYTER_CONFIG_PATH": paths, "JUPYTER_PREFER_ENV_PATH": "1"}
@@ -211,14 +210,14 @@ def _has_display() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def _become(command: list[str]) -> int:
-    """Run JupyterLab in place of this process, so that it hears Ctrl-C and is ended by what ends us."""
+def _run_in_place(command: list[str]) -> int:
+    """Run JupyterLab in place of this process, so that Ctrl-C and signals reach it."""
     if os.name == "posix":
-        os.execve(command[0], command, environment())  # noqa: S606 - no shell is wanted
-    with subprocess.Popen(command, env=environment()) as process:  # noqa: S603 - our own command
+        os.execve(command[0], command, environment())  # noqa: S606 - without a shell
+    with subprocess.Popen(command, env=environment()) as process:  # noqa: S603 - the command is ours
         while process.poll() is None:
             try:
                 process.wait()
-            except KeyboardInterrupt:  # JupyterLab has heard it too, and asks whether it is meant
+            except KeyboardInterrupt:  # JupyterLab receives it too, and asks for confirmation
                 continue
     return process.returncode

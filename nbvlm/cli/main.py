@@ -1,7 +1,7 @@
 """The command `nbvlm`.
 
-Each sub-command is one entry of `COMMANDS` and one module in `nbvlm.commands`, imported when it is asked for:
-its `arguments` declares what it takes, its `run` does it.
+A sub-command is an entry of `COMMANDS` and a module of `nbvlm.cli`, imported when the command is used: its
+`arguments` adds its arguments, its `run` carries it out.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from nbvlm._version import __version__
-from nbvlm.cli.output import complain, prepare, silence
+from nbvlm.cli.terminal import discard_output, escape_unprintable, print_error
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
@@ -29,35 +29,31 @@ class _Module(Protocol):
 
 
 class Command(NamedTuple):
-    """One sub-command; its module in `nbvlm.commands` declares its arguments and does it.
-
-    A dataclass would take as long to import as all the rest.
+    """A sub-command.
 
     Attributes
     ----------
     name
-        As typed.
+        Its name, as typed, which is also the name of its module in `nbvlm.cli`.
     help
-        One line.
-    home
-        Name of the module.
+        What it does, in one line.
     """
 
+    # A dataclass would take as long to import as all the rest.
     name: str
     help: str
-    home: str
 
     def module(self) -> _Module:
         """Import the module."""
-        module: _Module = importlib.import_module(f"nbvlm.cli.{self.home}")
+        module: _Module = importlib.import_module(f"nbvlm.cli.{self.name}")
         return module
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("lab", "open JupyterLab on a copy of the tutorials", "lab"),
-    Command("ask", "ask a model about a picture", "ask"),
-    Command("serve", "serve the embedded model as the hosted service does", "serve"),
-    Command("doctor", "check what is installed, found and reachable, and say what to do", "doctor"),
+    Command("lab", "open JupyterLab on a copy of the tutorials"),
+    Command("ask", "ask a model about a picture"),
+    Command("serve", "serve the embedded model as the hosted service does"),
+    Command("doctor", "check the installation, and say what to do about each problem"),
 )
 
 
@@ -72,20 +68,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 done, 1 failed with a sentence on the error output, 2 not understood, 130 interrupted;
+        Exit status: 0 done, 1 failed with a sentence on the error stream, 2 wrong arguments, 130 interrupted;
         `nbvlm ask --help` lists more.
     """
-    prepare()
+    escape_unprintable()
     given = list(sys.argv[1:] if argv is None else argv)
     options = _parser(given).parse_args(given)
     command: Command = options.command
     try:
         return command.module().run(options)
     except Error as error:
-        complain(f"nbvlm {command.name}: {error}")
+        print_error(f"nbvlm {command.name}: {error}")
         return 1
     except BrokenPipeError:
-        silence()
+        discard_output()
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -1,13 +1,12 @@
-"""An answer on the output: in words for a person, as JSON lines for a program."""
+"""An answer as output: text for a person, JSON lines for a program."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbvlm._text import visible
+from nbvlm.cli.terminal import print_error, print_line
 from nbvlm.client import DetectionFound, Status, TextDelta
 from nbvlm.result import facts, plain_text
 
@@ -17,112 +16,73 @@ if TYPE_CHECKING:
     from nbvlm.result import Result
 
 __all__ = [
-    "Json",
-    "Voice",
-    "Words",
-    "complain",
-    "is_watched",
-    "prepare",
-    "say",
-    "silence",
+    "AnswerWriter",
+    "JsonWriter",
+    "TextWriter",
     "status_line",
-    "write",
 ]
-
-
-def prepare() -> None:
-    """Show what a terminal's encoding lacks as escapes, rather than fail over it."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def say(line: str) -> None:
-    """Write a line, at once."""
-    write(line + "\n")
-
-
-def write(text: str) -> None:
-    """Write text, at once."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
-
-
-def complain(line: str) -> None:
-    """Write a line to the error stream."""
-    sys.stderr.write(line + "\n")
-
-
-def is_watched() -> bool:
-    """Whether a person sees the output: a terminal, not a pipe or a file."""
-    return sys.stdout.isatty()
-
-
-def silence() -> None:
-    """Send what is still unwritten nowhere: whoever read the pipe has gone."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 _ROWS = 1000
 _LATE_S = 2.0
 
 
-class Voice(Protocol):
-    """Tells what comes."""
+class AnswerWriter(Protocol):
+    """Writes an answer to the output."""
 
     def event(self, event: Event) -> None:
-        """Tell an event of a stream, or a status."""
+        """Write an event of a stream, or a status."""
 
     def result(self, result: Result) -> None:
-        """Tell the whole answer."""
+        """Write the whole answer."""
 
     def error(self, error: Error) -> None:
-        """Tell what ended it; the sentence itself goes to the error stream."""
+        """Write an error; its sentence goes to the error stream besides."""
 
 
-class Words:
-    """For a person.
+class TextWriter:
+    """Writes an answer as text for a person.
 
     Parameters
     ----------
     stream
-        Whether text is shown as it comes.
+        Whether text is written as it arrives.
     """
 
     def __init__(self, stream: bool) -> None:
         self._stream = stream
         self._wrote = False
-        self._told = ""
+        self._last_status = ""
 
     def event(self, event: Event) -> None:
-        """Write text, and what takes long to the error stream."""
+        """Write text to the output, and what takes long to the error stream."""
         if isinstance(event, TextDelta):
             self._wrote = True
-            write(visible(event.text))
-        elif isinstance(event, Status) and (line := status_line(event)) and line != self._told:
-            self._told = line
-            complain(f"  {line}")
+            print_line(visible(event.text), end="")
+        elif isinstance(event, Status) and (line := status_line(event)) and line != self._last_status:
+            self._last_status = line
+            print_error(f"  {line}")
 
     def result(self, result: Result) -> None:
-        """Write the answer, or after a stream what it found; then how it came."""
+        """Write the answer, or after a stream its detections; then model, route and time."""
         if self._wrote:
-            say("")
+            print_line("")
         elif not len(result.detections):
-            say(visible(result.text.strip()) or "(The answer is empty.)")
+            print_line(visible(result.text.strip()) or "(The answer is empty.)")
         if len(result.detections):
-            say(plain_text(result, rows=_ROWS))
+            print_line(plain_text(result, rows=_ROWS))
             return
         for line in (*_remarks(result), f"({', '.join(facts(result))})"):
-            say(visible(f"  {line}"))
+            print_line(visible(f"  {line}"))
 
-    def error(self, error: Error) -> None:  # noqa: ARG002 - the shape of a voice
-        """End the line that was begun."""
-        self.end()
+    def error(self, error: Error) -> None:  # noqa: ARG002 - as AnswerWriter has it
+        """End the current line."""
+        self.end_line()
 
-    def end(self) -> None:
-        """End the line that was begun, if one was."""
+    def end_line(self) -> None:
+        """End the current line, if any text was written."""
         if self._wrote:
-            say("")
+            print_line("")
 
 
 def _remarks(result: Result) -> list[str]:
@@ -131,14 +91,14 @@ def _remarks(result: Result) -> list[str]:
 
 
 def status_line(status: Status) -> str:
-    """Say what the client is doing, if that takes long; "" if not.
+    """Describe a status in a sentence; "" while it has not lasted long.
 
     >>> status_line(Status("retry", 2.0, 1, 3))
-    'The service is busy; trying again in 2 s.'
+    'The service is busy; the next try is in 2 s.'
     """
     match status.kind:
         case "retry":
-            return f"The service is busy; trying again in {status.seconds:.0f} s."
+            return f"The service is busy; the next try is in {status.seconds:.0f} s."
         case "queued":
             return "The service has queued the question."
         case "upload" if status.seconds >= _LATE_S:
@@ -149,8 +109,8 @@ def status_line(status: Status) -> str:
             return ""
 
 
-class Json:
-    """For a program: one line of JSON, or one line an event.
+class JsonWriter:
+    """Writes an answer for a program: as one line of JSON, or as one line for each event.
 
     Parameters
     ----------
@@ -167,29 +127,29 @@ class Json:
             return
         match event:
             case TextDelta():
-                _line({"event": "text", "text": event.text})
+                _write_json({"event": "text", "text": event.text})
             case DetectionFound():
                 found = event.detection
-                _line(
+                _write_json(
                     {"event": "detection", "label": found.label, "box": [float(edge) for edge in found.box]}
                 )
             case Status():
-                told = {name: getattr(event, name) for name in ("kind", "seconds", "done", "total")}
-                _line({"event": "status"} | told)
+                fields = {name: getattr(event, name) for name in ("kind", "seconds", "done", "total")}
+                _write_json({"event": "status"} | fields)
 
     def result(self, result: Result) -> None:
-        """Write the result, as `Result.to_json` has it."""
+        """Write the result as `Result.to_json` returns it."""
         if self._stream:
-            say(f'{{"event": "result", "result": {result.to_json()}}}')
+            print_line(f'{{"event": "result", "result": {result.to_json()}}}')
         else:
-            say(result.to_json())
+            print_line(result.to_json())
 
     def error(self, error: Error) -> None:
         """Write the error as a line."""
-        told: dict[str, Any] = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
-        told |= {"status": error.status, "request_id": error.request_id}
-        _line({"event": "error"} | told if self._stream else {"error": told})
+        fields: dict[str, Any] = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
+        fields |= {"status": error.status, "request_id": error.request_id}
+        _write_json({"event": "error"} | fields if self._stream else {"error": fields})
 
 
-def _line(value: dict[str, Any]) -> None:
-    say(json.dumps(value, ensure_ascii=False))
+def _write_json(value: dict[str, Any]) -> None:
+    print_line(json.dumps(value, ensure_ascii=False))

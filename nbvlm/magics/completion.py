@@ -4,44 +4,41 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from IPython.core.completer import SimpleCompletion, context_matcher
 
 from nbvlm import endpoints, prompts
-from nbvlm.magics import line as lines
+from nbvlm.images import path_completions
+from nbvlm.magics.line import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from nbvlm.magics.line import Word
 
-__all__ = ["TASKS", "Found", "complete", "matcher"]
+__all__ = ["TASKS", "Completions", "complete", "matcher"]
 
 TASKS = ("caption", "describe", "detect", "segment", "ocr", "answer", "question", "cap")
 """First words of a prompt."""
 
 _WITH_LANGUAGE = {"caption", "describe", "answer", "question", "cap"}
-_ENDINGS = {
-    *(".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"),
-    *(".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2"),
-}
 _LINE = re.compile(r"(?:[^#'\"]*=)?\s*%vlm(?=\s)")
 _CELL = re.compile(r"\s*%%vlm(?=\s)")
-_OPEN = re.compile(r"""(?<!\S)(["'])(?:(?!\1).)*$""")
-_PICTURES = {"Picture", "Asset", "ndarray", "Image"}
+_OPEN_QUOTE = re.compile(r"""(?<!\S)(["'])(?:(?!\1).)*$""")
+_PICTURE_TYPES = {"Picture", "Asset", "ndarray", "Image"}
+_CLIENT_TYPES = {"Client", "AsyncClient"}
 
 
-class Found(NamedTuple):
+class Completions(NamedTuple):
     """Completions of the text right before the cursor.
 
     Attributes
     ----------
     fragment
-        What they replace.
+        The text that they replace.
     kind
-        What they are, as a front end shows it.
+        The kind that a front end shows beside them.
     texts
         The completions.
     """
@@ -51,14 +48,14 @@ class Found(NamedTuple):
     texts: list[str]
 
 
-def matcher(options: Mapping[str, bool], names: Mapping[str, Any]) -> Callable[[Any], Any]:
+def matcher(options: Mapping[str, bool], variables: Mapping[str, Any]) -> Callable[[Any], Any]:
     """Make a matcher for IPython's completer.
 
     Parameters
     ----------
     options
-        The magic's options, and whether each is followed by a value.
-    names
+        The magic's options, and whether each takes a value.
+    variables
         The user's variables.
     """
 
@@ -66,12 +63,11 @@ def matcher(options: Mapping[str, bool], names: Mapping[str, Any]) -> Callable[[
     def vlm_matcher(context: Any) -> Any:
         before = context.full_text.split("\n")[: context.cursor_line + 1]
         before[-1] = context.text_until_cursor
-        found = complete("\n".join(before), options, names)
+        found = complete("\n".join(before), options, variables)
         if found is None:
             return {"completions": [], "suppress": False}
-        completions = [SimpleCompletion(text, type=found.kind) for text in found.texts]
         return {
-            "completions": completions,
+            "completions": [SimpleCompletion(text, type=found.kind) for text in found.texts],
             "matched_fragment": found.fragment,
             "suppress": True,
             "ordered": True,
@@ -80,50 +76,50 @@ def matcher(options: Mapping[str, bool], names: Mapping[str, Any]) -> Callable[[
     return vlm_matcher  # type: ignore[no-any-return]
 
 
-def complete(before: str, options: Mapping[str, bool], names: Mapping[str, Any]) -> Found | None:
-    """Complete what stands before the cursor; None where that is no magic of ours.
+def complete(before: str, options: Mapping[str, bool], variables: Mapping[str, Any]) -> Completions | None:
+    """Complete the text before the cursor; return None outside of `%vlm` and `%%vlm`.
 
     Examples
     --------
     >>> complete("%vlm cat.jpg capt", {}, {})
-    Found(fragment='capt', kind='task', texts=['caption'])
+    Completions(fragment='capt', kind='task', texts=['caption'])
     """
     *above, last = before.split("\n")
     if above and _CELL.match(before):
-        return _in_prompt(last.lstrip() if not "".join(above[1:]).strip() else None)
+        is_first = not "".join(above[1:]).strip()
+        return _in_prompt(last.lstrip()) if is_first else Completions("", "task", [])
     head = _LINE.match(last) or (_CELL.match(last) if not above else None)
-    return _in_line(last[head.end() :], options, names) if head else None
+    return _in_line(last[head.end() :], options, variables) if head else None
 
 
-def _in_line(text: str, options: Mapping[str, bool], names: Mapping[str, Any]) -> Found:
-    if (opened := _OPEN.search(text)) and not _plain(list(lines.words(text[: opened.start()])), options):
-        return _pictures(opened[0], names)
-    words = list(lines.words(text))
-    typed = words.pop() if words and words[-1].end == len(text) and text[-1:] not in "\"'" else None
-    fragment = typed.raw if typed else ""
-    option = _open_option(words, options)
-    if option:
-        return _values(option, fragment, names)
-    if typed and fragment.startswith("-"):
+def _in_line(text: str, options: Mapping[str, bool], variables: Mapping[str, Any]) -> Completions:
+    if (opened := _OPEN_QUOTE.search(text)) and not _plain(list(words(text[: opened.start()])), options):
+        return _pictures(opened[0], variables)
+    complete_words = list(words(text))
+    ends_in_word = complete_words and complete_words[-1].end == len(text) and text[-1:] not in "\"'"
+    fragment = complete_words.pop().raw if ends_in_word else ""
+    if option := _open_option(complete_words, options):
+        return _values(option, fragment, variables)
+    if fragment.startswith("-"):
         return _starting(fragment, "option", (f"{name} " if options[name] else name for name in options))
-    plain = _plain(words, options)
+    plain = _plain(complete_words, options)
     if not plain:
-        return _pictures(fragment, names)
+        return _pictures(fragment, variables)
     return _in_prompt(" ".join([*(word.raw for word in plain[1:]), fragment]))
 
 
-def _open_option(words: list[Word], options: Mapping[str, bool]) -> str | None:
-    """Return the option that still wants its value."""
-    open_option = None
-    for word in words:
-        wants = open_option is None and word.is_option and options.get(word.text, False)
-        open_option = word.text if wants else None
-    return open_option
+def _open_option(line: list[Word], options: Mapping[str, bool]) -> str | None:
+    """Return the option at the end of a line that still lacks its value."""
+    option = None
+    for word in line:
+        takes_value = option is None and word.is_option and options.get(word.text, False)
+        option = word.text if takes_value else None
+    return option
 
 
-def _plain(words: list[Word], options: Mapping[str, bool]) -> list[Word]:
-    """Return the words that are neither options nor their values."""
-    left = iter(words)
+def _plain(line: list[Word], options: Mapping[str, bool]) -> list[Word]:
+    """Return the words that are neither options nor values of options."""
+    left = iter(line)
     plain = []
     for word in left:
         if not word.is_option:
@@ -133,72 +129,52 @@ def _plain(words: list[Word], options: Mapping[str, bool]) -> list[Word]:
     return plain
 
 
-def _in_prompt(text: str | None) -> Found:
-    """Complete a prompt; None stands for one that cannot be completed."""
-    if text is None:
-        return Found("", "task", [])
+def _in_prompt(text: str) -> Completions:
     first, blank, rest = text.partition(" ")
     if not blank:
-        return _starting(first, "task", (task for task in TASKS))
+        return _starting(first, "task", TASKS)
     if first in _WITH_LANGUAGE and " " not in rest:
         return _starting(rest, "language", sorted(prompts.LANGUAGES, key=lambda code: (code != "en", code)))
-    return Found("", "task", [])
+    return Completions("", "task", [])
 
 
-def _values(option: str, fragment: str, names: Mapping[str, Any]) -> Found:
+def _values(option: str, fragment: str, variables: Mapping[str, Any]) -> Completions:
     match option:
         case "--route":
             return _starting(fragment, "route", ("auto", "inline", "asset"))
         case "--endpoint":
-            clients = _held(names, {"Client", "AsyncClient"})
+            clients = _of_type(variables, _CLIENT_TYPES)
             return _starting(fragment, "endpoint", [*clients, *endpoints.ENDPOINTS])
         case "--key-from":
             return _starting(fragment, "variable", (name for name in os.environ if "KEY" in name))
         case _:
-            return Found(fragment, "value", [])
+            return Completions(fragment, "value", [])
 
 
-def _starting(fragment: str, kind: str, texts: Iterable[str]) -> Found:
-    return Found(fragment, kind, [text for text in texts if text.startswith(fragment)])
+def _starting(fragment: str, kind: str, texts: Iterable[str]) -> Completions:
+    return Completions(fragment, kind, [text for text in texts if text.startswith(fragment)])
 
 
-def _held(names: Mapping[str, Any], kinds: set[str]) -> list[str]:
-    """List the variables that hold one of these types, found by their classes' names: nothing is imported."""
+def _of_type(variables: Mapping[str, Any], types: set[str]) -> list[str]:
+    """List the variables whose class, or a base of it, has one of these names."""
+    # Names are compared, so that completing imports neither numpy nor Pillow.
     return sorted(
         name
-        for name, value in list(names.items())
-        if not name.startswith("_") and kinds & {kind.__name__ for kind in type(value).__mro__}
+        for name, value in list(variables.items())
+        if not name.startswith("_") and types & {kind.__name__ for kind in type(value).__mro__}
     )
 
 
-def _pictures(fragment: str, names: Mapping[str, Any]) -> Found:
+def _pictures(fragment: str, variables: Mapping[str, Any]) -> Completions:
     quote = fragment[:1] if fragment[:1] in ("'", '"') else ""
     typed = fragment.removeprefix(quote).replace("\\ ", " ")
-    held = [] if quote else [name for name in _held(names, _PICTURES) if name.startswith(typed)]
-    return Found(fragment, "path", [*held, *(_quoted(path, quote) for path in _paths(typed))])
-
-
-def _paths(typed: str) -> list[str]:
-    """List folders and pictures whose path starts as typed, folders with a closing slash."""
-    folder, name = os.path.split(typed)
-    place = Path(folder or ".").expanduser()
-    try:
-        entries = sorted(place.iterdir(), key=lambda path: (path.name.lower(), path.name))
-    except (OSError, RuntimeError):
-        return []
-    found = []
-    for path in entries:
-        hidden = path.name.startswith(".") and not name.startswith(".")
-        if path.name.startswith(name) and not hidden:
-            head = typed[: len(typed) - len(name)]
-            if path.is_dir():
-                found.append(f"{head}{path.name}/")
-            elif path.suffix.lower() in _ENDINGS:
-                found.append(f"{head}{path.name}")
-    return found
+    named = [] if quote else [name for name in _of_type(variables, _PICTURE_TYPES) if name.startswith(typed)]
+    return Completions(
+        fragment, "path", [*named, *(_quoted(path, quote) for path in path_completions(typed))]
+    )
 
 
 def _quoted(path: str, quote: str) -> str:
-    """Put a path with blanks in quotes; those of a folder stay open."""
+    """Put a path with blanks in quotes; the quote of a folder stays open, so that typing can go on."""
     quote = quote or ('"' if " " in path else "")
     return f"{quote}{path}{'' if path.endswith('/') else quote}"

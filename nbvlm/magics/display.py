@@ -1,8 +1,7 @@
-"""An answer while it comes, below the cell: one display that is updated, and at the end becomes the result.
+"""An answer below its cell: one display that is updated while the answer arrives and ends as the result."""
 
-An update carries the end of the text only, and there are a few a second, so what travels grows with the time
-that an answer takes and not with the square of its length. In a terminal the text is simply written.
-"""
+# An update carries only the end of the text, and there are a few each second, so that the bytes sent grow
+# with the time that an answer takes and not with the square of its length.
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from IPython.display import display
 
 from nbvlm._text import count, shorten, visible
-from nbvlm.cli import Words, status_line
+from nbvlm.cli import TextWriter, status_line
 from nbvlm.client import DetectionFound, Status, TextDelta
 from nbvlm.result import html_text
 
@@ -23,10 +22,10 @@ if TYPE_CHECKING:
     from nbvlm.client import Event
     from nbvlm.result import Result
 
-__all__ = ["EVERY_S", "TAIL", "Cell", "Show", "Terminal", "for_shell"]
+__all__ = ["EVERY_S", "TAIL", "AnswerDisplay", "NotebookDisplay", "TerminalDisplay", "display_for"]
 
 EVERY_S = 0.25
-"""Seconds between two updates at least."""
+"""Shortest time between two updates, in seconds."""
 
 TAIL = 2000
 """Characters of the answer's end that an update shows."""
@@ -34,37 +33,37 @@ TAIL = 2000
 _LABELS = 12
 
 
-class Show(Protocol):
+class AnswerDisplay(Protocol):
     """Shows an answer from its first event to its end."""
 
-    def take(self, event: Event | None) -> None:
-        """Show an event, or that none came for a while."""
+    def show_event(self, event: Event | None) -> None:
+        """Show an event; None says that none came for a while."""
 
-    def finish(self, result: Result) -> None:
-        """Show the result in place of all before."""
+    def show_result(self, result: Result) -> None:
+        """Show the result in place of the events."""
 
-    def leave(self, why: str) -> None:
-        """Keep what came until now, and say why there is no more."""
-
-
-def for_shell(shell: Any, asked: str) -> Show:
-    """Return what fits the shell: a display in a notebook, lines in a terminal."""
-    return Cell(asked) if getattr(shell, "kernel", None) is not None else Terminal()
+    def show_end(self, reason: str) -> None:
+        """Keep the text that has arrived, and show why no more comes."""
 
 
-class Cell:
+def display_for(shell: Any, model: str) -> AnswerDisplay:
+    """Choose the display that fits the shell: updated output in a notebook, lines in a terminal."""
+    return NotebookDisplay(model) if getattr(shell, "kernel", None) is not None else TerminalDisplay()
+
+
+class NotebookDisplay:
     """A display in a notebook.
 
     Parameters
     ----------
-    asked
-        Who is asked, in words.
+    model
+        Name of the model that is asked.
     clock
-        Tells seconds.
+        Returns seconds.
     """
 
-    def __init__(self, asked: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._asked = asked
+    def __init__(self, model: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._model = model
         self._clock = clock
         self._id = uuid.uuid4().hex
         self._last: float | None = None
@@ -73,16 +72,16 @@ class Cell:
         self._labels: list[str] = []
         self._state = "waiting"
         self._began = clock()
-        self._fresh = False
+        self._has_news = False
 
-    def take(self, event: Event | None) -> None:
-        """Note an event, and show it unless the last update was a moment ago."""
-        self._note(event)
-        if self._last is None or (self._fresh and self._clock() - self._last >= EVERY_S):
+    def show_event(self, event: Event | None) -> None:
+        """Record an event, and update the display unless the last update was a moment ago."""
+        self._record(event)
+        if self._last is None or (self._has_news and self._clock() - self._last >= EVERY_S):
             self._show(self._state if self._text else f"{self._state}{self._waited()}")
 
-    def _note(self, event: Event | None) -> None:
-        self._fresh = self._fresh or event is not None or self._is_late()
+    def _record(self, event: Event | None) -> None:
+        self._has_news = self._has_news or event is not None or self._has_new_second()
         match event:
             case TextDelta():
                 self._text = (self._text + event.text)[-TAIL:]
@@ -93,8 +92,8 @@ class Cell:
             case Status():
                 self._state = status_line(event) or self._state
 
-    def _is_late(self) -> bool:
-        """Whether seconds are shown, and have changed."""
+    def _has_new_second(self) -> bool:
+        """Whether the display shows seconds, and their number has changed."""
         if self._text or self._last is None:
             return False
         return int(self._clock() - self._began) > int(self._last - self._began)
@@ -103,19 +102,19 @@ class Cell:
         seconds = int(self._clock() - self._began)
         return f", {seconds} s" if seconds else ""
 
-    def finish(self, result: Result) -> None:
-        """Put the result in the display's place."""
+    def show_result(self, result: Result) -> None:
+        """Replace the display by the result."""
         display(result, display_id=self._id, update=self._last is not None)
 
-    def leave(self, why: str) -> None:
-        """Keep what came, if anything was shown."""
+    def show_end(self, reason: str) -> None:
+        """Keep the text that has arrived, if any is shown."""
         if self._last is not None:
-            self._show(why)
+            self._show(reason)
 
     def _show(self, state: str) -> None:
         bundle = {"text/plain": self._plain(state), "text/html": self._html(state)}
         display(bundle, raw=True, display_id=self._id, update=self._last is not None)
-        self._last, self._fresh = self._clock(), False
+        self._last, self._has_news = self._clock(), False
 
     @property
     def _shown(self) -> str:
@@ -123,10 +122,10 @@ class Cell:
 
     def _facts(self, state: str) -> str:
         found = len(self._labels)
-        named = [shorten(label, 40) or "?" for label in dict.fromkeys(self._labels)]
-        more = ", …" if len(named) > _LABELS else ""
-        boxes = f"{count(found, 'box')}: {', '.join(named[:_LABELS])}{more}" if found else ""
-        return " · ".join(part for part in (self._asked, state, boxes) if part)
+        labels = [shorten(label, 40) or "?" for label in dict.fromkeys(self._labels)]
+        more = ", …" if len(labels) > _LABELS else ""
+        boxes = f"{count(found, 'box')}: {', '.join(labels[:_LABELS])}{more}" if found else ""
+        return " · ".join(part for part in (self._model, state, boxes) if part)
 
     def _plain(self, state: str) -> str:
         return visible(f"{self._shown}\n({self._facts(state)})".lstrip())
@@ -138,21 +137,21 @@ class Cell:
         return f'<div class="nbvlm-live mathjax_ignore tex2jax_ignore">{text}{facts}</div>'
 
 
-class Terminal:
-    """Lines in a terminal, as `nbvlm ask` writes them."""
+class TerminalDisplay:
+    """Lines in a terminal, the same as those of `nbvlm ask`."""
 
     def __init__(self) -> None:
-        self._words = Words(stream=True)
+        self._writer = TextWriter(stream=True)
 
-    def take(self, event: Event | None) -> None:
-        """Write text as it comes."""
+    def show_event(self, event: Event | None) -> None:
+        """Write text as it arrives."""
         if event is not None:
-            self._words.event(event)
+            self._writer.event(event)
 
-    def finish(self, result: Result) -> None:
-        """Write what the text alone does not tell."""
-        self._words.result(result)
+    def show_result(self, result: Result) -> None:
+        """Write the facts that the text alone does not show."""
+        self._writer.result(result)
 
-    def leave(self, why: str) -> None:  # noqa: ARG002 - the sentence that follows says it
-        """End the line that was begun."""
-        self._words.end()
+    def show_end(self, reason: str) -> None:  # noqa: ARG002 - the error that follows names the reason
+        """End the current line."""
+        self._writer.end_line()

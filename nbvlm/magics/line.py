@@ -1,7 +1,6 @@
-"""The line of a magic: a picture, options wherever they stand, and all other words the prompt.
+"""The line of a magic: its first word is the picture, options may stand anywhere, the rest is the prompt."""
 
-A prompt is a sentence, not a command: its apostrophes, quotes and semicolons stay as they are typed.
-"""
+# A prompt is a sentence, not a command: its apostrophes, quotes and semicolons stay as they are typed.
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from nbvlm.errors import PromptError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-__all__ = ["Line", "Word", "evaluated", "expand", "split", "words"]
+__all__ = ["Line", "Word", "evaluate", "expand", "split", "words"]
 
 _BROKEN = re.compile(r"expected '}'|unmatched|Single '|end of string|unexpected '\{'|expected ':'")
 
@@ -28,14 +27,14 @@ def expand(text: str, names: Mapping[str, Any]) -> str:
     Parameters
     ----------
     text
-        Doubled braces stand for themselves, and so do single ones that are never closed.
+        Doubled braces become single ones, and single ones that are never closed stay.
     names
         The user's variables.
 
     Raises
     ------
     PromptError
-        If an expression cannot be evaluated; unlike IPython's own magics, which would send it as it is.
+        If an expression cannot be evaluated. IPython's own magics would send it unchanged.
 
     Examples
     --------
@@ -48,22 +47,22 @@ def expand(text: str, names: Mapping[str, Any]) -> str:
         if "$" in text:
             try:
                 return str(DollarFormatter().vformat(text, (), names))
-            except NameError:  # perhaps of a $word that is none of ours
+            except NameError:  # "$word" may be part of a sentence
                 pass
         return str(FullEvalFormatter().vformat(text, (), names))
     except ValueError as error:
         if _BROKEN.search(str(error)):
             return text
         raise _refused(text, error) from None
-    except Exception as error:  # noqa: BLE001 - whatever the user's own expression raises
+    except Exception as error:  # noqa: BLE001 - the user's own expression may raise anything
         raise _refused(text, error) from None
 
 
-def evaluated(expression: str, names: Mapping[str, Any]) -> Any:
-    """Evaluate one expression of the user's; errors as `expand`."""
+def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
+    """Evaluate one expression of the user's; raise as `expand` does."""
     try:
         return eval(expression, dict(names))  # noqa: S307 - typed by the user, into the user's own kernel
-    except Exception as error:  # noqa: BLE001 - whatever the user's own expression raises
+    except Exception as error:  # noqa: BLE001 - the user's own expression may raise anything
         raise _refused("{" + expression + "}", error) from None
 
 
@@ -71,10 +70,10 @@ def _refused(text: str, error: Exception) -> PromptError:
     shown = visible(shorten(" ".join(text.split()), 80))
     reason = visible(shorten(str(error) or type(error).__name__, 200))
     hint = "Define it first; to send braces as they are, double them: {{…}}."
-    return PromptError(f"What stands in braces in {shown!r} has no value: {reason}.", hint=hint)
+    return PromptError(f"The expression in braces in {shown!r} cannot be evaluated: {reason}.", hint=hint)
 
 
-# What a word may be: "quoted", 'quoted', {an expression} alone, or plain with \ before a blank.
+# A word is "quoted", 'quoted', {an expression} alone, or plain with \ before a blank.
 _WORD = re.compile(
     r"""(?P<quote>["'])(?P<quoted>.*?)(?P=quote)(?=\s|$)"""
     r"""|(?P<braced>\{[^{}]*\})(?=\s|$)"""
@@ -90,13 +89,13 @@ class Word:
     Attributes
     ----------
     text
-        Without its quotes.
+        The word without its quotes.
     raw
-        As typed.
+        The word as typed.
     quoted
-        Whether it stood in quotes.
+        Whether it is in quotes.
     start, end
-        Where it stands.
+        Its position in the line.
     """
 
     text: str
@@ -113,14 +112,14 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line, taken apart.
+    """The parts of a line.
 
     Attributes
     ----------
     image
-        The first word that is no option, or None.
+        The first word that is not an option, or None.
     options
-        As `--name=value` or `--name`.
+        Options as `--name=value` or `--name`.
     prompt
         All other words.
     """
@@ -145,14 +144,14 @@ def words(line: str) -> Iterator[Word]:
 
 
 def split(line: str, valued: Collection[str]) -> Line:
-    """Take a line apart.
+    """Split a line into picture, options and prompt.
 
     Parameters
     ----------
     line
-        What stands behind `%vlm`.
+        The text after `%vlm`.
     valued
-        Options that are followed by a value.
+        Options that take a value.
 
     Examples
     --------
@@ -177,7 +176,7 @@ def split(line: str, valued: Collection[str]) -> Line:
 
 
 def _joined(prompt: list[Word]) -> str:
-    """Join the words of a prompt as typed; quotes around all of it are the shell's habit, and go."""
+    """Join the words of a prompt as typed, without quotes around all of it, which are a habit from shells."""
     if len(prompt) == 1 and prompt[0].quoted:
         return prompt[0].text
     return " ".join(word.raw for word in prompt)

@@ -1,4 +1,4 @@
-"""The magics `%vlm` and `%%vlm`: ask about a picture from a line or a cell; `%load_ext nbvlm` brings them.
+"""The magics `%vlm` and `%%vlm`, which ask about a picture from a line or a cell.
 
 `%vlm photo.jpg detect cat ; dog` asks at once, `%%vlm photo.jpg --as answer` takes the cell as the prompt.
 The answer streams below the cell, becomes the result, and is kept in a variable.
@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import difflib
 import functools
 import keyword
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from IPython.core.magic import no_var_expand
+from IPython.core.magic import needs_local_scope, no_var_expand
+from IPython.display import display
 
 from nbvlm._background import iterate_in_thread
-from nbvlm._text import visible
-from nbvlm.cli import asking, declare, opening
+from nbvlm._text import did_you_mean, visible
+from nbvlm.cli import add_arguments, client_keywords, question_keywords
 from nbvlm.errors import Error, ParameterError, PromptError
-from nbvlm.magics import completion, ipython_hooks, line, lookup
-from nbvlm.magics import display as live
-from nbvlm.magics import line as expansion
+from nbvlm.magics import completion, line, lookup
+from nbvlm.magics.display import EVERY_S, display_for
+from nbvlm.magics.ipython_hooks import QuestionLine, ShownOnce
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Mapping
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["NAME", "Vlm", "load", "unload"]
 
 NAME = "_vlm"
-"""Variable that keeps the result where no other is named."""
+"""Variable that keeps the result unless `--as` names another."""
 
 _DESCRIPTION = """\
 Ask a vision-language model about a picture. The answer streams below the
@@ -43,7 +43,7 @@ _EPILOG = """\
 IMAGE is a path or an address (in quotes if it has blanks), the name of a
 variable with a picture, or an expression such as pictures[0] or {load(3)}.
 In paths, options and prompts, {expressions} and $names are replaced by their
-values; {{ and }} stand for braces. What follows a lone -- is all prompt.
+values; {{ and }} stand for braces. Everything after a lone -- is the prompt.
 In %%vlm the cell below the line is the prompt.
 
   %vlm photo.jpg detect cat ; dog
@@ -54,25 +54,24 @@ In %%vlm the cell below the line is the prompt.
 
 The interrupt button, or Ctrl-C, stops the answer.
 """
-_ONE_LINE = {"nvidia", "demo"}
+_ONE_LINE = {"nvidia", "demo"}  # a line break would end the prompt there
 _PATIENCE_S = 10.0
 """Seconds that a stopped stream has for deleting its upload."""
 _RED, _PLAIN = "\x1b[31m", "\x1b[0m"
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raises where argparse would end the process."""
+    """Raises an error where argparse would end the process."""
 
     def error(self, message: str) -> NoReturn:
         unknown = re.match(r"unrecognized arguments: (-[^\s=]+)", message)
         if unknown is None:
             raise ParameterError(f"{message[0].upper()}{message[1:]}.", hint=_HELP)
-        near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1)
-        guess = f"Did you mean {near[0]}? " if near else ""
-        raise ParameterError(f"There is no option {visible(unknown[1])}.", hint=f"{guess}{_HELP}")
+        guess = did_you_mean(unknown[1], self._option_string_actions, cutoff=0.6, form="{}")
+        raise ParameterError(f"{visible(unknown[1])} is not an option.", hint=f"{guess}{_HELP}")
 
 
-_HELP = "%vlm --help lists the options; after a lone -- all is prompt."
+_HELP = "%vlm --help lists the options; everything after a lone -- is the prompt."
 
 
 def _parser() -> _Parser:
@@ -87,12 +86,12 @@ def _parser() -> _Parser:
     )
     parser.add_argument("-h", "--help", action="store_true", help="show this help")
     parser.add_argument("--as", dest="name", default=NAME, metavar="NAME", help="variable for the result")
-    declare(parser)
+    add_arguments(parser)
     return parser
 
 
 class Vlm:
-    """The magics, for one shell.
+    """The magics of one shell.
 
     Parameters
     ----------
@@ -108,83 +107,86 @@ class Vlm:
         self._valued = {name for name, valued in self.options.items() if valued}
         self._clients = lookup.Clients()
 
-    def vlm(self, text: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
-        """Ask a vision-language model about a picture; `%vlm --help` tells how.
+    @no_var_expand  # type: ignore[untyped-decorator] # IPython has no types here
+    @needs_local_scope  # type: ignore[untyped-decorator]
+    def vlm(
+        self, text: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None
+    ) -> Result | None:
+        """Ask a vision-language model about a picture; `%vlm --help` shows how.
 
         Parameters
         ----------
         text
             The line.
         cell
-            What stands below it, the prompt, in a cell magic.
+            The cell below it, which is the prompt of a cell magic.
         local_ns
-            Variables of the function that the line stands in.
+            Variables of the function that contains the line.
+
+        Returns
+        -------
+        Result or None
+            The result; None where only the help was shown.
         """
         try:
-            result = self._ask(text, cell, {**self._shell.user_ns, **(local_ns or {})})
+            return self._ask(text, cell, {**self._shell.user_ns, **(local_ns or {})})
         except (Error, KeyboardInterrupt) as error:
-            raise _told(error) from None
-        return result if ipython_hooks.wants_value() else None
+            raise _as_sentence(error) from None
 
     def _ask(self, text: str, cell: str | None, names: Mapping[str, Any]) -> Result | None:
         taken = line.split(text, self._valued)
-        options = self._parser.parse_args([expansion.expand(each, names) for each in taken.options])
+        options = self._parser.parse_args([line.expand(each, names) for each in taken.options])
         if options.help or (taken.image is None and not (cell or "").strip()):
-            self._help()
+            display({"text/plain": self._parser.format_help()}, raw=True)
             return None
         name = _variable(options.name)
         if taken.image is None:
-            raise PromptError("There is no picture in the line.", hint=f"Write %vlm IMAGE PROMPT. {_HELP}")
+            raise PromptError("The line names no picture.", hint=f"Write %vlm IMAGE PROMPT. {_HELP}")
         picture = lookup.picture(taken.image, names)
-        client = self._clients.find(options.endpoint, opening(options), names)
-        folded = client.endpoint.name in _ONE_LINE
-        prompt = expansion.expand(_prompt(taken.prompt, cell, folded=folded), names)
+        client = self._clients.find(options.endpoint, client_keywords(options), names)
+        one_line = client.endpoint.name in _ONE_LINE
+        prompt = line.expand(_prompt(taken.prompt, cell, one_line=one_line), names)
         result = self._answer(client, picture, prompt, options)
         self._shell.user_ns[name] = result
         return result
 
     def _answer(self, client: Any, picture: Any, prompt: str, options: argparse.Namespace) -> Result:
-        show = live.for_shell(self._shell, client.endpoint.model)
+        shown = display_for(self._shell, client.endpoint.model)
         try:
-            stream = client.stream(picture, prompt, **asking(options))
+            stream = client.stream(picture, prompt, **question_keywords(options))
             with contextlib.closing(_events(stream)) as events:
                 for event in events:
-                    show.take(event)
+                    shown.show_event(event)
             result: Result = stream.result
         except KeyboardInterrupt:
-            show.leave("stopped")
+            shown.show_end("stopped")
             raise
         except Error:
-            show.leave("ended by an error")
+            shown.show_end("ended by an error")
             raise
-        show.finish(result)
+        shown.show_result(result)
         return result
 
-    def _help(self) -> None:
-        from IPython.display import display
-
-        display({"text/plain": self._parser.format_help()}, raw=True)
-
     def close(self) -> None:
-        """Close the connections."""
+        """Close the clients."""
         self._clients.close()
 
 
 def _events(stream: Stream) -> Generator[Event | None]:
-    """Yield the events of a stream, and None whenever none came for a while."""
+    """Yield the events of a stream, and None where none came for a while."""
 
     # A thread only reads: what it displays, a notebook may put below another cell.
     async def read() -> AsyncGenerator[Event]:
         for event in stream:
             yield event
 
-    return iterate_in_thread(read, idle_s=live.EVERY_S, stop=stream.close, patience_s=_PATIENCE_S)
+    return iterate_in_thread(read, idle_s=EVERY_S, stop=stream.close, patience_s=_PATIENCE_S)
 
 
-def _prompt(words_of_line: str, cell: str | None, *, folded: bool) -> str:
-    """Join line and cell; where a line break would end the prompt, lines become one."""
+def _prompt(words_of_line: str, cell: str | None, *, one_line: bool) -> str:
+    """Join line and cell, in one line for endpoints that need it."""
     whole = "\n".join(part for part in (words_of_line, (cell or "").strip()) if part)
-    return re.sub(r"\s*\n\s*", " ", whole) if folded else whole
+    return re.sub(r"\s*\n\s*", " ", whole) if one_line else whole
 
 
 def _variable(name: str) -> str:
@@ -193,38 +195,36 @@ def _variable(name: str) -> str:
     raise ParameterError(f"{visible(name)!r} cannot be the name of a variable.", hint="Try --as answer.")
 
 
-def _told(error: Error | KeyboardInterrupt) -> BaseException:
-    """Make IPython show an error as a sentence: what is inside the package helps nobody who asks a model."""
+def _as_sentence(error: Error | KeyboardInterrupt) -> BaseException:
+    """Make IPython show an error as its sentence alone, without the package's frames."""
     if isinstance(error, KeyboardInterrupt):
         error = KeyboardInterrupt("Stopped.")
-    render = functools.partial(_sentence, type(error).__name__, str(error))
+    # Only the kind is red: front ends put the whole on a red background, where red text cannot be read.
+    sentence = [f"{_RED}{type(error).__name__}{_PLAIN}: {visible(str(error))}"]
+    render: functools.partial[list[str]] = functools.partial(list, sentence)  # a lambda could not be pickled
     setattr(error, "_render_traceback_", render)  # noqa: B010 - IPython's name, on an error of ours
     return error
-
-
-def _sentence(kind: str, text: str) -> list[str]:
-    """Red where that can be read on any background; front ends put the whole on a red one."""
-    return [f"{_RED}{kind}{_PLAIN}: {visible(text)}"]
 
 
 _loaded: dict[int, Callable[[], None]] = {}
 
 
 def load(shell: Any) -> None:
-    """Bring the magics into a shell; again, to renew them."""
+    """Register the magics in a shell, or renew them there."""
     unload(shell)
     vlm = Vlm(shell)
-    magic = functools.partial(vlm.vlm)
-    functools.update_wrapper(magic, vlm.vlm)
-    magic.needs_local_scope = True  # type: ignore[attr-defined]
-    shell.register_magic_function(no_var_expand(magic), "line_cell", "vlm")
-    matcher = completion.matcher(vlm.options, shell.user_ns)
-    shell.Completer.custom_matchers.append(matcher)
-    shell.input_transformer_manager.token_transformers.append(ipython_hooks.Asks)
+    shell.register_magic_function(vlm.vlm, "line_cell", "vlm")
+    hooks: list[tuple[list[Any], Any]] = [
+        (shell.Completer.custom_matchers, completion.matcher(vlm.options, shell.user_ns)),
+        (shell.input_transformer_manager.token_transformers, QuestionLine),
+        (shell.ast_transformers, ShownOnce()),
+    ]
+    for installed, hook in hooks:
+        installed.append(hook)
 
     def undo() -> None:
-        shell.Completer.custom_matchers.remove(matcher)
-        shell.input_transformer_manager.token_transformers.remove(ipython_hooks.Asks)
+        for installed, hook in hooks:
+            installed.remove(hook)
         for kind in ("line", "cell"):
             shell.magics_manager.magics[kind].pop("vlm", None)
         vlm.close()
@@ -233,7 +233,6 @@ def load(shell: Any) -> None:
 
 
 def unload(shell: Any) -> None:
-    """Take the magics out of a shell."""
-    undo = _loaded.pop(id(shell), None)
-    if undo is not None:
+    """Remove the magics from a shell."""
+    if undo := _loaded.pop(id(shell), None):
         undo()

@@ -12,7 +12,7 @@ from support.sides import KEY
 
 from nbvlm._files import VAE_OID
 from nbvlm.cli import doctor, doctor_checks, main
-from nbvlm.cli.findings import good, guarded, note, problem, report
+from nbvlm.cli.findings import good, note, problem, report, run_check
 
 
 def one(findings, check=None):
@@ -68,7 +68,7 @@ def test_a_server_that_is_asked_for_and_not_there_is_a_problem():
 
 
 def test_an_endpoint_that_does_not_exist_is_told(capsys):
-    found = one(guarded("endpoint", lambda: doctor_checks.endpoint("nvidai", 1)))
+    found = one(run_check("endpoint", lambda: doctor_checks.endpoint("nvidai", 1)))
     assert found.state == "problem"
     assert "Did you mean 'nvidia'?" in found.found
 
@@ -161,7 +161,7 @@ def test_the_limit_of_the_websocket_is_read_from_the_settings():
 
 
 def test_a_look_that_fails_is_a_finding():
-    found = one(guarded("x", lambda: iter([1 // 0])))
+    found = one(run_check("x", lambda: iter([1 // 0])))
     assert (found.state, found.check) == ("problem", "x")
     assert "could not be checked" in found.found
 

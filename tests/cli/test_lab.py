@@ -60,7 +60,7 @@ def test_everything_is_copied_once(shipped, tmp_path):
     assert first.new == second.same == ["01.ipynb", "data/recording.jsonl", "quickstart.ipynb"]
     assert (target / "data" / "recording.jsonl").read_text() == "three"
     assert str(first) == "3 copied"
-    assert str(second) == "3 there already"
+    assert str(second) == "3 up to date"
 
 
 def test_what_was_edited_is_kept_and_what_was_not_is_renewed(shipped, tmp_path):
@@ -160,11 +160,22 @@ def test_jupyterlab_opens_the_copies_wherever_it_is_started(tmp_path):
 
 
 def test_help_imports_no_command_and_nothing_heavy():
-    code = "import sys, nbvlm.cli\ntry: nbvlm.cli.main(['--help'])\nexcept SystemExit: print(*sys.modules)"
+    code = (
+        "import sys\nfrom nbvlm.cli.main import main\n"
+        "try: main(['--help'])\nexcept SystemExit: print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = done.stdout.splitlines()[-1].split()
     ours = {name for name in loaded if name.startswith("nbvlm")}
-    assert ours == {"nbvlm", "nbvlm.cli", "nbvlm.commands", "nbvlm.cli.output", "nbvlm.errors"}
+    assert ours == {
+        "nbvlm",
+        "nbvlm._lazy",
+        "nbvlm._version",
+        "nbvlm.cli",
+        "nbvlm.cli.main",
+        "nbvlm.cli.terminal",
+        "nbvlm.errors",
+    }
     heavy = {
         "asyncio",
         "dataclasses",

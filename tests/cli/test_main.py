@@ -15,7 +15,7 @@ KEY = "nvapi-a-key-that-nobody-may-see"
 
 
 def serve(*arguments, **environment):
-    command = [sys.executable, "-m", "nbvlm.cli", "serve", "--port", "0", *arguments]
+    command = [sys.executable, "-m", "nbvlm", "serve", "--port", "0", *arguments]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | environment
     )
@@ -104,7 +104,9 @@ def test_a_command_is_needed_and_an_unknown_one_is_refused(capsys):
 
 
 def test_the_command_line_loads_nothing_heavy():
-    code = "import sys, nbvlm.cli; print(*sorted(set(sys.modules) & {'httpx', 'numpy', 'PIL', 'uvicorn'}))"
+    code = (
+        "import sys, nbvlm.cli.main; print(*sorted(set(sys.modules) & {'httpx', 'numpy', 'PIL', 'uvicorn'}))"
+    )
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         == "\n"

@@ -106,6 +106,18 @@ def test_seconds_are_told_while_nothing_comes(kernel):
     assert "(google/paligemma · waiting, 1 s)" in shown
 
 
+def test_each_line_shows_its_result_once_and_an_assigned_one_too(kernel):
+    said = kernel.run("%vlm scene.png caption en\n%vlm scene.png ocr")
+    assert "execute_result" not in {message["msg_type"] for message in said}
+    last = {message["content"]["transient"]["display_id"]: message["content"]["data"] for message in said}
+    assert ["a red car" in bundle["text/plain"] for bundle in last.values()] == [True, True]
+    *_, last = kernel.run("answer = %vlm scene.png caption en")
+    assert last["msg_type"] == "update_display_data"
+    [shown] = kernel.run("answer")
+    assert shown["msg_type"] == "execute_result"
+    assert shown["content"]["data"] == last["content"]["data"]
+
+
 def test_an_interrupt_stops_the_answer_and_the_cells_after_it(kernel):
     kernel.run("_vlm = 'as before'")
     kernel.server.replies.append(stream("a ", "red ", hold=True, done=False))

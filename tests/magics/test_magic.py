@@ -177,16 +177,41 @@ def test_a_name_with_blanks_and_a_file_named_like_an_attribute_are_files(shell):
     assert "no file 'my.png'" in str(shell.fails("%vlm my.png caption en"))
 
 
-def test_the_value_is_given_to_who_waits_for_it_and_to_nobody_else(shell):
+def test_the_result_is_always_returned(shell):
     shell.run("answer = %vlm scene.png caption en")
     assert isinstance(shell.names["answer"], nbvlm.Result)
-    assert shell.run("%vlm scene.png caption en").result is None
-    assert shell.run("for _ in range(2):\n    %vlm scene.png caption en").success
+    shell.run("found = [get_ipython().run_line_magic('vlm', 'scene.png caption en') for _ in range(2)]")
+    assert [one.prompt for one in shell.names["found"]] == ["caption en"] * 2
+    assert isinstance(shell.ip.run_line_magic("vlm", "scene.png caption en"), nbvlm.Result)
+    assert isinstance(shell.ip.run_cell_magic("vlm", "scene.png", "caption en"), nbvlm.Result)
+
+
+ONE = "%vlm scene.png caption en"
+
+
+@pytest.mark.parametrize(
+    ("code", "times"),
+    [
+        (ONE, 1),
+        (f"{ONE}\n{ONE}", 2),
+        (f"for _ in range(2):\n    {ONE}", 2),
+        (f"answer = {ONE}", 1),
+        ("%%vlm scene.png\ncaption en", 1),
+        (f"{ONE}\n_vlm", 2),
+    ],
+)
+@pytest.mark.parametrize("interactivity", ["last_expr", "all", "last_expr_or_assign"])
+def test_a_line_shows_its_result_once(shell, monkeypatch, code, times, interactivity):
+    if interactivity == "last_expr_or_assign" and "=" in code:
+        times += 1  # the user asks to see what is assigned
+    monkeypatch.setattr(shell.ip, "ast_node_interactivity", interactivity)
+    assert shell.run(code).success
+    assert shell.out.count("nbvlm/demo, ") == times
 
 
 ERRORS = {
     "%vlm nothing.png caption en": "There is no file 'nothing.png'.",
-    "%vlm nothing caption en": "There is no variable and no file 'nothing'.",
+    "%vlm nothing caption en": "'nothing' is neither a variable nor a file.",
     "%vlm scene.png detect {undefined}": "name 'undefined' is not defined",
     "%vlm {1/0} caption en": "division by zero",
     "%vlm scene.png caption en --temperature 7": "temperature",
@@ -195,7 +220,7 @@ ERRORS = {
     "%vlm scene.png caption en --as 1st": "'1st' cannot be the name of a variable.",
     "%vlm scene.png caption en --endpoint nvidai": "Did you mean 'nvidia'?",
     "%vlm scene.png": "The prompt is empty.",
-    "%%vlm\ncaption en": "There is no picture in the line.",
+    "%%vlm\ncaption en": "The line names no picture.",
     "%vlm scene.png caption en --endpoint nvidia": "There is no key for the hosted service.",
     "%vlm scene.png caption en --temperature": "expected one argument",
 }
@@ -265,16 +290,18 @@ def test_an_async_client_in_a_variable_is_asked_too(hosted):
     hosted.run("%vlm scene.png --endpoint aclient caption en")
     assert hosted.names["_vlm"].text == "a red car"
     error = hosted.fails("%vlm scene.png --endpoint aclient --model m1 caption en")
-    assert "open already, without --model" in str(error)
+    assert "The client aclient is open already and cannot take --model." in str(error)
 
 
 def test_the_extension_is_reloaded_and_unloaded(shell):
-    matchers = len(shell.ip.Completer.custom_matchers)
+    manager = shell.ip.input_transformer_manager
+    hooks = [shell.ip.Completer.custom_matchers, manager.token_transformers, shell.ip.ast_transformers]
+    loaded = list(map(len, hooks))
     shell.run("%reload_ext nbvlm")
     shell.run("%load_ext nbvlm")
-    assert len(shell.ip.Completer.custom_matchers) == matchers
+    assert list(map(len, hooks)) == loaded
     shell.run("%unload_ext nbvlm")
-    assert len(shell.ip.Completer.custom_matchers) == matchers - 1
+    assert list(map(len, hooks)) == [length - 1 for length in loaded]
     shell.run("%vlm scene.png caption en")
     assert "not found" in shell.out
     shell.run("%load_ext nbvlm")
@@ -285,6 +312,7 @@ COMPLETIONS = {
     "%vlm ./pic": ["%vlm ./pictures/"],
     "%vlm pictures/": ['%vlm "pictures/a cat.JPG"'],
     '%vlm "pictures/a c': ['%vlm "pictures/a cat.JPG"'],
+    "%vlm pictures/A": ['%vlm "pictures/a cat.JPG"'],
     "%vlm pho": ["%vlm photo"],
     "%vlm scene.png det": ["%vlm scene.png detect"],
     "x = %vlm scene.png det": ["x = %vlm scene.png detect"],
