@@ -231,7 +231,7 @@ def _opened(path: Path) -> int:
 
 def _lock(file: int, path: Path) -> None:
     """Take the file for this run; the lock ends with the process, however that ends."""
-    # On the journal's own descriptor, so that no second file lies beside it and the lock is that of the writer.
+    # On the journal's own descriptor: no second file lies beside it, and it is locked as long as it is open.
     try:
         _take(file)
     except OSError as error:
