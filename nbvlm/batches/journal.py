@@ -6,6 +6,7 @@ lines and at most one half of a line, at the end. That half is ignored, and the 
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 
     from nbvlm.batches.rows import Position
 
-__all__ = ["Journal", "Memory", "NullJournal", "lines", "open_journal"]
+__all__ = ["Journal", "NullJournal", "lines", "open_journal"]
 
 _FAR = 1 << 40
+_WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
+"""A file system that has no locks says one of these: the journal is written all the same."""
 
 
 class _Failed(msgspec.Struct):
@@ -73,25 +76,6 @@ class NullJournal:
 
     def close(self) -> None:
         """Do nothing: there is no file."""
-
-
-class Memory(NullJournal):
-    """Lines that are kept for the run only."""
-
-    def __init__(self) -> None:
-        self._lines: dict[str, bytes] = {}
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._lines
-
-    def read(self, key: str) -> bytes:
-        """Return the line with the answer to this question."""
-        return self._lines[key]
-
-    def add(self, data: dict[str, Any], place: Position) -> bytes:
-        """Keep the line of a finished picture, and return it."""
-        line = self._lines[data["key"]] = super().add(data, place)
-        return line
 
 
 class Journal(NullJournal):
@@ -247,9 +231,12 @@ def _opened(path: Path) -> int:
 
 def _lock(file: int, path: Path) -> None:
     """Take the file for this run; the lock ends with the process, however that ends."""
+    # On the journal's own descriptor: no second file lies beside it, and it is locked as long as it is open.
     try:
         _take(file)
-    except OSError:
+    except OSError as error:
+        if error.errno in _WITHOUT_LOCKS:
+            return
         raise Error(
             f"The journal {str(path)!r} is being written by another run.",
             hint="Wait until that has ended, or give this one a journal of its own.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import resource
 import signal
@@ -251,3 +252,15 @@ def test_masks_travel_through_the_journal_as_codes(service: Loopback, tmp_path: 
     assert found.codes == table.detections[0].codes == (tuple(range(16)),)
     assert found.codebook == table.detections[0].codebook
     assert journal.stat().st_size < 3000
+
+
+def test_a_file_system_without_locks_keeps_a_journal(
+    service: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_file: int) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("nbvlm.batches.journal._take", refuse)
+    folder, journal = pictures(tmp_path / "pictures", 2), tmp_path / "run.jsonl"
+    assert len(run(service, folder, journal)) == 2
+    assert len(journal.read_text().splitlines()) == 2
