@@ -6,32 +6,32 @@ import contextlib
 import inspect
 import logging
 import warnings
-from typing import TYPE_CHECKING, Any, Self
-
-import httpx
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from nbvlm import endpoints
-from nbvlm.client.apools import AsyncPools
 from nbvlm.client.driver import Driver, Exchange, Recent
 from nbvlm.client.flow import assets, inference, validation
 from nbvlm.client.flow.steps import Context, Flow
 from nbvlm.client.policies import Retry, Timeouts, Watch
-from nbvlm.client.pools import Pools
 from nbvlm.client.secrets import guard_logs
 from nbvlm.client.settings import Settings, resolve
-from nbvlm.client.threaded import Threaded
+from nbvlm.client.transports import blocking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    import httpx
+
     from nbvlm.client.flow.events import Status
     from nbvlm.client.secrets import Secret
+    from nbvlm.client.transports import Given
     from nbvlm.endpoints import Endpoint
     from nbvlm.result import Result
 
-__all__ = ["Base", "abandoned", "awaiting", "blocking", "options", "siblings"]
+__all__ = ["Base", "abandoned", "options", "siblings"]
 
+T = TypeVar("T")
 _LOGGER = logging.getLogger("nbvlm")
 _CLIENTS = ("nbvlm.client",)
 _QUESTION = ("temperature", "top_p", "max_tokens", "route", "content", "progress")
@@ -58,7 +58,7 @@ class Base:
         base_url: str | None = None,
         assets_url: str | None = None,
         model: str | None = None,
-        transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
+        transport: Given | None = None,
         timeout: Timeouts | float | None = None,
         retry: Retry | None = None,
         allow_http: bool = False,
@@ -165,32 +165,40 @@ def siblings(endpoint: Endpoint) -> tuple[str, ...]:
     return tuple(entry.model for entry in endpoints.ENDPOINTS.values() if entry.name != "demo")
 
 
-def blocking(settings: Settings) -> tuple[httpx.BaseTransport, bool]:
-    """Return a blocking transport, and whether it is our own to close."""
-    if settings.transport is not None:
-        if isinstance(settings.transport, httpx.BaseTransport):
-            return settings.transport, False
-        raise TypeError("This transport only serves an AsyncClient; pass an httpx.BaseTransport.")
-    return (_demo(), True) if settings.in_process else (Pools(), True)
+def finish(steps: Flow[T], transport: httpx.BaseTransport, recent: Recent) -> T:
+    """Drive a flow to its end, its events unheard, and return its result."""
+    driver = Driver(steps, transport, recent)
+    for _ in driver.run():
+        pass
+    result: T = driver.result
+    return result
 
 
-def awaiting(settings: Settings) -> tuple[httpx.AsyncBaseTransport, bool]:
-    """Return an awaiting transport, and whether it is our own to close."""
-    if isinstance(settings.transport, httpx.AsyncBaseTransport):
-        return settings.transport, False
-    if settings.transport is not None:
-        return Threaded(settings.transport), False
-    return (_demo(), True) if settings.in_process else (AsyncPools(), True)
+def ping(settings: Settings) -> int:
+    """Check that the endpoint responds: send one request without a key, a picture or a question.
 
+    Parameters
+    ----------
+    settings
+        Whose address, limits and certificates.
 
-def _demo() -> Any:
-    from nbvlm.demo import DemoTransport
+    Returns
+    -------
+    int
+        The HTTP status; any status is a sign of life.
 
-    return DemoTransport()
-
-
-TRANSPORTS: dict[str, Callable[[], Any]] = {"demo": _demo, "blocking": Pools, "awaiting": AsyncPools}
-"""What carries requests where nothing else is asked for."""
+    Raises
+    ------
+    TransportError, TimeoutError
+        If nothing comes back.
+    """
+    transport, own = blocking(settings.transport, settings.in_process)
+    context = Context(settings, Watch(settings.timeouts))
+    try:
+        return finish(inference.ping(context), transport, Recent())
+    finally:
+        if own:
+            transport.close()
 
 
 def abandoned(
@@ -202,14 +210,13 @@ def abandoned(
     """Delete what a closed or collected client left in the asset service, then close its connections."""
     if temporary:
         with contextlib.suppress(Exception):
-            used = transport or blocking(settings)[0]
+            used = transport or blocking(settings.transport, settings.in_process)[0]
             for name in list(temporary):
                 with contextlib.suppress(Exception):
                     watch = Watch(settings.timeouts)
                     watch.enter("cleanup")
                     steps = assets.delete(Context(settings, watch, temporary), name, Retry.never())
-                    for _ in Driver(steps, used, Recent()).run():
-                        pass
+                    finish(steps, used, Recent())
             if transport is None:
                 used.close()
     if own is not None:

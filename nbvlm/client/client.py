@@ -10,7 +10,7 @@ import contextlib
 import weakref
 from typing import TYPE_CHECKING, Any, Self
 
-from nbvlm.client import base, keys
+from nbvlm.client import base, keys, transports
 from nbvlm.client.base import Base
 from nbvlm.client.driver import AsyncDriver, Driver
 from nbvlm.client.flow import assets, inference
@@ -49,7 +49,8 @@ class Client(Base):
     model
         Model of an OpenAI-compatible server, or a hosted sibling's id.
     transport
-        An httpx transport, such as `nbvlm.replay(path)`; closed with the client.
+        An httpx transport of your own, such as `nbvlm.replay(path)`, which is closed with the client; or an
+        `httpx.Client` or `httpx.AsyncClient`, which stays open.
     timeout
         `Timeouts`, or seconds as a bound on each of them.
     retry
@@ -70,7 +71,7 @@ class Client(Base):
 
     def _open(self, settings: Settings) -> None:
         super()._open(settings)
-        self._transport, own = base.blocking(settings)
+        self._transport, own = transports.blocking(settings.transport, settings.in_process)
         self._assets = AssetRoom(self._run)
         self._end = weakref.finalize(
             self, base.abandoned, settings, self._temporary, self._transport, self._transport if own else None
@@ -180,10 +181,7 @@ class Client(Base):
         return self._finish(make(self._context(progress)))
 
     def _finish(self, steps: Flow[Any]) -> Any:
-        driver = Driver(steps, self._transport, self._recent)
-        for _ in driver.run():
-            pass
-        return driver.result
+        return base.finish(steps, self._transport, self._recent)
 
 
 class AsyncClient(Base):
@@ -197,7 +195,7 @@ class AsyncClient(Base):
 
     def _open(self, settings: Settings) -> None:
         super()._open(settings)
-        self._transport, self._own = base.awaiting(settings)
+        self._transport, self._own = transports.awaiting(settings.transport, settings.in_process)
         self._assets = AsyncAssetRoom(self._run)
         self._end = weakref.finalize(self, base.abandoned, settings, self._temporary, None, None)
 

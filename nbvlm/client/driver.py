@@ -9,16 +9,17 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx
 
 from nbvlm.client.error_responses import request_id
 from nbvlm.client.flow.steps import Pause, Tell, Work
+from nbvlm.client.request_info import RequestInfo, cut
 from nbvlm.client.secrets import redact
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-    import httpx
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from nbvlm.client.flow.events import Event
     from nbvlm.client.flow.steps import Flow
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KEPT", "AsyncDriver", "Driver", "Exchange", "Left", "Recent"]
 
 KEPT = 100
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class Driver:
         self._pieces: Iterator[bytes] = iter(())
         self._cancelled = threading.Event()
         self._leaving = False
-        self._line: Any = None
+        self._connection: Any = None
         self.result: Any = None
 
     def run(self) -> Iterator[list[Event]]:
@@ -167,8 +169,7 @@ class Driver:
     def cancel(self) -> None:
         """Stop, from any thread: the connection is cut, and a running `run` ends."""
         self._cancelled.set()
-        if (abort := getattr(self._line, "abort", None)) is not None:
-            abort()
+        cut(self._connection)
 
     def _as_seen_by_flow(self, raised: BaseException) -> BaseException:
         # Frames below hold the key in their variables; no traceback shall lead there.
@@ -201,19 +202,23 @@ class Driver:
     def _send(self, request: httpx.Request) -> httpx.Response:
         self._close()
         self._noted = _Noted(self._recent, request)
-        request.extensions["hold"] = self._hold
+        RequestInfo.of(request).hold = self._hold
         response = self._transport.handle_request(request)
+        if self._connection is None:  # A transport of the caller's own does not call `hold`.
+            self._connection = response.extensions.get("network_stream")
         response.request = request
         self._response = response
         plain = "content-encoding" not in response.headers
         self._pieces = iter(response.stream) if plain else response.iter_bytes()  # type: ignore[arg-type]
         return response
 
-    def _hold(self, line: Any) -> None:
-        self._line = line
+    def _hold(self, connection: Any) -> None:
+        self._connection = connection
+        if self._stopped():
+            raise Left
 
     def _close(self) -> None:
-        response, self._response, self._line = self._response, None, None
+        response, self._response, self._connection = self._response, None, None
         noted, self._noted = self._noted, None
         self._pieces = iter(())
         if noted is not None:
@@ -232,6 +237,7 @@ class AsyncDriver:
         self._noted: _Noted | None = None
         self._response: httpx.Response | None = None
         self._pieces: AsyncIterator[bytes] = _nothing()
+        self._seconds_left: Callable[[], float | None] = lambda: None
         self.result: Any = None
 
     async def run(self) -> AsyncIterator[list[Event]]:
@@ -292,10 +298,24 @@ class AsyncDriver:
                 return
 
     async def _next(self) -> bytes:
+        return await self._in_time(self._piece())
+
+    async def _piece(self) -> bytes:
         async for piece in self._pieces:
             if piece:
                 return piece
         return b""
+
+    async def _in_time(self, awaited: Awaitable[T]) -> T:
+        """Bound what is awaited by the time that the request has left, whatever the transport does."""
+        limit = asyncio.timeout(self._seconds_left())
+        try:
+            async with limit:
+                return await awaited
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        raise httpx.ReadTimeout("")
 
     async def _perform(self, step: Any) -> Any:
         if isinstance(step, Pause):
@@ -307,7 +327,8 @@ class AsyncDriver:
     async def _send(self, request: httpx.Request) -> httpx.Response:
         await self._close()
         self._noted = _Noted(self._recent, request)
-        response = await self._transport.handle_async_request(request)
+        self._seconds_left = RequestInfo.of(request).seconds_left or self._seconds_left
+        response = await self._in_time(self._transport.handle_async_request(request))
         response.request = request
         self._response = response
         plain = "content-encoding" not in response.headers

@@ -6,25 +6,25 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from nbvlm import endpoints
 from nbvlm.client import keys
 from nbvlm.client.policies import Retry, Timeouts
 from nbvlm.client.secrets import Secret
+from nbvlm.client.urls import is_safe
 from nbvlm.endpoints import Endpoint
 from nbvlm.errors import AuthenticationError, ParameterError
 
 if TYPE_CHECKING:
     import httpx
 
-    Transport = httpx.BaseTransport | httpx.AsyncBaseTransport
+    Transport = httpx.BaseTransport | httpx.AsyncBaseTransport | httpx.Client | httpx.AsyncClient
 
-__all__ = ["Settings", "is_loopback", "is_safe", "resolve", "signed"]
+__all__ = ["Settings", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,35 +230,3 @@ def _origin(url: str, name: str) -> str:
 
 
 _ORIGIN = "Give scheme, host and port only, such as https://ai.api.nvidia.com or http://127.0.0.1:8000."
-
-
-def is_safe(url: str, *, allow_http: bool = False) -> bool:
-    """Return whether nobody on the way can read what is sent to an address: https, or this machine."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    plain = parts.scheme == "http" and (allow_http or is_loopback(parts.hostname or ""))
-    return parts.scheme == "https" or plain
-
-
-def signed(url: str, *, allow_http: bool = False) -> Secret | None:
-    """Return an address that carries its own permission, hidden; None where it is not safe to go to."""
-    whole = quote(url, safe="!#$%&'()*+,/:;=?@[]~")
-    return Secret(whole) if is_safe(whole, allow_http=allow_http) else None
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host name or address stays on this machine.
-
-    Examples
-    --------
-    >>> is_loopback("127.0.0.1"), is_loopback("localhost.example.org")
-    (True, False)
-    """
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

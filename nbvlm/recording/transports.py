@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from nbvlm import endpoints
+from nbvlm.client import RequestInfo, awaiting_transport, blocking_transport
 from nbvlm.errors import ParameterError
 from nbvlm.recording.format import Answered, Question, find, load, question_in, question_of, save
 from nbvlm.recording.playback import Asked, Heard, Listening, Paced, played
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nbvlm.endpoints import Endpoint
 
 __all__ = ["Recorder", "Replayer", "record", "replay"]
@@ -118,12 +121,10 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
     def _inner(self, kind: str, request: httpx.Request) -> Any:
         if self._given is not None:
             return self._given
-        from nbvlm.client import TRANSPORTS
-
         name = "demo" if request.url.host.endswith("nbvlm.localhost") else kind
         with self._lock:
             if name not in self._made:
-                self._made[name] = TRANSPORTS[name]()
+                self._made[name] = _CARRIERS[name]()
             return self._made[name]
 
     def _asked(self, request: httpx.Request) -> Asked | None:
@@ -132,7 +133,7 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
         if request.method == "GET" and "/status/" in request.url.path:
             return self._pending.pop(request.url.path.rsplit("/", 1)[1], None)
         question = _question(request)
-        return (question, request.extensions.get("endpoint"), began) if question is not None else None
+        return (question, RequestInfo.of(request).endpoint, began) if question is not None else None
 
     def _listen(self, response: httpx.Response, asked: Asked | None) -> httpx.Response:
         if asked is None:
@@ -165,11 +166,24 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 await transport.aclose()
 
 
+def _demo() -> Any:
+    from nbvlm.demo import DemoTransport
+
+    return DemoTransport()
+
+
+_CARRIERS: dict[str, Callable[[], Any]] = {
+    "demo": _demo,
+    "blocking": blocking_transport,
+    "awaiting": awaiting_transport,
+}
+
+
 def _question(request: httpx.Request) -> Question | None:
     path = request.url.path
     if request.method != "POST" or not ("/v1/vlm/" in path or path.endswith("/chat/completions")):
         return None
-    asked = request.extensions.get("asked")
+    asked = RequestInfo.of(request).question
     if asked is not None:
         return question_of(*asked)
     return question_in(request.read(), path.partition("/v1/vlm/")[2])
@@ -226,7 +240,7 @@ class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
             return self._service(request)
         answered = self._next(question)
         pieces, kind = played(answered, stream=_EVENTS in request.headers.get("accept", ""))
-        body = Paced(pieces, self._speed, request.extensions.get("hold"))
+        body = Paced(pieces, self._speed, RequestInfo.of(request).hold)
         return httpx.Response(answered.status, headers={"content-type": kind}, stream=body)
 
     def _next(self, question: Question) -> Answered:

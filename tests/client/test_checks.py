@@ -166,7 +166,7 @@ def test_the_warning_points_at_the_call(server: Loopback, monkeypatch: pytest.Mo
         asyncio.run(awaited())
 
     monkeypatch.setenv("NBVLM_BASE_URL", server.url)
-    monkeypatch.setattr("nbvlm.client._default", {"client": client, "key": Secret(KEY)})
+    monkeypatch.setattr("nbvlm.client.client._default", {"client": client, "key": Secret(KEY)})
     monkeypatch.setenv("NVIDIA_API_KEY", KEY)
     with client, pytest.warns(UserWarning, match="top_p") as caught:
         everywhere()

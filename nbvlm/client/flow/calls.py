@@ -14,6 +14,7 @@ import httpx
 from nbvlm.client import error_responses
 from nbvlm.client.flow.steps import Context, Flow, Pause, Upload
 from nbvlm.client.policies import Retry, retry_after
+from nbvlm.client.request_info import RequestInfo
 from nbvlm.client.secrets import redact
 from nbvlm.errors import Error, TransportError
 
@@ -64,9 +65,7 @@ def request(
         stream=stream,
         extensions={
             "timeout": limits,
-            "patience": context.watch.left,
-            "asked": asked,
-            "endpoint": context.settings.endpoint.name,
+            "nbvlm": RequestInfo(context.settings.endpoint.name, asked, key, context.watch.left),
         },
     )
 

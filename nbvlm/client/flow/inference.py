@@ -23,8 +23,9 @@ from nbvlm.client.flow.calls import LARGEST_BODY, call, read, request
 from nbvlm.client.flow.collector import Gathered
 from nbvlm.client.flow.routing import Prepared, prepare
 from nbvlm.client.flow.steps import Context, Flow, Pause, Tell
+from nbvlm.client.policies import Retry
 from nbvlm.client.secrets import redact
-from nbvlm.client.settings import signed
+from nbvlm.client.urls import signed
 from nbvlm.errors import Error, ServerError, TransportError, TruncatedStream
 from nbvlm.result import Result, Timing, Usage
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from nbvlm.client.flow.validation import Job
 
-__all__ = ["exchange", "models"]
+__all__ = ["exchange", "models", "ping"]
 
 POLL_GAP = 1.0
 """Least seconds between the beginnings of two polls, as the service asks."""
@@ -320,3 +321,15 @@ def models(context: Context) -> Flow[tuple[str, ...]]:
     if not isinstance(found, list):
         raise _refusal(response, data)
     return tuple(str(item["id"]) for item in found if isinstance(item, dict) and "id" in item)
+
+
+def ping(context: Context) -> Flow[int]:
+    """Send a request without a key, a picture or a question, and return the status, whatever it is."""
+    context.watch.enter("first_token")
+    response = yield from call(
+        context,
+        lambda: request(context, "GET", context.settings.url, key=False),
+        allowed=frozenset(range(400, 600)),
+        retry=Retry.never(),
+    )
+    return response.status_code
