@@ -1,5 +1,152 @@
-"""Small texts: sizes, durations, guesses at a misspelt name."""
+"""Small texts for people (counts, sizes, durations, misspelt names), and warnings at the right line."""
 
 from __future__ import annotations
 
-__all__: list[str] = []
+import difflib
+import inspect
+import unicodedata
+import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["count", "did_you_mean", "duration", "shorten", "size", "visible", "warn_outside"]
+
+_SAME = {
+    "sheep",
+    "fish",
+    "deer",
+    "aircraft",
+    "scissors",
+    "glasses",
+    "sunglasses",
+    "jeans",
+    "trousers",
+    "pants",
+}
+_IRREGULAR = {
+    "person": "people", "man": "men", "woman": "women", "child": "children", "foot": "feet", "tooth": "teeth",
+    "mouse": "mice", "goose": "geese", "knife": "knives", "leaf": "leaves", "shelf": "shelves",
+    "wolf": "wolves", "loaf": "loaves", "potato": "potatoes", "tomato": "tomatoes",
+}  # fmt: skip
+_LABEL = 80
+
+
+def visible(text: str) -> str:
+    r"""Make a text safe for a terminal: control characters are shown as their escapes.
+
+    >>> visible("a\x1b[31mb")
+    'a\\x1b[31mb'
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if _printable(char) else repr(char)[1:-1] for char in text)
+
+
+def _printable(char: str) -> bool:
+    return char == "\n" or unicodedata.category(char) not in {"Cc", "Cf", "Cs"} or char == "\u200d"
+
+
+def shorten(text: str, most: int) -> str:
+    """Cut a text to a number of characters, the last of them "…" if anything is missing.
+
+    >>> shorten("a cat on a mat", 6)
+    'a cat…'
+    """
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def count(number: int, label: str) -> str:
+    """Count things in English, or with × where the plural is not known.
+
+    >>> count(1, "cat"), count(2, "potted plant"), count(3, "猫"), count(2, "")
+    ('1 cat', '2 potted plants', '3 × 猫', '2 things')
+    """
+    label = shorten(" ".join(label.split()), _LABEL) or "thing"
+    if number == 1:
+        return f"1 {label}"
+    head, gap, last = label.rpartition(" ")
+    if not last.isascii() or not last.isalpha() or not last.islower():
+        return f"{number} × {label}"
+    return f"{number} {head}{gap}{_plural(last)}"
+
+
+def _plural(word: str) -> str:
+    if word in _SAME or word in _IRREGULAR.values():
+        return word
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if word.endswith("man") and word not in {"human", "german", "roman"}:
+        return word[:-3] + "men"
+    if word.endswith(("s", "x", "z", "ch", "sh")):
+        return word + "es"
+    if word.endswith("y") and word[-2:-1] not in "aeiou":
+        return word[:-1] + "ies"
+    return word + "s"
+
+
+def size(count: int) -> str:
+    """Write a number of bytes with its unit.
+
+    >>> size(900), size(134_997), size(3_800_000)
+    ('900 bytes', '135 kB', '3.8 MB')
+    """
+    for limit, unit, digits in ((1000, "bytes", 0), (1_000_000, "kB", 0), (1_000_000_000, "MB", 1)):
+        if count < limit:
+            return f"{count / max(limit / 1000, 1):.{digits}f} {unit}"
+    return f"{count / 1e9:.1f} GB"
+
+
+def duration(seconds: float) -> str:
+    """Write a duration with its unit.
+
+    >>> duration(0.0381), duration(1.234), duration(72)
+    ('38 ms', '1.23 s', '72 s')
+    """
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def did_you_mean(name: object, known: Iterable[str], *, cutoff: float = 0.5, form: str = "{!r}") -> str:
+    """Guess at a misspelt name: a question with a blank after it, or nothing.
+
+    Parameters
+    ----------
+    name
+        As given.
+    known
+        The names that exist.
+    cutoff
+        How alike the two must be, from 0 to 1; see `difflib.get_close_matches`.
+    form
+        How the name found is written into the question.
+
+    >>> did_you_mean("temprature", ["temperature", "top_p"])
+    "Did you mean 'temperature'? "
+    """
+    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=cutoff)
+    return f"Did you mean {form.format(near[0])}? " if near else ""
+
+
+def warn_outside(message: str, package: str = "nbvlm") -> None:
+    """Warn at the line that called the package.
+
+    Parameters
+    ----------
+    message
+        Text of the `UserWarning`.
+    package
+        Frames of this package are passed over. Where the next one still belongs to nbvlm, nothing is warned:
+        that part shows the message in its own way.
+    """
+    frame, level = inspect.currentframe(), 1
+    while frame is not None and _module(frame.f_globals).startswith(package):
+        frame, level = frame.f_back, level + 1
+    if frame is not None and _module(frame.f_globals).partition(".")[0] != "nbvlm":
+        warnings.warn(message, UserWarning, stacklevel=level)
+
+
+def _module(names: dict[str, object]) -> str:
+    return str(names.get("__name__", ""))

@@ -15,8 +15,9 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._text import visible
 from nbvlm.images import Picture
-from nbvlm.result import encode_preview, html_attribute, visible
+from nbvlm.result import encode_preview, html_attribute
 
 if TYPE_CHECKING:
     from nbvlm.images import ImageSource

@@ -68,7 +68,7 @@ def failures() -> dict[str, str]:
     code = {str(path): cells(path) for path in WITH_CODE}
     with running(Service()) as origin:
         result = subprocess.run(
-            [sys.executable, str(ROOT / "tests" / "document_code.py"), origin],
+            [sys.executable, str(ROOT / "tests" / "support" / "document_code.py"), origin],
             input=json.dumps(code),
             env={**os.environ, "PYTHONPATH": str(ROOT / "tests" / "support" / "offline")},
             capture_output=True,

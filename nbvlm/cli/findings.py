@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.result import count, visible
+from nbvlm._text import count, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -7,8 +7,9 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nbvlm._text import visible
 from nbvlm.client import DetectionFound, Status, TextDelta
-from nbvlm.result import facts, plain_text, visible
+from nbvlm.result import facts, plain_text
 
 if TYPE_CHECKING:
     from nbvlm.client import Event

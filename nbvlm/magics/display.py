@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from IPython.display import display
 
+from nbvlm._text import count, shorten, visible
 from nbvlm.cli import Words, status_line
 from nbvlm.client import DetectionFound, Status, TextDelta
-from nbvlm.result import count, html_text, shorten, visible
+from nbvlm.result import html_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.utils.text import DollarFormatter, FullEvalFormatter
 
+from nbvlm._text import shorten, visible
 from nbvlm.errors import PromptError
-from nbvlm.result import shorten, visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from IPython.core.magic import no_var_expand
 
+from nbvlm._text import visible
 from nbvlm.cli import asking, declare, opening
 from nbvlm.errors import Error, ParameterError, PromptError
 from nbvlm.magics import completion, ipython_hooks, line, lookup, pump
 from nbvlm.magics import display as live
 from nbvlm.magics import line as expansion
-from nbvlm.result import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

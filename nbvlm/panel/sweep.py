@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._text import count as _count
 from nbvlm.errors import Error, ParameterError, PromptError
-from nbvlm.result import count as _count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

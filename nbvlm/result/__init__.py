@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbvlm.result.description import alt_text, count, facts, shorten, summary, visible, where
+from nbvlm.result.description import alt_text, facts, summary, where
 from nbvlm.result.description import plain as plain_text
 from nbvlm.result.files import ENDINGS
 from nbvlm.result.files import made as export_file
@@ -20,7 +20,6 @@ __all__ = [
     "Timing",
     "Usage",
     "alt_text",
-    "count",
     "encode_preview",
     "export_file",
     "facts",
@@ -28,8 +27,6 @@ __all__ = [
     "html_text",
     "mime_bundle",
     "plain_text",
-    "shorten",
     "summary",
-    "visible",
     "where",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING
+
+from nbvlm._text import count, shorten, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,79 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["alt_text", "count", "plain", "shorten", "summary", "tally", "visible", "where"]
 
-_SAME = {
-    "sheep",
-    "fish",
-    "deer",
-    "aircraft",
-    "scissors",
-    "glasses",
-    "sunglasses",
-    "jeans",
-    "trousers",
-    "pants",
-}
-_IRREGULAR = {
-    "person": "people", "man": "men", "woman": "women", "child": "children", "foot": "feet", "tooth": "teeth",
-    "mouse": "mice", "goose": "geese", "knife": "knives", "leaf": "leaves", "shelf": "shelves",
-    "wolf": "wolves", "loaf": "loaves", "potato": "potatoes", "tomato": "tomatoes",
-}  # fmt: skip
 _SHOWN = 6
-_LABEL = 80
 _ALT = 800
-
-
-def visible(text: str) -> str:
-    r"""Make a text safe for a terminal: control characters are shown as their escapes.
-
-    >>> visible("a\x1b[31mb")
-    'a\\x1b[31mb'
-    """
-    if text.isprintable():
-        return text
-    return "".join(char if _printable(char) else repr(char)[1:-1] for char in text)
-
-
-def _printable(char: str) -> bool:
-    return char == "\n" or unicodedata.category(char) not in {"Cc", "Cf", "Cs"} or char == "\u200d"
-
-
-def shorten(text: str, most: int) -> str:
-    """Cut a text to a number of characters, the last of them "…" if anything is missing.
-
-    >>> shorten("a cat on a mat", 6)
-    'a cat…'
-    """
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
-
-
-def count(number: int, label: str) -> str:
-    """Count things in English, or with × where the plural is not known.
-
-    >>> count(1, "cat"), count(2, "potted plant"), count(3, "猫"), count(2, "")
-    ('1 cat', '2 potted plants', '3 × 猫', '2 things')
-    """
-    label = shorten(" ".join(label.split()), _LABEL) or "thing"
-    if number == 1:
-        return f"1 {label}"
-    head, gap, last = label.rpartition(" ")
-    if not last.isascii() or not last.isalpha() or not last.islower():
-        return f"{number} × {label}"
-    return f"{number} {head}{gap}{_plural(last)}"
-
-
-def _plural(word: str) -> str:
-    if word in _SAME or word in _IRREGULAR.values():
-        return word
-    if word in _IRREGULAR:
-        return _IRREGULAR[word]
-    if word.endswith("man") and word not in {"human", "german", "roman"}:
-        return word[:-3] + "men"
-    if word.endswith(("s", "x", "z", "ch", "sh")):
-        return word + "es"
-    if word.endswith("y") and word[-2:-1] not in "aeiou":
-        return word[:-1] + "ies"
-    return word + "s"
 
 
 def where(box: Sequence[float], size: tuple[int, int]) -> str:

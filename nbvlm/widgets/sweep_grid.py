@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 
-from nbvlm.result import shorten, summary
+from nbvlm._text import shorten
+from nbvlm.result import summary
 from nbvlm.widgets import esm, status_text, thumbnails
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ import functools
 import io
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._text import shorten
 from nbvlm.draw import annotate, prompt_things
 from nbvlm.errors import ImageError
 from nbvlm.images import Picture
-from nbvlm.result import shorten, summary
+from nbvlm.result import summary
 from nbvlm.widgets import status_text
 
 if TYPE_CHECKING:
