@@ -6,10 +6,11 @@ from nbvlm.client.base import ping
 from nbvlm.client.client import AsyncClient, Client, Stream, ask, login
 from nbvlm.client.flow.assets import Asset
 from nbvlm.client.flow.events import DetectionFound, Event, Status, TextDelta
-from nbvlm.client.flow.validation import job, refuse_unknown
+from nbvlm.client.flow.validation import check_question
 from nbvlm.client.keys import ENVIRONMENT
 from nbvlm.client.keys import find as find_key
 from nbvlm.client.keys import login as keep_key
+from nbvlm.client.options import AskOptions, refuse_unknown
 from nbvlm.client.payloads import Tokens, UnreadableAnswer, read_chunk
 from nbvlm.client.policies import Retry, Timeouts
 from nbvlm.client.request_info import RequestInfo
@@ -21,6 +22,7 @@ from nbvlm.client.transports import awaiting_transport, blocking_transport
 
 __all__ = [
     "ENVIRONMENT",
+    "AskOptions",
     "Asset",
     "AsyncClient",
     "Client",
@@ -41,8 +43,8 @@ __all__ = [
     "ask",
     "awaiting_transport",
     "blocking_transport",
+    "check_question",
     "find_key",
-    "job",
     "keep_key",
     "login",
     "ping",

@@ -27,7 +27,7 @@ from nbvlm.errors import (
     TransportError,
 )
 
-__all__ = ["error_in_stream", "error_of", "parse_body", "request_id", "said"]
+__all__ = ["error_in_stream", "error_of", "parse_body", "request_id", "with_message"]
 
 _LONGEST = 600
 _DEEPEST_REPR = 20_000
@@ -57,7 +57,7 @@ def error_of(
     if asset and kind in (RequestRejected, NotFoundError, ServerError, TransportError):
         kind, (sentence, hint) = AssetError, _ASSETS.get(status, (sentence, hint))
     error = kind(
-        redact(said(sentence, message)),
+        redact(with_message(sentence, message)),
         status=status,
         request_id=request_id(headers) or _id_in(detail),
         detail=redact(detail),
@@ -75,7 +75,7 @@ def error_in_stream(value: Any, *, request_id: str | None = None) -> Error:
     if status is None:
         sentence, hint = "The service reported an error in the middle of its answer", "Try again in a while."
     return kind(
-        redact(said(sentence, message)),
+        redact(with_message(sentence, message)),
         status=status,
         request_id=request_id or _id_in(value),
         detail=redact(value),
@@ -154,7 +154,7 @@ def _validation(item: Any) -> str:
     return f"{where}: {what}" if where else str(what)
 
 
-def said(sentence: str, message: str) -> str:
+def with_message(sentence: str, message: str) -> str:
     """Join our sentence and the service's message, shortened, to one that ends in a stop."""
     text = f"{sentence}: {_clipped(message)}" if message else sentence
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."

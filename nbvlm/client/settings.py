@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 from urllib.parse import urlsplit
 
 from nbvlm import endpoints
@@ -20,9 +20,8 @@ from nbvlm.endpoints import Endpoint
 from nbvlm.errors import AuthenticationError, ParameterError
 
 if TYPE_CHECKING:
-    import httpx
-
-    Transport = httpx.BaseTransport | httpx.AsyncBaseTransport | httpx.Client | httpx.AsyncClient
+    from nbvlm.client.options import OpeningOptions
+    from nbvlm.client.transports import Given
 
 __all__ = ["Settings", "resolve"]
 
@@ -56,7 +55,7 @@ class Settings:
     key_source: str | None = None
     origin: str | None = None
     assets_origin: str | None = None
-    transport: Transport | None = None
+    transport: Given | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     retry: Retry = field(default_factory=Retry)
     allow_http: bool = False
@@ -132,18 +131,7 @@ def _reopened(values: dict[str, Any]) -> Settings:
     return settings
 
 
-def resolve(
-    endpoint: str | Endpoint | None = None,
-    *,
-    api_key: str | Secret | None = None,
-    base_url: str | None = None,
-    assets_url: str | None = None,
-    model: str | None = None,
-    transport: Transport | None = None,
-    timeout: Timeouts | float | None = None,
-    retry: Retry | None = None,
-    allow_http: bool = False,
-) -> Settings:
+def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOptions]) -> Settings:
     """Turn the arguments of a client into settings; parameters as `nbvlm.Client`.
 
     Raises
@@ -153,11 +141,16 @@ def resolve(
     AuthenticationError
         If the key cannot be one.
     """
+    transport, model, allow_http = (
+        options.get("transport"),
+        options.get("model"),
+        options.get("allow_http", False),
+    )
     recorded = getattr(transport, "endpoint", None)
     if endpoint is None and model is None and isinstance(recorded, (str, Endpoint)):
         endpoint = recorded
-    entry, found = _choose(endpoint, model, api_key)
-    origin, assets_origin = _origins(entry, base_url, assets_url)
+    entry, found = _choose(endpoint, model, options.get("api_key"))
+    origin, assets_origin = _origins(entry, options.get("base_url"), options.get("assets_url"))
     settings = Settings(
         endpoint=entry,
         api_key=found[0] if found else None,
@@ -165,8 +158,8 @@ def resolve(
         origin=origin,
         assets_origin=assets_origin,
         transport=transport,
-        timeouts=Timeouts.of(timeout),
-        retry=retry or Retry(),
+        timeouts=Timeouts.of(options.get("timeout")),
+        retry=options.get("retry") or Retry(),
         allow_http=allow_http,
         chosen=endpoint is not None,
     )

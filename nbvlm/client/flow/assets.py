@@ -129,7 +129,7 @@ def store(
     """
     if not description or not all(" " <= character <= "~" for character in description):
         raise ParameterError("An asset's description is one line of printable ASCII.", hint="Leave it out.")
-    context.watch.enter("upload")
+    context.deadline.enter("upload")
     name, address = yield from _create(context, mime, description)
     context.temporary.add(name)
     context.asset = name
@@ -166,12 +166,12 @@ def _put(context: Context, address: Secret, mime: str, description: str, source:
     headers = {"content-type": mime, "x-amz-meta-nvcf-asset-description": description}
 
     def each(done: int) -> None:
-        context.watch.check()
+        context.deadline.check()
         if context.progress is not None:
-            context.tell("upload", done, body.length)
+            context.status("upload", done, body.length)
 
     body = Upload(source, each)
-    yield context.tell("upload", 0, body.length)
+    yield context.status("upload", 0, body.length)
     yield from call(
         context,
         lambda: request(context, "PUT", address.reveal(), headers=headers, body=body, key=False),
@@ -179,7 +179,7 @@ def _put(context: Context, address: Secret, mime: str, description: str, source:
         what="upload",
     )
     yield from read(context)
-    yield context.tell("upload", body.length, body.length)
+    yield context.status("upload", body.length, body.length)
 
 
 def delete(context: Context, name: str, retry: Retry | None = None) -> Flow[None]:
@@ -223,7 +223,7 @@ def discard(context: Context) -> Flow[None]:
     name = context.asset
     if name is None or name not in context.temporary:
         return
-    context.watch.enter("cleanup")
+    context.deadline.enter("cleanup")
     limit = context.settings.timeouts.cleanup
     try:
         yield from delete(context, name, Retry(attempts=3, connection_attempts=2, first=0.2, total=limit))

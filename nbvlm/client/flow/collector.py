@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from nbvlm.errors import Error
     from nbvlm.grounding import Detection, Problem
 
-__all__ = ["Gathered"]
+__all__ = ["ResponseCollector"]
 
 
-class Gathered:
+class ResponseCollector:
     """What has come of an answer.
 
     Parameters
