@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import select
 import weakref
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import httpx
+from aiohttp.streams import EMPTY_PAYLOAD
 from yarl import URL
 
 from nbvlm.client.reasons import reason
@@ -43,7 +45,25 @@ class _Request(aiohttp.ClientRequest):
             conn.close()
             raise _StaleConnection
         _USED.add(protocol)
+        _notice_surplus(protocol)
         return await super().send(conn)
+
+
+def _notice_surplus(protocol: Any) -> None:
+    """Hold back the last byte of what arrives: if the answer is complete without it, it is surplus."""
+    before = protocol._payload  # noqa: SLF001 - test_connections.py notices if it changes
+    feed = type(protocol).data_received
+
+    def data_received(data: bytes) -> None:
+        if len(data) > 1:
+            feed(protocol, data[:-1])
+            payload = protocol._payload  # noqa: SLF001
+            if payload not in (None, before, EMPTY_PAYLOAD) and payload.is_eof():
+                protocol.force_close()
+                return
+        feed(protocol, data[-1:])
+
+    protocol.data_received = data_received
 
 
 def _is_readable(transport: Any) -> bool:
@@ -72,8 +92,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     def __init__(self, context: ssl.SSLContext | None, proxy: httpx.Proxy | None) -> None:
         self._proxy: dict[str, Any] = {}
         if proxy is not None:
-            auth = aiohttp.BasicAuth(*proxy.auth) if proxy.auth else None
-            self._proxy = {"proxy": str(proxy.url), "proxy_auth": auth}
+            login = b64encode(":".join(proxy.auth).encode()).decode() if proxy.auth else ""
+            headers = {"authorization": f"Basic {login}"} if login else None
+            self._proxy = {"proxy": str(proxy.url), "proxy_headers": headers}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0, keepalive_timeout=KEPT_ALIVE, ssl=context if context is not None else True
@@ -187,4 +208,6 @@ def _translated(error: BaseException) -> Exception:
             return cause.with_traceback(None)
         cause = cause.__cause__
     kind = next((kind for known, kind in _KINDS if isinstance(error, known)), httpx.ReadError)
+    if kind is httpx.RemoteProtocolError and isinstance(error, aiohttp.ClientResponseError):
+        return kind("the answer is not HTTP/1.1")  # aiohttp's own words quote the answer and the address
     return kind(reason(error))

@@ -18,7 +18,11 @@ from nbvlm.errors import ParameterError, TimeoutError  # noqa: A004 - the public
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Deadline", "Retry", "Timeouts", "retry_after"]
+__all__ = ["GRACE", "Deadline", "Retry", "Timeouts", "retry_after"]
+
+
+GRACE = 0.05
+"""Seconds that a read may take after its limit, so that bytes which are there already are not missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +131,9 @@ class Deadline:
         self.until = min(self.until, self._clock() + seconds)
 
     def left(self) -> float:
-        """Seconds until the nearest limit; never so few that bytes which are already there are missed."""
+        """Seconds until the nearest limit, at least `GRACE`."""
         nearest = min(self.ends, self.until)
-        return max(nearest - self._clock(), 0.05)
+        return max(nearest - self._clock(), GRACE)
 
     def passed(self) -> bool:
         """True when a limit is behind us."""

@@ -171,6 +171,61 @@ def test_this_machine_is_never_asked_through_a_proxy(
     assert side.ask(SCENE, "caption en").text == "a red car"
 
 
+@pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "HTTP_PROXY"])
+def test_every_proxy_variable_is_read(
+    open_side: Open, server: Loopback, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, f" {server.url.removeprefix('http://')} ")
+    assert open_side(base_url="http://model.invalid", allow_http=True).ask(SCENE, "caption en").text
+    assert [seen.headers["host"] for seen in server.seen] == ["model.invalid"]
+
+
+def test_a_proxy_gets_its_password(
+    open_side: Open, server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", server.url.replace("//", "//user:secret-word@"))
+    assert open_side(base_url="http://model.invalid", allow_http=True).ask(SCENE, "caption en").text
+    expected = httpx.BasicAuth("user", "secret-word")._auth_header
+    assert [seen.headers["proxy-authorization"] for seen in server.seen] == [expected]
+    assert [seen.headers["authorization"] for seen in server.seen] == [f"Bearer {KEY}"]
+
+
+def test_https_goes_through_a_tunnel(open_side: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    with talking(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n") as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret-word@127.0.0.1:{port}")
+        side = open_side(base_url="https://model.invalid", retry=Retry.never())
+        with pytest.raises(nbvlm.TransportError, match=r"No connection to model\.invalid \(.*407") as caught:
+            side.ask(SCENE, "caption en")
+    assert "secret-word" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("ALL_PROXY", "socks://proxy:1080", "ALL_PROXY is not an address"),
+        ("HTTPS_PROXY", "http://:::", "HTTPS_PROXY is not an address"),
+        ("HTTPS_PROXY", "http://user:secret-word@", "HTTPS_PROXY is not an address"),
+        ("ALL_PROXY", "socks5://user:secret-word@proxy:1080", r"SOCKS proxy.*pip install \"nbvlm\[socks\]\""),
+        ("SSL_CERT_FILE", "/nowhere/certificates.pem", "SSL_CERT_FILE is not a readable file"),
+        ("SSL_CERT_FILE", __file__, "SSL_CERT_FILE is not a readable file"),
+        ("SSL_CERT_DIR", "/nowhere", "SSL_CERT_DIR is not a readable folder"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_named(
+    open_side: Open, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: str
+) -> None:
+    installed = transports._is_installed
+    monkeypatch.setattr(transports, "_is_installed", lambda name: name != "socksio" and installed(name))
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv(variable, value)
+    transports.tls.cache_clear()
+    side = open_side(base_url="https://model.invalid")
+    with pytest.raises(nbvlm.TransportError, match=words) as caught:
+        side.ask(SCENE, "caption en")
+    assert "secret-word" not in str(caught.value)
+    transports.tls.cache_clear()
+
+
 # TLS.
 
 
@@ -338,3 +393,56 @@ def test_a_reader_that_lags_makes_the_server_wait(server: Loopback) -> None:
             return length
 
     assert asyncio.run(run()) == 10_000_000
+
+
+# Transports and clients of the caller's own.
+
+
+@pytest.fixture
+def guarded(certificate: Path) -> Iterator[Loopback]:
+    """A server over TLS that lets only clients with a certificate in."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    context.load_verify_locations(certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with Loopback(context) as server:
+        yield server
+
+
+@pytest.mark.parametrize("wrap", [httpx.HTTPTransport, httpx.Client])
+@pytest.mark.parametrize("kind", SIDES)
+def test_a_client_certificate_comes_with_a_transport_or_client_of_ones_own(
+    kind: str, wrap: Any, guarded: Loopback, certificate: Path
+) -> None:
+    context = ssl.create_default_context(cafile=str(certificate))
+    context.load_cert_chain(certificate)
+    own = wrap(verify=context)
+    side = SIDES[kind](base_url=guarded.url, api_key=KEY, transport=own)
+    assert side.ask(SCENE, "caption en").text == "a red car"
+    assert side.stream(LARGE, "caption en").text == "a red car"
+    side.close()
+    own.close()
+
+
+def test_an_httpx_client_stays_the_callers(server: Loopback) -> None:
+    with httpx.Client(headers={"x": "y"}, auth=("user", "word")) as own:
+        with nbvlm.Client("nvidia", base_url=server.url, transport=own) as client:
+            assert client.ask(LARGE, "caption en", route="asset").text == "a red car"
+        assert own.get(f"{server.url}/v1/models").status_code == 200
+    stored = [seen for seen in server.seen if seen.path.startswith("/storage/")]
+    assert [seen.headers["authorization"][:5] for seen in server.seen if seen not in stored] == ["Basic"] * 4
+    assert ["authorization" in seen.headers for seen in stored] == [False]
+
+    async def run() -> None:
+        async with httpx.AsyncClient() as own:
+            async with nbvlm.AsyncClient("nvidia", base_url=server.url, api_key=KEY, transport=own) as client:
+                assert (await client.ask(SCENE, "caption en")).text == "a red car"
+            assert (await own.get(f"{server.url}/v1/models")).status_code == 200
+
+    asyncio.run(run())
+
+
+def test_a_transport_of_the_other_kind_is_refused() -> None:
+    for other in (httpx.AsyncHTTPTransport(), httpx.AsyncClient()):
+        with pytest.raises(TypeError, match="only serves an AsyncClient"):
+            nbvlm.Client("nvidia", api_key=KEY, transport=other)
