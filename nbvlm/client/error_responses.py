@@ -1,4 +1,4 @@
-"""From status and body to a typed error that says what happened and what to do.
+"""Make a typed error of status and body: it says what happened and what to do.
 
 The service and its gateways know many forms of error body (problem details, validation lists, the repr of a
 Python list inside a string, OpenAI's `error` object, plain text, a `data:` in front, nothing at all). The
@@ -48,7 +48,7 @@ def error_of(
     status, headers, body
         Of the response.
     asset
-        True for the asset service: what is no matter of key, credit or rate becomes `AssetError`.
+        True for the asset service: errors that do not concern key, credit or rate become `AssetError`.
     what
         What was sent, for the sentence.
     """
@@ -220,7 +220,7 @@ _KNOWN: dict[int, _Explanation] = {
     422: (
         RequestRejected,
         "The service refused the {what} (422)",
-        "Compare prompt, picture and parameters with the model's page; stream(…) is told more than ask(…).",
+        "Compare prompt, picture and parameters with the model's page; stream(…) gets a longer reason than ask(…).",
     ),
     429: (
         RateLimitError,
@@ -290,5 +290,5 @@ def _special_hint(message: str) -> str | None:
     if "DEGRADED" in message:
         return "The model is out of order at the moment: try again later."
     if message.strip() == "Inference error":
-        return "The service hides the reason here; stream(…) with the same arguments is told it."
+        return "The service hides the reason here; stream(…) with the same arguments shows it."
     return None

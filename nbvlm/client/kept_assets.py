@@ -57,7 +57,7 @@ class KeptAssets:
         return asset
 
     def list(self) -> tuple[Asset, ...]:
-        """Return the account's assets; the service tells their ids only."""
+        """Return the account's assets; the service lists their ids only."""
         found: tuple[Asset, ...] = self._run(assets.listing, None)
         return found
 
@@ -78,7 +78,7 @@ class AsyncKeptAssets:
         return asset
 
     async def list(self) -> tuple[Asset, ...]:
-        """Return the account's assets; the service tells their ids only."""
+        """Return the account's assets; the service lists their ids only."""
         found: tuple[Asset, ...] = await self._run(assets.listing, None)
         return found
 

@@ -1,4 +1,4 @@
-"""Everything a client needs to know, as one frozen value that opens a twin.
+"""All settings of a client as one frozen value, which opens a copy of it.
 
 >>> resolve("demo").base_url
 'http://demo.nbvlm.localhost'
@@ -28,7 +28,7 @@ __all__ = ["Settings", "resolve"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a client was opened with.
+    """The settings that a client was opened with.
 
     Attributes
     ----------
@@ -41,13 +41,13 @@ class Settings:
     origin, assets_origin
         Origins that replace the endpoint's own, else None; `base_url` and `assets_url` are those in use.
     transport
-        What the caller passed, else None.
+        As the caller passed it, else None.
     timeouts, retry
         Policies.
     allow_http
         Whether plain http to other machines was insisted on.
     chosen
-        False where nobody named the endpoint and the demo was taken for want of a key.
+        False if no endpoint was named, so that the key, or its absence, decided.
     """
 
     endpoint: Endpoint
@@ -205,7 +205,7 @@ def _origins(entry: Endpoint, base_url: str | None, assets_url: str | None) -> t
     origin = _origin(base_url, "base_url") if base_url else None
     if assets_url:
         return origin, _origin(assets_url, "assets_url")
-    # Who points the client elsewhere wants the pictures to go there too.
+    # A client that is pointed elsewhere sends the pictures there too.
     return origin, origin if entry.assets_url is not None else None
 
 
@@ -216,7 +216,7 @@ def _origin(url: str, name: str) -> str:
     except ValueError:
         raise ParameterError(f"{name} cannot be read as an address.", hint=_ORIGIN) from None
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise ParameterError(f"{name} is no http(s) origin.", hint=_ORIGIN)
+        raise ParameterError(f"{name} is not an http(s) origin.", hint=_ORIGIN)
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ParameterError(f"{name} is an origin, without a path.", hint=_ORIGIN)
     return f"{parts.scheme}://{parts.netloc}"

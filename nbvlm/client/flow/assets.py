@@ -150,7 +150,7 @@ def _create(context: Context, mime: str, description: str) -> Flow[tuple[str, Se
 
 
 def _created(context: Context, body: bytes) -> tuple[str, Secret]:
-    """Read id and upload address; the address is signed: whoever reads it can write the asset."""
+    """Read id and upload address. The address is signed: with it alone, the asset can be written."""
     answer = _parsed(body)
     name, address = answer.get("assetId"), answer.pop("uploadUrl", None)
     if not isinstance(name, str) or not _ID.fullmatch(name) or not isinstance(address, str):
@@ -191,7 +191,9 @@ def delete(context: Context, name: str, retry: Retry | None = None) -> Flow[None
         If the service refuses.
     """
     if not _ID.fullmatch(name):
-        raise ParameterError(f"{name!r} is no asset id.", hint="Pass what client.assets.upload(…) returned.")
+        raise ParameterError(
+            f"{name!r} is not an asset id.", hint="Pass what client.assets.upload(…) returned."
+        )
     yield from call(
         context,
         lambda: request(context, "DELETE", f"{_url(context)}/{name}"),
@@ -205,7 +207,7 @@ def delete(context: Context, name: str, retry: Retry | None = None) -> Flow[None
 
 
 def listing(context: Context) -> Flow[tuple[Asset, ...]]:
-    """Return the account's assets; the service tells their ids only."""
+    """Return the account's assets; the service lists their ids only."""
     yield from call(
         context,
         lambda: request(context, "GET", _url(context), headers={"accept": "application/json"}),
@@ -254,5 +256,5 @@ def _parsed(body: bytes) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise AssetError("The asset service answered with something that is no JSON object.", hint=_AGAIN)
+        raise AssetError("The asset service did not answer with a JSON object.", hint=_AGAIN)
     return value

@@ -101,7 +101,7 @@ def call(
     what: str = "request",
     retry: Retry | None = None,
 ) -> Flow[httpx.Response]:
-    """Send a request, again and again as the policy allows, and return a response that is no refusal.
+    """Send a request, again and again as the policy allows, and return a response that is not a refusal.
 
     Parameters
     ----------

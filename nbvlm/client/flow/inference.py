@@ -41,7 +41,7 @@ POLL_GAP = 1.0
 DRAIN = 0.5
 """Seconds that the end of a response may take after `[DONE]`, so that its connection is used again."""
 LONGEST_REFUSAL = 64 * 1024
-"""Bytes before the first text that are kept to see what a stream says that is none."""
+"""Bytes before the first text that are kept, to find the message in a body that is not a stream of events."""
 _FIELDS = (b":", b"data", b"event", b"id", b"retry")
 _JSON = "application/json"
 _EVENTS = "text/event-stream"
@@ -59,7 +59,7 @@ def ask(question: Question, context: Context) -> Flow[Result]:
     try:
         finish = yield from _ask(question, context)
     except GeneratorExit:
-        raise  # Nobody drives this flow any more: the client deletes what is left in `temporary`.
+        raise  # The driver is gone: the client deletes what is left in `temporary`.
     except BaseException:
         yield from assets.discard(context)
         raise
@@ -199,7 +199,7 @@ def _failure(response: httpx.Response, collector: ResponseCollector, begun: byte
 
 
 def _bare(begun: bytes) -> tuple[str, Any]:
-    """Return message and detail of a body that should be a stream of events and is none."""
+    """Return message and detail of a body that should be a stream of events and is not."""
     text = begun.removeprefix(b"\xef\xbb\xbf").lstrip()
     return ("", None) if text.startswith(_FIELDS) else error_responses.parse_body(text)
 
@@ -267,7 +267,7 @@ def _refusal(response: httpx.Response, data: Any) -> Error:
             "The service sent an empty answer.", status=response.status_code, request_id=name
         )
     return ServerError(
-        "The service answered in a form that is no answer of a model.",
+        "The service answered in a form that is not the answer of a model.",
         status=response.status_code,
         request_id=name,
         hint="Check base_url: something else may be listening there.",
@@ -284,8 +284,8 @@ def _result(
 ) -> Result:
     settings, usage = context.settings, collector.usage
     notices = [*question.notices, *context.notices]
-    if told := response.headers.get("nbvlm-notice"):  # from the embedded model's service
-        notices.append(redact(told[:400]))
+    if notice := response.headers.get("nbvlm-notice"):  # from the embedded model's service
+        notices.append(redact(notice[:400]))
     if (retired := response.headers.get("deprecation")) is not None:
         notices.append(f"The service announces the end of this model: {redact(retired)}.")
     if collector.finish_reason == "length":

@@ -106,7 +106,7 @@ def parameter_value(parameter: Parameter, given: Mapping[str, float | int | None
     Raises
     ------
     ParameterError
-        If it is no number, no whole number where one is needed, or outside the range.
+        If it is not a number, not a whole number where one is needed, or outside the range.
     """
     value = given.get(parameter.name)
     if value is None:
