@@ -6,6 +6,7 @@
 .PHONY: help lab demo test check-all lint heavy kernel6 lock binder site screenshots bench dist clean clean-all dev chromium
 
 PY := .venv/bin/python
+BIOME := .venv/bin/biome ci --colors=off --error-on-warnings nbvlm/widgets/static
 PORT ?= 8888
 
 help: ## this list
@@ -24,6 +25,7 @@ test: dev chromium ## lint, types, all tests, all notebooks
 	$(PY) -m ruff check . || failed=1; \
 	$(PY) -m ruff format --check . || failed=1; \
 	$(PY) -m mypy || failed=1; \
+	$(BIOME) || failed=1; \
 	.venv/bin/lint-imports --no-cache || failed=1; \
 	[ $$failed -eq 0 ] || echo "Lint or types failed, see above; the tests are run all the same."; \
 	$(PY) -m pytest || failed=1; \
@@ -33,6 +35,7 @@ lint: dev ## lint and types only
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+	@$(BIOME)
 	@.venv/bin/lint-imports --no-cache
 
 check-all: test heavy kernel6 dist binder site ## all of that, the heavy tests, an older kernel, the wheel alone, Binder, the site

@@ -27,8 +27,7 @@ from PIL import Image
 from nbvlm.draw import annotation
 from nbvlm.grounding.detections import Detections
 from nbvlm.images.picture import Picture
-from nbvlm.result import notebook
-from nbvlm.result.result import Result, Sent, Timing
+from nbvlm.result import Result, Sent, Timing, notebook
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it warns where OpenCV is missing; the heading says so

@@ -15,8 +15,11 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
 
@@ -67,13 +70,13 @@ class Torch:
 
     def __init__(self) -> None:
         import torch
-        from nbvlm.demo.training import twins
+        from support import parity
 
         from nbvlm.demo.model import weights
 
         torch.set_num_threads(1)
-        self.torch, self.twins = torch, twins
-        self.sight, self.speaker = twins.networks(*weights.load())
+        self.torch, self.parity = torch, parity
+        self.sight, self.speaker = parity.networks(*weights.load())
 
     def see(self, whole: Any, crops: Any) -> None:
         with self.torch.inference_mode():
@@ -130,10 +133,10 @@ def ours() -> tuple[dict[str, Callable[[], Any]], Any, Any, Any]:
 
     def say() -> None:
         with one_thread():
-            speech = loaded.speech(seen, PROMPT)
+            decoding = loaded.begin(seen, PROMPT)
             for _ in range(TOKENS):
-                speech.say([w.Piece(w.LOC, 0)])
-                speech.scores()
+                decoding.append(w.Piece(w.LOC, 0))
+                decoding.scores()
 
     parts = {
         FIRST: lambda: next(loaded.stream(picture, PROMPT)),
@@ -148,14 +151,13 @@ def theirs(whole: Any, crops: Any, seen: Any) -> dict[str, Callable[[], Any]]:
     """The same in PyTorch; nothing where it is not installed."""
     try:
         import torch
-
-        peer = Torch()
     except ImportError:
         print("PyTorch is not installed: no peer")
         return {}
+    peer = Torch()
     from nbvlm.demo.model import prompt_reader
 
-    texts, sizes = peer.twins.texts(seen, prompt_reader.understand(PROMPT)), peer.speaker.sizes
+    texts, sizes = peer.parity.texts(seen, prompt_reader.understand(PROMPT)), peer.speaker.sizes
     empty = torch.zeros(sizes.heads, 20, sizes.width // sizes.heads)
 
     def see() -> None:
@@ -186,9 +188,9 @@ def rows(rounds: int) -> list[tuple[str, float, float | None]]:
 
 
 def main() -> int:
-    words = argparse.ArgumentParser()
-    words.add_argument("--rounds", type=int, default=9)
-    rounds = words.parse_args().rounds
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=9)
+    rounds = parser.parse_args().rounds
     table = rows(rounds)
     for name, here, there in table:
         beside = f"{there:8.1f} ms in PyTorch, ratio {here / there:.2f}" if there else ""

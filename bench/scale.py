@@ -14,7 +14,6 @@ are drawn out from the pace of the last half of so many.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import heapq
 import itertools
@@ -44,8 +43,7 @@ class Costs:
     """Seconds that a picture costs, and that a run costs once.
 
     `loop` of its worker's event loop, `take` and `post` of the scheduler, `row` of the client with its
-    journal; `lag` is what a slot is taken for beside all that and the service, calls to the scheduler
-    included; `start` of a run.
+    journal; `lag` is what a slot is taken for beside all that and the service; `start` of a run.
     """
 
     loop: float = 0.0015
@@ -144,7 +142,9 @@ class Run:
             self.at(now + self.costs.lag / 2, self.asks, worker)
 
     def asks(self, now: float, worker: int) -> None:
-        self.at(self.scheduler.serve(now, self.costs.take), self.waits, worker)
+        # Only where there is a rate, the workers ask the scheduler for their turn.
+        asked = self.scheduler.serve(now, self.costs.take) if self.service.rate is not None else now
+        self.at(asked, self.waits, worker)
 
     def waits(self, now: float, worker: int) -> None:
         if self.service.rate is not None:
@@ -193,7 +193,7 @@ def simulated(count: int, workers: int, concurrency: int, service: Service, cost
 def measured_row(server: Server, folder: Path) -> float:
     """Seconds of the client for a row: decoded, written, made a value."""
     from nbvlm.batches import journal, rows
-    from nbvlm.batches.rows import Place
+    from nbvlm.batches.rows import Position
 
     kept = journal.Journal(folder / "source.jsonl")
     client = nbvlm.Client("nvidia", api_key=KEY, base_url=server.url)
@@ -201,35 +201,26 @@ def measured_row(server: Server, folder: Path) -> float:
     began = time.perf_counter()
     for number in range(2_000):
         data = rows.decode(row._line) | {"key": f"{number:032x}"}
-        rows.row_of(kept.add(data, Place(number, f"{number}.png")))
+        rows.row_of(kept.add(data, Position(number, f"{number}.png")))
     kept.close()
     return (time.perf_counter() - began) / 2_000
 
 
-async def calls(engine: Any, handler: str, count: int, width: int, **told: Any) -> float:
-    left = iter(range(count))
-
-    async def one() -> None:
-        for _ in left:
-            await getattr(engine.scheduler, f"nbvlm_{handler}")(**told)
-
-    began = time.perf_counter()
-    await asyncio.gather(*(one() for _ in range(width)))
-    return (time.perf_counter() - began) / count
-
-
 def measured_calls(engine: Any) -> tuple[float, float]:
-    """Seconds of the scheduler for leave and for a row."""
-    from nbvlm.batches.office import Office
+    """Seconds of the scheduler for leave, and for a row where sixteen come in a chunk."""
+    from distributed import Semaphore
 
-    engine.register_plugin(Office())
-    engine.sync(engine.scheduler.nbvlm_begin, run="bench", rate=None, first=1.0, client=engine.id)
-    take = engine.sync(calls, engine, "take", 3_000, 32, run="bench")
-    lines = [("k", b"x" * 1_000, True)]
-    post = engine.sync(calls, engine, "post", 3_000, 32, run="bench", lines=lines)
-    engine.sync(engine.scheduler.nbvlm_end, run="bench")
+    turn = Semaphore(1, name="bench", scheduler_rpc=engine.scheduler, loop=engine.loop)
+    began = time.perf_counter()
+    for _ in range(300):
+        turn.acquire()
+        turn.release()
+    take = (time.perf_counter() - began) / 300
+    turn.close()
+    began = time.perf_counter()
+    engine.gather([engine.submit(len, [b"x" * 1_000] * 16, pure=False) for _ in range(100)])
     # The caller and the scheduler work in turns: about a half is the scheduler's.
-    return take / 2, post / 2
+    return take / 2, (time.perf_counter() - began) / 3_200
 
 
 def costs(server: Server) -> Costs:
@@ -249,7 +240,7 @@ def costs(server: Server) -> Costs:
         few, many = (min(real(engine, server, paths[:count], 2) for _ in range(2)) for count in (60, 300))
         loop = (spent(engine) - used - idle * (time.perf_counter() - began)) / 720
     each = (many - few) / 240
-    lag = max(each * 2 - SECONDS - loop - take, 0.0)
+    lag = max(each * 2 - SECONDS - loop, 0.0)
     found = Costs(loop, take, post, row, lag, max(few - 60 * each, 0.0))
     print(
         f"a picture costs: the worker {loop * 1e3:.2f} ms, the scheduler {take * 1e3:.2f} + {post * 1e3:.2f} "

@@ -1,8 +1,8 @@
-"""One private event loop on one daemon thread: everything that a panel waits for, waits here.
+"""The package's threads and event loops: all of them are started here.
 
-Kernels run widget callbacks on different threads and loops, depending on their version, so a task must never
-be made on the loop that happens to be running. A `Task` is made from any thread, runs on this loop, and
-`Task.cancel` is `task.cancel()` on it.
+Kernels run widget callbacks on different threads and loops, depending on their version, and a notebook's own
+loop is running while a cell is. So nothing is awaited on the loop that happens to be running: a `Task` runs
+on one loop that the package owns, and `iterate_in_thread` walks an iterator on a loop of its own.
 """
 
 from __future__ import annotations
@@ -10,67 +10,90 @@ from __future__ import annotations
 import asyncio
 import atexit
 import concurrent.futures
+import contextlib
 import os
+import queue
 import threading
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 
-__all__ = ["Task"]
+__all__ = ["BackgroundLoop", "Task", "iterate_in_thread", "run_in_thread", "thread_pool"]
 
 T = TypeVar("T")
 
-LAST_SECONDS = 2.0
+STEP_S = 1.0
+"""Seconds after which a waiting caller looks up, so that Ctrl-C is seen on every system."""
+LAST_S = 2.0
+"""Seconds that tasks have for cleaning up at the end of the process."""
+
+
+class BackgroundLoop:
+    """An event loop on a daemon thread of this name."""
+
+    def __init__(self, name: str = "nbvlm") -> None:
+        self._loop = asyncio.new_event_loop()
+        self._owner = os.getpid()  # a fork inherits the loop object, but not its thread
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the loop takes work in this process."""
+        return not self._loop.is_closed() and self._owner == os.getpid()
+
+    def call(self, function: Callable[..., object], *args: Any) -> None:
+        """Call a function on the loop, from any thread."""
+        self._loop.call_soon_threadsafe(function, *args)
+
+    def close(self, timeout: float | None = None) -> None:
+        """Cancel all tasks, and wait until they have cleaned up, for so many seconds at most."""
+        if self.alive:
+            with contextlib.suppress(RuntimeError):  # it has just ended
+                self.call(lambda: self._loop.create_task(self._wind_up()))
+            self._thread.join(timeout)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
+
+    async def _wind_up(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._loop.shutdown_asyncgens()
+        self._loop.stop()
+
 
 _lock = threading.Lock()
-_loop: asyncio.AbstractEventLoop | None = None
-_owner = 0  # process id: a fork inherits the loop object, but not its thread
+_shared: BackgroundLoop | None = None
 
 
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-    finally:
-        loop.close()
-
-
-def _running_loop() -> asyncio.AbstractEventLoop:
-    global _loop, _owner
+def _shared_loop() -> BackgroundLoop:
+    """Return the loop that tasks share, started when it is first needed in this process."""
+    global _shared
     with _lock:
-        if _loop is None or _loop.is_closed() or _owner != os.getpid():
-            _loop, _owner = asyncio.new_event_loop(), os.getpid()
-            thread = threading.Thread(target=_serve, args=(_loop,), name="nbvlm-panel", daemon=True)
-            thread.start()
-            atexit.register(_shut_down, _loop, thread, os.getpid())
-        return _loop
-
-
-async def _cancel_all() -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _shut_down(loop: asyncio.AbstractEventLoop, thread: threading.Thread, owner: int) -> None:
-    # An answer cut off by the end of the process still gets the moment it needs to delete its asset.
-    if owner != os.getpid() or loop.is_closed():
-        return
-    ending = asyncio.run_coroutine_threadsafe(_cancel_all(), loop)
-    concurrent.futures.wait([ending], timeout=LAST_SECONDS)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(LAST_SECONDS)
+        if _shared is None or not _shared.alive:
+            _shared = BackgroundLoop()
+            # An answer cut off by the end of the process still gets the moment it needs to delete its asset.
+            atexit.register(_shared.close, LAST_S)
+        return _shared
 
 
 class Task(Generic[T]):
-    """A coroutine that runs on the package's loop thread.
+    """A coroutine that runs on a background loop.
 
     Parameters
     ----------
     coroutine
-        Starts at once; whatever it raises is kept for `wait`.
+        Starts at once; `wait` raises what it raises.
+    loop
+        Where it runs; by default on the loop that all tasks of the package share.
 
     Examples
     --------
@@ -79,18 +102,15 @@ class Task(Generic[T]):
     'done'
     """
 
-    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, T], loop: BackgroundLoop | None = None) -> None:
         self._outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self._task: asyncio.Task[T] | None = None
-        self._unwanted = False
-        self._loop = _running_loop()
-        self._loop.call_soon_threadsafe(self._begin, coroutine)
+        self._task: asyncio.Task[T]
+        self._loop = loop or _shared_loop()
+        self._loop.call(self._begin, coroutine)
 
     def _begin(self, coroutine: Coroutine[Any, Any, T]) -> None:
-        self._task = self._loop.create_task(coroutine)
+        self._task = asyncio.get_running_loop().create_task(coroutine)
         self._task.add_done_callback(self._end)
-        if self._unwanted:
-            self._task.cancel()
 
     def _end(self, task: asyncio.Task[T]) -> None:
         if task.cancelled():
@@ -100,15 +120,10 @@ class Task(Generic[T]):
         else:
             self._outcome.set_result(task.result())
 
-    def _cancel(self) -> None:
-        self._unwanted = True
-        if self._task is not None:
-            self._task.cancel()
-
     def cancel(self) -> None:
         """Cancel the task, from any thread; returns at once and may be called again."""
         if not self._outcome.done():
-            self._loop.call_soon_threadsafe(self._cancel)
+            self._loop.call(lambda: self._task.cancel())
 
     @property
     def done(self) -> bool:
@@ -116,7 +131,7 @@ class Task(Generic[T]):
         return self._outcome.done()
 
     def wait(self, timeout: float | None = None) -> T:
-        """Block until the task has ended; return what it returned.
+        """Block until the task has ended; return its value.
 
         Parameters
         ----------
@@ -130,6 +145,96 @@ class Task(Generic[T]):
         concurrent.futures.CancelledError
             It was cancelled.
         BaseException
-            What the coroutine raised.
+            As the coroutine raised it.
         """
         return self._outcome.result(timeout)
+
+
+class _End:
+    """The end of an iterator, with the error that ended it."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
+
+
+def iterate_in_thread(
+    source: Callable[[], AsyncGenerator[T]],
+    *,
+    ahead: int | None = None,
+    idle_s: float | None = None,
+    stop: Callable[[], object] | None = None,
+    patience_s: float | None = None,
+) -> Generator[T | None]:
+    """Walk an asynchronous iterator on a loop of its own, and yield its values here.
+
+    Leaving early, and Ctrl-C, stop the iterator and wait until it has wound down.
+
+    Parameters
+    ----------
+    source
+        Makes the iterator, on that loop. It may block there: the loop serves nothing else.
+    ahead
+        How many values may wait here; None for any number.
+    idle_s
+        Seconds without a value after which None is yielded; by default never.
+    stop
+        Ends an iterator that blocks; called at every end.
+    patience_s
+        Seconds to wait for the winding down; None waits for ever.
+    """
+    values: queue.SimpleQueue[T | _End] = queue.SimpleQueue()
+    room = asyncio.Semaphore(ahead - 1) if ahead is not None else None
+    # The shared loop would not do: this may be called on it, and would wait for itself.
+    loop = BackgroundLoop("nbvlm-iterator")
+    try:
+        Task(_walk(source, values, room), loop)
+        while True:
+            try:
+                value = values.get(timeout=STEP_S if idle_s is None else idle_s)
+            except queue.Empty:
+                if idle_s is not None:
+                    yield None
+                continue
+            if isinstance(value, _End):
+                break
+            yield value
+            if room is not None:
+                loop.call(room.release)
+    finally:
+        if stop is not None:
+            stop()
+        loop.close(patience_s)
+    if value.error is not None:
+        raise value.error
+
+
+async def _walk(
+    source: Callable[[], AsyncGenerator[T]],
+    values: queue.SimpleQueue[T | _End],
+    room: asyncio.Semaphore | None,
+) -> None:
+    error: BaseException | None = None
+    try:
+        async with contextlib.aclosing(source()) as found:
+            async for value in found:
+                values.put(value)
+                if room is not None:
+                    await room.acquire()
+    except BaseException as caught:  # noqa: BLE001 - raised again where the values are taken
+        error = caught
+    values.put(_End(error))
+
+
+def run_in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on a loop of its own, and return its value; Ctrl-C cancels it and waits for that."""
+
+    async def once() -> AsyncGenerator[T]:
+        yield await coroutine
+
+    (value,) = iterate_in_thread(once)
+    return value  # type: ignore[return-value] # None comes only where it is asked for
+
+
+def thread_pool(size: int) -> concurrent.futures.ThreadPoolExecutor:
+    """Return threads for work that blocks, apart from those of `asyncio.to_thread`."""
+    return concurrent.futures.ThreadPoolExecutor(size, thread_name_prefix="nbvlm-pool")

@@ -1,73 +1,96 @@
-"""Files that are too large for the package: fetched once from their official place, checked, and kept."""
+"""Files of nbvlm: home folders, the cache, files written as a whole, and downloads checked by their hash."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
+import secrets
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
-
-import httpx
+from typing import IO, Any
 
 from nbvlm.errors import Error, NotFoundError, ServerError, TransportError
 
-__all__ = ["VAE_OID", "Progress", "Source", "directory", "fetch", "sound"]
+__all__ = ["VAE_OID", "Progress", "Source", "directory", "expanded", "fetch", "sound", "write_atomic"]
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Replace a leading `~` or `~user` by that home folder; a name without such a home stays as it is.
+
+    Examples
+    --------
+    >>> expanded("~$draft.png").name
+    '~$draft.png'
+    """
+    # Path.expanduser() raises where there is no such user, or no home folder at all.
+    return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
 def directory() -> Path:
-    r"""Return the cache directory: NBVLM_CACHE where it is set, else the platform's; it may not exist yet.
+    """Return the cache directory: NBVLM_CACHE where it is set, else the platform's; it may not exist yet.
 
-    The platform's is ``$XDG_CACHE_HOME/nbvlm`` or ``~/.cache/nbvlm``, on macOS ``~/Library/Caches/nbvlm`` and
-    on Windows ``%LOCALAPPDATA%\nbvlm\Cache``.
+    Raises
+    ------
+    Error
+        There is no home folder, and NBVLM_CACHE is not set.
     """
+    import platformdirs
+
     if chosen := os.environ.get("NBVLM_CACHE"):
-        return Path(chosen).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "nbvlm"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "nbvlm" / "Cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nbvlm"
+        return expanded(chosen)
+    # Without a home folder, older releases return a relative path and newer ones raise.
+    with suppress(RuntimeError):
+        folder = platformdirs.user_cache_path("nbvlm", appauthor=False)
+        if folder.is_absolute():
+            return folder
+    raise Error(
+        "There is no home folder to keep downloads in.",
+        hint="Set NBVLM_CACHE to a folder that can be written.",
+    )
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file in one step: a reader of `path` sees the old file or the whole new one."""
+    with _replacing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a new file that takes the place of `path` when the block ends without an error."""
+    beside = path.with_name(f".nbvlm-{secrets.token_hex(6)}")
+    try:
+        with beside.open("xb") as file:
+            yield file
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 Progress = Callable[[int, int], None]
-"""Called with the bytes that are there and the bytes in all."""
-
-_ATTEMPTS = 3
-_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+"""Called with the bytes received and the bytes in all."""
+Stream = Callable[[str], AbstractContextManager[tuple[int, Iterable[bytes]]]]
+"""Opens an address: its HTTP status and its bytes in pieces; `nbvlm.images.stream`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file and its official place.
-
-    Attributes
-    ----------
-    file
-        Its name.
-    url
-        Where it is published.
-    size
-        Its length in bytes.
-    sha256
-        Its hash, hexadecimal.
-    variable
-        The environment variable that names a copy supplied by hand.
-    purpose
-        What needs it, and what does not: one sentence.
-    """
+    """A published file."""
 
     file: str
+    """Its name."""
     url: str
     size: int
+    """Its length in bytes."""
     sha256: str
+    """Its hash, hexadecimal."""
     variable: str
+    """The environment variable that names a copy supplied by hand."""
     purpose: str
+    """One sentence: what needs it, and what does not."""
 
 
 VAE_OID = Source(
@@ -82,46 +105,51 @@ VAE_OID = Source(
 
 
 def sound(path: Path, source: Source) -> bool:
-    """Whether a file is there and is the published one, by size and hash."""
+    """Tell whether the file exists and is the published one, by size and hash."""
     try:
-        return path.stat().st_size == source.size and _hash(path) == source.sha256
+        with path.open("rb") as file:
+            return (
+                os.fstat(file.fileno()).st_size == source.size
+                and hashlib.file_digest(file, "sha256").hexdigest() == source.sha256
+            )
     except (FileNotFoundError, NotADirectoryError):
         return False
 
 
-def fetch(source: Source, folder: Path, progress: Progress | None = None) -> Path:
-    """Return the file's path in the folder; download it where it is not there yet.
+def fetch(source: Source, folder: Path, stream: Stream, progress: Progress | None = None) -> Path:
+    """Return the path of a published file in the folder; download it if it is not there yet.
 
-    A download that breaks off goes on where it stopped, now or at the next call. The file appears under
-    its name only when it is whole and checked. Of several processes one downloads, and the others wait
-    for it.
+    The file appears under its name only when it is complete and checked. Of several processes one downloads,
+    and the others wait for it.
 
     Parameters
     ----------
     source
         What to fetch.
     folder
-        Where to keep it; made where it does not exist.
+        Where to keep it; made if it does not exist.
+    stream
+        Opens its address.
     progress
-        Called now and then; by default a line on the standard error stream where a person can see it.
+        Called for each piece; by default a line on the standard error stream where a person can see it.
 
     Raises
     ------
     TransportError
-        No connection, or it broke.
+        The server cannot be reached, or the connection broke.
     NotFoundError, ServerError
-        The place answered with an error.
+        The server answered with an error.
     Error
-        What came is not the published file, or the folder cannot be written.
+        The download is not the published file, or the folder cannot be written.
     """
     path = folder / source.file
     try:
         if sound(path, source):
             return path
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder / f"{source.file}.lock"):
+        with _locked(folder / f"{source.file}.lock"):
             if not sound(path, source):
-                _complete(source, path, progress or _Meter(source.file))
+                _download(source, path, stream, progress or _meter(source.file))
     except OSError as error:
         if isinstance(error, Error):
             raise
@@ -131,123 +159,54 @@ def fetch(source: Source, folder: Path, progress: Progress | None = None) -> Pat
     return path
 
 
-def _complete(source: Source, path: Path, progress: Progress) -> None:
-    part = path.with_name(f"{path.name}.part")
-    for attempt in range(1, _ATTEMPTS + 1):
-        last, before = attempt == _ATTEMPTS, _length(part)
-        try:
-            _receive(source, part, progress)
-        except httpx.HTTPError as error:
-            if last or _length(part) <= before:
-                raise _unreachable(source, path, error) from error
-            continue
-        if sound(part, source):
-            part.replace(path)
-            return
-        size = _length(part)
-        part.unlink()
-        # What an earlier attempt left may have been at fault: then the whole file is worth a try.
-        if last or not before:
-            message = f"What {source.url} sent ({size:,} bytes) is not the published {source.file}."
-            raise Error(message, hint=_by_hand(source, path))
-
-
-def _length(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _receive(source: Source, part: Path, progress: Progress) -> None:
-    """Add to the part what is missing; start anew where the place cannot go on from there."""
-    have = _length(part)
-    if have >= source.size:
-        if sound(part, source):
-            return
-        have = 0
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with (
-        httpx.Client(timeout=_TIMEOUT, follow_redirects=True) as client,
-        client.stream("GET", source.url, headers=headers) as response,
-    ):
-        if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-            part.unlink()
-            raise httpx.RemoteProtocolError("the place cannot continue a partial download")
-        _refuse(response, source)
-        goes_on = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-        with part.open("ab" if have and goes_on else "wb") as file:
-            _copy(response, file, source.size, progress)
-
-
-def _copy(response: httpx.Response, file: IO[bytes], size: int, progress: Progress) -> None:
-    progress(file.tell(), size)
-    for chunk in response.iter_bytes():
-        file.write(chunk)
-        progress(file.tell(), size)
-        if file.tell() > size:  # somebody else's page, endless perhaps
-            return
-
-
-def _refuse(response: httpx.Response, source: Source) -> None:
-    status = response.status_code
-    if status in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
-        return
-    kind = NotFoundError if status in (404, 410) else ServerError if status >= 500 else Error
-    hint = f"Set {source.variable} to a copy of the file. {source.purpose}"
-    raise kind(f"{source.url} answered {status} instead of {source.file}.", status=status, hint=hint)
-
-
-def _unreachable(source: Source, path: Path, error: Exception) -> TransportError:
-    reason = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
-    message = f"{source.file} could not be downloaded from {source.url}: {reason}."
-    return TransportError(message, hint=_by_hand(source, path))
-
-
-def _by_hand(source: Source, path: Path) -> str:
-    ways = f"Download it elsewhere and copy it to {path}, or set {source.variable} to its path."
-    return f"{ways} {source.purpose}"
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold a lock among processes; it ends with the process, so nothing is left behind by a crash."""
-    with path.open("a+b") as file:
-        _lock(file)
+def _locked(path: Path) -> Iterator[None]:
+    from filelock import FileLock
+
+    lock = FileLock(path)
+    # A file system without locks is not a reason to refuse the download.
+    with suppress(OSError, NotImplementedError):
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()
 
 
-def _lock(file: IO[bytes]) -> None:
-    # A file system without locks is no reason not to download.
-    with suppress(OSError):
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-
-
-class _Meter:
-    """A line on the standard error stream that tells how far a download is."""
-
-    def __init__(self, name: str, every_s: float = 0.2) -> None:
-        self._name, self._every_s, self._last = name, every_s, -every_s
-
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if not _watched() or (now - self._last < self._every_s and done < total):
-            return
-        self._last = now
-        end = "\n" if done >= total else ""
-        sys.stderr.write(f"\r{self._name}: {done / 1e6:.1f} of {total / 1e6:.1f} MB{end}")
-        sys.stderr.flush()
+def _download(source: Source, path: Path, stream: Stream, progress: Progress) -> None:
+    ways = f"Download it elsewhere and copy it to {path}, or set {source.variable} to its path."
+    hint, digest, received = f"{ways} {source.purpose}", hashlib.sha256(), 0
+    try:
+        with _replacing(path) as file, stream(source.url) as (status, chunks):
+            if status != 200:
+                kind = NotFoundError if status in (404, 410) else ServerError if status >= 500 else Error
+                raise kind(
+                    f"{source.url} answered {status} instead of {source.file}.", status=status, hint=hint
+                )
+            progress(0, source.size)
+            for chunk in chunks:
+                file.write(chunk)
+                digest.update(chunk)
+                received += len(chunk)
+                progress(received, source.size)
+                if received > source.size:  # another file, which may be endless
+                    break
+            if digest.hexdigest() != source.sha256:
+                message = f"{source.url} sent {received:,} bytes that are not the published {source.file}."
+                raise Error(message, hint=hint)
+    except TransportError as error:
+        message = f"{source.file} could not be downloaded from {source.url}: {error.message}"
+        raise TransportError(message, hint=hint) from error
 
 
-def _watched() -> bool:
-    """Whether a person sees the standard error stream: a terminal, or a notebook's output."""
-    return sys.stderr is not None and (sys.stderr.isatty() or "ipykernel" in type(sys.stderr).__module__)
+def _meter(name: str) -> Progress:
+    """Show the progress as a line on the standard error stream, where a person sees it."""
+    stream: Any = sys.stderr
+    watched = stream is not None and (stream.isatty() or "ipykernel" in type(stream).__module__)
+
+    def show(done: int, total: int) -> None:
+        if watched:
+            stream.write(f"\r{name}: {done / 1e6:.1f} of {total / 1e6:.1f} MB" + "\n" * (done >= total))
+            stream.flush()
+
+    return show

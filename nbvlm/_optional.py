@@ -10,17 +10,19 @@ from nbvlm.errors import Error
 __all__ = ["require"]
 
 
-def require(module: str, *, extra: str, purpose: str) -> Any:
+def require(module: str, *, purpose: str, extra: str | None = None, note: str = "") -> Any:
     """Import an optional module.
 
     Parameters
     ----------
     module
         Its dotted name.
-    extra
-        The extra of nbvlm that brings it.
     purpose
-        What it is needed for, as the subject of the sentence: "A table".
+        What needs it, as the subject of the sentence: "A table".
+    extra
+        The extra of nbvlm that brings it; by default the pip line names the package itself.
+    note
+        A sentence after the pip line.
 
     Raises
     ------
@@ -31,6 +33,6 @@ def require(module: str, *, extra: str, purpose: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         name = module.partition(".")[0]
-        raise Error(
-            f"{purpose} needs {name}, which is not installed.", hint=f'Run: pip install "nbvlm[{extra}]"'
-        ) from error
+        line = f'pip install "nbvlm[{extra}]"' if extra else f"pip install {name}"
+        message = f"{purpose} needs {name}, which is not installed."
+        raise Error(message, hint=f"Run: {line}" + (f". {note}" if note else "")) from error

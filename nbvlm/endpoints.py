@@ -1,12 +1,13 @@
-"""What each served model accepts: where it is, its dialect, its ranges and its limits.
+"""The facts about each served model: its address, dialect, ranges and limits.
 
-Data, no logic: a client validates a request against its entry before any network use. The hosted PaliGemma
-and the embedded demo model share dialect, path, ranges and inline limit, so both take one way through the
-client.
+The entries are data: a client validates a request against its entry before any network use. The hosted
+PaliGemma and the embedded demo model share dialect, path, ranges and inline limit, so that the client handles
+both alike.
 
 Sources: the published contract of `/v1/vlm/google/paligemma` and the reference pages of its siblings on
 docs.api.nvidia.com. Where a page gives a value only in its sample ("about 0.2"), that value is the default
-here. Which siblings answer changes from week to week: an entry says how to ask, not that somebody is at home.
+here. The set of models that answer changes from week to week: an entry describes the request, not whether the
+service responds.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from nbvlm.errors import ParameterError
@@ -38,9 +39,9 @@ class Parameter:
     name
         Key in the request body.
     low, high
-        Bounds, both allowed unless `low_open`.
+        Bounds, both included unless `low_open`.
     default
-        Value that the service takes when the key is missing.
+        Value that the service uses when the key is missing.
     low_open
         True where `low` itself is refused.
     integer
@@ -83,7 +84,7 @@ class Endpoint:
         Origin of `/v2/nvcf/assets`, or None where there is no asset service.
     inline_limit
         An inline picture's base64 text must be shorter than this many characters; None for no limit, 0 where
-        pictures are taken as assets only.
+        pictures are accepted as assets only.
     parameters
         Accepted sampling parameters.
     mime_types
@@ -97,9 +98,9 @@ class Endpoint:
     streams
         True where the endpoint answers in server-sent events on request.
     body_model
-        Value of `model` in the request body where it must be sent and differs from none.
+        Value of `model` in the request body, or None where the body has no such key.
     note
-        What is special about this endpoint, as one sentence.
+        A peculiarity of this endpoint, as one sentence.
 
     Examples
     --------
@@ -141,8 +142,8 @@ class Endpoint:
                 return parameter
         known = [parameter.name for parameter in self.parameters]
         raise ParameterError(
-            f"{self.name} takes no parameter {name!r}.",
-            hint=f"{_nearest(name, known)}It takes {', '.join(known) or 'none'}.",
+            f"{self.name} has no parameter {name!r}.",
+            hint=f"{_nearest(name, known)}Its parameters: {', '.join(known) or 'none'}.",
         )
 
 
@@ -160,31 +161,17 @@ INLINE_LIMIT = 180_000
 """Base64 characters per picture; every official sample compares the text, not the raw bytes, with this."""
 
 
-def _hosted(
-    model: str,
-    *,
-    name: str | None = None,
-    parameters: tuple[Parameter, ...] = HOSTED_PARAMETERS,
-    codebook: str | None = None,
-    inline_limit: int = INLINE_LIMIT,
-    streams: bool = True,
-    body_model: str | None = None,
-    note: str = "",
-) -> Endpoint:
+def _hosted(model: str, **facts: Any) -> Endpoint:
+    """Describe a model on the hosted service; `facts` are those in which it differs from the others."""
+    common: dict[str, Any] = {"name": model, "inline_limit": INLINE_LIMIT, "parameters": HOSTED_PARAMETERS}
     return Endpoint(
-        name=name or model,
         model=model,
         dialect="nvidia",
         base_url=HOSTED,
         path=f"/v1/vlm/{model}",
         assets_url=ASSETS,
-        inline_limit=inline_limit,
-        parameters=parameters,
-        codebook=codebook,
         requests_per_minute=40,
-        streams=streams,
-        body_model=body_model,
-        note=note,
+        **(common | facts),
     )
 
 
@@ -242,8 +229,8 @@ def get(name: str) -> Endpoint:
             return endpoint
     known = [*ENDPOINTS, "google/paligemma"]
     raise ParameterError(
-        f"There is no endpoint {name!r}.",
-        hint=f"{_nearest(name, known)}Known: {', '.join(ENDPOINTS)}. Or pass a server's URL.",
+        f"Unknown endpoint {name!r}.",
+        hint=f"{_nearest(name, known)}Known endpoints: {', '.join(ENDPOINTS)}. Or pass a server's URL.",
     )
 
 
@@ -253,8 +240,8 @@ def openai(url: str, model: str) -> Endpoint:
     Parameters
     ----------
     url
-        Address that the server gives out, such as `http://127.0.0.1:8000/v1`; `/v1` is added to a bare
-        origin, and a trailing `/chat/completions` is taken off.
+        Address of the server, such as `http://127.0.0.1:8000/v1`; `/v1` is added to a bare origin, and a
+        trailing `/chat/completions` is removed.
     model
         The model's id on that server.
 
@@ -266,7 +253,7 @@ def openai(url: str, model: str) -> Endpoint:
     Raises
     ------
     ParameterError
-        If `url` is no http(s) address or carries a user name, password, query or fragment, or if `model` is
+        If `url` is not an http(s) address or holds a user name, password, query or fragment, or if `model` is
         empty.
 
     Examples
@@ -277,7 +264,7 @@ def openai(url: str, model: str) -> Endpoint:
     if not model or not model.strip():
         raise ParameterError(
             "An OpenAI-compatible server needs the name of a model.",
-            hint='Pass model=…; `Client(url, model="?").models()` lists what the server has.',
+            hint='Pass model=…; `Client(url, model="?").models()` lists the models of the server.',
         )
     origin, path = _split(url)
     return Endpoint(
@@ -298,16 +285,16 @@ def _split(url: str) -> tuple[str, str]:
         parts = urlsplit(url.strip())
         _ = parts.port
     except ValueError:
-        raise ParameterError("The server's address cannot be read.", hint=_ADDRESS) from None
+        raise ParameterError("The server's address is not a URL.", hint=_ADDRESS) from None
     # The address itself stays out of the messages: it may hold a password.
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ParameterError("The server's address is no http(s) URL.", hint=_ADDRESS)
+        raise ParameterError("The server's address must be an http(s) URL.", hint=_ADDRESS)
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ParameterError("The server's address holds more than host and path.", hint=_ADDRESS)
+        raise ParameterError("The server's address must hold host and path only.", hint=_ADDRESS)
     return f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/").removesuffix("/chat/completions")
 
 
-_ADDRESS = "Give it like http://127.0.0.1:8000/v1, and a key as api_key=…."
+_ADDRESS = "Write it like http://127.0.0.1:8000/v1, and pass a key as api_key=…."
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

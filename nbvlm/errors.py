@@ -1,4 +1,4 @@
-"""Everything nbvlm raises.
+"""The errors that nbvlm raises.
 
 Error
 ├── ImageError          the picture cannot be read or sent             (also ValueError)
@@ -47,22 +47,22 @@ class Error(Exception):
     Parameters
     ----------
     message
-        One sentence: what happened.
+        One sentence about the failure.
     status
         HTTP status code, where a response was received.
     request_id
         The service's id of the request, for a support question.
     detail
-        What the service said, redacted and parsed where possible.
+        The service's own words, redacted and parsed where possible.
     hint
-        One sentence: what to do next.
+        One sentence about the next step.
 
     Attributes
     ----------
     message, status, request_id, detail, hint
         As given.
     retry_after
-        Seconds that the service asked to wait before the next try, where it did.
+        Seconds to wait before the next try, where the service named them.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class ServerError(Error):
 
 
 class TransportError(Error, ConnectionError):
-    """No connection, or it broke."""
+    """There was no connection, or it broke."""
 
 
 class TruncatedStream(TransportError):

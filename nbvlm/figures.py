@@ -1,4 +1,4 @@
-"""Pictures and plots in a notebook with words for those who do not see them.
+"""Show pictures and plots in a notebook with words for people who do not see them.
 
 A notebook shows a plot as an image without a text alternative. `described` gives it one:
 
@@ -9,15 +9,14 @@ A notebook shows a plot as an image without a text alternative. `described` give
 
 from __future__ import annotations
 
-import base64
 import io
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbvlm._text import visible
-from nbvlm.images import Picture
-from nbvlm.result import encode_preview, html_attribute
+from nbvlm.images import Picture, encode_within
+from nbvlm.result import EncodedPicture
 
 if TYPE_CHECKING:
     from nbvlm.images import ImageSource
@@ -33,7 +32,7 @@ _SIDE, _CSS_SIDE = 896, 640
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Described:
-    """A picture to be shown, and what stands for it where it cannot be seen.
+    """A picture to be shown, and its text alternative.
 
     Attributes
     ----------
@@ -44,7 +43,7 @@ class Described:
     width, height
         CSS pixels that it is shown at.
     alt
-        What it shows, in words.
+        Its text alternative.
     """
 
     data: bytes
@@ -57,14 +56,9 @@ class Described:
         self, include: Any = None, exclude: Any = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         del include, exclude  # IPython picks from the bundle itself
-        packed = base64.b64encode(self.data).decode("ascii")
-        image = (
-            f'<img src="data:{self.mime};base64,{packed}" alt="{html_attribute(self.alt)}" '
-            f'width="{self.width}" height="{self.height}" style="max-width:100%;height:auto">'
-        )
-        shape = {"width": self.width, "height": self.height, "alt": self.alt}
-        data = {"text/plain": visible(self.alt), "text/html": image, self.mime: packed}
-        return data, {self.mime: shape}
+        picture = EncodedPicture(self.data, self.mime, self.width, self.height)
+        data, metadata = picture.bundle(self.alt)
+        return {"text/plain": visible(self.alt), "text/html": picture.html(self.alt), **data}, metadata
 
     def __repr__(self) -> str:
         return f"<Described {visible(self.alt)!r}>"
@@ -79,7 +73,7 @@ def described(figure: Any | ImageSource, alt: str) -> Described:
         A matplotlib figure, which is closed so that it is not shown a second time, or anything that
         `Picture.load` takes.
     alt
-        What there is to see, in one or two sentences; the numbers themselves belong in a table beside it.
+        The text alternative, in one or two sentences; the numbers themselves belong in a table beside it.
 
     Raises
     ------
@@ -93,11 +87,11 @@ def described(figure: Any | ImageSource, alt: str) -> Described:
     >>> described(figure, "Recall falls from 0.9 to 0.4 as the pictures shrink.")  # doctest: +SKIP
     """
     if not alt.strip():
-        raise ValueError("Say in words what the figure shows.")
+        raise ValueError("alt must describe the figure in words, got an empty text.")
     if hasattr(figure, "savefig"):
         return _plotted(figure, alt)
     image = Picture.load(figure).thumbnail(_SIDE)
-    data, mime = encode_preview(image, BUDGET)
+    data, mime = encode_within(image, BUDGET)
     factor = min(1.0, _CSS_SIDE / max(image.size))
     return Described(data, mime, round(image.width * factor), round(image.height * factor), alt)
 

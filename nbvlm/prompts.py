@@ -1,8 +1,8 @@
 """PaliGemma's task prefixes as functions.
 
-PaliGemma is prompted with a short prefix that names the task; "detect" and "segment" need theirs exactly,
-with ` ; ` between the things. The closing line break of the prefix is the server's business. Sources:
-Google's prompt page for PaliGemma, arXiv 2407.07726 §3.2.5, and big_vision's `coco35l.py` for the languages.
+A prompt of PaliGemma is a short prefix that names the task; "detect" and "segment" need it exactly, with ` ;
+` between the things. The server adds the closing line break of the prefix. Sources: Google's prompt page for
+PaliGemma, arXiv 2407.07726 §3.2.5, and big_vision's `coco35l.py` for the languages.
 
 >>> detect("cat", "traffic light")
 'detect cat ; traffic light'
@@ -35,57 +35,29 @@ __all__ = [
     "ocr",
     "question",
     "segment",
+    "things",
 ]
 
-LANGUAGES: Mapping[str, str] = MappingProxyType(
-    {
-        "ar": "Arabic",
-        "bn": "Bengali",
-        "cs": "Czech",
-        "da": "Danish",
-        "de": "German",
-        "el": "Greek",
-        "en": "English",
-        "es": "Spanish",
-        "fa": "Persian",
-        "fi": "Finnish",
-        "fil": "Filipino",
-        "fr": "French",
-        "he": "Hebrew",
-        "hi": "Hindi",
-        "hr": "Croatian",
-        "hu": "Hungarian",
-        "id": "Indonesian",
-        "it": "Italian",
-        "ja": "Japanese",
-        "ko": "Korean",
-        "mi": "Maori",
-        "nl": "Dutch",
-        "no": "Norwegian",
-        "pl": "Polish",
-        "pt": "Portuguese",
-        "ro": "Romanian",
-        "ru": "Russian",
-        "sv": "Swedish",
-        "sw": "Swahili",
-        "te": "Telugu",
-        "th": "Thai",
-        "tr": "Turkish",
-        "uk": "Ukrainian",
-        "vi": "Vietnamese",
-        "zh": "Chinese",
-    }
-)
-"""Language codes that captions were trained with, and their English names."""
+_NAMES = {
+    "ar": "Arabic", "bn": "Bengali", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek",
+    "en": "English", "es": "Spanish", "fa": "Persian", "fi": "Finnish", "fil": "Filipino", "fr": "French",
+    "he": "Hebrew", "hi": "Hindi", "hr": "Croatian", "hu": "Hungarian", "id": "Indonesian", "it": "Italian",
+    "ja": "Japanese", "ko": "Korean", "mi": "Maori", "nl": "Dutch", "no": "Norwegian", "pl": "Polish",
+    "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sv": "Swedish", "sw": "Swahili", "te": "Telugu",
+    "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "vi": "Vietnamese", "zh": "Chinese",
+}  # fmt: skip
+LANGUAGES: Mapping[str, str] = MappingProxyType(_NAMES)
+"""Codes of the languages that captions were trained with, and their English names."""
 
 _SEPARATOR = " ; "
 _TAG = re.compile(r"<\s*/?\s*ima?g", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\(?:u00|x)([0-7][0-9a-f])", re.IGNORECASE)
+_DETECTING = re.compile(r"\s*(?:detect|segment)\s(.*)", re.DOTALL | re.IGNORECASE)
 _TOKEN = re.compile(r"<(?:loc\d|seg\d|eos|bos|pad)", re.IGNORECASE)
 
 
 def cap(lang: str = "en") -> str:
-    """Ask for a raw, very short caption in `lang`; pre-trained checkpoints know this, the hosted one not.
+    """Ask for a raw, very short caption in `lang`, a task of pre-trained checkpoints, not of the hosted one.
 
     Examples
     --------
@@ -226,14 +198,27 @@ def caption_region(box: Sequence[float], size: tuple[int, int], bins: int = 1023
     return "caption " + "".join(f"<loc{_bin(value / extent, bins):04d}>" for value, extent in places)
 
 
+def things(prompt: str | None) -> tuple[str, ...]:
+    """List the things that a `detect` or `segment` prompt names, each once.
+
+    Examples
+    --------
+    >>> things("detect cat ; big dog"), things("caption en")
+    (('cat', 'big dog'), ())
+    """
+    task = _DETECTING.match(prompt or "")
+    names = (" ".join(name.split()) for name in re.split("[;\n]", task[1])) if task else ()
+    return tuple(dict.fromkeys(filter(None, names)))
+
+
 def check(prompt: str) -> str:
     """Return `prompt` stripped, if it can be sent as it is.
 
     Raises
     ------
     PromptError
-        If it is no string, empty, or holds an `<img` tag, plain or encoded, which the service might take for
-        a picture.
+        If it is not a string, is empty, or holds an `<img` tag, plain or encoded, which the service might
+        take for a picture.
 
     Examples
     --------
@@ -242,11 +227,11 @@ def check(prompt: str) -> str:
     """
     if not isinstance(prompt, str):
         raise PromptError(
-            f"A prompt is text, not {type(prompt).__name__}.", hint='Write one, such as "caption en".'
+            f"The prompt must be text, got {type(prompt).__name__}.", hint='For example "caption en".'
         )
     stripped = prompt.strip()
     if not stripped:
-        raise PromptError("The prompt is empty.", hint='Write one, such as "caption en" or "detect cat".')
+        raise PromptError("The prompt is empty.", hint='Write a task, such as "caption en" or "detect cat".')
     if _TAG.search(stripped) or _TAG.search(_unveiled(stripped)):
         raise PromptError(
             "The prompt holds an <img> tag, which the service would take for a picture.",
@@ -256,7 +241,7 @@ def check(prompt: str) -> str:
 
 
 def _unveiled(text: str) -> str:
-    """Return what a lenient reader might make of a text: escapes read, look-alikes made plain."""
+    """Return a text as a lenient reader might read it: without escapes and look-alikes."""
     import html
     import unicodedata
     from urllib.parse import unquote
@@ -277,23 +262,29 @@ def _line(text: str, what: str) -> str:
 
 def _list(things: tuple[str, ...], task: str) -> str:
     if not things:
-        raise PromptError(f"{task} needs at least one thing.", hint=f'For example {task}("cat", "dog").')
+        raise PromptError(
+            f"{task} needs at least one thing, got none.", hint=f'For example {task}("cat", "dog").'
+        )
     return _SEPARATOR.join(_thing(thing, task) for thing in things)
 
 
 def _thing(thing: str, task: str) -> str:
     if not isinstance(thing, str):
         raise PromptError(
-            f"A thing to {task} is text, not {type(thing).__name__}.", hint=f'Write {task}("cat", "dog").'
+            f"A thing to {task} must be text, got {type(thing).__name__}.",
+            hint=f'Write {task}("cat", "dog").',
         )
     text = _line(thing, f"thing to {task}")
     if ";" in text:
         names = ", ".join(f'"{part.strip()}"' for part in text.split(";") if part.strip())
         raise PromptError(
-            f"{text!r} holds the separator ;.", hint=f"Pass several things apart: {task}({names})."
+            f"A thing must not hold a semicolon, got {text!r}.",
+            hint=f"Pass each thing by itself: {task}({names}).",
         )
     if _TOKEN.search(text):
-        raise PromptError(f"{text!r} holds a token of the model.", hint="Name the thing in words.")
+        raise PromptError(
+            f"A thing must not hold a token of the model, got {text!r}.", hint="Name the thing in words."
+        )
     return text
 
 
@@ -301,7 +292,8 @@ def _language(lang: str) -> str:
     code = lang.strip().lower() if isinstance(lang, str) else str(lang)
     if code in LANGUAGES:
         return code
-    raise PromptError(f"{lang!r} is no language code that the model knows.", hint=_nearest_language(code))
+    message = f"lang must be a language code that the model knows, got {lang!r}."
+    raise PromptError(message, hint=_nearest_language(code))
 
 
 def _nearest_language(code: str) -> str:
@@ -317,7 +309,8 @@ def _size(size: tuple[int, int]) -> tuple[int, int]:
     width, height = size
     if width <= 0 or height <= 0:
         raise PromptError(
-            f"A picture of {width} × {height} pixels has no regions.", hint="Pass (width, height)."
+            f"size must be (width, height) above 0, got ({width}, {height}).",
+            hint="Pass the picture's size.",
         )
     return width, height
 
@@ -325,12 +318,14 @@ def _size(size: tuple[int, int]) -> tuple[int, int]:
 def _box(box: Sequence[float], width: int, height: int) -> tuple[float, float, float, float]:
     values = [float(value) for value in box]
     if len(values) != 4 or not all(map(math.isfinite, values)):
-        raise PromptError("A region is four finite numbers.", hint="Pass (x0, y0, x1, y1) in pixels.")
+        raise PromptError(
+            f"A region must be four finite numbers, got {values}.", hint="Pass (x0, y0, x1, y1) in pixels."
+        )
     x0, x1 = (min(max(values[index], 0), width) for index in (0, 2))
     y0, y1 = (min(max(values[index], 0), height) for index in (1, 3))
     if x1 <= x0 or y1 <= y0:
         raise PromptError(
-            f"The region {tuple(values)} holds no part of the {width} × {height} picture.",
+            f"The region {tuple(values)} covers no part of the {width} × {height} picture.",
             hint="Pass (x0, y0, x1, y1) with x0 < x1 and y0 < y1.",
         )
     return x0, y0, x1, y1

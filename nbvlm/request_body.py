@@ -1,7 +1,7 @@
-"""The JSON body of a request, as bytes.
+"""Build the JSON body of a request.
 
-A body is put together from bytes: running a picture's base64 text through a JSON encoder would cost four
-times the encoding itself.
+A body is joined from bytes: a JSON encoder would take four times as long for a picture's base64 text as the
+base64 encoding itself.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ __all__ = ["Source", "body"]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Source:
-    """Where the picture of a request is: its bytes, or the id of an asset."""
+    """The picture of a request: its bytes, or the id of an asset."""
 
     mime: str
     data: bytes | None = None
     asset_id: str | None = None
 
     def uri(self) -> bytes:
-        """Return the data URI that stands for the picture."""
+        """Return the data URI of the picture."""
         if self.asset_id is not None:
             return f"data:{self.mime};asset_id,{self.asset_id}".encode()
         return b"data:%s;base64,%s" % (
@@ -53,7 +53,7 @@ def body(
     endpoint
         Decides the dialect: string content with one `<img>` tag, or list content with the picture first.
     prompt
-        Checked before.
+        A prompt that `nbvlm.prompts.check` accepts.
     source
         The picture.
     parameters
@@ -70,7 +70,7 @@ def body(
     options: dict[str, Any] = {**parameters, "stream": stream}
     if endpoint.dialect == "openai":
         options = {"model": endpoint.model, **options, "skip_special_tokens": False}
-        if stream:  # Else such servers count no tokens in a stream.
+        if stream:  # Without it such servers count no tokens in a stream.
             options["stream_options"] = {"include_usage": True}
     elif endpoint.body_model is not None:
         options = {"model": endpoint.body_model, **options}

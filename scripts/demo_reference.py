@@ -1,4 +1,7 @@
-"""Write tests/data/demo_reference.npz: what the shipped weights give in PyTorch (extra `train`)."""
+"""Write tests/data/demo_reference.npz: what the shipped weights give in PyTorch (extra `train`).
+
+Run it in the root of the repository: PYTHONPATH=.:tests python scripts/demo_reference.py
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from support import parity
 
 from nbvlm.demo import scenes
 from nbvlm.demo.model import weights
 from nbvlm.demo.model.crops import Frame
-from training import parity
 
 OUT = Path(__file__).parents[1] / "tests" / "data" / "demo_reference.npz"
 

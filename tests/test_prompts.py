@@ -218,3 +218,18 @@ def test_things_come_back_from_the_prompt(things):
         return
     assert len(prompt.removeprefix("detect ").split(" ; ")) == len(things)
     assert "\n" not in prompt
+    assert prompts.things(prompt) == tuple(dict.fromkeys(" ".join(thing.split()) for thing in things))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "named"),
+    [
+        (" Segment  left   wheel;;cat\ndog ; cat", ("left wheel", "cat", "dog")),
+        ("detect", ()),
+        ("detective story", ()),
+        ("caption en", ()),
+        (None, ()),
+    ],
+)
+def test_things_are_read_as_people_and_services_write_them(prompt, named):
+    assert prompts.things(prompt) == named

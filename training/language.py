@@ -1,9 +1,9 @@
-"""The network that speaks, in PyTorch: used to train it, not to run it.
+"""The decoder in PyTorch, for training only.
 
-A small transformer in PaliGemma's form: tokens for what was seen, and the prompt, are a prefix whose tokens
-all see each other; the answer is a suffix. At every token it also points at the region that the next token is
-about (pointer networks, Vinyals et al. 2015), and is told at the next token where it pointed: an edge of a
-box, a mask code or the text of a sign is not computed again but taken from there.
+A small transformer in PaliGemma's form: the tokens of the regions and of the prompt are a prefix whose tokens
+all attend to each other; the answer is a suffix. At every token it also points at the region of the next
+token (pointer networks, Vinyals et al. 2015), which is an input of the next step: an edge of a box, a mask
+code or the text of a sign is copied from that region.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
 from nbvlm.demo.model import tokenizer as w
 from nbvlm.demo.model.decoder import BOX_FEATURES, positions
 from nbvlm.demo.model.vision import MOST_REGIONS
-from nbvlm.demo.scenes import COLORS, GROUNDS, KINDS
+from nbvlm.demo.scenes import BACKGROUNDS, COLORS, KINDS
 from training import language_data
-from training.trainer import Course, follow
+from training.trainer import TrainingRun, fit
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from training.language_data import Texts
 
-__all__ = ["Sizes", "Speaker", "losses", "speaker_of"]
+__all__ = ["Decoder", "Sizes", "losses", "speaker_of"]
 
 SEEN = 1 + MOST_REGIONS
 SMOOTH = 0.01
@@ -37,26 +37,26 @@ SMOOTH = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Width, heads and layers of the speaker."""
+    """Width, heads and layers of the decoder."""
 
     width: int = 96
     heads: int = 4
     layers: int = 3
 
     def as_dict(self) -> dict[str, int]:
-        """The sizes as plain values, for the weights file."""
+        """Return the sizes as plain values, for the weights file."""
         return asdict(self)
 
 
 class Attention(nn.Module):
-    """Multi-head attention of tokens to each other."""
+    """Multi-head attention."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
         self.query, self.out = nn.Linear(width, width), nn.Linear(width, width)
         self.pair = nn.Linear(width, 2 * width)
-        # Like looks at like, to begin with.
+        # At the start, similar tokens attend to each other.
         self.pair.weight.data[:width] = self.query.weight.data
 
     def _split(self, x: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class Attention(nn.Module):
         return x.reshape(b, t, self.heads, w_ // self.heads).transpose(1, 2)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """B × T × W; mask (B × T × T) is True where a token may look."""
+        """B × T × W → the same; mask (B × T × T) is True where a token may attend."""
         keys, values = (self._split(part) for part in self.pair(x).chunk(2, -1))
         query = self._split(self.query(x)) / math.sqrt(keys.shape[-1])
         scores = (query @ keys.transpose(-1, -2)).masked_fill(~mask[:, None], -1e4)
@@ -82,13 +82,13 @@ class Block(nn.Module):
         self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """One layer over B × T × W tokens."""
+        """B × T × W → the same."""
         x = x + self.attention(self.norm1(x), mask)
         return x + self.down(F.relu(self.up(self.norm2(x))).square())
 
 
-class Speaker(nn.Module):
-    """The whole network.
+class Decoder(nn.Module):
+    """The decoder.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class Speaker(nn.Module):
         self.words = nn.Embedding(w.SIZE, s.width)
         self.boxes = nn.Linear(BOX_FEATURES, s.width)
         self.names = nn.Linear(s.width, s.width)
-        self.ground = nn.Linear(len(GROUNDS), s.width)
+        self.ground = nn.Linear(len(BACKGROUNDS), s.width)
         self.marks = nn.Linear(2, s.width)
         self.rank = nn.Parameter(torch.randn(SEEN, s.width) * 0.2)
         self.run = nn.Parameter(torch.randn(16, s.width) * 0.2)
@@ -119,13 +119,13 @@ class Speaker(nn.Module):
     def regions(self, seen: Tensor, boxes: Tensor) -> Tensor:
         """Tokens N × 10 × W of regions: N × 10 × (kinds, colours, sure, text) and their box features."""
         beliefs, marks = seen.split([len(KINDS) + len(COLORS), 2], -1)
-        told = self.words.weight[w.KINDS_AT : w.KINDS_AT + len(KINDS) + len(COLORS)]
-        return self.names(beliefs @ told) + self.boxes(boxes) + self.marks(marks) + self.rank[1:]
+        embeddings = self.words.weight[w.KINDS_AT : w.KINDS_AT + len(KINDS) + len(COLORS)]
+        return self.names(beliefs @ embeddings) + self.boxes(boxes) + self.marks(marks) + self.rank[1:]
 
     def forward(self, texts: Texts) -> tuple[Tensor, Tensor]:
-        """Scores of the next token (N × T × words) and of where it points (N × T × 11, nowhere first)."""
+        """Return scores of the next token (N × T × words) and of its region (N × T × 11, no region first)."""
         regions = self.regions(texts.seen, texts.boxes)
-        scene = (self.ground(texts.ground) + self.rank[0])[:, None]
+        scene = (self.ground(texts.background) + self.rank[0])[:, None]
         x = torch.cat([scene, regions, self._embed(texts, regions)], 1)
         mask = self._mask(texts)
         for block in self.blocks:
@@ -151,13 +151,13 @@ class Speaker(nn.Module):
         return ((at[None, None] < prefix) & there[:, None]) | (at[None] <= at[:, None])[None] & there[:, None]
 
 
-def losses(speaker: Speaker, texts: Texts) -> tuple[Tensor, Tensor]:
-    """Of the words and of the pointing, in nats a token; tokens of a short answer count for more."""
+def losses(speaker: Decoder, texts: Texts) -> tuple[Tensor, Tensor]:
+    """Return the losses of words and of pointing, in nats a token; tokens of short answers weigh more."""
     with torch.autocast("cpu", torch.bfloat16):
         scores, aimed = speaker(texts)
     at = torch.arange(texts.tokens.shape[1] - 1)
     asked = (at >= texts.prefix[:, None] - 1) & (at < texts.length[:, None] - 1)
-    # What follows the first edge or code of a run is copied: it is soon learnt, and there is much of it.
+    # After the first edge or code of a run the rest is copied: frequent, and quickly learnt.
     counted = torch.where(texts.runs[:, 1:] > 0, 0.1, 1.0)
     weight = (counted / (counted * asked).sum(1, keepdim=True).sqrt())[asked]
     words = F.cross_entropy(
@@ -167,21 +167,21 @@ def losses(speaker: Speaker, texts: Texts) -> tuple[Tensor, Tensor]:
     return (words * weight).sum() / weight.sum(), (points * weight).sum() / weight.sum()
 
 
-def speaker_of(course: Course, sizes: Sizes | None = None, *, stop_after: int | None = None) -> Speaker:
-    """Train the speaker; lessons are made by a second process, a few batches ahead."""
-    torch.manual_seed(course.seed + 2)
-    network = Speaker(sizes)
+def speaker_of(run: TrainingRun, sizes: Sizes | None = None, *, stop_after: int | None = None) -> Decoder:
+    """Train the decoder; a second process makes the examples, a few batches ahead."""
+    torch.manual_seed(run.seed + 2)
+    network = Decoder(sizes)
     with ProcessPoolExecutor(1) as pool:
         waiting = {}
 
         def loss(step: int) -> dict[str, Tensor]:
-            for number in range(step, min(course.steps, step + 8)):
+            for number in range(step, min(run.steps, step + 8)):
                 if number not in waiting:
-                    seed = course.seed * 1_000_000_009 + number
-                    waiting[number] = pool.submit(language_data.batch, seed, course.batch)
+                    seed = run.seed * 1_000_000_009 + number
+                    waiting[number] = pool.submit(language_data.batch, seed, run.batch)
             groups = {name: losses(network, group) for name, group in waiting.pop(step).result().items()}
             words = {name: one for name, (one, _) in groups.items()}
             return words | {"pointing": torch.stack([two for _, two in groups.values()]).sum()}
 
-        follow(network, loss, course, rate=2e-3, stop_after=stop_after)
+        fit(network, loss, run, rate=2e-3, stop_after=stop_after)
     return network.eval()

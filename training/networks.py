@@ -1,6 +1,6 @@
-"""The networks that see, in PyTorch: used to train them, not to run them.
+"""The vision networks in PyTorch, for training only.
 
-`Eye` looks at the whole picture and proposes boxes; `Look` looks closer at each of them; `Trace` follows the
+`Eye` proposes boxes on the whole picture; `Look` classifies and corrects each of them; `Trace` returns the
 outline of a thing as sixteen mask codes; `Reader` reads a sign. All are small convolutions with batch norms,
 which are folded into them when they are saved.
 """
@@ -13,9 +13,9 @@ from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
 
 from nbvlm.demo.model.crops import CELLS, LETTERS
 from nbvlm.demo.scenes import COLORS, KINDS
-from nbvlm.demo.world.backgrounds import GROUNDS
+from nbvlm.demo.world.backgrounds import BACKGROUNDS
 
-__all__ = ["CODES", "Eye", "Layers", "Look", "Reader", "Shapes", "Trace"]
+__all__ = ["CODES", "Eye", "Layers", "Look", "MaskCoder", "Reader", "Trace"]
 
 CODES = 128
 _DEPTH, _KEEP = 16, 0.98
@@ -45,7 +45,7 @@ class _Quantiser(nn.Module):
         return torch.cdist(vectors, self._embedding).argmin(1)
 
     @torch.no_grad()
-    def follow(self, vectors: Tensor, codes: Tensor) -> None:
+    def update(self, vectors: Tensor, codes: Tensor) -> None:
         taken = F.one_hot(codes, CODES).float()
         self._ema_cluster_size.mul_(_KEEP).add_(taken.sum(0), alpha=1 - _KEEP)
         self._ema_w.mul_(_KEEP).add_(taken.T @ vectors, alpha=1 - _KEEP)
@@ -56,8 +56,8 @@ class _Quantiser(nn.Module):
         self._embedding.copy_(self._ema_w / self._ema_cluster_size[:, None])
 
 
-class Shapes(nn.Module):
-    """Masks of 64 × 64 to sixteen codes, and back."""
+class MaskCoder(nn.Module):
+    """Encodes masks of 64 × 64 as sixteen codes, and decodes them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,12 +89,12 @@ class Shapes(nn.Module):
         return self.decoder(vectors.reshape(-1, 4, 4, _DEPTH).permute(0, 3, 1, 2))[:, 0]
 
     def loss(self, masks: Tensor, *, free: bool = False) -> Tensor:
-        """How far masks come back from what went in; `free` leaves out the codebook, to begin with."""
+        """Return the reconstruction error of masks; `free` bypasses the codebook, for the first steps."""
         vectors = self.vectors(masks)
         codes = self._vq_vae.codes(vectors.detach())
         nearest = self._vq_vae._embedding[codes].clone()  # noqa: SLF001 - the published name of the array
         if self.training:
-            self._vq_vae.follow(vectors.detach(), codes)
+            self._vq_vae.update(vectors.detach(), codes)
         kept = vectors if free else vectors + (nearest - vectors).detach()
         back = F.mse_loss(self.decode(kept), 2 * masks - 1)
         return back + 0.25 * F.mse_loss(vectors, nearest)
@@ -126,7 +126,7 @@ class Layers(nn.Module):
 
 
 class Eye(nn.Module):
-    """Proposes boxes on a picture of 128 × 128 pixels, and tells its ground and whether it is a scene."""
+    """Proposes boxes on a picture of 128 × 128 pixels; finds its background, and whether it is a scene."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -140,17 +140,17 @@ class Eye(nn.Module):
         self.last = Layers((96, 96, 3, one, 1))
         self.head = nn.Linear(96, 5)
         self.names = nn.Linear(96, len(KINDS) + len(COLORS))
-        self.whole = nn.Linear(256, 1 + len(GROUNDS))
+        self.whole = nn.Linear(256, 1 + len(BACKGROUNDS))
         nn.init.constant_(self.head.bias, -2.0)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Look at B × 3 × 128 × 128 in -1…1.
+        """Run on B × 3 × 128 × 128 in -1…1.
 
         Returns
         -------
         cells, names, whole
             B × 256 × 5 (whether a thing's middle is in the cell, distances to its four edges before
-            `boxes`), B × 256 × (kinds + colours), which training alone uses, and B × (1 + grounds).
+            `boxes`), B × 256 × (kinds + colours), used in training only, and B × (1 + grounds).
         """
         near = self.near(pixels)
         far = self.far(near)
@@ -162,7 +162,7 @@ class Eye(nn.Module):
 
     @staticmethod
     def boxes(cells: Tensor) -> Tensor:
-        """Boxes (x0, y0, x1, y1 in shares of the sides) told by cells, B × 256 × 4."""
+        """Return the boxes of cells (x0, y0, x1, y1 in shares of the sides), B × 256 × 4."""
         at = (torch.arange(CELLS, device=cells.device) + 0.5) / CELLS
         y, x = torch.meshgrid(at, at, indexing="ij")
         middle = torch.stack([x, y], -1).reshape(1, -1, 2)
@@ -171,7 +171,7 @@ class Eye(nn.Module):
 
 
 class Look(nn.Module):
-    """Looks at 48 × 48 pixels around a box: is it a thing, which kind and colour, where exactly."""
+    """Classifies 48 × 48 pixels around a box: whether it contains a thing, its kind, colour and edges."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -192,7 +192,7 @@ class Look(nn.Module):
 
 
 class Trace(nn.Module):
-    """Follows the outline of the thing in the middle 32 × 32 of 48 × 48 pixels: 4 × 4 codes."""
+    """Encodes the outline of the thing in the middle 32 × 32 of 48 × 48 pixels as 4 × 4 codes."""
 
     def __init__(self, codes: int = 128) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Train the embedded model from nothing: `python -m training.train` (extra `train`)."""
+"""Train the embedded model from scratch: `python -m training.train` (extra `train`)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train by the command line's words and write the weights; what the folder holds is resumed."""
-    words = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
-    words.add_argument("--seed", type=int, default=1, help="of everything that chance decides")
-    words.add_argument(
-        "--folder", type=Path, default=Path("build/training"), help="where states and curves go"
-    )
-    words.add_argument("--threads", type=int, default=1, help="besides the process that draws scenes")
-    given = words.parse_args(arguments)
+    """Train as the command line says and write the weights; a training with a saved state is resumed."""
+    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="of all random choices")
+    parser.add_argument("--folder", type=Path, default=Path("build/training"), help="for states and curves")
+    parser.add_argument("--threads", type=int, default=1, help="besides the process that draws scenes")
+    given = parser.parse_args(arguments)
     try:
         _train(given.folder, given.seed, given.threads)
     except Error as error:
-        words.exit(1, f"{error}\n")
+        parser.exit(1, f"{error}\n")
 
 
 def _train(folder: Path, seed: int, threads: int) -> None:
@@ -32,10 +30,10 @@ def _train(folder: Path, seed: int, threads: int) -> None:
         raise Error(
             "Training needs PyTorch, which is not installed.", hint='Run: pip install "nbvlm[train]"'
         ) from None
-    from training import plan
+    from training import pipeline
 
     torch.set_num_threads(threads)
-    plan.train(plan.Plan(), folder, seed)
+    pipeline.train(pipeline.Plan(), folder, seed)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Teach the seeing networks: first the codebook of masks, then eye, look, trace and reader together."""
+"""Train the vision networks: first the mask codebook, then eye, look, trace and reader together."""
 
 from __future__ import annotations
 
@@ -13,85 +13,85 @@ from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
 from nbvlm.demo.model.crops import CELLS
 from nbvlm.demo.scenes import COLORS, KINDS
 from training import vision_data
-from training.networks import Eye, Look, Reader, Shapes, Trace
-from training.trainer import Course, ahead, drawn_batch, follow
+from training.networks import Eye, Look, MaskCoder, Reader, Trace
+from training.trainer import TrainingRun, ahead, drawn_batch, fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
-__all__ = ["Sight", "losses", "shapes_of", "sight_of"]
+__all__ = ["VisionNetworks", "losses", "shapes_of", "sight_of"]
 
 KEPT = 3000
-"""Batches on disk that may be shown again."""
+"""Batches kept on disk for reuse."""
 Arrays = dict[str, np.ndarray]
 
 
-class Sight(nn.Module):
-    """The four seeing networks."""
+class VisionNetworks(nn.Module):
+    """The four vision networks."""
 
     def __init__(self) -> None:
         super().__init__()
         self.eye, self.look, self.trace, self.reader = Eye(), Look(), Trace(), Reader()
 
 
-def shapes_of(course: Course) -> Shapes:
+def shapes_of(run: TrainingRun) -> MaskCoder:
     """Train the mask codebook on masks of scenes, mirrored at times."""
-    torch.manual_seed(course.seed)
-    network = Shapes()
-    masks = _masks(course)
-    chance = torch.Generator()
+    torch.manual_seed(run.seed)
+    network = MaskCoder()
+    masks = _masks(run)
+    rng = torch.Generator()
 
     def loss(step: int) -> dict[str, Tensor]:
-        chance.manual_seed(step)
-        some = masks[torch.randint(len(masks), (96,), generator=chance)].float() / 255
+        rng.manual_seed(step)
+        some = masks[torch.randint(len(masks), (96,), generator=rng)].float() / 255
         some = some.flip(2) if step % 2 else some
-        return {"mask": network.loss(some, free=step < course.steps // 10)}
+        return {"mask": network.loss(some, free=step < run.steps // 10)}
 
-    follow(network, loss, course, rate=2e-3)
+    fit(network, loss, run, rate=2e-3)
     return network.eval()
 
 
-def _masks(course: Course) -> Tensor:
-    """Some thousand masks as uint8."""
-    path = course.folder / "masks.npy"
+def _masks(run: TrainingRun) -> Tensor:
+    """Return some thousand masks as uint8."""
+    path = run.folder / "masks.npy"
     if not path.exists():
         found: list[np.ndarray] = []
-        chance = Random(course.seed)
-        while len(found) < course.steps * 3:
-            _, things, _ = vision_data.drawn(chance)
+        rng = Random(run.seed)
+        while len(found) < run.steps * 3:
+            _, things, _ = vision_data.drawn(rng)
             found += [(vision_data.raster(thing) * 255).astype(np.uint8) for thing in things]
         np.save(path, np.stack(found))
     return torch.from_numpy(np.load(path))
 
 
-def sight_of(course: Course, shapes: Shapes) -> Sight:
-    """Train the seeing networks; every batch is new or one of those drawn before, in turn."""
-    torch.manual_seed(course.seed + 1)
-    network = Sight().to(memory_format=torch.channels_last)
+def sight_of(run: TrainingRun, shapes: MaskCoder) -> VisionNetworks:
+    """Train the vision networks on new and reused batches in turn."""
+    torch.manual_seed(run.seed + 1)
+    network = VisionNetworks().to(memory_format=torch.channels_last)
     batches: list[Iterator[Arrays]] = []
 
     def loss(_: int) -> dict[str, Tensor]:
         return losses(network, shapes, next(batches[0]))
 
-    follow(network, loss, course, rate=2e-3, skip=lambda step: batches.append(_batches(course, step)))
+    fit(network, loss, run, rate=2e-3, skip=lambda step: batches.append(_batches(run, step)))
     return network.eval()
 
 
-def _batches(course: Course, first: int) -> Iterator[Arrays]:
-    """Batches from a step on: each new one is followed by one of those drawn before."""
-    folder = course.folder / "batches"
+def _batches(run: TrainingRun, first: int) -> Iterator[Arrays]:
+    """Yield the batches from a step on: after each new batch a reused one."""
+    folder = run.folder / "batches"
     folder.mkdir(parents=True, exist_ok=True)
-    fresh = ahead(course.seed, course.batch, folder, range((first + 1) // 2, (course.steps + 1) // 2))
-    for step in range(first, course.steps):
+    fresh = ahead(run.seed, run.batch, folder, range((first + 1) // 2, (run.steps + 1) // 2))
+    for step in range(first, run.steps):
         newest = step // 2
         if step % 2 == 0:
             yield _load(next(fresh))
             (folder / f"{newest - KEPT}.npz").unlink(missing_ok=True)
         else:
             past = Random(step).randrange(max(0, newest - KEPT + 1), newest + 1)
-            yield _load(drawn_batch(course.seed, course.batch, folder, past))
+            yield _load(drawn_batch(run.seed, run.batch, folder, past))
 
 
 def _load(path: Path) -> Arrays:
@@ -99,8 +99,8 @@ def _load(path: Path) -> Arrays:
         return dict(file)
 
 
-def losses(network: Sight, shapes: Shapes, batch: Arrays) -> dict[str, Tensor]:
-    """What each network is judged by on a batch."""
+def losses(network: VisionNetworks, shapes: MaskCoder, batch: Arrays) -> dict[str, Tensor]:
+    """Return the losses of a batch, by name."""
     data = {name: torch.from_numpy(array) for name, array in batch.items()}
     with torch.autocast("cpu", torch.bfloat16):
         cells, names, whole = network.eye(_pixels(data["pixels"]))
@@ -118,7 +118,7 @@ def losses(network: Sight, shapes: Shapes, batch: Arrays) -> dict[str, Tensor]:
 
 
 def _pixels(images: Tensor) -> Tensor:
-    # Colours stay innermost: convolutions of small numbers run twice as fast so.
+    # Colours stay innermost: convolutions of few channels run twice as fast this way.
     return (images.float() / 127.5 - 1).permute(0, 3, 1, 2)
 
 
@@ -126,8 +126,8 @@ def _eye_losses(cells: Tensor, names: Tensor, whole: Tensor, data: dict[str, Ten
     truth, scene = data["cells"], data["whole"]
     there, counted = truth[..., 0] > 0, truth[..., 0] >= 0
     guess = cells[..., 0]
-    chance = guess.sigmoid()
-    hard = torch.where(there, 1 - chance, chance).square()
+    likely = guess.sigmoid()
+    hard = torch.where(there, 1 - likely, likely).square()
     found = F.binary_cross_entropy_with_logits(guess, there.float(), reduction="none")
     knows, edges = _spread(truth)
     boxes, true = Eye.boxes(cells)[knows], edges[knows]
@@ -143,7 +143,7 @@ def _eye_losses(cells: Tensor, names: Tensor, whole: Tensor, data: dict[str, Ten
 
 
 def _spread(truth: Tensor) -> tuple[Tensor, Tensor]:
-    """Cells in or beside the middle of one thing alone, and its box: near cells shall tell the same."""
+    """Return the cells in or beside the middle of exactly one thing, and its box, which all of them learn."""
     grid = truth.unflatten(1, (CELLS, CELLS))
     there = F.pad((grid[..., 0] > 0).float(), (1, 1, 1, 1))
     boxes = F.pad(grid[..., 1:5], (0, 0, 1, 1, 1, 1)) * there[..., None]
@@ -168,11 +168,11 @@ def _named(scores: Tensor, truth: Tensor) -> Tensor:
 
 def _look_losses(facts: Tensor, truth: Tensor) -> dict[str, Tensor]:
     sure = truth[:, 0] > 0
-    told, true = facts[sure], truth[sure]
+    found, true = facts[sure], truth[sure]
     return {
         "sure": F.binary_cross_entropy_with_logits(facts[:, 0], truth[:, 0]),
-        "edges": 4 * (told[:, 1:5] - true[:, 1:5]).abs().mean(),
-        "kind": _named(told[:, 5:], true),
+        "edges": 4 * (found[:, 1:5] - true[:, 1:5]).abs().mean(),
+        "kind": _named(found[:, 5:], true),
     }
 
 

@@ -1,4 +1,4 @@
-"""How a network is trained: steps, learning rate, a state that can be resumed, a curve."""
+"""Train a network: steps, learning rate, a state that can be resumed, a learning curve."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-__all__ = ["Course", "ahead", "drawn_batch", "follow"]
+__all__ = ["TrainingRun", "ahead", "drawn_batch", "fit"]
 
 WARM_UP = 200
 AHEAD = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """What a part of the training depends on.
+class TrainingRun:
+    """The settings of one training.
 
     Attributes
     ----------
     name
         Of its files in `folder`: ``name.pt``, the state, and ``name.csv``, the curve.
     folder
-        Where these go.
+        For these files.
     steps, batch
         Optimizer steps, and pictures or texts in each.
     seed
-        Of everything that chance decides.
+        Of all random choices.
     """
 
     name: str
@@ -50,22 +50,22 @@ class Course:
     save_every: int = 250
 
 
-def rate_at(course: Course, step: int, highest: float) -> float:
+def rate_at(run: TrainingRun, step: int, highest: float) -> float:
     """Learning rate: a short rise, then half a cosine."""
-    rise = min(1.0, (step + 1) / min(WARM_UP, course.steps / 4))
-    return highest * rise * (0.01 + 0.99 * (1 + math.cos(math.pi * step / course.steps)) / 2)
+    rise = min(1.0, (step + 1) / min(WARM_UP, run.steps / 4))
+    return highest * rise * (0.01 + 0.99 * (1 + math.cos(math.pi * step / run.steps)) / 2)
 
 
-def follow(
+def fit(
     network: nn.Module,
     loss: Callable[[int], dict[str, Tensor]],
-    course: Course,
+    run: TrainingRun,
     *,
     rate: float,
     skip: Callable[[int], None] | None = None,
     stop_after: int | None = None,
 ) -> None:
-    """Train a network on a course, from its saved state where there is one.
+    """Train a network, from its saved state if it exists.
 
     Parameters
     ----------
@@ -73,26 +73,26 @@ def follow(
         Trained in place.
     loss
         Parts of the loss of a step, by name; their sum is minimised.
-    course
+    run
         Steps, seed and places.
     rate
         Highest learning rate.
     skip
-        Told once, before the first step, how many steps were done before.
+        Called once, before the first step, with the number of steps already done.
     stop_after
-        End after so many steps, as an interruption would.
+        End after so many steps, like an interruption.
     """
-    course.folder.mkdir(parents=True, exist_ok=True)
+    run.folder.mkdir(parents=True, exist_ok=True)
     optimizer = torch.optim.AdamW(network.parameters(), rate, betas=(0.9, 0.98), weight_decay=0.02)
-    done, seconds = _resume(course, network, optimizer)
+    done, seconds = _resume(run, network, optimizer)
     if skip is not None:
         skip(done)
-    last = min(course.steps, stop_after or course.steps)
+    last = min(run.steps, stop_after or run.steps)
     network.train()
     begun, seen = time.perf_counter() - seconds, dict[str, float]()
     for step in range(done, last):
         for group in optimizer.param_groups:
-            group["lr"] = rate_at(course, step, rate)
+            group["lr"] = rate_at(run, step, rate)
         parts = loss(step)
         optimizer.zero_grad(set_to_none=True)
         torch.stack(list(parts.values())).sum().backward()
@@ -100,17 +100,17 @@ def follow(
         optimizer.step()
         for name, value in parts.items():
             seen[name] = seen.get(name, 0.0) + float(value.detach())
-        if (step + 1) % course.report_every == 0:
-            _report(course, step + 1, time.perf_counter() - begun, seen)
+        if (step + 1) % run.report_every == 0:
+            _report(run, step + 1, time.perf_counter() - begun, seen)
             seen = {}
-        if (step + 1) % course.save_every == 0 or step + 1 == last:
-            _keep(course, step + 1, time.perf_counter() - begun, network, optimizer)
+        if (step + 1) % run.save_every == 0 or step + 1 == last:
+            _keep(run, step + 1, time.perf_counter() - begun, network, optimizer)
 
 
-def _report(course: Course, done: int, seconds: float, seen: dict[str, float]) -> None:
+def _report(run: TrainingRun, done: int, seconds: float, seen: dict[str, float]) -> None:
     row = {"step": done, "seconds": round(seconds)}
-    means = {name: round(value / course.report_every, 4) for name, value in sorted(seen.items())}
-    path = course.folder / f"{course.name}.csv"
+    means = {name: round(value / run.report_every, 4) for name, value in sorted(seen.items())}
+    path = run.folder / f"{run.name}.csv"
     begins = not path.exists()
     with path.open("a", newline="") as file:
         out = csv.writer(file)
@@ -118,11 +118,11 @@ def _report(course: Course, done: int, seconds: float, seen: dict[str, float]) -
             out.writerow([*row, *means])
         out.writerow([*row.values(), *means.values()])
     words = " ".join(f"{name} {value}" for name, value in (row | means).items())
-    sys.stderr.write(f"{course.name}: {words}\n")
+    sys.stderr.write(f"{run.name}: {words}\n")
 
 
 def _keep(
-    course: Course, done: int, seconds: float, network: nn.Module, optimizer: torch.optim.Optimizer
+    run: TrainingRun, done: int, seconds: float, network: nn.Module, optimizer: torch.optim.Optimizer
 ) -> None:
     state = {
         "done": done,
@@ -131,25 +131,25 @@ def _keep(
         "optimizer": optimizer.state_dict(),
         "chance": torch.get_rng_state(),
     }
-    torch.save(state, course.folder / f"{course.name}.tmp")
-    (course.folder / f"{course.name}.tmp").replace(course.folder / f"{course.name}.pt")
+    torch.save(state, run.folder / f"{run.name}.tmp")
+    (run.folder / f"{run.name}.tmp").replace(run.folder / f"{run.name}.pt")
 
 
-def _resume(course: Course, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
-    path = course.folder / f"{course.name}.pt"
+def _resume(run: TrainingRun, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+    path = run.folder / f"{run.name}.pt"
     if not path.exists():
-        (course.folder / f"{course.name}.csv").unlink(missing_ok=True)
+        (run.folder / f"{run.name}.csv").unlink(missing_ok=True)
         return 0, 0.0
     state = torch.load(path, weights_only=True)
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
     torch.set_rng_state(state["chance"])
-    _cut(course.folder / f"{course.name}.csv", int(state["done"]))
+    _cut(run.folder / f"{run.name}.csv", int(state["done"]))
     return int(state["done"]), float(state["seconds"])
 
 
 def _cut(path: Path, done: int) -> None:
-    """Leave out of a curve what is done once more."""
+    """Remove the rows of a curve after the saved state: these steps are repeated."""
     if path.exists():
         head, *rows = path.read_text().splitlines()
         kept = [row for row in rows if int(row.partition(",")[0]) <= done]
@@ -157,7 +157,7 @@ def _cut(path: Path, done: int) -> None:
 
 
 def ahead(seed: int, size: int, folder: Path, numbers: range) -> Iterator[Path]:
-    """Paths of the batches with these numbers, drawn by a second process a few batches ahead."""
+    """Yield the paths of the batches with these numbers; a second process draws them a few batches ahead."""
     with ProcessPoolExecutor(1) as pool:
         waiting: list[Future[Path]] = []
         for number in range(numbers.start, numbers.stop + AHEAD):
@@ -168,7 +168,7 @@ def ahead(seed: int, size: int, folder: Path, numbers: range) -> Iterator[Path]:
 
 
 def drawn_batch(seed: int, size: int, folder: Path, number: int) -> Path:
-    """Path of one batch, which is drawn unless it lies there."""
+    """Return the path of one batch; draw it if the file does not exist."""
     from training import vision_data
 
     path = folder / f"{number}.npz"

@@ -1,4 +1,4 @@
-"""What the seeing networks are taught with: scenes drawn on the fly, and crops of their things."""
+"""Training data of the vision networks: scenes drawn on the fly, and crops of their things."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from PIL import Image
 from nbvlm.demo import scenes
 from nbvlm.demo.ground_truth import overlap
 from nbvlm.demo.model.crops import CELLS, CROP, SIGN, Frame
-from nbvlm.demo.world.backgrounds import GROUNDS
+from nbvlm.demo.world.backgrounds import BACKGROUNDS
 from training import distractors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Examples", "batch", "drawn", "raster"]
+__all__ = ["VisionBatch", "batch", "drawn", "raster"]
 
-STRANGERS = 3
-"""Pictures of each batch, at its end, that are no scenes."""
+DISTRACTORS = 3
+"""Pictures at the end of each batch that are not scenes."""
 Box = tuple[float, float, float, float]
-_GROUND = {name: number for number, name in enumerate(GROUNDS)}
+_BACKGROUND = {name: number for number, name in enumerate(BACKGROUNDS)}
 
 
 @dataclass(frozen=True, slots=True)
-class Examples:
+class VisionBatch:
     """A batch.
 
     Attributes
@@ -59,13 +59,13 @@ class Examples:
     texts: NDArray[np.uint8]
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """The arrays by name."""
+        """Return the arrays by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(slots=True)
-class _Things:
-    """One scene's share of a batch, lists that grow."""
+class _CropLists:
+    """The crops of a batch, as growing lists."""
 
     crops: list[NDArray[np.uint8]]
     facts: list[tuple[float, ...]]
@@ -75,11 +75,11 @@ class _Things:
     texts: list[NDArray[np.uint8]]
 
 
-def drawn(chance: Random) -> tuple[Image.Image, list[scenes.Thing], str]:
-    """Draw a scene at a small size, some of them smoothly, and spoil it as `scenes.sample` does."""
-    layout = scenes.compose(chance)
-    smooth = chance.random() < 0.5
-    longer = round(math.exp(chance.uniform(math.log(150), math.log(300 if smooth else 460))))
+def drawn(rng: Random) -> tuple[Image.Image, list[scenes.Thing], str]:
+    """Draw a scene at a small size, at times with smooth edges, and degrade it as `scenes.sample` does."""
+    layout = scenes.compose(rng)
+    smooth = rng.random() < 0.5
+    longer = round(math.exp(rng.uniform(math.log(150), math.log(300 if smooth else 460))))
     w, h = (longer, longer / layout.aspect) if layout.aspect >= 1 else (longer * layout.aspect, longer)
     size = (round(w), round(h))
     picture, plan = scenes.render(layout, (2 * size[0], 2 * size[1]) if smooth else size)
@@ -93,25 +93,25 @@ def drawn(chance: Random) -> tuple[Image.Image, list[scenes.Thing], str]:
         if mask.any():
             box = scenes.bounds(mask)
             things.append(scenes.Thing(placed.kind, placed.color, box, mask, placed.text))
-    return scenes.spoil(picture, chance), things, layout.ground
+    return scenes.spoil(picture, rng), things, layout.background
 
 
-def batch(seed: int, size: int) -> Examples:
+def batch(seed: int, size: int) -> VisionBatch:
     """Draw the batch of a seed: `size` pictures, most of them scenes."""
-    chance = Random(seed)
-    parts = _Things([], [], [], [], [], [])
+    rng = Random(seed)
+    parts = _CropLists([], [], [], [], [], [])
     pixels, whole, cells = [], [], []
     for n in range(size):
-        if n >= size - STRANGERS:
-            frame, boxes, ground = Frame.of(distractors.picture(chance)), [], 0
+        if n >= size - DISTRACTORS:
+            frame, boxes, background = Frame.of(distractors.picture(rng)), [], 0
         else:
-            picture, things, name = drawn(chance)
-            frame, ground = Frame.of(picture), _GROUND[name]
+            picture, things, name = drawn(rng)
+            frame, background = Frame.of(picture), _BACKGROUND[name]
             boxes = [_share(thing.box, picture.size) for thing in things]
-            _closer(frame, boxes, things, chance, parts)
-        _elsewhere(frame, boxes, chance, parts)
+            _closer(frame, boxes, things, rng, parts)
+        _elsewhere(frame, boxes, rng, parts)
         pixels.append(frame.whole())
-        whole.append((int(n < size - STRANGERS), ground))
+        whole.append((int(n < size - DISTRACTORS), background))
         cells.append(_cells(boxes, things if boxes else []))
     return _collected(pixels, whole, cells, parts)
 
@@ -120,12 +120,12 @@ def _collected(
     pixels: list[NDArray[np.uint8]],
     whole: list[tuple[int, int]],
     cells: list[NDArray[np.float32]],
-    parts: _Things,
-) -> Examples:
+    parts: _CropLists,
+) -> VisionBatch:
     def stacked(arrays: list[NDArray[np.generic]], *shape: int) -> NDArray[np.generic]:
         return np.stack(arrays) if arrays else np.zeros((0, *shape), np.uint8)
 
-    return Examples(
+    return VisionBatch(
         np.stack(pixels),
         np.array(whole, np.int64),
         np.stack(cells),
@@ -144,35 +144,35 @@ def _share(box: Box, size: tuple[int, int]) -> Box:
 
 
 def _closer(
-    frame: Frame, boxes: list[Box], things: list[scenes.Thing], chance: Random, into: _Things
+    frame: Frame, boxes: list[Box], things: list[scenes.Thing], rng: Random, into: _CropLists
 ) -> None:
     for box, thing in zip(boxes, things, strict=True):
         kind, color = scenes.KINDS.index(thing.kind), scenes.COLORS.index(thing.color)
         for shift, grow in ((0.1, 0.12), (0.16, 0.18)):
-            near = _moved(box, chance, shift, grow)
+            near = _moved(box, rng, shift, grow)
             into.crops.append(frame.around(near))
             into.facts.append((1.0, *_shifts(near, box), kind, color))
-        steady = _moved(box, chance, 0.015, 0.02)
+        steady = _moved(box, rng, 0.015, 0.02)
         into.close.append(frame.around(steady))
         into.masks.append(raster(thing))
         if thing.text:
-            into.signs.append(frame.sign(_moved(box, chance, 0.02, 0.03)))
+            into.signs.append(frame.sign(_moved(box, rng, 0.02, 0.03)))
             letters = [ord(letter) - 64 for letter in thing.text]
             into.texts.append(np.array(letters + [0] * (6 - len(letters)), np.uint8))
 
 
 def raster(thing: scenes.Thing) -> NDArray[np.float16]:
-    """A thing's mask within its box, 64 × 64 from 0 to 1."""
+    """Return a thing's mask within its box, 64 × 64 from 0 to 1."""
     x0, y0, x1, y1 = (round(k) for k in thing.box)
     inside = Image.fromarray(thing.mask[y0:y1, x0:x1].astype(np.uint8) * 255)
     return (np.asarray(inside.resize((64, 64), Image.Resampling.BILINEAR)) / 255).astype(np.float16)
 
 
-def _moved(box: Box, chance: Random, shift: float, grow: float) -> Box:
+def _moved(box: Box, rng: Random, shift: float, grow: float) -> Box:
     x0, y0, x1, y1 = box
     w, h = x1 - x0, y1 - y0
-    x, y = (x0 + x1) / 2 + chance.gauss(0, shift) * w, (y0 + y1) / 2 + chance.gauss(0, shift) * h
-    w, h = w * math.exp(chance.gauss(0, grow)), h * math.exp(chance.gauss(0, grow))
+    x, y = (x0 + x1) / 2 + rng.gauss(0, shift) * w, (y0 + y1) / 2 + rng.gauss(0, shift) * h
+    w, h = w * math.exp(rng.gauss(0, grow)), h * math.exp(rng.gauss(0, grow))
     return x - w / 2, y - h / 2, x + w / 2, y + h / 2
 
 
@@ -181,11 +181,11 @@ def _shifts(near: Box, box: Box) -> tuple[float, ...]:
     return tuple((b - a) / side for a, b, side in zip(near, box, (w, h, w, h), strict=True))
 
 
-def _elsewhere(frame: Frame, boxes: list[Box], chance: Random, into: _Things) -> None:
-    """Crops that show no thing in their middle: of the ground, of parts, and of two things at once."""
+def _elsewhere(frame: Frame, boxes: list[Box], rng: Random, into: _CropLists) -> None:
+    """Add crops without a thing in their middle: of the background, of parts, and of two things at once."""
     wanted = 2 if boxes else 4
     for _ in range(30):
-        box = _wrong(boxes, chance)
+        box = _wrong(boxes, rng)
         if box[2] - box[0] > 0.03 and box[3] - box[1] > 0.03 and _best(box, boxes) < 0.4:
             into.crops.append(frame.around(box))
             into.facts.append((0.0, 0, 0, 0, 0, 0, 0))
@@ -194,18 +194,18 @@ def _elsewhere(frame: Frame, boxes: list[Box], chance: Random, into: _Things) ->
                 return
 
 
-def _wrong(boxes: list[Box], chance: Random) -> Box:
-    way = chance.random()
+def _wrong(boxes: list[Box], rng: Random) -> Box:
+    way = rng.random()
     if not boxes or way < 0.34:
-        w, h = chance.uniform(0.08, 0.45), chance.uniform(0.08, 0.45)
-        x, y = chance.uniform(0, 1 - w), chance.uniform(0, 1 - h)
+        w, h = rng.uniform(0.08, 0.45), rng.uniform(0.08, 0.45)
+        x, y = rng.uniform(0, 1 - w), rng.uniform(0, 1 - h)
         return x, y, x + w, y + h
-    box = chance.choice(boxes)
+    box = rng.choice(boxes)
     if way < 0.6:
-        return _moved(box, chance, 0.45, 0.35)
+        return _moved(box, rng, 0.45, 0.35)
     if way < 0.8:
-        return _moved(box, chance, 0.25, 0.6)
-    other = chance.choice(boxes)
+        return _moved(box, rng, 0.25, 0.6)
+    other = rng.choice(boxes)
     return min(box[0], other[0]), min(box[1], other[1]), max(box[2], other[2]), max(box[3], other[3])
 
 

@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
+from nbvlm._background import run_in_thread
 from nbvlm.batches import journal as journals
 from nbvlm.batches import rows
-from nbvlm.batches.bridge import run
 from nbvlm.batches.dask_columns import map_partitions
 from nbvlm.batches.progress import Progress
 from nbvlm.batches.rows import Row
-from nbvlm.batches.run import Run
+from nbvlm.batches.run import BatchOptions, Run, with_keywords
 
 if TYPE_CHECKING:
     import os
@@ -21,25 +21,16 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from nbvlm.client import AsyncClient, Client
-
 __all__ = ["Progress", "Row", "abatch", "batch", "ibatch", "map_partitions", "results"]
 
 
+@with_keywords
 def batch(
     images: Any,
     prompt: str | Callable[[Mapping[str, Any]], str],
     *,
-    client: Client | AsyncClient | None = None,
-    concurrency: int = 8,
-    journal: str | os.PathLike[str] | None = "run.jsonl",
-    rate: float | None = None,
-    on_error: str = "record",
-    engine: Any = None,
-    column: str | None = None,
     explode: bool = False,
-    progress: bool | Callable[[Progress], None] | None = None,
-    **options: Any,
+    **options: Unpack[BatchOptions],
 ) -> pd.DataFrame:
     """Ask about many pictures and return a table, one row a picture, in the order of the pictures.
 
@@ -76,8 +67,8 @@ def batch(
     progress
         In a notebook a bar with a Stop button is shown; False shows none, a function is called with each
         `Progress`.
-    **options
-        `temperature`, `top_p`, `max_tokens`, `route`, `content`, as `Client.ask` takes them.
+    temperature, top_p, max_tokens, route, content
+        As `Client.ask` takes them.
 
     Returns
     -------
@@ -101,36 +92,16 @@ def batch(
     >>> table[table.error.isna()].detections.map(len).sum()  # doctest: +SKIP
     """
     rows.pandas()
-    work = Run(
-        images,
-        prompt,
-        client=client,
-        concurrency=concurrency,
-        journal=journal,
-        rate=rate,
-        on_error=on_error,
-        engine=engine,
-        column=column,
-        progress=progress,
-        options=options,
-    )
-    return run(work.table(explode=explode))  # type: ignore[no-any-return]
+    return run_in_thread(Run(images, prompt, **options).table(explode=explode))  # type: ignore[no-any-return]
 
 
+@with_keywords
 async def abatch(
     images: Any,
     prompt: str | Callable[[Mapping[str, Any]], str],
     *,
-    client: Client | AsyncClient | None = None,
-    concurrency: int = 8,
-    journal: str | os.PathLike[str] | None = "run.jsonl",
-    rate: float | None = None,
-    on_error: str = "record",
-    engine: Any = None,
-    column: str | None = None,
     explode: bool = False,
-    progress: bool | Callable[[Progress], None] | None = None,
-    **options: Any,
+    **options: Unpack[BatchOptions],
 ) -> pd.DataFrame:
     """Ask about many pictures, awaited; see `batch`. Cancelling the task stops the run.
 
@@ -139,35 +110,14 @@ async def abatch(
     >>> table = await nbvlm.abatch("pictures/", "caption en")  # doctest: +SKIP
     """
     rows.pandas()
-    work = Run(
-        images,
-        prompt,
-        client=client,
-        concurrency=concurrency,
-        journal=journal,
-        rate=rate,
-        on_error=on_error,
-        engine=engine,
-        column=column,
-        progress=progress,
-        options=options,
-    )
-    return await work.table(explode=explode)  # type: ignore[no-any-return]
+    return await Run(images, prompt, **options).table(explode=explode)  # type: ignore[no-any-return]
 
 
+@with_keywords
 def ibatch(
     images: Any,
     prompt: str | Callable[[Mapping[str, Any]], str],
-    *,
-    client: Client | AsyncClient | None = None,
-    concurrency: int = 8,
-    journal: str | os.PathLike[str] | None = "run.jsonl",
-    rate: float | None = None,
-    on_error: str = "record",
-    engine: Any = None,
-    column: str | None = None,
-    progress: bool | Callable[[Progress], None] | None = None,
-    **options: Any,
+    **options: Unpack[BatchOptions],
 ) -> Iterator[Row]:
     """Ask about many pictures and yield each `Row` as it is finished; see `batch`.
 
@@ -179,19 +129,7 @@ def ibatch(
     >>> for row in nbvlm.ibatch("pictures/", "caption en"):  # doctest: +SKIP
     ...     row.source, row.text, row.result
     """
-    return Run(
-        images,
-        prompt,
-        client=client,
-        concurrency=concurrency,
-        journal=journal,
-        rate=rate,
-        on_error=on_error,
-        engine=engine,
-        column=column,
-        progress=progress,
-        options=options,
-    ).each()
+    return Run(images, prompt, **options).each()
 
 
 def results(journal: str | os.PathLike[str] = "run.jsonl", *, explode: bool = False) -> pd.DataFrame:

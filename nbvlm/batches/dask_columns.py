@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import uuid
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._background import Task
 from nbvlm.batches import rows as tables
-from nbvlm.batches import sources, station
+from nbvlm.batches import sources
+from nbvlm.batches.cluster import Order, remember, station
 from nbvlm.batches.plan import plan
-from nbvlm.batches.station import Order, remember
 from nbvlm.errors import Error, ParameterError
 
 if TYPE_CHECKING:
@@ -84,7 +83,8 @@ def map_partitions(
     names = [str(name) for name in getattr(ddf, "columns", ())]
     if not hasattr(ddf, "map_partitions"):
         raise ParameterError(
-            f"A {type(ddf).__name__} is no Dask DataFrame.", hint="nbvlm.batch(…) takes everything else."
+            f"ddf must be a Dask DataFrame, got {type(ddf).__name__}.",
+            hint="nbvlm.batch(…) takes everything else.",
         )
     if column not in names:
         raise ParameterError(f"There is no column {column!r}.", hint=f"There are: {', '.join(names)}.")
@@ -97,9 +97,7 @@ def map_partitions(
     settings = checked.settings
     if settings.transport is not None:
         raise ParameterError("A transport cannot travel with a table.", hint="Open the client without one.")
-    shared = not settings.in_process or checked.rate is not None
-    bare = replace(checked, settings=remember(settings))
-    order = Order(uuid.uuid4().hex[:12], bare, settings.api_key is not None, shared, lasting=True)
+    order = Order.of(checked, remember(settings))
     meta = ddf._meta.assign(**_columns([], ddf._meta.index))  # noqa: SLF001 - what Dask calls it
     return ddf.map_partitions(_answered, column, order, meta=meta, enforce_metadata=False)
 
@@ -108,8 +106,8 @@ def _answered(part: pd.DataFrame, column: str, order: Order) -> pd.DataFrame:
     """Answer one partition: the task that a worker runs."""
     if not len(part):
         return part.assign(**_columns([], part.index))
-    here = station.station(order)
-    rows: list[Row] = here.do(here.gather(sources.items(sources.listing(part, column))))
+    with station(order) as here:
+        rows = Task(here.gather(sources.items(sources.listing(part, column)))).wait()
     rows.sort(key=lambda row: row.index)
     if len(rows) != len(part):
         raise Error("A partition has rows without an answer.")

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from nbvlm._files import expanded
 from nbvlm.batches import rows
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nbvlm.batches.rows import Place
+    from nbvlm.batches.rows import Position
 
-__all__ = ["Journal", "Memory", "Nowhere", "keep", "lines"]
+__all__ = ["Journal", "Memory", "NullJournal", "lines", "open_journal"]
 
 _FAR = 1 << 40
 
@@ -46,7 +47,7 @@ class _Head(msgspec.Struct):
 _HEADS = msgspec.json.Decoder(_Head)
 
 
-class Nowhere:
+class NullJournal:
     """No journal: nothing is known beyond the run, and nothing is kept."""
 
     def __contains__(self, key: object) -> bool:
@@ -60,12 +61,12 @@ class Nowhere:
         """Return the keys of all finished questions."""
         return []
 
-    def stands(self, key: str, place: Place) -> bool:
+    def stands(self, key: str, place: Position) -> bool:
         """Return whether this very picture has its line."""
         del key, place
         return False
 
-    def add(self, data: dict[str, Any], place: Place) -> bytes:
+    def add(self, data: dict[str, Any], place: Position) -> bytes:
         """Return the line of a finished picture."""
         del place
         return rows.encode(data)
@@ -74,7 +75,7 @@ class Nowhere:
         """Do nothing: there is no file."""
 
 
-class Memory(Nowhere):
+class Memory(NullJournal):
     """Lines that are kept for the run only."""
 
     def __init__(self) -> None:
@@ -87,13 +88,13 @@ class Memory(Nowhere):
         """Return the line with the answer to this question."""
         return self._lines[key]
 
-    def add(self, data: dict[str, Any], place: Place) -> bytes:
+    def add(self, data: dict[str, Any], place: Position) -> bytes:
         """Keep the line of a finished picture, and return it."""
         line = self._lines[data["key"]] = super().add(data, place)
         return line
 
 
-class Journal(Nowhere):
+class Journal(NullJournal):
     """A journal in a file, which one run at a time can write.
 
     Parameters
@@ -104,11 +105,11 @@ class Journal(Nowhere):
     Raises
     ------
     Error
-        If another run writes it, if it is no journal, or if it cannot be written.
+        If another run writes it, if it is not a journal, or if it cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path).expanduser()
+        self.path = expanded(path)
         self._known: dict[str, tuple[int, int]] = {}
         self._places: set[int] = set()
         self._file = _opened(self.path)
@@ -133,11 +134,11 @@ class Journal(Nowhere):
         """Return the keys of all finished questions."""
         return list(self._known)
 
-    def stands(self, key: str, place: Place) -> bool:
+    def stands(self, key: str, place: Position) -> bool:
         """Return whether this very picture has its line."""
         return hash((key, place.source, place.copy)) in self._places
 
-    def add(self, data: dict[str, Any], place: Place) -> bytes:
+    def add(self, data: dict[str, Any], place: Position) -> bytes:
         """Write a finished picture, unless it stands there already, and return its line.
 
         Raises
@@ -189,7 +190,7 @@ class Journal(Nowhere):
                 at += len(line)
         if at and not found and not line.startswith(b'{"key":'):
             raise Error(
-                f"{str(self.path)!r} is no journal of a batch, and is left as it is.",
+                f"{str(self.path)!r} is not the journal of a batch, and is left as it is.",
                 hint='Give the journal another name: journal="run.jsonl".',
             )
         return at, not line.endswith(b"\n")
@@ -200,9 +201,9 @@ class Journal(Nowhere):
             self._places.add(hash((head.key, head.source, head.copy)))
 
 
-def keep(journal: str | os.PathLike[str] | None) -> Nowhere:
+def open_journal(journal: str | os.PathLike[str] | None) -> NullJournal:
     """Open the journal of a run; None keeps nothing beyond the run."""
-    return Nowhere() if journal is None else Journal(journal)
+    return NullJournal() if journal is None else Journal(journal)
 
 
 def lines(path: str | os.PathLike[str]) -> Iterator[bytes]:
@@ -213,7 +214,7 @@ def lines(path: str | os.PathLike[str]) -> Iterator[bytes]:
     Error
         If there is no such file.
     """
-    file = Path(path).expanduser()
+    file = expanded(path)
     if not file.is_file():
         raise Error(f"There is no journal {str(file)!r}.", hint=f"This runs in {Path.cwd()}.")
     with file.open("rb") as opened:

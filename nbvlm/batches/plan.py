@@ -45,7 +45,7 @@ class Prompt:
     def __init__(self, source: str | Callable[[Mapping[str, Any]], str]) -> None:
         if not isinstance(source, str) and not callable(source):
             raise PromptError(
-                f"A {type(source).__name__} is no prompt.",
+                f"prompt must be a text or a function, got {type(source).__name__}.",
                 hint="Pass a text, a text with {column} in it, or a function of the row.",
             )
         self._source = source
@@ -119,7 +119,7 @@ def _fields(template: str) -> tuple[str, ...]:
 
 def _unreadable(reason: str) -> PromptError:
     return PromptError(
-        f"The prompt is no template: {reason}.",
+        f"The prompt is not a template: {reason}.",
         hint="{column} stands for a value of the row; double braces that stand for themselves.",
     )
 
@@ -189,7 +189,7 @@ def plan(
     settings = settings_of(client)
     refuse_unknown(options, _OPTIONS)
     if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-        raise ParameterError(f"concurrency={concurrency!r} is no whole number from 1 on.")
+        raise ParameterError(f"concurrency must be a positive integer, got {concurrency!r}.")
     _one_of("on_error", on_error, ("record", "raise"))
     written = Prompt(prompt)
     given = {name: options.get(name) for name in _PARAMETERS}
@@ -215,7 +215,7 @@ def settings_of(client: Any) -> Settings:
         return resolve()
     settings = client if isinstance(client, Settings) else getattr(client, "settings", None)
     if not isinstance(settings, Settings):
-        raise TypeError(f"client is a nbvlm.Client or AsyncClient, not a {type(client).__name__}.")
+        raise TypeError(f"client must be a nbvlm.Client or AsyncClient, not a {type(client).__name__}.")
     return settings
 
 

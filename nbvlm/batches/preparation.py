@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from nbvlm.batches.plan import Plan
     from nbvlm.batches.sources import Item
 
-__all__ = ["Read", "read"]
+__all__ = ["Prepared", "prepare"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Read:
+class Prepared:
     """An item that is ready to be asked about, or that is finished already.
 
     Attributes
@@ -45,7 +45,7 @@ class Read:
     error: Error | None = None
 
 
-def read(item: Item, plan: Plan, known: Container[str]) -> Read:
+def prepare(item: Item, plan: Plan, known: Container[str]) -> Prepared:
     """Make an item ready; whatever is wrong with it is kept in `error`.
 
     Parameters
@@ -66,11 +66,11 @@ def read(item: Item, plan: Plan, known: Container[str]) -> Read:
         sha256 = made.sha256 if isinstance(made, Picture) else hashlib.sha256(made).hexdigest()
         key = plan.key(sha256, prompt)
         if key in known:
-            return Read(item, key, prompt)
+            return Prepared(item, key, prompt)
         picture = made if isinstance(made, Picture) else Picture.load(made, name=name)
     except Error as error:
-        return Read(item, key, prompt, error=error)
-    return Read(item, key, prompt, picture)
+        return Prepared(item, key, prompt, error=error)
+    return Prepared(item, key, prompt, picture)
 
 
 def _content(image: Any) -> tuple[bytes | Picture, str | None]:

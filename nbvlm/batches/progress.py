@@ -1,4 +1,4 @@
-"""How far a run is: counted as it goes, told now and then."""
+"""How far a run is: counted as it goes, reported now and then."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from nbvlm.batches.rows import Row
 
-__all__ = ["Progress", "Tally"]
+__all__ = ["Progress", "ProgressCounter"]
 
 GAP = 0.2
 """Least seconds between two reports."""
@@ -41,7 +41,7 @@ class Progress:
     per_minute
         Answers a minute, lately.
     left_s
-        Seconds to the end at that pace; None where that cannot be told.
+        Seconds to the end at that pace; None where that is not known.
     last
         The last rows, newest last.
     state
@@ -62,13 +62,13 @@ class Progress:
     state: str
 
 
-class Tally:
+class ProgressCounter:
     """Counts, and reports at most five times a second.
 
     Parameters
     ----------
     report
-        Called with each `Progress`; None for nobody.
+        Called with each `Progress`; None where nothing is reported.
     clock
         Monotonic seconds.
     """

@@ -1,21 +1,23 @@
 """How far a batch is, in a notebook: a bar, a line of figures, the last answers, Stop.
 
-The run reports from its own thread as often as it likes; what is shown is drawn here, by another thread, from
-the newest report only.
+The run reports as often as it likes, from its own thread; a task on the package's loop draws the newest.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
-import io
-import threading
+import time
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.draw import annotate, prompt_things
+from nbvlm import prompts
+from nbvlm._background import Task
+from nbvlm.draw import annotate
 from nbvlm.errors import Error
-from nbvlm.images import Picture
+from nbvlm.images import Picture, encoded
 from nbvlm.result import html_text
 
 if TYPE_CHECKING:
@@ -24,10 +26,13 @@ if TYPE_CHECKING:
     from nbvlm.batches.progress import Progress
     from nbvlm.batches.rows import Row
 
-__all__ = ["Gauge", "figures", "show", "strip"]
+__all__ = ["ProgressBar", "figures", "show", "strip"]
 
 SIDE = 108
 """Pixels of a small picture's longer side."""
+ENDS = ("finished", "stopped")
+STEP = 0.05
+"""Seconds between two looks at the newest report."""
 GAP = 1.0
 """Least seconds between two drawings of the last answers."""
 _TALL = 240
@@ -51,13 +56,13 @@ def show(stop: Callable[[], None]) -> Callable[[Progress], None]:
     """
     from IPython.display import display
 
-    gauge = Gauge(stop)
+    gauge = ProgressBar(stop)
     display(gauge.box)
     gauge.hear()
     return gauge.take
 
 
-class Gauge:
+class ProgressBar:
     """The widgets; `take` may be called from any thread, as often as one likes."""
 
     def __init__(self, stop: Callable[[], None]) -> None:
@@ -78,26 +83,26 @@ class Gauge:
         row = ipywidgets.HBox([self.bar, self.button], layout=ipywidgets.Layout(align_items="center"))
         self.box = ipywidgets.VBox([row, self.line, self.strip])
         self._thumbnails: dict[str, str] = {}
-        self._newest: Progress | None = None
-        self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._draw_all, name="nbvlm-gauge", daemon=True)
+        self._newest: Progress
+        self._drawing: Task[None] | None = None
 
     def take(self, progress: Progress) -> None:
         """Take a report; that of the end is drawn before this returns."""
-        with self._changed:
-            self._newest = progress
-            self._changed.notify_all()
-        if not self._thread.is_alive() and self._thread.ident is None:
-            self._thread.start()
-        if progress.state in ("finished", "stopped"):
-            self._thread.join(5.0)
+        self._newest = progress
+        if self._drawing is None:
+            self._drawing = Task(self._draw_all())
+        if progress.state in ENDS:
+            with contextlib.suppress(TimeoutError):
+                self._drawing.wait(5.0)
 
     def hear(self) -> None:
-        """Let Stop be heard while the cell is busy, where the kernel has subshells for such messages.
-
-        ipykernel 7.4 hands a message to the shell that used the widget last, and that is the busy one.
-        """
-        with contextlib.suppress(AttributeError):
+        """Let Stop be heard while the cell is busy, where the kernel has subshells for such messages."""
+        try:
+            kernel = tuple(map(int, version("ipykernel").split(".")[:2]))
+        except PackageNotFoundError:
+            return
+        # From 7.4 on, a message goes to the shell that used the widget last, and that is the busy one.
+        if kernel >= (7, 4) and hasattr(self.button.comm, "_reply_subshell_id"):
             del self.button.comm._reply_subshell_id  # noqa: SLF001 - there is no other way to be heard
 
     def press(self) -> None:
@@ -108,21 +113,17 @@ class Gauge:
     def _pressed(self, _button: Any) -> None:
         self.press()
 
-    def _draw_all(self) -> None:
-        ended = False
-        while not ended:
-            with self._changed:
-                while self._newest is None:
-                    self._changed.wait()
-                progress, self._newest = self._newest, None
-            ended = progress.state in ("finished", "stopped")
-            self.draw(progress)
-            if not ended:
-                with self._changed:
-                    self._changed.wait_for(self._ending, GAP if progress.last else 0.05)
-
-    def _ending(self) -> bool:
-        return self._newest is not None and self._newest.state != "running"
+    async def _draw_all(self) -> None:
+        drawn: Progress | None = None
+        due = 0.0
+        while drawn is None or drawn.state not in ENDS:
+            newest = self._newest
+            if newest is drawn or (newest.state not in ENDS and time.monotonic() < due):
+                await asyncio.sleep(STEP)
+                continue
+            drawn = newest
+            await asyncio.to_thread(self.draw, drawn)
+            due = time.monotonic() + (GAP if drawn.last else 0)
 
     def draw(self, progress: Progress) -> None:
         """Show a report."""
@@ -132,7 +133,7 @@ class Gauge:
         self.bar.bar_style = {"finished": "success", "stopped": "warning"}.get(progress.state, "")
         self.line.value = f'<span role="status">{html_text(figures(progress))}</span>'
         self.strip.value = strip(progress.last, self._thumbnails)
-        self.button.disabled = progress.state in ("finished", "stopped")
+        self.button.disabled = progress.state in ENDS
 
 
 def figures(progress: Progress) -> str:
@@ -224,11 +225,9 @@ def _thumbnail(row: Row) -> str:
     except (Error, OSError, ValueError):
         return ""
     if row.detections is not None and len(row.detections):
-        things = prompt_things(row.prompt or "")
+        things = prompts.things(row.prompt or "")
         small = annotate(small, row.detections, things=things, keep=False, labels=False, line_width=2)
-    file = io.BytesIO()
-    small.save(file, "JPEG", quality=70)
-    packed = base64.b64encode(file.getvalue()).decode("ascii")
+    packed = base64.b64encode(encoded(small, "JPEG", quality=70)).decode("ascii")
     return (
         f'<img alt="" width="{small.width}" height="{small.height}" style="display:block;margin-bottom:4px" '
         f'src="data:image/jpeg;base64,{packed}">'

@@ -1,9 +1,8 @@
-"""What a service allows: requests a minute for all workers of a run, and requests at once.
+"""The limits of a service: requests a minute for all workers of a run, and requests at once.
 
-`Pace` is a token bucket of one token: requests are spread evenly, so that no minute holds more than its
-share. A refusal for too many requests (429) stops everyone for a while and lowers the rate; answers raise it
-again.
-`Slots` lets fewer requests run at once after a 503, and more again as answers come.
+`RateLimiter` is a token bucket of one token: requests are spread evenly, so that no minute holds more than
+its share. A refusal for too many requests (429) stops everyone for a while and lowers the rate; answers raise
+it again. `ConcurrencyLimiter` lets fewer requests run at once after a 503, and more again as answers come.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbvlm.errors import ParameterError
 
@@ -19,12 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-__all__ = ["Pace", "Slots", "rate_of"]
+__all__ = ["ConcurrencyLimiter", "RateLimiter", "SharedRateLimiter", "rate_of"]
 
 SLACK = 0.02
 """Seconds that a late waker may catch up on."""
 FIRST, LONGEST = 0.5, 60.0
 LOWER, RAISE = 0.7, 1.03
+HELD_S = 0.25
+"""Seconds that a process keeps the semaphore while others wait."""
 ENOUGH = 10
 """Answers that tell a service's pace where no rate is given."""
 
@@ -35,18 +36,19 @@ def rate_of(rate: float | None) -> float | None:
     Raises
     ------
     ParameterError
-        If it is no number above 0.
+        If it is not a positive number.
     """
     if rate is None or rate == float("inf"):
         return None
     if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not rate > 0:
         raise ParameterError(
-            f"rate={rate!r} is no number of requests a minute.", hint='float("inf") stands for no limit.'
+            f"rate must be a positive number of requests a minute, got {rate!r}.",
+            hint='float("inf") stands for no limit.',
         )
     return float(rate)
 
 
-class Pace:
+class RateLimiter:
     """Hands out leave to send a request.
 
     Parameters
@@ -99,6 +101,9 @@ class Pace:
             late = now - self._next <= SLACK  # no more than a late waking
             self._next = (self._next if late else now) + 60 / self._rate
 
+    async def close(self) -> None:
+        """Do nothing: other processes do not wait for this one."""
+
     async def refused(self, age: float, asked: float | None = None) -> None:
         """Slow down after a 429.
 
@@ -139,7 +144,84 @@ class Pace:
             self._rate = None
 
 
-class Slots:
+class SharedRateLimiter(RateLimiter):
+    """A rate limiter for several processes: the one that holds a semaphore may send.
+
+    Parameters
+    ----------
+    rate, first
+        As for `RateLimiter`.
+    semaphore
+        A `distributed.Semaphore` with one lease. It is held for a moment, so that a process with many
+        requests does not ask for it anew for each, and after a 429 until requests may be sent again.
+    """
+
+    def __init__(self, rate: float, semaphore: Any, *, first: float = FIRST) -> None:
+        super().__init__(rate, first=first)
+        self._semaphore = semaphore
+        self._own = asyncio.Lock()
+        self._wanted = 0
+        self._held_until: float | None = None
+        self._acquiring: asyncio.Task[None] | None = None
+        self._releasing: asyncio.Task[None] | None = None
+
+    async def take(self) -> None:
+        """Wait for leave to send one request."""
+        self._wanted += 1
+        try:
+            async with self._own:
+                if self._held_until is not None and self._clock() > self._held_until:
+                    await self._hand_on()
+                await self._hold()
+                await super().take()
+        finally:
+            self._wanted -= 1
+            self._release_soon()
+
+    async def refused(self, age: float, asked: float | None = None) -> None:
+        """Slow down after a 429, and keep the others from sending meanwhile."""
+        await super().refused(age, asked)
+        async with self._own:
+            await self._hold()
+        self._release_soon()
+
+    async def close(self) -> None:
+        """Let the others send."""
+        for task in (self._acquiring, self._releasing):
+            if task is not None:
+                task.cancel()
+        if self._held_until is not None:
+            await asyncio.to_thread(self._semaphore.release)
+
+    async def _hold(self) -> None:
+        if self._held_until is None:
+            if self._acquiring is None:
+                self._acquiring = asyncio.create_task(self._acquire())
+            await asyncio.shield(self._acquiring)
+
+    async def _acquire(self) -> None:
+        while not await asyncio.to_thread(self._semaphore.acquire, 1):
+            pass
+        self._held_until, self._acquiring = self._clock() + HELD_S, None
+        self._release_soon()  # the one that wanted it may have been cancelled
+
+    async def _hand_on(self) -> None:
+        while (wait := self._next - self._clock()) > 0:  # noqa: ASYNC110 - a refusal may prolong it
+            await asyncio.sleep(wait)
+        self._held_until = None
+        await asyncio.to_thread(self._semaphore.release)
+
+    def _release_soon(self) -> None:
+        if not self._wanted and (self._releasing is None or self._releasing.done()):
+            self._releasing = asyncio.create_task(self._release())
+
+    async def _release(self) -> None:
+        async with self._own:
+            if not self._wanted and self._held_until is not None:
+                await self._hand_on()
+
+
+class ConcurrencyLimiter:
     """Lets so many requests run at once: fewer after a 503, more as answers come.
 
     Parameters

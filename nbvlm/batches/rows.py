@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from nbvlm._optional import require
 from nbvlm.client import redact
 from nbvlm.errors import Error
 from nbvlm.result import Result
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "COLUMNS",
     "FINAL",
-    "Place",
+    "Position",
     "Row",
     "Table",
     "decode",
@@ -41,7 +42,7 @@ FINAL = frozenset({"ImageError", "PromptError", "ParameterError", "RequestReject
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """Where a picture stands in a run.
 
     Attributes
@@ -144,19 +145,19 @@ def key_of(
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def answered(place: Place, key: str, result: Result) -> dict[str, Any]:
+def answered(place: Position, key: str, result: Result) -> dict[str, Any]:
     """Write an answer as plain data; masks stay codes."""
     return _head(place, key) | {"error": None} | result.to_dict(masks=False)
 
 
-def failed(place: Place, key: str, prompt: str | None, error: Error) -> dict[str, Any]:
+def failed(place: Position, key: str, prompt: str | None, error: Error) -> dict[str, Any]:
     """Write a failure as plain data."""
     told = {"kind": type(error).__name__, "message": redact(error.message), "hint": redact(error.hint)}
     told |= {"status": error.status, "request_id": error.request_id}
     return _head(place, key) | {"error": told, "prompt": prompt}
 
 
-def moved(data: dict[str, Any], place: Place) -> dict[str, Any]:
+def moved(data: dict[str, Any], place: Position) -> dict[str, Any]:
     """Return the same answer for a picture at another place."""
     return data | _head(place, data["key"])
 
@@ -210,7 +211,7 @@ def decode(line: bytes) -> dict[str, Any]:
     return data
 
 
-def _head(place: Place, key: str) -> dict[str, Any]:
+def _head(place: Position, key: str) -> dict[str, Any]:
     return {"key": key, "index": place.index, "source": place.source, "copy": place.copy}
 
 
@@ -237,21 +238,9 @@ _PLAIN = ("source", "prompt", "text", "error", "request_id")
 
 
 def pandas() -> Any:
-    """Return the module.
-
-    Raises
-    ------
-    Error
-        If it is not installed; the message has the line that installs it.
-    """
-    try:
-        import pandas as pd
-    except ImportError:
-        raise Error(
-            "A table of answers needs pandas, which is not installed.",
-            hint='Run: pip install "nbvlm[batch]". nbvlm.ibatch(…) works without it.',
-        ) from None
-    return pd
+    """Return the module, or raise an `Error` with the line that installs it."""
+    note = "nbvlm.ibatch(…) works without it."
+    return require("pandas", extra="batch", purpose="A table of answers", note=note)
 
 
 class Table:

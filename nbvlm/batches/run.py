@@ -4,70 +4,102 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast
 
+from nbvlm._background import iterate_in_thread
 from nbvlm.batches import journal as journals
 from nbvlm.batches import sources
-from nbvlm.batches.bridge import Bridge
 from nbvlm.batches.plan import plan
-from nbvlm.batches.progress import Progress, Tally
-from nbvlm.batches.rate_limit import Pace, Slots
+from nbvlm.batches.progress import Progress, ProgressCounter
+from nbvlm.batches.rate_limit import ConcurrencyLimiter, RateLimiter
 from nbvlm.batches.rows import Table
-from nbvlm.batches.workers import Asker, Crew
+from nbvlm.batches.workers import LimitedClient, WorkerPool
 from nbvlm.client import AsyncClient
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 
     from nbvlm.batches.rows import Row
+    from nbvlm.client import Client
 
-__all__ = ["Run"]
+__all__ = ["BatchOptions", "Run", "with_keywords"]
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+class BatchOptions(TypedDict, total=False):
+    """Keywords of `batch`, `abatch` and `ibatch`."""
+
+    client: Client | AsyncClient | None
+    concurrency: int
+    journal: str | os.PathLike[str] | None
+    rate: float | None
+    on_error: str
+    engine: Any
+    column: str | None
+    progress: bool | Callable[[Progress], None] | None
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    route: str
+    content: str
+
+
+DEFAULTS: dict[str, Any] = {"concurrency": 8, "journal": "run.jsonl", "on_error": "record"}
+SHOWN = DEFAULTS | {"route": "auto", "content": "tag"}
+"""Defaults that are not None, those of `Client.ask` included."""
+
+
+def with_keywords(function: F) -> F:
+    """Show the keywords of `BatchOptions` in a function's signature, for `help` and completion."""
+    signature = inspect.signature(function)
+    *before, _ = signature.parameters.values()
+    options = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=SHOWN.get(name),
+            annotation=str(getattr(kind, "__forward_arg__", kind)),
+        )
+        for name, kind in BatchOptions.__annotations__.items()
+    ]
+    function.__signature__ = signature.replace(parameters=[*before, *options])  # type: ignore[attr-defined]
+    return function
 
 
 class Run:
     """A batch that was checked and can be started once; parameters as `nbvlm.batch`."""
 
     def __init__(
-        self,
-        images: Any,
-        prompt: str | Callable[[Mapping[str, Any]], str],
-        *,
-        client: Any,
-        concurrency: int,
-        journal: str | os.PathLike[str] | None,
-        rate: float | None,
-        on_error: str,
-        engine: Any,
-        column: str | None,
-        progress: bool | Callable[[Progress], None] | None,
-        options: dict[str, Any],
+        self, images: Any, prompt: str | Callable[[Mapping[str, Any]], str], **options: Unpack[BatchOptions]
     ) -> None:
-        self.plan = plan(
-            prompt, client, concurrency=concurrency, rate=rate, on_error=on_error, options=options
-        )
+        chosen: dict[str, Any] = DEFAULTS | options
+        column, progress = chosen.pop("column", None), chosen.pop("progress", None)
+        self._journal, self._engine = chosen.pop("journal"), chosen.pop("engine", None)
+        limits = {name: chosen.pop(name, None) for name in ("concurrency", "rate", "on_error")}
+        self.plan = plan(prompt, chosen.pop("client", None), **limits, options=chosen)
         self._listed = sources.listing(images, column)
         if self._listed.names is not None:
             self.plan.prompt.check(self._listed.names)
         self.labels = hasattr(images, "index") and hasattr(images, "iloc")
-        self._journal = journal
-        self._engine = engine
-        self._tally = Tally(_watcher(self, progress))
+        self._counter = ProgressCounter(_watcher(self, progress))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._stopped = False
 
-    async def rows(self) -> AsyncIterator[Row]:
+    async def rows(self) -> AsyncGenerator[Row]:
         """Yield rows as they are finished."""
         self._loop = asyncio.get_running_loop()
-        journal = journals.keep(self._journal)
+        journal = journals.open_journal(self._journal)
         state = "stopped"
         try:
-            if self._tally.watched:
-                self._tally.total = await asyncio.to_thread(self._listed.count)
-                self._tally.tell("beginning")
+            if self._counter.watched:
+                self._counter.total = await asyncio.to_thread(self._listed.count)
+                self._counter.tell("beginning")
             found = self._cluster(journal) if self._engine is not None else self._local(journal)
             try:
                 async for row in found:
@@ -86,11 +118,11 @@ class Run:
             raise
         finally:
             journal.close()
-            self._tally.tell(state)
+            self._counter.tell(state)
 
     def each(self) -> Iterator[Row]:
         """Yield rows as they are finished, from a thread of the run's own."""
-        return iter(Bridge(self.rows, ahead=self.plan.concurrency))
+        return cast("Iterator[Row]", iterate_in_thread(self.rows, ahead=self.plan.concurrency))
 
     async def table(self, *, explode: bool) -> Any:
         """Return the table of all rows, those until a Stop included."""
@@ -107,32 +139,32 @@ class Run:
                 self._loop.call_soon_threadsafe(self._end)
 
     def _end(self) -> None:
-        if self._crew is not None:
-            self._crew.stop()
+        if self._pool is not None:
+            self._pool.stop()
 
-    _crew: Any = None
+    _pool: Any = None
 
-    async def _local(self, journal: journals.Nowhere) -> AsyncIterator[Row]:
-        checked, tally = self.plan, self._tally
-        pace = Pace(checked.rate, first=checked.settings.retry.first)
-        slots = Slots(checked.concurrency)
-        tally.concurrency = checked.concurrency
-        self._crew = crew = Crew(checked, sources.items(self._listed), journal, tally)
+    async def _local(self, journal: journals.NullJournal) -> AsyncIterator[Row]:
+        checked, counter = self.plan, self._counter
+        rate_limiter = RateLimiter(checked.rate, first=checked.settings.retry.first)
+        concurrency_limiter = ConcurrencyLimiter(checked.concurrency)
+        counter.concurrency = checked.concurrency
+        self._pool = pool = WorkerPool(checked, sources.items(self._listed), journal, counter)
         async with AsyncClient.from_settings(checked.patient) as client:
-            found = crew.rows(Asker(client, checked, pace, slots, tally))
+            found = pool.rows(LimitedClient(client, checked, rate_limiter, concurrency_limiter, counter))
             try:
                 async for row in found:
                     yield row
             finally:
                 await found.aclose()  # type: ignore[attr-defined]
 
-    def _cluster(self, journal: journals.Nowhere) -> AsyncIterator[Row]:
-        from nbvlm.batches.cluster import Cluster
+    def _cluster(self, journal: journals.NullJournal) -> AsyncIterator[Row]:
+        from nbvlm.batches.cluster import ClusterRun
 
-        self._crew = crew = Cluster(
-            self.plan, sources.items(self._listed), journal, self._tally, self._engine
+        self._pool = pool = ClusterRun(
+            self.plan, sources.items(self._listed), journal, self._counter, self._engine
         )
-        return crew.rows()
+        return pool.rows()
 
 
 def _watcher(

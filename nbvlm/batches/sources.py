@@ -14,22 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from nbvlm.batches.rows import Place
+from nbvlm._files import expanded
+from nbvlm._optional import require
+from nbvlm.batches.rows import Position
 from nbvlm.client import redact
-from nbvlm.errors import Error, ImageError, ParameterError
+from nbvlm.errors import ImageError, ParameterError
+from nbvlm.images import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-__all__ = ["SUFFIXES", "Item", "Listing", "is_remote", "items", "listed", "listing", "read"]
+__all__ = ["Item", "Listing", "is_remote", "items", "listed", "listing", "read"]
 
-SUFFIXES = frozenset(
-    (
-        *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
-        *(".heic", ".heif", ".avif", ".jp2", ".ppm", ".pgm", ".tga"),
-    )
-)
-"""Endings of files in a folder that are taken for pictures."""
 COLUMNS = ("image", "picture", "path", "file", "filename", "source", "url")
 """Columns of a table that hold the pictures where nobody says which does."""
 
@@ -51,7 +47,7 @@ class Item:
         What a prompt may be made of.
     """
 
-    place: Place
+    place: Position
     image: Any
     columns: Mapping[str, Any] = field(default_factory=dict)
 
@@ -119,7 +115,7 @@ def items(listed: Listing) -> Iterator[Item]:
         if not listed.distinct and not source.startswith("#"):
             nth = seen.get(hash(source), 0)
             seen[hash(source)] = nth + 1
-        place = Place(index, source, nth, label)
+        place = Position(index, source, nth, label)
         yield Item(place, image, columns if columns is not None else _described(source, index))
 
 
@@ -128,7 +124,7 @@ def _named(name: str) -> Listing:
         return _several([name])
     if is_remote(name):
         return _several(listed(name, SUFFIXES))
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.is_dir():
         return _filled(name, lambda: _walk(path))
     if has_magic(name) and not path.exists():
@@ -286,15 +282,10 @@ def _suffix(name: str) -> str:
 
 
 def _at(url: str) -> tuple[Any, str]:
+    purpose, note = f"The address {redact(url)!r}", "For others than s3://…: fsspec and their package."
+    fsspec = require("fsspec.core", extra="s3", purpose=purpose, note=note)
     try:
-        from fsspec.core import url_to_fs
-    except ImportError:
-        raise Error(
-            f"Addresses like {redact(url)!r} need fsspec, which is not installed.",
-            hint='Run: pip install "nbvlm[s3]" (for others, fsspec and their package).',
-        ) from None
-    try:
-        system, path = url_to_fs(url)
+        system, path = fsspec.url_to_fs(url)
     except (ImportError, ValueError) as error:
         raise ImageError(
             f"{redact(url)!r} cannot be read here: {redact(str(error)).rstrip('.')}.",

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._background import thread_pool
 from nbvlm.batches import preparation, rows
 from nbvlm.errors import (
     AuthenticationError,
@@ -25,18 +25,18 @@ from nbvlm.errors import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from nbvlm.batches.journal import Nowhere
+    from nbvlm.batches.journal import NullJournal
     from nbvlm.batches.plan import Plan
-    from nbvlm.batches.preparation import Read
-    from nbvlm.batches.progress import Tally
-    from nbvlm.batches.rate_limit import Pace, Slots
+    from nbvlm.batches.preparation import Prepared
+    from nbvlm.batches.progress import ProgressCounter
+    from nbvlm.batches.rate_limit import ConcurrencyLimiter, RateLimiter
     from nbvlm.batches.rows import Row
     from nbvlm.batches.sources import Item
     from nbvlm.client import AsyncClient
     from nbvlm.images import Picture
     from nbvlm.result import Result
 
-__all__ = ["Asker", "Crew", "ends_run"]
+__all__ = ["LimitedClient", "WorkerPool", "ends_run"]
 
 READERS = 4
 TRIES = 8
@@ -44,7 +44,7 @@ TRIES = 8
 _END: Any = None
 
 
-class Asker:
+class LimitedClient:
     """Asks one question after leave was given, and again after a refusal for want of room.
 
     Parameters
@@ -53,17 +53,24 @@ class Asker:
         Opened with `Plan.patient`.
     plan
         What is asked.
-    pace, slots
+    rate_limiter, concurrency_limiter
         The limits, shared with others.
-    tally
+    counter
         Counts who asks and who waits.
     """
 
-    def __init__(self, client: AsyncClient, plan: Plan, pace: Pace, slots: Slots, tally: Tally) -> None:
+    def __init__(
+        self,
+        client: AsyncClient,
+        plan: Plan,
+        rate_limiter: RateLimiter,
+        concurrency_limiter: ConcurrencyLimiter,
+        counter: ProgressCounter,
+    ) -> None:
         self._client = client
         self._plan = plan
-        self._pace, self._slots = pace, slots
-        self._tally = tally
+        self._rate_limiter, self._concurrency_limiter = rate_limiter, concurrency_limiter
+        self._counter = counter
         retry = plan.settings.retry
         self._tries = max(retry.attempts, TRIES) if retry.attempts > 1 else 1
 
@@ -86,45 +93,45 @@ class Asker:
         raise AssertionError  # the loop has no end
 
     async def _once(self, picture: Picture, prompt: str) -> Result:
-        self._tally.waiting += 1
+        self._counter.waiting += 1
         try:
-            async with self._slots:
-                await self._pace.take()
-                self._tally.waiting -= 1
-                self._tally.asking += 1
+            async with self._concurrency_limiter:
+                await self._rate_limiter.take()
+                self._counter.waiting -= 1
+                self._counter.asking += 1
                 try:
                     return await self._asked(picture, prompt)
                 finally:
-                    self._tally.asking -= 1
-                    self._tally.waiting += 1
+                    self._counter.asking -= 1
+                    self._counter.waiting += 1
         finally:
-            self._tally.waiting -= 1
-            self._tally.concurrency = self._slots.limit
+            self._counter.waiting -= 1
+            self._counter.concurrency = self._concurrency_limiter.limit
 
     async def _asked(self, picture: Picture, prompt: str) -> Result:
         sent = time.monotonic()
         try:
             result = await self._client.ask(picture, prompt, **self._plan.options)
         except RateLimitError as error:
-            await self._pace.refused(time.monotonic() - sent, error.retry_after)
+            await self._rate_limiter.refused(time.monotonic() - sent, error.retry_after)
             raise
         except ServerError as error:
             if error.status == 503:
-                self._slots.refused(time.monotonic() - sent)
+                self._concurrency_limiter.refused(time.monotonic() - sent)
             raise
-        self._slots.answered()
-        await self._pace.answered()
+        self._concurrency_limiter.answered()
+        await self._rate_limiter.answered()
         return result
 
     async def _rest(self, failure: Error, tries: int) -> None:
-        """Pause after a 503; after a 429 the pace makes everyone pause."""
+        """Pause after a 503; after a 429 the rate_limiter makes everyone pause."""
         if isinstance(failure, ServerError):
             retry = self._plan.settings.retry
             pause = min(retry.first * retry.factor ** (tries - 1), retry.longest)
             await asyncio.sleep(max(pause, failure.retry_after or 0.0))
 
 
-class Crew:
+class WorkerPool:
     """Finishes the pictures of a run.
 
     Parameters
@@ -135,25 +142,27 @@ class Crew:
         The pictures; walked in threads, one item at a time.
     journal
         Knows what is done, and takes what is finished.
-    tally
+    counter
         Counts.
     """
 
-    def __init__(self, plan: Plan, items: Iterator[Item], journal: Nowhere, tally: Tally) -> None:
+    def __init__(
+        self, plan: Plan, items: Iterator[Item], journal: NullJournal, counter: ProgressCounter
+    ) -> None:
         self._plan = plan
         self._items = items
         self._journal = journal
-        self.tally = tally
+        self.counter = counter
         self._turn = Lock()
         self._under_way: dict[str, asyncio.Future[dict[str, Any] | None]] = {}
         readers = min(READERS, plan.concurrency)
-        self._threads = ThreadPoolExecutor(readers, thread_name_prefix="nbvlm-batch")
-        self._ready: asyncio.Queue[Read | None] = asyncio.Queue(readers)
+        self._threads = thread_pool(readers)
+        self._ready: asyncio.Queue[Prepared | None] = asyncio.Queue(readers)
         self._out: asyncio.Queue[Row | BaseException | None] = asyncio.Queue(plan.concurrency)
         self._readers = readers
         self._stopped = False
 
-    async def rows(self, asker: Asker) -> AsyncIterator[Row]:
+    async def rows(self, client: LimitedClient) -> AsyncIterator[Row]:
         """Yield rows as they are finished; leaving early stops the run.
 
         Raises
@@ -163,7 +172,7 @@ class Crew:
             written, and with `on_error="raise"` any error.
         """
         tasks = [asyncio.create_task(self._read_all()) for _ in range(self._readers)]
-        asking = [asyncio.create_task(self._ask_all(asker)) for _ in range(self._plan.concurrency)]
+        asking = [asyncio.create_task(self._ask_all(client)) for _ in range(self._plan.concurrency)]
         tasks += [*asking, asyncio.create_task(self._close_up(list(tasks), len(asking)))]
         left = len(asking)
         try:
@@ -176,7 +185,7 @@ class Crew:
                 if row is None:
                     left -= 1
                     continue
-                self.tally.add(row)
+                self.counter.add(row)
                 yield row
         finally:
             for task in tasks:
@@ -198,25 +207,25 @@ class Crew:
         except Exception as error:  # noqa: BLE001 - the caller's own iterator may raise anything
             await self._out.put(error)
 
-    def _next(self) -> Read | None:
+    def _next(self) -> Prepared | None:
         with self._turn:
             item = next(self._items, None)
-        return preparation.read(item, self._plan, self._journal) if item is not None else None
+        return preparation.prepare(item, self._plan, self._journal) if item is not None else None
 
     async def _close_up(self, readers: list[asyncio.Task[None]], asking: int) -> None:
         await asyncio.gather(*readers)
         for _ in range(asking):
             await self._ready.put(_END)
 
-    async def _ask_all(self, asker: Asker) -> None:
+    async def _ask_all(self, client: LimitedClient) -> None:
         try:
             while (found := await self._ready.get()) is not None:
-                await self._out.put(await self._row(found, asker))
+                await self._out.put(await self._row(found, client))
             await self._out.put(_END)
         except Exception as error:  # noqa: BLE001 - raised again where the rows are taken
             await self._out.put(error)
 
-    async def _row(self, found: Read, asker: Asker) -> Row:
+    async def _row(self, found: Prepared, client: LimitedClient) -> Row:
         if found.error is not None:
             return self._failed(found, found.error)
         while (same := self._under_way.get(found.key)) is not None and found.key not in self._journal:
@@ -225,15 +234,15 @@ class Crew:
                 return self._copied(found, data)
         if found.key in self._journal:
             return self._copied(found)
-        return await self._asked(found, asker)
+        return await self._asked(found, client)
 
-    async def _asked(self, found: Read, asker: Asker) -> Row:
+    async def _asked(self, found: Prepared, client: LimitedClient) -> Row:
         if found.picture is None or found.prompt is None:
             raise AssertionError(found)
         future = self._under_way[found.key] = asyncio.get_running_loop().create_future()
         data = None
         try:
-            result = await asker.ask(found.picture, found.prompt)
+            result = await client.ask(found.picture, found.prompt)
             if result.picture.pending:  # its hash takes as long as turning it
                 await asyncio.to_thread(getattr, result.picture, "sha256")
             data = rows.answered(found.item.place, found.key, result)
@@ -247,16 +256,16 @@ class Crew:
             if not future.done():
                 future.set_result(data)
 
-    def _failed(self, found: Read, error: Error) -> Row:
+    def _failed(self, found: Prepared, error: Error) -> Row:
         if self._plan.on_error == "raise":
             raise error
         return self._kept(found, rows.failed(found.item.place, found.key, found.prompt, error))
 
-    def _copied(self, found: Read, data: dict[str, Any] | None = None) -> Row:
+    def _copied(self, found: Prepared, data: dict[str, Any] | None = None) -> Row:
         data = data if data is not None else rows.decode(self._journal.read(found.key))
         return self._kept(found, rows.moved(data, found.item.place))
 
-    def _kept(self, found: Read, data: dict[str, Any], result: Result | None = None) -> Row:
+    def _kept(self, found: Prepared, data: dict[str, Any], result: Result | None = None) -> Row:
         place = found.item.place
         resumed = self._journal.stands(found.key, place)
         line = self._journal.add(data, place)

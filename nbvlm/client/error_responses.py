@@ -220,7 +220,7 @@ _KNOWN: dict[int, _Explanation] = {
     422: (
         RequestRejected,
         "The service refused the {what} (422)",
-        "Compare prompt, picture and parameters with the model's page; stream(…) gets a longer reason than ask(…).",
+        "Compare prompt, picture and parameters with the model's page; stream(…) gets longer reasons.",
     ),
     429: (
         RateLimitError,

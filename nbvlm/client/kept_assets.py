@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm.client.flow import assets
 from nbvlm.client.flow.steps import Context, Flow, RunInThread
-from nbvlm.images import Picture, stay
+from nbvlm.images import Picture, load_lazily
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -92,7 +92,7 @@ def _keep(context: Context, image: Any) -> Flow[Asset]:
     """Upload, and hand the asset over to the caller; what did not arrive whole is deleted again."""
     picture = image
     if not isinstance(picture, Picture):
-        picture = yield RunInThread(lambda: stay(image))
+        picture = yield RunInThread(lambda: load_lazily(image))
     if picture.pending and picture.path is None:
         yield RunInThread(lambda: picture.data)
     try:

@@ -1,4 +1,4 @@
-"""What the embedded model is asked about a scene when it is measured, and how its answers are judged."""
+"""Evaluate the embedded model: ask about scenes, and compare its answers with the ground truth."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nbvlm.grounding import codebook, overlaps, parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from nbvlm.demo.model.vision import Seen as Seen
+    from nbvlm.demo.model.vision import Observation as Observation
     from nbvlm.grounding import Detection
 
 __all__ = ["FIGURES", "FIRST_SEED", "WAYS", "Figure", "Score", "evaluate", "facts_of", "judged", "main"]
@@ -33,7 +33,7 @@ __all__ = ["FIGURES", "FIRST_SEED", "WAYS", "Figure", "Score", "evaluate", "fact
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What a figure must reach, and what it should."""
+    """The least value that a figure must reach, and the value that it should reach."""
 
     floor: float
     goal: float
@@ -52,11 +52,11 @@ FIGURES: dict[str, Figure] = {
     "other answers": Figure(0.85, 0.92),
     "scenes taken for scenes": Figure(0.95, 0.95),
 }
-"""By name; shares and means from 0 to 1."""
+"""The figures by name: shares and means from 0 to 1."""
 
 
 def facts_of(scene: scenes.Scene) -> list[Fact]:
-    """Tell what is true of a scene, from left to right."""
+    """Return the facts about the things of a scene, from left to right."""
     w, h = scene.size
     return [
         Fact(thing.kind, thing.color, (x0 / w, y0 / h, x1 / w, y1 / h), thing.text, w / h)
@@ -66,12 +66,12 @@ def facts_of(scene: scenes.Scene) -> list[Fact]:
 
 
 def judged(ask: Callable[[str], str], scene: scenes.Scene, seed: int) -> Iterator[tuple[str, float]]:
-    """Ask about a scene; yields figures' names with 1 for right, 0 for wrong, or an overlap."""
-    chance, facts = Random(seed), facts_of(scene)
+    """Ask about a scene; yield names of figures with 1 for right, 0 for wrong, or an overlap."""
+    rng, facts = Random(seed), facts_of(scene)
     kinds = list(dict.fromkeys(fact.kind for fact in facts))
-    kind = chance.choice(kinds)
-    absent = chance.choice([k for k in scenes.KINDS if k not in kinds])
-    counted = chance.choice((kind, kind, kind, absent))
+    kind = rng.choice(kinds)
+    absent = rng.choice([k for k in scenes.KINDS if k not in kinds])
+    counted = rng.choice((kind, kind, kind, absent))
     yield "captions", _named(ask(prompts.caption())) == Counter((fact.color, fact.kind) for fact in facts)
     yield from _boxes(ask(prompts.detect(*kinds)), scene)
     yield "absent without a box", "<loc" not in ask(prompts.detect(absent))
@@ -80,17 +80,17 @@ def judged(ask: Callable[[str], str], scene: scenes.Scene, seed: int) -> Iterato
     if any(fact.text for fact in facts):
         yield "signs", _right(ask, prompts.ocr(), scene, facts)
     yield from _outlines(ask(prompts.segment(*kinds)), scene)
-    for prompt in _others(facts, kinds, absent, chance):
+    for prompt in _others(facts, kinds, absent, rng):
         yield "other answers", _right(ask, prompt, scene, facts)
-    yield "other answers", _asks_well(ask, chance.choice(facts).color, scene, facts)
+    yield "other answers", _asks_well(ask, rng.choice(facts).color, scene, facts)
 
 
 def _right(ask: Callable[[str], str], prompt: str, scene: scenes.Scene, facts: list[Fact]) -> bool:
-    asked = prompt_reader.understand(prompt)
-    if asked is None:
-        raise ValueError(f"not a prompt that the model knows: {prompt}")
+    parsed = prompt_reader.understand(prompt)
+    if parsed is None:
+        raise ValueError(f"prompt must be one of the model's tasks, got {prompt!r}.")
     return ask(prompt) == ground_truth.text(
-        ground_truth.answer(asked.words, facts, scene.ground, box=asked.box)
+        ground_truth.answer(parsed.words, facts, scene.background, box=parsed.box)
     )
 
 
@@ -100,11 +100,11 @@ def _named(caption: str) -> Counter[tuple[str, str]]:
     return Counter((a, b) for a, b in pairs if a in scenes.COLORS and b in scenes.KINDS)
 
 
-def _others(facts: list[Fact], kinds: list[str], absent: str, chance: Random) -> Iterator[str]:
-    kind, there, fact = chance.choice(kinds), chance.choice((*kinds[:1], absent)), chance.choice(facts)
+def _others(facts: list[Fact], kinds: list[str], absent: str, rng: Random) -> Iterator[str]:
+    kind, there, fact = rng.choice(kinds), rng.choice((*kinds[:1], absent)), rng.choice(facts)
     yield prompts.answer(f"Is there a {there}?")
     yield prompts.answer(f"Where is the {kind}?")
-    yield prompts.caption(chance.choice([code for code in LANGUAGES if code != "en"]))
+    yield prompts.caption(rng.choice([code for code in LANGUAGES if code != "en"]))
     yield prompts.caption_region(fact.box, (1, 1))
     if (two := _unlike(facts)) is not None:
         yield prompts.answer(f"Which is larger, the {two[0]} or the {two[1]}?")
@@ -122,12 +122,12 @@ def _unlike(facts: list[Fact]) -> tuple[str, str] | None:
 
 
 def _asks_well(ask: Callable[[str], str], given: str, scene: scenes.Scene, facts: list[Fact]) -> bool:
-    """Whether the model's question has the given answer, or there is none that has."""
+    """Whether the model's question has the given answer, or no question has it."""
     question = ask(prompts.question(given))
-    asked = prompt_reader.understand(prompts.answer(question)) if question.endswith("?") else None
-    if asked is None:
+    parsed = prompt_reader.understand(prompts.answer(question)) if question.endswith("?") else None
+    if parsed is None:
         return all(sum(f.kind == fact.kind for f in facts) > 1 for fact in facts if fact.color == given)
-    return ground_truth.text(ground_truth.answer(asked.words, facts, scene.ground)) == given
+    return ground_truth.text(ground_truth.answer(parsed.words, facts, scene.background)) == given
 
 
 def _boxes(answer: str, scene: scenes.Scene) -> Iterator[tuple[str, float]]:
@@ -152,7 +152,7 @@ def _best(detection: Detection, row: np.ndarray, left: dict[int, scenes.Thing]) 
 
 
 def _outlines(answer: str, scene: scenes.Scene) -> Iterator[tuple[str, float]]:
-    """Overlap of each thing with the best mask of its kind in the answer."""
+    """Yield the overlap of each thing with the best mask of its kind in the answer."""
     found = parse(answer, scene.size, codebook=codebook("demo"))
     for thing in scene.things:
         masks = [one.mask for one in found if one.label == thing.kind and one.mask is not None]
@@ -169,7 +169,7 @@ SCENES, FULL = 400, 2000
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A figure: its name, the mean of its samples, and how many there were."""
+    """A figure: its name, the mean of its samples, and their number."""
 
     name: str
     value: float
@@ -196,7 +196,7 @@ WAYS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "double": _scaled(2.0),
     "jpeg": _packed,
 }
-"""What may be done to a picture before the model sees it."""
+"""Changes to the pictures before the model sees them, by name."""
 
 
 def evaluate(model: Model, count: int, first: int = FIRST_SEED, way: str = "plain") -> list[Score]:
@@ -211,12 +211,12 @@ def evaluate(model: Model, count: int, first: int = FIRST_SEED, way: str = "plai
     first
         Seed of the first scene.
     way
-        What is done to the pictures before: a name of `WAYS`.
+        Change to the pictures: a name of `WAYS`.
 
     Returns
     -------
     list of Score
-        In the order of `exam.FIGURES`.
+        In the order of `FIGURES`.
     """
     samples: dict[str, list[float]] = defaultdict(list)
     for seed in range(first, first + count):
@@ -225,7 +225,7 @@ def evaluate(model: Model, count: int, first: int = FIRST_SEED, way: str = "plai
         seen = model.see(picture)
         samples["scenes taken for scenes"].append(seen.familiar >= FAMILIAR)
 
-        def ask(prompt: str, picture: Image.Image = picture, seen: Seen = seen) -> str:
+        def ask(prompt: str, picture: Image.Image = picture, seen: Observation = seen) -> str:
             return "".join(token.text for token in model.stream(picture, prompt, temperature=1e-4, seen=seen))
 
         for name, value in judged(ask, scene, seed):
@@ -234,7 +234,7 @@ def evaluate(model: Model, count: int, first: int = FIRST_SEED, way: str = "plai
 
 
 def table(columns: dict[str, list[Score]]) -> str:
-    """Scores as text: a line a figure, a column a way, then floor and goal."""
+    """Return the scores as text: a row for each figure, with floor, goal and a column for each way."""
     ways = list(columns)
     head = f"{'':28}{'floor':>8}{'goal':>8}" + "".join(f"{way:>9}" for way in ways) + f"{'samples':>9}"
     lines = [head]
@@ -246,14 +246,16 @@ def table(columns: dict[str, list[Score]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Evaluate by the command line's words; returns the exit code."""
-    words = argparse.ArgumentParser(prog="python -m nbvlm.demo.evaluate", description=__doc__.splitlines()[0])
-    words.add_argument("--scenes", type=int, default=SCENES)
-    words.add_argument("--full", action="store_true", help=f"{FULL:,} scenes")
-    words.add_argument(
-        "--as", dest="ways", nargs="+", choices=WAYS, default=["plain"], help="what is done to the pictures"
+    """Evaluate as the command line says; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nbvlm.demo.evaluate", description=__doc__.splitlines()[0]
     )
-    given = words.parse_args(arguments)
+    parser.add_argument("--scenes", type=int, default=SCENES)
+    parser.add_argument("--full", action="store_true", help=f"{FULL:,} scenes")
+    parser.add_argument(
+        "--as", dest="ways", nargs="+", choices=WAYS, default=["plain"], help="changes to the pictures"
+    )
+    given = parser.parse_args(arguments)
     model, count = load(), FULL if given.full else given.scenes
     columns = {way: evaluate(model, count, way=way) for way in given.ways}
     sys.stdout.write(table(columns))

@@ -1,4 +1,4 @@
-"""A dozen scenes to begin with: the panel's samples, and the notebooks' pictures."""
+"""A dozen scenes with prompts: the samples of the panel and of the notebooks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class GalleryScene:
     name
         A word for file names.
     title
-        What a person is shown.
+        Shown to people.
     seed
         For `nbvlm.demo.scenes.sample`.
     prompt
@@ -63,4 +63,4 @@ GALLERY: tuple[GalleryScene, ...] = (
     GalleryScene("orchard", "Apples", 14781, "answer en what color is the tree?"),
     GalleryScene("shapes", "Shapes on paper", 24662, "caption de"),
 )
-"""The scenes, in the order they are shown; the first is the one a new panel opens with."""
+"""The scenes, in the order of the panel, which opens with the first."""

@@ -1,4 +1,4 @@
-"""What is true of a scene: the answers that the embedded model is taught, and measured by."""
+"""True answers to prompts about a scene, for training and evaluation of the embedded model."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["LARGE", "SAME", "Fact", "answer", "overlap", "split", "text"]
 
 LARGE = 0.235
-"""From this side on (root of the box's area, in shares of the picture's shorter side) a thing is large."""
+"""Least side of a large thing: the root of its box's area, in shares of the picture's shorter side."""
 SAME = 0.3
-"""Least overlap of a region asked about and the thing that it shows."""
+"""Least overlap of the region in a prompt with the thing that it shows."""
 Box = tuple[float, float, float, float]
 
 
@@ -33,7 +33,7 @@ class Fact:
     box
         (x0, y0, x1, y1) in shares of width and height.
     text
-        What a sign says.
+        Of a sign.
     aspect
         Of the picture, width divided by height.
     """
@@ -45,7 +45,7 @@ class Fact:
     aspect: float = 1.0
 
     def is_a(self, item: Sequence[str]) -> bool:
-        """Whether the words of an item ("car", "red car", "thing") name it."""
+        """Whether the words of an item ("car", "red car", "thing") describe it."""
         return all(word in (self.kind, self.color, "thing") for word in item)
 
     @property
@@ -59,19 +59,19 @@ class Fact:
         return float((self.area * max(self.aspect, 1 / self.aspect)) ** 0.5)
 
     def place(self) -> list[str]:
-        """Words for where its middle is."""
+        """Return words for the place of its middle."""
         return place((self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2)
 
 
 def answer(
     prompt: Sequence[str],
     facts: Sequence[Fact],
-    ground: str,
+    background: str,
     *,
     box: Box | None = None,
-    chance: Random | None = None,
+    rng: Random | None = None,
 ) -> list[Piece]:
-    """Tokens of the true answer to a prompt in the model's words.
+    """Return the tokens of the true answer to a prompt in the model's words.
 
     Parameters
     ----------
@@ -79,20 +79,20 @@ def answer(
         As `nbvlm.demo.model.prompt_reader.understand` reads it.
     facts
         From left to right.
-    ground
-        One of `scenes.GROUNDS`.
+    background
+        One of `scenes.BACKGROUNDS`.
     box
-        The region asked about, for ``("caption", "<box>")``.
-    chance
-        Chooses among answers that are all right; without it the first of them is taken.
+        The region of ``("caption", "<box>")``.
+    rng
+        Chooses among several true answers; without it the first one is returned.
     """
     match list(prompt):
         case ["caption", "<box>"]:
             return _region(facts, box or (0.0, 0.0, 1.0, 1.0))
         case ["caption", code]:
-            return _caption(facts, ground, code)
+            return _caption(facts, background, code)
         case ["describe", *_]:
-            return _description(facts, ground, chance)
+            return _description(facts, background, rng)
         case ["detect" | "segment" as task, *items]:
             return _boxes(items, facts, outlines=task == "segment")
         case ["ocr"]:
@@ -100,12 +100,12 @@ def answer(
         case ["answer", "en", *rest]:
             return _reply(rest, facts)
         case ["question", "en", given]:
-            return _question(given, facts, chance)
-    raise ValueError(f"not a prompt in the model's words: {prompt}")
+            return _question(given, facts, rng)
+    raise ValueError(f"prompt must be in the model's words, got {prompt!r}.")
 
 
 def text(pieces: Sequence[Piece]) -> str:
-    """Text of an answer's tokens."""
+    """Return the text of an answer's tokens."""
     return "".join(w.text_of(piece, pieces[:n]) for n, piece in enumerate(pieces))
 
 
@@ -123,23 +123,23 @@ def _joined(parts: Sequence[list[Piece]], conjunction: str = "and") -> list[Piec
     return pieces
 
 
-def _caption(facts: Sequence[Fact], ground: str, code: str) -> list[Piece]:
+def _caption(facts: Sequence[Fact], background: str, code: str) -> list[Piece]:
     language = LANGUAGES[code]
     named = [_plain(language.thing(fact.kind, fact.color), n) for n, fact in enumerate(facts)]
-    return [*_joined(named, language.conjunction), *_plain(language.grounds[ground])]
+    return [*_joined(named, language.conjunction), *_plain(language.backgrounds[background])]
 
 
 OPENINGS = (("the", "picture", "shows"), ("i", "see"), ("there", "are"))
 """Ways to begin a description, the likeliest first."""
 
 
-def _description(facts: Sequence[Fact], ground: str, chance: Random | None) -> list[Piece]:
-    opening = chance.choices(OPENINGS, (5, 3, 2))[0] if chance else OPENINGS[0]
+def _description(facts: Sequence[Fact], background: str, rng: Random | None) -> list[Piece]:
+    opening = rng.choices(OPENINGS, (5, 3, 2))[0] if rng else OPENINGS[0]
     thing = "thing" if len(facts) == 1 else "things"
     if opening[0] == "there" and len(facts) == 1:
         opening = ("there", "is")
     parts = [_described(n, fact) for n, fact in enumerate(facts)]
-    head = [*opening, str(len(facts)), thing, *LANGUAGES["en"].grounds[ground].split(), ":"]
+    head = [*opening, str(len(facts)), thing, *LANGUAGES["en"].backgrounds[background].split(), ":"]
     return [*_plain(head), *_joined(parts), *_plain(".")]
 
 
@@ -163,7 +163,7 @@ def _boxes(items: list[str], facts: Sequence[Fact], *, outlines: bool) -> list[P
 
 
 def split(words: Sequence[str]) -> list[list[str]]:
-    """Items of a list, by the ``;`` between them."""
+    """Split a list of words into items, at each ``;``."""
     items: list[list[str]] = [[]]
     for word in words:
         if word == ";":
@@ -185,7 +185,7 @@ def _region(facts: Sequence[Fact], box: Box) -> list[Piece]:
 
 
 def overlap(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes."""
+    """Return the intersection over union of two boxes."""
     w_, h_ = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     if w_ <= 0 or h_ <= 0:
         return 0.0
@@ -212,7 +212,7 @@ def _reply(words: list[str], facts: Sequence[Fact]) -> list[Piece]:
             return _joined(said) or _none(item)
         case ["which", "larger", *items]:
             return _larger(split(items), facts)
-    raise ValueError(f"not a question in the model's words: {words}")
+    raise ValueError(f"The question must be in the model's words, got {words!r}.")
 
 
 def _those(item: Sequence[str], facts: Sequence[Fact]) -> dict[int, Fact]:
@@ -238,10 +238,10 @@ def _larger(items: list[list[str]], facts: Sequence[Fact]) -> list[Piece]:
     return _plain(["the", *item], n)
 
 
-def _question(given: str, facts: Sequence[Fact], chance: Random | None) -> list[Piece]:
+def _question(given: str, facts: Sequence[Fact], rng: Random | None) -> list[Piece]:
     """A question whose answer is the given word."""
     right = _questions(given, facts)
-    return (chance.choice(right) if chance else right[0]) if right else _plain("i do not know")
+    return (rng.choice(right) if rng else right[0]) if right else _plain("i do not know")
 
 
 def _questions(given: str, facts: Sequence[Fact]) -> list[list[Piece]]:

@@ -1,4 +1,4 @@
-"""Picture-book scenes with their ground truth: what the embedded model was taught with, and is tested on.
+"""Draw picture-book scenes with their ground truth, for training and testing the embedded model.
 
 >>> scene = sample(7)
 >>> scene.picture.mode, len(scene.things) > 0
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "APART",
+    "BACKGROUNDS",
     "COLORS",
-    "GROUNDS",
     "KINDS",
     "MOST_THINGS",
     "Layout",
@@ -40,29 +40,32 @@ __all__ = [
 ]
 
 KINDS: tuple[str, ...] = tuple(objects.KINDS)
+"""English words for the kinds of things."""
 COLORS: tuple[str, ...] = tuple(objects.COLORS)
-GROUNDS: tuple[str, ...] = tuple(backgrounds.GROUNDS)
+"""English words for their colours."""
+BACKGROUNDS: tuple[str, ...] = tuple(backgrounds.BACKGROUNDS)
+"""English words for the backgrounds."""
 
 LONGER = (160, 2000)
 """Least and greatest length of a sampled picture's longer side, pixels."""
 TWICE_UP_TO = 1200
-"""Pictures with a longer side of up to so many pixels are drawn at twice their size, and reduced."""
+"""Pictures whose longer side has at most so many pixels are drawn at twice their size, and reduced."""
 
 
 @dataclass(frozen=True)
 class Thing:
-    """One thing of a scene, as it is seen.
+    """One thing of a scene, as far as it is visible.
 
     Attributes
     ----------
     kind, color
         English words, of `KINDS` and `COLORS`.
     box
-        (x0, y0, x1, y1) in pixels: bounds what is visible.
+        (x0, y0, x1, y1) in pixels, around the visible part.
     mask
         Height × width bool array: the visible pixels, at least 30 % of the thing.
     text
-        What a sign says; None for other things.
+        Of a sign; None for other things.
     """
 
     kind: str
@@ -74,7 +77,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture and the truth about it.
+    """A picture and its ground truth.
 
     Attributes
     ----------
@@ -82,13 +85,13 @@ class Scene:
         RGB image.
     things
         From left to right.
-    ground
-        One of `GROUNDS`.
+    background
+        One of `BACKGROUNDS`.
     """
 
     picture: Image.Image
     things: list[Thing]
-    ground: str
+    background: str
 
     @cached_property
     def size(self) -> tuple[int, int]:
@@ -106,21 +109,21 @@ def sample(seed: int, *, pixels: int | None = None, clean: bool = False) -> Scen
     pixels
         Length of the longer side; by default it varies from 160 to 2000. The layout does not depend on it.
     clean
-        True to leave out what `spoil` does.
+        True to skip `spoil`.
 
     Returns
     -------
     Scene
-        Picture, things with boxes and masks, ground.
+        Picture, things with boxes and masks, background.
 
     Examples
     --------
     >>> sample(7, pixels=320).size == sample(7, pixels=320, clean=True).size
     True
     """
-    chance = Random(seed)
-    layout = compose(chance)
-    drawn = round(LONGER[0] * (LONGER[1] / LONGER[0]) ** chance.random())
+    rng = Random(seed)
+    layout = compose(rng)
+    drawn = round(LONGER[0] * (LONGER[1] / LONGER[0]) ** rng.random())
     w, h = _size(layout.aspect, pixels or drawn)
     if max(w, h) <= TWICE_UP_TO:
         picture, plan = render(layout, (2 * w, 2 * h))
@@ -128,8 +131,8 @@ def sample(seed: int, *, pixels: int | None = None, clean: bool = False) -> Scen
     else:
         picture, plan = render(layout, (w, h))
     if not clean:
-        picture = spoil(picture, chance)
-    return Scene(picture, _things(layout, np.asarray(plan)), layout.ground)
+        picture = spoil(picture, rng)
+    return Scene(picture, _things(layout, np.asarray(plan)), layout.background)
 
 
 def _size(aspect: float, longer: int) -> tuple[int, int]:
@@ -145,7 +148,7 @@ def _things(layout: Layout, seen: NDArray[np.uint8]) -> list[Thing]:
 
 
 def bounds(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
-    """Smallest box (x0, y0, x1, y1) around the true pixels, at their outer edges."""
+    """Return the smallest box (x0, y0, x1, y1) around the true pixels, at their outer edges."""
     x, y = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
     return float(x[0]), float(y[0]), float(x[-1] + 1), float(y[-1] + 1)
 
@@ -163,9 +166,9 @@ def render(layout: Layout, size: tuple[int, int]) -> tuple[Image.Image, Image.Im
     Returns
     -------
     picture, plan
-        RGB picture; 8-bit plan: the number (from 1, as in `layout.placed`) of the thing seen at each pixel.
+        RGB picture; 8-bit plan with the number (from 1, as in `layout.placed`) of each pixel's visible thing.
     """
-    picture = backgrounds.paint(layout.ground, size, Random(layout.detail))
+    picture = backgrounds.paint(layout.background, size, Random(layout.detail))
     plan = Image.new("L", size)
     for number, placed in enumerate(layout.placed, 1):
         _shadow(layout, placed, picture)
@@ -174,11 +177,11 @@ def render(layout: Layout, size: tuple[int, int]) -> tuple[Image.Image, Image.Im
 
 
 def _shadow(layout: Layout, placed: Placed, picture: Image.Image) -> None:
-    """Darken the ground below what stands on it."""
+    """Darken the ground below a standing thing."""
     w, h = picture.size
     half = placed.size * min(w, h) / 2
     foot = placed.y * h + half * 0.95
-    if not objects.KINDS[placed.kind].stands or foot < backgrounds.GROUNDS[layout.ground].horizon * h:
+    if not objects.KINDS[placed.kind].stands or foot < backgrounds.BACKGROUNDS[layout.background].horizon * h:
         return
     wide, tall = (
         max(2, round(half * min(1.0, objects.aspect(placed.kind, placed.text)) * 2.0)),
@@ -187,31 +190,31 @@ def _shadow(layout: Layout, placed: Placed, picture: Image.Image) -> None:
     backgrounds.shade(picture, (round(placed.x * w), round(foot)), (wide, tall))
 
 
-def spoil(picture: Image.Image, chance: Random) -> Image.Image:
-    """Treat a picture as cameras and mail do, mildly: blur, noise, JPEG; about half of them stay as they are.
+def spoil(picture: Image.Image, rng: Random) -> Image.Image:
+    """Degrade a picture slightly by blur, noise or JPEG; about half of all pictures stay as they are.
 
     Parameters
     ----------
     picture
         RGB.
-    chance
-        Source of what happens.
+    rng
+        Source of randomness.
 
     Returns
     -------
     PIL.Image.Image
         RGB, the same size.
     """
-    if chance.random() < 0.5:
+    if rng.random() < 0.5:
         return picture
-    blurred, noisy, packed = (chance.random() < share for share in (0.45, 0.45, 0.6))
+    blurred, noisy, packed = (rng.random() < share for share in (0.45, 0.45, 0.6))
     if blurred:
-        radius = chance.uniform(0.0008, 0.0035) * min(picture.size)
+        radius = rng.uniform(0.0008, 0.0035) * min(picture.size)
         picture = picture.filter(ImageFilter.GaussianBlur(radius))
     if noisy:
-        picture = _noise(picture, chance.uniform(2, 7), chance.getrandbits(32))
+        picture = _noise(picture, rng.uniform(2, 7), rng.getrandbits(32))
     if packed or not (blurred or noisy):
-        picture = _packed(picture, chance.randrange(50, 93))
+        picture = _packed(picture, rng.randrange(50, 93))
     return picture
 
 

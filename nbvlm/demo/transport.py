@@ -1,4 +1,4 @@
-"""An httpx transport that hands requests to the service in this process: no socket, the same bytes.
+"""An httpx transport to the service in this process: the same bytes, without a socket.
 
 >>> import httpx
 >>> from nbvlm.demo.transport import DemoTransport
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DemoTransport"]
 
+_LATE = "The embedded model did not answer within the read timeout."
+
 
 @functools.cache
 def _shared() -> Service:
@@ -37,13 +39,13 @@ def _shared() -> Service:
 class DemoTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """Answers from the embedded model; for `httpx.Client` and `httpx.AsyncClient` alike.
 
-    The work is done in a thread: an event loop is never blocked, each token is sent when it is computed, and
-    a response that is closed early stops the computation at the next token.
+    The work runs in a thread: an event loop is never blocked, each token is sent as soon as it is computed,
+    and closing a response early stops the computation at the next token.
 
     Parameters
     ----------
     service
-        What answers; by default one service that all transports of the process share.
+        Answers the requests; by default one service that all transports of the process share.
     """
 
     def __init__(self, service: Service | None = None) -> None:
@@ -54,7 +56,7 @@ class DemoTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     @property
     def service(self) -> Service:
-        """What answers."""
+        """The service that answers the requests."""
         return self._service or _shared()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -67,7 +69,7 @@ class DemoTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             return _response(exchange.head(), _Stream(exchange, request))
         except queue.Empty:
             exchange.close()
-            raise httpx.ReadTimeout("The model did not answer in time", request=request) from None
+            raise httpx.ReadTimeout(_LATE, request=request) from None
         except BaseException:
             exchange.close()
             raise
@@ -82,7 +84,7 @@ class DemoTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             return _response(await exchange.head(), _AsyncStream(exchange, request))
         except TimeoutError:
             exchange.close()
-            raise httpx.ReadTimeout("The model did not answer in time", request=request) from None
+            raise httpx.ReadTimeout(_LATE, request=request) from None
         except BaseException:
             exchange.close()
             raise
@@ -96,7 +98,7 @@ class _Stream(httpx.SyncByteStream):
         try:
             yield from self._exchange
         except queue.Empty:
-            raise httpx.ReadTimeout("The next token did not come in time", request=self._request) from None
+            raise httpx.ReadTimeout(_LATE, request=self._request) from None
 
     def close(self) -> None:
         self._exchange.close()
@@ -111,7 +113,7 @@ class _AsyncStream(httpx.AsyncByteStream):
             async for part in self._exchange:
                 yield part
         except TimeoutError:
-            raise httpx.ReadTimeout("The next token did not come in time", request=self._request) from None
+            raise httpx.ReadTimeout(_LATE, request=self._request) from None
 
     async def aclose(self) -> None:
         self._exchange.close()
@@ -119,13 +121,13 @@ class _AsyncStream(httpx.AsyncByteStream):
 
 def _sync_stream(request: httpx.Request) -> httpx.SyncByteStream:
     if not isinstance(request.stream, httpx.SyncByteStream):
-        raise TypeError("an asynchronous body was given to a synchronous client")
+        raise TypeError("A synchronous client cannot send an asynchronous body.")
     return request.stream
 
 
 def _async_stream(request: httpx.Request) -> httpx.AsyncByteStream:
     if not isinstance(request.stream, httpx.AsyncByteStream):
-        raise TypeError("a synchronous body was given to an asynchronous client")
+        raise TypeError("An asynchronous client cannot send a synchronous body.")
     return request.stream
 
 
@@ -135,7 +137,7 @@ def _read_timeout(request: httpx.Request) -> float | None:
 
 
 class _Body:
-    """Collects a body that may have `room` bytes; what is beyond is counted, not kept."""
+    """Collects a body of at most `room` bytes; a longer one is counted, not kept."""
 
     def __init__(self, room: int) -> None:
         self._room, self._size = room, 0

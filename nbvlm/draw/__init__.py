@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbvlm.draw.annotation import annotate, colors
 from nbvlm.draw.fonts import BUNDLED
-from nbvlm.draw.palette import RGB, prompt_things
+from nbvlm.draw.palette import RGB
 from nbvlm.draw.palette import assign as assign_colors
 from nbvlm.draw.palette import css as css_color
 from nbvlm.draw.palette import ink as ink_color
@@ -21,5 +21,4 @@ __all__ = [
     "css_color",
     "ink_color",
     "measures",
-    "prompt_things",
 ]

@@ -1,4 +1,4 @@
-"""Boxes, masks and labels drawn on a picture with Pillow."""
+"""Draw boxes, masks and labels on a picture with Pillow."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from nbvlm.draw import labels as tags
 from nbvlm.draw import palette
-from nbvlm.draw.palette import prompt_things
+from nbvlm.draw.labels import draw_labels
 from nbvlm.draw.style import Style, measures, styled
 from nbvlm.grounding import decoded
 from nbvlm.images import plain
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
 
     from nbvlm.draw.palette import RGB
     from nbvlm.draw.style import Measures
-    from nbvlm.grounding import Detections, Patch
+    from nbvlm.grounding import Detections, MaskCrop
 
-__all__ = ["Style", "annotate", "colors", "prompt_things"]
+__all__ = ["Style", "annotate", "colors"]
 
 Boxes = npt.NDArray[np.int64]
 
@@ -43,11 +42,12 @@ def annotate(
     picture
         Any mode and size; a smaller or larger copy of the picture that the detections refer to is fine.
     detections
-        What to draw.
+        The detections to draw.
     style
-        How; see `Style`.
+        The look; see `Style`.
     things
-        Further labels that take part in sharing out the colours; see `palette.prompt_things`.
+        Further labels that take part in sharing out the colours, such as all things that the prompt names: a
+        thing then keeps its colour in every picture, whether or not the others were found there.
     keep
         False allows to draw on `picture` itself, which saves the time of a copy.
     **options
@@ -60,7 +60,7 @@ def annotate(
 
     Examples
     --------
-    >>> from nbvlm.grounding.detections import Detections
+    >>> from nbvlm.grounding import Detections
     >>> found = Detections([[10, 20, 60, 50]], ["cat"], (100, 80))
     >>> annotate(Image.new("RGB", (100, 80), "white"), found, scale=2).size
     (200, 160)
@@ -79,15 +79,15 @@ def _draw(canvas: Image.Image, detections: Detections, style: Style, paints: Seq
     sizes = measures(canvas.size, len(detections), style)
     order = np.argsort(-detections.areas, kind="stable").tolist()
     if style.masks:
-        patches = decoded(detections).patches
+        crops = decoded(detections).mask_crops
         for at in order:
-            _draw_mask(canvas, patches[at], ratio, paints[at], style.opacity, sizes.line)
+            _draw_mask(canvas, crops[at], ratio, paints[at], style.opacity, sizes.line)
     boxes = _pixel_boxes(detections.xyxy, ratio, canvas.size)
     if style.boxes:
         for at in order:
             _draw_box(canvas, boxes[at], paints[at], sizes)
     if style.labels:
-        tags.draw_tags(canvas, boxes, detections.labels, paints, style, sizes)
+        draw_labels(canvas, boxes, detections.labels, paints, style, sizes)
 
 
 def colors(labels: Sequence[str], style: Style | None = None, things: Iterable[str] = ()) -> list[RGB]:
@@ -98,7 +98,7 @@ def colors(labels: Sequence[str], style: Style | None = None, things: Iterable[s
     labels
         One label a detection.
     style
-        Decides whether labels or instances are told apart, and may fix colours.
+        Decides whether labels or instances get colours of their own, and may fix colours.
     things
         Further labels that take part in sharing out the colours.
 
@@ -115,7 +115,7 @@ def colors(labels: Sequence[str], style: Style | None = None, things: Iterable[s
 
 
 def _scaled(picture: Image.Image, scale: float) -> Image.Image:
-    """Bring a picture to RGB and to its size times `scale`; itself where there is nothing to do."""
+    """Convert a picture to RGB and to its size times `scale`; returns it unchanged where it is so already."""
     flat = plain(picture)[0]
     size = max(1, round(flat.width * scale)), max(1, round(flat.height * scale))
     if size != flat.size:
@@ -134,7 +134,7 @@ def _pixel_boxes(xyxy: npt.NDArray[np.float64], ratio: tuple[float, float], size
 
 
 def _draw_box(canvas: Image.Image, box: Boxes, color: RGB, sizes: Measures) -> None:
-    """Draw the line over the edge of the box, with a rim that sets it off from any ground."""
+    """Draw the line over the edge of the box, with a rim that sets it off from any background."""
     draw = ImageDraw.Draw(canvas)
     out = sizes.line // 2
     x0, y0 = np.maximum(box[:2] - out, 0).tolist()
@@ -147,20 +147,20 @@ def _draw_box(canvas: Image.Image, box: Boxes, color: RGB, sizes: Measures) -> N
 
 def _draw_mask(
     canvas: Image.Image,
-    patch: Patch | None,
+    crop: MaskCrop | None,
     ratio: tuple[float, float],
     color: RGB,
     opacity: float,
     line: int,
 ) -> None:
     """Tint the pixels of the mask, more strongly along its outline."""
-    if patch is None or not patch.pixels.any():
+    if crop is None or not crop.pixels.any():
         return
-    (rows, columns), (across, down) = patch.pixels.shape, ratio
-    left, top = round(patch.x * across), round(patch.y * down)
-    width = max(1, round((patch.x + columns) * across) - left)
-    height = max(1, round((patch.y + rows) * down) - top)
-    inside = _resized(patch.pixels, (width, height))
+    (rows, columns), (across, down) = crop.pixels.shape, ratio
+    left, top = round(crop.x * across), round(crop.y * down)
+    width = max(1, round((crop.x + columns) * across) - left)
+    height = max(1, round((crop.y + rows) * down) - top)
+    inside = _resized(crop.pixels, (width, height))
     fill, edge = round(255 * opacity), round(255 * min(1.0, opacity + 0.4))
     strength = inside.view(np.uint8) * np.uint8(edge)
     strength -= _core(inside, line).view(np.uint8) * np.uint8(edge - fill)

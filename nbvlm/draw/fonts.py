@@ -1,7 +1,7 @@
-"""Which fonts this machine has, and which characters each of them can draw.
+"""The fonts of this machine, and the characters that each of them can draw.
 
-Pillow draws a box for a character that a font lacks and does not say so; so the `cmap` table of the file is
-read here (OpenType 1.9, formats 4 and 12, which all text fonts of today carry).
+Pillow draws a box for a character that a font lacks, without a sign to its caller; so the `cmap` table of the
+file is read here (OpenType 1.9, formats 4 and 12, which all text fonts of today carry).
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class Face:
 
     @property
     def emoji(self) -> bool:
-        """Whether the file's name says that it holds colour emoji."""
+        """Whether the file is named like a font of colour emoji."""
         name = Path(self.path).name.lower()
         return "emoji" in name or name.startswith("seguiemj")
 
 
 BUNDLED: Final = Face(str(Path(__file__).parent / "data" / "DejaVuSansCondensed-Bold.ttf"))
 
-# Wide coverage in a plain upright cut first; the order decides which look a label has.
+# Wide coverage in a plain upright cut first; the order decides how a label looks.
 _PREFERRED = (
     "NotoSansCJK-Regular", "NotoSansCJK", "SourceHanSans", "PingFang", "ヒラギノ角ゴシック W3",
     "Hiragino Sans GB", "AppleSDGothicNeo", "msyh", "YuGothM", "malgun", "wqy-microhei", "wqy-zenhei",
@@ -88,32 +88,15 @@ def installed() -> tuple[Face, ...]:
 
 @lru_cache(maxsize=256)
 def coverage(face: Face) -> frozenset[int]:
-    """Tell which code points a font can draw.
-
-    Parameters
-    ----------
-    face
-        A font on disk.
-
-    Returns
-    -------
-    frozenset of int
-        Code points; empty for a file that cannot be read as a font.
-    """
+    """Return the code points that a font can draw; none for a file that cannot be read as a font."""
     try:
-        return read_cmap(Path(face.path).read_bytes(), face.index)
+        return _mapped(Path(face.path).read_bytes(), face.index)
     except (OSError, struct.error, ValueError, IndexError):
         return frozenset()
 
 
-def read_cmap(data: bytes, index: int = 0) -> frozenset[int]:
-    """Read the code points that a font in memory maps to a glyph.
-
-    Raises
-    ------
-    struct.error, ValueError
-        The bytes are not a font, or its tables are cut off.
-    """
+def _mapped(data: bytes, index: int) -> frozenset[int]:
+    """Return the code points that a font in memory maps to a glyph."""
     start = struct.unpack_from(">I", data, 12 + 4 * index)[0] if data[:4] == b"ttcf" else 0
     (tables,) = struct.unpack_from(">H", data, start + 4)
     records = (struct.unpack_from(">4sIII", data, start + 12 + 16 * at) for at in range(tables))
@@ -121,20 +104,13 @@ def read_cmap(data: bytes, index: int = 0) -> frozenset[int]:
     if table is None:
         return frozenset()
     points: set[int] = set()
-    for offset in _subtables(data, table):
-        (kind,) = struct.unpack_from(">H", data, offset)
-        points |= {4: _format4, 12: _format12}.get(kind, _nothing)(data, offset)
-    return frozenset(points)
-
-
-def _subtables(data: bytes, table: int) -> list[int]:
     (count,) = struct.unpack_from(">H", data, table + 2)
-    records = (struct.unpack_from(">HHI", data, table + 4 + 8 * at) for at in range(count))
-    return [table + offset for platform, encoding, offset in records if (platform, encoding) != (3, 0)]
-
-
-def _nothing(data: bytes, offset: int) -> set[int]:  # noqa: ARG001 - one shape for all formats
-    return set()
+    for at in range(count):
+        platform, encoding, offset = struct.unpack_from(">HHI", data, table + 4 + 8 * at)
+        (kind,) = struct.unpack_from(">H", data, table + offset)
+        if kind in _FORMATS and (platform, encoding) != (3, 0):  # 3, 0 is a font of symbols
+            points |= _FORMATS[kind](data, table + offset)
+    return frozenset(points)
 
 
 def _format12(data: bytes, offset: int) -> set[int]:
@@ -145,19 +121,23 @@ def _format12(data: bytes, offset: int) -> set[int]:
 
 def _format4(data: bytes, offset: int) -> set[int]:
     length, _, twice = struct.unpack_from(">HHH", data, offset + 2)
-    words = np.frombuffer(data, ">u2", length // 2, offset)
+    words = np.frombuffer(data, ">u2", length // 2, offset).astype(int)
     count = twice // 2
     ends, starts, deltas, ranges = (
-        words[at : at + count].astype(int) for at in (7, 8 + count, 8 + 2 * count, 8 + 3 * count)
+        words[at : at + count] for at in (7, 8 + count, 8 + 2 * count, 8 + 3 * count)
     )
-    points: set[int] = set()
-    for segment in range(count):
-        codes = np.arange(starts[segment], ends[segment] + 1)
-        glyphs = codes
-        if ranges[segment]:
-            at = 8 + 3 * count + segment + ranges[segment] // 2 + codes - starts[segment]
-            glyphs = words[at[at < len(words)]].astype(int)
-            codes = codes[: len(glyphs)]
-            codes, glyphs = codes[glyphs > 0], glyphs[glyphs > 0]
-        points.update(codes[(glyphs + deltas[segment]) % 0x10000 != 0].tolist())
-    return points - {0xFFFF}
+    lengths = np.maximum(ends - starts + 1, 0)
+    if lengths.sum() > 0x10000:
+        raise ValueError("the segments overlap")
+    segment = np.repeat(np.arange(count), lengths)
+    steps = np.arange(len(segment)) - (np.cumsum(lengths) - lengths)[segment]
+    codes = starts[segment] + steps
+    # A range of 0 maps codes by the delta alone, another is the distance in bytes to a list of glyphs.
+    at = 8 + 3 * count + segment + ranges[segment] // 2 + steps
+    listed = ranges[segment] > 0
+    glyphs = np.where(listed, words[np.minimum(at, len(words) - 1)], codes)
+    mapped = ((glyphs + deltas[segment]) % 0x10000 != 0) & ~(listed & ((glyphs == 0) | (at >= len(words))))
+    return set(codes[mapped].tolist()) - {0xFFFF}
+
+
+_FORMATS = {4: _format4, 12: _format12}

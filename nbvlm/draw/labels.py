@@ -1,4 +1,4 @@
-"""Labels as small signs, each drawn once and set beside its box."""
+"""Draw labels: each text once, as a small picture that is pasted beside its boxes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from nbvlm.draw import palette, placement
-from nbvlm.draw import text as lettering
 from nbvlm.draw.fonts import Face
-from nbvlm.draw.text import clean
+from nbvlm.draw.text import clean, measure, paint, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,13 +22,13 @@ if TYPE_CHECKING:
 
     Boxes = npt.NDArray[np.int64]
 
-__all__ = ["draw_tags"]
+__all__ = ["draw_labels"]
 
 _LONGEST = 400
-"""Characters of a label that are looked at; three lines hold fewer."""
+"""Characters of a label that are used; three lines hold fewer."""
 
 
-def draw_tags(
+def draw_labels(
     canvas: Image.Image,
     boxes: Boxes,
     labels: Sequence[str],
@@ -37,77 +36,66 @@ def draw_tags(
     style: Style,
     sizes: Measures,
 ) -> None:
-    """Label the boxes, as far as there is room.
+    """Draw labels on an RGB picture, as far as there is room.
 
-    Parameters
-    ----------
-    canvas
-        RGB picture, drawn on in place.
-    boxes
-        n×4 pixels, x1 and y1 exclusive.
-    labels, paints
-        Text and colour of each.
-    style
-        Decides on numbers and font.
-    sizes
-        Of type, lines and padding.
+    The boxes are n×4 pixels, x1 and y1 exclusive; each has a label and a colour.
     """
     texts = [clean(label[:_LONGEST]) for label in labels]
     if style.numbers:
         texts = [f"{at} {text}".strip() for at, text in enumerate(texts, 1)]
     own = Face(str(Path(style.font))) if style.font is not None else None
-    made: dict[tuple[str, RGB], Image.Image | None] = {}
+    drawn_once: dict[tuple[str, RGB], Image.Image | None] = {}
     for key in zip(texts, paints, strict=True):
-        if key not in made:
-            made[key] = _tag(*key, sizes, canvas.width, own)
-    tags = [made[key] for key in zip(texts, paints, strict=True)]
+        if key not in drawn_once:
+            drawn_once[key] = _label_image(*key, sizes, canvas.width, own)
+    images = [drawn_once[key] for key in zip(texts, paints, strict=True)]
     reach = sizes.line // 2 + sizes.rim
     drawn = np.hstack([boxes[:, :2] - reach, boxes[:, 2:] + reach])
-    spots = _spots(drawn, texts, tags, canvas.size)
-    for box, spot, tag, color in zip(boxes, spots, tags, paints, strict=True):
-        if spot is not None and spot.tied and tag is not None:
-            _draw_tie(canvas, box, spot, tag.size, color, sizes)
-    for spot, tag in zip(spots, tags, strict=True):
-        if spot is not None and tag is not None:
-            canvas.paste(tag, (spot.x, spot.y))
+    positions = _positions(drawn, texts, images, canvas.size)
+    for box, position, image, color in zip(boxes, positions, images, paints, strict=True):
+        if position is not None and position.leader and image is not None:
+            _draw_leader(canvas, box, position, image.size, color, sizes)
+    for position, image in zip(positions, images, strict=True):
+        if position is not None and image is not None:
+            canvas.paste(image, (position.x, position.y))
 
 
-def _spots(
-    boxes: Boxes, texts: Sequence[str], tags: Sequence[Image.Image | None], size: tuple[int, int]
-) -> list[placement.Spot | None]:
-    room = [tag.size if tag is not None else (0, 0) for tag in tags]
-    told = placement.select(boxes, texts, room, size)
-    return placement.place(boxes, [size if at in told else (0, 0) for at, size in enumerate(room)], size)
+def _positions(
+    boxes: Boxes, texts: Sequence[str], images: Sequence[Image.Image | None], size: tuple[int, int]
+) -> list[placement.Position | None]:
+    sizes = [image.size if image is not None else (0, 0) for image in images]
+    chosen = placement.select(boxes, texts, sizes, size)
+    return placement.place(boxes, [one if at in chosen else (0, 0) for at, one in enumerate(sizes)], size)
 
 
-def _tag(text: str, color: RGB, sizes: Measures, room: int, own: Face | None) -> Image.Image | None:
-    """Draw one sign; None without text."""
+def _label_image(text: str, color: RGB, sizes: Measures, room: int, own: Face | None) -> Image.Image | None:
+    """Draw one label; None without text."""
     if not text:
         return None
     widest = max(1, min(room, max(room // 2, 12 * sizes.type)) - 2 * sizes.pad)
-    parts = lettering.wrap(text, sizes.type, widest, own)
-    lines = [lettering.measure(part, sizes.type, own) for part in parts]
+    parts = wrap(text, sizes.type, widest, own)
+    lines = [measure(part, sizes.type, own) for part in parts]
     margin = sizes.pad // 2
     width = max(line.width for line in lines) + 2 * sizes.pad
-    tag = Image.new("RGB", (width, sum(line.up + line.down for line in lines) + 2 * margin), color)
+    image = Image.new("RGB", (width, sum(line.up + line.down for line in lines) + 2 * margin), color)
     top = margin
     for line in lines:
-        lettering.paint(tag, (sizes.pad, top + line.up), line, sizes.type, palette.ink(color))
+        paint(image, (sizes.pad, top + line.up), line, sizes.type, palette.ink(color))
         top += line.up + line.down
-    return tag
+    return image
 
 
-def _draw_tie(
+def _draw_leader(
     canvas: Image.Image,
     box: Boxes,
-    spot: placement.Spot,
+    position: placement.Position,
     size: tuple[int, int],
     color: RGB,
     sizes: Measures,
 ) -> None:
-    """Draw a line from the sign to the nearest point of its box."""
+    """Draw a line from the label to the nearest point of its box."""
     x0, y0, x1, y1 = box.tolist()
-    middle = spot.x + size[0] // 2, spot.y + size[1] // 2
+    middle = position.x + size[0] // 2, position.y + size[1] // 2
     end = min(max(middle[0], x0), x1 - 1), min(max(middle[1], y0), y1 - 1)
     draw = ImageDraw.Draw(canvas)
     draw.line((middle, end), fill=palette.ink(color), width=sizes.line + 2 * sizes.rim)

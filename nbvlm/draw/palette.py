@@ -1,4 +1,4 @@
-"""Colours for labels: the same label gets the same colour, neighbours stay apart for every eye.
+"""Colours for labels: a label keeps its colour, and colours differ for every kind of sight.
 
 The first seven are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), without black. The other nine
 were chosen one by one, each as far as possible from all before it: the distance is half the OKLab distance
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["COLORS", "assign", "css", "ink", "parse", "prompt_things"]
+__all__ = ["COLORS", "assign", "css", "ink", "parse"]
 
 RGB = tuple[int, int, int]
 
@@ -26,17 +26,7 @@ FURTHER: Final = (
 
 
 def parse(color: str | RGB) -> RGB:
-    """Read a colour.
-
-    Parameters
-    ----------
-    color
-        Anything Pillow can name ("#E69F00", "teal", "hsl(30, 90%, 50%)") or three integers 0…255.
-
-    Returns
-    -------
-    tuple of int
-        Red, green, blue, 0…255.
+    """Read a colour: Pillow's name or notation (#E69F00, teal, hsl(30, 90%, 50%)), or three integers 0…255.
 
     Raises
     ------
@@ -54,7 +44,7 @@ def parse(color: str | RGB) -> RGB:
         return ImageColor.getrgb(color)[:3]
     red, green, blue = (int(part) for part in color)
     if not all(0 <= part <= 255 for part in (red, green, blue)):
-        raise ValueError(f"A colour has three parts between 0 and 255, not {color!r}.")
+        raise ValueError(f"A colour must be a name, #RRGGBB, or three integers from 0 to 255, got {color!r}.")
     return red, green, blue
 
 
@@ -109,22 +99,11 @@ def _slot(label: str, taken: set[int]) -> int:
 
 
 def assign(labels: Iterable[str], fixed: Mapping[str, str | RGB] | None = None) -> dict[str, RGB]:
-    """Give every label a colour.
+    """Give every label a colour; up to 16 labels get different ones.
 
-    The result depends on the set of labels alone: not on their order, the process or what was drawn before.
-    A label has a colour of its own, which it leaves only to a label that sorts before it.
-
-    Parameters
-    ----------
-    labels
-        The labels, repeated ones allowed.
-    fixed
-        Colours that the caller wants, by label.
-
-    Returns
-    -------
-    dict
-        Red, green and blue by label. Up to 16 labels get different colours.
+    The result depends on the set of labels alone: not on their order, the process or earlier pictures. A
+    label has a colour of its own, which it leaves only to a label that sorts before it. `fixed` holds colours
+    that the caller wants, by label.
 
     Examples
     --------
@@ -142,18 +121,3 @@ def assign(labels: Iterable[str], fixed: Mapping[str, str | RGB] | None = None) 
         taken.add(slot)
         colors[label] = COLORS[slot]
     return colors
-
-
-def prompt_things(prompt: str) -> tuple[str, ...]:
-    """List the things that a `detect` or `segment` prompt names.
-
-    Colours are shared out over them as well, so that a thing keeps its colour in every picture that the same
-    prompt is asked about, whether or not the others were found there.
-
-    >>> prompt_things("detect cat ; big dog")
-    ('cat', 'big dog')
-    """
-    task, _, rest = prompt.strip().partition(" ")
-    if task not in {"detect", "segment"}:
-        return ()
-    return tuple(" ".join(thing.split()) for thing in rest.split(";") if thing.strip())

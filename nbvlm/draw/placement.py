@@ -1,4 +1,4 @@
-"""Where labels go: whole inside the picture, close to their box, not over each other while there is room."""
+"""Place labels: whole inside the picture, close to their box, not over each other while there is room."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Spot", "place", "select"]
+__all__ = ["Position", "place", "select"]
 
 Rects = npt.NDArray[np.int64]
 
@@ -19,70 +19,44 @@ _RING = (1.5, 2.5, 4.0, 6.0)
 _ANGLES = np.linspace(0, 2 * np.pi, 16, endpoint=False)
 
 
-class Spot(NamedTuple):
-    """Where one label goes: its upper left corner, and whether a line has to tie it to its box."""
+class Position(NamedTuple):
+    """The upper left corner of a label, and whether a leader line connects it with its box."""
 
     x: int
     y: int
-    tied: bool
+    leader: bool
 
 
-def place(boxes: Rects, labels: Sequence[tuple[int, int]], size: tuple[int, int]) -> list[Spot | None]:
-    """Find a place for every label.
+def place(boxes: Rects, labels: Sequence[tuple[int, int]], size: tuple[int, int]) -> list[Position | None]:
+    """Find a place for every label; None where there is no room, or no label.
 
-    Small boxes choose first, as they have the least choice. A label prefers to sit on its box, then in it,
-    under it and beside it; if all of these would cover another label it moves away a little, tied by a line.
-    It gives up if there is no room at all.
-
-    Parameters
-    ----------
-    boxes
-        n×4 integers x0, y0, x1, y1, as drawn, x1 and y1 exclusive.
-    labels
-        Width and height of each label; (0, 0) for none.
-    size
-        Width and height of the picture.
-
-    Returns
-    -------
-    list
-        A spot for each label, or None where there is no room, or no label.
+    Boxes are n×4 integers x0, y0, x1, y1, as drawn, x1 and y1 exclusive; a label is its width and height, (0,
+    0) for none. Small boxes choose first, as they have the least choice. A label prefers to sit on its box,
+    then in it, under it and beside it; if all of these would cover another label it moves away a little, on a
+    leader line.
     """
-    spots: list[Spot | None] = [None] * len(labels)
+    positions: list[Position | None] = [None] * len(labels)
     taken = np.empty((0, 4), dtype=np.int64)
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     for at in np.argsort(areas, kind="stable").tolist():
         if min(labels[at]) <= 0:
             continue
-        spot = _spot(at, boxes, labels[at], taken, size)
-        spots[at] = spot
-        if spot is not None:
-            rect = (spot.x, spot.y, spot.x + labels[at][0], spot.y + labels[at][1])
+        position = _position(at, boxes, labels[at], taken, size)
+        positions[at] = position
+        if position is not None:
+            rect = (position.x, position.y, position.x + labels[at][0], position.y + labels[at][1])
             taken = np.vstack([taken, rect])
-    return spots
+    return positions
 
 
 def select(
     boxes: Rects, names: Sequence[str], labels: Sequence[tuple[int, int]], size: tuple[int, int]
 ) -> set[int]:
-    """Choose what to label so that labels do not hide the picture.
+    """Choose the rows to label so that labels do not hide the picture.
 
-    Parameters
-    ----------
-    boxes
-        n×4 integers, as for `place`.
-    names
-        What each label says.
-    labels
-        Width and height of each label.
-    size
-        Width and height of the picture.
-
-    Returns
-    -------
-    set of int
-        All rows if their labels cover at most a quarter of the picture; else the largest boxes, as many as
-        do, and one of every name in any case.
+    Boxes and labels are as for `place`; the names are the texts of the labels. All rows are chosen if their
+    labels cover at most a quarter of the picture; else the largest boxes, as many as do, and one of every
+    name in any case.
     """
     wide, high = (boxes[:, 2:] - boxes[:, :2]).T
     budget = _COVERED * size[0] * size[1]
@@ -96,13 +70,15 @@ def select(
     return chosen
 
 
-def _spot(at: int, boxes: Rects, label: tuple[int, int], taken: Rects, size: tuple[int, int]) -> Spot | None:
+def _position(
+    at: int, boxes: Rects, label: tuple[int, int], taken: Rects, size: tuple[int, int]
+) -> Position | None:
     near = _rects(_near(boxes[at], label), label, size)
     best = _best(near, at, boxes, taken)
     if best is not None:
-        return Spot(*best, tied=False)
+        return Position(*best, leader=False)
     best = _best(_rects(_around(boxes[at], label), label, size), at, boxes, taken)
-    return Spot(*best, tied=True) if best is not None else None
+    return Position(*best, leader=True) if best is not None else None
 
 
 def _near(box: Rects, label: tuple[int, int]) -> list[tuple[int, int]]:
@@ -153,7 +129,7 @@ def _shared(rects: Rects, others: Rects) -> npt.NDArray[np.float64]:
 
 
 def _best(rects: Rects, at: int, boxes: Rects, taken: Rects) -> tuple[int, int] | None:
-    """Choose the first of the places that cover no label and least of the other boxes."""
+    """Choose the place that covers no label and least of the other boxes, the first of equal ones."""
     free = (_shared(rects, taken) == 0).all(axis=1)
     if not free.any():
         return None

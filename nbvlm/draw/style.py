@@ -1,4 +1,4 @@
-"""How an annotated picture looks: what the caller wants, and the sizes that follow."""
+"""The look of an annotated picture: the options of the caller, and the sizes that follow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Measures", "Style", "measures", "styled"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """What to draw, and how.
+    """The options of drawing.
 
     Attributes
     ----------
@@ -60,15 +60,15 @@ class Style:
 
     def __post_init__(self) -> None:
         if not 0 <= self.opacity <= 1:
-            raise ValueError(f"opacity is between 0 and 1, not {self.opacity!r}.")
+            raise ValueError(f"opacity must be from 0 to 1, got {self.opacity!r}.")
         if self.by not in {"label", "instance"}:
-            raise ValueError(f'by is "label" or "instance", not {self.by!r}.')
+            raise ValueError(f'by must be "label" or "instance", got {self.by!r}.')
         for name in ("line_width", "font_size", "scale"):
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise ValueError(f"{name} is a positive number, not {value!r}.")
+                raise ValueError(f"{name} must be a positive number, got {value!r}.")
         if self.font is not None and not Path(self.font).is_file():
-            raise ValueError(f"There is no font file {str(self.font)!r}.")
+            raise ValueError(f"The font file {str(self.font)!r} does not exist.")
         for color in (self.colors or {}).values():
             palette.parse(color)
 
@@ -83,17 +83,7 @@ class Measures(NamedTuple):
 
 
 def measures(size: tuple[int, int], count: int, style: Style) -> Measures:
-    """Choose sizes that grow with the picture, and shrink a little where it is crowded.
-
-    Parameters
-    ----------
-    size
-        Width and height of the drawn picture.
-    count
-        Number of detections.
-    style
-        May fix line and type.
-    """
+    """Choose sizes that grow with the picture and shrink a little where many detections crowd it."""
     base = min((size[0] * size[1]) ** 0.5, 2.5 * min(size))
     crowd = min(1.0, max(0.6, (30 / count) ** 0.35))
     line = max(1, round(style.line_width or max(1.6, base / 330) * crowd))
@@ -102,24 +92,15 @@ def measures(size: tuple[int, int], count: int, style: Style) -> Measures:
 
 
 def styled(style: Style | None, options: Mapping[str, Any]) -> Style:
-    """Change a style by keyword options.
-
-    Parameters
-    ----------
-    style
-        The style to start from, else the default one.
-    options
-        Values for the attributes of `Style`.
+    """Return a style, by default the ordinary one, with some attributes changed.
 
     Raises
     ------
     TypeError
-        There is no such option; the message lists those that exist.
+        An option does not exist; the message lists those that do.
     """
     known = [item.name for item in fields(Style)]
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise TypeError(
-            f"There is no style option {', '.join(unknown)}. Those that exist: {', '.join(known)}."
-        )
+        raise TypeError(f"Unknown style option {', '.join(unknown)}. Style options are {', '.join(known)}.")
     return replace(style or Style(), **options)

@@ -1,6 +1,6 @@
-"""Text of any script, drawn: the right font for every part of it, nothing left out.
+"""Draw text of any script: the right font for every part of it, nothing left out.
 
-Each cluster of the text (what a reader takes for one character) gets the first font that can draw it, and
+Each cluster of the text (one character to a reader) gets the first font that can draw it, and
 neighbours with the same font become one run, so that ligatures, Arabic joining and emoji sequences stay
 whole. A character that no font has is drawn as a box with its code point in it.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from nbvlm.draw.palette import RGB
 
-__all__ = ["Line", "clean", "clusters", "is_emoji", "measure", "needed", "paint", "runs", "wrap"]
+__all__ = ["TextLine", "clean", "clusters", "is_emoji", "measure", "needed", "paint", "runs", "wrap"]
 
 _JOINERS = {0x200C, 0x200D}
 
@@ -42,7 +42,7 @@ def _drawable(char: str) -> bool:
 
 
 def clusters(text: str) -> list[str]:
-    """Cut a text into what a reader takes for one character each.
+    """Cut a text into clusters: each is one character to a reader.
 
     >>> [len(cluster) for cluster in clusters("a👩‍🚀🇩🇪")]
     [1, 3, 2]
@@ -83,7 +83,7 @@ def needed(cluster: str) -> list[int]:
 
 
 def is_emoji(cluster: str) -> bool:
-    """Tell whether a cluster asks for the colourful form."""
+    """Return whether a cluster asks for the colourful form."""
     return "\ufe0f" in cluster or any(0x1F000 <= code <= 0x1FAFF for code in map(ord, cluster))
 
 
@@ -99,7 +99,7 @@ class Run(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TextLine:
     """One measured line: its runs with their places, its width, its reach above and below the baseline."""
 
     runs: tuple[tuple[int, Run], ...]
@@ -128,15 +128,7 @@ def _face(cluster: str, current: Face | None, own: Face | None) -> Face:
 
 
 def runs(text: str, own: Face | None = None) -> list[Run]:
-    """Cut a text into pieces of one font each.
-
-    Parameters
-    ----------
-    text
-        One line.
-    own
-        A font to try first.
-    """
+    """Cut one line of text into pieces of one font each; `own` is a font to try first."""
     found: list[Run] = []
     for cluster in clusters(text):
         face = _face(cluster, found[-1].face if found else None, own)
@@ -180,22 +172,10 @@ def _extent(run: Run, size: int) -> tuple[int, int, int]:
 
 
 @lru_cache(maxsize=2048)
-def measure(text: str, size: int, own: Face | None = None) -> Line:
-    """Lay out one line of text.
+def measure(text: str, size: int, own: Face | None = None) -> TextLine:
+    """Lay out one line of clean text, `size` pixels high, ready for `paint`.
 
-    Parameters
-    ----------
-    text
-        The line; see `clusters.clean`.
-    size
-        Height of the type in pixels.
-    own
-        A font to try first.
-
-    Returns
-    -------
-    Line
-        Ready for `paint`, at least as high as the ordinary letters of this size.
+    The line is at least as high as the ordinary letters of this size. `own` is a font to try first.
     """
     placed: list[tuple[int, Run]] = []
     x, up, down = 0, round(size * 0.76), round(size * 0.2)
@@ -203,29 +183,14 @@ def measure(text: str, size: int, own: Face | None = None) -> Line:
         width, above, below = _extent(run, size)
         placed.append((x, run))
         x, up, down = x + width, max(up, above), max(down, below)
-    return Line(tuple(placed), x, up, down)
+    return TextLine(tuple(placed), x, up, down)
 
 
 def wrap(text: str, size: int, width: int, own: Face | None = None, lines: int = 3) -> tuple[str, ...]:
-    """Break a text into lines that fit.
+    """Break a clean text into lines of at most `width` pixels; at least one line.
 
-    Parameters
-    ----------
-    text
-        The text; see `clusters.clean`.
-    size
-        Height of the type in pixels.
-    width
-        Pixels that a line may have.
-    own
-        A font to try first.
-    lines
-        The last line ends in "…" if the text needs more than this.
-
-    Returns
-    -------
-    tuple of str
-        At least one line; a word that does not fit alone is broken between characters.
+    A word that does not fit alone is broken between characters. Where the text needs more than `lines`, the
+    last one ends in "…". `size` is the height of the type in pixels, `own` a font to try first.
     """
     done: list[str] = []
     rest = text
@@ -266,21 +231,10 @@ def _shorten(text: str, size: int, width: int, own: Face | None) -> str:
     return "".join(parts).rstrip() + "…"
 
 
-def paint(canvas: Image.Image, at: tuple[int, int], line: Line, size: int, color: RGB) -> None:
-    """Draw a measured line.
+def paint(canvas: Image.Image, at: tuple[int, int], line: TextLine, size: int, color: RGB) -> None:
+    """Draw a line, as measured with this size, on an RGB picture.
 
-    Parameters
-    ----------
-    canvas
-        RGB picture, drawn on in place.
-    at
-        Left end of the baseline, in pixels.
-    line
-        From `measure` with the same size.
-    size
-        Height of the type in pixels.
-    color
-        Of the type; emoji keep their own colours.
+    `at` is the left end of the baseline. Emoji keep their own colours.
     """
     x, y = at
     for shift, run in line.runs:

@@ -6,29 +6,33 @@ from nbvlm.grounding.checks import overlaps
 from nbvlm.grounding.comparison import Comparison, Pair, compare
 from nbvlm.grounding.detections import Detection, Detections
 from nbvlm.grounding.dialects.kosmos2 import read as read_kosmos2
-from nbvlm.grounding.evaluation import evaluate
+from nbvlm.grounding.evaluation import Evaluation, evaluate
 from nbvlm.grounding.masks.codebooks import Codebook, codebook, paste
-from nbvlm.grounding.masks.lazy import Patch, Stencil, decoded, resolve
+from nbvlm.grounding.masks.lazy import LazyMask, decode_masks, decoded
 from nbvlm.grounding.masks.polygons import area as polygon_area
 from nbvlm.grounding.masks.polygons import loops as mask_loops
 from nbvlm.grounding.masks.polygons import outlines as mask_outlines
 from nbvlm.grounding.masks.rle import decode as decode_rle
 from nbvlm.grounding.masks.rle import encode as encode_rle
+from nbvlm.grounding.masks.types import MaskCrop
 from nbvlm.grounding.parser import Parser, parse
-from nbvlm.grounding.problems import Problem
+from nbvlm.grounding.problems import KINDS, Problem
 
 __all__ = [
+    "KINDS",
     "Codebook",
     "Comparison",
     "Detection",
     "Detections",
+    "Evaluation",
+    "LazyMask",
+    "MaskCrop",
     "Pair",
     "Parser",
-    "Patch",
     "Problem",
-    "Stencil",
     "codebook",
     "compare",
+    "decode_masks",
     "decode_rle",
     "decoded",
     "encode_rle",
@@ -40,5 +44,4 @@ __all__ = [
     "paste",
     "polygon_area",
     "read_kosmos2",
-    "resolve",
 ]

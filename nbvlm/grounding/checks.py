@@ -1,4 +1,4 @@
-"""The checks on what goes into detections: each returns the value in its one form, or says what is wrong."""
+"""Checks on the values of detections, and areas and overlaps of boxes."""
 
 from __future__ import annotations
 
@@ -8,62 +8,38 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from nbvlm.grounding.masks.types import CODES
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nbvlm.grounding.masks.lazy import Box, Mask, Size
+    from nbvlm.grounding.masks.types import Box, Codes, Mask, Size
 
 __all__ = [
-    "CODES",
-    "Codes",
     "areas",
     "box_of",
-    "by",
     "codes_of",
     "label_of",
     "mask_of",
     "overlaps",
     "row_of",
     "rows_of",
-    "size_of",
     "xyxy_of",
 ]
-
-Codes = tuple[int, ...]
-
-CODES = 16
-"""How many codes make a mask: a grid of 4 × 4, row by row."""
-
-
-def by(size: Size) -> str:
-    """Write a size for people: "640×480"."""
-    return f"{size[0]}×{size[1]}"
 
 
 def label_of(label: str) -> str:
     """Check a label: any string."""
     if not isinstance(label, str):
-        raise ValueError(f"A label is a string, not {type(label).__name__}.")  # noqa: TRY004 - one type for all
+        raise ValueError(f"A label must be a string, got {type(label).__name__}.")  # noqa: TRY004 - one type for all
     return label
-
-
-def size_of(size: Size) -> Size:
-    """Check a size: width and height, whole and above 0."""
-    try:
-        width, height = (int(side) for side in size)
-        fits = width > 0 and height > 0 and (width, height) == tuple(size)
-    except (TypeError, ValueError):
-        fits = False
-    if not fits:
-        raise ValueError(f"A size is a width and a height in whole pixels above 0, not {size!r}.")
-    return width, height
 
 
 def box_of(box: Box) -> Box:
     """Check a box: four finite numbers."""
     corners = tuple(float(value) for value in box)
     if len(corners) != 4 or not all(map(math.isfinite, corners)):
-        raise ValueError(f"A box is four finite numbers x0, y0, x1, y1, not {box!r}.")
+        raise ValueError(f"A box must be four finite numbers (x0, y0, x1, y1), got {box!r}.")
     return corners[0], corners[1], corners[2], corners[3]
 
 
@@ -73,7 +49,7 @@ def xyxy_of(values: npt.ArrayLike, count: int) -> npt.NDArray[np.float64]:
     if xyxy.size == 0:
         xyxy = xyxy.reshape(0, 4)
     if xyxy.shape != (count, 4) or not np.isfinite(xyxy).all():
-        raise ValueError(f"{count} labels need {count}×4 finite numbers, not an array of shape {xyxy.shape}.")
+        raise ValueError(f"xyxy must be {count}×4 finite numbers, one row a label, got shape {xyxy.shape}.")
     xyxy.flags.writeable = False
     return xyxy
 
@@ -84,7 +60,7 @@ def codes_of(codes: Sequence[int] | None) -> Codes | None:
         return None
     row = tuple(map(int, codes))
     if len(row) != CODES or min(row) < 0:
-        raise ValueError(f"A mask has {CODES} codes of 0 or more, not {row!r}.")
+        raise ValueError(f"A mask must have {CODES} codes of 0 or more, got {row!r}.")
     return row
 
 
@@ -94,7 +70,7 @@ def mask_of(mask: npt.ArrayLike | None, size: Size) -> Mask | None:
         return None
     pixels = np.asarray(mask).astype(bool, copy=False).view()
     if pixels.shape != size[::-1]:
-        raise ValueError(f"A mask of shape {pixels.shape} does not fit a picture of {by(size)}.")
+        raise ValueError(f"A mask must be height×width of its picture, {size[::-1]}, got {pixels.shape}.")
     pixels.flags.writeable = False
     return pixels
 
@@ -102,12 +78,12 @@ def mask_of(mask: npt.ArrayLike | None, size: Size) -> Mask | None:
 def row_of(number: int, count: int) -> int:
     """Turn a number, which may count from the end, into a row number."""
     if not -count <= number < count:
-        raise IndexError(f"There is no detection {number}: there are {count}, counted from 0.")
+        raise IndexError(f"Detection {number} does not exist: there are {count}, counted from 0.")
     return number % count
 
 
 def rows_of(key: Any, labels: tuple[str, ...]) -> list[int]:
-    """Turn what a filter was given into row numbers."""
+    """Turn an index or a filter into row numbers."""
     if isinstance(key, str):
         return [row for row, label in enumerate(labels) if label == key]
     if isinstance(key, slice):
@@ -116,9 +92,9 @@ def rows_of(key: Any, labels: tuple[str, ...]) -> list[int]:
     if index.size == 0 and index.dtype != bool:
         return []
     if index.ndim != 1 or index.dtype.kind not in "biu":
-        raise TypeError("Filter detections with a number, a label, a slice, or an array of bools or numbers.")
+        raise TypeError("Index detections with a number, a label, a slice, or an array of bools or numbers.")
     if index.dtype == bool and index.size != len(labels):
-        raise IndexError(f"{index.size} bools do not fit {len(labels)} detections.")
+        raise IndexError(f"A filter must have one bool a detection: {len(labels)}, got {index.size}.")
     found: list[int] = np.arange(len(labels))[index].tolist()
     return found
 
@@ -127,7 +103,7 @@ Boxes = npt.NDArray[np.float64]
 
 
 def areas(boxes: Boxes) -> npt.NDArray[np.float64]:
-    """Areas of n×4 boxes; a box whose corners are swapped has none.
+    """Return the areas of n×4 boxes; 0 where the corners are swapped.
 
     >>> areas(np.array([[0.0, 0.0, 4.0, 2.0], [4.0, 0.0, 0.0, 2.0]]))
     array([8., 0.])
@@ -137,7 +113,7 @@ def areas(boxes: Boxes) -> npt.NDArray[np.float64]:
 
 
 def overlaps(first: Boxes, second: Boxes) -> npt.NDArray[np.float64]:
-    """Intersection over union of each pair: n×4 and m×4 boxes give n×m numbers from 0 to 1.
+    """Return the intersection over union of each pair: n×m numbers from 0 to 1 for n×4 and m×4 boxes.
 
     Two boxes without area have an overlap of 0, even where they are equal.
 

@@ -1,4 +1,4 @@
-"""Two answers side by side, and answers beside the truth."""
+"""Compare two answers about one picture."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from nbvlm.grounding.checks import overlaps
 from nbvlm.grounding.detections import Detection, Detections
-from nbvlm.grounding.evaluation import Evaluation, evaluate
+from nbvlm.grounding.masks.types import by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Comparison", "Evaluation", "Pair", "compare", "evaluate"]
+__all__ = ["Comparison", "Pair", "compare"]
 
 
 class HasDetections(Protocol):
@@ -23,7 +23,7 @@ class HasDetections(Protocol):
 
     @property
     def detections(self) -> Detections:
-        """What was found."""
+        """The detections of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
-    """What became of the things of one answer in another.
+    """The things of one answer beside those of another.
 
     Attributes
     ----------
@@ -123,9 +123,13 @@ def compare(
     """
     one, two = detections_of(before), detections_of(after)
     if one.size != two.size:
-        raise ValueError(f"The answers are about pictures of different sizes: {one.size} and {two.size}.")
+        raise ValueError(
+            f"The answers must refer to pictures of one size, got {by(one.size)} and {by(two.size)}."
+        )
     if not 0 < moved <= kept <= 1:
-        raise ValueError(f"kept={kept} and moved={moved} do not fit: give 0 < moved ≤ kept ≤ 1.")
+        raise ValueError(
+            f"kept and moved must satisfy 0 < moved ≤ kept ≤ 1, got kept={kept} and moved={moved}."
+        )
     matched = list(_matches(one, two, moved))
     pairs = [Pair(one[row], two[column], iou) for row, column, iou in sorted(matched)]
     return Comparison(

@@ -1,4 +1,4 @@
-"""Detections: what an answer says about where things are, as frozen values."""
+"""Detections: the labels, boxes and masks of an answer, as frozen values."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from nbvlm.grounding import checks
-from nbvlm.grounding.checks import CODES, Codes, areas, overlaps
-from nbvlm.grounding.masks.lazy import Box, Mask, MaskField, MasksField, Patch, Size, Stencil, resolve
-from nbvlm.grounding.problems import KINDS, Problem
+from nbvlm.grounding.checks import areas, overlaps
+from nbvlm.grounding.masks.lazy import LazyMask, MaskField, MasksField, decode_masks
+from nbvlm.grounding.masks.types import Codes, by, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from nbvlm.grounding.masks.codebooks import Codebook
+    from nbvlm.grounding.masks.types import Box, MaskCrop, Size
 
-__all__ = ["CODES", "KINDS", "Box", "Detection", "Detections", "Mask", "Patch", "Problem", "Size"]
+__all__ = ["Detection", "Detections"]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -31,7 +32,7 @@ class Detection:
     Parameters
     ----------
     label
-        What it is, in the model's words; "" where the model did not say.
+        The model's words for it; "" where the model gave none.
     box
         Corners x0, y0, x1, y1 in pixels of the upright picture, as floats. They may be swapped,
         as the model may swap them.
@@ -43,12 +44,12 @@ class Detection:
     size
         Width and height of the picture in pixels; needed to decode a mask.
     codebook
-        What decodes the codes: a `nbvlm.grounding.masks.codebooks.Codebook`, its name, or None.
+        Decodes the codes: a `nbvlm.grounding.Codebook`, its name, or None.
 
     Raises
     ------
     ValueError
-        Where a value cannot be what it should be.
+        For a value outside its range or of another kind.
 
     Examples
     --------
@@ -71,35 +72,35 @@ class Detection:
             codes=checks.codes_of(self.codes),
         )
         given = self.__dict__.pop("_given", None)
-        size = checks.size_of(self.size) if self.size is not None else None
+        size = size_of(self.size) if self.size is not None else None
         if given is not None:
             size = size or np.shape(given)[1::-1]
             given = checks.mask_of(given, size)
-        _set(self, size=size, stencil=Stencil(self.box, size, self.codes, self.codebook, given))
+        _set(self, size=size, lazy_mask=LazyMask(self.box, size, self.codes, self.codebook, given))
 
     @property
-    def stencil(self) -> Stencil:
-        """Where the mask comes from."""
-        found: Stencil = self.__dict__["stencil"]
+    def lazy_mask(self) -> LazyMask:
+        """The mask before it is read."""
+        found: LazyMask = self.__dict__["lazy_mask"]
         return found
 
     @property
-    def patch(self) -> Patch | None:
+    def mask_crop(self) -> MaskCrop | None:
         """The part of the mask that can be true, and its place: small where the picture is large."""
-        return self.stencil.patch()
+        return self.lazy_mask.crop()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Detection):
             return NotImplemented
         same = (self.label, self.box, self.size) == (other.label, other.box, other.size)
-        return same and self.stencil.same(other.stencil)
+        return same and self.lazy_mask.same(other.lazy_mask)
 
     def __hash__(self) -> int:
         return hash((self.label, self.box))
 
     def __repr__(self) -> str:
         box = tuple(round(value, 2) for value in self.box)
-        return f"Detection({self.label!r}, {box}{_masked(self.stencil)})"
+        return f"Detection({self.label!r}, {box}{_masked(self.lazy_mask)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         column = Detections.of([self], self.size or (1, 1))
@@ -115,7 +116,7 @@ class Detections:
     xyxy
         n×4 corners x0, y0, x1, y1 in pixels of the upright picture; kept as float64, read only.
     labels
-        n labels; "" where the model did not say.
+        n labels; "" where the model gave none.
     size
         Width and height of the picture in pixels.
     masks
@@ -124,12 +125,12 @@ class Detections:
     codes
         n times 16 codes, or None.
     codebook
-        What decodes the codes: a `nbvlm.grounding.masks.codebooks.Codebook`, its name, or None for no masks.
+        Decodes the codes: a `nbvlm.grounding.Codebook`, its name, or None for no masks.
 
     Raises
     ------
     ValueError
-        Where the columns do not fit each other, or a value cannot be what it should be.
+        For columns of different lengths, or a value outside its range or of another kind.
 
     Examples
     --------
@@ -149,7 +150,7 @@ class Detections:
 
     def __post_init__(self) -> None:
         labels = tuple(checks.label_of(label) for label in self.labels)
-        xyxy, size = checks.xyxy_of(self.xyxy, len(labels)), checks.size_of(self.size)
+        xyxy, size = checks.xyxy_of(self.xyxy, len(labels)), size_of(self.size)
         codes = tuple(checks.codes_of(row) for row in self.codes or (None,) * len(labels))
         given = self.__dict__.pop("_given", None)
         masks = [
@@ -157,22 +158,23 @@ class Detections:
         ]
         if not len(labels) == len(codes) == len(masks):
             raise ValueError(
-                f"{len(labels)} labels, {len(codes)} codes and {len(masks)} masks do not fit together."
+                "labels, codes and masks must have the same length, "
+                f"got {len(labels)}, {len(codes)} and {len(masks)}."
             )
-        stencils = tuple(
-            Stencil(tuple(box), size, row, self.codebook, mask)
+        lazy_masks = tuple(
+            LazyMask(tuple(box), size, row, self.codebook, mask)
             for box, row, mask in zip(xyxy.tolist(), codes, masks, strict=True)
         )
-        _set(self, xyxy=xyxy, labels=labels, size=size, codes=codes, stencils=stencils)
+        _set(self, xyxy=xyxy, labels=labels, size=size, codes=codes, lazy_masks=lazy_masks)
 
     @classmethod
     def empty(cls, size: Size) -> Detections:
-        """No detections in a picture of this width and height."""
+        """Make an empty column for a picture of this width and height."""
         return cls(np.empty((0, 4)), (), size)
 
     @classmethod
     def of(cls, detections: Iterable[Detection], size: Size) -> Detections:
-        """Columns from single detections in a picture of `size`: width and height in pixels.
+        """Join single detections of a picture of `size`, width and height in pixels.
 
         Masks that are decoded already are not decoded again.
         """
@@ -186,16 +188,16 @@ class Detections:
         return column._adopt(_fitted(row, column.size) for row in rows)
 
     @property
-    def stencils(self) -> tuple[Stencil, ...]:
-        """Where the masks come from."""
-        found: tuple[Stencil, ...] = self.__dict__["stencils"]
+    def lazy_masks(self) -> tuple[LazyMask, ...]:
+        """The masks before they are read."""
+        found: tuple[LazyMask, ...] = self.__dict__["lazy_masks"]
         return found
 
     @property
-    def patches(self) -> tuple[Patch | None, ...]:
+    def mask_crops(self) -> tuple[MaskCrop | None, ...]:
         """The parts of the masks that can be true: all that drawing needs, without full-size arrays."""
-        resolve(self.stencils)
-        return tuple(stencil.patch() for stencil in self.stencils)
+        decode_masks(self.lazy_masks)
+        return tuple(mask.crop() for mask in self.lazy_masks)
 
     @property
     def areas(self) -> npt.NDArray[np.float64]:
@@ -203,7 +205,7 @@ class Detections:
         return areas(self.xyxy)
 
     def unique(self, iou: float = 0.9) -> Detections:
-        """Without repetitions: of boxes with one label that overlap by `iou` or more, the first is kept.
+        """Drop repetitions: of boxes with one label that overlap by `iou` or more, the first is kept.
 
         Parameters
         ----------
@@ -211,7 +213,7 @@ class Detections:
             Intersection over union, above 0 and up to 1. Equal boxes always count as repeated.
         """
         if not 0 < iou <= 1:
-            raise ValueError(f"iou is {iou}; give a number above 0 and up to 1.")
+            raise ValueError(f"iou must be above 0 and at most 1, got {iou}.")
         keep = np.ones(len(self), dtype=bool)
         labels = np.array(self.labels, dtype=object)
         for index in range(len(self)):
@@ -242,37 +244,37 @@ class Detections:
             codes=tuple(self.codes[row] for row in rows),
             codebook=self.codebook,
         )
-        return column._adopt(self.stencils[row] for row in rows)
+        return column._adopt(self.lazy_masks[row] for row in rows)
 
     def _row(self, row: int) -> Detection:
         x0, y0, x1, y1 = self.xyxy[row].tolist()
-        return made(self.labels[row], (x0, y0, x1, y1), self.codes[row], self.size, self.stencils[row])
+        return unchecked(self.labels[row], (x0, y0, x1, y1), self.codes[row], self.size, self.lazy_masks[row])
 
-    def _adopt(self, stencils: Iterable[Stencil]) -> Detections:
-        stencils = tuple(stencils)
-        books = {stencil.codebook for stencil in stencils if stencil.codes is not None}
-        _set(self, stencils=stencils, codebook=books.pop() if len(books) == 1 else self.codebook)
+    def _adopt(self, masks: Iterable[LazyMask]) -> Detections:
+        lazy_masks = tuple(masks)
+        books = {mask.codebook for mask in lazy_masks if mask.codes is not None}
+        _set(self, lazy_masks=lazy_masks, codebook=books.pop() if len(books) == 1 else self.codebook)
         return self
 
     def __add__(self, other: Detections) -> Detections:
         if not isinstance(other, Detections):
             return NotImplemented
         if self.size != other.size:
-            sizes = f"{checks.by(self.size)} and {checks.by(other.size)}"
-            raise ValueError(f"Detections in pictures of {sizes} cannot be joined.")
+            sizes = f"{by(self.size)} and {by(other.size)}"
+            raise ValueError(f"Detections to be joined must refer to pictures of one size, got {sizes}.")
         joined = Detections(
             np.concatenate([self.xyxy, other.xyxy]),
             self.labels + other.labels,
             self.size,
             codes=self.codes + other.codes,
         )
-        return joined._adopt(self.stencils + other.stencils)
+        return joined._adopt(self.lazy_masks + other.lazy_masks)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Detections):
             return NotImplemented
         same = self.size == other.size and self.labels == other.labels
-        pairs = zip(self.stencils, other.stencils, strict=False)
+        pairs = zip(self.lazy_masks, other.lazy_masks, strict=False)
         return same and np.array_equal(self.xyxy, other.xyxy) and all(one.same(two) for one, two in pairs)
 
     def __hash__(self) -> int:
@@ -280,33 +282,30 @@ class Detections:
 
     def __repr__(self) -> str:
         shown = ", ".join(map(repr, self.labels[:6])) + (", …" if len(self) > 6 else "")
-        return f"Detections({len(self)} of {checks.by(self.size)}{': ' if shown else ''}{shown})"
+        return f"Detections({len(self)} of {by(self.size)}{': ' if shown else ''}{shown})"
 
     def __getstate__(self) -> dict[str, Any]:
-        stencils = self.stencils
         return {
             "xyxy": np.array(self.xyxy),
             "labels": self.labels,
             "size": self.size,
             "codes": self.codes,
-            "given": tuple(stencil.given for stencil in stencils),
-            "codebooks": tuple(_portable(stencil.codebook) for stencil in stencils),
+            "given": tuple(mask.given for mask in self.lazy_masks),
+            "codebooks": tuple(_portable(mask.codebook) for mask in self.lazy_masks),
             "codebook": _portable(self.codebook),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         books, given = state.pop("codebooks"), state.pop("given")
         self.__init__(**state, masks=given)  # type: ignore[misc]  # the state is the arguments
-        for stencil, book in zip(self.stencils, books, strict=True):
-            stencil.codebook = book
+        for mask, book in zip(self.lazy_masks, books, strict=True):
+            mask.codebook = book
 
 
-def made(label: str, box: Box, codes: Codes | None, size: Size | None, stencil: Stencil) -> Detection:
-    """Make a detection of values that need no check: an answer has one for every fifth token."""
+def unchecked(label: str, box: Box, codes: Codes | None, size: Size | None, mask: LazyMask) -> Detection:
+    """Make a detection of values that are known to be right, without checking them."""
     one = object.__new__(Detection)
-    one.__dict__.update(
-        label=label, box=box, codes=codes, size=size, codebook=stencil.codebook, stencil=stencil
-    )
+    one.__dict__.update(label=label, box=box, codes=codes, size=size, codebook=mask.codebook, lazy_mask=mask)
     return one
 
 
@@ -321,18 +320,20 @@ def _unpickle_one(column: Detections, sizeless: bool) -> Detection:
     return one
 
 
-def _fitted(row: Detection, size: Size) -> Stencil:
-    old = row.stencil
+def _fitted(row: Detection, size: Size) -> LazyMask:
+    old = row.lazy_mask
     if old.size == size:
         return old
     if old.given is not None:
-        raise ValueError(f"A mask of {old.given.shape[::-1]} does not fit a picture of {checks.by(size)}.")
-    return Stencil(row.box, size, row.codes, row.codebook)
+        raise ValueError(
+            f"A mask must have the size of its picture, {by(size)}, got {by(old.given.shape[::-1])}."
+        )
+    return LazyMask(row.box, size, row.codes, row.codebook)
 
 
 def _portable(book: Codebook | str | None) -> Codebook | str | None:
     return getattr(book, "name", None) or book
 
 
-def _masked(stencil: Stencil) -> str:
-    return ", mask" if stencil.known else ", codes" if stencil.codes else ""
+def _masked(mask: LazyMask) -> str:
+    return ", mask" if mask.known else ", codes" if mask.codes else ""

@@ -1,4 +1,4 @@
-"""Answers against ground truth, with the numbers that COCO's evaluation gives."""
+"""Measure answers against ground truth, with the numbers of COCO's evaluation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nbvlm.grounding.detections import Detections
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from nbvlm.grounding.masks.lazy import Patch
+    from nbvlm.grounding.masks.types import MaskCrop
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -26,7 +26,7 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How well answers meet the truth.
+    """How well answers agree with the truth.
 
     A number that is not defined is ``nan``: precision where nothing was found, recall and AP where there is
     nothing to find, mean IoU where nothing was matched.
@@ -80,9 +80,9 @@ def evaluate(
     """Measure answers against ground truth; AP agrees with COCO's own evaluation.
 
     Average precision needs an order. An answer in tokens has no scores: without `scores` all count as equal,
-    and equal ones are taken as they came, picture by picture and in the order of each answer, which is what
-    pycocotools does with equal scores. AP then tells how clean the answers are, not how well the model ranks;
-    a model that says the sure things first still gains.
+    and equal ones are taken in the order of the pictures and of each answer, as pycocotools takes them. AP
+    then measures how clean the answers are, not how well the model ranks; a model that names the sure things
+    first still gains.
 
     Parameters
     ----------
@@ -101,8 +101,7 @@ def evaluate(
     Raises
     ------
     ValueError
-        Where answers and truths do not belong together, scores do not fit, or masks are
-        asked for and missing.
+        For answers and truths of different pictures, scores of another length, or missing masks.
 
     Examples
     --------
@@ -114,8 +113,8 @@ def evaluate(
     """
     answers, truths = _pictures(found), _pictures(truth)
     if [one.size for one in answers] != [one.size for one in truths]:
-        here = f"{len(answers)} and {len(truths)}"
-        raise ValueError(f"Answers and truths must be as many ({here}), about pictures of the same sizes.")
+        pictures = f"{len(answers)} and {len(truths)} pictures"
+        raise ValueError(f"found and truth must list the same pictures, of the same sizes, got {pictures}.")
     ranks = _ranks(scores, answers, not _is_one(found))
     cases: dict[str, list[_Case]] = {}
     for one, two, rank in zip(answers, truths, ranks, strict=True):
@@ -151,7 +150,9 @@ def _ranks(scores: Any, answers: list[Detections], many: bool) -> list[Numbers]:
         return [np.ones(len(answer)) for answer in answers]
     ranks = [np.asarray(one, float) for one in (scores if many else [scores])]
     if [rank.shape for rank in ranks] != [(len(answer),) for answer in answers]:
-        raise ValueError("Give one score a detection, in arrays as long as the detections.")
+        raise ValueError(
+            "scores must hold one number a detection: one array a picture, as long as its detections."
+        )
     return ranks
 
 
@@ -212,15 +213,15 @@ def _area(hits: npt.NDArray[np.bool_], things: int) -> float:
 
 
 def _mask_overlaps(found: Detections, truth: Detections) -> Numbers:
-    ours, theirs = found.patches, truth.patches
+    ours, theirs = found.mask_crops, truth.mask_crops
     return np.array([[_mask_overlap(one, two) for two in theirs] for one in ours]).reshape(
         len(ours), len(theirs)
     )
 
 
-def _mask_overlap(one: Patch | None, two: Patch | None) -> float:
+def _mask_overlap(one: MaskCrop | None, two: MaskCrop | None) -> float:
     if one is None or two is None:
-        raise ValueError("Evaluation by mask needs a mask for every detection.")
+        raise ValueError('by="mask" needs a mask for every detection.')
     x0, y0 = max(one.x, two.x), max(one.y, two.y)
     x1 = min(one.x + one.pixels.shape[1], two.x + two.pixels.shape[1])
     y1 = min(one.y + one.pixels.shape[0], two.y + two.pixels.shape[0])

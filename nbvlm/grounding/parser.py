@@ -1,4 +1,4 @@
-"""Location and mask tokens in an answer become detections, piece by piece.
+"""Parse location and mask tokens of an answer into detections, piece by piece.
 
 The grammar, with the irregularities that models and services show::
 
@@ -18,17 +18,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbvlm.grounding.checks import CODES, Codes, size_of
-from nbvlm.grounding.detections import Detection, Detections, made
-from nbvlm.grounding.dialects.paligemma import CORNERS, REGULAR, TOKEN, Echo, Item, only_thing, whole
-from nbvlm.grounding.masks.lazy import Stencil
+from nbvlm import prompts
+from nbvlm.grounding.detections import Detection, Detections, unchecked
+from nbvlm.grounding.dialects.paligemma import CORNERS, REGULAR_ITEM, TOKEN, PendingItem, PromptEcho, complete
+from nbvlm.grounding.masks.lazy import LazyMask
+from nbvlm.grounding.masks.types import CODES, Codes, size_of
 from nbvlm.grounding.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nbvlm.grounding.masks.codebooks import Codebook
-    from nbvlm.grounding.masks.lazy import Size
+    from nbvlm.grounding.masks.types import Size
 
 __all__ = ["Parser", "parse"]
 
@@ -46,10 +47,10 @@ class Parser:
     size
         Width and height in pixels of the picture that the boxes refer to.
     prompt
-        What was asked. It gives the label of an item that has none, where the prompt names one thing
-        only, and tells an echo of itself from the answer.
+        The prompt that was asked. An item without a label gets its label from a prompt that names one thing
+        only, and an echo of the prompt is left out of the answer.
     bins
-        What a location is divided by: 1023, the inverse of the encoder, or 1024.
+        The divisor of a location: 1023, the inverse of the encoder, or 1024.
     codebook
         Decodes the masks when they are first read: a `nbvlm.grounding.Codebook`, its name, or None.
 
@@ -83,14 +84,17 @@ class Parser:
         codebook: Codebook | str | None = None,
     ) -> None:
         if bins < 1:
-            raise ValueError(f"bins is {bins}; give 1023, the inverse of the encoder, or 1024.")
+            raise ValueError(
+                f"bins must be at least 1 (1023, the inverse of the encoder, or 1024), got {bins}."
+            )
         self._size, self._bins, self._codebook = size_of(size), bins, codebook
         self._last = min(bins, _LAST_LOCATION)
         self._values: int = getattr(codebook, "values", _CODE_VALUES)
-        self._fallback = only_thing(prompt)
-        self._echo = Echo(prompt)
+        named = prompts.things(prompt)
+        self._fallback = named[0] if len(named) == 1 else ""
+        self._echo = PromptEcho(prompt)
         self._position, self._tail = 0, ""
-        self._item = Item()
+        self._item = PendingItem()
         self._detections: list[Detection] = []
         self._problems: list[Problem] = []
         self._closed = False
@@ -99,12 +103,12 @@ class Parser:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What did not follow the grammar so far, in the order of the answer."""
+        """The irregularities so far, in the order of the answer."""
         return tuple(self._problems)
 
     @property
     def within(self) -> bool:
-        """Whether a location that came next would complete nothing: no item waits for its end."""
+        """Whether no item is complete yet, so that a location that came next would end none."""
         item = self._item
         ended = item.words or item.codes or (len(item.locations) == CORNERS and item.gap and not item.spaced)
         return not (ended or self._tail or self._echo.waits)
@@ -120,7 +124,7 @@ class Parser:
         Returns
         -------
         list of Detection
-            Those that became final with this piece: nothing that follows can change them.
+            Those that became final with this piece: later pieces do not change them.
 
         Raises
         ------
@@ -128,18 +132,18 @@ class Parser:
             After `close`.
         """
         if self._closed:
-            raise ValueError("This parser is closed; make a new one for another answer.")
+            raise ValueError("The parser is closed. Make a new Parser for another answer.")
         found = len(self._detections)
         self._scan(*self._echo.feed(text))
         return self._detections[found:]
 
     def close(self) -> list[Detection]:
-        """Read what is left, at the end of the answer; a second call returns nothing.
+        """Read the rest at the end of the answer; a second call returns an empty list.
 
         Returns
         -------
         list of Detection
-            Those that only the end made final.
+            Those that became final at the end.
         """
         if self._closed:
             return []
@@ -152,7 +156,7 @@ class Parser:
     def _scan(self, skipped: int, text: str) -> None:
         start = self._position + skipped
         text = self._tail + text
-        end = whole(text)
+        end = complete(text)
         at = 0
         while at < end:
             at = self._regular(text, at, end)
@@ -160,8 +164,8 @@ class Parser:
         self._position, self._tail = start + end, text[end:]
 
     def _regular(self, text: str, at: int, end: int) -> int:
-        """Read items in which nothing is to report, each at once; return where the last of them ends."""
-        while self._item.fresh and (found := REGULAR.match(text, at, end)) is not None:
+        """Read complete items without irregularities, each at once; return where the last of them ends."""
+        while self._item.fresh and (found := REGULAR_ITEM.match(text, at, end)) is not None:
             y0, x0, y1, x1 = map(int, found.group(1, 2, 3, 4))
             codes = _numbers(found[5])
             if not (y0 < y1 <= self._last and x0 < x1 <= self._last and max(codes, default=0) < self._values):
@@ -185,7 +189,7 @@ class Parser:
 
     def _end(self) -> None:
         position, tail = self._position, self._tail
-        # One "<" at the end of a label may well belong to it.
+        # A single "<" at the end of a label belongs to the label.
         cut = len(tail) > 1 or not self._item.words
         if tail and not cut:
             self._text(position, tail)
@@ -204,8 +208,8 @@ class Parser:
 
     def _location(self, position: int, digits: str) -> None:
         item = self._item
-        whole = len(item.locations) == CORNERS and item.gap and not item.spaced
-        if item.words or item.codes or whole:
+        ended = len(item.locations) == CORNERS and item.gap and not item.spaced
+        if item.words or item.codes or ended:
             self._finish()
             item = self._item
         if item.position < 0:
@@ -224,11 +228,11 @@ class Parser:
         else:
             item.codes.append(int(digits))
 
-    def _separator(self, position: int, text: str) -> None:  # noqa: ARG002 - called as the others are
+    def _separator(self, position: int, text: str) -> None:  # noqa: ARG002 - called like the others
         self._finish()
 
     def _finish(self) -> None:
-        item, self._item = self._item, Item()
+        item, self._item = self._item, PendingItem()
         if not item.locations:
             self._leftover(item)
         elif len(item.locations) != CORNERS:
@@ -239,7 +243,7 @@ class Parser:
         if item.locations and item.stray:
             self._report("stray codes", item)
 
-    def _leftover(self, item: Item) -> None:
+    def _leftover(self, item: PendingItem) -> None:
         if item.codes or item.stray:
             self._report("stray codes", item)
         elif item.words and self.has_locations:
@@ -249,10 +253,10 @@ class Parser:
         (width, height), bins = self._size, self._bins
         # Multiplied before the division: the last bin is then the picture's edge exactly.
         box = x0 * width / bins, y0 * height / bins, x1 * width / bins, y1 * height / bins
-        stencil = Stencil(box, self._size, codes, self._codebook)
-        self._detections.append(made(label or self._fallback, box, codes, self._size, stencil))
+        mask = LazyMask(box, self._size, codes, self._codebook)
+        self._detections.append(unchecked(label or self._fallback, box, codes, self._size, mask))
 
-    def _read(self, item: Item) -> None:
+    def _read(self, item: PendingItem) -> None:
         """Make a detection of an item with four locations, and report what is wrong with it."""
         if max(item.locations) > self._last:
             self._report("range", item)
@@ -263,7 +267,7 @@ class Parser:
             self._report("empty", item)
         self._found(item.label, y0, x0, y1, x1, self._codes(item))
 
-    def _codes(self, item: Item) -> Codes | None:
+    def _codes(self, item: PendingItem) -> Codes | None:
         if not item.codes:
             return None
         if len(item.codes) != CODES:
@@ -274,7 +278,7 @@ class Parser:
             return None
         return tuple(item.codes)
 
-    def _report(self, kind: str, item: Item) -> None:
+    def _report(self, kind: str, item: PendingItem) -> None:
         self._problems.append(Problem(kind, item.position, item.excerpt()))
 
 
@@ -291,7 +295,7 @@ def parse(
     bins: int = 1023,
     codebook: Codebook | str | None = None,
 ) -> Detections:
-    """Read the `text` of a whole answer; see `Parser` for the parameters and for what was wrong with it.
+    """Parse the `text` of a whole answer; `Parser` describes the parameters and keeps the irregularities too.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What can be wrong with an answer, as values."""
+"""The irregularities that an answer can have, as values."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "cut": "the answer ends within a token; the token is left out",
     }
 )
-"""What can be wrong with an answer: the kind of a `Problem`, and what it means."""
+"""The kinds of a `Problem`, and their meanings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing in an answer that does not follow the grammar.
+    """One part of an answer that does not follow the grammar.
 
     Attributes
     ----------
     kind
         One of `KINDS`.
     position
-        Where it begins in the answer, in characters from the start.
+        Its first character, counted from the start of the answer.
     text
-        What stands there, shortened.
+        The part itself, shortened.
 
     Examples
     --------
@@ -53,7 +53,7 @@ class Problem:
 
     @property
     def message(self) -> str:
-        """What the kind means and what was done, as a clause."""
+        """The meaning of the kind and the consequence, as a clause."""
         return KINDS.get(self.kind, self.kind)
 
     def __str__(self) -> str:

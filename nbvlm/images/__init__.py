@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbvlm.images.codec import plain
+from nbvlm.images.codec import encode_within, encoded, plain
+from nbvlm.images.paths import SUFFIXES
 from nbvlm.images.paths import completions as path_completions
 from nbvlm.images.paths import resolved as resolved_path
 from nbvlm.images.paths import shown as shown_path
-from nbvlm.images.picture import Picture, fit, stay
+from nbvlm.images.picture import Picture, fit, load_lazily
+from nbvlm.images.remote import stream
 from nbvlm.images.sources import MAX_BYTES, is_array
 from nbvlm.images.sources import read as read_source
 
@@ -17,13 +19,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_BYTES",
+    "SUFFIXES",
     "Picture",
+    "encode_within",
+    "encoded",
     "fit",
     "is_array",
+    "load_lazily",
     "path_completions",
     "plain",
     "read_source",
     "resolved_path",
     "shown_path",
-    "stay",
+    "stream",
 ]

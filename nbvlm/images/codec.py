@@ -1,49 +1,42 @@
 """Pixels into bytes that every endpoint takes: an upright 8-bit RGB or grey PNG or JPEG.
 
-What is converted, and why. Palettes, 16-bit channels and transparency: services differ in what they make of
-them, and most drop transparency and show whatever lies under it; so it is laid on white here. CMYK: few
-services know it. An EXIF orientation: whether a service obeys it is not known, and boxes need one answer.
-Animations and multi-page files: the first picture counts. Everything else that is not PNG or JPEG: services
-refuse it.
+Conversions, and why. Palettes, 16-bit channels and transparency: services differ in how they read them, and
+most drop transparency and show the pixels under it; so it is laid on white here. CMYK: few services know it.
+An EXIF orientation: a service may obey it or not, and boxes need one answer. Animations and multi-page files:
+the first picture counts. Everything else that is not PNG or JPEG: services refuse it.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import io
-import threading
-import warnings
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+import math
+from typing import Any, NamedTuple
 
 from PIL import Image, JpegImagePlugin
 
 from nbvlm.errors import ImageError
-from nbvlm.images import formats
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from nbvlm.images.opening import decoding, opened
 
 __all__ = [
-    "MAX_PIXELS",
-    "ORIENTATION",
-    "check_pixels",
-    "decoding",
+    "JPEG_SIDE",
     "encode",
-    "opened",
+    "encode_within",
+    "encoded",
+    "jpeg_within",
     "plain",
+    "scaled",
     "turned",
     "upright_jpeg",
 ]
 
-ORIENTATION = 0x0112
-"""EXIF tag."""
-
 LOSSLESS_PIXELS = 2_000_000
 LOSSLESS_BYTES = 131_072
 QUALITY = 95
-_JPEG_SIDE = 65_500
+SHOWN = 82
+JPEG_SIDE = 65_500
+"""Pixels of the longest side that a JPEG can have."""
 _SIDEWAYS = (5, 6, 7, 8)
+_BITS, _PHOTOMETRIC, _FORMAT = 258, 262, 339  # tags of a TIFF
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -67,7 +60,7 @@ def plain(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     Returns
     -------
     tuple
-        The image, and what was done in words; nothing for RGB and L without transparency.
+        The image, and the changes in words; none for RGB and L without transparency.
     """
     if image.mode.startswith(("I", "F")):
         return _narrow(image)
@@ -97,11 +90,23 @@ def _narrow(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     """
     import numpy as np
 
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
+    values = _measured(np.asarray(image, dtype=np.float64), getattr(image, "tag_v2", {}))
     bottom, top = _range(float(values.min()), float(values.max()), image.mode == "F")
     scaled = np.round((values - bottom) * (255 / (top - bottom))).clip(0, 255).astype(np.uint8)
     name = "32-bit grey" if image.mode in ("I", "F") else "16-bit grey"
     return Image.fromarray(scaled), (f"{name} to 8 bits ({bottom:g} is black, {top:g} is white)",)
+
+
+def _measured(values: Any, tags: Any) -> Any:
+    """Undo Pillow's reading of two kinds of TIFF, and make points without data black."""
+    import numpy as np
+
+    if tags.get(_BITS) == (32,) and tags.get(_FORMAT, (1,)) == (1,):
+        values = np.where(values < 0, values + 2**32, values)  # unsigned, read as signed
+    if tags.get(_PHOTOMETRIC) == 0 and tags.get(_BITS) == (16,):
+        values = 65535 - values  # 0 is white
+    # Maps of heights and satellite pictures write -9999 or the largest numbers at points without data.
+    return np.where(np.isfinite(values) & (np.abs(values) < 1e30) & (values != -9999), values, 0)
 
 
 def _range(low: float, high: float, fractions: bool) -> tuple[float, float]:
@@ -112,19 +117,17 @@ def _range(low: float, high: float, fractions: bool) -> tuple[float, float]:
     return min(low, 0.0), max(high, 1.0)
 
 
-def encode(image: Image.Image, *, lossless: bool, **options: Any) -> tuple[bytes, str]:
+def encode(image: Image.Image, *, lossless: bool) -> tuple[bytes, str]:
     """Encode an RGB or L image.
 
     Parameters
     ----------
     image
-        What to encode.
+        Picture to encode.
     lossless
         Whether the pixels come from a lossless source. Those become PNG where that packs well (128 KiB or
-        less), else JPEG of quality 95: what PNG packs badly is a photograph, and it would travel at ten times
-        the size for a difference that no model sees.
-    **options
-        For Pillow's JPEG writer.
+        less), else JPEG of quality 95: a picture that PNG packs badly is a photograph, and it would travel at
+        ten times the size for a difference that no model sees.
 
     Returns
     -------
@@ -132,19 +135,150 @@ def encode(image: Image.Image, *, lossless: bool, **options: Any) -> tuple[bytes
         Bytes, and `"PNG"` or `"JPEG"`.
     """
     png = b""
-    huge = max(image.size) > _JPEG_SIDE
+    huge = max(image.size) > JPEG_SIDE
     if huge or (lossless and image.width * image.height <= LOSSLESS_PIXELS):
-        png = _saved(image, "PNG", icc_profile=None)
+        png = encoded(image, "PNG", icc_profile=None)
         if huge or len(png) <= LOSSLESS_BYTES:
             return png, "PNG"
-    jpeg = _saved(image, "JPEG", **(options or {"quality": QUALITY, "subsampling": 0 if lossless else 2}))
+    jpeg = encoded(image, "JPEG", quality=QUALITY, subsampling=0 if lossless else 2)
     return (png, "PNG") if png and len(png) <= len(jpeg) else (jpeg, "JPEG")
 
 
-def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    """Encode with Pillow's writer for `kind`, and its options."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def encode_within(image: Image.Image, budget: int) -> tuple[bytes, str]:
+    """Encode for showing: PNG where that is smaller, else JPEG, of less quality or size if it must be.
+
+    Parameters
+    ----------
+    image
+        RGB picture.
+    budget
+        Bytes at most.
+
+    Returns
+    -------
+    tuple
+        Bytes and MIME type.
+    """
+    jpeg, _ = jpeg_within(image, budget, quality=SHOWN)
+    if _is_flat(image):
+        png = encoded(image, "PNG", compress_level=6)
+        if len(png) <= min(budget, 2 * len(jpeg)):
+            return png, "image/png"
+    return jpeg, "image/jpeg"
+
+
+def _is_flat(image: Image.Image) -> bool:
+    """Guess from a sample whether few colours make up the picture, as in drawings and screenshots."""
+    import numpy as np
+
+    size = max(1, image.width // 8), max(1, image.height // 8)
+    sample = np.asarray(image.resize(size, Image.Resampling.NEAREST)).astype(np.uint32)
+    colors = sample[..., 0] << 16 | sample[..., 1] << 8 | sample[..., 2]
+    return len(np.unique(colors)) < max(64, colors.size // 8)
+
+
+class _Try(NamedTuple):
+    size: tuple[int, int]
+    quality: int
+    data: bytes
+
+
+def jpeg_within(
+    image: Image.Image, budget: int, *, quality: int, fill: bool = False, subject: str = "The picture"
+) -> tuple[bytes, tuple[int, int]]:
+    """Encode as JPEG of at most `budget` bytes: less quality first, then fewer pixels.
+
+    At most three encodings, except where all of them are too heavy.
+
+    Parameters
+    ----------
+    image
+        RGB or L.
+    budget
+        Bytes at most.
+    quality
+        Pillow's JPEG quality to begin with.
+    fill
+        Whether to raise the quality where that leaves more than a tenth of the budget.
+    subject
+        Name of the picture at the start of an error.
+
+    Returns
+    -------
+    tuple
+        Bytes, and (width, height).
+
+    Raises
+    ------
+    ImageError
+        If the budget is too small for any picture.
+    """
+    tries: list[_Try] = []
+    size = image.size
+    best = None
+    while len(tries) < 3 or (best is None and max(size) > 1):
+        resized = image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
+        last = _Try(size, quality, encoded(resized, "JPEG", quality=quality, subsampling=2))
+        tries.append(last)
+        if len(last.data) <= budget:
+            best = last if best is None or len(last.data) > len(best.data) else best
+            if not fill or len(last.data) >= 0.9 * budget or quality >= QUALITY:
+                break
+        size, quality = _next(tries, budget)
+    if best is None:
+        raise ImageError(f"{subject} cannot be shrunk to {budget:,} bytes.", hint="Send it as an asset.")
+    return best.data, best.size
+
+
+# The weight of a JPEG goes with S^-p, S being libjpeg's scale of the quantisation tables and p 0.3 to 1. The
+# first step takes p from photographs, the second one measures it.
+_TABLES = 620  # bytes of any JPEG
+_AIM = 0.96
+_FALLING, _RISING, _RESIZED, _FLAT = 0.6, 0.65, 0.8, 0.3
+_POOR, _POOREST = 35, 20
+
+
+def _next(tries: list[_Try], budget: int) -> tuple[tuple[int, int], int]:
+    """Choose size and quality from the weights of the tries so far."""
+    first, last = tries[0], tries[-1]
+    content = max(len(last.data) - _TABLES, 1)
+    room = max(_AIM * budget - _TABLES, 1) / content
+    resized = last.size != first.size
+    if resized:
+        power = _RESIZED
+    elif len(tries) == 1:
+        power = _FALLING if room < 1 else _RISING
+    else:
+        lighter = math.log(max(len(first.data) - _TABLES, 1) / content)
+        power = max(lighter / math.log(_scale(last.quality) / _scale(first.quality)), 0.05)
+    scale = _scale(last.quality) * min(room ** (-1 / power), 1e6)
+    quality = min(int((200 - scale) / 2 if scale <= 100 else 5000 / scale), QUALITY)
+    if quality == last.quality:
+        quality += 1 if room > 1 else -1
+    poorest = _POOR if len(tries) == 1 else _POOREST
+    if quality >= poorest and power > _FLAT and not (resized and room < 1):
+        return last.size, quality
+    # Flat pictures hardly get lighter with quality: there, and where it would get poor, the sides give way.
+    quality = min(last.quality, 65)
+    left = room * (_scale(quality) / _scale(last.quality)) ** power
+    return scaled(last.size, left**0.55 * (0.95 if resized else 1.0)), quality
+
+
+def _scale(quality: int) -> float:
+    return 200 - 2 * quality if quality >= 50 else 5000 / quality
+
+
+def scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """Make a size smaller by a factor; one above 1 counts as 1, and no side gets less than a pixel."""
+    factor = min(factor, 1.0)
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
 def upright_jpeg(data: bytes, orientation: int, subject: str) -> bytes:
@@ -157,7 +291,7 @@ def upright_jpeg(data: bytes, orientation: int, subject: str) -> bytes:
     with decoding(subject, "JPEG"):
         options = _coding(source, orientation in _SIDEWAYS)
         image = turned(plain(source)[0], orientation)
-        return _saved(image, "JPEG", **options)
+        return encoded(image, "JPEG", **options)
 
 
 def _coding(source: Image.Image, sideways: bool) -> dict[str, Any]:
@@ -169,120 +303,3 @@ def _coding(source: Image.Image, sideways: bool) -> dict[str, Any]:
         tables = {key: [table[8 * (i % 8) + i // 8] for i in range(64)] for key, table in tables.items()}
         sampling = 0 if sampling == 1 else sampling  # 4:2:2 on its side has no number in Pillow
     return {"qtables": tables, "subsampling": sampling}
-
-
-MAX_PIXELS = 178_956_970
-"""Pictures with more pixels are refused: as RGB they would take 512 MiB. Pillow's own limit is the same."""
-
-_SHRINK = "Shrink it first; models see 224 to 896 pixels a side."
-_AGAIN = "Download or copy it again."
-_READERS = {
-    "HEIF": "Install a reader: pip install pillow-heif. Or save the picture as JPEG.",
-    "AVIF": "Update Pillow to 11.3 or later: pip install -U pillow. Or save the picture as JPEG.",
-}
-
-
-def opened(data: bytes, kind: str, subject: str) -> Image.Image:
-    """Open `data` with Pillow's reader for `kind` alone; only the header is read.
-
-    Parameters
-    ----------
-    data
-        The whole file.
-    kind
-        Pillow's name of the format; no other reader is asked, so nothing that calls other programs.
-    subject
-        What to call the picture in an error.
-
-    Raises
-    ------
-    ImageError
-        If Pillow cannot read it, or it has more than `MAX_PIXELS`.
-    """
-    if kind == "HEIF" and importlib.util.find_spec("pillow_heif"):
-        importlib.import_module("pillow_heif").register_heif_opener()
-    Image.init()
-    if kind not in Image.OPEN:
-        raise ImageError(
-            f"{subject} is in the format {formats.words(kind)}, which Pillow cannot read here.",
-            hint=_READERS.get(kind, "Save it as PNG or JPEG first."),
-        )
-    with decoding(subject, kind):
-        image = Image.open(io.BytesIO(data), formats=[kind])
-    check_pixels(*image.size, subject)
-    return image
-
-
-def check_pixels(width: int, height: int, subject: str) -> None:
-    """Refuse what would fill the memory.
-
-    Raises
-    ------
-    ImageError
-        If there are more than `MAX_PIXELS`.
-    """
-    if width * height > MAX_PIXELS:
-        raise ImageError(
-            f"{subject} has {width:,} × {height:,} pixels: so many look like a decompression bomb.",
-            hint=_SHRINK,
-        )
-
-
-@contextmanager
-def decoding(subject: str, kind: str) -> Iterator[None]:
-    """Run a decoder: silently, and with every failure as an `ImageError`.
-
-    Parameters
-    ----------
-    subject
-        What to call the picture in an error.
-    kind
-        Pillow's name of the format.
-    """
-    try:
-        with _QUIET:
-            yield
-    except ImageError:
-        raise
-    except Image.DecompressionBombError:
-        raise ImageError(
-            f"{subject} has so many pixels that it looks like a decompression bomb.", hint=_SHRINK
-        ) from None
-    except MemoryError:
-        raise ImageError(f"{subject} does not fit into memory.", hint=_SHRINK) from None
-    except Exception as error:
-        # Damaged bytes raise nearly anything in a decoder.
-        reason = str(error).rstrip(".") or type(error).__name__
-        raise ImageError(
-            f"{subject} is a truncated or damaged {formats.words(kind)} ({reason}).", hint=_AGAIN
-        ) from error
-
-
-class _Quiet:
-    """Silence Pillow's warnings while somebody is inside: what they say is an `ImageError` or of no use.
-
-    `warnings.catch_warnings` restores what it found, so two threads that overlap can leave a filter behind;
-    here only the first one in and the last one out touch the filters.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._filters: Any = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._inside += 1
-            if self._inside == 1:
-                self._filters = warnings.catch_warnings()
-                self._filters.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self._filters.__exit__(None, None, None)
-
-
-_QUIET = _Quiet()

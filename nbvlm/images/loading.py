@@ -1,7 +1,8 @@
-"""Any source → bytes that can be sent, and what was done to them."""
+"""Any source → bytes that can be sent, and the changes made."""
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -9,47 +10,36 @@ from typing import Any
 from PIL import Image
 
 from nbvlm.errors import ImageError
-from nbvlm.images import codec, formats, sources
-from nbvlm.images.codec import check_pixels, decoding, opened
+from nbvlm.images import codec, formats, opening, sources
+from nbvlm.images.opening import check_pixels, decoding, opened
 
 __all__ = ["Loaded", "bare", "load", "subject"]
 
+_DNG_VERSION, _MAKE, _SUB_IFDS, _SUBFILE = 50706, 271, 330, 254  # tags of a TIFF
 _LOSSY = ("JPEG", "MPO", "HEIF", "AVIF", "WEBP", "JPEG2000")
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a picture is made of.
-
-    Attributes
-    ----------
-    data
-        Bytes to send, or a source JPEG where `pending`.
-    mime
-        Type of what is sent.
-    size
-        (width, height) of the upright picture.
-    name
-        File name without folders, or None.
-    changes
-        What was done, or will be where `pending`.
-    pending
-        True for a complete JPEG that has still to be turned or brought to RGB.
-    orientation
-        EXIF orientation of `data` where `pending`.
-    """
+    """The parts of a picture."""
 
     data: bytes
+    """Bytes to send, or a source JPEG where `pending`."""
     mime: str
     size: tuple[int, int]
+    """(width, height) of the upright picture."""
     name: str | None
+    """File name without folders, or None."""
     changes: tuple[str, ...] = ()
+    """Changes in words: made, or still to be made where `pending`."""
     pending: bool = False
+    """True for a complete JPEG that has still to be turned or brought to RGB."""
     orientation: int = 1
+    """EXIF orientation of `data` where `pending`."""
 
 
 def subject(name: str | None) -> str:
-    """What to call a picture at the start of a sentence."""
+    """Name a picture at the start of a sentence."""
     return repr(name) if name else "The picture"
 
 
@@ -82,31 +72,28 @@ def _from_bytes(data: bytes, name: str | None) -> Loaded:
     if kind is None:
         noun, hint = formats.describe(data)
         raise ImageError(f"{subject(name)} is {noun}.", hint=hint)
+    if kind not in ("PNG", "JPEG"):
+        image = opened(data, kind, subject(name))
+        if kind == "TIFF" and _is_raw(image):
+            raise ImageError(f"{subject(name)} is a camera's raw file.", hint=formats.RAW)
+        return _converted(image, kind, name)
+    header = opening.header(io.BytesIO(data), kind, subject(name))
+    size, mime = (header.width, header.height), f"image/{kind.lower()}"
+    if not header.reasons and header.orientation == 1:
+        return Loaded(data, mime, size, name)
     if kind == "PNG":
-        return _from_png(data, name)
-    if kind == "JPEG":
-        return _from_jpeg(data, name)
-    return _converted(opened(data, kind, subject(name)), kind, name)
-
-
-def _from_png(data: bytes, name: str | None) -> Loaded:
-    header = formats.png(data, subject(name))
-    check_pixels(header.width, header.height, subject(name))
-    if not header.reasons and header.orientation == 1:
-        return Loaded(data, "image/png", (header.width, header.height), name)
-    return _converted(opened(data, "PNG", subject(name)), "PNG", name, header.reasons, header.orientation)
-
-
-def _from_jpeg(data: bytes, name: str | None) -> Loaded:
-    header = formats.jpeg(data, subject(name))
-    check_pixels(header.width, header.height, subject(name))
-    size = (header.width, header.height)
-    if not header.reasons and header.orientation == 1:
-        return Loaded(data, "image/jpeg", size, name)
+        image = opened(data, kind, subject(name))
+        return _converted(image, kind, name, header.reasons, header.orientation)
     if header.orientation >= 5:
         size = size[::-1]
     changes = (*header.reasons, *_turning(header.orientation), "JPEG encoded again")
-    return Loaded(data, "image/jpeg", size, name, changes, pending=True, orientation=header.orientation)
+    return Loaded(data, mime, size, name, changes, pending=True, orientation=header.orientation)
+
+
+def _is_raw(image: Any) -> bool:
+    """Tell a camera's raw file by its TIFF tags; its first picture is a small preview only."""
+    tags = image.tag_v2
+    return _DNG_VERSION in tags or (_MAKE in tags and _SUB_IFDS in tags and tags.get(_SUBFILE) == 1)
 
 
 def _from_pil(image: Image.Image, name: str | None) -> Loaded:
@@ -121,7 +108,7 @@ def _from_pil(image: Image.Image, name: str | None) -> Loaded:
 def _converted(
     image: Image.Image, kind: str, name: str | None, reasons: tuple[str, ...] = (), turn: int | None = None
 ) -> Loaded:
-    """Decode, flatten, turn and encode; `reasons` and `turn` say what the container already told."""
+    """Decode, flatten, turn and encode; `reasons` and `turn` come from the header where one was read."""
     with decoding(subject(name), kind):
         frames = getattr(image, "n_frames", 1) if kind not in ("PNG", "JPEG", "MPO") else 1
         turn = turn or _orientation(image)
@@ -132,16 +119,16 @@ def _converted(
         data, target = codec.encode(codec.turned(flat, left), lossless=kind not in _LOSSY)
     size = flat.size[::-1] if left >= 5 else flat.size
     pages = (f"first of {frames} pictures",) if frames > 1 else ()
-    told = tuple(word for word in reasons if not (words and word.startswith("16 bits")))
-    extra = tuple(word for word in words if word not in told)
+    known = tuple(word for word in reasons if not (words and word.startswith("16 bits")))
+    extra = tuple(word for word in words if word not in known)
     source = formats.words(kind)
     coding = f"{source} to {target}" if source != target else f"{source} encoded again"
-    changes = (*pages, *told, *extra, *_turning(turn), coding)
+    changes = (*pages, *known, *extra, *_turning(turn), coding)
     return Loaded(data, f"image/{target.lower()}", size, name, changes)
 
 
 def _orientation(image: Image.Image) -> int:
-    value = image.getexif().get(codec.ORIENTATION, 1)
+    value = image.getexif().get(opening.ORIENTATION, 1)
     return value if value in range(2, 9) else 1
 
 

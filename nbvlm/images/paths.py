@@ -1,4 +1,4 @@
-"""Addresses and paths that a person types: what they stand for, and how they may go on."""
+"""Addresses and paths as a person types them: which source they mean, and how to complete them."""
 
 from __future__ import annotations
 
@@ -6,22 +6,30 @@ import os
 import re
 from pathlib import Path
 
+from nbvlm._files import expanded
 from nbvlm.errors import ImageError
 
-__all__ = ["completions", "resolved", "shown"]
+__all__ = ["SUFFIXES", "completions", "resolved", "shown"]
 
 MOST = 50  # completions
 _SCHEME = re.compile(r"(?i)[a-z][a-z0-9+.-]+:")
-_PICTURES = re.compile(r"(?i)\.(png|jpe?g|jfif|gif|webp|bmp|tiff?|hei[cf]|avif|jp2|p[pg]m|ico)$")
+
+SUFFIXES = frozenset(
+    (
+        *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
+        *(".heic", ".heif", ".avif", ".jp2", ".ppm", ".pgm", ".ico", ".tga"),
+    )
+)
+"""Endings of files that are taken for pictures."""
 
 
 def resolved(text: str) -> str | Path:
-    """Return what to load: an address as it is, else the path on this machine.
+    """Turn typed text into a source: an address as it is, else the path on this machine.
 
     Raises
     ------
     ImageError
-        If nothing was typed, the path leads nowhere or to a folder.
+        If the text is empty, or the path leads nowhere or to a folder.
 
     Examples
     --------
@@ -30,12 +38,12 @@ def resolved(text: str) -> str | Path:
     """
     place = text.strip().strip("\"'")
     if not place:
-        raise ImageError("No address and no path is given.", hint="Type one, such as pictures/cat.jpg.")
+        raise ImageError("The address or path is empty.", hint="Type one, such as pictures/cat.jpg.")
     if _is_address(place):
         return place
-    path = Path(place).expanduser()
+    path = expanded(place)
     if path.is_dir():
-        raise ImageError(f"{place!r} is a folder.", hint="Type on: the pictures in it are offered.")
+        raise ImageError(f"{place!r} is a folder.", hint="Type on; its pictures are listed.")
     if not path.exists():
         raise ImageError(f"There is no file {place!r} on the server.", hint=_nearest(path))
     return path
@@ -51,11 +59,11 @@ def _nearest(path: Path) -> str:
     while not folder.is_dir():
         folder = folder.parent
     here = "" if path.is_absolute() else f" Paths begin at {Path.cwd()}."
-    return f"The folder {str(folder)!r} is there; look for it from there on.{here}"
+    return f"The folder {str(folder)!r} exists; look for the file from there.{here}"
 
 
 def shown(text: str) -> str:
-    """Return a short name for a place while it is fetched: never a query, which may be a secret.
+    """Return a short name for a source while it is fetched, without its query, which may be a secret.
 
     Examples
     --------
@@ -70,19 +78,19 @@ def shown(text: str) -> str:
 
 
 def completions(text: str) -> list[str]:
-    """Return the folders and pictures on this machine that a path may go on to, folders first.
+    """Complete a path with the folders and pictures on this machine, folders first.
 
     Parameters
     ----------
     text
-        What was typed so far; addresses are not completed.
+        The start of a path; addresses are not completed.
     """
     if _SCHEME.match(text.strip()) and len(text.strip().split(":")[0]) > 1:
         return []
     typed = text.strip()
     folder, start = os.path.split(typed)
     try:
-        entries = sorted(os.scandir(Path(folder or ".").expanduser()), key=lambda entry: entry.name.lower())
+        entries = sorted(os.scandir(expanded(folder or ".")), key=lambda entry: entry.name.lower())
         found = [_written(folder, entry) for entry in entries if _suits(entry, start)]
     except OSError:
         return []
@@ -92,7 +100,7 @@ def completions(text: str) -> list[str]:
 def _suits(entry: os.DirEntry[str], start: str) -> bool:
     if not entry.name.lower().startswith(start.lower()) or (entry.name[0] == "." and start[:1] != "."):
         return False
-    return entry.is_dir() or _PICTURES.search(entry.name) is not None
+    return entry.is_dir() or Path(entry.name).suffix.lower() in SUFFIXES
 
 
 def _written(folder: str, entry: os.DirEntry[str]) -> str:

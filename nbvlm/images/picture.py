@@ -12,10 +12,11 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._text import size as size_text
 from nbvlm.errors import ImageError
 from nbvlm.images import codec, loading, shrinking, sources
-from nbvlm.images.codec import decoding, opened
 from nbvlm.images.loading import subject
+from nbvlm.images.opening import decoding, opened
 
 if TYPE_CHECKING:
     import os
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-    from nbvlm.images.sources import InFile
+    from nbvlm.images.sources import StoredFile
 
     ImageSource: TypeAlias = (
         "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | Picture"
         " | np.ndarray[Any, Any]"
     )
 
-__all__ = ["Fitted", "Picture", "fit", "stay"]
+__all__ = ["Fitted", "Picture", "fit", "load_lazily"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -44,8 +45,8 @@ class Picture:
     Attributes
     ----------
     data
-        The file's bytes, untouched wherever they can be sent as they are; None for a mere reference. A JPEG
-        that lies on its side is turned when `data` or `sha256` are first asked for, since shrinking it or
+        The file's bytes, unchanged wherever they can be sent as they are; None for a mere reference. A JPEG
+        that lies on its side is turned when `data` or `sha256` are first used, since shrinking it or
         drawing on it needs no turned file.
     mime
         `"image/png"` or `"image/jpeg"`, found from the bytes.
@@ -56,7 +57,7 @@ class Picture:
     sha256
         Hash of `data`, in hexadecimal.
     changes
-        What was done to the source, in words; empty if nothing.
+        Changes made to the source, in words; empty if none.
 
     Examples
     --------
@@ -72,8 +73,8 @@ class Picture:
     name: str | None = field(compare=False)
     sha256: str
     changes: tuple[str, ...] = field(default=(), compare=False)
-    _lying: tuple[bytes, int] | None = field(default=None, init=False, compare=False)
-    _file: InFile | None = field(default=None, init=False, compare=False)
+    _unturned: tuple[bytes, int] | None = field(default=None, init=False, compare=False)
+    _file: StoredFile | None = field(default=None, init=False, compare=False)
 
     @classmethod
     def load(cls, source: ImageSource, *, name: str | None = None, allow_private: bool = False) -> Picture:
@@ -83,7 +84,7 @@ class Picture:
         ----------
         source
             A path, an http(s) URL, a data URI, bytes, a binary file, a PIL image, a numpy array (H×W, H×W×3
-            or H×W×4, uint8) or a picture. What it is, its bytes say, never its name.
+            or H×W×4, uint8) or a picture. Its bytes decide the format, never its name.
         name
             Name to show; by default the file's.
         allow_private
@@ -98,7 +99,7 @@ class Picture:
         Raises
         ------
         ImageError
-            If the source is missing, is no picture, is cut off or damaged, or has far too many pixels.
+            If the source is missing, is not a picture, is cut off or damaged, or has far too many pixels.
         """
         if isinstance(source, Picture):
             return source if name is None else replace(source, name=loading.bare(name))
@@ -148,8 +149,8 @@ class Picture:
 
     @property
     def pending(self) -> bool:
-        """True while asking for `data` or `sha256` takes time: work for a thread, not for an event loop."""
-        return self._lying is not None or self._file is not None
+        """True while `data` and `sha256` take time to get: work for a thread, not for an event loop."""
+        return self._unturned is not None or self._file is not None
 
     @property
     def path(self) -> Path | None:
@@ -161,7 +162,7 @@ class Picture:
         """Bytes of the file; of the source where a picture still waits to be turned; None for a reference."""
         if self._file is not None:
             return self._file.size
-        held = self._lying[0] if self._lying is not None else self.data
+        held = self._unturned[0] if self._unturned is not None else self.data
         return None if held is None else len(held)
 
     @property
@@ -170,11 +171,11 @@ class Picture:
         return base64_length(len(_needed(self.data, self.name)))
 
     def fits(self, limit_chars: int | None) -> bool:
-        """Tell whether the base64 text is shorter than `limit_chars` characters; None is no limit."""
+        """Tell whether the base64 text is shorter than `limit_chars` characters; None means any length."""
         if limit_chars is None:
             return True
-        # Turning keeps the weight of a file roughly, so one far too large needs no turning to be told so.
-        if self._lying is not None and base64_length(len(self._lying[0])) > 2 * limit_chars:
+        # Turning hardly changes the weight of a file, so one far too large need not be turned to find out.
+        if self._unturned is not None and base64_length(len(self._unturned[0])) > 2 * limit_chars:
             return False
         return self.base64_length < limit_chars
 
@@ -191,7 +192,7 @@ class Picture:
         ImageError
             If this is a mere reference.
         """
-        return self._lying or (_needed(self.data, self.name), 1)
+        return self._unturned or (_needed(self.data, self.name), 1)
 
     def __repr__(self) -> str:
         name = f"{self.name!r}, " if self.name else ""
@@ -200,7 +201,7 @@ class Picture:
     def _weight(self) -> str:
         if self.nbytes is None:
             return "bytes elsewhere"
-        return weight(self.nbytes) + (" before turning" if self._lying is not None else "")
+        return size_text(self.nbytes) + (" before turning" if self._unturned is not None else "")
 
     if not TYPE_CHECKING:
 
@@ -208,49 +209,42 @@ class Picture:
             # Reached for a slot that is not set yet: the file of a picture that lies on its side.
             if name not in ("data", "sha256"):
                 raise AttributeError(f"'Picture' object has no attribute {name!r}", name=name, obj=self)
-            lying, file = self._lying, self._file
-            if lying is not None or file is not None:
-                data = file.read() if file is not None else codec.upright_jpeg(*lying, subject(self.name))
+            unturned, file = self._unturned, self._file
+            if unturned is not None or file is not None:
+                data = file.read() if file is not None else codec.upright_jpeg(*unturned, subject(self.name))
                 _set(self, {"data": data, "sha256": hashlib.sha256(data).hexdigest()})
-                _set(self, {"_lying": None, "_file": None})
+                _set(self, {"_unturned": None, "_file": None})
             return object.__getattribute__(self, name)
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A picture made to fit, and what that took.
-
-    Attributes
-    ----------
-    picture
-        The smaller picture, or the same if it fitted.
-    before, after
-        (width, height, bytes) of either.
-    notice
-        One sentence for the reader; empty if nothing was done.
-    """
+    """A picture made to fit, and the change in its size."""
 
     picture: Picture
+    """The smaller picture, or the same if it fitted."""
     before: tuple[int, int, int]
+    """(width, height, bytes), and the same `after`."""
     after: tuple[int, int, int]
     notice: str = ""
+    """One sentence for the reader; empty if the picture fitted."""
 
 
 def fit(picture: Picture, limit_chars: int) -> Fitted:
     """Shrink a picture until its base64 text is shorter than a limit.
 
     The largest side goes first, down to about 896 pixels (a long strip keeps 224 in its short side), then the
-    JPEG quality, then the sides again; at most three encodings. Where quality has to give, 90 to 100 % of the
-    budget is used.
+    JPEG quality, then the sides again; mostly at most three encodings. Where quality has to give, about 90 to
+    100 % of the budget is used.
 
-    What shrinking costs: PaliGemma sees 224, 448 or 896 pixels a side, whatever it is sent, so the first step
-    costs nothing that the model could have seen. Models that cut large pictures into tiles may miss fine
+    The cost: PaliGemma sees 224, 448 or 896 pixels a side of any picture, so the first step costs nothing
+    that the model could have seen. Models that cut large pictures into tiles may miss fine
     print. Boxes are fractions of the picture, so they fit the original as before.
 
     Parameters
     ----------
     picture
-        What to shrink; returned as it is where it fits.
+        Picture to shrink; returned unchanged if it fits.
     limit_chars
         The text must be shorter than this; `Endpoint.inline_limit`.
 
@@ -282,27 +276,13 @@ def fit(picture: Picture, limit_chars: int) -> Fitted:
     return Fitted(smaller, before, after, notice)
 
 
-def weight(count: int) -> str:
-    """Write a number of bytes for people.
-
-    Examples
-    --------
-    >>> weight(134_997)
-    '135 kB'
-    """
-    for limit, unit, digits in ((1000, "bytes", 0), (1_000_000, "kB", 0), (1_000_000_000, "MB", 1)):
-        if count < limit:
-            return f"{count / max(limit / 1000, 1):.{digits}f} {unit}"
-    return f"{count / 1e9:.1f} GB"
-
-
 def base64_length(count: int) -> int:
     """Characters of `count` bytes as base64, padding included."""
     return -(-count // 3) * 4
 
 
 def _measure(size: tuple[int, int, int]) -> str:
-    return f"{size[0]}×{size[1]} pixels ({weight(size[2])})"
+    return f"{size[0]}×{size[1]} pixels ({size_text(size[2])})"
 
 
 def _picture(
@@ -315,20 +295,20 @@ def _later(loaded: loading.Loaded) -> Picture:
     """Make a picture whose `data` and `sha256` come into being when asked for."""
     picture = object.__new__(Picture)
     values = {"mime": loaded.mime, "width": loaded.size[0], "height": loaded.size[1], "name": loaded.name}
-    values |= {"changes": loaded.changes, "_lying": (loaded.data, loaded.orientation), "_file": None}
+    values |= {"changes": loaded.changes, "_unturned": (loaded.data, loaded.orientation), "_file": None}
     _set(picture, values)
     return picture
 
 
-def stay(source: ImageSource) -> Picture:
+def load_lazily(source: ImageSource) -> Picture:
     """Load a picture, but leave the bytes of a large file there until they are asked for."""
-    there = sources.found(source)
+    there = sources.stored(source)
     if there is None:
         return Picture.load(source)
     header, file = there
     picture = object.__new__(Picture)
     values = {"mime": f"image/{header.format.lower()}", "width": header.width, "height": header.height}
-    _set(picture, values | {"name": file.path.name, "changes": (), "_lying": None, "_file": file})
+    _set(picture, values | {"name": file.path.name, "changes": (), "_unturned": None, "_file": file})
     return picture
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import functools
 import ipaddress
 import logging
+import re
 import socket
 import time
-import urllib.request
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from nbvlm.errors import ImageError
+from nbvlm.errors import ImageError, TransportError
 
 if TYPE_CHECKING:
     import ssl
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-__all__ = ["MAX_BYTES", "MAX_REDIRECTS", "MAX_SECONDS", "fetch"]
+__all__ = ["MAX_BYTES", "MAX_REDIRECTS", "MAX_SECONDS", "fetch", "stream"]
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_SECONDS = 60.0
@@ -36,6 +36,7 @@ MAX_REDIRECTS = 5
 MAX_ADDRESSES = 4
 """Addresses of one host that are tried in turn, until one takes the connection."""
 
+_PIECE = 256 * 1024
 _PATIENCE = 15.0  # seconds without a byte
 _UNTYPED = ("", "application/octet-stream", "binary/octet-stream")
 _CHECK = "Check the address and the network."
@@ -94,6 +95,34 @@ def fetch(
     raise ImageError(f"{_shown(first)} redirects more than {MAX_REDIRECTS} times.", hint="Check the address.")
 
 
+@contextmanager
+def stream(url: str) -> Iterator[tuple[int, Iterator[bytes]]]:
+    """Open an address that the package itself names, of a file that need not be a picture.
+
+    Returns
+    -------
+    tuple
+        The HTTP status, and the bytes in pieces.
+
+    Raises
+    ------
+    TransportError
+        If the server cannot be reached, or the connection breaks.
+    """
+    import httpx
+
+    timeout = httpx.Timeout(30.0, connect=10.0)
+    try:
+        with (
+            httpx.Client(headers=_headers() | {"Accept": "*/*"}, verify=_tls(), timeout=timeout) as client,
+            client.stream("GET", url, follow_redirects=True) as response,
+        ):
+            yield response.status_code, response.iter_bytes(_PIECE)
+    except httpx.HTTPError as error:
+        reason = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
+        raise TransportError(f"{reason}.", hint=_CHECK) from error
+
+
 @functools.cache
 def _tls() -> ssl.SSLContext:
     import httpx
@@ -113,9 +142,9 @@ def _parsed(url: str) -> httpx.URL:
     try:
         target = httpx.URL(url)
     except (httpx.InvalidURL, ValueError):
-        raise ImageError("The picture's address is no valid URL.", hint="Copy it again, whole.") from None
+        raise ImageError("The picture's address is not a valid URL.", hint="Copy it again, whole.") from None
     if target.scheme not in ("http", "https") or not target.host:
-        raise ImageError("The picture's address is no http(s) URL.", hint="Copy it again, whole.")
+        raise ImageError("The picture's address is not an http(s) URL.", hint="Copy it again, whole.")
     return target
 
 
@@ -160,7 +189,7 @@ def _addresses(target: httpx.URL, allow_private: bool) -> list[str | None]:
         # Behind a proxy, names of the outside world often have no address inside.
         if proxied:
             return [None]
-        raise ImageError(f"No host {target.host!r} is known.", hint=_CHECK) from None
+        raise ImageError(f"The host {target.host!r} is not known.", hint=_CHECK) from None
     addresses: list[str | None] = [str(entry[4][0]) for entry in found]
     if not allow_private and any(_is_private(str(address)) for address in addresses):
         raise ImageError(
@@ -172,7 +201,7 @@ def _addresses(target: httpx.URL, allow_private: bool) -> list[str | None]:
 
 def _is_private(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
-    # IPv4 in IPv6's clothes is judged by what is inside: mapped, 6to4, NAT64.
+    # IPv4 inside IPv6 (mapped, 6to4, NAT64) is judged by the IPv4 address.
     if isinstance(ip, ipaddress.IPv6Address):
         ip = ip.ipv4_mapped or ip.sixtofour or _nat64(ip) or ip
     return not ip.is_global or ip.is_multicast
@@ -184,6 +213,8 @@ def _nat64(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 
 def _is_proxied(target: httpx.URL) -> bool:
+    import urllib.request
+
     proxies = urllib.request.getproxies()
     found = target.scheme in proxies or "all" in proxies
     return bool(found and not urllib.request.proxy_bypass(target.host))
@@ -269,7 +300,7 @@ def _is_foreign(_record: logging.LogRecord) -> bool:
 def _silence() -> Iterator[None]:
     """Keep httpx and httpcore from logging this exchange: its address may be signed."""
     for name in _LOGGERS:
-        logging.getLogger(name).addFilter(_is_foreign)  # the same filter again is no second one
+        logging.getLogger(name).addFilter(_is_foreign)  # adding the same filter again has no effect
     token = _FETCHING.set(True)
     try:
         yield

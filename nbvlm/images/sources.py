@@ -1,63 +1,49 @@
-"""Where bytes come from: paths, data URIs, files, arrays; addresses on the web are `fetch`'s work."""
+"""Sources of bytes: paths, data URIs, files, arrays; `remote` fetches addresses on the web."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import difflib
 import os
 import re
 import stat
-import struct
 import sys
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from PIL import Image
 
+from nbvlm._files import expanded
+from nbvlm._text import did_you_mean
 from nbvlm.errors import ImageError
-from nbvlm.images import formats
+from nbvlm.images import formats, opening, remote
 
 if TYPE_CHECKING:
     from typing import TypeGuard
 
     import numpy as np
 
-    from nbvlm.images.formats import Header
+    from nbvlm.images.opening import Header
 
-__all__ = ["MAX_BYTES", "InFile", "found", "from_array", "is_array", "read"]
+__all__ = ["MAX_BYTES", "StoredFile", "from_array", "is_array", "read", "stored"]
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_JPEG = b"\xff\xd8\xff"
-_PIECE = 1024 * 1024
-_TAIL = 64 * 1024
 LEAST = 1024 * 1024
 """Bytes below which a picture is simply read."""
 
 
 @dataclass(frozen=True, slots=True)
-class InFile:
-    """A file as it was when it was looked at.
-
-    Attributes
-    ----------
-    path
-        Where it is.
-    size
-        Bytes.
-    changed
-        When it was last written, in nanoseconds.
-    """
+class StoredFile:
+    """A file in the state in which it was checked."""
 
     path: Path
     size: int
     changed: int
+    """Time of the last write, in nanoseconds."""
 
     @classmethod
-    def of(cls, path: Path) -> InFile:
+    def of(cls, path: Path) -> StoredFile:
         """Return the file as it is now."""
         state = path.stat()
         return cls(path, state.st_size, state.st_mtime_ns)
@@ -68,10 +54,10 @@ class InFile:
         Raises
         ------
         ImageError
-            If it is gone or was written since.
+            If it was moved, deleted or written since.
         """
         try:
-            if InFile.of(self.path) == self:
+            if StoredFile.of(self.path) == self:
                 return self.path.read_bytes()
         except OSError:
             pass
@@ -81,8 +67,8 @@ class InFile:
         )
 
 
-def found(source: Any) -> tuple[Header, InFile] | None:
-    """Return what a large picture file holds, and the file, if it can be sent as it is.
+def stored(source: Any) -> tuple[Header, StoredFile] | None:
+    """Return the header of a large picture file, and the file, if it can be sent as it is.
 
     Parameters
     ----------
@@ -92,56 +78,18 @@ def found(source: Any) -> tuple[Header, InFile] | None:
     if not isinstance(source, (str, os.PathLike)) or str(source).startswith(("http:", "https:", "data:")):
         return None
     try:
-        path = Path(source).expanduser().absolute()
-        file = InFile.of(path)
+        path = expanded(source).absolute()
+        file = StoredFile.of(path)
         if not path.is_file() or file.size < LEAST:
             return None
-        with path.open("rb", buffering=0) as opened:
-            header = _header(opened, file.size, path.name)
-    except (OSError, ValueError, struct.error, ImageError):
+        with path.open("rb") as opened:
+            kind = formats.picture_format(opened.read(16))
+            if kind not in ("PNG", "JPEG"):
+                return None
+            header = opening.header(opened, kind, path.name)
+    except (OSError, ValueError, ImageError):
         return None
-    return (header, file) if header and not header.reasons and header.orientation == 1 else None
-
-
-def _header(file: BinaryIO, size: int, name: str) -> Header | None:
-    start = file.read(8)
-    if start == _PNG:
-        return formats.png(_PNG + _without_pixels(file), name)
-    if start.startswith(_JPEG):
-        head = start + file.read(_PIECE)
-        file.seek(max(size - _TAIL, 0))
-        if b"\xff\xd9" in file.read(_TAIL):
-            return formats.jpeg(head + b"\xff\xd9", name)
-    return None
-
-
-def _without_pixels(file: BinaryIO) -> bytes:
-    """Return the chunks of a PNG, its pixels replaced by an empty chunk once their checksums are right."""
-    parts = []
-    while True:
-        length, kind = struct.unpack(">I4s", file.read(8))
-        if kind == b"IDAT" or length > _PIECE:
-            checksum = _passed(file, length, zlib.crc32(kind))
-            if checksum != struct.unpack(">I", file.read(4))[0]:
-                raise ValueError(kind)
-            body, checksum = b"", zlib.crc32(kind)
-        else:
-            body = file.read(length)
-            (checksum,) = struct.unpack(">I", file.read(4))
-        parts.append(struct.pack(">I4s", len(body), kind) + body + struct.pack(">I", checksum))
-        if kind == b"IEND":
-            return b"".join(parts)
-
-
-def _passed(file: BinaryIO, length: int, checksum: int) -> int:
-    """Read over so many bytes and return the checksum."""
-    while length:
-        piece = file.read(min(length, _PIECE))
-        if not piece:
-            raise ValueError(length)
-        checksum = zlib.crc32(piece, checksum)
-        length -= len(piece)
-    return checksum
+    return (header, file) if not header.reasons and header.orientation == 1 else None
 
 
 MAX_BYTES = 256 * 1024 * 1024
@@ -164,7 +112,7 @@ def read(source: Any, allow_private: bool) -> tuple[bytes, str | None]:
     Raises
     ------
     ImageError
-        If there is nothing to read there, or the source is of no known kind.
+        If there is nothing to read there, or the kind of source is not known.
     """
     if isinstance(source, str):
         return _from_text(source, allow_private)
@@ -174,7 +122,7 @@ def read(source: Any, allow_private: bool) -> tuple[bytes, str | None]:
         return _from_path(os.fsdecode(source))
     if hasattr(source, "read"):
         return _from_file(source)
-    raise ImageError(f"A value of type {type(source).__name__} is no picture.", hint=f"Pass {_ACCEPTED}.")
+    raise ImageError(f"A value of type {type(source).__name__} is not a picture.", hint=f"Pass {_ACCEPTED}.")
 
 
 def _from_text(text: str, allow_private: bool) -> tuple[bytes, str | None]:
@@ -185,15 +133,11 @@ def _from_text(text: str, allow_private: bool) -> tuple[bytes, str | None]:
         case "data:":
             return _from_data_uri(text.strip()), None
         case "http://" | "https://":
-            from nbvlm.images.remote import fetch
-
-            return fetch(text.strip(), allow_private=allow_private)
+            return remote.fetch(text.strip(), allow_private=allow_private)
         case "file://":
             return _from_path(unquote(urlsplit(text.strip()).path))
         case other:
-            raise ImageError(
-                f"Addresses with {other} are not fetched here.", hint="Download the picture first."
-            )
+            raise ImageError(f"Addresses with {other} cannot be fetched.", hint="Download the picture first.")
 
 
 def _from_long_text(text: str) -> tuple[bytes, str | None]:
@@ -213,11 +157,11 @@ def _from_data_uri(uri: str) -> bytes:
     try:
         return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise ImageError("The data URI holds no valid base64.", hint="Copy it again, whole.") from None
+        raise ImageError("The data URI does not hold valid base64.", hint="Copy it again, whole.") from None
 
 
 def _from_path(text: str) -> tuple[bytes, str | None]:
-    path = Path(text).expanduser()
+    path = expanded(text)
     name = path.name or text
     try:
         _check_file(path.stat(), repr(name))
@@ -237,7 +181,7 @@ def _check_file(status: os.stat_result, subject: str) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise ImageError(f"{subject} is a folder, not a picture.", hint="Pass the path of one file in it.")
     if not stat.S_ISREG(status.st_mode):
-        raise ImageError(f"{subject} is no ordinary file.", hint="Pass the path of a picture.")
+        raise ImageError(f"{subject} is not an ordinary file.", hint="Pass the path of a picture.")
     if status.st_size > MAX_BYTES:
         raise _too_large(subject)
 
@@ -246,8 +190,7 @@ def _missing(path: Path) -> ImageError:
     folder = path.parent
     if not folder.is_dir():
         return ImageError(f"There is no folder {str(folder)!r}.", hint=f"This runs in {Path.cwd()}.")
-    near = difflib.get_close_matches(path.name, os.listdir(folder), n=1, cutoff=0.6)  # noqa: PTH208 - names
-    guess = f"Did you mean {near[0]!r}? " if near else ""
+    guess = did_you_mean(path.name, os.listdir(folder), cutoff=0.6)  # noqa: PTH208 - names
     return ImageError(f"There is no file {path.name!r}.", hint=f"{guess}Looked in {folder.resolve()}.")
 
 
@@ -255,7 +198,7 @@ def _from_file(file: Any) -> tuple[bytes, str | None]:
     try:
         data = _drained(file)
         if not data and file.seekable():
-            # Just written, or read before: from the start, then.
+            # A file that was just written or read is read again from its start.
             file.seek(0)
             data = _drained(file)
     except ImageError:
@@ -276,7 +219,7 @@ def _drained(file: Any) -> bytes:
             raise ImageError("The file was opened as text.", hint="Open it with mode 'rb'.")
         if not isinstance(part, bytes | bytearray | memoryview):
             kind = type(part).__name__
-            raise ImageError(f"The file's read() gave {kind}, not bytes.", hint="Open it with mode 'rb'.")
+            raise ImageError(f"The file's read() returned {kind}, not bytes.", hint="Open it with mode 'rb'.")
         left -= len(part)
         if left < 0:
             raise _too_large("The file")
@@ -292,7 +235,7 @@ def _too_large(subject: str) -> ImageError:
 
 
 def is_array(source: Any) -> TypeGuard[np.ndarray[Any, Any]]:
-    """Tell a numpy array, without importing numpy."""
+    """Tell whether this is a numpy array, without importing numpy."""
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(source, numpy.ndarray)
 
@@ -303,7 +246,7 @@ def from_array(array: np.ndarray[Any, Any]) -> Image.Image:
     Raises
     ------
     ImageError
-        If shape or type are others; the hint says how to change them.
+        For another shape or type; the hint says how to change them.
     """
     if array.dtype != "uint8":
         raise ImageError(f"The array holds {array.dtype}, not uint8.", hint=_cast(array))

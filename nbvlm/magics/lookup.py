@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._files import expanded
 from nbvlm.client import AsyncClient, Client
 from nbvlm.errors import ImageError, ParameterError
 from nbvlm.magics.line import evaluated, expand
@@ -64,8 +64,8 @@ def _member(text: str, root: str, names: Mapping[str, Any]) -> Any:
 
 def _is_file(text: str) -> bool:
     try:
-        return Path(text).expanduser().exists()
-    except (OSError, ValueError, RuntimeError):
+        return expanded(text).exists()
+    except (OSError, ValueError):
         return False
 
 

@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from IPython.core.magic import no_var_expand
 
+from nbvlm._background import iterate_in_thread
 from nbvlm._text import visible
 from nbvlm.cli import asking, declare, opening
 from nbvlm.errors import Error, ParameterError, PromptError
-from nbvlm.magics import completion, ipython_hooks, line, lookup, pump
+from nbvlm.magics import completion, ipython_hooks, line, lookup
 from nbvlm.magics import display as live
 from nbvlm.magics import line as expansion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 
+    from nbvlm.client import Event, Stream
     from nbvlm.result import Result
 
 __all__ = ["NAME", "Vlm", "load", "unload"]
@@ -53,6 +55,8 @@ In %%vlm the cell below the line is the prompt.
 The interrupt button, or Ctrl-C, stops the answer.
 """
 _ONE_LINE = {"nvidia", "demo"}
+_PATIENCE_S = 10.0
+"""Seconds that a stopped stream has for deleting its upload."""
 _RED, _PLAIN = "\x1b[31m", "\x1b[0m"
 
 
@@ -143,7 +147,7 @@ class Vlm:
         show = live.for_shell(self._shell, client.endpoint.model)
         try:
             stream = client.stream(picture, prompt, **asking(options))
-            with contextlib.closing(pump.pumped(stream, live.EVERY_S)) as events:
+            with contextlib.closing(_events(stream)) as events:
                 for event in events:
                     show.take(event)
             result: Result = stream.result
@@ -164,6 +168,17 @@ class Vlm:
     def close(self) -> None:
         """Close the connections."""
         self._clients.close()
+
+
+def _events(stream: Stream) -> Generator[Event | None]:
+    """Yield the events of a stream, and None whenever none came for a while."""
+
+    # A thread only reads: what it displays, a notebook may put below another cell.
+    async def read() -> AsyncGenerator[Event]:
+        for event in stream:
+            yield event
+
+    return iterate_in_thread(read, idle_s=live.EVERY_S, stop=stream.close, patience_s=_PATIENCE_S)
 
 
 def _prompt(words_of_line: str, cell: str | None, *, folded: bool) -> str:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nbvlm import prompts
 from nbvlm._background import Task
 from nbvlm.client import DetectionFound, Status, TextDelta
-from nbvlm.draw import assign_colors, css_color, ink_color, prompt_things
+from nbvlm.draw import assign_colors, css_color, ink_color
 from nbvlm.errors import Error
-from nbvlm.grounding import mask_loops, resolve
+from nbvlm.grounding import decode_masks, mask_loops
 from nbvlm.widgets import pause_text, progress_text
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from nbvlm.client import AsyncClient
-    from nbvlm.grounding import Detection, Patch, Stencil
+    from nbvlm.grounding import Detection, LazyMask, MaskCrop
     from nbvlm.images import Picture
     from nbvlm.result import Result
     from nbvlm.widgets import Stage
@@ -37,12 +38,12 @@ _FINEST = 0.75  # pixels that a corner may lie off the true outline, at least
 _SHARE = 1 / 400  # … and as a share of the mask's larger side
 
 
-def path(patch: Patch) -> str:
+def path(crop: MaskCrop) -> str:
     """Write the outline of a mask as the data of an SVG path, in pixels of the picture.
 
     Parameters
     ----------
-    patch
+    crop
         The part of the picture that holds the mask.
 
     Returns
@@ -52,12 +53,12 @@ def path(patch: Patch) -> str:
 
     Examples
     --------
-    >>> from nbvlm.grounding.masks.lazy import Patch
-    >>> path(Patch(10, 20, np.ones((2, 3), bool)))
+    >>> from nbvlm.grounding.masks.types import MaskCrop
+    >>> path(MaskCrop(10, 20, np.ones((2, 3), bool)))
     'M10 20l3 0 0 2-3 0z'
     """
-    tolerance = max(_FINEST, max(patch.pixels.shape) * _SHARE)
-    loops = (_simple(np.array(loop), tolerance) for loop in mask_loops(patch))
+    tolerance = max(_FINEST, max(crop.pixels.shape) * _SHARE)
+    loops = (_simple(np.array(loop), tolerance) for loop in mask_loops(crop))
     return "".join(_drawn(loop) for loop in loops if len(loop) > 2)
 
 
@@ -113,7 +114,7 @@ class Outliner:
         self._lock = threading.Lock()
         self._turn = -1
         self._seen: set[int] = set()
-        self._wanted: list[tuple[int, Stencil]] = []
+        self._wanted: list[tuple[int, LazyMask]] = []
         self._busy = False
 
     def want(self, first: int, detections: Iterable[Detection]) -> None:
@@ -130,25 +131,25 @@ class Outliner:
             if self._turn != self._stage.turn:
                 self._turn, self._seen, self._wanted = self._stage.turn, set(), []
             for index, detection in enumerate(detections, first):
-                if detection.stencil.known and index not in self._seen:
+                if detection.lazy_mask.known and index not in self._seen:
                     self._seen.add(index)
-                    self._wanted.append((index, detection.stencil))
+                    self._wanted.append((index, detection.lazy_mask))
             if self._wanted and not self._busy:
                 self._busy = True
                 Task(self._work())
 
     async def _work(self) -> None:
         while (batch := self._take()) is not None:
-            turn, stencils = batch
+            turn, masks = batch
             try:
-                shapes = await asyncio.to_thread(_shapes, stencils)
+                shapes = await asyncio.to_thread(_shapes, masks)
             except Exception as error:  # noqa: BLE001 - told where the user looks
                 self._give_up(turn, error)
             else:
                 self._stage.outline(turn, shapes)
             await asyncio.sleep(OUTLINE_PACE)
 
-    def _take(self) -> tuple[int, list[tuple[int, Stencil]]] | None:
+    def _take(self) -> tuple[int, list[tuple[int, LazyMask]]] | None:
         with self._lock:
             batch, self._wanted = self._wanted[:_TOGETHER], self._wanted[_TOGETHER:]
             self._busy = bool(batch)
@@ -162,10 +163,10 @@ class Outliner:
         self._stage.remark(turn, f"The masks are not drawn. {reason}")
 
 
-def _shapes(wanted: list[tuple[int, Stencil]]) -> dict[str, str]:
-    resolve(stencil for _, stencil in wanted)
-    patches = ((index, stencil.patch()) for index, stencil in wanted)
-    return {str(index): path(patch) for index, patch in patches if patch is not None}
+def _shapes(wanted: list[tuple[int, LazyMask]]) -> dict[str, str]:
+    decode_masks(mask for _, mask in wanted)
+    crops = ((index, mask.crop()) for index, mask in wanted)
+    return {str(index): path(crop) for index, crop in crops if crop is not None}
 
 
 #: Seconds between two messages to the browser: smooth to read, and 1,000 tokens in 4 s stay below 60 KB.
@@ -289,7 +290,7 @@ def boxes(detections: Iterable[Detection], prompt: str) -> list[dict[str, Any]]:
     colour when the next one arrives.
     """
     found = list(detections)
-    colors = assign_colors([*prompt_things(prompt), *(one.label for one in found)])
+    colors = assign_colors([*prompts.things(prompt), *(one.label for one in found)])
     return [
         {
             "label": one.label,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._optional import require
 from nbvlm._text import count as _count
 from nbvlm.errors import Error, ParameterError, PromptError
 
@@ -109,12 +110,8 @@ class Sweep:
         Error
             pandas is not installed; the message has the line that installs it.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            hint = 'Run: pip install "nbvlm[pandas]"'
-            raise Error("This needs pandas, which is not installed.", hint=hint) from None
-        frame = pd.DataFrame([_row(cell) for cell in self.cells], columns=list(COLUMNS))
+        pandas = require("pandas", extra="pandas", purpose="A table")
+        frame: pd.DataFrame = pandas.DataFrame([_row(cell) for cell in self.cells], columns=list(COLUMNS))
         return frame.astype({"temperature": "float64", "found": "Int64", "seconds": "float64"})
 
     def __iter__(self) -> Iterator[Cell]:

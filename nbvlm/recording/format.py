@@ -1,9 +1,9 @@
-"""A recording: questions with their answers and the pace at which they came, as one readable JSON file.
+"""Read and write recordings: questions, answers and their timing, in one readable JSON file.
 
-It holds no header, no key and no picture: a picture is known by two hashes, of its file and of its pixels, so
-that the same picture encoded by another version of a library is still recognised.
+A recording contains neither headers nor keys nor pictures: two hashes identify a picture, one of its file and
+one of its pixels, so that the same picture encoded by another version of a library is still recognised.
 
->>> Question("google/paligemma", "caption en", {"max_tokens": 8}, "0f…").prompt
+>>> RecordedQuestion("google/paligemma", "caption en", {"max_tokens": 8}, "0f…").prompt
 'caption en'
 """
 
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._files import write_atomic
 from nbvlm.client import redact
 from nbvlm.errors import ParameterError, ReplayMiss
 
@@ -27,7 +28,16 @@ if TYPE_CHECKING:
 
     from nbvlm.images import Picture
 
-__all__ = ["FORMAT", "Answered", "Question", "find", "load", "question_in", "question_of", "save"]
+__all__ = [
+    "FORMAT",
+    "RecordedAnswer",
+    "RecordedQuestion",
+    "find",
+    "load",
+    "question_in",
+    "question_of",
+    "save",
+]
 
 FORMAT = "nbvlm recording 1"
 _SAMPLING = ("temperature", "top_p", "max_tokens")
@@ -35,8 +45,8 @@ _TAG = re.compile(r'\s*<img src="data:[^;"]+;base64,([^"]*)" />\Z')
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What was asked.
+class RecordedQuestion:
+    """A question, identified by model, prompt, parameters and picture.
 
     Attributes
     ----------
@@ -45,9 +55,9 @@ class Question:
     sha256
         Hash of the picture's file.
     pixels
-        Hash of its size and pixels, or what computes it when it is needed.
+        Hash of its size and pixels, or a function that computes it.
     name
-        The picture's name, for the reader of the file; None if it has none.
+        The picture's name, for readers of the file; None without one.
     """
 
     model: str
@@ -63,30 +73,30 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class RecordedAnswer:
     """A question and its answer.
 
     Attributes
     ----------
     question
-        What was asked.
+        The question.
     status
         HTTP status of the answer.
     events
         (seconds since the request, text) of each piece; for a refusal the body is the one piece.
     finish_reason, usage
-        As the service gave them.
+        Of the response.
     ended
-        False where the answer broke off.
+        False where the answer was cut off.
     error
-        The error object that came in the middle of a stream, or None.
+        The error object in the middle of a stream, or None.
     endpoint
         Name of the endpoint that answered.
     entities
-        Grounded phrases beside the text, as they came, or None.
+        Grounded phrases beside the text, or None.
     """
 
-    question: Question
+    question: RecordedQuestion
     status: int
     events: Sequence[tuple[float, str]]
     finish_reason: str | None = None
@@ -97,27 +107,29 @@ class Answered:
     entities: Any = None
 
 
-def question_of(picture: Picture, model: str, prompt: str, parameters: Mapping[str, float | int]) -> Question:
+def question_of(
+    picture: Picture, model: str, prompt: str, parameters: Mapping[str, float | int]
+) -> RecordedQuestion:
     """Return the question about a picture as it is recorded."""
-    return Question(
+    return RecordedQuestion(
         model, redact(prompt), dict(parameters), picture.sha256, lambda: _pixels(picture), picture.name
     )
 
 
-def question_in(body: bytes, model: str) -> Question:
-    """Read a question from the body of a request that another client wrote.
+def question_in(body: bytes, model: str) -> RecordedQuestion:
+    """Read a question from the body of a request of another client.
 
     Parameters
     ----------
     body
         JSON with string or list content.
     model
-        Model, where the body names none.
+        Used where the body does not name a model.
 
     Raises
     ------
     ParameterError
-        If it is no question about one picture.
+        If it is not a question about one picture.
     """
     from nbvlm.images import Picture
 
@@ -127,7 +139,7 @@ def question_in(body: bytes, model: str) -> Question:
         raw = base64.b64decode(data, validate=True)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, StopIteration):
         raise ParameterError(
-            "A recording takes questions about one picture.",
+            "Only questions about one picture can be recorded.",
             hint="Ask with client.ask(picture, prompt).",
         ) from None
     parameters = {name: value[name] for name in _SAMPLING if name in value}
@@ -152,83 +164,68 @@ def _pixels(picture: Picture) -> str:
     return hashlib.sha256(f"{image.width}x{image.height} ".encode() + image.tobytes()).hexdigest()
 
 
-def load(path: str | os.PathLike[str]) -> list[Answered]:
+def load(path: str | os.PathLike[str]) -> list[RecordedAnswer]:
     """Read a recording.
 
     Raises
     ------
     ParameterError
-        If there is no such file, it cannot be read, or it is no recording.
+        If the file does not exist, cannot be read, or is not a recording.
     """
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
         return [_answered(item) for item in value["exchanges" if value["format"] == FORMAT else ""]]
     except FileNotFoundError:
         raise ParameterError(
-            f"There is no recording {os.fspath(path)!r}.", hint="Make one with nbvlm.record(path)."
+            f"The recording {os.fspath(path)!r} does not exist.", hint="Make one with nbvlm.record(path)."
         ) from None
     except OSError as error:
         raise ParameterError(
             f"The recording {os.fspath(path)!r} cannot be read: {error.strerror}.",
-            hint="Name a file that nbvlm.record wrote, and that may be read.",
+            hint="Pass a file that nbvlm.record wrote and that this process can read.",
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ParameterError(
-            f"{os.fspath(path)!r} is no recording that this version reads.", hint="Record it again."
+            f"{os.fspath(path)!r} is not a recording that this version can read.", hint="Record it again."
         ) from None
 
 
-def _answered(item: Mapping[str, Any]) -> Answered:
+def _answered(item: Mapping[str, Any]) -> RecordedAnswer:
     picture = item["picture"]
-    question = Question(
-        item["model"],
-        item["prompt"],
-        dict(item["parameters"]),
-        picture["sha256"],
-        picture["pixels"],
-        picture.get("name"),
-    )
-    return Answered(
-        question,
-        int(item["status"]),
-        [(float(seconds), str(text)) for seconds, text in item["events"]],
-        item["finish_reason"],
-        item["usage"],
-        bool(item["ended"]),
-        item.get("error"),
-        item.get("endpoint"),
-        item.get("entities"),
-    )
+    hashes = (picture["sha256"], picture["pixels"], picture.get("name"))
+    question = RecordedQuestion(item["model"], item["prompt"], dict(item["parameters"]), *hashes)
+    events = [(float(seconds), str(text)) for seconds, text in item["events"]]
+    end = (item["finish_reason"], item["usage"], bool(item["ended"]))
+    optional = (item.get("error"), item.get("endpoint"), item.get("entities"))
+    return RecordedAnswer(question, int(item["status"]), events, *end, *optional)
 
 
-def save(path: str | os.PathLike[str], answers: Sequence[Answered]) -> None:
-    """Write a recording; the file is replaced as a whole, so that it is never half written."""
+def save(path: str | os.PathLike[str], answers: Sequence[RecordedAnswer]) -> None:
+    """Write a recording; the file is replaced as a whole, so that it is always complete."""
     target = Path(path)
     text = '{\n"format": %s,\n"exchanges": [\n%s\n]\n}\n'
     written = text % (json.dumps(FORMAT), ",\n".join(map(_written, answers)))
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    beside.write_text(written, encoding="utf-8")
-    beside.replace(target)
+    write_atomic(target, written.encode())
 
 
-def _written(answered: Answered) -> str:
-    question = answered.question
+def _written(answer: RecordedAnswer) -> str:
+    question = answer.question
     head = {
-        "endpoint": answered.endpoint,
+        "endpoint": answer.endpoint,
         "model": question.model,
         "prompt": question.prompt,
         "parameters": dict(question.parameters),
         "picture": {"sha256": question.sha256, "pixels": question.pixel_hash(), "name": question.name},
-        "status": answered.status,
-        "finish_reason": answered.finish_reason,
-        "usage": answered.usage,
-        "ended": answered.ended,
-        "error": answered.error,
+        "status": answer.status,
+        "finish_reason": answer.finish_reason,
+        "usage": answer.usage,
+        "ended": answer.ended,
+        "error": answer.error,
     }
-    if answered.entities is not None:
-        head["entities"] = answered.entities
+    if answer.entities is not None:
+        head["entities"] = answer.entities
     lines = [f"  {json.dumps(name)}: {_dumped(value)}" for name, value in head.items()]
-    events = ",\n".join(f"    [{seconds:.4f}, {_dumped(text)}]" for seconds, text in answered.events)
+    events = ",\n".join(f"    [{seconds:.4f}, {_dumped(text)}]" for seconds, text in answer.events)
     return "{\n" + ",\n".join([*lines, f'  "events": [\n{events}\n  ]']) + "\n}"
 
 
@@ -236,44 +233,44 @@ def _dumped(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def find(answers: Sequence[Answered], question: Question) -> list[int]:
+def find(answers: Sequence[RecordedAnswer], question: RecordedQuestion) -> list[int]:
     """Return the places of all answers to a question.
 
     Raises
     ------
     ReplayMiss
-        If there is none; the message names the nearest recorded prompt and what is different.
+        If it has no answer; the message names the nearest recorded prompt and the differences.
     """
-    asked = [
+    same_text = [
         index
-        for index, answered in enumerate(answers)
-        if (answered.question.model, answered.question.prompt) == (question.model, question.prompt)
-        and dict(answered.question.parameters) == dict(question.parameters)
+        for index, answer in enumerate(answers)
+        if (answer.question.model, answer.question.prompt) == (question.model, question.prompt)
+        and dict(answer.question.parameters) == dict(question.parameters)
     ]
-    same_file = [index for index in asked if answers[index].question.sha256 == question.sha256]
-    if same_file or not asked:
+    same_file = [index for index in same_text if answers[index].question.sha256 == question.sha256]
+    if same_file or not same_text:
         found = same_file
     else:
         pixels = question.pixel_hash()
-        found = [index for index in asked if answers[index].question.pixel_hash() == pixels]
+        found = [index for index in same_text if answers[index].question.pixel_hash() == pixels]
     if not found:
         raise _miss(answers, question)
     return found
 
 
-def _miss(answers: Sequence[Answered], question: Question) -> ReplayMiss:
-    prompts = list(dict.fromkeys(answered.question.prompt for answered in answers))
+def _miss(answers: Sequence[RecordedAnswer], question: RecordedQuestion) -> ReplayMiss:
+    prompts = list(dict.fromkeys(answer.question.prompt for answer in answers))
     near = difflib.get_close_matches(question.prompt, prompts, n=1, cutoff=0.0)
     if not near:
         return ReplayMiss("The recording is empty.", hint="Record it with nbvlm.record(path).")
-    nearest = next(answered.question for answered in answers if answered.question.prompt == near[0])
+    nearest = next(answer.question for answer in answers if answer.question.prompt == near[0])
     return ReplayMiss(
         f"The recording has no answer to {question.prompt!r} for this picture and these parameters.",
         hint=f"The nearest recorded prompt is {near[0]!r}{_difference(nearest, question)}.",
     )
 
 
-def _difference(recorded: Question, asked: Question) -> str:
+def _difference(recorded: RecordedQuestion, asked: RecordedQuestion) -> str:
     other = []
     if recorded.model != asked.model:
         other.append(f"model {recorded.model}")

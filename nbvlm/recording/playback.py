@@ -1,4 +1,4 @@
-"""An answer heard piece by piece, and played again at the pace at which it came."""
+"""Record the events of a response with their times, and play them back at the same pace."""
 
 from __future__ import annotations
 
@@ -11,35 +11,37 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from nbvlm.client import SseDecoder, SseEvent, Tokens, UnreadableAnswer, read_chunk, redact
-from nbvlm.recording.format import Answered, Question
+from nbvlm.recording.format import RecordedAnswer, RecordedQuestion
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
-__all__ = ["Asked", "Heard", "Listening", "Paced", "played"]
+__all__ = ["RecordedRequest", "RecordedStream", "ResponseRecorder", "TimedStream", "timed_pieces"]
 
-Asked = tuple[Question, str | None, float]
-"""A question, the endpoint's name, and when it was asked by `time.perf_counter`."""
+RecordedRequest = tuple[RecordedQuestion, str | None, float]
+"""A question, the endpoint's name, and the time of the request by `time.perf_counter`."""
 
 _EVENTS = "text/event-stream"
 _USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
-class Heard:
-    """What came of an answer, and when.
+class ResponseRecorder:
+    """Collects the body of a response, with the time of each piece.
 
     Parameters
     ----------
     response
-        Its head.
-    asked
-        What was asked, and when.
+        Status and headers.
+    request
+        The question, and its time.
     keep
-        Called once with the whole.
+        Called once with the whole answer.
     """
 
-    def __init__(self, response: httpx.Response, asked: Asked, keep: Callable[[Answered], None]) -> None:
-        self._question, self._endpoint, self._began = asked
+    def __init__(
+        self, response: httpx.Response, request: RecordedRequest, keep: Callable[[RecordedAnswer], None]
+    ) -> None:
+        self._question, self._endpoint, self._began = request
         self._status = response.status_code
         self._streamed = self._status == 200 and response.headers.get("content-type", "").startswith(_EVENTS)
         self._decoder = SseDecoder()
@@ -50,22 +52,22 @@ class Heard:
         self._error: Any = None
         self._entities: Any = None
         self._done = False
-        self._keep: Callable[[Answered], None] | None = keep
+        self._keep: Callable[[RecordedAnswer], None] | None = keep
 
     @property
     def done(self) -> bool:
-        """Whether the answer has said that it is at its end, or that it failed."""
+        """Whether the end of the answer, or an error, has arrived."""
         return self._done or self._error is not None
 
     def take(self, piece: bytes) -> None:
-        """Listen to the next bytes of the body."""
+        """Take the next bytes of the body."""
         if self._streamed:
             self._read(self._decoder.feed(piece))
         else:
             self._body += piece
 
     def end(self, *, ended: bool) -> None:
-        """Listen to the end, and hand over what was heard; a second call does nothing."""
+        """Keep the answer; a second call does nothing."""
         keep, self._keep = self._keep, None
         if keep is None:
             return
@@ -77,20 +79,8 @@ class Heard:
         else:
             self._add(redact(self._body.decode("utf-8", "replace")))
         usage = {name: getattr(self._usage, name) for name in _USAGE} if self._usage else None
-        events = tuple(self._events)
-        keep(
-            Answered(
-                self._question,
-                self._status,
-                events,
-                self._reason,
-                usage,
-                ended,
-                self._error,
-                self._endpoint,
-                self._entities,
-            )
-        )
+        rest = (self._reason, usage, ended, self._error, self._endpoint, self._entities)
+        keep(RecordedAnswer(self._question, self._status, tuple(self._events), *rest))
 
     def _read(self, arrived: list[SseEvent]) -> None:
         for event in arrived:
@@ -115,32 +105,32 @@ class Heard:
         self._events.append((time.perf_counter() - self._began, text))
 
 
-class Listening(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """The body of a response, with somebody listening; an answer that is left early is not kept."""
+class RecordedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """The body of a response while it is recorded; an answer that is closed early is not kept."""
 
-    def __init__(self, response: httpx.Response, heard: Heard) -> None:
+    def __init__(self, response: httpx.Response, recorder: ResponseRecorder) -> None:
         self._response = response
-        self._heard = heard
+        self._recorder = recorder
 
     def __iter__(self) -> Iterator[bytes]:
         try:
             for piece in self._response.stream:  # type: ignore[union-attr]
-                self._heard.take(piece)
+                self._recorder.take(piece)
                 yield piece
         except httpx.TransportError:
-            self._heard.end(ended=False)
+            self._recorder.end(ended=False)
             raise
-        self._heard.end(ended=True)
+        self._recorder.end(ended=True)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for piece in self._response.stream:  # type: ignore[union-attr]
-                self._heard.take(piece)
+                self._recorder.take(piece)
                 yield piece
         except httpx.TransportError:
-            self._heard.end(ended=False)
+            self._recorder.end(ended=False)
             raise
-        self._heard.end(ended=True)
+        self._recorder.end(ended=True)
 
     def close(self) -> None:
         """Close the response."""
@@ -153,29 +143,29 @@ class Listening(httpx.SyncByteStream, httpx.AsyncByteStream):
         await self._response.aclose()
 
     def _finish(self) -> None:
-        if self._heard.done:
-            self._heard.end(ended=True)
+        if self._recorder.done:
+            self._recorder.end(ended=True)
 
 
-def played(answered: Answered, *, stream: bool) -> tuple[list[tuple[float, bytes]], str]:
+def timed_pieces(answer: RecordedAnswer, *, stream: bool) -> tuple[list[tuple[float, bytes]], str]:
     """Return an answer as timed pieces of a body, and its content type.
 
     Parameters
     ----------
-    answered
-        As recorded, streamed or not.
+    answer
+        As recorded.
     stream
-        Whether server-sent events are wanted.
+        Whether to return server-sent events.
     """
-    events = list(answered.events)
+    events = list(answer.events)
     last = events[-1][0] if events else 0.0
-    if answered.status != 200:
+    if answer.status != 200:
         return [(last, "".join(text for _, text in events).encode())], "application/problem+json"
     if not stream:
-        return [(last, _whole(answered))], "application/json"
+        return [(last, _whole(answer))], "application/json"
     pieces = [(seconds, _event(_chunk(text))) for seconds, text in events]
-    pieces += [(last, _event(value)) for value in _closing(answered)]
-    return [*pieces, *([(last, b"data: [DONE]\n\n")] if answered.ended else [])], _EVENTS
+    pieces += [(last, _event(value)) for value in _closing(answer)]
+    return [*pieces, *([(last, b"data: [DONE]\n\n")] if answer.ended else [])], _EVENTS
 
 
 def _chunk(text: str, reason: str | None = None) -> dict[str, Any]:
@@ -183,23 +173,23 @@ def _chunk(text: str, reason: str | None = None) -> dict[str, Any]:
     return {"id": "replay", "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
 
 
-def _closing(answered: Answered) -> list[Any]:
+def _closing(answer: RecordedAnswer) -> list[Any]:
     objects: list[Any] = []
-    if answered.finish_reason is not None:
-        objects.append(_chunk("", answered.finish_reason))
-    if answered.usage is not None:
-        objects.append({"id": "replay", "choices": [], "usage": dict(answered.usage)})
-    return [*objects, answered.error] if answered.error is not None else objects
+    if answer.finish_reason is not None:
+        objects.append(_chunk("", answer.finish_reason))
+    if answer.usage is not None:
+        objects.append({"id": "replay", "choices": [], "usage": dict(answer.usage)})
+    return [*objects, answer.error] if answer.error is not None else objects
 
 
-def _whole(answered: Answered) -> bytes:
-    if not answered.ended or answered.error is not None:
-        return json.dumps(answered.error).encode() if answered.error is not None else b""
-    message: dict[str, Any] = {"role": "assistant", "content": "".join(text for _, text in answered.events)}
-    if answered.entities is not None:
-        message["entities"] = answered.entities
-    choice = {"index": 0, "message": message, "finish_reason": answered.finish_reason}
-    value = {"id": "replay", "choices": [choice], "usage": answered.usage}
+def _whole(answer: RecordedAnswer) -> bytes:
+    if not answer.ended or answer.error is not None:
+        return json.dumps(answer.error).encode() if answer.error is not None else b""
+    message: dict[str, Any] = {"role": "assistant", "content": "".join(text for _, text in answer.events)}
+    if answer.entities is not None:
+        message["entities"] = answer.entities
+    choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason}
+    value = {"id": "replay", "choices": [choice], "usage": answer.usage}
     return json.dumps(value, ensure_ascii=False).encode()
 
 
@@ -207,17 +197,17 @@ def _event(value: Any) -> bytes:
     return b"data: %s\n\n" % json.dumps(value, ensure_ascii=False).encode()
 
 
-class Paced(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body whose pieces come at their time.
+class TimedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body whose pieces arrive at the recorded times.
 
     Parameters
     ----------
     pieces
         (seconds, bytes).
     speed
-        What the seconds are divided by.
+        The recorded seconds are divided by it.
     hold
-        Called with this object, whose `abort` ends a waiting read from another thread; or None.
+        None, or called with this object: its `abort` ends a waiting read from another thread.
     """
 
     def __init__(
@@ -231,7 +221,7 @@ class Paced(httpx.SyncByteStream, httpx.AsyncByteStream):
             hold(self)
 
     def abort(self) -> None:
-        """Stop; may be called from another thread."""
+        """Stop a waiting read; any thread may call it."""
         self._stopped.set()
 
     def __iter__(self) -> Iterator[bytes]:

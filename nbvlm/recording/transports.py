@@ -1,4 +1,4 @@
-"""Record answers once, and play them again without network, key or model.
+"""Transports that record answers, and replay them without network, key or model.
 
 >>> with nbvlm.Client("nvidia", transport=nbvlm.record("class.json")) as client:  # doctest: +SKIP
 ...     client.ask("cat.jpg", "detect cat")
@@ -20,8 +20,22 @@ import httpx
 from nbvlm import endpoints
 from nbvlm.client import RequestInfo, awaiting_transport, blocking_transport
 from nbvlm.errors import ParameterError
-from nbvlm.recording.format import Answered, Question, find, load, question_in, question_of, save
-from nbvlm.recording.playback import Asked, Heard, Listening, Paced, played
+from nbvlm.recording.format import (
+    RecordedAnswer,
+    RecordedQuestion,
+    find,
+    load,
+    question_in,
+    question_of,
+    save,
+)
+from nbvlm.recording.playback import (
+    RecordedRequest,
+    RecordedStream,
+    ResponseRecorder,
+    TimedStream,
+    timed_pieces,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recorder", "Replayer", "record", "replay"]
 
-_PLAYED = "http://replay.nbvlm.localhost"
+_ORIGIN = "http://replay.nbvlm.localhost"
 ASSETS = "/v2/nvcf/assets"
 _EVENTS = "text/event-stream"
 
@@ -38,19 +52,19 @@ _EVENTS = "text/event-stream"
 def record(
     path: str | os.PathLike[str], transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None
 ) -> Recorder:
-    """Return a transport that writes down every question and its answer.
+    """Return a transport that records every question and its answer.
 
     Parameters
     ----------
     path
-        The file; replaced as a whole after each answer. What was in it before is gone.
+        The file, replaced as a whole after each answer; an earlier recording in it is lost.
     transport
-        What carries the requests; by default what the client would use without a recorder.
+        Sends the requests; by default the transport that the client uses without a recorder.
 
     Raises
     ------
     ParameterError
-        If there is a file which is no recording: it is not overwritten.
+        If the path has a file that is not a recording: it is not overwritten.
 
     Examples
     --------
@@ -67,26 +81,28 @@ def replay(path: str | os.PathLike[str], speed: float = 1.0) -> Replayer:
     Parameters
     ----------
     path
-        What `record` wrote.
+        A file of `record`.
     speed
-        1 plays the answers as they came, 2 twice as fast, `math.inf` at once.
+        1 plays the answers at the recorded pace, 2 twice as fast, `math.inf` at once.
 
     Raises
     ------
     ParameterError
-        If there is no such recording, or the speed is not above 0.
+        If the file is not a recording, or the speed is not positive.
 
     Examples
     --------
     >>> client = nbvlm.Client(transport=nbvlm.replay("class.json", speed=math.inf))  # doctest: +SKIP
     """
     if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not speed > 0:
-        raise ParameterError("The speed of a replay is a number above 0.", hint="math.inf plays at once.")
+        raise ParameterError(
+            f"speed must be a positive number, got {speed!r}.", hint="math.inf plays the answers at once."
+        )
     return Replayer(load(path), float(speed))
 
 
 class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Hands requests on and writes down questions with their answers; see `record`."""
+    """Sends requests on and records questions with their answers; see `record`."""
 
     def __init__(
         self, path: str | os.PathLike[str], transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None
@@ -95,28 +111,28 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self._given = transport
         self._made: dict[str, Any] = {}
         self._lock = threading.Lock()
-        self._answers: list[Answered] = []
-        self._pending: dict[str, Asked] = {}
+        self._answers: list[RecordedAnswer] = []
+        self._pending: dict[str, RecordedRequest] = {}
 
     def __repr__(self) -> str:
         return f"record({os.fspath(self._path)!r})"
 
     @property
     def needs_key(self) -> bool:
-        """Whether requests really go to the service."""
+        """Whether requests go to the service itself."""
         return self._given is None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Hand a request on, and listen to the answer."""
-        asked = self._asked(request)
+        """Send a request on, and record the answer."""
+        recorded = self._recorded_request(request)
         response = self._inner("blocking", request).handle_request(request)
-        return self._listen(response, asked)
+        return self._record(response, recorded)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Hand a request on, and listen to the answer."""
-        asked = self._asked(request)
+        """Send a request on, and record the answer."""
+        recorded = self._recorded_request(request)
         response = await self._inner("awaiting", request).handle_async_request(request)
-        return self._listen(response, asked)
+        return self._record(response, recorded)
 
     def _inner(self, kind: str, request: httpx.Request) -> Any:
         if self._given is not None:
@@ -127,40 +143,40 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 self._made[name] = _CARRIERS[name]()
             return self._made[name]
 
-    def _asked(self, request: httpx.Request) -> Asked | None:
-        """Return what is asked, and when; None for requests that are no question."""
+    def _recorded_request(self, request: httpx.Request) -> RecordedRequest | None:
+        """Return the question and its time; None for other requests."""
         began = time.perf_counter()
         if request.method == "GET" and "/status/" in request.url.path:
             return self._pending.pop(request.url.path.rsplit("/", 1)[1], None)
         question = _question(request)
         return (question, RequestInfo.of(request).endpoint, began) if question is not None else None
 
-    def _listen(self, response: httpx.Response, asked: Asked | None) -> httpx.Response:
-        if asked is None:
+    def _record(self, response: httpx.Response, request: RecordedRequest | None) -> httpx.Response:
+        if request is None:
             return response
         if response.status_code == 202:
-            self._pending[response.headers.get("nvcf-reqid", "")] = asked
+            self._pending[response.headers.get("nvcf-reqid", "")] = request
             return response
         return httpx.Response(
             response.status_code,
             headers=response.headers,
-            stream=Listening(response, Heard(response, asked, self._keep)),
+            stream=RecordedStream(response, ResponseRecorder(response, request, self._keep)),
             extensions=response.extensions,
         )
 
-    def _keep(self, answered: Answered) -> None:
+    def _keep(self, answer: RecordedAnswer) -> None:
         with self._lock:
-            self._answers.append(answered)
+            self._answers.append(answer)
             save(self._path, self._answers)
 
     def close(self) -> None:
-        """Close what carries the requests."""
+        """Close the transports."""
         for transport in (self._given, *self._made.values()):
             if isinstance(transport, httpx.BaseTransport):
                 transport.close()
 
     async def aclose(self) -> None:
-        """Close what carries the requests."""
+        """Close the transports."""
         for transport in (self._given, *self._made.values()):
             if isinstance(transport, httpx.AsyncBaseTransport):
                 await transport.aclose()
@@ -179,7 +195,7 @@ _CARRIERS: dict[str, Callable[[], Any]] = {
 }
 
 
-def _question(request: httpx.Request) -> Question | None:
+def _question(request: httpx.Request) -> RecordedQuestion | None:
     path = request.url.path
     if request.method != "POST" or not ("/v1/vlm/" in path or path.endswith("/chat/completions")):
         return None
@@ -192,7 +208,7 @@ def _question(request: httpx.Request) -> Question | None:
 class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """Answers from a recording; see `replay`."""
 
-    def __init__(self, answers: list[Answered], speed: float) -> None:
+    def __init__(self, answers: list[RecordedAnswer], speed: float) -> None:
         self._answers = answers
         self._speed = speed
         self._played: Counter[int] = Counter()
@@ -203,18 +219,18 @@ class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     @property
     def endpoint(self) -> str | Endpoint | None:
-        """The endpoint that was recorded: its name, or for a server its like."""
-        found = next((answered for answered in self._answers if answered.endpoint), None)
+        """The recorded endpoint: its name, or one like it for an OpenAI-compatible server."""
+        found = next((answer for answer in self._answers if answer.endpoint), None)
         if found is None:
             return None
         if found.endpoint == "openai":
-            return endpoints.openai(f"{_PLAYED}/v1", found.question.model)
+            return endpoints.openai(f"{_ORIGIN}/v1", found.question.model)
         return found.endpoint
 
     @property
     def parameters(self) -> dict[str, float | int]:
-        """Parameters of the first question that was recorded."""
-        return next((dict(answered.question.parameters) for answered in self._answers), {})
+        """Parameters of the first recorded question."""
+        return next((dict(answer.question.parameters) for answer in self._answers), {})
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer from the recording.
@@ -222,10 +238,10 @@ class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
         Raises
         ------
         ReplayMiss
-            If it holds no answer; the message names the nearest recorded prompt.
+            If it has no answer; the message names the nearest recorded prompt.
         """
         for _ in request.stream:  # type: ignore[union-attr]
-            pass  # An upload tells its progress while it is read.
+            pass  # An upload reports its progress while it is read.
         return self._answer(request)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -238,13 +254,13 @@ class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
         question = _question(request)
         if question is None:
             return self._service(request)
-        answered = self._next(question)
-        pieces, kind = played(answered, stream=_EVENTS in request.headers.get("accept", ""))
-        body = Paced(pieces, self._speed, RequestInfo.of(request).hold)
-        return httpx.Response(answered.status, headers={"content-type": kind}, stream=body)
+        answer = self._next(question)
+        pieces, kind = timed_pieces(answer, stream=_EVENTS in request.headers.get("accept", ""))
+        body = TimedStream(pieces, self._speed, RequestInfo.of(request).hold)
+        return httpx.Response(answer.status, headers={"content-type": kind}, stream=body)
 
-    def _next(self, question: Question) -> Answered:
-        """Return the answers to a question one after the other, then from the first again."""
+    def _next(self, question: RecordedQuestion) -> RecordedAnswer:
+        """Return the next answer to a question; after the last one, the first again."""
         found = find(self._answers, question)
         with self._lock:
             index = found[self._played[found[0]] % len(found)]
@@ -255,10 +271,10 @@ class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
         """Play the asset service and the list of models."""
         path, method = request.url.path, request.method
         if path.endswith("/models"):
-            names = dict.fromkeys(answered.question.model for answered in self._answers)
+            names = dict.fromkeys(answer.question.model for answer in self._answers)
             return httpx.Response(200, json={"data": [{"id": name} for name in names]})
         if path == ASSETS and method == "POST":
-            address = f"{_PLAYED}/upload"
+            address = f"{_ORIGIN}/upload"
             return httpx.Response(200, json={"assetId": str(uuid.uuid4()), "uploadUrl": address})
         if path == ASSETS:
             return httpx.Response(200, json={"assets": []})

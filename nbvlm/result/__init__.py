@@ -5,25 +5,23 @@ from __future__ import annotations
 from nbvlm.result.description import alt_text, facts, summary, where
 from nbvlm.result.description import plain as plain_text
 from nbvlm.result.files import ENDINGS
-from nbvlm.result.files import made as export_file
-from nbvlm.result.markup import attribute as html_attribute
+from nbvlm.result.files import contents as export_file
 from nbvlm.result.markup import text as html_text
+from nbvlm.result.notebook import EncodedPicture
 from nbvlm.result.notebook import bundle as mime_bundle
-from nbvlm.result.notebook import encode as encode_preview
 from nbvlm.result.result import Result
 from nbvlm.result.values import Sent, Timing, Usage
 
 __all__ = [
     "ENDINGS",
+    "EncodedPicture",
     "Result",
     "Sent",
     "Timing",
     "Usage",
     "alt_text",
-    "encode_preview",
     "export_file",
     "facts",
-    "html_attribute",
     "html_text",
     "mime_bundle",
     "plain_text",

@@ -1,7 +1,7 @@
-"""A result as a shell script that asks the same again with curl.
+"""Export a result as code that asks the same again: a shell script with curl, or Python.
 
-The script does what the client does: the same body, and on the asset route create, fill, ask, delete. All
-that comes from outside is quoted for the shell.
+The script sends the same requests as the client: the same body, and on the asset route create, fill, ask,
+delete. Every value from outside is quoted for the shell.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from nbvlm.request_body import Source, body
 
 if TYPE_CHECKING:
     from nbvlm.endpoints import Endpoint
-    from nbvlm.result.result import Result
+    from nbvlm.result.values import ResultData
 
 __all__ = ["key_variables", "picture_file", "to_curl", "to_python"]
 
 SERVED = "http://127.0.0.1:8000"
-"""Where `nbvlm serve` listens unless told otherwise."""
+"""The address of `nbvlm serve` by default."""
 
 _START = """\
 #!/bin/sh
@@ -82,13 +82,13 @@ printf '%s%s%s' {head} "$id" {tail} |
 
 
 class Body(NamedTuple):
-    """A request body without what names the picture: that goes between the two parts."""
+    """A request body in two parts, with a gap for the picture or its id."""
 
     head: str
     tail: str
 
 
-def to_curl(result: Result, *, image: str | None = None) -> str:
+def to_curl(result: ResultData, *, image: str | None = None) -> str:
     """Write a shell script; see `Result.to_curl`."""
     endpoint = _endpoint(result)
     start = _START.format(setup="\n".join(_setup(result, endpoint)))
@@ -102,13 +102,13 @@ def to_curl(result: Result, *, image: str | None = None) -> str:
     return start + _EMBEDDED.format(head=request.head, payload=payload, tail=request.tail)
 
 
-def _endpoint(result: Result) -> Endpoint:
+def _endpoint(result: ResultData) -> Endpoint:
     if result.endpoint.startswith(("http://", "https://")):
         return endpoints.openai(result.endpoint, result.model)
     return endpoints.get(result.endpoint)
 
 
-def _setup(result: Result, endpoint: Endpoint) -> list[str]:
+def _setup(result: ResultData, endpoint: Endpoint) -> list[str]:
     """Set `url`, `key` and `assets`; origins can be changed from outside, as for the client."""
     if endpoint.dialect == "openai":
         chain = "none"
@@ -127,8 +127,8 @@ def _setup(result: Result, endpoint: Endpoint) -> list[str]:
     return lines
 
 
-def _travelling(result: Result, endpoint: Endpoint, image: str | None) -> tuple[Picture, str | None]:
-    """Give the picture as it travels, and the file to read it from where a file holds exactly that."""
+def _travelling(result: ResultData, endpoint: Endpoint, image: str | None) -> tuple[Picture, str | None]:
+    """Return the picture as it travels, and a file to read it from where one holds exactly that."""
     picture = result.picture
     if image is not None or picture.data is None:
         return picture, picture_file(result, image)
@@ -138,14 +138,14 @@ def _travelling(result: Result, endpoint: Endpoint, image: str | None) -> tuple[
     return fitted, picture_file(result, None) if untouched else None
 
 
-def _request(result: Result, endpoint: Endpoint, mime: str, *, asset: bool = False) -> Body:
+def _request(result: ResultData, endpoint: Endpoint, mime: str, *, asset: bool = False) -> Body:
     marker = hashlib.sha256(result.prompt.encode("utf-8", "surrogatepass")).hexdigest()
     text = body(endpoint, result.prompt, Source(mime, asset_id=marker), result.parameters).decode()
     head, _, tail = text.partition(marker)
     return Body(head if asset else head.removesuffix("asset_id,") + "base64,", tail)
 
 
-def _with_asset(result: Result, endpoint: Endpoint, image: str | None) -> str:
+def _with_asset(result: ResultData, endpoint: Endpoint, image: str | None) -> str:
     picture = result.picture
     file = picture_file(result, image) if image is not None or not picture.changes else None
     lines, clean = f"picture={quote(file or '')}", ""
@@ -168,7 +168,7 @@ def _with_asset(result: Result, endpoint: Endpoint, image: str | None) -> str:
 _WIDEST = 70
 
 
-def to_python(result: Result, *, image: str | None = None) -> str:
+def to_python(result: ResultData, *, image: str | None = None) -> str:
     """Write Python code; see `Result.to_python`."""
     options = [f"{name}={value!r}" for name, value in result.parameters.items()]
     if (route := _route(result)) is not None:
@@ -196,7 +196,7 @@ def _literal(text: str) -> str:
     return written if '"' in written else f'"{written[1:-1]}"'
 
 
-def _client(result: Result) -> str:
+def _client(result: ResultData) -> str:
     """Write the call that opens the same client."""
     parts = [_literal(result.endpoint)]
     if result.endpoint.startswith(("http://", "https://")):
@@ -227,7 +227,7 @@ def key_variables(url: str) -> tuple[str, ...]:
     return ("OPENAI_API_KEY", "NVIDIA_API_KEY") if local else ("OPENAI_API_KEY",)
 
 
-def _route(result: Result) -> str | None:
+def _route(result: ResultData) -> str | None:
     """Name the route if the client would not take it by itself."""
     if result.route == "asset":
         return "asset"
@@ -235,7 +235,7 @@ def _route(result: Result) -> str | None:
     return None if whole else "inline"
 
 
-def _picture(result: Result, image: str | None) -> str:
+def _picture(result: ResultData, image: str | None) -> str:
     name = picture_file(result, image)
     if name is not None:
         return _literal(name)
@@ -244,16 +244,8 @@ def _picture(result: Result, image: str | None) -> str:
     return f'nbvlm.Picture.load("{picture.data_uri()}"{named})'
 
 
-def picture_file(result: Result, image: str | None) -> str | None:
-    """Choose a file to read the picture from, or None to bring the picture along.
-
-    Parameters
-    ----------
-    result
-        Whose picture.
-    image
-        What the caller wants, which is taken as it is.
-    """
+def picture_file(result: ResultData, image: str | None) -> str | None:
+    """Choose a file to read the picture from: `image` where it is given, or None to embed the picture."""
     picture = result.picture
     if image is not None:
         return image

@@ -1,18 +1,18 @@
-"""Results as tables and data sets: pandas, CSV, COCO, YOLO, supervision.
+"""Export results as tables and data sets: pandas, CSV, COCO, YOLO, supervision.
 
-Corners of a box that the model swapped are put in order wherever a format demands it (COCO, YOLO,
-supervision); tables show them as they came.
+Swapped corners of a box are put in order where a format demands it (COCO, YOLO, supervision); tables keep
+them as the model wrote them.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbvlm.errors import Error
+from nbvlm._optional import require
 from nbvlm.grounding import decoded, encode_rle, mask_outlines, polygon_area
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from nbvlm.grounding import Patch
-    from nbvlm.result.result import Result
+    from nbvlm.grounding import MaskCrop
+    from nbvlm.result.values import ResultData
 
 __all__ = ["to_coco", "to_csv", "to_dataframe", "to_supervision", "to_yolo"]
 
@@ -33,32 +33,29 @@ COLUMNS = (
 UNLABELLED = "unlabelled"
 
 
-def _rows(result: Result) -> list[tuple[Any, ...]]:
+def _rows(result: ResultData) -> list[tuple[Any, ...]]:
     """One row a detection, in the order of `COLUMNS`."""
     found = result.detections
     width, height = found.size
     rows = []
-    columns = found.labels, found.xyxy.tolist(), found.areas.tolist(), decoded(found).patches
-    for label, box, area, patch in zip(*columns, strict=True):
+    columns = found.labels, found.xyxy.tolist(), found.areas.tolist(), decoded(found).mask_crops
+    for label, box, area, crop in zip(*columns, strict=True):
         x0, y0, x1, y1 = box
-        mask_area = int(patch.pixels.sum()) if patch is not None else None
+        mask_area = int(crop.pixels.sum()) if crop is not None else None
         norm = (x0 / width, y0 / height, x1 / width, y1 / height)
         rows.append((label, *box, x1 - x0, y1 - y0, area, mask_area, *norm))
     return rows
 
 
-def to_dataframe(result: Result) -> pd.DataFrame:
+def to_dataframe(result: ResultData) -> pd.DataFrame:
     """Make a pandas table; see `Result.to_dataframe`."""
-    try:
-        import pandas as pd
-    except ImportError:
-        _missing("pandas", 'pip install "nbvlm[pandas]"')
-    frame = pd.DataFrame(_rows(result), columns=list(COLUMNS))
+    pandas = require("pandas", extra="pandas", purpose="A table")
+    frame: pd.DataFrame = pandas.DataFrame(_rows(result), columns=list(COLUMNS))
     kinds = dict.fromkeys(COLUMNS, "float64") | {"label": "str", "mask_area": "Int64"}
     return frame.astype(kinds)
 
 
-def to_csv(result: Result) -> str:
+def to_csv(result: ResultData) -> str:
     """Write the same table as comma-separated values."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -68,19 +65,23 @@ def to_csv(result: Result) -> str:
 
 
 def to_coco(
-    result: Result, *, segmentation: str = "rle", image_id: int = 1, categories: Sequence[str] | None = None
+    result: ResultData,
+    *,
+    segmentation: str = "rle",
+    image_id: int = 1,
+    categories: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Make a COCO data set of one picture; see `Result.to_coco`."""
     if segmentation not in {"rle", "polygon"}:
-        raise ValueError(f'segmentation is "rle" or "polygon", not {segmentation!r}.')
+        raise ValueError(f'segmentation must be "rle" or "polygon", got {segmentation!r}.')
     names = _names(result, categories)
     boxes = _ordered(result).tolist()
     labels = [label or UNLABELLED for label in result.detections.labels]
     annotations = [
         {"id": at, "image_id": image_id, "category_id": names.index(label) + 1, "iscrowd": 0}
-        | _shape(box, patch, result.detections.size, segmentation)
-        for at, (label, box, patch) in enumerate(
-            zip(labels, boxes, result.detections.patches, strict=True), 1
+        | _shape(box, crop, result.detections.size, segmentation)
+        for at, (label, box, crop) in enumerate(
+            zip(labels, boxes, result.detections.mask_crops, strict=True), 1
         )
     ]
     picture = result.picture
@@ -95,22 +96,22 @@ def to_coco(
     }
 
 
-def _shape(box: list[float], patch: Patch | None, size: tuple[int, int], form: str) -> dict[str, Any]:
+def _shape(box: list[float], crop: MaskCrop | None, size: tuple[int, int], form: str) -> dict[str, Any]:
     x0, y0, x1, y1 = box
     bbox = [x0, y0, x1 - x0, y1 - y0]
-    if patch is None or not patch.pixels.any():
+    if crop is None or not crop.pixels.any():
         return {"bbox": bbox, "area": bbox[2] * bbox[3]}
-    shape: Any = encode_rle(patch, size)
+    shape: Any = encode_rle(crop, size)
     if form == "polygon":
-        shape = [[float(value) for point in outline for value in point] for outline in mask_outlines(patch)]
-    return {"bbox": bbox, "area": float(patch.pixels.sum()), "segmentation": shape}
+        shape = [[float(value) for point in outline for value in point] for outline in mask_outlines(crop)]
+    return {"bbox": bbox, "area": float(crop.pixels.sum()), "segmentation": shape}
 
 
-def to_yolo(result: Result, *, categories: Sequence[str] | None = None, segments: bool = False) -> str:
+def to_yolo(result: ResultData, *, categories: Sequence[str] | None = None, segments: bool = False) -> str:
     """Write YOLO lines; see `Result.to_yolo`."""
     names = _names(result, categories)
     found, boxes = result.detections, _ordered(result)
-    shapes = list(map(_outline, found.patches, boxes)) if segments else list(map(_centred, boxes))
+    shapes = list(map(_outline, found.mask_crops, boxes)) if segments else list(map(_centred, boxes))
     lines = []
     for label, shape in zip(found.labels, shapes, strict=True):
         number = names.index(label or UNLABELLED)
@@ -124,33 +125,29 @@ def _centred(box: npt.NDArray[np.float64]) -> list[float]:
     return [(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0]
 
 
-def _outline(patch: Patch | None, box: npt.NDArray[np.float64]) -> list[tuple[float, float]]:
-    """Give the largest outline of the mask, or the box: a YOLO line holds one."""
+def _outline(crop: MaskCrop | None, box: npt.NDArray[np.float64]) -> list[tuple[float, float]]:
+    """Return the largest outline of the mask, or the box: a YOLO line holds one."""
     x0, y0, x1, y1 = box.tolist()
-    if patch is None or not patch.pixels.any():
+    if crop is None or not crop.pixels.any():
         return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
-    return [(float(x), float(y)) for x, y in max(mask_outlines(patch), key=polygon_area)]
+    return [(float(x), float(y)) for x, y in max(mask_outlines(crop), key=polygon_area)]
 
 
-def to_supervision(result: Result) -> Any:
+def to_supervision(result: ResultData) -> Any:
     """Make a `supervision.Detections`; see `Result.to_supervision`."""
-    try:
-        import supervision as sv
-    except ImportError:
-        _missing("supervision", "pip install supervision")
+    sv = require("supervision", purpose="to_supervision()")
     found = result.detections
     if not len(found):
         return sv.Detections.empty()
     width, height = found.size
-    patches = found.patches
+    crops = found.mask_crops
     masks = None
-    if any(patch is not None for patch in patches):
+    if any(crop is not None for crop in crops):
         # Rows without a mask are false all over: supervision knows masks for all or for none.
         masks = np.zeros((len(found), height, width), dtype=bool)
-        for at, patch in enumerate(patches):
-            if patch is not None:
-                rows, columns = patch.pixels.shape
-                masks[at, patch.y : patch.y + rows, patch.x : patch.x + columns] = patch.pixels
+        for at, crop in enumerate(crops):
+            if crop is not None:
+                masks[at] = crop.spread(found.size)
     names = list(dict.fromkeys(found.labels))
     return sv.Detections(
         xyxy=_ordered(result),
@@ -160,26 +157,24 @@ def to_supervision(result: Result) -> Any:
     )
 
 
-def file_name(result: Result) -> str:
-    """Name the picture's file: as it was called, else by its hash."""
+def file_name(result: ResultData) -> str:
+    """Return the name of the picture's file, or one from its hash."""
     picture = result.picture
     return picture.name or f"{picture.sha256[:16]}.{'png' if picture.mime == 'image/png' else 'jpg'}"
 
 
-def _names(result: Result, categories: Sequence[str] | None) -> list[str]:
+def _names(result: ResultData, categories: Sequence[str] | None) -> list[str]:
     found = list(dict.fromkeys(label or UNLABELLED for label in result.detections.labels))
     if categories is None:
         return found
     missing = [name for name in found if name not in categories]
     if missing:
-        raise ValueError(f"The categories lack what was found: {', '.join(map(repr, missing))}.")
+        raise ValueError(
+            f"categories must hold every label of the result; missing: {', '.join(map(repr, missing))}."
+        )
     return list(categories)
 
 
-def _ordered(result: Result) -> npt.NDArray[np.float64]:
+def _ordered(result: ResultData) -> npt.NDArray[np.float64]:
     xyxy = result.detections.xyxy
     return np.hstack([np.minimum(xyxy[:, :2], xyxy[:, 2:]), np.maximum(xyxy[:, :2], xyxy[:, 2:])])
-
-
-def _missing(package: str, line: str) -> NoReturn:
-    raise Error(f"This needs {package}, which is not installed.", hint=f"Run: {line}") from None

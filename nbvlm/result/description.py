@@ -1,4 +1,4 @@
-"""A result in words: for screen readers, terminals and captions."""
+"""Describe a result in words, for screen readers, terminals and captions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nbvlm.grounding import Detections
-    from nbvlm.result.result import Result
+    from nbvlm.result.values import ResultData
 
 __all__ = ["alt_text", "count", "plain", "shorten", "summary", "tally", "visible", "where"]
 
@@ -19,7 +19,7 @@ _ALT = 800
 
 
 def where(box: Sequence[float], size: tuple[int, int]) -> str:
-    """Say where a box is: the third of the picture, across and down, that its middle lies in.
+    """Name the place of a box: the third of the picture, across and down, that its middle lies in.
 
     >>> where((0, 0, 20, 20), (100, 100)), where((40, 40, 60, 60), (100, 100))
     ('top left', 'centre')
@@ -46,8 +46,8 @@ def tally(detections: Detections) -> dict[str, list[str]]:
     return {label: [place for _, place in sorted(found)] for label, found in places.items()}
 
 
-def alt_text(result: Result) -> str:
-    """Describe the annotated picture for those who do not see it.
+def alt_text(result: ResultData) -> str:
+    """Describe the annotated picture for people who do not see it.
 
     Examples
     --------
@@ -58,8 +58,8 @@ def alt_text(result: Result) -> str:
     return visible(f"{shorten(summary(result, places=True), _ALT)} {size}")
 
 
-def summary(result: Result, *, places: bool = False) -> str:
-    """Say in one sentence what was found, or what was answered."""
+def summary(result: ResultData, *, places: bool = False) -> str:
+    """Write the detections, or else the answer, in one sentence."""
     groups = tally(result.detections)
     if groups:
         return "; ".join(_group(label, found, places) for label, found in groups.items()) + "."
@@ -71,16 +71,16 @@ def summary(result: Result, *, places: bool = False) -> str:
     return shorten(text, 200)
 
 
-def _group(label: str, places: list[str], told: bool) -> str:
+def _group(label: str, places: list[str], with_places: bool) -> str:
     head = count(len(places), label)
-    if not told:
+    if not with_places:
         return head
     more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
     return f"{head}: {', '.join(places[:_SHOWN])}{more}"
 
 
-def facts(result: Result) -> list[str]:
-    """List in short how the answer came: model, route, tokens, time, why it ended early."""
+def facts(result: ResultData) -> list[str]:
+    """List the facts of the answer: model, time, route, tokens, and why it ended early."""
     found = [result.model, f"{result.timing.total_s:.2f} s", result.route]
     if result.usage is not None and result.usage.completion_tokens is not None:
         found.append(f"{result.usage.completion_tokens} tokens")
@@ -89,8 +89,8 @@ def facts(result: Result) -> list[str]:
     return found
 
 
-def plain(result: Result, rows: int = 20) -> str:
-    """Lay a result out for a terminal: the answer, a table of what was found, how it came."""
+def plain(result: ResultData, rows: int = 20) -> str:
+    """Lay a result out for a terminal: the answer, a table of the detections, problems, notices, facts."""
     lines = [f"{shorten(result.prompt, 200)!r} → {shorten(summary(result), _ALT)}"]
     detections = result.detections
     wide = min(32, max((len(label) for label in detections.labels[:rows]), default=0))

@@ -1,50 +1,88 @@
-"""Results as files: the ending decides the format, and a file is whole or not there."""
+"""Save results as files: the ending decides the format, and a file is whole or absent."""
 
 from __future__ import annotations
 
-import io
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from nbvlm import prompts
+from nbvlm._files import write_atomic
+from nbvlm.draw import annotate
+from nbvlm.images import encoded
+from nbvlm.result import html, svg
+from nbvlm.result.datasets import to_csv
+from nbvlm.result.serialization import to_json
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from nbvlm.result.result import Result
+    from PIL import Image
 
-__all__ = ["ENDINGS", "made", "save", "write"]
+    from nbvlm.draw import Style
+    from nbvlm.result.values import ResultData
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".json", ".html", ".csv", ".svg")
+__all__ = ["ENDINGS", "annotated", "contents", "save", "write"]
 
+# Full colour resolution: thin coloured lines and small type would blur.
+_JPEG: tuple[str, dict[str, Any]] = ("JPEG", {"quality": 92, "subsampling": 0})
+_DRAWN: dict[str, tuple[str, dict[str, Any]]] = {
+    ".png": ("PNG", {"compress_level": 3}),
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".webp": ("WEBP", {"quality": 90, "method": 2}),
+}
+_WRITTEN: dict[str, Callable[[ResultData], bytes]] = {
+    ".json": lambda result: (to_json(result, indent=2) + "\n").encode(),
+    ".html": lambda result: html.to_html(result).encode("utf-8", "xmlcharrefreplace"),
+    ".csv": lambda result: to_csv(result).encode("utf-8", "backslashreplace"),
+    ".svg": lambda result: svg.to_svg(result).encode(),
+}
 _LONGEST = {"JPEG": 65_500, "WEBP": 16_383}
 
+ENDINGS = (*_DRAWN, *_WRITTEN)
 
-def save(result: Result, path: str | os.PathLike[str], **options: Any) -> Path:
+
+def annotated(result: ResultData, style: Style | None = None, **options: Any) -> Image.Image:
+    """Draw boxes, masks and labels on the picture; see `Result.annotate`."""
+    things = prompts.things(result.prompt)
+    return annotate(result.picture.image(), result.detections, style, things=things, keep=False, **options)
+
+
+def save(result: ResultData, path: str | os.PathLike[str], **options: Any) -> Path:
     """Save a result; see `Result.save`."""
     path = Path(path)
-    return write(path, made(result, path.suffix, **options))
+    return write(path, contents(result, path.suffix, **options))
 
 
-def made(result: Result, ending: str, **options: Any) -> bytes:
-    """Make the contents of a file.
+def contents(result: ResultData, ending: str, **options: Any) -> bytes:
+    """Make the contents of a file in the format of its ending.
 
     Raises
     ------
     ValueError
         Another ending; the message lists those that exist.
     """
-    make = _MAKERS.get(ending.lower())
-    if make is None:
-        what = f"the ending {ending!r}" if ending else "a name without ending"
-        raise ValueError(f"A result cannot be saved under {what}. Endings: {', '.join(ENDINGS)}.")
-    if options and make not in _DRAWN:
-        raise TypeError(f"Style options ({', '.join(options)}) do not go with {ending}.")
-    return make(result, options)
+    kind = ending.lower()
+    if kind in _DRAWN:
+        return _drawn(annotated(result, **options), *_DRAWN[kind])
+    if kind not in _WRITTEN:
+        given = repr(ending) if ending else "none"
+        raise ValueError(f"The ending of the file must be one of {', '.join(ENDINGS)}, got {given}.")
+    if options:
+        raise TypeError(f"Style options ({', '.join(options)}) apply to pictures, not to {ending}.")
+    return _WRITTEN[kind](result)
+
+
+def _drawn(image: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
+    if max(image.size) > _LONGEST.get(kind, 2**31):
+        limit = f"{kind} holds at most {_LONGEST[kind]:,} pixels a side"
+        raise ValueError(f"{limit}, and this picture has {max(image.size):,}. Save it as .png.")
+    return encoded(image, kind, **options)
 
 
 def write(path: Path, data: bytes) -> Path:
-    """Write a file in one step: whoever reads `path` sees the old file or the whole new one.
+    """Write a file in one step: a reader of `path` sees the old file or the whole new one.
 
     Raises
     ------
@@ -52,50 +90,8 @@ def write(path: Path, data: bytes) -> Path:
         The folder does not exist.
     """
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to save {path.name!r} in.")
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        beside.write_bytes(data)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+        raise FileNotFoundError(
+            f"The folder {str(path.parent)!r} does not exist. Create it to save {path.name!r} there."
+        )
+    write_atomic(path, data)
     return path
-
-
-def _drawn(kind: str, **options: Any) -> Callable[[Result, dict[str, Any]], bytes]:
-    def make(result: Result, style: dict[str, Any]) -> bytes:
-        image = result.annotate(**style)
-        if max(image.size) > _LONGEST.get(kind, 2**31):
-            limit = f"{kind} holds at most {_LONGEST[kind]:,} pixels a side"
-            raise ValueError(f"{limit}, and this picture has {max(image.size):,}. Save it as .png.")
-        buffer = io.BytesIO()
-        image.save(buffer, kind, **options)
-        return buffer.getvalue()
-
-    return make
-
-
-def _html(result: Result, style: dict[str, Any]) -> bytes:  # noqa: ARG001 - one shape for all formats
-    return result.to_html().encode("utf-8", "xmlcharrefreplace")
-
-
-def _json(result: Result, style: dict[str, Any]) -> bytes:  # noqa: ARG001
-    return (result.to_json(indent=2) + "\n").encode()
-
-
-def _csv(result: Result, style: dict[str, Any]) -> bytes:  # noqa: ARG001
-    from nbvlm.result.datasets import to_csv
-
-    return to_csv(result).encode("utf-8", "backslashreplace")
-
-
-def _svg(result: Result, style: dict[str, Any]) -> bytes:  # noqa: ARG001
-    return result.to_svg().encode()
-
-
-# Full colour resolution: thin coloured lines and small type would blur.
-_JPEG = _drawn("JPEG", quality=92, subsampling=0)
-_PNG = _drawn("PNG", compress_level=3)
-_WEBP = _drawn("WEBP", quality=90, method=2)
-_DRAWN = (_PNG, _JPEG, _WEBP)
-_MAKERS = dict(zip(ENDINGS, (_PNG, _JPEG, _JPEG, _WEBP, _json, _html, _csv, _svg), strict=True))

@@ -1,4 +1,4 @@
-"""A result as one HTML file: picture, table, answer, how to ask again; nothing is fetched, nothing runs."""
+"""Export a result as one HTML file without scripts: picture, table, answer, request, code to ask again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nbvlm.errors import ImageError
 from nbvlm.result import code, description, markup, notebook
 
 if TYPE_CHECKING:
-    from nbvlm.result.result import Result
+    from nbvlm.result.values import ResultData
 
 __all__ = ["to_html"]
 
@@ -68,9 +68,9 @@ _PAGE = """\
 """
 
 
-def to_html(result: Result) -> str:
+def to_html(result: ResultData) -> str:
     """Write the page; see `Result.to_html`."""
-    table = markup.table(result, len(result.detections), markup.paints(result))
+    table = markup.table(result, len(result.detections), markup.label_colors(result))
     sections = [
         _section("Detections", f'<div class="scroll">{table}</div>' if table else ""),
         _section("Answer", markup.answer(result)),
@@ -92,11 +92,11 @@ def _section(title: str, body: str) -> str:
     return f"<section>\n<h2>{title}</h2>\n{body}\n</section>" if body else ""
 
 
-def _figure(result: Result) -> str:
+def _figure(result: ResultData) -> str:
     picture = result.picture
     caption = markup.text(f"{picture.name or 'Picture'}, {picture.width} × {picture.height} pixels")
     try:
-        shown = notebook.shown(result, _SIDE, _BYTES)
+        shown = notebook.preview(result, _SIDE, _BYTES)
     except ImageError as error:
         return f"<p>{markup.text(error)}</p>"
     alt = markup.attribute(description.alt_text(result))
@@ -104,7 +104,7 @@ def _figure(result: Result) -> str:
     return f"<figure>\n{image}\n<figcaption>{caption}</figcaption>\n</figure>"
 
 
-def _request(result: Result) -> str:
+def _request(result: ResultData) -> str:
     sent, timing = result.sent, result.timing
     rows = {
         "model": result.model,
@@ -125,7 +125,7 @@ def _seconds(value: float | None, words_after: str) -> str:
     return f"{value:.2f} s {words_after}" if value is not None else ""
 
 
-def _code(result: Result) -> str:
+def _code(result: ResultData) -> str:
     """Show the Python code with the file's name: the picture itself is in the page already."""
     name = result.picture.name or ("picture.png" if result.picture.mime == "image/png" else "picture.jpg")
     return f"<pre>{markup.text(code.to_python(result, image=name))}</pre>"

@@ -1,7 +1,7 @@
-"""Pieces of HTML: everything from outside escaped, plain enough for any sanitizer, at home in light and dark.
+"""Pieces of HTML: escaped, plain enough for any sanitizer, readable on light and dark.
 
-The answer of a model and the name of a file are text from strangers. They pass through `text` or `attribute`
-here, and nothing else in the package writes HTML from them.
+The answer of a model and the name of a file come from outside. They pass through `text` or `attribute` here;
+no other module of the package writes HTML from them.
 """
 
 from __future__ import annotations
@@ -9,17 +9,18 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
+from nbvlm import prompts
 from nbvlm.draw import colors as _colors
-from nbvlm.draw import css_color, prompt_things
+from nbvlm.draw import css_color
 from nbvlm.result import description
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nbvlm.draw import RGB
-    from nbvlm.result.result import Result
+    from nbvlm.result.values import ResultData
 
-__all__ = ["answer", "attribute", "facts", "paints", "remarks", "table", "text", "text_only"]
+__all__ = ["answer", "attribute", "facts", "label_colors", "remarks", "table", "text", "text_only"]
 
 
 _CAPTION = 800
@@ -28,7 +29,7 @@ _HEADS = (("#", ""), ("label", _LEFT), ("x0", ""), ("y0", ""), ("x1", ""), ("y1"
 
 
 def text(value: object) -> str:
-    r"""Escape for element content; also what starts a formula where a page typesets `$…$` and `\(…\)`.
+    r"""Escape for element content, the signs of a formula included, for pages that typeset `$…$` and `\(…\)`.
 
     >>> text("<loc0001> $x$")
     '&lt;loc0001&gt; <span>$</span>x<span>$</span>'
@@ -47,12 +48,12 @@ def attribute(value: object) -> str:
     return html.escape(" ".join(description.visible(str(value)).split()))
 
 
-def paints(result: Result) -> list[RGB]:
+def label_colors(result: ResultData) -> list[RGB]:
     """Give each detection the colour that it has in the picture."""
-    return _colors(result.detections.labels, None, prompt_things(result.prompt))
+    return _colors(result.detections.labels, None, prompts.things(result.prompt))
 
 
-def table(result: Result, rows: int, colors: Sequence[RGB], most: int = 200) -> str:
+def table(result: ResultData, rows: int, colors: Sequence[RGB], most: int = 200) -> str:
     """Lay `rows` detections out as a table, `most` characters of each label; "" if there are none."""
     detections = result.detections
     if not len(detections):
@@ -66,10 +67,7 @@ def table(result: Result, rows: int, colors: Sequence[RGB], most: int = 200) -> 
         body.append(f'<tr><th scope="row">{at + 1}</th>{cells}</tr>')
     if len(detections) > rows:
         body.append(f'<tr><td colspan="7">… and {len(detections) - rows} more</td></tr>')
-    heads = "".join(
-        f'<th scope="col"{_LEFT if head in ("label", "where") else ""}>{head}</th>'
-        for head in ("#", "label", "x0", "y0", "x1", "y1", "where")
-    )
+    heads = "".join(f'<th scope="col"{style}>{head}</th>' for head, style in _HEADS)
     caption = text(description.shorten(description.summary(result), min(_CAPTION, 4 * most)))
     return (
         f'<table><caption style="text-align:left">{caption}</caption>'
@@ -77,7 +75,7 @@ def table(result: Result, rows: int, colors: Sequence[RGB], most: int = 200) -> 
     )
 
 
-def answer(result: Result, most: int | None = None) -> str:
+def answer(result: ResultData, most: int | None = None) -> str:
     """Show the answer's text, tokens and all; `most` characters of it."""
     said = result.text
     more = len(said) - most if most is not None else 0
@@ -85,20 +83,17 @@ def answer(result: Result, most: int | None = None) -> str:
     return f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{text(said[:most])}</pre>{rest}'
 
 
-def remarks(result: Result, most: int = 20) -> str:
-    """List `most` irregularities of the answer, and of what was done on the way; "" for nothing."""
+def remarks(result: ResultData, most: int = 20) -> str:
+    """List at most `most` irregularities of the answer and as many notices; "" where there are none."""
     found = result.problems[:most]
     lines = [f"At character {item.position}: {item.message} ({item.text})" for item in found]
     if len(result.problems) > most:
         lines.append(f"{len(result.problems) - most} more problems")
     lines += result.notices[:most]
-    return (
-        f"<ul>{''.join(f'<li>{text(description.shorten(line, 300))}</li>' for line in lines)}</ul>"
-        if lines
-        else ""
-    )
+    items = "".join(f"<li>{text(description.shorten(line, 300))}</li>" for line in lines)
+    return f"<ul>{items}</ul>" if lines else ""
 
 
-def facts(result: Result) -> str:
-    """Say in one line what was asked and how the answer came."""
+def facts(result: ResultData) -> str:
+    """Write the prompt and the facts of the answer in one line."""
     return f"{text(description.shorten(result.prompt, 300))} · {text(' · '.join(description.facts(result)))}"

@@ -1,30 +1,26 @@
-"""A result as a notebook shows it: picture, table and text in one small bundle.
+"""Show a result in a notebook: picture, table and text in one small bundle.
 
-The shown picture is a scaled copy; the data is not touched. It travels twice, inside the HTML (with its alt
-text) and as an image of its own, because front ends differ in which of the two they show and keep.
+The shown picture is a scaled copy. It travels twice, inside the HTML (with its alt text) and as an image of
+its own, because front ends differ in which of the two they show and keep.
 """
 
 from __future__ import annotations
 
 import base64
-import io
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from PIL.Image import Resampling
-
-from nbvlm.draw import annotate, prompt_things
+from nbvlm import prompts
+from nbvlm.draw import annotate
 from nbvlm.errors import ImageError
+from nbvlm.images import encode_within
 from nbvlm.result import description, markup
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from nbvlm.images import Picture
-    from nbvlm.result.result import Result
+    from nbvlm.result.values import ResultData
 
-__all__ = ["Shown", "bundle", "encode", "shown"]
+__all__ = ["EncodedPicture", "bundle", "preview"]
 
 SIDE = 896
 """Pixels of the longer side of a shown picture."""
@@ -36,13 +32,11 @@ NOTEBOOK = 295_000
 """Bytes that a result adds to a notebook file at most, everything together."""
 
 _CSS_SIDE = 640
-_QUALITY = 82
-_POOREST = 45
 _SMALL = 448
 _WORDS = 32_000
 
 
-class Shown(NamedTuple):
+class EncodedPicture(NamedTuple):
     """An encoded picture, and the size it is shown at in CSS pixels."""
 
     data: bytes
@@ -51,13 +45,30 @@ class Shown(NamedTuple):
     height: int
 
     @property
+    def base64(self) -> str:
+        """The bytes as base64."""
+        return base64.b64encode(self.data).decode("ascii")
+
+    @property
     def uri(self) -> str:
         """The picture as a `data:` URI."""
-        return f"data:{self.mime};base64,{base64.b64encode(self.data).decode('ascii')}"
+        return f"data:{self.mime};base64,{self.base64}"
+
+    def html(self, alt: str) -> str:
+        """Write the picture as an HTML element with a text alternative."""
+        return (
+            f'<img src="{self.uri}" alt="{markup.attribute(alt)}" width="{self.width}" '
+            f'height="{self.height}" style="max-width:100%;height:auto">'
+        )
+
+    def bundle(self, alt: str) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+        """Build the part of a MIME bundle that is the picture: data and metadata."""
+        shape = {"width": self.width, "height": self.height, "alt": alt}
+        return {self.mime: self.base64}, {self.mime: shape}
 
 
-class Room(NamedTuple):
-    """How much of a result is written beside its picture."""
+class Limits(NamedTuple):
+    """Limits of the text beside a picture: rows, characters of a label and of the text, remarks."""
 
     rows: int
     label: int
@@ -65,45 +76,29 @@ class Room(NamedTuple):
     remarks: int
 
 
-_ROOMS = (Room(50, 200, 8_000, 20), Room(25, 80, 2_000, 8), Room(10, 40, 400, 2))
+_LIMITS = (Limits(50, 200, 8_000, 20), Limits(25, 80, 2_000, 8), Limits(10, 40, 400, 2))
 
 
-def bundle(result: Result) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Build the MIME bundle of a result.
+def bundle(result: ResultData) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Build the MIME bundle of a result: data and metadata, as IPython's `_repr_mimebundle_` returns them.
 
-    Parameters
-    ----------
-    result
-        What to show. A result without its picture's bytes shows table and text.
-
-    Returns
-    -------
-    tuple of dict
-        Data and metadata, as IPython's `_repr_mimebundle_` returns them.
+    A result without its picture's bytes shows table and text.
     """
     data: dict[str, Any] = {"text/plain": description.plain(result)}
-    alt, beside = description.alt_text(result), _beside(result)
-    taken = _stored(data["text/plain"]) + _stored(beside) + 2 * _stored(markup.attribute(alt))
+    alt, details = description.alt_text(result), _details(result)
+    taken = _stored(data["text/plain"]) + _stored(details) + 2 * _stored(markup.attribute(alt))
     try:
-        picture = shown(result, budget=min(BUDGET, (NOTEBOOK - taken) * 3 // 8))
+        picture = preview(result, budget=min(BUDGET, (NOTEBOOK - taken) * 3 // 8))
     except ImageError as error:
-        return data | {"text/html": _html(f"<p><em>{markup.text(error)}</em></p>", beside)}, {}
-    data["text/html"] = _html(_image(picture, alt), beside)
-    data[picture.mime] = base64.b64encode(picture.data).decode("ascii")
-    return data, {picture.mime: {"width": picture.width, "height": picture.height, "alt": alt}}
+        return data | {"text/html": _html(f"<p><em>{markup.text(error)}</em></p>", details)}, {}
+    shown, metadata = picture.bundle(alt)
+    return data | {"text/html": _html(picture.html(alt), details)} | shown, metadata
 
 
-def shown(result: Result, side: int = SIDE, budget: int = BUDGET) -> Shown:
-    """Draw and encode a copy of the picture to look at.
+def preview(result: ResultData, side: int = SIDE, budget: int = BUDGET) -> EncodedPicture:
+    """Draw and encode a copy of the picture of at most `side` pixels and `budget` bytes.
 
-    Parameters
-    ----------
-    result
-        What to draw.
-    side
-        Pixels of the longer side at most; small pictures are enlarged, so that labels can be read.
-    budget
-        Bytes at most.
+    Small pictures are enlarged, so that labels can be read.
 
     Raises
     ------
@@ -112,80 +107,23 @@ def shown(result: Result, side: int = SIDE, budget: int = BUDGET) -> Shown:
     """
     small = result.picture.thumbnail(_handy(result.picture, side))
     scale = float(-(-_SMALL // max(small.size))) if max(small.size) < _SMALL else 1.0
-    things = prompt_things(result.prompt)
+    things = prompts.things(result.prompt)
     drawn = annotate(small, result.detections, things=things, keep=False, scale=scale)
-    data, mime = encode(drawn, budget)
+    data, mime = encode_within(drawn, budget)
     factor = min(1.0, _CSS_SIDE / max(drawn.size))
-    return Shown(data, mime, round(drawn.width * factor), round(drawn.height * factor))
+    return EncodedPicture(data, mime, round(drawn.width * factor), round(drawn.height * factor))
 
 
 def _handy(picture: Picture, side: int) -> int:
-    """Choose a side that a JPEG decoder reaches by halving alone, if one is near."""
+    """Choose a side that a JPEG decoder reaches by halving alone, if there is one near `side`."""
     longest = max(picture.width, picture.height)
     halves = (longest // factor for factor in (1, 2, 4, 8) if longest % factor == 0)
     return next((half for half in halves if 0.6 * side <= half <= 1.15 * side), side)
 
 
-def encode(image: Image.Image, budget: int) -> tuple[bytes, str]:
-    """Encode for showing: PNG where that is smaller, else JPEG, of less quality or size if it must be.
-
-    Parameters
-    ----------
-    image
-        RGB picture.
-    budget
-        Bytes at most.
-
-    Returns
-    -------
-    tuple
-        Bytes and MIME type.
-    """
-    quality = _QUALITY
-    jpeg = _saved(image, "JPEG", quality=quality)
-    if _is_flat(image):
-        png = _saved(image, "PNG", compress_level=6)
-        if len(png) <= min(budget, 2 * len(jpeg)):
-            return png, "image/png"
-    while len(jpeg) > budget:
-        quality = _lower(quality, len(jpeg) / budget)
-        if quality < _POOREST:
-            smaller = max(1, image.width * 3 // 4), max(1, image.height * 3 // 4)
-            image, quality = image.resize(smaller), _QUALITY - 10
-        jpeg = _saved(image, "JPEG", quality=quality)
-    return jpeg, "image/jpeg"
-
-
-def _lower(quality: int, excess: float) -> int:
-    """Guess the quality that makes a JPEG `excess` times smaller: its size goes with about S^-0.6."""
-    factor: float = (1.05 * excess) ** (1 / 0.6)
-    return min(quality - 2, round(100 - (100 - quality) * factor))
-
-
-def _is_flat(image: Image.Image) -> bool:
-    """Guess from a sample whether few colours make up the picture, as in drawings and screenshots."""
-    size = max(1, image.width // 8), max(1, image.height // 8)
-    sample = np.asarray(image.resize(size, Resampling.NEAREST)).astype(np.uint32)
-    colors = sample[..., 0] << 16 | sample[..., 1] << 8 | sample[..., 2]
-    return len(np.unique(colors)) < max(64, colors.size // 8)
-
-
-def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
 def _stored(text: str) -> int:
-    """Bytes of a text in a notebook file: JSON, each line a string of its own."""
+    """Count the bytes of a text in a notebook file: JSON, each line a string of its own."""
     return len(json.dumps(text, ensure_ascii=False).encode()) + 16 * len(text.splitlines())
-
-
-def _image(picture: Shown, alt: str) -> str:
-    return (
-        f'<img src="{picture.uri}" alt="{markup.attribute(alt)}" width="{picture.width}" '
-        f'height="{picture.height}" style="max-width:100%;height:auto">'
-    )
 
 
 def _html(image: str, beside: str) -> str:
@@ -197,20 +135,20 @@ def _html(image: str, beside: str) -> str:
     )
 
 
-def _beside(result: Result) -> str:
-    """Write table, answer and remarks, the less of each the more bytes it would take."""
+def _details(result: ResultData) -> str:
+    """Write table, answer and remarks with the widest limits whose text is short enough."""
     written = ""
-    for room in _ROOMS:
-        written = _told(result, room)
+    for limits in _LIMITS:
+        written = _written(result, limits)
         if _stored(written) <= _WORDS:
             break
     return written
 
 
-def _told(result: Result, room: Room) -> str:
-    table = markup.table(result, room.rows, markup.paints(result), room.label)
-    body = markup.answer(result, room.text)
+def _written(result: ResultData, limits: Limits) -> str:
+    table = markup.table(result, limits.rows, markup.label_colors(result), limits.label)
+    body = markup.answer(result, limits.text)
     if table:
         rolled = f'<div style="max-height:32em;overflow:auto">{table}</div>'
         body = f"{rolled}<details><summary>Answer</summary>{body}</details>"
-    return f"{body}{markup.remarks(result, room.remarks)}<p><small>{markup.facts(result)}</small></p>"
+    return f"{body}{markup.remarks(result, limits.remarks)}<p><small>{markup.facts(result)}</small></p>"

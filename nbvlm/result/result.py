@@ -1,21 +1,15 @@
-"""One answer and everything known about it, as a frozen value.
-
-A `Result` knows what was asked, what came back, what it means (`detections`), what travelled and how long
-it took. It shows itself in a notebook, draws itself, and turns into tables, datasets, pages and code.
-"""
+"""One answer and everything known about it: drawn, shown, and turned into tables, datasets and code."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from nbvlm.grounding import Detection, Detections, Problem
-from nbvlm.result.values import Sent, Timing, Usage
+from nbvlm.result import code, datasets, description, files, html, notebook, serialization, svg
+from nbvlm.result.values import ResultData
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -24,11 +18,10 @@ if TYPE_CHECKING:
     from nbvlm.draw import Style
     from nbvlm.images import Picture
 
-__all__ = ["Detection", "Detections", "Problem", "Result", "Sent", "Timing", "Usage"]
+__all__ = ["Result"]
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Result:
+class Result(ResultData):
     """An answer of a vision-language model to a prompt about a picture.
 
     Attributes
@@ -40,7 +33,7 @@ class Result:
     usage, finish_reason, request_id
         As the service reported them, else None.
     model, prompt, parameters
-        What was asked for; `parameters` is read-only.
+        The model, prompt and parameters of the request; `parameters` is read-only.
     picture
         The original picture, upright.
     route
@@ -52,7 +45,7 @@ class Result:
     problems
         Irregularities that the parser met.
     notices
-        Sentences about what was done on the way (conversion, shrinking, a retry).
+        Sentences about steps on the way (conversion, shrinking, a retry).
     has_locations
         False if the answer holds no location token at all, which is not the same as "no objects".
     endpoint
@@ -63,36 +56,13 @@ class Result:
         ISO 8601, UTC.
     """
 
-    text: str
-    detections: Detections
-    usage: Usage | None
-    finish_reason: str | None
-    request_id: str | None
-    model: str
-    prompt: str
-    parameters: Mapping[str, float | int]
-    picture: Picture
-    route: Literal["inline", "asset"]
-    sent: Sent
-    timing: Timing
-    has_locations: bool
-    endpoint: str
-    created: str
-    problems: tuple[Problem, ...] = ()
-    notices: tuple[str, ...] = ()
-    base_url: str | None = None
-    assets_url: str | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
-
     def annotate(self, style: Style | None = None, **options: Any) -> Image.Image:
         """Draw boxes, masks and labels on the picture.
 
         Parameters
         ----------
         style
-            How; see `nbvlm.draw.Style`.
+            The look; see `nbvlm.draw.Style`.
         **options
             Single attributes of the style: `boxes`, `masks`, `labels`, `colors`, `by`, `numbers`, `opacity`,
             `line_width`, `font_size`, `font`, `scale`.
@@ -105,26 +75,19 @@ class Result:
         Raises
         ------
         ImageError
-            The picture's bytes are not here (a result read from JSON without its picture).
+            The result holds no bytes of its picture (it was read from JSON without the picture).
 
         Examples
         --------
         >>> result.annotate(opacity=0.6, colors={"cat": "teal"})  # doctest: +SKIP
         """
-        from nbvlm.draw import annotate as _annotate
-        from nbvlm.draw import prompt_things
-
-        things = prompt_things(self.prompt)
-        image = self.picture.image()
-        return _annotate(image, self.detections, style, things=things, keep=False, **options)
+        return files.annotated(self, style, **options)
 
     def to_dict(self, *, masks: bool = True) -> dict[str, Any]:
         """Turn the result into plain data: masks as COCO run lengths, the picture by its hash.
 
         Without `masks` they stay codes, which are decoded when they are asked for after reading.
         """
-        from nbvlm.result import serialization
-
         return serialization.to_dict(self, masks=masks)
 
     def to_json(self, *, indent: int | None = None) -> str:
@@ -135,8 +98,6 @@ class Result:
         indent
             Spaces per level, or None for one line.
         """
-        from nbvlm.result import serialization
-
         return serialization.to_json(self, indent=indent)
 
     @classmethod
@@ -146,24 +107,22 @@ class Result:
         Parameters
         ----------
         text
-            What `to_json` wrote.
+            JSON as `to_json` writes it.
         picture
             The picture it refers to. Without it the result knows its picture by hash, and cannot be drawn.
 
         Raises
         ------
         ValueError
-            The text is no saved result.
+            The text is not a saved result.
         ImageError
-            `picture` is another one.
+            `picture` is another picture.
 
         Examples
         --------
         >>> Result.from_json(path.read_text(), picture=Picture.load("cat.jpg"))  # doctest: +SKIP
         """
-        from nbvlm.result import serialization
-
-        return serialization.from_json(text, picture)
+        return serialization.from_json(cls, text, picture)
 
     def to_dataframe(self) -> pd.DataFrame:
         """Make a pandas table, one row a detection.
@@ -179,8 +138,6 @@ class Result:
         Error
             pandas is not installed; the message has the line that installs it.
         """
-        from nbvlm.result import datasets
-
         return datasets.to_dataframe(self)
 
     def to_coco(
@@ -206,8 +163,6 @@ class Result:
         ValueError
             `categories` lacks a label.
         """
-        from nbvlm.result import datasets
-
         return datasets.to_coco(self, segmentation=segmentation, image_id=image_id, categories=categories)
 
     def to_yolo(self, *, categories: Sequence[str] | None = None, segments: bool = False) -> str:
@@ -220,8 +175,6 @@ class Result:
         segments
             Outlines instead of boxes (middle x, middle y, width, height).
         """
-        from nbvlm.result import datasets
-
         return datasets.to_yolo(self, categories=categories, segments=segments)
 
     def to_supervision(self) -> Any:
@@ -232,14 +185,10 @@ class Result:
         Error
             supervision is not installed; the message has the line that installs it.
         """
-        from nbvlm.result import datasets
-
         return datasets.to_supervision(self)
 
     def to_html(self) -> str:
         """Write one self-contained page: picture, table, answer, request and code, without scripts."""
-        from nbvlm.result import html
-
         return html.to_html(self)
 
     def to_svg(self) -> str:
@@ -247,8 +196,6 @@ class Result:
 
         The picture inside is a copy of at most 1600 pixels a side; coordinates are those of the original.
         """
-        from nbvlm.result import svg
-
         return svg.to_svg(self)
 
     def to_python(self, *, image: str | None = None) -> str:
@@ -258,10 +205,8 @@ class Result:
         ----------
         image
             Path or URL to read the picture from. By default the file of the picture's name in the working
-            directory, if it is the same; else the code brings the picture along.
+            directory, if it is the same; else the code embeds the picture.
         """
-        from nbvlm.result import code
-
         return code.to_python(self, image=image)
 
     def to_curl(self, *, image: str | None = None) -> str:
@@ -272,12 +217,10 @@ class Result:
         image
             File to read the picture from; by default as for `to_python`.
         """
-        from nbvlm.result import code
-
         return code.to_curl(self, image=image)
 
     def save(self, path: str | os.PathLike[str], **options: Any) -> Path:
-        """Save in the format of the ending; the file is whole or not there.
+        """Save in the format of the ending; the file is whole or absent.
 
         Parameters
         ----------
@@ -296,31 +239,14 @@ class Result:
         ValueError
             Another ending; the message lists those that exist.
         """
-        from nbvlm.result import files
-
         return files.save(self, path, **options)
 
     def __repr__(self) -> str:
-        from nbvlm.result import description
-
         said = f"{description.summary(self)!r} by {self.model} in {self.timing.total_s:.2f} s"
         return f"<Result {description.visible(said)}>"
 
     def _repr_mimebundle_(
         self, include: Any = None, exclude: Any = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        from nbvlm.result import notebook
-
         del include, exclude  # IPython picks from the bundle itself
         return notebook.bundle(self)
-
-    def __hash__(self) -> int:
-        return hash((self.text, self.prompt, self.model, self.request_id, self.created, self.picture.sha256))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        state = {item.name: getattr(self, item.name) for item in fields(self)}
-        return _rebuild, (type(self), state | {"parameters": dict(self.parameters)})
-
-
-def _rebuild(kind: type[Result], state: dict[str, Any]) -> Result:
-    return kind(**state)

@@ -1,26 +1,27 @@
-"""Results as plain data and back, exactly.
+"""Turn results into plain data and back, exactly.
 
-A mask is kept as COCO run lengths, the picture by its hash. JSON is written for people as well: labels in any
-script stay readable.
+A mask is kept as COCO run lengths, the picture by its hash. Labels in any script stay readable in the JSON.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbvlm.errors import ImageError
 from nbvlm.grounding import Detections, Problem, decode_rle, decoded, encode_rle
+from nbvlm.result.values import ResultData, Sent, Timing, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nbvlm.images import Picture
-    from nbvlm.result.result import Result
 
 __all__ = ["FORMAT", "from_dict", "from_json", "to_dict", "to_json"]
 
 FORMAT = "nbvlm-result/1"
+
+R = TypeVar("R", bound=ResultData)
 
 _PLAIN = (
     "text", "finish_reason", "request_id", "model", "prompt", "route", "has_locations", "endpoint", "created",
@@ -28,8 +29,8 @@ _PLAIN = (
 )  # fmt: skip
 
 
-def to_dict(result: Result, *, masks: bool = True) -> dict[str, Any]:
-    """Turn a result into what `json` can write; see `Result.to_dict`. Without `masks` they stay codes."""
+def to_dict(result: ResultData, *, masks: bool = True) -> dict[str, Any]:
+    """Turn a result into plain data; see `Result.to_dict`. Without `masks` they stay codes."""
     usage, sent, timing, picture = result.usage, result.sent, result.timing, result.picture
     return {
         "format": FORMAT,
@@ -48,33 +49,28 @@ def to_dict(result: Result, *, masks: bool = True) -> dict[str, Any]:
 def detections_to_dict(detections: Detections, *, masks: bool = True) -> dict[str, Any]:
     """Turn detections into plain data; masks that cannot be decoded here stay codes with their codebook."""
     size = detections.size
-    patches = decoded(detections).patches if masks else (None,) * len(detections)
-    shapes = [patch and encode_rle(patch, size) for patch in patches]
+    crops = decoded(detections).mask_crops if masks else (None,) * len(detections)
+    shapes = [crop and encode_rle(crop, size) for crop in crops]
     book = detections.codebook
     return {
         "size": list(size),
         "codebook": book if isinstance(book, str) else getattr(book, "name", None),
         "items": [
-            {
-                "label": detections.labels[at],
-                "box": detections.xyxy[at].tolist(),
-                "codes": _listed(detections.codes[at]),
-                "mask": shapes[at],
-            }
-            for at in range(len(detections))
+            {"label": label, "box": box, "codes": codes and list(codes), "mask": shape}
+            for label, box, codes, shape in zip(
+                detections.labels, detections.xyxy.tolist(), detections.codes, shapes, strict=True
+            )
         ],
     }
 
 
-def from_dict(data: Mapping[str, Any], picture: Picture | None = None) -> Result:
+def from_dict(cls: type[R], data: Mapping[str, Any], picture: Picture | None = None) -> R:
     """Turn plain data back into a result; see `Result.from_json`."""
-    from nbvlm.result.result import Result, Sent, Timing, Usage
-
     found = data.get("format") if isinstance(data, dict) else None
     if found != FORMAT:
-        raise ValueError(f"This is no saved result: its format is {found!r}, not {FORMAT!r}.")
+        raise ValueError(f"A saved result must have the format {FORMAT!r}, got {found!r}.")
     try:
-        return Result(
+        return cls(
             **{name: data[name] for name in _PLAIN},
             parameters=data["parameters"],
             usage=Usage(**data["usage"]) if data["usage"] is not None else None,
@@ -86,7 +82,7 @@ def from_dict(data: Mapping[str, Any], picture: Picture | None = None) -> Result
             detections=detections_from_dict(data["detections"]),
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"This saved result is damaged: {error}.") from error
+        raise ValueError(f"The saved result is damaged: {error}.") from error
 
 
 def detections_from_dict(data: Mapping[str, Any]) -> Detections:
@@ -104,29 +100,25 @@ def detections_from_dict(data: Mapping[str, Any]) -> Detections:
     )
 
 
-def to_json(result: Result, *, indent: int | None = None) -> str:
+def to_json(result: ResultData, *, indent: int | None = None) -> str:
     """Write a result as JSON; see `Result.to_json`."""
     data = to_dict(result)
     text = json.dumps(data, ensure_ascii=False, indent=indent, allow_nan=False)
-    # A lone surrogate, which broken text can hold, has no UTF-8 form; its escape has.
-    return text if _encodes(text) else json.dumps(data, indent=indent, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # A lone surrogate, which broken text can hold, has no UTF-8 form; its escape has.
+        return json.dumps(data, indent=indent, allow_nan=False)
+    return text
 
 
-def from_json(text: str | bytes, picture: Picture | None = None) -> Result:
+def from_json(cls: type[R], text: str | bytes, picture: Picture | None = None) -> R:
     """Read a result from JSON; see `Result.from_json`."""
     try:
         data = json.loads(text)
     except ValueError as error:
-        raise ValueError(f"This is no JSON: {error}.") from error
-    return from_dict(data, picture)
-
-
-def _encodes(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        raise ValueError(f"The text is not JSON: {error}.") from error
+    return from_dict(cls, data, picture)
 
 
 def _picture(data: Mapping[str, Any], given: Picture | None) -> Picture:
@@ -136,7 +128,7 @@ def _picture(data: Mapping[str, Any], given: Picture | None) -> Picture:
         return Picture.reference(data["sha256"], data["mime"], data["width"], data["height"], data["name"])
     if given.sha256 != data["sha256"]:
         raise ImageError(
-            f"The picture {given.name or 'given'!r} is not the one of this result: its SHA-256 differs.",
+            f"The picture {given.name or 'given'!r} is not the picture of this result: its SHA-256 differs.",
             hint=f"Load the picture {data['name']!r} of {data['width']}×{data['height']} pixels instead.",
         )
     return given
@@ -144,7 +136,3 @@ def _picture(data: Mapping[str, Any], given: Picture | None) -> Picture:
 
 def _fields(value: Any, names: str) -> dict[str, Any]:
     return {name: getattr(value, name) for name in names.split()}
-
-
-def _listed(codes: tuple[int, ...] | None) -> list[int] | None:
-    return list(codes) if codes is not None else None

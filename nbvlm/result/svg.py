@@ -1,4 +1,4 @@
-"""A result as one SVG file: the picture inside; boxes, masks and labels as shapes that stay sharp.
+"""Export a result as one SVG file: the picture inside; boxes, masks and labels as sharp shapes.
 
 Written after SVG 1.1 (https://www.w3.org/TR/SVG11/) with `paint-order` from SVG 2, which sets labels off from
 the picture; a viewer that does not know it draws them all the same.
@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nbvlm.draw import Style, colors, css_color, ink_color, measures, prompt_things
+from nbvlm.draw import Style, css_color, ink_color, measures
 from nbvlm.errors import ImageError
 from nbvlm.grounding import mask_outlines
+from nbvlm.images import encode_within
 from nbvlm.result import description, markup, notebook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nbvlm.draw import RGB, Measures
-    from nbvlm.grounding import Patch
-    from nbvlm.result.result import Result
+    from nbvlm.grounding import MaskCrop
+    from nbvlm.result.values import ResultData
 
 __all__ = ["to_svg"]
 
@@ -31,10 +32,10 @@ BYTES = 2_000_000
 """Bytes of the picture inside at most."""
 
 
-def to_svg(result: Result) -> str:
+def to_svg(result: ResultData) -> str:
     """Write the annotated picture as SVG; see `Result.to_svg`."""
     width, height = result.picture.width, result.picture.height
-    paints = colors(result.detections.labels, None, prompt_things(result.prompt))
+    paints = markup.label_colors(result)
     sizes = measures((width, height), max(1, len(result.detections)), Style())
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     lines = [
@@ -47,25 +48,25 @@ def to_svg(result: Result) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _picture(result: Result) -> str:
+def _picture(result: ResultData) -> str:
     size = f'width="{result.picture.width}" height="{result.picture.height}"'
     try:
-        data, mime = notebook.encode(result.picture.thumbnail(SIDE), BYTES)
+        data, mime = encode_within(result.picture.thumbnail(SIDE), BYTES)
     except ImageError:
         return f'<rect {size} fill="#808080"/>'
-    uri = notebook.Shown(data, mime, result.picture.width, result.picture.height).uri
+    uri = notebook.EncodedPicture(data, mime, result.picture.width, result.picture.height).uri
     return f'<image {size} preserveAspectRatio="none" href="{uri}"/>'
 
 
-def _shapes(result: Result, paints: list[RGB], sizes: Measures) -> Iterator[str]:
+def _shapes(result: ResultData, paints: list[RGB], sizes: Measures) -> Iterator[str]:
     """Draw each detection as a group, from large to small, as the drawn picture does; labels come last."""
     found = result.detections
     order = np.argsort(-found.areas, kind="stable").tolist()
     boxes = [_ordered(box) for box in found.xyxy.tolist()]
-    patches = found.patches
+    crops = found.mask_crops
     for at in order:
         name = markup.attribute(found.labels[at] or "?")
-        shapes = _mask(patches[at], paints[at], sizes) + _box(boxes[at], paints[at], sizes)
+        shapes = _mask(crops[at], paints[at], sizes) + _box(boxes[at], paints[at], sizes)
         yield f'<g data-label="{name}">{shapes}</g>'
     for at in range(len(found)):
         yield _label(found.labels[at] or "?", boxes[at], paints[at], sizes)
@@ -76,10 +77,10 @@ def _ordered(box: list[float]) -> tuple[float, float, float, float]:
     return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
 
 
-def _mask(patch: Patch | None, color: RGB, sizes: Measures) -> str:
-    if patch is None or not patch.pixels.any():
+def _mask(crop: MaskCrop | None, color: RGB, sizes: Measures) -> str:
+    if crop is None or not crop.pixels.any():
         return ""
-    loops = ("M" + "L".join(f"{x} {y}" for x, y in loop) + "Z" for loop in mask_outlines(patch))
+    loops = ("M" + "L".join(f"{x} {y}" for x, y in loop) + "Z" for loop in mask_outlines(crop))
     paint = css_color(color)
     return (
         f'<path d="{"".join(loops)}" fill="{paint}" fill-opacity="0.3" stroke="{paint}" '

@@ -1,10 +1,18 @@
-"""What was counted and measured while an answer came."""
+"""The values of an answer: what came, what it means, what travelled, what was counted and measured."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
 
-__all__ = ["Sent", "Timing", "Usage"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nbvlm.grounding import Detections, Problem
+    from nbvlm.images import Picture
+
+__all__ = ["ResultData", "Sent", "Timing", "Usage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +64,42 @@ class Timing:
     first_token_s: float | None
     total_s: float
     bytes_sent: int
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ResultData:
+    """The fields of a `nbvlm.Result`, which describes them: all that an exporter needs."""
+
+    text: str
+    detections: Detections
+    usage: Usage | None
+    finish_reason: str | None
+    request_id: str | None
+    model: str
+    prompt: str
+    parameters: Mapping[str, float | int]
+    picture: Picture
+    route: Literal["inline", "asset"]
+    sent: Sent
+    timing: Timing
+    has_locations: bool
+    endpoint: str
+    created: str
+    problems: tuple[Problem, ...] = ()
+    notices: tuple[str, ...] = ()
+    base_url: str | None = None
+    assets_url: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+
+    def __hash__(self) -> int:
+        return hash((self.text, self.prompt, self.model, self.request_id, self.created, self.picture.sha256))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {item.name: getattr(self, item.name) for item in fields(self)}
+        return _rebuild, (type(self), state | {"parameters": dict(self.parameters)})
+
+
+def _rebuild(kind: type[ResultData], state: dict[str, Any]) -> ResultData:
+    return kind(**state)

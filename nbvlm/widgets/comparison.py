@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import io
 import threading
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 
-from nbvlm.draw import annotate, assign_colors, css_color, ink_color, prompt_things
+from nbvlm import prompts
+from nbvlm.draw import annotate, assign_colors, css_color, ink_color
 from nbvlm.errors import ImageError
 from nbvlm.grounding import compare
+from nbvlm.images import encoded
 from nbvlm.result import where
-from nbvlm.widgets import esm, thumbnails
+from nbvlm.widgets import thumbnails
+from nbvlm.widgets.esm import script, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,8 +39,8 @@ class Sides(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         Called with each message of a page that asks for something: "show" or "pin".
     """
 
-    _esm = esm.script("comparison")
-    _css = esm.style("comparison")
+    _esm = script("comparison")
+    _css = style("comparison")
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
         self._lock = threading.RLock()
@@ -86,11 +88,9 @@ def picture_of(result: Result) -> bytes:
         small = result.picture.thumbnail(SIDE)
     except ImageError:
         return b""
-    things = prompt_things(result.prompt)
+    things = prompts.things(result.prompt)
     drawn = annotate(small, result.detections, things=things, boxes=False, labels=False)
-    buffer = io.BytesIO()
-    drawn.save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()
+    return encoded(drawn, "JPEG", quality=85)
 
 
 def columns(pinned: Sequence[Kept]) -> list[dict[str, Any]]:
@@ -108,7 +108,7 @@ def columns(pinned: Sequence[Kept]) -> list[dict[str, Any]]:
         and `state` ("plain", "kept", "moved", "lost", "new"); `counts` by state, or None for an answer that
         the others are compared with; `words`: pieces of the answer with their state.
     """
-    things = [thing for one in pinned for thing in prompt_things(one.result.prompt)]
+    things = [thing for one in pinned for thing in prompts.things(one.result.prompt)]
     labels = [label for one in pinned for label in one.result.detections.labels]
     paint = _paints([*things, *labels])
     first: dict[str, Kept] = {}

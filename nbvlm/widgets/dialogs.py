@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 
 from nbvlm.errors import Error
-from nbvlm.widgets.esm import script
+from nbvlm.widgets.esm import script, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from nbvlm.panel import Order
 
 __all__ = ["KeyField", "Server"]
-
-_HERE = Path(__file__).parent / "static"
 
 
 class KeyField(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
@@ -32,7 +29,7 @@ class KeyField(anywidget.AnyWidget):  # type: ignore[misc] # the base class has 
     """
 
     _esm = script("key_dialog")
-    _css = _HERE / "dialog.css"
+    _css = style("dialog")
 
     def __init__(self, *, order: Order, on_key: Callable[[str], None]) -> None:
         self._order, self._on_key = order, on_key
@@ -62,9 +59,6 @@ class KeyField(anywidget.AnyWidget):  # type: ignore[misc] # the base class has 
         return f"<{type(self).__name__}>"
 
 
-_HERE = Path(__file__).parent / "static"
-
-
 class Server(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
     """Asks for the address and the model of a server, or for the path of a recording.
 
@@ -75,7 +69,7 @@ class Server(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no
     """
 
     _esm = script("server_dialog")
-    _css = _HERE / "dialog.css"
+    _css = style("dialog")
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
         super().__init__()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -12,7 +11,7 @@ import anywidget
 from nbvlm import endpoints, errors
 from nbvlm.client import redact
 from nbvlm.widgets import status_text
-from nbvlm.widgets.esm import script
+from nbvlm.widgets.esm import script, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -194,9 +193,6 @@ def _said(detail: Any) -> str | None:
     )
 
 
-_HERE = Path(__file__).parent / "static"
-
-
 class Alert(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
     """Shows one failure at a time, or none.
 
@@ -208,7 +204,7 @@ class Alert(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
     """
 
     _esm = script("error_card")
-    _css = _HERE / "error_card.css"
+    _css = style("error_card")
 
     def __init__(self, on_act: Callable[[Mapping[str, Any]], None]) -> None:
         self._card: dict[str, Any] | None = None

@@ -1,96 +1,61 @@
-"""Page parts: one module each, put together from a few plain files when a widget is defined.
+"""Scripts and style sheets of the widgets, as they travel to the page.
 
-A notebook that is saved holds the module of every widget in it, so those that are not small are packed: a few
-lines that unpack the rest, in the browser, without a request. `source` is what they unpack.
+A widget has one module, which may request nothing. So the modules that it imports travel inside it, gzipped,
+since a saved notebook holds them for every widget; `static/loader.js` unpacks and links them in the browser.
 
->>> source("toolbar").startswith("function element")
-True
+>>> list(modules("key_dialog"))
+['dom.js', 'key_dialog.js']
 """
 
 from __future__ import annotations
 
 import base64
 import gzip
+import json
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+__all__ = ["modules", "script", "style"]
 
-__all__ = ["PARTS", "SHEETS", "script", "source", "style"]
-
-_HERE = Path(__file__).parent / "static"
-
-#: Files of each module, in order; the last one exports.
-PARTS = {
-    "error_card": ("dom", "error_card"),
-    "toolbar": ("dom", "toolbar"),
-    "key_dialog": ("dom", "key_dialog"),
-    "export_menu": ("dom", "export_menu"),
-    "sweep_grid": ("dom", "sweep_grid"),
-    "comparison": ("dom", "comparison"),
-    "history_strip": ("dom", "history_strip"),
-    "picker": ("dom", "uploader", "path_field", "camera", "picker"),
-    "viewer_root": (
-        *("dom", "viewer_state", "overlay", "zoom", "region_select", "crop_copy", "viewer_tools"),
-        *("detections_list", "answer_tokens", "status_line", "picture_view", "viewer_root"),
-    ),
-    "server_dialog": ("dom", "server_dialog"),
-    "task_bar": ("dom", "prompt_syntax", "prompt_history", "task_bar"),
-}
-
-#: The same for style sheets, where they are more than one.
-SHEETS = {"toolbar": ("panel", "form"), "viewer_root": ("viewer_root", "picture_view", "detections_list")}
-
-
-_SMALL = 4_000
-
-_PACKED = """\
-const packed = "{}";
-const bytes = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
-const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-const text = await new Response(stream).text();
-const address = URL.createObjectURL(new Blob([text], {{ type: "text/javascript" }}));
-const part = await import(address);
-URL.revokeObjectURL(address);
-export default part.default;
-"""
+_STATIC = Path(__file__).parent / "static"
+_IMPORT = re.compile(r' from "\./(\w+\.js)";')
 
 
 def script(name: str) -> str:
-    """Return the module of a widget: `source`, packed where it is not small.
+    """Return the self-contained module of a widget.
 
     Parameters
     ----------
     name
-        One of `PARTS`.
+        Name of a script in `static`, without ".js".
     """
-    text = source(name)
-    if len(text) <= _SMALL:
-        return text
-    return _PACKED.format(base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode())
+    text = json.dumps([*modules(name).items()], ensure_ascii=False, separators=(",", ":"))
+    packed = base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+    return _read("loader.js").replace("PACKED", packed)
 
 
-def source(name: str) -> str:
-    """Return a module's text, without comment lines and indentation.
-
-    Parameters
-    ----------
-    name
-        One of `PARTS`.
-    """
-    return _plain(f"{part}.js" for part in PARTS[name])
-
-
-def style(name: str) -> str:
-    """Return a style sheet, put together as `script` does; `name` is one of `SHEETS`, or that of a file."""
-    return re.sub(
-        r"/\*.*?\*/\n?", "", _plain(f"{part}.css" for part in SHEETS.get(name, (name,))), flags=re.DOTALL
-    )
+def modules(name: str) -> dict[str, str]:
+    """Return the texts of a module and of its imports, by file name; each stands after those it imports."""
+    texts: dict[str, str] = {}
+    waiting = [f"{name}.js"]
+    while waiting:
+        file = waiting.pop()
+        if file not in texts:
+            texts[file] = _read(file)
+            waiting += _IMPORT.findall(texts[file])
+    order = TopologicalSorter({file: _IMPORT.findall(text) for file, text in texts.items()})
+    return {file: texts[file] for file in order.static_order()}
 
 
-def _plain(files: Iterable[str]) -> str:
-    texts = (_HERE.joinpath(file).read_text(encoding="utf-8") for file in files)
-    lines = (line.strip() for text in texts for line in text.splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("//"))
+def style(*names: str) -> str:
+    """Return style sheets as one, in the order of their names (without ".css"), without comments."""
+    text = "".join((_STATIC / f"{name}.css").read_text(encoding="utf-8") for name in names)
+    return re.sub(r"(?<![^;{}])(?:\s|/\*.*?\*/)+", "", text, flags=re.DOTALL)
+
+
+def _read(file: str) -> str:
+    # Comments and indentation go, lines stay: the browser's console gives the file, and the line in it.
+    text = (_STATIC / file).read_text(encoding="utf-8")
+    text = re.sub(r"^ *(//.*|/\*\*.*\*/)?$|^ +", "", text, flags=re.MULTILINE)
+    return f"{text}//# sourceURL=nbvlm/{file}\n"

@@ -15,7 +15,8 @@ import anywidget
 from nbvlm._background import Task
 from nbvlm.errors import Error
 from nbvlm.result import export_file
-from nbvlm.widgets import esm, thumbnails
+from nbvlm.widgets import thumbnails
+from nbvlm.widgets.esm import script, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -114,8 +115,8 @@ class Exports(anywidget.AnyWidget):  # type: ignore[misc] # the base class has n
         Called with what went wrong.
     """
 
-    _esm = esm.script("export_menu")
-    _css = esm.style("export_menu")
+    _esm = script("export_menu")
+    _css = style("export_menu")
 
     def __init__(self, on_error: Callable[[Exception], None]) -> None:
         self._lock = threading.RLock()

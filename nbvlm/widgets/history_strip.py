@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
-from nbvlm.widgets import esm, thumbnails
+from nbvlm.widgets import thumbnails
+from nbvlm.widgets.esm import script, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,8 +32,8 @@ class Strip(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
         Class of the panel's still form: a page shows the panel or that.
     """
 
-    _esm = esm.script("history_strip")
-    _css = esm.style("history_strip")
+    _esm = script("history_strip")
+    _css = style("history_strip")
 
     still = traitlets.Unicode("").tag(sync=True)
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 
 from nbvlm.errors import ImageError
-from nbvlm.widgets.esm import script
+from nbvlm.widgets.esm import script, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -136,7 +135,6 @@ def _broken(name: str) -> ImageError:
     return ImageError(f"The file {name} did not arrive as it was sent.", hint="Choose it again.")
 
 
-_HERE = Path(__file__).parent / "static"
 _FILES = frozenset({"begin", "chunk", "end", "cancel"})
 
 
@@ -159,7 +157,7 @@ class Picker(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no
     """
 
     _esm = script("picker")
-    _css = _HERE / "picker.css"
+    _css = style("picker")
 
     def __init__(
         self,

@@ -10,7 +10,8 @@ import anywidget
 
 from nbvlm._text import shorten
 from nbvlm.result import summary
-from nbvlm.widgets import esm, status_text, thumbnails
+from nbvlm.widgets import status_text, thumbnails
+from nbvlm.widgets.esm import script, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,8 +30,8 @@ class Grid(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no t
         Called with each message of a page that asks for something: "start", "stop", "open" or "facts".
     """
 
-    _esm = esm.script("sweep_grid")
-    _css = esm.style("sweep_grid")
+    _esm = script("sweep_grid")
+    _css = style("sweep_grid")
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
         self._lock = threading.RLock()

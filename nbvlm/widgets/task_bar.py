@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import anywidget
 import traitlets
 
 from nbvlm import prompts
-from nbvlm.widgets.esm import script
+from nbvlm.widgets.esm import script, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -83,7 +82,6 @@ def _languages(kind: str, endpoint: Endpoint) -> list[list[str]]:
     return [[code, prompts.LANGUAGES[code]] for code in dict.fromkeys(codes)]
 
 
-_HERE = Path(__file__).parent / "static"
 _REMEMBERED = 100  # prompts
 
 
@@ -111,7 +109,7 @@ class TaskBar(anywidget.AnyWidget):  # type: ignore[misc] # the base class has n
     """
 
     _esm = script("task_bar")
-    _css = _HERE / "task_bar.css"
+    _css = style("task_bar")
     tasks = traitlets.List(traitlets.Dict()).tag(sync=True)
     things = traitlets.List(traitlets.Unicode()).tag(sync=True)
     size = traitlets.List(traitlets.Int()).tag(sync=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import io
 from typing import TYPE_CHECKING, Any
 
+from nbvlm import prompts
 from nbvlm._text import shorten
-from nbvlm.draw import annotate, prompt_things
+from nbvlm.draw import annotate
 from nbvlm.errors import ImageError
-from nbvlm.images import Picture
+from nbvlm.images import Picture, encoded
 from nbvlm.result import summary
 from nbvlm.widgets import status_text
 
@@ -51,7 +51,7 @@ def scenes() -> tuple[GalleryScene, ...]:
 @functools.lru_cache(maxsize=64)
 def picture_of(scene: GalleryScene) -> Picture:
     """Paint a scene and name it."""
-    return Picture.load(_encoded(scene.picture(), "PNG"), name=f"{scene.name}.png")
+    return Picture.load(encoded(scene.picture(), "PNG"), name=f"{scene.name}.png")
 
 
 def things_of(scene: GalleryScene) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ def things_of(scene: GalleryScene) -> tuple[str, ...]:
 @functools.lru_cache(maxsize=1)
 def thumbnails() -> tuple[bytes, ...]:
     """Return small copies of the whole gallery, as PNG."""
-    return tuple(_encoded(_shrunk(scene.picture(), THUMBNAIL), "PNG") for scene in scenes())
+    return tuple(encoded(_shrunk(scene.picture(), THUMBNAIL), "PNG") for scene in scenes())
 
 
 def preview(picture: Picture) -> tuple[dict[str, Any], bytes]:
@@ -83,7 +83,7 @@ def preview(picture: Picture) -> tuple[dict[str, Any], bytes]:
     facts = {"name": picture.name or "picture", "width": picture.width, "height": picture.height}
     if picture.nbytes is not None and picture.nbytes <= SMALL and picture.data is not None:
         return {**facts, "mime": picture.mime}, picture.data
-    return {**facts, "mime": "image/jpeg"}, _encoded(picture.thumbnail(PREVIEW), "JPEG")
+    return {**facts, "mime": "image/jpeg"}, encoded(picture.thumbnail(PREVIEW), "JPEG", quality=85)
 
 
 def _shrunk(image: Image.Image, side: int) -> Image.Image:
@@ -92,18 +92,9 @@ def _shrunk(image: Image.Image, side: int) -> Image.Image:
     return copy
 
 
-def _encoded(image: Image.Image, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, quality=85) if kind == "JPEG" else image.save(buffer, kind)
-    return buffer.getvalue()
-
-
 def small(data: bytes, side: int) -> bytes:
     """Return a small PNG of a picture's file."""
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data)) as image:
-        return _encoded(_shrunk(image, side), "PNG")
+    return encoded(Picture.load(data).thumbnail(side), "PNG")
 
 
 #: Pixels of the longer side of a card's picture; every answer sends one.
@@ -137,11 +128,9 @@ def thumbnail(result: Result, small: Image.Image | None = None) -> bytes:
     small = small or base(result.picture)
     if small is None:
         return b""
-    things = prompt_things(result.prompt)
+    things = prompts.things(result.prompt)
     drawn = annotate(small, result.detections, things=things, labels=False)
-    buffer = io.BytesIO()
-    drawn.save(buffer, "JPEG", quality=72)
-    return buffer.getvalue()
+    return encoded(drawn, "JPEG", quality=72)
 
 
 def parameters(given: Mapping[str, Any], leave_out: tuple[str, ...] = ("max_tokens",)) -> str:

@@ -50,7 +50,7 @@ class Header(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no
     """
 
     _esm = script("toolbar")
-    _css = style("toolbar")
+    _css = style("panel", "form")
     model = traitlets.Unicode("").tag(sync=True)
     demo = traitlets.Bool(False).tag(sync=True)
     choices = traitlets.List(traitlets.Dict()).tag(sync=True)

@@ -44,7 +44,7 @@ class Stage(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no 
     """
 
     _esm = script("viewer_root")
-    _css = style("viewer_root")
+    _css = style("viewer_root", "picture_view", "detections_list")
     answer = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, on_region: Callable[[Region | None], None] | None = None) -> None:

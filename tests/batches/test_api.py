@@ -314,7 +314,7 @@ def test_a_missing_library_is_named_with_the_line_that_installs_it(folder: Path)
     import sys
     sys.modules["pandas"] = sys.modules["fsspec"] = sys.modules["distributed"] = None
     import nbvlm
-    from nbvlm.batches.engines import client_of
+    from nbvlm.batches.cluster import client_of
     for call in (lambda: nbvlm.batch("x", "caption en"), lambda: list(nbvlm.ibatch("s3://b", "caption en")),
                  lambda: client_of("tcp://127.0.0.1:1")):
         try:

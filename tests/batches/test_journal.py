@@ -175,7 +175,7 @@ def test_a_picture_that_comes_twice_has_two_rows(service: Loopback, tmp_path: Pa
 def test_what_is_no_journal_is_left_as_it_is(service: Loopback, tmp_path: Path) -> None:
     folder, table = pictures(tmp_path / "pictures", 1), tmp_path / "table.csv"
     table.write_text("path,thing\na.png,cat\n")
-    with pytest.raises(nbvlm.Error, match="is no journal"):
+    with pytest.raises(nbvlm.Error, match="is not the journal"):
         run(service, folder, table)
     assert table.read_text() == "path,thing\na.png,cat\n"
     with pytest.raises(nbvlm.Error, match="cannot be opened"):

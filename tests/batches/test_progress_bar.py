@@ -12,7 +12,7 @@ from support.loopback import Loopback, answer
 
 import nbvlm
 from nbvlm.batches.progress import Progress
-from nbvlm.batches.progress_bar import Gauge, figures, spell, strip
+from nbvlm.batches.progress_bar import ProgressBar, figures, spell, strip
 from nbvlm.batches.run import Run
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def test_the_last_answers_are_shown_escaped_and_with_small_pictures(
 
 def test_stop_ends_the_run_and_keeps_what_is_finished(service: Loopback, tmp_path: Path) -> None:
     folder, journal = pictures(tmp_path / "pictures", 40), tmp_path / "run.jsonl"
-    gauges: list[Gauge] = []
+    gauges: list[ProgressBar] = []
 
     def take(report: Progress) -> None:
         gauges[0].take(report)
@@ -82,9 +82,9 @@ def test_stop_ends_the_run_and_keeps_what_is_finished(service: Loopback, tmp_pat
     service.replies.extend(answer("slow", wait=0.03) for _ in range(40))
     work = Run(
         folder, "caption en", client=client_for(service), concurrency=2, journal=journal, rate=None,
-        on_error="record", engine=None, column=None, progress=take, options={},
+        on_error="record", engine=None, column=None, progress=take,
     )  # fmt: skip
-    gauges.append(Gauge(work.stop))
+    gauges.append(ProgressBar(work.stop))
     rows = list(work.each())
     assert 5 <= len(rows) < 40
     assert gauges[0].line.value.count("Stopped after") == 1
@@ -97,7 +97,7 @@ def test_stop_ends_the_run_and_keeps_what_is_finished(service: Loopback, tmp_pat
 
 
 def test_the_end_is_drawn_before_the_run_returns() -> None:
-    gauge = Gauge(lambda: None)
+    gauge = ProgressBar(lambda: None)
     for done in range(200):
         gauge.take(progress(done=done))
     gauge.take(progress(done=2000, state="finished"))

@@ -13,7 +13,7 @@ from support.loopback import MODEL, Loopback, Reply, answer, problem
 
 import nbvlm
 from nbvlm.batches.plan import plan
-from nbvlm.batches.rate_limit import Pace, Slots
+from nbvlm.batches.rate_limit import ConcurrencyLimiter, RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -62,7 +62,7 @@ class Timed(Loopback):
         return super()._model(seen)
 
 
-def taken(pace: Pace, count: int, each: Callable[[int], Awaitable[Any]] | None = None) -> list[float]:
+def taken(pace: RateLimiter, count: int, each: Callable[[int], Awaitable[Any]] | None = None) -> list[float]:
     """When each of so many got leave."""
 
     async def main() -> list[float]:
@@ -78,7 +78,7 @@ def taken(pace: Pace, count: int, each: Callable[[int], Awaitable[Any]] | None =
 
 
 def test_no_minute_holds_more_than_the_rate(clock: Clock) -> None:
-    times = taken(Pace(40, clock=clock), 121)
+    times = taken(RateLimiter(40, clock=clock), 121)
     assert times[-1] == pytest.approx(180)
     windows = [sum(start <= other < start + 60 for other in times) for start in times]
     assert max(windows) == 40
@@ -88,13 +88,13 @@ def test_time_lost_by_others_is_not_made_up_for_in_a_burst(clock: Clock) -> None
     async def busy(number: int) -> None:
         clock.now += 30 if number == 4 else 0
 
-    times = taken(Pace(60, clock=clock), 10, busy)
+    times = taken(RateLimiter(60, clock=clock), 10, busy)
     gaps = [after - before for before, after in itertools.pairwise(times)]
     assert min(gaps) >= 0.979
 
 
 def test_one_refusal_stops_everyone_and_counts_once(clock: Clock) -> None:
-    pace = Pace(60, first=2, clock=clock)
+    pace = RateLimiter(60, first=2, clock=clock)
 
     async def refused(number: int) -> None:
         if number == 3:
@@ -108,7 +108,7 @@ def test_one_refusal_stops_everyone_and_counts_once(clock: Clock) -> None:
 
 
 def test_the_service_says_how_long_and_answers_bring_the_rate_back(clock: Clock) -> None:
-    pace = Pace(60, clock=clock)
+    pace = RateLimiter(60, clock=clock)
 
     async def main() -> None:
         await pace.take()
@@ -124,7 +124,7 @@ def test_the_service_says_how_long_and_answers_bring_the_rate_back(clock: Clock)
 
 
 def test_without_a_limit_a_refusal_sets_one_by_what_was_asked_lately(clock: Clock) -> None:
-    pace = Pace(None, clock=clock)
+    pace = RateLimiter(None, clock=clock)
 
     async def main() -> None:
         for _ in range(50):
@@ -142,7 +142,7 @@ def test_without_a_limit_a_refusal_sets_one_by_what_was_asked_lately(clock: Cloc
 
 
 def test_slots_are_halved_once_and_come_back_one_by_one(clock: Clock) -> None:
-    slots = Slots(8, clock=clock)
+    slots = ConcurrencyLimiter(8, clock=clock)
     for _ in range(4):
         slots.refused(1)
     assert slots.limit == 4
@@ -159,7 +159,7 @@ def test_slots_are_halved_once_and_come_back_one_by_one(clock: Clock) -> None:
 
 def test_a_cancelled_waiter_gives_its_turn_to_the_next() -> None:
     async def main() -> list[str]:
-        slots, done = Slots(1), []
+        slots, done = ConcurrencyLimiter(1), []
 
         async def work(name: str) -> None:
             async with slots:

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from browser.hosts import ROOT
-from nbvlm.widgets.esm import PARTS, script
+from nbvlm.widgets.esm import script
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-PANEL = ROOT / "nbvlm" / "panel"
 # About what VS Code grants to a widget: nothing from anywhere, pictures as data only.
 POLICY = "default-src 'none'; script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; img-src data:"
 BASE = """
@@ -65,9 +63,7 @@ window.show = async () => {
 
 
 def load(page: Page, name: str, state: dict[str, Any] | None = None) -> None:
-    module = name.removesuffix(".js")
-    source = script(module) if module in PARTS else (PANEL / name).read_text()
-    page.evaluate("([source, state]) => load(source, state)", [source, state or {}])
+    page.evaluate("([source, state]) => load(source, state)", [script(name), state or {}])
 
 
 def base64_png() -> str:

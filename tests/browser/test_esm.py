@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from browser.parts import base64_png, load, say
+from nbvlm.widgets import esm
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -21,14 +24,14 @@ BOX = {"label": "cat", "box": [40, 20, 200, 100], "color": "#009e73", "ink": "#0
 
 
 def test_the_stage_asks_for_everything_when_it_starts(page: Page) -> None:
-    load(page, "stage.js", {"answer": "from a saved notebook"})
+    load(page, "viewer_root", {"answer": "from a saved notebook"})
     assert page.evaluate("model.sent.map((one) => one.content.type)") == ["hello"]
     page.evaluate("show()")
     assert page.locator(".nbvlm-answer").text_content() == "from a saved notebook"
 
 
 def test_two_views_of_a_stage_show_the_same_even_if_one_opens_late(page: Page) -> None:
-    load(page, "stage.js")
+    load(page, "viewer_root")
     page.evaluate("show()")
     say(page, whole(state="running"), base64_png())
     say(page, {"type": "more", "text": "a ", "boxes": [BOX]})
@@ -45,7 +48,7 @@ def test_two_views_of_a_stage_show_the_same_even_if_one_opens_late(page: Page) -
 
 
 def test_a_view_closed_while_text_streams_leaves_the_other_alone(page: Page) -> None:
-    load(page, "stage.js")
+    load(page, "viewer_root")
     page.evaluate("show()")
     page.evaluate("show()")
     say(page, whole(state="running"), base64_png())
@@ -56,8 +59,26 @@ def test_a_view_closed_while_text_streams_leaves_the_other_alone(page: Page) -> 
     assert page.evaluate("model.count()") == 0
 
 
+def test_an_error_names_the_file_and_the_line_that_it_comes_from(page: Page) -> None:
+    load(page, "viewer_root")
+    page.evaluate("show()")
+    say(page, whole(state="running"), base64_png())
+    stack = page.evaluate("""() => {
+      try {
+        model.say({type: "more", boxes: [{label: "cat", box: null}]});
+      } catch (error) {
+        return error.stack;
+      }
+    }""")
+    places = re.findall(r"nbvlm/(\w+\.js):(\d+)", stack)
+    assert [file for file, _ in places][-1] == "viewer_root.js"
+    line = next(int(line) for file, line in places if file == "overlay.js")
+    source = Path(esm.__file__).with_name("static") / "overlay.js"
+    assert "} = rectangle(box.box);" in source.read_text("utf-8").splitlines()[line - 1]
+
+
 def test_the_old_answer_goes_at_the_press_on_run(page: Page) -> None:
-    load(page, "stage.js")
+    load(page, "viewer_root")
     page.evaluate("show()")
     say(page, whole("an old answer", "done"), base64_png())
     say(page, {"type": "put", "boxes": [BOX]})
@@ -73,7 +94,7 @@ def test_the_old_answer_goes_at_the_press_on_run(page: Page) -> None:
 
 
 def test_long_answers_are_appended_not_written_again(page: Page) -> None:
-    load(page, "stage.js")
+    load(page, "viewer_root")
     page.evaluate("show()")
     say(page, whole(state="running"), base64_png())
     say(page, {"type": "more", "text": "first"})
@@ -84,7 +105,7 @@ def test_long_answers_are_appended_not_written_again(page: Page) -> None:
 
 
 def test_the_picture_says_in_words_what_its_boxes_show(page: Page) -> None:
-    load(page, "stage.js")
+    load(page, "viewer_root")
     page.evaluate("show()")
     say(page, whole(), base64_png())
     picture = page.locator("img.nbvlm-picture")
@@ -94,7 +115,7 @@ def test_the_picture_says_in_words_what_its_boxes_show(page: Page) -> None:
 
 
 def test_a_file_travels_in_pieces_each_after_the_last_was_received(page: Page) -> None:
-    load(page, "picker.js")
+    load(page, "picker")
     page.evaluate("show()")
     data = bytes(range(256)) * 10_000
     page.locator("input[type=file]").set_input_files(
@@ -112,7 +133,7 @@ def test_a_file_travels_in_pieces_each_after_the_last_was_received(page: Page) -
 
 
 def test_an_upload_can_be_cancelled(page: Page) -> None:
-    load(page, "picker.js")
+    load(page, "picker")
     page.evaluate("show()")
     data = {"name": "a.png", "mimeType": "image/png", "buffer": b"0" * 3_000_000}
     page.locator("input[type=file]").set_input_files(data)
@@ -125,7 +146,7 @@ def test_an_upload_can_be_cancelled(page: Page) -> None:
 
 
 def test_a_refused_file_frees_the_button(page: Page) -> None:
-    load(page, "picker.js")
+    load(page, "picker")
     page.evaluate("show()")
     data = {"name": "a.png", "mimeType": "image/png", "buffer": b"0" * 30}
     page.locator("input[type=file]").set_input_files(data)
@@ -135,7 +156,7 @@ def test_a_refused_file_frees_the_button(page: Page) -> None:
 
 
 def test_samples_are_chosen_by_mouse_and_by_arrow_keys(page: Page) -> None:
-    load(page, "picker.js")
+    load(page, "picker")
     say(page, {"type": "gallery", "titles": ["One", "Two"], "mime": "image/png"}, base64_png(), base64_png())
     page.evaluate("show()")
     say(page, {"type": "chosen", "name": "one.png", "detail": "40 × 20 px", "index": 0})
@@ -156,10 +177,10 @@ CHOICES = [
 
 
 def test_the_badge_is_there_for_the_demo_model_only(page: Page) -> None:
-    load(page, "header.js", {"choices": CHOICES, "choice": "demo", "demo": True})
+    load(page, "toolbar", {"choices": CHOICES, "choice": "demo", "demo": True})
     page.evaluate("show()")
     assert page.locator(".nbvlm-badge").is_visible()
-    load(page, "header.js", {"choices": CHOICES, "choice": "nvidia", "demo": False})
+    load(page, "toolbar", {"choices": CHOICES, "choice": "nvidia", "demo": False})
     page.evaluate("show()")
     assert page.locator(".nbvlm-badge").last.is_hidden()
     assert page.locator(".nbvlm-model").last.input_value() == "nvidia"

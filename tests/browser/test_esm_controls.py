@@ -28,7 +28,7 @@ def task_bar(page: Page, prompt: str = "", **state: Any) -> None:
     """Show a task bar above a prompt field."""
     load(
         page,
-        "taskbar.js",
+        "task_bar",
         {"tasks": tasks_for(get("nvidia")), "things": ["car", "tree"], "size": [400, 200], **state},
     )
     page.evaluate("show()")
@@ -176,7 +176,7 @@ CARD = {
 
 
 def test_a_card_counts_down_and_its_buttons_act(page: Page) -> None:
-    load(page, "alert.js")
+    load(page, "error_card")
     page.evaluate("show()")
     page.evaluate(FIELDS)
     page.evaluate("document.querySelector('.nbvlm-run').onclick = () => { window.ran = true; }")
@@ -194,7 +194,7 @@ def test_a_card_counts_down_and_its_buttons_act(page: Page) -> None:
 
 
 def test_details_are_folded_and_copied_as_text(page: Page) -> None:
-    load(page, "alert.js")
+    load(page, "error_card")
     page.evaluate("show()")
     say(page, {"type": "card", "card": CARD})
     assert page.get_by_text("429", exact=True).is_hidden()
@@ -216,7 +216,7 @@ def test_details_are_folded_and_copied_as_text(page: Page) -> None:
 
 
 def test_a_key_leaves_by_one_message_and_nothing_of_it_stays(page: Page) -> None:
-    load(page, "keyfield.js")
+    load(page, "key_dialog")
     page.evaluate("show()")
     page.evaluate(FIELDS)
     page.evaluate("document.querySelector('.nbvlm-run').onclick = () => { window.ran = true; }")
@@ -238,7 +238,7 @@ def test_a_key_leaves_by_one_message_and_nothing_of_it_stays(page: Page) -> None
 
 
 def test_the_key_field_takes_no_keys_from_who_types_elsewhere(page: Page) -> None:
-    load(page, "keyfield.js")
+    load(page, "key_dialog")
     page.evaluate("show()")
     page.evaluate("document.body.insertAdjacentHTML('beforeend', '<textarea id=cell></textarea>')")
     page.locator("#cell").focus()
@@ -250,7 +250,7 @@ def test_the_key_field_takes_no_keys_from_who_types_elsewhere(page: Page) -> Non
 
 
 def test_a_place_is_typed_completed_and_opened(page: Page) -> None:
-    load(page, "picker.js")
+    load(page, "picker")
     page.evaluate("show()")
     page.get_by_role("button", name="Link or path").click()
     field = page.locator(".nbvlm-place")
@@ -271,7 +271,7 @@ def test_a_place_is_typed_completed_and_opened(page: Page) -> None:
 
 
 def test_the_chosen_picture_has_a_thumbnail_a_route_and_a_reset(page: Page) -> None:
-    load(page, "picker.js")
+    load(page, "picker")
     page.evaluate("show()")
     facts = {
         "name": "<b>cat.png",
@@ -294,7 +294,7 @@ def test_the_chosen_picture_has_a_thumbnail_a_route_and_a_reset(page: Page) -> N
 
 
 def test_a_page_that_may_not_use_the_camera_says_so(page: Page) -> None:
-    load(page, "picker.js")
+    load(page, "picker")
     page.evaluate("show()")
     page.get_by_role("button", name="Webcam").click()
     expect(page.locator(".nbvlm-booth-words")).to_contain_text("https pages and on this computer only")
@@ -306,7 +306,7 @@ def test_a_page_that_may_not_use_the_camera_says_so(page: Page) -> None:
 
 
 def test_the_form_for_a_server_lists_its_models_and_connects(page: Page) -> None:
-    load(page, "server.js")
+    load(page, "server_dialog")
     page.evaluate("show()")
     page.evaluate("new Promise(requestAnimationFrame)")
     page.evaluate("document.querySelector('.nbvlm-panel').dispatchEvent(new CustomEvent('nbvlm-server'))")
@@ -323,7 +323,7 @@ def test_the_form_for_a_server_lists_its_models_and_connects(page: Page) -> None
 
 
 def test_the_form_for_a_recording_asks_for_its_path_and_says_what_is_wrong(page: Page) -> None:
-    load(page, "server.js")
+    load(page, "server_dialog")
     page.evaluate("show()")
     page.evaluate("new Promise(requestAnimationFrame)")
     page.evaluate("document.querySelector('.nbvlm-panel').dispatchEvent(new CustomEvent('nbvlm-recording'))")

@@ -14,7 +14,7 @@ from browser.parts import base64_png, load, say
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-PARTS = ("strip", "sides", "grid", "exports")
+PARTS = ("history_strip", "comparison", "sweep_grid", "export_menu")
 
 
 def card(number: int, **more: Any) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def sweep(**more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", PARTS)
 def test_each_part_asks_for_everything_and_leaves_nothing_behind(page: Page, name: str) -> None:
-    load(page, f"{name}.js", {"still": ""})
+    load(page, name, {"still": ""})
     assert page.evaluate("model.sent.map((one) => one.content.type)") == ["hello"]
     page.evaluate("show()")
     page.evaluate("show()")
@@ -60,7 +60,7 @@ def test_each_part_asks_for_everything_and_leaves_nothing_behind(page: Page, nam
 
 
 def test_two_strips_show_the_same_even_if_one_opens_late(page: Page) -> None:
-    load(page, "strip.js")
+    load(page, "history_strip")
     page.evaluate("show()")
     assert page.locator(".nbvlm-strip").is_hidden()
     say(page, cards(1))
@@ -75,7 +75,7 @@ def test_two_strips_show_the_same_even_if_one_opens_late(page: Page) -> None:
 
 
 def test_the_strip_is_one_stop_for_tab_and_its_keys_do_what_its_buttons_do(page: Page) -> None:
-    load(page, "strip.js")
+    load(page, "history_strip")
     page.evaluate("show()")
     say(page, cards(1, 2, 3))
     main = page.locator(".nbvlm-card-main")
@@ -100,14 +100,14 @@ def test_the_strip_is_one_stop_for_tab_and_its_keys_do_what_its_buttons_do(page:
 
 
 def test_a_card_shows_strangers_words_as_text(page: Page) -> None:
-    load(page, "strip.js")
+    load(page, "history_strip")
     page.evaluate("show()")
     say(page, {"type": "cards", "gone": [], "cards": [card(1, prompt="<img src=x onerror=alert(1)>")]})
     expect(page.locator(".nbvlm-card-prompt")).to_have_text("<img src=x onerror=alert(1)>")
 
 
 def test_answers_side_by_side_light_what_a_row_names(page: Page) -> None:
-    load(page, "sides.js")
+    load(page, "comparison")
     page.evaluate("show()")
     say(page, {"type": "sides", "columns": [column(1)]}, base64_png())
     assert page.locator(".nbvlm-sides").is_hidden()
@@ -131,7 +131,7 @@ def test_answers_side_by_side_light_what_a_row_names(page: Page) -> None:
 
 
 def test_words_that_are_new_and_gone_are_marked_as_such(page: Page) -> None:
-    load(page, "sides.js")
+    load(page, "comparison")
     page.evaluate("show()")
     words = [["a", "same"], ["red", "gone"], ["<b>blue</b>", "new"], ["car", "same"]]
     counts = dict.fromkeys(("kept", "moved", "lost", "new"), 0)
@@ -142,7 +142,7 @@ def test_words_that_are_new_and_gone_are_marked_as_such(page: Page) -> None:
 
 
 def test_the_form_of_a_sweep_says_what_it_would_cost_and_sends_what_it_says(page: Page) -> None:
-    load(page, "grid.js")
+    load(page, "sweep_grid")
     page.evaluate("show()")
     say(page, sweep())
     page.locator("summary").focus()
@@ -161,7 +161,7 @@ def test_the_form_of_a_sweep_says_what_it_would_cost_and_sends_what_it_says(page
 
 
 def test_the_grid_fills_cell_by_cell_and_says_whether_repeats_agree(page: Page) -> None:
-    load(page, "grid.js")
+    load(page, "sweep_grid")
     page.evaluate("show()")
     say(page, sweep(plan=PLAN, state="running"))
     assert page.locator("td").count() == 4
@@ -180,13 +180,13 @@ def test_the_grid_fills_cell_by_cell_and_says_whether_repeats_agree(page: Page) 
     page.evaluate("show()")  # a view that opens late
     expect(page.locator(".nbvlm-sweep-failed")).to_have_count(2)
     say(page, {"type": "state", "state": "stopped"})
-    expect(page.locator(".nbvlm-sweep-words").first).to_contain_text("Stopped; what had come stays.")
+    expect(page.locator(".nbvlm-sweep-words").first).to_contain_text("Stopped. The answers so far stay.")
     page.locator("button.nbvlm-sweep-cell").first.click()
     assert (last(page)["type"], last(page)["index"]) == ("open", 0)
 
 
 def test_a_file_is_put_together_and_downloaded_on_the_page_that_asked(page: Page) -> None:
-    load(page, "exports.js")
+    load(page, "export_menu")
     page.evaluate("show()")
     bar = page.locator(".nbvlm-exports")
     assert bar.is_hidden()
@@ -207,7 +207,7 @@ def test_a_file_is_put_together_and_downloaded_on_the_page_that_asked(page: Page
 
 
 def test_without_a_clipboard_code_is_copied_by_command_or_shown(page: Page) -> None:
-    load(page, "exports.js")
+    load(page, "export_menu")
     page.evaluate("show()")
     say(page, {"type": "offer", "offered": True})
     page.evaluate("document.execCommand = () => false")
@@ -220,7 +220,7 @@ def test_without_a_clipboard_code_is_copied_by_command_or_shown(page: Page) -> N
 
 
 def test_a_failure_frees_the_button(page: Page) -> None:
-    load(page, "exports.js")
+    load(page, "export_menu")
     page.evaluate("show()")
     say(page, {"type": "offer", "offered": True})
     button = page.locator(".nbvlm-export-png")

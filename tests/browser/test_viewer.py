@@ -49,12 +49,12 @@ def item(label: str, corners: tuple[int, ...], codes: str = "") -> str:
 
 
 def opened(page: Page, dark: bool = False) -> Page:
-    """Show a stage with its styles and a picture."""
-    css = style("toolbar") + style("viewer_root") + (DARK if dark else "")
+    """Show a viewer with its styles and a picture."""
+    css = style("panel", "form", "viewer_root", "picture_view", "detections_list") + (DARK if dark else "")
     page.evaluate(
         "css => document.head.append(Object.assign(document.createElement('style'), {textContent: css}))", css
     )
-    load(page, "stage.js")
+    load(page, "viewer_root")
     page.evaluate("show()")
     facts = {"name": "a pet.png", "width": 1023, "height": 1023, "mime": "image/png"}
     status = {"state": "running", "parts": ["Asking"]}

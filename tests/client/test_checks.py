@@ -24,7 +24,7 @@ from nbvlm.client.flow.validation import check_question
 from nbvlm.client.kept_assets import AsyncKeptAssets, KeptAssets
 from nbvlm.client.secrets import Secret
 from nbvlm.client.streams import AsyncStream, Stream
-from nbvlm.result.result import Usage
+from nbvlm.result import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +79,7 @@ def test_parameters_within_are_sent(side: Any, server: Loopback, options: Any, s
     [
         ("", "empty"),
         (" \n", "empty"),
-        (None, "text, not NoneType"),
+        (None, "must be text, got NoneType"),
         ('what is this? <img src="data:image/png;asset_id,x" />', "<img> tag"),
         ("< IMG\nsrc=x>", "<img> tag"),
         ("half \ud83d of it", "half a character"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support import strange_pictures
+from support import distractors
 
 import nbvlm
 from nbvlm.demo import evaluate, ground_truth, scenes
@@ -170,12 +170,12 @@ def test_a_scene_is_familiar_and_noise_is_not(embedded):
 def test_each_word_points_at_the_thing_that_it_is_about(embedded):
     scene = GALLERY[0].scene()
     seen = embedded.see(scene.picture)
-    speech = embedded.speech(seen, "caption en")
-    assert speech.scores().shape == (w.SIZE,)
-    assert speech.aimed().shape == (1 + len(seen.regions),)
-    assert speech.aimed().argmax() == 1
+    decoding = embedded.begin(seen, "caption en")
+    assert decoding.scores().shape == (w.SIZE,)
+    assert decoding.pointing().shape == (1 + len(seen.regions),)
+    assert decoding.pointing().argmax() == 1
     with pytest.raises(ValueError, match="picture-book"):
-        embedded.speech(seen, "write a poem")
+        embedded.begin(seen, "write a poem")
 
 
 def test_a_long_list_is_outlined_to_its_end(embedded):
@@ -230,7 +230,7 @@ def test_a_low_temperature_is_stable_and_a_high_one_is_not(embedded):
 
 
 def test_most_pictures_of_another_world_are_told_from_scenes(embedded):
-    strange = [embedded.see(picture).familiar < model.FAMILIAR for picture in strange_pictures.pictures(64)]
+    strange = [embedded.see(picture).familiar < model.FAMILIAR for picture in distractors.pictures(64)]
     known = [embedded.see(scenes.sample(seed).picture).familiar for seed in range(UNSEEN + 100, UNSEEN + 130)]
     assert np.mean(strange) >= 0.9
     assert np.mean(np.array(known) >= model.FAMILIAR) >= 0.95

@@ -60,7 +60,7 @@ FACTS = [
     ],
 )
 def test_prompts_are_read_as_people_write_them(prompt, words):
-    assert prompt_reader.understand(prompt) == prompt_reader.Asked(tuple(tokenizer.split()))
+    assert prompt_reader.understand(prompt) == prompt_reader.ParsedPrompt(tuple(words.split()))
 
 
 def test_a_region_is_read_from_its_locations():
@@ -149,15 +149,17 @@ def test_a_picture_without_signs_has_no_text():
     assert ground_truth.text(ground_truth.answer(("ocr",), FACTS[:3], "sea")) == "no text"
 
 
-def test_lessons_use_only_words_the_model_has_and_point_at_what_they_speak_of():
+def test_examples_use_only_words_the_model_has_and_point_at_what_they_speak_of():
     for seed in range(200):
-        for lesson in [one for group in language_data.lessons(scenes.Random(seed)).values() for one in group]:
-            assert lesson.answer[-1] == tokenizer.Piece(tokenizer.EOS)
-            assert all(word in tokenizer.WORDS for word in lesson.prompt)
-            said = {piece.token for piece in lesson.answer}
-            assert tokenizer.UNKNOWN not in said or "<unk>" in lesson.prompt
-            for piece in lesson.answer:
-                assert piece.region < len(lesson.seen.regions)
+        for example in [
+            one for group in language_data.examples(scenes.Random(seed)).values() for one in group
+        ]:
+            assert example.answer[-1] == tokenizer.Piece(tokenizer.EOS)
+            assert all(word in tokenizer.WORDS for word in example.prompt)
+            said = {piece.token for piece in example.answer}
+            assert tokenizer.UNKNOWN not in said or "<unk>" in example.prompt
+            for piece in example.answer:
+                assert piece.region < len(example.seen.regions)
                 if piece.token in (tokenizer.LOC, tokenizer.SEG, tokenizer.TEXT):
                     assert piece.region >= 0
 
@@ -174,7 +176,7 @@ def test_every_thing_has_words_in_every_language(code):
     for kind in scenes.KINDS:
         for color in scenes.COLORS:
             assert all(word in tokenizer.WORDS for word in LANGUAGES[code].thing(kind, color))
-    assert set(LANGUAGES[code].grounds) == set(scenes.GROUNDS)
+    assert set(LANGUAGES[code].backgrounds) == set(scenes.BACKGROUNDS)
 
 
 def test_plurals_contain_the_singular():

@@ -53,7 +53,7 @@ def test_at_least_thirty_percent_of_each_thing_is_visible():
         size = (200, round(200 / layout.aspect))
         _, plan = scenes.render(layout, size)
         for number, placed in enumerate(layout.placed, 1):
-            alone = scenes.Layout(layout.ground, layout.detail, layout.aspect, (placed,))
+            alone = scenes.Layout(layout.background, layout.detail, layout.aspect, (placed,))
             whole = np.count_nonzero(np.asarray(scenes.render(alone, size)[1]))
             assert np.count_nonzero(np.asarray(plan) == number) >= 0.3 * whole
 
@@ -64,11 +64,11 @@ def test_things_go_from_left_to_right():
         assert middles == sorted(middles)
 
 
-def _alone(kind, color, *, ground="paper", size=200, text=None):
+def _alone(kind, color, *, background="paper", size=200, text=None):
     shade = objects.COLORS[color]
     share = 0.6 / max(1.0, objects.aspect(kind, text))
     placed = scenes.Placed(kind, color, shade, 0.5, 0.5, share, False, 0.0, text)
-    return scenes.render(scenes.Layout(ground, 1, 1.0, (placed,)), (size, size))
+    return scenes.render(scenes.Layout(background, 1, 1.0, (placed,)), (size, size))
 
 
 def test_kinds_and_colors_are_those_the_model_knows_in_its_order():
@@ -77,7 +77,7 @@ def test_kinds_and_colors_are_those_the_model_knows_in_its_order():
         "apple sign"
     )
     assert " ".join(scenes.COLORS) == "red orange yellow green blue purple pink brown black white"
-    assert " ".join(scenes.GROUNDS) == "meadow sea night sand snow city forest paper"
+    assert " ".join(scenes.BACKGROUNDS) == "meadow sea night sand snow city forest paper"
 
 
 @pytest.mark.parametrize("kind", scenes.KINDS)
@@ -85,8 +85,8 @@ def test_kinds_and_colors_are_those_the_model_knows_in_its_order():
 def test_a_thing_shows_its_color(kind, color):
     picture, plan = _alone(kind, color, text="ZOO" if kind == "sign" else None)
     painted = np.asarray(picture)[np.asarray(plan) == 1].astype(int)
-    brush = objects.Brush(None, plan, 1, (0, 0), 1, objects.COLORS[color])
-    shades = (brush.color, objects.mix(brush.color, brush.light, 0.5), brush.light, brush.dim)
+    canvas = objects.Canvas(None, plan, 1, (0, 0), 1, objects.COLORS[color])
+    shades = (canvas.color, objects.mix(canvas.color, canvas.light, 0.5), canvas.light, canvas.dim)
     near = np.any([np.abs(painted - np.array(shade)).max(1) <= 2 for shade in shades], axis=0)
     assert near.mean() > 0.45
 
@@ -119,7 +119,7 @@ def test_a_layout_has_one_to_eight_things_and_an_aspect_from_a_half_to_two():
     assert {len(layout.placed) for layout in layouts} == set(range(1, scenes.MOST_THINGS + 1))
     aspects = [layout.aspect for layout in layouts]
     assert (min(aspects), max(aspects)) == (0.5, 2.0)
-    assert {layout.ground for layout in layouts} == set(scenes.GROUNDS)
+    assert {layout.background for layout in layouts} == set(scenes.BACKGROUNDS)
 
 
 def test_things_are_small_or_large_with_a_gap_between():
@@ -174,22 +174,22 @@ def test_a_sign_says_its_text_and_is_hardly_covered():
         for number, placed in enumerate(layout.placed, 1):
             if placed.text:
                 count += 1
-                alone = scenes.Layout(layout.ground, layout.detail, layout.aspect, (placed,))
+                alone = scenes.Layout(layout.background, layout.detail, layout.aspect, (placed,))
                 whole = np.count_nonzero(np.asarray(scenes.render(alone, size)[1]))
                 assert np.count_nonzero(plan == number) >= 0.95 * whole
     assert count > 5
-    told = [thing for seed in range(30) for thing in scenes.sample(seed, pixels=200).things]
-    assert all((thing.text is not None) == (thing.kind == "sign") for thing in told)
+    things = [thing for seed in range(30) for thing in scenes.sample(seed, pixels=200).things]
+    assert all((thing.text is not None) == (thing.kind == "sign") for thing in things)
 
 
-@pytest.mark.parametrize("ground", scenes.GROUNDS)
-def test_grounds_can_be_told_apart_from_each_other(ground):
-    others = [name for name in scenes.GROUNDS if name != ground]
+@pytest.mark.parametrize("background", scenes.BACKGROUNDS)
+def test_grounds_can_be_told_apart_from_each_other(background):
+    others = [name for name in scenes.BACKGROUNDS if name != background]
     tiny = {
         name: np.asarray(backgrounds.paint(name, (64, 48), scenes.Random(1)).resize((4, 4)), int)
-        for name in scenes.GROUNDS
+        for name in scenes.BACKGROUNDS
     }
-    assert min(np.abs(tiny[ground] - tiny[name]).max() for name in others) > 12
+    assert min(np.abs(tiny[background] - tiny[name]).max() for name in others) > 12
 
 
 def test_names_are_single_words():

@@ -665,7 +665,7 @@ def test_a_caller_that_hangs_up_while_it_waits_stops_the_work():
     model = StandIn(gate=threading.Semaphore(0))
     service = Service(model=model)
     request = Request("POST", PATH, {"content-type": "application/json"}, json.dumps(body()).encode())
-    threading.Timer(0.05, request.line.hang_up).start()
+    threading.Timer(0.05, request.connection.close).start()
     assert service.handle(request).status == 499
     model.gate.release()
     assert model.closed.wait(10)

@@ -194,7 +194,7 @@ def test_a_stream_that_is_given_up_ends_without_done():
     reply = Service(model=model).handle(request)
     parts = iter(reply.body)
     seen = [next(parts), next(parts)]
-    request.line.hang_up()
+    request.connection.close()
     assert list(parts) == []
     assert Got(200, {}, b"".join(seen)).events[1]["choices"][0]["delta"] == {"content": WORDS[0]}
     model.gate.release()

@@ -125,13 +125,13 @@ def test_any_target_is_answered(method, target):
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_any_damage_to_a_picture_is_answered(kind):
-    chance = random.Random(7)
+    rng = random.Random(7)
     whole = picture((64, 48), kind)
     for _ in range(150):
         data = bytearray(whole)
-        for _ in range(chance.randint(1, 8)):
-            data[chance.randrange(len(data))] = chance.randrange(256)
-        del data[chance.randint(len(data) // 2, len(data)) :]
+        for _ in range(rng.randint(1, 8)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        del data[rng.randint(len(data) // 2, len(data)) :]
         assert judged("POST", PATH, body(tag(bytes(data)))) in (200, 422)
 
 

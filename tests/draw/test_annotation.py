@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from support import made_results as made
 
-from nbvlm.draw import labels as tags
+from nbvlm import prompts
+from nbvlm.draw import labels as drawn_labels
 from nbvlm.draw import palette, placement
 from nbvlm.draw.annotation import Style, annotate, colors
 from nbvlm.grounding.detections import Detections
@@ -145,7 +146,7 @@ def placed(detections: Detections, size=SIZE, monkeypatch=None, **style):
         seen.extend((s.x, s.y, s.x + w, s.y + h) for s, (w, h) in zip(spots, labels, strict=True) if s)
         return spots
 
-    monkeypatch.setattr(tags.placement, "place", spy)
+    monkeypatch.setattr(drawn_labels.placement, "place", spy)
     annotate(made.image(size), detections, **style)
     return seen
 
@@ -196,7 +197,7 @@ def test_every_name_is_told_once_even_in_a_crowd(monkeypatch) -> None:
     told: list[str] = []
     select = placement.select
     monkeypatch.setattr(
-        tags.placement,
+        drawn_labels.placement,
         "select",
         lambda b, names, *a: told.extend(names[i] for i in select(b, names, *a)) or set(),
     )
@@ -222,8 +223,10 @@ def test_label_text_is_written_in_black_or_white_on_the_colour() -> None:
 
 def test_numbers_count_from_one(monkeypatch) -> None:
     texts: list[str] = []
-    make = tags._tag
-    monkeypatch.setattr(tags, "_tag", lambda text, *more: texts.append(text) or make(text, *more))
+    make = drawn_labels._label_image
+    monkeypatch.setattr(
+        drawn_labels, "_label_image", lambda text, *more: texts.append(text) or make(text, *more)
+    )
     annotate(made.image(), made.found(), numbers=True)
     assert texts == ["1 cat", "2 cat", "3 dog"]
 
@@ -236,13 +239,13 @@ def test_a_detection_without_label_has_a_box_alone() -> None:
 def test_a_label_has_one_colour_in_every_order_process_and_picture() -> None:
     names = ["cat", "dog", "person", "car"]
     assert palette.assign(names) == palette.assign(names[::-1] * 3)
-    code = f"from nbvlm.drawing import palette; print(palette.assign({names!r}))"
+    code = f"from nbvlm.draw import palette; print(palette.assign({names!r}))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == str(palette.assign(names))
 
 
 def test_things_of_the_prompt_keep_their_colours_when_others_are_missing() -> None:
-    things = palette.prompt_things("detect cat ; dog ; person")
+    things = prompts.things("detect cat ; dog ; person")
     both = dict(zip(("cat", "dog"), colors(["cat", "dog"], None, things), strict=True))
     assert colors(["dog"], None, things) == [both["dog"]]
 

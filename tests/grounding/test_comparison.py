@@ -82,7 +82,7 @@ def test_empty_answers_and_other_pictures() -> None:
     assert compare(nothing, nothing).same
     assert compare(of(CAT), nothing).lost == of(CAT)
     assert compare(nothing, of(CAT)).new == of(CAT)
-    with pytest.raises(ValueError, match="sizes"):
+    with pytest.raises(ValueError, match="one size, got 100×100 and 1×1"):
         compare(nothing, Detections.empty((1, 1)))
 
 

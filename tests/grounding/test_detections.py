@@ -42,9 +42,9 @@ def masked(book: Any = None) -> Detections:
 
 def test_places_that_are_not_there_are_told() -> None:
     found = Detections([[0, 0, 9, 9], [5, 5, 8, 8]], ["cat", "dog"], (10, 10))
-    with pytest.raises(IndexError, match=r"no detection 2: there are 2, counted from 0"):
+    with pytest.raises(IndexError, match=r"Detection 2 does not exist: there are 2, counted from 0"):
         _ = found[2]
-    with pytest.raises(IndexError, match=r"3 bools do not fit 2 detections"):
+    with pytest.raises(IndexError, match=r"one bool a detection: 2, got 3"):
         _ = found[[True, False, True]]
     with pytest.raises(IndexError):
         _ = found[[0, 7]]
@@ -105,7 +105,7 @@ def test_filters_that_reach_outside(key: Any) -> None:
 
 @pytest.mark.parametrize("key", [1.5, [0.5], [["a"]], None, {"cat"}])
 def test_filters_that_are_none(key: Any) -> None:
-    with pytest.raises(TypeError, match="Filter detections with"):
+    with pytest.raises(TypeError, match="Index detections with"):
         found()[key]
 
 
@@ -151,7 +151,7 @@ def test_values_are_frozen() -> None:
     for value, name in [(made, "labels"), (made, "masks"), (one, "box"), (one, "mask"), (one, "new")]:
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(value, name, None)
-    for array in (made.xyxy, made.masks[0], one.mask, made.patches[0].pixels):
+    for array in (made.xyxy, made.masks[0], one.mask, made.mask_crops[0].pixels):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -201,7 +201,7 @@ def test_masks_wait_until_they_are_wanted_and_decode_together_once() -> None:
     assert book.calls == [2]
     assert rows[2].mask.sum() == 64
     assert made["cat"].masks[1].sum() == 64
-    assert [patch and (patch.x, patch.y, patch.pixels.shape) for patch in made.patches] == [
+    assert [crop and (crop.x, crop.y, crop.pixels.shape) for crop in made.mask_crops] == [
         (0, 0, (10, 10)),
         None,
         (1, 1, (8, 8)),
@@ -220,7 +220,7 @@ def test_a_single_detection_decodes_its_own_mask() -> None:
     one = Detection("cat", (1, 2, 4, 4), CODES, size=SIZE, codebook=book)
     assert one.mask.sum() == 6
     assert one.mask[2:4, 1:4].all()
-    assert one.patch.pixels.shape == (2, 3)
+    assert one.mask_crop.pixels.shape == (2, 3)
     assert book.calls == [1]
     assert Detection("cat", (1, 2, 4, 4), CODES, codebook=book).mask is None
     assert Detection("cat", (1, 2, 4, 4), CODES, size=SIZE).mask is None
@@ -239,10 +239,10 @@ def test_a_given_mask_is_cropped_for_drawing() -> None:
     pixels[4:7, 30:35] = True
     one = Detection("a", (0, 0, 40, 30), mask=pixels)
     assert one.size == SIZE
-    assert (one.patch.x, one.patch.y, one.patch.pixels.shape) == (30, 4, (3, 5))
-    assert one.patch.pixels.all()
-    assert np.array_equal(one.patch.spread(SIZE), pixels)
-    assert Detection("a", (0, 0, 40, 30), mask=np.zeros((30, 40))).patch.pixels.size == 0
+    assert (one.mask_crop.x, one.mask_crop.y, one.mask_crop.pixels.shape) == (30, 4, (3, 5))
+    assert one.mask_crop.pixels.all()
+    assert np.array_equal(one.mask_crop.spread(SIZE), pixels)
+    assert Detection("a", (0, 0, 40, 30), mask=np.zeros((30, 40))).mask_crop.pixels.size == 0
 
 
 @pytest.mark.parametrize("name", [None, "a-name"])
@@ -317,5 +317,5 @@ def test_a_detection_that_cannot_be_is_refused(label: Any, box: Any, more: Any) 
 
 
 def test_detections_of_one_picture_do_not_take_masks_of_another() -> None:
-    with pytest.raises(ValueError, match="does not fit"):
+    with pytest.raises(ValueError, match="size of its picture"):
         Detections.of([Detection("a", (0, 0, 1, 1), mask=np.zeros((3, 3)))], SIZE)

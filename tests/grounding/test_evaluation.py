@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nbvlm import Detections
-from nbvlm.grounding.comparison import evaluate
+from nbvlm.grounding.evaluation import evaluate
 
 SIZE = (200, 150)
 LABELS = ("cat", "dog", "bird")
@@ -184,7 +184,7 @@ def test_swapped_boxes_match_nothing() -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     truth = one((0, 0, 10, 10))
-    with pytest.raises(ValueError, match="as many"):
+    with pytest.raises(ValueError, match="same pictures"):
         evaluate([truth], [truth, truth])
     with pytest.raises(ValueError, match="same sizes"):
         evaluate(Detections.empty((7, 7)), truth)

@@ -14,7 +14,7 @@ from PIL import Image
 from support.mask_weights import REAL, SMALL, naive_decode, random_weights
 
 from nbvlm import Detections, Error, parse
-from nbvlm.grounding.masks.codebooks import Codebook, codebook, paste, patch
+from nbvlm.grounding.masks.codebooks import Codebook, codebook, paste, paste_crop
 
 GOLDEN = json.loads(
     (Path(__file__).parents[1] / "data" / "golden" / "masks.json").read_text(encoding="utf-8")
@@ -166,7 +166,7 @@ def test_codes_that_a_named_codebook_lacks_are_no_mask(
 def test_a_variable_that_names_no_file_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NBVLM_VAE_WEIGHTS", str(tmp_path / "gone.npz"))
     monkeypatch.setattr("nbvlm.grounding.masks.codebooks._loaded", {})
-    with pytest.raises(Error, match=r"NBVLM_VAE_WEIGHTS names .*gone\.npz, which is no file"):
+    with pytest.raises(Error, match=r"NBVLM_VAE_WEIGHTS names .*gone\.npz, which is not a file"):
         codebook()
 
 
@@ -276,7 +276,7 @@ def test_a_huge_box_costs_no_more_than_the_picture() -> None:
 
 
 def test_a_patch_is_the_part_that_can_be_true() -> None:
-    part = patch(raster(), BOXES[0], (160, 120))
+    part = paste_crop(raster(), BOXES[0], (160, 120))
     assert (part.x, part.y, part.pixels.shape) == (10, 20, (55, 80))
     assert np.array_equal(part.spread((160, 120)), paste(raster(), BOXES[0], (160, 120)))
 

@@ -126,7 +126,7 @@ def test_broken_jpeg_containers_are_refused(data):
 
 ENDLESS = {
     "png": _png(HEADER, chunk(b"teXt", b"") * 200_000),
-    "jpeg": b"\xff\xd8" + b"\xff\xe0\0\2" * 200_000,
+    "jpeg": b"\xff\xd8" + b"\xff\xe0\0\2" * 200_000 + b"\xff\xd9",
 }
 
 
@@ -192,8 +192,8 @@ OTHERS = {
     "wav": (b"RIFF\x24\0\0\0WAVEfmt ", "sound file"),
     "avi": (b"RIFF\x24\0\0\0AVI LIST", "video"),
     "git lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\n", "git lfs pull"),
-    "noise": (bytes(range(1, 200)), "no picture format"),
-    "zeros": (bytes(64), "no picture format"),
+    "noise": (bytes(range(1, 200)), "not in a known picture format"),
+    "zeros": (bytes(64), "not in a known picture format"),
 }
 
 

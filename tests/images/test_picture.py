@@ -6,9 +6,11 @@ import dataclasses
 import hashlib
 import io
 import pickle
+import struct
 import subprocess
 import sys
 import warnings
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -249,8 +251,6 @@ def test_16_bit_png_keeps_its_meaning():
 
 def test_16_bit_colour_png_is_converted():
     header = chunk(b"IHDR", bytes([0, 0, 0, 2, 0, 0, 0, 1, 16, 2, 0, 0, 0]))
-    import zlib
-
     row = zlib.compress(b"\0" + b"\xff\xff\0\0\x80\0" * 2)
     data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", row) + chunk(b"IEND", b"")
     picture = Picture.load(data)
@@ -407,7 +407,7 @@ def test_bombs_are_refused_by_their_header():
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "WEBP"])
 def test_bombs_of_other_formats_are_refused(kind, monkeypatch):
-    monkeypatch.setattr("nbvlm.images.codec.MAX_PIXELS", 1000)
+    monkeypatch.setattr("nbvlm.images.opening.MAX_PIXELS", 1000)
     with pytest.raises(ImageError, match="decompression bomb"):
         Picture.load(encoded(corners(), kind))
 
@@ -440,3 +440,85 @@ def test_importing_pictures_imports_nothing_heavy_beside_pillow():
     code = f"import sys, PIL.JpegImagePlugin; before = {heavy}; import nbvlm.images; print({heavy} == before)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
+
+
+def tiff(values, photometric=1, form=1, extra=None):
+    """A TIFF of one plane, with any tags."""
+    height, width = values.shape
+    data = values.tobytes()
+    tags = {256: width, 257: height, 258: values.itemsize * 8, 259: 1, 262: photometric, 273: 8, 277: 1}
+    tags |= {278: height, 279: len(data), 339: form} | (extra or {})
+    entries = [struct.pack("<HHII", tag, 4, 1, tags[tag]) for tag in sorted(tags)]
+    place = struct.pack("<I", 8 + len(data))
+    return b"II*\0" + place + data + struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+
+
+def grey(data):
+    return np.asarray(Picture.load(data).image())[..., 0].astype(int)
+
+
+def test_a_deep_tiff_that_counts_from_white_is_not_shown_as_its_negative():
+    values = np.full((24, 32), 65_000)
+    values[0, 0] = 0
+    for dtype in ("<u2", "u1"):
+        shown = grey(tiff((values if dtype == "<u2" else values >> 8).astype(dtype), photometric=0))
+        assert shown[0, 0] > 250
+        assert shown[1:].max() < 10
+
+
+def test_an_unsigned_tiff_of_32_bits_stays_a_ramp():
+    ramp = np.arange(32 * 24).reshape(24, 32)
+    shown = grey(tiff((ramp * 5_000_000).astype("<u4")))
+    assert (np.diff(shown.ravel()) >= 0).all()
+    assert shown[-1, -1] > 200
+
+
+@pytest.mark.parametrize("hole", [-9999, -3.4e38, np.nan])
+def test_points_without_data_do_not_take_the_contrast_of_a_relief(hole):
+    relief = (np.arange(32 * 24).reshape(24, 32) + 500).astype("<f4")
+    relief[0, 0] = hole
+    assert np.ptp(grey(tiff(relief, form=3)).ravel()[1:]) > 100
+
+
+@pytest.mark.parametrize(
+    "data",
+    [tiff(np.zeros((24, 32), "<f8"), form=3), tiff(np.zeros((24, 32), "<u2"), photometric=32803)],
+    ids=["64-bit floats", "colour filter array"],
+)
+def test_a_tiff_that_pillow_cannot_read_is_not_called_damaged(data):
+    with pytest.raises(ImageError, match=r"is a kind of TIFF that Pillow cannot read\. Save it"):
+        Picture.load(data, name="x.tif")
+
+
+RAW = {
+    "dng": tiff(np.zeros((24, 32), "u1"), extra={50706: 0x401}),
+    "preview before the picture": tiff(np.zeros((24, 32), "u1"), extra={254: 1, 271: 0, 330: 8}),
+    "cr2": b"II*\0\x10\0\0\0CR\2\0" + bytes(100),
+}
+
+
+@pytest.mark.parametrize("data", RAW.values(), ids=RAW)
+def test_a_cameras_raw_file_in_a_tiff_is_named(data):
+    with pytest.raises(ImageError, match=r"is a camera's raw file\. Export it"):
+        Picture.load(data)
+
+
+SIDE_CHUNKS = {
+    "long text": chunk(b"zTXt", b"workflow\0\0" + zlib.compress(b"a" * 3_000_000)),
+    "large profile": chunk(b"iCCP", b"icc\0\0" + zlib.compress(b"a" * 3_000_000)),
+    "wrong checksum": chunk(b"tEXt", b"Comment\0hi")[:-1] + b"?",
+    "short pHYs": chunk(b"pHYs", b"\0"),
+    "short acTL": chunk(b"acTL", b"\0"),
+}
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+@pytest.mark.parametrize("behind", [False, True], ids=["before the pixels", "behind them"])
+@pytest.mark.parametrize("extra", SIDE_CHUNKS.values(), ids=SIDE_CHUNKS)
+def test_side_chunks_of_a_png_do_not_matter(extra, behind, mode):
+    image = corners().quantize(16) if mode == "P" else corners().convert(mode)
+    data = encoded(image, "PNG")
+    place = len(data) - 12 if behind else data.index(b"IDAT") - 4
+    picture = Picture.load(data[:place] + extra + data[place:])
+    assert picture.image().tobytes() == Picture.load(data).image().tobytes()
+    assert picture.thumbnail(20).size == (20, 15)

@@ -260,7 +260,7 @@ def test_the_next_address_is_tried_when_one_takes_no_connection(site, names):
 
 
 def test_an_unknown_host_is_named(names):
-    assert "No host 'nowhere.example' is known" in refused("http://nowhere.example/x.png")
+    assert "The host 'nowhere.example' is not known" in refused("http://nowhere.example/x.png")
 
 
 def test_nobody_at_home_is_named(site):

@@ -12,13 +12,18 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from PIL import Image
-from support.picture_files import corners, encoded
+from support.picture_files import corners, encoded, noise
 
 from nbvlm.errors import ImageError
-from nbvlm.images.picture import Picture
+from nbvlm.images.picture import Picture, load_lazily
 
 PNG = encoded(corners(), "PNG")
 JPEG = encoded(corners(), "JPEG")
+
+
+def noisy(kind):
+    """A file of more than a megabyte."""
+    return encoded(noise(1200, 1000), kind, **({"quality": 95} if kind == "JPEG" else {}))
 
 
 @pytest.fixture
@@ -70,13 +75,13 @@ def test_a_missing_folder_is_named(folder):
     [
         ("deep", "'deep' is a folder"),
         (Path("/"), "is a folder"),
-        ("/dev/zero", "no ordinary file"),
+        ("/dev/zero", "not an ordinary file"),
         ("cat.png/x", "cannot be read|no folder"),
         ("x" * 300, "cannot be read: File name too long"),
         ("a\0b", "cannot be read"),
         ("", "folder"),
-        ("s3://bucket/cat.png", "s3:// are not fetched"),
-        ("gs://bucket/cat.png", "gs:// are not fetched"),
+        ("s3://bucket/cat.png", "s3:// cannot be fetched"),
+        ("gs://bucket/cat.png", "gs:// cannot be fetched"),
         (base64.b64encode(PNG * 99).decode(), "written as base64 text"),
         ("<svg>" + "x" * 5000, "SVG drawing"),
         ("words " * 1000, "text, not a picture, and too long for a path"),
@@ -93,9 +98,9 @@ def test_an_empty_file_is_called_empty(folder):
         Picture.load("nothing.png")
 
 
-def test_a_pipe_is_no_ordinary_file(folder):
+def test_a_pipe_is_not_an_ordinary_file(folder):
     os.mkfifo("pipe")
-    with pytest.raises(ImageError, match="no ordinary file"):
+    with pytest.raises(ImageError, match="not an ordinary file"):
         Picture.load("pipe")
 
 
@@ -168,8 +173,8 @@ def test_a_picture_loads_from_its_own_data_uri():
     [
         ("data:image/png;base64", "no comma"),
         ("data:image/png;base64,", "empty"),
-        ("data:image/png;base64,####", "no valid base64"),
-        ("data:image/png;base64,A", "no valid base64"),
+        ("data:image/png;base64,####", "does not hold valid base64"),
+        ("data:image/png;base64,A", "does not hold valid base64"),
         ("data:text/html,<html>", "HTML page"),
         ("data:image/svg+xml,<svg>", "SVG drawing"),
         ("data:image/png;asset_id,4b1e7a34-0b3c-4b3f-9c3e-000000000000", "names an asset"),
@@ -219,7 +224,7 @@ def test_files_that_give_no_bytes_are_named(folder):
         def read(self, _size):
             return [1]
 
-    with pytest.raises(ImageError, match="gave list, not bytes"):
+    with pytest.raises(ImageError, match="returned list, not bytes"):
         Picture.load(Odd())
 
 
@@ -293,5 +298,35 @@ def test_other_arrays_are_refused_with_the_way_to_change_them(array, words):
 
 @pytest.mark.parametrize("source", [None, 3, 2.5, [PNG], {"a": 1}, object()])
 def test_other_things_are_refused_with_what_is_accepted(source):
-    with pytest.raises(ImageError, match=f"A value of type {type(source).__name__} is no picture.*a path"):
+    with pytest.raises(ImageError, match=f"A value of type {type(source).__name__} is not a picture.*a path"):
         Picture.load(source)
+
+
+@pytest.mark.parametrize("name", ["~photo.png", "~$scan.png", "~"])
+def test_a_name_that_begins_with_a_tilde_and_is_no_users_home_is_a_name(folder, name, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder / "cat.png"))
+    if name != "~":
+        folder.joinpath(name).write_bytes(PNG)
+    for source in (name, Path(name)):
+        assert Picture.load(source).data == PNG
+    with pytest.raises(ImageError, match="no folder"):
+        Picture.load("~nobody-here/x.png")
+
+
+def test_a_large_file_stays_where_it_is_until_its_bytes_are_asked_for(folder):
+    for name, data in (("big.png", noisy("PNG")), ("big.jpg", noisy("JPEG")), ("cat.png", PNG)):
+        folder.joinpath(name).write_bytes(data)
+        picture = load_lazily(name)
+        assert picture.path == (folder / name if name != "cat.png" else None)
+        assert picture == Picture.load(name)
+
+
+def test_a_large_file_with_damage_is_refused_as_it_is_at_once(folder):
+    for name, data in (("big.png", noisy("PNG")), ("big.jpg", noisy("JPEG"))):
+        damaged = [data[:-30]]
+        if name == "big.png":
+            damaged.append(data[:500_000] + bytes([data[500_000] ^ 1]) + data[500_001:])
+        for bad in damaged:
+            folder.joinpath(name).write_bytes(bad)
+            with pytest.raises(ImageError, match=r"truncated|damaged"):
+                load_lazily(name)

@@ -289,7 +289,7 @@ def test_a_panel_of_an_unlisted_client_offers_it_first(page: Page, server: Loopb
 
 
 def test_there_is_no_choice_that_is_not_offered() -> None:
-    with pytest.raises(ParameterError, match="There is no endpoint"):
+    with pytest.raises(ParameterError, match="Unknown endpoint"):
         Line(settings("demo")).choose("nonsense")
 
 

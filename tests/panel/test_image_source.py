@@ -78,7 +78,7 @@ def test_an_address_is_fetched_in_the_kernel(page: Page, panel: nbvlm.Panel) -> 
 @pytest.mark.parametrize(
     ("place", "words"),
     [
-        ("", "No address and no path is given."),
+        ("", "The address or path is empty."),
         ("nowhere/cat.png", "There is no file 'nowhere/cat.png' on the server."),
         (".", "'.' is a folder."),
         ("http://127.0.0.1:1/secret/cat.png?token=s3cret", "leads to a private network"),

@@ -15,7 +15,7 @@ from support.panel_page import Page, Screen
 import nbvlm
 from nbvlm.client.flow.events import Status, TextDelta
 from nbvlm.grounding.masks import codebooks
-from nbvlm.grounding.masks.types import Patch
+from nbvlm.grounding.masks.types import MaskCrop
 from nbvlm.panel import streaming
 from nbvlm.result import description
 from nbvlm.widgets.viewer import Stage
@@ -66,7 +66,7 @@ def test_a_mask_becomes_a_short_path_with_its_holes() -> None:
     y, x = np.mgrid[:300, :400]
     away = np.hypot(x - 200, y - 150)
     ring = (away < 140) & (away > 60)
-    path = streaming.path(Patch(0, 0, ring))
+    path = streaming.path(MaskCrop(0, 0, ring))
     assert path.count("M") == path.count("z") == 2
     assert len(path) < 1500
     found = drawn(path, (400, 300))
@@ -96,8 +96,8 @@ def test_masks_come_once_and_stay_when_the_answer_is_whole(
     sent = [content for content, _ in page.custom(screen.stage) if content["type"] == "shapes"]
     assert [list(content["shapes"]) for content in sent] == [["0"]]
     assert screen.stage._shapes == sent[0]["shapes"]
-    patch = result.detections.patches[0]
-    assert sent[0]["shapes"]["0"] == streaming.path(patch)
+    crop = result.detections.mask_crops[0]
+    assert sent[0]["shapes"]["0"] == streaming.path(crop)
 
 
 def test_an_answer_without_a_mask_decoder_is_whole_and_says_so(
@@ -108,7 +108,7 @@ def test_an_answer_without_a_mask_decoder_is_whole_and_says_so(
     server.replies.append(stream(MASKED, delta("", "stop")))
     assert panel.run().text == MASKED
     page.wait(lambda: screen.now().get("notes"))
-    reason = "NBVLM_VAE_WEIGHTS names /nowhere/decoder.npz, which is no file."
+    reason = "NBVLM_VAE_WEIGHTS names /nowhere/decoder.npz, which is not a file."
     assert screen.notes == [f"The masks are not drawn. {reason}"]
     assert (screen.state, len(screen.boxes)) == ("done", 1)
 

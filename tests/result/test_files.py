@@ -12,8 +12,7 @@ from PIL import Image
 from support import made_results as made
 
 from nbvlm.grounding.detections import Detections
-from nbvlm.result import files
-from nbvlm.result.result import Result
+from nbvlm.result import Result, files
 
 
 @pytest.mark.parametrize(
@@ -50,7 +49,7 @@ def test_another_ending_names_those_that_exist(name: str, tmp_path) -> None:
 
 
 def test_a_missing_folder_is_named(tmp_path) -> None:
-    with pytest.raises(FileNotFoundError, match="no folder"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         made.result().save(tmp_path / "none" / "a.png")
 
 

@@ -18,9 +18,8 @@ from support import made_results as made
 
 from nbvlm.grounding.detections import Detections
 from nbvlm.grounding.problems import Problem
-from nbvlm.result import description, markup
+from nbvlm.result import Result, Usage, description, markup
 from nbvlm.result import notebook as display
-from nbvlm.result.result import Result, Usage
 
 SCRIPT = '<script>document.title="hacked"</script><img src=x onerror="document.title=1">'
 HOSTILE = f'<loc0001>{SCRIPT} $x^2$ \\(y\\) & "q"'
@@ -117,7 +116,7 @@ def test_the_shown_picture_is_annotated() -> None:
     shown = decoded(bundle(result)).convert("RGB")
     edge = round(50 * shown.width / 200), shown.height // 2
     near = {shown.getpixel((edge[0] + step, edge[1])) for step in range(-2, 3)}
-    assert markup.paints(result)[0] in near
+    assert markup.label_colors(result)[0] in near
 
 
 def test_a_small_picture_is_enlarged_so_that_labels_can_be_read() -> None:
@@ -151,7 +150,7 @@ def test_the_table_beside_the_picture_has_every_detection_and_its_colour() -> No
     assert [head["scope"] for head in page.all("th")].count("col") == 7
     swatches = [span["style"] for span in page.all("span") if "style" in span]
     assert [re.search("#[0-9a-f]{6}", style)[0] for style in swatches] == [
-        "#{:02x}{:02x}{:02x}".format(*color) for color in markup.paints(result)
+        "#{:02x}{:02x}{:02x}".format(*color) for color in markup.label_colors(result)
     ]
 
 
@@ -349,5 +348,5 @@ def test_a_browser_shows_the_tokens_and_runs_nothing(page: str, chromium: str, t
 
 
 def test_a_jpeg_is_decoded_at_a_size_its_decoder_reaches_by_halving() -> None:
-    shown = display.shown(made.result(made.photo((2000, 1500)), detections=Detections.empty((2000, 1500))))
+    shown = display.preview(made.result(made.photo((2000, 1500)), detections=Detections.empty((2000, 1500))))
     assert Image.open(io.BytesIO(shown.data)).size == (1000, 750)

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as coco
 
 from nbvlm.grounding.masks import polygons, rle
-from nbvlm.grounding.masks.lazy import Patch
+from nbvlm.grounding.masks.types import MaskCrop
 
 # pycocotools is older than numpy's new rule about copies.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -31,7 +31,7 @@ def test_run_lengths_are_those_of_pycocotools(mask) -> None:
 @given(MASKS, st.integers(0, 5), st.integers(0, 5), st.integers(0, 5), st.integers(0, 5))
 def test_a_part_is_encoded_as_the_whole(mask, left: int, top: int, right: int, bottom: int) -> None:
     whole = np.pad(mask, ((top, bottom), (left, right)))
-    assert rle.encode(Patch(left, top, mask), whole.shape[::-1]) == rle.encode_mask(whole)
+    assert rle.encode(MaskCrop(left, top, mask), whole.shape[::-1]) == rle.encode_mask(whole)
 
 
 @pytest.mark.parametrize("counts", ["", "0", [3, 2], [-1, 7]])
@@ -73,7 +73,7 @@ def closed(mask):
 @settings(max_examples=150, deadline=None)
 @given(MASKS)
 def test_outlines_enclose_the_mask_exactly(mask) -> None:
-    loops = polygons.outlines(Patch(0, 0, mask))
+    loops = polygons.outlines(MaskCrop(0, 0, mask))
     assert bool(loops) == mask.any()
     if loops:
         flat = [[float(value) for point in loop for value in point] for loop in loops]
@@ -82,6 +82,6 @@ def test_outlines_enclose_the_mask_exactly(mask) -> None:
 
 
 def test_outlines_are_clockwise_and_have_corners_only() -> None:
-    loops = polygons.outlines(Patch(10, 20, np.array([[True, True], [True, False]])))
+    loops = polygons.outlines(MaskCrop(10, 20, np.array([[True, True], [True, False]])))
     assert loops == [[(10, 20), (12, 20), (12, 21), (11, 21), (11, 22), (10, 22)]]
     assert polygons.area(loops[0]) == 3

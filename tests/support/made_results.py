@@ -10,7 +10,7 @@ from PIL import Image
 from nbvlm.grounding.detections import Detections
 from nbvlm.grounding.problems import Problem
 from nbvlm.images.picture import Picture
-from nbvlm.result.result import Result, Sent, Timing, Usage
+from nbvlm.result import Result, Sent, Timing, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

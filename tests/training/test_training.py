@@ -30,7 +30,7 @@ def numbers(pixels):
 
 @pytest.mark.parametrize("seed", range(600_000_000, 600_000_004))
 def test_the_numpy_model_equals_the_networks_on_the_shipped_weights(seed):
-    from training import parity
+    from support import parity
 
     embedded = model.load()
     sight, speaker = parity.networks(*weights.load())
@@ -39,9 +39,9 @@ def test_the_numpy_model_equals_the_networks_on_the_shipped_weights(seed):
     whole, crop, sign = frame.whole(), frame.around(box), frame.sign(box)
     with torch.no_grad():
         cells, _, scene = sight.eye(numbers(whole).permute(0, 3, 1, 2))
-        told = embedded.vision.glance(numbers(whole).numpy())
-        np.testing.assert_allclose(told[0], cells.numpy(), atol=1e-3)
-        np.testing.assert_allclose(told[1], scene.numpy(), atol=1e-3)
+        found = embedded.vision.glance(numbers(whole).numpy())
+        np.testing.assert_allclose(found[0], cells.numpy(), atol=1e-3)
+        np.testing.assert_allclose(found[1], scene.numpy(), atol=1e-3)
         vision = embedded.vision
         for net, array, pixels in (
             (sight.look, vision.look, crop),
@@ -53,19 +53,19 @@ def test_the_numpy_model_equals_the_networks_on_the_shipped_weights(seed):
         seen = embedded.see(scenes.sample(seed).picture)
         for prompt in PROMPTS:
             scores, aimed = speaker(parity.texts(seen, understand(prompt)))
-            speech = embedded.speech(seen, prompt)
-            reachable = speech.scores() > -1e8
+            decoding = embedded.begin(seen, prompt)
+            reachable = decoding.scores() > -1e8
             np.testing.assert_allclose(
-                speech.scores()[reachable], scores[0, -1].numpy()[reachable], atol=1e-3
+                decoding.scores()[reachable], scores[0, -1].numpy()[reachable], atol=1e-3
             )
             np.testing.assert_allclose(
-                speech.aimed(), aimed[0, -1, : len(seen.regions) + 1].numpy(), atol=1e-3
+                decoding.pointing(), aimed[0, -1, : len(seen.regions) + 1].numpy(), atol=1e-3
             )
 
 
 def test_a_minute_of_training_lowers_the_losses_and_its_weights_answer(tmp_path):
     from training.language import Sizes
-    from training.plan import Plan, train
+    from training.pipeline import Plan, train
 
     torch.set_num_threads(1)
     plan = Plan(
@@ -89,11 +89,11 @@ def test_a_minute_of_training_lowers_the_losses_and_its_weights_answer(tmp_path)
 
 def test_the_loss_falls_and_an_interrupted_course_ends_as_the_undisturbed_one(tmp_path):
     from training.language import Sizes, speaker_of
-    from training.trainer import Course
+    from training.trainer import TrainingRun
 
     torch.set_num_threads(1)
     sizes = Sizes(width=32, heads=2, layers=1)
-    whole = Course("speaker", tmp_path / "whole", 60, 4, report_every=10, save_every=20)
+    whole = TrainingRun("speaker", tmp_path / "whole", 60, 4, report_every=10, save_every=20)
     parts = replace(whole, folder=tmp_path / "parts")
     expected = speaker_of(whole, sizes).state_dict()
     with (tmp_path / "whole" / "speaker.csv").open() as file:

@@ -1,7 +1,7 @@
-"""The network of the embedded model, in NumPy: picture and prompt in, tokens out."""
+"""The embedded model in NumPy: answers a prompt about a picture with tokens."""
 
 from __future__ import annotations
 
-from nbvlm.demo.model.model import Model, load
+from nbvlm.demo.model.model import Model, Token, load
 
-__all__ = ["Model", "load"]
+__all__ = ["Model", "Token", "load"]

@@ -1,4 +1,4 @@
-"""What the embedded model looks at: the whole picture, small, and closer crops of it."""
+"""The pixels that the embedded model reads: the whole picture, small, and closer crops of it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A picture made ready to be looked at: its longer side 640 pixels at most, with a border around it.
+    """A picture of at most 640 pixels a side, with a border around it.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Frame:
 
     @classmethod
     def of(cls, picture: Image.Image) -> Frame:
-        """Frame any picture."""
+        """Convert and shrink a picture, and add the border."""
         small = picture.convert("RGB")
         if max(small.size) > _MOST:
             share = _MOST / max(small.size)
@@ -67,7 +67,7 @@ class Frame:
         return self._cut(box, _MARGIN, CROP)
 
     def sign(self, box: Sequence[float]) -> NDArray[np.uint8]:
-        """A box and very little around it, as 40 × 80 × 3 uint8."""
+        """A box with a narrow margin, as 40 × 80 × 3 uint8."""
         return self._cut(box, 0.04, SIGN)
 
     def _cut(self, box: Sequence[float], margin: float, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -90,7 +90,7 @@ def _inside(value: float, side: int) -> float:
 
 
 def _wide(box: Box, size: tuple[int, int]) -> Box:
-    """Give a box that has no area one pixel of it."""
+    """Widen a box without area to one pixel."""
     x0, y0, x1, y1 = box
     x0, y0 = min(x0, size[0] - 1.0), min(y0, size[1] - 1.0)
     return x0, y0, min(float(size[0]), max(x1, x0 + 1)), min(float(size[1]), max(y1, y0 + 1))

@@ -1,4 +1,4 @@
-"""The layers of the embedded model in NumPy: values that are called, never changed."""
+"""The layers of the embedded model in NumPy: immutable, callable values."""
 
 from __future__ import annotations
 
@@ -42,8 +42,7 @@ _limit: Any = None
 
 @cache
 def _controller() -> ThreadpoolController:
-    import numpy as np  # noqa: F401 - the controller finds the libraries that are loaded
-    from threadpoolctl import ThreadpoolController
+    from threadpoolctl import ThreadpoolController  # it finds the libraries that are loaded by now
 
     return ThreadpoolController()
 
@@ -51,28 +50,19 @@ def _controller() -> ThreadpoolController:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Limit BLAS to one thread, in the whole process, while any thread is inside."""
-    _enter()
-    try:
-        yield
-    finally:
-        _leave()
-
-
-def _enter() -> None:
     global _inside, _limit
     with _lock:
         if _inside == 0:
             _limit = _controller().limit(limits=1, user_api="blas")
         _inside += 1
-
-
-def _leave() -> None:
-    global _inside, _limit
-    with _lock:
-        _inside -= 1
-        if _inside == 0:
-            _limit.restore_original_limits()
-            _limit = None
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                _limit.restore_original_limits()
+                _limit = None
 
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -150,7 +140,7 @@ class Norm:
 
 @dataclass(frozen=True, slots=True)
 class Convolution:
-    """A strided convolution, then a rectifier, and the input added back where the shapes agree.
+    """A strided convolution, then a rectifier, then the input added back where the shapes agree.
 
     `taps` are (k · k) × inputs × outputs: one matrix for each place of the kernel.
     """
@@ -219,7 +209,7 @@ class Attention:
         return self._split(keys), self._split(values)
 
     def __call__(self, x: Array, seen: Pair) -> Array:
-        """Let the tokens x (T × width) look at keys and values."""
+        """Let the tokens x (T × width) attend to keys and values."""
         keys, values = seen
         scores = self._split(self.query(x)) @ keys.swapaxes(1, 2) * np.float32(1 / math.sqrt(keys.shape[-1]))
         mixed = softmax(scores) @ values
@@ -248,7 +238,7 @@ class Block:
         )
 
     def __call__(self, x: Array, kept: Pair | None = None) -> tuple[Array, Pair]:
-        """Run T tokens, which see each other and what was `kept`; returns them and all keys and values."""
+        """Run T tokens, which attend to each other and to `kept`; returns them and all keys and values."""
         y = self.norm1(x)
         pair = self.attention.keys_values(y)
         if kept is not None:

@@ -1,8 +1,7 @@
 """The embedded model, run by NumPy alone.
 
-It is a vision-language model in PaliGemma's form, small enough to be looked into: it sees a picture
-(`vision`), tells itself what is where (`regions`), reads the prompt (`language`) and writes an answer
-(`speaker`), token by token, each about something that it points at.
+A small vision-language model in PaliGemma's form: it finds the things of a picture (`vision`), parses the
+prompt (`prompt_reader`) and writes an answer (`decoder`) token by token, each with the region it is about.
 
 >>> model = load()
 >>> from nbvlm.demo import scenes
@@ -22,7 +21,7 @@ import numpy as np
 from nbvlm.demo.model import prompt_reader, weights
 from nbvlm.demo.model import tokenizer as w
 from nbvlm.demo.model.crops import Frame
-from nbvlm.demo.model.decoder import PLACES, PROMPT_MOST, Speaker, Speech
+from nbvlm.demo.model.decoder import PLACES, PROMPT_MOST, Decoder, Decoding
 from nbvlm.demo.model.layers import one_thread
 from nbvlm.demo.model.vision import Vision
 
@@ -34,12 +33,12 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from nbvlm.demo.model.layers import Array
-    from nbvlm.demo.model.vision import Seen
+    from nbvlm.demo.model.vision import Observation
 
-__all__ = ["FAMILIAR", "NAME", "UNFAMILIAR", "Model", "Token", "chances", "load", "pick"]
+__all__ = ["FAMILIAR", "NAME", "UNFAMILIAR", "Model", "Token", "load", "pick", "token_probabilities"]
 
 
-def chances(scores: NDArray[np.float32], temperature: float, top_p: float) -> NDArray[np.float64]:
+def token_probabilities(scores: NDArray[np.float32], temperature: float, top_p: float) -> NDArray[np.float64]:
     """Probabilities of the tokens that may be chosen.
 
     Parameters
@@ -67,24 +66,24 @@ def chances(scores: NDArray[np.float32], temperature: float, top_p: float) -> ND
     return kept
 
 
-def pick(scores: NDArray[np.float32], temperature: float, top_p: float, chance: np.random.Generator) -> int:
-    """Choose a token; see `chances`."""
-    kept = chances(scores, temperature, top_p)
+def pick(scores: NDArray[np.float32], temperature: float, top_p: float, rng: np.random.Generator) -> int:
+    """Choose a token; see `token_probabilities`."""
+    kept = token_probabilities(scores, temperature, top_p)
     possible = np.flatnonzero(kept)
-    return int(possible[0]) if len(possible) == 1 else int(chance.choice(possible, p=kept[possible]))
+    return int(possible[0]) if len(possible) == 1 else int(rng.choice(possible, p=kept[possible]))
 
 
 NAME = "nbvlm/demo"
-"""What results call the model."""
+"""The model's name in results."""
 FAMILIAR = 0.5
-"""How likely a picture must be a scene to be taken for one."""
+"""Least probability with which a picture counts as a scene."""
 UNFAMILIAR = (
     "This picture looks unlike the picture-book scenes that the embedded model knows: "
     "its answer cannot be trusted."
 )
-"""What is said of others."""
+"""The notice about other pictures."""
 _SPREAD = 1.5
-"""How far locations stray, in bins, at temperature 1."""
+"""Spread of locations at temperature 1, in bins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +93,11 @@ class Token:
     Attributes
     ----------
     text
-        What it adds to the answer; may be empty.
+        The text that it adds to the answer; may be empty.
     finish_reason
         ``"stop"`` or ``"length"`` on the last token, else None.
     notice
-        On the first token: what must be known about the answer, else None.
+        On the first token: a warning about the whole answer, else None.
     """
 
     text: str
@@ -108,12 +107,12 @@ class Token:
 
 @cache
 def load(path: Path = weights.PATH) -> Model:
-    """Load the model; later calls return the same one, which any number of threads may use at once."""
+    """Load the model; later calls return the same one, which many threads may use at once."""
     return Model(*weights.load(path))
 
 
 class Model:
-    """A trained network and how to run it; it is never changed after it is made.
+    """A trained network; immutable.
 
     Parameters
     ----------
@@ -123,20 +122,20 @@ class Model:
 
     def __init__(self, sizes: dict[str, Any], arrays: dict[str, Any]) -> None:
         self.vision = Vision(arrays)
-        self.speaker = Speaker(int(sizes["heads"]), int(sizes["layers"]), arrays)
+        self.decoder = Decoder(int(sizes["heads"]), int(sizes["layers"]), arrays)
 
     def count(self, prompt: str) -> int:
-        """Tokens of a request: the picture's eleven (the scene, ten places for things) and the prompt's."""
-        asked = prompt_reader.understand(prompt)
-        return 11 + (len(asked.words) if asked else len(prompt.split())) + 2
+        """Count the tokens of a request: the picture's eleven (the scene, ten regions) and the prompt's."""
+        parsed = prompt_reader.understand(prompt)
+        return 11 + (len(parsed.words) if parsed else len(prompt.split())) + 2
 
-    def see(self, image: Image.Image) -> Seen:
-        """What the model sees in any picture."""
+    def see(self, image: Image.Image) -> Observation:
+        """Find the things of a picture."""
         with one_thread():
             return self.vision.see(Frame.of(image))
 
-    def speech(self, seen: Seen, prompt: str) -> Speech:
-        """Begin an answer, to look into it: scores of the next word, and what it is about.
+    def begin(self, seen: Observation, prompt: str) -> Decoding:
+        """Begin an answer step by step: scores of the next token, and of the region that it is about.
 
         Parameters
         ----------
@@ -148,13 +147,13 @@ class Model:
         Raises
         ------
         ValueError
-            For a prompt that is none of the tasks.
+            If the prompt is not one of the tasks.
         """
-        asked = prompt_reader.understand(prompt)
-        if asked is None:
+        parsed = prompt_reader.understand(prompt)
+        if parsed is None:
             raise ValueError(prompt_reader.HELP)
         with one_thread():
-            return Speech(self.speaker, seen, asked)
+            return Decoding(self.decoder, seen, parsed)
 
     def stream(
         self,
@@ -165,7 +164,7 @@ class Model:
         top_p: float = 0.7,
         max_tokens: int = 1024,
         seed: int | None = None,
-        seen: Seen | None = None,
+        seen: Observation | None = None,
     ) -> Iterator[Token]:
         """Answer a prompt about a picture, token by token, each as soon as it is computed.
 
@@ -176,7 +175,7 @@ class Model:
         prompt
             See `nbvlm.demo.model.prompt_reader.understand`; any other is answered with a list of the tasks.
         temperature
-            Above 0: how much chance there is in the choice of tokens.
+            Above 0: how random the choice of tokens is.
         top_p
             In (0, 1]: tokens are chosen among the likeliest that together have this probability.
         max_tokens
@@ -184,30 +183,30 @@ class Model:
         seed
             Makes the choice repeatable.
         seen
-            What `see` returned for the same picture, not to look again.
+            Result of `see` for the same picture, to save time.
 
         Yields
         ------
         Token
-            The first one carries the notice, if there is one; the last one the finish reason.
+            The first one may carry a notice; the last one has the finish reason.
         """
-        asked = prompt_reader.understand(prompt)
-        if asked is None:
-            yield from _say(prompt_reader.HELP, max_tokens)
+        parsed = prompt_reader.understand(prompt)
+        if parsed is None:
+            yield from _fixed_answer(prompt_reader.HELP, max_tokens)
             return
         frame = Frame.of(image)
         with one_thread():
             seen = seen or self.vision.see(frame)
-            speech = Speech(self.speaker, seen, asked)
+            decoding = Decoding(self.decoder, seen, parsed)
         notice = UNFAMILIAR if seen.familiar < FAMILIAR else None
         choose = _Choice(self, frame, seen, temperature, top_p, np.random.default_rng(seed))
         limit = min(max_tokens, PLACES - PROMPT_MOST)
         given: list[w.Piece] = []
         for n in range(1, limit + 1):
             with one_thread():
-                piece = choose.next(speech, given)
+                piece = choose.next(decoding, given)
                 if piece.token != w.EOS and n < limit:
-                    speech.say([piece])
+                    decoding.append(piece)
             end = "stop" if piece.token == w.EOS else "length" if n == limit else None
             yield Token(w.text_of(piece, given), end, notice if n == 1 else None)
             if end:
@@ -217,28 +216,28 @@ class Model:
 
 @dataclass(slots=True)
 class _Choice:
-    """How the next piece is chosen; the outline that is being followed is kept."""
+    """Chooses the next piece; keeps the scores of the current outline."""
 
     model: Model
     frame: Frame
-    seen: Seen
+    seen: Observation
     temperature: float
     top_p: float
-    chance: np.random.Generator
+    rng: np.random.Generator
     outline: Array | None = None
 
     def _pick(self, scores: Any) -> int:
-        return pick(scores, self.temperature, self.top_p, self.chance)
+        return pick(scores, self.temperature, self.top_p, self.rng)
 
-    def next(self, speech: Speech, given: list[w.Piece]) -> w.Piece:
-        token, aimed = self._pick(speech.scores()), speech.aimed()
-        again = token == speech.last and token in (w.LOC, w.SEG)
+    def next(self, decoding: Decoding, given: list[w.Piece]) -> w.Piece:
+        token, pointing = self._pick(decoding.scores()), decoding.pointing()
+        again = token == decoding.last and token in (w.LOC, w.SEG)
         if again or (token == w.SEG and given):
-            region, run = given[-1].region, speech.run if again else 0
+            region, run = given[-1].region, decoding.run if again else 0
         elif token in (w.LOC, w.SEG, w.TEXT):
-            region, run = self._pick(aimed[1:]), 0
+            region, run = self._pick(pointing[1:]), 0
         else:
-            return w.Piece(token, int(aimed.argmax()) - 1)
+            return w.Piece(token, int(pointing.argmax()) - 1)
         if token == w.TEXT:
             return w.Piece(token, region, text=self.seen.regions[region].text)
         value = self._edge(region, run % 4) if token == w.LOC else self._code(region, run, given)
@@ -258,7 +257,7 @@ class _Choice:
 
 
 def _spoken_box(given: list[w.Piece]) -> tuple[float, float, float, float] | None:
-    """The box that the answer gave last: an outline is drawn in it."""
+    """The last box of the answer, in which an outline is drawn."""
     last = given[-4:]
     if len(last) < 4 or any(piece.token != w.LOC for piece in last):
         return None
@@ -266,7 +265,7 @@ def _spoken_box(given: list[w.Piece]) -> tuple[float, float, float, float] | Non
     return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
 
-def _say(text: str, most: int) -> Iterator[Token]:
+def _fixed_answer(text: str, most: int) -> Iterator[Token]:
     words = text.split(" ")
     for n, word in enumerate(words, 1):
         end = "stop" if n == len(words) else "length" if n == most else None

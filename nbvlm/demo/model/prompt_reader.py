@@ -1,4 +1,4 @@
-"""What can be asked of the embedded model: prompts as people write them, read into the model's few words."""
+"""Parse prompts, as people write them, into the few words that the embedded model knows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nbvlm.demo.scenes import COLORS, KINDS
 from nbvlm.demo.world.vocabulary import LANGUAGES, PLURALS
 
-__all__ = ["HELP", "MOST_ITEMS", "Asked", "understand"]
+__all__ = ["HELP", "MOST_ITEMS", "ParsedPrompt", "understand"]
 
 HELP = (
     "I know picture-book scenes only. Ask me: caption en (or es, fr, de), describe en, detect cat ; red car, "
@@ -17,7 +17,7 @@ HELP = (
     "answer en which is larger, the cat or the dog?, "
     "answer en what does the sign say?, or question en red."
 )
-"""The answer to a prompt that is none of the tasks."""
+"""The answer to a prompt that is not one of the tasks."""
 
 MOST_ITEMS = 10
 
@@ -52,7 +52,7 @@ _LOC = re.compile(r"<loc(\d{4})>")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ParsedPrompt:
     """A prompt in the model's words.
 
     Attributes
@@ -67,8 +67,8 @@ class Asked:
     box: tuple[float, float, float, float] | None = None
 
 
-def understand(prompt: str) -> Asked | None:
-    """Read a prompt into the model's words.
+def understand(prompt: str) -> ParsedPrompt | None:
+    """Parse a prompt into the model's words.
 
     Tolerates capitals, plurals, articles, question marks, `a;b` and `a , b`, and a few synonyms.
 
@@ -80,14 +80,14 @@ def understand(prompt: str) -> Asked | None:
     Returns
     -------
     Asked or None
-        None where it is none of the tasks.
+        None if it is not one of the tasks.
     """
     plain = " ".join(prompt.lower().split())
     if region := _REGION.fullmatch(plain):
         y0, x0, y1, x1 = (min(int(k), 1023) / 1023 for k in _LOC.findall(region[1]))
-        return Asked(("caption", "<box>"), (x0, y0, x1, y1))
+        return ParsedPrompt(("caption", "<box>"), (x0, y0, x1, y1))
     words = _words(plain)
-    return None if words is None else Asked(tuple(words))
+    return None if words is None else ParsedPrompt(tuple(words))
 
 
 def _words(plain: str) -> list[str] | None:
@@ -105,8 +105,8 @@ def _words(plain: str) -> list[str] | None:
             return ["ocr"]
         case "question", ["en", given]:
             return _asking(given)
-        case "answer", ["en", *asked]:
-            return _question(asked)
+        case "answer", ["en", *parsed]:
+            return _question(parsed)
     return _question(_plain(plain))
 
 

@@ -1,8 +1,8 @@
-"""The tokens of the embedded model: one a word, one a location, one a mask code, as in PaliGemma.
+"""The tokens of the embedded model: words, locations and mask codes, as in PaliGemma.
 
-A picture-book world needs few words, so a token is a word. Locations are the 1,024 tokens `<loc0000>` to
-`<loc1023>`, mask codes the 128 tokens `<seg000>` to `<seg127>`. What a sign says is one token too, whose
-text is read from the picture.
+A picture-book world needs few words, so each word is a token. Locations are the 1,024 tokens `<loc0000>` to
+`<loc1023>`, mask codes the 128 tokens `<seg000>` to `<seg127>`. The text of a sign is one token, read from
+the picture.
 """
 
 from __future__ import annotations
@@ -84,9 +84,9 @@ WORDS: tuple[str, ...] = tuple(
 _NUMBER = {word: number for number, word in enumerate(WORDS)}
 PAD, BOS, EOS, NEWLINE, UNKNOWN, BOX = range(6)
 KINDS_AT, COLORS_AT = _NUMBER[KINDS[0]], _NUMBER[COLORS[0]]
-"""Where the kinds and the colours begin."""
+"""Numbers of the first kind and the first colour."""
 LOC, SEG, TEXT = (len(WORDS) + n for n in range(3))
-"""What is said next by pointing: an edge of the region pointed at, a code of its outline, what it says."""
+"""Tokens copied from the region pointed at: an edge of its box, a code of its outline, its text."""
 SIZE = len(WORDS) + 3
 
 
@@ -99,11 +99,11 @@ class Piece:
     token
         Number of a word, or `LOC`, `SEG` or `TEXT`.
     region
-        Number of the region that it is about, -1 for none.
+        Number of the region that it is about, or -1.
     value
         Number of the location or the mask code.
     text
-        What a sign says.
+        Of a sign.
     """
 
     token: int
@@ -113,17 +113,17 @@ class Piece:
 
 
 def encode(words: Iterable[str]) -> list[int]:
-    """Numbers of words; a word that the model does not know becomes `UNKNOWN`."""
+    """Return the numbers of words; an unknown word becomes `UNKNOWN`."""
     return [_NUMBER.get(word, UNKNOWN) for word in words]
 
 
 def bin_of(value: float) -> int:
-    """Location of a coordinate from 0 to 1: round of value × 1023, as PaliGemma was trained."""
+    """Return the location of a coordinate from 0 to 1: round of value × 1023, as in PaliGemma's training."""
     return min(BINS - 1, max(0, round(value * (BINS - 1))))
 
 
 def text_of(piece: Piece, before: Sequence[Piece]) -> str:
-    """Text that a token adds to an answer.
+    """Return the text that a token adds to an answer.
 
     Parameters
     ----------

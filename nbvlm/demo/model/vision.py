@@ -1,4 +1,4 @@
-"""How the embedded model sees, in NumPy: an eye for the whole picture, then a closer look at each thing."""
+"""The vision networks of the embedded model, in NumPy: boxes in the whole picture, then crops of them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from nbvlm.demo.model.layers import Array, Arrays
 
-__all__ = ["MOST_REGIONS", "Region", "Seen", "Vision", "apart"]
+__all__ = ["MOST_REGIONS", "Observation", "Region", "Vision", "apart"]
 
 MOST_REGIONS = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Region:
-    """A thing that was seen.
+    """A detected thing.
 
     Attributes
     ----------
@@ -34,9 +34,9 @@ class Region:
     kinds, colors
         Probabilities in the order of `scenes.KINDS` and `scenes.COLORS`.
     sure
-        Probability that there is a thing at all.
+        Probability that the box contains a thing.
     text
-        What a sign says; "" for all else.
+        Of a sign; "" for other kinds.
     """
 
     box: tuple[float, float, float, float]
@@ -47,15 +47,15 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """A picture as the speaker knows it.
+class Observation:
+    """What the vision networks found in a picture: the input of the decoder.
 
     Attributes
     ----------
     regions
         From left to right, `MOST_REGIONS` at most.
-    grounds
-        Probabilities in the order of `scenes.GROUNDS`.
+    backgrounds
+        Probabilities in the order of `scenes.BACKGROUNDS`.
     aspect
         The picture's width divided by its height.
     familiar
@@ -63,21 +63,21 @@ class Seen:
     """
 
     regions: tuple[Region, ...]
-    grounds: NDArray[np.float32]
+    backgrounds: NDArray[np.float32]
     aspect: float
     familiar: float = 1.0
 
 
 GUESSED, SURE = 0.3, 0.5
-"""How likely a cell must hold a thing to be looked at closer, and a closer look must find one."""
+"""Least probabilities of a thing: of a cell whose box is proposed, and of a proposed box that is kept."""
 SAME_GUESS, SAME_THING, SAME_ALIKE = 0.85, 0.6, 0.3
-"""From this overlap on (intersection over union) two guesses, two things, two things alike are one."""
+"""Overlaps (IoU) above which two proposals, two things, two things of one kind and colour are the same."""
 MOST_GUESSES = 32
 _SIGN = KINDS.index("sign")
 
 
 class Vision:
-    """The seeing networks; never changed after it is made.
+    """The vision networks; immutable.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class Vision:
             Linear.of(a, f"eye.{part}") for part in ("back", "head", "whole")
         )
         self._look = convolutions(a, "look.layers")
-        self._squeeze, self._inner, self._told = (
+        self._squeeze, self._inner, self._out = (
             Linear.of(a, f"look.{part}") for part in ("squeeze", "inner", "out")
         )
         self._trace, self._codes = convolutions(a, "trace.layers"), Linear.of(a, "trace.out")
@@ -105,8 +105,8 @@ class Vision:
             np.ascontiguousarray(beside).reshape(-1, beside.shape[-1]), a["reader.beside.bias"]
         )
 
-    def see(self, frame: Frame) -> Seen:
-        """Find the things of a picture, and what each of them is."""
+    def see(self, frame: Frame) -> Observation:
+        """Find the things of a picture, with kind, colour, box and text."""
         cells, whole = self.glance(_numbers(frame.whole()[None]))
         boxes = self.guesses(cells[0])
         aspect = frame.width / frame.height
@@ -116,16 +116,16 @@ class Vision:
                 facts, boxes = _closer(look, frame, boxes)
         order = np.argsort(boxes[:, 0] + boxes[:, 2], kind="stable")
         regions = tuple(self._region(frame, boxes[n], facts[n]) for n in order)
-        return Seen(regions, softmax(whole[0, 1:]), aspect, float(sigmoid(whole[:1, 0])[0]))
+        return Observation(regions, softmax(whole[0, 1:]), aspect, float(sigmoid(whole[:1, 0])[0]))
 
     def glance(self, pixels: Array) -> tuple[Array, Array]:
-        """Look at N × 128 × 128 × 3 numbers in -1…1.
+        """Run the first network on N × 128 × 128 × 3 numbers in -1…1.
 
         Returns
         -------
         cells, whole
-            N × 256 × 5, of each cell whether a thing's middle is in it and how far away its edges are; and
-            N × (1 + grounds), whether it is a scene, and on which ground.
+            N × 256 × 5: for each cell, whether it contains the middle of a thing, and the distances to its
+            edges; and N × (1 + backgrounds): whether it is a scene, and its background.
         """
         near = through(self._near, pixels)
         far = through(self._far, near)
@@ -135,9 +135,9 @@ class Vision:
         return self._head(together.reshape(len(pixels), CELLS * CELLS, -1)), self._whole(pooled)
 
     def guesses(self, cells: Array) -> NDArray[np.float32]:
-        """256 × 5 numbers of cells → N × 4 boxes to look at, `MOST_GUESSES` at most.
+        """256 × 5 numbers of cells → N × 4 proposed boxes, `MOST_GUESSES` at most.
 
-        Cells side by side may each tell of a thing: a closer look shows whether it is the same.
+        Neighbouring cells may propose the same thing twice; the crops show whether it is the same.
         """
         likely = sigmoid(cells[:, 0])
         some = np.flatnonzero(likely > GUESSED)
@@ -152,7 +152,7 @@ class Vision:
         """N × 48 × 48 × 3 in -1…1 → N × (sure, four shifts of the edges, kinds, colours)."""
         x = through(self._look, crops)
         places = np.maximum(self._squeeze(x), 0).reshape(len(x), -1)
-        return self._told(np.maximum(self._inner(np.concatenate([places, x.mean((1, 2))], 1)), 0))
+        return self._out(np.maximum(self._inner(np.concatenate([places, x.mean((1, 2))], 1)), 0))
 
     def trace(self, crops: Array) -> Array:
         """N × 48 × 48 × 3 in -1…1 → N × 16 × 128 scores of mask codes."""
@@ -174,7 +174,7 @@ class Vision:
         return scores
 
     def _both_ways(self, crops: Array) -> Array:
-        """What a look and one into a mirror tell, on average: it errs less often than either."""
+        """Average `look` over the crops and their mirror images: more accurate than either alone."""
         facts, mirrored = self.look(crops), self.look(crops[:, :, ::-1])
         mirrored[:, [1, 3]] = -mirrored[:, [3, 1]]
         return np.asarray((facts + mirrored) / 2, np.float32)
@@ -194,7 +194,7 @@ class Vision:
 def _closer(
     look: Callable[[Array], Array], frame: Frame, boxes: NDArray[np.float32]
 ) -> tuple[Array, NDArray[np.float32]]:
-    """What a closer look tells of boxes, and the boxes put right; those without a thing are left out."""
+    """Return the facts of boxes and the corrected boxes, without those that contain nothing."""
     facts = look(_numbers(np.stack([frame.around(box) for box in boxes])))
     sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
     better = (boxes + facts[:, 1:5] * sides).clip(0, 1)
@@ -204,7 +204,7 @@ def _closer(
 
 
 def _alike(facts: Array) -> NDArray[np.floating]:
-    """How much two things may overlap."""
+    """Return how much each pair of things may overlap."""
     kinds, colors = facts[:, 5 : 5 + len(KINDS)].argmax(1), facts[:, 5 + len(KINDS) :].argmax(1)
     same = (kinds[:, None] == kinds) & (colors[:, None] == colors)
     return np.where(same, SAME_ALIKE, SAME_THING)
@@ -217,7 +217,7 @@ def _numbers(pixels: NDArray[np.uint8]) -> Array:
 def apart(
     boxes: NDArray[np.floating], likely: NDArray[np.floating], most: NDArray[np.floating] | float
 ) -> NDArray[np.intp]:
-    """Numbers of boxes, the likeliest first, none of which overlaps a likelier one by more than `most`.
+    """Return the numbers of the boxes that overlap no likelier one by more than `most`, the likeliest first.
 
     `most` is one number, or one for each pair of boxes.
     """

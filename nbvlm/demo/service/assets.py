@@ -1,7 +1,6 @@
-"""Uploaded pictures: a small object store with signed upload URLs, in memory.
+"""Keep uploaded pictures in memory: an object store with signed upload URLs, and the asset API over it."""
 
-Nothing is remembered of an asset until its bytes arrive: the signed URL itself carries what was promised.
-"""
+# An asset is stored when its bytes arrive; until then the signed URL alone carries its type and description.
 
 from __future__ import annotations
 
@@ -63,7 +62,7 @@ class Asset:
 
 
 class Bucket:
-    """Keeps assets for a day at most.
+    """Keeps assets in memory, for a day at most.
 
     Parameters
     ----------
@@ -91,7 +90,7 @@ class Bucket:
         self._assets: dict[str, Asset] = {}
 
     def create(self, kind: str, description: str) -> tuple[str, str]:
-        """Promise a place for an asset.
+        """Return an id for a new asset, and the signed URL for its upload.
 
         Returns
         -------
@@ -109,13 +108,13 @@ class Bucket:
         return id_, f"/s3/assets/{id_}?{urlencode(query, quote_via=quote)}"
 
     def put(self, id_: str, request: Request) -> Reply:
-        """Take an upload and answer as S3 does.
+        """Store an upload; reply as S3 does.
 
         Raises
         ------
         Refusal
-            501 chunked, 411 without a length, 400 too large or authenticated twice, 403 expired or
-            not as signed, 503 when the store is full.
+            501 for a chunked upload, 411 without a length, 400 if too large or authenticated twice, 403 if
+            expired or different from what was signed, 503 when the store is full.
         """
         self._check_form(request)
         issued = self._check_signature(id_, request)
@@ -127,13 +126,13 @@ class Bucket:
         return Reply(200, (("etag", f'"{hashlib.md5(request.body, usedforsecurity=False).hexdigest()}"'),))
 
     def get(self, id_: str) -> Asset | None:
-        """Return the asset of this id, if it was uploaded and still lives."""
+        """Return the asset of this id, or None if it was not uploaded or has expired."""
         with self._lock:
             self._expire()
             return self._assets.get(id_.lower())
 
     def delete(self, id_: str) -> bool:
-        """Forget an asset; False when there is none of this id."""
+        """Delete an asset; False when it does not exist."""
         with self._lock:
             self._expire()
             return self._assets.pop(id_.lower(), None) is not None
@@ -153,7 +152,7 @@ class Bucket:
             self._expire()
             others = sum(len(kept.data) for kept in self._assets.values() if kept.id != asset.id)
             if others + len(asset.data) > self._capacity:
-                raise Refusal(xml(503, "SlowDown", "The local service holds no more; delete some assets"))
+                raise Refusal(xml(503, "SlowDown", "The store of this service is full; delete some assets"))
             self._assets[asset.id] = asset
 
     def _sign(self, id_: str, issued: str, kind: str, description: str) -> str:
@@ -197,22 +196,22 @@ _TYPE = "urn:nv-boot:problem-details:"
 
 
 class AssetApi:
-    """Speaks the asset API over a bucket.
+    """The asset API over a bucket.
 
     Parameters
     ----------
     bucket
-        Where the assets are.
+        Keeps the assets.
     origin
-        Scheme and host of upload URLs; by default what the caller addressed.
+        Scheme and host of upload URLs; by default those of the request.
     """
 
     def __init__(self, bucket: Bucket, origin: str | None) -> None:
         self._bucket, self._origin = bucket, origin
 
     def create(self, request: Request, _: str) -> Reply:
-        """`POST /v2/nvcf/assets`: promise a place and sign its upload URL."""
-        kind, description = _promise(request)
+        """`POST /v2/nvcf/assets`: return a new id and a signed upload URL."""
+        kind, description = _read_promise(request)
         if not KIND.fullmatch(kind):
             detail = f"Invalid contentType '{kind[:64]}' in the request payload"
             raise Refusal(_fault(500, "internal-server-error", detail, request))
@@ -221,7 +220,7 @@ class AssetApi:
         return as_json({"assetId": id_, "uploadUrl": url, "contentType": kind, "description": description})
 
     def list(self, _request: Request, _: str) -> Reply:
-        """`GET /v2/nvcf/assets`: the ids, and nothing else, of what was uploaded."""
+        """`GET /v2/nvcf/assets`: list the ids of all uploaded assets."""
         return as_json({"assets": [{"assetId": id_} for id_ in self._bucket.ids()]})
 
     def get(self, request: Request, id_: str) -> Reply:
@@ -230,10 +229,10 @@ class AssetApi:
         if asset is None:
             detail = f"Bucket 'assets' does not contain an object with key '{id_[:64]}'"
             raise Refusal(_fault(404, "not-found", detail, request))
-        return as_json({"asset": _shown(asset)})
+        return as_json({"asset": _asset_json(asset)})
 
     def delete(self, request: Request, id_: str) -> Reply:
-        """`DELETE /v2/nvcf/assets/{id}`: 204, or 404 when there is nothing to delete (any more)."""
+        """`DELETE /v2/nvcf/assets/{id}`: 204, or 404 when the asset does not exist."""
         if not self._bucket.delete(id_):
             detail = f"Asset '{id_[:64]}' does not exist for account 'local'"
             raise Refusal(_fault(404, "not-found", detail, request))
@@ -244,7 +243,7 @@ class AssetApi:
         return self._bucket.put(id_, request)
 
 
-def _shown(asset: Asset) -> dict[str, Any]:
+def _asset_json(asset: Asset) -> dict[str, Any]:
     return {
         "assetId": asset.id,
         "description": asset.description,
@@ -253,7 +252,7 @@ def _shown(asset: Asset) -> dict[str, Any]:
     }
 
 
-def _promise(request: Request) -> tuple[str, str]:
+def _read_promise(request: Request) -> tuple[str, str]:
     try:
         body = read_json(request)
     except Invalid:

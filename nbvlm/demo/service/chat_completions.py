@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions` and `GET /v1/models`: the model for OpenAI-compatible clients."""
+"""Answer `POST /v1/chat/completions` and `GET /v1/models` for OpenAI-compatible clients."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json
 from nbvlm.demo.service.request_body import (
-    Ask,
     Inline,
-    NotAPicture,
+    InvalidPicture,
+    ParsedRequest,
     Source,
     clean,
     from_base64,
@@ -29,7 +29,7 @@ __all__ = ["Completions", "refusal"]
 
 MODEL = "nbvlm/demo"
 _NAMES = (MODEL, "google/paligemma")  # the second, so that code written for the hosted model runs unchanged
-_STARTED = 1_700_000_000  # Unix time; the listing needs one, and it means nothing here
+_CREATED = 1_700_000_000  # Unix time; the listing needs one, the value has no meaning here
 
 _PARAMETERS = (
     Parameter("temperature", 0, 2, 0.2),
@@ -37,13 +37,13 @@ _PARAMETERS = (
 )
 _MOST = Parameter("max_tokens", 1, 1 << 20, 1024, integer=True)
 _SEED = Parameter("seed", -(1 << 63), (1 << 63) - 1, 0, integer=True)
-_COLDEST = 1e-6  # stands for 0, which asks for the likeliest token
+_COLDEST = 1e-6  # replaces 0, which requests the likeliest token
 _NOT_OFFERED = ("stop", "tools", "functions", "logprobs", "response_format")
 
 
 @dataclass(frozen=True, slots=True)
 class _Chat:
-    ask: Ask
+    ask: ParsedRequest
     include_usage: bool
 
 
@@ -53,7 +53,7 @@ class Completions:
     Parameters
     ----------
     engine
-        What computes the answers.
+        Computes the answers.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -66,13 +66,13 @@ class Completions:
             picture = from_base64(chat.ask.picture.base64) if isinstance(chat.ask.picture, Inline) else None
         except Invalid as invalid:
             raise Refusal(refusal(400, str(invalid.faults), param=_param(invalid.faults))) from None
-        except NotAPicture as error:
+        except InvalidPicture as error:
             raise Refusal(refusal(400, str(error), param="messages")) from None
         ask = chat.ask
         job = self._engine.start(
             picture, ask.prompt, ask.parameters, stream=ask.stream, id_=str(uuid.uuid4())
         )
-        request.line.on_hang_up(job.cancel)
+        request.connection.on_close(job.cancel)
         job.wait(None)
         return reply(OpenAI(job.id, job.prompt_tokens, MODEL, chat.include_usage), job)
 
@@ -88,13 +88,13 @@ class Completions:
 
 
 def refusal(status: int, message: str, *, param: str | None = None, code: str | None = None) -> Reply:
-    """Return an error in the shape that OpenAI's clients read."""
+    """Reply with an error in the shape that OpenAI's clients read."""
     error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
     return as_json({"error": error}, status)
 
 
 def _listed() -> dict[str, Any]:
-    return {"id": MODEL, "object": "model", "created": _STARTED, "owned_by": "nbvlm"}
+    return {"id": MODEL, "object": "model", "created": _CREATED, "owned_by": "nbvlm"}
 
 
 def _unknown(name: str) -> Reply:
@@ -103,7 +103,7 @@ def _unknown(name: str) -> Reply:
 
 
 def _param(faults: Faults) -> str | None:
-    """Name the member of the body that the first fault is in."""
+    """Return the member of the body with the first fault."""
     loc = faults.as_list()[0]["loc"]
     return str(loc[1]) if len(loc) > 1 and isinstance(loc[1], str) else None
 
@@ -113,20 +113,20 @@ def _read(request: Request) -> _Chat:
     _check_model(faults, body)
     for name in _NOT_OFFERED:
         if body.get(name) not in (None, False, [], {"type": "text"}):
-            faults.add(("body", name), "not_supported", "The embedded model does not offer this")
+            faults.add(("body", name), "not_supported", "The embedded model does not support this")
     if body.get("n") not in (None, 1):
-        faults.add(("body", "n"), "not_supported", "One answer at a time is offered")
+        faults.add(("body", "n"), "not_supported", "Only one answer per request is supported")
     stream = flag(faults, ("body", "stream"), _given(body, "stream", False))
     options = _given(body, "stream_options", {})
     include_usage = isinstance(options, dict) and options.get("include_usage") is True
     prompt, picture = _conversation(faults, body)
     parameters = _parameters(faults, body)
     faults.check()
-    return _Chat(Ask(prompt, picture, parameters, stream), include_usage)
+    return _Chat(ParsedRequest(prompt, picture, parameters, stream), include_usage)
 
 
 def _given(body: dict[str, Any], name: str, default: Any) -> Any:
-    """Value of a member; `null` is as good as absent."""
+    """Value of a member; `null` counts as absent."""
     return default if body.get(name) is None else body[name]
 
 
@@ -153,20 +153,20 @@ def _parameters(faults: Faults, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _conversation(faults: Faults, body: dict[str, Any]) -> tuple[str, Source | None]:
-    """Take the last question and the last picture; the model knows no turns and no system prompt."""
+    """Return the last question and the last picture: the model ignores turns and system prompts."""
     loc: Loc = ("body", "messages")
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise faults.stop(loc, "list_type", "Input should be a list of at least one message")
-    said = [_said(faults, (*loc, index), message) for index, message in enumerate(messages)]
-    asked = [(prompt, urls) for prompt, urls, role in said if role == "user"]
-    urls = [url for _, given in asked for url in given]
-    if not asked or not urls:
+    read = [_read_message(faults, (*loc, index), message) for index, message in enumerate(messages)]
+    questions = [(prompt, urls) for prompt, urls, role in read if role == "user"]
+    urls = [url for _, given in questions for url in given]
+    if not questions or not urls:
         raise faults.stop(loc, "value_error", "A message of role 'user' with a picture is expected")
-    return clean(faults, loc, asked[-1][0]), _picture(faults, loc, urls[-1])
+    return clean(faults, loc, questions[-1][0]), _picture(faults, loc, urls[-1])
 
 
-def _said(faults: Faults, loc: Loc, message: Any) -> tuple[str, list[str], str]:
+def _read_message(faults: Faults, loc: Loc, message: Any) -> tuple[str, list[str], str]:
     role = message.get("role") if isinstance(message, dict) else None
     if role not in ("user", "assistant", "system", "developer"):
         faults.add(
@@ -186,5 +186,5 @@ def _said(faults: Faults, loc: Loc, message: Any) -> tuple[str, list[str], str]:
 def _picture(faults: Faults, loc: Loc, url: str) -> Source | None:
     found = source(faults, loc, url)
     if found is not None and not isinstance(found, Inline):
-        faults.add(loc, "value_error", "Uploaded assets are not read here; send the picture as a data URI")
+        faults.add(loc, "value_error", "Uploaded assets cannot be used here; send the picture as a data URI")
     return found

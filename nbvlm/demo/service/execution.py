@@ -1,4 +1,4 @@
-"""One request in a thread of its own, so that no event loop is blocked and deadlines hold."""
+"""Run each request in a thread of its own, so that no event loop is blocked and deadlines hold."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _produce(service: Service, request: Request, deliver: Callable[[Item], None]
         deliver(replace(reply, body=b""))
         for part in (reply.body,) if isinstance(reply.body, bytes) else reply.body:
             deliver(part)
-    except Exception as error:  # noqa: BLE001 - the reader is the one to hear of it
+    except Exception as error:  # noqa: BLE001 - raised again where the reply is read
         deliver(error)
     finally:
         deliver(None)
@@ -40,25 +40,25 @@ def _start(service: Service, request: Request, deliver: Callable[[Item], None]) 
 
 
 class Exchange:
-    """A request and its reply, for a caller that blocks.
+    """A request and its reply, for synchronous callers.
 
     Parameters
     ----------
     service
-        What answers.
+        Answers the request.
     request
-        What is asked; its line is hung up by `close`.
+        Its connection is closed by `close`.
     timeout_s
         Longest wait for the head and for each part of the body; None waits for ever.
 
     Raises
     ------
     queue.Empty
-        From any of the methods, when nothing came in time.
+        From each method, after `timeout_s`.
     """
 
     def __init__(self, service: Service, request: Request, timeout_s: float | None = None) -> None:
-        self._line, self._timeout_s = request.line, timeout_s
+        self._connection, self._timeout_s = request.connection, timeout_s
         self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
         _start(service, request, self._items.put)
 
@@ -72,15 +72,15 @@ class Exchange:
             yield part
 
     def close(self) -> None:
-        """Stop the work, if it still goes on."""
-        self._line.hang_up()
+        """Stop the work, if it is not done."""
+        self._connection.close()
 
 
 class AsyncExchange:
-    """The same for a caller in an event loop; raises `TimeoutError` when nothing came in time."""
+    """The same for callers in an event loop; raises `TimeoutError` after `timeout_s`."""
 
     def __init__(self, service: Service, request: Request, timeout_s: float | None = None) -> None:
-        self._line, self._timeout_s = request.line, timeout_s
+        self._connection, self._timeout_s = request.connection, timeout_s
         self._items: asyncio.Queue[Item] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         _start(service, request, self._deliver)
@@ -88,8 +88,8 @@ class AsyncExchange:
     def _deliver(self, item: Item) -> None:
         try:
             self._loop.call_soon_threadsafe(self._items.put_nowait, item)
-        except RuntimeError:  # the loop is closed, so nobody reads any more
-            self._line.hang_up()
+        except RuntimeError:  # the loop is closed: the reply has no reader any more
+            self._connection.close()
 
     async def _next(self) -> Item:
         return await asyncio.wait_for(self._items.get(), self._timeout_s)
@@ -104,8 +104,8 @@ class AsyncExchange:
             yield part
 
     def close(self) -> None:
-        """Stop the work, if it still goes on."""
-        self._line.hang_up()
+        """Stop the work, if it is not done."""
+        self._connection.close()
 
 
 def _head(item: Item) -> Reply:

@@ -1,4 +1,4 @@
-"""`POST /v1/vlm/google/paligemma` and the polls that may follow."""
+"""Answer `POST /v1/vlm/google/paligemma` and the polls that may follow."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import uuid
 from typing import TYPE_CHECKING
 
 from nbvlm.demo.service import request_body
-from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json, broken, problem
-from nbvlm.demo.service.request_body import Inline, NotAPicture, from_base64, from_bytes
+from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json, problem, server_error
+from nbvlm.demo.service.request_body import Inline, InvalidPicture, from_base64, from_bytes
 from nbvlm.demo.service.responses import Accept, Nvidia, reply
 from nbvlm.demo.service.schema import Faults, Invalid
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from nbvlm.demo.service.assets import Bucket
-    from nbvlm.demo.service.jobs import Engine, Job
-    from nbvlm.demo.service.request_body import Ask
+    from nbvlm.demo.service.jobs import Engine, GenerationJob
+    from nbvlm.demo.service.request_body import ParsedRequest
 
 __all__ = ["Inference"]
 
 _log = logging.getLogger(__name__)
-_POLL_DEFAULT_S, _POLL_MOST_S, _LEASE_LEAST_S = 300, 3600, 10
+_POLL_DEFAULT_S, _POLL_MOST_S, _LEAST_KEPT_S = 300, 3600, 10
 _REFERENCES_MOST = 370
 _CONTENT = ("body", "messages", 0, "content")
 
@@ -36,18 +36,18 @@ class Inference:
     Parameters
     ----------
     engine
-        What computes the answers.
+        Computes the answers.
     bucket
-        Where uploaded pictures are.
+        Keeps the uploaded pictures.
     """
 
     def __init__(self, engine: Engine, bucket: Bucket) -> None:
         self._engine, self._bucket = engine, bucket
 
     def ask(self, request: Request, _: str) -> Reply:
-        """Answer, stream, or say 202 when the answer is not there within `NVCF-POLL-SECONDS`."""
+        """Answer, stream, or reply 202 when the answer takes longer than `NVCF-POLL-SECONDS`."""
         id_ = str(uuid.uuid4())
-        return _told(id_, lambda: self._ask(request, id_))
+        return _with_request_id(id_, lambda: self._ask(request, id_))
 
     def _ask(self, request: Request, id_: str) -> Reply:
         accept = Accept.of(request)
@@ -63,28 +63,28 @@ class Inference:
         return self._reply(request, job, seconds)
 
     def poll(self, request: Request, id_: str) -> Reply:
-        """`GET /v1/status/{id}`: wait on; 404 for an answer that was sent, given up or never asked for."""
-        return _told(id_ if _is_uuid(id_) else str(uuid.uuid4()), lambda: self._poll(request, id_))
+        """`GET /v1/status/{id}`: wait again; 404 if the answer was sent, cancelled or never requested."""
+        return _with_request_id(id_ if _is_uuid(id_) else str(uuid.uuid4()), lambda: self._poll(request, id_))
 
     def _poll(self, request: Request, id_: str) -> Reply:
         seconds = _poll_seconds(request)
-        job = self._engine.jobs.take(id_.lower())
+        job = self._engine.take(id_.lower())
         if job is None:
             raise Refusal(problem(404, detail=f"NotFound error: failed to find request {id_[:64]}"))
         return self._reply(request, job, seconds)
 
-    def _reply(self, request: Request, job: Job, seconds: int) -> Reply:
-        request.line.on_hang_up(job.cancel)
+    def _reply(self, request: Request, job: GenerationJob, seconds: int) -> Reply:
+        request.connection.on_close(job.cancel)
         if not job.wait(seconds):
-            request.line.release()
-            self._engine.jobs.park(job, max(2 * seconds, _LEASE_LEAST_S))
+            request.connection.release()
+            self._engine.park(job, max(2 * seconds, _LEAST_KEPT_S))
             return Reply(202, _headers(job.id, "in-progress"))
         answer = reply(Nvidia(job.id, job.prompt_tokens), job)
         notice = (("nbvlm-notice", job.notice),) if job.notice else ()
         return answer.plus(*_headers(job.id, "fulfilled"), *notice)
 
     def _references(self, request: Request) -> set[str]:
-        """Return the ids that the header names; each must be there before the model is asked."""
+        """Return the asset ids of the header; each asset must exist before the model is asked."""
         header = request.header("nvcf-input-asset-references")
         ids = [id_.strip() for id_ in header.split(",") if id_.strip()]
         if len(header) > _REFERENCES_MOST:
@@ -97,32 +97,32 @@ class Inference:
                 raise Refusal(problem(404, detail=f"NotFound error: failed to find asset {id_}"))
         return {id_.lower() for id_ in ids}
 
-    def _picture(self, ask: Ask, references: set[str]) -> Image.Image | None:
+    def _picture(self, ask: ParsedRequest, references: set[str]) -> Image.Image | None:
         if ask.picture is None:
             return None
         try:
             if isinstance(ask.picture, Inline):
                 return from_base64(ask.picture.base64)
             return self._uploaded(ask.picture.asset_id, references)
-        except NotAPicture as error:
+        except InvalidPicture as error:
             raise Faults().stop(_CONTENT, "value_error", str(error)) from None
 
     def _uploaded(self, id_: str, references: set[str]) -> Image.Image:
         asset = self._bucket.get(id_) if id_ in references else None
         if asset is None:
-            raise NotAPicture("The asset is not named in the header NVCF-INPUT-ASSET-REFERENCES")
+            raise InvalidPicture("The asset is not named in the header NVCF-INPUT-ASSET-REFERENCES")
         return from_bytes(asset.data)
 
 
-def _told(id_: str, answer: Callable[[], Reply]) -> Reply:
-    """Let every refusal and failure carry the request id."""
+def _with_request_id(id_: str, answer: Callable[[], Reply]) -> Reply:
+    """Add the request id to every refusal and failure."""
     try:
         return answer()
     except Refusal as refusal:
         reply = refusal.reply
-    except Exception:  # noqa: BLE001 - whatever the model raised
+    except Exception:  # noqa: BLE001 - a model may raise anything
         _log.exception("The model failed")
-        reply = broken()
+        reply = server_error()
     return reply.plus(*_headers(id_, "errored"))
 
 
@@ -144,7 +144,7 @@ def _is_uuid(value: str) -> bool:
 
 
 def _rejected(faults: Faults, accept: Accept) -> Reply:
-    """Return the faults themselves to who reads event streams; the platform replaces them for all others."""
+    """Reply with the faults where event streams are accepted by name; the platform hides them from others."""
     if accept.event_stream:
         return as_json({"detail": faults.as_list()}, 422)
     kind = "urn:inference-service:problem-details:unprocessable-entity"

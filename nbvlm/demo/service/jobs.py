@@ -1,6 +1,6 @@
-"""Answers in the making: each is computed in a thread of its own and read by whoever holds the job.
+"""Compute answers, each in a thread of its own; any thread may read the tokens of a job.
 
-A job goes on while its caller waits, polls or reads slowly, and stops at the next token once it is cancelled.
+A job continues while its caller waits, polls or reads slowly; once cancelled, it stops at the next token.
 """
 
 from __future__ import annotations
@@ -17,58 +17,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-__all__ = ["Engine", "Job", "Jobs", "Model", "Token"]
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    text: str = ""
-    finish_reason: str | None = "stop"
-
-
-class Engine:
-    """Starts jobs on a model that is loaded with the first of them.
-
-    Parameters
-    ----------
-    model
-        What answers; by default the embedded model.
-    at_once
-        Jobs computed at the same time.
-    """
-
-    def __init__(self, model: Model | None, at_once: int) -> None:
-        self._model = model
-        self._loading = threading.Lock()
-        self.jobs = Jobs(at_once)
-
-    @property
-    def model(self) -> Model:
-        """The model, loaded on first use."""
-        with self._loading:
-            if self._model is None:
-                from nbvlm.demo.model import model
-
-                self._model = model.load()
-            return self._model
-
-    def start(
-        self, picture: Image.Image | None, prompt: str, parameters: dict[str, Any], *, stream: bool, id_: str
-    ) -> Job:
-        """Start to answer; without a picture there is nothing to say, and the answer is empty."""
-        if picture is None:
-            job = Job(lambda: iter((_End(),)), id_=id_, stream=stream)
-        else:
-            model = self.model
-            tokens = model.count(prompt)
-            job = Job(
-                lambda: model.stream(picture, prompt, **parameters),
-                id_=id_,
-                stream=stream,
-                prompt_tokens=tokens,
-            )
-        self.jobs.start(job)
-        return job
+__all__ = ["Engine", "GenerationJob", "Model", "Token"]
 
 
 class Token(Protocol):
@@ -76,7 +25,7 @@ class Token(Protocol):
 
     @property
     def text(self) -> str:
-        """What it adds to the answer; may be empty."""
+        """The text that it adds to the answer; may be empty."""
 
     @property
     def finish_reason(self) -> str | None:
@@ -96,14 +45,20 @@ class Model(Protocol):
         max_tokens: int,
         seed: int | None = None,
     ) -> Iterator[Token]:
-        """Yield the answer, each token when it is computed."""
+        """Yield the answer, each token as soon as it is computed."""
 
     def count(self, prompt: str) -> int:
         """Count the tokens of the prompt, the picture's included."""
 
 
-class Job:
-    """One answer in the making.
+@dataclass(frozen=True, slots=True)
+class _End:
+    text: str = ""
+    finish_reason: str | None = "stop"
+
+
+class GenerationJob:
+    """One answer while it is computed.
 
     Parameters
     ----------
@@ -127,12 +82,12 @@ class Job:
         self._source = source
         self._changed = threading.Condition()
         self._tokens: list[Token] = []
-        self._lease = float("inf")
+        self._expires = float("inf")
         self._done = False
         self._cancelled = False
 
     def start(self, gate: AbstractContextManager[Any] | None = None) -> None:
-        """Begin to compute as soon as `gate` lets the job in."""
+        """Begin to compute as soon as `gate` can be entered."""
         name = f"nbvlm-demo-{self.id[:8]}"
         threading.Thread(target=self._run, args=(gate or nullcontext(),), name=name, daemon=True).start()
 
@@ -144,30 +99,30 @@ class Job:
 
     @property
     def cancelled(self) -> bool:
-        """Whether nobody wants the answer any more."""
+        """Whether the answer is no longer wanted."""
         return self._cancelled
 
-    def lend(self, seconds: float | None) -> bool:
-        """Give the job up unless it is asked for within `seconds`; None says that somebody holds it again.
+    def expire_after(self, seconds: float | None) -> bool:
+        """Cancel the job unless this is called again within `seconds`; None removes the limit.
 
         Returns
         -------
         bool
-            False when it has been given up before.
+            False when it was cancelled before.
         """
         with self._changed:
-            if not self._lapsed():
-                self._lease = float("inf") if seconds is None else time.monotonic() + seconds
+            if not self._expired():
+                self._expires = float("inf") if seconds is None else time.monotonic() + seconds
             return not self._cancelled
 
-    def lapsed(self) -> bool:
-        """Whether it has been given up, or is now because nobody came back in time."""
+    def expired(self) -> bool:
+        """Whether the job is cancelled, or its time has passed."""
         with self._changed:
-            return self._lapsed()
+            return self._expired()
 
-    def _lapsed(self) -> bool:
-        """Whether to stop; to be called with the lock held."""
-        self._cancelled = self._cancelled or time.monotonic() > self._lease
+    def _expired(self) -> bool:
+        """Whether to stop; call it with the lock held."""
+        self._cancelled = self._cancelled or time.monotonic() > self._expires
         return self._cancelled
 
     def wait(self, seconds: float | None) -> bool:
@@ -183,12 +138,12 @@ class Job:
 
     @property
     def notice(self) -> str | None:
-        """What the first token says must be known about the answer, if there is one and it says so."""
+        """The notice of the first token about the whole answer, or None."""
         with self._changed:
             return getattr(self._tokens[0], "notice", None) if self._tokens else None
 
     def __iter__(self) -> Iterator[Token]:
-        """Yield the tokens as they come; end early when the job is cancelled, raise what the model raised."""
+        """Yield the tokens as they come; end early when the job is cancelled, raise the model's exception."""
         sent = 0
         while new := self._after(sent):
             yield from new
@@ -197,7 +152,7 @@ class Job:
             raise self.error
 
     def _after(self, sent: int) -> list[Token]:
-        """Wait for tokens that were not yet sent; none are left when the list is empty."""
+        """Wait for more than `sent` tokens and return the new ones; an empty list is the end."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._tokens) > sent or self._over())
             return [] if self._cancelled else self._tokens[sent:]
@@ -212,7 +167,7 @@ class Job:
         try:
             with gate:
                 self._compute()
-        except Exception as error:  # noqa: BLE001 - whatever the model raised is the reader's to know
+        except Exception as error:  # noqa: BLE001 - the reader gets whatever the model raised
             self.error = error
         finally:
             with self._changed:
@@ -220,37 +175,71 @@ class Job:
                 self._changed.notify_all()
 
     def _compute(self) -> None:
-        if self.lapsed():
+        if self.expired():
             return
         for token in self._source():
             with self._changed:
                 self._tokens.append(token)
                 self._changed.notify_all()
-                if self._lapsed():
+                if self._expired():
                     return
 
 
-class Jobs:
-    """Runs jobs, a few at a time, and keeps those whose caller was told to come back."""
+class Engine:
+    """Runs jobs, a few at a time, and keeps those whose caller has to poll.
 
-    def __init__(self, at_once: int) -> None:
+    Parameters
+    ----------
+    model
+        Computes the answers; by default the embedded model, loaded with the first job.
+    at_once
+        Jobs computed at the same time.
+    """
+
+    def __init__(self, model: Model | None, at_once: int) -> None:
+        self._model = model
+        self._loading = threading.Lock()
         self._gate = threading.BoundedSemaphore(at_once)
         self._lock = threading.Lock()
-        self._parked: dict[str, Job] = {}
+        self._parked: dict[str, GenerationJob] = {}
 
-    def start(self, job: Job) -> None:
-        """Begin a job when its turn comes."""
+    @property
+    def model(self) -> Model:
+        """The model, loaded on first use."""
+        with self._loading:
+            if self._model is None:
+                from nbvlm.demo.model import model
+
+                self._model = model.load()
+            return self._model
+
+    def start(
+        self, picture: Image.Image | None, prompt: str, parameters: dict[str, Any], *, stream: bool, id_: str
+    ) -> GenerationJob:
+        """Start to answer; without a picture the answer is empty."""
+        if picture is None:
+            job = GenerationJob(lambda: iter((_End(),)), id_=id_, stream=stream)
+        else:
+            model = self.model
+            tokens = model.count(prompt)
+            job = GenerationJob(
+                lambda: model.stream(picture, prompt, **parameters),
+                id_=id_,
+                stream=stream,
+                prompt_tokens=tokens,
+            )
         job.start(self._gate)
+        return job
 
-    def park(self, job: Job, seconds: float) -> None:
+    def park(self, job: GenerationJob, seconds: float) -> None:
         """Keep a job for its caller, who must come back within `seconds`."""
-        job.lend(seconds)
+        job.expire_after(seconds)
         with self._lock:
-            self._parked = {id_: kept for id_, kept in self._parked.items() if not kept.lapsed()}
+            self._parked = {id_: kept for id_, kept in self._parked.items() if not kept.expired()}
             self._parked[job.id] = job
 
-    def take(self, id_: str) -> Job | None:
-        """Hand out a kept job, once; None when there is none of this id or its time has passed."""
+    def take(self, id_: str) -> GenerationJob | None:
+        """Hand out a kept job, once; None when there is no job of this id or its time has passed."""
         with self._lock:
             job = self._parked.pop(id_, None)
-        return job if job is not None and job.lend(None) else None
+        return job if job is not None and job.expire_after(None) else None

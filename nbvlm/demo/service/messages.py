@@ -1,4 +1,4 @@
-"""What travels between a caller and the service: requests, replies, refusals; no HTTP library in sight.
+"""Requests, replies and refusals as values of the service, without an HTTP library.
 
 >>> from nbvlm.demo.service.messages import problem
 >>> reply = problem(404, detail="failed to find asset")
@@ -17,46 +17,40 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Line", "Refusal", "Reply", "Request", "as_json", "broken", "problem", "text", "xml"]
+__all__ = ["Connection", "Refusal", "Reply", "Request", "as_json", "problem", "server_error", "text", "xml"]
 
-# Python 3.13 gave these two new names; the hosted service has not.
+# Python 3.13 gave these two new names; the hosted service keeps the old ones.
 TITLES = {413: "Request Entity Too Large", 422: "Unprocessable Entity"}
 
 
-class Line:
-    """The caller's end of a connection, seen from the service.
+class Connection:
+    """Stops the work for a request when its connection closes.
 
-    The service says what is to be stopped when the caller goes away; whoever holds the connection hangs up.
-    Both may happen in any thread and in any order.
+    The service registers callbacks with `on_close`, the transport calls `close`, in any threads and order.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stops: list[Callable[[], None]] = []
-        self._gone = False
+        self._closed = False
 
-    @property
-    def gone(self) -> bool:
-        """Whether the caller has gone."""
-        return self._gone
-
-    def on_hang_up(self, stop: Callable[[], None]) -> None:
-        """Call `stop` when the caller goes away; at once when it has gone already."""
+    def on_close(self, stop: Callable[[], None]) -> None:
+        """Call `stop` when the connection closes; at once when it is closed already."""
         with self._lock:
-            if not self._gone:
+            if not self._closed:
                 self._stops.append(stop)
                 return
         stop()
 
     def release(self) -> None:
-        """Let the work go on without this caller."""
+        """Let the work continue when the connection closes."""
         with self._lock:
             self._stops.clear()
 
-    def hang_up(self) -> None:
-        """Say that the caller has gone."""
+    def close(self) -> None:
+        """Close the connection and stop its work."""
         with self._lock:
-            self._gone = True
+            self._closed = True
             stops, self._stops = self._stops, []
         for stop in stops:
             stop()
@@ -78,8 +72,8 @@ class Request:
         All of it; empty when `oversize`.
     oversize
         The body was longer than `Service.room` allows and was not kept.
-    line
-        The connection, to learn when the caller has gone.
+    connection
+        Closes when the caller goes away.
     """
 
     method: str
@@ -87,7 +81,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
     oversize: bool = False
-    line: Line = field(default_factory=Line, repr=False)
+    connection: Connection = field(default_factory=Connection, repr=False)
 
     @property
     def path(self) -> str:
@@ -96,7 +90,7 @@ class Request:
 
     @property
     def query(self) -> str:
-        """What follows the question mark; empty without one."""
+        """The part after the question mark; empty without one."""
         return self.target.partition("?")[2]
 
     def header(self, name: str, default: str = "") -> str:
@@ -130,7 +124,7 @@ class Reply:
 
 
 class Refusal(Exception):
-    """Carries the reply that refuses a request out of the depth where the fault was seen."""
+    """Raised where a fault is found; carries the reply that refuses the request."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
@@ -162,8 +156,8 @@ def problem(status: int, *, detail: str | None = None, **more: Any) -> Reply:
     return as_json(kept, status, "application/problem+json")
 
 
-def broken() -> Reply:
-    """Reply that the service failed, in the words of the hosted one."""
+def server_error() -> Reply:
+    """Reply with status 500, in the words of the hosted service."""
     return as_json({"message": "Internal server error", "type": "internal_server_error", "code": 500}, 500)
 
 

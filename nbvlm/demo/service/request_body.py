@@ -1,7 +1,7 @@
-"""The request body of the hosted PaliGemma endpoint, read as strictly as its published schema says.
+"""Read the request body of the hosted PaliGemma endpoint, as strictly as its published schema.
 
-The schema, on docs.api.nvidia.com: exactly one message; `null` content only with the assistant role, and no
-list form for it; pictures as PNG or JPEG, inside the body below the limit. Ranges and limit are the data of
+The schema, on docs.api.nvidia.com: exactly one message; `null` content only with the assistant role, which
+has no list form; pictures as PNG or JPEG, inside the body below a limit. Ranges and limit come from
 `nbvlm.endpoints`.
 """
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 __all__ = [
     "PIXEL_LIMIT",
     "PROMPT_LIMIT",
-    "Ask",
     "Inline",
-    "NotAPicture",
+    "InvalidPicture",
+    "ParsedRequest",
     "Source",
     "Uploaded",
     "clean",
@@ -43,52 +43,52 @@ PIXEL_LIMIT = 64_000_000
 _TOO_MANY = f"The picture has more than {PIXEL_LIMIT} pixels"
 
 
-class NotAPicture(ValueError):
-    """The bytes are no picture that the service takes; the message says why."""
+class InvalidPicture(ValueError):
+    """The bytes are not a picture that the service accepts; the message says why."""
 
 
 def from_base64(text: str) -> Image.Image:
-    """Decode the base64 text of a PNG or JPEG picture; white space is a fault, as at the hosted service.
+    """Decode the base64 text of a PNG or JPEG picture; white space is an error, as at the hosted service.
 
     Raises
     ------
-    NotAPicture
-        When the text is not base64, or what it holds is no picture.
+    InvalidPicture
+        When the text is not base64 of a picture.
     """
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise NotAPicture(f"Invalid base64: {error}") from None
+        raise InvalidPicture(f"Invalid base64: {error}") from None
     return from_bytes(data)
 
 
 def from_bytes(data: bytes) -> Image.Image:
-    """Decode a PNG or JPEG picture to RGB, as it is stored: EXIF orientation is the sender's business.
+    """Decode a PNG or JPEG picture to RGB; the EXIF orientation is ignored, as at the hosted service.
 
     Raises
     ------
-    NotAPicture
-        When the bytes are of another kind, cut short, or hold too many pixels.
+    InvalidPicture
+        When the bytes have another format, are truncated, or hold too many pixels.
     """
     from PIL import Image
 
     if not data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
-        raise NotAPicture("The picture is neither PNG nor JPEG")
+        raise InvalidPicture("The picture is neither PNG nor JPEG")
     try:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
             _check_size(*picture.size)
             return picture.convert("RGB")
-    except NotAPicture:
+    except InvalidPicture:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise NotAPicture(_TOO_MANY) from error
-    except Exception as error:  # decoders raise whatever they stumble over
-        raise NotAPicture(f"The picture cannot be decoded: {type(error).__name__}") from error
+        raise InvalidPicture(_TOO_MANY) from error
+    except Exception as error:  # decoders raise exceptions of many kinds
+        raise InvalidPicture(f"The picture cannot be decoded: {type(error).__name__}") from error
 
 
 def _check_size(width: int, height: int) -> None:
     if width * height > PIXEL_LIMIT:
-        raise NotAPicture(_TOO_MANY)
+        raise InvalidPicture(_TOO_MANY)
 
 
 _TAG = re.compile(r"""<img\s+src\s*=\s*(?:"([^"]*)"|'([^']*)')\s*/?>""", re.IGNORECASE)
@@ -167,12 +167,12 @@ def _url(faults: Faults, loc: Loc, part: dict[str, Any]) -> str:
 
 
 def source(faults: Faults, loc: Loc, url: str, limit: int | None = None) -> Source | None:
-    """Read the URL of a picture; a fault is noted when it is none.
+    """Read the URL of a picture; anything else is added to the faults.
 
     Parameters
     ----------
     faults, loc
-        Where to note what is wrong, and the place to name.
+        Collects the faults; the place that they name.
     url
         `data:image/png;base64,…`, `data:image/png;asset_id,…`, or base64 alone.
     limit
@@ -200,19 +200,19 @@ _CONTENT: Loc = ("body", "messages", 0, "content")
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """What a body asks for.
+class ParsedRequest:
+    """A request, checked.
 
     Parameters
     ----------
     prompt
         Text outside the picture's tag, stripped.
     picture
-        Where the picture is; None when the message need not have one.
+        Its source; None when the message does not need one.
     parameters
-        `temperature`, `top_p`, `max_tokens` and perhaps `seed`, as the model takes them.
+        `temperature`, `top_p`, `max_tokens` and optionally `seed`, as the model takes them.
     stream
-        Whether the answer is wanted as a stream.
+        Whether a stream is requested.
     """
 
     prompt: str
@@ -221,15 +221,15 @@ class Ask:
     stream: bool = False
 
 
-def read(request: Request) -> Ask:
+def read(request: Request) -> ParsedRequest:
     """Read the body of `POST /v1/vlm/google/paligemma`.
 
-    `model` is tolerated, as known clients send it; every other unknown member is a fault.
+    `model` is accepted because known clients send it; every other unknown member is a fault.
 
     Raises
     ------
     Invalid
-        With every fault that was found.
+        With all faults of the body.
     """
     faults = Faults()
     body = members(faults, ("body",), read_json(request), _ALLOWED)
@@ -240,11 +240,11 @@ def read(request: Request) -> Ask:
     stream = flag(faults, ("body", "stream"), body.get("stream", False))
     prompt, picture = _message(faults, body)
     faults.check()
-    return Ask(prompt, picture, parameters, stream)
+    return ParsedRequest(prompt, picture, parameters, stream)
 
 
 def clean(faults: Faults, loc: Loc, prompt: str) -> str:
-    """Note a prompt that is too long; return it as text that can be encoded."""
+    """Return a prompt as text that can be encoded; one that is too long is added to the faults."""
     if len(prompt) > PROMPT_LIMIT:
         message = f"The text beside the picture should have at most {PROMPT_LIMIT} characters"
         faults.add(loc, "string_too_long", message)

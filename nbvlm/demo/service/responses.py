@@ -1,4 +1,4 @@
-"""How an answer is written on the wire: whole or as server-sent events, in two dialects."""
+"""Write an answer as JSON or as server-sent events, in the dialects of NVIDIA and of OpenAI."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json, proble
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nbvlm.demo.service.jobs import Job
+    from nbvlm.demo.service.jobs import GenerationJob
 
 __all__ = ["DONE", "EVENT_STREAM", "Accept", "Nvidia", "OpenAI", "events", "reply", "usage"]
 
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """The `Accept` header, as far as the service looks at it.
+    """The `Accept` header, as far as the service reads it.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Accept:
 
 
 EVENT_STREAM = "text/event-stream"
-CLOSED = 499  # nobody is there to read the reply any more
+CLOSED = 499  # the caller closed the connection
 DONE = b"data: [DONE]\n\n"
 
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Nvidia:
-    """The minimal dialect of the hosted `/v1/vlm/` endpoints: an id and the choices, no more.
+    """The minimal dialect of the hosted `/v1/vlm/` endpoints: an id and the choices.
 
     Parameters
     ----------
@@ -73,16 +73,16 @@ class Nvidia:
     prompt_tokens: int
 
     def opening(self) -> list[dict[str, Any]]:
-        """Return what is sent before the first token."""
+        """Return the events before the first token."""
         return []
 
     def chunk(self, text: str, reason: str | None) -> dict[str, Any]:
-        """One event of a stream."""
+        """Return one event of a stream."""
         delta = {"role": "assistant", "content": text}
         return {"id": self.id, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
 
     def closing(self, tokens: int) -> list[dict[str, Any]]:  # noqa: ARG002 - the dialect has no usage in streams
-        """Return what is sent after the last token."""
+        """Return the events after the last token."""
         return []
 
     def answer(self, text: str, reason: str | None, tokens: int) -> dict[str, Any]:
@@ -123,15 +123,15 @@ class OpenAI:
         return self._head("chat.completion.chunk") | {"choices": [choice]} | more
 
     def opening(self) -> list[dict[str, Any]]:
-        """Return what is sent before the first token."""
+        """Return the events before the first token."""
         return [self._event({"role": "assistant", "content": ""}, None)]
 
     def chunk(self, text: str, reason: str | None) -> dict[str, Any]:
-        """One event of a stream."""
+        """Return one event of a stream."""
         return self._event({"content": text}, reason)
 
     def closing(self, tokens: int) -> list[dict[str, Any]]:
-        """Return what is sent after the last token."""
+        """Return the events after the last token."""
         if not self.include_usage:
             return []
         counts = {"choices": [], "usage": usage(self.prompt_tokens, tokens)}
@@ -149,18 +149,18 @@ Dialect = Nvidia | OpenAI
 
 
 def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
-    """Return the token counts as both dialects write them."""
+    """Return the token counts, in the form of both dialects."""
     total = prompt_tokens + completion_tokens
     return {"completion_tokens": completion_tokens, "prompt_tokens": prompt_tokens, "total_tokens": total}
 
 
-def reply(dialect: Dialect, job: Job) -> Reply:
-    """Write the answer of a job that is ready: as events when a stream was asked for, else whole.
+def reply(dialect: Dialect, job: GenerationJob) -> Reply:
+    """Write the answer of a job that is ready: as events if a stream was requested, else as one JSON object.
 
     Raises
     ------
     Exception
-        Whatever the model raised before there was anything to send.
+        The model's, when it failed before the first token.
     """
     if job.error is not None:
         raise job.error
@@ -175,10 +175,10 @@ def reply(dialect: Dialect, job: Job) -> Reply:
     return as_json(dialect.answer(text, reason or "stop", len(tokens)))
 
 
-def events(dialect: Dialect, job: Job) -> Iterator[bytes]:
-    """Yield a job's tokens as server-sent events, each as soon as it is there.
+def events(dialect: Dialect, job: GenerationJob) -> Iterator[bytes]:
+    """Yield a job's tokens as server-sent events, each as soon as it is computed.
 
-    A cancelled job ends without `[DONE]`; so does a failed one, after an event that says so.
+    A cancelled job ends without `[DONE]`; so does a failed one, after an error event.
     """
     for value in dialect.opening():
         yield _event(value)
@@ -187,7 +187,7 @@ def events(dialect: Dialect, job: Job) -> Iterator[bytes]:
         for token in job:
             count, last = count + 1, token.finish_reason
             yield _event(dialect.chunk(token.text, last))
-    except Exception:  # noqa: BLE001 - whatever the model raised, the stream must say that it broke
+    except Exception:  # noqa: BLE001 - a model may raise anything; the stream must report it
         _log.exception("The model failed in the middle of an answer")
         error = {"object": "error", "message": "Internal server error", "type": "internal_server_error"}
         yield _event({"error": error})

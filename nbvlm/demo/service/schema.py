@@ -1,4 +1,4 @@
-"""Strict reading of request bodies, with the faults listed as FastAPI lists them.
+"""Check request bodies strictly, and list their faults as FastAPI does.
 
 >>> from nbvlm import endpoints
 >>> from nbvlm.demo.service.schema import Faults, number
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["Faults", "Invalid", "Loc", "flag", "members", "number", "read_json"]
 
 Loc: TypeAlias = tuple[str | int, ...]
-_ENOUGH = 64  # strangers named, and characters of a stranger's name
+_ENOUGH = 64  # unknown members that are listed, and characters of each name
 
 
 class Invalid(Exception):
-    """The body does not fit the schema; `faults` says where."""
+    """The body does not fit the schema; `faults` lists where."""
 
     def __init__(self, faults: Faults) -> None:
         super().__init__("the request body is not valid")
@@ -33,22 +33,22 @@ class Invalid(Exception):
 
 
 class Faults:
-    """Collects what is wrong with a body."""
+    """Collects the faults of a body."""
 
     def __init__(self) -> None:
         self._found: list[dict[str, Any]] = []
 
     def add(self, loc: Loc, kind: str, message: str) -> None:
-        """Note one fault."""
+        """Add one fault."""
         self._found.append({"type": kind, "loc": list(loc), "msg": message})
 
     def stop(self, loc: Loc, kind: str, message: str) -> Invalid:
-        """Note a fault after which reading on makes no sense; the result is to be raised."""
+        """Add a fault that ends the reading; returns the exception to raise."""
         self.add(loc, kind, message)
         return Invalid(self)
 
     def check(self) -> None:
-        """Raise `Invalid` when anything was found."""
+        """Raise `Invalid` if there are faults."""
         if self._found:
             raise Invalid(self)
 
@@ -57,7 +57,7 @@ class Faults:
         return list(self._found)
 
     def __str__(self) -> str:
-        """Return all of it on one line, for dialects that have a single message."""
+        """Return all faults on one line, for dialects with a single message."""
         return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in self._found)
 
 
@@ -71,7 +71,7 @@ def read_json(request: Request) -> dict[str, Any]:
     Raises
     ------
     Invalid
-        When it is not JSON, not declared as JSON, or not an object.
+        When it is not JSON, not declared as JSON, or not a JSON object.
     """
     kind = request.header("content-type", "application/json").partition(";")[0].strip().lower()
     dictionary = "Input should be a valid dictionary or object to extract fields from"
@@ -87,12 +87,12 @@ def read_json(request: Request) -> dict[str, Any]:
 
 
 def members(faults: Faults, loc: Loc, value: Any, allowed: str) -> dict[str, Any]:
-    """Check that `value` is an object with no members but the `allowed`, given as words.
+    """Check that `value` is an object whose members are all in `allowed`, names separated by blanks.
 
     Returns
     -------
     dict
-        The object, or an empty one, with the fault noted.
+        The object, or an empty one after a fault.
     """
     if not isinstance(value, dict):
         faults.add(loc, "model_attributes_type", "Input should be a valid dictionary or object")
@@ -103,12 +103,12 @@ def members(faults: Faults, loc: Loc, value: Any, allowed: str) -> dict[str, Any
 
 
 def number(faults: Faults, loc: Loc, value: Any, parameter: Parameter) -> float:
-    """Check a number; booleans and strings are none.
+    """Check a number; booleans and strings are faults.
 
     Returns
     -------
     float
-        The value, or the default, with the fault noted.
+        The value, or the default after a fault.
     """
     kind = "integer" if parameter.integer else "number"
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -135,7 +135,7 @@ def _complaint(value: float, parameter: Parameter) -> tuple[str, str] | None:
 
 
 def flag(faults: Faults, loc: Loc, value: Any) -> bool:
-    """Check a boolean; anything else is noted as a fault and read as False."""
+    """Check a boolean; anything else is a fault and read as False."""
     if not isinstance(value, bool):
         faults.add(loc, "bool_type", "Input should be a valid boolean")
         return False

@@ -1,4 +1,4 @@
-"""The service on a socket: an ASGI application and a uvicorn that runs it."""
+"""Serve on a socket: an ASGI application, run by uvicorn."""
 
 from __future__ import annotations
 
@@ -7,25 +7,30 @@ import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._optional import require
 from nbvlm.demo.service.execution import AsyncExchange
 from nbvlm.demo.service.messages import Reply, Request
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
     import uvicorn
-    from starlette.applications import Starlette
-    from starlette.types import Receive, Scope, Send
 
     from nbvlm.demo.service.service import Service
 
-__all__ = ["application", "listen", "origin", "server"]
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+__all__ = ["listen", "origin", "server"]
 
 _LAST_PORT = 65_535
-_PATIENCE = 4  # a body this many times too large is still read to its end, so that its sender sees the reply
+_PATIENCE = 4  # a body up to so many times too large is read to its end, so that its sender sees the reply
 
 
-class _Handler:
-    """The one ASGI endpoint: every path and method is the service's to judge."""
+class _Application:
+    """The service as an ASGI application: it answers every path and method."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -43,7 +48,7 @@ class _Handler:
             watch.cancel()
 
     async def _request(self, scope: Scope, receive: Receive) -> Request | None:
-        """Read the request, but keep no more of its body than there is room for; None when it broke off."""
+        """Read the request, with at most the allowed size of its body; None when the caller disconnects."""
         head = _head(scope)
         room = self._service.room(head)
         body, size, more = bytearray(), 0, True
@@ -82,39 +87,23 @@ async def _send(head: Reply, parts: AsyncExchange, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def application(service: Service) -> Starlette:
-    """Return the service as an ASGI application.
-
-    Raises
-    ------
-    Error
-        When Starlette is not installed.
-    """
-    try:
-        from starlette.applications import Starlette
-        from starlette.routing import Mount
-    except ImportError as error:
-        raise _missing() from error
-    return Starlette(routes=[Mount("/", app=_Handler(service))])
-
-
 def listen(host: str, port: int) -> socket.socket:
-    """Open the socket to serve on, so that its port is known and a taken one is told before anything starts.
+    """Open the socket to serve on; a port in use is an error before the server starts.
 
     Parameters
     ----------
     host
         Address or name of this machine.
     port
-        0 takes a free one.
+        0 selects a free one.
 
     Raises
     ------
     Error
-        When the address cannot be had.
+        When the address cannot be used.
     """
     if not 0 <= port <= _LAST_PORT:
-        raise _unreachable(host, port, f"ports are 0 to {_LAST_PORT}")
+        raise _unreachable(host, port, f"a port must be 0 to {_LAST_PORT}")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
         family, kind, protocol, _, address = found[0]
@@ -124,7 +113,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _bound(family: int, kind: int, protocol: int, address: Any) -> socket.socket:
-    """Bind a socket that names its protocol: asyncio turns Nagle's algorithm off for no other."""
+    """Bind a socket with an explicit protocol, without which asyncio leaves Nagle's algorithm on."""
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -141,32 +130,23 @@ def _unreachable(host: str, port: int, reason: str) -> Error:
 
 
 def origin(listener: socket.socket) -> str:
-    """Return scheme, host and port that a client on this machine reaches the socket at."""
+    """Return scheme, host and port for clients on this machine."""
     host, port = listener.getsockname()[:2]
     local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
 
 
 def server(service: Service) -> uvicorn.Server:
-    """Return a uvicorn server, to be run with `run(sockets=[listener])`; it logs no requests.
+    """Return a uvicorn server, which logs no requests; run it with `run(sockets=[listener])`.
 
     Raises
     ------
     Error
-        When uvicorn or Starlette is not installed.
+        When uvicorn is not installed.
     """
-    try:
-        import uvicorn
-    except ImportError as error:
-        raise _missing() from error
+    uvicorn = require("uvicorn", extra="serve", purpose="The local service")
     settings: dict[str, Any] = {"access_log": False, "log_level": "warning", "server_header": False}
     config = uvicorn.Config(
-        application(service), lifespan="off", ws="none", timeout_graceful_shutdown=2, **settings
+        _Application(service), lifespan="off", ws="none", timeout_graceful_shutdown=2, **settings
     )
     return uvicorn.Server(config)
-
-
-def _missing() -> Error:
-    return Error(
-        "The local service needs Starlette and uvicorn.", hint='Install them: pip install "nbvlm[serve]"'
-    )

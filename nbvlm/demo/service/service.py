@@ -1,6 +1,6 @@
-"""The embedded model behind the hosted service's own protocol, as one function from request to reply.
+"""Answer requests in the hosted service's own protocol with the embedded model.
 
-The in-process transport and the loopback server both hand their requests to `Service.handle`.
+The in-process transport and the loopback server both call `Service.handle`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from nbvlm.demo.service.assets import AssetApi, Bucket
 from nbvlm.demo.service.chat_completions import Completions, refusal
 from nbvlm.demo.service.inference import Inference
 from nbvlm.demo.service.jobs import Engine
-from nbvlm.demo.service.messages import Line, Refusal, Reply, Request, broken, problem, text
+from nbvlm.demo.service.messages import Refusal, Reply, Request, problem, server_error, text
 
 if TYPE_CHECKING:
     from nbvlm.demo.service.jobs import Model
 
-__all__ = ["Line", "Reply", "Request", "Service"]
+__all__ = ["Reply", "Request", "Service"]
 
 _log = logging.getLogger(__name__)
 
@@ -41,15 +41,15 @@ class Service:
     Parameters
     ----------
     model
-        What answers; by default the embedded model, loaded with the first question.
+        Computes the answers; by default the embedded model, loaded with the first question.
     key
-        When given, callers must show it; never in a repr or a log.
+        When given, callers must send it; never in a repr or a log.
     origin
-        Scheme and host that upload URLs begin with; by default what the caller addressed.
+        Scheme and host of upload URLs; by default those of the request.
     bucket
-        Where assets are kept; by default a new one.
+        Keeps the assets; by default a new one.
     at_once
-        Answers computed at the same time; by default as many as there are cores.
+        Answers computed at the same time; by default the number of cores.
 
     Examples
     --------
@@ -89,58 +89,58 @@ class Service:
         return f"Service(key={'***' if self._key else None})"
 
     def room(self, request: Request) -> int:
-        """Bytes of body that this request may have; its body need not be there yet."""
+        """Return the largest allowed body of this request, in bytes; only its head is needed."""
         return ASSET_LIMIT if request.method == "PUT" else BODY_LIMIT
 
     def handle(self, request: Request) -> Reply:
-        """Answer one request; never raises for what a caller sent.
+        """Answer one request; never raises, whatever the request contains.
 
-        May wait as long as the protocol allows the caller to wait; hanging up `request.line` from another
-        thread ends it. A reply whose body is an iterator is to be read to its end, or its line hung up.
+        May wait as long as the protocol allows; closing `request.connection` in another thread ends the wait.
+        Read a reply whose body is an iterator to its end, or close the connection.
         """
-        return _measured(self._answer(request))
+        return _with_length(self._answer(request))
 
     def _answer(self, request: Request) -> Reply:
         try:
             return self._dispatch(request)
         except Refusal as refused:
             return refused.reply
-        except Exception:  # noqa: BLE001 - one bad request must not end the service
+        except Exception:  # noqa: BLE001 - a bad request must not end the service
             _log.exception("The service failed at %s %s", request.method, request.path)
-            return broken()
+            return server_error()
 
     def _dispatch(self, request: Request) -> Reply:
         matches = [
             (method, match[1] if match.re.groups else "", handler)
-            for method, match, handler in self._at(request)
+            for method, match, handler in self._matches(request)
         ]
         if not matches:
             return text(404, "404 page not found")
         for method, argument, handler in matches:
             if method == request.method:
-                self._admit(request)
+                self._check_access(request)
                 return handler(request, unquote(argument))
         return text(405, "Method Not Allowed", ("allow", ", ".join(method for method, _, _ in matches)))
 
-    def _at(self, request: Request) -> list[tuple[str, re.Match[str], Handler]]:
+    def _matches(self, request: Request) -> list[tuple[str, re.Match[str], Handler]]:
         tried = (
             (method, pattern.fullmatch(request.path), handler) for method, pattern, handler in self._routes
         )
         return [(method, match, handler) for method, match, handler in tried if match]
 
-    def _admit(self, request: Request) -> None:
-        """Refuse a caller without the key, or with too large a body; uploads are signed instead."""
+    def _check_access(self, request: Request) -> None:
+        """Refuse a request without the key, or with too large a body; uploads carry a signature instead."""
         if request.method == "PUT":
             return
         openai = request.path.startswith(("/v1/chat/", "/v1/models"))
-        if self._key is not None and not _shows(request, self._key):
+        if self._key is not None and not _has_key(request, self._key):
             raise Refusal(_NO_KEY if openai else _unauthorized(request))
         if request.oversize:
             detail = f"The body is larger than {BODY_LIMIT} bytes"
             raise Refusal(refusal(413, detail) if openai else problem(413, detail=detail))
 
 
-def _measured(reply: Reply) -> Reply:
+def _with_length(reply: Reply) -> Reply:
     if isinstance(reply.body, bytes) and reply.status != NO_CONTENT:
         return reply.plus(("content-length", str(len(reply.body))))
     return reply
@@ -150,7 +150,7 @@ def _route(method: str, pattern: str, handler: Handler) -> tuple[str, re.Pattern
     return method, re.compile(pattern), handler
 
 
-def _shows(request: Request, key: str) -> bool:
+def _has_key(request: Request, key: str) -> bool:
     scheme, _, token = request.header("authorization").partition(" ")
     return scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), key.encode())
 

@@ -1,1 +1,1 @@
-"""The scenes of the embedded model: what is drawn, where, and in which words it is described."""
+"""The picture-book world of the embedded model: how things are drawn, placed and named."""

@@ -1,4 +1,4 @@
-"""The grounds that the things of the picture-book world stand on: one small function a ground."""
+"""Paint the backgrounds of the picture-book world: one function for each."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from PIL.ImageDraw import ImageDraw as Canvas
+    from PIL.ImageDraw import ImageDraw as Draw
 
 SKY: tuple[RGB, RGB] = ((142, 200, 240), (228, 243, 250))
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
-    """A ground: how it is painted, and how a caption ends with it.
+class Background:
+    """A background: how it is painted and named.
 
     Attributes
     ----------
     paint
-        Called with the canvas, its width and height in pixels, and a source of chance.
+        Called with the drawing, its width and height in pixels, and a source of randomness.
     sky, land
         Two colours each, top to bottom.
     horizon
@@ -36,7 +36,7 @@ class Ground:
         The words of a caption, "on a meadow".
     """
 
-    paint: Callable[[Canvas, int, int, Random], None]
+    paint: Callable[[Draw, int, int, Random], None]
     sky: tuple[RGB, RGB]
     land: tuple[RGB, RGB]
     horizon: float
@@ -52,20 +52,20 @@ def _gradient(size: tuple[int, int], top: RGB, bottom: RGB) -> Image.Image:
     )
 
 
-def _clouds(draw: Canvas, w: int, h: int, chance: Random) -> None:
-    for _ in range(chance.randrange(1, 4)):
-        x, y = chance.uniform(0.05, 0.95) * w, chance.uniform(0.06, 0.28) * h
-        r = chance.uniform(0.03, 0.055) * min(w, h)
+def _clouds(draw: Draw, w: int, h: int, rng: Random) -> None:
+    for _ in range(rng.randrange(1, 4)):
+        x, y = rng.uniform(0.05, 0.95) * w, rng.uniform(0.06, 0.28) * h
+        r = rng.uniform(0.03, 0.055) * min(w, h)
         for dx, dy, grow in ((-1.6, 0.1, 0.62), (-0.6, -0.35, 0.95), (0.6, -0.2, 0.8), (1.6, 0.15, 0.56)):
             u, v, s = x + dx * r, y + dy * r, r * grow
             draw.ellipse((u - s * 1.2, v - s, u + s * 1.2, v + s), fill=(249, 252, 254))
         draw.rounded_rectangle((x - 2.3 * r, y, x + 2.3 * r, y + 0.66 * r), 0.33 * r, fill=(249, 252, 254))
 
 
-def _ridge(draw: Canvas, w: int, h: int, chance: Random, level: float, rise: float, fill: RGB) -> None:
-    """Fill what lies below a hilly line, about `level` down, with swings of `rise`, shares of the height."""
-    a, b = chance.uniform(0, math.tau), chance.uniform(0, math.tau)
-    fast, slow = chance.uniform(5, 8), chance.uniform(2, 4)
+def _ridge(draw: Draw, w: int, h: int, rng: Random, level: float, rise: float, fill: RGB) -> None:
+    """Fill the area below a hilly line at about `level`, with swings of `rise`, in shares of the height."""
+    a, b = rng.uniform(0, math.tau), rng.uniform(0, math.tau)
+    fast, slow = rng.uniform(5, 8), rng.uniform(2, 4)
     line = [
         (
             w * i / 40,
@@ -76,77 +76,77 @@ def _ridge(draw: Canvas, w: int, h: int, chance: Random, level: float, rise: flo
     draw.polygon([*line, (w, h), (0, h)], fill=fill)
 
 
-def _dots(draw: Canvas, w: int, h: int, chance: Random, deep: float, count: int, fill: RGB) -> None:
+def _dots(draw: Draw, w: int, h: int, rng: Random, deep: float, count: int, fill: RGB) -> None:
     side = max(0, round(min(w, h) / 360) - 1)
     for _ in range(count):
-        x, y = int(chance.random() * w), int(chance.random() * deep * h)
+        x, y = int(rng.random() * w), int(rng.random() * deep * h)
         draw.rectangle((x, y, x + side, y + side), fill=fill)
 
 
-def _tufts(draw: Canvas, w: int, h: int, chance: Random, low: float, count: int, fill: RGB) -> None:
+def _tufts(draw: Draw, w: int, h: int, rng: Random, low: float, count: int, fill: RGB) -> None:
     width = max(1, round(0.004 * min(w, h)))
     for _ in range(count):
-        x, y = chance.random() * w, chance.uniform(low, 1.0)
+        x, y = rng.random() * w, rng.uniform(low, 1.0)
         s = (0.012 + 0.016 * (y - low)) * min(w, h)
         for lean in (-0.6, 0.0, 0.6):
             draw.line((x, y * h, x + lean * s, y * h - s * (1.3 - abs(lean))), fill=fill, width=width)
 
 
-def _meadow(draw: Canvas, w: int, h: int, chance: Random) -> None:
-    _clouds(draw, w, h, chance)
-    _ridge(draw, w, h, chance, 0.46, 0.05, (176, 216, 160))
-    _ridge(draw, w, h, chance, 0.5, 0.04, (160, 208, 130))
-    _ridge(draw, w, h, chance, 0.58, 0.03, (148, 200, 112))
-    _ridge(draw, w, h, chance, 0.8, 0.03, (134, 190, 98))
-    _tufts(draw, w, h, chance, 0.6, 36, (108, 168, 80))
+def _meadow(draw: Draw, w: int, h: int, rng: Random) -> None:
+    _clouds(draw, w, h, rng)
+    _ridge(draw, w, h, rng, 0.46, 0.05, (176, 216, 160))
+    _ridge(draw, w, h, rng, 0.5, 0.04, (160, 208, 130))
+    _ridge(draw, w, h, rng, 0.58, 0.03, (148, 200, 112))
+    _ridge(draw, w, h, rng, 0.8, 0.03, (134, 190, 98))
+    _tufts(draw, w, h, rng, 0.6, 36, (108, 168, 80))
 
 
-def _sea(draw: Canvas, w: int, h: int, chance: Random) -> None:
-    _clouds(draw, w, h, chance)
+def _sea(draw: Draw, w: int, h: int, rng: Random) -> None:
+    _clouds(draw, w, h, rng)
     short, width = min(w, h), max(1, round(0.005 * min(w, h)))
     for _ in range(34):
-        deep = chance.random()
-        x, y, s = chance.random() * w, (0.45 + 0.54 * deep) * h, (0.02 + 0.035 * deep) * short
+        deep = rng.random()
+        x, y, s = rng.random() * w, (0.45 + 0.54 * deep) * h, (0.02 + 0.035 * deep) * short
         for k in (-1, 1):
             box = (x + k * s - s, y - s * 0.5, x + k * s + s, y + s * 0.5)
             draw.arc(box, 20, 160, fill=(150, 208, 230), width=width)
 
 
-def _night(draw: Canvas, w: int, h: int, chance: Random) -> None:
-    _dots(draw, w, h, chance, 0.62, 70, (196, 204, 230))
-    _dots(draw, w, h, chance, 0.62, 14, (255, 250, 224))
-    _ridge(draw, w, h, chance, 0.66, 0.05, (38, 48, 84))
-    _ridge(draw, w, h, chance, 0.74, 0.04, (30, 40, 70))
-    _ridge(draw, w, h, chance, 0.88, 0.03, (24, 32, 58))
+def _night(draw: Draw, w: int, h: int, rng: Random) -> None:
+    _dots(draw, w, h, rng, 0.62, 70, (196, 204, 230))
+    _dots(draw, w, h, rng, 0.62, 14, (255, 250, 224))
+    _ridge(draw, w, h, rng, 0.66, 0.05, (38, 48, 84))
+    _ridge(draw, w, h, rng, 0.74, 0.04, (30, 40, 70))
+    _ridge(draw, w, h, rng, 0.88, 0.03, (24, 32, 58))
 
 
-def _sand(draw: Canvas, w: int, h: int, chance: Random) -> None:
-    _ridge(draw, w, h, chance, 0.43, 0.03, (238, 216, 172))
-    _ridge(draw, w, h, chance, 0.49, 0.04, (232, 206, 156))
-    _ridge(draw, w, h, chance, 0.64, 0.04, (226, 198, 144))
-    _ridge(draw, w, h, chance, 0.84, 0.03, (219, 189, 132))
+def _sand(draw: Draw, w: int, h: int, rng: Random) -> None:
+    _ridge(draw, w, h, rng, 0.43, 0.03, (238, 216, 172))
+    _ridge(draw, w, h, rng, 0.49, 0.04, (232, 206, 156))
+    _ridge(draw, w, h, rng, 0.64, 0.04, (226, 198, 144))
+    _ridge(draw, w, h, rng, 0.84, 0.03, (219, 189, 132))
     width = max(1, round(0.004 * min(w, h)))
     for _ in range(16):
-        x, y, s = chance.random() * w, chance.uniform(0.56, 1.0) * h, chance.uniform(0.05, 0.13) * min(w, h)
+        x, y, s = rng.random() * w, rng.uniform(0.56, 1.0) * h, rng.uniform(0.05, 0.13) * min(w, h)
         for k in (0, 1):
             box = (x - s + k * s * 0.4, y + k * s * 0.22, x + s + k * s * 0.4, y + s * (0.3 + k * 0.22))
             draw.arc(box, 200, 330, fill=(203, 172, 116), width=width)
 
 
-def _snow(draw: Canvas, w: int, h: int, chance: Random) -> None:
-    _ridge(draw, w, h, chance, 0.44, 0.06, (208, 222, 238))
-    _ridge(draw, w, h, chance, 0.52, 0.04, (224, 234, 246))
-    _ridge(draw, w, h, chance, 0.66, 0.03, (234, 241, 249))
-    _ridge(draw, w, h, chance, 0.84, 0.03, (242, 247, 252))
-    _dots(draw, w, h, chance, 1.0, 110, (255, 255, 255))
+def _snow(draw: Draw, w: int, h: int, rng: Random) -> None:
+    _ridge(draw, w, h, rng, 0.44, 0.06, (208, 222, 238))
+    _ridge(draw, w, h, rng, 0.52, 0.04, (224, 234, 246))
+    _ridge(draw, w, h, rng, 0.66, 0.03, (234, 241, 249))
+    _ridge(draw, w, h, rng, 0.84, 0.03, (242, 247, 252))
+    _dots(draw, w, h, rng, 1.0, 110, (255, 255, 255))
 
 
-def _city(draw: Canvas, w: int, h: int, chance: Random) -> None:
+def _city(draw: Draw, w: int, h: int, rng: Random) -> None:
     short = min(w, h)
     for level, tone in ((0.2, (190, 198, 210)), (0.32, (164, 172, 186))):
-        x = -chance.random() * 0.1 * short
+        x = -rng.random() * 0.1 * short
         while x < w:
-            wide, top = chance.uniform(0.1, 0.2) * short, (level + chance.uniform(-0.1, 0.12)) * h
+            wide, top = rng.uniform(0.1, 0.2) * short, (level + rng.uniform(-0.1, 0.12)) * h
             draw.rectangle((x, top, x + wide, 0.66 * h), fill=tone)
             _panes(draw, (x, top, x + wide, 0.62 * h), short, mix(tone, (255, 250, 220), 0.38))
             x += wide * 1.04
@@ -157,7 +157,7 @@ def _city(draw: Canvas, w: int, h: int, chance: Random) -> None:
         draw.rectangle((x, 0.852 * h, x + 0.1 * short, 0.868 * h), fill=(190, 190, 186))
 
 
-def _panes(draw: Canvas, box: tuple[float, float, float, float], short: int, fill: RGB) -> None:
+def _panes(draw: Draw, box: tuple[float, float, float, float], short: int, fill: RGB) -> None:
     x0, y0, x1, y1 = box
     step, side = 0.036 * short, 0.014 * short
     across = max(1, int((x1 - x0 - side) / step))
@@ -168,67 +168,67 @@ def _panes(draw: Canvas, box: tuple[float, float, float, float], short: int, fil
             draw.rectangle((x, y, x + side, y + side * 1.2), fill=fill)
 
 
-def _forest(draw: Canvas, w: int, h: int, chance: Random) -> None:
+def _forest(draw: Draw, w: int, h: int, rng: Random) -> None:
     short = min(w, h)
     for count, foot, thin, tone in ((16, 0.56, 0.022, (66, 98, 84)), (7, 0.62, 0.04, (48, 70, 60))):
         for i in range(count):
-            x = (i + chance.random()) / count * w
-            s = thin * short * chance.uniform(0.8, 1.3)
+            x = (i + rng.random()) / count * w
+            s = thin * short * rng.uniform(0.8, 1.3)
             draw.polygon(
                 ((x - s / 2, 0), (x + s / 2, 0), (x + s * 0.8, foot * h), (x - s * 0.8, foot * h)), fill=tone
             )
-    _ridge(draw, w, h, chance, 0.56, 0.02, (74, 104, 68))
-    _ridge(draw, w, h, chance, 0.68, 0.02, (66, 94, 60))
-    _ridge(draw, w, h, chance, 0.86, 0.02, (58, 84, 54))
+    _ridge(draw, w, h, rng, 0.56, 0.02, (74, 104, 68))
+    _ridge(draw, w, h, rng, 0.68, 0.02, (66, 94, 60))
+    _ridge(draw, w, h, rng, 0.86, 0.02, (58, 84, 54))
     for tone, deep in (((52, 82, 66), 0.13), ((36, 60, 48), 0.07)):
         for i in range(int(w / short * 9) + 2):
             x, r = i * 0.12 * short, 0.1 * short
-            y = deep * h * chance.uniform(0.5, 1.0)
+            y = deep * h * rng.uniform(0.5, 1.0)
             draw.ellipse((x - r, -2 * r, x + r, y + 0.02 * h), fill=tone)
-    _tufts(draw, w, h, chance, 0.62, 34, (96, 132, 78))
+    _tufts(draw, w, h, rng, 0.62, 34, (96, 132, 78))
 
 
-def _paper(draw: Canvas, w: int, h: int, chance: Random) -> None:
-    step = chance.uniform(0.06, 0.1) * min(w, h)
+def _paper(draw: Draw, w: int, h: int, rng: Random) -> None:
+    step = rng.uniform(0.06, 0.1) * min(w, h)
     width = max(1, round(0.003 * min(w, h)))
     for i in range(1, int(h / step) + 1):
         draw.line([(0, i * step), (w, i * step)], fill=(206, 220, 236), width=width)
     draw.line([(1.2 * step, 0), (1.2 * step, h)], fill=(238, 190, 190), width=width)
 
 
-GROUNDS: dict[str, Ground] = {
-    "meadow": Ground(_meadow, SKY, ((160, 208, 130), (132, 188, 100)), 0.52, "on a meadow"),
-    "sea": Ground(_sea, SKY, ((116, 186, 220), (62, 138, 190)), 0.42, "on the sea"),
-    "night": Ground(_night, ((14, 18, 46), (58, 64, 116)), ((30, 38, 60), (22, 28, 46)), 0.7, "at night"),
-    "sand": Ground(
+BACKGROUNDS: dict[str, Background] = {
+    "meadow": Background(_meadow, SKY, ((160, 208, 130), (132, 188, 100)), 0.52, "on a meadow"),
+    "sea": Background(_sea, SKY, ((116, 186, 220), (62, 138, 190)), 0.42, "on the sea"),
+    "night": Background(_night, ((14, 18, 46), (58, 64, 116)), ((30, 38, 60), (22, 28, 46)), 0.7, "at night"),
+    "sand": Background(
         _sand, ((150, 208, 236), (252, 240, 214)), ((238, 216, 168), (226, 200, 148)), 0.48, "on the sand"
     ),
-    "snow": Ground(
+    "snow": Background(
         _snow, ((168, 192, 218), (222, 232, 242)), ((236, 242, 250), (226, 234, 244)), 0.52, "in the snow"
     ),
-    "city": Ground(
+    "city": Background(
         _city, ((206, 216, 228), (238, 238, 234)), ((138, 140, 148), (120, 122, 130)), 0.7, "in the city"
     ),
-    "forest": Ground(
+    "forest": Background(
         _forest, ((72, 112, 92), (140, 172, 128)), ((70, 98, 64), (58, 84, 54)), 0.58, "in the forest"
     ),
-    "paper": Ground(
+    "paper": Background(
         _paper, ((252, 250, 242), (248, 245, 236)), ((248, 245, 236), (244, 240, 228)), 0.5, "on paper"
     ),
 }
-"""The grounds, by name."""
+"""The backgrounds, by name."""
 
 
-def paint(name: str, size: tuple[int, int], chance: Random) -> Image.Image:
-    """Paint an empty ground.
+def paint(name: str, size: tuple[int, int], rng: Random) -> Image.Image:
+    """Paint an empty background.
 
     Parameters
     ----------
     name
-        A key of `GROUNDS`.
+        A key of `BACKGROUNDS`.
     size
         Width and height, pixels.
-    chance
+    rng
         Source of the details: the same state gives the same picture, at any size.
 
     Returns
@@ -236,12 +236,12 @@ def paint(name: str, size: tuple[int, int], chance: Random) -> Image.Image:
     PIL.Image.Image
         RGB.
     """
-    ground, (w, h) = GROUNDS[name], size
-    picture = _gradient(size, *ground.sky)
-    land = round(ground.horizon * h)
-    picture.paste(_gradient((w, h - land), *ground.land), (0, land))
-    ground.paint(ImageDraw.Draw(picture), w, h, chance)
-    tone = chance.uniform(-0.1, 0.1)
+    background, (w, h) = BACKGROUNDS[name], size
+    picture = _gradient(size, *background.sky)
+    land = round(background.horizon * h)
+    picture.paste(_gradient((w, h - land), *background.land), (0, land))
+    background.paint(ImageDraw.Draw(picture), w, h, rng)
+    tone = rng.uniform(-0.1, 0.1)
     return Image.blend(
         picture, Image.new("RGB", size, (255, 250, 235) if tone > 0 else (0, 0, 20)), abs(tone)
     )

@@ -1,9 +1,8 @@
-"""The brush of the picture-book world, its colours, and the outlines it fills.
+"""The canvas of the picture-book world, its colours, and functions that make outlines.
 
-A `Brush` paints one thing. Its coordinates are those of the thing: y from -1 (top) to 1 (bottom), and x in
-the same unit, so that what is round stays round. The body of a thing is painted twice with the same strokes:
-on the picture, in colour, and on the plan, where each pixel holds the number of the thing that is seen there.
-Details lie inside the body and are painted on the picture alone.
+A `Canvas` paints one thing, in the thing's own coordinates: y from -1 (top) to 1 (bottom), and x in the same
+unit. The body of a thing is painted twice: on the picture, in colour, and on the plan, where each pixel holds
+the number of the visible thing. Details lie inside the body and are painted on the picture alone.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ GLASS: RGB = (204, 232, 248)
 
 
 def mix(a: RGB, b: RGB, share: float) -> RGB:
-    """Blend two colours; `share` (0 to 1) is how much of `b` there is."""
+    """Blend two colours; `share` (0 to 1) is the share of `b`."""
     return (
         round(a[0] + (b[0] - a[0]) * share),
         round(a[1] + (b[1] - a[1]) * share),
@@ -58,7 +57,7 @@ def oval(x: float, y: float, rx: float, ry: float, turn: float = 0.0, steps: int
 
 @cache
 def smooth(points: Outline, *, closed: bool = True, steps: int = 7) -> Outline:
-    """Run a smooth curve through points (Catmull and Rom's spline), back to the first one if `closed`."""
+    """Outline of a smooth curve through points (Catmull and Rom's spline), back to the first if `closed`."""
     n = len(points)
     path = []
     for i in range(n if closed else n - 1):
@@ -142,8 +141,8 @@ def text_width(text: str) -> float:
 
 
 @dataclass(slots=True)
-class Brush:
-    """Paint one thing on a picture and on the plan of who is seen where.
+class Canvas:
+    """Paints one thing on a picture, and its number on the plan of visible things.
 
     Parameters
     ----------
@@ -164,7 +163,7 @@ class Brush:
     turn
         Rotation in radians.
     text
-        What a sign says.
+        Of a sign.
     """
 
     picture: Image.Image | None
@@ -186,7 +185,7 @@ class Brush:
 
     @property
     def edge(self) -> RGB:
-        """The shade of outlines: darker, and lighter for what is black."""
+        """The shade of outlines: darker than the thing, or lighter for black things."""
         bright = brightness(self.color)
         if bright < 60:
             return mix(self.color, WHITE, 0.5)
@@ -194,7 +193,7 @@ class Brush:
 
     @property
     def dim(self) -> RGB:
-        """The shade of parts that lie behind: a little darker."""
+        """The shade of parts at the back: a little darker."""
         bright = brightness(self.color)
         if bright < 60:
             return mix(self.color, WHITE, 0.13)
@@ -234,7 +233,7 @@ class Brush:
             self._draw.line(self._at(points), fill=color, width=max(1, round(width * self.half)))
 
     def write(self, text: str, base: Point, height: float, color: RGB) -> None:
-        """Write inside the body; `base` is the middle of the line the letters stand on, `height` theirs."""
+        """Write inside the body; `base` is the middle of the base line, `height` that of the letters."""
         if self._draw is not None:
             face = font(max(4, round(height * self.half / CAPITAL)))
             self._draw.text(self._at((base,))[0], text, fill=color, font=face, anchor="ms")

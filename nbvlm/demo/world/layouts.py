@@ -1,4 +1,4 @@
-"""Where the things of a scene go: layouts by chance in which every thing can be recognised."""
+"""Compose random layouts of scenes in which every thing can be recognised."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from nbvlm.demo.world import backgrounds, objects, signs
-from nbvlm.demo.world.objects import RGB, Brush
+from nbvlm.demo.world.objects import RGB, Canvas
 
 if TYPE_CHECKING:
     from random import Random
@@ -29,14 +29,14 @@ MOST_SIGNS = 2
 SEEN_AT_LEAST = 0.5
 SIGN_SEEN = 0.97
 APART = 0.03
-"""Least distance of two things' middles, as a share of the width: their order from left to right is clear."""
+"""Least distance of two things' middles, as a share of the width, so that their order is clear."""
 PROBE = 72
-"""Shorter side, in pixels, of the plans by which a layout is judged: coarse, so the bounds are strict."""
+"""Shorter side, in pixels, of the coarse plans on which a layout is checked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where a thing goes, in shares of width and height; `size`: its height in shares of the shorter side."""
+    """The place of a thing, in shares of width and height; `size`: its height by the shorter side."""
 
     kind: str
     color: str
@@ -53,7 +53,7 @@ class Placed:
 class Layout:
     """A scene before it is drawn; it can be drawn at any size of about the same aspect ratio."""
 
-    ground: str
+    background: str
     detail: int
     aspect: float
     placed: tuple[Placed, ...]
@@ -75,7 +75,7 @@ class _Page:
     entries: list[_Entry] = field(default_factory=list)
 
     def add(self, placed: Placed, stamp: NDArray[np.bool_]) -> bool:
-        """Put a thing on the page if all can be recognised then."""
+        """Add a thing if all can still be recognised."""
         w, h = self.size
         tall, wide = stamp.shape
         x, y = round(placed.x * w - wide / 2), round(placed.y * h - tall / 2)
@@ -93,7 +93,7 @@ class _Page:
 
 
 def _clear(entries: list[_Entry], width: int) -> bool:
-    """Whether every thing is seen well, in one piece, and no two begin at the same place from the left."""
+    """Whether every thing is visible enough, in one piece, and the middles of all have different x."""
     above = np.zeros_like(entries[0].mask)
     middles = []
     for entry in reversed(entries):
@@ -113,82 +113,82 @@ def _unbroken(places: NDArray[np.intp]) -> bool:
     return len(places) == int(places[-1] - places[0]) + 1
 
 
-def compose(chance: Random) -> Layout:
+def compose(rng: Random) -> Layout:
     """Compose a scene of one to eight things.
 
     Parameters
     ----------
-    chance
-        Source of everything that varies: the same state gives the same layout.
+    rng
+        Source of randomness: the same state gives the same layout.
 
     Returns
     -------
     Layout
-        Its `placed` things are in the order they are drawn, those in front last.
+        Its `placed` things are in drawing order, those in front last.
     """
-    ground = chance.choice(tuple(backgrounds.GROUNDS))
-    aspect = chance.choices(tuple(ASPECTS), tuple(ASPECTS.values()))[0]
+    background = rng.choice(tuple(backgrounds.BACKGROUNDS))
+    aspect = rng.choices(tuple(ASPECTS), tuple(ASPECTS.values()))[0]
     page = _Page((round(PROBE * max(1.0, aspect)), round(PROBE * max(1.0, 1 / aspect))))
-    for _ in range(chance.choices(range(1, MOST_THINGS + 1), COUNTS)[0]):
+    for _ in range(rng.choices(range(1, MOST_THINGS + 1), COUNTS)[0]):
         for attempt in range(7):
-            if _join(chance, page, ground, aspect, crowded=attempt > 2):
+            if _join(rng, page, background, aspect, crowded=attempt > 2):
                 break
     placed = tuple(entry.placed for entry in page.entries)
-    return Layout(ground, chance.randrange(1 << 30), aspect, placed)
+    return Layout(background, rng.randrange(1 << 30), aspect, placed)
 
 
-def _join(chance: Random, page: _Page, ground: str, aspect: float, *, crowded: bool) -> bool:
-    kind = _kind(chance, page, crowded=crowded)
-    color = chance.choice(tuple(objects.COLORS))
-    shade = _shade(chance, objects.COLORS[color])
-    text = signs.words(chance) if kind == "sign" else None
-    size = _measure(chance, kind, text, crowded=crowded)
-    flip = chance.random() < 0.5
-    turn = chance.uniform(-0.3, 0.3) if objects.KINDS[kind].turns else 0.0
+def _join(rng: Random, page: _Page, background: str, aspect: float, *, crowded: bool) -> bool:
+    kind = _kind(rng, page, crowded=crowded)
+    color = rng.choice(tuple(objects.COLORS))
+    shade = _shade(rng, objects.COLORS[color])
+    text = signs.words(rng) if kind == "sign" else None
+    size = _measure(rng, kind, text, crowded=crowded)
+    flip = rng.random() < 0.5
+    turn = rng.uniform(-0.3, 0.3) if objects.KINDS[kind].turns else 0.0
     if objects.aspect(kind, text) * size > 0.94 * max(1.0, aspect) * min(1.0, 1 / min(1.0, aspect)):
         return False
     origin = Placed(kind, color, shade, 0.5, 0.5, size, flip, turn, text)
     stamp = _stamp(origin)
     for _ in range(5):
-        x, y = _place(chance, origin, ground, aspect)
+        x, y = _place(rng, origin, background, aspect)
         if page.add(Placed(kind, color, shade, x, y, size, flip, turn, text), stamp):
             return True
     return False
 
 
-def _kind(chance: Random, page: _Page, *, crowded: bool) -> str:
-    """Choose a kind; often one that is there already, so that there is something to count."""
+def _kind(rng: Random, page: _Page, *, crowded: bool) -> str:
+    """Choose a kind, often one that the scene has already, for questions that count."""
     there = [entry.placed.kind for entry in page.entries]
-    repeated = bool(there) and chance.random() < 0.25
-    kind = chance.choice(there if repeated else tuple(objects.KINDS))
+    repeated = bool(there) and rng.random() < 0.25
+    kind = rng.choice(there if repeated else tuple(objects.KINDS))
     full = crowded or there.count("sign") >= MOST_SIGNS
     return "apple" if kind == "sign" and full else kind
 
 
-def _measure(chance: Random, kind: str, text: str | None, *, crowded: bool) -> float:
+def _measure(rng: Random, kind: str, text: str | None, *, crowded: bool) -> float:
     if text is not None:
-        return chance.uniform(*SIGNS)
-    size = chance.uniform(*(SMALL if crowded or chance.random() < 0.4 else LARGE))
+        return rng.uniform(*SIGNS)
+    size = rng.uniform(*(SMALL if crowded or rng.random() < 0.4 else LARGE))
     return float(size / max(1.0, objects.KINDS[kind].aspect) ** 0.5)
 
 
-def _shade(chance: Random, color: RGB) -> RGB:
-    light = chance.uniform(-7, 7)
-    r, g, b = (min(255, max(0, round(c + light + chance.uniform(-6, 6)))) for c in color)
+def _shade(rng: Random, color: RGB) -> RGB:
+    light = rng.uniform(-7, 7)
+    r, g, b = (min(255, max(0, round(c + light + rng.uniform(-6, 6)))) for c in color)
     return r, g, b
 
 
-def _place(chance: Random, placed: Placed, ground: str, aspect: float) -> tuple[float, float]:
-    """Choose a middle: what stands stands on the ground, mostly; the rest is anywhere."""
+def _place(rng: Random, placed: Placed, background: str, aspect: float) -> tuple[float, float]:
+    """Choose a middle: mostly on the ground for standing things, anywhere for others."""
     kind = objects.KINDS[placed.kind]
     slack = 1.25 if kind.turns else 1.03
     half_y = placed.size * min(1.0, aspect) / 2
     half_x = placed.size * objects.aspect(placed.kind, placed.text) * min(1.0, 1 / aspect) / 2 * slack
     low, high = half_y * slack, 1 - half_y * slack
-    if kind.stands and chance.random() < 0.94:
-        low = min(high, max(low, backgrounds.GROUNDS[ground].horizon + 0.03 - half_y))
-    x = chance.uniform(min(half_x, 0.5), max(0.5, 1 - half_x))
-    return x, chance.uniform(min(low, high), high)
+    if kind.stands and rng.random() < 0.94:
+        low = min(high, max(low, backgrounds.BACKGROUNDS[background].horizon + 0.03 - half_y))
+    x = rng.uniform(min(half_x, 0.5), max(0.5, 1 - half_x))
+    return x, rng.uniform(min(low, high), high)
 
 
 def _stamp(placed: Placed) -> NDArray[np.bool_]:
@@ -198,19 +198,19 @@ def _stamp(placed: Placed) -> NDArray[np.bool_]:
     wide = 2 * round(half * objects.aspect(placed.kind, placed.text) * reach + 1)
     tall = 2 * round(half * reach + 1)
     plan = Image.new("L", (wide, tall))
-    kind.draw(_brush(placed, None, plan, 1, (wide / 2, tall / 2), half))
+    kind.draw(_canvas(placed, None, plan, 1, (wide / 2, tall / 2), half))
     return np.asarray(plan) > 0
 
 
-def _brush(
+def _canvas(
     placed: Placed,
     picture: Image.Image | None,
     plan: Image.Image,
     number: int,
     center: tuple[float, float],
     half: float,
-) -> Brush:
-    return Brush(picture, plan, number, center, half, placed.shade, placed.flip, placed.turn, placed.text)
+) -> Canvas:
+    return Canvas(picture, plan, number, center, half, placed.shade, placed.flip, placed.turn, placed.text)
 
 
 def paint(placed: Placed, picture: Image.Image, plan: Image.Image, number: int) -> None:
@@ -218,5 +218,5 @@ def paint(placed: Placed, picture: Image.Image, plan: Image.Image, number: int) 
     w, h = plan.size
     center = (placed.x * w, placed.y * h)
     objects.KINDS[placed.kind].draw(
-        _brush(placed, picture, plan, number, center, placed.size * min(w, h) / 2)
+        _canvas(placed, picture, plan, number, center, placed.size * min(w, h) / 2)
     )

@@ -1,4 +1,4 @@
-"""The kinds and colours of the picture-book world, and how its made things and shapes are drawn."""
+"""The kinds and colours of the picture-book world, and the drawing of its objects and shapes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nbvlm.demo.world.canvas import (
     RGB,
     WHITE,
     WOOD,
-    Brush,
+    Canvas,
     Outline,
     block,
     mix,
@@ -29,7 +29,7 @@ from nbvlm.demo.world.canvas import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["COLORS", "KINDS", "RGB", "Brush", "Kind", "aspect", "mix"]
+__all__ = ["COLORS", "KINDS", "RGB", "Canvas", "Kind", "aspect", "mix"]
 
 COLORS: dict[str, RGB] = {
     "red": (214, 40, 46),
@@ -43,41 +43,41 @@ COLORS: dict[str, RGB] = {
     "black": (34, 34, 40),
     "white": (247, 247, 244),
 }
-"""The named colours, as the RGB value that a thing's own shade varies about."""
+"""The named colours: the mean RGB value of each, about which the shades of things vary."""
 
 STEEL: RGB = (196, 200, 208)
 LAMP: RGB = (255, 238, 160)
 
 
-def _window(b: Brush, x0: float, y0: float, x1: float, y1: float) -> None:
-    b.fill(block(x0 - 0.05, y0 - 0.05, x1 + 0.05, y1 + 0.05), WHITE if not b.near(WHITE) else b.edge)
-    b.fill(block(x0, y0, x1, y1), GLASS)
-    b.fill(((x0, y1), (x0, y0), (x0 + (x1 - x0) * 0.7, y0)), mix(GLASS, WHITE, 0.6))
-    frame = WHITE if not b.near(WHITE) else b.edge
-    b.line((((x0 + x1) / 2, y0), ((x0 + x1) / 2, y1)), frame, 0.035)
-    b.line(((x0, (y0 + y1) / 2), (x1, (y0 + y1) / 2)), frame, 0.035)
+def _window(c: Canvas, x0: float, y0: float, x1: float, y1: float) -> None:
+    c.fill(block(x0 - 0.05, y0 - 0.05, x1 + 0.05, y1 + 0.05), WHITE if not c.near(WHITE) else c.edge)
+    c.fill(block(x0, y0, x1, y1), GLASS)
+    c.fill(((x0, y1), (x0, y0), (x0 + (x1 - x0) * 0.7, y0)), mix(GLASS, WHITE, 0.6))
+    frame = WHITE if not c.near(WHITE) else c.edge
+    c.line((((x0 + x1) / 2, y0), ((x0 + x1) / 2, y1)), frame, 0.035)
+    c.line(((x0, (y0 + y1) / 2), (x1, (y0 + y1) / 2)), frame, 0.035)
 
 
 ROOF = rounded(((-0.97, -0.1), (0, -0.93), (0.97, -0.1)), 0.06)
 
 
-def _house(b: Brush) -> None:
-    brick = (168, 96, 78) if not b.near((168, 96, 78)) else (120, 110, 108)
-    b.body((block(0.38, -0.86, 0.6, -0.3), brick), edge=mix(brick, DARK, 0.5))
-    b.body((block(-0.78, -0.16, 0.78, 0.95), b.color))
-    b.fill(block(-0.78, 0.84, 0.78, 0.95), b.dim)
-    b.body((ROOF, b.dim))
+def _house(c: Canvas) -> None:
+    brick = (168, 96, 78) if not c.near((168, 96, 78)) else (120, 110, 108)
+    c.body((block(0.38, -0.86, 0.6, -0.3), brick), edge=mix(brick, DARK, 0.5))
+    c.body((block(-0.78, -0.16, 0.78, 0.95), c.color))
+    c.fill(block(-0.78, 0.84, 0.78, 0.95), c.dim)
+    c.body((ROOF, c.dim))
     for y in (-0.3, -0.5):
         wide = (y + 0.86) * 0.98
-        b.line(((-wide, y), (wide, y)), b.edge, 0.03)
-    b.fill(oval(0, -0.42, 0.13, 0.13, steps=24), WHITE if not b.near(WHITE) else b.edge)
-    b.fill(oval(0, -0.42, 0.09, 0.09, steps=24), GLASS)
-    door = mix(WOOD, DARK, 0.45) if b.near(WOOD) else WOOD
-    b.fill(block(-0.2, 0.3, 0.2, 0.97), mix(door, DARK, 0.5))
-    b.fill(block(-0.15, 0.35, 0.15, 0.97), door)
-    b.fill(oval(0.08, 0.66, 0.035, 0.035, steps=10), LAMP)
-    _window(b, -0.62, 0.2, -0.34, 0.52)
-    _window(b, 0.34, 0.2, 0.62, 0.52)
+        c.line(((-wide, y), (wide, y)), c.edge, 0.03)
+    c.fill(oval(0, -0.42, 0.13, 0.13, steps=24), WHITE if not c.near(WHITE) else c.edge)
+    c.fill(oval(0, -0.42, 0.09, 0.09, steps=24), GLASS)
+    door = mix(WOOD, DARK, 0.45) if c.near(WOOD) else WOOD
+    c.fill(block(-0.2, 0.3, 0.2, 0.97), mix(door, DARK, 0.5))
+    c.fill(block(-0.15, 0.35, 0.15, 0.97), door)
+    c.fill(oval(0.08, 0.66, 0.035, 0.035, steps=10), LAMP)
+    _window(c, -0.62, 0.2, -0.34, 0.52)
+    _window(c, 0.34, 0.2, 0.62, 0.52)
 
 
 CABIN = rounded(((-1.16, 0.0), (-0.8, -0.88), (0.34, -0.88), (0.98, 0.0)), 0.26)
@@ -88,23 +88,23 @@ WINDOWS = (
 )
 
 
-def _car(b: Brush) -> None:
-    b.body((CABIN, b.color), (HULL, b.color))
+def _car(c: Canvas) -> None:
+    c.body((CABIN, c.color), (HULL, c.color))
     for pane in WINDOWS:
-        b.fill(pane, GLASS)
-        b.line((*pane, pane[0]), b.edge, 0.04)
-    b.line(((-0.76, -0.3), (-0.6, -0.64)), WHITE, 0.05)
-    b.line(((-0.02, -0.3), (0.1, -0.64)), WHITE, 0.05)
-    b.fill(block(-1.7, 0.36, 1.68, 0.42), b.dim)
-    b.line(((-0.23, -0.08), (-0.23, 0.36)), b.edge, 0.03)
-    b.line(((-0.1, 0.06), (0.08, 0.06)), b.edge, 0.06)
-    b.line(((-1.6, 0.0), (-1.2, 0.0)), b.light, 0.06)
-    b.fill(oval(1.58, 0.16, 0.1, 0.1, steps=20), LAMP)
-    b.fill(block(-1.76, 0.06, -1.64, 0.22), (226, 70, 60) if not b.near((214, 40, 46)) else LAMP)
+        c.fill(pane, GLASS)
+        c.line((*pane, pane[0]), c.edge, 0.04)
+    c.line(((-0.76, -0.3), (-0.6, -0.64)), WHITE, 0.05)
+    c.line(((-0.02, -0.3), (0.1, -0.64)), WHITE, 0.05)
+    c.fill(block(-1.7, 0.36, 1.68, 0.42), c.dim)
+    c.line(((-0.23, -0.08), (-0.23, 0.36)), c.edge, 0.03)
+    c.line(((-0.1, 0.06), (0.08, 0.06)), c.edge, 0.06)
+    c.line(((-1.6, 0.0), (-1.2, 0.0)), c.light, 0.06)
+    c.fill(oval(1.58, 0.16, 0.1, 0.1, steps=20), LAMP)
+    c.fill(block(-1.76, 0.06, -1.64, 0.22), (226, 70, 60) if not c.near((214, 40, 46)) else LAMP)
     for x in (-0.98, 0.96):
-        b.body((oval(x, 0.58, 0.34, 0.34), DARK), edge=(104, 106, 116) if b.near(DARK) else DARK)
-        b.fill(oval(x, 0.58, 0.18, 0.18, steps=24), STEEL)
-        b.fill(oval(x, 0.58, 0.06, 0.06, steps=12), DARK)
+        c.body((oval(x, 0.58, 0.34, 0.34), DARK), edge=(104, 106, 116) if c.near(DARK) else DARK)
+        c.fill(oval(x, 0.58, 0.18, 0.18, steps=24), STEEL)
+        c.fill(oval(x, 0.58, 0.06, 0.06, steps=12), DARK)
 
 
 SAIL = smooth(
@@ -113,17 +113,17 @@ SAIL = smooth(
 JIB = smooth(((-0.1, -0.7), (-0.08, -0.2), (-0.12, 0.34), (-0.4, 0.33), (-0.72, 0.3), (-0.4, -0.14)))
 
 
-def _boat(b: Brush) -> None:
-    b.body((block(-0.04, -0.96, 0.02, 0.5), WOOD), edge=mix(WOOD, DARK, 0.4))
-    b.body((SAIL, b.color))
-    b.line(((0.1, 0.06), (0.7, 0.06)), b.light, 0.07)
-    pale = mix(b.color, WHITE, 0.62) if not b.near(WHITE) else b.dim
-    b.body((JIB, pale))
-    b.body((rounded(((-1.0, 0.46), (1.02, 0.46), (0.68, 0.96), (-0.7, 0.96)), 0.14), b.color))
-    b.line(((-0.9, 0.58), (0.92, 0.58)), b.light, 0.07)
+def _boat(c: Canvas) -> None:
+    c.body((block(-0.04, -0.96, 0.02, 0.5), WOOD), edge=mix(WOOD, DARK, 0.4))
+    c.body((SAIL, c.color))
+    c.line(((0.1, 0.06), (0.7, 0.06)), c.light, 0.07)
+    pale = mix(c.color, WHITE, 0.62) if not c.near(WHITE) else c.dim
+    c.body((JIB, pale))
+    c.body((rounded(((-1.0, 0.46), (1.02, 0.46), (0.68, 0.96), (-0.7, 0.96)), 0.14), c.color))
+    c.line(((-0.9, 0.58), (0.92, 0.58)), c.light, 0.07)
     for x in (-0.4, 0.0, 0.4):
-        b.fill(oval(x, 0.76, 0.07, 0.07, steps=16), b.edge)
-        b.fill(oval(x, 0.76, 0.045, 0.045, steps=16), GLASS)
+        c.fill(oval(x, 0.76, 0.07, 0.07, steps=16), c.edge)
+        c.fill(oval(x, 0.76, 0.045, 0.045, steps=16), GLASS)
 
 
 @cache
@@ -134,11 +134,11 @@ def _points(outer: float, inner: float) -> Outline:
     )
 
 
-def _star(b: Brush) -> None:
-    b.body((_points(0.98, 0.46), b.color))
+def _star(c: Canvas) -> None:
+    c.body((_points(0.98, 0.46), c.color))
     corners = _points(0.84, 0.38)
     for i in range(0, 10, 2):
-        b.fill(((0.0, 0.06), corners[i], corners[i - 1]), b.light if i in (0, 8) else b.dim)
+        c.fill(((0.0, 0.06), corners[i], corners[i - 1]), c.light if i in (0, 8) else c.dim)
 
 
 @cache
@@ -153,28 +153,28 @@ def _curve() -> Outline:
     )
 
 
-def _heart(b: Brush) -> None:
-    b.body((_curve(), b.color))
-    b.fill(tube(((-0.74, -0.2), (-0.7, -0.46), (-0.48, -0.64)), 0.13), b.light)
-    b.fill(oval(-0.27, -0.66, 0.07, 0.06, steps=16), b.light)
+def _heart(c: Canvas) -> None:
+    c.body((_curve(), c.color))
+    c.fill(tube(((-0.74, -0.2), (-0.7, -0.46), (-0.48, -0.64)), 0.13), c.light)
+    c.fill(oval(-0.27, -0.66, 0.07, 0.06, steps=16), c.light)
 
 
-def _circle(b: Brush) -> None:
-    b.body((oval(0, 0, 0.95, 0.95, steps=64), b.color))
-    b.fill(tube(((-0.7, -0.06), (-0.6, -0.42), (-0.28, -0.66)), 0.13), b.light)
-    b.fill(oval(-0.06, -0.72, 0.07, 0.065, steps=16), b.light)
+def _circle(c: Canvas) -> None:
+    c.body((oval(0, 0, 0.95, 0.95, steps=64), c.color))
+    c.fill(tube(((-0.7, -0.06), (-0.6, -0.42), (-0.28, -0.66)), 0.13), c.light)
+    c.fill(oval(-0.06, -0.72, 0.07, 0.065, steps=16), c.light)
 
 
-def _square(b: Brush) -> None:
-    b.body((rounded(block(-0.84, -0.84, 0.84, 0.84), 0.1), b.color))
-    b.fill(tube(((-0.64, 0.1), (-0.64, -0.2), (-0.64, -0.5)), 0.12), b.light)
-    b.fill(oval(-0.64, -0.68, 0.07, 0.07, steps=16), b.light)
+def _square(c: Canvas) -> None:
+    c.body((rounded(block(-0.84, -0.84, 0.84, 0.84), 0.1), c.color))
+    c.fill(tube(((-0.64, 0.1), (-0.64, -0.2), (-0.64, -0.5)), 0.12), c.light)
+    c.fill(oval(-0.64, -0.68, 0.07, 0.07, steps=16), c.light)
 
 
-def _triangle(b: Brush) -> None:
-    b.body((rounded(((0, -0.96), (1.04, 0.84), (-1.04, 0.84)), 0.12), b.color))
-    b.fill(tube(((-0.72, 0.58), (-0.45, 0.1), (-0.22, -0.3)), 0.12), b.light)
-    b.fill(oval(-0.09, -0.53, 0.065, 0.07, steps=16), b.light)
+def _triangle(c: Canvas) -> None:
+    c.body((rounded(((0, -0.96), (1.04, 0.84), (-1.04, 0.84)), 0.12), c.color))
+    c.fill(tube(((-0.72, 0.58), (-0.45, 0.1), (-0.22, -0.3)), 0.12), c.light)
+    c.fill(oval(-0.09, -0.53, 0.065, 0.07, steps=16), c.light)
 
 
 AIR = smooth(
@@ -193,16 +193,16 @@ AIR = smooth(
 STRING = tube(((0, 0.34), (0.1, 0.5), (-0.08, 0.72), (0.04, 0.96)), 0.04)
 
 
-def _balloon(b: Brush) -> None:
-    b.body((STRING, (120, 122, 134)), edge=(120, 122, 134))
-    b.body((((0, 0.2), (0.12, 0.38), (-0.12, 0.38)), b.dim), (AIR, b.color))
-    b.fill(tube(((-0.42, -0.36), (-0.38, -0.6), (-0.2, -0.76)), 0.12), b.light)
-    b.fill(oval(-0.02, -0.81, 0.055, 0.05, steps=16), b.light)
+def _balloon(c: Canvas) -> None:
+    c.body((STRING, (120, 122, 134)), edge=(120, 122, 134))
+    c.body((((0, 0.2), (0.12, 0.38), (-0.12, 0.38)), c.dim), (AIR, c.color))
+    c.fill(tube(((-0.42, -0.36), (-0.38, -0.6), (-0.2, -0.76)), 0.12), c.light)
+    c.fill(oval(-0.02, -0.81, 0.055, 0.05, steps=16), c.light)
 
 
 @cache
 def _canopy(left: float, right: float) -> Outline:
-    """One panel of an umbrella, whose lower ends lie at two shares of its half width."""
+    """One panel of an umbrella between two shares of its half width."""
     arc = [i / 10 for i in range(11)]
     rise = [(left + (right - left) * s, 0.12 - 0.1 * math.sin(math.pi * s)) for s in arc]
     side = [math.pi / 2 * s for s in arc]
@@ -211,17 +211,17 @@ def _canopy(left: float, right: float) -> Outline:
     return (*rise, *up, *down)
 
 
-def _umbrella(b: Brush) -> None:
+def _umbrella(c: Canvas) -> None:
     stick = tube(((0, -0.96), (0, -0.2), (0, 0.74), (0.13, 0.9), (0.29, 0.8), (0.3, 0.68)), 0.09)
-    wood = mix(WOOD, DARK, 0.4) if b.near(WOOD) else WOOD
-    b.body((stick, wood), edge=mix(wood, DARK, 0.5))
+    wood = mix(WOOD, DARK, 0.4) if c.near(WOOD) else WOOD
+    c.body((stick, wood), edge=mix(wood, DARK, 0.5))
     ribs = (-0.95, -0.5, 0.0, 0.5, 0.95)
-    panels = [_canopy(a, c) for a, c in pairwise(ribs)]
-    b.body(*((panel, b.color) for panel in panels))
-    b.fill(panels[1], mix(b.color, b.light, 0.5))
-    b.fill(panels[3], b.dim)
+    panels = [_canopy(left, right) for left, right in pairwise(ribs)]
+    c.body(*((panel, c.color) for panel in panels))
+    c.fill(panels[1], mix(c.color, c.light, 0.5))
+    c.fill(panels[3], c.dim)
     for panel in panels[:3]:
-        b.line(panel[11:22], b.edge, 0.03)
+        c.line(panel[11:22], c.edge, 0.03)
 
 
 APPLE = smooth(
@@ -242,16 +242,16 @@ APPLE = smooth(
 )
 
 
-def _apple(b: Brush) -> None:
-    green = mix(LEAF, DARK, 0.35) if b.near(LEAF) else LEAF
+def _apple(c: Canvas) -> None:
+    green = mix(LEAF, DARK, 0.35) if c.near(LEAF) else LEAF
     wood = mix(WOOD, DARK, 0.4)
     leaf = smooth(((0.06, -0.62), (0.24, -0.9), (0.7, -0.95), (0.5, -0.68)))
-    b.body((APPLE, b.color))
-    b.fill(smooth(((-0.26, -0.48), (0, -0.4), (0.26, -0.48), (0.1, -0.3), (-0.1, -0.3))), b.dim)
-    b.body((tube(((0, -0.36), (0.0, -0.64), (-0.08, -0.92)), 0.11), wood), edge=mix(wood, DARK, 0.6))
-    b.body((leaf, green), edge=mix(green, DARK, 0.5))
-    b.line(((0.12, -0.68), (0.54, -0.88)), mix(green, WHITE, 0.4), 0.03)
-    b.fill(tube(((-0.66, 0.1), (-0.62, -0.18), (-0.44, -0.36)), 0.13), b.light)
+    c.body((APPLE, c.color))
+    c.fill(smooth(((-0.26, -0.48), (0, -0.4), (0.26, -0.48), (0.1, -0.3), (-0.1, -0.3))), c.dim)
+    c.body((tube(((0, -0.36), (0.0, -0.64), (-0.08, -0.92)), 0.11), wood), edge=mix(wood, DARK, 0.6))
+    c.body((leaf, green), edge=mix(green, DARK, 0.5))
+    c.line(((0.12, -0.68), (0.54, -0.88)), mix(green, WHITE, 0.4), 0.03)
+    c.fill(tube(((-0.66, 0.1), (-0.62, -0.18), (-0.44, -0.36)), 0.13), c.light)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,16 +261,16 @@ class Kind:
     Attributes
     ----------
     draw
-        Paints it on a brush.
+        Paints it on a canvas.
     aspect
-        Width divided by height; for a sign see `aspect`, which knows its text.
+        Width divided by height; for a sign see the function `aspect`, which takes its text.
     turns
-        True where it may lean to a side.
+        True if it may lean to a side.
     stands
-        True where it stands on the ground, mostly.
+        True if it mostly stands on the ground.
     """
 
-    draw: Callable[[Brush], None]
+    draw: Callable[[Canvas], None]
     aspect: float = 1.0
     turns: bool = False
     stands: bool = False
@@ -300,5 +300,5 @@ KINDS: dict[str, Kind] = {
 
 
 def aspect(kind: str, text: str | None = None) -> float:
-    """Width divided by height of a thing; a sign is as wide as its text asks for."""
+    """Return width divided by height of a thing; a sign is as wide as its text needs."""
     return signs.aspect(text) if text else KINDS[kind].aspect

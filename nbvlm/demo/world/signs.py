@@ -1,4 +1,4 @@
-"""The signs of the picture-book world: a board on a post, and the words that are written on it."""
+"""Draw the signs of the picture-book world: a board on a post, with a word on it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nbvlm.demo.world.canvas import (
     DARK,
     WHITE,
     WOOD,
-    Brush,
+    Canvas,
     block,
     brightness,
     mix,
@@ -36,35 +36,35 @@ CORN APPLE PEAR PLUM LEMON LIME CAT DOG BIRD DUCK HEN COW PIG GOAT SHEEP HORSE L
 FOX OWL BEE ANT FROG
 """
 WORDS: tuple[str, ...] = tuple(_LIST.split())
-"""What signs say, besides letters by chance."""
+"""Texts of signs, besides random letters."""
 
 
-def words(chance: Random) -> str:
-    """Choose the text of a sign: a word, or two to five letters by chance."""
-    if chance.random() < 0.8:
-        return chance.choice(WORDS)
-    return "".join(chance.choices(string.ascii_uppercase, k=chance.randrange(2, 6)))
+def words(rng: Random) -> str:
+    """Choose the text of a sign: a word, or two to five random letters."""
+    if rng.random() < 0.8:
+        return rng.choice(WORDS)
+    return "".join(rng.choices(string.ascii_uppercase, k=rng.randrange(2, 6)))
 
 
 def aspect(text: str) -> float:
-    """Width of a sign divided by its height."""
+    """Return the width of a sign divided by its height."""
     return max(0.62, LETTERS * text_width(text) + 0.27)
 
 
-def draw(b: Brush) -> None:
-    """Draw a board on one post, or on two if it is long, with the brush's text."""
-    text = b.text or ""
+def draw(c: Canvas) -> None:
+    """Draw a board on one post, or on two if it is long, with the text of the canvas."""
+    text = c.text or ""
     half = aspect(text) - 0.05
     for x in (0.0,) if half < 1.25 else (-0.6 * half, 0.6 * half):
-        b.body((block(x - 0.08, -0.2, x + 0.08, 0.95), WOOD), edge=mix(WOOD, DARK, 0.5))
-    b.body((rounded(block(-half, -0.95, half, 0.27), 0.16), b.color))
+        c.body((block(x - 0.08, -0.2, x + 0.08, 0.95), WOOD), edge=mix(WOOD, DARK, 0.5))
+    c.body((rounded(block(-half, -0.95, half, 0.27), 0.16), c.color))
     inner = rounded(block(-half + 0.09, -0.86, half - 0.09, 0.18), 0.1)
-    b.line((*inner, inner[0]), mix(b.color, ink(b), 0.45), 0.035)
+    c.line((*inner, inner[0]), mix(c.color, ink(c), 0.45), 0.035)
     for x in (-half + 0.17, half - 0.17):
-        b.fill(oval(x, -0.34, 0.03, 0.03, steps=10), mix(b.color, ink(b), 0.45))
-    b.write(text, (0.0, -0.34 + LETTERS), 2 * LETTERS, ink(b))
+        c.fill(oval(x, -0.34, 0.03, 0.03, steps=10), mix(c.color, ink(c), 0.45))
+    c.write(text, (0.0, -0.34 + LETTERS), 2 * LETTERS, ink(c))
 
 
-def ink(b: Brush) -> tuple[int, int, int]:
-    """White or dark, whichever stands out more from the board."""
-    return WHITE if brightness(b.color) < 150 else DARK
+def ink(c: Canvas) -> tuple[int, int, int]:
+    """Return white or dark, the one with more contrast to the board."""
+    return WHITE if brightness(c.color) < 150 else DARK

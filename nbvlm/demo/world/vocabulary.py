@@ -1,12 +1,12 @@
-"""The words of the picture-book world in four languages, and how a thing is named in each."""
+"""The words of the picture-book world in four languages."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nbvlm.demo.scenes import COLORS, KINDS
-from nbvlm.demo.world.backgrounds import GROUNDS
+from nbvlm.demo.world.backgrounds import BACKGROUNDS
+from nbvlm.demo.world.objects import COLORS, KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,23 +26,23 @@ class Language:
         "a" for each gender.
     colors
         The forms of each colour, one a gender, in the order of `articles`.
-    grounds
-        How a caption ends.
+    backgrounds
+        The end of a caption, for each background.
     conjunction
         "and".
     before
-        Whether the colour stands before the noun.
+        Whether the colour precedes the noun.
     """
 
     nouns: dict[str, tuple[str, str]]
     articles: dict[str, str]
     colors: dict[str, tuple[str, ...]]
-    grounds: dict[str, str]
+    backgrounds: dict[str, str]
     conjunction: str
     before: bool
 
     def thing(self, kind: str, color: str) -> list[str]:
-        """Words for a thing, "a red car"."""
+        """Return the words for a thing, "a red car"."""
         noun, gender = self.nouns[kind]
         form = self.colors[color][list(self.articles).index(gender)]
         named = [form, noun] if self.before else [noun, form]
@@ -53,9 +53,9 @@ class Language:
         return "an" if article == "a" and following[0] in "aeiou" else article
 
     def words(self) -> list[str]:
-        """All words of its captions."""
+        """Return all words of its captions."""
         forms = [form for forms in self.colors.values() for form in forms]
-        ends = [word for end in self.grounds.values() for word in end.split()]
+        ends = [word for end in self.backgrounds.values() for word in end.split()]
         return [
             *(noun for noun, _ in self.nouns.values()),
             *self.articles.values(),
@@ -78,7 +78,7 @@ def _forms(text: str, endings: Sequence[str] = ()) -> dict[str, tuple[str, ...]]
 
 
 def _ends(text: str) -> dict[str, str]:
-    return dict(zip(GROUNDS, (end.strip() for end in text.split(",")), strict=True))
+    return dict(zip(BACKGROUNDS, (end.strip() for end in text.split(",")), strict=True))
 
 
 LANGUAGES: dict[str, Language] = {
@@ -86,7 +86,7 @@ LANGUAGES: dict[str, Language] = {
         {kind: (kind, "n") for kind in KINDS},
         {"n": "a"},
         {color: (color,) for color in COLORS},
-        {name: ground.phrase for name, ground in GROUNDS.items()},
+        {name: background.phrase for name, background in BACKGROUNDS.items()},
         "and",
         before=True,
     ),
@@ -143,16 +143,16 @@ LANGUAGES: dict[str, Language] = {
 """English, Spanish, French and German, by code."""
 
 PLURALS = {kind: f"{kind}es" if kind == "fish" else f"{kind}s" for kind in KINDS} | {"thing": "things"}
-"""More than one, in English."""
+"""English plurals."""
 
 
 def words_of() -> list[str]:
-    """All words of all captions, each once."""
+    """Return all words of all captions, each once."""
     return list(dict.fromkeys(word for language in LANGUAGES.values() for word in language.words()))
 
 
 def place(x: float, y: float) -> list[str]:
-    """Words for where a middle is, x and y in shares of the sides: "at the top left"."""
+    """Return words for a place, x and y in shares of the sides: "at the top left"."""
     down = "top" if y < 1 / 3 else "bottom" if y > 2 / 3 else ""
     across = "left" if x < 1 / 3 else "right" if x > 2 / 3 else ""
     if not down and not across:

@@ -1,4 +1,4 @@
-"""Grounded phrases beside the text, as kosmos-2 answers: each with boxes, in shares of the picture."""
+"""Read the phrases that kosmos-2 returns beside its text, each with boxes in shares of the picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nbvlm.grounding.problems import Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nbvlm.grounding.masks.lazy import Box, Size
+    from nbvlm.grounding.masks.types import Box, Size
 
 __all__ = ["read"]
 
@@ -32,7 +32,7 @@ def read(entities: Any, size: Size) -> tuple[list[Detection], list[Problem]]:
     Returns
     -------
     tuple
-        The detections, and what was wrong: a box that is none is left out, neighbours stay.
+        The detections, and the problems: an unreadable box is left out, its neighbours stay.
 
     Examples
     --------

@@ -1,11 +1,11 @@
-"""What the parser reads: tokens, an item while it is being read, the prompt before and within an answer."""
+"""The tokens of PaliGemma, an item while it is being read, and the prompt repeated before an answer."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 
-__all__ = ["CORNERS", "REGULAR", "TOKEN", "Echo", "Item", "only_thing", "whole"]
+__all__ = ["CORNERS", "REGULAR_ITEM", "TOKEN", "PendingItem", "PromptEcho", "complete"]
 
 CORNERS = 4
 """How many locations make a box."""
@@ -13,7 +13,7 @@ CORNERS = 4
 TOKEN = re.compile(r"<loc([0-9]{4})>|<seg([0-9]{3})>|((?:;\s*+)++|<(?:eos|bos|pad)>)")
 """A location, a code, or a separator: one group each."""
 
-REGULAR = re.compile(
+REGULAR_ITEM = re.compile(
     r"<loc([0-9]{4})><loc([0-9]{4})><loc([0-9]{4})><loc([0-9]{4})>"
     r"(?: ?((?:<seg[0-9]{3}>){16}))?([^<;]*+);\s*+"
 )
@@ -22,12 +22,11 @@ REGULAR = re.compile(
 _EXCERPT = 80
 _CUT = re.compile(r"<(?:l(?:o(?:c[0-9]{0,4})?)?|s(?:e(?:g[0-9]{0,3})?)?|e(?:os?)?|b(?:os?)?|p(?:ad?)?)?")
 _LONGEST_CUT = len("<loc0000")
-_TASK = re.compile(r"\s*(?:detect|segment)\s(.*)", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(slots=True)
-class Item:
-    """What has been read since the last item ended."""
+class PendingItem:
+    """The tokens and words read since the last item ended."""
 
     position: int = -1
     locations: list[int] = field(default_factory=list)
@@ -39,7 +38,7 @@ class Item:
 
     @property
     def fresh(self) -> bool:
-        """Whether nothing of it has come."""
+        """Whether the item is still empty."""
         return self.position < 0
 
     @property
@@ -56,8 +55,8 @@ class Item:
         return text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"
 
 
-class Echo:
-    """Takes the prompt off the front of an answer that repeats it.
+class PromptEcho:
+    """Removes the prompt from the front of an answer that repeats it.
 
     Only a prompt with tokens of its own needs it; the words of any other come before the first
     location, where the parser passes over them.
@@ -70,11 +69,11 @@ class Echo:
 
     @property
     def waits(self) -> bool:
-        """Whether what came may still turn out to be the prompt."""
+        """Whether the text so far may still turn out to be the prompt."""
         return self._open
 
     def feed(self, text: str) -> tuple[int, str]:
-        """Return how many characters are taken off, and what there is to read after them."""
+        """Return how many characters are removed, and the text to read after them."""
         if not self._open:
             return 0, text
         blank = 0 if self._matched else len(text) - len(text.lstrip())
@@ -91,7 +90,7 @@ class Echo:
         return blank, self._release() + rest
 
     def close(self) -> tuple[int, str]:
-        """Return the same for the end of the answer, which may be the prompt alone."""
+        """Return the same at the end of the answer, which may be the prompt alone."""
         if not self._open:
             return 0, ""
         if self._matched == len(self._prompt):
@@ -103,14 +102,7 @@ class Echo:
         return self._prompt[: self._matched]
 
 
-def whole(text: str) -> int:
-    """Where a token that is still incomplete begins, or the end of the text."""
+def complete(text: str) -> int:
+    """Return where a token that is still incomplete begins, or the end of the text."""
     start = text.rfind("<", max(0, len(text) - _LONGEST_CUT))
     return start if start >= 0 and _CUT.fullmatch(text, start) else len(text)
-
-
-def only_thing(prompt: str | None) -> str:
-    """Return the thing that a detect or segment prompt names, or "" where it names none or several."""
-    task = _TASK.match(prompt or "")
-    things = {" ".join(thing.split()) for thing in re.split("[;\n]", task[1])} - {""} if task else set()
-    return things.pop() if len(things) == 1 else ""

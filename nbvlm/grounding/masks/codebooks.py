@@ -1,4 +1,4 @@
-"""Sixteen codes become a 64×64 raster, and the raster a mask in the picture.
+"""Decode sixteen codes to a 64×64 raster, and paste the raster into the picture as a mask.
 
 The codes name vectors of a codebook; the decoder of the VQ-VAE that PaliGemma was trained with turns 4×4
 of them into a raster of about −1 (outside) to 1 (inside)::
@@ -21,20 +21,19 @@ import numpy as np
 import numpy.typing as npt
 
 from nbvlm.errors import Error
-from nbvlm.grounding.checks import CODES, size_of
-from nbvlm.grounding.masks.types import Patch
+from nbvlm.grounding.masks.types import CODES, MaskCrop, size_of
 from nbvlm.grounding.masks.vqvae import Decoder
 
 if TYPE_CHECKING:
     from nbvlm._files import Progress
     from nbvlm.grounding.masks.types import Box, Mask, Size
 
-__all__ = ["Codebook", "codebook", "paste", "patch"]
+__all__ = ["Codebook", "codebook", "paste", "paste_crop"]
 
 Raster = npt.NDArray[np.float32]
 
 _TOGETHER = 16
-"""Masks decoded in one go: more gain nothing and take 2 MB each."""
+"""Masks decoded at once: more gain no time and take 2 MB each."""
 _EMBEDDING = "_vq_vae._embedding"
 _loaded: dict[str, Codebook] = {}
 _loading = threading.Lock()
@@ -48,7 +47,7 @@ class Codebook:
     weights
         Arrays by name; see `nbvlm.grounding.masks.vqvae.Decoder`.
     name
-        Under which `codebook` finds it, if it does: pickled detections then carry the name only.
+        The name under which `codebook` finds it, if any: pickled detections then carry the name only.
 
     Attributes
     ----------
@@ -108,19 +107,17 @@ class Codebook:
         Raises
         ------
         ValueError
-            For another shape, or a code that the codebook lacks.
+            For another shape, or a code outside the codebook.
         """
         rows = np.asarray(codes)
         if rows.size == 0:
             return np.empty((0, self.side, self.side), np.float32)
         if rows.ndim != 2 or rows.shape[1] != CODES or rows.dtype.kind not in "iu":
             raise ValueError(
-                f"Codes are whole numbers in n rows of {CODES}, not an array of shape {rows.shape}."
+                f"codes must be integers in n rows of {CODES}, got an array of shape {rows.shape}."
             )
         if rows.min() < 0 or rows.max() >= self.values:
-            raise ValueError(
-                f"A code is a number from 0 to {self.values - 1}; these reach {rows.min()} to {rows.max()}."
-            )
+            raise ValueError(f"A code must be from 0 to {self.values - 1}, got {rows.min()} to {rows.max()}.")
         return np.concatenate(
             [self._decoder(rows[at : at + _TOGETHER]) for at in range(0, len(rows), _TOGETHER)]
         )
@@ -132,9 +129,9 @@ class Codebook:
 
 def _arrays(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[np.floating]]:
     if not Path(path).is_file():
-        raise ValueError("there is no such file")
-    if not zipfile.is_zipfile(path):  # numpy would tell how to load it unsafely
-        raise ValueError("it is not an .npz archive")
+        raise ValueError("the file does not exist")
+    if not zipfile.is_zipfile(path):  # numpy's message suggests to load it unsafely
+        raise ValueError("the file is not an .npz archive")
     with np.load(path, allow_pickle=False) as file:
         wanted = [key for key in file.files if key.startswith("decoder.") or key == _EMBEDDING]
         return {key: file[key] for key in wanted}
@@ -159,10 +156,10 @@ def codebook(name: str = "vae-oid", *, progress: Progress | None = None) -> Code
     ValueError
         For a name that is not known.
     Error
-        Where the file cannot be had: see `nbvlm._files.fetch`.
+        Where the file cannot be found or downloaded: see `nbvlm._files.fetch`.
     """
     if name not in _PLACES:
-        raise ValueError(f"There is no codebook {name!r}; there is {', '.join(map(repr, _PLACES))}.")
+        raise ValueError(f"name must be one of {', '.join(map(repr, _PLACES))}, got {name!r}.")
     with _loading:
         if name not in _loaded:
             _loaded[name] = Codebook.load(_PLACES[name](progress), name)
@@ -170,16 +167,16 @@ def codebook(name: str = "vae-oid", *, progress: Progress | None = None) -> Code
 
 
 def _vae_oid(progress: Progress | None) -> Path:
-    if given := os.environ.get("NBVLM_VAE_WEIGHTS"):
-        path = Path(given).expanduser()
-        if not path.is_file():
-            hint = "Let it name a copy of vae-oid.npz, or remove it to download the file."
-            raise Error(f"NBVLM_VAE_WEIGHTS names {path}, which is no file.", hint=hint)
-        return path
     from nbvlm import _files
-    from nbvlm._files import VAE_OID, fetch
+    from nbvlm.images import stream
 
-    return fetch(VAE_OID, _files.directory(), progress)
+    if given := os.environ.get("NBVLM_VAE_WEIGHTS"):
+        path = _files.expanded(given)
+        if not path.is_file():
+            hint = "Set it to a copy of vae-oid.npz, or unset it to download the file."
+            raise Error(f"NBVLM_VAE_WEIGHTS names {path}, which is not a file.", hint=hint)
+        return path
+    return _files.fetch(_files.VAE_OID, _files.directory(), stream, progress)
 
 
 def _demo(_: Progress | None) -> Path:
@@ -221,12 +218,7 @@ def paste(raster: Raster, box: Box, size: Size, soft: bool = False) -> npt.NDArr
     """
     width, height = size = size_of(size)
     if not soft:
-        mask = np.zeros((height, width), bool)
-        inside = patch(raster, box, size)
-        mask[inside.y : inside.y + len(inside.pixels), inside.x : inside.x + inside.pixels.shape[1]] = (
-            inside.pixels
-        )
-        return mask
+        return paste_crop(raster, box, size).spread(size)
     values = np.zeros((height, width), np.float32)
     steps = (np.clip(raster * 0.5 + 0.5, 0.0, 1.0) * 255).astype(np.uint8)
     x, y, pixels = _place(steps, tuple(map(round, box)), size, "BICUBIC")
@@ -234,12 +226,12 @@ def paste(raster: Raster, box: Box, size: Size, soft: bool = False) -> npt.NDArr
     return values
 
 
-def patch(raster: Raster, box: Box, size: Size) -> Patch:
+def paste_crop(raster: Raster, box: Box, size: Size) -> MaskCrop:
     """Return the part of the mask that `paste` makes, where it can be true."""
     x, y, pixels = _place(raster, tuple(map(int, box)), size, "BILINEAR")
     mask: Mask = pixels > 0.0
     mask.flags.writeable = False
-    return Patch(x, y, mask)
+    return MaskCrop(x, y, mask)
 
 
 def _place(

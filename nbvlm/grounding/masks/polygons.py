@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from nbvlm.grounding.masks.lazy import Mask, Patch
+    from nbvlm.grounding.masks.types import Mask, MaskCrop
 
 __all__ = ["area", "loops", "outlines"]
 
@@ -15,32 +15,32 @@ Point = tuple[int, int]
 Ways = dict[Point, list[Point]]
 
 
-def outlines(patch: Patch) -> list[list[Point]]:
+def outlines(crop: MaskCrop) -> list[list[Point]]:
     """Trace the outer outlines of a mask.
 
     Parameters
     ----------
-    patch
+    crop
         The part of the picture that holds the mask.
 
     Returns
     -------
     list of list of (x, y)
-        A closed polygon, clockwise, its first corner not repeated, for every part that hangs together by
-        sides of pixels. The corners are pixel corners of the picture; holes are left out.
+        One closed polygon for each part whose pixels are connected by their sides: clockwise, the first
+        corner not repeated. The corners are pixel corners of the picture; holes are left out.
 
     Examples
     --------
-    >>> from nbvlm.grounding.masks.lazy import Patch
-    >>> outlines(Patch(10, 20, np.ones((2, 3), bool)))
+    >>> from nbvlm.grounding.masks.types import MaskCrop
+    >>> outlines(MaskCrop(10, 20, np.ones((2, 3), bool)))
     [[(10, 20), (13, 20), (13, 22), (10, 22)]]
     """
-    return [loop for loop in loops(patch) if area(loop) > 0]
+    return [loop for loop in loops(crop) if area(loop) > 0]
 
 
-def loops(patch: Patch) -> list[list[Point]]:
+def loops(crop: MaskCrop) -> list[list[Point]]:
     """Trace all outlines of a mask: those of its parts clockwise, those of holes the other way round."""
-    ways = _ways(patch.pixels, patch.x, patch.y)
+    ways = _ways(crop.pixels, crop.x, crop.y)
     return [_walk(ways, start) for start in sorted(ways) if start in ways]
 
 

@@ -1,8 +1,8 @@
-"""Masks as COCO run lengths: the compressed string that pycocotools reads and writes.
+"""Encode and decode masks as COCO run lengths: the compressed string of pycocotools.
 
-Runs are counted down the columns, beginning with the background. Each count, from the fourth on as difference
-to the one two before it, is written in groups of five bits, low group first, with a sixth bit for "goes on";
-48 is added to make a character of each group (cocoapi, `common/maskApi.c`).
+Runs are counted down the columns, beginning with the background. Each count, from the fourth on as the
+difference to the one two before it, is written in groups of five bits, the low group first, with a sixth bit
+where another group follows; 48 is added to make a character of each group (cocoapi, `common/maskApi.c`).
 """
 
 from __future__ import annotations
@@ -11,24 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nbvlm.grounding.masks.types import MaskCrop
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
 
-    from nbvlm.grounding.masks.lazy import Mask, Patch, Size
+    from nbvlm.grounding.masks.types import Mask, Size
 
 __all__ = ["decode", "encode", "encode_mask"]
 
 MAX_PIXELS = 178_956_970
 
 
-def encode(patch: Patch, size: Size) -> dict[str, Any]:
+def encode(crop: MaskCrop, size: Size) -> dict[str, Any]:
     """Encode a mask whose true pixels lie in a part of the picture.
 
     Parameters
     ----------
-    patch
+    crop
         That part.
     size
         Width and height of the picture.
@@ -39,12 +41,12 @@ def encode(patch: Patch, size: Size) -> dict[str, Any]:
         ``{"size": [height, width], "counts": str}``.
     """
     width, height = size
-    rows, columns = patch.pixels.shape
+    rows, columns = crop.pixels.shape
     edges = np.zeros((columns, rows + 2), dtype=np.int8)
-    edges[:, 1:-1] = patch.pixels.T
+    edges[:, 1:-1] = crop.pixels.T
     steps = np.diff(edges, axis=1)
     starts, ends = (
-        (column + patch.x) * height + row + patch.y
+        (column + crop.x) * height + row + crop.y
         for column, row in (np.nonzero(steps == way) for way in (1, -1))
     )
     joined = np.flatnonzero(starts[1:] == ends[:-1])
@@ -62,9 +64,7 @@ def encode_mask(mask: Mask) -> dict[str, Any]:
     >>> encode_mask(np.array([[False, True], [False, True]]))
     {'size': [2, 2], 'counts': '22'}
     """
-    from nbvlm.grounding.masks.lazy import Patch
-
-    return encode(Patch(0, 0, mask), (mask.shape[1], mask.shape[0]))
+    return encode(MaskCrop(0, 0, mask), (mask.shape[1], mask.shape[0]))
 
 
 def decode(rle: Mapping[str, Any]) -> Mask:
@@ -83,15 +83,15 @@ def decode(rle: Mapping[str, Any]) -> Mask:
     Raises
     ------
     ValueError
-        The counts do not fill the picture, or the picture is larger than any that nbvlm loads.
+        The counts do not fill the picture, or the picture is larger than nbvlm loads.
     """
     height, width = (int(side) for side in rle["size"])
     if not 0 < height * width <= MAX_PIXELS:
-        raise ValueError(f"A mask of {width}×{height} pixels is not read: it would fill the memory.")
+        raise ValueError(f"A mask must have 1 to {MAX_PIXELS:,} pixels, got {width}×{height}.")
     counts = rle["counts"]
     runs = _unpack(counts) if isinstance(counts, str) else [int(count) for count in counts]
     if min(runs, default=0) < 0 or sum(runs) != width * height:
-        raise ValueError(f"The run lengths of a mask do not fill its {width}×{height} pixels.")
+        raise ValueError(f"The run lengths of a mask must fill its {width}×{height} pixels.")
     values: npt.NDArray[np.bool_] = np.arange(len(runs)) % 2 == 1
     return np.ascontiguousarray(np.repeat(values, runs).reshape(width, height).T)
 
@@ -117,7 +117,7 @@ def _unpack(text: str) -> list[int]:
     for char in text:
         group = ord(char) - 48
         if not 0 <= group < 64:
-            raise ValueError(f"{char!r} cannot stand in the run lengths of a mask.")
+            raise ValueError(f"The run lengths of a mask hold {char!r}, which encodes no number.")
         value |= (group & 31) << shift
         shift += 5
         if not group & 32:
@@ -125,5 +125,5 @@ def _unpack(text: str) -> list[int]:
             counts.append(value + (counts[-2] if len(counts) > 2 else 0))
             value = shift = 0
     if shift:
-        raise ValueError("The run lengths of a mask break off.")
+        raise ValueError("The run lengths of a mask end within a number.")
     return counts

@@ -1,4 +1,4 @@
-"""The part of a mask that can be true: what decoding gives, and what masks, boxes and sizes are made of."""
+"""The types of masks, boxes and sizes, and the part of a mask that can be true."""
 
 from __future__ import annotations
 
@@ -7,15 +7,36 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Box", "Mask", "Patch", "Size"]
+__all__ = ["CODES", "Box", "Codes", "Mask", "MaskCrop", "Size", "by", "size_of"]
 
 Mask = npt.NDArray[np.bool_]
 Size = tuple[int, int]
 Box = tuple[float, float, float, float]
+Codes = tuple[int, ...]
+
+CODES = 16
+"""How many codes make a mask: a grid of 4 × 4, row by row."""
+
+
+def by(size: Size) -> str:
+    """Write a size for people: "640×480"."""
+    return f"{size[0]}×{size[1]}"
+
+
+def size_of(size: Size) -> Size:
+    """Check a size: width and height, whole and above 0."""
+    try:
+        width, height = (int(side) for side in size)
+        fits = width > 0 and height > 0 and (width, height) == tuple(size)
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise ValueError(f"size must be (width, height) in whole pixels above 0, got {size!r}.")
+    return width, height
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Patch:
+class MaskCrop:
     """The part of a mask that can be true, and its place in the picture.
 
     Attributes
@@ -35,5 +56,4 @@ class Patch:
         mask = np.zeros((size[1], size[0]), dtype=bool)
         rows, columns = self.pixels.shape
         mask[self.y : self.y + rows, self.x : self.x + columns] = self.pixels
-        mask.flags.writeable = False
         return mask

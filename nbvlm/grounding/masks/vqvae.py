@@ -1,4 +1,4 @@
-"""The arithmetic of a mask decoder: convolutions as small matrix products.
+"""Decode masks in NumPy: the convolutions of a VQ-VAE as small matrix products.
 
 A linear algebra library splits a product among threads above a certain size, and where the cores are busy
 its threads wait for each other many times longer than the product takes. Every product here stays below
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["Decoder"]
 
@@ -28,7 +28,7 @@ _KEY = re.compile(r"decoder\.(\d+)\.(?:net\.\d+\.)?weight")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Linear:
+class _Pointwise:
     """A convolution with a 1×1 kernel: `weight` is in × out."""
 
     weight: Array
@@ -41,7 +41,7 @@ class _Linear:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Near:
+class _Convolution:
     """A convolution with a 3×3 kernel that keeps the size: `taps` are 9 × in × out."""
 
     taps: Array
@@ -62,12 +62,12 @@ class _Near:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Residual:
-    """Two 3×3 convolutions and one 1×1, added to what came in; there is no ReLU after the sum."""
+class _ResidualBlock:
+    """Two 3×3 convolutions and one 1×1, added to their input; the sum has no ReLU."""
 
-    first: _Near
-    second: _Near
-    third: _Linear
+    first: _Convolution
+    second: _Convolution
+    third: _Pointwise
 
     def __call__(self, grid: Array) -> Array:
         """Batch × rows × columns × channels."""
@@ -78,7 +78,7 @@ class _Residual:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Grow:
+class _Upsampling:
     """A transposed convolution, kernel 4×4, stride 2, padding 1, and ReLU: `weight` is (4 · 4 · out) × in."""
 
     weight: Array
@@ -87,16 +87,16 @@ class _Grow:
     def __call__(self, grid: Array) -> Array:
         """Batch × channels × rows × columns to batch × 2 × 2 × channels × rows × columns.
 
-        The second and third axes tell even from odd rows and columns of the larger grid; `_weave` makes
-        one grid of them. Tap k of input i belongs to output 2i − 1 + k: even outputs get tap 1 of the
-        input below them and tap 3 of the one before, odd outputs get tap 2 and tap 0 of the one after.
+        The second and third axes separate even from odd rows and columns of the larger grid, which
+        `_interleave` makes of them. Tap k of input i belongs to output 2i − 1 + k: even outputs get tap 1 of
+        the input below them and tap 3 of the one before, odd outputs get tap 2 and tap 0 of the one after.
         """
         count, _, height, width = grid.shape
         taps = self._products(grid).reshape(count, 4, 4, -1, height, width)
         taps[:, 1, :, :, 1:] += taps[:, 3, :, :, :-1]
         taps[:, 2, :, :, :-1] += taps[:, 0, :, :, 1:]
         rows = taps[:, 1:3]
-        # One long line shifts faster than many short ones; what would cross an end is zeroed before.
+        # One long line shifts faster than many short ones; values that would cross an end are zeroed before.
         rows[:, :, 3, ..., -1] = 0
         rows[:, :, 0, ..., 0] = 0
         line = rows.reshape(count, 2, 4, -1)
@@ -146,22 +146,26 @@ class Decoder:
             self._build(weights)
             trial = self(np.zeros((1, 16), np.intp))
         except KeyError as error:
-            raise ValueError(f"a mask decoder has {error.args[0]}, which is missing here") from error
+            raise ValueError(f"a mask decoder needs {error.args[0]}, which is missing") from error
         except ValueError as error:
             raise ValueError(f"these are not the weights of a mask decoder: {error}") from error
         if trial.shape != (1, self.side, self.side):
-            raise ValueError(f"a mask decoder gives rasters, not arrays of shape {trial.shape}")
+            raise ValueError(f"a mask decoder must return rasters, got arrays of shape {trial.shape}")
 
     def _build(self, weights: Mapping[str, npt.NDArray[np.floating]]) -> None:
-        first, *middle, last = _layers(weights)
-        self._blocks, self._grows = _sorted(middle)
-        if not isinstance(first, _Linear) or not isinstance(last, _Linear) or not self._grows:
+        numbers = sorted({int(match[1]) for match in map(_KEY.fullmatch, weights) if match})
+        first, *middle, last = (_layer(weights, f"decoder.{number}") for number in numbers)
+        self._blocks = [layer for layer in middle if isinstance(layer, _ResidualBlock)]
+        self._upsamplings = [layer for layer in middle if isinstance(layer, _Upsampling)]
+        if not isinstance(first, _Pointwise) or not isinstance(last, _Pointwise) or not self._upsamplings:
             raise ValueError("the layers are of other kinds")
+        if middle != [*self._blocks, *self._upsamplings]:
+            raise ValueError("the layers stand in another order")
         self._last = last
         # The first convolution sees one code at a time: it is done once for each code.
         self._table = _relu(first(np.asarray(weights["_vq_vae._embedding"], np.float32)))
         self.values = len(self._table)
-        self.side = 4 << len(self._grows)
+        self.side = 4 << len(self._upsamplings)
 
     def __call__(self, codes: npt.NDArray[np.intp]) -> Array:
         """Rasters, n×side×side, of n×16 codes that are below `values`."""
@@ -169,21 +173,21 @@ class Decoder:
         for block in self._blocks:
             grid = block(grid)
         grid = grid.transpose(0, 3, 1, 2)
-        for grow in self._grows[:-1]:
-            grid = _weave(grow(grid))
-        phases = self._grows[-1](grid)
-        # The last convolution has one output: weaving after it moves a fraction of the data.
+        for grow in self._upsamplings[:-1]:
+            grid = _interleave(grow(grid))
+        phases = self._upsamplings[-1](grid)
+        # The last convolution has one output: interleaving after it moves a fraction of the data.
         flat = np.matmul(self._last.weight.T, phases.reshape(*phases.shape[:4], -1)) + self._last.bias
-        return _weave(flat.reshape(*phases.shape[:3], 1, *phases.shape[4:]))[:, 0]
+        return _interleave(flat.reshape(*phases.shape[:3], 1, *phases.shape[4:]))[:, 0]
 
 
 def _relu(array: Array) -> Array:
-    """In place."""
+    """Apply ReLU in place."""
     result: Array = np.maximum(array, 0.0, out=array)
     return result
 
 
-def _weave(phases: Array) -> Array:
+def _interleave(phases: Array) -> Array:
     count, _, _, channels, height, width = phases.shape
     return phases.transpose(0, 3, 4, 1, 5, 2).reshape(count, channels, 2 * height, 2 * width)
 
@@ -193,49 +197,37 @@ def _divisor(number: int, most: int) -> int:
     return next((part for part in range(min(number, most), 1, -1) if number % part == 0), 1)
 
 
-def _layers(weights: Mapping[str, npt.NDArray[np.floating]]) -> list[_Linear | _Grow | _Residual]:
-    numbers = sorted({int(match[1]) for match in map(_KEY.fullmatch, weights) if match})
-    return [_layer(weights, f"decoder.{number}") for number in numbers]
-
-
-def _layer(weights: Mapping[str, npt.NDArray[np.floating]], name: str) -> _Linear | _Grow | _Residual:
+def _layer(
+    weights: Mapping[str, npt.NDArray[np.floating]], name: str
+) -> _Pointwise | _Upsampling | _ResidualBlock:
     if f"{name}.net.0.weight" in weights:
-        first, second, third = (_convolution(weights, f"{name}.net.{part}") for part in (0, 2, 4))
-        if isinstance(first, _Near) and isinstance(second, _Near) and isinstance(third, _Linear):
-            return _Residual(first, second, third)
+        first, second, third = (_single(weights, f"{name}.net.{part}") for part in (0, 2, 4))
+        if (
+            isinstance(first, _Convolution)
+            and isinstance(second, _Convolution)
+            and isinstance(third, _Pointwise)
+        ):
+            return _ResidualBlock(first, second, third)
     else:
-        layer = _convolution(weights, name)
-        if not isinstance(layer, _Near):
+        layer = _single(weights, name)
+        if not isinstance(layer, _Convolution):
             return layer
     raise ValueError(f"{name} has kernels of another size")
 
 
-def _convolution(weights: Mapping[str, npt.NDArray[np.floating]], name: str) -> _Linear | _Near | _Grow:
+def _single(
+    weights: Mapping[str, npt.NDArray[np.floating]], name: str
+) -> _Pointwise | _Convolution | _Upsampling:
     weight = np.asarray(weights[f"{name}.weight"], np.float32)
     bias = np.array(weights[f"{name}.bias"], np.float32)
     match weight.shape[2:]:
         case (1, 1):
-            return _Linear(np.ascontiguousarray(weight[:, :, 0, 0].T), bias)
+            return _Pointwise(np.ascontiguousarray(weight[:, :, 0, 0].T), bias)
         case (3, 3):
             taps = weight.transpose(2, 3, 1, 0)
-            return _Near(np.ascontiguousarray(taps).reshape(9, *taps.shape[2:]), bias)
+            return _Convolution(np.ascontiguousarray(taps).reshape(9, *taps.shape[2:]), bias)
         case (4, 4):
             # PyTorch keeps the inputs of a transposed convolution first.
             taps = weight.transpose(2, 3, 1, 0)
-            return _Grow(np.ascontiguousarray(taps).reshape(-1, taps.shape[3]), bias)
+            return _Upsampling(np.ascontiguousarray(taps).reshape(-1, taps.shape[3]), bias)
     raise ValueError(f"{name}.weight has the shape {weight.shape}")
-
-
-def _sorted(layers: Iterable[_Linear | _Grow | _Residual]) -> tuple[list[_Residual], list[_Grow]]:
-    blocks: list[_Residual] = []
-    grows: list[_Grow] = []
-    for layer in layers:
-        if isinstance(layer, _Residual) and not grows:
-            blocks.append(layer)
-        elif isinstance(layer, _Grow):
-            grows.append(layer)
-        else:
-            raise ValueError(
-                "These are not the weights of a mask decoder: its layers stand in another order."
-            )
-    return blocks, grows

@@ -1,18 +1,27 @@
-// The answer: words as words, and the tokens of places and masks as chips that belong to a box.
+// The answer as text; location and mask tokens are chips that belong to a box.
+
+import { element } from "./dom.js";
+import { nameOf, paint, reveal } from "./marking.js";
 
 const TOKEN = /<(loc)(\d{4})>|<(seg)(\d{3})>/g;
 const CUT = /<(?:l(?:o(?:c\d{0,4})?)?|s(?:e(?:g\d{0,3})?)?)?$/;
 const SIDES = ["top", "left", "bottom", "right"];
 
-// All of the token stays in the text, to be read and copied as the model wrote it; the brackets are drawn.
+// The whole token stays in the text, so that it is read and copied as the model wrote it.
 function tokenChip(kind, digits, order) {
   const chip = element("span", `nbvlm-token nbvlm-token-${kind}`);
-  chip.append(element("span", "nbvlm-bracket", {}, "<"), element("span", "nbvlm-token-kind", {}, kind), digits, element("span", "nbvlm-bracket", {}, ">"));
-  chip.title = kind === "loc" ? `${SIDES[order % 4]} edge, ${Number(digits)} of 1023` : `mask code ${order + 1} of 16`;
+  chip.append(
+    element("span", "nbvlm-bracket", {}, "<"),
+    element("span", "nbvlm-token-kind", {}, kind),
+    digits,
+    element("span", "nbvlm-bracket", {}, ">"),
+  );
+  chip.title =
+    kind === "loc" ? `${SIDES[order % 4]} edge, ${Number(digits)} of 1023` : `mask code ${order + 1} of 16`;
   return chip;
 }
 
-function answerView(store, act) {
+export function answerView(store, act) {
   const root = element("div", "nbvlm-answer", {
     "data-placeholder": "The answer appears here, word by word.",
     role: "region",
@@ -25,7 +34,7 @@ function answerView(store, act) {
   let open = null; // the group that the next token or word belongs to
   let tail = "";
   let bright = null;
-  let next = 0; // the first group that no box before has gone past
+  let next = 0; // the first group that an earlier box has not passed
 
   const plain = (parent, text) => {
     const last = parent.lastChild;
@@ -88,13 +97,14 @@ function answerView(store, act) {
     group.node.dataset.lmSuppressShortcuts = "true";
     if (!root.querySelector(".nbvlm-linked[tabindex='0']")) group.node.tabIndex = 0;
   };
-  // Boxes come in the order of the text; a group that fits none was no box.
+  // Boxes come in the order of the text. A group of tokens may match no box: the parser skipped it.
   const link = () => {
     const { width, height } = store.picture ?? {};
     for (let index = linked.length; width && index < store.boxes.length; index += 1) {
       const [x0, y0, x1, y1] = store.boxes[index].box;
       const wanted = [y0 / height, x0 / width, y1 / height, x1 / width].map((share) => share * 1023);
-      const fits = ({ values }) => values.length === 4 && values.every((value, at) => Math.abs(value - wanted[at]) < 1.7);
+      const fits = ({ values }) =>
+        values.length === 4 && values.every((value, at) => Math.abs(value - wanted[at]) < 1.7);
       const at = groups.findIndex((group, number) => number >= next && fits(group));
       linked[index] = undefined;
       if (at < 0) continue;
@@ -118,7 +128,10 @@ function answerView(store, act) {
     link();
   };
   const light = (index) => {
-    for (const [at, on] of [[bright, false], [index, true]]) {
+    for (const [at, on] of [
+      [bright, false],
+      [index, true],
+    ]) {
       for (const node of [linked[at]?.node, linked[at]?.words]) node?.classList.toggle("nbvlm-lit", on);
     }
     bright = index;
@@ -149,5 +162,12 @@ function answerView(store, act) {
   root.addEventListener("pointerleave", () => act.hover(null));
   root.addEventListener("focusin", (event) => act.focus(indexOf(event)));
   root.addEventListener("focusout", () => act.focus(null));
-  return { root, add, show, link, light, reveal: (index) => linked[index] && reveal(root, linked[index].node) };
+  return {
+    root,
+    add,
+    show,
+    link,
+    light,
+    reveal: (index) => linked[index] && reveal(root, linked[index].node),
+  };
 }

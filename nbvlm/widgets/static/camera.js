@@ -1,15 +1,26 @@
-// The camera: what it sees, and a picture of it.
+// The camera: its live image, and taking a picture.
+
+import { element, textButton } from "./dom.js";
 
 function refusal(error) {
-  if (error?.name === "NotAllowedError") return "The browser was not allowed to use the camera. Allow it, and try again.";
-  if (error?.name === "NotFoundError") return "There is no camera here.";
+  if (error?.name === "NotAllowedError")
+    return "The browser was not allowed to use the camera. Allow it, and try again.";
+  if (error?.name === "NotFoundError") return "The browser found no camera.";
   return "This page cannot use the camera: browsers allow it on https pages and on this computer only.";
 }
 
-function cameraView(store) {
+function stopTracks(stream) {
+  for (const track of stream?.getTracks() ?? []) track.stop();
+}
+
+export function cameraView(store) {
   const root = element("div", "nbvlm-booth");
   root.hidden = true;
-  const video = element("video", "nbvlm-video", { autoplay: "", playsinline: "", "aria-label": "What the camera sees" });
+  const video = element("video", "nbvlm-video", {
+    autoplay: "",
+    playsinline: "",
+    "aria-label": "Live image of the camera",
+  });
   video.muted = true;
   const words = element("p", "nbvlm-booth-words", { role: "status" });
   const shoot = textButton("nbvlm-shoot nbvlm-way", "Take the picture");
@@ -22,7 +33,7 @@ function cameraView(store) {
   let turn = 0;
   view.stop = () => {
     turn++;
-    stream?.getTracks().forEach((track) => track.stop());
+    stopTracks(stream);
     stream = video.srcObject = null;
   };
   const start = async () => {
@@ -31,7 +42,7 @@ function cameraView(store) {
     shoot.disabled = true;
     try {
       const found = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } } });
-      if (mine !== turn) return found.getTracks().forEach((track) => track.stop());
+      if (mine !== turn) return stopTracks(found);
       stream = video.srcObject = found;
       await video.play();
       words.textContent = "";
@@ -44,10 +55,14 @@ function cameraView(store) {
   shoot.addEventListener("click", () => {
     const canvas = element("canvas", "", { width: video.videoWidth, height: video.videoHeight });
     canvas.getContext("2d").drawImage(video, 0, 0);
-    canvas.toBlob((blob) => {
-      view.onDone();
-      if (blob) store.sender.send(new File([blob], "webcam.jpg", { type: blob.type }));
-    }, "image/jpeg", 0.92);
+    canvas.toBlob(
+      (blob) => {
+        view.onDone();
+        if (blob) store.uploader.send(new File([blob], "webcam.jpg", { type: blob.type }));
+      },
+      "image/jpeg",
+      0.92,
+    );
   });
   close.addEventListener("click", () => view.onDone());
   root.addEventListener("keydown", (event) => event.key === "Escape" && view.onDone());

@@ -1,24 +1,18 @@
-// Pinned answers side by side: what was kept, what moved, what was lost, what is new.
+// Pinned answers side by side, with boxes that were kept, moved, lost or are new.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { dataUri, element, numbered } from "./dom.js";
+import { rectangle } from "./geometry.js";
+import { svgElement } from "./svg.js";
+
 const SIGNS = { plain: "", kept: "=", moved: "→", lost: "−", new: "+" };
 const ORDER = ["moved", "lost", "new", "kept"];
 
-function svgElement(tag, className, attributes) {
-  const node = document.createElementNS(SVG, tag);
-  node.setAttribute("class", className);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  return node;
-}
-
-function rectangle([x0, y0, x1, y1]) {
-  return { x: Math.min(x0, x1), y: Math.min(y0, y1), width: Math.abs(x1 - x0), height: Math.abs(y1 - y0) };
-}
-
-// A dark line under the coloured one keeps a box visible on every ground; the kind of line tells its state.
+// A dark line under the coloured one keeps a box visible on every background.
+// The style of the line shows the state.
 function outline(box, index) {
   const group = svgElement("g", `nbvlm-side-box nbvlm-is-${box.state}`, { "data-index": index });
-  if (box.before) group.append(svgElement("rect", "nbvlm-side-before", { ...rectangle(box.before), stroke: box.color }));
+  if (box.before)
+    group.append(svgElement("rect", "nbvlm-side-before", { ...rectangle(box.before), stroke: box.color }));
   const place = rectangle(box.box);
   group.append(svgElement("rect", "nbvlm-side-halo", place));
   group.append(svgElement("rect", "nbvlm-side-line", { ...place, stroke: box.color, fill: box.color }));
@@ -40,10 +34,17 @@ function tag(box, { width, height }) {
 function pictureOf(column) {
   const frame = element("div", "nbvlm-side-frame");
   frame.style.setProperty("--nbvlm-ratio", column.width / column.height);
-  const image = element("img", "nbvlm-side-picture", { alt: `${column.picture}: ${column.said}`, draggable: "false" });
+  const image = element("img", "nbvlm-side-picture", {
+    alt: `${column.picture}: ${column.said}`,
+    draggable: "false",
+  });
   if (column.src) image.src = column.src;
   const viewBox = `0 0 ${column.width} ${column.height}`;
-  const svg = svgElement("svg", "nbvlm-side-svg", { viewBox, preserveAspectRatio: "none", "aria-hidden": "true" });
+  const svg = svgElement("svg", "nbvlm-side-svg", {
+    viewBox,
+    preserveAspectRatio: "none",
+    "aria-hidden": "true",
+  });
   svg.append(...column.boxes.map(outline));
   const tags = element("div", "nbvlm-side-tags", { "aria-hidden": "true" });
   tags.append(...column.boxes.map((box) => tag(box, column)));
@@ -54,7 +55,9 @@ function pictureOf(column) {
 function tally(column) {
   const line = element("div", "nbvlm-tally");
   if (!column.counts) {
-    line.append(element("span", "", {}, column.base === column.number ? "The others are compared with this one" : ""));
+    line.append(
+      element("span", "", {}, column.base === column.number ? "The others are compared with this one" : ""),
+    );
     return line;
   }
   const found = ORDER.toReversed().filter((state) => column.counts[state]);
@@ -62,7 +65,10 @@ function tally(column) {
     const text = `${SIGNS[state]} ${column.counts[state]} ${state}`;
     line.append(element("span", `nbvlm-count nbvlm-is-${state}`, {}, text));
   }
-  if (!found.length && !column.words.some(([, state]) => state === "same" || state === "new" || state === "gone")) {
+  if (
+    !found.length &&
+    !column.words.some(([, state]) => state === "same" || state === "new" || state === "gone")
+  ) {
     line.append(element("span", "", {}, "No boxes in either answer"));
   } else if (found.length === 1 && found[0] === "kept") line.append(element("span", "", {}, "the same"));
   return line;
@@ -79,7 +85,12 @@ function rows(column, light) {
     const state = box.state === "plain" ? "" : box.state;
     row.append(swatch, element("span", "nbvlm-side-label", {}, box.label || "?"));
     row.append(element("span", "nbvlm-side-note", {}, [state, box.note].filter(Boolean).join(", ")));
-    for (const [event, on] of [["pointerenter", true], ["focus", true], ["pointerleave", false], ["blur", false]]) {
+    for (const [event, on] of [
+      ["pointerenter", true],
+      ["focus", true],
+      ["pointerleave", false],
+      ["blur", false],
+    ]) {
       row.addEventListener(event, () => light(on ? index : null));
     }
     list.append(row);
@@ -97,7 +108,9 @@ function answerOf(column) {
 }
 
 function side(column, act) {
-  const root = element("section", "nbvlm-side", { "aria-label": `Answer ${column.number}: ${column.prompt}` });
+  const root = element("section", "nbvlm-side", {
+    "aria-label": `Answer ${column.number}: ${column.prompt}`,
+  });
   const head = element("div", "nbvlm-side-head");
   const show = element("button", "nbvlm-quiet-button", { type: "button" }, "Show");
   const loose = element("button", "nbvlm-quiet-button", { type: "button" }, "Unpin");
@@ -130,7 +143,9 @@ function view(el, store, send) {
   el.replaceChildren(heading, body);
   const show = () => {
     el.hidden = store.columns.length < 2;
-    body.replaceChildren(...store.columns.map((column) => side(column, (message) => send(numbered(el, message)))));
+    body.replaceChildren(
+      ...store.columns.map((column) => side(column, (message) => send(numbered(el, message)))),
+    );
   };
   return { show };
 }
@@ -144,7 +159,7 @@ export default () => {
       const data = buffers[index];
       return { ...column, src: data?.byteLength ? dataUri(data, "image/jpeg") : "" };
     });
-    views.forEach((one) => one.show());
+    for (const one of views) one.show();
   }
 
   return {

@@ -1,6 +1,9 @@
-// Copies of what is seen: a crop, or the picture with all that is drawn on it.
+// Copies a crop, or the picture with its annotations, to the clipboard.
 
-function painted(image, { x, y, width, height }, scale) {
+import { element } from "./dom.js";
+import { rectangle, within } from "./geometry.js";
+
+function canvasOf({ x, y, width, height }, scale) {
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(width * scale));
   canvas.height = Math.max(1, Math.round(height * scale));
@@ -11,23 +14,25 @@ function painted(image, { x, y, width, height }, scale) {
 }
 
 // The browser's copy of the picture may be smaller than the picture.
-function cropOf(store, image, index) {
+export function cropOf(store, image, index) {
   const { width, height } = store.picture;
-  const box = place(store.boxes[index].box);
+  const box = rectangle(store.boxes[index].box);
   const x = within(Math.floor(box.x), 0, width - 1);
   const y = within(Math.floor(box.y), 0, height - 1);
   const right = within(Math.ceil(box.x + box.width), x + 1, width);
   const low = within(Math.ceil(box.y + box.height), y + 1, height);
-  const { canvas, pen } = painted(image, { x, y, width: right - x, height: low - y }, image.naturalWidth / width);
+  const { canvas, pen } = canvasOf({ x, y, width: right - x, height: low - y }, image.naturalWidth / width);
   pen.drawImage(image, 0, 0, width, height);
   return canvas;
 }
 
-function annotatedOf(store, image) {
+export function annotatedOf(store, image) {
   const { width, height } = store.picture;
-  const { canvas, pen } = painted(image, { x: 0, y: 0, width, height }, image.naturalWidth / width);
+  const { canvas, pen } = canvasOf({ x: 0, y: 0, width, height }, image.naturalWidth / width);
   const unit = Math.max(width, height) / 700;
-  const seen = store.boxes.map((box, index) => ({ ...box, index, ...place(box.box) })).filter(({ index }) => !store.look.hidden.has(index));
+  const seen = store.boxes
+    .map((box, index) => ({ ...box, index, ...rectangle(box.box) }))
+    .filter(({ index }) => !store.look.hidden.has(index));
   pen.drawImage(image, 0, 0, width, height);
   for (const { index, color } of seen) {
     if (!store.look.masks || !store.shapes[index]) continue;
@@ -38,17 +43,21 @@ function annotatedOf(store, image) {
     pen.globalAlpha = 1;
   }
   for (const { x, y, width: wide, height: high, color } of seen) {
-    for (const [style, line] of [["rgb(0 0 0 / 45%)", 4.5], [color, 2.5]]) {
+    for (const [style, line] of [
+      ["rgb(0 0 0 / 45%)", 4.5],
+      [color, 2.5],
+    ]) {
       pen.strokeStyle = style;
       pen.lineWidth = line * unit;
       pen.strokeRect(x, y, wide, high);
     }
   }
-  if (store.look.labels) seen.forEach((box) => write(pen, box, unit));
+  if (!store.look.labels) return canvas;
+  for (const box of seen) drawLabel(pen, box, unit);
   return canvas;
 }
 
-function write(pen, { x, y, label, color, ink }, unit) {
+function drawLabel(pen, { x, y, label, color, ink }, unit) {
   pen.font = `600 ${13 * unit}px system-ui, sans-serif`;
   pen.textBaseline = "middle";
   const text = label || "?";
@@ -60,8 +69,8 @@ function write(pen, { x, y, label, color, ink }, unit) {
   pen.fillText(text, x + 6 * unit, top + 10 * unit);
 }
 
-// Where a host keeps the clipboard from its pages, the same can be downloaded.
-async function give(canvas, name, what, say) {
+// Some hosts deny the clipboard to their pages; the picture can be downloaded there.
+export async function copyOrOffer(canvas, name, what, say) {
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
   const save = () => {
     const link = element("a", "", { href: URL.createObjectURL(blob), download: name });
@@ -73,11 +82,14 @@ async function give(canvas, name, what, say) {
     await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]);
     say(`${what} copied`);
   } catch {
-    say(`${what}: this page may not copy pictures.`, { name: "Download", act: save });
+    say(`${what}: this page cannot copy pictures. Download it instead.`, { name: "Download", act: save });
   }
 }
 
-function fileName(store, what) {
+export function fileName(store, what) {
   const stem = store.picture.name.replace(/\.[^.]*$/, "") || "picture";
-  return `${stem}-${what}`.replace(/[^\w.-]+/g, "-").replace(/-+/g, "-").slice(0, 80) + ".png";
+  return `${`${stem}-${what}`
+    .replace(/[^\w.-]+/g, "-")
+    .replace(/-+/g, "-")
+    .slice(0, 80)}.png`;
 }

@@ -1,22 +1,37 @@
-// What was found: a switch for each label, and a list that the keyboard walks through.
+// The legend with a switch for each label, and the list of detections, which arrow keys move through.
+
+import { element } from "./dom.js";
+import { rectangle } from "./geometry.js";
+import { iconButton } from "./icons.js";
+import { nameOf, paint, reveal } from "./marking.js";
 
 const CELLS = ".nbvlm-found-eye, .nbvlm-found-name, .nbvlm-found-copy";
 
-function legend(store, hide) {
+export function legend(store, hide) {
   const root = element("div", "nbvlm-legend", { role: "group", "aria-label": "Labels shown" });
   let known = "";
   let chips = [];
   const chip = (name, indices) => {
     const button = element("button", "nbvlm-legend-chip", { type: "button" });
     paint(button, store.boxes[indices[0]]);
-    button.append(element("span", "nbvlm-swatch", { "aria-hidden": "true" }), element("span", "nbvlm-legend-name", {}, name));
+    button.append(
+      element("span", "nbvlm-swatch", { "aria-hidden": "true" }),
+      element("span", "nbvlm-legend-name", {}, name),
+    );
     if (indices.length > 1) button.append(element("span", "nbvlm-legend-count", {}, String(indices.length)));
-    button.addEventListener("click", () => hide(indices, indices.every((index) => store.look.hidden.has(index))));
+    button.addEventListener("click", () =>
+      hide(
+        indices,
+        indices.every((index) => store.look.hidden.has(index)),
+      ),
+    );
     return { button, indices };
   };
   const show = () => {
     const groups = new Map();
-    store.boxes.forEach((box, index) => groups.set(nameOf(box), [...(groups.get(nameOf(box)) ?? []), index]));
+    for (const [index, box] of store.boxes.entries()) {
+      groups.set(nameOf(box), [...(groups.get(nameOf(box)) ?? []), index]);
+    }
     const wanted = JSON.stringify([...groups, store.boxes.map((box) => box.color)]);
     if (wanted !== known) {
       chips = [...groups].map(([name, indices]) => chip(name, indices));
@@ -33,7 +48,7 @@ function legend(store, hide) {
 
 function rowOf(store, index, act) {
   const box = store.boxes[index];
-  const { x, y, width, height } = place(box.box);
+  const { x, y, width, height } = rectangle(box.box);
   const name = `${nameOf(box)} ${index + 1}`;
   const row = element("div", "nbvlm-found-row", { role: "row", "data-index": index });
   const cell = (className, ...nodes) => {
@@ -43,7 +58,10 @@ function rowOf(store, index, act) {
   };
   const eye = iconButton("nbvlm-found-eye", "eye", `Show ${name}`, () => act.hide([index]));
   const label = element("button", "nbvlm-found-name", { type: "button", title: "Zoom to it" });
-  label.append(element("span", "nbvlm-swatch", { "aria-hidden": "true" }), element("span", "nbvlm-found-label", {}, nameOf(box)));
+  label.append(
+    element("span", "nbvlm-swatch", { "aria-hidden": "true" }),
+    element("span", "nbvlm-found-label", {}, nameOf(box)),
+  );
   label.addEventListener("click", () => act.onto(index));
   const copy = iconButton("nbvlm-found-copy", "copy", `Copy the crop of ${name}`, () => act.copy(index));
   const share = (100 * width * height) / (store.picture.width * store.picture.height);
@@ -73,7 +91,7 @@ function headRow() {
   return row;
 }
 
-function foundList(store, act) {
+export function foundList(store, act) {
   const root = element("section", "nbvlm-found", { "aria-label": "Detections" });
   const heading = element("div", "nbvlm-heading nbvlm-found-title");
   const grid = element("div", "nbvlm-found-grid", { role: "grid", "aria-label": "Detections" });
@@ -99,7 +117,15 @@ function foundList(store, act) {
     if (first) only(buttons(rows[0])[1]);
     known = JSON.stringify(store.boxes);
     const text = `${rows.length} detection${rows.length === 1 ? "" : "s"}`;
-    heading.replaceChildren(element("span", "", {}, text), element("span", "nbvlm-no-scores", { title: "The model gives boxes without scores, so there is nothing to set a threshold on." }, "no scores"));
+    heading.replaceChildren(
+      element("span", "", {}, text),
+      element(
+        "span",
+        "nbvlm-no-scores",
+        { title: "The model returns boxes without scores, so a score threshold does not apply." },
+        "no scores",
+      ),
+    );
     root.hidden = !rows.length;
   };
   const show = () => {

@@ -1,6 +1,6 @@
-// What several page parts are made with. It stands before each of them in one module.
+// Elements of the page, and messages to the kernel: shared by all widgets.
 
-function element(tag, className, attributes = {}, text = "") {
+export function element(tag, className, attributes = {}, text = "") {
   const node = document.createElement(tag);
   node.className = className;
   if (typeof attributes === "string") node.textContent = attributes;
@@ -9,29 +9,32 @@ function element(tag, className, attributes = {}, text = "") {
   return node;
 }
 
-function dataUri(view, mime) {
+export function textButton(className, text) {
+  return element("button", className, { type: "button" }, text);
+}
+
+export function options(pairs) {
+  return pairs.map(([value, text]) => element("option", "", { value }, text));
+}
+
+export function dataUri(view, mime) {
   const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
   let binary = "";
-  for (let i = 0; i < bytes.length; i += 0x8000) binary += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
+  for (let i = 0; i < bytes.length; i += 0x8000)
+    binary += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
   return `data:${mime};base64,${btoa(binary)}`;
 }
 
-// Kernels may handle messages in another order than that in which they were sent.
-function numbered(el, message) {
+// Kernels may handle messages in another order than they were sent in, so each carries a number.
+export function numbered(el, message) {
   const panel = el.closest(".nbvlm-panel") ?? el;
   panel.nbvlmPage ??= Math.random().toString(36).slice(2);
   panel.nbvlmNumber = (panel.nbvlmNumber ?? 0) + 1;
   return { ...message, page: panel.nbvlmPage, number: panel.nbvlmNumber };
 }
 
-function textButton(className, text) {
-  const button = element("button", className, { type: "button" });
-  button.textContent = text;
-  return button;
-}
-
 // The view is rendered before it is put into the page, so the panel around it is found a moment later.
-function whenInPanel(el, signal, callback) {
+export function whenInPanel(el, signal, callback) {
   const look = () => {
     if (signal.aborted) return;
     const panel = el.closest(".nbvlm-panel");

@@ -1,23 +1,10 @@
-// The error area: a card with buttons, folded details, and a countdown where one has to wait.
+// The error area: a card with buttons, folded details, and a countdown where the service asks for a wait.
 
-const inWords = (card) => [card.title, `${card.message} ${card.hint}`, ...card.details.map((pair) => pair.join(": "))].join("\n");
+import { copyText } from "./clipboard.js";
+import { element, numbered, textButton } from "./dom.js";
 
-// The clipboard of the browser is there on safe origins only; a selected field can be copied everywhere.
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const field = element("textarea", "", { readonly: "", "aria-hidden": "true" });
-    field.style.cssText = "position:fixed;opacity:0";
-    field.value = text;
-    document.body.append(field);
-    field.select();
-    const done = document.execCommand("copy");
-    field.remove();
-    return done;
-  }
-}
+const inWords = (card) =>
+  [card.title, `${card.message} ${card.hint}`, ...card.details.map((pair) => pair.join(": "))].join("\n");
 
 function detailsView(card) {
   const root = element("details", "nbvlm-error-details");
@@ -34,7 +21,9 @@ function detailsView(card) {
   const copying = textButton("nbvlm-error-copy", "Copy details");
   const done = element("span", "nbvlm-error-copied", { role: "status" });
   copying.addEventListener("click", async () => {
-    done.textContent = (await copy(inWords(card))) ? "Copied" : "Select the text and copy it";
+    done.textContent = (await copyText(inWords(card)))
+      ? "Copied"
+      : "Copying failed. Select the text and copy it.";
   });
   const row = element("div", "nbvlm-error-copying");
   row.append(copying, done);
@@ -42,7 +31,7 @@ function detailsView(card) {
   return root;
 }
 
-// Seconds are counted from when the card came, so a view that opens late does not begin again.
+// The countdown begins with the card, so a view that opens later shows the time that is left.
 function countdownView(until, onEnd) {
   const root = element("p", "nbvlm-error-wait", { role: "timer" });
   let timer = 0;
@@ -60,7 +49,7 @@ function countdownView(until, onEnd) {
 
 function actionButtons(card, act) {
   return card.actions.map(({ id, label }, index) => {
-    const first = index === 0 && !card.seconds; // where one has to wait, the button is made bold later
+    const first = index === 0 && !card.seconds; // after a wait, the countdown makes it bold
     const node = textButton(first ? "nbvlm-error-action nbvlm-error-first" : "nbvlm-error-action", label);
     node.dataset.action = id;
     node.addEventListener("click", () => act(id));
@@ -68,7 +57,7 @@ function actionButtons(card, act) {
   });
 }
 
-function view(el, store, tell) {
+function view(el, store, send) {
   let stop = () => {};
   const show = () => {
     stop();
@@ -90,9 +79,9 @@ function view(el, store, tell) {
     words.append(message, " ", hint);
     const close = textButton("nbvlm-error-close", "");
     close.setAttribute("aria-label", "Close this message");
-    close.addEventListener("click", () => tell({ type: "close" }));
+    close.addEventListener("click", () => send({ type: "close" }));
     const actions = element("div", "nbvlm-error-actions");
-    actions.append(...actionButtons(card, (id) => act(el, id, tell)));
+    actions.append(...actionButtons(card, (id) => act(el, id, send)));
     root.append(title, close, words);
     if (store.until) {
       const again = actions.querySelector('[data-action="again"]');
@@ -108,8 +97,8 @@ function view(el, store, tell) {
   return { show, stop: () => stop() };
 }
 
-// What the page can do by itself, it does; asking again is a press on Run, which carries what the fields say.
-function act(el, id, tell) {
+// The page does itself what needs no kernel. Asking again presses Run, which carries the fields' values.
+function act(el, id, send) {
   const panel = el.closest(".nbvlm-panel") ?? document;
   const own = { again: "button.nbvlm-run", upload: "button.nbvlm-upload" }[id];
   if (own) panel.querySelector(own)?.click();
@@ -117,7 +106,7 @@ function act(el, id, tell) {
   else if (id === "key") panel.dispatchEvent(new CustomEvent("nbvlm-key", { detail: { again: true } }));
   else if (id === "recording") panel.dispatchEvent(new CustomEvent("nbvlm-recording"));
   else if (id === "models") panel.querySelector("select.nbvlm-model")?.focus();
-  else tell(numbered(el, { type: "act", action: id, fields: panel.nbvlmFields?.() ?? null }));
+  else send(numbered(el, { type: "act", action: id, fields: panel.nbvlmFields?.() ?? null }));
 }
 
 export default () => {
@@ -127,7 +116,7 @@ export default () => {
   function put(card) {
     store.card = card;
     store.until = card?.seconds ? Date.now() + 1000 * card.seconds : 0;
-    views.forEach((one) => one.show());
+    for (const one of views) one.show();
   }
 
   return {

@@ -1,13 +1,18 @@
-// Taking an answer away: downloads, code for the clipboard, a new cell.
+// Exports an answer: as a file, as code on the clipboard, as a new cell.
 
+import { copyText } from "./clipboard.js";
+import { element } from "./dom.js";
+
+/** @type {[string, string, string][]} Format, text and title of each button. */
 const FILES = [
   ["png", "PNG", "The picture with its boxes"],
   ["svg", "SVG", "The picture with boxes and masks as shapes"],
   ["json", "JSON", "Everything known about the answer; Result.from_json reads it"],
-  ["csv", "CSV", "A table of what was found"],
+  ["csv", "CSV", "A table of the detections"],
   ["coco", "COCO", "Boxes and masks as a COCO data set"],
   ["html", "HTML", "One page with picture, table and code"],
 ];
+/** @type {[string, string, string][]} */
 const CODE = [
   ["python", "Copy as Python", "Code that asks the same again"],
   ["curl", "Copy as curl", "A shell script that asks the same again"],
@@ -25,29 +30,10 @@ function download({ name, mime, parts }) {
 
 const textOf = ({ parts }) => new Blob(parts).text();
 
-// Pages without https, and some hosts, have no clipboard to write to: a selected text that is copied by command.
-async function copied(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const area = element("textarea", "", { readonly: "", "aria-hidden": "true" });
-    area.style.cssText = "position:fixed;opacity:0";
-    area.value = text;
-    document.body.append(area);
-    const held = document.activeElement;
-    area.select();
-    const done = document.execCommand("copy");
-    area.remove();
-    held?.focus();
-    return done;
-  }
-}
-
 const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 // JupyterLab and Notebook 7 give widgets no way to add cells, so this presses the notebook's own button and
-// pastes into the cell that then is the active one.
+// pastes into the new cell, which is then the active one.
 async function inserted(el, text) {
   const notebook = el.closest(".jp-NotebookPanel");
   const button = notebook?.querySelector(`${INSERT} :is(button, jp-button)`);
@@ -57,7 +43,7 @@ async function inserted(el, text) {
   own?.dispatchEvent(new MouseEvent("mouseup", { bubbles: true }));
   const count = () => notebook.querySelectorAll(".jp-Cell").length;
   const before = count();
-  // Hosts differ in which of the two their buttons listen to.
+  // Some hosts' buttons listen to mousedown, others to click.
   button.dispatchEvent(new MouseEvent("mousedown", { bubbles: true, button: 0 }));
   await wait(100);
   if (count() === before) button.click();
@@ -68,7 +54,9 @@ async function inserted(el, text) {
     const data = new DataTransfer();
     data.setData("text/plain", text);
     editor.focus();
-    editor.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+    editor.dispatchEvent(
+      new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }),
+    );
     await wait(50);
     return editor.textContent.length > 1;
   }
@@ -76,7 +64,11 @@ async function inserted(el, text) {
 }
 
 function fallback(text) {
-  const area = element("textarea", "nbvlm-export-code", { readonly: "", rows: "6", "aria-label": "Code to copy" });
+  const area = element("textarea", "nbvlm-export-code", {
+    readonly: "",
+    rows: "6",
+    "aria-label": "Code to copy",
+  });
   area.value = text;
   area.addEventListener("focus", () => area.select());
   return area;
@@ -96,10 +88,15 @@ function view(el, store, ask) {
     return root;
   };
   const make = ([format, text, title], finish, action = format) => {
-    const node = element("button", `nbvlm-quiet-button nbvlm-export-${action}`, { type: "button", title }, text);
+    const node = element(
+      "button",
+      `nbvlm-quiet-button nbvlm-export-${action}`,
+      { type: "button", title },
+      text,
+    );
     node.addEventListener("click", () => {
       node.disabled = true;
-      say("Making it…");
+      say("Preparing it…");
       ask(format, async (file) => {
         node.disabled = false;
         if (file) await finish(file);
@@ -114,18 +111,26 @@ function view(el, store, ask) {
   };
   const copy = async (file) => {
     const text = await textOf(file);
-    if (await copied(text)) say("Copied.");
-    else say("This page may not write to the clipboard; the code is here:", text);
+    if (await copyText(text)) say("Copied.");
+    else say("This page cannot write to the clipboard. Copy the code from here:", text);
   };
   const insert = async (file) => {
     const text = await textOf(file);
-    if (await inserted(el, text)) say("It is in a new cell below.");
-    else if (await copied(text)) say("Here a widget cannot add cells. The code is copied: paste it into a new one.");
-    else say("Here a widget cannot add cells; the code is here:", text);
+    if (await inserted(el, text)) say("Inserted into a new cell below.");
+    else if (await copyText(text))
+      say("Widgets cannot add cells here. The code is copied: paste it into a new cell.");
+    else say("Widgets cannot add cells here. Copy the code from here:", text);
   };
-  const cell = make(["python", "Insert as cell", "Code that asks the same again, in a new cell"], insert, "cell");
+  const cell = make(
+    ["python", "Insert as cell", "Code that asks the same again, in a new cell"],
+    insert,
+    "cell",
+  );
   bar.append(
-    group("Save as", FILES.map((one) => make(one, save))),
+    group(
+      "Save as",
+      FILES.map((one) => make(one, save)),
+    ),
     group("Code", [...CODE.map((one) => make(one, copy)), cell]),
   );
   el.classList.add("nbvlm-exports");
@@ -133,7 +138,7 @@ function view(el, store, ask) {
 
   const show = () => {
     el.hidden = !store.offered;
-    // Outside a notebook that can be edited there is no cell to insert.
+    // A cell can be inserted only in a notebook that can be edited.
     cell.hidden = Boolean(el.isConnected && !el.closest(".jp-NotebookPanel")?.querySelector(INSERT));
     say("");
   };
@@ -155,8 +160,9 @@ export default () => {
     const request = waiting.get(message.id);
     if (message.type === "offer") {
       store.offered = message.offered;
-      views.forEach((one) => one.show());
-    } else if (!request) return; // another page asked
+      for (const one of views) one.show();
+    } else if (!request)
+      return; // the request of another page
     else if (message.type === "failed") end(message.id, null);
     else if (message.type === "file") request.file = { ...message, parts: [] };
     else if (message.type === "piece") {

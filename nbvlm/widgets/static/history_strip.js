@@ -1,4 +1,7 @@
-// The history strip: one card an answer, in the order of `panel.history`.
+// The history strip: one card for each answer, in the order of `panel.history`.
+
+import { dataUri, element, numbered } from "./dom.js";
+import { svgElement } from "./svg.js";
 
 const ICONS = {
   pin: "M9.5 1.5l5 5-1 1-1-.3-2.7 2.7.2 2.6-1 1-3-3-4 4-.7-.7 4-4-3-3 1-1 2.6.2L8.8 3.5l-.3-1z",
@@ -7,18 +10,16 @@ const ICONS = {
 };
 
 function icon(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 16 16");
-  svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  path.setAttribute("d", ICONS[name]);
-  svg.append(path);
+  const svg = svgElement("svg", "", { viewBox: "0 0 16 16", "aria-hidden": "true" });
+  svg.append(svgElement("path", "", { d: ICONS[name] }));
   return svg;
 }
 
 function clock(created) {
   const time = new Date(created);
-  return Number.isNaN(time.getTime()) ? "" : time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  return Number.isNaN(time.getTime())
+    ? ""
+    : time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 }
 
 function tool(name, action) {
@@ -56,7 +57,10 @@ function makeCard(number, act) {
     parts.prompt.textContent = card.prompt;
     parts.detail.textContent = card.detail;
     main.title = `${card.prompt}\n${card.said}\n${card.model}, ${card.picture}, ${card.detail}`;
-    main.setAttribute("aria-label", `Show answer ${card.number} again: ${card.prompt}. ${card.said} ${card.detail}`);
+    main.setAttribute(
+      "aria-label",
+      `Show answer ${card.number} again: ${card.prompt}. ${card.said} ${card.detail}`,
+    );
     if (current) main.setAttribute("aria-current", "true");
     else main.removeAttribute("aria-current");
     pin.setAttribute("aria-pressed", String(card.pinned));
@@ -90,7 +94,12 @@ function view(el, store, send) {
     const card = store.cards.get(number);
     if (!card) return;
     if (type === "delete") step(number, 1) || step(number, -1);
-    send(numbered(el, type === "pin" ? { type, answer: number, pinned: !card.pinned } : { type, answer: number }));
+    send(
+      numbered(
+        el,
+        type === "pin" ? { type, answer: number, pinned: !card.pinned } : { type, answer: number },
+      ),
+    );
   };
   clear.addEventListener("click", () => send(numbered(el, { type: "clear" })));
 
@@ -105,7 +114,7 @@ function view(el, store, send) {
     const { cards, current } = store;
     if (!cards.has(active)) active = cards.has(current) ? current : [...cards.keys()].at(-1);
     for (const [number, { buttons }] of shown) {
-      buttons.forEach((button) => (button.tabIndex = number === active ? 0 : -1));
+      for (const button of buttons) button.tabIndex = number === active ? 0 : -1;
     }
   };
   list.addEventListener("focusin", (event) => {
@@ -153,8 +162,8 @@ function view(el, store, send) {
   return { show };
 }
 
-// A panel and its still form are never seen together. A page that the kernel has answered shows the panel; where the
-// kernel is gone, the host marks the widgets, and the panel, which cannot do anything then, gives way.
+// A page shows either the panel or its static output. The panel is shown once the kernel has answered the page.
+// The host marks the widgets of a kernel that is gone; the panel cannot do anything then, and is hidden.
 function eitherOr({ still, answered }, owner) {
   if (!still) return "";
   const off = ".jupyter-widgets-disconnected";
@@ -178,14 +187,15 @@ export default () => {
       store.answered = true;
     }
     for (const number of message.gone ?? []) store.cards.delete(number);
-    for (const card of message.cards ?? []) store.cards.set(card.number, { ...store.cards.get(card.number), ...card });
+    for (const card of message.cards ?? [])
+      store.cards.set(card.number, { ...store.cards.get(card.number), ...card });
     const drawn = message.type === "thumbnail" ? [message.number] : (message.drawn ?? []);
     drawn.forEach((number, index) => {
       const card = store.cards.get(number);
       if (card) card.src = dataUri(buffers[index], "image/jpeg");
     });
     if (message.type === "mark" || message.type === "all") store.current = message.number;
-    views.forEach((one) => one.show());
+    for (const one of views) one.show();
   }
 
   return {

@@ -1,13 +1,22 @@
-// The key field. What is typed leaves by one message, and nothing of it stays here.
+// The key field. The key leaves the page in one message, and the field forgets it.
+
+import { element, numbered, textButton, whenInPanel } from "./dom.js";
 
 function keyForm(onKey, onClose) {
   const root = element("div", "nbvlm-drawer", { role: "group", "aria-label": "Key" });
   const label = element("label", "nbvlm-drawer-field");
-  const field = element("input", "nbvlm-key-input", { type: "password", autocomplete: "off", spellcheck: "false" });
+  const field = element("input", "nbvlm-key-input", {
+    type: "password",
+    autocomplete: "off",
+    spellcheck: "false",
+  });
   field.setAttribute("data-1p-ignore", "");
   field.setAttribute("data-lpignore", "true");
   field.placeholder = "Paste the key here";
-  label.append(element("span", "", "Key, kept in memory until the kernel ends; never in the notebook"), field);
+  label.append(
+    element("span", "", "Key (kept in memory until the kernel stops, never saved in the notebook)"),
+    field,
+  );
   const use = textButton("nbvlm-key-use nbvlm-drawer-main", "Use this key");
   const close = textButton("nbvlm-drawer-close", "Cancel");
   const words = element("p", "nbvlm-drawer-words", { role: "alert" });
@@ -37,7 +46,7 @@ export default () => {
   const views = new Set();
 
   function receive(message) {
-    views.forEach((one) => one[message.type]?.(message));
+    for (const one of views) one[message.type]?.(message);
   }
 
   return {
@@ -61,10 +70,11 @@ export default () => {
           el.hidden = false;
           form = keyForm(send, close);
           el.replaceChildren(form.root);
-          // Who types in a cell goes on typing there.
+          // A person who types in a cell keeps the focus there.
           const { activeElement } = document;
           const free = !activeElement || activeElement === document.body;
-          if (free || el.closest(".nbvlm-panel")?.contains(activeElement)) form.field.focus({ preventScroll: true });
+          if (free || el.closest(".nbvlm-panel")?.contains(activeElement))
+            form.field.focus({ preventScroll: true });
         },
         refused: ({ words }) => {
           if (!form) return;
@@ -80,7 +90,9 @@ export default () => {
       close();
       views.add(view);
       whenInPanel(el, controller.signal, (panel) =>
-        panel.addEventListener("nbvlm-key", (event) => view.open(event.detail), { signal: controller.signal }),
+        panel.addEventListener("nbvlm-key", (event) => view.open(event.detail), {
+          signal: controller.signal,
+        }),
       );
       return () => {
         controller.abort();

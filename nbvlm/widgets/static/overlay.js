@@ -1,8 +1,13 @@
-// What is drawn over the picture: a mask and a box for each thing as SVG, its label as HTML.
+// Drawings over the picture: masks and boxes as SVG, labels as HTML.
 
-// A dark line under the coloured one keeps a box visible on every ground.
+import { element } from "./dom.js";
+import { rectangle } from "./geometry.js";
+import { paint } from "./marking.js";
+import { svgElement } from "./svg.js";
+
+// A dark line under the coloured one keeps a box visible on every background.
 function markOf(box, index) {
-  const { x, y, width, height } = place(box.box);
+  const { x, y, width, height } = rectangle(box.box);
   const group = svgElement("g", "nbvlm-mark", { "data-index": index });
   group.append(
     svgElement("path", "nbvlm-halo", { d: `M${x} ${y}h${width}v${height}h${-width}z` }),
@@ -11,10 +16,10 @@ function markOf(box, index) {
   return group;
 }
 
-// Labels are HTML at places in percent: their size stays the same however large the picture is drawn.
+// Labels are placed in percent, so their size stays the same when the picture is zoomed.
 function labelOf(box, { width, height }) {
   const node = element("span", "nbvlm-label");
-  const { x, y, width: wide } = place(box.box);
+  const { x, y, width: wide } = rectangle(box.box);
   node.textContent = box.label || "?";
   paint(node, box);
   node.style.top = `${(100 * Math.max(0, y)) / height}%`;
@@ -24,7 +29,7 @@ function labelOf(box, { width, height }) {
   return node;
 }
 
-function overlay(store) {
+export function overlay(store) {
   const svg = svgElement("svg", "nbvlm-boxes", { preserveAspectRatio: "none", "aria-hidden": "true" });
   const masks = svgElement("g", "nbvlm-masks", {});
   const marks = svgElement("g", "nbvlm-marks", {});
@@ -36,7 +41,11 @@ function overlay(store) {
 
   const add = (boxes) => {
     const first = all.length;
-    const made = boxes.map((box, at) => ({ mark: markOf(box, first + at), label: labelOf(box, store.picture), mask: null }));
+    const made = boxes.map((box, at) => ({
+      mark: markOf(box, first + at),
+      label: labelOf(box, store.picture),
+      mask: null,
+    }));
     all.push(...made);
     marks.append(...made.map((one) => one.mark));
     labels.append(...made.map((one) => one.label));
@@ -47,7 +56,12 @@ function overlay(store) {
       const nodes = all[key];
       if (!nodes || nodes.mask) continue;
       const { color } = store.boxes[key];
-      nodes.mask = svgElement("path", "nbvlm-mask", { d, fill: color, stroke: color, "fill-rule": "evenodd" });
+      nodes.mask = svgElement("path", "nbvlm-mask", {
+        d,
+        fill: color,
+        stroke: color,
+        "fill-rule": "evenodd",
+      });
       nodes.mark.classList.add("nbvlm-masked");
       masks.append(nodes.mask);
     }
@@ -57,13 +71,13 @@ function overlay(store) {
   };
   const look = () => {
     const { hidden, masks: masked, labels: labelled, opacity } = store.look;
-    all.forEach((nodes, index) => each(nodes, "nbvlm-gone", hidden.has(index)));
+    for (const [index, nodes] of all.entries()) each(nodes, "nbvlm-gone", hidden.has(index));
     masks.classList.toggle("nbvlm-gone", !masked);
     labels.classList.toggle("nbvlm-gone", !labelled);
     svg.style.setProperty("--nbvlm-opacity", opacity);
   };
   const show = () => {
-    // What is there already does not appear again.
+    // Boxes that are there already are not drawn again, so that they do not fade in twice.
     if (JSON.stringify(store.boxes) !== known) {
       all = [];
       for (const node of [masks, marks, labels]) node.replaceChildren();
@@ -86,17 +100,18 @@ function overlay(store) {
     if (all[index]) each(all[index], "nbvlm-lit", true);
   };
   const draw = (box) => {
-    const { x, y, width, height } = place(box ?? [0, 0, 0, 0]);
+    const { x, y, width, height } = rectangle(box ?? [0, 0, 0, 0]);
     drawn.setAttribute("d", box ? `M${x} ${y}h${width}v${height}h${-width}z` : "");
   };
-  // The smallest box in sight that a point lies in.
+  // Finds the smallest visible box that contains a point.
   const at = ([x, y]) => {
     let found = null;
     let least = Number.POSITIVE_INFINITY;
     store.boxes.forEach(({ box }, index) => {
-      const { x: left, y: top, width, height } = place(box);
+      const { x: left, y: top, width, height } = rectangle(box);
       const inside = x >= left && x <= left + width && y >= top && y <= top + height;
-      if (inside && width * height < least && !store.look.hidden.has(index)) [found, least] = [index, width * height];
+      if (inside && width * height < least && !store.look.hidden.has(index))
+        [found, least] = [index, width * height];
     });
     return found;
   };

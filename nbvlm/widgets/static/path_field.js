@@ -1,15 +1,19 @@
 // The field for an address or a path on the server, with completions.
 
+import { element, numbered, textButton } from "./dom.js";
+
 let lists = 0;
 
-function openView(model, store) {
+export function openView(model, store) {
   const root = element("div", "nbvlm-open");
   root.hidden = true;
   const label = element("label", "nbvlm-open-label");
   label.textContent = "Address, or path on the server";
   const field = element("input", "nbvlm-place", { type: "text", spellcheck: "false", autocomplete: "off" });
   field.placeholder = "https://… or pictures/cat.jpg";
-  const list = element("datalist", "", { id: `nbvlm-places-${++lists}-${Math.random().toString(36).slice(2)}` });
+  const list = element("datalist", "", {
+    id: `nbvlm-places-${++lists}-${Math.random().toString(36).slice(2)}`,
+  });
   field.setAttribute("list", list.id);
   const open = textButton("nbvlm-open-button nbvlm-way", "Open");
   const view = { root, onDone: () => {} };

@@ -1,4 +1,9 @@
-// The picker: thumbnails, the ways in, drop and paste, and the chosen picture with its route.
+// The picker: sample pictures, upload, camera, link, drop and paste, and the chosen picture with its route.
+
+import { cameraView } from "./camera.js";
+import { dataUri, element, numbered, options, textButton } from "./dom.js";
+import { openView } from "./path_field.js";
+import { Uploader } from "./uploader.js";
 
 function galleryView(model, store) {
   const root = element("div", "nbvlm-gallery", { role: "radiogroup", "aria-label": "Sample pictures" });
@@ -16,7 +21,12 @@ function galleryView(model, store) {
   const fill = () => {
     root.replaceChildren(
       ...store.samples.map(({ title, src }, index) => {
-        const button = element("button", "nbvlm-thumb", { type: "button", role: "radio", title, "aria-label": title });
+        const button = element("button", "nbvlm-thumb", {
+          type: "button",
+          role: "radio",
+          title,
+          "aria-label": title,
+        });
         const image = element("img", "", { src, alt: "", draggable: "false" });
         button.append(image);
         button.addEventListener("click", () => choose(index));
@@ -34,7 +44,7 @@ function galleryView(model, store) {
   return { root, fill, mark };
 }
 
-// The ways in: files, the camera, an address or a path; or, while a picture is on its way, how far it is.
+// Buttons for a file, the camera and a link; while a picture is being sent, its progress.
 function waysView(model, store) {
   const root = element("div", "nbvlm-ways");
   const upload = textButton("nbvlm-upload nbvlm-way", "Upload");
@@ -42,23 +52,31 @@ function waysView(model, store) {
   const camera = textButton("nbvlm-webcam nbvlm-way", "Webcam");
   const link = textButton("nbvlm-link nbvlm-way", "Link or path");
   const hint = element("span", "nbvlm-upload-hint", "… or drop a picture on the panel, or paste one.");
-  const input = element("input", "", { type: "file", accept: "image/*", tabindex: "-1", "aria-hidden": "true" });
+  const input = element("input", "", {
+    type: "file",
+    accept: "image/*",
+    tabindex: "-1",
+    "aria-hidden": "true",
+  });
   input.hidden = true;
   upload.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
-    if (input.files.length) store.sender.send(input.files[0]);
+    if (input.files.length) store.uploader.send(input.files[0]);
     input.value = ""; // the same file may be chosen again
   });
   const progress = element("progress", "nbvlm-progress", { max: "1", "aria-label": "Progress" });
   const cancel = textButton("nbvlm-cancel", "Cancel");
   cancel.addEventListener("click", () => {
-    store.sender.cancel();
+    store.uploader.cancel();
     if (store.opening) model.send(numbered(root, { type: "cancel-open" }));
   });
   const opener = openView(model, store);
   const booth = cameraView(store);
   const choose = (pane, button) => {
-    for (const [one, its] of [[opener, link], [booth, camera]]) {
+    for (const [one, its] of [
+      [opener, link],
+      [booth, camera],
+    ]) {
       one.toggle(one === pane && one.root.hidden);
       its.setAttribute("aria-expanded", String(!one.root.hidden));
     }
@@ -73,7 +91,7 @@ function waysView(model, store) {
   row.append(upload, camera, link, progress, cancel, input);
   root.append(row, hint, opener.root, booth.root);
   const show = () => {
-    const { active, sent, size } = store.sender;
+    const { active, sent, size } = store.uploader;
     const busy = active || Boolean(store.opening);
     upload.hidden = camera.hidden = link.hidden = hint.hidden = busy;
     progress.hidden = cancel.hidden = !busy;
@@ -94,8 +112,9 @@ function chosenView(model, store) {
   const way = element("span", "nbvlm-chosen-way");
   const words = element("div", "nbvlm-chosen-words", { role: "status" });
   words.append(name, detail, way);
-  const route = element("select", "nbvlm-route", { "aria-label": "How the picture travels" });
-  route.title = "Auto sends small pictures inside the request and uploads large ones; inline shrinks them to fit";
+  const route = element("select", "nbvlm-route", { "aria-label": "How the picture is sent" });
+  route.title =
+    "Auto sends small pictures inside the request and uploads large ones; inline shrinks them to fit";
   route.addEventListener("change", () => model.send(numbered(root, { type: "route", route: route.value })));
   const reset = textButton("nbvlm-reset-picture", "Reset");
   reset.title = "Choose no picture, and leave the route to itself";
@@ -104,10 +123,10 @@ function chosenView(model, store) {
   switches.append(route, reset);
   root.append(image, words, switches);
   const show = () => {
-    const { active, sent, size } = store.sender;
+    const { active, sent, size } = store.uploader;
     const { chosen, opening } = store;
     const busy = active || Boolean(opening);
-    name.textContent = active ? store.sender.name : opening || (chosen?.name ?? "");
+    name.textContent = active ? store.uploader.name : opening || (chosen?.name ?? "");
     const percent = size ? Math.floor((100 * sent) / size) : 0;
     detail.textContent = active ? `uploading, ${percent} %` : opening ? "opening …" : (chosen?.detail ?? "");
     way.textContent = busy ? "" : (chosen?.way ?? "");
@@ -115,11 +134,7 @@ function chosenView(model, store) {
     if (chosen?.src) image.src = chosen.src;
     switches.hidden = busy || !chosen?.detail;
     const routes = chosen?.routes ?? [];
-    route.replaceChildren(...routes.map((value) => {
-      const option = element("option", "", { value });
-      option.textContent = ROUTES[value];
-      return option;
-    }));
+    route.replaceChildren(...options(routes.map((value) => [value, ROUTES[value]])));
     route.value = chosen?.route ?? "auto";
     name.title = name.textContent;
   };
@@ -144,7 +159,7 @@ function listen(area, store, signal) {
     if (!file) return;
     event.preventDefault();
     event.stopPropagation();
-    store.sender.send(file);
+    store.uploader.send(file);
   };
   area.addEventListener("dragenter", over, { signal });
   area.addEventListener("dragover", over, { signal });
@@ -170,9 +185,11 @@ function whenAttached(el, signal, callback) {
 }
 
 export default () => {
-  const store = { samples: [], chosen: null, sender: null, opening: "", places: [] };
+  const store = { samples: [], chosen: null, uploader: null, opening: "", places: [] };
   const views = new Set();
-  const each = (kind) => views.forEach((view) => view(kind));
+  const each = (kind) => {
+    for (const update of views) update(kind);
+  };
 
   function receive(message, buffers) {
     if (message.type === "gallery") {
@@ -188,13 +205,13 @@ export default () => {
       store.places = message.places;
       each("places");
     } else {
-      store.sender.take(message);
+      store.uploader.take(message);
     }
   }
 
   return {
     initialize({ model }) {
-      store.sender = new Sender(model, () => each("upload"));
+      store.uploader = new Uploader(model, () => each("upload"));
       model.on("msg:custom", receive);
       model.send({ type: "hello" });
       return () => model.off("msg:custom", receive);

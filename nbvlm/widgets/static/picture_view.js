@@ -1,4 +1,15 @@
-// The viewer: the picture, what is drawn on it, and the tools above it.
+// The picture with its drawings, and the tools above it.
+
+import { annotatedOf, copyOrOffer, cropOf, fileName } from "./crop_copy.js";
+import { legend } from "./detections_list.js";
+import { element } from "./dom.js";
+import { rectangle } from "./geometry.js";
+import { nameOf } from "./marking.js";
+import { overlay } from "./overlay.js";
+import { regionPicker } from "./region_select.js";
+import { svgElement } from "./svg.js";
+import { toast, viewToolbar } from "./viewer_tools.js";
+import { listenToDrag, listenToFingers, listenToWheel, zoomable, zoomKey } from "./zoom.js";
 
 function alternative(picture, boxes) {
   if (!boxes.length) return `The chosen picture, ${picture.name}`;
@@ -10,20 +21,28 @@ function alternative(picture, boxes) {
 
 function emptyView() {
   const root = element("div", "nbvlm-no-picture");
-  const drawing = svgElement("svg", "nbvlm-no-picture-drawing", { viewBox: "0 0 64 48", "aria-hidden": "true", focusable: "false" });
+  const drawing = svgElement("svg", "nbvlm-no-picture-drawing", {
+    viewBox: "0 0 64 48",
+    "aria-hidden": "true",
+    focusable: "false",
+  });
   drawing.append(
     svgElement("path", "", { d: "M4 8a4 4 0 0 1 4-4h48a4 4 0 0 1 4 4v32a4 4 0 0 1-4 4H8a4 4 0 0 1-4-4z" }),
-    svgElement("path", "", { d: "M4 36l15-14 11 10 12-13 18 17M21 14.5a3.5 3.5 0 1 1-7 0 3.5 3.5 0 0 1 7 0" }),
+    svgElement("path", "", {
+      d: "M4 36l15-14 11 10 12-13 18 17M21 14.5a3.5 3.5 0 1 1-7 0 3.5 3.5 0 0 1 7 0",
+    }),
   );
   const words = element("div", "");
   root.append(drawing, words);
   const show = (waiting) => {
-    words.textContent = waiting ? "Waiting for the kernel …" : "Choose a picture: click a sample, drop a file, or paste one";
+    words.textContent = waiting
+      ? "Waiting for the kernel …"
+      : "Choose a picture: click a sample, drop a file, or paste one";
   };
   return { root, show };
 }
 
-function viewer(store, act) {
+export function viewer(store, act) {
   const root = element("figure", "nbvlm-viewer");
   const viewport = element("div", "nbvlm-viewport", {
     role: "group",
@@ -36,8 +55,9 @@ function viewer(store, act) {
   const drawn = overlay(store);
   const zoom = zoomable(viewport, frame, (value) => tools.zoomed(value));
   const note = toast();
-  const copy = () => give(annotatedOf(store, image), fileName(store, "annotated"), "Picture", note.say);
-  const tools = toolbar(store, () => zoom, { change: act.change, copy });
+  const copy = () =>
+    copyOrOffer(annotatedOf(store, image), fileName(store, "annotated"), "Picture", note.say);
+  const tools = viewToolbar(store, () => zoom, { change: act.change, copy });
   const labels = legend(store, act.hide);
   const picker = regionPicker(store, viewport, zoom, { draw: drawn.draw, done: act.picked });
   const empty = emptyView();
@@ -59,7 +79,12 @@ function viewer(store, act) {
     viewport.addEventListener("pointermove", hover, { signal });
     viewport.addEventListener("pointerleave", () => act.hover(null), { signal });
     viewport.addEventListener("keydown", (event) => picker.key(event) || zoomKey(zoom, event), { signal });
-    viewport.addEventListener("dblclick", (event) => free() && zoom.by(zoom.at.zoom > 1 ? 0.01 : 2.5, zoom.fromMiddle(event.clientX, event.clientY)), { signal });
+    viewport.addEventListener(
+      "dblclick",
+      (event) =>
+        free() && zoom.by(zoom.at.zoom > 1 ? 0.01 : 2.5, zoom.fromMiddle(event.clientX, event.clientY)),
+      { signal },
+    );
   };
   const words = () => {
     if (store.picture) image.alt = store.alt || alternative(store.picture, store.boxes);
@@ -99,9 +124,30 @@ function viewer(store, act) {
   };
   const onto = (index) => {
     const { width, height } = store.picture;
-    const { x, y, width: wide, height: high } = place(store.boxes[index].box);
+    const { x, y, width: wide, height: high } = rectangle(store.boxes[index].box);
     zoom.onto([x / width, y / height, (x + wide) / width, (y + high) / height]);
   };
-  const crop = (index) => give(cropOf(store, image, index), fileName(store, `${nameOf(store.boxes[index])}-${index + 1}`), "Crop", note.say);
-  return { root, listen, add, boxes, picture, look, onto, crop, words, shapes: boxes, light: drawn.light, pick: picker.turn, stop: note.stop, say: note.say };
+  const crop = (index) =>
+    copyOrOffer(
+      cropOf(store, image, index),
+      fileName(store, `${nameOf(store.boxes[index])}-${index + 1}`),
+      "Crop",
+      note.say,
+    );
+  return {
+    root,
+    listen,
+    add,
+    boxes,
+    picture,
+    look,
+    onto,
+    crop,
+    words,
+    shapes: boxes,
+    light: drawn.light,
+    pick: picker.turn,
+    stop: note.stop,
+    say: note.say,
+  };
 }

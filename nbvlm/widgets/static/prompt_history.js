@@ -1,6 +1,8 @@
-// Prompts that were asked before, by the arrow keys in the prompt field.
+// Arrow keys in the prompt field bring back earlier prompts.
 
-// How many characters fit into a line of the field, whose letters are all as wide as each other.
+import { element } from "./dom.js";
+
+// Counts the characters that fit into a line of the field, which has a monospaced font.
 function columns(field) {
   const style = getComputedStyle(field);
   const context = element("canvas", "").getContext("2d");
@@ -20,8 +22,8 @@ function atEdge(field, up) {
   return rows(selectionStart - last) === rows(value.length - last);
 }
 
-// Moves through the prompts of `store.asked`, the newest first; what was being written comes back at the end.
-function recall(store, write) {
+// Moves through the prompts of `store.asked`, the newest first; the unfinished prompt comes back at the end.
+export function recall(store, write) {
   let place = null;
   let draft = "";
   return {

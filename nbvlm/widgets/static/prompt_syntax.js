@@ -1,6 +1,6 @@
-// Prompts and what they are made of: one way and back. The forms are those of nbvlm.prompts.
+// Reads a prompt into the fields of the task bar, and writes it from them, as nbvlm.prompts does.
 
-const OWN = "Own words";
+export const OWN = "Own words";
 const BINS = 1023;
 
 function roundHalfEven(value) {
@@ -16,6 +16,7 @@ function token(value, extent) {
 }
 
 // A box [x0, y0, x1, y1] in pixels becomes four tokens: top, left, bottom, right.
+/** @param {number[]} box */
 function regionPrompt([x0, y0, x1, y1], [width, height]) {
   return `caption ${token(y0, height)}${token(x0, width)}${token(y1, height)}${token(x1, width)}`;
 }
@@ -27,16 +28,22 @@ function regionOf(prompt, [width, height]) {
   return [left * width, top * height, right * width, bottom * height].map((value) => Math.round(value));
 }
 
-function thingsOf(prompt) {
+export function thingsOf(prompt) {
   const found = prompt.match(/^(?:detect|segment)\s+(.+)$/s);
   if (!found) return [];
-  return found[1].split(";").map((thing) => thing.trim()).filter(Boolean);
+  return found[1]
+    .split(";")
+    .map((thing) => thing.trim())
+    .filter(Boolean);
 }
 
-// What a prompt says: the title of its preset, and the fields of that.
-function read(prompt, tasks, size) {
+/** @typedef {{ title?: string, language?: string, question?: string, things?: string[], box?: number[] }} Fields */
+
+// Returns the title of a prompt's preset, and the values of its fields.
+/** @returns {Fields} */
+export function read(prompt, tasks, size) {
   const text = prompt.trim();
-  const of = (kind, test = () => true) => tasks.find((task) => task.kind === kind && test(task))?.title;
+  const of = (kind, test = (_task) => true) => tasks.find((task) => task.kind === kind && test(task))?.title;
   const spoken = text.match(/^(caption|describe)\s+([a-z]{2,3})$/);
   if (spoken) return { title: of(spoken[1]) ?? OWN, language: spoken[2] };
   const box = size.length ? regionOf(text, size) : null;
@@ -53,8 +60,10 @@ function read(prompt, tasks, size) {
   return { title: OWN };
 }
 
-// What a preset with these fields says as a prompt; null where something is missing.
-function write(task, { language = "en", question = "", things = [], box = null }, size) {
+// Returns the prompt of a preset with these fields; null where one is missing.
+/** @param {Fields} fields */
+export function write(task, fields, size) {
+  const { language = "en", question = "", things = [], box = null } = fields;
   switch (task.kind) {
     case "caption":
     case "describe":

@@ -1,12 +1,20 @@
 // Drawing a box on the picture, by pointer or by keyboard.
 
+import { element, textButton } from "./dom.js";
+import { within } from "./geometry.js";
+
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-function regionPicker(store, viewport, zoom, { draw, done }) {
+export function regionPicker(store, viewport, zoom, { draw, done }) {
   const bar = element("div", "nbvlm-pick-bar", { role: "note" });
   const cancel = textButton("nbvlm-pick-cancel", "Cancel");
   bar.append(
-    element("span", "", {}, "Drag a box on the picture. By keyboard: arrows move it, with Shift they size it, Enter takes it, Esc leaves."),
+    element(
+      "span",
+      "",
+      {},
+      "Drag a box on the picture. By keyboard: arrows move it, with Shift they size it, Enter takes it, Esc leaves.",
+    ),
     cancel,
   );
   let box = null; // in pixels of the picture
@@ -16,7 +24,7 @@ function regionPicker(store, viewport, zoom, { draw, done }) {
   const show = () => draw(store.picking ? box : store.region);
   const end = (found) => {
     corner = null;
-    done(found && found.map((value) => Math.round(value * 10) / 10));
+    done(found?.map((value) => Math.round(value * 10) / 10));
   };
   const point = (event) => {
     const [width, height] = sides();
@@ -49,14 +57,15 @@ function regionPicker(store, viewport, zoom, { draw, done }) {
     const [width, height] = sides();
     const [x, y] = [right * 0.02 * width, low * 0.02 * height];
     const [x0, y0, x1, y1] = box;
-    if (sized) box = [x0, y0, within(x1 + x, x0 + 0.02 * width, width), within(y1 + y, y0 + 0.02 * height, height)];
+    if (sized)
+      box = [x0, y0, within(x1 + x, x0 + 0.02 * width, width), within(y1 + y, y0 + 0.02 * height, height)];
     else {
       const [dx, dy] = [within(x, -x0, width - x1), within(y, -y0, height - y1)];
       box = [x0 + dx, y0 + dy, x1 + dx, y1 + dy];
     }
     show();
   };
-  // True where the key was meant for the box.
+  // Returns true if the key moved or ended the box.
   const key = (event) => {
     if (!store.picking || event.ctrlKey || event.metaKey) return false;
     if (MOVES[event.key]) shift(MOVES[event.key], event.shiftKey);

@@ -1,10 +1,17 @@
-// The forms for what is in no list: an OpenAI-compatible server, and a recording.
+// Forms for models that are not in the list: an OpenAI-compatible server, and a recording.
+
+import { element, numbered, textButton, whenInPanel } from "./dom.js";
 
 let forms = 0;
 
 function serverField(title, attributes) {
   const label = element("label", "nbvlm-drawer-field");
-  const field = element("input", "", { type: "text", spellcheck: "false", autocomplete: "off", ...attributes });
+  const field = element("input", "", {
+    type: "text",
+    spellcheck: "false",
+    autocomplete: "off",
+    ...attributes,
+  });
   label.append(element("span", "", title), field);
   return { label, field };
 }
@@ -21,9 +28,18 @@ function onKeys(root, submit, onClose) {
 
 function serverForm(say, onClose) {
   const root = element("div", "nbvlm-drawer", { role: "group", "aria-label": "OpenAI-compatible server" });
-  const list = element("datalist", "", { id: `nbvlm-models-${++forms}-${Math.random().toString(36).slice(2)}` });
-  const url = serverField("Address of an OpenAI-compatible server", { class: "nbvlm-server-url", placeholder: "http://127.0.0.1:8000/v1" });
-  const name = serverField("Model", { class: "nbvlm-server-model", list: list.id, placeholder: "google/paligemma2-3b-mix-448" });
+  const list = element("datalist", "", {
+    id: `nbvlm-models-${++forms}-${Math.random().toString(36).slice(2)}`,
+  });
+  const url = serverField("Address of an OpenAI-compatible server", {
+    class: "nbvlm-server-url",
+    placeholder: "http://127.0.0.1:8000/v1",
+  });
+  const name = serverField("Model", {
+    class: "nbvlm-server-model",
+    list: list.id,
+    placeholder: "google/paligemma2-3b-mix-448",
+  });
   const look = textButton("nbvlm-server-look", "List its models");
   const connect = textButton("nbvlm-server-connect nbvlm-drawer-main", "Connect");
   const close = textButton("nbvlm-drawer-close", "Cancel");
@@ -46,7 +62,10 @@ function serverForm(say, onClose) {
 
 function recordingForm(say, onClose) {
   const root = element("div", "nbvlm-drawer", { role: "group", "aria-label": "Recording" });
-  const path = serverField("Path of a recording, where the kernel runs", { class: "nbvlm-recording-path", placeholder: "lesson.json" });
+  const path = serverField("Path of a recording, where the kernel runs", {
+    class: "nbvlm-recording-path",
+    placeholder: "lesson.json",
+  });
   const play = textButton("nbvlm-recording-play nbvlm-drawer-main", "Play its answers");
   const close = textButton("nbvlm-drawer-close", "Cancel");
   const words = element("p", "nbvlm-drawer-words", { role: "status" });
@@ -57,14 +76,19 @@ function recordingForm(say, onClose) {
   row.append(path.label, play, close);
   root.append(row, words);
   onKeys(root, submit, onClose);
-  return { root, first: path.field, models: (_names, text) => (words.textContent = text) };
+  const models = (_names, text) => {
+    words.textContent = text;
+  };
+  return { root, first: path.field, models };
 }
 
 const FORMS = { "nbvlm-server": serverForm, "nbvlm-recording": recordingForm };
 
 export default () => {
   const views = new Set();
-  const receive = (message) => views.forEach((one) => one[message.type]?.(message));
+  const receive = (message) => {
+    for (const one of views) one[message.type]?.(message);
+  };
 
   return {
     initialize({ model }) {

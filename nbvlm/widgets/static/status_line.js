@@ -1,4 +1,6 @@
-// The status line: what is going on, how long it takes, and what it took; and one voice for all of it.
+// The status line: the state, its duration, the cost of the answer; and one live region for screen readers.
+
+import { element } from "./dom.js";
 
 const IDLE = {
   waiting: "Waiting for the kernel",
@@ -7,8 +9,8 @@ const IDLE = {
   failed: "No answer",
 };
 
-// Screen readers hear of changes of state, never of tokens or of every second of a countdown.
-function voice() {
+// Screen readers read changes of state, but not each token or each second of a countdown.
+export function voice() {
   const root = element("div", "nbvlm-unseen nbvlm-voice", { role: "status", "aria-live": "polite" });
   let said = "";
   const say = (text) => {
@@ -23,7 +25,12 @@ function partOf(part) {
   if (typeof part === "string") return element("span", "nbvlm-status-part", {}, part);
   const { text, title, copy } = part;
   if (!copy) return element("span", "nbvlm-status-part", { title: title ?? "" }, text);
-  const button = element("button", "nbvlm-status-part nbvlm-status-copy", { type: "button", title: title ?? "Copy" }, text);
+  const button = element(
+    "button",
+    "nbvlm-status-part nbvlm-status-copy",
+    { type: "button", title: title ?? "Copy" },
+    text,
+  );
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(copy);
@@ -35,7 +42,7 @@ function partOf(part) {
   return button;
 }
 
-function statusView(store, say) {
+export function statusView(store, say) {
   const root = element("div", "nbvlm-status");
   const light = element("span", "nbvlm-light", { "aria-hidden": "true" });
   const words = element("span", "nbvlm-status-words");
@@ -78,7 +85,9 @@ function statusView(store, say) {
     const { state, parts } = store.status;
     root.dataset.state = state;
     const nodes = (parts.length ? parts : [IDLE[state] ?? ""]).map(partOf);
-    words.replaceChildren(...nodes.flatMap((node, at) => (at ? [element("span", "nbvlm-dot", {}, " · "), node] : [node])));
+    words.replaceChildren(
+      ...nodes.flatMap((node, at) => (at ? [element("span", "nbvlm-dot", {}, " · "), node] : [node])),
+    );
     notes.replaceChildren(...(store.notes ?? []).map((text) => element("li", "", {}, text)));
     notes.hidden = !notes.childNodes.length;
     if (state === "running") run();

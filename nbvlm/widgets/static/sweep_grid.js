@@ -1,11 +1,13 @@
 // The sweep: a form, and a grid of prompts and temperatures that fills with answers.
 
+import { dataUri, element, numbered } from "./dom.js";
+
 const MOST = 200;
 const ENDINGS = {
   running: "",
   done: "All cells are done.",
-  stopped: "Stopped; what had come stays.",
-  failed: "Ended early: the other questions would have failed as well.",
+  stopped: "Stopped. The answers so far stay.",
+  failed: "Ended early, because the other questions would have failed as well.",
 };
 
 const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
@@ -34,8 +36,17 @@ function form(store, act) {
   const root = element("div", "nbvlm-sweep-form");
   const prompts = element("textarea", "nbvlm-sweep-prompts", { rows: "4", spellcheck: "false" });
   prompts.placeholder = "caption en\ndetect cat ; dog";
-  const heats = element("input", "nbvlm-sweep-heats", { type: "text", inputmode: "decimal", value: "0.2, 0.6, 1" });
-  const repeats = element("input", "nbvlm-sweep-repeats", { type: "number", min: "1", max: "50", value: "1" });
+  const heats = element("input", "nbvlm-sweep-heats", {
+    type: "text",
+    inputmode: "decimal",
+    value: "0.2, 0.6, 1",
+  });
+  const repeats = element("input", "nbvlm-sweep-repeats", {
+    type: "number",
+    min: "1",
+    max: "50",
+    value: "1",
+  });
   const heatField = field("Temperatures", heats, "Numbers, separated by commas");
   const start = element("button", "nbvlm-sweep-start", { type: "button" }, "Start the sweep");
   const stop = element("button", "nbvlm-sweep-stop", { type: "button" }, "Stop");
@@ -48,7 +59,10 @@ function form(store, act) {
   root.append(field("Prompts, one a line", prompts), side, estimate, refused);
 
   const wanted = () => ({
-    prompts: prompts.value.split("\n").map((line) => line.trim()).filter(Boolean),
+    prompts: prompts.value
+      .split("\n")
+      .map((line) => line.trim())
+      .filter(Boolean),
     temperatures: store.facts.hasTemperature ? heats.value.split(/[,;\s]+/).filter(Boolean) : null,
     repeats: Number(repeats.value),
   });
@@ -57,7 +71,7 @@ function form(store, act) {
     const cells = new Set(lines).size * (temperatures ? new Set(temperatures).size : 1) * times;
     const { perMinute } = store.facts;
     const pace = perMinute ? `, about ${duration((60 * cells) / perMinute)} at ${perMinute} a minute` : "";
-    const limit = cells > MOST ? `; ${MOST} is the most` : "";
+    const limit = cells > MOST ? `; at most ${MOST} are allowed` : "";
     estimate.textContent = cells ? `${count(cells, "question")}${pace}${limit}` : "";
   };
   root.addEventListener("input", judge);
@@ -86,8 +100,13 @@ function form(store, act) {
 function repeatOf(cell, index, act) {
   const { state = "waiting" } = cell ?? {};
   const tag = state === "done" ? "button" : "div";
-  const node = element(tag, `nbvlm-sweep-cell nbvlm-sweep-${state}`, tag === "button" ? { type: "button" } : {});
-  if (cell?.src) node.append(element("img", "nbvlm-sweep-picture", { src: cell.src, alt: "", draggable: "false" }));
+  const node = element(
+    tag,
+    `nbvlm-sweep-cell nbvlm-sweep-${state}`,
+    tag === "button" ? { type: "button" } : {},
+  );
+  if (cell?.src)
+    node.append(element("img", "nbvlm-sweep-picture", { src: cell.src, alt: "", draggable: "false" }));
   const words = { waiting: "–", busy: "Asking…" }[state] ?? cell.said;
   node.append(element("span", "nbvlm-sweep-said", {}, words));
   if (cell?.more) node.append(element("span", "nbvlm-sweep-more", {}, cell.more));
@@ -98,7 +117,7 @@ function repeatOf(cell, index, act) {
   return node;
 }
 
-// With repeats, what counts is whether they agree.
+// Repeats are there to show whether the answers agree.
 function agreement(cells) {
   const done = cells.filter((cell) => cell?.state === "done");
   if (done.length < 2) return null;
@@ -115,7 +134,8 @@ function table(store, act) {
   root.append(element("caption", "nbvlm-sweep-caption", {}, `Answers about ${picture}`));
   const head = element("tr", "");
   head.append(element("th", "", { scope: "col" }, "Prompt"));
-  for (const heat of temperatures) head.append(element("th", "", { scope: "col" }, heat === null ? "Answer" : `T ${heat}`));
+  for (const heat of temperatures)
+    head.append(element("th", "", { scope: "col" }, heat === null ? "Answer" : `T ${heat}`));
   root.append(element("thead", ""), element("tbody", ""));
   root.tHead.append(head);
   const places = new Map();
@@ -166,15 +186,21 @@ function view(el, store, send) {
   let shown = null;
   let planned = null;
 
-  const tell = () => {
+  const showProgress = () => {
     const cells = [...store.cells.values()];
     const done = cells.filter((cell) => cell.state === "done").length;
     const failed = cells.filter((cell) => cell.state === "failed").length;
-    const total = store.plan ? store.plan.prompts.length * store.plan.temperatures.length * store.plan.repeats : 0;
+    const total = store.plan
+      ? store.plan.prompts.length * store.plan.temperatures.length * store.plan.repeats
+      : 0;
     progress.hidden = !total;
     bar.max = total || 1;
     bar.value = done + failed;
-    const parts = [`${done + failed} of ${total}`, failed ? `${failed} failed` : "", ENDINGS[store.state] ?? ""];
+    const parts = [
+      `${done + failed} of ${total}`,
+      failed ? `${failed} failed` : "",
+      ENDINGS[store.state] ?? "",
+    ];
     const left = total - done - failed;
     const pace = store.facts.perMinute;
     if (store.state === "running" && left && pace) parts.push(`about ${duration((60 * left) / pace)} left`);
@@ -189,7 +215,7 @@ function view(el, store, send) {
     } else if (index !== undefined) shown?.draw(index);
     else if (planned) for (const at of Array(bar.max).keys()) shown.draw(at);
     fields.show();
-    tell();
+    showProgress();
   };
   return { show };
 }
@@ -205,7 +231,7 @@ export default () => {
     if (message.type === "all") {
       Object.assign(store, { facts: message.facts, plan: message.plan, state: message.state, refused: "" });
       store.cells = new Map(message.cells);
-      message.drawn.forEach((index, at) => put(index, picture(at)));
+      for (const [at, index] of message.drawn.entries()) put(index, picture(at));
     } else if (message.type === "cell") put(message.index, message.cell);
     else if (message.type === "thumbnail") put(message.index, picture(0));
     else if (message.type === "facts") store.facts = message.facts;
@@ -214,7 +240,7 @@ export default () => {
       store.state = message.state;
       for (const [index, cell] of store.cells) if (cell.state === "busy") store.cells.delete(index);
     }
-    views.forEach((one) => one.show(message.index));
+    for (const one of views) one.show(message.index);
   }
 
   return {

@@ -1,4 +1,8 @@
-// The task bar: a preset, its own fields, and the prompt, which follow each other at once.
+// The task bar: a preset and its fields. They follow the prompt, and the prompt follows them.
+
+import { element, options, textButton, whenInPanel } from "./dom.js";
+import { recall } from "./prompt_history.js";
+import { OWN, read, thingsOf, write } from "./prompt_syntax.js";
 
 let suggestionLists = 0;
 
@@ -8,11 +12,18 @@ function labelled(title, field) {
   return label;
 }
 
-// The things to look for, as chips; the last place takes another one.
+// The things to look for, as chips, and a field to add one.
 function chipField(change) {
   const root = element("div", "nbvlm-things", { role: "group", "aria-label": "Things to look for" });
-  const list = element("datalist", "", { id: `nbvlm-known-${++suggestionLists}-${Math.random().toString(36).slice(2)}` });
-  const field = element("input", "nbvlm-thing", { type: "text", list: list.id, placeholder: "Add a thing", "aria-label": "Add a thing" });
+  const list = element("datalist", "", {
+    id: `nbvlm-known-${++suggestionLists}-${Math.random().toString(36).slice(2)}`,
+  });
+  const field = element("input", "nbvlm-thing", {
+    type: "text",
+    list: list.id,
+    placeholder: "Add a thing",
+    "aria-label": "Add a thing",
+  });
   let things = [];
   const put = (next) => change(next.filter((thing, index) => thing && next.indexOf(thing) === index));
   const add = () => {
@@ -30,7 +41,10 @@ function chipField(change) {
   field.addEventListener("blur", add);
   const chip = (thing) => {
     const node = element("span", "nbvlm-chip-thing", thing);
-    const remove = element("button", "nbvlm-chip-remove", { type: "button", "aria-label": `Remove ${thing}` });
+    const remove = element("button", "nbvlm-chip-remove", {
+      type: "button",
+      "aria-label": `Remove ${thing}`,
+    });
     remove.addEventListener("click", () => {
       put(things.filter((one) => one !== thing));
       field.focus();
@@ -62,13 +76,19 @@ function regionField(change, pick) {
   draw.setAttribute("aria-pressed", "false");
   draw.addEventListener("click", () => pick(draw.getAttribute("aria-pressed") !== "true"));
   const edges = ["left", "top", "right", "bottom"].map((name) =>
-    element("input", "nbvlm-edge", { type: "number", min: "0", step: "1", placeholder: name, "aria-label": `Region: ${name}, in pixels` }),
+    element("input", "nbvlm-edge", {
+      type: "number",
+      min: "0",
+      step: "1",
+      placeholder: name,
+      "aria-label": `Region: ${name}, in pixels`,
+    }),
   );
-  const told = () => {
+  const changed = () => {
     const box = edges.map((edge) => (edge.value === "" ? Number.NaN : Number(edge.value)));
     if (box.every(Number.isFinite) && box[2] > box[0] && box[3] > box[1]) change(box);
   };
-  edges.forEach((edge) => edge.addEventListener("change", told));
+  for (const edge of edges) edge.addEventListener("change", changed);
   root.append(draw, ...edges);
   const show = (box, [width, height]) => {
     edges.forEach((edge, index) => {
@@ -83,33 +103,35 @@ function languageField(change) {
   const root = element("select", "nbvlm-language", { "aria-label": "Language" });
   root.addEventListener("change", () => change(root.value));
   const show = (languages, language) => {
-    root.replaceChildren(
-      ...languages.map(([value, name]) => {
-        const option = element("option", "", { value });
-        option.textContent = `${name} (${value})`;
-        return option;
-      }),
-    );
+    root.replaceChildren(...options(languages.map(([value, name]) => [value, `${name} (${value})`])));
     root.value = language ?? "en";
   };
   return { root, show };
 }
 
-function bar(model, el, store) {
+function bar(model, el) {
   const tasks = () => model.get("tasks") ?? [];
   const size = () => model.get("size") ?? [];
   const known = () => model.get("things") ?? [];
   const panel = () => el.closest(".nbvlm-panel");
   const prompt = () => panel()?.querySelector(".nbvlm-prompt textarea");
+  /** @type {import("./prompt_syntax.js").Fields} */
   let fields = { title: OWN };
   let seen = null; // the prompt that the fields follow
 
   const select = element("select", "nbvlm-task-choice", { "aria-label": "Task" });
   const language = languageField((value) => put({ language: value }));
-  const question = element("input", "nbvlm-question", { type: "text", "aria-label": "Question", placeholder: "What do you want to know?" });
+  const question = element("input", "nbvlm-question", {
+    type: "text",
+    "aria-label": "Question",
+    placeholder: "What do you want to know?",
+  });
   question.addEventListener("input", () => put({ question: question.value }));
   const chips = chipField((things) => put({ things }));
-  const region = regionField((box) => put({ box }), (on) => pick(on));
+  const region = regionField(
+    (box) => put({ box }),
+    (on) => pick(on),
+  );
   const row = element("div", "nbvlm-task-row");
   const choice = labelled("Task", select);
   choice.classList.add("nbvlm-task");
@@ -151,20 +173,14 @@ function bar(model, el, store) {
     if (!field || field.value === seen) return show();
     seen = field.value;
     const found = read(field.value, tasks(), size());
-    // An empty list, or a question in the making, is still what was chosen.
+    // An empty list or an unfinished question keeps the chosen preset.
     fields = { ...fields, ...found };
     show();
   };
   const show = () => {
     const task = current();
     const titles = [...tasks().map((one) => one.title), OWN];
-    select.replaceChildren(
-      ...titles.map((value) => {
-        const option = element("option", "", { value });
-        option.textContent = value;
-        return option;
-      }),
-    );
+    select.replaceChildren(...options(titles.map((title) => [title, title])));
     select.value = task?.title ?? OWN;
     language.root.parentElement.hidden = (task?.languages ?? []).length < 2;
     language.show(task?.languages ?? [], fields.language);
@@ -185,11 +201,14 @@ function bar(model, el, store) {
 export default () => {
   const store = { asked: [] };
   const views = new Set();
+  const each = (call) => {
+    for (const one of views) call(one);
+  };
 
   function receive(message) {
     if (message.type === "asked") store.asked = message.prompts;
-    else if (message.type === "look") requestAnimationFrame(() => views.forEach((one) => one.look()));
-    else if (message.type === "region") views.forEach((one) => one.drawn(message.box));
+    else if (message.type === "look") requestAnimationFrame(() => each((one) => one.look()));
+    else if (message.type === "region") each((one) => one.drawn(message.box));
   }
 
   return {
@@ -201,7 +220,7 @@ export default () => {
     render({ model, el }) {
       const controller = new AbortController();
       const { signal } = controller;
-      const view = bar(model, el, store);
+      const view = bar(model, el);
       const memory = recall(store, view.writePrompt);
       const ours = (event, then) => event.target.matches?.(".nbvlm-prompt textarea") && then(event);
       whenInPanel(el, signal, (panel) => {

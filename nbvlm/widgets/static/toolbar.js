@@ -1,10 +1,12 @@
-// The head of the panel, and its keyboard.
+// The head of the panel, and the keys of the whole panel.
+
+import { element, numbered, options, textButton, whenInPanel } from "./dom.js";
 
 const FOCUSABLE = "button, select, input, textarea, [tabindex], [contenteditable='true'], .noUi-handle";
 
 // Notebook 7 takes arrow keys from sliders, and letters typed on a button insert cells, unless the focused
-// element itself says that it wants its keys.
-function tame(panel) {
+// element itself has the attribute data-lm-suppress-shortcuts.
+function keepKeys(panel) {
   for (const node of panel.querySelectorAll(FOCUSABLE)) node.dataset.lmSuppressShortcuts = "true";
   for (const slider of panel.querySelectorAll(".widget-slider")) {
     const name = slider.querySelector(".widget-label")?.textContent;
@@ -16,8 +18,8 @@ function tame(panel) {
   }
 }
 
-// … but Ctrl+S still saves the notebook: of the keys with Ctrl or Cmd, the panel keeps those for text and Run.
-function share(panel, event) {
+// Ctrl+S still saves the notebook: of the keys with Ctrl or Cmd, the panel keeps those for text and Run.
+function shareKeys(panel, event) {
   const { target } = event;
   if (!(target instanceof HTMLElement) || !panel.contains(target)) return;
   const ours = !(event.ctrlKey || event.metaKey) || /^(enter|[acvxz])$/i.test(event.key);
@@ -25,25 +27,28 @@ function share(panel, event) {
   else delete target.dataset.lmSuppressShortcuts;
 }
 
-// A text field tells its value when it is left; a slider's number field listens to its Enter key only.
-function tell(field) {
+// Key events of the panel's own, which the host is not to see.
+const ownEvents = new WeakSet();
+
+// ipywidgets sends the value of a text field when it is left, that of a slider's number field on Enter only.
+function commit(field) {
   if (field?.matches?.("textarea")) field.dispatchEvent(new Event("change", { bubbles: true }));
   if (!field?.matches?.(".widget-readout[contenteditable]")) return;
   const enter = new KeyboardEvent("keydown", { key: "Enter", keyCode: 13, bubbles: true, cancelable: true });
-  enter.nbvlmOwn = true;
+  ownEvents.add(enter);
   field.dispatchEvent(enter);
 }
 
 function press(panel, selector) {
   const button = panel.querySelector(selector);
   if (!button || button.disabled) return false;
-  if (panel.contains(document.activeElement)) tell(document.activeElement);
+  if (panel.contains(document.activeElement)) commit(document.activeElement);
   button.click();
   return true;
 }
 
-// What the fields say at this moment, whether or not the kernel has been told by the fields themselves.
-function question(panel, names) {
+// Reads the fields of this moment, which the kernel may not have received yet.
+function readFields(panel, names) {
   const parameters = {};
   for (const name of names) {
     const field = panel.querySelector(`.nbvlm-${name.replaceAll("_", "-")}`);
@@ -54,7 +59,7 @@ function question(panel, names) {
   return { prompt: panel.querySelector(".nbvlm-prompt textarea")?.value, parameters };
 }
 
-// One message carries the press and what was to be asked: the button's own could overtake the fields'.
+// One message carries the press and the question: the button's own message could overtake the fields'.
 function onClick(event, model) {
   const panel = event.currentTarget;
   const button = event.target.closest?.(".nbvlm-run, .nbvlm-stop, .nbvlm-reset");
@@ -68,14 +73,18 @@ function onClick(event, model) {
     model.send(numbered(panel, { type: "reset" }));
     return;
   }
-  model.send(numbered(panel, { type: "run", ...asked(panel, model) }));
+  model.send(numbered(panel, { type: "run", ...currentFields(panel, model) }));
 }
 
-function asked(panel, model) {
-  return { edition: model.get("edition"), tuning: model.get("tuning"), ...question(panel, model.get("parameters")) };
+function currentFields(panel, model) {
+  return {
+    edition: model.get("edition"),
+    tuning: model.get("tuning"),
+    ...readFields(panel, model.get("parameters")),
+  };
 }
 
-// Between the press on Run and the kernel's word that it has begun, the button is not yet enabled.
+// The Stop button is enabled only once the kernel has begun; a request to stop is sent before that, too.
 function stop(panel, model) {
   if (press(panel, ".nbvlm-stop")) return true;
   const asking = panel.querySelector(".nbvlm-status[data-state=running]") !== null;
@@ -95,30 +104,26 @@ function onKeyDown(event, model) {
 
 const FORMS = { "nbvlm-server": "Another server …", "nbvlm-recording": "A recording …" };
 
-// The models by group, and the entries that open a form.
+// A list of the models by group, and of the entries that open a form.
 function modelChoice(model) {
   const root = element("select", "nbvlm-model", { "aria-label": "Model" });
   const show = () => {
     const groups = new Map();
     for (const { value, label, group, note } of model.get("choices") ?? []) {
       if (!groups.has(group)) groups.set(group, element("optgroup", "", { label: group }));
-      const option = element("option", "", { value, title: note });
-      option.textContent = label;
-      groups.get(group).append(option);
+      groups.get(group).append(element("option", "", { value, title: note }, label));
     }
-    const more = Object.entries(FORMS).map(([value, label]) => {
-      const option = element("option", "", { value });
-      option.textContent = label;
-      return option;
-    });
-    root.replaceChildren(...groups.values(), ...more);
+    root.replaceChildren(...groups.values(), ...options(Object.entries(FORMS)));
     root.value = model.get("choice");
     root.title = root.selectedOptions[0]?.title || "Which model answers";
   };
   root.addEventListener("change", () => {
     const panel = root.closest(".nbvlm-panel");
     if (FORMS[root.value]) panel?.dispatchEvent(new CustomEvent(root.value));
-    else model.send(numbered(root, { type: "model", choice: root.value, fields: panel?.nbvlmFields?.() ?? null }));
+    else
+      model.send(
+        numbered(root, { type: "model", choice: root.value, fields: panel?.nbvlmFields?.() ?? null }),
+      );
   });
   return { root, show };
 }
@@ -162,20 +167,20 @@ function render({ model, el }) {
   show();
 
   whenInPanel(el, signal, (panel) => {
-    const observer = new MutationObserver(() => tame(panel));
+    const observer = new MutationObserver(() => keepKeys(panel));
     observer.observe(panel, { childList: true, subtree: true });
     signal.addEventListener("abort", () => observer.disconnect());
     // Text fields keep their keys to themselves, so the panel listens on the way down.
     panel.addEventListener("keydown", (event) => onKeyDown(event, model), { signal, capture: true });
     panel.addEventListener("click", (event) => onClick(event, model), { signal, capture: true });
-    panel.addEventListener("keydown", (event) => event.nbvlmOwn && event.stopPropagation(), { signal });
-    panel.addEventListener("focusout", (event) => tell(event.target), { signal });
+    panel.addEventListener("keydown", (event) => ownEvents.has(event) && event.stopPropagation(), { signal });
+    panel.addEventListener("focusout", (event) => commit(event.target), { signal });
     panel.addEventListener("nbvlm-server-closed", choice.show, { signal });
-    window.addEventListener("keydown", (event) => share(panel, event), { signal, capture: true });
-    panel.nbvlmFields = () => asked(panel, model);
+    window.addEventListener("keydown", (event) => shareKeys(panel, event), { signal, capture: true });
+    panel.nbvlmFields = () => currentFields(panel, model);
     panel.setAttribute("role", "group");
     panel.setAttribute("aria-label", "Ask a vision-language model about a picture");
-    tame(panel);
+    keepKeys(panel);
   });
 
   return () => {

@@ -1,4 +1,4 @@
-// A file's way to the kernel: in pieces, each after the last was received, with a checksum at the end.
+// Uploads a file to the kernel in pieces, each after the last was received, with a checksum at the end.
 
 const CHUNK = 1024 * 1024;
 
@@ -14,10 +14,18 @@ function crc32(bytes, crc) {
   return ~crc >>> 0;
 }
 
-// One file at a time; a new one takes the place of one under way.
-class Sender {
+// Sends one file at a time; a new one replaces one under way.
+export class Uploader {
+  id = 0;
+  wake = null;
+  name = "";
+  sent = 0;
+  size = 0;
+  active = false;
+
   constructor(model, onChange) {
-    Object.assign(this, { model, onChange, id: 0, wake: null, name: "", sent: 0, size: 0, active: false });
+    this.model = model;
+    this.onChange = onChange;
   }
 
   take(message) {

@@ -1,6 +1,11 @@
-// The stage: the picture with its boxes and masks, the answer, the list of what was found, the status line.
+// The viewer: the picture with its boxes and masks, the answer, the list of detections, the status line.
 
-const PLAIN = { masks: true, labels: true, opacity: 0.3, hidden: new Set() };
+import { answerView } from "./answer_tokens.js";
+import { foundList } from "./detections_list.js";
+import { dataUri, element, whenInPanel } from "./dom.js";
+import { viewer } from "./picture_view.js";
+import { statusView, voice } from "./status_line.js";
+import { emptyStore } from "./viewer_state.js";
 
 function parts(store, act) {
   const speech = voice();
@@ -13,24 +18,26 @@ function parts(store, act) {
   };
 }
 
-// Of pointer, focus and a click that stays, the first that says anything decides what is lit.
+// The pointer, the focus and a pinned click can each choose the detection that is lit, in this order.
 function lights(apply) {
   const said = { hover: null, focus: null, pin: null };
-  const tell = () => apply(said.hover ?? said.focus ?? said.pin);
+  const applyFirst = () => apply(said.hover ?? said.focus ?? said.pin);
   const set = (source, index) => {
     if (said[source] === index) return;
     said[source] = index;
-    tell();
+    applyFirst();
   };
   const clear = () => {
     Object.assign(said, { hover: null, focus: null, pin: null });
-    tell();
+    applyFirst();
   };
   return { said, set, clear };
 }
 
 function view(el, store, { change, picked }) {
-  const lit = lights((index) => [all.viewer, all.answer, all.found].forEach((one) => one.light(index)));
+  const lit = lights((index) => {
+    for (const one of [all.viewer, all.answer, all.found]) one.light(index);
+  });
   const act = {
     change,
     picked,
@@ -116,37 +123,27 @@ function view(el, store, { change, picked }) {
   };
 }
 
-// The old answer goes at the press on Run, not when the kernel has time to say so.
-const ASKING = { text: "", boxes: [], alt: "", said: "", notes: [], status: { state: "running", parts: ["Asking"] } };
+// The old answer goes at the press on Run, without waiting for the kernel.
+const ASKING = {
+  text: "",
+  boxes: [],
+  alt: "",
+  said: "",
+  notes: [],
+  status: { state: "running", parts: ["Asking"] },
+};
 
 function onRun(el, signal, callback) {
   const press = (event) => event.target.closest?.(".nbvlm-run:not(:disabled)") && callback();
   whenInPanel(el, signal, (panel) => panel.addEventListener("click", press, { signal, capture: true }));
 }
 
-// What is shown, for all views of the widget: one that is opened while text streams shows all of it.
-function emptyStore() {
-  return {
-    picture: null,
-    src: "",
-    text: "",
-    boxes: [],
-    shapes: {},
-    alt: "",
-    said: "",
-    notes: [],
-    region: null,
-    picking: false,
-    wait: null,
-    status: { state: "waiting", parts: [] },
-    look: { ...PLAIN },
-  };
-}
-
 export default () => {
   const store = emptyStore();
   const views = new Set();
-  const each = (call) => views.forEach(call);
+  const each = (call) => {
+    for (const one of views) call(one);
+  };
 
   function countdown({ wait }) {
     store.wait = wait ? { seconds: wait, until: performance.now() + 1000 * wait } : null;
@@ -209,7 +206,7 @@ export default () => {
       const one = view(el, store, { change, picked });
       views.add(one);
       one.listen(controller.signal);
-      // A press while an answer comes waits for its end, and so does the old answer.
+      // A press while an answer streams waits for its end, and so does the old answer.
       onRun(el, controller.signal, () => store.picture && store.status.state !== "running" && put(ASKING));
       return () => {
         controller.abort();

@@ -1,7 +1,13 @@
-// The bar above the picture: zoom, what is drawn, how strongly, and a copy.
+// The bar above the picture: zoom, masks, labels, opacity, copy.
+
+import { element, textButton } from "./dom.js";
+import { icon, iconButton } from "./icons.js";
 
 function switchButton(store, name, drawn, title, change) {
-  const button = element("button", `nbvlm-view-button nbvlm-view-switch nbvlm-switch-${name}`, { type: "button", title });
+  const button = element("button", `nbvlm-view-button nbvlm-view-switch nbvlm-switch-${name}`, {
+    type: "button",
+    title,
+  });
   button.append(icon(drawn), element("span", "", {}, title));
   button.addEventListener("click", () => change({ [name]: !store.look[name] }));
   const show = () => button.setAttribute("aria-pressed", String(store.look[name]));
@@ -10,7 +16,14 @@ function switchButton(store, name, drawn, title, change) {
 
 function opacityField(store, change) {
   const root = element("label", "nbvlm-opacity");
-  const range = element("input", "", { type: "range", min: "0", max: "1", step: "0.05", "aria-label": "Opacity", "data-lm-suppress-shortcuts": "true" });
+  const range = element("input", "", {
+    type: "range",
+    min: "0",
+    max: "1",
+    step: "0.05",
+    "aria-label": "Opacity",
+    "data-lm-suppress-shortcuts": "true",
+  });
   range.addEventListener("input", () => change({ opacity: Number(range.value) }));
   root.append(element("span", "", {}, "Opacity"), range);
   const show = () => {
@@ -20,7 +33,7 @@ function opacityField(store, change) {
   return { root, show };
 }
 
-function toolbar(store, zoom, { change, copy }) {
+export function viewToolbar(store, zoom, { change, copy }) {
   const root = element("div", "nbvlm-view-tools", { role: "group", "aria-label": "View" });
   const level = textButton("nbvlm-view-button nbvlm-zoom-level", "100 %");
   level.addEventListener("click", () => zoom().fit());
@@ -54,8 +67,8 @@ function toolbar(store, zoom, { change, copy }) {
   return { root, show, zoomed };
 }
 
-// One sentence that goes by itself, with a button where something is left to do.
-function toast() {
+// A short message that disappears by itself, with a button where it offers an action.
+export function toast() {
   const root = element("div", "nbvlm-toast");
   let timer = 0;
   const hide = () => {

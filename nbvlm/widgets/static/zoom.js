@@ -1,8 +1,10 @@
-// Zoom and pan: which point of the picture is in the middle, and how large the picture is drawn.
+// Zoom and pan: the size of the picture, and the point of it that is in the middle.
+
+import { within } from "./geometry.js";
 
 const NEAREST = 16;
 
-function zoomable(viewport, frame, tell) {
+export function zoomable(viewport, frame, onZoom) {
   const at = { zoom: 1, x: 0.5, y: 0.5 };
   let ratio = 1;
 
@@ -12,7 +14,8 @@ function zoomable(viewport, frame, tell) {
     const fit = Math.min(wide, high * ratio);
     return { wide, high, fit, width: fit * at.zoom, height: (fit * at.zoom) / ratio };
   };
-  const kept = (middle, view, size) => (size <= view ? 0.5 : within(middle, view / 2 / size, 1 - view / 2 / size));
+  const kept = (middle, view, size) =>
+    size <= view ? 0.5 : within(middle, view / 2 / size, 1 - view / 2 / size);
   const put = (zoom, x, y) => {
     at.zoom = within(zoom, 1, NEAREST);
     const { wide, high, width, height } = sizes();
@@ -22,13 +25,14 @@ function zoomable(viewport, frame, tell) {
     frame.style.setProperty("--nbvlm-x", at.x);
     frame.style.setProperty("--nbvlm-y", at.y);
     viewport.classList.toggle("nbvlm-zoomed", at.zoom > 1);
-    tell(at.zoom);
+    onZoom(at.zoom);
   };
+  /** @returns {[number, number]} */
   const fromMiddle = (clientX, clientY) => {
     const box = viewport.getBoundingClientRect();
     return [clientX - box.left - box.width / 2, clientY - box.top - box.height / 2];
   };
-  // What is under the point stays under it.
+  // The part of the picture under the point stays there.
   const by = (factor, [right, down] = [0, 0]) => {
     const before = sizes();
     const zoom = within(at.zoom * factor, 1, NEAREST);
@@ -42,7 +46,7 @@ function zoomable(viewport, frame, tell) {
     put(at.zoom, at.x - right / width, at.y - down / height);
   };
   const fit = () => put(1, 0.5, 0.5);
-  // Parts of the picture, 0 to 1, from a point of the page.
+  // Converts a point of the page to one of the picture, 0 to 1.
   const under = (clientX, clientY) => {
     const { width, height } = sizes();
     const [right, down] = fromMiddle(clientX, clientY);
@@ -61,8 +65,8 @@ function zoomable(viewport, frame, tell) {
   return { at, by, pan, fit, under, onto, picture, fromMiddle, sizes };
 }
 
-// The wheel zooms with Ctrl or ⌘ only (a pinch on a touchpad says Ctrl), so the page scrolls as ever.
-function listenToWheel(viewport, zoom, signal) {
+// The wheel zooms with Ctrl or ⌘ only (a pinch on a touchpad sends Ctrl), so that the page still scrolls.
+export function listenToWheel(viewport, zoom, signal) {
   const turn = (event) => {
     if (!event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
@@ -73,8 +77,9 @@ function listenToWheel(viewport, zoom, signal) {
 }
 
 // Two fingers zoom and move; one finger scrolls the page.
-function listenToFingers(viewport, zoom, signal) {
+export function listenToFingers(viewport, zoom, signal) {
   let last = null;
+  /** @param {Touch[]} touches */
   const pair = ([one, two]) => ({
     x: (one.clientX + two.clientX) / 2,
     y: (one.clientY + two.clientY) / 2,
@@ -98,8 +103,8 @@ function listenToFingers(viewport, zoom, signal) {
   }
 }
 
-// A press that moves pans; one that does not is a click on what lies there.
-function listenToDrag(viewport, zoom, signal, { free, click }) {
+// A press that moves pans the picture; one that does not is a click.
+export function listenToDrag(viewport, zoom, signal, { free, click }) {
   let from = null;
   const end = () => {
     from = null;
@@ -137,7 +142,7 @@ const ZOOM_KEYS = {
 };
 const PAN_KEYS = { ArrowLeft: [STEP, 0], ArrowRight: [-STEP, 0], ArrowUp: [0, STEP], ArrowDown: [0, -STEP] };
 
-function zoomKey(zoom, event) {
+export function zoomKey(zoom, event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const act = ZOOM_KEYS[event.key];
   const way = zoom.at.zoom > 1 && PAN_KEYS[event.key]; // unzoomed, arrows scroll the page

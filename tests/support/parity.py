@@ -1,4 +1,4 @@
-"""Trained networks rebuilt from a weights file, to be held against their NumPy twins."""
+"""Rebuild the trained networks from a weights file, to compare them with the NumPy model."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from training.language import Sizes, Speaker
-from training.language_data import Lesson, Texts, texts_of
-from training.train_vision import Sight
+from training.language import Decoder, Sizes
+from training.language_data import LanguageExample, Texts, texts_of
+from training.train_vision import VisionNetworks
 
 if TYPE_CHECKING:
-    from nbvlm.demo.model.prompt_reader import Asked
-    from nbvlm.demo.model.vision import Seen
+    from nbvlm.demo.model.prompt_reader import ParsedPrompt
+    from nbvlm.demo.model.vision import Observation
 
 __all__ = ["networks", "texts"]
 
 
-def networks(sizes: dict[str, Any], arrays: dict[str, Any]) -> tuple[Sight, Speaker]:
-    """Networks of a weights file's contents; see `nbvlm.demo.model.weights.load`."""
-    sight, speaker = Sight(), Speaker(Sizes(**sizes))
+def networks(sizes: dict[str, Any], arrays: dict[str, Any]) -> tuple[VisionNetworks, Decoder]:
+    """Return the networks of a weights file's contents; see `nbvlm.demo.model.weights.load`."""
+    sight, speaker = VisionNetworks(), Decoder(Sizes(**sizes))
     _fill(speaker, "speaker.", arrays)
     for name, part in sight.named_children():
         _fill(part, f"{name}.", arrays)
@@ -41,6 +41,6 @@ def _fill(part: torch.nn.Module, prefix: str, arrays: dict[str, Any]) -> None:
             module.eps = 0.0  # the weights file holds convolutions with their norms folded in
 
 
-def texts(seen: Seen, asked: Asked) -> Texts:
-    """A prompt without an answer, as arrays."""
-    return texts_of([Lesson(seen, asked.words, asked.box, ())], Random(0))
+def texts(seen: Observation, asked: ParsedPrompt) -> Texts:
+    """Return a prompt without an answer, as arrays."""
+    return texts_of([LanguageExample(seen, asked.words, asked.box, ())], Random(0))

@@ -1,0 +1,355 @@
+"""Picture files opened with care: headers, completeness, limits; every failure is an `ImageError`."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import re
+import struct
+import threading
+import warnings
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from PIL import Image, UnidentifiedImageError
+
+from nbvlm.errors import ImageError
+from nbvlm.images import formats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "MAX_PIXELS",
+    "ORIENTATION",
+    "Header",
+    "check_pixels",
+    "decoding",
+    "header",
+    "opened",
+]
+
+ORIENTATION = 0x0112
+"""EXIF tag."""
+
+MAX_PIXELS = 178_956_970
+"""Pictures with more pixels are refused: as RGB they would take 512 MiB. Pillow's own limit is the same."""
+
+_SHRINK = "Shrink it first; models see 224 to 896 pixels a side."
+_AGAIN = "Download or copy it again."
+_SAVE_AS = "Save it as PNG or JPEG first."
+_READERS = {
+    "HEIF": "Install a reader: pip install pillow-heif. Or save the picture as JPEG.",
+    "AVIF": "Update Pillow to 11.3 or later: pip install -U pillow. Or save the picture as JPEG.",
+}
+
+
+def opened(data: bytes, kind: str, subject: str) -> Image.Image:
+    """Open `data` with Pillow's reader for `kind` alone; only the header is read.
+
+    Parameters
+    ----------
+    data
+        The whole file.
+    kind
+        Pillow's name of the format; no other reader is asked, so nothing that calls other programs.
+    subject
+        Name of the picture at the start of an error.
+
+    Raises
+    ------
+    ImageError
+        If Pillow cannot read it, or it has more than `MAX_PIXELS`.
+    """
+    if kind == "HEIF" and importlib.util.find_spec("pillow_heif"):
+        importlib.import_module("pillow_heif").register_heif_opener()
+    Image.init()
+    if kind not in Image.OPEN:
+        raise ImageError(
+            f"{subject} is in the format {formats.words(kind)}, which Pillow cannot read here.",
+            hint=_READERS.get(kind, _SAVE_AS),
+        )
+    with decoding(subject, kind):
+        if kind == "PNG":
+            head, pixels = _png_parts(io.BytesIO(data), subject)
+            view = memoryview(data)
+            data = b"".join([head, *(view[start:end] for start, end in pixels), _PNG_END])
+        image = Image.open(io.BytesIO(data), formats=[kind])
+    check_pixels(*image.size, subject)
+    return image
+
+
+def check_pixels(width: int, height: int, subject: str) -> None:
+    """Refuse a picture that would fill the memory.
+
+    Raises
+    ------
+    ImageError
+        If there are more than `MAX_PIXELS`.
+    """
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{subject} has {width:,} × {height:,} pixels: so many look like a decompression bomb.",
+            hint=_SHRINK,
+        )
+
+
+@contextmanager
+def decoding(subject: str, kind: str) -> Iterator[None]:
+    """Run a decoder: silently, and with every failure as an `ImageError`.
+
+    Parameters
+    ----------
+    subject
+        Name of the picture at the start of an error.
+    kind
+        Pillow's name of the format.
+    """
+    try:
+        with _QUIET:
+            yield
+    except ImageError:
+        raise
+    except Image.DecompressionBombError:
+        raise ImageError(
+            f"{subject} has so many pixels that it looks like a decompression bomb.", hint=_SHRINK
+        ) from None
+    except UnidentifiedImageError:
+        if kind in ("PNG", "JPEG"):
+            raise _damaged(subject, kind, "its header makes no sense") from None
+        name = formats.words(kind)
+        raise ImageError(f"{subject} is a kind of {name} that Pillow cannot read.", hint=_SAVE_AS) from None
+    except MemoryError:
+        raise ImageError(f"{subject} does not fit into memory.", hint=_SHRINK) from None
+    except Exception as error:
+        # Damaged bytes raise nearly anything in a decoder.
+        reason = str(error).rstrip(".") or type(error).__name__
+        raise ImageError(
+            f"{subject} is a truncated or damaged {formats.words(kind)} ({reason}).", hint=_AGAIN
+        ) from error
+
+
+class _Quiet:
+    """Silence Pillow's warnings while any thread is inside: each is an `ImageError` or of no use."""
+
+    # `warnings.catch_warnings` restores the filters that it found, so two threads that overlap can leave one
+    # behind; here only the first one in and the last one out touch the filters.
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._filters: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._filters.__exit__(None, None, None)
+
+
+_QUIET = _Quiet()
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Facts about a PNG or JPEG, found without decoding a pixel."""
+
+    format: str
+    """`"PNG"` or `"JPEG"`."""
+    width: int
+    height: int
+    """Stored pixels, before any turning."""
+    orientation: int = 1
+    """EXIF orientation, 1 (upright) to 8."""
+    reasons: tuple[str, ...] = ()
+    """Why the bytes cannot be sent as they are, the orientation aside."""
+
+
+MAX_PARTS = 100_000
+"""Chunks or segments of one file; real ones have a few thousand at most."""
+
+_PIECE = 1024 * 1024
+
+
+def header(file: BinaryIO, kind: str, subject: str) -> Header:
+    """Read the header of a PNG or JPEG and check that its end is there; bytes behind the end are tolerated.
+
+    Parameters
+    ----------
+    file
+        The whole file; only pieces of it are held in memory.
+    kind
+        `"PNG"` or `"JPEG"`.
+    subject
+        Name of the picture at the start of an error.
+
+    Raises
+    ------
+    ImageError
+        If the file is cut off or damaged, or has more than `MAX_PIXELS`.
+    """
+    with decoding(subject, kind):
+        found = _png(file, subject) if kind == "PNG" else _jpeg(file, subject)
+    check_pixels(found.width, found.height, subject)
+    return found
+
+
+def _orientation(exif: bytes) -> int:
+    """Read the orientation from EXIF data; 1 (upright) where it is missing or makes no sense.
+
+    Examples
+    --------
+    >>> _orientation(bytes.fromhex("4d4d002a00000008 0001 0112 0003 00000001 0006 0000 00000000"))
+    6
+    """
+    tags = Image.Exif()
+    try:
+        # Not by Pillow's getexif(), which decodes a PNG to look behind its pixels.
+        tags.load(exif)
+        value = tags.get(ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - damaged tags raise nearly anything
+        return 1
+    return int(value) if value in range(2, 9) else 1
+
+
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+_PNG_NO_PIXELS = b"\0\0\0\0IDAT5\xaf\x06\x1e"
+_PNG_HEAD = (b"IHDR", b"PLTE", b"tRNS", b"eXIf")
+_CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+_LONGEST = 65_536 + 12
+
+
+def _png(file: BinaryIO, subject: str) -> Header:
+    head, _ = _png_parts(file, subject)
+    image = Image.open(
+        io.BytesIO(head + struct.pack(">I4sI", 0, b"IDAT", zlib.crc32(b"IDAT"))), formats=["PNG"]
+    )
+    depth, color = head[24], head[25]
+    if color == 3 and b"PLTE" not in head:
+        raise _damaged(subject, "PNG", "its palette is missing")
+    checks = (
+        (color == 3, "palette to RGB"),
+        (depth == 16, "16 bits a channel to 8"),
+        (color in (4, 6) or "transparency" in image.info, "transparency laid on white"),
+    )
+    reasons = tuple(words for applies, words in checks if applies)
+    return Header("PNG", image.width, image.height, _orientation(image.info.get("exif", b"")), reasons)
+
+
+def _png_parts(file: BinaryIO, subject: str) -> tuple[bytes, list[tuple[int, int]]]:
+    """Return a PNG's start without side chunks, and the places of the chunks with pixels.
+
+    Side chunks (texts, colour profiles) say nothing that is needed here, and Pillow refuses the whole file
+    where one of them is large or wrong.
+    """
+    head: dict[bytes, bytes] = {}
+    pixels = []
+    for kind, start, end in _png_chunks(file, subject):
+        if not head and kind != b"IHDR":
+            raise _damaged(subject, "PNG", "it does not begin with its header")
+        if kind == b"IDAT":
+            pixels.append((start, end))
+        elif kind in _PNG_HEAD and kind not in head and end - start <= _LONGEST:
+            file.seek(start)
+            head[kind] = file.read(end - start)
+    if not pixels:
+        raise _damaged(subject, "PNG", "it holds no pixels")
+    return b"".join([_PNG_START, *(head[kind] for kind in _PNG_HEAD if kind in head)]), pixels
+
+
+def _png_chunks(file: BinaryIO, subject: str) -> Iterator[tuple[bytes, int, int]]:
+    """Yield kind, start and end of the chunks up to IEND; critical ones have their checksums verified."""
+    position = len(_PNG_START)
+    for _ in range(MAX_PARTS):
+        file.seek(position)
+        length, kind = struct.unpack(">I4s", file.read(8).ljust(8, b"\0"))
+        if kind in _CRITICAL:
+            checksum = zlib.crc32(kind)
+            for left in range(length, 0, -_PIECE):
+                checksum = zlib.crc32(file.read(min(left, _PIECE)), checksum)
+        else:
+            checksum = None
+            file.seek(length, io.SEEK_CUR)
+        stored = file.read(4)
+        if len(stored) < 4:
+            raise _truncated(subject, "PNG", file)
+        if checksum not in (None, int.from_bytes(stored)):
+            raise _damaged(subject, "PNG", f"the checksum of its {kind.decode()} chunk is wrong")
+        yield kind, position, position + 12 + length
+        if kind == b"IEND":
+            return
+        position += 12 + length
+    raise _damaged(subject, "PNG", f"it has more than {MAX_PARTS:,} chunks")
+
+
+def _jpeg(file: BinaryIO, subject: str) -> Header:
+    end = _last(b"\xff\xd9", file)
+    if end < 0:
+        raise _truncated(subject, "JPEG", file)
+    bounded: Any = _Bounded(file)
+    image: Any = Image.open(bounded, formats=["JPEG"])
+    if not image.tile:
+        raise _damaged(subject, "JPEG", "it holds no pixels")
+    pixels = file.tell()
+    # Coded pixels never hold a bare marker, so an end marker behind the first scan's start is the real one.
+    if end < pixels:
+        raise _truncated(subject, "JPEG", file)
+    # Pillow does not report the coding, which stands before the precision, the size and the components.
+    file.seek(0)
+    frame = struct.pack(">BHHB", image.bits, image.height, image.width, image.layers)
+    coding = re.search(rb"\xff([\xc0-\xcf])[\0-\xff]{2}" + re.escape(frame), file.read(pixels))
+    checks = (
+        (image.layers == 4, "CMYK to RGB"),
+        # Baseline, extended and progressive are read everywhere; arithmetic and lossless coding hardly ever.
+        (coding is None or coding[1] not in b"\xc0\xc1\xc2", "rare coding to baseline"),
+    )
+    reasons = tuple(words for applies, words in checks if applies)
+    return Header("JPEG", image.width, image.height, _orientation(image.info.get("exif", b"")), reasons)
+
+
+def _last(marker: bytes, file: BinaryIO) -> int:
+    """Return the place of a two-byte marker's last occurrence, or -1."""
+    end = file.seek(0, io.SEEK_END)
+    while end > 0:
+        begin = max(end - _PIECE, 0)
+        file.seek(begin)
+        if (found := file.read(end - begin + 1).rfind(marker)) >= 0:
+            return begin + found
+        end = begin
+    return -1
+
+
+class _Bounded:
+    """A file that can be read in so many pieces only: Pillow would follow millions of empty segments."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.seek, self.tell = file.seek, file.tell
+        self._read, self._left = file.read, 4 * MAX_PARTS  # Pillow reads a segment in four pieces
+
+    def read(self, size: int = -1) -> bytes:
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError(f"it has more than {MAX_PARTS:,} segments")
+        return self._read(size)
+
+
+def _truncated(subject: str, kind: str, file: BinaryIO) -> ImageError:
+    size = file.seek(0, io.SEEK_END)
+    return ImageError(
+        f"{subject} is a truncated {kind}: its end is missing (it stops after {size:,} bytes).", hint=_AGAIN
+    )
+
+
+def _damaged(subject: str, kind: str, fault: str) -> ImageError:
+    return ImageError(f"{subject} is a damaged {kind}: {fault}.", hint=_AGAIN)
