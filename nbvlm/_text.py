@@ -142,7 +142,7 @@ def warn_outside(message: str, package: str = "nbvlm") -> None:
         that part shows the message in its own way.
     """
     frame, level = inspect.currentframe(), 1
-    while frame is not None and _module(frame.f_globals).startswith(package):
+    while frame is not None and _module(frame.f_globals).startswith((package, __name__)):
         frame, level = frame.f_back, level + 1
     if frame is not None and _module(frame.f_globals).partition(".")[0] != "nbvlm":
         warnings.warn(message, UserWarning, stacklevel=level)

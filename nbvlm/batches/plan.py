@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nbvlm import prompts
 from nbvlm.batches.rate_limit import rate_of
 from nbvlm.batches.rows import key_of
-from nbvlm.client import Settings, refuse_unknown, resolve
-from nbvlm.client import job as _job
+from nbvlm.client import Settings, check_question, refuse_unknown, resolve
 from nbvlm.endpoints import HOSTED
 from nbvlm.errors import Error, ParameterError, PromptError
 
@@ -188,22 +187,22 @@ def plan(
         Before any network use.
     """
     settings = settings_of(client)
-    refuse_unknown({name: None for name in options if name not in _OPTIONS}, _OPTIONS)
+    refuse_unknown(options, _OPTIONS)
     if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
         raise ParameterError(f"concurrency must be a positive integer, got {concurrency!r}.")
     _one_of("on_error", on_error, ("record", "raise"))
     written = Prompt(prompt)
     given = {name: options.get(name) for name in _PARAMETERS}
     more = {name: options[name] for name in ("route", "content") if name in options}
-    job = _job(settings.endpoint, None, written.fixed or "caption en", given=given, **more)
+    question = check_question(settings.endpoint, None, written.fixed or "caption en", given=given, **more)
     settings.key()
-    for notice in job.notices:
+    for notice in question.notices:
         warnings.warn(notice, UserWarning, stacklevel=_outside())
     return Plan(
         settings=settings,
         prompt=written,
         options={name: value for name, value in options.items() if value is not None},
-        parameters=job.parameters,
+        parameters=question.parameters,
         concurrency=concurrency,
         rate=_rate(settings, rate),
         on_error=on_error,

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm._version import __version__
 from nbvlm.cli.findings import good, note, problem
-from nbvlm.client import Context, Driver, Pools, Recent, Retry, Watch, call, request
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nbvlm.cli.findings import Finding
-    from nbvlm.client import Flow, Settings
 
 
 __all__ = [
@@ -29,57 +27,11 @@ __all__ = [
     "extensions",
     "kernel",
     "key",
-    "knock",
     "model",
     "packages",
     "python",
     "websocket",
 ]
-
-
-def knock(settings: Settings) -> int:
-    """Send one request without a key, picture or question, the way a client would.
-
-    Parameters
-    ----------
-    settings
-        Whose address, limits and certificates.
-
-    Returns
-    -------
-    int
-        HTTP status; any is a sign of life.
-
-    Raises
-    ------
-    TransportError, TimeoutError
-        If nothing comes back.
-    """
-    transport = Pools()
-    driver = Driver(_knock(settings), transport, Recent())
-    try:
-        for _ in driver.run():
-            pass
-    finally:
-        transport.close()
-    status: int = driver.result
-    return status
-
-
-def _knock(settings: Settings) -> Flow[int]:
-    context = Context(settings, Watch(settings.timeouts), set(), None)
-    context.watch.enter("first_token")
-
-    def build() -> object:
-        return request(context, "GET", settings.url, headers={}, key=False)
-
-    response = yield from call(
-        context,
-        build,  # type: ignore[arg-type] # httpx stays in its own places
-        allowed=frozenset(range(400, 600)),
-        retry=Retry.never(),
-    )
-    return int(response.status_code)
 
 
 _SHOWN = ("jupyterlab", "ipykernel", "ipywidgets", "anywidget", "ipython")
@@ -246,7 +198,7 @@ def endpoint(name: str | None, seconds: float) -> Iterator[Finding]:
     seconds
         Longest wait.
     """
-    from nbvlm.client import find_key, resolve
+    from nbvlm.client import find_key, ping, resolve
 
     model = "any" if name is not None and "://" in name else None
     settings = resolve(name or "nvidia", model=model, timeout=seconds)
@@ -255,7 +207,7 @@ def endpoint(name: str | None, seconds: float) -> Iterator[Finding]:
         return
     began = time.monotonic()
     try:
-        status = knock(settings)
+        status = ping(settings)
     except Error as error:
         needed = name is not None or find_key() is not None
         if needed:

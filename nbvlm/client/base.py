@@ -1,102 +1,68 @@
-"""What both clients share: settings, memory, how a question becomes a flow, which transport carries it."""
+"""The part that both clients share: settings, the log of requests, and how a question becomes a flow."""
 
 from __future__ import annotations
 
 import contextlib
-import inspect
 import logging
-import warnings
-from typing import TYPE_CHECKING, Any, Self
-
-import httpx
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from nbvlm import endpoints
-from nbvlm.client.apools import AsyncPools
-from nbvlm.client.driver import Driver, Exchange, Recent
-from nbvlm.client.flow import assets, inference, validation
+from nbvlm._text import warn_outside
+from nbvlm.client.driver import Driver, Exchange, RequestLog
+from nbvlm.client.flow import assets, inference
 from nbvlm.client.flow.steps import Context, Flow
-from nbvlm.client.policies import Retry, Timeouts, Watch
-from nbvlm.client.pools import Pools
+from nbvlm.client.flow.validation import check_question
+from nbvlm.client.options import AskOptions, OpeningOptions, refuse_unknown, with_keywords
+from nbvlm.client.policies import Deadline, Retry
 from nbvlm.client.secrets import guard_logs
 from nbvlm.client.settings import Settings, resolve
-from nbvlm.client.threaded import Threaded
+from nbvlm.client.transports import blocking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
+
+    import httpx
 
     from nbvlm.client.flow.events import Status
-    from nbvlm.client.secrets import Secret
     from nbvlm.endpoints import Endpoint
     from nbvlm.result import Result
 
-__all__ = ["Base", "abandoned", "awaiting", "blocking", "options", "siblings"]
+__all__ = ["ClientBase", "abandoned", "finish", "ping", "siblings"]
 
+T = TypeVar("T")
 _LOGGER = logging.getLogger("nbvlm")
-_CLIENTS = ("nbvlm.client",)
-_QUESTION = ("temperature", "top_p", "max_tokens", "route", "content", "progress")
-_OPENING = (
-    "api_key",
-    "base_url",
-    "assets_url",
-    "model",
-    "transport",
-    "timeout",
-    "retry",
-    "allow_http",
-)
 
 
-class Base:
+class ClientBase:
     """Settings and memory of a client; see `nbvlm.Client` for the parameters."""
 
+    @with_keywords(OpeningOptions, allow_http=False)
     def __init__(
         self,
         endpoint: str | Endpoint | None = None,
-        *,
-        api_key: str | Secret | None = None,
-        base_url: str | None = None,
-        assets_url: str | None = None,
-        model: str | None = None,
-        transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
-        timeout: Timeouts | float | None = None,
-        retry: Retry | None = None,
-        allow_http: bool = False,
-        **unknown: Any,
+        **options: Unpack[OpeningOptions],
     ) -> None:
-        validation.refuse_unknown(unknown, _OPENING)
+        refuse_unknown(options, OpeningOptions)
         self._owner = True
-        self._open(
-            resolve(
-                endpoint,
-                api_key=api_key,
-                base_url=base_url,
-                assets_url=assets_url,
-                model=model,
-                transport=transport,
-                timeout=timeout,
-                retry=retry,
-                allow_http=allow_http,
-            )
-        )
+        self._open(resolve(endpoint, **options))
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Open a twin of the client that has these settings."""
+        """Open a copy of the client that has these settings."""
         client = cls.__new__(cls)
-        client._owner = False  # noqa: SLF001 - our own class; the transport is its twin's to close
+        client._owner = False  # noqa: SLF001 - our own class; the transport belongs to the first client
         client._open(settings)  # noqa: SLF001 - likewise
         return client
 
     def _open(self, settings: Settings) -> None:
         guard_logs()
         self._settings = settings
-        self._recent = Recent()
+        self._log = RequestLog()
         self._temporary: set[str] = set()
 
     @property
     def settings(self) -> Settings:
-        """What the client was opened with."""
+        """The settings that the client was opened with."""
         return self._settings
 
     @property
@@ -107,7 +73,7 @@ class Base:
     @property
     def requests(self) -> tuple[Exchange, ...]:
         """The last 100 exchanges, oldest first, without secrets."""
-        return self._recent.all()
+        return self._log.all()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._settings.describe()})"
@@ -116,46 +82,19 @@ class Base:
         return type(self).from_settings, (self._settings,)
 
     def _context(self, progress: Callable[[Status], None] | None = None) -> Context:
-        watch = Watch(self._settings.timeouts)
-        return Context(self._settings, watch, self._temporary, progress)
+        deadline = Deadline(self._settings.timeouts)
+        return Context(self._settings, deadline, self._temporary, progress)
 
-    def _question(
-        self, image: Any, prompt: str, *, stream: bool, options: dict[str, Any], unknown: dict[str, Any]
-    ) -> Flow[Result]:
-        validation.refuse_unknown(unknown, _QUESTION)
-        given = {name: options.pop(name) for name in ("temperature", "top_p", "max_tokens")}
-        job = validation.job(self.endpoint, image, prompt, given=given, stream=stream, **options)
+    def _ask(self, image: Any, prompt: str, *, stream: bool, options: AskOptions) -> Flow[Result]:
+        refuse_unknown(options, AskOptions)
+        rest: dict[str, Any] = {**options}
+        given = {name: rest.pop(name, None) for name in ("temperature", "top_p", "max_tokens")}
+        question = check_question(self.endpoint, image, prompt, given=given, stream=stream, **rest)
         self._settings.key()
-        for notice in job.notices:
+        for notice in question.notices:
             _LOGGER.info("%s", notice)
-            _warn(notice)
-        return inference.exchange(job, self._context(job.progress))
-
-
-def _warn(notice: str) -> None:
-    """Warn where the question was written; the package's own panels show the notice of the result instead."""
-    frame, level = inspect.currentframe(), 1
-    while frame is not None and _module(frame).startswith(_CLIENTS):
-        frame, level = frame.f_back, level + 1
-    if frame is not None and _module(frame).partition(".")[0] != "nbvlm":
-        warnings.warn(notice, UserWarning, stacklevel=level)
-
-
-def _module(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__", ""))
-
-
-def options(
-    temperature: float | None,
-    top_p: float | None,
-    max_tokens: int | None,
-    route: str,
-    content: str,
-    progress: Callable[[Status], None] | None,
-) -> dict[str, Any]:
-    """Gather the keywords of a question."""
-    values = (temperature, top_p, max_tokens, route, content, progress)
-    return dict(zip(_QUESTION, values, strict=True))
+            warn_outside(notice, "nbvlm.client")
+        return inference.ask(question, self._context(question.progress))
 
 
 def siblings(endpoint: Endpoint) -> tuple[str, ...]:
@@ -165,32 +104,40 @@ def siblings(endpoint: Endpoint) -> tuple[str, ...]:
     return tuple(entry.model for entry in endpoints.ENDPOINTS.values() if entry.name != "demo")
 
 
-def blocking(settings: Settings) -> tuple[httpx.BaseTransport, bool]:
-    """Return a blocking transport, and whether it is our own to close."""
-    if settings.transport is not None:
-        if isinstance(settings.transport, httpx.BaseTransport):
-            return settings.transport, False
-        raise TypeError("This transport only serves an AsyncClient; pass an httpx.BaseTransport.")
-    return (_demo(), True) if settings.in_process else (Pools(), True)
+def finish(steps: Flow[T], transport: httpx.BaseTransport, log: RequestLog) -> T:
+    """Drive a flow to its end, its events unheard, and return its result."""
+    driver = Driver(steps, transport, log)
+    for _ in driver.run():
+        pass
+    result: T = driver.result
+    return result
 
 
-def awaiting(settings: Settings) -> tuple[httpx.AsyncBaseTransport, bool]:
-    """Return an awaiting transport, and whether it is our own to close."""
-    if isinstance(settings.transport, httpx.AsyncBaseTransport):
-        return settings.transport, False
-    if settings.transport is not None:
-        return Threaded(settings.transport), False
-    return (_demo(), True) if settings.in_process else (AsyncPools(), True)
+def ping(settings: Settings) -> int:
+    """Check that the endpoint responds: send one request without a key, a picture or a question.
 
+    Parameters
+    ----------
+    settings
+        Whose address, limits and certificates.
 
-def _demo() -> Any:
-    from nbvlm.demo import DemoTransport
+    Returns
+    -------
+    int
+        The HTTP status; any status is a sign of life.
 
-    return DemoTransport()
-
-
-TRANSPORTS: dict[str, Callable[[], Any]] = {"demo": _demo, "blocking": Pools, "awaiting": AsyncPools}
-"""What carries requests where nothing else is asked for."""
+    Raises
+    ------
+    TransportError, TimeoutError
+        If nothing comes back.
+    """
+    transport, own = blocking(settings.transport, settings.in_process)
+    context = Context(settings, Deadline(settings.timeouts))
+    try:
+        return finish(inference.ping(context), transport, RequestLog())
+    finally:
+        if own:
+            transport.close()
 
 
 def abandoned(
@@ -199,17 +146,16 @@ def abandoned(
     transport: httpx.BaseTransport | None,
     own: httpx.BaseTransport | None,
 ) -> None:
-    """Delete what a closed or collected client left in the asset service, then close its connections."""
+    """Delete the uploads of a closed or collected client, then close its connections."""
     if temporary:
         with contextlib.suppress(Exception):
-            used = transport or blocking(settings)[0]
+            used = transport or blocking(settings.transport, settings.in_process)[0]
             for name in list(temporary):
                 with contextlib.suppress(Exception):
-                    watch = Watch(settings.timeouts)
-                    watch.enter("cleanup")
-                    steps = assets.delete(Context(settings, watch, temporary), name, Retry.never())
-                    for _ in Driver(steps, used, Recent()).run():
-                        pass
+                    deadline = Deadline(settings.timeouts)
+                    deadline.enter("cleanup")
+                    steps = assets.delete(Context(settings, deadline, temporary), name, Retry.never())
+                    finish(steps, used, RequestLog())
             if transport is None:
                 used.close()
     if own is not None:

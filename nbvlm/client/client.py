@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from nbvlm.client import base, keys
-from nbvlm.client.base import Base
+from nbvlm.client import base, keys, transports
+from nbvlm.client.base import ClientBase
 from nbvlm.client.driver import AsyncDriver, Driver
 from nbvlm.client.flow import assets, inference
-from nbvlm.client.kept_assets import AssetRoom, AsyncAssetRoom
+from nbvlm.client.kept_assets import AsyncKeptAssets, KeptAssets
 from nbvlm.client.keys import login
+from nbvlm.client.options import AskOptions, with_keywords
 from nbvlm.client.policies import Retry, Timeouts
 from nbvlm.client.settings import Settings
 from nbvlm.client.streams import AsyncStream, Stream
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncClient", "AsyncStream", "Client", "Retry", "Settings", "Stream", "Timeouts", "ask", "login"]
 
 
-class Client(Base):
+class Client(ClientBase):
     """Asks a model about pictures.
 
     Parameters
@@ -49,7 +50,8 @@ class Client(Base):
     model
         Model of an OpenAI-compatible server, or a hosted sibling's id.
     transport
-        An httpx transport, such as `nbvlm.replay(path)`; closed with the client.
+        An httpx transport of your own, such as `nbvlm.replay(path)`, which is closed with the client; or an
+        `httpx.Client` or `httpx.AsyncClient`, which stays open.
     timeout
         `Timeouts`, or seconds as a bound on each of them.
     retry
@@ -70,24 +72,18 @@ class Client(Base):
 
     def _open(self, settings: Settings) -> None:
         super()._open(settings)
-        self._transport, own = base.blocking(settings)
-        self._assets = AssetRoom(self._run)
+        self._transport, own = transports.blocking(settings.transport, settings.in_process)
+        self._assets = KeptAssets(self._run)
         self._end = weakref.finalize(
             self, base.abandoned, settings, self._temporary, self._transport, self._transport if own else None
         )
 
+    @with_keywords(AskOptions, route="auto", content="tag")
     def ask(
         self,
         image: Any,
         prompt: str,
-        *,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        max_tokens: int | None = None,
-        route: str = "auto",
-        content: str = "tag",
-        progress: Callable[[Status], None] | None = None,
-        **unknown: Any,
+        **options: Unpack[AskOptions],
     ) -> Result:
         """Ask, and wait for the whole answer.
 
@@ -123,21 +119,14 @@ class Client(Base):
         TypeError
             For an unknown keyword; the message names the nearest.
         """
-        options = base.options(temperature, top_p, max_tokens, route, content, progress)
-        return self._finish(self._question(image, prompt, stream=False, options=options, unknown=unknown))  # type: ignore[no-any-return]
+        return self._finish(self._ask(image, prompt, stream=False, options=options))  # type: ignore[no-any-return]
 
+    @with_keywords(AskOptions, route="auto", content="tag")
     def stream(
         self,
         image: Any,
         prompt: str,
-        *,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        max_tokens: int | None = None,
-        route: str = "auto",
-        content: str = "tag",
-        progress: Callable[[Status], None] | None = None,
-        **unknown: Any,
+        **options: Unpack[AskOptions],
     ) -> Stream:
         """Ask, and take the answer as it comes; parameters and errors as `ask`.
 
@@ -146,12 +135,11 @@ class Client(Base):
         Stream
             To be used as a context manager and iterated over; its `result` is there at the end.
         """
-        options = base.options(temperature, top_p, max_tokens, route, content, progress)
-        question = self._question(image, prompt, stream=True, options=options, unknown=unknown)
-        return Stream(Driver(question, self._transport, self._recent), self)
+        question = self._ask(image, prompt, stream=True, options=options)
+        return Stream(Driver(question, self._transport, self._log), self)
 
     @property
-    def assets(self) -> AssetRoom:
+    def assets(self) -> KeptAssets:
         """Pictures that are kept in the asset service for several questions."""
         return self._assets
 
@@ -180,13 +168,10 @@ class Client(Base):
         return self._finish(make(self._context(progress)))
 
     def _finish(self, steps: Flow[Any]) -> Any:
-        driver = Driver(steps, self._transport, self._recent)
-        for _ in driver.run():
-            pass
-        return driver.result
+        return base.finish(steps, self._transport, self._log)
 
 
-class AsyncClient(Base):
+class AsyncClient(ClientBase):
     """Asks a model about pictures, awaited: the same parameters and names as `Client`.
 
     Examples
@@ -197,48 +182,34 @@ class AsyncClient(Base):
 
     def _open(self, settings: Settings) -> None:
         super()._open(settings)
-        self._transport, self._own = base.awaiting(settings)
-        self._assets = AsyncAssetRoom(self._run)
+        self._transport, self._own = transports.awaiting(settings.transport, settings.in_process)
+        self._assets = AsyncKeptAssets(self._run)
         self._end = weakref.finalize(self, base.abandoned, settings, self._temporary, None, None)
 
+    @with_keywords(AskOptions, route="auto", content="tag")
     async def ask(
         self,
         image: Any,
         prompt: str,
-        *,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        max_tokens: int | None = None,
-        route: str = "auto",
-        content: str = "tag",
-        progress: Callable[[Status], None] | None = None,
-        **unknown: Any,
+        **options: Unpack[AskOptions],
     ) -> Result:
         """Ask, and wait for the whole answer; see `Client.ask`."""
-        options = base.options(temperature, top_p, max_tokens, route, content, progress)
-        question = self._question(image, prompt, stream=False, options=options, unknown=unknown)
+        question = self._ask(image, prompt, stream=False, options=options)
         return await self._finish(question)  # type: ignore[no-any-return]
 
+    @with_keywords(AskOptions, route="auto", content="tag")
     def stream(
         self,
         image: Any,
         prompt: str,
-        *,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        max_tokens: int | None = None,
-        route: str = "auto",
-        content: str = "tag",
-        progress: Callable[[Status], None] | None = None,
-        **unknown: Any,
+        **options: Unpack[AskOptions],
     ) -> AsyncStream:
         """Ask, and take the answer as it comes; see `Client.stream`. Cancelling the task stops it."""
-        options = base.options(temperature, top_p, max_tokens, route, content, progress)
-        question = self._question(image, prompt, stream=True, options=options, unknown=unknown)
-        return AsyncStream(AsyncDriver(question, self._transport, self._recent), self)
+        question = self._ask(image, prompt, stream=True, options=options)
+        return AsyncStream(AsyncDriver(question, self._transport, self._log), self)
 
     @property
-    def assets(self) -> AsyncAssetRoom:
+    def assets(self) -> AsyncKeptAssets:
         """Pictures that are kept in the asset service for several questions."""
         return self._assets
 
@@ -272,7 +243,7 @@ class AsyncClient(Base):
         return await self._finish(make(self._context(progress)))
 
     async def _finish(self, steps: Flow[Any]) -> Any:
-        driver = AsyncDriver(steps, self._transport, self._recent)
+        driver = AsyncDriver(steps, self._transport, self._log)
         async for _ in driver.run():
             pass
         return driver.result
@@ -281,7 +252,8 @@ class AsyncClient(Base):
 _default: dict[str, Any] = {}
 
 
-def ask(image: Any, prompt: str, **options: Any) -> Result:
+@with_keywords(AskOptions, route="auto", content="tag")
+def ask(image: Any, prompt: str, **options: Unpack[AskOptions]) -> Result:
     """Ask on a client that is opened when first needed: `Client()`; see `Client.ask`.
 
     Examples

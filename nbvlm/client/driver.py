@@ -1,4 +1,4 @@
-"""Two short drivers: they do what a flow asks for, one blocking, one awaiting."""
+"""Two drivers that take the steps of a flow, one blocking, one awaited."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx
 
 from nbvlm.client.error_responses import request_id
-from nbvlm.client.flow.steps import Pause, Tell, Work
+from nbvlm.client.flow.steps import READ, Emit, RunInThread, Sleep
+from nbvlm.client.request_info import RequestInfo, cut
 from nbvlm.client.secrets import redact
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-    import httpx
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from nbvlm.client.flow.events import Event
     from nbvlm.client.flow.steps import Flow
 
-__all__ = ["KEPT", "AsyncDriver", "Driver", "Exchange", "Left", "Recent"]
+__all__ = ["KEPT", "AsyncDriver", "Driver", "Exchange", "RequestLog", "StreamClosed"]
 
 KEPT = 100
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Exchange:
         return f"{self.time:%H:%M:%S} {self.method} {self.path} {status} {self.milliseconds:.0f} ms"
 
 
-class Recent:
+class RequestLog:
     """Keeps the last `KEPT` exchanges."""
 
     __slots__ = ("_kept",)
@@ -71,7 +73,7 @@ class Recent:
         self._kept.append(exchange)
 
     def all(self) -> tuple[Exchange, ...]:
-        """Return what is kept, oldest first."""
+        """Return the exchanges, oldest first."""
         return tuple(self._kept)
 
 
@@ -84,18 +86,18 @@ def shown_path(path: str) -> str:
 _LOGGER = logging.getLogger("nbvlm")
 
 
-class Left(BaseException):
-    """Thrown into a flow whose consumer went away."""
+class StreamClosed(BaseException):
+    """Thrown into a flow whose consumer has left."""
 
 
-class _Noted:
-    """A request under way, and the note that is kept of it."""
+class _OpenRequest:
+    """A request under way, and the entry that is kept of it."""
 
-    __slots__ = ("_began", "_method", "_path", "_recent", "_time")
+    __slots__ = ("_began", "_log", "_method", "_path", "_time")
 
-    def __init__(self, recent: Recent, request: httpx.Request) -> None:
+    def __init__(self, log: RequestLog, request: httpx.Request) -> None:
         signed = "authorization" not in request.headers and request.url.query
-        self._recent = recent
+        self._log = log
         self._method, self._path = request.method, "(signed)" if signed else shown_path(request.url.path)
         self._time, self._began = datetime.now(UTC), time.perf_counter()
 
@@ -104,7 +106,7 @@ class _Noted:
         status = response.status_code if response is not None else None
         name = request_id(response.headers) if response is not None else None
         exchange = Exchange(self._time, self._method, self._path, status, took, name)
-        self._recent.add(exchange)
+        self._log.add(exchange)
         _LOGGER.debug("%s", exchange)
 
 
@@ -114,28 +116,28 @@ class Driver:
     Parameters
     ----------
     flow
-        What to drive.
+        To be driven.
     transport
         Sends requests.
-    recent
+    log
         Where exchanges are noted.
 
     Attributes
     ----------
     result
-        What the flow returned; None before, and after a stop.
+        Of the flow; None before its end, and after a stop.
     """
 
-    def __init__(self, flow: Flow[Any], transport: httpx.BaseTransport, recent: Recent) -> None:
+    def __init__(self, flow: Flow[Any], transport: httpx.BaseTransport, log: RequestLog) -> None:
         self._flow = flow
         self._transport = transport
-        self._recent = recent
-        self._noted: _Noted | None = None
+        self._log = log
+        self._open_request: _OpenRequest | None = None
         self._response: httpx.Response | None = None
         self._pieces: Iterator[bytes] = iter(())
         self._cancelled = threading.Event()
         self._leaving = False
-        self._line: Any = None
+        self._connection: Any = None
         self.result: Any = None
 
     def run(self) -> Iterator[list[Event]]:
@@ -147,11 +149,9 @@ class Driver:
                 step = self._flow.send(value) if error is None else self._flow.throw(error)
                 value, error = None, None
                 try:
-                    if type(step) is list:
-                        if step:
-                            yield step
+                    if step is READ:
                         value = self._next()
-                    elif type(step) is Tell:
+                    elif type(step) is Emit:
                         yield step.events
                     else:
                         value = self._perform(step)
@@ -159,7 +159,7 @@ class Driver:
                     error = self._as_seen_by_flow(raised)
         except StopIteration as stop:
             self.result = stop.value
-        except Left:
+        except StreamClosed:
             pass
         finally:
             self._close()
@@ -167,15 +167,14 @@ class Driver:
     def cancel(self) -> None:
         """Stop, from any thread: the connection is cut, and a running `run` ends."""
         self._cancelled.set()
-        if (abort := getattr(self._line, "abort", None)) is not None:
-            abort()
+        cut(self._connection)
 
     def _as_seen_by_flow(self, raised: BaseException) -> BaseException:
         # Frames below hold the key in their variables; no traceback shall lead there.
         if isinstance(raised, GeneratorExit) or self._stopped():
             self._leaving = True
             self._close()
-            return Left()
+            return StreamClosed()
         return raised.with_traceback(None)
 
     def _stopped(self) -> bool:
@@ -183,41 +182,45 @@ class Driver:
 
     def _next(self) -> bytes:
         if self._stopped():
-            raise Left
+            raise StreamClosed
         for piece in self._pieces:
             if piece:
                 return piece
         return b""
 
     def _perform(self, step: Any) -> Any:
-        if isinstance(step, Work):
+        if isinstance(step, RunInThread):
             return step.function()
-        if isinstance(step, Pause):
+        if isinstance(step, Sleep):
             (time.sleep if self._leaving else self._cancelled.wait)(step.seconds)
         if self._stopped():
-            raise Left
-        return None if isinstance(step, Pause) else self._send(step)
+            raise StreamClosed
+        return None if isinstance(step, Sleep) else self._send(step)
 
     def _send(self, request: httpx.Request) -> httpx.Response:
         self._close()
-        self._noted = _Noted(self._recent, request)
-        request.extensions["hold"] = self._hold
+        self._open_request = _OpenRequest(self._log, request)
+        RequestInfo.of(request).hold = self._hold
         response = self._transport.handle_request(request)
+        if self._connection is None:  # A transport of the caller's own does not call `hold`.
+            self._connection = response.extensions.get("network_stream")
         response.request = request
         self._response = response
         plain = "content-encoding" not in response.headers
         self._pieces = iter(response.stream) if plain else response.iter_bytes()  # type: ignore[arg-type]
         return response
 
-    def _hold(self, line: Any) -> None:
-        self._line = line
+    def _hold(self, connection: Any) -> None:
+        self._connection = connection
+        if self._stopped():
+            raise StreamClosed
 
     def _close(self) -> None:
-        response, self._response, self._line = self._response, None, None
-        noted, self._noted = self._noted, None
+        response, self._response, self._connection = self._response, None, None
+        open_request, self._open_request = self._open_request, None
         self._pieces = iter(())
-        if noted is not None:
-            noted.end(response)
+        if open_request is not None:
+            open_request.end(response)
         if response is not None:
             response.close()
 
@@ -225,13 +228,14 @@ class Driver:
 class AsyncDriver:
     """Drives a flow with an awaiting transport; parameters as `Driver`."""
 
-    def __init__(self, flow: Flow[Any], transport: httpx.AsyncBaseTransport, recent: Recent) -> None:
+    def __init__(self, flow: Flow[Any], transport: httpx.AsyncBaseTransport, log: RequestLog) -> None:
         self._flow = flow
         self._transport = transport
-        self._recent = recent
-        self._noted: _Noted | None = None
+        self._log = log
+        self._open_request: _OpenRequest | None = None
         self._response: httpx.Response | None = None
         self._pieces: AsyncIterator[bytes] = _nothing()
+        self._seconds_left: Callable[[], float | None] = lambda: None
         self.result: Any = None
 
     async def run(self) -> AsyncIterator[list[Event]]:
@@ -243,11 +247,9 @@ class AsyncDriver:
                 step = self._flow.send(value) if error is None else self._flow.throw(error)
                 value, error = None, None
                 try:
-                    if type(step) is list:
-                        if step:
-                            yield step
+                    if step is READ:
                         value = await self._next()
-                    elif type(step) is Tell:
+                    elif type(step) is Emit:
                         yield step.events
                     else:
                         value = await self._perform(step)
@@ -265,8 +267,8 @@ class AsyncDriver:
         """Cut the connection at once, then let the flow delete what it uploaded, shielded."""
         await self._close()
         try:
-            step = self._flow.throw(Left() if isinstance(cause, GeneratorExit) else cause)
-        except BaseException:  # noqa: BLE001 - there was nothing left to do
+            step = self._flow.throw(StreamClosed() if isinstance(cause, GeneratorExit) else cause)
+        except BaseException:  # noqa: BLE001 - the flow had nothing left to do
             return
         rest = asyncio.ensure_future(self._finish(step))
         _WINDING_DOWN.add(rest)
@@ -274,14 +276,14 @@ class AsyncDriver:
         await asyncio.shield(rest)
 
     async def _finish(self, step: Any) -> None:
-        """Do what a flow still wants after a stop; its watch bounds it."""
+        """Take the steps that a flow still has after a stop; its deadline bounds them."""
         while True:
             value: Any = None
             error: BaseException | None = None
             try:
-                if type(step) is list:
+                if step is READ:
                     value = await self._next()
-                elif type(step) is not Tell:
+                elif type(step) is not Emit:
                     value = await self._perform(step)
             except BaseException as raised:  # noqa: BLE001 - the flow decides
                 error = raised.with_traceback(None)
@@ -292,22 +294,37 @@ class AsyncDriver:
                 return
 
     async def _next(self) -> bytes:
+        return await self._in_time(self._piece())
+
+    async def _piece(self) -> bytes:
         async for piece in self._pieces:
             if piece:
                 return piece
         return b""
 
+    async def _in_time(self, awaited: Awaitable[T]) -> T:
+        """Bound what is awaited by the time that the request has left, whatever the transport does."""
+        limit = asyncio.timeout(self._seconds_left())
+        try:
+            async with limit:
+                return await awaited
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        raise httpx.ReadTimeout("")
+
     async def _perform(self, step: Any) -> Any:
-        if isinstance(step, Pause):
+        if isinstance(step, Sleep):
             return await asyncio.sleep(step.seconds)
-        if isinstance(step, Work):
+        if isinstance(step, RunInThread):
             return await asyncio.to_thread(step.function)
         return await self._send(step)
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
         await self._close()
-        self._noted = _Noted(self._recent, request)
-        response = await self._transport.handle_async_request(request)
+        self._open_request = _OpenRequest(self._log, request)
+        self._seconds_left = RequestInfo.of(request).seconds_left or self._seconds_left
+        response = await self._in_time(self._transport.handle_async_request(request))
         response.request = request
         self._response = response
         plain = "content-encoding" not in response.headers
@@ -316,10 +333,10 @@ class AsyncDriver:
 
     async def _close(self) -> None:
         response, self._response = self._response, None
-        noted, self._noted = self._noted, None
+        open_request, self._open_request = self._open_request, None
         self._pieces = _nothing()
-        if noted is not None:
-            noted.end(response)
+        if open_request is not None:
+            open_request.end(response)
         if response is not None:
             await response.aclose()
 

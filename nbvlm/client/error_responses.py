@@ -1,4 +1,4 @@
-"""From status and body to a typed error that says what happened and what to do.
+"""Make a typed error of status and body: it says what happened and what to do.
 
 The service and its gateways know many forms of error body (problem details, validation lists, the repr of a
 Python list inside a string, OpenAI's `error` object, plain text, a `data:` in front, nothing at all). The
@@ -27,7 +27,7 @@ from nbvlm.errors import (
     TransportError,
 )
 
-__all__ = ["error_in_stream", "error_of", "parse_body", "request_id", "said"]
+__all__ = ["error_in_stream", "error_of", "parse_body", "request_id", "with_message"]
 
 _LONGEST = 600
 _DEEPEST_REPR = 20_000
@@ -48,7 +48,7 @@ def error_of(
     status, headers, body
         Of the response.
     asset
-        True for the asset service: what is no matter of key, credit or rate becomes `AssetError`.
+        True for the asset service: errors that do not concern key, credit or rate become `AssetError`.
     what
         What was sent, for the sentence.
     """
@@ -57,7 +57,7 @@ def error_of(
     if asset and kind in (RequestRejected, NotFoundError, ServerError, TransportError):
         kind, (sentence, hint) = AssetError, _ASSETS.get(status, (sentence, hint))
     error = kind(
-        redact(said(sentence, message)),
+        redact(with_message(sentence, message)),
         status=status,
         request_id=request_id(headers) or _id_in(detail),
         detail=redact(detail),
@@ -75,7 +75,7 @@ def error_in_stream(value: Any, *, request_id: str | None = None) -> Error:
     if status is None:
         sentence, hint = "The service reported an error in the middle of its answer", "Try again in a while."
     return kind(
-        redact(said(sentence, message)),
+        redact(with_message(sentence, message)),
         status=status,
         request_id=request_id or _id_in(value),
         detail=redact(value),
@@ -154,7 +154,7 @@ def _validation(item: Any) -> str:
     return f"{where}: {what}" if where else str(what)
 
 
-def said(sentence: str, message: str) -> str:
+def with_message(sentence: str, message: str) -> str:
     """Join our sentence and the service's message, shortened, to one that ends in a stop."""
     text = f"{sentence}: {_clipped(message)}" if message else sentence
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
@@ -220,7 +220,7 @@ _KNOWN: dict[int, _Explanation] = {
     422: (
         RequestRejected,
         "The service refused the {what} (422)",
-        "Compare prompt, picture and parameters with the model's page; stream(…) is told more than ask(…).",
+        "Compare prompt, picture and parameters with the model's page; stream(…) gets longer reasons.",
     ),
     429: (
         RateLimitError,
@@ -290,5 +290,5 @@ def _special_hint(message: str) -> str | None:
     if "DEGRADED" in message:
         return "The model is out of order at the moment: try again later."
     if message.strip() == "Inference error":
-        return "The service hides the reason here; stream(…) with the same arguments is told it."
+        return "The service hides the reason here; stream(…) with the same arguments shows it."
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.client.flow import assets
-from nbvlm.client.flow.steps import Context, Flow, Work
+from nbvlm.client.flow.steps import Context, Flow, RunInThread
 from nbvlm.images import Picture, load_lazily
 
 if TYPE_CHECKING:
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     Progress = Callable[[Status], None] | None
 
-__all__ = ["AssetRoom", "AsyncAssetRoom"]
+__all__ = ["AsyncKeptAssets", "KeptAssets"]
 
 
-class AssetRoom:
+class KeptAssets:
     """The assets of an account; `client.assets`.
 
     Examples
@@ -57,7 +57,7 @@ class AssetRoom:
         return asset
 
     def list(self) -> tuple[Asset, ...]:
-        """Return the account's assets; the service tells their ids only."""
+        """Return the account's assets; the service lists their ids only."""
         found: tuple[Asset, ...] = self._run(assets.listing, None)
         return found
 
@@ -66,19 +66,19 @@ class AssetRoom:
         self._run(lambda context: assets.delete(context, asset if isinstance(asset, str) else asset.id), None)
 
 
-class AsyncAssetRoom:
-    """As `AssetRoom`, awaited."""
+class AsyncKeptAssets:
+    """As `KeptAssets`, awaited."""
 
     def __init__(self, run: Callable[[Callable[[Context], Flow[Any]], Progress], Awaitable[Any]]) -> None:
         self._run = run
 
     async def upload(self, image: Any, *, progress: Progress = None) -> Asset:
-        """Upload a picture and keep it; see `AssetRoom.upload`."""
+        """Upload a picture and keep it; see `KeptAssets.upload`."""
         asset: Asset = await self._run(lambda context: _keep(context, image), progress)
         return asset
 
     async def list(self) -> tuple[Asset, ...]:
-        """Return the account's assets; the service tells their ids only."""
+        """Return the account's assets; the service lists their ids only."""
         found: tuple[Asset, ...] = await self._run(assets.listing, None)
         return found
 
@@ -92,9 +92,9 @@ def _keep(context: Context, image: Any) -> Flow[Asset]:
     """Upload, and hand the asset over to the caller; what did not arrive whole is deleted again."""
     picture = image
     if not isinstance(picture, Picture):
-        picture = yield Work(lambda: load_lazily(image))
+        picture = yield RunInThread(lambda: load_lazily(image))
     if picture.pending and picture.path is None:
-        yield Work(lambda: picture.data)
+        yield RunInThread(lambda: picture.data)
     try:
         asset = yield from assets.upload(context, picture)
     except GeneratorExit:

@@ -16,7 +16,7 @@ class UnreadableAnswer(ValueError):
     Attributes
     ----------
     data
-        What came, parsed where it could be.
+        The object that came, parsed if possible.
     """
 
     def __init__(self, data: Any) -> None:
@@ -51,7 +51,7 @@ class Piece(msgspec.Struct, gc=False):
     id
         The service's id.
     choices
-        None where the object is no answer.
+        None if the object is not an answer.
     usage
         Counted tokens.
     """
@@ -89,7 +89,7 @@ def read_chunk(data: bytes) -> Piece:
     Raises
     ------
     UnreadableAnswer
-        If it is no chunk: an error object, or no JSON at all.
+        If it is not a chunk: an error object, or not JSON at all.
     """
     try:
         piece = _decode(data)
@@ -101,7 +101,7 @@ def read_chunk(data: bytes) -> Piece:
 
 
 def read_answer(data: bytes) -> Piece:
-    """Read a whole answer; raises as `read_chunk`, also where there is no choice in it."""
+    """Read a whole answer; raises as `read_chunk`, also if it holds no choice."""
     piece = read_chunk(data.strip().removeprefix(b"data:"))
     if not piece.choices:
         raise UnreadableAnswer(loads(data))
@@ -109,7 +109,7 @@ def read_answer(data: bytes) -> Piece:
 
 
 def loads(data: bytes) -> Any:
-    """Parse JSON forgivingly: bad UTF-8 is replaced, and what is no JSON comes back as text."""
+    """Parse JSON forgivingly: bad UTF-8 is replaced, and a text that is not JSON comes back as it is."""
     text = data.decode("utf-8", "replace")
     try:
         return json.loads(text)

@@ -1,4 +1,4 @@
-"""Named limits for every stretch of an exchange, and the watch that keeps them.
+"""Named limits for every stretch of an exchange, and the deadline that keeps them.
 
 >>> Timeouts(between_tokens=5).between_tokens
 5
@@ -18,7 +18,11 @@ from nbvlm.errors import ParameterError, TimeoutError  # noqa: A004 - the public
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Retry", "Timeouts", "Watch", "retry_after"]
+__all__ = ["GRACE", "Deadline", "Retry", "Timeouts", "retry_after"]
+
+
+GRACE = 0.05
+"""Seconds that a read may take after its limit, so that bytes which are there already are not missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ _NAMES = {
 }
 
 
-class Watch:
+class Deadline:
     """The clock of one exchange.
 
     Parameters
@@ -96,13 +100,13 @@ class Watch:
         Monotonic seconds.
     """
 
-    __slots__ = ("_clock", "deadline", "phase", "started", "timeouts", "until")
+    __slots__ = ("_clock", "ends", "phase", "started", "timeouts", "until")
 
     def __init__(self, timeouts: Timeouts, clock: Callable[[], float] = time.monotonic) -> None:
         self.timeouts = timeouts
         self._clock = clock
         self.started = clock()
-        self.deadline = self.started + timeouts.total
+        self.ends = self.started + timeouts.total
         self.phase = "connect"
         self.until = self.started + timeouts.connect
 
@@ -115,7 +119,7 @@ class Watch:
         self.phase = phase
         self.until = self._clock() + getattr(self.timeouts, phase)
         if phase == "cleanup":
-            self.deadline = max(self.deadline, self.until)
+            self.ends = max(self.ends, self.until)
 
     def touch(self) -> None:
         """A piece of the answer came."""
@@ -127,13 +131,13 @@ class Watch:
         self.until = min(self.until, self._clock() + seconds)
 
     def left(self) -> float:
-        """Seconds until the nearest limit; never so few that bytes which are already there are missed."""
-        nearest = min(self.deadline, self.until)
-        return max(nearest - self._clock(), 0.05)
+        """Seconds until the nearest limit, at least `GRACE`."""
+        nearest = min(self.ends, self.until)
+        return max(nearest - self._clock(), GRACE)
 
     def passed(self) -> bool:
         """True when a limit is behind us."""
-        return self._clock() > min(self.until, self.deadline)
+        return self._clock() > min(self.until, self.ends)
 
     def check(self) -> None:
         """Raise if a limit is behind us.
@@ -149,7 +153,7 @@ class Watch:
     def error(self, phase: str | None = None) -> TimeoutError:
         """Return the error for a phase, by default the present one or the total."""
         if phase is None:
-            phase = "total" if self.deadline <= self.until else self.phase
+            phase = "total" if self.ends <= self.until else self.phase
         limit = getattr(self.timeouts, phase)
         return TimeoutError(
             f"In {limit:g} s {_NAMES[phase]}.",

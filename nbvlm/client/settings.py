@@ -1,4 +1,4 @@
-"""Everything a client needs to know, as one frozen value that opens a twin.
+"""All settings of a client as one frozen value, which opens a copy of it.
 
 >>> resolve("demo").base_url
 'http://demo.nbvlm.localhost'
@@ -6,30 +6,29 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Any, Unpack
+from urllib.parse import urlsplit
 
 from nbvlm import endpoints
 from nbvlm.client import keys
 from nbvlm.client.policies import Retry, Timeouts
 from nbvlm.client.secrets import Secret
+from nbvlm.client.urls import is_safe
 from nbvlm.endpoints import Endpoint
 from nbvlm.errors import AuthenticationError, ParameterError
 
 if TYPE_CHECKING:
-    import httpx
+    from nbvlm.client.options import OpeningOptions
+    from nbvlm.client.transports import Given
 
-    Transport = httpx.BaseTransport | httpx.AsyncBaseTransport
-
-__all__ = ["Settings", "is_loopback", "is_safe", "resolve", "signed"]
+__all__ = ["Settings", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a client was opened with.
+    """The settings that a client was opened with.
 
     Attributes
     ----------
@@ -42,13 +41,13 @@ class Settings:
     origin, assets_origin
         Origins that replace the endpoint's own, else None; `base_url` and `assets_url` are those in use.
     transport
-        What the caller passed, else None.
+        As the caller passed it, else None.
     timeouts, retry
         Policies.
     allow_http
         Whether plain http to other machines was insisted on.
     chosen
-        False where nobody named the endpoint and the demo was taken for want of a key.
+        False if no endpoint was named, so that the key, or its absence, decided.
     """
 
     endpoint: Endpoint
@@ -56,7 +55,7 @@ class Settings:
     key_source: str | None = None
     origin: str | None = None
     assets_origin: str | None = None
-    transport: Transport | None = None
+    transport: Given | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     retry: Retry = field(default_factory=Retry)
     allow_http: bool = False
@@ -132,18 +131,7 @@ def _reopened(values: dict[str, Any]) -> Settings:
     return settings
 
 
-def resolve(
-    endpoint: str | Endpoint | None = None,
-    *,
-    api_key: str | Secret | None = None,
-    base_url: str | None = None,
-    assets_url: str | None = None,
-    model: str | None = None,
-    transport: Transport | None = None,
-    timeout: Timeouts | float | None = None,
-    retry: Retry | None = None,
-    allow_http: bool = False,
-) -> Settings:
+def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOptions]) -> Settings:
     """Turn the arguments of a client into settings; parameters as `nbvlm.Client`.
 
     Raises
@@ -153,11 +141,16 @@ def resolve(
     AuthenticationError
         If the key cannot be one.
     """
+    transport, model, allow_http = (
+        options.get("transport"),
+        options.get("model"),
+        options.get("allow_http", False),
+    )
     recorded = getattr(transport, "endpoint", None)
     if endpoint is None and model is None and isinstance(recorded, (str, Endpoint)):
         endpoint = recorded
-    entry, found = _choose(endpoint, model, api_key)
-    origin, assets_origin = _origins(entry, base_url, assets_url)
+    entry, found = _choose(endpoint, model, options.get("api_key"))
+    origin, assets_origin = _origins(entry, options.get("base_url"), options.get("assets_url"))
     settings = Settings(
         endpoint=entry,
         api_key=found[0] if found else None,
@@ -165,8 +158,8 @@ def resolve(
         origin=origin,
         assets_origin=assets_origin,
         transport=transport,
-        timeouts=Timeouts.of(timeout),
-        retry=retry or Retry(),
+        timeouts=Timeouts.of(options.get("timeout")),
+        retry=options.get("retry") or Retry(),
         allow_http=allow_http,
         chosen=endpoint is not None,
     )
@@ -212,7 +205,7 @@ def _origins(entry: Endpoint, base_url: str | None, assets_url: str | None) -> t
     origin = _origin(base_url, "base_url") if base_url else None
     if assets_url:
         return origin, _origin(assets_url, "assets_url")
-    # Who points the client elsewhere wants the pictures to go there too.
+    # A client that is pointed elsewhere sends the pictures there too.
     return origin, origin if entry.assets_url is not None else None
 
 
@@ -223,42 +216,10 @@ def _origin(url: str, name: str) -> str:
     except ValueError:
         raise ParameterError(f"{name} cannot be read as an address.", hint=_ORIGIN) from None
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise ParameterError(f"{name} is no http(s) origin.", hint=_ORIGIN)
+        raise ParameterError(f"{name} is not an http(s) origin.", hint=_ORIGIN)
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ParameterError(f"{name} is an origin, without a path.", hint=_ORIGIN)
     return f"{parts.scheme}://{parts.netloc}"
 
 
 _ORIGIN = "Give scheme, host and port only, such as https://ai.api.nvidia.com or http://127.0.0.1:8000."
-
-
-def is_safe(url: str, *, allow_http: bool = False) -> bool:
-    """Return whether nobody on the way can read what is sent to an address: https, or this machine."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    plain = parts.scheme == "http" and (allow_http or is_loopback(parts.hostname or ""))
-    return parts.scheme == "https" or plain
-
-
-def signed(url: str, *, allow_http: bool = False) -> Secret | None:
-    """Return an address that carries its own permission, hidden; None where it is not safe to go to."""
-    whole = quote(url, safe="!#$%&'()*+,/:;=?@[]~")
-    return Secret(whole) if is_safe(whole, allow_http=allow_http) else None
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host name or address stays on this machine.
-
-    Examples
-    --------
-    >>> is_loopback("127.0.0.1"), is_loopback("localhost.example.org")
-    (True, False)
-    """
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

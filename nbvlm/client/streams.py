@@ -21,7 +21,7 @@ __all__ = ["AsyncStream", "Stream"]
 
 
 class _Memory:
-    """What both kinds of stream remember."""
+    """The memory of both kinds of stream."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
@@ -60,7 +60,7 @@ class _Memory:
         if isinstance(self._error, Error):
             raise self._error
         if self._cancelled:
-            raise Error("The stream was stopped before its end.", hint="What came until then is in `.text`.")
+            raise Error("The stream was stopped before its end.", hint="The text until then is in `.text`.")
         raise Error("The stream has not ended.", hint="Iterate over it to its end first.")
 
     def __repr__(self) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from nbvlm import endpoints
+from nbvlm.client import RequestInfo, awaiting_transport, blocking_transport
 from nbvlm.errors import ParameterError
 from nbvlm.recording.format import (
     RecordedAnswer,
@@ -37,6 +38,8 @@ from nbvlm.recording.playback import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nbvlm.endpoints import Endpoint
 
 __all__ = ["Recorder", "Replayer", "record", "replay"]
@@ -134,12 +137,10 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
     def _inner(self, kind: str, request: httpx.Request) -> Any:
         if self._given is not None:
             return self._given
-        from nbvlm.client import TRANSPORTS
-
         name = "demo" if request.url.host.endswith("nbvlm.localhost") else kind
         with self._lock:
             if name not in self._made:
-                self._made[name] = TRANSPORTS[name]()
+                self._made[name] = _CARRIERS[name]()
             return self._made[name]
 
     def _recorded_request(self, request: httpx.Request) -> RecordedRequest | None:
@@ -148,7 +149,7 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
         if request.method == "GET" and "/status/" in request.url.path:
             return self._pending.pop(request.url.path.rsplit("/", 1)[1], None)
         question = _question(request)
-        return (question, request.extensions.get("endpoint"), began) if question is not None else None
+        return (question, RequestInfo.of(request).endpoint, began) if question is not None else None
 
     def _record(self, response: httpx.Response, request: RecordedRequest | None) -> httpx.Response:
         if request is None:
@@ -181,11 +182,24 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 await transport.aclose()
 
 
+def _demo() -> Any:
+    from nbvlm.demo import DemoTransport
+
+    return DemoTransport()
+
+
+_CARRIERS: dict[str, Callable[[], Any]] = {
+    "demo": _demo,
+    "blocking": blocking_transport,
+    "awaiting": awaiting_transport,
+}
+
+
 def _question(request: httpx.Request) -> RecordedQuestion | None:
     path = request.url.path
     if request.method != "POST" or not ("/v1/vlm/" in path or path.endswith("/chat/completions")):
         return None
-    asked = request.extensions.get("asked")
+    asked = RequestInfo.of(request).question
     if asked is not None:
         return question_of(*asked)
     return question_in(request.read(), path.partition("/v1/vlm/")[2])
@@ -242,7 +256,7 @@ class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
             return self._service(request)
         answer = self._next(question)
         pieces, kind = timed_pieces(answer, stream=_EVENTS in request.headers.get("accept", ""))
-        body = TimedStream(pieces, self._speed, request.extensions.get("hold"))
+        body = TimedStream(pieces, self._speed, RequestInfo.of(request).hold)
         return httpx.Response(answer.status, headers={"content-type": kind}, stream=body)
 
     def _next(self, question: RecordedQuestion) -> RecordedAnswer:

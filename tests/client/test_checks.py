@@ -20,8 +20,8 @@ from support.sides import KEY, LARGE, SCENE
 import nbvlm
 from nbvlm import endpoints
 from nbvlm.client.client import Retry, Timeouts
-from nbvlm.client.flow.validation import job
-from nbvlm.client.kept_assets import AssetRoom, AsyncAssetRoom
+from nbvlm.client.flow.validation import check_question
+from nbvlm.client.kept_assets import AsyncKeptAssets, KeptAssets
 from nbvlm.client.secrets import Secret
 from nbvlm.client.streams import AsyncStream, Stream
 from nbvlm.result import Usage
@@ -45,7 +45,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"max_tokens": 7.0}, "whole number"),
     ({"max_tokens": True}, "whole number"),
     ({"route": "asse"}, "Did you mean 'asset'"),
-    ({"content": "list"}, "tag, parts"),
+    ({"content": "list"}, "'tag', 'parts'"),
 ]
 
 
@@ -79,7 +79,7 @@ def test_parameters_within_are_sent(side: Any, server: Loopback, options: Any, s
     [
         ("", "empty"),
         (" \n", "empty"),
-        (None, "text, not NoneType"),
+        (None, "must be text, got NoneType"),
         ('what is this? <img src="data:image/png;asset_id,x" />', "<img> tag"),
         ("< IMG\nsrc=x>", "<img> tag"),
         ("half \ud83d of it", "half a character"),
@@ -166,7 +166,7 @@ def test_the_warning_points_at_the_call(server: Loopback, monkeypatch: pytest.Mo
         asyncio.run(awaited())
 
     monkeypatch.setenv("NBVLM_BASE_URL", server.url)
-    monkeypatch.setattr("nbvlm.client._default", {"client": client, "key": Secret(KEY)})
+    monkeypatch.setattr("nbvlm.client.client._default", {"client": client, "key": Secret(KEY)})
     monkeypatch.setenv("NVIDIA_API_KEY", KEY)
     with client, pytest.warns(UserWarning, match="top_p") as caught:
         everywhere()
@@ -509,7 +509,7 @@ def public(kind: type) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("blocking", "awaiting"),
-    [(nbvlm.Client, nbvlm.AsyncClient), (Stream, AsyncStream), (AssetRoom, AsyncAssetRoom)],
+    [(nbvlm.Client, nbvlm.AsyncClient), (Stream, AsyncStream), (KeptAssets, AsyncKeptAssets)],
     ids=["client", "stream", "assets"],
 )
 def test_both_kinds_have_the_same_names_and_parameters(blocking: type, awaiting: type) -> None:
@@ -524,8 +524,10 @@ def test_both_kinds_have_the_same_names_and_parameters(blocking: type, awaiting:
             )
 
 
-def test_a_job_is_made_without_any_network() -> None:
-    made = job(endpoints.get("demo"), SCENE, " caption en ", given={"temperature": None}, stream=True)
+def test_a_question_is_checked_without_any_network() -> None:
+    made = check_question(
+        endpoints.get("demo"), SCENE, " caption en ", given={"temperature": None}, stream=True
+    )
     assert (made.prompt, made.stream) == ("caption en", True)
     with pytest.raises(nbvlm.ParameterError, match="no parameter 'seed'"):
-        job(endpoints.get("demo"), SCENE, "x", given={"seed": 3})
+        check_question(endpoints.get("demo"), SCENE, "x", given={"seed": 3})

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nbvlm import endpoints
-from nbvlm.client.flow.collector import Gathered
+from nbvlm.client.flow.collector import ResponseCollector
 from nbvlm.client.flow.events import DetectionFound, TextDelta
 from nbvlm.client.sse import Event
 from nbvlm.grounding.parser import Parser
@@ -39,26 +39,26 @@ FOUR = ["<loc0100>", "<loc0200>", "<loc0300>", "<loc0400>"]
 @example([*FOUR, "<loc0100>"], "caption <loc0100><loc0200><loc0300><loc0400>")
 @given(st.lists(PIECES, max_size=24), st.sampled_from(["detect cat", "detect cat ; dog", "caption en"]))
 def test_boxes_come_when_they_are_complete(pieces: list[str], prompt: str) -> None:
-    gathered = Gathered(ENDPOINT, SIZE, prompt)
+    collector = ResponseCollector(ENDPOINT, SIZE, prompt)
     parser = Parser(SIZE, prompt=prompt, bins=ENDPOINT.bins, codebook=ENDPOINT.codebook)
     for piece in pieces:
         expected = [TextDelta(piece), *map(DetectionFound, parser.feed(piece))]
-        assert gathered.take([chunk(piece)]) == expected
-    assert gathered.close() == list(map(DetectionFound, parser.close()))
-    assert gathered.text == "".join(pieces)
-    assert gathered.parser.problems == parser.problems
-    assert gathered.parser.has_locations == parser.has_locations
+        assert collector.take([chunk(piece)]) == expected
+    assert collector.close() == list(map(DetectionFound, parser.close()))
+    assert collector.text == "".join(pieces)
+    assert collector.parser.problems == parser.problems
+    assert collector.parser.has_locations == parser.has_locations
 
 
 @given(st.lists(st.lists(PIECES, max_size=6), max_size=6))
 def test_events_that_come_together_mean_what_they_mean_one_by_one(batches: list[list[str]]) -> None:
-    together, single = (Gathered(ENDPOINT, SIZE, "detect cat") for _ in range(2))
+    together, single = (ResponseCollector(ENDPOINT, SIZE, "detect cat") for _ in range(2))
     for batch in batches:
         events = together.take([chunk(piece) for piece in batch])
         assert events == [event for piece in batch for event in single.take([chunk(piece)])]
 
 
 def test_done_ends_an_answer_and_nothing_after_it_counts() -> None:
-    gathered = Gathered(ENDPOINT, SIZE, "caption en")
-    assert gathered.take([chunk("a"), Event(b"[DONE]"), chunk("b")]) == [TextDelta("a")]
-    assert gathered.done
+    collector = ResponseCollector(ENDPOINT, SIZE, "caption en")
+    assert collector.take([chunk("a"), Event(b"[DONE]"), chunk("b")]) == [TextDelta("a")]
+    assert collector.done

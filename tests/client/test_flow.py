@@ -12,12 +12,12 @@ from support.sides import LARGE, SCENE
 
 import nbvlm
 from nbvlm import endpoints
-from nbvlm.client.driver import Left
+from nbvlm.client.driver import StreamClosed
 from nbvlm.client.flow import inference
 from nbvlm.client.flow.events import DetectionFound, Status, TextDelta
-from nbvlm.client.flow.steps import Context, Pause, Tell, Work
-from nbvlm.client.flow.validation import job
-from nbvlm.client.policies import Timeouts, Watch
+from nbvlm.client.flow.steps import READ, Context, Emit, RunInThread, Sleep
+from nbvlm.client.flow.validation import check_question
+from nbvlm.client.policies import Deadline, Timeouts
 from nbvlm.client.settings import resolve
 
 
@@ -34,9 +34,9 @@ class Hand:
     def __init__(self, image: Any, *, stream: bool = False, **options: Any) -> None:
         self.clock = Clock()
         self.settings = resolve("nvidia", api_key="nvapi-by-hand", **options)
-        self.context = Context(self.settings, Watch(self.settings.timeouts, self.clock))
-        asked = job(endpoints.get("nvidia"), image, "detect cat", given={}, stream=stream)
-        self.flow = inference.exchange(asked, self.context)
+        self.context = Context(self.settings, Deadline(self.settings.timeouts, self.clock))
+        question = check_question(endpoints.get("nvidia"), image, "detect cat", given={}, stream=stream)
+        self.flow = inference.ask(question, self.context)
         self.requests: list[httpx.Request] = []
         self.told: list[Any] = []
         self.pauses: list[float] = []
@@ -51,15 +51,14 @@ class Hand:
         try:
             while True:
                 error, value = None, None
-                if isinstance(step, list):
-                    self.told += step
+                if step is READ:
                     value = pieces.pop(0) if pieces else b""
-                elif isinstance(step, Tell):
+                elif isinstance(step, Emit):
                     self.told += step.events
-                elif isinstance(step, Pause):
+                elif isinstance(step, Sleep):
                     self.pauses.append(step.seconds)
                     self.clock.now += step.seconds
-                elif isinstance(step, Work):
+                elif isinstance(step, RunInThread):
                     value = step.function()
                 else:
                     self.requests.append(step)
@@ -136,9 +135,9 @@ def test_no_try_begins_after_the_total() -> None:
 
 
 def test_whatever_is_thrown_in_the_upload_is_deleted() -> None:
-    for thrown in (KeyboardInterrupt(), Left(), MemoryError(), httpx.LocalProtocolError("x")):
+    for thrown in (KeyboardInterrupt(), StreamClosed(), MemoryError(), httpx.LocalProtocolError("x")):
         hand = Hand(LARGE)
-        with pytest.raises((KeyboardInterrupt, Left, MemoryError, nbvlm.Error)):
+        with pytest.raises((KeyboardInterrupt, StreamClosed, MemoryError, nbvlm.Error)):
             hand.play((head(), CREATED), head(), thrown, (head(404), b""))
         assert hand.paths()[-1].startswith("DELETE")
         assert hand.context.temporary == set()
@@ -153,26 +152,26 @@ def test_a_flow_that_nobody_drives_leaves_its_asset_to_the_client() -> None:
 
 def test_every_limit_is_named() -> None:
     clock = Clock()
-    watch = Watch(Timeouts(), clock)
+    deadline = Deadline(Timeouts(), clock)
     for phase, seconds in (("upload", 300), ("first_token", 180), ("between_tokens", 60), ("cleanup", 5)):
-        watch.enter(phase)
-        assert watch.left() == seconds
-        assert f"{phase}=…" in str(watch.error())
+        deadline.enter(phase)
+        assert deadline.left() == seconds
+        assert f"{phase}=…" in str(deadline.error())
     clock.now = 599.0
-    watch.enter("first_token")
-    assert watch.left() == 1.0
+    deadline.enter("first_token")
+    assert deadline.left() == 1.0
     clock.now = 601.0
-    assert watch.left() == 0.05
+    assert deadline.left() == 0.05
     with pytest.raises(nbvlm.TimeoutError, match="total=…"):
-        watch.check()
+        deadline.check()
 
 
 def test_a_deletion_has_its_time_even_after_the_total() -> None:
     clock = Clock()
-    watch = Watch(Timeouts(), clock)
+    deadline = Deadline(Timeouts(), clock)
     clock.now = 700.0
-    watch.enter("cleanup")
-    assert watch.left() == 5.0
+    deadline.enter("cleanup")
+    assert deadline.left() == 5.0
 
 
 def test_polls_carry_no_body_and_end_with_a_large_result() -> None:

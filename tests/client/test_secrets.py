@@ -251,7 +251,7 @@ def test_an_asset_id_that_would_change_an_address_is_refused(side: Any, server: 
     with pytest.raises(nbvlm.AssetError, match="asset id"):
         side.ask(LARGE, "caption en", route="asset")
     if isinstance(name, str):
-        with pytest.raises(nbvlm.ParameterError, match="no asset id"):
+        with pytest.raises(nbvlm.ParameterError, match="not an asset id"):
             side.call("assets.delete", name)
     assert len(server.seen) == 1
 

@@ -17,10 +17,9 @@ from support.loopback import Loopback, Reply, answer, stream
 from support.sides import KEY, LARGE, QUICK, SCENE, SIDES
 
 import nbvlm
-from nbvlm.client import network, pools
-from nbvlm.client.apools import AsyncPools
+from nbvlm.client import aiohttp_transport, transports
 from nbvlm.client.client import Retry
-from nbvlm.client.pools import Pools
+from nbvlm.client.transports import AsyncTransport, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,21 +49,20 @@ def test_many_tasks_share_a_client_and_use_connections_again(server: Loopback) -
 def test_idle_connections_beyond_what_is_kept_are_closed(
     server: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(network, "KEPT", 2)
-
-    async def run() -> None:
-        async with nbvlm.AsyncClient("nvidia", base_url=server.url, api_key=KEY) as client:
-            await asyncio.gather(*(client.ask(SCENE, "caption en") for _ in range(8)))
-            assert await asyncio.to_thread(server.wait_for, lambda: server.open == 2)
-
-    asyncio.run(run())
+    monkeypatch.setattr(transports, "LIMITS", httpx.Limits(max_keepalive_connections=2))
+    server.replies.extend([answer("a red car", wait=0.2)] * 8)
+    with nbvlm.Client("nvidia", base_url=server.url, api_key=KEY) as client, ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: client.ask(SCENE, "caption en"), range(8)))
+        assert server.connections == 8
+        assert server.wait_for(lambda: server.open == 2)
 
 
 def test_old_idle_connections_are_not_used(
     side: Any, server: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(transports, "LIMITS", httpx.Limits(keepalive_expiry=0.0))
+    monkeypatch.setattr(aiohttp_transport, "KEPT_ALIVE", 0.0)
     side.ask(SCENE, "caption en")
-    monkeypatch.setattr(network, "KEPT_ALIVE", 0.0)
     side.ask(SCENE, "caption en")
     assert server.connections == 2
 
@@ -173,6 +171,61 @@ def test_this_machine_is_never_asked_through_a_proxy(
     assert side.ask(SCENE, "caption en").text == "a red car"
 
 
+@pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "HTTP_PROXY"])
+def test_every_proxy_variable_is_read(
+    open_side: Open, server: Loopback, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, f" {server.url.removeprefix('http://')} ")
+    assert open_side(base_url="http://model.invalid", allow_http=True).ask(SCENE, "caption en").text
+    assert [seen.headers["host"] for seen in server.seen] == ["model.invalid"]
+
+
+def test_a_proxy_gets_its_password(
+    open_side: Open, server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", server.url.replace("//", "//user:secret-word@"))
+    assert open_side(base_url="http://model.invalid", allow_http=True).ask(SCENE, "caption en").text
+    expected = httpx.BasicAuth("user", "secret-word")._auth_header
+    assert [seen.headers["proxy-authorization"] for seen in server.seen] == [expected]
+    assert [seen.headers["authorization"] for seen in server.seen] == [f"Bearer {KEY}"]
+
+
+def test_https_goes_through_a_tunnel(open_side: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    with talking(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n") as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret-word@127.0.0.1:{port}")
+        side = open_side(base_url="https://model.invalid", retry=Retry.never())
+        with pytest.raises(nbvlm.TransportError, match=r"No connection to model\.invalid \(.*407") as caught:
+            side.ask(SCENE, "caption en")
+    assert "secret-word" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("ALL_PROXY", "socks://proxy:1080", "ALL_PROXY is not an address"),
+        ("HTTPS_PROXY", "http://:::", "HTTPS_PROXY is not an address"),
+        ("HTTPS_PROXY", "http://user:secret-word@", "HTTPS_PROXY is not an address"),
+        ("ALL_PROXY", "socks5://user:secret-word@proxy:1080", r"SOCKS proxy.*pip install \"nbvlm\[socks\]\""),
+        ("SSL_CERT_FILE", "/nowhere/certificates.pem", "SSL_CERT_FILE is not a readable file"),
+        ("SSL_CERT_FILE", __file__, "SSL_CERT_FILE is not a readable file"),
+        ("SSL_CERT_DIR", "/nowhere", "SSL_CERT_DIR is not a readable folder"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_named(
+    open_side: Open, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: str
+) -> None:
+    installed = transports._is_installed
+    monkeypatch.setattr(transports, "_is_installed", lambda name: name != "socksio" and installed(name))
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv(variable, value)
+    transports.tls.cache_clear()
+    side = open_side(base_url="https://model.invalid")
+    with pytest.raises(nbvlm.TransportError, match=words) as caught:
+        side.ask(SCENE, "caption en")
+    assert "secret-word" not in str(caught.value)
+    transports.tls.cache_clear()
+
+
 # TLS.
 
 
@@ -198,10 +251,10 @@ def secure(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopb
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    network.tls.cache_clear()
+    transports.tls.cache_clear()
     with Loopback(context) as server:
         yield server
-    network.tls.cache_clear()
+    transports.tls.cache_clear()
 
 
 @pytest.mark.parametrize("kind", SIDES)
@@ -219,7 +272,7 @@ def test_a_certificate_that_is_not_trusted_is_refused_at_once(
     kind: str, secure: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
-    network.tls.cache_clear()
+    transports.tls.cache_clear()
     side = SIDES[kind](base_url=secure.url, api_key=KEY)
     with pytest.raises(nbvlm.TransportError, match="could not prove who it is") as caught:
         side.ask(SCENE, "caption en")
@@ -249,18 +302,18 @@ def test_a_server_without_tls_is_one_clear_sentence(kind: str) -> None:
 def test_there_is_one_tls_context_and_none_before_it_is_needed(
     server: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network.tls.cache_clear()
+    transports.tls.cache_clear()
     with nbvlm.Client("nvidia", base_url=server.url, api_key=KEY) as client:
         client.ask(SCENE, "caption en")
-    assert network.tls.cache_info().currsize == 0
-    assert network.tls() is network.tls()
+    assert transports.tls.cache_info().currsize == 0
+    assert transports.tls() is transports.tls()
 
 
 # The transports serve httpx's own clients too.
 
 
 def test_httpx_clients_may_use_the_transports(server: Loopback) -> None:
-    with httpx.Client(transport=Pools()) as client:
+    with httpx.Client(transport=Transport()) as client:
         assert client.get(f"{server.url}/v1/models").json()["data"][0] == {"id": "m1"}
         assert client.head(f"{server.url}/nowhere").status_code == 404
         sent = client.post(
@@ -271,7 +324,7 @@ def test_httpx_clients_may_use_the_transports(server: Loopback) -> None:
         assert sent.json()["id"] == "c0ffee"
 
     async def run() -> None:
-        async with httpx.AsyncClient(transport=AsyncPools()) as client:
+        async with httpx.AsyncClient(transport=AsyncTransport()) as client:
             assert (await client.get(f"{server.url}/v1/models")).status_code == 200
 
     asyncio.run(run())
@@ -281,23 +334,32 @@ def test_httpx_timeouts_hold_where_there_is_no_patience(server: Loopback) -> Non
     server.replies.extend([Reply(wait=60.0)] * 2)
     url = f"{server.url}/v1/vlm/google/paligemma"
     headers = {"accept": "application/json"}
-    with httpx.Client(transport=Pools(), timeout=0.1) as client, pytest.raises(httpx.ReadTimeout):
+    with httpx.Client(transport=Transport(), timeout=0.1) as client, pytest.raises(httpx.ReadTimeout):
         client.post(url, headers=headers)
 
     async def run() -> None:
-        async with httpx.AsyncClient(transport=AsyncPools(), timeout=0.1) as client:
+        async with httpx.AsyncClient(transport=AsyncTransport(), timeout=0.1) as client:
             with pytest.raises(httpx.ReadTimeout):
                 await client.post(url, headers=headers)
 
     asyncio.run(run())
 
 
-def test_a_request_that_cannot_be_written_is_refused(server: Loopback) -> None:
-    with Pools() as transport:
-        request = httpx.Request("GET", server.url, headers={"x": "a\nb"})
-        with pytest.raises(httpx.LocalProtocolError):
-            transport.handle_request(request)
-    assert server.connections == 0
+def test_a_request_that_cannot_be_written_is_refused_without_its_values(server: Loopback) -> None:
+    def request() -> httpx.Request:
+        return httpx.Request("GET", server.url, headers={"authorization": "Bearer secret\nx: y"})
+
+    async def run() -> None:
+        transport = AsyncTransport()
+        await transport.handle_async_request(request())
+
+    with Transport() as transport, pytest.raises(httpx.LocalProtocolError) as caught:
+        transport.handle_request(request())
+    assert "secret" not in str(caught.value)
+    with pytest.raises(httpx.LocalProtocolError) as caught:
+        asyncio.run(run())
+    assert "secret" not in str(caught.value)
+    assert server.seen == []
 
 
 def test_answers_come_whole_whatever_their_size(side: Any, server: Loopback) -> None:
@@ -318,10 +380,7 @@ def test_an_answer_without_end_is_cut_off(
         side.ask(SCENE, "caption en")
 
 
-def test_a_reader_that_lags_makes_the_server_wait(server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nbvlm.client import apools
-
-    monkeypatch.setattr(apools, "MOST", 100_000)
+def test_a_reader_that_lags_makes_the_server_wait(server: Loopback) -> None:
     server.replies.append(stream(*["x" * 50_000] * 200))
 
     async def run() -> int:
@@ -336,14 +395,54 @@ def test_a_reader_that_lags_makes_the_server_wait(server: Loopback, monkeypatch:
     assert asyncio.run(run()) == 10_000_000
 
 
-def test_fresh_means_silent_and_open() -> None:
-    import socket
+# Transports and clients of the caller's own.
 
-    ours, theirs = socket.socketpair()
-    line = pools.Line(ours)
-    assert line.is_fresh()
-    theirs.send(b"x")
-    assert not line.is_fresh()
-    theirs.close()
-    assert not line.is_fresh()
-    line.close()
+
+@pytest.fixture
+def guarded(certificate: Path) -> Iterator[Loopback]:
+    """A server over TLS that lets only clients with a certificate in."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    context.load_verify_locations(certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with Loopback(context) as server:
+        yield server
+
+
+@pytest.mark.parametrize("wrap", [httpx.HTTPTransport, httpx.Client])
+@pytest.mark.parametrize("kind", SIDES)
+def test_a_client_certificate_comes_with_a_transport_or_client_of_ones_own(
+    kind: str, wrap: Any, guarded: Loopback, certificate: Path
+) -> None:
+    context = ssl.create_default_context(cafile=str(certificate))
+    context.load_cert_chain(certificate)
+    own = wrap(verify=context)
+    side = SIDES[kind](base_url=guarded.url, api_key=KEY, transport=own)
+    assert side.ask(SCENE, "caption en").text == "a red car"
+    assert side.stream(LARGE, "caption en").text == "a red car"
+    side.close()
+    own.close()
+
+
+def test_an_httpx_client_stays_the_callers(server: Loopback) -> None:
+    with httpx.Client(headers={"x": "y"}, auth=("user", "word")) as own:
+        with nbvlm.Client("nvidia", base_url=server.url, transport=own) as client:
+            assert client.ask(LARGE, "caption en", route="asset").text == "a red car"
+        assert own.get(f"{server.url}/v1/models").status_code == 200
+    stored = [seen for seen in server.seen if seen.path.startswith("/storage/")]
+    assert [seen.headers["authorization"][:5] for seen in server.seen if seen not in stored] == ["Basic"] * 4
+    assert ["authorization" in seen.headers for seen in stored] == [False]
+
+    async def run() -> None:
+        async with httpx.AsyncClient() as own:
+            async with nbvlm.AsyncClient("nvidia", base_url=server.url, api_key=KEY, transport=own) as client:
+                assert (await client.ask(SCENE, "caption en")).text == "a red car"
+            assert (await own.get(f"{server.url}/v1/models")).status_code == 200
+
+    asyncio.run(run())
+
+
+def test_a_transport_of_the_other_kind_is_refused() -> None:
+    for other in (httpx.AsyncHTTPTransport(), httpx.AsyncClient()):
+        with pytest.raises(TypeError, match="only serves an AsyncClient"):
+            nbvlm.Client("nvidia", api_key=KEY, transport=other)

@@ -262,7 +262,7 @@ def test_a_stream_in_answer_to_ask_is_an_answer(side: Any, server: Loopback) -> 
 def test_a_page_of_something_else_is_no_answer(side: Any, server: Loopback) -> None:
     page = Reply(headers={"content-type": "text/html"}, body=b"<html><title>Welcome</title></html>")
     server.replies.append(page)
-    with pytest.raises(nbvlm.ServerError, match="no answer of a model"):
+    with pytest.raises(nbvlm.ServerError, match="not the answer of a model"):
         side.ask(SCENE, "caption en")
 
 

@@ -201,12 +201,10 @@ def test_speed_divides_the_time(opener: Opener, server: Loopback) -> None:
 def test_the_demo_model_is_recorded_in_process(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import httpx
 
-    from nbvlm.client import base
+    from nbvlm.recording import transports
 
-    timed_pieces = httpx.MockTransport(
-        lambda request: httpx.Response(200, content=answer("a red house").body)
-    )
-    monkeypatch.setitem(base.TRANSPORTS, "demo", lambda: timed_pieces)
+    played = httpx.MockTransport(lambda request: httpx.Response(200, content=answer("a red house").body))
+    monkeypatch.setitem(transports._CARRIERS, "demo", lambda: played)
     with nbvlm.Client("demo", transport=nbvlm.record(path)) as client:
         client.ask(SCENE, "caption en")
     with nbvlm.Client(transport=nbvlm.replay(path)) as client:

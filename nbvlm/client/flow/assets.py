@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from nbvlm.client.flow.calls import call, read, request
 from nbvlm.client.flow.steps import Context, Flow, Upload
 from nbvlm.client.policies import Retry
-from nbvlm.client.settings import signed
+from nbvlm.client.urls import signed
 from nbvlm.errors import AssetError, Error, ParameterError
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def store(
     """
     if not description or not all(" " <= character <= "~" for character in description):
         raise ParameterError("An asset's description is one line of printable ASCII.", hint="Leave it out.")
-    context.watch.enter("upload")
+    context.deadline.enter("upload")
     name, address = yield from _create(context, mime, description)
     context.temporary.add(name)
     context.asset = name
@@ -150,7 +150,7 @@ def _create(context: Context, mime: str, description: str) -> Flow[tuple[str, Se
 
 
 def _created(context: Context, body: bytes) -> tuple[str, Secret]:
-    """Read id and upload address; the address is signed: whoever reads it can write the asset."""
+    """Read id and upload address. The address is signed: with it alone, the asset can be written."""
     answer = _parsed(body)
     name, address = answer.get("assetId"), answer.pop("uploadUrl", None)
     if not isinstance(name, str) or not _ID.fullmatch(name) or not isinstance(address, str):
@@ -166,12 +166,12 @@ def _put(context: Context, address: Secret, mime: str, description: str, source:
     headers = {"content-type": mime, "x-amz-meta-nvcf-asset-description": description}
 
     def each(done: int) -> None:
-        context.watch.check()
+        context.deadline.check()
         if context.progress is not None:
-            context.tell("upload", done, body.length)
+            context.status("upload", done, body.length)
 
     body = Upload(source, each)
-    yield context.tell("upload", 0, body.length)
+    yield context.status("upload", 0, body.length)
     yield from call(
         context,
         lambda: request(context, "PUT", address.reveal(), headers=headers, body=body, key=False),
@@ -179,7 +179,7 @@ def _put(context: Context, address: Secret, mime: str, description: str, source:
         what="upload",
     )
     yield from read(context)
-    yield context.tell("upload", body.length, body.length)
+    yield context.status("upload", body.length, body.length)
 
 
 def delete(context: Context, name: str, retry: Retry | None = None) -> Flow[None]:
@@ -191,7 +191,9 @@ def delete(context: Context, name: str, retry: Retry | None = None) -> Flow[None
         If the service refuses.
     """
     if not _ID.fullmatch(name):
-        raise ParameterError(f"{name!r} is no asset id.", hint="Pass what client.assets.upload(…) returned.")
+        raise ParameterError(
+            f"{name!r} is not an asset id.", hint="Pass what client.assets.upload(…) returned."
+        )
     yield from call(
         context,
         lambda: request(context, "DELETE", f"{_url(context)}/{name}"),
@@ -205,7 +207,7 @@ def delete(context: Context, name: str, retry: Retry | None = None) -> Flow[None
 
 
 def listing(context: Context) -> Flow[tuple[Asset, ...]]:
-    """Return the account's assets; the service tells their ids only."""
+    """Return the account's assets; the service lists their ids only."""
     yield from call(
         context,
         lambda: request(context, "GET", _url(context), headers={"accept": "application/json"}),
@@ -223,7 +225,7 @@ def discard(context: Context) -> Flow[None]:
     name = context.asset
     if name is None or name not in context.temporary:
         return
-    context.watch.enter("cleanup")
+    context.deadline.enter("cleanup")
     limit = context.settings.timeouts.cleanup
     try:
         yield from delete(context, name, Retry(attempts=3, connection_attempts=2, first=0.2, total=limit))
@@ -254,5 +256,5 @@ def _parsed(body: bytes) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise AssetError("The asset service answered with something that is no JSON object.", hint=_AGAIN)
+        raise AssetError("The asset service did not answer with a JSON object.", hint=_AGAIN)
     return value

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from nbvlm.client import error_responses
-from nbvlm.client.flow.steps import Context, Flow, Pause, Upload
+from nbvlm.client.flow.steps import READ, Context, Flow, Sleep, Upload
 from nbvlm.client.policies import Retry, retry_after
+from nbvlm.client.request_info import RequestInfo
 from nbvlm.client.secrets import redact
 from nbvlm.errors import Error, TransportError
 
@@ -34,11 +35,11 @@ def request(
     headers: Mapping[str, str] | None = None,
     body: bytes | Upload | None = None,
     key: bool = True,
-    asked: Any = None,
+    question: tuple[Any, ...] | None = None,
 ) -> httpx.Request:
     """Return a request with our `User-Agent`, its time limits and, unless `key` is False, the key.
 
-    `asked` is the question behind it, for a transport that records.
+    `question` is picture, model, prompt and parameters, for a transport that records.
     """
     # A signed address is not kept.
     target = _url(url) if key else httpx.URL(url)
@@ -54,7 +55,7 @@ def request(
     if body is not None:
         stream = body if isinstance(body, Upload) else httpx.ByteStream(body)
         fields["content-length"] = str(body.length if isinstance(body, Upload) else len(body))
-    left = context.watch.left()
+    left = context.deadline.left()
     connect = min(context.settings.timeouts.connect, left)
     limits = {"connect": connect, "read": left, "write": left, "pool": None}
     return httpx.Request(
@@ -64,9 +65,7 @@ def request(
         stream=stream,
         extensions={
             "timeout": limits,
-            "patience": context.watch.left,
-            "asked": asked,
-            "endpoint": context.settings.endpoint.name,
+            "nbvlm": RequestInfo(context.settings.endpoint.name, question, key, context.deadline.left),
         },
     )
 
@@ -102,7 +101,7 @@ def call(
     what: str = "request",
     retry: Retry | None = None,
 ) -> Flow[httpx.Response]:
-    """Send a request, again and again as the policy allows, and return a response that is no refusal.
+    """Send a request, again and again as the policy allows, and return a response that is not a refusal.
 
     Parameters
     ----------
@@ -123,7 +122,7 @@ def call(
         The failure of the last try.
     """
     policy = retry or context.settings.retry
-    began = context.watch.elapsed()
+    began = context.deadline.elapsed()
     attempt = 0
     while True:
         attempt += 1
@@ -134,16 +133,16 @@ def call(
         if pause is None:
             raise outcome.error
         context.notices.append(f"Tried again: {outcome.error.message}")
-        yield context.tell("retry", attempt, policy.attempts, seconds=pause)
-        yield Pause(pause)
+        yield context.status("retry", attempt, policy.attempts, seconds=pause)
+        yield Sleep(pause)
 
 
 def _pause(context: Context, policy: Retry, failure: _Failure, attempt: int, began: float) -> float | None:
     if not failure.again:
         return None
-    elapsed = context.watch.elapsed() - began
+    elapsed = context.deadline.elapsed() - began
     pause = policy.wait(attempt, elapsed=elapsed, asked=failure.asked, connection=failure.connection)
-    return pause if pause is not None and pause < context.watch.left() else None
+    return pause if pause is not None and pause < context.deadline.left() else None
 
 
 def _attempt(
@@ -174,7 +173,7 @@ def _error_body() -> Flow[bytes]:
     """Read the body of a refusal; what of it is missing is missing."""
     parts: list[bytes] = []
     try:
-        while (piece := (yield [])) and len(parts) < 1000:
+        while (piece := (yield READ)) and len(parts) < 1000:
             parts.append(piece)
     except httpx.TransportError:
         pass
@@ -193,10 +192,10 @@ def read(context: Context) -> Flow[bytes]:
     size = 0
     failure: Error | None = None
     try:
-        while piece := (yield []):
+        while piece := (yield READ):
             parts.append(piece)
             size += len(piece)
-            context.watch.check()
+            context.deadline.check()
             if size > LARGEST_BODY:
                 raise TransportError(f"The answer is larger than {LARGEST_BODY >> 20} MB.")
     except httpx.TransportError as cause:
@@ -209,7 +208,7 @@ def read(context: Context) -> Flow[bytes]:
 def broken(context: Context, cause: httpx.TransportError) -> Error:
     """Return the error for a response that broke off."""
     if isinstance(cause, httpx.TimeoutException):
-        return context.watch.error()
+        return context.deadline.error()
     return TransportError(
         f"The connection broke in the middle of an answer{_because(cause)}.", hint="Ask again."
     )
@@ -217,9 +216,9 @@ def broken(context: Context, cause: httpx.TransportError) -> Error:
 
 def _unreachable(context: Context, cause: httpx.TransportError, host: str) -> _Failure:
     if isinstance(cause, httpx.ConnectTimeout):
-        return _Failure(context.watch.error("connect"), again=True, connection=True)
+        return _Failure(context.deadline.error("connect"), again=True, connection=True)
     if isinstance(cause, httpx.TimeoutException):
-        return _Failure(context.watch.error())
+        return _Failure(context.deadline.error())
     if isinstance(cause, (httpx.LocalProtocolError, httpx.UnsupportedProtocol)):
         return _Failure(
             TransportError(f"The request could not be sent{_because(cause)}.", hint="Check base_url.")

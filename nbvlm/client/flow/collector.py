@@ -1,4 +1,4 @@
-"""From the chunks of a stream to text and boxes, as they come."""
+"""Collect text and boxes from the chunks of a stream, as they come."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from nbvlm.errors import Error
     from nbvlm.grounding import Detection, Problem
 
-__all__ = ["Gathered"]
+__all__ = ["ResponseCollector"]
 
 
-class Gathered:
-    """What has come of an answer.
+class ResponseCollector:
+    """The part of an answer that has come so far.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Gathered:
     size
         Width and height of the upright picture.
     prompt
-        What was asked.
+        Of the question.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Gathered:
         return "".join(self.pieces)
 
     def take(self, arrived: list[sse.Event], *, last: bool = False) -> list[Event]:
-        """Read events of the stream and return what they mean; the last may have been cut off."""
+        """Read events of the stream and return the client's events; the last may have been cut off."""
         events: list[Event] = []
         for event in arrived:
             data = event.data
@@ -86,7 +86,7 @@ class Gathered:
         return events
 
     def answer(self, piece: payloads.Piece) -> list[Event]:
-        """Take a whole answer, with what it says about places beside its text."""
+        """Take a whole answer, with the places that it names beside its text."""
         events: list[Event] = []
         self._piece(piece, events)
         self._beside, self._wrong = read_kosmos2(piece.entities, self._size)
@@ -94,18 +94,18 @@ class Gathered:
 
     @property
     def detections(self) -> Detections:
-        """All that was found."""
+        """All detections."""
         found = self.parser.detections
         return found + Detections.of(self._beside, self._size) if self._beside else found
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """All that did not follow the grammar."""
+        """All places where the answer did not follow the grammar."""
         return (*self.parser.problems, *self._wrong)
 
     @property
     def has_locations(self) -> bool:
-        """Whether anything in the answer tells of a place."""
+        """Whether the answer holds any location."""
         return self.parser.has_locations or bool(self._beside or self._wrong)
 
     def close(self) -> list[Event]:

@@ -1,4 +1,4 @@
-"""What a stream tells while an answer comes.
+"""The events of an answer while it comes.
 
 Frozen values. An answer is hundreds of them, and a msgspec structure is made in a seventh of the time that a
 frozen dataclass takes.

@@ -20,34 +20,35 @@ from nbvlm import request_body
 from nbvlm.client import error_responses, payloads, sse
 from nbvlm.client.flow import assets
 from nbvlm.client.flow.calls import LARGEST_BODY, call, read, request
-from nbvlm.client.flow.collector import Gathered
+from nbvlm.client.flow.collector import ResponseCollector
 from nbvlm.client.flow.routing import Prepared, prepare
-from nbvlm.client.flow.steps import Context, Flow, Pause, Tell
+from nbvlm.client.flow.steps import READ, Context, Emit, Flow, Sleep
+from nbvlm.client.policies import Retry
 from nbvlm.client.secrets import redact
-from nbvlm.client.settings import signed
+from nbvlm.client.urls import signed
 from nbvlm.errors import Error, ServerError, TransportError, TruncatedStream
 from nbvlm.result import Result, Timing, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nbvlm.client.flow.validation import Job
+    from nbvlm.client.flow.validation import Question
 
-__all__ = ["exchange", "models"]
+__all__ = ["ask", "models", "ping"]
 
 POLL_GAP = 1.0
 """Least seconds between the beginnings of two polls, as the service asks."""
 DRAIN = 0.5
 """Seconds that the end of a response may take after `[DONE]`, so that its connection is used again."""
 LONGEST_REFUSAL = 64 * 1024
-"""Bytes before the first text that are kept to see what a stream says that is none."""
+"""Bytes before the first text that are kept, to find the message in a body that is not a stream of events."""
 _FIELDS = (b":", b"data", b"event", b"id", b"retry")
 _JSON = "application/json"
 _EVENTS = "text/event-stream"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
-def exchange(job: Job, context: Context) -> Flow[Result]:
+def ask(question: Question, context: Context) -> Flow[Result]:
     """Ask, and return the result; an uploaded picture is deleted in every ending.
 
     Raises
@@ -56,9 +57,9 @@ def exchange(job: Job, context: Context) -> Flow[Result]:
         Of the kind that `nbvlm.errors` draws.
     """
     try:
-        finish = yield from _exchange(job, context)
+        finish = yield from _ask(question, context)
     except GeneratorExit:
-        raise  # Nobody drives this flow any more: the client deletes what is left in `temporary`.
+        raise  # The driver is gone: the client deletes what is left in `temporary`.
     except BaseException:
         yield from assets.discard(context)
         raise
@@ -66,45 +67,50 @@ def exchange(job: Job, context: Context) -> Flow[Result]:
     return finish()
 
 
-def _exchange(job: Job, context: Context) -> Flow[Callable[[], Result]]:
-    prepared = yield from prepare(job, context)
+def _ask(question: Question, context: Context) -> Flow[Callable[[], Result]]:
+    prepared = yield from prepare(question, context)
     size = (prepared.picture.width, prepared.picture.height)
-    gathered = Gathered(context.settings.endpoint, size, job.prompt)
+    collector = ResponseCollector(context.settings.endpoint, size, question.prompt)
     try:
-        response, first = yield from _infer(job, context, prepared, gathered)
+        response, first = yield from _infer(question, context, prepared, collector)
     except Error as error:
         if isinstance(error, TruncatedStream):
-            error.text = gathered.text
+            error.text = collector.text
         raise
-    timing = Timing(prepared.upload_s, first, context.watch.elapsed(), context.bytes_sent)
-    return lambda: _result(job, context, prepared, gathered, response, timing)
+    timing = Timing(prepared.upload_s, first, context.deadline.elapsed(), context.bytes_sent)
+    return lambda: _result(question, context, prepared, collector, response, timing)
 
 
 def _infer(
-    job: Job, context: Context, prepared: Prepared, gathered: Gathered
+    question: Question, context: Context, prepared: Prepared, collector: ResponseCollector
 ) -> Flow[tuple[httpx.Response, float | None]]:
     """Send the question, wait for the answer, read it; return its head and when its text began."""
     settings = context.settings
-    streams = job.stream and settings.endpoint.streams
+    streams = question.stream and settings.endpoint.streams
     headers = {"accept": _EVENTS if streams else _JSON, "nvcf-poll-seconds": str(settings.timeouts.poll)}
     if settings.endpoint.dialect != "nvidia":
         del headers["nvcf-poll-seconds"]
     content = request_body.body(
-        settings.endpoint, job.prompt, prepared.source, job.parameters, content=job.content, stream=streams
+        settings.endpoint,
+        question.prompt,
+        prepared.source,
+        question.parameters,
+        content=question.content,
+        stream=streams,
     )
     posted = headers | {"content-type": _JSON}
     if prepared.source.asset_id is not None:
         posted["nvcf-input-asset-references"] = assets.references([prepared.source.asset_id])
-    asked = (prepared.picture, settings.endpoint.model, job.prompt, job.parameters)
-    context.watch.enter("first_token")
-    yield context.tell("waiting")
+    facts = (prepared.picture, settings.endpoint.model, question.prompt, question.parameters)
+    context.deadline.enter("first_token")
+    yield context.status("waiting")
     response = yield from call(
-        context, lambda: request(context, "POST", settings.url, headers=posted, body=content, asked=asked)
+        context, lambda: request(context, "POST", settings.url, headers=posted, body=content, question=facts)
     )
     response = yield from _settled(context, response, headers)
     if response.headers.get("content-type", "").startswith(_EVENTS):
-        return response, (yield from _stream(context, response, gathered))
-    return response, (yield from _whole(job, context, response, gathered))
+        return response, (yield from _stream(context, response, collector))
+    return response, (yield from _whole(question, context, response, collector))
 
 
 def _settled(context: Context, response: httpx.Response, headers: dict[str, str]) -> Flow[httpx.Response]:
@@ -113,12 +119,12 @@ def _settled(context: Context, response: httpx.Response, headers: dict[str, str]
         name = response.headers.get("nvcf-reqid", "")
         if not _ID.fullmatch(name):
             raise ServerError("The service took the request but gave no id to ask for it.", status=202)
-        began = context.watch.elapsed()
-        context.watch.check()
-        yield context.tell("queued")
+        began = context.deadline.elapsed()
+        context.deadline.check()
+        yield context.status("queued")
         response = yield from call(context, _poll(context, name, headers), what="poll")
-        if response.status_code == 202 and (early := POLL_GAP - (context.watch.elapsed() - began)) > 0:
-            yield Pause(early)
+        if response.status_code == 202 and (early := POLL_GAP - (context.deadline.elapsed() - began)) > 0:
+            yield Sleep(early)
     if 300 <= response.status_code < 400:
         response = yield from _elsewhere(context, response)
     return response
@@ -144,65 +150,64 @@ def _elsewhere(context: Context, response: httpx.Response) -> Flow[httpx.Respons
     return fetched
 
 
-def _stream(context: Context, response: httpx.Response, gathered: Gathered) -> Flow[float | None]:
+def _stream(context: Context, response: httpx.Response, collector: ResponseCollector) -> Flow[float | None]:
     """Hand over events as they come; return when the first did."""
     decoder = sse.Decoder()
     first: float | None = None
-    watch = context.watch
+    deadline = context.deadline
     failure: Error | None = None
-    events: list[Any] = []
     begun = b""
     try:
-        while not gathered.done and gathered.failure is None:
-            piece = yield events
-            if not gathered.pieces and len(begun) < LONGEST_REFUSAL:
+        while not collector.done and collector.failure is None:
+            piece = yield READ
+            if not collector.pieces and len(begun) < LONGEST_REFUSAL:
                 begun += piece
-            events = gathered.take(decoder.feed(piece) if piece else decoder.close(), last=not piece)
+            events = collector.take(decoder.feed(piece) if piece else decoder.close(), last=not piece)
             if events:
-                first = watch.elapsed() if first is None else first
-                watch.touch()
+                first = deadline.elapsed() if first is None else first
+                yield Emit(events)
+                deadline.touch()  # The consumer may take its time.
             else:
-                watch.check()
+                deadline.check()
             if not piece:
                 break
     except httpx.TransportError as cause:
-        events = []
-        failure = watch.error() if isinstance(cause, httpx.TimeoutException) else None
+        failure = deadline.error() if isinstance(cause, httpx.TimeoutException) else None
     except ValueError as error:
         failure = TransportError(f"{error}", hint="Ask again.")
-    yield Tell([*events, *gathered.close()] if failure is None else [])
-    failure = failure or _failure(response, gathered, begun)
+    yield Emit(collector.close() if failure is None else [])
+    failure = failure or _failure(response, collector, begun)
     if failure is not None:
         raise failure
-    if gathered.done:
+    if collector.done:
         yield from _drain(context)
     return first
 
 
-def _failure(response: httpx.Response, gathered: Gathered, begun: bytes) -> Error | None:
+def _failure(response: httpx.Response, collector: ResponseCollector, begun: bytes) -> Error | None:
     """Return what is wrong with a stream that has ended or broken, or None; `begun` came before any text."""
     name = error_responses.request_id(response.headers)
-    if gathered.failure is not None:
-        gathered.failure.request_id = gathered.failure.request_id or name
-        return gathered.failure
-    if gathered.done or gathered.finish_reason is not None:
+    if collector.failure is not None:
+        collector.failure.request_id = collector.failure.request_id or name
+        return collector.failure
+    if collector.done or collector.finish_reason is not None:
         return None
-    message, value = ("", None) if gathered.pieces else _bare(begun)
+    message, value = ("", None) if collector.pieces else _bare(begun)
     if isinstance(value, (dict, list)):
         return error_responses.error_in_stream(value, request_id=name)
-    return _truncated(gathered, message, name)
+    return _truncated(collector, message, name)
 
 
 def _bare(begun: bytes) -> tuple[str, Any]:
-    """Return message and detail of a body that should be a stream of events and is none."""
+    """Return message and detail of a body that should be a stream of events and is not."""
     text = begun.removeprefix(b"\xef\xbb\xbf").lstrip()
     return ("", None) if text.startswith(_FIELDS) else error_responses.parse_body(text)
 
 
-def _truncated(gathered: Gathered, message: str, name: str | None) -> TruncatedStream:
-    sentence = f"The answer stopped before its end, after {len(gathered.text)} characters"
+def _truncated(collector: ResponseCollector, message: str, name: str | None) -> TruncatedStream:
+    sentence = f"The answer stopped before its end, after {len(collector.text)} characters"
     return TruncatedStream(
-        redact(error_responses.said(sentence, message)),
+        redact(error_responses.with_message(sentence, message)),
         request_id=name,
         detail=redact(message) or None,
         hint="Ask again; the text so far is in `.text` of this error.",
@@ -211,22 +216,24 @@ def _truncated(gathered: Gathered, message: str, name: str | None) -> TruncatedS
 
 def _drain(context: Context) -> Flow[None]:
     """Read the rest of a response, so that its connection can be used again; not for long."""
-    context.watch.hurry(DRAIN)
+    context.deadline.hurry(DRAIN)
     try:
         for _ in range(64):
-            if not (yield []):
+            if not (yield READ):
                 return
     except httpx.TransportError:
         pass
 
 
-def _whole(job: Job, context: Context, response: httpx.Response, gathered: Gathered) -> Flow[float | None]:
+def _whole(
+    question: Question, context: Context, response: httpx.Response, collector: ResponseCollector
+) -> Flow[float | None]:
     content = yield from read(context)
     if content.startswith(b"PK\x03\x04"):
         content = _unpacked(content)
     piece = _readable(response, content)
-    first = context.watch.elapsed() if job.stream else None
-    yield Tell([*gathered.answer(piece), *gathered.close()])
+    first = context.deadline.elapsed() if question.stream else None
+    yield Emit([*collector.answer(piece), *collector.close()])
     return first
 
 
@@ -260,7 +267,7 @@ def _refusal(response: httpx.Response, data: Any) -> Error:
             "The service sent an empty answer.", status=response.status_code, request_id=name
         )
     return ServerError(
-        "The service answered in a form that is no answer of a model.",
+        "The service answered in a form that is not the answer of a model.",
         status=response.status_code,
         request_id=name,
         hint="Check base_url: something else may be listening there.",
@@ -268,38 +275,38 @@ def _refusal(response: httpx.Response, data: Any) -> Error:
 
 
 def _result(
-    job: Job,
+    question: Question,
     context: Context,
     prepared: Prepared,
-    gathered: Gathered,
+    collector: ResponseCollector,
     response: httpx.Response,
     timing: Timing,
 ) -> Result:
-    settings, usage = context.settings, gathered.usage
-    notices = [*job.notices, *context.notices]
-    if told := response.headers.get("nbvlm-notice"):  # from the embedded model's service
-        notices.append(redact(told[:400]))
+    settings, usage = context.settings, collector.usage
+    notices = [*question.notices, *context.notices]
+    if notice := response.headers.get("nbvlm-notice"):  # from the embedded model's service
+        notices.append(redact(notice[:400]))
     if (retired := response.headers.get("deprecation")) is not None:
         notices.append(f"The service announces the end of this model: {redact(retired)}.")
-    if gathered.finish_reason == "length":
-        limit = job.parameters.get("max_tokens")
+    if collector.finish_reason == "length":
+        limit = question.parameters.get("max_tokens")
         notices.append(f"The answer was cut at max_tokens={limit}: ask with more for the rest.")
     return Result(
-        text=gathered.text,
-        detections=gathered.detections,
+        text=collector.text,
+        detections=collector.detections,
         usage=Usage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) if usage else None,
-        finish_reason=gathered.finish_reason,
-        request_id=error_responses.request_id(response.headers) or gathered.id,
+        finish_reason=collector.finish_reason,
+        request_id=error_responses.request_id(response.headers) or collector.id,
         model=settings.endpoint.model,
-        prompt=job.prompt,
-        parameters=job.parameters,
+        prompt=question.prompt,
+        parameters=question.parameters,
         picture=prepared.picture,
         route=prepared.route,
         sent=prepared.sent,
         timing=timing,
-        problems=gathered.problems,
+        problems=collector.problems,
         notices=tuple(dict.fromkeys(notices)),
-        has_locations=gathered.has_locations,
+        has_locations=collector.has_locations,
         endpoint=settings.base_url + settings.endpoint.path.removesuffix("/chat/completions")
         if settings.endpoint.name == "openai"
         else settings.endpoint.name,
@@ -313,10 +320,22 @@ def models(context: Context) -> Flow[tuple[str, ...]]:
     """List the models of an OpenAI-compatible server."""
     path = context.settings.endpoint.path.removesuffix("/chat/completions")
     url = f"{context.settings.base_url}{path}/models"
-    context.watch.enter("first_token")
+    context.deadline.enter("first_token")
     response = yield from call(context, lambda: request(context, "GET", url, headers={"accept": _JSON}))
     data = payloads.loads((yield from read(context)))
     found = data.get("data") if isinstance(data, dict) else None
     if not isinstance(found, list):
         raise _refusal(response, data)
     return tuple(str(item["id"]) for item in found if isinstance(item, dict) and "id" in item)
+
+
+def ping(context: Context) -> Flow[int]:
+    """Send a request without a key, a picture or a question, and return the status, whatever it is."""
+    context.deadline.enter("first_token")
+    response = yield from call(
+        context,
+        lambda: request(context, "GET", context.settings.url, key=False),
+        allowed=frozenset(range(400, 600)),
+        retry=Retry.never(),
+    )
+    return response.status_code

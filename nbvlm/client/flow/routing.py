@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Literal
 
 from nbvlm.client.flow import assets
 from nbvlm.client.flow.assets import Asset
-from nbvlm.client.flow.steps import Context, Flow, Work
+from nbvlm.client.flow.steps import Context, Flow, RunInThread
 from nbvlm.errors import AssetError, Error, ImageError, NotFoundError, ServerError, TransportError
 from nbvlm.images import Picture, fit
 from nbvlm.request_body import Source
 from nbvlm.result import Sent
 
 if TYPE_CHECKING:
-    from nbvlm.client.flow.validation import Job
+    from nbvlm.client.flow.validation import Question
 
 __all__ = ["Prepared", "prepare"]
 
@@ -35,7 +35,7 @@ class Prepared:
     upload_s: float | None = None
 
 
-def prepare(job: Job, context: Context) -> Flow[Prepared]:
+def prepare(question: Question, context: Context) -> Flow[Prepared]:
     """Load the picture and put it where the service will find it.
 
     Raises
@@ -45,23 +45,23 @@ def prepare(job: Job, context: Context) -> Flow[Prepared]:
     AssetError
         If it cannot be uploaded, and shrinking was not asked for.
     """
-    if isinstance(job.image, Asset):
-        return _kept(job.image)
-    picture = job.image
+    if isinstance(question.image, Asset):
+        return _kept(question.image)
+    picture = question.image
     if not isinstance(picture, Picture):
-        picture = yield Work(lambda: Picture.load(job.image))
+        picture = yield RunInThread(lambda: Picture.load(question.image))
     if changes := [change for change in picture.changes if not change.startswith("pixels to ")]:
         context.notices.append(f"The picture was converted: {', '.join(changes)}.")
     limit = context.settings.endpoint.inline_limit
     fits = picture.fits(limit)
-    if job.route == "inline" or (job.route == "auto" and fits):
+    if question.route == "inline" or (question.route == "auto" and fits):
         return (yield from _inline(context, picture))
-    if job.route == "auto" and context.settings.assets_url is None:
+    if question.route == "auto" and context.settings.assets_url is None:
         return (yield from _inline(context, picture))
     try:
         return (yield from _uploaded(context, picture))
     except (AssetError, NotFoundError, ServerError, TransportError) as error:
-        if job.route == "asset" or limit == 0 or not _is_gone(error):
+        if question.route == "asset" or limit == 0 or not _is_gone(error):
             raise
         reason = error.message.rstrip(".")
         notice = f"The asset service did not take the picture ({reason}); it was shrunk instead."
@@ -91,20 +91,20 @@ def _inline(context: Context, picture: Picture) -> Flow[Prepared]:
     limit = context.settings.endpoint.inline_limit
     travels = picture
     if limit is not None and not picture.fits(limit):
-        fitted = yield Work(lambda: fit(picture, limit))
+        fitted = yield RunInThread(lambda: fit(picture, limit))
         travels = fitted.picture
         context.notices.append(fitted.notice)
     if travels.pending:
-        yield Work(lambda: travels.data)
+        yield RunInThread(lambda: travels.data)
     return Prepared(picture, _sent(travels), Source(travels.mime, travels.data), "inline")
 
 
 def _uploaded(context: Context, picture: Picture) -> Flow[Prepared]:
     if picture.pending:
-        yield Work(lambda: picture.data)
-    began = context.watch.elapsed()
+        yield RunInThread(lambda: picture.data)
+    began = context.deadline.elapsed()
     asset = yield from assets.upload(context, picture)
-    took = context.watch.elapsed() - began
+    took = context.deadline.elapsed() - began
     return Prepared(picture, _sent(picture), Source(picture.mime, asset_id=asset.id), "asset", took)
 
 

@@ -1,15 +1,14 @@
-"""The alphabet of the protocol: what a flow yields and what it receives.
+"""The steps of the protocol: what a flow yields, and what it receives for each.
 
 A flow is a generator without any input or output of its own. It yields
 
 - an `httpx.Request` and receives an `httpx.Response` whose body has not been read,
-- a list of events, which are handed to the consumer, and receives the next bytes of the open response's body
-  (`b""` at its end, and where none is open),
-- `Tell`, events to hand over without reading on,
-- `Pause`, seconds to sleep,
-- `Work`, a function to run where it blocks nobody, and receives what it returns.
+- `READ` and receives the next bytes of the open response's body, `b""` at its end,
+- `Emit`, events for the consumer,
+- `Sleep`, seconds to wait,
+- `RunInThread`, a function that takes its time, and receives its result.
 
-What goes wrong on the way is thrown into the flow at the same place. One response is open at a time: the next
+An error on the way is thrown into the flow at the same place. One response is open at a time: the next
 request closes it.
 """
 
@@ -27,55 +26,62 @@ from nbvlm.errors import ImageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nbvlm.client.policies import Watch
+    from nbvlm.client.policies import Deadline
     from nbvlm.client.settings import Settings
 
-__all__ = ["Context", "Flow", "Pause", "Step", "Tell", "Upload", "Work"]
+__all__ = ["READ", "Context", "Emit", "Flow", "Read", "RunInThread", "Sleep", "Step", "Upload"]
 
 T = TypeVar("T")
 PIECE = 256 * 1024
 """Bytes that an upload hands to the socket at once."""
 
 
+class Read:
+    """Read on; `READ` is the only one."""
+
+
+READ = Read()
+
+
 @dataclass(frozen=True, slots=True)
-class Tell:
-    """Hand events to the consumer and go on."""
+class Emit:
+    """Hand events to the consumer."""
 
     events: list[Event]
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
-    """Sleep."""
+class Sleep:
+    """Wait."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Work:
-    """Run a function that takes its time, away from any event loop."""
+class RunInThread:
+    """Run a function away from the event loop."""
 
     function: Callable[[], Any]
 
 
-Step = httpx.Request | list[Event] | Tell | Pause | Work
+Step = httpx.Request | Read | Emit | Sleep | RunInThread
 Flow = Generator[Step, Any, T]
 
 
 @dataclass(slots=True, repr=False)
 class Context:
-    """What the flows of one exchange share.
+    """The state that the flows of one exchange share.
 
     Attributes
     ----------
     settings
         Of the client.
-    watch
-        The clock.
+    deadline
+        Its time limits.
     temporary
         Ids of assets that the client must still delete, this exchange's and others'.
     progress
-        Called with each `Status`, at once; None for nobody.
+        Called with each `Status`, at once; or None.
     asset
         Id of the asset that this exchange must delete, or None.
     bytes_sent
@@ -85,19 +91,19 @@ class Context:
     """
 
     settings: Settings
-    watch: Watch
+    deadline: Deadline
     temporary: set[str] = field(default_factory=set)
     progress: Callable[[Status], None] | None = None
     asset: str | None = None
     bytes_sent: int = 0
     notices: list[str] = field(default_factory=list)
 
-    def tell(self, kind: str, done: int | None = None, total: int | None = None, **more: float) -> Tell:
-        """Return the step that tells a status, and call `progress`."""
-        status = Status(kind, more.get("seconds", self.watch.elapsed()), done, total)
+    def status(self, kind: str, done: int | None = None, total: int | None = None, **more: float) -> Emit:
+        """Call `progress` with a status, and return the step that emits it."""
+        status = Status(kind, more.get("seconds", self.deadline.elapsed()), done, total)
         if self.progress is not None:
             self.progress(status)
-        return Tell([status])
+        return Emit([status])
 
 
 class Upload(httpx.SyncByteStream, httpx.AsyncByteStream):

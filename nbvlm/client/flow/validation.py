@@ -1,14 +1,14 @@
-"""A request is checked against the endpoint's published limits before any network use."""
+"""Check a question against the endpoint's published limits, before any network use."""
 
 from __future__ import annotations
 
-import difflib
 import math
 import numbers
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbvlm import prompts
+from nbvlm._text import did_you_mean
 from nbvlm.errors import ParameterError, PromptError
 
 if TYPE_CHECKING:
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from nbvlm.client.flow.events import Status
     from nbvlm.endpoints import Endpoint, Parameter
 
-__all__ = ["Job", "job", "refuse_unknown"]
+__all__ = ["Question", "check_question"]
 
 _ROUTES = ("auto", "inline", "asset")
 _CONTENTS = ("tag", "parts")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Job:
+class Question:
     """A checked question.
 
     Attributes
@@ -55,7 +55,7 @@ class Job:
     notices: tuple[str, ...] = ()
 
 
-def job(
+def check_question(
     endpoint: Endpoint,
     image: Any,
     prompt: str,
@@ -65,7 +65,7 @@ def job(
     content: str = "tag",
     stream: bool = False,
     progress: Callable[[Status], None] | None = None,
-) -> Job:
+) -> Question:
     """Check a question.
 
     Raises
@@ -88,7 +88,7 @@ def job(
     for name, value in given.items():
         if value is not None:
             endpoint.parameter(name)
-    return Job(
+    return Question(
         image=image,
         prompt=text,
         parameters=parameters,
@@ -100,21 +100,13 @@ def job(
     )
 
 
-def refuse_unknown(unknown: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    """Raise the `TypeError` for keywords that do not exist, naming the nearest that does."""
-    for name in unknown:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        meant = f" Did you mean {near[0]!r}?" if near else ""
-        raise TypeError(f"There is no keyword {name!r}.{meant} There are: {', '.join(known)}.")
-
-
 def parameter_value(parameter: Parameter, given: Mapping[str, float | int | None]) -> float | int:
     """Return the value to send: the given one, checked, or the default.
 
     Raises
     ------
     ParameterError
-        If it is no number, no whole number where one is needed, or outside the range.
+        If it is not a number, not a whole number where one is needed, or outside the range.
     """
     value = given.get(parameter.name)
     if value is None:
@@ -150,9 +142,10 @@ def _range(parameter: Parameter) -> str:
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        near = difflib.get_close_matches(str(value), known, n=1, cutoff=0.4)
-        meant = f" Did you mean {near[0]!r}?" if near else ""
-        raise ParameterError(f"There is no {name} {value!r}.{meant}", hint=f"There are: {', '.join(known)}.")
+        raise ParameterError(
+            f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}.",
+            hint=did_you_mean(value, known, cutoff=0.4).strip() or None,
+        )
 
 
 def _both_changed(endpoint: Endpoint, parameters: Mapping[str, float | int]) -> tuple[str, ...]:

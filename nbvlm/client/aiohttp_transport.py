@@ -1,0 +1,213 @@
+"""httpx requests over aiohttp, whose cost per request does not grow with the number of open connections."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import weakref
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import httpx
+from aiohttp.streams import EMPTY_PAYLOAD
+from yarl import URL
+
+from nbvlm.client.reasons import reason
+from nbvlm.errors import Error
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator
+
+__all__ = ["AiohttpTransport"]
+
+KEPT_ALIVE = 60.0
+"""Seconds that an idle connection is kept for the next request."""
+_LARGEST_HEADER = 64 * 1024
+_PIECE = 256 * 1024
+
+
+class _StaleConnection(Exception):
+    """An idle connection was closed, or spoken on, by the other side; nothing has been sent on it."""
+
+
+_USED: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Connections that have carried a request; on a new one, TLS may have left something to read."""
+
+
+class _Request(aiohttp.ClientRequest):
+    """Goes out on a fresh connection only: aiohttp takes late surplus bytes for the next answer."""
+
+    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        protocol = conn.protocol
+        if protocol in _USED and (protocol.should_close or _is_readable(conn.transport)):
+            conn.close()
+            raise _StaleConnection
+        _USED.add(protocol)
+        _notice_surplus(protocol)
+        return await super().send(conn)
+
+
+def _notice_surplus(protocol: Any) -> None:
+    """Hold back the last byte of what arrives: if the answer is complete without it, it is surplus."""
+    before = protocol._payload  # noqa: SLF001 - test_connections.py notices if it changes
+    feed = type(protocol).data_received
+
+    def data_received(data: bytes) -> None:
+        if len(data) > 1:
+            feed(protocol, data[:-1])
+            payload = protocol._payload  # noqa: SLF001
+            if payload not in (None, before, EMPTY_PAYLOAD) and payload.is_eof():
+                protocol.force_close()
+                return
+        feed(protocol, data[-1:])
+
+    protocol.data_received = data_received
+
+
+def _is_readable(transport: Any) -> bool:
+    """Return whether there is something to read that the loop has not seen yet, the end included."""
+    found = transport.get_extra_info("socket") if transport is not None else None
+    if found is None or found.fileno() < 0:
+        return True
+    if not hasattr(select, "poll"):
+        return bool(select.select([found.fileno()], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(found.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+class AiohttpTransport(httpx.AsyncBaseTransport):
+    """Sends requests of one event loop through a session of aiohttp.
+
+    Parameters
+    ----------
+    context
+        For https; None for plain http.
+    proxy
+        To go through, or None.
+    """
+
+    def __init__(self, context: ssl.SSLContext | None, proxy: httpx.Proxy | None) -> None:
+        self._proxy: dict[str, Any] = {}
+        if proxy is not None:
+            login = b64encode(":".join(proxy.auth).encode()).decode() if proxy.auth else ""
+            headers = {"authorization": f"Basic {login}"} if login else None
+            self._proxy = {"proxy": str(proxy.url), "proxy_headers": headers}
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=KEPT_ALIVE, ssl=context if context is not None else True
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            request_class=_Request,
+            auto_decompress=False,
+            skip_auto_headers=("accept", "accept-encoding", "content-type", "user-agent"),
+            max_line_size=_LARGEST_HEADER,
+            max_field_size=_LARGEST_HEADER,
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and return the response, its body unread."""
+        limits = request.extensions.get("timeout", {})
+        timeout = aiohttp.ClientTimeout(
+            total=None, connect=limits.get("connect"), sock_read=limits.get("read")
+        )
+        response: aiohttp.ClientResponse | None = None
+        failure: Exception | None = None
+        while response is None and failure is None:
+            with contextlib.suppress(_StaleConnection):
+                try:
+                    response = await self._session.request(
+                        request.method,
+                        URL(str(request.url), encoded=True),  # byte by byte: it may be signed
+                        headers=request.headers.multi_items(),
+                        data=await _body(request),
+                        allow_redirects=False,
+                        timeout=timeout,
+                        **self._proxy,
+                    )
+                except _FAILURES as error:
+                    failure = _translated(error)
+        if response is None:
+            raise failure or httpx.ConnectError("")
+        return httpx.Response(
+            response.status,
+            headers=list(response.raw_headers),
+            stream=_Body(response),
+            extensions={"http_version": b"HTTP/1.1"},
+        )
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    def drop(self) -> None:
+        """Forget all connections: their event loop is gone."""
+        connector = self._session.connector
+        self._session.detach()
+        if connector is not None:
+            # Without its loop nothing can be awaited, and the first step closes what there is to close.
+            closing = connector.close().__await__()
+            with contextlib.suppress(StopIteration, RuntimeError):
+                next(closing)
+
+
+async def _body(request: httpx.Request) -> Any:
+    stream: Any = request.stream
+    if not isinstance(stream, httpx.ByteStream):
+        return stream
+    content = await request.aread()
+    # aiohttp warns of large bytes, since they occupy the event loop.
+    return (_pieces(content) if len(content) > _PIECE else content) or None
+
+
+async def _pieces(content: bytes) -> AsyncIterator[memoryview]:
+    view = memoryview(content)
+    for start in range(0, len(view), _PIECE):
+        yield view[start : start + _PIECE]
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._response.content.iter_any():
+                yield piece
+        except _FAILURES as error:
+            failure = _translated(error)
+        else:
+            return
+        raise failure
+
+    async def aclose(self) -> None:
+        self._response.close()
+
+
+_FAILURES = (aiohttp.ClientError, OSError, ValueError)
+_KINDS: tuple[tuple[type[BaseException], type[httpx.TransportError]], ...] = (
+    (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout),
+    (TimeoutError, httpx.ReadTimeout),
+    (aiohttp.ClientProxyConnectionError, httpx.ProxyError),
+    (aiohttp.ClientHttpProxyError, httpx.ProxyError),
+    (aiohttp.ClientConnectorError, httpx.ConnectError),
+    (aiohttp.ServerDisconnectedError, httpx.RemoteProtocolError),
+    (aiohttp.ClientPayloadError, httpx.RemoteProtocolError),
+    (aiohttp.ClientResponseError, httpx.RemoteProtocolError),
+    (ValueError, httpx.LocalProtocolError),
+)
+
+
+def _translated(error: BaseException) -> Exception:
+    """Return httpx's error for one of aiohttp's, without the frames behind it: they hold the key."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, Error):  # raised by the body that was being sent
+            return cause.with_traceback(None)
+        cause = cause.__cause__
+    kind = next((kind for known, kind in _KINDS if isinstance(error, known)), httpx.ReadError)
+    if kind is httpx.RemoteProtocolError and isinstance(error, aiohttp.ClientResponseError):
+        return kind("the answer is not HTTP/1.1")  # aiohttp's own words quote the answer and the address
+    return kind(reason(error))
