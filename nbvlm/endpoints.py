@@ -12,16 +12,16 @@ service responds.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from nbvlm._text import did_you_mean
 from nbvlm.errors import ParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["ENDPOINTS", "Endpoint", "Parameter", "get", "openai"]
 
@@ -143,7 +143,7 @@ class Endpoint:
         known = [parameter.name for parameter in self.parameters]
         raise ParameterError(
             f"{self.name} has no parameter {name!r}.",
-            hint=f"{_nearest(name, known)}Its parameters: {', '.join(known) or 'none'}.",
+            hint=f"{did_you_mean(name, known)}Its parameters: {', '.join(known) or 'none'}.",
         )
 
 
@@ -230,7 +230,7 @@ def get(name: str) -> Endpoint:
     known = [*ENDPOINTS, "google/paligemma"]
     raise ParameterError(
         f"Unknown endpoint {name!r}.",
-        hint=f"{_nearest(name, known)}Known endpoints: {', '.join(ENDPOINTS)}. Or pass a server's URL.",
+        hint=f"{did_you_mean(name, known)}Known endpoints: {', '.join(ENDPOINTS)}. Or pass a server's URL.",
     )
 
 
@@ -295,8 +295,3 @@ def _split(url: str) -> tuple[str, str]:
 
 
 _ADDRESS = "Write it like http://127.0.0.1:8000/v1, and pass a key as api_key=…."
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
-    return f"Did you mean {near[0]!r}? " if near else ""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
-import warnings
 from dataclasses import dataclass, replace
 from string import Formatter
 from typing import TYPE_CHECKING, Any
 
 from nbvlm import prompts
+from nbvlm._text import did_you_mean, warn_outside
 from nbvlm.batches.rate_limit import rate_of
 from nbvlm.batches.rows import key_of
 from nbvlm.client import Settings, check_question, refuse_unknown, resolve
@@ -98,8 +96,7 @@ class Prompt:
         """
         for name in self._names:
             if name not in names:
-                near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.4)
-                meant = f"Did you mean {{{near[0]}}}? " if near else ""
+                meant = did_you_mean(name, names, cutoff=0.4, form="{{{}}}")
                 raise PromptError(
                     f"The prompt names {{{name}}}, which the row does not have.",
                     hint=f"{meant}There are: {', '.join(names)}. Double braces that stand for themselves.",
@@ -197,7 +194,7 @@ def plan(
     question = check_question(settings.endpoint, None, written.fixed or "caption en", given=given, **more)
     settings.key()
     for notice in question.notices:
-        warnings.warn(notice, UserWarning, stacklevel=_outside())
+        warn_outside(notice)
     return Plan(
         settings=settings,
         prompt=written,
@@ -229,14 +226,5 @@ def _rate(settings: Settings, rate: float | None) -> float | None:
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        near = difflib.get_close_matches(str(value), known, n=1, cutoff=0.4)
-        meant = f" Did you mean {near[0]!r}?" if near else ""
-        raise ParameterError(f"There is no {name}={value!r}.{meant}", hint=f"There are: {', '.join(known)}.")
-
-
-def _outside() -> int:
-    """Return the stack level of the first caller outside the package, for warnings."""
-    frame, level = inspect.currentframe(), 0
-    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "nbvlm":
-        frame, level = frame.f_back, level + 1
-    return level
+        hint = f"{did_you_mean(value, known, cutoff=0.4)}There are: {', '.join(known)}."
+        raise ParameterError(f"There is no {name}={value!r}.", hint=hint)

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._text import size
 from nbvlm._version import __version__
 from nbvlm.cli.findings import good, note, problem
 from nbvlm.errors import Error
@@ -225,13 +226,13 @@ def endpoint(name: str | None, seconds: float) -> Iterator[Finding]:
 
 def cache() -> Iterator[Finding]:
     """Check the folder of downloaded files."""
-    from nbvlm._files import VAE_OID, directory, sound
+    from nbvlm._files import VAE_OID, directory, expanded, sound
 
     folder = directory()
     there = next(path for path in (folder, *folder.parents) if path.exists())
     by_hand = os.environ.get(VAE_OID.variable)
     held = by_hand or (str(folder) if sound(folder / VAE_OID.file, VAE_OID) else None)
-    if by_hand and not sound(Path(by_hand).expanduser(), VAE_OID):
+    if by_hand and not sound(expanded(by_hand), VAE_OID):
         advice = f"Unset {VAE_OID.variable}, or set it to the path of the published {VAE_OID.file}."
         yield problem("cache", f"{VAE_OID.variable} does not name the published {VAE_OID.file}", advice)
     elif held:
@@ -240,9 +241,7 @@ def cache() -> Iterator[Finding]:
         advice = "Set NBVLM_CACHE to a folder that you can write; only masks of the hosted model need it."
         yield note("cache", f"{folder} cannot be written", advice)
     else:
-        later = (
-            f"{VAE_OID.file} ({VAE_OID.size / 1e6:.1f} MB) is downloaded with the hosted model's first mask"
-        )
+        later = f"{VAE_OID.file} ({size(VAE_OID.size)}) is downloaded with the hosted model's first mask"
         yield good("cache", f"{folder}; {later}")
 
 

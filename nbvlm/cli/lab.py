@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from nbvlm._files import expanded
 from nbvlm.cli.terminal import print_line
 from nbvlm.errors import Error
 
@@ -162,7 +163,7 @@ def run(options: argparse.Namespace) -> int:
     """Copy the tutorials and run JupyterLab until it ends."""
     if importlib.util.find_spec("jupyterlab") is None or importlib.util.find_spec("ipykernel") is None:
         raise Error("JupyterLab is not installed.", hint='Install it: pip install "nbvlm[lab]"')
-    folder = options.dir.expanduser().resolve()
+    folder = expanded(options.dir).resolve()
     print_line(f"Tutorials in {folder}: {copy(folder)}.")
     browser = not options.no_browser and _has_display()
     if not browser:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from nbvlm import endpoints
 from nbvlm._background import Task
+from nbvlm._files import expanded
 from nbvlm.client import AsyncClient, Secret, find_key, keep_key, resolve
 from nbvlm.errors import AuthenticationError
 from nbvlm.recording import replay
@@ -121,7 +121,7 @@ class ModelConnection:
         ParameterError
             If the file is not a recording.
         """
-        file = Path(path.strip()).expanduser()
+        file = expanded(path.strip())
         recorded = replay(file)
         settings = resolve(recorded.endpoint or self.endpoint, transport=recorded)
         self._recording = file.name, settings
