@@ -7,7 +7,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -20,8 +20,6 @@ __all__ = ["VAE_OID", "Progress", "Source", "directory", "expanded", "fetch", "s
 def expanded(path: str | os.PathLike[str]) -> Path:
     """Replace a leading `~` or `~user` by that home folder; a name without such a home stays as it is.
 
-    Examples
-    --------
     >>> expanded("~$draft.png").name
     '~$draft.png'
     """
@@ -30,13 +28,7 @@ def expanded(path: str | os.PathLike[str]) -> Path:
 
 
 def directory() -> Path:
-    """Return the cache directory: NBVLM_CACHE where it is set, else the platform's; it may not exist yet.
-
-    Raises
-    ------
-    Error
-        There is no home folder, and NBVLM_CACHE is not set.
-    """
+    """Return the cache directory, NBVLM_CACHE or the platform's; it may not exist yet."""
     import platformdirs
 
     if chosen := os.environ.get("NBVLM_CACHE"):
@@ -46,10 +38,8 @@ def directory() -> Path:
         folder = platformdirs.user_cache_path("nbvlm", appauthor=False)
         if folder.is_absolute():
             return folder
-    raise Error(
-        "There is no home folder to keep downloads in.",
-        hint="Set NBVLM_CACHE to a folder that can be written.",
-    )
+    hint = "Set NBVLM_CACHE to a folder that can be written."
+    raise Error("There is no home folder to keep downloads in.", hint=hint)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -72,8 +62,7 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
 
 Progress = Callable[[int, int], None]
 """Called with the bytes received and the bytes in all."""
-Stream = Callable[[str], AbstractContextManager[tuple[int, Iterable[bytes]]]]
-"""Opens an address: its HTTP status and its bytes in pieces; `nbvlm.images.stream`."""
+Stream = Callable[[str], AbstractContextManager[tuple[int, Iterable[bytes]]]]  # see `nbvlm.images.stream`
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +70,11 @@ class Source:
     """A published file."""
 
     file: str
-    """Its name."""
     url: str
     size: int
-    """Its length in bytes."""
     sha256: str
-    """Its hash, hexadecimal."""
-    variable: str
-    """The environment variable that names a copy supplied by hand."""
-    purpose: str
-    """One sentence: what needs it, and what does not."""
+    variable: str  # names a copy supplied by hand
+    purpose: str  # one sentence: what needs it, and what does not
 
 
 VAE_OID = Source(
@@ -120,34 +104,25 @@ def fetch(source: Source, folder: Path, stream: Stream, progress: Progress | Non
     """Return the path of a published file in the folder; download it if it is not there yet.
 
     The file appears under its name only when it is complete and checked. Of several processes one downloads,
-    and the others wait for it.
-
-    Parameters
-    ----------
-    source
-        What to fetch.
-    folder
-        Where to keep it; made if it does not exist.
-    stream
-        Opens its address.
-    progress
-        Called for each piece; by default a line on the standard error stream where a person can see it.
+    and the others wait for it. Without `progress` a line on the standard error stream shows it.
 
     Raises
     ------
-    TransportError
-        The server cannot be reached, or the connection broke.
-    NotFoundError, ServerError
-        The server answered with an error.
     Error
-        The download is not the published file, or the folder cannot be written.
+        The download is not the published file, or the folder cannot be written; NotFoundError, ServerError or
+        TransportError where the server answers with an error, or cannot be reached.
     """
+    from filelock import FileLock
+
     path = folder / source.file
     try:
         if sound(path, source):
             return path
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder / f"{source.file}.lock"):
+        with ExitStack() as locked:
+            # A file system without locks is not a reason to refuse the download.
+            with suppress(OSError, NotImplementedError):
+                locked.enter_context(FileLock(folder / f"{source.file}.lock"))
             if not sound(path, source):
                 _download(source, path, stream, progress or _meter(source.file))
     except OSError as error:
@@ -159,20 +134,6 @@ def fetch(source: Source, folder: Path, stream: Stream, progress: Progress | Non
     return path
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    from filelock import FileLock
-
-    lock = FileLock(path)
-    # A file system without locks is not a reason to refuse the download.
-    with suppress(OSError, NotImplementedError):
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _download(source: Source, path: Path, stream: Stream, progress: Progress) -> None:
     ways = f"Download it elsewhere and copy it to {path}, or set {source.variable} to its path."
     hint, digest, received = f"{ways} {source.purpose}", hashlib.sha256(), 0
@@ -180,9 +141,8 @@ def _download(source: Source, path: Path, stream: Stream, progress: Progress) ->
         with _replacing(path) as file, stream(source.url) as (status, chunks):
             if status != 200:
                 kind = NotFoundError if status in (404, 410) else ServerError if status >= 500 else Error
-                raise kind(
-                    f"{source.url} answered {status} instead of {source.file}.", status=status, hint=hint
-                )
+                message = f"{source.url} answered {status} instead of {source.file}."
+                raise kind(message, status=status, hint=hint)
             progress(0, source.size)
             for chunk in chunks:
                 file.write(chunk)

@@ -55,13 +55,7 @@ def turned(image: Image.Image, orientation: int) -> Image.Image:
 
 
 def plain(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
-    """Bring any mode of Pillow's to RGB or L.
-
-    Returns
-    -------
-    tuple
-        The image, and the changes in words; none for RGB and L without transparency.
-    """
+    """Bring any mode of Pillow's to RGB or L; the changes in words come along."""
     if image.mode.startswith(("I", "F")):
         return _narrow(image)
     if image.has_transparency_data:
@@ -83,13 +77,11 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _narrow(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
-    """16- and 32-bit grey to 8 bits.
-
-    Full-range values keep their meaning (65535 is white). Cameras and microscopes that fill only the lower 12
-    bits or less would come out black, so their largest value becomes white, and the words say so.
-    """
+    """Bring 16- and 32-bit grey to 8 bits."""
     import numpy as np
 
+    # Full-range values keep their meaning (65535 is white). Cameras and microscopes that fill only the lower
+    # 12 bits or less would come out black, so their largest value becomes white, and the words say so.
     values = _measured(np.asarray(image, dtype=np.float64), getattr(image, "tag_v2", {}))
     bottom, top = _range(float(values.min()), float(values.max()), image.mode == "F")
     scaled = np.round((values - bottom) * (255 / (top - bottom))).clip(0, 255).astype(np.uint8)
@@ -118,22 +110,9 @@ def _range(low: float, high: float, fractions: bool) -> tuple[float, float]:
 
 
 def encode(image: Image.Image, *, lossless: bool) -> tuple[bytes, str]:
-    """Encode an RGB or L image.
-
-    Parameters
-    ----------
-    image
-        Picture to encode.
-    lossless
-        Whether the pixels come from a lossless source. Those become PNG where that packs well (128 KiB or
-        less), else JPEG of quality 95: a picture that PNG packs badly is a photograph, and it would travel at
-        ten times the size for a difference that no model sees.
-
-    Returns
-    -------
-    tuple
-        Bytes, and `"PNG"` or `"JPEG"`.
-    """
+    """Encode an RGB or L image to bytes, as `"PNG"` or `"JPEG"`."""
+    # Pixels of a lossless source become PNG where that packs well. A picture that PNG packs badly is a
+    # photograph, and it would travel at ten times the size for a difference that no model sees.
     png = b""
     huge = max(image.size) > JPEG_SIDE
     if huge or (lossless and image.width * image.height <= LOSSLESS_PIXELS):
@@ -152,20 +131,7 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def encode_within(image: Image.Image, budget: int) -> tuple[bytes, str]:
-    """Encode for showing: PNG where that is smaller, else JPEG, of less quality or size if it must be.
-
-    Parameters
-    ----------
-    image
-        RGB picture.
-    budget
-        Bytes at most.
-
-    Returns
-    -------
-    tuple
-        Bytes and MIME type.
-    """
+    """Encode an RGB picture for showing: PNG where that is small, else JPEG; with its MIME type."""
     jpeg, _ = jpeg_within(image, budget, quality=SHOWN)
     if _is_flat(image):
         png = encoded(image, "PNG", compress_level=6)
@@ -193,33 +159,16 @@ class _Try(NamedTuple):
 def jpeg_within(
     image: Image.Image, budget: int, *, quality: int, fill: bool = False, subject: str = "The picture"
 ) -> tuple[bytes, tuple[int, int]]:
-    """Encode as JPEG of at most `budget` bytes: less quality first, then fewer pixels.
+    """Encode RGB or L as JPEG of at most `budget` bytes, of less quality first, then of fewer pixels.
 
-    At most three encodings, except where all of them are too heavy.
-
-    Parameters
-    ----------
-    image
-        RGB or L.
-    budget
-        Bytes at most.
-    quality
-        Pillow's JPEG quality to begin with.
-    fill
-        Whether to raise the quality where that leaves more than a tenth of the budget.
-    subject
-        Name of the picture at the start of an error.
-
-    Returns
-    -------
-    tuple
-        Bytes, and (width, height).
+    Its size comes along. `quality` is the first; `fill` raises it where a tenth of the budget is left.
 
     Raises
     ------
     ImageError
         If the budget is too small for any picture.
     """
+    # At most three encodings, except where all of them are too heavy.
     tries: list[_Try] = []
     size = image.size
     best = None
@@ -282,11 +231,7 @@ def scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
 
 
 def upright_jpeg(data: bytes, orientation: int, subject: str) -> bytes:
-    """Encode a turned or CMYK JPEG again, upright and in RGB or grey.
-
-    The source's own quantisation tables are used (mirrored where the picture is laid on its side), so that
-    the second encoding loses next to nothing and weighs as much as the first.
-    """
+    """Encode a turned or CMYK JPEG again, upright and in RGB or grey."""
     source = opened(data, "JPEG", subject)
     with decoding(subject, "JPEG"):
         options = _coding(source, orientation in _SIDEWAYS)
@@ -295,6 +240,8 @@ def upright_jpeg(data: bytes, orientation: int, subject: str) -> bytes:
 
 
 def _coding(source: Image.Image, sideways: bool) -> dict[str, Any]:
+    # With the source's own tables (mirrored where the picture is laid on its side) the second encoding loses
+    # next to nothing, and weighs as much as the first.
     tables = getattr(source, "quantization", {})
     if source.mode not in ("RGB", "L") or not tables:
         return {"quality": QUALITY, "subsampling": 0}

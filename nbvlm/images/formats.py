@@ -72,8 +72,6 @@ _CONTROLS = bytes(set(range(32)) - {7, 8, 9, 10, 12, 13, 27})
 def picture_format(data: bytes) -> str | None:
     """Name the picture format of `data` in Pillow's words, or None.
 
-    Examples
-    --------
     >>> picture_format(b"GIF89a...")
     'GIF'
     """
@@ -100,26 +98,13 @@ def _boxed_format(data: bytes) -> str | None:
 
 
 def words(kind: str) -> str:
-    """Name a format as people write it.
-
-    Examples
-    --------
-    >>> words("WEBP")
-    'WebP'
-    """
+    """Name a format as people write it."""
     return _WORDS.get(kind, kind)
 
 
 def describe(data: bytes) -> tuple[str, str]:
-    """Describe data that are not a picture, and how to get a picture from them.
+    """Describe data that are not a picture: a noun phrase that follows "is", and how to get a picture.
 
-    Returns
-    -------
-    tuple of str
-        A noun phrase that follows "is", and a sentence.
-
-    Examples
-    --------
     >>> describe(b"%PDF-1.7")[0]
     'a PDF document'
     """

@@ -21,21 +21,15 @@ _LOSSY = ("JPEG", "MPO", "HEIF", "AVIF", "WEBP", "JPEG2000")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The parts of a picture."""
+    """The parts of a picture; where `pending`, a JPEG that has still to be turned or brought to RGB."""
 
     data: bytes
-    """Bytes to send, or a source JPEG where `pending`."""
     mime: str
-    size: tuple[int, int]
-    """(width, height) of the upright picture."""
+    size: tuple[int, int]  # width and height of the upright picture
     name: str | None
-    """File name without folders, or None."""
-    changes: tuple[str, ...] = ()
-    """Changes in words: made, or still to be made where `pending`."""
+    changes: tuple[str, ...] = ()  # in words, those still to be made too
     pending: bool = False
-    """True for a complete JPEG that has still to be turned or brought to RGB."""
-    orientation: int = 1
-    """EXIF orientation of `data` where `pending`."""
+    orientation: int = 1  # of the data, as in EXIF
 
 
 def subject(name: str | None) -> str:
@@ -44,13 +38,7 @@ def subject(name: str | None) -> str:
 
 
 def bare(name: str | None) -> str | None:
-    """Take the folders off a name, whichever system wrote it.
-
-    Examples
-    --------
-    >>> bare("pictures/cat.jpg")
-    'cat.jpg'
-    """
+    """Take the folders off a name, whichever system wrote it."""
     return name and (name.replace("\\", "/").rstrip("/").rpartition("/")[2] or None)
 
 
@@ -98,9 +86,8 @@ def _is_raw(image: Any) -> bool:
 
 def _from_pil(image: Image.Image, name: str | None) -> Loaded:
     if not image.width or not image.height:
-        raise ImageError(
-            f"{subject(name)} has {image.width} × {image.height} pixels.", hint="Pass one with pixels."
-        )
+        message = f"{subject(name)} has {image.width} × {image.height} pixels."
+        raise ImageError(message, hint="Pass one with pixels.")
     check_pixels(*image.size, subject(name))
     return _converted(image, image.format or "pixels", name)
 

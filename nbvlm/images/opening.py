@@ -47,21 +47,12 @@ _READERS = {
 
 
 def opened(data: bytes, kind: str, subject: str) -> Image.Image:
-    """Open `data` with Pillow's reader for `kind` alone; only the header is read.
-
-    Parameters
-    ----------
-    data
-        The whole file.
-    kind
-        Pillow's name of the format; no other reader is asked, so nothing that calls other programs.
-    subject
-        Name of the picture at the start of an error.
+    """Open a file by Pillow's reader for `kind` alone, so by none that calls other programs; read its header.
 
     Raises
     ------
     ImageError
-        If Pillow cannot read it, or it has more than `MAX_PIXELS`.
+        If Pillow cannot read it, or it has more than `MAX_PIXELS`; it begins with the `subject`.
     """
     if kind == "HEIF" and importlib.util.find_spec("pillow_heif"):
         importlib.import_module("pillow_heif").register_heif_opener()
@@ -82,40 +73,23 @@ def opened(data: bytes, kind: str, subject: str) -> Image.Image:
 
 
 def check_pixels(width: int, height: int, subject: str) -> None:
-    """Refuse a picture that would fill the memory.
-
-    Raises
-    ------
-    ImageError
-        If there are more than `MAX_PIXELS`.
-    """
+    """Refuse a picture of more than `MAX_PIXELS`, which would fill the memory."""
     if width * height > MAX_PIXELS:
-        raise ImageError(
-            f"{subject} has {width:,} × {height:,} pixels: so many look like a decompression bomb.",
-            hint=_SHRINK,
-        )
+        message = f"{subject} has {width:,} × {height:,} pixels: so many look like a decompression bomb."
+        raise ImageError(message, hint=_SHRINK)
 
 
 @contextmanager
 def decoding(subject: str, kind: str) -> Iterator[None]:
-    """Run a decoder: silently, and with every failure as an `ImageError`.
-
-    Parameters
-    ----------
-    subject
-        Name of the picture at the start of an error.
-    kind
-        Pillow's name of the format.
-    """
+    """Run a decoder: silently, and with every failure as an `ImageError` that begins with the `subject`."""
     try:
         with _QUIET:
             yield
     except ImageError:
         raise
     except Image.DecompressionBombError:
-        raise ImageError(
-            f"{subject} has so many pixels that it looks like a decompression bomb.", hint=_SHRINK
-        ) from None
+        message = f"{subject} has so many pixels that it looks like a decompression bomb."
+        raise ImageError(message, hint=_SHRINK) from None
     except UnidentifiedImageError:
         if kind in ("PNG", "JPEG"):
             raise _damaged(subject, kind, "its header makes no sense") from None
@@ -126,9 +100,8 @@ def decoding(subject: str, kind: str) -> Iterator[None]:
     except Exception as error:
         # Damaged bytes raise nearly anything in a decoder.
         reason = str(error).rstrip(".") or type(error).__name__
-        raise ImageError(
-            f"{subject} is a truncated or damaged {formats.words(kind)} ({reason}).", hint=_AGAIN
-        ) from error
+        message = f"{subject} is a truncated or damaged {formats.words(kind)} ({reason})."
+        raise ImageError(message, hint=_AGAIN) from error
 
 
 class _Quiet:
@@ -164,15 +137,11 @@ _QUIET = _Quiet()
 class Header:
     """Facts about a PNG or JPEG, found without decoding a pixel."""
 
-    format: str
-    """`"PNG"` or `"JPEG"`."""
-    width: int
+    format: str  # "PNG" or "JPEG"
+    width: int  # stored pixels, before any turning
     height: int
-    """Stored pixels, before any turning."""
-    orientation: int = 1
-    """EXIF orientation, 1 (upright) to 8."""
-    reasons: tuple[str, ...] = ()
-    """Why the bytes cannot be sent as they are, the orientation aside."""
+    orientation: int = 1  # as in EXIF, 1 (upright) to 8
+    reasons: tuple[str, ...] = ()  # why the bytes cannot be sent as they are, the orientation aside
 
 
 MAX_PARTS = 100_000
@@ -184,14 +153,7 @@ _PIECE = 1024 * 1024
 def header(file: BinaryIO, kind: str, subject: str) -> Header:
     """Read the header of a PNG or JPEG and check that its end is there; bytes behind the end are tolerated.
 
-    Parameters
-    ----------
-    file
-        The whole file; only pieces of it are held in memory.
-    kind
-        `"PNG"` or `"JPEG"`.
-    subject
-        Name of the picture at the start of an error.
+    Only pieces of the file are held in memory.
 
     Raises
     ------
@@ -207,8 +169,6 @@ def header(file: BinaryIO, kind: str, subject: str) -> Header:
 def _orientation(exif: bytes) -> int:
     """Read the orientation from EXIF data; 1 (upright) where it is missing or makes no sense.
 
-    Examples
-    --------
     >>> _orientation(bytes.fromhex("4d4d002a00000008 0001 0112 0003 00000001 0006 0000 00000000"))
     6
     """
@@ -232,9 +192,7 @@ _LONGEST = 65_536 + 12
 
 def _png(file: BinaryIO, subject: str) -> Header:
     head, _ = _png_parts(file, subject)
-    image = Image.open(
-        io.BytesIO(head + struct.pack(">I4sI", 0, b"IDAT", zlib.crc32(b"IDAT"))), formats=["PNG"]
-    )
+    image = Image.open(io.BytesIO(head + _PNG_NO_PIXELS), formats=["PNG"])
     depth, color = head[24], head[25]
     if color == 3 and b"PLTE" not in head:
         raise _damaged(subject, "PNG", "its palette is missing")
@@ -345,10 +303,8 @@ class _Bounded:
 
 
 def _truncated(subject: str, kind: str, file: BinaryIO) -> ImageError:
-    size = file.seek(0, io.SEEK_END)
-    return ImageError(
-        f"{subject} is a truncated {kind}: its end is missing (it stops after {size:,} bytes).", hint=_AGAIN
-    )
+    length = f"it stops after {file.seek(0, io.SEEK_END):,} bytes"
+    return ImageError(f"{subject} is a truncated {kind}: its end is missing ({length}).", hint=_AGAIN)
 
 
 def _damaged(subject: str, kind: str, fault: str) -> ImageError:

@@ -31,8 +31,6 @@ def resolved(text: str) -> str | Path:
     ImageError
         If the text is empty, or the path leads nowhere or to a folder.
 
-    Examples
-    --------
     >>> resolved(" https://example.org/cat.jpg ")
     'https://example.org/cat.jpg'
     """
@@ -65,8 +63,6 @@ def _nearest(path: Path) -> str:
 def shown(text: str) -> str:
     """Return a short name for a source while it is fetched, without its query, which may be a secret.
 
-    Examples
-    --------
     >>> shown("https://example.org/a/cat.jpg?token=1")
     'cat.jpg'
     """
@@ -78,16 +74,10 @@ def shown(text: str) -> str:
 
 
 def completions(text: str) -> list[str]:
-    """Complete a path with the folders and pictures on this machine, folders first.
-
-    Parameters
-    ----------
-    text
-        The start of a path; addresses are not completed.
-    """
-    if _SCHEME.match(text.strip()) and len(text.strip().split(":")[0]) > 1:
-        return []
+    """Complete a path with folders and pictures on this machine, folders first; no addresses."""
     typed = text.strip()
+    if _SCHEME.match(typed):
+        return []
     folder, start = os.path.split(typed)
     try:
         entries = sorted(os.scandir(expanded(folder or ".")), key=lambda entry: entry.name.lower())

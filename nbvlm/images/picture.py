@@ -104,9 +104,10 @@ class Picture:
         if isinstance(source, Picture):
             return source if name is None else replace(source, name=loading.bare(name))
         loaded = loading.load(source, name, allow_private)
+        parts = loaded.mime, loaded.size, loaded.name, loaded.changes
         if loaded.pending:
-            return _later(loaded)
-        return _picture(loaded.data, loaded.mime, loaded.size, loaded.name, loaded.changes)
+            return _later(*parts, unturned=(loaded.data, loaded.orientation))
+        return _picture(loaded.data, *parts)
 
     @classmethod
     def reference(cls, sha256: str, mime: str, width: int, height: int, name: str | None = None) -> Picture:
@@ -221,45 +222,25 @@ class Picture:
 class Fitted:
     """A picture made to fit, and the change in its size."""
 
-    picture: Picture
-    """The smaller picture, or the same if it fitted."""
-    before: tuple[int, int, int]
-    """(width, height, bytes), and the same `after`."""
+    picture: Picture  # the same where it fitted
+    before: tuple[int, int, int]  # width, height, bytes
     after: tuple[int, int, int]
-    notice: str = ""
-    """One sentence for the reader; empty if the picture fitted."""
+    notice: str = ""  # one sentence for the reader; empty if the picture fitted
 
 
 def fit(picture: Picture, limit_chars: int) -> Fitted:
-    """Shrink a picture until its base64 text is shorter than a limit.
+    """Shrink a picture until its base64 text is shorter than a limit, `Endpoint.inline_limit`.
 
     The largest side goes first, down to about 896 pixels (a long strip keeps 224 in its short side), then the
-    JPEG quality, then the sides again; mostly at most three encodings. Where quality has to give, about 90 to
-    100 % of the budget is used.
-
-    The cost: PaliGemma sees 224, 448 or 896 pixels a side of any picture, so the first step costs nothing
-    that the model could have seen. Models that cut large pictures into tiles may miss fine
-    print. Boxes are fractions of the picture, so they fit the original as before.
-
-    Parameters
-    ----------
-    picture
-        Picture to shrink; returned unchanged if it fits.
-    limit_chars
-        The text must be shorter than this; `Endpoint.inline_limit`.
-
-    Returns
-    -------
-    Fitted
-        The picture that fits, with sizes before and after.
+    JPEG quality, then the sides again. PaliGemma sees 224, 448 or 896 pixels a side of any picture, so the
+    first step costs nothing that the model could have seen; models that cut large pictures into tiles may
+    miss fine print. Boxes are fractions of the picture, so they fit the original as before.
 
     Raises
     ------
     ImageError
         If the limit leaves no room for a picture.
 
-    Examples
-    --------
     >>> import PIL.Image
     >>> noise = PIL.Image.effect_noise((1200, 900), 80)
     >>> fit(Picture.load(noise), 180_000).picture.base64_length < 180_000
@@ -271,7 +252,8 @@ def fit(picture: Picture, limit_chars: int) -> Fitted:
     source, orientation = picture.source()
     data, size = shrinking.shrink(source, orientation, (limit_chars - 1) // 4 * 3, subject(picture.name))
     before, after = (picture.width, picture.height, len(source)), (*size, len(data))
-    notice = f"Shrunk from {_measure(before)} to {_measure(after)} to fit into the request."
+    sizes = [f"{width}×{height} pixels ({size_text(count)})" for width, height, count in (before, after)]
+    notice = f"Shrunk from {' to '.join(sizes)} to fit into the request."
     smaller = _picture(data, "image/jpeg", size, picture.name, (*picture.changes, notice))
     return Fitted(smaller, before, after, notice)
 
@@ -281,22 +263,25 @@ def base64_length(count: int) -> int:
     return -(-count // 3) * 4
 
 
-def _measure(size: tuple[int, int, int]) -> str:
-    return f"{size[0]}×{size[1]} pixels ({size_text(size[2])})"
-
-
 def _picture(
     data: bytes, mime: str, size: tuple[int, int], name: str | None, changes: tuple[str, ...]
 ) -> Picture:
     return Picture(data, mime, *size, name, hashlib.sha256(data).hexdigest(), changes)
 
 
-def _later(loaded: loading.Loaded) -> Picture:
+def _later(
+    mime: str,
+    size: tuple[int, int],
+    name: str | None,
+    changes: tuple[str, ...] = (),
+    *,
+    unturned: tuple[bytes, int] | None = None,
+    file: StoredFile | None = None,
+) -> Picture:
     """Make a picture whose `data` and `sha256` come into being when asked for."""
     picture = object.__new__(Picture)
-    values = {"mime": loaded.mime, "width": loaded.size[0], "height": loaded.size[1], "name": loaded.name}
-    values |= {"changes": loaded.changes, "_unturned": (loaded.data, loaded.orientation), "_file": None}
-    _set(picture, values)
+    values = {"mime": mime, "width": size[0], "height": size[1], "name": name, "changes": changes}
+    _set(picture, values | {"_unturned": unturned, "_file": file})
     return picture
 
 
@@ -306,10 +291,8 @@ def load_lazily(source: ImageSource) -> Picture:
     if there is None:
         return Picture.load(source)
     header, file = there
-    picture = object.__new__(Picture)
-    values = {"mime": f"image/{header.format.lower()}", "width": header.width, "height": header.height}
-    _set(picture, values | {"name": file.path.name, "changes": (), "_unturned": None, "_file": file})
-    return picture
+    size = header.width, header.height
+    return _later(f"image/{header.format.lower()}", size, file.path.name, file=file)
 
 
 def _set(picture: Picture, values: dict[str, Any]) -> None:

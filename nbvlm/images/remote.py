@@ -33,8 +33,7 @@ __all__ = ["MAX_BYTES", "MAX_REDIRECTS", "MAX_SECONDS", "fetch", "stream"]
 MAX_BYTES = 64 * 1024 * 1024
 MAX_SECONDS = 60.0
 MAX_REDIRECTS = 5
-MAX_ADDRESSES = 4
-"""Addresses of one host that are tried in turn, until one takes the connection."""
+MAX_ADDRESSES = 4  # of one host, tried in turn until one takes the connection
 
 _PIECE = 256 * 1024
 _PATIENCE = 15.0  # seconds without a byte
@@ -57,27 +56,16 @@ class _Limits:
 def fetch(
     url: str, *, allow_private: bool = False, max_bytes: int = MAX_BYTES, max_seconds: float = MAX_SECONDS
 ) -> tuple[bytes, str | None]:
-    """Fetch a picture's bytes.
+    """Fetch a picture's bytes, and the file name in its address.
 
-    Parameters
-    ----------
-    url
-        An http(s) address; a user name and password in it go to that host alone.
-    allow_private
-        Whether addresses of this machine and its private network may be asked.
-    max_bytes, max_seconds
-        Caps on the body and on the whole exchange, redirects included.
-
-    Returns
-    -------
-    tuple
-        The bytes, and the file name in the address or None.
+    A user name and password in the address go to its host alone. `max_bytes` is for the body, `max_seconds`
+    for the whole exchange, redirects included.
 
     Raises
     ------
     ImageError
-        If the address leads to a private network, to nothing, to no picture, or past a cap; `status` holds
-        the HTTP status where there is one.
+        If the address leads to a private network (unless `allow_private`), to nothing, to something else, or
+        past a cap; `status` holds the HTTP status where there is one.
     """
     import httpx
 
@@ -97,12 +85,7 @@ def fetch(
 
 @contextmanager
 def stream(url: str) -> Iterator[tuple[int, Iterator[bytes]]]:
-    """Open an address that the package itself names, of a file that need not be a picture.
-
-    Returns
-    -------
-    tuple
-        The HTTP status, and the bytes in pieces.
+    """Open a file that the package itself names: its HTTP status, and its bytes in pieces.
 
     Raises
     ------

@@ -15,35 +15,14 @@ from nbvlm.images.opening import decoding, opened
 
 __all__ = ["SIDE", "reduced", "shrink"]
 
-SIDE = 896
-"""Pixels of the largest side after shrinking: no PaliGemma sees more."""
-SHORT = 224
-"""The short side of a long strip is not shrunk below this."""
-SLACK = 1.25
-"""A decoder's own reduction is taken as it is up to this many times the size asked for."""
-
-FIRST = 85
-"""JPEG quality of the first encoding."""
+SIDE = 896  # pixels of the largest side after shrinking: no PaliGemma sees more
+SHORT = 224  # the short side of a long strip is not shrunk below this
+SLACK = 1.25  # a decoder's own reduction is taken as it is up to this many times the size asked for
+FIRST = 85  # JPEG quality of the first encoding
 
 
 def shrink(data: bytes, orientation: int, budget: int, subject: str) -> tuple[bytes, tuple[int, int]]:
-    """Shrink a PNG or JPEG to a JPEG of at most `budget` bytes.
-
-    Parameters
-    ----------
-    data
-        The whole file.
-    orientation
-        EXIF orientation to apply.
-    budget
-        Bytes that the result may have.
-    subject
-        Name of the picture at the start of an error.
-
-    Returns
-    -------
-    tuple
-        The JPEG, upright, and its (width, height).
+    """Shrink a PNG or JPEG file to an upright JPEG of at most `budget` bytes, with its size.
 
     Raises
     ------
@@ -55,18 +34,9 @@ def shrink(data: bytes, orientation: int, budget: int, subject: str) -> tuple[by
 
 
 def reduced(data: bytes, orientation: int, side: int | None, subject: str) -> Image.Image:
-    """Decode a PNG or JPEG to a smaller size, upright, in RGB or grey.
+    """Decode a PNG or JPEG file upright, in RGB or grey, its largest side at most `side` pixels.
 
-    Parameters
-    ----------
-    data
-        The whole file.
-    orientation
-        EXIF orientation to apply.
-    side
-        Pixels that the largest side may have; None for the most that is worth sending to a model.
-    subject
-        Name of the picture at the start of an error.
+    Without a `side` it keeps as many pixels as are worth sending to a model.
     """
     kind = "JPEG" if data.startswith(b"\xff\xd8") else "PNG"
     image = opened(data, kind, subject)

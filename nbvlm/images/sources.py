@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_BYTES", "StoredFile", "from_array", "is_array", "read", "stored"]
 
-LEAST = 1024 * 1024
-"""Bytes below which a picture is simply read."""
+LEAST = 1024 * 1024  # bytes below which a picture is simply read
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +38,7 @@ class StoredFile:
 
     path: Path
     size: int
-    changed: int
-    """Time of the last write, in nanoseconds."""
+    changed: int  # time of the last write, in nanoseconds
 
     @classmethod
     def of(cls, path: Path) -> StoredFile:
@@ -49,13 +47,7 @@ class StoredFile:
         return cls(path, state.st_size, state.st_mtime_ns)
 
     def read(self) -> bytes:
-        """Return its bytes.
-
-        Raises
-        ------
-        ImageError
-            If it was moved, deleted or written since.
-        """
+        """Return its bytes; raise `ImageError` if it was moved, deleted or written since."""
         try:
             if StoredFile.of(self.path) == self:
                 return self.path.read_bytes()
@@ -68,13 +60,7 @@ class StoredFile:
 
 
 def stored(source: Any) -> tuple[Header, StoredFile] | None:
-    """Return the header of a large picture file, and the file, if it can be sent as it is.
-
-    Parameters
-    ----------
-    source
-        As `Picture.load` takes it; everything but the path of a large, upright PNG or JPEG file gives None.
-    """
+    """Return the header and the file of a large, upright PNG or JPEG that can be sent as it is, or None."""
     if not isinstance(source, (str, os.PathLike)) or str(source).startswith(("http:", "https:", "data:")):
         return None
     try:
@@ -102,12 +88,7 @@ _ACCEPTED = "a path, an http(s) URL, a data URI, bytes, a binary file, a PIL ima
 
 
 def read(source: Any, allow_private: bool) -> tuple[bytes, str | None]:
-    """Read all bytes of a source that is not yet pixels.
-
-    Returns
-    -------
-    tuple
-        The bytes, and a name without folders or None.
+    """Read all bytes of a source that is not yet pixels, with its name without folders.
 
     Raises
     ------
@@ -128,7 +109,10 @@ def read(source: Any, allow_private: bool) -> tuple[bytes, str | None]:
 def _from_text(text: str, allow_private: bool) -> tuple[bytes, str | None]:
     scheme = _SCHEME.match(text)
     if scheme is None:
-        return _from_long_text(text) if len(text) > _LONGEST_PATH else _from_path(text)
+        if len(text) <= _LONGEST_PATH:
+            return _from_path(text)
+        noun, hint = formats.describe(text[:8192].encode("utf-8", "replace"))
+        raise ImageError(f"The text is {noun}, and too long for a path.", hint=hint)
     match scheme[1].lower():
         case "data:":
             return _from_data_uri(text.strip()), None
@@ -138,11 +122,6 @@ def _from_text(text: str, allow_private: bool) -> tuple[bytes, str | None]:
             return _from_path(unquote(urlsplit(text.strip()).path))
         case other:
             raise ImageError(f"Addresses with {other} cannot be fetched.", hint="Download the picture first.")
-
-
-def _from_long_text(text: str) -> tuple[bytes, str | None]:
-    noun, hint = formats.describe(text[:8192].encode("utf-8", "replace"))
-    raise ImageError(f"The text is {noun}, and too long for a path.", hint=hint)
 
 
 def _from_data_uri(uri: str) -> bytes:
@@ -204,9 +183,8 @@ def _from_file(file: Any) -> tuple[bytes, str | None]:
     except ImageError:
         raise
     except (OSError, ValueError, AttributeError) as error:
-        raise ImageError(
-            f"The file cannot be read: {error}.", hint="Open it again, with mode 'rb'."
-        ) from None
+        message = f"The file cannot be read: {error}."
+        raise ImageError(message, hint="Open it again, with mode 'rb'.") from None
     name = getattr(file, "name", None)
     return data, Path(name).name if isinstance(name, str) else None
 
@@ -241,13 +219,7 @@ def is_array(source: Any) -> TypeGuard[np.ndarray[Any, Any]]:
 
 
 def from_array(array: np.ndarray[Any, Any]) -> Image.Image:
-    """Make an image from an H×W, H×W×3 or H×W×4 array of uint8.
-
-    Raises
-    ------
-    ImageError
-        For another shape or type; the hint says how to change them.
-    """
+    """Make an image from an H×W, H×W×3 or H×W×4 array of uint8; the error says how to change others."""
     if array.dtype != "uint8":
         raise ImageError(f"The array holds {array.dtype}, not uint8.", hint=_cast(array))
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)) or 0 in array.shape:
