@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from nbvlm.grounding.checks import overlaps
 from nbvlm.grounding.detections import Detection, Detections
@@ -50,11 +49,8 @@ class Pair:
     @property
     def shift(self) -> tuple[float, float]:
         """How far the centre of the box went, in pixels to the right and down."""
-        first, second = self.before.box, self.after.box
-        return (
-            (second[0] + second[2] - first[0] - first[2]) / 2,
-            (second[1] + second[3] - first[1] - first[3]) / 2,
-        )
+        (x0, y0, x1, y1), (u0, v0, u1, v1) = self.before.box, self.after.box
+        return (u0 + u1 - x0 - x1) / 2, (v0 + v1 - y0 - y1) / 2
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -123,20 +119,19 @@ def compare(
     """
     one, two = detections_of(before), detections_of(after)
     if one.size != two.size:
-        raise ValueError(
-            f"The answers must refer to pictures of one size, got {by(one.size)} and {by(two.size)}."
-        )
+        sizes = f"{by(one.size)} and {by(two.size)}"
+        raise ValueError(f"The answers must refer to pictures of one size, got {sizes}.")
     if not 0 < moved <= kept <= 1:
-        raise ValueError(
-            f"kept and moved must satisfy 0 < moved ≤ kept ≤ 1, got kept={kept} and moved={moved}."
-        )
-    matched = list(_matches(one, two, moved))
-    pairs = [Pair(one[row], two[column], iou) for row, column, iou in sorted(matched)]
+        given = f"kept={kept} and moved={moved}"
+        raise ValueError(f"kept and moved must satisfy 0 < moved ≤ kept ≤ 1, got {given}.")
+    matched = sorted(_matches(one, two, moved))
+    pairs = [Pair(one[row], two[column], iou) for row, column, iou in matched]
+    rows, columns = ({match[side] for match in matched} for side in (0, 1))
     return Comparison(
         tuple(pair for pair in pairs if pair.iou >= kept),
         tuple(pair for pair in pairs if pair.iou < kept),
-        one[_others(len(one), {row for row, _, _ in matched})],
-        two[_others(len(two), {column for _, column, _ in matched})],
+        one[[row for row in range(len(one)) if row not in rows]],
+        two[[column for column in range(len(two)) if column not in columns]],
     )
 
 
@@ -156,7 +151,3 @@ def _matches(one: Detections, two: Detections, least: float) -> Iterator[tuple[i
             taken[0].add(row)
             taken[1].add(column)
             yield row, column, float(ious[row, column])
-
-
-def _others(count: int, rows: set[int]) -> npt.NDArray[np.bool_]:
-    return np.array([row not in rows for row in range(count)], dtype=bool)

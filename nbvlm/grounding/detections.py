@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nbvlm.grounding import checks
 from nbvlm.grounding.checks import areas, overlaps
-from nbvlm.grounding.masks.lazy import LazyMask, MaskField, MasksField, decode_masks
+from nbvlm.grounding.masks.lazy import LazyMask, MaskField, MasksField, all_masks, decode_masks
 from nbvlm.grounding.masks.types import Codes, by, size_of
 
 if TYPE_CHECKING:
@@ -60,29 +60,21 @@ class Detection:
     label: str
     box: Box
     codes: Codes | None = None
-    mask: MaskField = MaskField()  # noqa: RUF009 - a descriptor has no state of its own
+    mask: MaskField = MaskField(lambda one: one.lazy_mask.mask())  # noqa: RUF009 - a descriptor has no state of its own
     size: Size | None = field(default=None, kw_only=True)
     codebook: Codebook | str | None = field(default=None, kw_only=True)
+    if TYPE_CHECKING:  # not a field at run time: dataclasses.asdict would list it
+        lazy_mask: LazyMask = field(init=False)
 
     def __post_init__(self) -> None:
-        _set(
-            self,
-            label=checks.label_of(self.label),
-            box=checks.box_of(self.box),
-            codes=checks.codes_of(self.codes),
-        )
+        label, box, codes = checks.label_of(self.label), checks.box_of(self.box), checks.codes_of(self.codes)
         given = self.__dict__.pop("_given", None)
         size = size_of(self.size) if self.size is not None else None
         if given is not None:
             size = size or np.shape(given)[1::-1]
             given = checks.mask_of(given, size)
-        _set(self, size=size, lazy_mask=LazyMask(self.box, size, self.codes, self.codebook, given))
-
-    @property
-    def lazy_mask(self) -> LazyMask:
-        """The mask before it is read."""
-        found: LazyMask = self.__dict__["lazy_mask"]
-        return found
+        mask = LazyMask(box, size, codes, self.codebook, given)
+        self.__dict__.update(label=label, box=box, codes=codes, size=size, lazy_mask=mask)
 
     @property
     def mask_crop(self) -> MaskCrop | None:
@@ -100,7 +92,8 @@ class Detection:
 
     def __repr__(self) -> str:
         box = tuple(round(value, 2) for value in self.box)
-        return f"Detection({self.label!r}, {box}{_masked(self.lazy_mask)})"
+        masked = ", mask" if self.lazy_mask.known else ", codes" if self.codes else ""
+        return f"Detection({self.label!r}, {box}{masked})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         column = Detections.of([self], self.size or (1, 1))
@@ -144,28 +137,27 @@ class Detections:
     xyxy: npt.NDArray[np.float64]
     labels: tuple[str, ...]
     size: Size
-    masks: MasksField = MasksField()  # noqa: RUF009 - as above
+    masks: MasksField = MasksField(all_masks)  # noqa: RUF009 - as above
     codes: tuple[Codes | None, ...] = field(default=(), kw_only=True)
     codebook: Codebook | str | None = field(default=None, kw_only=True)
+    if TYPE_CHECKING:
+        lazy_masks: tuple[LazyMask, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         labels = tuple(checks.label_of(label) for label in self.labels)
         xyxy, size = checks.xyxy_of(self.xyxy, len(labels)), size_of(self.size)
         codes = tuple(checks.codes_of(row) for row in self.codes or (None,) * len(labels))
         given = self.__dict__.pop("_given", None)
-        masks = [
-            checks.mask_of(mask, size) for mask in (given if given is not None else (None,) * len(labels))
-        ]
+        given = given if given is not None else (None,) * len(labels)
+        masks = [checks.mask_of(mask, size) for mask in given]
         if not len(labels) == len(codes) == len(masks):
-            raise ValueError(
-                "labels, codes and masks must have the same length, "
-                f"got {len(labels)}, {len(codes)} and {len(masks)}."
-            )
+            lengths = f"{len(labels)}, {len(codes)} and {len(masks)}"
+            raise ValueError(f"labels, codes and masks must have the same length, got {lengths}.")
         lazy_masks = tuple(
             LazyMask(tuple(box), size, row, self.codebook, mask)
             for box, row, mask in zip(xyxy.tolist(), codes, masks, strict=True)
         )
-        _set(self, xyxy=xyxy, labels=labels, size=size, codes=codes, lazy_masks=lazy_masks)
+        self.__dict__.update(xyxy=xyxy, labels=labels, size=size, codes=codes, lazy_masks=lazy_masks)
 
     @classmethod
     def empty(cls, size: Size) -> Detections:
@@ -186,12 +178,6 @@ class Detections:
             codes=tuple(row.codes for row in rows),
         )
         return column._adopt(_fitted(row, column.size) for row in rows)
-
-    @property
-    def lazy_masks(self) -> tuple[LazyMask, ...]:
-        """The masks before they are read."""
-        found: tuple[LazyMask, ...] = self.__dict__["lazy_masks"]
-        return found
 
     @property
     def mask_crops(self) -> tuple[MaskCrop | None, ...]:
@@ -235,7 +221,10 @@ class Detections:
     def __getitem__(self, key: str | slice | npt.ArrayLike) -> Detections: ...
     def __getitem__(self, key: Any) -> Detection | Detections:
         if isinstance(key, int | np.integer) and not isinstance(key, bool | np.bool_):
-            return self._row(checks.row_of(int(key), len(self)))
+            row = checks.row_of(int(key), len(self))
+            x0, y0, x1, y1 = self.xyxy[row].tolist()
+            mask = self.lazy_masks[row]
+            return unchecked(self.labels[row], (x0, y0, x1, y1), self.codes[row], self.size, mask)
         rows = checks.rows_of(key, self.labels)
         column = Detections(
             self.xyxy[rows],
@@ -246,14 +235,12 @@ class Detections:
         )
         return column._adopt(self.lazy_masks[row] for row in rows)
 
-    def _row(self, row: int) -> Detection:
-        x0, y0, x1, y1 = self.xyxy[row].tolist()
-        return unchecked(self.labels[row], (x0, y0, x1, y1), self.codes[row], self.size, self.lazy_masks[row])
-
     def _adopt(self, masks: Iterable[LazyMask]) -> Detections:
         lazy_masks = tuple(masks)
         books = {mask.codebook for mask in lazy_masks if mask.codes is not None}
-        _set(self, lazy_masks=lazy_masks, codebook=books.pop() if len(books) == 1 else self.codebook)
+        self.__dict__.update(
+            lazy_masks=lazy_masks, codebook=books.pop() if len(books) == 1 else self.codebook
+        )
         return self
 
     def __add__(self, other: Detections) -> Detections:
@@ -309,14 +296,10 @@ def unchecked(label: str, box: Box, codes: Codes | None, size: Size | None, mask
     return one
 
 
-def _set(value: Detection | Detections, **fields: Any) -> None:
-    value.__dict__.update(fields)
-
-
 def _unpickle_one(column: Detections, sizeless: bool) -> Detection:
     one = column[0]
     if sizeless:
-        _set(one, size=None)
+        one.__dict__.update(size=None)
     return one
 
 
@@ -325,15 +308,10 @@ def _fitted(row: Detection, size: Size) -> LazyMask:
     if old.size == size:
         return old
     if old.given is not None:
-        raise ValueError(
-            f"A mask must have the size of its picture, {by(size)}, got {by(old.given.shape[::-1])}."
-        )
+        sizes = f"{by(size)}, got {by(old.given.shape[::-1])}"
+        raise ValueError(f"A mask must have the size of its picture, {sizes}.")
     return LazyMask(row.box, size, row.codes, row.codebook)
 
 
 def _portable(book: Codebook | str | None) -> Codebook | str | None:
     return getattr(book, "name", None) or book
-
-
-def _masked(mask: LazyMask) -> str:
-    return ", mask" if mask.known else ", codes" if mask.codes else ""

@@ -150,9 +150,8 @@ def _ranks(scores: Any, answers: list[Detections], many: bool) -> list[Numbers]:
         return [np.ones(len(answer)) for answer in answers]
     ranks = [np.asarray(one, float) for one in (scores if many else [scores])]
     if [rank.shape for rank in ranks] != [(len(answer),) for answer in answers]:
-        raise ValueError(
-            "scores must hold one number a detection: one array a picture, as long as its detections."
-        )
+        rule = "one array a picture, as long as its detections"
+        raise ValueError(f"scores must hold one number a detection: {rule}.")
     return ranks
 
 
@@ -214,9 +213,8 @@ def _area(hits: npt.NDArray[np.bool_], things: int) -> float:
 
 def _mask_overlaps(found: Detections, truth: Detections) -> Numbers:
     ours, theirs = found.mask_crops, truth.mask_crops
-    return np.array([[_mask_overlap(one, two) for two in theirs] for one in ours]).reshape(
-        len(ours), len(theirs)
-    )
+    table = np.array([[_mask_overlap(one, two) for two in theirs] for one in ours])
+    return table.reshape(len(ours), len(theirs))
 
 
 def _mask_overlap(one: MaskCrop | None, two: MaskCrop | None) -> float:

@@ -84,9 +84,8 @@ class Parser:
         codebook: Codebook | str | None = None,
     ) -> None:
         if bins < 1:
-            raise ValueError(
-                f"bins must be at least 1 (1023, the inverse of the encoder, or 1024), got {bins}."
-            )
+            kinds = "1023, the inverse of the encoder, or 1024"
+            raise ValueError(f"bins must be at least 1 ({kinds}), got {bins}.")
         self._size, self._bins, self._codebook = size_of(size), bins, codebook
         self._last = min(bins, _LAST_LOCATION)
         self._values: int = getattr(codebook, "values", _CODE_VALUES)
@@ -109,9 +108,7 @@ class Parser:
     @property
     def within(self) -> bool:
         """Whether no item is complete yet, so that a location that came next would end none."""
-        item = self._item
-        ended = item.words or item.codes or (len(item.locations) == CORNERS and item.gap and not item.spaced)
-        return not (ended or self._tail or self._echo.waits)
+        return not (self._item.ended or self._tail or self._echo.waits)
 
     @property
     def detections(self) -> Detections:
@@ -150,7 +147,14 @@ class Parser:
         found = len(self._detections)
         self._scan(*self._echo.close())
         self._closed = True
-        self._end()
+        position, tail = self._position, self._tail
+        # A single "<" at the end of a label belongs to the label.
+        cut = len(tail) > 1 or not self._item.words
+        if tail and not cut:
+            self._text(position, tail)
+        self._finish()
+        if tail and cut:
+            self._problems.append(Problem("cut", position, tail))
         return self._detections[found:]
 
     def _scan(self, skipped: int, text: str) -> None:
@@ -187,16 +191,6 @@ class Parser:
         self._readers[kind - 1](start + until, token[kind])
         return token.end()
 
-    def _end(self) -> None:
-        position, tail = self._position, self._tail
-        # A single "<" at the end of a label belongs to the label.
-        cut = len(tail) > 1 or not self._item.words
-        if tail and not cut:
-            self._text(position, tail)
-        self._finish()
-        if tail and cut:
-            self._problems.append(Problem("cut", position, tail))
-
     def _text(self, position: int, text: str) -> None:
         item = self._item
         if not item.words and text.isspace():
@@ -207,11 +201,9 @@ class Parser:
         item.words.append(text)
 
     def _location(self, position: int, digits: str) -> None:
-        item = self._item
-        ended = len(item.locations) == CORNERS and item.gap and not item.spaced
-        if item.words or item.codes or ended:
+        if self._item.ended:
             self._finish()
-            item = self._item
+        item = self._item
         if item.position < 0:
             item.position = position
         self.has_locations = True
@@ -234,7 +226,10 @@ class Parser:
     def _finish(self) -> None:
         item, self._item = self._item, PendingItem()
         if not item.locations:
-            self._leftover(item)
+            if item.codes or item.stray:
+                self._report("stray codes", item)
+            elif item.words and self.has_locations:
+                self._report("text", item)
         elif len(item.locations) != CORNERS:
             point = len(item.locations) == 2 and item.words and not item.codes
             self._report("point" if point else "locations", item)
@@ -242,12 +237,6 @@ class Parser:
             self._read(item)
         if item.locations and item.stray:
             self._report("stray codes", item)
-
-    def _leftover(self, item: PendingItem) -> None:
-        if item.codes or item.stray:
-            self._report("stray codes", item)
-        elif item.words and self.has_locations:
-            self._report("text", item)
 
     def _found(self, label: str, y0: int, x0: int, y1: int, x1: int, codes: Codes | None) -> None:
         (width, height), bins = self._size, self._bins

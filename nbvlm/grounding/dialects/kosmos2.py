@@ -8,8 +8,6 @@ from nbvlm.grounding.detections import Detection
 from nbvlm.grounding.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from nbvlm.grounding.masks.types import Box, Size
 
 __all__ = ["read"]
@@ -19,23 +17,11 @@ _FAR = 1e9
 
 
 def read(entities: Any, size: Size) -> tuple[list[Detection], list[Problem]]:
-    """Turn entities into detections, one a box, in the order of the answer.
+    """Turn entities into detections, one a box, in the order of the answer, with their problems.
 
-    Parameters
-    ----------
-    entities
-        Objects with a `phrase`, its `substring` (start and end in the text) and `bboxes`: x0, y0, x1, y1
-        from 0 to 1 each.
-    size
-        Width and height of the upright picture in pixels.
+    An entity has a `phrase`, its `substring` (start and end in the text) and `bboxes`: x0, y0, x1, y1 from 0
+    to 1 each. An unreadable box is left out, its neighbours stay.
 
-    Returns
-    -------
-    tuple
-        The detections, and the problems: an unreadable box is left out, its neighbours stay.
-
-    Examples
-    --------
     >>> read([{"phrase": "a snowman", "substring": [12, 21], "bboxes": [[0.25, 0.5, 0.75, 1]]}], (640, 480))
     ([Detection('a snowman', (160.0, 240.0, 480.0, 480.0))], [])
     """
@@ -46,7 +32,8 @@ def read(entities: Any, size: Size) -> tuple[list[Detection], list[Problem]]:
             continue
         phrase = entity.get("phrase")
         label = " ".join(phrase.split()) if isinstance(phrase, str) else ""
-        for shares in _boxes(entity):
+        boxes = entity.get("bboxes")
+        for shares in boxes if isinstance(boxes, list) else ():
             kind = _wrong(shares)
             if kind is not None:
                 problems.append(Problem(kind, _position(entity), f"{label} {shares}".strip()[:_EXCERPT]))
@@ -55,14 +42,8 @@ def read(entities: Any, size: Size) -> tuple[list[Detection], list[Problem]]:
     return found, problems
 
 
-def _boxes(entity: dict[str, Any]) -> Iterator[Any]:
-    boxes = entity.get("bboxes")
-    yield from boxes if isinstance(boxes, list) else ()
-
-
 def _wrong(shares: Any) -> str | None:
-    numbers = isinstance(shares, list) and len(shares) == 4 and all(map(_is_number, shares))
-    if not numbers:
+    if not (isinstance(shares, list) and len(shares) == 4 and all(map(_is_number, shares))):
         return "locations"
     x0, y0, x1, y1 = shares
     if min(shares) < 0 or max(shares) > 1:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 __all__ = ["CORNERS", "REGULAR_ITEM", "TOKEN", "PendingItem", "PromptEcho", "complete"]
 
-CORNERS = 4
-"""How many locations make a box."""
+CORNERS = 4  # locations that make a box
 
 TOKEN = re.compile(r"<loc([0-9]{4})>|<seg([0-9]{3})>|((?:;\s*+)++|<(?:eos|bos|pad)>)")
 """A location, a code, or a separator: one group each."""
@@ -42,6 +41,12 @@ class PendingItem:
         return self.position < 0
 
     @property
+    def ended(self) -> bool:
+        """Whether a location that came next would begin another item."""
+        box = len(self.locations) == CORNERS and self.gap and not self.spaced
+        return bool(box or self.words or self.codes)
+
+    @property
     def label(self) -> str:
         """The words, blanks collapsed."""
         return " ".join("".join(self.words).split())
@@ -65,16 +70,11 @@ class PromptEcho:
     def __init__(self, prompt: str | None) -> None:
         self._prompt = (prompt or "").strip()
         self._matched = 0
-        self._open = TOKEN.search(self._prompt) is not None
-
-    @property
-    def waits(self) -> bool:
-        """Whether the text so far may still turn out to be the prompt."""
-        return self._open
+        self.waits = TOKEN.search(self._prompt) is not None  # the text so far may still be the prompt
 
     def feed(self, text: str) -> tuple[int, str]:
         """Return how many characters are removed, and the text to read after them."""
-        if not self._open:
+        if not self.waits:
             return 0, text
         blank = 0 if self._matched else len(text) - len(text.lstrip())
         head = text[blank : blank + len(self._prompt) - self._matched]
@@ -85,20 +85,20 @@ class PromptEcho:
         if not rest:
             return blank, ""
         if rest[0].isspace():
-            self._open = False
+            self.waits = False
             return blank + len(self._prompt), rest
         return blank, self._release() + rest
 
     def close(self) -> tuple[int, str]:
         """Return the same at the end of the answer, which may be the prompt alone."""
-        if not self._open:
+        if not self.waits:
             return 0, ""
         if self._matched == len(self._prompt):
             return self._matched, ""
         return 0, self._release()
 
     def _release(self) -> str:
-        self._open = False
+        self.waits = False
         return self._prompt[: self._matched]
 
 

@@ -32,8 +32,7 @@ __all__ = ["Codebook", "codebook", "paste", "paste_crop"]
 
 Raster = npt.NDArray[np.float32]
 
-_TOGETHER = 16
-"""Masks decoded at once: more gain no time and take 2 MB each."""
+_TOGETHER = 16  # masks decoded at once: more gain no time and take 2 MB each
 _EMBEDDING = "_vq_vae._embedding"
 _loaded: dict[str, Codebook] = {}
 _loading = threading.Lock()
@@ -63,8 +62,8 @@ class Codebook:
     """
 
     def __init__(self, weights: dict[str, npt.NDArray[np.floating]], name: str | None = None) -> None:
-        self._decoder = Decoder(weights)
-        self.name = name
+        self._decoder, self.name = Decoder(weights), name
+        self.values, self.side = self._decoder.values, self._decoder.side
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], name: str | None = None) -> Codebook:
@@ -80,16 +79,6 @@ class Codebook:
         except (OSError, ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
             reason = getattr(error, "strerror", None) or str(error).rstrip(".")
             raise Error(f"{path} cannot be used as a codebook: {reason}.") from error
-
-    @property
-    def values(self) -> int:
-        """How many codes there are."""
-        return self._decoder.values
-
-    @property
-    def side(self) -> int:
-        """Rows and columns of a raster."""
-        return self._decoder.side
 
     def decode(self, codes: npt.ArrayLike) -> Raster:
         """Decode codes to rasters.
@@ -113,14 +102,12 @@ class Codebook:
         if rows.size == 0:
             return np.empty((0, self.side, self.side), np.float32)
         if rows.ndim != 2 or rows.shape[1] != CODES or rows.dtype.kind not in "iu":
-            raise ValueError(
-                f"codes must be integers in n rows of {CODES}, got an array of shape {rows.shape}."
-            )
+            given = f"an array of shape {rows.shape}"
+            raise ValueError(f"codes must be integers in n rows of {CODES}, got {given}.")
         if rows.min() < 0 or rows.max() >= self.values:
             raise ValueError(f"A code must be from 0 to {self.values - 1}, got {rows.min()} to {rows.max()}.")
-        return np.concatenate(
-            [self._decoder(rows[at : at + _TOGETHER]) for at in range(0, len(rows), _TOGETHER)]
-        )
+        parts = [self._decoder(rows[at : at + _TOGETHER]) for at in range(0, len(rows), _TOGETHER)]
+        return np.concatenate(parts)
 
     def __repr__(self) -> str:
         name = f"{self.name}: " if self.name else ""

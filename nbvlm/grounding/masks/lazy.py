@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
 import numpy as np
 
@@ -14,26 +14,16 @@ from nbvlm.grounding.masks.types import Box, Codes, Mask, MaskCrop, Size
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from nbvlm.grounding.detections import Detections
     from nbvlm.grounding.masks.codebooks import Codebook
 
-__all__ = ["Decoded", "LazyMask", "MaskField", "Masks", "MasksField", "decode_masks", "decoded"]
+__all__ = ["Decoded", "LazyMask", "MaskField", "Masks", "MasksField", "all_masks", "decode_masks", "decoded"]
 
 
 class LazyMask:
     """A mask that is given, or that is decoded from 16 codes when it is first read.
 
-    Parameters
-    ----------
-    box
-        Corners x0, y0, x1, y1 in pixels.
-    size
-        Width and height of the picture in pixels.
-    codes
-        The 16 codes, or None.
-    codebook
-        Decodes the codes: a `Codebook`, its name, or None for no mask.
-    given
-        A mask that is known already, height×width bool.
+    The box is in pixels of the picture, whose `size` is width and height; a codebook of None means no mask.
     """
 
     __slots__ = ("_crop", "box", "codebook", "codes", "given", "size")
@@ -124,6 +114,10 @@ def decode_masks(masks: Iterable[LazyMask]) -> None:
             mask.fill(raster)
 
 
+Given = TypeVar("Given")
+Read = TypeVar("Read")
+
+
 class Masks(Sequence[Mask | None]):
     """The masks of many detections: each is spread over the picture when it is read.
 
@@ -150,46 +144,31 @@ class Masks(Sequence[Mask | None]):
         return f"<{sum(mask.known for mask in self._masks)} masks of {len(self)} detections>"
 
 
-class MaskField:
-    """The mask of a frozen value, as its field: given once, decoded when it is read."""
+class LazyField(Generic[Given, Read]):
+    """A field of a frozen value: keeps the mask or masks given, and reads them from the value's lazy ones."""
+
+    def __init__(self, read: Callable[[Any], Read]) -> None:
+        self._read = read
 
     @overload
     def __get__(self, value: None, owner: Any) -> None: ...
     @overload
-    def __get__(self, value: object, owner: Any) -> Mask | None: ...
-    def __get__(self, value: object | None, owner: Any) -> Mask | None:
-        lazy: LazyMask | None = None if value is None else value.__dict__["lazy_mask"]
-        return lazy.mask() if lazy is not None else None
+    def __get__(self, value: object, owner: Any) -> Read: ...
+    def __get__(self, value: object | None, owner: Any) -> Read | None:
+        return None if value is None else self._read(value)
 
-    def __set__(self, value: object, given: npt.ArrayLike | None) -> None:
+    def __set__(self, value: object, given: Given) -> None:
         value.__dict__["_given"] = given
 
 
-class MasksField:
-    """The masks of a column, as its field: given once, decoded when they are read."""
-
-    @overload
-    def __get__(self, value: None, owner: Any) -> None: ...
-    @overload
-    def __get__(self, value: object, owner: Any) -> Sequence[Mask | None]: ...
-    def __get__(self, value: object | None, owner: Any) -> Sequence[Mask | None] | None:
-        if value is None:
-            return None
-        lazy: tuple[LazyMask, ...] = value.__dict__["lazy_masks"]
-        return Masks(lazy) if any(mask.known for mask in lazy) else (None,) * len(lazy)
-
-    def __set__(self, value: object, given: Sequence[npt.ArrayLike | None] | None) -> None:
-        value.__dict__["_given"] = given
+def all_masks(column: Any) -> Sequence[Mask | None]:
+    """Return the masks of detections, without decoding them; only None where there is no mask at all."""
+    lazy: tuple[LazyMask, ...] = column.lazy_masks
+    return Masks(lazy) if any(mask.known for mask in lazy) else (None,) * len(lazy)
 
 
-class HasMasks(Protocol):
-    """Detections, as far as their masks go."""
-
-    @property
-    def mask_crops(self) -> tuple[MaskCrop | None, ...]:
-        """The parts of the masks that can be true; reading them decodes."""
-
-    def __len__(self) -> int: ...
+MaskField = LazyField["npt.ArrayLike | None", Mask | None]
+MasksField = LazyField["Sequence[npt.ArrayLike | None] | None", Sequence[Mask | None]]
 
 
 class Decoded(NamedTuple):
@@ -199,7 +178,7 @@ class Decoded(NamedTuple):
     reason: str | None = None
 
 
-def decoded(detections: HasMasks) -> Decoded:
+def decoded(detections: Detections) -> Decoded:
     """Decode the masks; where the codebook cannot be had, return None for each, and the reason."""
     try:
         return Decoded(detections.mask_crops)

@@ -21,21 +21,11 @@ _SHARE = 1 / 400  # … and as a share of the mask's larger side
 
 
 def outlines(crop: MaskCrop) -> list[list[Point]]:
-    """Trace the outer outlines of a mask.
+    """Trace the outer outlines of a mask: one for each part whose pixels are connected by their sides.
 
-    Parameters
-    ----------
-    crop
-        The part of the picture that holds the mask.
+    They are clockwise, the first corner not repeated. Corners are pixel corners of the picture; holes are
+    left out.
 
-    Returns
-    -------
-    list of list of (x, y)
-        One closed polygon for each part whose pixels are connected by their sides: clockwise, the first
-        corner not repeated. The corners are pixel corners of the picture; holes are left out.
-
-    Examples
-    --------
     >>> from nbvlm.grounding.masks.types import MaskCrop
     >>> outlines(MaskCrop(10, 20, np.ones((2, 3), bool)))
     [[(10, 20), (13, 20), (13, 22), (10, 22)]]
@@ -99,20 +89,10 @@ def area(loop: list[Point]) -> float:
 
 
 def svg_path(crop: MaskCrop) -> str:
-    """Write the outline of a mask as the data of an SVG path, in pixels of the picture.
+    """Write the outline of a mask as the data of an SVG path, in pixels of the picture; "" for an empty mask.
 
-    Parameters
-    ----------
-    crop
-        The part of the picture that holds the mask.
+    Its loops are closed and of straight lines, holes included: fill them by the even-odd rule.
 
-    Returns
-    -------
-    str
-        Closed loops of straight lines, holes included: fill them by the even-odd rule. "" for an empty mask.
-
-    Examples
-    --------
     >>> from nbvlm.grounding.masks.types import MaskCrop
     >>> svg_path(MaskCrop(10, 20, np.ones((2, 3), bool)))
     'M10 20l3 0 0 2-3 0z'

@@ -26,20 +26,7 @@ MAX_PIXELS = 178_956_970
 
 
 def encode(crop: MaskCrop, size: Size) -> dict[str, Any]:
-    """Encode a mask whose true pixels lie in a part of the picture.
-
-    Parameters
-    ----------
-    crop
-        That part.
-    size
-        Width and height of the picture.
-
-    Returns
-    -------
-    dict
-        ``{"size": [height, width], "counts": str}``.
-    """
+    """Encode a mask in a picture of `size` as ``{"size": [height, width], "counts": str}``."""
     width, height = size
     rows, columns = crop.pixels.shape
     edges = np.zeros((columns, rows + 2), dtype=np.int8)
@@ -68,17 +55,7 @@ def encode_mask(mask: Mask) -> dict[str, Any]:
 
 
 def decode(rle: Mapping[str, Any]) -> Mask:
-    """Decode to a mask of the whole picture.
-
-    Parameters
-    ----------
-    rle
-        ``{"size": [height, width], "counts": …}``; counts as compressed string or as list of numbers.
-
-    Returns
-    -------
-    ndarray
-        height×width bool.
+    """Decode to a mask of the whole picture, height×width; counts may be a list of numbers too.
 
     Raises
     ------

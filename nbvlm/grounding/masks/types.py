@@ -14,8 +14,7 @@ Size = tuple[int, int]
 Box = tuple[float, float, float, float]
 Codes = tuple[int, ...]
 
-CODES = 16
-"""How many codes make a mask: a grid of 4 × 4, row by row."""
+CODES = 16  # of a mask: a grid of 4 × 4, row by row
 
 
 def by(size: Size) -> str:
@@ -37,15 +36,7 @@ def size_of(size: Size) -> Size:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskCrop:
-    """The part of a mask that can be true, and its place in the picture.
-
-    Attributes
-    ----------
-    x, y
-        Column and row of the picture where the part begins.
-    pixels
-        h×w bool array, read only.
-    """
+    """The part of a mask that can be true (h×w, read only), and the column and row where it begins."""
 
     x: int
     y: int

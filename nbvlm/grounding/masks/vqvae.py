@@ -21,8 +21,7 @@ __all__ = ["Decoder"]
 
 Array = npt.NDArray[np.float32]
 
-_ALONE = 64 * 64 * 64
-"""Multiply-adds up to which OpenBLAS keeps a product on one thread."""
+_ALONE = 64 * 64 * 64  # multiply-adds up to which OpenBLAS keeps a product on one thread
 _PIXELS = 64
 _KEY = re.compile(r"decoder\.(\d+)\.(?:net\.\d+\.)?weight")
 
@@ -119,26 +118,14 @@ class _Upsampling:
 
 
 class Decoder:
-    """A decoder whose sizes are those of its weights.
+    """A decoder whose sizes are those of its weights: `values` codes, rasters of `side` rows and columns.
 
     Parameters
     ----------
     weights
         Arrays by their PyTorch names: ``_vq_vae._embedding`` (codes × channels), ``decoder.N.weight`` and
         ``.bias`` for convolutions (4×4 kernels are transposed convolutions), ``decoder.N.net.{0,2,4}``
-        for residual blocks.
-
-    Attributes
-    ----------
-    values : int
-        How many codes there are.
-    side : int
-        Rows and columns of a raster.
-
-    Raises
-    ------
-    ValueError
-        Where the arrays are not such a decoder.
+        for residual blocks. Others raise `ValueError`.
     """
 
     def __init__(self, weights: Mapping[str, npt.NDArray[np.floating]]) -> None:
@@ -201,13 +188,9 @@ def _layer(
     weights: Mapping[str, npt.NDArray[np.floating]], name: str
 ) -> _Pointwise | _Upsampling | _ResidualBlock:
     if f"{name}.net.0.weight" in weights:
-        first, second, third = (_single(weights, f"{name}.net.{part}") for part in (0, 2, 4))
-        if (
-            isinstance(first, _Convolution)
-            and isinstance(second, _Convolution)
-            and isinstance(third, _Pointwise)
-        ):
-            return _ResidualBlock(first, second, third)
+        match tuple(_single(weights, f"{name}.net.{part}") for part in (0, 2, 4)):
+            case (_Convolution() as first, _Convolution() as second, _Pointwise() as third):
+                return _ResidualBlock(first, second, third)
     else:
         layer = _single(weights, name)
         if not isinstance(layer, _Convolution):
