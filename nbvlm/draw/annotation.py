@@ -119,8 +119,7 @@ def _scaled(picture: Image.Image, scale: float) -> Image.Image:
     flat = plain(picture)[0]
     size = max(1, round(flat.width * scale)), max(1, round(flat.height * scale))
     if size != flat.size:
-        filters = Image.Resampling
-        flat = flat.resize(size, filters.LANCZOS if scale < 1 else filters.BICUBIC)
+        flat = flat.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC)
     return flat if flat.mode == "RGB" else flat.convert("RGB")
 
 

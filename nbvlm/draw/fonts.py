@@ -69,13 +69,7 @@ def _rank(path: Path) -> tuple[int, int, str]:
 
 @lru_cache(maxsize=1)
 def installed() -> tuple[Face, ...]:
-    """List the fonts of this machine, the most suitable for labels first.
-
-    Returns
-    -------
-    tuple of Face
-        From the usual folders of Linux, macOS and Windows; the first font of each collection.
-    """
+    """List the fonts of this machine, the most suitable for labels first; one of each collection."""
     found = {
         Path(folder, name)
         for root in _folders()

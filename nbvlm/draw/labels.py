@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_labels"]
 
-_LONGEST = 400
-"""Characters of a label that are used; three lines hold fewer."""
+_LONGEST = 400  # characters of a label that are used; three lines hold fewer
 
 
 def draw_labels(
@@ -36,36 +35,26 @@ def draw_labels(
     style: Style,
     sizes: Measures,
 ) -> None:
-    """Draw labels on an RGB picture, as far as there is room.
-
-    The boxes are n×4 pixels, x1 and y1 exclusive; each has a label and a colour.
-    """
+    """Draw the labels of n×4 boxes (x1 and y1 exclusive) on an RGB picture, as far as there is room."""
     texts = [clean(label[:_LONGEST]) for label in labels]
     if style.numbers:
         texts = [f"{at} {text}".strip() for at, text in enumerate(texts, 1)]
     own = Face(str(Path(style.font))) if style.font is not None else None
-    drawn_once: dict[tuple[str, RGB], Image.Image | None] = {}
-    for key in zip(texts, paints, strict=True):
-        if key not in drawn_once:
-            drawn_once[key] = _label_image(*key, sizes, canvas.width, own)
-    images = [drawn_once[key] for key in zip(texts, paints, strict=True)]
+    keys = list(zip(texts, paints, strict=True))
+    drawn_once = {key: _label_image(*key, sizes, canvas.width, own) for key in dict.fromkeys(keys)}
+    images = [drawn_once[key] for key in keys]
     reach = sizes.line // 2 + sizes.rim
     drawn = np.hstack([boxes[:, :2] - reach, boxes[:, 2:] + reach])
-    positions = _positions(drawn, texts, images, canvas.size)
+    areas = [image.size if image is not None else (0, 0) for image in images]
+    chosen = placement.select(drawn, texts, areas, canvas.size)
+    areas = [area if at in chosen else (0, 0) for at, area in enumerate(areas)]
+    positions = placement.place(drawn, areas, canvas.size)
     for box, position, image, color in zip(boxes, positions, images, paints, strict=True):
         if position is not None and position.leader and image is not None:
             _draw_leader(canvas, box, position, image.size, color, sizes)
     for position, image in zip(positions, images, strict=True):
         if position is not None and image is not None:
             canvas.paste(image, (position.x, position.y))
-
-
-def _positions(
-    boxes: Boxes, texts: Sequence[str], images: Sequence[Image.Image | None], size: tuple[int, int]
-) -> list[placement.Position | None]:
-    sizes = [image.size if image is not None else (0, 0) for image in images]
-    chosen = placement.select(boxes, texts, sizes, size)
-    return placement.place(boxes, [one if at in chosen else (0, 0) for at, one in enumerate(sizes)], size)
 
 
 def _label_image(text: str, color: RGB, sizes: Measures, room: int, own: Face | None) -> Image.Image | None:

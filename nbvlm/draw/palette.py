@@ -28,13 +28,6 @@ FURTHER: Final = (
 def parse(color: str | RGB) -> RGB:
     """Read a colour: Pillow's name or notation (#E69F00, teal, hsl(30, 90%, 50%)), or three integers 0…255.
 
-    Raises
-    ------
-    ValueError
-        The colour is unknown.
-
-    Examples
-    --------
     >>> parse("#0072B2")
     (0, 114, 178)
     """
@@ -87,37 +80,27 @@ def ink(color: RGB) -> RGB:
     return max(black, white, key=lambda candidate: contrast(color, candidate))
 
 
-def _favourite(label: str) -> int:
-    return zlib.crc32(label.casefold().encode("utf-8", "surrogatepass")) % len(OKABE_ITO)
-
-
 def _slot(label: str, taken: set[int]) -> int:
     """Take the label's own colour, else the next free one of Okabe and Ito, else of the further ones."""
-    first, count = _favourite(label), len(OKABE_ITO)
+    count = len(OKABE_ITO)
+    first = zlib.crc32(label.casefold().encode("utf-8", "surrogatepass")) % count
     order = [*((first + step) % count for step in range(count)), *range(count, len(COLORS))]
     return next((slot for slot in order if slot not in taken), first)
 
 
 def assign(labels: Iterable[str], fixed: Mapping[str, str | RGB] | None = None) -> dict[str, RGB]:
-    """Give every label a colour; up to 16 labels get different ones.
+    """Give every label a colour, that in `fixed` if there is one; up to 16 labels get different ones.
 
     The result depends on the set of labels alone: not on their order, the process or earlier pictures. A
-    label has a colour of its own, which it leaves only to a label that sorts before it. `fixed` holds colours
-    that the caller wants, by label.
+    label has a colour of its own, which it leaves only to a label that sorts before it.
 
-    Examples
-    --------
     >>> assign(["dog", "cat"]) == assign(["cat", "dog", "cat"])
     True
     """
     chosen = {label: parse(color) for label, color in (fixed or {}).items()}
     taken = {COLORS.index(color) for color in chosen.values() if color in COLORS}
-    colors: dict[str, RGB] = {}
-    for label in sorted(set(labels)):
-        if label in chosen:
-            colors[label] = chosen[label]
-            continue
+    for label in sorted(set(labels) - chosen.keys()):
         slot = _slot(label, taken)
         taken.add(slot)
-        colors[label] = COLORS[slot]
-    return colors
+        chosen[label] = COLORS[slot]
+    return chosen

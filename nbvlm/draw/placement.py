@@ -73,12 +73,11 @@ def select(
 def _position(
     at: int, boxes: Rects, label: tuple[int, int], taken: Rects, size: tuple[int, int]
 ) -> Position | None:
-    near = _rects(_near(boxes[at], label), label, size)
-    best = _best(near, at, boxes, taken)
-    if best is not None:
-        return Position(*best, leader=False)
-    best = _best(_rects(_around(boxes[at], label), label, size), at, boxes, taken)
-    return Position(*best, leader=True) if best is not None else None
+    for corners, leader in ((_near, False), (_around, True)):
+        best = _best(_rects(corners(boxes[at], label), label, size), at, boxes, taken)
+        if best is not None:
+            return Position(*best, leader)
+    return None
 
 
 def _near(box: Rects, label: tuple[int, int]) -> list[tuple[int, int]]:
@@ -115,8 +114,7 @@ def _rects(corners: list[tuple[int, int]], label: tuple[int, int], size: tuple[i
     moved = np.clip(wanted, 0, room)
     shift = np.abs(moved - wanted)
     kept = moved[(shift[:, 1] == 0) & (shift[:, 0] <= label[0])]
-    if not len(kept):
-        kept = moved[:1]
+    kept = kept if len(kept) else moved[:1]
     return np.hstack([kept, kept + label])
 
 
@@ -138,9 +136,8 @@ def _best(rects: Rects, at: int, boxes: Rects, taken: Rects) -> tuple[int, int] 
     areas = np.maximum((others[:, 2] - others[:, 0]) * (others[:, 3] - others[:, 1]), 1)
     label = (rects[0, 2] - rects[0, 0]) * (rects[0, 3] - rects[0, 1])
     # Hiding most of a small thing is worse than lying inside a large one.
-    cost = (
-        2.0 * (shared / areas).sum(axis=1) + 0.2 * shared.sum(axis=1) / label + 0.04 * np.arange(len(rects))
-    )
+    cost = 2.0 * (shared / areas).sum(axis=1) + 0.2 * shared.sum(axis=1) / label
+    cost += 0.04 * np.arange(len(rects))
     cost[~free] = np.inf
     x, y = rects[int(cost.argmin()), :2].tolist()
     return x, y

@@ -92,13 +92,7 @@ def measures(size: tuple[int, int], count: int, style: Style) -> Measures:
 
 
 def styled(style: Style | None, options: Mapping[str, Any]) -> Style:
-    """Return a style, by default the ordinary one, with some attributes changed.
-
-    Raises
-    ------
-    TypeError
-        An option does not exist; the message lists those that do.
-    """
+    """Return a style, by default the ordinary one, with some attributes changed; only those that exist."""
     known = [item.name for item in fields(Style)]
     unknown = sorted(set(options) - set(known))
     if unknown:

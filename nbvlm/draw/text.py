@@ -1,12 +1,13 @@
 """Draw text of any script: the right font for every part of it, nothing left out.
 
-Each cluster of the text (one character to a reader) gets the first font that can draw it, and
-neighbours with the same font become one run, so that ligatures, Arabic joining and emoji sequences stay
-whole. A character that no font has is drawn as a box with its code point in it.
+Each cluster of the text (one character to a reader) gets the first font that can draw it; neighbours with
+the same font become one run, so that ligatures, Arabic joining and emoji sequences stay whole. A character
+that no font has is drawn as a box with its code point in it.
 """
 
 from __future__ import annotations
 
+import bisect
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
@@ -58,7 +59,7 @@ def clusters(text: str) -> list[str]:
 
 def _continues(before: str, char: str) -> bool:
     code = ord(char)
-    flag = len(before) == 1 and _is_flag(before) and _is_flag(char)
+    flag = len(before) == 1 and all(0x1F1E6 <= ord(half) <= 0x1F1FF for half in before + char)
     return (
         unicodedata.category(char)[0] == "M"
         or code in _JOINERS
@@ -67,10 +68,6 @@ def _continues(before: str, char: str) -> bool:
         or ord(before[-1]) == 0x200D
         or flag
     )
-
-
-def _is_flag(char: str) -> bool:
-    return 0x1F1E6 <= ord(char) <= 0x1F1FF
 
 
 def needed(cluster: str) -> list[int]:
@@ -119,10 +116,9 @@ def _face(cluster: str, current: Face | None, own: Face | None) -> Face:
     neutral = unicodedata.category(cluster[0])[0] in "ZPSN" and not is_emoji(cluster)
     if neutral and current and not current.emoji and current != _MISSING and _covers(current, cluster):
         return current
-    first = [own] if own else []
     system = installed()
     emoji = [face for face in system if face.emoji]
-    text = [*first, BUNDLED, *(face for face in system if not face.emoji)]
+    text = [*filter(None, [own]), BUNDLED, *(face for face in system if not face.emoji)]
     order = emoji + text if is_emoji(cluster) else text + emoji
     return next((face for face in order if _covers(face, cluster)), _MISSING)
 
@@ -155,8 +151,7 @@ def _box_sizes(text: str, size: int) -> tuple[list[str], ImageFont.FreeTypeFont,
     """Lay out the boxes of missing characters: their digits, the font of these, width and height of a box."""
     codes = [f"{code:04X}" for code in needed(text)] or ["0000"]
     small, _ = _font(BUNDLED, max(6, round(size * 0.42)))
-    widest = max(len(code) for code in codes)
-    columns = (widest + 1) // 2
+    columns = (max(map(len, codes)) + 1) // 2
     return codes, small, columns * round(small.getlength("0")) + max(4, size // 4), size
 
 
@@ -204,14 +199,11 @@ def wrap(text: str, size: int, width: int, own: Face | None = None, lines: int =
 
 def _fitting(parts: Sequence[str], size: int, width: int, own: Face | None) -> int:
     """Count by bisection how many parts, joined, are at most `width` wide."""
-    low, high = 0, len(parts)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if measure("".join(parts[:middle]).rstrip(), size, own).width <= width:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+
+    def wide(count: int) -> bool:
+        return measure("".join(parts[:count]).rstrip(), size, own).width > width
+
+    return bisect.bisect(range(1, len(parts) + 1), False, key=wide)
 
 
 def _first_line(text: str, size: int, width: int, own: Face | None) -> tuple[str, str]:
@@ -254,9 +246,8 @@ def _paint_run(canvas: Image.Image, at: tuple[int, int], run: Run, size: int, co
     width, height = max(1, round(right - left)), max(1, round(bottom - top))
     big = Image.new("RGBA", (width, height))
     ImageDraw.Draw(big).text((-left, -top), run.text, color, font, "ls", embedded_color=True)
-    small = big.resize(
-        (max(1, round(width * factor)), max(1, round(height * factor))), Image.Resampling.LANCZOS
-    )
+    scaled = max(1, round(width * factor)), max(1, round(height * factor))
+    small = big.resize(scaled, Image.Resampling.LANCZOS)
     canvas.paste(small, (at[0] + round(max(left, 0) * factor), at[1] + round(top * factor)), small)
 
 
@@ -266,9 +257,8 @@ def _paint_boxes(canvas: Image.Image, at: tuple[int, int], text: str, size: int,
     top = at[1] - height + size // 6
     for number, code in enumerate(codes):
         left = at[0] + number * (width + 2)
-        draw.rectangle(
-            (left, top, left + width - 1, top + height - 1), outline=color, width=max(1, size // 16)
-        )
+        edges = (left, top, left + width - 1, top + height - 1)
+        draw.rectangle(edges, outline=color, width=max(1, size // 16))
         half = (len(code) + 1) // 2
         for row, digits in enumerate((code[:half], code[half:])):
             middle = (left + width / 2, top + height * (0.28 + 0.45 * row))

@@ -11,7 +11,7 @@ import hashlib
 import json
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from nbvlm import endpoints
@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from nbvlm.endpoints import Endpoint
     from nbvlm.result.values import ResultData
 
-__all__ = ["key_variables", "picture_file", "to_curl", "to_python"]
+__all__ = ["file_name", "key_variables", "picture_file", "to_curl", "to_python"]
 
-SERVED = "http://127.0.0.1:8000"
-"""The address of `nbvlm serve` by default."""
+SERVED = "http://127.0.0.1:8000"  # the address of `nbvlm serve` by default
 
 _START = """\
 #!/bin/sh
@@ -81,13 +80,6 @@ printf '%s%s%s' {head} "$id" {tail} |
 )
 
 
-class Body(NamedTuple):
-    """A request body in two parts, with a gap for the picture or its id."""
-
-    head: str
-    tail: str
-
-
 def to_curl(result: ResultData, *, image: str | None = None) -> str:
     """Write a shell script; see `Result.to_curl`."""
     endpoint = _endpoint(result)
@@ -95,11 +87,11 @@ def to_curl(result: ResultData, *, image: str | None = None) -> str:
     if result.route == "asset":
         return start + _with_asset(result, endpoint, image)
     picture, file = _travelling(result, endpoint, image)
-    request = _request(result, endpoint, picture.mime)
+    head, tail = _request(result, endpoint, picture.mime)
     if file is not None:
-        return start + _FROM_FILE.format(head=quote(request.head), file=quote(file), tail=quote(request.tail))
+        return start + _FROM_FILE.format(head=quote(head), file=quote(file), tail=quote(tail))
     payload = picture.data_uri().partition("base64,")[2]
-    return start + _EMBEDDED.format(head=request.head, payload=payload, tail=request.tail)
+    return start + _EMBEDDED.format(head=head, payload=payload, tail=tail)
 
 
 def _endpoint(result: ResultData) -> Endpoint:
@@ -138,11 +130,12 @@ def _travelling(result: ResultData, endpoint: Endpoint, image: str | None) -> tu
     return fitted, picture_file(result, None) if untouched else None
 
 
-def _request(result: ResultData, endpoint: Endpoint, mime: str, *, asset: bool = False) -> Body:
+def _request(result: ResultData, endpoint: Endpoint, mime: str, *, asset: bool = False) -> tuple[str, str]:
+    """Return the body in two parts, with a gap for the picture or its id."""
     marker = hashlib.sha256(result.prompt.encode("utf-8", "surrogatepass")).hexdigest()
     text = body(endpoint, result.prompt, Source(mime, asset_id=marker), result.parameters).decode()
     head, _, tail = text.partition(marker)
-    return Body(head if asset else head.removesuffix("asset_id,") + "base64,", tail)
+    return head if asset else head.removesuffix("asset_id,") + "base64,", tail
 
 
 def _with_asset(result: ResultData, endpoint: Endpoint, image: str | None) -> str:
@@ -153,16 +146,10 @@ def _with_asset(result: ResultData, endpoint: Endpoint, image: str | None) -> st
         packed = base64.encodebytes(picture.data).decode("ascii")
         lines = f"picture=$(mktemp)\nbase64 --decode > \"$picture\" <<'PICTURE'\n{packed}PICTURE"
         clean = '; rm -f "$picture"'
-    request = _request(result, endpoint, picture.mime, asset=True)
+    head, tail = _request(result, endpoint, picture.mime, asset=True)
     description = json.dumps({"contentType": picture.mime, "description": "nbvlm picture"})
-    return _ASSET.format(
-        picture=lines,
-        description=quote(description),
-        clean=clean,
-        mime=quote(picture.mime),
-        head=quote(request.head),
-        tail=quote(request.tail),
-    )
+    quoted = {"description": description, "mime": picture.mime, "head": head, "tail": tail}
+    return _ASSET.format(picture=lines, clean=clean, **{name: quote(quoted[name]) for name in quoted})
 
 
 _WIDEST = 70
@@ -250,9 +237,14 @@ def picture_file(result: ResultData, image: str | None) -> str | None:
     if image is not None:
         return image
     if picture.data is None:
-        return picture.name or ("picture.png" if picture.mime == "image/png" else "picture.jpg")
+        return file_name(picture)
     name = picture.name
     return name if name and Path(name).name == name and _is_file(name, picture) else None
+
+
+def file_name(picture: Picture) -> str:
+    """Return the name of the picture's file, or one by its type."""
+    return picture.name or ("picture.png" if picture.mime == "image/png" else "picture.jpg")
 
 
 def _is_file(name: str, picture: Picture) -> bool:

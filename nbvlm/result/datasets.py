@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nbvlm.grounding import MaskCrop
     from nbvlm.result.values import ResultData
 
-__all__ = ["to_coco", "to_csv", "to_dataframe", "to_supervision", "to_yolo"]
+__all__ = ["ordered", "to_coco", "to_csv", "to_dataframe", "to_supervision", "to_yolo"]
 
 COLUMNS = (
     "label", "x0", "y0", "x1", "y1", "width", "height", "area", "mask_area",
@@ -75,22 +75,20 @@ def to_coco(
     if segmentation not in {"rle", "polygon"}:
         raise ValueError(f'segmentation must be "rle" or "polygon", got {segmentation!r}.')
     names = _names(result, categories)
-    boxes = _ordered(result).tolist()
+    boxes = ordered(result).tolist()
     labels = [label or UNLABELLED for label in result.detections.labels]
+    things = zip(labels, boxes, result.detections.mask_crops, strict=True)
     annotations = [
         {"id": at, "image_id": image_id, "category_id": names.index(label) + 1, "iscrowd": 0}
         | _shape(box, crop, result.detections.size, segmentation)
-        for at, (label, box, crop) in enumerate(
-            zip(labels, boxes, result.detections.mask_crops, strict=True), 1
-        )
+        for at, (label, box, crop) in enumerate(things, 1)
     ]
     picture = result.picture
+    image = {"id": image_id, "width": picture.width, "height": picture.height}
     return {
         "info": {"description": result.prompt, "contributor": result.model, "date_created": result.created},
         "licenses": [],
-        "images": [
-            {"id": image_id, "width": picture.width, "height": picture.height, "file_name": file_name(result)}
-        ],
+        "images": [image | {"file_name": file_name(result)}],
         "annotations": annotations,
         "categories": [{"id": at, "name": name, "supercategory": ""} for at, name in enumerate(names, 1)],
     }
@@ -110,7 +108,7 @@ def _shape(box: list[float], crop: MaskCrop | None, size: tuple[int, int], form:
 def to_yolo(result: ResultData, *, categories: Sequence[str] | None = None, segments: bool = False) -> str:
     """Write YOLO lines; see `Result.to_yolo`."""
     names = _names(result, categories)
-    found, boxes = result.detections, _ordered(result)
+    found, boxes = result.detections, ordered(result)
     shapes = list(map(_outline, found.mask_crops, boxes)) if segments else list(map(_centred, boxes))
     lines = []
     for label, shape in zip(found.labels, shapes, strict=True):
@@ -139,18 +137,14 @@ def to_supervision(result: ResultData) -> Any:
     found = result.detections
     if not len(found):
         return sv.Detections.empty()
-    width, height = found.size
-    crops = found.mask_crops
+    crops, none = found.mask_crops, np.zeros(found.size[::-1], dtype=bool)
     masks = None
     if any(crop is not None for crop in crops):
         # Rows without a mask are false all over: supervision knows masks for all or for none.
-        masks = np.zeros((len(found), height, width), dtype=bool)
-        for at, crop in enumerate(crops):
-            if crop is not None:
-                masks[at] = crop.spread(found.size)
+        masks = np.array([none if crop is None else crop.spread(found.size) for crop in crops])
     names = list(dict.fromkeys(found.labels))
     return sv.Detections(
-        xyxy=_ordered(result),
+        xyxy=ordered(result),
         mask=masks,
         class_id=np.array([names.index(label) for label in found.labels]),
         data={"class_name": np.array(found.labels)},
@@ -169,12 +163,12 @@ def _names(result: ResultData, categories: Sequence[str] | None) -> list[str]:
         return found
     missing = [name for name in found if name not in categories]
     if missing:
-        raise ValueError(
-            f"categories must hold every label of the result; missing: {', '.join(map(repr, missing))}."
-        )
+        listed = ", ".join(map(repr, missing))
+        raise ValueError(f"categories must hold every label of the result; missing: {listed}.")
     return list(categories)
 
 
-def _ordered(result: ResultData) -> npt.NDArray[np.float64]:
+def ordered(result: ResultData) -> npt.NDArray[np.float64]:
+    """Return the boxes with their corners in order."""
     xyxy = result.detections.xyxy
     return np.hstack([np.minimum(xyxy[:, :2], xyxy[:, 2:]), np.maximum(xyxy[:, :2], xyxy[:, 2:])])

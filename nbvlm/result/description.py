@@ -29,13 +29,8 @@ def where(box: Sequence[float], size: tuple[int, int]) -> str:
     y0, y1 = sorted(min(max(y, 0.0), height) for y in (box[1], box[3]))
     if (x1 - x0) * (y1 - y0) >= 0.8 * width * height:
         return "filling the picture"
-    across = ("left", "", "right")[_third((x0 + x1) / 2 / width)]
-    down = ("top", "", "bottom")[_third((y0 + y1) / 2 / height)]
-    return f"{down} {across}".strip() or "centre"
-
-
-def _third(share: float) -> int:
-    return min(2, int(share * 3))
+    thirds = [min(2, int(share * 3)) for share in ((x0 + x1) / 2 / width, (y0 + y1) / 2 / height)]
+    return f"{('top ', '', 'bottom ')[thirds[1]]}{('left', '', 'right')[thirds[0]]}".strip() or "centre"
 
 
 def tally(detections: Detections) -> dict[str, list[str]]:
@@ -49,8 +44,6 @@ def tally(detections: Detections) -> dict[str, list[str]]:
 def alt_text(result: ResultData) -> str:
     """Describe the annotated picture for people who do not see it.
 
-    Examples
-    --------
     ``2 cats: left, right; 1 dog: bottom right. Picture cat.jpg, 640 by 480 pixels.``
     """
     name = f"Picture {result.picture.name}" if result.picture.name else "Picture"

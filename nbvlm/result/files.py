@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nbvlm.draw import Style
     from nbvlm.result.values import ResultData
 
-__all__ = ["ENDINGS", "annotated", "contents", "save", "write"]
+__all__ = ["ENDINGS", "annotated", "contents", "save"]
 
 # Full colour resolution: thin coloured lines and small type would blur.
 _JPEG: tuple[str, dict[str, Any]] = ("JPEG", {"quality": 92, "subsampling": 0})
@@ -52,17 +52,16 @@ def annotated(result: ResultData, style: Style | None = None, **options: Any) ->
 def save(result: ResultData, path: str | os.PathLike[str], **options: Any) -> Path:
     """Save a result; see `Result.save`."""
     path = Path(path)
-    return write(path, contents(result, path.suffix, **options))
+    data = contents(result, path.suffix, **options)
+    if not path.parent.is_dir():
+        message = f"The folder {str(path.parent)!r} does not exist. Create it to save {path.name!r} there."
+        raise FileNotFoundError(message)
+    write_atomic(path, data)
+    return path
 
 
 def contents(result: ResultData, ending: str, **options: Any) -> bytes:
-    """Make the contents of a file in the format of its ending.
-
-    Raises
-    ------
-    ValueError
-        Another ending; the message lists those that exist.
-    """
+    """Make the contents of a file in the format of its ending; the error for another lists all."""
     kind = ending.lower()
     if kind in _DRAWN:
         return _drawn(annotated(result, **options), *_DRAWN[kind])
@@ -79,19 +78,3 @@ def _drawn(image: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
         limit = f"{kind} holds at most {_LONGEST[kind]:,} pixels a side"
         raise ValueError(f"{limit}, and this picture has {max(image.size):,}. Save it as .png.")
     return encoded(image, kind, **options)
-
-
-def write(path: Path, data: bytes) -> Path:
-    """Write a file in one step: a reader of `path` sees the old file or the whole new one.
-
-    Raises
-    ------
-    FileNotFoundError
-        The folder does not exist.
-    """
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"The folder {str(path.parent)!r} does not exist. Create it to save {path.name!r} there."
-        )
-    write_atomic(path, data)
-    return path

@@ -14,7 +14,6 @@ __all__ = ["to_html"]
 
 _SIDE = 1600
 _BYTES = 2_000_000
-_CODE = 20_000
 
 _STYLE = """
 :root { color-scheme: light dark;
@@ -106,13 +105,14 @@ def _figure(result: ResultData) -> str:
 
 def _request(result: ResultData) -> str:
     sent, timing = result.sent, result.timing
+    first = f"{timing.first_token_s:.2f} s to the first token, " if timing.first_token_s is not None else ""
     rows = {
         "model": result.model,
         "endpoint": result.endpoint,
         "parameters": ", ".join(f"{name} {value}" for name, value in result.parameters.items()),
         "route": f"{result.route}, {sent.width} × {sent.height} {sent.mime}, {sent.bytes:,} bytes",
         "picture": f"SHA-256 {result.picture.sha256}",
-        "time": _seconds(timing.first_token_s, "to the first token, ") + f"{timing.total_s:.2f} s in all",
+        "time": f"{first}{timing.total_s:.2f} s in all",
         "finished": result.finish_reason,
         "request": result.request_id,
         "asked": result.created,
@@ -121,11 +121,6 @@ def _request(result: ResultData) -> str:
     return f"<dl>{''.join(lines)}</dl>"
 
 
-def _seconds(value: float | None, words_after: str) -> str:
-    return f"{value:.2f} s {words_after}" if value is not None else ""
-
-
 def _code(result: ResultData) -> str:
     """Show the Python code with the file's name: the picture itself is in the page already."""
-    name = result.picture.name or ("picture.png" if result.picture.mime == "image/png" else "picture.jpg")
-    return f"<pre>{markup.text(code.to_python(result, image=name))}</pre>"
+    return f"<pre>{markup.text(code.to_python(result, image=code.file_name(result.picture)))}</pre>"

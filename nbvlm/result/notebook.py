@@ -22,15 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["EncodedPicture", "bundle", "preview"]
 
-SIDE = 896
-"""Pixels of the longer side of a shown picture."""
-
-BUDGET = 100_000
-"""Bytes of a shown picture at most; it travels as base64, and twice."""
-
-NOTEBOOK = 295_000
-"""Bytes that a result adds to a notebook file at most, everything together."""
-
+SIDE = 896  # pixels of the longer side of a shown picture
+BUDGET = 100_000  # bytes of a shown picture at most; it travels as base64, and twice
+NOTEBOOK = 295_000  # bytes that a result adds to a notebook file at most, everything together
 _CSS_SIDE = 640
 _SMALL = 448
 _WORDS = 32_000
@@ -80,10 +74,7 @@ _LIMITS = (Limits(50, 200, 8_000, 20), Limits(25, 80, 2_000, 8), Limits(10, 40, 
 
 
 def bundle(result: ResultData) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Build the MIME bundle of a result: data and metadata, as IPython's `_repr_mimebundle_` returns them.
-
-    A result without its picture's bytes shows table and text.
-    """
+    """Build the MIME bundle of a result, data and metadata; table and text alone without the picture."""
     data: dict[str, Any] = {"text/plain": description.plain(result)}
     alt, details = description.alt_text(result), _details(result)
     taken = _stored(data["text/plain"]) + _stored(details) + 2 * _stored(markup.attribute(alt))
@@ -96,14 +87,9 @@ def bundle(result: ResultData) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def preview(result: ResultData, side: int = SIDE, budget: int = BUDGET) -> EncodedPicture:
-    """Draw and encode a copy of the picture of at most `side` pixels and `budget` bytes.
+    """Draw and encode a copy of the picture, at most `side` pixels and `budget` bytes, or raise `ImageError`.
 
     Small pictures are enlarged, so that labels can be read.
-
-    Raises
-    ------
-    ImageError
-        The picture's bytes are not here.
     """
     small = result.picture.thumbnail(_handy(result.picture, side))
     scale = float(-(-_SMALL // max(small.size))) if max(small.size) < _SMALL else 1.0

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbvlm.errors import ImageError
 from nbvlm.grounding import Detections, Problem, decode_rle, decoded, encode_rle
+from nbvlm.images import Picture
 from nbvlm.result.values import ResultData, Sent, Timing, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from nbvlm.images import Picture
 
 __all__ = ["FORMAT", "from_dict", "from_json", "to_dict", "to_json"]
 
@@ -122,8 +121,6 @@ def from_json(cls: type[R], text: str | bytes, picture: Picture | None = None) -
 
 
 def _picture(data: Mapping[str, Any], given: Picture | None) -> Picture:
-    from nbvlm.images import Picture
-
     if given is None:
         return Picture.reference(data["sha256"], data["mime"], data["width"], data["height"], data["name"])
     if given.sha256 != data["sha256"]:

@@ -15,6 +15,7 @@ from nbvlm.errors import ImageError
 from nbvlm.grounding import mask_outlines
 from nbvlm.images import encode_within
 from nbvlm.result import description, markup, notebook
+from nbvlm.result.datasets import ordered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,11 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["to_svg"]
 
-SIDE = 1600
-"""Pixels of the longer side of the picture inside."""
-
-BYTES = 2_000_000
-"""Bytes of the picture inside at most."""
+SIDE = 1600  # pixels of the longer side of the picture inside
+BYTES = 2_000_000  # bytes of the picture inside at most
 
 
 def to_svg(result: ResultData) -> str:
@@ -38,14 +36,9 @@ def to_svg(result: ResultData) -> str:
     paints = markup.label_colors(result)
     sizes = measures((width, height), max(1, len(result.detections)), Style())
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',
-        f"<title>{markup.text_only(description.alt_text(result))}</title>",
-        _picture(result),
-        *_shapes(result, paints, sizes),
-        "</svg>",
-    ]
-    return "\n".join(lines) + "\n"
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
+    title = f"<title>{markup.text_only(description.alt_text(result))}</title>"
+    return "\n".join([head, title, _picture(result), *_shapes(result, paints, sizes), "</svg>"]) + "\n"
 
 
 def _picture(result: ResultData) -> str:
@@ -62,7 +55,7 @@ def _shapes(result: ResultData, paints: list[RGB], sizes: Measures) -> Iterator[
     """Draw each detection as a group, from large to small, as the drawn picture does; labels come last."""
     found = result.detections
     order = np.argsort(-found.areas, kind="stable").tolist()
-    boxes = [_ordered(box) for box in found.xyxy.tolist()]
+    boxes = ordered(result).tolist()
     crops = found.mask_crops
     for at in order:
         name = markup.attribute(found.labels[at] or "?")
@@ -72,23 +65,16 @@ def _shapes(result: ResultData, paints: list[RGB], sizes: Measures) -> Iterator[
         yield _label(found.labels[at] or "?", boxes[at], paints[at], sizes)
 
 
-def _ordered(box: list[float]) -> tuple[float, float, float, float]:
-    x0, y0, x1, y1 = box
-    return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
-
-
 def _mask(crop: MaskCrop | None, color: RGB, sizes: Measures) -> str:
     if crop is None or not crop.pixels.any():
         return ""
     loops = ("M" + "L".join(f"{x} {y}" for x, y in loop) + "Z" for loop in mask_outlines(crop))
-    paint = css_color(color)
-    return (
-        f'<path d="{"".join(loops)}" fill="{paint}" fill-opacity="0.3" stroke="{paint}" '
-        f'stroke-width="{sizes.rim}"/>'
-    )
+    paint, rim = css_color(color), sizes.rim
+    fill = f'fill="{paint}" fill-opacity="0.3" stroke="{paint}" stroke-width="{rim}"'
+    return f'<path d="{"".join(loops)}" {fill}/>'
 
 
-def _box(box: tuple[float, float, float, float], color: RGB, sizes: Measures) -> str:
+def _box(box: list[float], color: RGB, sizes: Measures) -> str:
     x0, y0, x1, y1 = box
     place = f'x="{x0:g}" y="{y0:g}" width="{x1 - x0:g}" height="{y1 - y0:g}" fill="none"'
     rim, paint = css_color(ink_color(color)), css_color(color)
@@ -99,7 +85,7 @@ def _box(box: tuple[float, float, float, float], color: RGB, sizes: Measures) ->
     )
 
 
-def _label(text: str, box: tuple[float, float, float, float], color: RGB, sizes: Measures) -> str:
+def _label(text: str, box: list[float], color: RGB, sizes: Measures) -> str:
     """Write a label above its box, or inside where there is no room, in its ink on a stroke of its colour."""
     inside = box[1] < sizes.type + 2 * sizes.pad
     y = box[1] + sizes.type + sizes.pad if inside else box[1] - sizes.pad - sizes.line
