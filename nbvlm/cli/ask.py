@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     from nbvlm.client import Client
 
     as_json = options.json or not (options.text or is_terminal())
-    writer: AnswerWriter = JsonWriter(stream=options.stream) if as_json else TextWriter(options.stream)
+    writer: AnswerWriter = JsonWriter(stream=options.stream) if as_json else TextWriter()
     try:
         image, prompt = _question(options)
         _check(options.out)
@@ -117,8 +117,6 @@ def run(options: argparse.Namespace) -> int:
 def status_of(error: Error) -> int:
     """Return the exit status for an error.
 
-    Examples
-    --------
     >>> status_of(ImageError("It is a folder.")), status_of(Error("Something else."))
     (3, 1)
     """
@@ -128,21 +126,16 @@ def status_of(error: Error) -> int:
 def _question(options: argparse.Namespace) -> tuple[Any, str]:
     image, prompt = options.image, " ".join(options.prompt)
     if image == prompt == "-":
-        raise ParameterError(
-            "Picture and prompt cannot both be read from standard input.", hint="Give one as an argument."
-        )
-    if image == "-":
-        return _standard_input(), prompt
-    return image, sys.stdin.read() if prompt == "-" else prompt
-
-
-def _standard_input() -> bytes:
+        message = "Picture and prompt cannot both be read from standard input."
+        raise ParameterError(message, hint="Give one as an argument.")
+    if image != "-":
+        return image, sys.stdin.read() if prompt == "-" else prompt
     from nbvlm.images import MAX_BYTES
 
     data = sys.stdin.buffer.read(MAX_BYTES + 1)
     if not data:
         raise ImageError("Standard input is empty.", hint="Pipe a picture in, or give a path instead of -.")
-    return data
+    return data, prompt
 
 
 def _answer(
@@ -164,9 +157,8 @@ def _check(out: Path | None) -> None:
     if out is None:
         return
     if out.suffix.lower() not in ENDINGS:
-        raise ParameterError(
-            f"{out.name!r} has an ending that cannot be saved.", hint=f"Use one of {', '.join(ENDINGS)}."
-        )
+        message = f"{out.name!r} has an ending that cannot be saved."
+        raise ParameterError(message, hint=f"Use one of {', '.join(ENDINGS)}.")
     if not out.parent.is_dir():
         raise ParameterError(f"The folder {str(out.parent)!r} does not exist.", hint="Make it first.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from nbvlm.cli.terminal import print_line
@@ -47,22 +48,14 @@ def run(options: argparse.Namespace) -> int:
     found = findings(options.endpoint, options.timeout)
     fine = all(finding.state != "problem" for finding in found)
     if options.json:
-        print_line(json.dumps({"ok": fine, "findings": [finding.to_dict() for finding in found]}, indent=2))
+        print_line(json.dumps({"ok": fine, "findings": [asdict(finding) for finding in found]}, indent=2))
     else:
         print_line(report(found))
     return 0 if fine else 1
 
 
 def findings(endpoint: str | None = None, seconds: float = SECONDS) -> list[Finding]:
-    """Run all checks, one after the other.
-
-    Parameters
-    ----------
-    endpoint
-        Name or URL of the endpoint to check; None for the hosted model.
-    seconds
-        Longest wait for it.
-    """
+    """Run all checks, one after the other; `seconds` is the longest wait for the endpoint."""
     from nbvlm.cli import doctor_checks
     from nbvlm.cli.findings import run_check
 

@@ -21,19 +21,7 @@ if TYPE_CHECKING:
 
     from nbvlm.cli.findings import Finding
 
-
-__all__ = [
-    "cache",
-    "endpoint",
-    "extensions",
-    "kernel",
-    "key",
-    "model",
-    "packages",
-    "python",
-    "websocket",
-]
-
+__all__ = ["cache", "endpoint", "extensions", "kernel", "key", "model", "packages", "python", "websocket"]
 
 _SHOWN = ("jupyterlab", "ipykernel", "ipywidgets", "anywidget", "ipython")
 _OPTIONAL = ("notebook", "voila", "jupyter-server")
@@ -61,9 +49,8 @@ def packages() -> Iterator[Finding]:
             advice = f"Install it: {_LAB}" if lab else "Install nbvlm again: pip install -U nbvlm"
             yield problem(name, "not installed", advice)
         elif _numbers(version) < _numbers(required.get(name, "0")):
-            yield problem(
-                name, f"{version} is too old", f'Update it: pip install -U "{name}>={required[name]}"'
-            )
+            advice = f'Update it: pip install -U "{name}>={required[name]}"'
+            yield problem(name, f"{version} is too old", advice)
         else:
             yield good(name, version)
     yield from (good(name, version) for name in _OPTIONAL if (version := _version(name)))
@@ -190,15 +177,7 @@ def key() -> Iterator[Finding]:
 
 
 def endpoint(name: str | None, seconds: float) -> Iterator[Finding]:
-    """Check that an endpoint responds.
-
-    Parameters
-    ----------
-    name
-        Name of an endpoint or URL of a server; None for the hosted model.
-    seconds
-        Longest wait.
-    """
+    """Check that an endpoint, by name or URL, or the hosted model responds; `seconds` is the longest wait."""
     from nbvlm.client import find_key, ping, resolve
 
     model = "any" if name is not None and "://" in name else None
@@ -210,12 +189,10 @@ def endpoint(name: str | None, seconds: float) -> Iterator[Finding]:
     try:
         status = ping(settings)
     except Error as error:
-        needed = name is not None or find_key() is not None
-        if needed:
+        if name is not None or find_key() is not None:
             yield problem("endpoint", error.message, error.hint or "Check the network, then try again.")
         else:
-            advice = "The embedded model works without a network."
-            yield note("endpoint", error.message, advice)
+            yield note("endpoint", error.message, "The embedded model works without a network.")
         return
     found = f"{settings.base_url} responds (status {status}, {time.monotonic() - began:.1f} s)"
     if status >= _FAILING:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nbvlm._text import count, visible
 
@@ -17,28 +17,12 @@ _SIGNS = {"ok": "ok  ", "note": "note", "problem": "FAIL"}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding.
-
-    Attributes
-    ----------
-    check
-        The thing that was checked.
-    state
-        "ok", "note" (works, but worth knowing) or "problem" (something will not work).
-    found
-        The fact.
-    advice
-        What to do; empty where nothing needs doing.
-    """
+    """One finding: the thing that was checked, its state, the fact, and what to do."""
 
     check: str
-    state: str
+    state: str  # "ok", "note" (works, but worth knowing) or "problem" (something will not work)
     found: str
     advice: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the finding as plain data."""
-        return asdict(self)
 
 
 def good(check: str, found: str) -> Finding:
@@ -69,8 +53,6 @@ def run_check(name: str, check: Callable[[], Iterable[Finding]]) -> list[Finding
 def report(findings: Iterable[Finding]) -> str:
     """Format findings for a terminal.
 
-    Examples
-    --------
     >>> print(report([note("key", "none found", "Set NVIDIA_API_KEY.")]))
     note  key  none found
                → Set NVIDIA_API_KEY.

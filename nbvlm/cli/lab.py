@@ -23,27 +23,19 @@ if TYPE_CHECKING:
 
 __all__ = ["FIRST", "Copies", "arguments", "command", "copy", "environment", "names", "run", "source"]
 
-FIRST = "quickstart.ipynb"
-"""The notebook to begin with."""
-
+FIRST = "quickstart.ipynb"  # the notebook to begin with
 _RECORD = ".nbvlm-tutorials.json"
 _PACKAGE = Path(__file__).parents[1]
 _NOT_OURS = {".ipynb_checkpoints", "__pycache__"}
 
 
 class Copies(NamedTuple):
-    """Names of the tutorials, by what copying did with them.
-
-    Attributes
-    ----------
-    new, renewed, same, kept
-        Copied; replaced by a newer release's; already up to date; edited, and so left alone.
-    """
+    """Names of the tutorials, by the outcome of copying."""
 
     new: list[str]
-    renewed: list[str]
+    renewed: list[str]  # replaced by a newer release's
     same: list[str]
-    kept: list[str]
+    kept: list[str]  # edited, and so left alone
 
     def __str__(self) -> str:
         """Count the files in words, and name the edited ones."""
@@ -55,13 +47,7 @@ class Copies(NamedTuple):
 
 
 def source() -> Path:
-    """Return the folder of the tutorials: inside an installed package, or beside it in a checkout.
-
-    Raises
-    ------
-    Error
-        If neither folder exists.
-    """
+    """Return the folder of the tutorials: inside an installed package, or beside it in a checkout."""
     for folder in (_PACKAGE / "tutorials", _PACKAGE.parent / "notebooks"):
         if (folder / FIRST).is_file():
             return folder
@@ -70,24 +56,12 @@ def source() -> Path:
 
 def names(folder: Path) -> list[str]:
     """List the files of a folder of tutorials, as relative paths with slashes."""
-    found = (path for path in folder.rglob("*") if path.is_file())
-    relative = (path.relative_to(folder) for path in found)
+    relative = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return sorted(path.as_posix() for path in relative if not _NOT_OURS.intersection(path.parts))
 
 
 def copy(target: Path) -> Copies:
-    """Copy the tutorials; edited copies stay as they are.
-
-    Parameters
-    ----------
-    target
-        The folder, which is made where it does not exist.
-
-    Raises
-    ------
-    Error
-        If the folder cannot be written.
-    """
+    """Copy the tutorials to a folder, made where it does not exist; edited copies stay as they are."""
     origin, done = source(), Copies([], [], [], [])
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -173,17 +147,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def command(folder: Path, port: int, *, browser: bool = True) -> list[str]:
-    """Return the command that opens JupyterLab on the quick-start of a folder.
-
-    Parameters
-    ----------
-    folder
-        The folder of the copies.
-    port
-        Port on loopback.
-    browser
-        Whether JupyterLab opens a browser.
-    """
+    """Return the command that opens JupyterLab on the quick-start of a folder."""
     settings = {
         "ServerApp.ip": "127.0.0.1",
         "ServerApp.port": port,

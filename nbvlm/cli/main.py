@@ -29,15 +29,7 @@ class _Module(Protocol):
 
 
 class Command(NamedTuple):
-    """A sub-command.
-
-    Attributes
-    ----------
-    name
-        Its name, as typed, which is also the name of its module in `nbvlm.cli`.
-    help
-        What it does, in one line.
-    """
+    """A sub-command; its name is also the name of its module in `nbvlm.cli`."""
 
     # A dataclass would take as long to import as all the rest.
     name: str
@@ -58,18 +50,10 @@ COMMANDS: tuple[Command, ...] = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line.
+    """Run the command line: `argv`, by default the arguments of the process, without the program's name.
 
-    Parameters
-    ----------
-    argv
-        Arguments without the program's name; by default those of the process.
-
-    Returns
-    -------
-    int
-        Exit status: 0 done, 1 failed with a sentence on the error stream, 2 wrong arguments, 130 interrupted;
-        `nbvlm ask --help` lists more.
+    The exit status is 0 done, 1 failed with a sentence on the error stream, 2 wrong arguments, 130
+    interrupted; `nbvlm ask --help` lists more.
     """
     escape_unprintable()
     given = list(sys.argv[1:] if argv is None else argv)

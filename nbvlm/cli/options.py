@@ -44,13 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def client_keywords(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the keywords that open a client.
-
-    Raises
-    ------
-    AuthenticationError
-        If the variable that `--key-from` names is not set.
-    """
+    """Return the keywords that open a client; the variable that `--key-from` names must be set."""
     given = {name: getattr(options, name) for name in _CLIENT if getattr(options, name) is not None}
     if options.allow_http:
         given["allow_http"] = True

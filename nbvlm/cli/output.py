@@ -15,13 +15,7 @@ if TYPE_CHECKING:
     from nbvlm.errors import Error
     from nbvlm.result import Result
 
-__all__ = [
-    "AnswerWriter",
-    "JsonWriter",
-    "TextWriter",
-    "status_line",
-]
-
+__all__ = ["AnswerWriter", "JsonWriter", "TextWriter", "status_line"]
 
 _ROWS = 1000
 _LATE_S = 2.0
@@ -41,16 +35,9 @@ class AnswerWriter(Protocol):
 
 
 class TextWriter:
-    """Writes an answer as text for a person.
+    """Writes an answer as text for a person."""
 
-    Parameters
-    ----------
-    stream
-        Whether text is written as it arrives.
-    """
-
-    def __init__(self, stream: bool) -> None:
-        self._stream = stream
+    def __init__(self) -> None:
         self._wrote = False
         self._last_status = ""
 
@@ -72,7 +59,8 @@ class TextWriter:
         if len(result.detections):
             print_line(plain_text(result, rows=_ROWS))
             return
-        for line in (*_remarks(result), f"({', '.join(facts(result))})"):
+        problems = [f"problem at {problem.position}: {problem.kind}" for problem in result.problems]
+        for line in (*problems, *result.notices, f"({', '.join(facts(result))})"):
             print_line(visible(f"  {line}"))
 
     def error(self, error: Error) -> None:  # noqa: ARG002 - as AnswerWriter has it
@@ -83,11 +71,6 @@ class TextWriter:
         """End the current line, if any text was written."""
         if self._wrote:
             print_line("")
-
-
-def _remarks(result: Result) -> list[str]:
-    problems = [f"problem at {problem.position}: {problem.kind}" for problem in result.problems]
-    return [*problems, *result.notices]
 
 
 def status_line(status: Status) -> str:
@@ -110,13 +93,7 @@ def status_line(status: Status) -> str:
 
 
 class JsonWriter:
-    """Writes an answer for a program: as one line of JSON, or as one line for each event.
-
-    Parameters
-    ----------
-    stream
-        Whether events are written.
-    """
+    """Writes an answer for a program: as one line of JSON, or with `stream` as one line for each event."""
 
     def __init__(self, *, stream: bool) -> None:
         self._stream = stream
@@ -130,9 +107,7 @@ class JsonWriter:
                 _write_json({"event": "text", "text": event.text})
             case DetectionFound():
                 found = event.detection
-                _write_json(
-                    {"event": "detection", "label": found.label, "box": [float(edge) for edge in found.box]}
-                )
+                _write_json({"event": "detection", "label": found.label, "box": list(map(float, found.box))})
             case Status():
                 fields = {name: getattr(event, name) for name in ("kind", "seconds", "done", "total")}
                 _write_json({"event": "status"} | fields)

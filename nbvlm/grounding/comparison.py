@@ -144,10 +144,9 @@ def _matches(one: Detections, two: Detections, least: float) -> Iterator[tuple[i
     same = np.array(one.labels, object)[:, None] == np.array(two.labels, object)[None, :]
     ious = np.where(same, overlaps(one.xyxy, two.xyxy), 0.0)
     rows, columns = np.nonzero(ious >= least)
-    taken: tuple[set[int], set[int]] = set(), set()
+    free = np.ones_like(same, dtype=bool)
     for index in np.argsort(-ious[rows, columns], kind="stable"):
         row, column = int(rows[index]), int(columns[index])
-        if row not in taken[0] and column not in taken[1]:
-            taken[0].add(row)
-            taken[1].add(column)
+        if free[row, column]:
+            free[row, :] = free[:, column] = False
             yield row, column, float(ious[row, column])

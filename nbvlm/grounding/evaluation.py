@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -60,8 +60,7 @@ class Evaluation:
     matched: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
+class _Case(NamedTuple):
     """One label in one picture, detections best first."""
 
     ious: Numbers  # detections × things
@@ -120,7 +119,13 @@ def evaluate(
     for one, two, rank in zip(answers, truths, ranks, strict=True):
         _add(cases, one, two, rank, by)
     counts = sum(map(len, answers)), sum(map(len, truths))
-    pairs = [value for group in cases.values() for case in group for value in _pairs(case.ious, iou)]
+    pairs = [
+        float(case.ious[row, column])
+        for group in cases.values()
+        for case in group
+        for row, column in enumerate(_hits(case.ious, iou))
+        if column >= 0
+    ]
     tables = {label: _average_precisions(group, most) for label, group in cases.items()}
     known = {label: table for label, table in tables.items() if table is not None}
     return Evaluation(
@@ -168,14 +173,8 @@ def _add(
         cases.setdefault(label, []).append(_Case(ious, scores[rows]))
 
 
-def _pairs(ious: Numbers, threshold: float) -> list[float]:
-    """Overlaps of the matched pairs: each detection, best first, takes the free thing it overlaps most."""
-    hits = _hits(ious, threshold)
-    return [float(ious[row, column]) for row, column in enumerate(hits) if column >= 0]
-
-
 def _hits(ious: Numbers, threshold: float) -> npt.NDArray[np.intp]:
-    """For each detection the thing it takes, or −1."""
+    """Let each detection, best first, take the free thing that it overlaps most; −1 for none."""
     free = ious.copy()
     hits = np.full(len(ious), -1)
     if not ious.shape[1]:
@@ -225,8 +224,7 @@ def _mask_overlap(one: MaskCrop | None, two: MaskCrop | None) -> float:
     y1 = min(one.y + one.pixels.shape[0], two.y + two.pixels.shape[0])
     if x0 >= x1 or y0 >= y1:
         return 0.0
-    first = one.pixels[y0 - one.y : y1 - one.y, x0 - one.x : x1 - one.x]
-    second = two.pixels[y0 - two.y : y1 - two.y, x0 - two.x : x1 - two.x]
+    first, second = (mask.pixels[y0 - mask.y : y1 - mask.y, x0 - mask.x : x1 - mask.x] for mask in (one, two))
     shared = int(np.count_nonzero(first & second))
     union = int(np.count_nonzero(one.pixels)) + int(np.count_nonzero(two.pixels)) - shared
     return shared / union if union else 0.0

@@ -16,6 +16,7 @@ decoders divide by 1024, which ``bins=1024`` reproduces.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from nbvlm import prompts
@@ -35,6 +36,7 @@ __all__ = ["Parser", "parse"]
 
 _LAST_LOCATION = 1023
 _CODE_VALUES = 128
+_NUMBER = re.compile("[0-9]+")
 
 
 class Parser:
@@ -171,7 +173,7 @@ class Parser:
         """Read complete items without irregularities, each at once; return where the last of them ends."""
         while self._item.fresh and (found := REGULAR_ITEM.match(text, at, end)) is not None:
             y0, x0, y1, x1 = map(int, found.group(1, 2, 3, 4))
-            codes = _numbers(found[5])
+            codes = tuple(map(int, _NUMBER.findall(found[5] or "")))
             if not (y0 < y1 <= self._last and x0 < x1 <= self._last and max(codes, default=0) < self._values):
                 break
             self.has_locations = True
@@ -269,12 +271,6 @@ class Parser:
 
     def _report(self, kind: str, item: PendingItem) -> None:
         self._problems.append(Problem(kind, item.position, item.excerpt()))
-
-
-def _numbers(codes: str | None) -> Codes:
-    """Read codes that follow each other: "<seg000><seg127>" gives 0 and 127."""
-    width, digits = len("<seg000>"), len("<seg")
-    return tuple(int(codes[at : at + 3]) for at in range(digits, len(codes), width)) if codes else ()
 
 
 def parse(

@@ -141,7 +141,7 @@ class TerminalDisplay:
     """Lines in a terminal, the same as those of `nbvlm ask`."""
 
     def __init__(self) -> None:
-        self._writer = TextWriter(stream=True)
+        self._writer = TextWriter()
 
     def show_event(self, event: Event | None) -> None:
         """Write text as it arrives."""

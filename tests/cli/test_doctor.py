@@ -89,8 +89,9 @@ def test_the_cache_is_looked_at(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("NBVLM_CACHE", str(tmp_path / "file" / "below"))
     assert one(doctor_checks.cache()).state == "note"
-    monkeypatch.setenv(VAE_OID.variable, str(tmp_path / "file"))
-    assert one(doctor_checks.cache()).state == "problem"
+    for path in (str(tmp_path / "file"), "~no-such-user/vae-oid.npz"):
+        monkeypatch.setenv(VAE_OID.variable, path)
+        assert one(doctor_checks.cache()).state == "problem"
 
 
 def test_packages_that_are_missing_or_old_come_with_the_command(monkeypatch):

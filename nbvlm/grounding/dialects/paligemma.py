@@ -61,11 +61,9 @@ class PendingItem:
 
 
 class PromptEcho:
-    """Removes the prompt from the front of an answer that repeats it.
+    """Removes the prompt from the front of an answer that repeats it."""
 
-    Only a prompt with tokens of its own needs it; the words of any other come before the first
-    location, where the parser passes over them.
-    """
+    # Only a prompt with tokens of its own needs it: the parser passes over words before the first location.
 
     def __init__(self, prompt: str | None) -> None:
         self._prompt = (prompt or "").strip()

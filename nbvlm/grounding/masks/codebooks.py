@@ -145,11 +145,12 @@ def codebook(name: str = "vae-oid", *, progress: Progress | None = None) -> Code
     Error
         Where the file cannot be found or downloaded: see `nbvlm._files.fetch`.
     """
-    if name not in _PLACES:
-        raise ValueError(f"name must be one of {', '.join(map(repr, _PLACES))}, got {name!r}.")
+    if name not in ("vae-oid", "demo"):
+        raise ValueError(f"name must be one of 'vae-oid', 'demo', got {name!r}.")
     with _loading:
         if name not in _loaded:
-            _loaded[name] = Codebook.load(_PLACES[name](progress), name)
+            path = Path(__file__).with_name("codebook.npz") if name == "demo" else _vae_oid(progress)
+            _loaded[name] = Codebook.load(path, name)
         return _loaded[name]
 
 
@@ -164,13 +165,6 @@ def _vae_oid(progress: Progress | None) -> Path:
             raise Error(f"NBVLM_VAE_WEIGHTS names {path}, which is not a file.", hint=hint)
         return path
     return _files.fetch(_files.VAE_OID, _files.directory(), stream, progress)
-
-
-def _demo(_: Progress | None) -> Path:
-    return Path(__file__).with_name("codebook.npz")
-
-
-_PLACES = {"vae-oid": _vae_oid, "demo": _demo}
 
 
 def paste(raster: Raster, box: Box, size: Size, soft: bool = False) -> npt.NDArray[np.bool_] | Raster:

@@ -42,16 +42,12 @@ class LazyMask:
     @property
     def known(self) -> bool:
         """Whether there is a mask at all, decoded or not."""
-        return self.given is not None or self._decodable
-
-    @property
-    def _decodable(self) -> bool:
-        return self.given is None and None not in (self.codes, self.codebook, self.size)
+        return self.given is not None or None not in (self.codes, self.codebook, self.size)
 
     @property
     def pending(self) -> bool:
         """Whether the mask is still to be decoded."""
-        return self._decodable and self._crop is None
+        return self.known and self.given is None and self._crop is None
 
     def same(self, other: LazyMask) -> bool:
         """Compare two masks: by their codes where there are any, else by their pixels."""
