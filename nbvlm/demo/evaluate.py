@@ -200,24 +200,7 @@ WAYS: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def evaluate(model: Model, count: int, first: int = FIRST_SEED, way: str = "plain") -> list[Score]:
-    """Ask about `count` scenes, greedily, and score the answers.
-
-    Parameters
-    ----------
-    model
-        The model.
-    count
-        Number of scenes, at least 1.
-    first
-        Seed of the first scene.
-    way
-        Change to the pictures: a name of `WAYS`.
-
-    Returns
-    -------
-    list of Score
-        In the order of `FIGURES`.
-    """
+    """Ask about `count` scenes, greedily, and return the scores in the order of `FIGURES`."""
     samples: dict[str, list[float]] = defaultdict(list)
     for seed in range(first, first + count):
         scene = scenes.sample(seed)

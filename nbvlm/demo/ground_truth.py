@@ -24,25 +24,13 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One thing of a scene.
-
-    Attributes
-    ----------
-    kind, color
-        Words of `scenes.KINDS` and `scenes.COLORS`.
-    box
-        (x0, y0, x1, y1) in shares of width and height.
-    text
-        Of a sign.
-    aspect
-        Of the picture, width divided by height.
-    """
+    """One thing of a scene."""
 
     kind: str
     color: str
-    box: Box
-    text: str | None = None
-    aspect: float = 1.0
+    box: Box  # in shares of width and height
+    text: str | None = None  # of a sign
+    aspect: float = 1.0  # of the picture, width divided by height
 
     def is_a(self, item: Sequence[str]) -> bool:
         """Whether the words of an item ("car", "red car", "thing") describe it."""
@@ -68,23 +56,12 @@ def answer(
     facts: Sequence[Fact],
     background: str,
     *,
-    box: Box | None = None,
+    box: Box | None = None,  # the region of ("caption", "<box>")
     rng: Random | None = None,
 ) -> list[Piece]:
-    """Return the tokens of the true answer to a prompt in the model's words.
+    """Return the tokens of the true answer to a prompt in the words of `prompt_reader.understand`.
 
-    Parameters
-    ----------
-    prompt
-        As `nbvlm.demo.model.prompt_reader.understand` reads it.
-    facts
-        From left to right.
-    background
-        One of `scenes.BACKGROUNDS`.
-    box
-        The region of ``("caption", "<box>")``.
-    rng
-        Chooses among several true answers; without it the first one is returned.
+    The facts stand from left to right; `rng` chooses among several true answers, else it is the first one.
     """
     match list(prompt):
         case ["caption", "<box>"]:

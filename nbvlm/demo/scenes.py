@@ -154,20 +154,7 @@ def bounds(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
 
 
 def render(layout: Layout, size: tuple[int, int]) -> tuple[Image.Image, Image.Image]:
-    """Draw a layout.
-
-    Parameters
-    ----------
-    layout
-        From `compose`.
-    size
-        Width and height in pixels.
-
-    Returns
-    -------
-    picture, plan
-        RGB picture; 8-bit plan with the number (from 1, as in `layout.placed`) of each pixel's visible thing.
-    """
+    """Draw a layout; return the picture and a plan with the number of each pixel's visible thing, from 1."""
     picture = backgrounds.paint(layout.background, size, Random(layout.detail))
     plan = Image.new("L", size)
     for number, placed in enumerate(layout.placed, 1):
@@ -191,20 +178,7 @@ def _shadow(layout: Layout, placed: Placed, picture: Image.Image) -> None:
 
 
 def spoil(picture: Image.Image, rng: Random) -> Image.Image:
-    """Degrade a picture slightly by blur, noise or JPEG; about half of all pictures stay as they are.
-
-    Parameters
-    ----------
-    picture
-        RGB.
-    rng
-        Source of randomness.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB, the same size.
-    """
+    """Degrade a picture slightly by blur, noise or JPEG; about half of all pictures stay as they are."""
     if rng.random() < 0.5:
         return picture
     blurred, noisy, packed = (rng.random() < share for share in (0.45, 0.45, 0.6))

@@ -53,34 +53,16 @@ _LOC = re.compile(r"<loc(\d{4})>")
 
 @dataclass(frozen=True, slots=True)
 class ParsedPrompt:
-    """A prompt in the model's words.
+    """A prompt in the model's words."""
 
-    Attributes
-    ----------
-    words
-        For example ``("detect", "car", ";", "red", "tree")``.
-    box
-        The region asked about (x0, y0, x1, y1 in shares of the sides), for ``("caption", "<box>")``.
-    """
-
-    words: tuple[str, ...]
-    box: tuple[float, float, float, float] | None = None
+    words: tuple[str, ...]  # for example ("detect", "car", ";", "red", "tree")
+    box: tuple[float, float, float, float] | None = None  # of ("caption", "<box>"), in shares of the sides
 
 
 def understand(prompt: str) -> ParsedPrompt | None:
-    """Parse a prompt into the model's words.
+    """Parse a prompt into the model's words; return None if it is not one of the tasks.
 
     Tolerates capitals, plurals, articles, question marks, `a;b` and `a , b`, and a few synonyms.
-
-    Parameters
-    ----------
-    prompt
-        As typed: "Detect Cars ; a red tree", "answer en How many boats are there?".
-
-    Returns
-    -------
-    Asked or None
-        None if it is not one of the tasks.
     """
     plain = " ".join(prompt.lower().split())
     if region := _REGION.fullmatch(plain):

@@ -92,24 +92,12 @@ SIZE = len(WORDS) + 3
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One token of an answer.
+    """One token of an answer."""
 
-    Attributes
-    ----------
-    token
-        Number of a word, or `LOC`, `SEG` or `TEXT`.
-    region
-        Number of the region that it is about, or -1.
-    value
-        Number of the location or the mask code.
-    text
-        Of a sign.
-    """
-
-    token: int
-    region: int = -1
-    value: int = 0
-    text: str = ""
+    token: int  # number of a word, or `LOC`, `SEG` or `TEXT`
+    region: int = -1  # number of the region that it is about, or -1
+    value: int = 0  # number of the location or the mask code
+    text: str = ""  # of a sign
 
 
 def encode(words: Iterable[str]) -> list[int]:
@@ -123,20 +111,7 @@ def bin_of(value: float) -> int:
 
 
 def text_of(piece: Piece, before: Sequence[Piece]) -> str:
-    """Return the text that a token adds to an answer.
-
-    Parameters
-    ----------
-    piece
-        The new token.
-    before
-        The answer's tokens before it.
-
-    Returns
-    -------
-    str
-        With a leading space where the answer's grammar has one; `""` for `<eos>`.
-    """
+    """Return the text that a token adds to the answer `before` it, with its leading space."""
     if piece.token == EOS:
         return ""
     if piece.token == SEG:

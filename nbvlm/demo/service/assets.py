@@ -31,27 +31,13 @@ _SIGNED = f"content-type;host;{DESCRIPTION}"
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One uploaded object.
-
-    Parameters
-    ----------
-    id
-        A UUID.
-    kind
-        The content type it was created and uploaded with.
-    description
-        As given at its creation.
-    data
-        The bytes.
-    stored
-        Unix time of the upload, in seconds.
-    """
+    """One uploaded object."""
 
     id: str
-    kind: str
+    kind: str  # the content type
     description: str
     data: bytes = field(repr=False)
-    stored: float
+    stored: float  # Unix time of the upload
 
     @property
     def created_at(self) -> str:
@@ -62,26 +48,14 @@ class Asset:
 
 
 class Bucket:
-    """Keeps assets in memory, for a day at most.
-
-    Parameters
-    ----------
-    life_s
-        Life of an asset, in seconds.
-    url_life_s
-        Life of a signed upload URL, in seconds.
-    capacity
-        Bytes that all assets together may take.
-    clock
-        Returns the Unix time.
-    """
+    """Keeps assets in memory, for a day at most."""
 
     def __init__(
         self,
         *,
         life_s: float = 24 * 3600,
         url_life_s: int = 35 * 60,
-        capacity: int = 1 << 29,
+        capacity: int = 1 << 29,  # bytes of all assets together
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._life_s, self._url_life_s, self._capacity, self._clock = life_s, url_life_s, capacity, clock
@@ -90,13 +64,7 @@ class Bucket:
         self._assets: dict[str, Asset] = {}
 
     def create(self, kind: str, description: str) -> tuple[str, str]:
-        """Return an id for a new asset, and the signed URL for its upload.
-
-        Returns
-        -------
-        tuple
-            The new id; path and query of the URL to upload to.
-        """
+        """Return an id for a new asset, and path and query of the signed URL for its upload."""
         id_, issued = str(uuid.uuid4()), f"{int(self._clock())}"
         query = {
             "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
@@ -108,14 +76,7 @@ class Bucket:
         return id_, f"/s3/assets/{id_}?{urlencode(query, quote_via=quote)}"
 
     def put(self, id_: str, request: Request) -> Reply:
-        """Store an upload; reply as S3 does.
-
-        Raises
-        ------
-        Refusal
-            501 for a chunked upload, 411 without a length, 400 if too large or authenticated twice, 403 if
-            expired or different from what was signed, 503 when the store is full.
-        """
+        """Store an upload; reply or refuse as S3 does."""
         self._check_form(request)
         issued = self._check_signature(id_, request)
         if self._clock() > issued + self._url_life_s:
@@ -196,15 +157,7 @@ _TYPE = "urn:nv-boot:problem-details:"
 
 
 class AssetApi:
-    """The asset API over a bucket.
-
-    Parameters
-    ----------
-    bucket
-        Keeps the assets.
-    origin
-        Scheme and host of upload URLs; by default those of the request.
-    """
+    """The asset API over a bucket; upload URLs have the given origin, or that of the request."""
 
     def __init__(self, bucket: Bucket, origin: str | None) -> None:
         self._bucket, self._origin = bucket, origin

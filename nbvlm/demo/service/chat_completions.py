@@ -48,13 +48,7 @@ class _Chat:
 
 
 class Completions:
-    """Answers chat completions, whole and streamed.
-
-    Parameters
-    ----------
-    engine
-        Computes the answers.
-    """
+    """Answers chat completions, whole and streamed."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

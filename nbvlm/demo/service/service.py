@@ -38,19 +38,6 @@ ASSET_LIMIT = 128 * 1024 * 1024
 class Service:
     """Answers requests as `ai.api.nvidia.com`, `api.nvcf.nvidia.com` and an OpenAI-compatible server would.
 
-    Parameters
-    ----------
-    model
-        Computes the answers; by default the embedded model, loaded with the first question.
-    key
-        When given, callers must send it; never in a repr or a log.
-    origin
-        Scheme and host of upload URLs; by default those of the request.
-    bucket
-        Keeps the assets; by default a new one.
-    at_once
-        Answers computed at the same time; by default the number of cores.
-
     Examples
     --------
     >>> Service().handle(Request("GET", "/nowhere")).status
@@ -61,10 +48,10 @@ class Service:
         self,
         model: Model | None = None,
         *,
-        key: str | None = None,
-        origin: str | None = None,
+        key: str | None = None,  # callers must send it
+        origin: str | None = None,  # of upload URLs; None: that of the request
         bucket: Bucket | None = None,
-        at_once: int | None = None,
+        at_once: int | None = None,  # None: the number of cores
     ) -> None:
         self._key = key
         bucket = bucket or Bucket()
