@@ -141,13 +141,7 @@ def _boxes(items: list[str], facts: Sequence[Fact], *, outlines: bool) -> list[P
 
 def split(words: Sequence[str]) -> list[list[str]]:
     """Split a list of words into items, at each ``;``."""
-    items: list[list[str]] = [[]]
-    for word in words:
-        if word == ";":
-            items.append([])
-        else:
-            items[-1].append(word)
-    return items
+    return [item.split() for item in " ".join(words).split(";")]
 
 
 def _signs(facts: Sequence[Fact]) -> list[Piece]:
@@ -179,13 +173,11 @@ def _reply(words: list[str], facts: Sequence[Fact]) -> list[Piece]:
         case ["what", "color", *item]:
             return _colors(_those(item, facts)) or _none(item)
         case ["where", *item]:
-            return _joined([_plain(fact.place(), n) for n, fact in _those(item, facts).items()]) or _none(
-                item
-            )
+            places = [_plain(fact.place(), n) for n, fact in _those(item, facts).items()]
+            return _joined(places) or _none(item)
         case ["what", "does", *item]:
-            said = [
-                [Piece(w.TEXT, n, text=fact.text)] for n, fact in _those(item, facts).items() if fact.text
-            ]
+            those = _those(item, facts).items()
+            said = [[Piece(w.TEXT, n, text=fact.text)] for n, fact in those if fact.text]
             return _joined(said) or _none(item)
         case ["which", "larger", *items]:
             return _larger(split(items), facts)

@@ -85,7 +85,7 @@ def question_of(
 
 
 def question_in(body: bytes, model: str) -> RecordedQuestion:
-    """Read a question from the body of another client's request; `model` is used where it does not name one."""
+    """Read a question from the body of another client's request, which may name a model."""
     from nbvlm.images import Picture
 
     try:

@@ -105,11 +105,9 @@ def _listed(task: str, rest: str) -> list[str] | None:
 
 
 def _item(words: list[str]) -> list[str]:
-    if len(words) == 1 and words[0] in (*KINDS, "thing"):
-        return words
-    if len(words) == 2 and words[0] in COLORS and words[1] in (*KINDS, "thing"):
-        return words
-    return ["<unk>"]
+    *colors, kind = words or [""]
+    known = kind in (*KINDS, "thing") and len(colors) <= 1 and all(color in COLORS for color in colors)
+    return words if known else ["<unk>"]
 
 
 def _asking(given: str) -> list[str] | None:
@@ -122,32 +120,22 @@ def _question(words: list[str]) -> list[str] | None:
     answer = ["answer", "en"]
     match words:
         case ["how", "many", *rest]:
-            return [
-                *answer,
-                "how",
-                "many",
-                *_item(_without(rest, "there", "is", "shown", "visible") or ["thing"]),
-            ]
+            item = _item(_without(rest, "there", "is", "shown", "visible") or ["thing"])
+            return [*answer, "how", "many", *item]
         case ["what", "color", "is" | "has" | "does", *rest]:
             return [*answer, "what", "color", *_item(_without(rest, "have"))]
         case ["is", "there", *rest] | ["there", *rest] if rest:
             return [*answer, "is", "there", *_item(rest)]
         case ["where", *rest] if _without(rest, "is"):
             return [*answer, "where", *_item(_without(rest, "is"))]
-        case ["which", "is", "larger", *rest] | ["what", "is", "larger", *rest] if "or" in rest:
+        case ["which" | "what", "is", "larger", *rest] if "or" in rest:
             at = rest.index("or")
             return [*answer, "which", "larger", *_item(rest[:at]), ";", *_item(rest[at + 1 :])]
         case ["what", "does" | "do", *rest] if rest[-1:] == ["say"]:
             return [*answer, "what", "does", *_item(rest[:-1])]
         case ["what", "is", "written", *_] | ["what", "text", *_] | ["read", *_]:
             return ["ocr"]
-        case (
-            ["what", "is"]
-            | ["what", "thing"]
-            | ["what", "thing", "is"]
-            | ["what", "is", "shown"]
-            | ["what", "there"]
-        ):
+        case ["what", "is" | "thing" | "there"] | ["what", "thing", "is"] | ["what", "is", "shown"]:
             return ["caption", "en"]
         case ["describe"] | ["describe", "it"]:
             return ["describe", "en"]

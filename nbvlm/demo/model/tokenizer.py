@@ -23,61 +23,17 @@ __all__ = [
 
 BINS = 1024
 
+_COMMON = """
+caption describe detect segment ocr answer question en es fr de
+how many what color is are there where which larger or does say
+0 1 2 3 4 5 6 7 8 9 10
+, ; : . ? a an the and no yes such thing text
+nothing found small large saying picture shows i see do not know
+"""
+_PLACES = [word for x in (0.1, 0.5, 0.9) for y in (0.1, 0.5, 0.9) for word in place(x, y)]
+_SPECIAL = ("<pad>", "<bos>", "<eos>", "\n", "<unk>", "<box>")
 WORDS: tuple[str, ...] = tuple(
-    dict.fromkeys(
-        (
-            *("<pad>", "<bos>", "<eos>", "\n", "<unk>", "<box>"),
-            *KINDS,
-            *COLORS,
-            *(
-                "caption",
-                "describe",
-                "detect",
-                "segment",
-                "ocr",
-                "answer",
-                "question",
-                "en",
-                "es",
-                "fr",
-                "de",
-            ),
-            *(
-                "how",
-                "many",
-                "what",
-                "color",
-                "is",
-                "are",
-                "there",
-                "where",
-                "which",
-                "larger",
-                "or",
-                "does",
-                "say",
-            ),
-            *("0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"),
-            *(",", ";", ":", ".", "?", "a", "an", "the", "and", "no", "yes", "such", "thing", "text"),
-            *(
-                "nothing",
-                "found",
-                "small",
-                "large",
-                "saying",
-                "picture",
-                "shows",
-                "i",
-                "see",
-                "do",
-                "not",
-                "know",
-            ),
-            *(word for x in (0.1, 0.5, 0.9) for y in (0.1, 0.5, 0.9) for word in place(x, y)),
-            *PLURALS.values(),
-            *words_of(),
-        )
-    )
+    dict.fromkeys((*_SPECIAL, *KINDS, *COLORS, *_COMMON.split(), *_PLACES, *PLURALS.values(), *words_of()))
 )
 """Words and signs by their number."""
 

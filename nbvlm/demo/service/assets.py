@@ -13,7 +13,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, urlencode
 
 from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json, problem, xml
@@ -42,9 +42,8 @@ class Asset:
     @property
     def created_at(self) -> str:
         """Time of the upload, ISO 8601, UTC."""
-        return (
-            datetime.fromtimestamp(self.stored, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        )
+        time_ = datetime.fromtimestamp(self.stored, UTC).isoformat(timespec="milliseconds")
+        return time_.replace("+00:00", "Z")
 
 
 class Bucket:
@@ -75,15 +74,14 @@ class Bucket:
         }
         return id_, f"/s3/assets/{id_}?{urlencode(query, quote_via=quote)}"
 
-    def put(self, id_: str, request: Request) -> Reply:
-        """Store an upload; reply or refuse as S3 does."""
-        self._check_form(request)
+    def put(self, request: Request, id_: str) -> Reply:
+        """`PUT {uploadUrl}`: store an upload; reply or refuse as S3 does."""
+        _check_form(request)
         issued = self._check_signature(id_, request)
         if self._clock() > issued + self._url_life_s:
             raise Refusal(xml(403, "AccessDenied", "Request has expired"))
-        self._store(
-            Asset(id_, request.header("content-type"), _description(request), request.body, self._clock())
-        )
+        kind, description = request.header("content-type"), request.header(DESCRIPTION)
+        self._store(Asset(id_, kind, description, request.body, self._clock()))
         return Reply(200, (("etag", f'"{hashlib.md5(request.body, usedforsecurity=False).hexdigest()}"'),))
 
     def get(self, id_: str) -> Asset | None:
@@ -120,37 +118,27 @@ class Bucket:
         message = "\n".join((id_, issued, kind, description))
         return hmac.new(self._secret, message.encode(), hashlib.sha256).hexdigest()
 
-    def _check_form(self, request: Request) -> None:
-        if "transfer-encoding" in request.headers:
-            raise Refusal(
-                xml(
-                    501,
-                    "NotImplemented",
-                    "A header you provided implies functionality that is not implemented",
-                )
-            )
-        if "content-length" not in request.headers:
-            raise Refusal(
-                xml(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
-            )
-        if "authorization" in request.headers:
-            raise Refusal(xml(400, "InvalidArgument", "Only one auth mechanism allowed"))
-        if request.oversize:
-            raise Refusal(xml(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"))
-
     def _check_signature(self, id_: str, request: Request) -> int:
         query = parse_qs(request.query)
         issued, given = (query.get(name, [""])[0] for name in ("X-Amz-Date", "X-Amz-Signature"))
-        kind = request.header("content-type")
-        expected = self._sign(id_, issued, kind, _description(request))
+        kind, description = request.header("content-type"), request.header(DESCRIPTION)
+        expected = self._sign(id_, issued, kind, description)
         if not issued.isdecimal() or not hmac.compare_digest(expected.encode(), given.encode()):
             message = "The request signature we calculated does not match the signature you provided."
             raise Refusal(xml(403, "SignatureDoesNotMatch", message))
         return int(issued)
 
 
-def _description(request: Request) -> str:
-    return request.header(DESCRIPTION)
+def _check_form(request: Request) -> None:
+    if "transfer-encoding" in request.headers:
+        message = "A header you provided implies functionality that is not implemented"
+        raise Refusal(xml(501, "NotImplemented", message))
+    if "content-length" not in request.headers:
+        raise Refusal(xml(411, "MissingContentLength", "You must provide the Content-Length HTTP header."))
+    if "authorization" in request.headers:
+        raise Refusal(xml(400, "InvalidArgument", "Only one auth mechanism allowed"))
+    if request.oversize:
+        raise Refusal(xml(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"))
 
 
 _TYPE = "urn:nv-boot:problem-details:"
@@ -169,7 +157,8 @@ class AssetApi:
             detail = f"Invalid contentType '{kind[:64]}' in the request payload"
             raise Refusal(_fault(500, "internal-server-error", detail, request))
         id_, target = self._bucket.create(kind, description)
-        url = f"{self._origin or _addressed(request)}{target}"
+        origin = self._origin or f"http://{request.header('host', '127.0.0.1')}"
+        url = origin + target
         return as_json({"assetId": id_, "uploadUrl": url, "contentType": kind, "description": description})
 
     def list(self, _request: Request, _: str) -> Reply:
@@ -182,7 +171,8 @@ class AssetApi:
         if asset is None:
             detail = f"Bucket 'assets' does not contain an object with key '{id_[:64]}'"
             raise Refusal(_fault(404, "not-found", detail, request))
-        return as_json({"asset": _asset_json(asset)})
+        described = {"assetId": asset.id, "description": asset.description, "contentType": asset.kind}
+        return as_json({"asset": described | {"createdAt": asset.created_at}})
 
     def delete(self, request: Request, id_: str) -> Reply:
         """`DELETE /v2/nvcf/assets/{id}`: 204, or 404 when the asset does not exist."""
@@ -190,19 +180,6 @@ class AssetApi:
             detail = f"Asset '{id_[:64]}' does not exist for account 'local'"
             raise Refusal(_fault(404, "not-found", detail, request))
         return Reply(204)
-
-    def put(self, request: Request, id_: str) -> Reply:
-        """`PUT {uploadUrl}`."""
-        return self._bucket.put(id_, request)
-
-
-def _asset_json(asset: Asset) -> dict[str, Any]:
-    return {
-        "assetId": asset.id,
-        "description": asset.description,
-        "contentType": asset.kind,
-        "createdAt": asset.created_at,
-    }
 
 
 def _read_promise(request: Request) -> tuple[str, str]:
@@ -219,7 +196,3 @@ def _read_promise(request: Request) -> tuple[str, str]:
 
 def _fault(status: int, name: str, detail: str, request: Request) -> Reply:
     return problem(status, type=_TYPE + name, detail=detail, instance=request.path)
-
-
-def _addressed(request: Request) -> str:
-    return f"http://{request.header('host', '127.0.0.1')}"

@@ -91,7 +91,7 @@ class GenerationJob:
         return self._cancelled
 
     def expire_after(self, seconds: float | None) -> bool:
-        """Cancel the job unless this is called again within `seconds`; return False if it was cancelled before."""
+        """Cancel the job unless this is called again within `seconds`; False if it was cancelled."""
         with self._changed:
             if not self._expired():
                 self._expires = float("inf") if seconds is None else time.monotonic() + seconds
@@ -108,7 +108,7 @@ class GenerationJob:
         return self._cancelled
 
     def wait(self, seconds: float | None) -> bool:
-        """Wait for the first token of a stream or the whole answer; return False when `seconds` passed first."""
+        """Wait for the first token of a stream or the whole answer; False when `seconds` passed first."""
         with self._changed:
             return self._changed.wait_for(self._ready, seconds)
 

@@ -114,7 +114,7 @@ def as_json(value: Any, status: int = 200, content_type: str = "application/json
 
 
 def problem(status: int, *, detail: str | None = None, **more: Any) -> Reply:
-    """Reply with problem details (RFC 9457), in the member order of the hosted service: `type` comes first."""
+    """Reply with problem details (RFC 9457), in the member order of the hosted service: `type` first."""
     title = TITLES.get(status) or HTTPStatus(status).phrase
     value = {"type": more.pop("type", None), "title": title, "status": status}
     value |= {"detail": detail, **more}

@@ -114,20 +114,13 @@ def parts(faults: Faults, loc: Loc, content: list[Any]) -> tuple[str, list[str]]
         here = (*loc, index)
         kind = part.get("type") if isinstance(part, dict) else None
         if kind == "text":
-            texts.append(_text(faults, here, part).strip())
+            value = members(faults, here, part, "type text").get("text")
+            texts.append(_string(faults, (*here, "text"), value).strip())
         elif kind == "image_url":
             sources.append(_url(faults, here, part))
         else:
             faults.add((*here, "type"), "literal_error", "Input should be 'text' or 'image_url'")
     return " ".join(text for text in texts if text), sources
-
-
-def _text(faults: Faults, loc: Loc, part: dict[str, Any]) -> str:
-    value = members(faults, loc, part, "type text").get("text")
-    if isinstance(value, str):
-        return value
-    faults.add((*loc, "text"), "string_type", "Input should be a valid string")
-    return ""
 
 
 def _url(faults: Faults, loc: Loc, part: dict[str, Any]) -> str:
@@ -136,6 +129,10 @@ def _url(faults: Faults, loc: Loc, part: dict[str, Any]) -> str:
     if isinstance(value, dict):
         value = members(faults, loc, value, "url detail").get("url")
         loc = (*loc, "url")
+    return _string(faults, loc, value)
+
+
+def _string(faults: Faults, loc: Loc, value: Any) -> str:
     if isinstance(value, str):
         return value
     faults.add(loc, "string_type", "Input should be a valid string")
@@ -208,16 +205,12 @@ def _message(faults: Faults, body: dict[str, Any]) -> tuple[str, Source | None]:
     elif not isinstance(messages, list):
         faults.add(loc, "list_type", "Input should be a valid list")
     elif len(messages) != 1:
-        faults.add(loc, *_wrong_count(len(messages)))
+        kind, bound = ("too_long", "most") if messages else ("too_short", "least")
+        message = f"List should have at {bound} 1 item after validation, not {len(messages)}"
+        faults.add(loc, kind, message)
     else:
         return _one(faults, (*loc, 0), messages[0])
     return "", None
-
-
-def _wrong_count(n: int) -> tuple[str, str]:
-    if n:
-        return "too_long", f"List should have at most 1 item after validation, not {n}"
-    return "too_short", "List should have at least 1 item after validation, not 0"
 
 
 def _one(faults: Faults, loc: Loc, value: Any) -> tuple[str, Source | None]:

@@ -121,7 +121,7 @@ def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
 
 
 def reply(dialect: Dialect, job: GenerationJob) -> Reply:
-    """Write the answer of a job that is ready: as events if a stream was requested, else as one JSON object."""
+    """Write the answer of a ready job: as events if a stream was requested, else as one JSON object."""
     if job.error is not None:
         raise job.error
     if job.cancelled:
