@@ -35,6 +35,7 @@ __all__ = [
     "Thing",
     "bounds",
     "compose",
+    "packed",
     "render",
     "sample",
     "spoil",

@@ -45,7 +45,7 @@ class Service:
 
     def __init__(
         self,
-        model: Model | None = None,
+        model: Model | None = None,  # None: the embedded one, loaded with the first question
         *,
         key: str | None = None,  # callers must send it
         origin: str | None = None,  # of upload URLs; None: that of the request
