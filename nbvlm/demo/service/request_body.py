@@ -140,7 +140,7 @@ def _string(faults: Faults, loc: Loc, value: Any) -> str:
 
 
 def source(faults: Faults, loc: Loc, url: str, limit: int | None = None) -> Source | None:
-    """Read the URL of a picture, or base64 of fewer than `limit` characters; else add a fault."""
+    """Read a data URI or base64 of a picture, with fewer than `limit` characters; else add a fault."""
     match = _DATA.match(url)
     if match is None and ":" in url[:64]:
         message = "Input should be a data URI of type image/png, image/jpg or image/jpeg"
