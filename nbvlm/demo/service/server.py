@@ -88,7 +88,20 @@ async def _send(head: Reply, parts: AsyncExchange, send: Send) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Open the socket to serve on; port 0 selects a free one, a port in use raises `Error`."""
+    """Open the socket to serve on; a port in use is an error before the server starts.
+
+    Parameters
+    ----------
+    host
+        Address or name of this machine.
+    port
+        0 selects a free one.
+
+    Raises
+    ------
+    Error
+        When the address cannot be used.
+    """
     if not 0 <= port <= _LAST_PORT:
         raise _unreachable(host, port, f"a port must be 0 to {_LAST_PORT}")
     try:
@@ -124,7 +137,13 @@ def origin(listener: socket.socket) -> str:
 
 
 def server(service: Service) -> uvicorn.Server:
-    """Return a uvicorn server, which logs no requests; run it with `run(sockets=[listener])`."""
+    """Return a uvicorn server, which logs no requests; run it with `run(sockets=[listener])`.
+
+    Raises
+    ------
+    Error
+        When uvicorn is not installed.
+    """
     uvicorn = require("uvicorn", extra="serve", purpose="The local service")
     settings: dict[str, Any] = {"access_log": False, "log_level": "warning", "server_header": False}
     config = uvicorn.Config(

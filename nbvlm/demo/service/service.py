@@ -37,6 +37,19 @@ ASSET_LIMIT = 128 * 1024 * 1024
 class Service:
     """Answers requests as `ai.api.nvidia.com`, `api.nvcf.nvidia.com` and an OpenAI-compatible server would.
 
+    Parameters
+    ----------
+    model
+        Computes the answers; by default the embedded model, loaded with the first question.
+    key
+        When given, callers must send it; never in a repr or a log.
+    origin
+        Scheme and host of upload URLs; by default those of the request.
+    bucket
+        Keeps the assets; by default a new one.
+    at_once
+        Answers computed at the same time; by default the number of cores.
+
     Examples
     --------
     >>> Service().handle(Request("GET", "/nowhere")).status
@@ -45,12 +58,12 @@ class Service:
 
     def __init__(
         self,
-        model: Model | None = None,  # None: the embedded one, loaded with the first question
+        model: Model | None = None,
         *,
-        key: str | None = None,  # callers must send it
-        origin: str | None = None,  # of upload URLs; None: that of the request
+        key: str | None = None,
+        origin: str | None = None,
         bucket: Bucket | None = None,
-        at_once: int | None = None,  # None: the number of cores
+        at_once: int | None = None,
     ) -> None:
         self._key = key
         bucket = bucket or Bucket()
