@@ -20,28 +20,7 @@ __all__ = ["ConnectionActions"]
 
 
 class ConnectionActions:
-    """Key field, server form and error card of one panel.
-
-    Parameters
-    ----------
-    connection
-        The connection to the model.
-    form
-        The panel's fields.
-    messages
-        Orders the messages of a page.
-    on_connection
-        Called when another model is chosen.
-    on_key
-        Called when another key is in use.
-    on_ask, on_shrink
-        Called when the error card asks again, or asks with a picture that fits into the request.
-
-    Attributes
-    ----------
-    key_field, server_form, error_card
-        The widgets.
-    """
+    """Key field, server form and error card of one panel; its owner is called when it must react."""
 
     def __init__(
         self,

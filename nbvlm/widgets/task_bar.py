@@ -22,21 +22,11 @@ __all__ = ["PRESETS", "Preset", "TaskBar", "tasks_for"]
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A task of the task field.
-
-    Attributes
-    ----------
-    title
-        Its name in the task field.
-    kind
-        How its prompt is built: "caption", "describe", "ocr", "answer", "detect", "segment" or "region".
-    question
-        The first question of an "answer"; `{thing}` stands for a kind of thing in the picture.
-    """
+    """A task of the task field."""
 
     title: str
-    kind: str
-    question: str = ""
+    kind: str  # how its prompt is built
+    question: str = ""  # the first of an "answer"; `{thing}` stands for a kind of thing in the picture
 
 
 PRESETS = (
@@ -56,13 +46,7 @@ DEMO_LANGUAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def tasks_for(endpoint: Endpoint) -> list[dict[str, Any]]:
-    """Return the presets for an endpoint, as the page takes them.
-
-    Returns
-    -------
-    list of dict
-        `title`, `kind`, `question`, and `languages`, pairs of code and name, where there is a choice.
-    """
+    """Return the presets for an endpoint, as the page takes them; `languages` where there is a choice."""
     return [
         {
             "title": preset.title,

@@ -143,19 +143,9 @@ def base_thumbnail(picture: Picture) -> Image.Image | None:
 
 
 def thumbnail(result: Result, base: Image.Image | None = None) -> bytes:
-    """Draw a result's boxes and masks on a small copy of its picture.
+    """Draw a result's boxes and masks on a small copy of its picture, as JPEG.
 
-    Parameters
-    ----------
-    result
-        The answer to draw.
-    base
-        The `base_thumbnail` of its picture, if that is at hand.
-
-    Returns
-    -------
-    bytes
-        A JPEG; empty where the picture's bytes are not here.
+    `base` is its `base_thumbnail`, if that is at hand. Empty where the picture's bytes are not here.
     """
     base = base or base_thumbnail(result.picture)
     if base is None:
