@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -47,15 +47,7 @@ DEMO_LANGUAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 def tasks_for(endpoint: Endpoint) -> list[dict[str, Any]]:
     """Return the presets for an endpoint, as the page takes them; `languages` where there is a choice."""
-    return [
-        {
-            "title": preset.title,
-            "kind": preset.kind,
-            "question": preset.question,
-            "languages": _languages(preset.kind, endpoint),
-        }
-        for preset in PRESETS
-    ]
+    return [{**asdict(preset), "languages": _languages(preset.kind, endpoint)} for preset in PRESETS]
 
 
 def _languages(kind: str, endpoint: Endpoint) -> list[list[str]]:
