@@ -46,7 +46,10 @@ DEMO_LANGUAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def tasks_for(endpoint: Endpoint) -> list[dict[str, Any]]:
-    """Return the presets for an endpoint, as the page takes them; `languages` where there is a choice."""
+    """Return the presets for an endpoint, as the page takes them.
+
+    Each has `title`, `kind`, `question`, and `languages`, pairs of code and name, where there is a choice.
+    """
     return [{**asdict(preset), "languages": _languages(preset.kind, endpoint)} for preset in PRESETS]
 
 
