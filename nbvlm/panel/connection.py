@@ -40,7 +40,8 @@ class ModelConnection:
         self._server: Settings | None = None
         self._recording: tuple[str, Settings] | None = None
         self._typed: Secret | None = None
-        self.choice = self._own = settings.endpoint.name if _listed(settings) else OWN
+        listed = endpoints.ENDPOINTS.get(settings.endpoint.name) == settings.endpoint
+        self.choice = self._own = settings.endpoint.name if listed else OWN
 
     @property
     def endpoint(self) -> Endpoint:
@@ -91,7 +92,7 @@ class ModelConnection:
         return recorded.parameters
 
     def take_key(self, text: str) -> None:
-        """Use a typed key: one for the hosted service is kept as by `nbvlm.login()`, others for this panel."""
+        """Use a key: one for the hosted service is kept as by `nbvlm.login()`, others for this panel."""
         key = Secret(text)
         if self.endpoint.base_url == endpoints.HOSTED:
             keep_key(text)
@@ -150,10 +151,6 @@ class ModelConnection:
         if self._typed is None or settings.endpoint.base_url != endpoints.HOSTED:
             return settings
         return replace(settings, api_key=self._typed, key_source=TYPED)
-
-
-def _listed(settings: Settings) -> bool:
-    return endpoints.ENDPOINTS.get(settings.endpoint.name) == settings.endpoint
 
 
 def _entry(value: str, settings: Settings, group: str) -> dict[str, Any]:

@@ -39,9 +39,7 @@ __all__ = ["PanelController", "family"]
 
 
 def _column(children: list[Any], name: str) -> Any:
-    box = ipywidgets.VBox(children)
-    box.add_class(name)
-    return box
+    return ipywidgets.VBox(children).add_class(name)
 
 
 def family(widget: Any) -> list[Any]:
@@ -115,8 +113,7 @@ class PanelController:
         head = [self.toolbar, self.connecting.key_field, self.connecting.server_form]
         left = _column([self.source.picker, self.task_bar, *self.controls.widgets], "nbvlm-controls")
         right = _column([self.error_card, self.viewer, self.answers.export_menu], "nbvlm-answers")
-        body = ipywidgets.Box([left, right])
-        body.add_class("nbvlm-body")
+        body = ipywidgets.Box([left, right]).add_class("nbvlm-body")
         shelf = _column([self.answers.strip, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
         return _column([*head, body, shelf], "nbvlm-panel")
 

@@ -11,7 +11,7 @@ from nbvlm.batches import RateLimiter
 from nbvlm.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error, NotFoundError, ParameterError, QuotaError
 from nbvlm.panel.sweep import plan
-from nbvlm.widgets import SweepGrid, base_thumbnail, failure_text, thumbnail
+from nbvlm.widgets import SweepGrid, base_thumbnail, failure_sentences, failure_text, thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -73,8 +73,7 @@ class SweepRunner:
             numbers = None if heats is None else [_number(heat) for heat in heats]
             self.start([str(prompt) for prompt in message["prompts"]], numbers, _whole(message["repeats"]))
         except Error as error:
-            text = failure_text(error)
-            self.grid.refuse(f"{text['message']} {text['hint']}".strip())
+            self.grid.refuse(failure_sentences(error))
 
     def _open(self, message: Mapping[str, Any]) -> None:
         result = self.sweep[int(message["index"])].result if self.sweep else None

@@ -14,7 +14,10 @@ __all__ = ["PageWidget"]
 
 
 class PageWidget(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
-    """A widget whose page sends "hello" when it opens, and then messages that ask for something."""
+    """A widget whose page sends "hello" when it opens, and then messages that ask for something.
+
+    `on_message` takes each message that the widget does not handle itself; `traits` are synced ones.
+    """
 
     #: Class of the HTML element, if the page relies on one.
     css_class = ""

@@ -52,7 +52,8 @@ def describe(
     """Describe a failure for the page; `asking`: whether an answer was under way.
 
     Only nbvlm's own errors are quoted, for their texts are free of keys by construction; any other error is
-    named by its type alone. `seconds` is how long to wait before asking again, or None.
+    named by its type alone. The card has `title`, `message`, `hint`, `details` (pairs of name and text),
+    `actions` (`id` and `label`), and `seconds` to wait before asking again, or None.
     """
     title, buttons = next((title, buttons) for kind, title, buttons in _CARDS if isinstance(error, kind))
     if not asking:  # no question caused it, so "Ask again" would make no sense

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nbvlm.result import Result, Timing
 
 __all__ = [
+    "failure_sentences",
     "failure_text",
     "finished_text",
     "is_route_known",
@@ -99,6 +100,11 @@ def failure_text(error: BaseException) -> dict[str, str]:
         "message": f"nbvlm failed with an unexpected {type(error).__name__}.",
         "hint": "Ask the same in Python with client.ask(...) to see the whole traceback.",
     }
+
+
+def failure_sentences(error: BaseException) -> str:
+    """Write message and hint of a failure in one text, as `failure_text` does."""
+    return " ".join(filter(None, failure_text(error).values()))
 
 
 def routes_of(endpoint: Endpoint) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -46,16 +46,11 @@ DEMO_LANGUAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def tasks_for(endpoint: Endpoint) -> list[dict[str, Any]]:
-    """Return the presets for an endpoint, as the page takes them; `languages` where there is a choice."""
-    return [
-        {
-            "title": preset.title,
-            "kind": preset.kind,
-            "question": preset.question,
-            "languages": _languages(preset.kind, endpoint),
-        }
-        for preset in PRESETS
-    ]
+    """Return the presets for an endpoint, as the page takes them.
+
+    Each has `title`, `kind`, `question`, and `languages`, pairs of code and name, where there is a choice.
+    """
+    return [{**asdict(preset), "languages": _languages(preset.kind, endpoint)} for preset in PRESETS]
 
 
 def _languages(kind: str, endpoint: Endpoint) -> list[list[str]]:

@@ -92,19 +92,9 @@ def sample_thumbnails() -> tuple[bytes, ...]:
 
 
 def preview(picture: Picture) -> tuple[dict[str, Any], bytes]:
-    """Make the copy of a picture that the browser draws.
+    """Make the copy of a picture that the browser draws: its facts, and the data.
 
-    Parameters
-    ----------
-    picture
-        Of any size.
-
-    Returns
-    -------
-    facts
-        `name`, `width` and `height` of the picture, and `mime` of the copy.
-    data
-        The file itself where it is small, else a JPEG of at most 1280 pixels a side.
+    The data are the file itself where it is small, else a JPEG of at most 1280 pixels a side.
     """
     facts = {"name": picture.name or "picture", "width": picture.width, "height": picture.height}
     if picture.nbytes is not None and picture.nbytes <= SMALL and picture.data is not None:
