@@ -112,12 +112,12 @@ def fetch(source: Source, folder: Path, stream: Stream, progress: Progress | Non
         The download is not the published file, or the folder cannot be written; NotFoundError, ServerError or
         TransportError where the server answers with an error, or cannot be reached.
     """
-    from filelock import FileLock
-
     path = folder / source.file
     try:
         if sound(path, source):
             return path
+        from filelock import FileLock
+
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as locked:
             # A file system without locks is not a reason to refuse the download.
