@@ -366,7 +366,7 @@ class ClusterRun:
         self._known: Any = ()
         self._pending: dict[int, Position] = {}
         self._feeding: set[asyncio.Future[None]] = set()  # one at most
-        self._chunks: dict[asyncio.Future[None], Any] = {}  # with the future of each
+        self._chunks: dict[asyncio.Future[None], tuple[Any, list[Item]]] = {}  # with its future
         self._left: list[list[Item]] = []
         self._ready: deque[Row] = deque()
         self._stopped = asyncio.get_running_loop().create_future()
@@ -478,7 +478,7 @@ class ClusterRun:
         name = f"{self._order.run}-{self._submitted}"
         self._submitted += 1
         future = self._engine.submit(work, self._order, plain, self._known, key=name, pure=False)
-        self._chunks[asyncio.create_task(self._guarded(self._collect(future, items)))] = future
+        self._chunks[asyncio.create_task(self._guarded(self._collect(future, items)))] = future, items
 
     async def _collect(self, future: Any, items: list[Item]) -> None:
         """Keep the rows of a chunk as soon as it ends, and put back those of its pictures that have none."""
@@ -510,14 +510,17 @@ class ClusterRun:
         """Let the workers stop; what they had finished by then goes into the journal."""
         from distributed import Event, Semaphore
 
-        engine, name = self._engine, self._order.run
+        engine, name, chunks = self._engine, self._order.run, list(self._chunks.values())
         end = Event(name, client=engine)
+        last: list[asyncio.Task[None]] = []
         try:
             async with asyncio.timeout(2 * GRACE_S):
                 await self._call(end.set)
-                if self._chunks:
-                    await asyncio.wait(self._chunks, timeout=GRACE_S)
-                    await self._call(engine.cancel, list(self._chunks.values()))
+                # The end of the loop may have cancelled the tasks that wait for the chunks: wait anew.
+                last = [asyncio.create_task(self._guarded(self._collect(*chunk))) for chunk in chunks]
+                if last:
+                    await asyncio.wait(last, timeout=GRACE_S)
+                    await self._call(engine.cancel, [future for future, _ in chunks])
                 if self._plan.rate is not None:
                     turn = Semaphore(1, name=name, scheduler_rpc=engine.scheduler, loop=engine.loop)
                     while await self._call(turn.get_value):  # noqa: ASYNC110 - held by a worker
@@ -527,7 +530,7 @@ class ClusterRun:
         except (OSError, TimeoutError):
             pass  # the cluster has gone, and all of the run that was there
         finally:
-            for task in self._chunks:
+            for task in (*self._chunks, *last):
                 task.cancel()
             if self._own:
                 await asyncio.to_thread(engine.close)
@@ -540,8 +543,9 @@ class ClusterRun:
             return await found if inspect.isawaitable(found) else found
 
         made = asyncio.run_coroutine_threadsafe(call(), self._engine.loop.asyncio_loop)
-        # A message that is cancelled half-way spoils its connection.
-        return await asyncio.shield(asyncio.wrap_future(made))
+        answer = asyncio.wrap_future(made)
+        answer.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # it counts as seen
+        return await asyncio.shield(answer)  # a message that is cancelled half-way spoils its connection
 
 
 def _weight(image: Any) -> int:
