@@ -37,7 +37,7 @@ from nbvlm.errors import AuthenticationError, Error, ParameterError
 from nbvlm.images import read_source
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Container, Coroutine, Iterator
+    from collections.abc import AsyncGenerator, Callable, Container, Coroutine, Iterator
 
     from nbvlm.batches.plan import Plan
     from nbvlm.batches.rows import Row
@@ -380,7 +380,7 @@ class ClusterRun:
         if not self._stopped.done():
             self._stopped.set_result(None)
 
-    async def rows(self) -> AsyncIterator[Row]:
+    async def rows(self) -> AsyncGenerator[Row]:
         """Yield rows as chunks end; leaving early stops the workers."""
         try:
             if keys := self._journal.keys():
