@@ -365,78 +365,70 @@ class ClusterRun:
         self._engine, self._own = client_of(engine)
         self._known: Any = ()
         self._pending: dict[int, Position] = {}
-        self._feeding: set[asyncio.Future[None]] = set()  # one at most
-        self._chunks: dict[asyncio.Future[None], tuple[Any, list[Item]]] = {}  # with its future
+        self._chunks: dict[str, tuple[Any, list[Item], asyncio.Task[None]]] = {}  # and its collector
         self._left: list[list[Item]] = []
         self._ready: deque[Row] = deque()
-        self._stopped = asyncio.get_running_loop().create_future()
+        self._news = asyncio.Event()
         self._error: Exception | None = None
-        self._threads, self._walked = 1, False
+        self._threads, self._walked, self._stopped = 1, False, False
         self._submitted = self._finished = 0
         self._began = time.monotonic()
 
     def stop(self) -> None:
         """End the run at the next occasion; what is finished stands in the journal."""
-        if not self._stopped.done():
-            self._stopped.set_result(None)
+        self._stopped = True
+        self._news.set()
 
     async def rows(self) -> AsyncGenerator[Row]:
         """Yield rows as chunks end; leaving early stops the workers."""
+        feeding: asyncio.Task[None] | None = None
         try:
             if keys := self._journal.keys():
                 known = KnownKeys(keys)
                 self._known = await self._call(self._engine.scatter, known, broadcast=True, hash=False)
             self._began = time.monotonic()
-            while await self._step():
-                while self._ready and not self._stopped.done():
+            while self._left or self._chunks or self._ready or not self._walked:
+                if (feeding is None or feeding.done()) and (self._left or not self._walked):
+                    feeding = asyncio.create_task(self._guarded(self._feed()))
+                await self._news.wait()
+                self._news.clear()
+                while self._ready and not self._stopped:
                     row = self._ready.popleft()
                     self._counter.add(row)
                     yield row
                 if self._error is not None:
                     raise self._error
+                if self._stopped:
+                    return
         finally:
-            for task in self._feeding:
-                task.cancel()
+            if feeding is not None:
+                feeding.cancel()
             await asyncio.shield(self._end())
-
-    async def _step(self) -> bool:
-        """Submit chunks as there is room, and wait until one ends; return False at the end of the run."""
-        room = await self._room()
-        while self._left and len(self._chunks) < room:
-            self._submit(self._left.pop())
-        if not (self._feeding or self._walked) and len(self._chunks) < room:
-            self._feeding.add(asyncio.create_task(self._guarded(self._feed())))
-        under_way = self._chunks.keys() | self._feeding
-        if not under_way:
-            return False
-        done, _ = await asyncio.wait({self._stopped, *under_way}, return_when="FIRST_COMPLETED")
-        self._feeding -= done
-        for task in done & self._chunks.keys():
-            del self._chunks[task]
-        return not self._stopped.done()
 
     async def _guarded(self, part: Coroutine[Any, Any, None]) -> None:
         try:
             await part
         except Exception as error:  # noqa: BLE001 - raised again where the rows are taken
             self._error = self._error or error
+            self._news.set()
 
-    async def _room(self) -> int:
-        """Return how many chunks may be under way; clusters grow and shrink."""
+    async def _feed(self) -> None:
+        """Submit chunks as there is room; clusters grow and shrink."""
         threads, counter = await self._call(self._engine.nthreads), self._counter
         self._threads = max(sum(threads.values()), 1)
         counter.concurrency = self._plan.concurrency * max(len(threads), 1)
+        while (self._left or not self._walked) and len(self._chunks) < max(AHEAD * self._threads, 2):
+            if self._left:
+                self._submit(self._left.pop())
+                continue
+            items, failed, self._walked = await asyncio.to_thread(self._next)  # the source may be slow
+            for data, place in failed:
+                self._add(data, place)
+            if items:
+                self._submit(items)
+            self._news.set()
         counter.asking = min(len(self._pending), counter.concurrency)
         counter.waiting = len(self._pending) - counter.asking
-        return max(AHEAD * self._threads, 2)
-
-    async def _feed(self) -> None:
-        """Submit the next chunk; the source may be slow, so it is walked in a thread."""
-        items, failed, self._walked = await asyncio.to_thread(self._next)
-        for data, place in failed:
-            self._add(data, place)
-        if items:
-            self._submit(items)
 
     def _next(self) -> tuple[list[Item], list[tuple[dict[str, Any], Position]], bool]:
         """Take the next chunk, the rows of those that cannot travel, and whether it is the last."""
@@ -478,28 +470,29 @@ class ClusterRun:
         name = f"{self._order.run}-{self._submitted}"
         self._submitted += 1
         future = self._engine.submit(work, self._order, plain, self._known, key=name, pure=False)
-        self._chunks[asyncio.create_task(self._guarded(self._collect(future, items)))] = future, items
+        task = asyncio.create_task(self._guarded(self._collect(name, future, items)))
+        self._chunks[name] = future, items, task
 
-    async def _collect(self, future: Any, items: list[Item]) -> None:
+    async def _collect(self, name: str, future: Any, items: list[Item]) -> None:
         """Keep the rows of a chunk as soon as it ends, and put back those of its pictures that have none."""
-        try:
-            lines, error = await self._call(lambda: future)
-            for data in map(rows.decode, lines):
-                if (place := self._pending.pop(data["index"], None)) is None:
-                    continue
-                if data["error"] is not None and data["error"]["kind"] == InJournal.__name__:
-                    data = rows.decode(self._journal.read(data["key"]))
-                else:
-                    self._finished += 1
-                self._add(rows.moved(data, place), place)
-            name = self._order.plan.settings.base_url
-            if isinstance(error, MissingKey) and name in _keys:
-                await asyncio.to_thread(_push, self._engine, name, _keys[name])
-            elif error is not None:
-                raise error
-        finally:
-            if left := [item for item in items if item.place.index in self._pending]:
-                self._left.append(left)
+        lines, error = await self._call(lambda: future)
+        for data in map(rows.decode, lines):
+            if (place := self._pending.pop(data["index"], None)) is None:
+                continue
+            if data["error"] is not None and data["error"]["kind"] == InJournal.__name__:
+                data = rows.decode(self._journal.read(data["key"]))
+            else:
+                self._finished += 1
+            self._add(rows.moved(data, place), place)
+        url = self._plan.settings.base_url
+        if isinstance(error, MissingKey) and url in _keys:
+            await asyncio.to_thread(_push, self._engine, url, _keys[url])
+        elif error is not None:
+            raise error
+        if left := [item for item in items if item.place.index in self._pending]:
+            self._left.append(left)
+        self._chunks.pop(name, None)
+        self._news.set()
 
     def _add(self, data: dict[str, Any], place: Position) -> None:
         resumed = self._journal.stands(data["key"], place)
@@ -510,19 +503,19 @@ class ClusterRun:
         """Let the workers stop; what they had finished by then goes into the journal."""
         from distributed import Event, Semaphore
 
-        engine, name, chunks = self._engine, self._order.run, list(self._chunks.values())
-        end = Event(name, client=engine)
-        last: list[asyncio.Task[None]] = []
+        engine, run, chunks = self._engine, self._order.run, list(self._chunks.items())
+        end = Event(run, client=engine)
+        # The end of the loop may have cancelled the tasks that wait for the chunks: wait anew.
+        parts = [self._collect(name, future, items) for name, (future, items, _) in chunks]
+        last = [asyncio.create_task(self._guarded(part)) for part in parts]
         try:
             async with asyncio.timeout(2 * GRACE_S):
                 await self._call(end.set)
-                # The end of the loop may have cancelled the tasks that wait for the chunks: wait anew.
-                last = [asyncio.create_task(self._guarded(self._collect(*chunk))) for chunk in chunks]
                 if last:
                     await asyncio.wait(last, timeout=GRACE_S)
-                    await self._call(engine.cancel, [future for future, _ in chunks])
+                    await self._call(engine.cancel, [future for _, (future, _, _) in chunks])
                 if self._plan.rate is not None:
-                    turn = Semaphore(1, name=name, scheduler_rpc=engine.scheduler, loop=engine.loop)
+                    turn = Semaphore(1, name=run, scheduler_rpc=engine.scheduler, loop=engine.loop)
                     while await self._call(turn.get_value):  # noqa: ASYNC110 - held by a worker
                         await asyncio.sleep(0.05)
                     await self._call(turn.close)
@@ -530,7 +523,7 @@ class ClusterRun:
         except (OSError, TimeoutError):
             pass  # the cluster has gone, and all of the run that was there
         finally:
-            for task in (*self._chunks, *last):
+            for task in (*last, *(collector for _, (_, _, collector) in chunks)):
                 task.cancel()
             if self._own:
                 await asyncio.to_thread(engine.close)
