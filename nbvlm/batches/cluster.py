@@ -418,6 +418,8 @@ class ClusterRun:
         self._threads = max(sum(threads.values()), 1)
         counter.concurrency = self._plan.concurrency * max(len(threads), 1)
         while (self._left or not self._walked) and len(self._chunks) < max(AHEAD * self._threads, 2):
+            if len(self._ready) >= WIDE * counter.concurrency:
+                break  # rows are taken slowly; begun anew when these are gone
             if self._left:
                 self._submit(self._left.pop())
                 continue
