@@ -153,7 +153,7 @@ def spell(seconds: float) -> str:
     Examples
     --------
     >>> spell(5), spell(130), spell(7300)
-    ('5 s', '2 min 10 s', '2 h 2 min')
+    ('5 s', '2 min 10 s', '2 h 1 min')
     """
     whole = round(seconds)
     if whole < 60:
