@@ -54,7 +54,7 @@ def batch(
         The file; one run at a time can write it. None keeps nothing.
     rate
         Requests a minute, for all workers together. By default the published limit of the hosted service
-        (40), and none elsewhere; `float("inf")` is none. A refusal (429) slows down everyone.
+        (40), and none elsewhere; `float("inf")` removes it. A refusal (429) slows all down.
     on_error
         "record" makes a row of each error; "raise" ends the run with the first. A refused key, spent credits
         and a model that is gone always end it.

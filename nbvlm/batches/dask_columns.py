@@ -9,6 +9,7 @@ from nbvlm._background import Task
 from nbvlm.batches import rows as tables
 from nbvlm.batches import sources
 from nbvlm.batches.cluster import Order, remember, station
+from nbvlm.batches.journal import NullJournal
 from nbvlm.batches.plan import plan
 from nbvlm.errors import Error, ParameterError
 
@@ -94,10 +95,8 @@ def map_partitions(
         )
     checked = plan(prompt, client, concurrency=concurrency, rate=rate, on_error=on_error, options=options)
     checked.prompt.check(names)
-    settings = checked.settings
-    if settings.transport is not None:
-        raise ParameterError("A transport cannot travel with a table.", hint="Open the client without one.")
-    order = Order.of(checked, remember(settings))
+    order = Order.of(checked)
+    remember(checked.settings)
     meta = ddf._meta.assign(**_columns([], ddf._meta.index))  # noqa: SLF001 - what Dask calls it
     return ddf.map_partitions(_answered, column, order, meta=meta, enforce_metadata=False)
 
@@ -107,7 +106,7 @@ def _answered(part: pd.DataFrame, column: str, order: Order) -> pd.DataFrame:
     if not len(part):
         return part.assign(**_columns([], part.index))
     with station(order) as here:
-        rows = Task(here.gather(sources.items(sources.listing(part, column)))).wait()
+        rows = Task(here.rows(sources.items(sources.listing(part, column)), NullJournal())).wait()
     rows.sort(key=lambda row: row.index)
     if len(rows) != len(part):
         raise Error("A partition has rows without an answer.")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from nbvlm.batches.rows import Position
 
-__all__ = ["Journal", "NullJournal", "lines", "open_journal"]
+__all__ = ["Journal", "NullJournal", "lines"]
 
 _FAR = 1 << 40
 _WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
@@ -41,10 +41,6 @@ class _Head(msgspec.Struct):
     index: int
     copy: int = 0
     error: _Failed | None = None
-
-    @property
-    def usable(self) -> bool:
-        return self.error is None or self.error.kind in rows.FINAL
 
 
 _HEADS = msgspec.json.Decoder(_Head)
@@ -79,18 +75,7 @@ class NullJournal:
 
 
 class Journal(NullJournal):
-    """A journal in a file, which one run at a time can write.
-
-    Parameters
-    ----------
-    path
-        Made where there is none.
-
-    Raises
-    ------
-    Error
-        If another run writes it, if it is not a journal, or if it cannot be written.
-    """
+    """A journal in a file, made where there is none, which one run at a time can write."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = expanded(path)
@@ -123,20 +108,12 @@ class Journal(NullJournal):
         return hash((key, place.source, place.copy)) in self._places
 
     def add(self, data: dict[str, Any], place: Position) -> bytes:
-        """Write a finished picture, unless it stands there already, and return its line.
-
-        Raises
-        ------
-        Error
-            If the file cannot be written.
-        """
+        """Write a finished picture, unless it stands there already, and return its line."""
         line = rows.encode(data)
         if self.stands(data["key"], place):
             return line
         start = self._append(line)
-        if _usable(data):
-            self._places.add(hash((data["key"], place.source, place.copy)))
-            self._known[data["key"]] = (start, len(line))
+        self._learn(msgspec.convert(data, _Head), start, len(line))
         return line
 
     def close(self) -> None:
@@ -180,24 +157,13 @@ class Journal(NullJournal):
         return at, not line.endswith(b"\n")
 
     def _learn(self, head: _Head, at: int, length: int) -> None:
-        if head.usable:
+        if head.error is None or head.error.kind in rows.FINAL:
             self._known[head.key] = (at, length)
             self._places.add(hash((head.key, head.source, head.copy)))
 
 
-def open_journal(journal: str | os.PathLike[str] | None) -> NullJournal:
-    """Open the journal of a run; None keeps nothing beyond the run."""
-    return NullJournal() if journal is None else Journal(journal)
-
-
 def lines(path: str | os.PathLike[str]) -> Iterator[bytes]:
-    """Yield the whole lines of a journal, also while it is written.
-
-    Raises
-    ------
-    Error
-        If there is no such file.
-    """
+    """Yield the whole lines of a journal, also while it is written."""
     file = expanded(path)
     if not file.is_file():
         raise Error(f"There is no journal {str(file)!r}.", hint=f"This runs in {Path.cwd()}.")
@@ -212,10 +178,6 @@ def _head(line: bytes) -> _Head | None:
         return _HEADS.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-
-
-def _usable(data: dict[str, Any]) -> bool:
-    return data["error"] is None or data["error"]["kind"] in rows.FINAL
 
 
 def _opened(path: Path) -> int:

@@ -21,24 +21,7 @@ __all__ = ["Plan", "Prompt", "plan"]
 
 
 class Prompt:
-    """Writes prompts.
-
-    Parameters
-    ----------
-    source
-        A text; a text with `{column}` in it, doubled braces standing for themselves; or a function that
-        takes the row as a mapping and returns a text.
-
-    Raises
-    ------
-    PromptError
-        If it is none of these, or the template cannot be read.
-
-    Attributes
-    ----------
-    fixed
-        The prompt where it is the same for all pictures, else None.
-    """
+    """Writes prompts: a text, a text with `{column}` in it, or what a function of the row returns."""
 
     def __init__(self, source: str | Callable[[Mapping[str, Any]], str]) -> None:
         if not isinstance(source, str) and not callable(source):
@@ -48,22 +31,20 @@ class Prompt:
             )
         self._source = source
         self._names = _fields(source) if isinstance(source, str) else ()
-        self.fixed: str | None = None
+        self.fixed: str | None = None  # the prompt where it is the same for all pictures
         if isinstance(source, str) and not self._names:
             self.fixed = prompts.check(source.format() if "{" in source or "}" in source else source)
 
     def of(self, row: Mapping[str, Any]) -> str:
-        """Write the prompt of a row.
-
-        Raises
-        ------
-        PromptError
-            If the row lacks a column, the function fails, or the prompt cannot be sent.
-        """
+        """Write the prompt of a row."""
         if self.fixed is not None:
             return self.fixed
         if isinstance(self._source, str):
-            return prompts.check(self._filled(self._source, row))
+            self.check(row)
+            try:
+                return prompts.check(self._source.format_map(row))
+            except (ValueError, TypeError) as error:
+                raise PromptError(f"The prompt cannot be written for this row: {error}.") from None
         try:
             made = self._source(row)
         except Error:
@@ -79,21 +60,8 @@ class Prompt:
             )
         return prompts.check(made)
 
-    def _filled(self, template: str, row: Mapping[str, Any]) -> str:
-        self.check(row)
-        try:
-            return template.format_map(row)
-        except (ValueError, TypeError) as error:
-            raise PromptError(f"The prompt cannot be written for this row: {error}.") from None
-
     def check(self, names: Collection[str]) -> None:
-        """Check a template against the names of the columns.
-
-        Raises
-        ------
-        PromptError
-            If it names another.
-        """
+        """Check a template against the names of the columns."""
         for name in self._names:
             if name not in names:
                 meant = did_you_mean(name, names, cutoff=0.4, form="{{{}}}")
@@ -127,33 +95,15 @@ _PARAMETERS = _OPTIONS[:3]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Plan:
-    """A checked run.
-
-    Attributes
-    ----------
-    settings
-        Of the client.
-    prompt
-        Writes the prompts.
-    options
-        Keywords of each question.
-    parameters
-        All sampling parameters, defaults filled in.
-    concurrency
-        Questions under way at once.
-    rate
-        Requests a minute, or None for no limit.
-    on_error
-        "record" or "raise".
-    """
+    """A checked run."""
 
     settings: Settings
     prompt: Prompt
-    options: Mapping[str, Any]
-    parameters: Mapping[str, float | int]
+    options: Mapping[str, Any]  # keywords of each question
+    parameters: Mapping[str, float | int]  # all sampling parameters, defaults filled in
     concurrency: int
-    rate: float | None
-    on_error: str
+    rate: float | None  # requests a minute
+    on_error: str  # "record" or "raise"
 
     def key(self, content: str, prompt: str) -> str:
         """Name the question about a picture with this hash."""
@@ -176,18 +126,13 @@ def plan(
     on_error: str,
     options: dict[str, Any],
 ) -> Plan:
-    """Check what a run is asked to do.
-
-    Raises
-    ------
-    PromptError, ParameterError, AuthenticationError
-        Before any network use.
-    """
+    """Check what a run is asked to do, before any network use."""
     settings = settings_of(client)
     refuse_unknown(options, _OPTIONS)
     if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
         raise ParameterError(f"concurrency must be a positive integer, got {concurrency!r}.")
-    _one_of("on_error", on_error, ("record", "raise"))
+    if on_error not in ("record", "raise"):
+        raise ParameterError(f'on_error must be "record" or "raise", got {on_error!r}.')
     written = Prompt(prompt)
     given = {name: options.get(name) for name in _PARAMETERS}
     more = {name: options[name] for name in ("route", "content") if name in options}
@@ -217,14 +162,8 @@ def settings_of(client: Any) -> Settings:
 
 
 def _rate(settings: Settings, rate: float | None) -> float | None:
-    """Take the published limit where the hosted service itself is asked, and nobody says otherwise."""
+    """Take the published limit where the hosted service itself is asked, unless the caller sets another."""
     if rate is not None:
         return rate_of(rate)
     hosted = settings.base_url == HOSTED and settings.transport is None
     return rate_of(settings.endpoint.requests_per_minute) if hosted else None
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        hint = f"{did_you_mean(value, known, cutoff=0.4)}There are: {', '.join(known)}."
-        raise ParameterError(f"There is no {name}={value!r}.", hint=hint)

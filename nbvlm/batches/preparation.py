@@ -22,41 +22,17 @@ __all__ = ["Prepared", "prepare"]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Prepared:
-    """An item that is ready to be asked about, or that is finished already.
-
-    Attributes
-    ----------
-    item
-        What it was.
-    key
-        Of the question.
-    prompt
-        None where none could be made.
-    picture
-        None where the answer is known, or the picture cannot be read.
-    error
-        Why there is nothing to ask.
-    """
+    """An item that is ready to be asked about, or that is finished already."""
 
     item: Item
     key: str
-    prompt: str | None = None
-    picture: Picture | None = None
+    prompt: str | None = None  # None where none could be made
+    picture: Picture | None = None  # None where the answer is known, or the picture cannot be read
     error: Error | None = None
 
 
 def prepare(item: Item, plan: Plan, known: Container[str]) -> Prepared:
-    """Make an item ready; whatever is wrong with it is kept in `error`.
-
-    Parameters
-    ----------
-    item
-        Whose turn it is.
-    plan
-        What is asked.
-    known
-        Keys of questions that are answered: their pictures are read, but not decoded.
-    """
+    """Make an item ready; an error is kept in `error`, and a picture whose key is known is not decoded."""
     prompt: str | None = None
     key = plan.key(f"unread {item.place.source}", "")
     try:

@@ -63,15 +63,7 @@ class Progress:
 
 
 class ProgressCounter:
-    """Counts, and reports at most five times a second.
-
-    Parameters
-    ----------
-    report
-        Called with each `Progress`; None where nothing is reported.
-    clock
-        Monotonic seconds.
-    """
+    """Counts, and reports at most five times a second."""
 
     def __init__(
         self, report: Callable[[Progress], None] | None, *, clock: Callable[[], float] = time.monotonic

@@ -9,9 +9,10 @@ import asyncio
 import base64
 import contextlib
 import time
+from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nbvlm import prompts
 from nbvlm._background import Task
@@ -47,13 +48,7 @@ _WRONG = "color:var(--jp-error-color1,#c62828)"
 
 
 def show(stop: Callable[[], None]) -> Callable[[Progress], None]:
-    """Show a gauge below the cell and return what takes the reports.
-
-    Parameters
-    ----------
-    stop
-        Called when Stop is pressed.
-    """
+    """Show a progress bar below the cell and return the function that takes the reports."""
     from IPython.display import display
 
     gauge = ProgressBar(stop)
@@ -77,7 +72,7 @@ class ProgressBar:
             tooltip="Stop here; running the same again goes on. Interrupting the kernel does the same.",
             layout=ipywidgets.Layout(width="88px"),
         )
-        self.button.on_click(self._pressed)
+        self.button.on_click(lambda _button: self.press())
         self.line = ipywidgets.HTML()
         self.strip = ipywidgets.HTML()
         row = ipywidgets.HBox([self.bar, self.button], layout=ipywidgets.Layout(align_items="center"))
@@ -110,9 +105,6 @@ class ProgressBar:
         self.button.disabled = True
         self._stop()
 
-    def _pressed(self, _button: Any) -> None:
-        self.press()
-
     async def _draw_all(self) -> None:
         drawn: Progress | None = None
         due = 0.0
@@ -137,13 +129,7 @@ class ProgressBar:
 
 
 def figures(progress: Progress) -> str:
-    """Say in one line how far a run is.
-
-    Parameters
-    ----------
-    progress
-        The report.
-    """
+    """Say in one line how far a run is."""
     of = f" of {progress.total:,}" if progress.total is not None else ""
     errors = f"{progress.errors:,} {'error' if progress.errors == 1 else 'errors'}"
     before = f" · {progress.resumed:,} from before" if progress.resumed else ""
@@ -167,7 +153,7 @@ def spell(seconds: float) -> str:
     Examples
     --------
     >>> spell(5), spell(130), spell(7300)
-    ('5 s', '2 min 10 s', '2 h 2 min')
+    ('5 s', '2 min 10 s', '2 h 1 min')
     """
     whole = round(seconds)
     if whole < 60:
@@ -178,15 +164,7 @@ def spell(seconds: float) -> str:
 
 
 def strip(last: tuple[Row, ...], thumbnails: dict[str, str]) -> str:
-    """Return the last answers as HTML, everything in them escaped.
-
-    Parameters
-    ----------
-    last
-        Rows, newest last.
-    thumbnails
-        Small pictures by source, kept from one drawing to the next.
-    """
+    """Return the last answers, newest first, as HTML; `thumbnails` keeps small pictures by source."""
     for gone in thumbnails.keys() - {row.source for row in last}:
         del thumbnails[gone]
     cards = "".join(_card(row, thumbnails) for row in reversed(last))
@@ -207,12 +185,11 @@ def _card(row: Row, thumbnails: dict[str, str]) -> str:
 
 
 def _said(row: Row) -> str:
-    """Tell labels where there are boxes, else the text."""
+    """Return the labels where there are boxes, else the text."""
     labels = list(row.detections.labels) if row.detections is not None else []
     if not labels:
         return row.text or "(an empty answer)"
-    counts = {label: labels.count(label) for label in labels}
-    named = ((label or "something", count) for label, count in counts.items())
+    named = ((label or "something", count) for label, count in Counter(labels).items())
     return ", ".join(f"{label} × {count}" if count > 1 else label for label, count in named)
 
 

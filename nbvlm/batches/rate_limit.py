@@ -31,13 +31,7 @@ ENOUGH = 10
 
 
 def rate_of(rate: float | None) -> float | None:
-    """Check a rate; infinity is no limit.
-
-    Raises
-    ------
-    ParameterError
-        If it is not a positive number.
-    """
+    """Return a rate that was checked; None stands for infinity."""
     if rate is None or rate == float("inf"):
         return None
     if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not rate > 0:
@@ -49,22 +43,7 @@ def rate_of(rate: float | None) -> float | None:
 
 
 class RateLimiter:
-    """Hands out leave to send a request.
-
-    Parameters
-    ----------
-    rate
-        Requests a minute, or None for no limit.
-    first
-        Seconds of the first pause after a 429; it doubles with each that follows.
-    clock
-        Monotonic seconds.
-
-    Attributes
-    ----------
-    waiting
-        How many wait for leave.
-    """
+    """Hands out leave to send a request: `rate` a minute, or without a limit."""
 
     def __init__(
         self, rate: float | None, *, first: float = FIRST, clock: Callable[[], float] = time.monotonic
@@ -105,15 +84,7 @@ class RateLimiter:
         """Do nothing: other processes do not wait for this one."""
 
     async def refused(self, age: float, asked: float | None = None) -> None:
-        """Slow down after a 429.
-
-        Parameters
-        ----------
-        age
-            Seconds since the refused request was sent.
-        asked
-            What the service's `Retry-After` says, in seconds.
-        """
+        """Slow down after a 429 to a request sent `age` seconds ago; `asked` is its `Retry-After`."""
         now = self._clock()
         if now - age >= self._slowed:  # the others that were under way then are refused for the same reason
             self._slowed = now
@@ -145,15 +116,10 @@ class RateLimiter:
 
 
 class SharedRateLimiter(RateLimiter):
-    """A rate limiter for several processes: the one that holds a semaphore may send.
+    """A rate limiter for several processes: the one that holds a `distributed.Semaphore` may send.
 
-    Parameters
-    ----------
-    rate, first
-        As for `RateLimiter`.
-    semaphore
-        A `distributed.Semaphore` with one lease. It is held for a moment, so that a process with many
-        requests does not ask for it anew for each, and after a 429 until requests may be sent again.
+    It is held for a moment, so that a process with many requests does not ask for it anew for each, and after
+    a 429 until requests may be sent again.
     """
 
     def __init__(self, rate: float, semaphore: Any, *, first: float = FIRST) -> None:
@@ -222,20 +188,7 @@ class SharedRateLimiter(RateLimiter):
 
 
 class ConcurrencyLimiter:
-    """Lets so many requests run at once: fewer after a 503, more as answers come.
-
-    Parameters
-    ----------
-    most
-        How many at most.
-    clock
-        Monotonic seconds.
-
-    Attributes
-    ----------
-    limit
-        How many at present.
-    """
+    """Lets so many requests run at once: fewer after a 503, more as answers come."""
 
     def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = self.limit = most

@@ -43,24 +43,12 @@ FINAL = frozenset({"ImageError", "PromptError", "ParameterError", "RequestReject
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a picture stands in a run.
-
-    Attributes
-    ----------
-    index
-        Its number, from 0.
-    source
-        What it is called: a path, an address, or `#` with its number.
-    copy
-        How often this source came before in the run.
-    label
-        Its label in the index of a pandas object, else None.
-    """
+    """Where a picture stands in a run."""
 
     index: int
-    source: str
-    copy: int = 0
-    label: Any = None
+    source: str  # a path, an address, or `#` with its number
+    copy: int = 0  # how often this source came before in the run
+    label: Any = None  # in the index of a pandas object
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -129,17 +117,7 @@ class Row:
 def key_of(
     content: str, prompt: str, parameters: Mapping[str, float | int], endpoint: Endpoint, form: str = ""
 ) -> str:
-    """Name a question: the same picture, prompt and parameters to the same model have the same key.
-
-    Parameters
-    ----------
-    content
-        SHA-256 of the picture's bytes, in hexadecimal.
-    prompt, parameters, endpoint
-        What is asked, with all parameters filled in, and of which model.
-    form
-        How the picture is sent, where that is not the usual way.
-    """
+    """Name a question: the same picture, prompt and parameters to the same model have the same key."""
     asked = [content, prompt, sorted(parameters.items()), endpoint.name, endpoint.model]
     text = json.dumps([*asked, form] if form else asked, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -163,17 +141,7 @@ def moved(data: dict[str, Any], place: Position) -> dict[str, Any]:
 
 
 def row_of(line: bytes, result: Result | None = None, *, resumed: bool = False, label: Any = None) -> Row:
-    """Read a line as a row.
-
-    Parameters
-    ----------
-    line
-        As it stands in the journal.
-    result
-        What it says, where that is at hand.
-    resumed, label
-        As the attributes of the row.
-    """
+    """Read a line of the journal as a row; `result` is its answer, where that is at hand."""
     data = decode(line)
     error = data["error"]
     if error is None and result is None:
@@ -232,9 +200,12 @@ def _picture(source: str, sha256: str) -> Any:
 
 
 COLUMNS = ("source", "prompt", "text", "detections", "error", "seconds", "tokens", "request_id")
-BOX = ("label", "x0", "y0", "x1", "y1")
-_KINDS = {"seconds": "float64", "tokens": "Int64"}
-_PLAIN = ("source", "prompt", "text", "error", "request_id")
+_EXPLODED = (*COLUMNS[:3], "label", "x0", "y0", "x1", "y1", *COLUMNS[4:])
+_KINDS = (
+    dict.fromkeys(("source", "prompt", "text", "label", "error", "request_id"), "string")
+    | dict.fromkeys(("x0", "y0", "x1", "y1", "seconds"), "float64")
+    | {"tokens": "Int64", "detections": "object"}
+)
 
 
 def pandas() -> Any:
@@ -244,13 +215,7 @@ def pandas() -> Any:
 
 
 class Table:
-    """Gathers rows as they come, and puts them in the order of the pictures.
-
-    Parameters
-    ----------
-    explode
-        Whether there is to be one row a detection.
-    """
+    """Gathers rows as they come, and puts them in the order of the pictures."""
 
     def __init__(self, *, explode: bool = False) -> None:
         self._explode = explode
@@ -262,21 +227,21 @@ class Table:
         self._rows.append((row.index, row.label, values))
 
     def frame(self, *, labels: bool = False) -> pd.DataFrame:
-        """Make the table.
-
-        Parameters
-        ----------
-        labels
-            Whether the rows keep the labels that they had in a pandas object; else they are numbered.
-        """
-        module = pandas()
+        """Make the table; its rows keep the labels that they had in a pandas object, or are numbered."""
+        pd = pandas()
         self._rows.sort(key=lambda row: row[0])
-        index = [label if labels else number for number, (_, label, _) in enumerate(self._rows)]
-        values = {name: [row[2][at] for row in self._rows] for at, name in enumerate(COLUMNS)}
-        made: pd.DataFrame = (
-            _exploded(module, values, index) if self._explode else _made(module, values, COLUMNS, index)
-        )
-        return made
+        index: list[Any] = []
+        values: list[tuple[Any, ...]] = []
+        for number, (_, label, row) in enumerate(self._rows):
+            found = _exploded(row) if self._explode else [row]
+            index += [label if labels else number] * len(found)
+            values += found
+        columns = _EXPLODED if self._explode else COLUMNS
+        series = {
+            name: pd.Series([row[at] for row in values], index=index, dtype=_KINDS[name])
+            for at, name in enumerate(columns)
+        }
+        return pd.DataFrame(series, index=index, columns=list(columns))  # type: ignore[no-any-return]
 
 
 def frame(found: Iterable[Row], *, explode: bool = False) -> pd.DataFrame:
@@ -287,24 +252,8 @@ def frame(found: Iterable[Row], *, explode: bool = False) -> pd.DataFrame:
     return table.frame()
 
 
-def _exploded(pd: Any, values: dict[str, list[Any]], index: list[Any]) -> Any:
-    """One row a detection; a picture without any has one row, so that none is missing."""
-    others = [name for name in COLUMNS if name != "detections"]
-    columns = ("source", "prompt", "text", *BOX, "error", "seconds", "tokens", "request_id")
-    made: dict[str, list[Any]] = {name: [] for name in columns}
-    labels = []
-    for at, found in enumerate(values["detections"]):
-        boxes = list(zip(found.labels, found.xyxy.tolist(), strict=True)) if found is not None else []
-        for label, box in boxes or [(None, (None,) * 4)]:
-            labels.append(index[at])
-            for name in others:
-                made[name].append(values[name][at])
-            for name, value in zip(BOX, (label, *box), strict=True):
-                made[name].append(value)
-    return _made(pd, made, columns, labels)
-
-
-def _made(pd: Any, values: dict[str, list[Any]], columns: tuple[str, ...], index: list[Any]) -> Any:
-    kinds = dict.fromkeys((*_PLAIN, "label"), "string") | dict.fromkeys(BOX[1:], "float64") | _KINDS
-    series = {name: pd.Series(values[name], index=index, dtype=kinds.get(name, "object")) for name in columns}
-    return pd.DataFrame(series, index=index, columns=list(columns))
+def _exploded(row: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """Return one row a detection; a picture without any has one row, so that none is missing."""
+    source, prompt, text, found, *others = row
+    boxes = list(zip(found.labels, found.xyxy.tolist(), strict=True)) if found is not None else []
+    return [(source, prompt, text, label, *box, *others) for label, box in boxes or [(None, (None,) * 4)]]

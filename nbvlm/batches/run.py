@@ -10,8 +10,8 @@ import sys
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast
 
 from nbvlm._background import iterate_in_thread
-from nbvlm.batches import journal as journals
 from nbvlm.batches import sources
+from nbvlm.batches.journal import Journal, NullJournal
 from nbvlm.batches.plan import plan
 from nbvlm.batches.progress import Progress, ProgressCounter
 from nbvlm.batches.rate_limit import ConcurrencyLimiter, RateLimiter
@@ -21,7 +21,7 @@ from nbvlm.client import AsyncClient
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 
     from nbvlm.batches.rows import Row
     from nbvlm.client import Client
@@ -94,21 +94,19 @@ class Run:
     async def rows(self) -> AsyncGenerator[Row]:
         """Yield rows as they are finished."""
         self._loop = asyncio.get_running_loop()
-        journal = journals.open_journal(self._journal)
+        journal = NullJournal() if self._journal is None else Journal(self._journal)
         state = "stopped"
         try:
             if self._counter.watched:
                 self._counter.total = await asyncio.to_thread(self._listed.count)
                 self._counter.tell("beginning")
             found = self._cluster(journal) if self._engine is not None else self._local(journal)
-            try:
+            async with contextlib.aclosing(found):
                 async for row in found:
                     yield row
                     if self._stopped:
                         return
-                state = "stopped" if self._stopped else "finished"
-            finally:
-                await found.aclose()  # type: ignore[attr-defined]
+            state = "stopped" if self._stopped else "finished"
         except Error as error:
             if self._journal is not None:
                 error.add_note(
@@ -144,27 +142,24 @@ class Run:
 
     _pool: Any = None
 
-    async def _local(self, journal: journals.NullJournal) -> AsyncIterator[Row]:
+    async def _local(self, journal: NullJournal) -> AsyncGenerator[Row]:
         checked, counter = self.plan, self._counter
         rate_limiter = RateLimiter(checked.rate, first=checked.settings.retry.first)
         concurrency_limiter = ConcurrencyLimiter(checked.concurrency)
         counter.concurrency = checked.concurrency
         self._pool = pool = WorkerPool(checked, sources.items(self._listed), journal, counter)
         async with AsyncClient.from_settings(checked.patient) as client:
-            found = pool.rows(LimitedClient(client, checked, rate_limiter, concurrency_limiter, counter))
-            try:
+            limited = LimitedClient(client, checked, rate_limiter, concurrency_limiter, counter)
+            async with contextlib.aclosing(pool.rows(limited)) as found:
                 async for row in found:
                     yield row
-            finally:
-                await found.aclose()  # type: ignore[attr-defined]
 
-    def _cluster(self, journal: journals.NullJournal) -> AsyncIterator[Row]:
+    def _cluster(self, journal: NullJournal) -> AsyncGenerator[Row]:
         from nbvlm.batches.cluster import ClusterRun
 
-        self._pool = pool = ClusterRun(
-            self.plan, sources.items(self._listed), journal, self._counter, self._engine
-        )
-        return pool.rows()
+        items = sources.items(self._listed)
+        self._pool = ClusterRun(self.plan, items, journal, self._counter, self._engine)
+        return self._pool.rows()  # type: ignore[no-any-return]
 
 
 def _watcher(

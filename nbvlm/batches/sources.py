@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sized
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from glob import has_magic, iglob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,70 +27,32 @@ if TYPE_CHECKING:
 __all__ = ["Item", "Listing", "is_remote", "items", "listed", "listing", "read"]
 
 COLUMNS = ("image", "picture", "path", "file", "filename", "source", "url")
-"""Columns of a table that hold the pictures where nobody says which does."""
-
+"""Columns of a table that hold the pictures where the caller names no column."""
 DESCRIBED = ("source", "name", "stem", "folder", "index")
-"""What a row has where the source is no table."""
+"""Columns of a row where the source is not a table."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Item:
-    """A picture still to be read.
-
-    Attributes
-    ----------
-    place
-        Where it stands in the run.
-    image
-        As the caller passed it.
-    columns
-        What a prompt may be made of.
-    """
+    """A picture still to be read."""
 
     place: Position
     image: Any
-    columns: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Any]  # what a prompt may be made of
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Listing:
-    """All pictures of a batch.
+    """All pictures of a batch."""
 
-    Attributes
-    ----------
-    each
-        Yields (label, image, columns of its row or None).
-    count
-        Returns how many there are, or None where only walking would tell.
-    names
-        Columns of every row; None where rows may differ.
-    distinct
-        Whether no two pictures have one name, as in a folder: then no names are kept.
-    """
-
-    each: Callable[[], Iterator[tuple[Any, Any, Mapping[str, Any] | None]]]
-    count: Callable[[], int | None]
-    names: tuple[str, ...] | None = DESCRIBED
-    distinct: bool = False
+    each: Callable[[], Iterator[tuple[Any, Any, Mapping[str, Any] | None]]]  # label, image, its row
+    count: Callable[[], int | None]  # None where only walking would show
+    names: tuple[str, ...] | None = DESCRIBED  # columns of every row; None where rows may differ
+    distinct: bool = False  # no two pictures have one name, as in a folder: then no names are kept
 
 
 def listing(images: Any, column: str | None = None) -> Listing:
-    """Find out what kind of source this is.
-
-    Parameters
-    ----------
-    images
-        Folder, glob, path, address, list, table, iterator.
-    column
-        Column of a table, or key of mappings, that holds the pictures.
-
-    Raises
-    ------
-    ImageError
-        If there is nothing there.
-    ParameterError
-        If the column is missing.
-    """
+    """Find out what kind of source this is."""
     if isinstance(images, (str, os.PathLike)):
         return _named(os.fspath(images))
     if hasattr(images, "iterrows") and hasattr(images, "columns"):
@@ -100,7 +62,8 @@ def listing(images: Any, column: str | None = None) -> Listing:
     if _single(images):
         return _several([images])
     if isinstance(images, Iterable):
-        return Listing(lambda: _each(images, column), lambda: _length(images), None)
+        size = len(images) if isinstance(images, Sized) else None
+        return Listing(lambda: _each(images, column), lambda: size, None)
     raise ImageError(
         f"A {type(images).__name__} holds no pictures.",
         hint="Pass a folder, a glob, a list, a table's column, an iterator or an address such as s3://….",
@@ -193,16 +156,12 @@ def _each(images: Iterable[Any], column: str | None) -> Iterator[tuple[Any, Any,
 
 
 def _single(images: Any) -> bool:
-    """Tell whether this is one picture that somebody forgot to put into a list."""
+    """Return whether this is one picture, which should stand in a list."""
     from nbvlm.images import Picture, is_array
 
     if isinstance(images, (bytes, bytearray, memoryview, Picture)) or hasattr(images, "getexif"):
         return True
     return hasattr(images, "read") or (is_array(images) and getattr(images, "ndim", 4) < 4)
-
-
-def _length(images: Iterable[Any]) -> int | None:
-    return len(images) if isinstance(images, Sized) else None
 
 
 def _called(image: Any, index: int) -> str:
@@ -232,13 +191,7 @@ def is_remote(name: str) -> bool:
 
 
 def listed(url: str, suffixes: Collection[str]) -> list[str]:
-    """Return the pictures at an address: one file, a folder with all below it, or a glob.
-
-    Raises
-    ------
-    ImageError
-        If there is none, or the place cannot be reached.
-    """
+    """Return the pictures at an address: one file, a folder with all below it, or a glob."""
     system, path = _at(url)
     try:
         found = _found(system, path, suffixes)
@@ -252,13 +205,7 @@ def listed(url: str, suffixes: Collection[str]) -> list[str]:
 
 
 def read(url: str) -> bytes:
-    """Return the bytes of a file.
-
-    Raises
-    ------
-    ImageError
-        If they cannot be had.
-    """
+    """Return the bytes of a file."""
     system, path = _at(url)
     try:
         return bytes(system.cat_file(path))

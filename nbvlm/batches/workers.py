@@ -6,7 +6,6 @@ Nothing is held beyond what is under way: a source is walked only as fast as ans
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ from nbvlm.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
     from nbvlm.batches.journal import NullJournal
     from nbvlm.batches.plan import Plan
@@ -41,23 +40,10 @@ __all__ = ["LimitedClient", "WorkerPool", "ends_run"]
 READERS = 4
 TRIES = 8
 """Least tries after refusals for want of room, where the client's policy allows any."""
-_END: Any = None
 
 
 class LimitedClient:
-    """Asks one question after leave was given, and again after a refusal for want of room.
-
-    Parameters
-    ----------
-    client
-        Opened with `Plan.patient`.
-    plan
-        What is asked.
-    rate_limiter, concurrency_limiter
-        The limits, shared with others.
-    counter
-        Counts who asks and who waits.
-    """
+    """Asks one question after leave was given, and again after a refusal for want of room."""
 
     def __init__(
         self,
@@ -67,22 +53,15 @@ class LimitedClient:
         concurrency_limiter: ConcurrencyLimiter,
         counter: ProgressCounter,
     ) -> None:
-        self._client = client
-        self._plan = plan
+        self._client, self._plan, self._counter = client, plan, counter
         self._rate_limiter, self._concurrency_limiter = rate_limiter, concurrency_limiter
-        self._counter = counter
         retry = plan.settings.retry
         self._tries = max(retry.attempts, TRIES) if retry.attempts > 1 else 1
 
     async def ask(self, picture: Picture, prompt: str) -> Result:
-        """Ask about a picture.
-
-        Raises
-        ------
-        Error
-            The failure of the last try.
-        """
-        for tries in itertools.count(1):
+        """Ask about a picture; raise the failure of the last try."""
+        tries = 1
+        while True:
             try:
                 return await self._once(picture, prompt)
             except (RateLimitError, ServerError) as error:
@@ -90,7 +69,7 @@ class LimitedClient:
                     raise
                 failure = error
             await self._rest(failure, tries)
-        raise AssertionError  # the loop has no end
+            tries += 1
 
     async def _once(self, picture: Picture, prompt: str) -> Result:
         self._counter.waiting += 1
@@ -132,60 +111,30 @@ class LimitedClient:
 
 
 class WorkerPool:
-    """Finishes the pictures of a run.
-
-    Parameters
-    ----------
-    plan
-        What is asked.
-    items
-        The pictures; walked in threads, one item at a time.
-    journal
-        Knows what is done, and takes what is finished.
-    counter
-        Counts.
-    """
+    """Finishes the pictures of a run."""
 
     def __init__(
         self, plan: Plan, items: Iterator[Item], journal: NullJournal, counter: ProgressCounter
     ) -> None:
-        self._plan = plan
-        self._items = items
-        self._journal = journal
-        self.counter = counter
+        self._plan, self._items, self._journal, self._counter = plan, items, journal, counter
         self._turn = Lock()
         self._under_way: dict[str, asyncio.Future[dict[str, Any] | None]] = {}
-        readers = min(READERS, plan.concurrency)
-        self._threads = thread_pool(readers)
-        self._ready: asyncio.Queue[Prepared | None] = asyncio.Queue(readers)
+        self._readers = min(READERS, plan.concurrency)
+        self._threads = thread_pool(self._readers)
+        self._ready: asyncio.Queue[Prepared | None] = asyncio.Queue(self._readers)
         self._out: asyncio.Queue[Row | BaseException | None] = asyncio.Queue(plan.concurrency)
-        self._readers = readers
         self._stopped = False
 
-    async def rows(self, client: LimitedClient) -> AsyncIterator[Row]:
-        """Yield rows as they are finished; leaving early stops the run.
-
-        Raises
-        ------
-        Error
-            What ends a run: a refused key, no credits, a model that is gone, a journal that cannot be
-            written, and with `on_error="raise"` any error.
-        """
-        tasks = [asyncio.create_task(self._read_all()) for _ in range(self._readers)]
+    async def rows(self, client: LimitedClient) -> AsyncGenerator[Row]:
+        """Yield rows as they are finished; leaving early stops the run."""
+        reading = [asyncio.create_task(self._read_all()) for _ in range(self._readers)]
         asking = [asyncio.create_task(self._ask_all(client)) for _ in range(self._plan.concurrency)]
-        tasks += [*asking, asyncio.create_task(self._close_up(list(tasks), len(asking)))]
-        left = len(asking)
+        tasks = [*reading, *asking, asyncio.create_task(self._close_up(reading, asking))]
         try:
-            while left:
-                row = await self._out.get()
-                if self._stopped:
-                    return
+            while (row := await self._out.get()) is not None and not self._stopped:
                 if isinstance(row, BaseException):
                     raise row
-                if row is None:
-                    left -= 1
-                    continue
-                self.counter.add(row)
+                self._counter.add(row)
                 yield row
         finally:
             for task in tasks:
@@ -212,16 +161,17 @@ class WorkerPool:
             item = next(self._items, None)
         return preparation.prepare(item, self._plan, self._journal) if item is not None else None
 
-    async def _close_up(self, readers: list[asyncio.Task[None]], asking: int) -> None:
-        await asyncio.gather(*readers)
-        for _ in range(asking):
-            await self._ready.put(_END)
+    async def _close_up(self, reading: list[asyncio.Task[None]], asking: list[asyncio.Task[None]]) -> None:
+        await asyncio.gather(*reading)
+        for _ in asking:
+            await self._ready.put(None)
+        await asyncio.gather(*asking)
+        await self._out.put(None)
 
     async def _ask_all(self, client: LimitedClient) -> None:
         try:
             while (found := await self._ready.get()) is not None:
                 await self._out.put(await self._row(found, client))
-            await self._out.put(_END)
         except Exception as error:  # noqa: BLE001 - raised again where the rows are taken
             await self._out.put(error)
 

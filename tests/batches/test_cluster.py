@@ -249,6 +249,7 @@ def test_stop_and_a_refused_key_leave_no_worker_asking(
     assert before < 80
     assert engine.run(threads_left) == {address: [] for address in engine.nthreads()}
     assert asked(service) == before
+    assert len(journal.read_text().splitlines()) >= before - 2 * 2  # all but those under way at the end
     service.replies.extend(problem(401, "no") for _ in range(200))
     with pytest.raises(nbvlm.AuthenticationError):
         run(service, engine, folder, journal, concurrency=1)
