@@ -114,23 +114,7 @@ def finish(steps: Flow[T], transport: httpx.BaseTransport, log: RequestLog) -> T
 
 
 def ping(settings: Settings) -> int:
-    """Check that the endpoint responds: send one request without a key, a picture or a question.
-
-    Parameters
-    ----------
-    settings
-        Whose address, limits and certificates.
-
-    Returns
-    -------
-    int
-        The HTTP status; any status is a sign of life.
-
-    Raises
-    ------
-    TransportError, TimeoutError
-        If nothing comes back.
-    """
+    """Check that the endpoint responds: send one request without a key, a picture or a question."""
     transport, own = blocking(settings.transport, settings.in_process)
     context = Context(settings, Deadline(settings.timeouts))
     try:

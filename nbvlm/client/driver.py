@@ -32,21 +32,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One HTTP exchange.
-
-    Attributes
-    ----------
-    time
-        When the request was sent, UTC.
-    method, path
-        Of the request; no query, and no path for signed uploads, which holds an account id.
-    status
-        Of the response, None where none came.
-    milliseconds
-        From the request to the end of the response.
-    request_id
-        The service's id, or None.
-    """
+    """One HTTP exchange."""
 
     time: datetime
     method: str
@@ -111,22 +97,7 @@ class _OpenRequest:
 
 
 class Driver:
-    """Drives a flow with a blocking transport.
-
-    Parameters
-    ----------
-    flow
-        To be driven.
-    transport
-        Sends requests.
-    log
-        Where exchanges are noted.
-
-    Attributes
-    ----------
-    result
-        Of the flow; None before its end, and after a stop.
-    """
+    """Drives a flow with a blocking transport."""
 
     def __init__(self, flow: Flow[Any], transport: httpx.BaseTransport, log: RequestLog) -> None:
         self._flow = flow

@@ -41,17 +41,7 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 def error_of(
     status: int, headers: Mapping[str, str], body: bytes, *, asset: bool = False, what: str = "request"
 ) -> Error:
-    """Return the error for a response.
-
-    Parameters
-    ----------
-    status, headers, body
-        Of the response.
-    asset
-        True for the asset service: errors that do not concern key, credit or rate become `AssetError`.
-    what
-        What was sent, for the sentence.
-    """
+    """Return the error for a response."""
     message, detail = parse_body(body)
     kind, sentence, hint = _explain(status, headers, what)
     if asset and kind in (RequestRejected, NotFoundError, ServerError, TransportError):

@@ -45,15 +45,7 @@ class OpeningOptions(TypedDict, total=False):
 
 
 def with_keywords(options: type[Any], **defaults: Any) -> Callable[[F], F]:
-    """Show the keywords of `**options` in a function's signature, for `help` and completion.
-
-    Parameters
-    ----------
-    options
-        A `TypedDict`.
-    **defaults
-        Defaults that are not None.
-    """
+    """Show the keywords of `**options` in a function's signature, for `help` and completion."""
 
     def decorate(function: F) -> F:
         signature = inspect.signature(function)
@@ -74,15 +66,7 @@ def with_keywords(options: type[Any], **defaults: Any) -> Callable[[F], F]:
 
 
 def refuse_unknown(given: Mapping[str, Any], known: type[Any] | tuple[str, ...]) -> None:
-    """Raise the `TypeError` for keywords that do not exist, naming the nearest that does.
-
-    Parameters
-    ----------
-    given
-        Keywords of a call.
-    known
-        A `TypedDict` of those that exist, or their names.
-    """
+    """Raise the `TypeError` for keywords that do not exist, naming the nearest that does."""
     names = known if isinstance(known, tuple) else tuple(known.__annotations__)
     for name in given:
         if name not in names:

@@ -90,15 +90,7 @@ _NAMES = {
 
 
 class Deadline:
-    """The clock of one exchange.
-
-    Parameters
-    ----------
-    timeouts
-        The limits.
-    clock
-        Monotonic seconds.
-    """
+    """The clock of one exchange."""
 
     __slots__ = ("_clock", "ends", "phase", "started", "timeouts", "until")
 
@@ -140,13 +132,7 @@ class Deadline:
         return self._clock() > min(self.until, self.ends)
 
     def check(self) -> None:
-        """Raise if a limit is behind us.
-
-        Raises
-        ------
-        TimeoutError
-            Naming the limit.
-        """
+        """Raise if a limit is behind us."""
         if self.passed():
             raise self.error()
 

@@ -18,21 +18,7 @@ __all__ = ["CURRENT", "RequestInfo", "cut"]
 
 @dataclass(slots=True, repr=False)
 class RequestInfo:
-    """The facts about a request that its transport may need; `RequestInfo.of(request)` returns them.
-
-    Attributes
-    ----------
-    endpoint
-        Name of the endpoint, or None.
-    question
-        Picture, model, prompt and parameters, if the request asks a question, else None.
-    with_key
-        False where the address itself is the permission, so that no key may go along.
-    seconds_left
-        Returns the seconds until the nearest time limit.
-    hold
-        Is called with the connection as soon as there is one; `cut` ends it.
-    """
+    """The facts about a request that its transport may need; `RequestInfo.of(request)` returns them."""
 
     endpoint: str | None = None
     question: tuple[Any, ...] | None = None

@@ -22,19 +22,7 @@ _KNOWN: weakref.WeakSet[Secret] = weakref.WeakSet()
 
 
 class Secret:
-    """A text that must never be seen.
-
-    Parameters
-    ----------
-    text
-        The key; blanks and line breaks around it are taken off.
-
-    Raises
-    ------
-    AuthenticationError
-        If nothing is left, or if it holds characters that no HTTP header can carry. The message does not
-        repeat the text.
-    """
+    """A text that must never be seen."""
 
     __slots__ = ("__weakref__", "_text")
 

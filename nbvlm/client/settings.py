@@ -132,15 +132,7 @@ def _reopened(values: dict[str, Any]) -> Settings:
 
 
 def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOptions]) -> Settings:
-    """Turn the arguments of a client into settings; parameters as `nbvlm.Client`.
-
-    Raises
-    ------
-    ParameterError
-        If the endpoint is unknown or an address cannot be used.
-    AuthenticationError
-        If the key cannot be one.
-    """
+    """Turn the arguments of a client into settings; parameters as `nbvlm.Client`."""
     transport, model, allow_http = (
         options.get("transport"),
         options.get("model"),

@@ -23,17 +23,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """One event.
-
-    Attributes
-    ----------
-    data
-        Its data lines joined by line feeds, as UTF-8 bytes.
-    event
-        Its type.
-    id
-        The last id that the stream gave.
-    """
+    """One event."""
 
     data: bytes
     event: str = "message"
@@ -41,13 +31,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class Decoder:
-    """Turn pieces of a stream into events.
-
-    Attributes
-    ----------
-    retry
-        Reconnection time in milliseconds that the stream asked for, or None.
-    """
+    """Turn pieces of a stream into events."""
 
     __slots__ = ("_beginning", "_id", "_skip_line_feed", "_tail", "retry")
 
@@ -59,13 +43,7 @@ class Decoder:
         self.retry: int | None = None
 
     def feed(self, piece: bytes) -> list[Event]:
-        """Take the next bytes and return the events that they complete.
-
-        Raises
-        ------
-        ValueError
-            If an event grows beyond `LONGEST_EVENT`.
-        """
+        """Take the next bytes and return the events that they complete."""
         if self._beginning or self._skip_line_feed or b"\r" in piece:
             piece = self._normalise(piece)
         text = self._tail + piece if self._tail else piece

@@ -45,15 +45,7 @@ AT_ONCE = 16
 
 
 def blocking(given: Given | None, in_process: bool) -> tuple[httpx.BaseTransport, bool]:
-    """Return a blocking transport, and whether the client must close it.
-
-    Parameters
-    ----------
-    given
-        The caller's own, or None.
-    in_process
-        Whether the embedded model answers.
-    """
+    """Return a blocking transport, and whether the client must close it."""
     if given is None:
         return (_demo() if in_process else Transport()), True
     if isinstance(given, httpx.BaseTransport):
@@ -95,13 +87,7 @@ def _demo() -> Any:
 
 @functools.cache
 def tls() -> ssl.SSLContext:
-    """Return the one TLS context of the process: making one takes 25 ms, so it is made when first needed.
-
-    Raises
-    ------
-    TransportError
-        If `SSL_CERT_FILE` or `SSL_CERT_DIR` names no certificates.
-    """
+    """Return the one TLS context of the process: making one takes 25 ms, so it is made when first needed."""
     name = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "SSL_CERT_DIR"
     missing = name == "SSL_CERT_DIR" and not Path(os.environ.get(name) or "/").is_dir()
     try:
@@ -131,13 +117,7 @@ def proxy_for(url: httpx.URL) -> str | None:
 
 
 def _proxy(address: str, scheme: str) -> httpx.Proxy:
-    """Return the proxy at an address of the environment.
-
-    Raises
-    ------
-    TransportError
-        If it cannot be used; the message names the variable, not its value, which may hold a password.
-    """
+    """Return the proxy at an address of the environment."""
     names = [f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY"]
     name = next((name for name in names if os.environ.get(name)), "the system's settings")
     try:

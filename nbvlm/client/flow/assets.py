@@ -80,13 +80,7 @@ class Asset:
 
 
 def references(ids: Sequence[str]) -> str:
-    """Return the header value that names assets.
-
-    Raises
-    ------
-    ParameterError
-        If there are more than 10, or they need more than 370 characters.
-    """
+    """Return the header value that names assets."""
     value = ",".join(ids)
     if len(ids) > 10 or len(value) > 370:
         raise ParameterError(
@@ -109,24 +103,7 @@ def store(
     *,
     description: str = _DESCRIPTION,
 ) -> Flow[Asset]:
-    """Create an asset and fill it from memory or from disk.
-
-    Parameters
-    ----------
-    mime
-        Type; the same text is signed, sent and used in the request.
-    source
-        Bytes, or the path of a file that is read while it is sent.
-    description
-        Kept with the asset; printable ASCII.
-
-    Raises
-    ------
-    AssetError
-        If the service does not take it.
-    ParameterError
-        If the description cannot travel in a header.
-    """
+    """Create an asset and fill it from memory or from disk."""
     if not description or not all(" " <= character <= "~" for character in description):
         raise ParameterError("An asset's description is one line of printable ASCII.", hint="Leave it out.")
     context.deadline.enter("upload")
@@ -183,13 +160,7 @@ def _put(context: Context, address: Secret, mime: str, description: str, source:
 
 
 def delete(context: Context, name: str, retry: Retry | None = None) -> Flow[None]:
-    """Delete an asset; one that is not there any more is deleted.
-
-    Raises
-    ------
-    AssetError
-        If the service refuses.
-    """
+    """Delete an asset; one that is not there any more is deleted."""
     if not _ID.fullmatch(name):
         raise ParameterError(
             f"{name!r} is not an asset id.", hint="Pass what client.assets.upload(…) returned."

@@ -101,26 +101,7 @@ def call(
     what: str = "request",
     retry: Retry | None = None,
 ) -> Flow[httpx.Response]:
-    """Send a request, again and again as the policy allows, and return a response that is not a refusal.
-
-    Parameters
-    ----------
-    build
-        Makes the request anew for each try.
-    allowed
-        Statuses of 400 and above that are an answer, not a failure.
-    asset
-        Whether the asset service is asked, for the kind of error.
-    what
-        What is sent, for the sentence.
-    retry
-        Policy, by default the client's.
-
-    Raises
-    ------
-    Error
-        The failure of the last try.
-    """
+    """Send a request, again and again as the policy allows, and return a response that is not a refusal."""
     policy = retry or context.settings.retry
     began = context.deadline.elapsed()
     attempt = 0
@@ -181,13 +162,7 @@ def _error_body() -> Flow[bytes]:
 
 
 def read(context: Context) -> Flow[bytes]:
-    """Read the open response's body to its end.
-
-    Raises
-    ------
-    TimeoutError, TransportError
-        If it does not come, or is larger than `LARGEST_BODY`.
-    """
+    """Read the open response's body to its end."""
     parts: list[bytes] = []
     size = 0
     failure: Error | None = None

@@ -19,28 +19,7 @@ __all__ = ["ResponseCollector"]
 
 
 class ResponseCollector:
-    """The part of an answer that has come so far.
-
-    Parameters
-    ----------
-    endpoint
-        Gives bins and codebook of the parser.
-    size
-        Width and height of the upright picture.
-    prompt
-        Of the question.
-
-    Attributes
-    ----------
-    pieces
-        Texts so far.
-    usage, finish_reason, id
-        As the service gave them.
-    done
-        True after `[DONE]`.
-    failure
-        The error that came inside the stream, or None.
-    """
+    """The part of an answer that has come so far."""
 
     # `_held`: texts that the parser has not read; `_within`: a location next would end nothing.
     __slots__ = (

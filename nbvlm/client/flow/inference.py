@@ -49,13 +49,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
 def ask(question: Question, context: Context) -> Flow[Result]:
-    """Ask, and return the result; an uploaded picture is deleted in every ending.
-
-    Raises
-    ------
-    Error
-        Of the kind that `nbvlm.errors` draws.
-    """
+    """Ask, and return the result; an uploaded picture is deleted in every ending."""
     try:
         finish = yield from _ask(question, context)
     except GeneratorExit:

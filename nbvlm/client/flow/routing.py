@@ -36,15 +36,7 @@ class Prepared:
 
 
 def prepare(question: Question, context: Context) -> Flow[Prepared]:
-    """Load the picture and put it where the service will find it.
-
-    Raises
-    ------
-    ImageError
-        If it cannot be read.
-    AssetError
-        If it cannot be uploaded, and shrinking was not asked for.
-    """
+    """Load the picture and put it where the service will find it."""
     if isinstance(question.image, Asset):
         return _kept(question.image)
     picture = question.image

@@ -25,25 +25,7 @@ _CONTENTS = ("tag", "parts")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Question:
-    """A checked question.
-
-    Attributes
-    ----------
-    image
-        As the caller passed it.
-    prompt
-        Stripped.
-    parameters
-        All that the endpoint takes, defaults filled in.
-    route, content
-        As asked.
-    stream
-        Whether server-sent events are wanted.
-    progress
-        Called with each status, or None.
-    notices
-        For the result.
-    """
+    """A checked question."""
 
     image: Any
     prompt: str
@@ -66,16 +48,7 @@ def check_question(
     stream: bool = False,
     progress: Callable[[Status], None] | None = None,
 ) -> Question:
-    """Check a question.
-
-    Raises
-    ------
-    PromptError
-        If the prompt is empty or holds an `<img` tag.
-    ParameterError
-        If a parameter is unknown to the endpoint or outside its range, or if the route or the form of the
-        content does not exist.
-    """
+    """Check a question."""
     text = prompts.check(prompt)
     if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
         raise PromptError(
@@ -101,13 +74,7 @@ def check_question(
 
 
 def parameter_value(parameter: Parameter, given: Mapping[str, float | int | None]) -> float | int:
-    """Return the value to send: the given one, checked, or the default.
-
-    Raises
-    ------
-    ParameterError
-        If it is not a number, not a whole number where one is needed, or outside the range.
-    """
+    """Return the value to send: the given one, checked, or the default."""
     value = given.get(parameter.name)
     if value is None:
         return int(parameter.default) if parameter.integer else parameter.default
