@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from nbvlm.client.base import ping
-from nbvlm.client.client import AsyncClient, Client, Stream, ask, login
+from nbvlm.client.client import AsyncClient, Client, Stream, ask, login, ping
 from nbvlm.client.flow.assets import Asset
 from nbvlm.client.flow.events import DetectionFound, Event, Status, TextDelta
 from nbvlm.client.flow.validation import check_question
