@@ -9,12 +9,11 @@ from nbvlm.client.flow.validation import check_question
 from nbvlm.client.keys import ENVIRONMENT
 from nbvlm.client.keys import find as find_key
 from nbvlm.client.keys import login as keep_key
-from nbvlm.client.options import AskOptions, refuse_unknown
 from nbvlm.client.payloads import Tokens, UnreadableAnswer, read_chunk
 from nbvlm.client.policies import Retry, Timeouts
 from nbvlm.client.request_info import RequestInfo
 from nbvlm.client.secrets import Secret, redact
-from nbvlm.client.settings import Settings, resolve
+from nbvlm.client.settings import AskOptions, Settings, refuse_unknown, resolve
 from nbvlm.client.sse import Decoder as SseDecoder
 from nbvlm.client.sse import Event as SseEvent
 from nbvlm.client.transports import awaiting_transport, blocking_transport

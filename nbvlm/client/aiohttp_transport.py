@@ -13,7 +13,7 @@ import httpx
 from aiohttp.streams import EMPTY_PAYLOAD
 from yarl import URL
 
-from nbvlm.client.reasons import reason
+from nbvlm.client.request_info import reason
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:

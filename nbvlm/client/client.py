@@ -21,10 +21,9 @@ from nbvlm.client.flow.assets import AsyncKeptAssets, KeptAssets
 from nbvlm.client.flow.steps import Context
 from nbvlm.client.flow.validation import check_question
 from nbvlm.client.keys import login
-from nbvlm.client.options import AskOptions, OpeningOptions, refuse_unknown, with_keywords
 from nbvlm.client.policies import Deadline, Retry, Timeouts
 from nbvlm.client.secrets import guard_logs
-from nbvlm.client.settings import Settings, resolve
+from nbvlm.client.settings import AskOptions, OpeningOptions, Settings, refuse_unknown, resolve, with_keywords
 from nbvlm.client.streams import AsyncStream, Stream
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""All settings of a client as one frozen value, which opens a copy of it.
+"""The settings of a client as one frozen value, the keywords that make it, and which addresses are safe.
 
 >>> resolve("demo").base_url
 'http://demo.nbvlm.localhost'
@@ -6,24 +6,94 @@
 
 from __future__ import annotations
 
+import inspect
+import ipaddress
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Unpack
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
+from urllib.parse import quote, urlsplit
 
 from nbvlm import endpoints
+from nbvlm._text import did_you_mean
 from nbvlm.client import keys
 from nbvlm.client.policies import Retry, Timeouts
 from nbvlm.client.secrets import Secret
-from nbvlm.client.urls import is_safe
 from nbvlm.endpoints import Endpoint
 from nbvlm.errors import AuthenticationError, ParameterError
 
 if TYPE_CHECKING:
-    from nbvlm.client.options import OpeningOptions
+    from collections.abc import Callable, Mapping
+
+    from nbvlm.client.flow.events import Status
     from nbvlm.client.transports import Given
 
-__all__ = ["Settings", "resolve"]
+__all__ = [
+    "AskOptions",
+    "OpeningOptions",
+    "Settings",
+    "is_loopback",
+    "is_safe",
+    "refuse_unknown",
+    "resolve",
+    "signed",
+    "with_keywords",
+]
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+class AskOptions(TypedDict, total=False):
+    """Keywords of `Client.ask` and `Client.stream`."""
+
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    route: str
+    content: str
+    progress: Callable[[Status], None] | None
+
+
+class OpeningOptions(TypedDict, total=False):
+    """Keywords of `Client` and `AsyncClient`."""
+
+    api_key: str | Secret | None
+    base_url: str | None
+    assets_url: str | None
+    model: str | None
+    transport: Given | None
+    timeout: Timeouts | float | None
+    retry: Retry | None
+    allow_http: bool
+
+
+def with_keywords(options: type[Any], **defaults: Any) -> Callable[[F], F]:
+    """Show the keywords of `**options` in a function's signature, for `help` and completion."""
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+        *before, _ = signature.parameters.values()
+        keywords = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=defaults.get(name),
+                annotation=getattr(annotation, "__forward_arg__", annotation),
+            )
+            for name, annotation in options.__annotations__.items()
+        ]
+        function.__signature__ = signature.replace(parameters=[*before, *keywords])  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+def refuse_unknown(given: Mapping[str, Any], known: type[Any] | tuple[str, ...]) -> None:
+    """Raise the `TypeError` for keywords that do not exist, naming the nearest that does."""
+    names = known if isinstance(known, tuple) else tuple(known.__annotations__)
+    for name in given:
+        if name not in names:
+            nearest = did_you_mean(name, names, cutoff=0.4)
+            raise TypeError(f"There is no keyword {name!r}. {nearest}There are: {', '.join(names)}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +203,8 @@ def _reopened(values: dict[str, Any]) -> Settings:
 
 def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOptions]) -> Settings:
     """Turn the arguments of a client into settings; parameters as `nbvlm.Client`."""
-    transport, model, allow_http = (
-        options.get("transport"),
-        options.get("model"),
-        options.get("allow_http", False),
-    )
+    transport, model = options.get("transport"), options.get("model")
+    allow_http = options.get("allow_http", False)
     recorded = getattr(transport, "endpoint", None)
     if endpoint is None and model is None and isinstance(recorded, (str, Endpoint)):
         endpoint = recorded
@@ -215,3 +282,35 @@ def _origin(url: str, name: str) -> str:
 
 
 _ORIGIN = "Give scheme, host and port only, such as https://ai.api.nvidia.com or http://127.0.0.1:8000."
+
+
+def is_safe(url: str, *, allow_http: bool = False) -> bool:
+    """Return whether an address is https or on this machine, so that no one on the way can read along."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    plain = parts.scheme == "http" and (allow_http or is_loopback(parts.hostname or ""))
+    return parts.scheme == "https" or plain
+
+
+def signed(url: str, *, allow_http: bool = False) -> Secret | None:
+    """Return an address that carries its own permission, hidden; None if it is not safe to go to."""
+    whole = quote(url, safe="!#$%&'()*+,/:;=?@[]~")
+    return Secret(whole) if is_safe(whole, allow_http=allow_http) else None
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address stays on this machine.
+
+    Examples
+    --------
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost.example.org")
+    (True, False)
+    """
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from nbvlm.client.reasons import plain
-from nbvlm.client.request_info import CURRENT, RequestInfo
-from nbvlm.client.urls import is_loopback
+from nbvlm.client.request_info import CURRENT, RequestInfo, plain
+from nbvlm.client.settings import is_loopback
 from nbvlm.errors import TransportError
 
 if TYPE_CHECKING:

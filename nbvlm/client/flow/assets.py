@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from nbvlm.client.flow.calls import call, read, request
 from nbvlm.client.flow.steps import Context, Flow, RunInThread, Upload
 from nbvlm.client.policies import Retry
-from nbvlm.client.urls import signed
+from nbvlm.client.settings import signed
 from nbvlm.errors import AssetError, Error, ParameterError
 from nbvlm.images import Picture, load_lazily
 

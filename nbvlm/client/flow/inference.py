@@ -25,7 +25,7 @@ from nbvlm.client.flow.routing import Prepared, prepare
 from nbvlm.client.flow.steps import READ, Context, Emit, Flow, Sleep
 from nbvlm.client.policies import Retry
 from nbvlm.client.secrets import redact
-from nbvlm.client.urls import signed
+from nbvlm.client.settings import signed
 from nbvlm.errors import Error, ServerError, TransportError, TruncatedStream
 from nbvlm.result import Result, Timing, Usage
 
