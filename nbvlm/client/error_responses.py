@@ -242,7 +242,7 @@ _IN_STREAM = (
 _SPECIAL = {
     "failed to find asset": "It was deleted, or its 24 hours are over: upload the picture again.",
     "DEGRADED": "The model is out of order at the moment: try again later.",
-    r"\A\s*Inference error\s*\Z": "The service hides the reason here; stream(…) with the same arguments shows it.",
+    r"\A\s*Inference error\s*\Z": "The service hides the reason; stream(…) with the same arguments shows it.",
 }
 
 

@@ -13,13 +13,14 @@ import httpx
 
 from nbvlm.client import error_responses
 from nbvlm.client.flow.steps import READ, Context, Flow, Sleep, Upload
-from nbvlm.client.policies import Retry, retry_after
 from nbvlm.client.request_info import RequestInfo
 from nbvlm.client.secrets import redact
 from nbvlm.errors import Error, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from nbvlm.client.policies import Retry
 
 __all__ = ["LARGEST_BODY", "broken", "call", "read", "request"]
 
@@ -89,7 +90,6 @@ class _Failure:
     error: Error
     again: bool = False
     connection: bool = False
-    asked: float | None = None
 
 
 def call(
@@ -104,26 +104,19 @@ def call(
     """Send a request, again and again as the policy allows, and return a response that is not a refusal."""
     policy = retry or context.settings.retry
     began = context.deadline.elapsed()
-    attempt = 0
+    attempt = 1
     while True:
-        attempt += 1
         outcome = yield from _attempt(context, build, policy, allowed, asset=asset, what=what)
         if not isinstance(outcome, _Failure):
             return outcome
-        pause = _pause(context, policy, outcome, attempt, began)
-        if pause is None:
-            raise outcome.error
-        context.notices.append(f"Tried again: {outcome.error.message}")
+        error, elapsed = outcome.error, context.deadline.elapsed() - began
+        pause = policy.wait(attempt, elapsed=elapsed, asked=error.retry_after, connection=outcome.connection)
+        if not outcome.again or pause is None or pause >= context.deadline.left():
+            raise error
+        context.notices.append(f"Tried again: {error.message}")
         yield context.status("retry", attempt, policy.attempts, seconds=pause)
         yield Sleep(pause)
-
-
-def _pause(context: Context, policy: Retry, failure: _Failure, attempt: int, began: float) -> float | None:
-    if not failure.again:
-        return None
-    elapsed = context.deadline.elapsed() - began
-    pause = policy.wait(attempt, elapsed=elapsed, asked=failure.asked, connection=failure.connection)
-    return pause if pause is not None and pause < context.deadline.left() else None
+        attempt += 1
 
 
 def _attempt(
@@ -146,8 +139,7 @@ def _attempt(
         return response
     body = yield from _error_body()
     error = error_responses.error_of(status, response.headers, body, asset=asset, what=what)
-    asked = retry_after(response.headers.get("retry-after"))
-    return _Failure(error, again=status in policy.statuses, asked=asked)
+    return _Failure(error, again=status in policy.statuses)
 
 
 def _error_body() -> Flow[bytes]:
@@ -198,7 +190,7 @@ def _unreachable(context: Context, cause: httpx.TransportError, host: str) -> _F
         return _Failure(
             TransportError(f"The request could not be sent{_because(cause)}.", hint="Check base_url.")
         )
-    if _is_certificate(cause):
+    if "certificate verify failed" in str(cause):
         error = TransportError(
             f"{host} could not prove who it is{_because(cause)}.",
             hint="Behind a company's proxy, point SSL_CERT_FILE at its certificates.",
@@ -209,10 +201,6 @@ def _unreachable(context: Context, cause: httpx.TransportError, host: str) -> _F
         hint="Check the network and the address, then try again.",
     )
     return _Failure(error, again=True, connection=True)
-
-
-def _is_certificate(cause: BaseException) -> bool:
-    return "certificate verify failed" in str(cause)
 
 
 def _because(cause: BaseException) -> str:

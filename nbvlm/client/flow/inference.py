@@ -81,9 +81,9 @@ def _infer(
     """Send the question, wait for the answer, read it; return its head and when its text began."""
     settings = context.settings
     streams = question.stream and settings.endpoint.streams
-    headers = {"accept": _EVENTS if streams else _JSON, "nvcf-poll-seconds": str(settings.timeouts.poll)}
-    if settings.endpoint.dialect != "nvidia":
-        del headers["nvcf-poll-seconds"]
+    headers = {"accept": _EVENTS if streams else _JSON}
+    if settings.endpoint.dialect == "nvidia":
+        headers["nvcf-poll-seconds"] = str(settings.timeouts.poll)
     content = request_body.body(
         settings.endpoint,
         question.prompt,

@@ -37,10 +37,10 @@ PIECE = 256 * 1024
 
 
 class Read:
-    """Read on; `READ` is the only one."""
+    """Read on."""
 
 
-READ = Read()
+READ = Read()  # the only one
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,9 @@ class Context:
 
     settings: Settings
     deadline: Deadline
-    temporary: set[str] = field(default_factory=set)
+    temporary: set[str] = field(default_factory=set)  # assets to delete, this exchange's and others'
     progress: Callable[[Status], None] | None = None
-    asset: str | None = None
+    asset: str | None = None  # the one that this exchange must delete
     bytes_sent: int = 0
     notices: list[str] = field(default_factory=list)
 

@@ -54,10 +54,23 @@ def check_question(
         raise PromptError(
             "The prompt holds half a character.", hint="It was cut within an emoji: write it again."
         )
-    _one_of("route", route, _ROUTES)
-    _one_of("content", content, _CONTENTS)
-    _passable(endpoint, route)
-    parameters = {parameter.name: parameter_value(parameter, given) for parameter in endpoint.parameters}
+    for name, chosen, known in (("route", route, _ROUTES), ("content", content, _CONTENTS)):
+        if chosen not in known:
+            raise ParameterError(
+                f"{name} must be one of {', '.join(map(repr, known))}, got {chosen!r}.",
+                hint=did_you_mean(chosen, known, cutoff=0.4).strip() or None,
+            )
+    if route == "asset" and endpoint.assets_url is None:
+        raise ParameterError(
+            f"The endpoint {endpoint.name!r} has no asset service.",
+            hint='Use route="auto" or route="inline".',
+        )
+    if route == "inline" and endpoint.inline_limit == 0:
+        raise ParameterError(
+            f"The endpoint {endpoint.name!r} takes no pictures inside a request.",
+            hint='Use route="auto" or route="asset".',
+        )
+    parameters = {parameter.name: _value(parameter, given) for parameter in endpoint.parameters}
     for name, value in given.items():
         if value is not None:
             endpoint.parameter(name)
@@ -73,7 +86,7 @@ def check_question(
     )
 
 
-def parameter_value(parameter: Parameter, given: Mapping[str, float | int | None]) -> float | int:
+def _value(parameter: Parameter, given: Mapping[str, float | int | None]) -> float | int:
     """Return the value to send: the given one, checked, or the default."""
     value = given.get(parameter.name)
     if value is None:
@@ -89,30 +102,9 @@ def parameter_value(parameter: Parameter, given: Mapping[str, float | int | None
     return number
 
 
-def _passable(endpoint: Endpoint, route: str) -> None:
-    if route == "asset" and endpoint.assets_url is None:
-        raise ParameterError(
-            f"The endpoint {endpoint.name!r} has no asset service.",
-            hint='Use route="auto" or route="inline".',
-        )
-    if route == "inline" and endpoint.inline_limit == 0:
-        raise ParameterError(
-            f"The endpoint {endpoint.name!r} takes no pictures inside a request.",
-            hint='Use route="auto" or route="asset".',
-        )
-
-
 def _range(parameter: Parameter) -> str:
     low = "above" if parameter.low_open else "from"
     return f"It goes {low} {parameter.low:g} to {parameter.high:g}; the default is {parameter.default:g}."
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ParameterError(
-            f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}.",
-            hint=did_you_mean(value, known, cutoff=0.4).strip() or None,
-        )
 
 
 def _both_changed(endpoint: Endpoint, parameters: Mapping[str, float | int]) -> tuple[str, ...]:
