@@ -16,13 +16,14 @@ from nbvlm.client.secrets import Secret, redact
 from nbvlm.client.settings import AskOptions, Settings, refuse_unknown, resolve
 from nbvlm.client.sse import Decoder as SseDecoder
 from nbvlm.client.sse import Event as SseEvent
-from nbvlm.client.transports import awaiting_transport, blocking_transport
+from nbvlm.client.transports import AsyncTransport, Transport
 
 __all__ = [
     "ENVIRONMENT",
     "AskOptions",
     "Asset",
     "AsyncClient",
+    "AsyncTransport",
     "Client",
     "DetectionFound",
     "Event",
@@ -37,10 +38,9 @@ __all__ = [
     "TextDelta",
     "Timeouts",
     "Tokens",
+    "Transport",
     "UnreadableAnswer",
     "ask",
-    "awaiting_transport",
-    "blocking_transport",
     "check_question",
     "find_key",
     "keep_key",

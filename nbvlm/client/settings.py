@@ -234,7 +234,9 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
 def _choose(
     endpoint: str | Endpoint | None, model: str | None, api_key: str | Secret | None
 ) -> tuple[Endpoint, keys.Found | None]:
-    given = _given(api_key)
+    given = None
+    if api_key is not None:
+        given = (api_key if isinstance(api_key, Secret) else Secret(api_key)), "the argument"
     if isinstance(endpoint, Endpoint):
         return endpoint, given or _found_for(endpoint)
     if endpoint is not None and "://" in endpoint:
@@ -244,12 +246,6 @@ def _choose(
         return endpoints.get("nvidia" if found else "demo"), found
     entry = endpoints.get(model if model is not None and endpoint in (None, "nvidia") else endpoint or "")
     return entry, given or _found_for(entry)
-
-
-def _given(api_key: str | Secret | None) -> keys.Found | None:
-    if api_key is None:
-        return None
-    return (api_key if isinstance(api_key, Secret) else Secret(api_key)), "the argument"
 
 
 def _found_for(entry: Endpoint) -> keys.Found | None:

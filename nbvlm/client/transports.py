@@ -31,9 +31,7 @@ __all__ = [
     "Given",
     "Transport",
     "awaiting",
-    "awaiting_transport",
     "blocking",
-    "blocking_transport",
 ]
 
 Given = httpx.BaseTransport | httpx.AsyncBaseTransport | httpx.Client | httpx.AsyncClient
@@ -63,16 +61,6 @@ def awaiting(given: Given | None, in_process: bool) -> tuple[httpx.AsyncBaseTran
     if isinstance(given, httpx.AsyncClient):
         return _AsyncClientTransport(given), False
     return _ThreadedTransport(blocking(given, in_process)[0]), False
-
-
-def blocking_transport() -> Transport:
-    """Return the blocking transport that a client uses by itself."""
-    return Transport()
-
-
-def awaiting_transport() -> AsyncTransport:
-    """Return the awaited transport that a client uses by itself."""
-    return AsyncTransport()
 
 
 def _demo() -> Any:
@@ -325,12 +313,11 @@ class _QueuedTransport(httpx.AsyncBaseTransport):
         await self._places.acquire()
         try:
             response = await self._inner.handle_async_request(request)
-        except httpx.TransportError as error:
+        except BaseException as error:
             self._places.release()
+            if not isinstance(error, httpx.TransportError):
+                raise
             failure = plain(error)
-        except BaseException:
-            self._places.release()
-            raise
         else:
             response.stream = _QueuedBody(response.stream, self._places)
             return response

@@ -7,6 +7,7 @@ the upload: everything that the service's protocol knows is decided here, and no
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 import zipfile
@@ -116,17 +117,14 @@ def _settled(context: Context, response: httpx.Response, headers: dict[str, str]
         began = context.deadline.elapsed()
         context.deadline.check()
         yield context.status("queued")
-        response = yield from call(context, _poll(context, name, headers), what="poll")
+        url = f"{context.settings.base_url}/v1/status/{name}"
+        poll = functools.partial(request, context, "GET", url, headers=headers)
+        response = yield from call(context, poll, what="poll")
         if response.status_code == 202 and (early := POLL_GAP - (context.deadline.elapsed() - began)) > 0:
             yield Sleep(early)
     if 300 <= response.status_code < 400:
         response = yield from _elsewhere(context, response)
     return response
-
-
-def _poll(context: Context, name: str, headers: dict[str, str]) -> Callable[[], httpx.Request]:
-    url = f"{context.settings.base_url}/v1/status/{name}"
-    return lambda: request(context, "GET", url, headers=headers)
 
 
 def _elsewhere(context: Context, response: httpx.Response) -> Flow[httpx.Response]:
@@ -186,19 +184,11 @@ def _failure(response: httpx.Response, collector: ResponseCollector, begun: byte
         return collector.failure
     if collector.done or collector.finish_reason is not None:
         return None
-    message, value = ("", None) if collector.pieces else _bare(begun)
+    text = begun.removeprefix(b"\xef\xbb\xbf").lstrip()
+    is_bare = not collector.pieces and not text.startswith(_FIELDS)
+    message, value = error_responses.parse_body(text) if is_bare else ("", None)
     if isinstance(value, (dict, list)):
         return error_responses.error_in_stream(value, request_id=name)
-    return _truncated(collector, message, name)
-
-
-def _bare(begun: bytes) -> tuple[str, Any]:
-    """Return message and detail of a body that should be a stream of events and is not."""
-    text = begun.removeprefix(b"\xef\xbb\xbf").lstrip()
-    return ("", None) if text.startswith(_FIELDS) else error_responses.parse_body(text)
-
-
-def _truncated(collector: ResponseCollector, message: str, name: str | None) -> TruncatedStream:
     sentence = f"The answer stopped before its end, after {len(collector.text)} characters"
     return TruncatedStream(
         redact(error_responses.with_message(sentence, message)),
@@ -225,10 +215,15 @@ def _whole(
     content = yield from read(context)
     if content.startswith(b"PK\x03\x04"):
         content = _unpacked(content)
-    piece = _readable(response, content)
-    first = context.deadline.elapsed() if question.stream else None
-    yield Emit([*collector.answer(piece), *collector.close()])
-    return first
+    try:
+        piece = payloads.read_answer(content)
+    except payloads.UnreadableAnswer as unreadable:
+        failure = _refusal(response, unreadable.data)
+    else:
+        first = context.deadline.elapsed() if question.stream else None
+        yield Emit([*collector.answer(piece), *collector.close()])
+        return first
+    raise failure
 
 
 def _unpacked(content: bytes) -> bytes:
@@ -241,15 +236,6 @@ def _unpacked(content: bytes) -> bytes:
             return archive.read(name)
     except (zipfile.BadZipFile, StopIteration, RuntimeError, zlib.error):
         return content
-
-
-def _readable(response: httpx.Response, content: bytes) -> payloads.Piece:
-    try:
-        return payloads.read_answer(content)
-    except payloads.UnreadableAnswer as unreadable:
-        error = _refusal(response, unreadable.data)
-    raise error
-    return None
 
 
 def _refusal(response: httpx.Response, data: Any) -> Error:
