@@ -98,38 +98,18 @@ def refuse_unknown(given: Mapping[str, Any], known: type[Any] | tuple[str, ...])
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings that a client was opened with.
-
-    Attributes
-    ----------
-    endpoint
-        The served model.
-    api_key
-        The key, or None.
-    key_source
-        Where the key came from, in words; None without one.
-    origin, assets_origin
-        Origins that replace the endpoint's own, else None; `base_url` and `assets_url` are those in use.
-    transport
-        As the caller passed it, else None.
-    timeouts, retry
-        Policies.
-    allow_http
-        Whether plain http to other machines was insisted on.
-    chosen
-        False if no endpoint was named, so that the key, or its absence, decided.
-    """
+    """The settings that a client was opened with; `base_url` and `assets_url` are the origins in use."""
 
     endpoint: Endpoint
     api_key: Secret | None = None
-    key_source: str | None = None
-    origin: str | None = None
-    assets_origin: str | None = None
-    transport: Given | None = None
+    key_source: str | None = None  # where the key came from, in words
+    origin: str | None = None  # replaces the endpoint's own
+    assets_origin: str | None = None  # likewise
+    transport: Given | None = None  # the caller's own
     timeouts: Timeouts = field(default_factory=Timeouts)
     retry: Retry = field(default_factory=Retry)
     allow_http: bool = False
-    chosen: bool = True
+    chosen: bool = True  # False if no endpoint was named, so that the key, or its absence, decided
 
     @property
     def base_url(self) -> str:
@@ -281,7 +261,7 @@ _ORIGIN = "Give scheme, host and port only, such as https://ai.api.nvidia.com or
 
 
 def is_safe(url: str, *, allow_http: bool = False) -> bool:
-    """Return whether an address is https or on this machine, so that no one on the way can read along."""
+    """Return whether an address is https or on this machine, so that it cannot be read on the way."""
     try:
         parts = urlsplit(url)
     except ValueError:

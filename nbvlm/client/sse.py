@@ -49,7 +49,10 @@ class Decoder:
         text = self._tail + piece if self._tail else piece
         cut = text.rfind(b"\n\n")
         if cut < 0:
-            self._keep(text)
+            if len(text) > LONGEST_EVENT:
+                self._tail = b""
+                raise ValueError(f"An event of the stream is longer than {LONGEST_EVENT} bytes.")
+            self._tail = text
             return []
         self._tail = text[cut + 2 :]
         if not self._id and text.startswith(b"data: ") and text.find(b"\n") == cut:
@@ -60,12 +63,6 @@ class Decoder:
         """End the stream and return what its last, unfinished block holds."""
         rest, self._tail = self._tail, b""
         return self._events(rest.rstrip(b"\n")) if rest else []
-
-    def _keep(self, text: bytes) -> None:
-        if len(text) > LONGEST_EVENT:
-            self._tail = b""
-            raise ValueError(f"An event of the stream is longer than {LONGEST_EVENT} bytes.")
-        self._tail = text
 
     def _normalise(self, piece: bytes) -> bytes:
         """Make every line end a line feed, and take a byte order mark off the beginning."""

@@ -95,7 +95,7 @@ def references(ids: Sequence[str]) -> str:
 
 
 def upload(context: Context, picture: Picture) -> Flow[Asset]:
-    """Create an asset and fill it; its id is in `context.temporary` until someone takes it out."""
+    """Create an asset and fill it; `context.temporary` holds its id from then on."""
     context.deadline.enter("upload")
     name, address = yield from _create(context, picture.mime)
     context.temporary.add(name)
@@ -284,7 +284,7 @@ class AsyncKeptAssets:
 
 
 def _keep(context: Context, image: Any) -> Flow[Asset]:
-    """Upload, and hand the asset over to the caller; what did not arrive whole is deleted again."""
+    """Upload, and hand the asset over to the caller; an upload that failed is deleted again."""
     picture = image
     if not isinstance(picture, Picture):
         picture = yield RunInThread(lambda: load_lazily(image))

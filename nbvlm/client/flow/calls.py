@@ -44,17 +44,12 @@ def request(
     """
     # A signed address is not kept.
     target = _url(url) if key else httpx.URL(url)
-    fields = httpx.Headers(
-        {"host": target.netloc.decode("ascii"), "accept": "*/*", "accept-encoding": "identity"}
-    )
-    fields["user-agent"] = _agent()
-    fields.update(headers)
+    fields = {"host": target.netloc.decode("ascii"), "accept": "*/*", "accept-encoding": "identity"}
+    fields |= {"user-agent": _agent(), **(headers or {})}
     secret = context.settings.key() if key else None
     if secret is not None:
         fields["authorization"] = f"Bearer {secret.reveal()}"
-    stream: httpx.SyncByteStream | httpx.ByteStream = httpx.ByteStream(b"")
     if body is not None:
-        stream = body if isinstance(body, Upload) else httpx.ByteStream(body)
         fields["content-length"] = str(body.length if isinstance(body, Upload) else len(body))
     left = context.deadline.left()
     connect = min(context.settings.timeouts.connect, left)
@@ -63,7 +58,7 @@ def request(
         method,
         target,
         headers=fields,
-        stream=stream,
+        stream=body if isinstance(body, Upload) else httpx.ByteStream(body or b""),
         extensions={
             "timeout": limits,
             "nbvlm": RequestInfo(context.settings.endpoint.name, question, key, context.deadline.left),
@@ -143,7 +138,7 @@ def _attempt(
 
 
 def _error_body() -> Flow[bytes]:
-    """Read the body of a refusal; what of it is missing is missing."""
+    """Read the body of a refusal as far as it comes."""
     parts: list[bytes] = []
     try:
         while (piece := (yield READ)) and len(parts) < 1000:

@@ -68,9 +68,8 @@ def _ask(question: Question, context: Context) -> Flow[Callable[[], Result]]:
     collector = ResponseCollector(context.settings.endpoint, size, question.prompt)
     try:
         response, first = yield from _infer(question, context, prepared, collector)
-    except Error as error:
-        if isinstance(error, TruncatedStream):
-            error.text = collector.text
+    except TruncatedStream as error:
+        error.text = collector.text
         raise
     timing = Timing(prepared.upload_s, first, context.deadline.elapsed(), context.bytes_sent)
     return lambda: _result(question, context, prepared, collector, response, timing)
@@ -177,7 +176,7 @@ def _stream(context: Context, response: httpx.Response, collector: ResponseColle
 
 
 def _failure(response: httpx.Response, collector: ResponseCollector, begun: bytes) -> Error | None:
-    """Return what is wrong with a stream that has ended or broken, or None; `begun` came before any text."""
+    """Return the error of a stream that has ended or broken, or None; `begun` came before any text."""
     name = error_responses.request_id(response.headers)
     if collector.failure is not None:
         collector.failure.request_id = collector.failure.request_id or name
