@@ -13,14 +13,13 @@ from nbvlm.client.payloads import Tokens, UnreadableAnswer, read_chunk
 from nbvlm.client.policies import Retry, Timeouts
 from nbvlm.client.request_info import RequestInfo
 from nbvlm.client.secrets import Secret, redact
-from nbvlm.client.settings import AskOptions, Settings, refuse_unknown, resolve
+from nbvlm.client.settings import Settings, refuse_unknown, resolve
 from nbvlm.client.sse import Decoder as SseDecoder
 from nbvlm.client.sse import Event as SseEvent
 from nbvlm.client.transports import AsyncTransport, Transport
 
 __all__ = [
     "ENVIRONMENT",
-    "AskOptions",
     "Asset",
     "AsyncClient",
     "AsyncTransport",

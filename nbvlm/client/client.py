@@ -166,7 +166,6 @@ class Client(_Client):
     def _open(self, settings: Settings) -> None:
         super()._open(settings)
         self._transport, own = transports.blocking(settings.transport, settings.in_process)
-        self._assets = KeptAssets(self._run)
         self._end = weakref.finalize(
             self, _abandon, settings, self._temporary, self._transport, self._transport if own else None
         )
@@ -234,7 +233,7 @@ class Client(_Client):
     @property
     def assets(self) -> KeptAssets:
         """Pictures that are kept in the asset service for several questions."""
-        return self._assets
+        return KeptAssets(self._context, self._finish)
 
     def models(self) -> tuple[str, ...]:
         """List the models that can be asked for."""
@@ -254,9 +253,6 @@ class Client(_Client):
     ) -> None:
         self.close()
 
-    def _run(self, make: Callable[[Context], Flow[Any]], progress: Callable[[Status], None] | None) -> Any:
-        return self._finish(make(self._context(progress)))
-
     def _finish(self, steps: Flow[Any]) -> Any:
         return _finish(steps, self._transport, self._log)
 
@@ -273,7 +269,6 @@ class AsyncClient(_Client):
     def _open(self, settings: Settings) -> None:
         super()._open(settings)
         self._transport, self._own = transports.awaiting(settings.transport, settings.in_process)
-        self._assets = AsyncKeptAssets(self._run)
         self._end = weakref.finalize(self, _abandon, settings, self._temporary, None, None)
 
     @with_keywords(AskOptions, route="auto", content="tag")
@@ -301,7 +296,7 @@ class AsyncClient(_Client):
     @property
     def assets(self) -> AsyncKeptAssets:
         """Pictures that are kept in the asset service for several questions."""
-        return self._assets
+        return AsyncKeptAssets(self._context, self._finish)
 
     async def models(self) -> tuple[str, ...]:
         """List the models that can be asked for."""
@@ -323,11 +318,6 @@ class AsyncClient(_Client):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-    async def _run(
-        self, make: Callable[[Context], Flow[Any]], progress: Callable[[Status], None] | None
-    ) -> Any:
-        return await self._finish(make(self._context(progress)))
 
     async def _finish(self, steps: Flow[Any]) -> Any:
         driver = AsyncDriver(steps, self._transport, self._log)

@@ -132,13 +132,7 @@ class Settings:
         return self.endpoint.name == "demo" and self.origin is None and self.transport is None
 
     def key(self) -> Secret | None:
-        """Return the key to send.
-
-        Raises
-        ------
-        AuthenticationError
-            If the hosted service would be asked without one.
-        """
+        """Return the key to send."""
         if self.api_key is not None:
             return self.api_key
         direct = self.transport is None or getattr(self.transport, "needs_key", False)

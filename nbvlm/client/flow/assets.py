@@ -163,8 +163,7 @@ def delete(context: Context, name: str, retry: Retry | None = None) -> Flow[None
     context.temporary.discard(name)
 
 
-def listing(context: Context) -> Flow[tuple[Asset, ...]]:
-    """Return the account's assets; the service lists their ids only."""
+def _listing(context: Context) -> Flow[tuple[Asset, ...]]:
     yield from call(
         context,
         lambda: request(context, "GET", _url(context), headers={"accept": _JSON}),
@@ -225,8 +224,9 @@ class KeptAssets:
     >>> client.delete(asset)  # doctest: +SKIP
     """
 
-    def __init__(self, run: Callable[[Callable[[Context], Flow[Any]], Progress], Any]) -> None:
-        self._run = run
+    def __init__(self, context: Callable[..., Context], finish: Callable[[Flow[Any]], Any]) -> None:
+        self._context = context
+        self._finish = finish
 
     def upload(self, image: Any, *, progress: Progress = None) -> Asset:
         """Upload a picture and keep it.
@@ -248,39 +248,41 @@ class KeptAssets:
         ImageError, AssetError
             If the picture cannot be read, or the service does not take it.
         """
-        asset: Asset = self._run(lambda context: _keep(context, image), progress)
+        asset: Asset = self._finish(_keep(self._context(progress), image))
         return asset
 
     def list(self) -> tuple[Asset, ...]:
         """Return the account's assets; the service lists their ids only."""
-        found: tuple[Asset, ...] = self._run(listing, None)
+        found: tuple[Asset, ...] = self._finish(_listing(self._context()))
         return found
 
     def delete(self, asset: Asset | str) -> None:
         """Delete an asset, given as such or by its id; one that is gone already is deleted."""
-        self._run(lambda context: delete(context, asset if isinstance(asset, str) else asset.id), None)
+        self._finish(delete(self._context(), asset if isinstance(asset, str) else asset.id))
 
 
 class AsyncKeptAssets:
     """As `KeptAssets`, awaited."""
 
-    def __init__(self, run: Callable[[Callable[[Context], Flow[Any]], Progress], Awaitable[Any]]) -> None:
-        self._run = run
+    def __init__(
+        self, context: Callable[..., Context], finish: Callable[[Flow[Any]], Awaitable[Any]]
+    ) -> None:
+        self._context = context
+        self._finish = finish
 
     async def upload(self, image: Any, *, progress: Progress = None) -> Asset:
         """Upload a picture and keep it; see `KeptAssets.upload`."""
-        asset: Asset = await self._run(lambda context: _keep(context, image), progress)
+        asset: Asset = await self._finish(_keep(self._context(progress), image))
         return asset
 
     async def list(self) -> tuple[Asset, ...]:
         """Return the account's assets; the service lists their ids only."""
-        found: tuple[Asset, ...] = await self._run(listing, None)
+        found: tuple[Asset, ...] = await self._finish(_listing(self._context()))
         return found
 
     async def delete(self, asset: Asset | str) -> None:
         """Delete an asset, given as such or by its id; one that is gone already is deleted."""
-        name = asset if isinstance(asset, str) else asset.id
-        await self._run(lambda context: delete(context, name), None)
+        await self._finish(delete(self._context(), asset if isinstance(asset, str) else asset.id))
 
 
 def _keep(context: Context, image: Any) -> Flow[Asset]:

@@ -21,12 +21,6 @@ __all__ = ["ResponseCollector"]
 class ResponseCollector:
     """The part of an answer that has come so far."""
 
-    # `_held`: texts that the parser has not read; `_within`: a location next would end nothing.
-    __slots__ = (
-        *("_beside", "_held", "_size", "_within", "_wrong"),
-        *("done", "failure", "finish_reason", "id", "parser", "pieces", "usage"),
-    )
-
     def __init__(self, endpoint: Endpoint, size: tuple[int, int], prompt: str) -> None:
         self.parser = Parser(size, prompt=prompt, bins=endpoint.bins, codebook=endpoint.codebook)
         self.pieces: list[str] = []
@@ -35,8 +29,8 @@ class ResponseCollector:
         self.id: str | None = None
         self.done = False
         self.failure: Error | None = None
-        self._held: list[str] = []
-        self._within = False
+        self._held: list[str] = []  # texts that the parser has not read
+        self._within = False  # whether a location next would end nothing
         self._size = size
         self._beside: list[Detection] = []
         self._wrong: list[Problem] = []
