@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -96,8 +95,7 @@ def _right(ask: Callable[[str], str], prompt: str, scene: scenes.Scene, facts: l
 
 def _named(caption: str) -> Counter[tuple[str, str]]:
     words = caption.replace(",", " ").split()
-    pairs = pairwise(words)
-    return Counter((a, b) for a, b in pairs if a in scenes.COLORS and b in scenes.KINDS)
+    return Counter((a, b) for a, b in pairwise(words) if a in scenes.COLORS and b in scenes.KINDS)
 
 
 def _others(facts: list[Fact], kinds: list[str], absent: str, rng: Random) -> Iterator[str]:
@@ -184,40 +182,17 @@ def _scaled(share: float) -> Callable[[Image.Image], Image.Image]:
     return scale
 
 
-def _packed(picture: Image.Image) -> Image.Image:
-    packed = io.BytesIO()
-    picture.save(packed, "JPEG", quality=50)
-    return Image.open(packed).convert("RGB")
-
-
 WAYS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "plain": lambda picture: picture,
     "half": _scaled(0.5),
     "double": _scaled(2.0),
-    "jpeg": _packed,
+    "jpeg": lambda picture: scenes.packed(picture, 50),
 }
 """Changes to the pictures before the model sees them, by name."""
 
 
 def evaluate(model: Model, count: int, first: int = FIRST_SEED, way: str = "plain") -> list[Score]:
-    """Ask about `count` scenes, greedily, and score the answers.
-
-    Parameters
-    ----------
-    model
-        The model.
-    count
-        Number of scenes, at least 1.
-    first
-        Seed of the first scene.
-    way
-        Change to the pictures: a name of `WAYS`.
-
-    Returns
-    -------
-    list of Score
-        In the order of `FIGURES`.
-    """
+    """Ask about `count` scenes, greedily, and return the scores in the order of `FIGURES`."""
     samples: dict[str, list[float]] = defaultdict(list)
     for seed in range(first, first + count):
         scene = scenes.sample(seed)

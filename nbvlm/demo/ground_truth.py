@@ -24,25 +24,13 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One thing of a scene.
-
-    Attributes
-    ----------
-    kind, color
-        Words of `scenes.KINDS` and `scenes.COLORS`.
-    box
-        (x0, y0, x1, y1) in shares of width and height.
-    text
-        Of a sign.
-    aspect
-        Of the picture, width divided by height.
-    """
+    """One thing of a scene."""
 
     kind: str
     color: str
-    box: Box
-    text: str | None = None
-    aspect: float = 1.0
+    box: Box  # in shares of width and height
+    text: str | None = None  # of a sign
+    aspect: float = 1.0  # of the picture, width divided by height
 
     def is_a(self, item: Sequence[str]) -> bool:
         """Whether the words of an item ("car", "red car", "thing") describe it."""
@@ -68,23 +56,12 @@ def answer(
     facts: Sequence[Fact],
     background: str,
     *,
-    box: Box | None = None,
+    box: Box | None = None,  # the region of ("caption", "<box>")
     rng: Random | None = None,
 ) -> list[Piece]:
-    """Return the tokens of the true answer to a prompt in the model's words.
+    """Return the tokens of the true answer to a prompt in the words of `prompt_reader.understand`.
 
-    Parameters
-    ----------
-    prompt
-        As `nbvlm.demo.model.prompt_reader.understand` reads it.
-    facts
-        From left to right.
-    background
-        One of `scenes.BACKGROUNDS`.
-    box
-        The region of ``("caption", "<box>")``.
-    rng
-        Chooses among several true answers; without it the first one is returned.
+    The facts stand from left to right; `rng` chooses among several true answers, else it is the first one.
     """
     match list(prompt):
         case ["caption", "<box>"]:
@@ -164,13 +141,7 @@ def _boxes(items: list[str], facts: Sequence[Fact], *, outlines: bool) -> list[P
 
 def split(words: Sequence[str]) -> list[list[str]]:
     """Split a list of words into items, at each ``;``."""
-    items: list[list[str]] = [[]]
-    for word in words:
-        if word == ";":
-            items.append([])
-        else:
-            items[-1].append(word)
-    return items
+    return [item.split() for item in " ".join(words).split(";")]
 
 
 def _signs(facts: Sequence[Fact]) -> list[Piece]:
@@ -202,13 +173,11 @@ def _reply(words: list[str], facts: Sequence[Fact]) -> list[Piece]:
         case ["what", "color", *item]:
             return _colors(_those(item, facts)) or _none(item)
         case ["where", *item]:
-            return _joined([_plain(fact.place(), n) for n, fact in _those(item, facts).items()]) or _none(
-                item
-            )
+            places = [_plain(fact.place(), n) for n, fact in _those(item, facts).items()]
+            return _joined(places) or _none(item)
         case ["what", "does", *item]:
-            said = [
-                [Piece(w.TEXT, n, text=fact.text)] for n, fact in _those(item, facts).items() if fact.text
-            ]
+            those = _those(item, facts).items()
+            said = [[Piece(w.TEXT, n, text=fact.text)] for n, fact in those if fact.text]
             return _joined(said) or _none(item)
         case ["which", "larger", *items]:
             return _larger(split(items), facts)

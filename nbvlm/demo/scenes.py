@@ -18,6 +18,7 @@ from PIL import Image, ImageFilter
 
 from nbvlm.demo.world import backgrounds, layouts, objects
 from nbvlm.demo.world.layouts import APART, MOST_THINGS, Layout, Placed, compose
+from nbvlm.images import encoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +35,7 @@ __all__ = [
     "Thing",
     "bounds",
     "compose",
+    "packed",
     "render",
     "sample",
     "spoil",
@@ -140,10 +142,8 @@ def _size(aspect: float, longer: int) -> tuple[int, int]:
 
 
 def _things(layout: Layout, seen: NDArray[np.uint8]) -> list[Thing]:
-    found = []
-    for number, placed in enumerate(layout.placed, 1):
-        mask = seen == number
-        found.append(Thing(placed.kind, placed.color, bounds(mask), mask, placed.text))
+    masks = [(placed, seen == number) for number, placed in enumerate(layout.placed, 1)]
+    found = [Thing(placed.kind, placed.color, bounds(mask), mask, placed.text) for placed, mask in masks]
     return sorted(found, key=lambda thing: thing.box[0] + thing.box[2])
 
 
@@ -154,20 +154,7 @@ def bounds(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
 
 
 def render(layout: Layout, size: tuple[int, int]) -> tuple[Image.Image, Image.Image]:
-    """Draw a layout.
-
-    Parameters
-    ----------
-    layout
-        From `compose`.
-    size
-        Width and height in pixels.
-
-    Returns
-    -------
-    picture, plan
-        RGB picture; 8-bit plan with the number (from 1, as in `layout.placed`) of each pixel's visible thing.
-    """
+    """Draw a layout; return the picture and a plan with the number of each pixel's visible thing, from 1."""
     picture = backgrounds.paint(layout.background, size, Random(layout.detail))
     plan = Image.new("L", size)
     for number, placed in enumerate(layout.placed, 1):
@@ -183,38 +170,22 @@ def _shadow(layout: Layout, placed: Placed, picture: Image.Image) -> None:
     foot = placed.y * h + half * 0.95
     if not objects.KINDS[placed.kind].stands or foot < backgrounds.BACKGROUNDS[layout.background].horizon * h:
         return
-    wide, tall = (
-        max(2, round(half * min(1.0, objects.aspect(placed.kind, placed.text)) * 2.0)),
-        max(2, round(half * 0.26)),
-    )
-    backgrounds.shade(picture, (round(placed.x * w), round(foot)), (wide, tall))
+    wide = max(2, round(half * min(1.0, objects.aspect(placed.kind, placed.text)) * 2.0))
+    backgrounds.shade(picture, (round(placed.x * w), round(foot)), (wide, max(2, round(half * 0.26))))
 
 
 def spoil(picture: Image.Image, rng: Random) -> Image.Image:
-    """Degrade a picture slightly by blur, noise or JPEG; about half of all pictures stay as they are.
-
-    Parameters
-    ----------
-    picture
-        RGB.
-    rng
-        Source of randomness.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB, the same size.
-    """
+    """Degrade a picture slightly by blur, noise or JPEG; about half of all pictures stay as they are."""
     if rng.random() < 0.5:
         return picture
-    blurred, noisy, packed = (rng.random() < share for share in (0.45, 0.45, 0.6))
+    blurred, noisy, compressed = (rng.random() < share for share in (0.45, 0.45, 0.6))
     if blurred:
         radius = rng.uniform(0.0008, 0.0035) * min(picture.size)
         picture = picture.filter(ImageFilter.GaussianBlur(radius))
     if noisy:
         picture = _noise(picture, rng.uniform(2, 7), rng.getrandbits(32))
-    if packed or not (blurred or noisy):
-        picture = _packed(picture, rng.randrange(50, 93))
+    if compressed or not (blurred or noisy):
+        picture = packed(picture, rng.randrange(50, 93))
     return picture
 
 
@@ -224,7 +195,6 @@ def _noise(picture: Image.Image, sigma: float, seed: int) -> Image.Image:
     return Image.fromarray(np.clip(values + noise * np.float32(sigma) + 0.5, 0, 255).astype(np.uint8))
 
 
-def _packed(picture: Image.Image, quality: int) -> Image.Image:
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=quality)
-    return Image.open(file).convert("RGB")
+def packed(picture: Image.Image, quality: int) -> Image.Image:
+    """Return a picture with the traces of JPEG."""
+    return Image.open(io.BytesIO(encoded(picture, "JPEG", quality=quality))).convert("RGB")

@@ -62,7 +62,7 @@ class DemoTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request of an `httpx.Client`."""
         body = _Body(self.service.room(_request(request)))
-        for part in _sync_stream(request):
+        for part in request.stream:  # type: ignore[union-attr]
             body.add(part)
         exchange = Exchange(self.service, _request(request, body), _read_timeout(request))
         try:
@@ -77,7 +77,7 @@ class DemoTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request of an `httpx.AsyncClient`."""
         body = _Body(self.service.room(_request(request)))
-        async for part in _async_stream(request):
+        async for part in request.stream:  # type: ignore[union-attr]
             body.add(part)
         exchange = AsyncExchange(self.service, _request(request, body), _read_timeout(request))
         try:
@@ -117,18 +117,6 @@ class _AsyncStream(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         self._exchange.close()
-
-
-def _sync_stream(request: httpx.Request) -> httpx.SyncByteStream:
-    if not isinstance(request.stream, httpx.SyncByteStream):
-        raise TypeError("A synchronous client cannot send an asynchronous body.")
-    return request.stream
-
-
-def _async_stream(request: httpx.Request) -> httpx.AsyncByteStream:
-    if not isinstance(request.stream, httpx.AsyncByteStream):
-        raise TypeError("An asynchronous client cannot send a synchronous body.")
-    return request.stream
 
 
 def _read_timeout(request: httpx.Request) -> float | None:

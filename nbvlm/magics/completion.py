@@ -31,33 +31,15 @@ _CLIENT_TYPES = {"Client", "AsyncClient"}
 
 
 class Completions(NamedTuple):
-    """Completions of the text right before the cursor.
+    """Completions of the text right before the cursor."""
 
-    Attributes
-    ----------
-    fragment
-        The text that they replace.
-    kind
-        The kind that a front end shows beside them.
-    texts
-        The completions.
-    """
-
-    fragment: str
-    kind: str
+    fragment: str  # the text that they replace
+    kind: str  # that a front end shows beside them
     texts: list[str]
 
 
 def matcher(options: Mapping[str, bool], variables: Mapping[str, Any]) -> Callable[[Any], Any]:
-    """Make a matcher for IPython's completer.
-
-    Parameters
-    ----------
-    options
-        The magic's options, and whether each takes a value.
-    variables
-        The user's variables.
-    """
+    """Make a matcher for IPython's completer, from the options (whether each takes a value) and variables."""
 
     @context_matcher(identifier="nbvlm.vlm")  # type: ignore[untyped-decorator] # IPython has no types here
     def vlm_matcher(context: Any) -> Any:

@@ -52,15 +52,7 @@ def display_for(shell: Any, model: str) -> AnswerDisplay:
 
 
 class NotebookDisplay:
-    """A display in a notebook.
-
-    Parameters
-    ----------
-    model
-        Name of the model that is asked.
-    clock
-        Returns seconds.
-    """
+    """A display in a notebook."""
 
     def __init__(self, model: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._model = model

@@ -24,17 +24,8 @@ _BROKEN = re.compile(r"expected '}'|unmatched|Single '|end of string|unexpected 
 def expand(text: str, names: Mapping[str, Any]) -> str:
     """Replace `{expressions}` and `$names` by their values.
 
-    Parameters
-    ----------
-    text
-        Doubled braces become single ones, and single ones that are never closed stay.
-    names
-        The user's variables.
-
-    Raises
-    ------
-    PromptError
-        If an expression cannot be evaluated. IPython's own magics would send it unchanged.
+    Doubled braces become single ones, and single ones that are never closed stay. An expression that cannot
+    be evaluated is an error; IPython's own magics would send it unchanged.
 
     Examples
     --------
@@ -84,19 +75,7 @@ _WORD = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of a line.
-
-    Attributes
-    ----------
-    text
-        The word without its quotes.
-    raw
-        The word as typed.
-    quoted
-        Whether it is in quotes.
-    start, end
-        Its position in the line.
-    """
+    """A word of a line: without its quotes (`text`), as typed (`raw`), and where it stands."""
 
     text: str
     raw: str
@@ -112,17 +91,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The parts of a line.
-
-    Attributes
-    ----------
-    image
-        The first word that is not an option, or None.
-    options
-        Options as `--name=value` or `--name`.
-    prompt
-        All other words.
-    """
+    """The parts of a line: its first word that is not an option, `--name=value` or `--name`, and the rest."""
 
     image: Word | None
     options: tuple[str, ...]
@@ -144,14 +113,7 @@ def words(line: str) -> Iterator[Word]:
 
 
 def split(line: str, valued: Collection[str]) -> Line:
-    """Split a line into picture, options and prompt.
-
-    Parameters
-    ----------
-    line
-        The text after `%vlm`.
-    valued
-        Options that take a value.
+    """Split a line into picture, options and prompt; `valued` are the options that take a value.
 
     Examples
     --------

@@ -25,20 +25,8 @@ _NAME = re.compile(r"[^\W\d]\w*")
 def picture(word: Word, names: Mapping[str, Any]) -> Any:
     """Return the picture that a word names.
 
-    Parameters
-    ----------
-    word
-        A path, an address, the name of a variable, an expression on one such as `pictures[0]`, or any
-        expression in braces. A quoted word is a path or an address.
-    names
-        The user's variables.
-
-    Raises
-    ------
-    ImageError
-        If it looks like the name of a variable, and neither a variable nor a file has this name.
-    PromptError
-        If an expression cannot be evaluated.
+    That is a path, an address, the name of a variable, an expression on one such as `pictures[0]`, or any
+    expression in braces. A quoted word is a path or an address.
     """
     text = word.text
     if word.quoted:
@@ -82,22 +70,7 @@ class Clients:
         self._open: dict[Hashable, Client] = {}
 
     def find(self, endpoint: str | None, opening: dict[str, Any], names: Mapping[str, Any]) -> Client:
-        """Return the client that a variable holds, or one opened with these arguments.
-
-        Parameters
-        ----------
-        endpoint
-            Name of a variable that holds a client, or an endpoint as for `nbvlm.Client`.
-        opening
-            Further arguments of `nbvlm.Client`.
-        names
-            The user's variables.
-
-        Raises
-        ------
-        ParameterError
-            If the arguments do not fit the endpoint or one another.
-        """
+        """Return the client that a variable holds, or one opened with these arguments of `nbvlm.Client`."""
         held = names.get(endpoint) if endpoint is not None else None
         if isinstance(held, Client | AsyncClient) and opening:
             given = ", ".join(f"--{name.replace('_', '-')}" for name in opening)

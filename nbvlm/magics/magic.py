@@ -91,13 +91,7 @@ def _parser() -> _Parser:
 
 
 class Vlm:
-    """The magics of one shell.
-
-    Parameters
-    ----------
-    shell
-        IPython's shell.
-    """
+    """The magics of one shell."""
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
@@ -114,19 +108,7 @@ class Vlm:
     ) -> Result | None:
         """Ask a vision-language model about a picture; `%vlm --help` shows how.
 
-        Parameters
-        ----------
-        text
-            The line.
-        cell
-            The cell below it, which is the prompt of a cell magic.
-        local_ns
-            Variables of the function that contains the line.
-
-        Returns
-        -------
-        Result or None
-            The result; None where only the help was shown.
+        The result is None where only the help was shown.
         """
         try:
             return self._ask(text, cell, {**self._shell.user_ns, **(local_ns or {})})

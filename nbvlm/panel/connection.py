@@ -31,20 +31,7 @@ TYPED = "this panel"
 
 
 class ModelConnection:
-    """Holds the settings in use and opens a client with them when one is needed.
-
-    Parameters
-    ----------
-    settings
-        The settings of the client that the panel was made with.
-
-    Attributes
-    ----------
-    settings
-        The settings in use.
-    choice
-        Value of the choice in use; see `choices`.
-    """
+    """Holds the settings and the choice in use, and opens a client with them when one is needed."""
 
     def __init__(self, settings: Settings) -> None:
         self._lock = threading.RLock()
@@ -53,7 +40,8 @@ class ModelConnection:
         self._server: Settings | None = None
         self._recording: tuple[str, Settings] | None = None
         self._typed: Secret | None = None
-        self.choice = self._own = settings.endpoint.name if _listed(settings) else OWN
+        listed = endpoints.ENDPOINTS.get(settings.endpoint.name) == settings.endpoint
+        self.choice = self._own = settings.endpoint.name if listed else OWN
 
     @property
     def endpoint(self) -> Endpoint:
@@ -83,43 +71,18 @@ class ModelConnection:
         return found
 
     def choose(self, value: str) -> None:
-        """Ask another of the choices from now on.
-
-        Raises
-        ------
-        ParameterError
-            If the choice does not exist.
-        """
+        """Ask another of the choices from now on."""
         self._switch(value, self._settings_of(value))
 
     def connect(self, url: str, model: str) -> None:
-        """Ask an OpenAI-compatible server from now on.
-
-        Raises
-        ------
-        ParameterError
-            If the address cannot be used, or the model is missing.
-        """
+        """Ask an OpenAI-compatible server from now on."""
         self._server = resolve(url.strip(), model=model)
         self._switch(SERVER, self._server)
 
     def play(self, path: str) -> dict[str, float | int]:
-        """Take the answers from a recording from now on.
+        """Take the answers from a recording on the kernel's machine from now on.
 
-        Parameters
-        ----------
-        path
-            A file on the kernel's machine; ``~`` is the home folder.
-
-        Returns
-        -------
-        dict
-            Parameters of its first question: with others the recording may hold no answer.
-
-        Raises
-        ------
-        ParameterError
-            If the file is not a recording.
+        Returns the parameters of its first question: with others the recording may hold no answer.
         """
         file = Path(path.strip()).expanduser()
         recorded = replay(file)
@@ -129,13 +92,7 @@ class ModelConnection:
         return recorded.parameters
 
     def take_key(self, text: str) -> None:
-        """Use a typed key; one for the hosted service is kept as by `nbvlm.login()`, others for this panel.
-
-        Raises
-        ------
-        AuthenticationError
-            If the text cannot be a key.
-        """
+        """Use a key: one for the hosted service is kept as by `nbvlm.login()`, others for this panel."""
         key = Secret(text)
         if self.endpoint.base_url == endpoints.HOSTED:
             keep_key(text)
@@ -194,10 +151,6 @@ class ModelConnection:
         if self._typed is None or settings.endpoint.base_url != endpoints.HOSTED:
             return settings
         return replace(settings, api_key=self._typed, key_source=TYPED)
-
-
-def _listed(settings: Settings) -> bool:
-    return endpoints.ENDPOINTS.get(settings.endpoint.name) == settings.endpoint
 
 
 def _entry(value: str, settings: Settings, group: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nbvlm._background import Task
 from nbvlm.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error
-from nbvlm.widgets import ErrorCard, KeyField, ServerForm, failure_text
+from nbvlm.widgets import ErrorCard, KeyField, ServerForm, failure_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,28 +20,7 @@ __all__ = ["ConnectionActions"]
 
 
 class ConnectionActions:
-    """Key field, server form and error card of one panel.
-
-    Parameters
-    ----------
-    connection
-        The connection to the model.
-    form
-        The panel's fields.
-    messages
-        Orders the messages of a page.
-    on_connection
-        Called when another model is chosen.
-    on_key
-        Called when another key is in use.
-    on_ask, on_shrink
-        Called when the error card asks again, or asks with a picture that fits into the request.
-
-    Attributes
-    ----------
-    key_field, server_form, error_card
-        The widgets.
-    """
+    """Key field, server form and error card of one panel; its owner is called when it must react."""
 
     def __init__(
         self,
@@ -85,7 +64,7 @@ class ConnectionActions:
         try:
             parameters = connect()
         except Error as error:
-            self.server_form.refused(_sentences(error))
+            self.server_form.refused(failure_sentences(error))
             return
         self.server_form.connected()
         self._on_connection()
@@ -96,7 +75,7 @@ class ConnectionActions:
             async with AsyncClient(url.strip(), model="?") as client:
                 names = await client.models()
         except Exception as error:  # noqa: BLE001 - shown below the form
-            self.server_form.refused(_sentences(error))
+            self.server_form.refused(failure_sentences(error))
         else:
             self.server_form.models(names, "" if names else "The server lists no models.")
 
@@ -104,7 +83,7 @@ class ConnectionActions:
         try:
             self._connection.take_key(str(message["key"]))
         except Error as error:
-            self.key_field.refused(_sentences(error))
+            self.key_field.refused(failure_sentences(error))
         except Exception as error:  # noqa: BLE001 - its text might hold the key
             self.key_field.refused(f"The key could not be used ({type(error).__name__}).")
         else:
@@ -132,8 +111,3 @@ class ConnectionActions:
         self.error_card.show(error, settings.endpoint, asking=asking, origin=origin)
         if asking and isinstance(error, AuthenticationError) and error.status in (None, 401):
             self.key_field.ask(again=True)
-
-
-def _sentences(error: Exception) -> str:
-    text = failure_text(error)
-    return f"{text['message']} {text['hint']}".strip()

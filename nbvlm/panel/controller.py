@@ -39,9 +39,7 @@ __all__ = ["PanelController", "family"]
 
 
 def _column(children: list[Any], name: str) -> Any:
-    box = ipywidgets.VBox(children)
-    box.add_class(name)
-    return box
+    return ipywidgets.VBox(children).add_class(name)
 
 
 def family(widget: Any) -> list[Any]:
@@ -52,15 +50,10 @@ def family(widget: Any) -> list[Any]:
 
 
 class PanelController:
-    """One panel at work.
+    """One panel at work, with a client of its own.
 
     Methods may be called from any thread. Actions of widgets run in `guarded`: an error is shown on the error
     card.
-
-    Parameters
-    ----------
-    settings
-        How to open a client of the panel's own, on the package's loop, and the model that it asks.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -120,22 +113,16 @@ class PanelController:
         head = [self.toolbar, self.connecting.key_field, self.connecting.server_form]
         left = _column([self.source.picker, self.task_bar, *self.controls.widgets], "nbvlm-controls")
         right = _column([self.error_card, self.viewer, self.answers.export_menu], "nbvlm-answers")
-        body = ipywidgets.Box([left, right])
-        body.add_class("nbvlm-body")
+        body = ipywidgets.Box([left, right]).add_class("nbvlm-body")
         shelf = _column([self.answers.strip, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
         return _column([*head, body, shelf], "nbvlm-panel")
 
     # Picture and model
 
     def show(self, picture: Picture | None, index: int | None = None) -> None:
-        """Choose a picture: ends an answer under way and clears the viewer.
+        """Choose a picture, or none: ends an answer under way and clears the viewer.
 
-        Parameters
-        ----------
-        picture
-            The new one, or None for none.
-        index
-            Its number in the gallery, if it is from there.
+        `index` is its number in the gallery, if it is from there.
         """
         facts, data = (None, None) if picture is None else preview(picture)
         with self._lock:
@@ -162,33 +149,14 @@ class PanelController:
     # The answer
 
     def inputs(self) -> Inputs:
-        """Return the values that a press on Run takes now.
-
-        Raises
-        ------
-        ImageError
-            If no picture is chosen.
-        """
+        """Return the values that a press on Run takes now."""
         if self.picture is None:
             raise ImageError("No picture is chosen.", hint="Choose a sample or upload a picture.")
         controls = self.controls
         return Inputs(self.picture, controls.prompt.value, controls.parameters, self.source.route)
 
     def start(self) -> Task[Result]:
-        """Ask the model with the values of the fields.
-
-        Returns
-        -------
-        Task
-            The answer under way; its `wait` returns the result.
-
-        Raises
-        ------
-        Error
-            If an answer is under way already.
-        ImageError
-            If no picture is chosen.
-        """
+        """Ask the model with the values of the fields; an error if an answer is under way already."""
         with self._lock:
             if self.running:
                 raise Error("The panel is answering already.", hint="Wait for the answer, or stop it.")
@@ -204,13 +172,7 @@ class PanelController:
         return self._task
 
     def press(self, message: Mapping[str, Any] | None = None) -> None:
-        """Handle a press on Run: ask, or keep the question until the answer under way has ended.
-
-        Parameters
-        ----------
-        message
-            The values of the page's fields at the press, see `Form.take`; None for the values known here.
-        """
+        """Ask with a page's fields (None: as known here), after the answer under way if there is one."""
         with self._lock:
             self.form.take(message or {})
             if not self.running:

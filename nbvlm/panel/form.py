@@ -32,14 +32,8 @@ class Inputs:
 class Form:
     """Prompt and parameters of one panel.
 
-    Parameters
-    ----------
-    controls, task_bar
-        The widgets that hold them.
-    toolbar
-        Shows each page which `edition` of the prompt and which `tuning` of the parameters is the newest.
-    lock
-        Held while they change; one that a thread may take again.
+    The toolbar shows each page which `edition` of the prompt and which `tuning` of the parameters is the
+    newest. The lock, which a thread may take again, is held while they change.
     """
 
     def __init__(
@@ -68,13 +62,7 @@ class Form:
             self._toolbar.tuning += parameters is not None
 
     def take(self, fields: Mapping[str, Any]) -> None:
-        """Take the values of a page's fields, unless the kernel has written newer ones.
-
-        Parameters
-        ----------
-        fields
-            `prompt` and its `edition`, `parameters` and their `tuning`.
-        """
+        """Take the values of a page's fields, unless the kernel has written newer ones."""
         with self._lock:
             if fields.get("edition") == self._toolbar.edition:
                 self._controls.take(prompt=fields.get("prompt"))

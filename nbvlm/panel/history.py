@@ -20,24 +20,12 @@ MOST, MEMORY = 200, 256 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """An answer in the history.
+    """An answer in the history."""
 
-    Attributes
-    ----------
-    number
-        Counts the answers of a panel, from 1; a deleted one's is not given again.
-    result
-        The answer.
-    pieces
-        The number of pieces that it came in; None if they were not counted.
-    pinned
-        Whether it is compared, and dropped last where memory runs short.
-    """
-
-    number: int
+    number: int  # from 1; a deleted one's is not given again
     result: Result
-    pieces: int | None = None
-    pinned: bool = False
+    pieces: int | None = None  # that it came in; None if they were not counted
+    pinned: bool = False  # compared with the others, and dropped last where memory runs short
 
 
 class History:
@@ -87,13 +75,7 @@ class History:
             return entry
 
     def find(self, number: int) -> HistoryEntry:
-        """Return the entry with a number.
-
-        Raises
-        ------
-        Error
-            If the history does not hold it any more.
-        """
+        """Return the entry with a number; an error if the history does not hold it any more."""
         for one in self._entries:
             if one.number == number:
                 return one

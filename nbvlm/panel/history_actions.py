@@ -19,25 +19,9 @@ __all__ = ["HistoryActions"]
 
 
 class HistoryActions:
-    """The history of a panel and the widgets that show it.
+    """The history of a panel, the widgets that show it, and the form of it that a saved notebook shows.
 
-    Parameters
-    ----------
-    messages
-        Orders the messages of a page.
-    on_show, on_again
-        Called with an entry that a person wants to see, or to ask for, again.
-    on_error
-        Called with an error of an export.
-
-    Attributes
-    ----------
-    history
-        The answers.
-    strip, comparison, export_menu
-        The widgets.
-    static_output
-        The form of the panel that a saved notebook shows.
+    `on_show` and `on_again` take an entry that a person wants to see, or to ask for, again.
     """
 
     def __init__(

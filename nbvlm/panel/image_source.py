@@ -34,29 +34,10 @@ _SIDE = 96  # pixels of the chosen picture's thumbnail: twice the size at which 
 
 
 class PictureSource:
-    """The chosen picture, its route, and the picker that chooses it.
+    """The chosen picture, its route, and the picker that chooses it; methods may be called from any thread.
 
-    Methods may be called from any thread.
-
-    Parameters
-    ----------
-    endpoint
-        The model that will be asked.
-    messages
-        Orders the messages of a page.
-    on_picture
-        Called with each picture that is chosen here, and its number in the gallery or None.
-    on_fields
-        Called with the values of a page's fields, before the choice that came with them.
-    on_error
-        Called with an error.
-
-    Attributes
-    ----------
-    picker
-        The widget.
-    route
-        "auto", "inline" or "asset".
+    `on_picture` takes a picture that is chosen here and its number in the gallery or None; `on_fields` the
+    values of a page's fields, before the choice that came with them.
     """
 
     def __init__(
@@ -145,17 +126,7 @@ class PictureSource:
     # The chosen picture
 
     def chosen(self, picture: Picture | None, index: int | None, preview: bytes | None) -> None:
-        """Show on the page which picture is chosen.
-
-        Parameters
-        ----------
-        picture
-            The picture, or None.
-        index
-            Its number in the gallery, if it is from there.
-        preview
-            A file of it that is quickly read.
-        """
+        """Show on the page which picture is chosen; `preview` is a file of it that is quickly read."""
         with self._lock:
             self._picture, self._index = picture, index
             self._thumbnail = [] if preview is None else [small_picture(preview, _SIDE)]

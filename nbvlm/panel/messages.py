@@ -35,13 +35,6 @@ class _Page:
 class MessageSequencer:
     """Runs the actions that a page asks for in the order of its messages.
 
-    Parameters
-    ----------
-    guard
-        Runs an action and shows its errors; see `handler`.
-    patience
-        Seconds that a message waits for those before it; then it is handled without them.
-
     Examples
     --------
     >>> messages, done = MessageSequencer(), []
@@ -68,14 +61,9 @@ class MessageSequencer:
         )
 
     def take(self, message: Mapping[str, Any], action: Callable[[], Any]) -> None:
-        """Run `action` after those of all earlier messages of the same page.
+        """Run `action` after those of all earlier messages of the same `page`, by their `number`, from 1.
 
-        Parameters
-        ----------
-        message
-            `page` names the page, `number` counts from 1; without a number the action runs at once.
-        action
-            Its errors end in the thread that runs it.
+        Without a number it runs at once. Its errors end in the thread that runs it.
         """
         number = message.get("number")
         if not isinstance(number, int):

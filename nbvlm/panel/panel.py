@@ -64,9 +64,6 @@ class Panel:
         picture = None if image is None else Picture.load(image)
         self._controller = PanelController(client.settings)
         self._finalizer = weakref.finalize(self, self._controller.close)
-        self._open(picture, prompt)
-
-    def _open(self, picture: Picture | None, prompt: str | None) -> None:
         if picture is None:
             self._controller.source.choose(0)
         else:

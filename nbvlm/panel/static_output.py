@@ -26,32 +26,17 @@ _EMPTY = "This panel has no answer yet. Run the notebook to use it."
 
 
 class StaticOutput:
-    """Publishes and updates the static output of one panel.
-
-    Attributes
-    ----------
-    name
-        Class of the HTML element, which a live panel hides.
-    """
+    """Publishes and updates the static output of one panel."""
 
     def __init__(self) -> None:
+        #: Class of the HTML element, which a live panel hides.
         self.name = f"nbvlm-still-{secrets.token_hex(6)}"
         self._lock = threading.Lock()
         self._result: Result | None = None
         self._shown = False
 
     def show(self, live: Mapping[str, Any], text: str, metadata: Mapping[str, Any]) -> None:
-        """Display a panel: its widgets, and the static output below.
-
-        Parameters
-        ----------
-        live
-            The MIME bundle of the widgets.
-        text
-            The form for a terminal, which draws neither.
-        metadata
-            Metadata of the widgets' bundle: the place of Colab's widget manager.
-        """
+        """Display the widgets and the static output below; a terminal, which draws neither, gets the text."""
         from IPython.core.getipython import get_ipython
         from IPython.display import display as show
 

@@ -36,23 +36,7 @@ class StreamThrottle:
     """Collects the events of a running answer, and sends them to the viewer at a steady pace.
 
     Events are taken on the loop thread; `close` may be called on any. A closed throttle sends nothing, so an
-    answer that was stopped cannot write over the next one.
-
-    Parameters
-    ----------
-    viewer
-        Shows the answer.
-    prompt
-        The question: it decides the colours of the boxes.
-    outliner
-        Draws the masks; None for none.
-    interval
-        Seconds between two messages.
-
-    Attributes
-    ----------
-    pieces
-        The number of pieces of text so far.
+    answer that was stopped cannot write over the next one. The prompt decides the colours of the boxes.
     """
 
     def __init__(
@@ -119,12 +103,9 @@ class StreamThrottle:
         self._text, self._boxes, self._phase, self._sent_phase = [], [], phase, phase
 
     def close(self) -> bool:
-        """Send the rest and then nothing more.
+        """Send the rest and then nothing more; return whether it was open.
 
-        Returns
-        -------
-        bool
-            Whether it was open: only the first caller may show how the answer ended.
+        Only the first caller may show how the answer ended.
         """
         with self._lock:
             was_open = not self._closed
@@ -137,11 +118,6 @@ class MaskOutliner:
     """Decodes the masks of the answer in the viewer, and sends them there when they are ready.
 
     The first mask of all may wait for its decoder to be downloaded; boxes and text never wait for it.
-
-    Parameters
-    ----------
-    viewer
-        Shows the masks.
     """
 
     def __init__(self, viewer: Viewer) -> None:
@@ -153,14 +129,9 @@ class MaskOutliner:
         self._busy = False
 
     def want(self, first: int, detections: Iterable[Detection]) -> None:
-        """Ask for the masks of some boxes of the answer in the viewer.
+        """Ask for the masks of some boxes of the answer in the viewer, numbered there from `first` on.
 
-        Parameters
-        ----------
-        first
-            Number of the first of them among the viewer's boxes.
-        detections
-            Those without a mask are skipped, and so are those that were asked for before.
+        Those without a mask are skipped, and so are those that were asked for before.
         """
         with self._lock:
             if self._turn != self._viewer.turn:
@@ -219,13 +190,7 @@ def boxes(detections: Iterable[Detection], prompt: str) -> list[dict[str, Any]]:
 
 
 async def ask(client: AsyncClient, inputs: Inputs, throttle: StreamThrottle) -> Result:
-    """Stream one answer into `throttle` and return its result.
-
-    Raises
-    ------
-    nbvlm.Error
-        As `AsyncClient.stream`.
-    """
+    """Stream one answer into `throttle` and return its result."""
     asked = client.stream(inputs.picture, inputs.prompt, route=inputs.route, **inputs.parameters)
     async with asked as stream:
         async for event in stream:

@@ -157,25 +157,7 @@ def plan(
 ) -> Sweep:
     """Lay out a sweep; none of its cells is done.
 
-    Parameters
-    ----------
-    inputs
-        Picture, route, and the other parameters.
-    endpoint
-        Gives the range of the temperature.
-    prompts
-        One or more; empty and repeated ones are left out.
-    temperatures
-        One or more within the endpoint's range; None takes that of `inputs`.
-    repeats
-        How often the same is asked, 1 or more.
-
-    Raises
-    ------
-    PromptError
-        If the prompts are empty.
-    ParameterError
-        If a temperature is out of range, or the cells are too many.
+    Empty and repeated prompts are left out; without temperatures, that of `inputs` is taken.
     """
     given = _prompts([prompts] if isinstance(prompts, str) else prompts)
     heats = _temperatures(temperatures, endpoint, inputs.parameters)

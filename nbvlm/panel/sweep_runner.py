@@ -11,7 +11,7 @@ from nbvlm.batches import RateLimiter
 from nbvlm.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error, NotFoundError, ParameterError, QuotaError
 from nbvlm.panel.sweep import plan
-from nbvlm.widgets import SweepGrid, base_thumbnail, failure_text, thumbnail
+from nbvlm.widgets import SweepGrid, base_thumbnail, failure_sentences, failure_text, thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -34,28 +34,7 @@ FINAL = (AuthenticationError, QuotaError, NotFoundError)
 
 
 class SweepRunner:
-    """Runs one sweep at a time, on the package's loop, and shows it in its grid.
-
-    Parameters
-    ----------
-    connection
-        The connection to the model.
-    messages
-        Orders the messages of a page.
-    inputs
-        Returns the values that a press on Run takes.
-    on_open
-        Called with the answer of a cell that a person opens.
-
-    Attributes
-    ----------
-    grid
-        The widget.
-    sweep
-        The last one, as far as it has come; None before the first.
-    state
-        "idle", "running", "done", "stopped" (by a person), or "failed" (the next cells would fail as well).
-    """
+    """Runs one sweep at a time, on the package's loop, and shows it in its grid."""
 
     def __init__(
         self,
@@ -71,6 +50,7 @@ class SweepRunner:
         self._base: tuple[Picture, Image.Image | None] | None = None
         self._running: Sweep | None = None
         self.sweep: Sweep | None = None
+        #: "idle", "running", "done", "stopped" (by a person), or "failed" (the next cells would fail too).
         self.state = "idle"
         actions: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "start": self._start,
@@ -93,8 +73,7 @@ class SweepRunner:
             numbers = None if heats is None else [_number(heat) for heat in heats]
             self.start([str(prompt) for prompt in message["prompts"]], numbers, _whole(message["repeats"]))
         except Error as error:
-            text = failure_text(error)
-            self.grid.refuse(f"{text['message']} {text['hint']}".strip())
+            self.grid.refuse(failure_sentences(error))
 
     def _open(self, message: Mapping[str, Any]) -> None:
         result = self.sweep[int(message["index"])].result if self.sweep else None
@@ -106,17 +85,7 @@ class SweepRunner:
     def start(
         self, prompts: Iterable[str] | str, temperatures: Iterable[float] | float | None, repeats: int
     ) -> Task[Sweep]:
-        """Begin a sweep about the chosen picture.
-
-        Raises
-        ------
-        Error
-            If another one is under way.
-        ImageError
-            If no picture is chosen.
-        PromptError, ParameterError
-            As `sweep.plan`.
-        """
+        """Begin a sweep about the chosen picture; an error if another one is under way."""
         endpoint = self._connection.endpoint
         sweep = plan(self._inputs(), endpoint, prompts, temperatures, repeats)
         with self._lock:

@@ -46,26 +46,14 @@ _TAG = re.compile(r'\s*<img src="data:[^;"]+;base64,([^"]*)" />\Z')
 
 @dataclass(frozen=True, slots=True)
 class RecordedQuestion:
-    """A question, identified by model, prompt, parameters and picture.
-
-    Attributes
-    ----------
-    model, prompt, parameters
-        Of the request.
-    sha256
-        Hash of the picture's file.
-    pixels
-        Hash of its size and pixels, or a function that computes it.
-    name
-        The picture's name, for readers of the file; None without one.
-    """
+    """A question, identified by model, prompt, parameters and picture."""
 
     model: str
     prompt: str
     parameters: Mapping[str, float | int]
-    sha256: str
-    pixels: str | Callable[[], str] = ""
-    name: str | None = field(default=None, compare=False)
+    sha256: str  # of the picture's file
+    pixels: str | Callable[[], str] = ""  # hash of size and pixels, or a function that computes it
+    name: str | None = field(default=None, compare=False)  # of the picture, for readers of the file
 
     def pixel_hash(self) -> str:
         """Return the hash of the pixels."""
@@ -74,37 +62,17 @@ class RecordedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class RecordedAnswer:
-    """A question and its answer.
-
-    Attributes
-    ----------
-    question
-        The question.
-    status
-        HTTP status of the answer.
-    events
-        (seconds since the request, text) of each piece; for a refusal the body is the one piece.
-    finish_reason, usage
-        Of the response.
-    ended
-        False where the answer was cut off.
-    error
-        The error object in the middle of a stream, or None.
-    endpoint
-        Name of the endpoint that answered.
-    entities
-        Grounded phrases beside the text, or None.
-    """
+    """A question and its answer."""
 
     question: RecordedQuestion
     status: int
-    events: Sequence[tuple[float, str]]
+    events: Sequence[tuple[float, str]]  # seconds since the request, and text; a refusal has one
     finish_reason: str | None = None
     usage: Mapping[str, int | None] | None = None
-    ended: bool = True
-    error: Any = None
-    endpoint: str | None = None
-    entities: Any = None
+    ended: bool = True  # False where the answer was cut off
+    error: Any = None  # the error object in the middle of a stream
+    endpoint: str | None = None  # its name
+    entities: Any = None  # grounded phrases beside the text
 
 
 def question_of(
@@ -117,20 +85,7 @@ def question_of(
 
 
 def question_in(body: bytes, model: str) -> RecordedQuestion:
-    """Read a question from the body of a request of another client.
-
-    Parameters
-    ----------
-    body
-        JSON with string or list content.
-    model
-        Used where the body does not name a model.
-
-    Raises
-    ------
-    ParameterError
-        If it is not a question about one picture.
-    """
+    """Read a question from the body of another client's request, which may name a model."""
     from nbvlm.images import Picture
 
     try:
@@ -165,13 +120,7 @@ def _pixels(picture: Picture) -> str:
 
 
 def load(path: str | os.PathLike[str]) -> list[RecordedAnswer]:
-    """Read a recording.
-
-    Raises
-    ------
-    ParameterError
-        If the file does not exist, cannot be read, or is not a recording.
-    """
+    """Read a recording."""
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
         return [_answered(item) for item in value["exchanges" if value["format"] == FORMAT else ""]]
@@ -234,13 +183,7 @@ def _dumped(value: Any) -> str:
 
 
 def find(answers: Sequence[RecordedAnswer], question: RecordedQuestion) -> list[int]:
-    """Return the places of all answers to a question.
-
-    Raises
-    ------
-    ReplayMiss
-        If it has no answer; the message names the nearest recorded prompt and the differences.
-    """
+    """Return the places of all answers to a question, or raise `ReplayMiss` with the nearest prompt."""
     same_text = [
         index
         for index, answer in enumerate(answers)

@@ -26,17 +26,7 @@ _USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
 class ResponseRecorder:
-    """Collects the body of a response, with the time of each piece.
-
-    Parameters
-    ----------
-    response
-        Status and headers.
-    request
-        The question, and its time.
-    keep
-        Called once with the whole answer.
-    """
+    """Collects the body of a response with the time of each piece, and calls `keep` with the whole answer."""
 
     def __init__(
         self, response: httpx.Response, request: RecordedRequest, keep: Callable[[RecordedAnswer], None]
@@ -148,15 +138,7 @@ class RecordedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 def timed_pieces(answer: RecordedAnswer, *, stream: bool) -> tuple[list[tuple[float, bytes]], str]:
-    """Return an answer as timed pieces of a body, and its content type.
-
-    Parameters
-    ----------
-    answer
-        As recorded.
-    stream
-        Whether to return server-sent events.
-    """
+    """Return an answer as timed pieces of a body, and its content type."""
     events = list(answer.events)
     last = events[-1][0] if events else 0.0
     if answer.status != 200:
@@ -198,17 +180,7 @@ def _event(value: Any) -> bytes:
 
 
 class TimedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body whose pieces arrive at the recorded times.
-
-    Parameters
-    ----------
-    pieces
-        (seconds, bytes).
-    speed
-        The recorded seconds are divided by it.
-    hold
-        None, or called with this object: its `abort` ends a waiting read from another thread.
-    """
+    """A body whose pieces (seconds, bytes) arrive at the recorded times, divided by `speed`."""
 
     def __init__(
         self, pieces: Sequence[tuple[float, bytes]], speed: float, hold: Callable[[Any], None] | None

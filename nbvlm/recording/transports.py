@@ -233,13 +233,7 @@ class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return next((dict(answer.question.parameters) for answer in self._answers), {})
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer from the recording.
-
-        Raises
-        ------
-        ReplayMiss
-            If it has no answer; the message names the nearest recorded prompt.
-        """
+        """Answer from the recording; without an answer raise `ReplayMiss`."""
         for _ in request.stream:  # type: ignore[union-attr]
             pass  # An upload reports its progress while it is read.
         return self._answer(request)

@@ -10,6 +10,7 @@ from nbvlm.widgets.export_menu import ExportMenu
 from nbvlm.widgets.history_strip import HistoryStrip
 from nbvlm.widgets.picker import Picker, Upload
 from nbvlm.widgets.status_text import (
+    failure_sentences,
     failure_text,
     finished_text,
     is_route_known,
@@ -51,6 +52,7 @@ __all__ = [
     "Upload",
     "Viewer",
     "base_thumbnail",
+    "failure_sentences",
     "failure_text",
     "finished_text",
     "is_route_known",

@@ -16,12 +16,7 @@ __all__ = ["PageWidget"]
 class PageWidget(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
     """A widget whose page sends "hello" when it opens, and then messages that ask for something.
 
-    Parameters
-    ----------
-    on_message
-        Called with each message that the widget does not handle itself.
-    **traits
-        Values of synced traits.
+    `on_message` takes each message that the widget does not handle itself; `traits` are synced ones.
     """
 
     #: Class of the HTML element, if the page relies on one.

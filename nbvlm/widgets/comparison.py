@@ -83,17 +83,8 @@ def masked_picture(result: Result) -> bytes:
 def columns(pinned: Sequence[NumberedResult]) -> list[dict[str, Any]]:
     """Describe pinned answers for the browser, each compared with the first about the same picture.
 
-    Parameters
-    ----------
-    pinned
-        In the order in which they are shown.
-
-    Returns
-    -------
-    list of dict
-        For each the facts of its card; `width` and `height` of the picture; `boxes` with label, corners,
-        colours and `state` ("plain", "kept", "moved", "lost", "new"); `counts` by state, or None for an
-        answer that the others are compared with; `words`: pieces of the answer with their state.
+    `state` of a box is "plain", "kept", "moved", "lost" or "new"; `counts` are None for an answer that the
+    others are compared with.
     """
     things = [thing for one in pinned for thing in prompts.things(one.result.prompt)]
     labels = [label for one in pinned for label in one.result.detections.labels]
@@ -145,13 +136,9 @@ def _shift(pair: Pair) -> str:
 
 
 def word_changes(before: Result, after: Result) -> list[tuple[str, str]]:
-    """Compare two answers word by word.
+    """Compare two answers word by word: pieces of the second ("same" or "new") and of the first ("gone").
 
-    Returns
-    -------
-    list of (str, str)
-        Pieces of the second answer ("same" or "new") and, where they were, of the first ("gone"). Answers
-        with boxes are not taken apart: their boxes are compared.
+    Answers with boxes are not taken apart: their boxes are compared.
     """
     if before.has_locations or after.has_locations:
         return [(after.text, "plain")]

@@ -110,26 +110,20 @@ class Controls:
 
 
 def _box(children: list[Any], name: str) -> Any:
-    box = ipywidgets.VBox(children)
-    box.add_class(name)
-    return box
+    return ipywidgets.VBox(children).add_class(name)
 
 
 def _label(text: str, name: str) -> Any:
-    label = ipywidgets.Label(text)
-    label.add_class(name)
-    return label
+    return ipywidgets.Label(text).add_class(name)
 
 
 def _prompt_field() -> Any:
-    field = ipywidgets.Textarea(
+    return ipywidgets.Textarea(
         description="Prompt",
         placeholder="caption en, detect cat ; dog, …",
         continuous_update=False,
         tooltip="Arrow up brings back earlier prompts",
-    )
-    field.add_class("nbvlm-prompt")
-    return field
+    ).add_class("nbvlm-prompt")
 
 
 def _number(parameter: Parameter, value: float) -> float | int:
@@ -140,7 +134,7 @@ def _slider(parameter: Parameter) -> Any:
     kind = ipywidgets.IntSlider if parameter.integer else ipywidgets.FloatSlider
     lowest = parameter.low + parameter.step if parameter.low_open else parameter.low
     title = _TITLES.get(parameter.name, parameter.name)
-    slider = kind(
+    return kind(
         value=_number(parameter, parameter.default),
         min=_number(parameter, lowest),
         max=_number(parameter, parameter.high),
@@ -149,9 +143,7 @@ def _slider(parameter: Parameter) -> Any:
         tooltip=f"{title}: {lowest:g} to {parameter.high:g}, by default {parameter.default:g}",
         continuous_update=False,
         **({} if parameter.integer else {"readout_format": ".2f"}),
-    )
-    slider.add_class(f"nbvlm-{parameter.name.replace('_', '-')}")
-    return slider
+    ).add_class(f"nbvlm-{parameter.name.replace('_', '-')}")
 
 
 def _of_slider(slider: Any, value: Any) -> Any:
@@ -161,6 +153,4 @@ def _of_slider(slider: Any, value: Any) -> Any:
 
 
 def _button(text: str, name: str, tooltip: str, *, disabled: bool = False) -> Any:
-    button = ipywidgets.Button(description=text, tooltip=tooltip, disabled=disabled)
-    button.add_class(name)
-    return button
+    return ipywidgets.Button(description=text, tooltip=tooltip, disabled=disabled).add_class(name)

@@ -49,25 +49,11 @@ UPLOAD = Action("upload", "Choose another file")
 def describe(
     error: BaseException, endpoint: Endpoint, *, asking: bool = False, origin: str | None = None
 ) -> dict[str, Any]:
-    """Describe a failure for the page.
+    """Describe a failure for the page; `asking`: whether an answer was under way.
 
-    Parameters
-    ----------
-    error
-        The error. Only nbvlm's own errors are quoted, for their texts are free of keys by construction; any
-        other error is named by its type alone.
-    endpoint
-        The model that was, or would have been, asked.
-    asking
-        Whether an answer was under way.
-    origin
-        Where the model is asked, if not where it is by itself.
-
-    Returns
-    -------
-    dict
-        `title`, `message`, `hint`, `details` (pairs of name and text), `actions` (`id` and `label`), and
-        `seconds` to wait before asking again, or None.
+    Only nbvlm's own errors are quoted, for their texts are free of keys by construction; any other error is
+    named by its type alone. The card has `title`, `message`, `hint`, `details` (pairs of name and text),
+    `actions` (`id` and `label`), and `seconds` to wait before asking again, or None.
     """
     title, buttons = next((title, buttons) for kind, title, buttons in _CARDS if isinstance(error, kind))
     if not asking:  # no question caused it, so "Ask again" would make no sense

@@ -23,13 +23,7 @@ _IMPORT = re.compile(r' from "\./(\w+\.js)";')
 
 
 def script(name: str) -> str:
-    """Return the self-contained module of a widget.
-
-    Parameters
-    ----------
-    name
-        Name of a script in `static`, without ".js".
-    """
+    """Return the self-contained module of a widget; `name` is a script of `static` without ".js"."""
     text = json.dumps([*modules(name).items()], ensure_ascii=False, separators=(",", ":"))
     packed = base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
     return _read("loader.js").replace("PACKED", packed)

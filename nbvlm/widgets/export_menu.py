@@ -51,20 +51,7 @@ FORMATS = {
 
 
 def make(result: Result, form: str) -> ExportFile:
-    """Make a file of a result.
-
-    Parameters
-    ----------
-    result
-        The answer.
-    form
-        A key of `FORMATS`.
-
-    Raises
-    ------
-    Error
-        If the format is unknown, or the picture's bytes are not here.
-    """
+    """Make a file of a result, in one of `FORMATS`."""
     if form not in FORMATS:
         raise Error(f"Unknown format {form[:40]!r}.", hint=f"Choose one of {', '.join(FORMATS)}.")
     ending, mime = FORMATS[form]

@@ -61,26 +61,9 @@ class UploadReceiver:
     def take(
         self, message: Mapping[str, Any], buffers: Sequence[bytes | memoryview]
     ) -> tuple[dict[str, Any] | None, Upload | None]:
-        """Take one message.
+        """Take one message; return the reply that the browser waits for, and on `end` the finished file.
 
-        Parameters
-        ----------
-        message
-            `type` is one of "begin", "chunk", "end", "cancel".
-        buffers
-            The bytes of a chunk.
-
-        Returns
-        -------
-        reply
-            The acknowledgement that the browser waits for, or None.
-        upload
-            The finished file, on `end`.
-
-        Raises
-        ------
-        ImageError
-            If the file is empty, too large, or did not arrive as it was sent.
+        An `ImageError` says that the file is empty, too large, or did not arrive as it was sent.
         """
         key = int(message["id"])
         if message["type"] == "begin":
@@ -189,20 +172,9 @@ class Picker(PageWidget):
         routes: Sequence[str] = (),
         thumbnail: Sequence[bytes] = (),
     ) -> None:
-        """Show which picture is chosen.
+        """Show which picture is chosen: its name, its size in words, and its number if it is a sample.
 
-        Parameters
-        ----------
-        name, detail
-            Its name, and its size in words.
-        index
-            Its number if it is a sample.
-        way
-            How it will travel, in words.
-        route, routes
-            The chosen route, and all that can be chosen.
-        thumbnail
-            A small PNG of it, or nothing.
+        `way` says in words how it will travel; the thumbnail is a small PNG, or nothing.
         """
         facts = {"name": name, "detail": detail, "index": index, "way": way, "route": route}
         message = {"type": "chosen", **facts, "routes": list(routes), "mime": "image/png"}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nbvlm.result import Result, Timing
 
 __all__ = [
+    "failure_sentences",
     "failure_text",
     "finished_text",
     "is_route_known",
@@ -41,25 +42,14 @@ def progress_text(event: Status) -> str:
 def finished_text(result: Result, pieces: int | None) -> list[str | dict[str, str]]:
     """Write the parts of the status line after an answer: its route, size, tokens, times and request.
 
-    Parameters
-    ----------
-    result
-        The answer.
-    pieces
-        The number of pieces that it came in: about one a token, for streams of hosted PaliGemma carry no
-        usage. None if they were not counted.
-
-    Returns
-    -------
-    list
-        Texts; the request's id as its beginning (`text`) and all of it, to `copy`.
+    The request is its id's beginning (`text`), and all of it to `copy`.
     """
     timing = result.timing
     parts: list[str | dict[str, str]] = ["Inline" if result.route == "inline" else "Asset"]
     if timing.bytes_sent:
         parts.append(f"{size(timing.bytes_sent)} sent")
     reported = result.usage.completion_tokens if result.usage else None
-    tokens = pieces if reported is None else reported
+    tokens = pieces if reported is None else reported  # streams of hosted PaliGemma carry no usage
     if tokens is not None:
         parts.append(f"{'≈ ' if reported is None else ''}{count(tokens, 'token')}")
     if timing.first_token_s is not None:
@@ -112,6 +102,11 @@ def failure_text(error: BaseException) -> dict[str, str]:
     }
 
 
+def failure_sentences(error: BaseException) -> str:
+    """Write message and hint of a failure in one text, as `failure_text` does."""
+    return " ".join(filter(None, failure_text(error).values()))
+
+
 def routes_of(endpoint: Endpoint) -> tuple[str, ...]:
     """Return the routes that an endpoint offers, "auto" first."""
     if endpoint.assets_url is None:
@@ -133,22 +128,7 @@ def is_route_known(picture: Picture, endpoint: Endpoint, route: str) -> bool:
 
 
 def route_text(picture: Picture, endpoint: Endpoint, route: str) -> str:
-    """Write how a picture will travel.
-
-    Parameters
-    ----------
-    picture
-        The chosen picture.
-    endpoint
-        The model that will be asked.
-    route
-        "auto", "inline" or "asset".
-
-    Raises
-    ------
-    ImageError
-        If it cannot be shrunk enough.
-    """
+    """Write how a picture will travel by a route: "auto", "inline" or "asset"."""
     if picture.data is None:
         return "cannot be sent: only its hash is known"
     taken = _taken(picture, endpoint, route)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -22,21 +22,11 @@ __all__ = ["PRESETS", "Preset", "TaskBar", "tasks_for"]
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A task of the task field.
-
-    Attributes
-    ----------
-    title
-        Its name in the task field.
-    kind
-        How its prompt is built: "caption", "describe", "ocr", "answer", "detect", "segment" or "region".
-    question
-        The first question of an "answer"; `{thing}` stands for a kind of thing in the picture.
-    """
+    """A task of the task field."""
 
     title: str
-    kind: str
-    question: str = ""
+    kind: str  # how its prompt is built
+    question: str = ""  # the first of an "answer"; `{thing}` stands for a kind of thing in the picture
 
 
 PRESETS = (
@@ -58,20 +48,9 @@ DEMO_LANGUAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 def tasks_for(endpoint: Endpoint) -> list[dict[str, Any]]:
     """Return the presets for an endpoint, as the page takes them.
 
-    Returns
-    -------
-    list of dict
-        `title`, `kind`, `question`, and `languages`, pairs of code and name, where there is a choice.
+    Each has `title`, `kind`, `question`, and `languages`, pairs of code and name, where there is a choice.
     """
-    return [
-        {
-            "title": preset.title,
-            "kind": preset.kind,
-            "question": preset.question,
-            "languages": _languages(preset.kind, endpoint),
-        }
-        for preset in PRESETS
-    ]
+    return [{**asdict(preset), "languages": _languages(preset.kind, endpoint)} for preset in PRESETS]
 
 
 def _languages(kind: str, endpoint: Endpoint) -> list[list[str]]:

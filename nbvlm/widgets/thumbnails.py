@@ -92,19 +92,9 @@ def sample_thumbnails() -> tuple[bytes, ...]:
 
 
 def preview(picture: Picture) -> tuple[dict[str, Any], bytes]:
-    """Make the copy of a picture that the browser draws.
+    """Make the copy of a picture that the browser draws: its facts, and the data.
 
-    Parameters
-    ----------
-    picture
-        Of any size.
-
-    Returns
-    -------
-    facts
-        `name`, `width` and `height` of the picture, and `mime` of the copy.
-    data
-        The file itself where it is small, else a JPEG of at most 1280 pixels a side.
+    The data are the file itself where it is small, else a JPEG of at most 1280 pixels a side.
     """
     facts = {"name": picture.name or "picture", "width": picture.width, "height": picture.height}
     if picture.nbytes is not None and picture.nbytes <= SMALL and picture.data is not None:
@@ -143,19 +133,9 @@ def base_thumbnail(picture: Picture) -> Image.Image | None:
 
 
 def thumbnail(result: Result, base: Image.Image | None = None) -> bytes:
-    """Draw a result's boxes and masks on a small copy of its picture.
+    """Draw a result's boxes and masks on a small copy of its picture, as JPEG.
 
-    Parameters
-    ----------
-    result
-        The answer to draw.
-    base
-        The `base_thumbnail` of its picture, if that is at hand.
-
-    Returns
-    -------
-    bytes
-        A JPEG; empty where the picture's bytes are not here.
+    `base` is its `base_thumbnail`, if that is at hand. Empty where the picture's bytes are not here.
     """
     base = base or base_thumbnail(result.picture)
     if base is None:

@@ -66,14 +66,9 @@ class Viewer(PageWidget):
             self.take_region(message.get("box"))
 
     def picture(self, facts: Mapping[str, Any] | None, preview: bytes | None) -> None:
-        """Show another picture, without boxes and answer.
+        """Show another picture, or none, without boxes and answer.
 
-        Parameters
-        ----------
-        facts
-            `name`, `width`, `height`, `mime` of the preview; None for no picture.
-        preview
-            The file that the browser draws; its size in pixels may differ from `width` and `height`.
+        `facts` are `name`, `width`, `height` and the `mime` of the preview, whose size in pixels may differ.
         """
         with self._lock:
             self._picture = None if facts is None else dict(facts)
@@ -96,14 +91,7 @@ class Viewer(PageWidget):
     def more(self, text: str, boxes: Sequence[Mapping[str, Any]], phase: str = "", wait: float = 0.0) -> None:
         """Add text, boxes and the name of a new phase, in one message.
 
-        Parameters
-        ----------
-        text, boxes
-            The new pieces.
-        phase
-            The present activity of the client; "" if that has not changed.
-        wait
-            Seconds that the phase will last, counted down on the page; 0 if unknown.
+        `wait` is how many seconds the phase will last, counted down on the page; 0 if unknown.
         """
         message: dict[str, Any] = {"type": "more"}
         with self._lock:
@@ -121,14 +109,9 @@ class Viewer(PageWidget):
                 self.send(message)
 
     def outline(self, turn: int, shapes: Mapping[str, str]) -> None:
-        """Add masks to the boxes on the screen.
+        """Add masks to the boxes of an answer, see `turn`, if it is still on the screen.
 
-        Parameters
-        ----------
-        turn
-            The answer that they belong to, see `turn`.
-        shapes
-            Data of SVG paths in pixels of the picture, by the numbers of the boxes, as text.
+        Shapes are data of SVG paths in pixels of the picture, by the numbers of the boxes, as text.
         """
         with self._lock:
             if turn == self.turn and shapes:
@@ -153,18 +136,8 @@ class Viewer(PageWidget):
     ) -> None:
         """Show the whole answer, once.
 
-        Parameters
-        ----------
-        text, boxes
-            The whole answer.
-        parts
-            Parts of the status line: texts, or `text`, `title` and the text to `copy` at a press.
-        alt
-            The picture with its boxes, in words.
-        said
-            One sentence for screen readers.
-        notes
-            Sentences below the status line.
+        Parts of the status line are texts, or `text`, `title` and the text to `copy` at a press. `alt` is the
+        picture with its boxes in words, `said` one sentence for screen readers; notes stand below the status.
         """
         with self._lock:
             found = [dict(box) for box in boxes]
@@ -193,10 +166,7 @@ class Viewer(PageWidget):
     def pick_region(self, on: bool) -> None:
         """Let a box be drawn on the picture, by pointer or keyboard, or end that.
 
-        Parameters
-        ----------
-        on
-            Whether to draw; one box ends it by itself, and so does another picture.
+        One box ends it by itself, and so does another picture.
         """
         self._put(picking=on and self._picture is not None)
 

@@ -9,15 +9,12 @@ import re
 from pathlib import Path
 
 import pytest
-from anywidget import AnyWidget
 
-from nbvlm import widgets
 from nbvlm.widgets import esm
+from nbvlm.widgets._base import PageWidget
 
 STATIC = Path(esm.__file__).with_name("static")
-WIDGETS = [
-    widget for widget in AnyWidget.__subclasses__() if widget.__module__.startswith(f"{widgets.__name__}.")
-]
+WIDGETS = PageWidget.__subclasses__()
 SCRIPTS = sorted(path.stem for path in STATIC.glob("*.js") if path.stem != "loader")
 
 

@@ -29,18 +29,10 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A picture of at most 640 pixels a side, with a border around it.
+    """A picture of at most 640 pixels a side, with a border around it."""
 
-    Attributes
-    ----------
-    image
-        RGB, the border included.
-    width, height
-        Without the border.
-    """
-
-    image: Image.Image
-    width: int
+    image: Image.Image  # RGB, the border included
+    width: int  # without the border, as `height`
     height: int
 
     @classmethod

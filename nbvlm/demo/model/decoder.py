@@ -44,20 +44,7 @@ def positions(width: int) -> Array:
 
 
 def box_features(boxes: Sequence[Sequence[float]], aspect: float) -> Array:
-    """Fourier features of boxes: their four edges, their middles, and the side of a square of the same area.
-
-    Parameters
-    ----------
-    boxes
-        n × (x0, y0, x1, y1) in shares of the sides.
-    aspect
-        Width of the picture divided by its height.
-
-    Returns
-    -------
-    numpy.ndarray
-        n × 287 float32.
-    """
+    """Fourier features (n × 287) of n boxes in shares of the sides: edges, middles, root of the area."""
     edges = np.asarray(boxes, np.float32).reshape(-1, 4)
     middles = (edges[:, :2] + edges[:, 2:]) / 2
     area = np.maximum((edges[:, 2:] - edges[:, :2]).prod(1), 0) * max(aspect, 1 / aspect)
@@ -76,15 +63,7 @@ NEVER_SAID = [w.PAD, w.BOS, w.NEWLINE, w.UNKNOWN, w.BOX]
 
 
 class Decoder:
-    """The decoder network; immutable.
-
-    Parameters
-    ----------
-    heads, layers
-        Of the transformer.
-    arrays
-        Of a weights file, see `nbvlm.demo.model.weights`.
-    """
+    """The decoder network; immutable."""
 
     def __init__(self, heads: int, layers: int, arrays: Arrays) -> None:
         a = arrays

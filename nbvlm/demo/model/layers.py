@@ -71,18 +71,8 @@ Pair = tuple[Array, Array]
 
 
 def fourier(values: NDArray[np.floating[Any]]) -> Array:
-    """Fourier features of numbers from 0 to 1.
-
-    Parameters
-    ----------
-    values
-        Any shape.
-
-    Returns
-    -------
-    numpy.ndarray
-        The same shape and 41 more: a constant, and sine and cosine at half-octave steps up to 128 periods.
-    """
+    """Fourier features of numbers from 0 to 1: a constant, sines and cosines, 41 on a new last axis."""
+    # half-octave steps up to 128 periods
     periods = (2.0 ** (np.arange(20) / 2 - 2.5)).astype(np.float32)
     angle = values.astype(np.float32)[..., None] * periods * np.float32(math.tau)
     return np.concatenate([np.ones_like(angle[..., :1]), np.sin(angle), np.cos(angle)], -1)

@@ -39,23 +39,7 @@ __all__ = ["FAMILIAR", "NAME", "UNFAMILIAR", "Model", "Token", "load", "pick", "
 
 
 def token_probabilities(scores: NDArray[np.float32], temperature: float, top_p: float) -> NDArray[np.float64]:
-    """Probabilities of the tokens that may be chosen.
-
-    Parameters
-    ----------
-    scores
-        One log-odds a token.
-    temperature
-        Above 0; the scores are divided by it.
-    top_p
-        In (0, 1]; only the fewest likeliest tokens that together have at least this probability are kept
-        (nucleus sampling, Holtzman et al. 2020).
-
-    Returns
-    -------
-    numpy.ndarray
-        One probability a token; they add up to 1, and are 0 for those left out.
-    """
+    """Probabilities of the tokens, 0 for those that nucleus sampling (Holtzman et al. 2020) leaves out."""
     shifted = (scores.astype(np.float64) - scores.max()) / temperature
     likely = np.exp(shifted)
     likely /= likely.sum()

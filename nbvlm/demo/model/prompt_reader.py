@@ -53,34 +53,16 @@ _LOC = re.compile(r"<loc(\d{4})>")
 
 @dataclass(frozen=True, slots=True)
 class ParsedPrompt:
-    """A prompt in the model's words.
+    """A prompt in the model's words."""
 
-    Attributes
-    ----------
-    words
-        For example ``("detect", "car", ";", "red", "tree")``.
-    box
-        The region asked about (x0, y0, x1, y1 in shares of the sides), for ``("caption", "<box>")``.
-    """
-
-    words: tuple[str, ...]
-    box: tuple[float, float, float, float] | None = None
+    words: tuple[str, ...]  # for example ("detect", "car", ";", "red", "tree")
+    box: tuple[float, float, float, float] | None = None  # of ("caption", "<box>"), in shares of the sides
 
 
 def understand(prompt: str) -> ParsedPrompt | None:
-    """Parse a prompt into the model's words.
+    """Parse a prompt into the model's words; return None if it is not one of the tasks.
 
     Tolerates capitals, plurals, articles, question marks, `a;b` and `a , b`, and a few synonyms.
-
-    Parameters
-    ----------
-    prompt
-        As typed: "Detect Cars ; a red tree", "answer en How many boats are there?".
-
-    Returns
-    -------
-    Asked or None
-        None if it is not one of the tasks.
     """
     plain = " ".join(prompt.lower().split())
     if region := _REGION.fullmatch(plain):
@@ -123,11 +105,9 @@ def _listed(task: str, rest: str) -> list[str] | None:
 
 
 def _item(words: list[str]) -> list[str]:
-    if len(words) == 1 and words[0] in (*KINDS, "thing"):
-        return words
-    if len(words) == 2 and words[0] in COLORS and words[1] in (*KINDS, "thing"):
-        return words
-    return ["<unk>"]
+    *colors, kind = words or [""]
+    known = kind in (*KINDS, "thing") and len(colors) <= 1 and all(color in COLORS for color in colors)
+    return words if known else ["<unk>"]
 
 
 def _asking(given: str) -> list[str] | None:
@@ -140,32 +120,22 @@ def _question(words: list[str]) -> list[str] | None:
     answer = ["answer", "en"]
     match words:
         case ["how", "many", *rest]:
-            return [
-                *answer,
-                "how",
-                "many",
-                *_item(_without(rest, "there", "is", "shown", "visible") or ["thing"]),
-            ]
+            item = _item(_without(rest, "there", "is", "shown", "visible") or ["thing"])
+            return [*answer, "how", "many", *item]
         case ["what", "color", "is" | "has" | "does", *rest]:
             return [*answer, "what", "color", *_item(_without(rest, "have"))]
         case ["is", "there", *rest] | ["there", *rest] if rest:
             return [*answer, "is", "there", *_item(rest)]
         case ["where", *rest] if _without(rest, "is"):
             return [*answer, "where", *_item(_without(rest, "is"))]
-        case ["which", "is", "larger", *rest] | ["what", "is", "larger", *rest] if "or" in rest:
+        case ["which" | "what", "is", "larger", *rest] if "or" in rest:
             at = rest.index("or")
             return [*answer, "which", "larger", *_item(rest[:at]), ";", *_item(rest[at + 1 :])]
         case ["what", "does" | "do", *rest] if rest[-1:] == ["say"]:
             return [*answer, "what", "does", *_item(rest[:-1])]
         case ["what", "is", "written", *_] | ["what", "text", *_] | ["read", *_]:
             return ["ocr"]
-        case (
-            ["what", "is"]
-            | ["what", "thing"]
-            | ["what", "thing", "is"]
-            | ["what", "is", "shown"]
-            | ["what", "there"]
-        ):
+        case ["what", "is" | "thing" | "there"] | ["what", "thing", "is"] | ["what", "is", "shown"]:
             return ["caption", "en"]
         case ["describe"] | ["describe", "it"]:
             return ["describe", "en"]

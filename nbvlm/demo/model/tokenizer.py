@@ -23,61 +23,17 @@ __all__ = [
 
 BINS = 1024
 
+_COMMON = """
+caption describe detect segment ocr answer question en es fr de
+how many what color is are there where which larger or does say
+0 1 2 3 4 5 6 7 8 9 10
+, ; : . ? a an the and no yes such thing text
+nothing found small large saying picture shows i see do not know
+"""
+_PLACES = [word for x in (0.1, 0.5, 0.9) for y in (0.1, 0.5, 0.9) for word in place(x, y)]
+_SPECIAL = ("<pad>", "<bos>", "<eos>", "\n", "<unk>", "<box>")
 WORDS: tuple[str, ...] = tuple(
-    dict.fromkeys(
-        (
-            *("<pad>", "<bos>", "<eos>", "\n", "<unk>", "<box>"),
-            *KINDS,
-            *COLORS,
-            *(
-                "caption",
-                "describe",
-                "detect",
-                "segment",
-                "ocr",
-                "answer",
-                "question",
-                "en",
-                "es",
-                "fr",
-                "de",
-            ),
-            *(
-                "how",
-                "many",
-                "what",
-                "color",
-                "is",
-                "are",
-                "there",
-                "where",
-                "which",
-                "larger",
-                "or",
-                "does",
-                "say",
-            ),
-            *("0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"),
-            *(",", ";", ":", ".", "?", "a", "an", "the", "and", "no", "yes", "such", "thing", "text"),
-            *(
-                "nothing",
-                "found",
-                "small",
-                "large",
-                "saying",
-                "picture",
-                "shows",
-                "i",
-                "see",
-                "do",
-                "not",
-                "know",
-            ),
-            *(word for x in (0.1, 0.5, 0.9) for y in (0.1, 0.5, 0.9) for word in place(x, y)),
-            *PLURALS.values(),
-            *words_of(),
-        )
-    )
+    dict.fromkeys((*_SPECIAL, *KINDS, *COLORS, *_COMMON.split(), *_PLACES, *PLURALS.values(), *words_of()))
 )
 """Words and signs by their number."""
 
@@ -92,24 +48,12 @@ SIZE = len(WORDS) + 3
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One token of an answer.
+    """One token of an answer."""
 
-    Attributes
-    ----------
-    token
-        Number of a word, or `LOC`, `SEG` or `TEXT`.
-    region
-        Number of the region that it is about, or -1.
-    value
-        Number of the location or the mask code.
-    text
-        Of a sign.
-    """
-
-    token: int
-    region: int = -1
-    value: int = 0
-    text: str = ""
+    token: int  # number of a word, or `LOC`, `SEG` or `TEXT`
+    region: int = -1  # number of the region that it is about, or -1
+    value: int = 0  # number of the location or the mask code
+    text: str = ""  # of a sign
 
 
 def encode(words: Iterable[str]) -> list[int]:
@@ -123,20 +67,7 @@ def bin_of(value: float) -> int:
 
 
 def text_of(piece: Piece, before: Sequence[Piece]) -> str:
-    """Return the text that a token adds to an answer.
-
-    Parameters
-    ----------
-    piece
-        The new token.
-    before
-        The answer's tokens before it.
-
-    Returns
-    -------
-    str
-        With a leading space where the answer's grammar has one; `""` for `<eos>`.
-    """
+    """Return the text that a token adds to the answer `before` it, with its leading space."""
     if piece.token == EOS:
         return ""
     if piece.token == SEG:

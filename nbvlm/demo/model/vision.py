@@ -77,13 +77,7 @@ _SIGN = KINDS.index("sign")
 
 
 class Vision:
-    """The vision networks; immutable.
-
-    Parameters
-    ----------
-    arrays
-        Of a weights file, see `nbvlm.demo.model.weights`.
-    """
+    """The vision networks; immutable."""
 
     def __init__(self, arrays: Arrays) -> None:
         a = arrays
@@ -119,13 +113,10 @@ class Vision:
         return Observation(regions, softmax(whole[0, 1:]), aspect, float(sigmoid(whole[:1, 0])[0]))
 
     def glance(self, pixels: Array) -> tuple[Array, Array]:
-        """Run the first network on N × 128 × 128 × 3 numbers in -1…1.
+        """Run the first network on N × 128 × 128 × 3 numbers in -1…1; return facts of cells and of the whole.
 
-        Returns
-        -------
-        cells, whole
-            N × 256 × 5: for each cell, whether it contains the middle of a thing, and the distances to its
-            edges; and N × (1 + backgrounds): whether it is a scene, and its background.
+        N × 256 × 5: whether a cell contains the middle of a thing, and the distances to its edges; and
+        N × (1 + backgrounds): whether it is a scene, and its background.
         """
         near = through(self._near, pixels)
         far = through(self._far, near)

@@ -13,7 +13,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, urlencode
 
 from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json, problem, xml
@@ -31,57 +31,30 @@ _SIGNED = f"content-type;host;{DESCRIPTION}"
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One uploaded object.
-
-    Parameters
-    ----------
-    id
-        A UUID.
-    kind
-        The content type it was created and uploaded with.
-    description
-        As given at its creation.
-    data
-        The bytes.
-    stored
-        Unix time of the upload, in seconds.
-    """
+    """One uploaded object."""
 
     id: str
-    kind: str
+    kind: str  # the content type
     description: str
     data: bytes = field(repr=False)
-    stored: float
+    stored: float  # Unix time of the upload
 
     @property
     def created_at(self) -> str:
         """Time of the upload, ISO 8601, UTC."""
-        return (
-            datetime.fromtimestamp(self.stored, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        )
+        time_ = datetime.fromtimestamp(self.stored, UTC).isoformat(timespec="milliseconds")
+        return time_.replace("+00:00", "Z")
 
 
 class Bucket:
-    """Keeps assets in memory, for a day at most.
-
-    Parameters
-    ----------
-    life_s
-        Life of an asset, in seconds.
-    url_life_s
-        Life of a signed upload URL, in seconds.
-    capacity
-        Bytes that all assets together may take.
-    clock
-        Returns the Unix time.
-    """
+    """Keeps assets in memory, for a day at most."""
 
     def __init__(
         self,
         *,
         life_s: float = 24 * 3600,
         url_life_s: int = 35 * 60,
-        capacity: int = 1 << 29,
+        capacity: int = 1 << 29,  # bytes of all assets together
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._life_s, self._url_life_s, self._capacity, self._clock = life_s, url_life_s, capacity, clock
@@ -90,13 +63,7 @@ class Bucket:
         self._assets: dict[str, Asset] = {}
 
     def create(self, kind: str, description: str) -> tuple[str, str]:
-        """Return an id for a new asset, and the signed URL for its upload.
-
-        Returns
-        -------
-        tuple
-            The new id; path and query of the URL to upload to.
-        """
+        """Return an id for a new asset, and path and query of the signed URL for its upload."""
         id_, issued = str(uuid.uuid4()), f"{int(self._clock())}"
         query = {
             "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
@@ -107,22 +74,14 @@ class Bucket:
         }
         return id_, f"/s3/assets/{id_}?{urlencode(query, quote_via=quote)}"
 
-    def put(self, id_: str, request: Request) -> Reply:
-        """Store an upload; reply as S3 does.
-
-        Raises
-        ------
-        Refusal
-            501 for a chunked upload, 411 without a length, 400 if too large or authenticated twice, 403 if
-            expired or different from what was signed, 503 when the store is full.
-        """
-        self._check_form(request)
+    def put(self, request: Request, id_: str) -> Reply:
+        """`PUT {uploadUrl}`: store an upload; reply or refuse as S3 does."""
+        _check_form(request)
         issued = self._check_signature(id_, request)
         if self._clock() > issued + self._url_life_s:
             raise Refusal(xml(403, "AccessDenied", "Request has expired"))
-        self._store(
-            Asset(id_, request.header("content-type"), _description(request), request.body, self._clock())
-        )
+        kind, description = request.header("content-type"), request.header(DESCRIPTION)
+        self._store(Asset(id_, kind, description, request.body, self._clock()))
         return Reply(200, (("etag", f'"{hashlib.md5(request.body, usedforsecurity=False).hexdigest()}"'),))
 
     def get(self, id_: str) -> Asset | None:
@@ -159,52 +118,34 @@ class Bucket:
         message = "\n".join((id_, issued, kind, description))
         return hmac.new(self._secret, message.encode(), hashlib.sha256).hexdigest()
 
-    def _check_form(self, request: Request) -> None:
-        if "transfer-encoding" in request.headers:
-            raise Refusal(
-                xml(
-                    501,
-                    "NotImplemented",
-                    "A header you provided implies functionality that is not implemented",
-                )
-            )
-        if "content-length" not in request.headers:
-            raise Refusal(
-                xml(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
-            )
-        if "authorization" in request.headers:
-            raise Refusal(xml(400, "InvalidArgument", "Only one auth mechanism allowed"))
-        if request.oversize:
-            raise Refusal(xml(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"))
-
     def _check_signature(self, id_: str, request: Request) -> int:
         query = parse_qs(request.query)
         issued, given = (query.get(name, [""])[0] for name in ("X-Amz-Date", "X-Amz-Signature"))
-        kind = request.header("content-type")
-        expected = self._sign(id_, issued, kind, _description(request))
+        kind, description = request.header("content-type"), request.header(DESCRIPTION)
+        expected = self._sign(id_, issued, kind, description)
         if not issued.isdecimal() or not hmac.compare_digest(expected.encode(), given.encode()):
             message = "The request signature we calculated does not match the signature you provided."
             raise Refusal(xml(403, "SignatureDoesNotMatch", message))
         return int(issued)
 
 
-def _description(request: Request) -> str:
-    return request.header(DESCRIPTION)
+def _check_form(request: Request) -> None:
+    if "transfer-encoding" in request.headers:
+        message = "A header you provided implies functionality that is not implemented"
+        raise Refusal(xml(501, "NotImplemented", message))
+    if "content-length" not in request.headers:
+        raise Refusal(xml(411, "MissingContentLength", "You must provide the Content-Length HTTP header."))
+    if "authorization" in request.headers:
+        raise Refusal(xml(400, "InvalidArgument", "Only one auth mechanism allowed"))
+    if request.oversize:
+        raise Refusal(xml(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"))
 
 
 _TYPE = "urn:nv-boot:problem-details:"
 
 
 class AssetApi:
-    """The asset API over a bucket.
-
-    Parameters
-    ----------
-    bucket
-        Keeps the assets.
-    origin
-        Scheme and host of upload URLs; by default those of the request.
-    """
+    """The asset API over a bucket; upload URLs have the given origin, or that of the request."""
 
     def __init__(self, bucket: Bucket, origin: str | None) -> None:
         self._bucket, self._origin = bucket, origin
@@ -216,7 +157,8 @@ class AssetApi:
             detail = f"Invalid contentType '{kind[:64]}' in the request payload"
             raise Refusal(_fault(500, "internal-server-error", detail, request))
         id_, target = self._bucket.create(kind, description)
-        url = f"{self._origin or _addressed(request)}{target}"
+        origin = self._origin or f"http://{request.header('host', '127.0.0.1')}"
+        url = origin + target
         return as_json({"assetId": id_, "uploadUrl": url, "contentType": kind, "description": description})
 
     def list(self, _request: Request, _: str) -> Reply:
@@ -229,7 +171,8 @@ class AssetApi:
         if asset is None:
             detail = f"Bucket 'assets' does not contain an object with key '{id_[:64]}'"
             raise Refusal(_fault(404, "not-found", detail, request))
-        return as_json({"asset": _asset_json(asset)})
+        described = {"assetId": asset.id, "description": asset.description, "contentType": asset.kind}
+        return as_json({"asset": described | {"createdAt": asset.created_at}})
 
     def delete(self, request: Request, id_: str) -> Reply:
         """`DELETE /v2/nvcf/assets/{id}`: 204, or 404 when the asset does not exist."""
@@ -237,19 +180,6 @@ class AssetApi:
             detail = f"Asset '{id_[:64]}' does not exist for account 'local'"
             raise Refusal(_fault(404, "not-found", detail, request))
         return Reply(204)
-
-    def put(self, request: Request, id_: str) -> Reply:
-        """`PUT {uploadUrl}`."""
-        return self._bucket.put(id_, request)
-
-
-def _asset_json(asset: Asset) -> dict[str, Any]:
-    return {
-        "assetId": asset.id,
-        "description": asset.description,
-        "contentType": asset.kind,
-        "createdAt": asset.created_at,
-    }
 
 
 def _read_promise(request: Request) -> tuple[str, str]:
@@ -266,7 +196,3 @@ def _read_promise(request: Request) -> tuple[str, str]:
 
 def _fault(status: int, name: str, detail: str, request: Request) -> Reply:
     return problem(status, type=_TYPE + name, detail=detail, instance=request.path)
-
-
-def _addressed(request: Request) -> str:
-    return f"http://{request.header('host', '127.0.0.1')}"

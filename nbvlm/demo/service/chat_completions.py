@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json
@@ -29,7 +28,8 @@ __all__ = ["Completions", "refusal"]
 
 MODEL = "nbvlm/demo"
 _NAMES = (MODEL, "google/paligemma")  # the second, so that code written for the hosted model runs unchanged
-_CREATED = 1_700_000_000  # Unix time; the listing needs one, the value has no meaning here
+# The listing needs a Unix time; the value has no meaning here.
+_LISTED = {"id": MODEL, "object": "model", "created": 1_700_000_000, "owned_by": "nbvlm"}
 
 _PARAMETERS = (
     Parameter("temperature", 0, 2, 0.2),
@@ -41,20 +41,8 @@ _COLDEST = 1e-6  # replaces 0, which requests the likeliest token
 _NOT_OFFERED = ("stop", "tools", "functions", "logprobs", "response_format")
 
 
-@dataclass(frozen=True, slots=True)
-class _Chat:
-    ask: ParsedRequest
-    include_usage: bool
-
-
 class Completions:
-    """Answers chat completions, whole and streamed.
-
-    Parameters
-    ----------
-    engine
-        Computes the answers.
-    """
+    """Answers chat completions, whole and streamed."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -62,39 +50,34 @@ class Completions:
     def complete(self, request: Request, _: str) -> Reply:
         """`POST /v1/chat/completions`."""
         try:
-            chat = _read(request)
-            picture = from_base64(chat.ask.picture.base64) if isinstance(chat.ask.picture, Inline) else None
+            ask, include_usage = _read(request)
+            picture = from_base64(ask.picture.base64) if isinstance(ask.picture, Inline) else None
         except Invalid as invalid:
             raise Refusal(refusal(400, str(invalid.faults), param=_param(invalid.faults))) from None
         except InvalidPicture as error:
             raise Refusal(refusal(400, str(error), param="messages")) from None
-        ask = chat.ask
         job = self._engine.start(
             picture, ask.prompt, ask.parameters, stream=ask.stream, id_=str(uuid.uuid4())
         )
         request.connection.on_close(job.cancel)
         job.wait(None)
-        return reply(OpenAI(job.id, job.prompt_tokens, MODEL, chat.include_usage), job)
+        return reply(OpenAI(job.id, job.prompt_tokens, MODEL, include_usage), job)
 
     def models(self, _request: Request, _: str) -> Reply:
         """`GET /v1/models`."""
-        return as_json({"object": "list", "data": [_listed()]})
+        return as_json({"object": "list", "data": [_LISTED]})
 
     def model(self, _request: Request, name: str) -> Reply:
         """`GET /v1/models/{id}`."""
         if name not in _NAMES:
             raise Refusal(_unknown(name))
-        return as_json(_listed())
+        return as_json(_LISTED)
 
 
 def refusal(status: int, message: str, *, param: str | None = None, code: str | None = None) -> Reply:
     """Reply with an error in the shape that OpenAI's clients read."""
     error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
     return as_json({"error": error}, status)
-
-
-def _listed() -> dict[str, Any]:
-    return {"id": MODEL, "object": "model", "created": _CREATED, "owned_by": "nbvlm"}
 
 
 def _unknown(name: str) -> Reply:
@@ -108,7 +91,8 @@ def _param(faults: Faults) -> str | None:
     return str(loc[1]) if len(loc) > 1 and isinstance(loc[1], str) else None
 
 
-def _read(request: Request) -> _Chat:
+def _read(request: Request) -> tuple[ParsedRequest, bool]:
+    """Read the body: the question, and whether a stream ends with the token counts."""
     faults, body = Faults(), read_json(request)
     _check_model(faults, body)
     for name in _NOT_OFFERED:
@@ -122,7 +106,7 @@ def _read(request: Request) -> _Chat:
     prompt, picture = _conversation(faults, body)
     parameters = _parameters(faults, body)
     faults.check()
-    return _Chat(ParsedRequest(prompt, picture, parameters, stream), include_usage)
+    return ParsedRequest(prompt, picture, parameters, stream), include_usage
 
 
 def _given(body: dict[str, Any], name: str, default: Any) -> Any:

@@ -42,19 +42,7 @@ def _start(service: Service, request: Request, deliver: Callable[[Item], None]) 
 class Exchange:
     """A request and its reply, for synchronous callers.
 
-    Parameters
-    ----------
-    service
-        Answers the request.
-    request
-        Its connection is closed by `close`.
-    timeout_s
-        Longest wait for the head and for each part of the body; None waits for ever.
-
-    Raises
-    ------
-    queue.Empty
-        From each method, after `timeout_s`.
+    Each part that takes longer than `timeout_s` raises `queue.Empty`; None waits for ever.
     """
 
     def __init__(self, service: Service, request: Request, timeout_s: float | None = None) -> None:

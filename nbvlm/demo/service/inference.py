@@ -31,15 +31,7 @@ _CONTENT = ("body", "messages", 0, "content")
 
 
 class Inference:
-    """Answers questions and polls.
-
-    Parameters
-    ----------
-    engine
-        Computes the answers.
-    bucket
-        Keeps the uploaded pictures.
-    """
+    """Answers questions and polls."""
 
     def __init__(self, engine: Engine, bucket: Bucket) -> None:
         self._engine, self._bucket = engine, bucket

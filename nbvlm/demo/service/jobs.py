@@ -58,19 +58,7 @@ class _End:
 
 
 class GenerationJob:
-    """One answer while it is computed.
-
-    Parameters
-    ----------
-    source
-        Called in the job's thread; yields the tokens.
-    id_
-        The request id.
-    stream
-        Whether its caller asked for a stream.
-    prompt_tokens
-        Length of the prompt.
-    """
+    """One answer while it is computed; `source` is called in its thread and yields the tokens."""
 
     def __init__(
         self, source: Callable[[], Iterator[Token]], *, id_: str, stream: bool = False, prompt_tokens: int = 0
@@ -103,13 +91,7 @@ class GenerationJob:
         return self._cancelled
 
     def expire_after(self, seconds: float | None) -> bool:
-        """Cancel the job unless this is called again within `seconds`; None removes the limit.
-
-        Returns
-        -------
-        bool
-            False when it was cancelled before.
-        """
+        """Cancel the job unless this is called again within `seconds`; False if it was cancelled."""
         with self._changed:
             if not self._expired():
                 self._expires = float("inf") if seconds is None else time.monotonic() + seconds
@@ -126,13 +108,7 @@ class GenerationJob:
         return self._cancelled
 
     def wait(self, seconds: float | None) -> bool:
-        """Wait until there is something to send: the first token of a stream, or the whole answer.
-
-        Returns
-        -------
-        bool
-            False when `seconds` passed first; None waits for ever.
-        """
+        """Wait for the first token of a stream or the whole answer; False when `seconds` passed first."""
         with self._changed:
             return self._changed.wait_for(self._ready, seconds)
 
@@ -186,15 +162,7 @@ class GenerationJob:
 
 
 class Engine:
-    """Runs jobs, a few at a time, and keeps those whose caller has to poll.
-
-    Parameters
-    ----------
-    model
-        Computes the answers; by default the embedded model, loaded with the first job.
-    at_once
-        Jobs computed at the same time.
-    """
+    """Runs jobs, `at_once` at a time, and keeps those whose caller has to poll."""
 
     def __init__(self, model: Model | None, at_once: int) -> None:
         self._model = model

@@ -58,29 +58,13 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request.
-
-    Parameters
-    ----------
-    method
-        Upper case.
-    target
-        Path and query, percent-encoded as sent.
-    headers
-        Names in lower case; a repeated header is joined with commas.
-    body
-        All of it; empty when `oversize`.
-    oversize
-        The body was longer than `Service.room` allows and was not kept.
-    connection
-        Closes when the caller goes away.
-    """
+    """One HTTP request."""
 
     method: str
-    target: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    target: str  # path and query, percent-encoded as sent
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # lower case, repeated ones joined
     body: bytes = field(default=b"", repr=False)
-    oversize: bool = False
+    oversize: bool = False  # the body was longer than `Service.room` allows and was not kept
     connection: Connection = field(default_factory=Connection, repr=False)
 
     @property
@@ -94,15 +78,7 @@ class Request:
         return self.target.partition("?")[2]
 
     def header(self, name: str, default: str = "") -> str:
-        """Value of one header, stripped.
-
-        Parameters
-        ----------
-        name
-            In lower case.
-        default
-            What to return when it is absent.
-        """
+        """Value of the header of this lower-case name, stripped."""
         return self.headers.get(name, default).strip()
 
 
@@ -138,17 +114,7 @@ def as_json(value: Any, status: int = 200, content_type: str = "application/json
 
 
 def problem(status: int, *, detail: str | None = None, **more: Any) -> Reply:
-    """Reply with problem details (RFC 9457), in the member order that the hosted service uses.
-
-    Parameters
-    ----------
-    status
-        HTTP status code, also a member of the body.
-    detail
-        Left out when None.
-    **more
-        Members that stand before the others, as `type`, or behind, as `instance`.
-    """
+    """Reply with problem details (RFC 9457), in the member order of the hosted service: `type` first."""
     title = TITLES.get(status) or HTTPStatus(status).phrase
     value = {"type": more.pop("type", None), "title": title, "status": status}
     value |= {"detail": detail, **more}

@@ -48,13 +48,7 @@ class InvalidPicture(ValueError):
 
 
 def from_base64(text: str) -> Image.Image:
-    """Decode the base64 text of a PNG or JPEG picture; white space is an error, as at the hosted service.
-
-    Raises
-    ------
-    InvalidPicture
-        When the text is not base64 of a picture.
-    """
+    """Decode the base64 text of a PNG or JPEG picture; white space is an error, as at the hosted service."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -63,13 +57,7 @@ def from_base64(text: str) -> Image.Image:
 
 
 def from_bytes(data: bytes) -> Image.Image:
-    """Decode a PNG or JPEG picture to RGB; the EXIF orientation is ignored, as at the hosted service.
-
-    Raises
-    ------
-    InvalidPicture
-        When the bytes have another format, are truncated, or hold too many pixels.
-    """
+    """Decode a PNG or JPEG picture to RGB; the EXIF orientation is ignored, as at the hosted service."""
     from PIL import Image
 
     if not data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
@@ -113,45 +101,26 @@ Source = Inline | Uploaded
 
 
 def split(content: str) -> tuple[str, list[str]]:
-    """Separate the text of a string content from the sources of its `<img>` tags.
-
-    Returns
-    -------
-    tuple
-        The text outside the tags, stripped; the value of `src` of each tag, in order.
-    """
+    """Separate the text of a string content from the sources of its `<img>` tags."""
     sources = [match[1] if match[1] is not None else match[2] for match in _TAG.finditer(content)]
     pieces = (piece.strip() for piece in _TAG.split(content)[:: _TAG.groups + 1])
     return " ".join(piece for piece in pieces if piece), sources
 
 
 def parts(faults: Faults, loc: Loc, content: list[Any]) -> tuple[str, list[str]]:
-    """Separate text and pictures of a content in list form; tags inside a text part are text.
-
-    Returns
-    -------
-    tuple
-        The text parts joined by blanks; the picture parts' URLs, in order.
-    """
+    """Separate text and pictures of a content in list form; tags inside a text part are text."""
     texts, sources = [], []
     for index, part in enumerate(content):
         here = (*loc, index)
         kind = part.get("type") if isinstance(part, dict) else None
         if kind == "text":
-            texts.append(_text(faults, here, part).strip())
+            value = members(faults, here, part, "type text").get("text")
+            texts.append(_string(faults, (*here, "text"), value).strip())
         elif kind == "image_url":
             sources.append(_url(faults, here, part))
         else:
             faults.add((*here, "type"), "literal_error", "Input should be 'text' or 'image_url'")
     return " ".join(text for text in texts if text), sources
-
-
-def _text(faults: Faults, loc: Loc, part: dict[str, Any]) -> str:
-    value = members(faults, loc, part, "type text").get("text")
-    if isinstance(value, str):
-        return value
-    faults.add((*loc, "text"), "string_type", "Input should be a valid string")
-    return ""
 
 
 def _url(faults: Faults, loc: Loc, part: dict[str, Any]) -> str:
@@ -160,6 +129,10 @@ def _url(faults: Faults, loc: Loc, part: dict[str, Any]) -> str:
     if isinstance(value, dict):
         value = members(faults, loc, value, "url detail").get("url")
         loc = (*loc, "url")
+    return _string(faults, loc, value)
+
+
+def _string(faults: Faults, loc: Loc, value: Any) -> str:
     if isinstance(value, str):
         return value
     faults.add(loc, "string_type", "Input should be a valid string")
@@ -167,17 +140,7 @@ def _url(faults: Faults, loc: Loc, part: dict[str, Any]) -> str:
 
 
 def source(faults: Faults, loc: Loc, url: str, limit: int | None = None) -> Source | None:
-    """Read the URL of a picture; anything else is added to the faults.
-
-    Parameters
-    ----------
-    faults, loc
-        Collects the faults; the place that they name.
-    url
-        `data:image/png;base64,…`, `data:image/png;asset_id,…`, or base64 alone.
-    limit
-        The base64 text must be shorter than this many characters.
-    """
+    """Read a data URI or base64 of a picture, with fewer than `limit` characters; else add a fault."""
     match = _DATA.match(url)
     if match is None and ":" in url[:64]:
         message = "Input should be a data URI of type image/png, image/jpg or image/jpeg"
@@ -201,22 +164,10 @@ _CONTENT: Loc = ("body", "messages", 0, "content")
 
 @dataclass(frozen=True, slots=True)
 class ParsedRequest:
-    """A request, checked.
-
-    Parameters
-    ----------
-    prompt
-        Text outside the picture's tag, stripped.
-    picture
-        Its source; None when the message does not need one.
-    parameters
-        `temperature`, `top_p`, `max_tokens` and optionally `seed`, as the model takes them.
-    stream
-        Whether a stream is requested.
-    """
+    """A request, checked."""
 
     prompt: str
-    picture: Source | None
+    picture: Source | None  # None when the message does not need one
     parameters: dict[str, Any] = field(default_factory=dict)
     stream: bool = False
 
@@ -225,11 +176,6 @@ def read(request: Request) -> ParsedRequest:
     """Read the body of `POST /v1/vlm/google/paligemma`.
 
     `model` is accepted because known clients send it; every other unknown member is a fault.
-
-    Raises
-    ------
-    Invalid
-        With all faults of the body.
     """
     faults = Faults()
     body = members(faults, ("body",), read_json(request), _ALLOWED)
@@ -259,16 +205,12 @@ def _message(faults: Faults, body: dict[str, Any]) -> tuple[str, Source | None]:
     elif not isinstance(messages, list):
         faults.add(loc, "list_type", "Input should be a valid list")
     elif len(messages) != 1:
-        faults.add(loc, *_wrong_count(len(messages)))
+        kind, bound = ("too_long", "most") if messages else ("too_short", "least")
+        message = f"List should have at {bound} 1 item after validation, not {len(messages)}"
+        faults.add(loc, kind, message)
     else:
         return _one(faults, (*loc, 0), messages[0])
     return "", None
-
-
-def _wrong_count(n: int) -> tuple[str, str]:
-    if n:
-        return "too_long", f"List should have at most 1 item after validation, not {n}"
-    return "too_short", "List should have at least 1 item after validation, not 0"
 
 
 def _one(faults: Faults, loc: Loc, value: Any) -> tuple[str, Source | None]:

@@ -20,28 +20,14 @@ __all__ = ["DONE", "EVENT_STREAM", "Accept", "Nvidia", "OpenAI", "events", "repl
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """The `Accept` header, as far as the service reads it.
+    """The `Accept` header, as far as the service reads it."""
 
-    Parameters
-    ----------
-    events
-        Whether an event stream may be sent, by name or by a wildcard.
-    event_stream
-        Whether `text/event-stream` is named: faults of the body then come as they are.
-    """
-
-    events: bool
-    event_stream: bool
+    events: bool  # by name or by a wildcard
+    event_stream: bool  # by name: faults of the body then come as they are
 
     @classmethod
     def of(cls, request: Request) -> Accept:
-        """Read the header; without one everything is accepted.
-
-        Raises
-        ------
-        Refusal
-            406 when neither JSON nor an event stream is accepted.
-        """
+        """Read the header, which must accept JSON or events; without one everything is accepted."""
         header = request.header("accept") or "*/*"
         kinds = {kind.partition(";")[0].strip().lower() for kind in header.split(",")}
         events = bool(kinds & {"text/event-stream", "text/*", "*/*"})
@@ -59,15 +45,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Nvidia:
-    """The minimal dialect of the hosted `/v1/vlm/` endpoints: an id and the choices.
-
-    Parameters
-    ----------
-    id
-        The request id.
-    prompt_tokens
-        Counted by the model.
-    """
+    """The minimal dialect of the hosted `/v1/vlm/` endpoints: an id and the choices."""
 
     id: str
     prompt_tokens: int
@@ -94,24 +72,12 @@ class Nvidia:
 
 @dataclass(frozen=True, slots=True)
 class OpenAI:
-    """The dialect of `/v1/chat/completions`.
-
-    Parameters
-    ----------
-    id
-        The request id.
-    prompt_tokens
-        Counted by the model.
-    model
-        The name that the caller used.
-    include_usage
-        Whether a stream ends with the token counts.
-    """
+    """The dialect of `/v1/chat/completions`."""
 
     id: str
     prompt_tokens: int
     model: str
-    include_usage: bool = False
+    include_usage: bool = False  # whether a stream ends with the token counts
     created: int = field(default_factory=lambda: int(time.time()))
 
     def _head(self, kind: str) -> dict[str, Any]:
@@ -155,13 +121,7 @@ def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
 
 
 def reply(dialect: Dialect, job: GenerationJob) -> Reply:
-    """Write the answer of a job that is ready: as events if a stream was requested, else as one JSON object.
-
-    Raises
-    ------
-    Exception
-        The model's, when it failed before the first token.
-    """
+    """Write the answer of a ready job: as events if a stream was requested, else as one JSON object."""
     if job.error is not None:
         raise job.error
     if job.cancelled:

@@ -66,13 +66,7 @@ def _no_constant(name: str) -> float:
 
 
 def read_json(request: Request) -> dict[str, Any]:
-    """Decode the body of a request, which must be a JSON object.
-
-    Raises
-    ------
-    Invalid
-        When it is not JSON, not declared as JSON, or not a JSON object.
-    """
+    """Decode the body of a request, which must be a JSON object."""
     kind = request.header("content-type", "application/json").partition(";")[0].strip().lower()
     dictionary = "Input should be a valid dictionary or object to extract fields from"
     if kind != "application/json" and not kind.endswith("+json"):
@@ -87,13 +81,7 @@ def read_json(request: Request) -> dict[str, Any]:
 
 
 def members(faults: Faults, loc: Loc, value: Any, allowed: str) -> dict[str, Any]:
-    """Check that `value` is an object whose members are all in `allowed`, names separated by blanks.
-
-    Returns
-    -------
-    dict
-        The object, or an empty one after a fault.
-    """
+    """Check that `value` is an object whose members are all in `allowed`; return it, empty after a fault."""
     if not isinstance(value, dict):
         faults.add(loc, "model_attributes_type", "Input should be a valid dictionary or object")
         return {}
@@ -103,13 +91,7 @@ def members(faults: Faults, loc: Loc, value: Any, allowed: str) -> dict[str, Any
 
 
 def number(faults: Faults, loc: Loc, value: Any, parameter: Parameter) -> float:
-    """Check a number; booleans and strings are faults.
-
-    Returns
-    -------
-    float
-        The value, or the default after a fault.
-    """
+    """Check a number and return it, the default after a fault; booleans and strings are faults."""
     kind = "integer" if parameter.integer else "number"
     if isinstance(value, bool) or not isinstance(value, int | float):
         faults.add(loc, "int_type" if parameter.integer else "float_type", f"Input should be a valid {kind}")

@@ -29,7 +29,6 @@ _log = logging.getLogger(__name__)
 Handler = Callable[[Request, str], Reply]
 
 _NO_KEY = refusal(401, "Incorrect API key provided", code="invalid_api_key")
-_CHAT = r"/v1/chat/completions"
 NO_CONTENT = 204
 BODY_LIMIT = 25 * 1024 * 1024
 ASSET_LIMIT = 128 * 1024 * 1024
@@ -71,18 +70,18 @@ class Service:
         assets = AssetApi(bucket, origin)
         engine = Engine(model, at_once or os.cpu_count() or 1)
         inference, completions = Inference(engine, bucket), Completions(engine)
-        self._routes: tuple[tuple[str, re.Pattern[str], Handler], ...] = (
-            _route("POST", r"/v1/vlm/google/paligemma", inference.ask),
-            _route("GET", r"/v1/status/([^/]+)", inference.poll),
-            _route("GET", r"/v2/nvcf/pexec/status/([^/]+)", inference.poll),
-            _route("POST", r"/v2/nvcf/assets", assets.create),
-            _route("GET", r"/v2/nvcf/assets", assets.list),
-            _route("GET", r"/v2/nvcf/assets/([^/]+)", assets.get),
-            _route("DELETE", r"/v2/nvcf/assets/([^/]+)", assets.delete),
-            _route("POST", _CHAT, completions.complete),
-            _route("GET", r"/v1/models", completions.models),
-            _route("GET", r"/v1/models/(.+)", completions.model),
-            _route("PUT", r"/s3/assets/([^/]+)", assets.put),
+        self._routes: tuple[tuple[str, str, Handler], ...] = (
+            ("POST", r"/v1/vlm/google/paligemma", inference.ask),
+            ("GET", r"/v1/status/([^/]+)", inference.poll),
+            ("GET", r"/v2/nvcf/pexec/status/([^/]+)", inference.poll),
+            ("POST", r"/v2/nvcf/assets", assets.create),
+            ("GET", r"/v2/nvcf/assets", assets.list),
+            ("GET", r"/v2/nvcf/assets/([^/]+)", assets.get),
+            ("DELETE", r"/v2/nvcf/assets/([^/]+)", assets.delete),
+            ("POST", r"/v1/chat/completions", completions.complete),
+            ("GET", r"/v1/models", completions.models),
+            ("GET", r"/v1/models/(.+)", completions.model),
+            ("PUT", r"/s3/assets/([^/]+)", bucket.put),
         )
 
     def __repr__(self) -> str:
@@ -98,35 +97,31 @@ class Service:
         May wait as long as the protocol allows; closing `request.connection` in another thread ends the wait.
         Read a reply whose body is an iterator to its end, or close the connection.
         """
-        return _with_length(self._answer(request))
-
-    def _answer(self, request: Request) -> Reply:
         try:
-            return self._dispatch(request)
+            reply = self._dispatch(request)
         except Refusal as refused:
-            return refused.reply
+            reply = refused.reply
         except Exception:  # noqa: BLE001 - a bad request must not end the service
             _log.exception("The service failed at %s %s", request.method, request.path)
-            return server_error()
+            reply = server_error()
+        if isinstance(reply.body, bytes) and reply.status != NO_CONTENT:
+            return reply.plus(("content-length", str(len(reply.body))))
+        return reply
 
     def _dispatch(self, request: Request) -> Reply:
+        path = request.path
         matches = [
-            (method, match[1] if match.re.groups else "", handler)
-            for method, match, handler in self._matches(request)
+            (method, match, handler)
+            for method, pattern, handler in self._routes
+            if (match := re.fullmatch(pattern, path))
         ]
         if not matches:
             return text(404, "404 page not found")
-        for method, argument, handler in matches:
+        for method, match, handler in matches:
             if method == request.method:
                 self._check_access(request)
-                return handler(request, unquote(argument))
+                return handler(request, unquote("".join(match.groups())))
         return text(405, "Method Not Allowed", ("allow", ", ".join(method for method, _, _ in matches)))
-
-    def _matches(self, request: Request) -> list[tuple[str, re.Match[str], Handler]]:
-        tried = (
-            (method, pattern.fullmatch(request.path), handler) for method, pattern, handler in self._routes
-        )
-        return [(method, match, handler) for method, match, handler in tried if match]
 
     def _check_access(self, request: Request) -> None:
         """Refuse a request without the key, or with too large a body; uploads carry a signature instead."""
@@ -138,16 +133,6 @@ class Service:
         if request.oversize:
             detail = f"The body is larger than {BODY_LIMIT} bytes"
             raise Refusal(refusal(413, detail) if openai else problem(413, detail=detail))
-
-
-def _with_length(reply: Reply) -> Reply:
-    if isinstance(reply.body, bytes) and reply.status != NO_CONTENT:
-        return reply.plus(("content-length", str(len(reply.body))))
-    return reply
-
-
-def _route(method: str, pattern: str, handler: Handler) -> tuple[str, re.Pattern[str], Handler]:
-    return method, re.compile(pattern), handler
 
 
 def _has_key(request: Request, key: str) -> bool:

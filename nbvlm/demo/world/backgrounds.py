@@ -22,25 +22,13 @@ SKY: tuple[RGB, RGB] = ((142, 200, 240), (228, 243, 250))
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """A background: how it is painted and named.
-
-    Attributes
-    ----------
-    paint
-        Called with the drawing, its width and height in pixels, and a source of randomness.
-    sky, land
-        Two colours each, top to bottom.
-    horizon
-        Where the land begins, as a share of the height.
-    phrase
-        The words of a caption, "on a meadow".
-    """
+    """A background: how it is painted and named."""
 
     paint: Callable[[Draw, int, int, Random], None]
-    sky: tuple[RGB, RGB]
+    sky: tuple[RGB, RGB]  # top and bottom
     land: tuple[RGB, RGB]
-    horizon: float
-    phrase: str
+    horizon: float  # where the land begins, as a share of the height
+    phrase: str  # of a caption, "on a meadow"
 
 
 def _gradient(size: tuple[int, int], top: RGB, bottom: RGB) -> Image.Image:
@@ -220,22 +208,7 @@ BACKGROUNDS: dict[str, Background] = {
 
 
 def paint(name: str, size: tuple[int, int], rng: Random) -> Image.Image:
-    """Paint an empty background.
-
-    Parameters
-    ----------
-    name
-        A key of `BACKGROUNDS`.
-    size
-        Width and height, pixels.
-    rng
-        Source of the details: the same state gives the same picture, at any size.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB.
-    """
+    """Paint an empty background; the same state of `rng` gives the same details at any size."""
     background, (w, h) = BACKGROUNDS[name], size
     picture = _gradient(size, *background.sky)
     land = round(background.horizon * h)

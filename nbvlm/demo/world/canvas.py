@@ -142,39 +142,17 @@ def text_width(text: str) -> float:
 
 @dataclass(slots=True)
 class Canvas:
-    """Paints one thing on a picture, and its number on the plan of visible things.
+    """Paints one thing on a picture, and its number on the plan of visible things."""
 
-    Parameters
-    ----------
-    picture
-        RGB image to paint, or None to paint the plan alone.
-    plan
-        8-bit image that receives `number` wherever the thing covers a pixel.
-    number
-        The thing's number in the plan.
-    center
-        Pixel coordinates of the thing's middle.
-    half
-        Half its height, pixels: the unit of its coordinates.
-    color
-        Its shade.
-    flip
-        True to mirror it left to right; texts stay as they are.
-    turn
-        Rotation in radians.
-    text
-        Of a sign.
-    """
-
-    picture: Image.Image | None
-    plan: Image.Image
+    picture: Image.Image | None  # None to paint the plan alone
+    plan: Image.Image  # 8 bits; receives `number` wherever the thing covers a pixel
     number: int
-    center: Point
-    half: float
+    center: Point  # of the thing, in pixels
+    half: float  # half its height in pixels: the unit of its coordinates
     color: RGB
-    flip: bool = False
-    turn: float = 0.0
-    text: str | None = None
+    flip: bool = False  # left to right; texts stay as they are
+    turn: float = 0.0  # radians
+    text: str | None = None  # of a sign
     _plan: ImageDraw.ImageDraw = field(init=False)
     _draw: ImageDraw.ImageDraw | None = field(init=False, default=None)
 

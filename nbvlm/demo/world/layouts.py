@@ -114,18 +114,7 @@ def _unbroken(places: NDArray[np.intp]) -> bool:
 
 
 def compose(rng: Random) -> Layout:
-    """Compose a scene of one to eight things.
-
-    Parameters
-    ----------
-    rng
-        Source of randomness: the same state gives the same layout.
-
-    Returns
-    -------
-    Layout
-        Its `placed` things are in drawing order, those in front last.
-    """
+    """Compose a scene of one to eight things; those in front are drawn last."""
     background = rng.choice(tuple(backgrounds.BACKGROUNDS))
     aspect = rng.choices(tuple(ASPECTS), tuple(ASPECTS.values()))[0]
     page = _Page((round(PROBE * max(1.0, aspect)), round(PROBE * max(1.0, 1 / aspect))))

@@ -256,24 +256,12 @@ def _apple(c: Canvas) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of thing.
-
-    Attributes
-    ----------
-    draw
-        Paints it on a canvas.
-    aspect
-        Width divided by height; for a sign see the function `aspect`, which takes its text.
-    turns
-        True if it may lean to a side.
-    stands
-        True if it mostly stands on the ground.
-    """
+    """A kind of thing."""
 
     draw: Callable[[Canvas], None]
-    aspect: float = 1.0
-    turns: bool = False
-    stands: bool = False
+    aspect: float = 1.0  # width divided by height; of a sign see the function `aspect`
+    turns: bool = False  # whether it may lean to a side
+    stands: bool = False  # whether it mostly stands on the ground
 
 
 KINDS: dict[str, Kind] = {

@@ -16,30 +16,14 @@ __all__ = ["LANGUAGES", "PLURALS", "Language", "place", "words_of"]
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """How one language captions a scene.
+    """How one language captions a scene."""
 
-    Attributes
-    ----------
-    nouns
-        Word and gender ("m", "f", "n") of each kind.
-    articles
-        "a" for each gender.
-    colors
-        The forms of each colour, one a gender, in the order of `articles`.
-    backgrounds
-        The end of a caption, for each background.
-    conjunction
-        "and".
-    before
-        Whether the colour precedes the noun.
-    """
-
-    nouns: dict[str, tuple[str, str]]
-    articles: dict[str, str]
-    colors: dict[str, tuple[str, ...]]
-    backgrounds: dict[str, str]
+    nouns: dict[str, tuple[str, str]]  # word and gender ("m", "f", "n") of each kind
+    articles: dict[str, str]  # "a" for each gender
+    colors: dict[str, tuple[str, ...]]  # forms of each colour, one a gender, in the order of `articles`
+    backgrounds: dict[str, str]  # the end of a caption, for each background
     conjunction: str
-    before: bool
+    before: bool  # whether the colour precedes the noun
 
     def thing(self, kind: str, color: str) -> list[str]:
         """Return the words for a thing, "a red car"."""
