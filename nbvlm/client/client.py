@@ -28,7 +28,6 @@ from nbvlm.client.streams import AsyncStream, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     import httpx
 
@@ -248,9 +247,7 @@ class Client(_Client):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def _finish(self, steps: Flow[Any]) -> Any:
@@ -314,9 +311,7 @@ class AsyncClient(_Client):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         await self.aclose()
 
     async def _finish(self, steps: Flow[Any]) -> Any:

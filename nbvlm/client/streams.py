@@ -12,7 +12,6 @@ from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from types import TracebackType
 
     from nbvlm.client.driver import AsyncDriver, Driver
     from nbvlm.result import Result
@@ -106,9 +105,7 @@ class Stream(_Memory):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def __iter__(self) -> Iterator[Event]:
@@ -170,9 +167,7 @@ class AsyncStream(_Memory):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         await self.close()
 
     async def __aiter__(self) -> AsyncIterator[Event]:

@@ -21,6 +21,10 @@ __all__ = ["Question", "check_question"]
 
 _ROUTES = ("auto", "inline", "asset")
 _CONTENTS = ("tag", "parts")
+_ONE_OF_THEM = ("temperature", "top_p")
+_BOTH_CHANGED = (
+    "Both temperature and top_p were changed; the service advises to change one of them at a time."
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -74,6 +78,12 @@ def check_question(
     for name, value in given.items():
         if value is not None:
             endpoint.parameter(name)
+    changed = [
+        parameter.name
+        for parameter in endpoint.parameters
+        if parameter.name in _ONE_OF_THEM and parameters[parameter.name] != parameter.default
+    ]
+    both = endpoint.dialect == "nvidia" and len(changed) == 2
     return Question(
         image=image,
         prompt=text,
@@ -82,7 +92,7 @@ def check_question(
         content=content,
         stream=stream,
         progress=progress,
-        notices=_both_changed(endpoint, parameters),
+        notices=(_BOTH_CHANGED,) if both else (),
     )
 
 
@@ -105,13 +115,3 @@ def _value(parameter: Parameter, given: Mapping[str, float | int | None]) -> flo
 def _range(parameter: Parameter) -> str:
     low = "above" if parameter.low_open else "from"
     return f"It goes {low} {parameter.low:g} to {parameter.high:g}; the default is {parameter.default:g}."
-
-
-def _both_changed(endpoint: Endpoint, parameters: Mapping[str, float | int]) -> tuple[str, ...]:
-    defaults = {parameter.name: parameter.default for parameter in endpoint.parameters}
-    pair = ("temperature", "top_p")
-    if endpoint.dialect != "nvidia" or any(name not in defaults for name in pair):
-        return ()
-    if any(parameters[name] == defaults[name] for name in pair):
-        return ()
-    return ("Both temperature and top_p were changed; the service advises to change one of them at a time.",)
