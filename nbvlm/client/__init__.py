@@ -8,7 +8,6 @@ from nbvlm.client.flow.events import DetectionFound, Event, Status, TextDelta
 from nbvlm.client.flow.validation import check_question
 from nbvlm.client.keys import ENVIRONMENT
 from nbvlm.client.keys import find as find_key
-from nbvlm.client.keys import login as keep_key
 from nbvlm.client.payloads import Tokens, UnreadableAnswer, read_chunk
 from nbvlm.client.policies import Retry, Timeouts
 from nbvlm.client.request_info import RequestInfo
@@ -42,7 +41,6 @@ __all__ = [
     "ask",
     "check_question",
     "find_key",
-    "keep_key",
     "login",
     "ping",
     "read_chunk",

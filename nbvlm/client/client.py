@@ -1,8 +1,4 @@
-"""Ask a vision-language model about a picture: `Client`, and `AsyncClient` with the same names, awaited.
-
->>> client = nbvlm.Client("demo")  # doctest: +SKIP
->>> client.ask("scene.png", "detect house").detections  # doctest: +SKIP
-"""
+"""Ask a vision-language model about a picture: `Client`, and `AsyncClient` with the same names, awaited."""
 
 from __future__ import annotations
 

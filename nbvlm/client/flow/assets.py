@@ -1,11 +1,7 @@
 """Pictures in the asset service: created, filled, used, deleted.
 
 A picture that is too large for a request is uploaded before it, and deleted after it whatever happened.
-`client.assets.upload` keeps one for several questions:
-
->>> asset = client.assets.upload("large.png")  # doctest: +SKIP
->>> client.ask(asset, "caption en"); client.ask(asset, "detect cat")  # doctest: +SKIP
->>> client.assets.delete(asset)  # doctest: +SKIP
+`client.assets.upload` keeps one for several questions.
 """
 
 from __future__ import annotations
