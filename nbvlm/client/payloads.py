@@ -68,13 +68,13 @@ _decode = msgspec.json.Decoder(Piece).decode
 
 
 def read_chunk(data: bytes) -> Piece:
-    """Read the data of one event of a stream."""
+    """Read the data of one event of a stream, or raise `UnreadableAnswer`."""
     try:
         piece = _decode(data)
+        if piece.choices or piece.usage is not None:
+            return piece
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _read_slowly(data)
-    if piece.choices or piece.usage is not None:
-        return piece
+        pass
     return _read_slowly(data)
 
 
@@ -128,6 +128,5 @@ def _text(message: dict[str, Any]) -> str | None:
 def _tokens(value: Any) -> Tokens | None:
     if not isinstance(value, dict):
         return None
-    names = ("prompt_tokens", "completion_tokens", "total_tokens")
-    numbers = (value.get(name) for name in names)
+    numbers = (value.get(name) for name in Tokens.__struct_fields__)
     return Tokens(*(number if isinstance(number, int) else None for number in numbers))

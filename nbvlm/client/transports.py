@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import importlib.util
 import os
 import threading
 import urllib.request
@@ -126,8 +127,6 @@ def _proxy(address: str, scheme: str) -> httpx.Proxy:
 
 @functools.cache
 def _is_installed(name: str) -> bool:
-    import importlib.util
-
     return importlib.util.find_spec(name) is not None
 
 
