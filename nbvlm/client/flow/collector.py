@@ -88,16 +88,19 @@ class ResponseCollector:
         return [DetectionFound(detection) for detection in (*found, *self.parser.close())]
 
     def _piece(self, piece: payloads.Piece, events: list[Event]) -> None:
-        if text := piece.text:
-            self.pieces.append(text)
-            self._held.append(text)
-            events.append(TextDelta(text))
-            if ">" not in text and ";" not in text:
-                self._within = False
-            elif not (self._within and _LOCATION.fullmatch(text)):
-                self._parse(events)
-        if (reason := piece.finish_reason) is not None:
-            self.finish_reason = reason
+        if choices := piece.choices:  # read here, not by the properties of `piece`: once for each token
+            choice = choices[0]
+            message = choice.delta or choice.message
+            if message is not None and (text := message.content):
+                self.pieces.append(text)
+                self._held.append(text)
+                events.append(TextDelta(text))
+                if ">" not in text and ";" not in text:
+                    self._within = False
+                elif not (self._within and _LOCATION.fullmatch(text)):
+                    self._parse(events)
+            if choice.finish_reason is not None:
+                self.finish_reason = choice.finish_reason
         if piece.usage is not None:
             self.usage = piece.usage
         if self.id is None:
