@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from nbvlm.client.base import ping
-from nbvlm.client.client import AsyncClient, Client, Stream, ask, login
+from nbvlm.client.client import AsyncClient, Client, Stream, ask, login, ping
 from nbvlm.client.flow.assets import Asset
 from nbvlm.client.flow.events import DetectionFound, Event, Status, TextDelta
 from nbvlm.client.flow.validation import check_question
 from nbvlm.client.keys import ENVIRONMENT
 from nbvlm.client.keys import find as find_key
-from nbvlm.client.keys import login as keep_key
-from nbvlm.client.options import AskOptions, refuse_unknown
 from nbvlm.client.payloads import Tokens, UnreadableAnswer, read_chunk
 from nbvlm.client.policies import Retry, Timeouts
 from nbvlm.client.request_info import RequestInfo
 from nbvlm.client.secrets import Secret, redact
-from nbvlm.client.settings import Settings, resolve
+from nbvlm.client.settings import Settings, refuse_unknown, resolve
 from nbvlm.client.sse import Decoder as SseDecoder
 from nbvlm.client.sse import Event as SseEvent
-from nbvlm.client.transports import awaiting_transport, blocking_transport
+from nbvlm.client.transports import AsyncTransport, Transport
 
 __all__ = [
     "ENVIRONMENT",
-    "AskOptions",
     "Asset",
     "AsyncClient",
+    "AsyncTransport",
     "Client",
     "DetectionFound",
     "Event",
@@ -39,13 +36,11 @@ __all__ = [
     "TextDelta",
     "Timeouts",
     "Tokens",
+    "Transport",
     "UnreadableAnswer",
     "ask",
-    "awaiting_transport",
-    "blocking_transport",
     "check_question",
     "find_key",
-    "keep_key",
     "login",
     "ping",
     "read_chunk",

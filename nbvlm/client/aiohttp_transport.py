@@ -13,7 +13,7 @@ import httpx
 from aiohttp.streams import EMPTY_PAYLOAD
 from yarl import URL
 
-from nbvlm.client.reasons import reason
+from nbvlm.client.request_info import reason
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
@@ -79,15 +79,7 @@ def _is_readable(transport: Any) -> bool:
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
-    """Sends requests of one event loop through a session of aiohttp.
-
-    Parameters
-    ----------
-    context
-        For https; None for plain http.
-    proxy
-        To go through, or None.
-    """
+    """Sends requests of one event loop through a session of aiohttp."""
 
     def __init__(self, context: ssl.SSLContext | None, proxy: httpx.Proxy | None) -> None:
         self._proxy: dict[str, Any] = {}

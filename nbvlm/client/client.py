@@ -1,38 +1,126 @@
-"""Ask a vision-language model about a picture: `Client`, and `AsyncClient` with the same names, awaited.
-
->>> client = nbvlm.Client("demo")  # doctest: +SKIP
->>> client.ask("scene.png", "detect house").detections  # doctest: +SKIP
-"""
+"""Ask a vision-language model about a picture: `Client`, and `AsyncClient` with the same names, awaited."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import weakref
+from collections import deque
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from nbvlm.client import base, keys, transports
-from nbvlm.client.base import ClientBase
-from nbvlm.client.driver import AsyncDriver, Driver
+from nbvlm import endpoints
+from nbvlm._text import warn_outside
+from nbvlm.client import keys, transports
+from nbvlm.client.driver import AsyncDriver, Driver, Exchange
 from nbvlm.client.flow import assets, inference
-from nbvlm.client.kept_assets import AsyncKeptAssets, KeptAssets
+from nbvlm.client.flow.assets import AsyncKeptAssets, KeptAssets
+from nbvlm.client.flow.steps import Context
+from nbvlm.client.flow.validation import check_question
 from nbvlm.client.keys import login
-from nbvlm.client.options import AskOptions, with_keywords
-from nbvlm.client.policies import Retry, Timeouts
-from nbvlm.client.settings import Settings
+from nbvlm.client.policies import Deadline, Retry, Timeouts
+from nbvlm.client.secrets import guard_logs
+from nbvlm.client.settings import AskOptions, OpeningOptions, Settings, refuse_unknown, resolve, with_keywords
 from nbvlm.client.streams import AsyncStream, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
+
+    import httpx
 
     from nbvlm.client.flow.events import Status
-    from nbvlm.client.flow.steps import Context, Flow
+    from nbvlm.client.flow.steps import Flow
+    from nbvlm.endpoints import Endpoint
     from nbvlm.result import Result
 
-__all__ = ["AsyncClient", "AsyncStream", "Client", "Retry", "Settings", "Stream", "Timeouts", "ask", "login"]
+__all__ = [
+    "AsyncClient",
+    "AsyncStream",
+    "Client",
+    "Retry",
+    "Settings",
+    "Stream",
+    "Timeouts",
+    "ask",
+    "login",
+    "ping",
+]
+
+KEPT = 100  # exchanges in `requests`
+_LOGGER = logging.getLogger("nbvlm")
 
 
-class Client(ClientBase):
+class _Client:
+    """Settings and memory of a client; see `nbvlm.Client` for the parameters."""
+
+    @with_keywords(OpeningOptions, allow_http=False)
+    def __init__(
+        self,
+        endpoint: str | Endpoint | None = None,
+        **options: Unpack[OpeningOptions],
+    ) -> None:
+        refuse_unknown(options, OpeningOptions)
+        self._owner = True
+        self._open(resolve(endpoint, **options))
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Open a copy of the client that has these settings."""
+        client = cls.__new__(cls)
+        client._owner = False  # noqa: SLF001 - our own class; the transport belongs to the first client
+        client._open(settings)  # noqa: SLF001 - likewise
+        return client
+
+    def _open(self, settings: Settings) -> None:
+        guard_logs()
+        self._settings = settings
+        self._log: deque[Exchange] = deque(maxlen=KEPT)
+        self._temporary: set[str] = set()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that the client was opened with."""
+        return self._settings
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The served model."""
+        return self._settings.endpoint
+
+    @property
+    def requests(self) -> tuple[Exchange, ...]:
+        """The last 100 exchanges, oldest first, without secrets."""
+        return tuple(self._log)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._settings.describe()})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).from_settings, (self._settings,)
+
+    def _context(self, progress: Callable[[Status], None] | None = None) -> Context:
+        return Context(self._settings, Deadline(self._settings.timeouts), self._temporary, progress)
+
+    def _known_models(self) -> tuple[str, ...] | None:
+        """Return the models behind the same service, None where only the service knows them."""
+        if self.endpoint.dialect == "openai":
+            return None
+        if self.endpoint.name == "demo":
+            return (self.endpoint.model,)
+        return tuple(entry.model for entry in endpoints.ENDPOINTS.values() if entry.name != "demo")
+
+    def _ask(self, image: Any, prompt: str, *, stream: bool, options: AskOptions) -> Flow[Result]:
+        refuse_unknown(options, AskOptions)
+        rest: dict[str, Any] = {**options}
+        given = {name: rest.pop(name, None) for name in ("temperature", "top_p", "max_tokens")}
+        question = check_question(self.endpoint, image, prompt, given=given, stream=stream, **rest)
+        self._settings.key()
+        for notice in question.notices:
+            _LOGGER.info("%s", notice)
+            warn_outside(notice, "nbvlm.client")
+        return inference.ask(question, self._context(question.progress))
+
+
+class Client(_Client):
     """Asks a model about pictures.
 
     Parameters
@@ -73,9 +161,8 @@ class Client(ClientBase):
     def _open(self, settings: Settings) -> None:
         super()._open(settings)
         self._transport, own = transports.blocking(settings.transport, settings.in_process)
-        self._assets = KeptAssets(self._run)
         self._end = weakref.finalize(
-            self, base.abandoned, settings, self._temporary, self._transport, self._transport if own else None
+            self, _abandon, settings, self._temporary, self._transport, self._transport if own else None
         )
 
     @with_keywords(AskOptions, route="auto", content="tag")
@@ -141,14 +228,11 @@ class Client(ClientBase):
     @property
     def assets(self) -> KeptAssets:
         """Pictures that are kept in the asset service for several questions."""
-        return self._assets
+        return KeptAssets(self._context, self._finish)
 
     def models(self) -> tuple[str, ...]:
         """List the models that can be asked for."""
-        if self.endpoint.dialect != "openai":
-            return base.siblings(self.endpoint)
-        found: tuple[str, ...] = self._finish(inference.models(self._context()))
-        return found
+        return self._known_models() or self._finish(inference.models(self._context()))
 
     def close(self) -> None:
         """Close the connections, and delete what could not be deleted before; a second call does nothing."""
@@ -159,19 +243,14 @@ class Client(ClientBase):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
-    def _run(self, make: Callable[[Context], Flow[Any]], progress: Callable[[Status], None] | None) -> Any:
-        return self._finish(make(self._context(progress)))
-
     def _finish(self, steps: Flow[Any]) -> Any:
-        return base.finish(steps, self._transport, self._log)
+        return _finish(steps, self._transport, self._log)
 
 
-class AsyncClient(ClientBase):
+class AsyncClient(_Client):
     """Asks a model about pictures, awaited: the same parameters and names as `Client`.
 
     Examples
@@ -183,8 +262,7 @@ class AsyncClient(ClientBase):
     def _open(self, settings: Settings) -> None:
         super()._open(settings)
         self._transport, self._own = transports.awaiting(settings.transport, settings.in_process)
-        self._assets = AsyncKeptAssets(self._run)
-        self._end = weakref.finalize(self, base.abandoned, settings, self._temporary, None, None)
+        self._end = weakref.finalize(self, _abandon, settings, self._temporary, None, None)
 
     @with_keywords(AskOptions, route="auto", content="tag")
     async def ask(
@@ -211,14 +289,11 @@ class AsyncClient(ClientBase):
     @property
     def assets(self) -> AsyncKeptAssets:
         """Pictures that are kept in the asset service for several questions."""
-        return self._assets
+        return AsyncKeptAssets(self._context, self._finish)
 
     async def models(self) -> tuple[str, ...]:
         """List the models that can be asked for."""
-        if self.endpoint.dialect != "openai":
-            return base.siblings(self.endpoint)
-        found: tuple[str, ...] = await self._finish(inference.models(self._context()))
-        return found
+        return self._known_models() or await self._finish(inference.models(self._context()))
 
     async def aclose(self) -> None:
         """Close the connections, and delete what could not be deleted before; a second call does nothing."""
@@ -232,21 +307,54 @@ class AsyncClient(ClientBase):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         await self.aclose()
-
-    async def _run(
-        self, make: Callable[[Context], Flow[Any]], progress: Callable[[Status], None] | None
-    ) -> Any:
-        return await self._finish(make(self._context(progress)))
 
     async def _finish(self, steps: Flow[Any]) -> Any:
         driver = AsyncDriver(steps, self._transport, self._log)
         async for _ in driver.run():
             pass
         return driver.result
+
+
+def _finish(steps: Flow[Any], transport: httpx.BaseTransport, log: deque[Exchange] | None = None) -> Any:
+    driver = Driver(steps, transport, deque() if log is None else log)
+    for _ in driver.run():
+        pass
+    return driver.result
+
+
+def ping(settings: Settings) -> int:
+    """Send one request without a key, a picture or a question, and return the HTTP status, whatever it is."""
+    transport, own = transports.blocking(settings.transport, settings.in_process)
+    context = Context(settings, Deadline(settings.timeouts))
+    try:
+        return _finish(inference.ping(context), transport)  # type: ignore[no-any-return]
+    finally:
+        if own:
+            transport.close()
+
+
+def _abandon(
+    settings: Settings,
+    temporary: set[str],
+    transport: httpx.BaseTransport | None,
+    own: httpx.BaseTransport | None,
+) -> None:
+    """Delete the uploads of a closed or collected client, then close its connections."""
+    if temporary:
+        with contextlib.suppress(Exception):
+            used = transport or transports.blocking(settings.transport, settings.in_process)[0]
+            for name in list(temporary):
+                with contextlib.suppress(Exception):
+                    deadline = Deadline(settings.timeouts)
+                    deadline.enter("cleanup")
+                    steps = assets.delete(Context(settings, deadline, temporary), name, Retry.never())
+                    _finish(steps, used)
+            if transport is None:
+                used.close()
+    if own is not None:
+        own.close()
 
 
 _default: dict[str, Any] = {}

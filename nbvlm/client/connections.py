@@ -13,7 +13,6 @@ from nbvlm.client.request_info import CURRENT
 
 if TYPE_CHECKING:
     import socket
-    import ssl
     from collections.abc import Callable
 
 __all__ = ["AsyncBackend", "Backend"]
@@ -116,12 +115,9 @@ class Connection(httpcore.NetworkStream):
         """Close it."""
         self._inner.close()
 
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> Connection:
+    def start_tls(self, *args: Any, **options: Any) -> Connection:
         """Return the encrypted connection."""
-        secured = self._inner.start_tls(ssl_context, server_hostname, timeout)
-        return Connection(secured, self._layers + 1)
+        return Connection(self._inner.start_tls(*args, **options), self._layers + 1)
 
     def get_extra_info(self, info: str) -> Any:
         """Return a fact of httpcore's; surplus bytes make a connection readable, and so it is closed."""
@@ -164,13 +160,8 @@ class _AsyncConnection(httpcore.AsyncNetworkStream):
     async def aclose(self) -> None:
         await self._inner.aclose()
 
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - likewise
-    ) -> _AsyncConnection:
-        return _AsyncConnection(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+    async def start_tls(self, *args: Any, **options: Any) -> _AsyncConnection:
+        return _AsyncConnection(await self._inner.start_tls(*args, **options))
 
     def get_extra_info(self, info: str) -> Any:
         return (info == "is_readable" and bool(self._last.held)) or self._inner.get_extra_info(info)

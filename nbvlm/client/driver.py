@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import threading
 import time
-from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,126 +19,84 @@ from nbvlm.client.request_info import RequestInfo, cut
 from nbvlm.client.secrets import redact
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from nbvlm.client.flow.events import Event
     from nbvlm.client.flow.steps import Flow
 
-__all__ = ["KEPT", "AsyncDriver", "Driver", "Exchange", "RequestLog", "StreamClosed"]
+__all__ = ["AsyncDriver", "Driver", "Exchange", "StreamClosed"]
 
-KEPT = 100
 T = TypeVar("T")
+_LOGGER = logging.getLogger("nbvlm")
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One HTTP exchange.
+    """One HTTP exchange."""
 
-    Attributes
-    ----------
-    time
-        When the request was sent, UTC.
-    method, path
-        Of the request; no query, and no path for signed uploads, which holds an account id.
-    status
-        Of the response, None where none came.
-    milliseconds
-        From the request to the end of the response.
-    request_id
-        The service's id, or None.
-    """
-
-    time: datetime
+    time: datetime  # when the request was sent, UTC
     method: str
-    path: str
-    status: int | None
-    milliseconds: float
-    request_id: str | None
+    path: str  # without a query; "(signed)" for signed uploads, whose path holds an account id
+    status: int | None  # None where no response came
+    milliseconds: float  # from the request to the end of the response
+    request_id: str | None  # the service's
 
     def __str__(self) -> str:
         status = self.status if self.status is not None else "failed"
         return f"{self.time:%H:%M:%S} {self.method} {self.path} {status} {self.milliseconds:.0f} ms"
 
 
-class RequestLog:
-    """Keeps the last `KEPT` exchanges."""
-
-    __slots__ = ("_kept",)
-
-    def __init__(self) -> None:
-        self._kept: deque[Exchange] = deque(maxlen=KEPT)
-
-    def add(self, exchange: Exchange) -> None:
-        """Keep an exchange."""
-        self._kept.append(exchange)
-
-    def all(self) -> tuple[Exchange, ...]:
-        """Return the exchanges, oldest first."""
-        return tuple(self._kept)
-
-
-def shown_path(path: str) -> str:
-    """Return a path fit to be shown: no query, no secret."""
-    shown: str = redact(path.partition("?")[0])
-    return shown
-
-
-_LOGGER = logging.getLogger("nbvlm")
-
-
 class StreamClosed(BaseException):
     """Thrown into a flow whose consumer has left."""
 
 
-class _OpenRequest:
-    """A request under way, and the entry that is kept of it."""
+class _Driver:
+    """The state of both drivers; `result` is None before the end of the flow and after a stop."""
 
-    __slots__ = ("_began", "_log", "_method", "_path", "_time")
-
-    def __init__(self, log: RequestLog, request: httpx.Request) -> None:
-        signed = "authorization" not in request.headers and request.url.query
-        self._log = log
-        self._method, self._path = request.method, "(signed)" if signed else shown_path(request.url.path)
-        self._time, self._began = datetime.now(UTC), time.perf_counter()
-
-    def end(self, response: httpx.Response | None) -> None:
-        took = (time.perf_counter() - self._began) * 1000
-        status = response.status_code if response is not None else None
-        name = request_id(response.headers) if response is not None else None
-        exchange = Exchange(self._time, self._method, self._path, status, took, name)
-        self._log.add(exchange)
-        _LOGGER.debug("%s", exchange)
-
-
-class Driver:
-    """Drives a flow with a blocking transport.
-
-    Parameters
-    ----------
-    flow
-        To be driven.
-    transport
-        Sends requests.
-    log
-        Where exchanges are noted.
-
-    Attributes
-    ----------
-    result
-        Of the flow; None before its end, and after a stop.
-    """
-
-    def __init__(self, flow: Flow[Any], transport: httpx.BaseTransport, log: RequestLog) -> None:
+    def __init__(self, flow: Flow[Any], transport: Any, log: deque[Exchange]) -> None:
         self._flow = flow
         self._transport = transport
         self._log = log
-        self._open_request: _OpenRequest | None = None
+        self._exchange: Callable[..., Exchange] | None = None
+        self._began = 0.0
         self._response: httpx.Response | None = None
+        self.result: Any = None
+
+    def _begin(self, request: httpx.Request) -> None:
+        signed = "authorization" not in request.headers and request.url.query
+        path = "(signed)" if signed else redact(request.url.path)
+        self._exchange = functools.partial(Exchange, datetime.now(UTC), request.method, path)
+        self._began = time.perf_counter()
+
+    def _opened(self, request: httpx.Request, response: httpx.Response) -> bool:
+        """Keep a response, and return whether its body is not encoded."""
+        response.request = request
+        self._response = response
+        return "content-encoding" not in response.headers
+
+    def _ended(self) -> httpx.Response | None:
+        """Log the open exchange, and return the response that is still to be closed."""
+        response, self._response = self._response, None
+        begun, self._exchange = self._exchange, None
+        if begun is not None:
+            took = (time.perf_counter() - self._began) * 1000
+            status = None if response is None else response.status_code
+            exchange = begun(status, took, None if response is None else request_id(response.headers))
+            self._log.append(exchange)
+            _LOGGER.debug("%s", exchange)
+        return response
+
+
+class Driver(_Driver):
+    """Drives a flow with a blocking transport."""
+
+    def __init__(self, flow: Flow[Any], transport: httpx.BaseTransport, log: deque[Exchange]) -> None:
+        super().__init__(flow, transport, log)
         self._pieces: Iterator[bytes] = iter(())
         self._cancelled = threading.Event()
         self._leaving = False
         self._connection: Any = None
-        self.result: Any = None
 
     def run(self) -> Iterator[list[Event]]:
         """Yield batches of events until the flow returns; leaving early winds it down."""
@@ -199,14 +157,12 @@ class Driver:
 
     def _send(self, request: httpx.Request) -> httpx.Response:
         self._close()
-        self._open_request = _OpenRequest(self._log, request)
+        self._begin(request)
         RequestInfo.of(request).hold = self._hold
-        response = self._transport.handle_request(request)
+        response: httpx.Response = self._transport.handle_request(request)
         if self._connection is None:  # A transport of the caller's own does not call `hold`.
             self._connection = response.extensions.get("network_stream")
-        response.request = request
-        self._response = response
-        plain = "content-encoding" not in response.headers
+        plain = self._opened(request, response)
         self._pieces = iter(response.stream) if plain else response.iter_bytes()  # type: ignore[arg-type]
         return response
 
@@ -216,27 +172,18 @@ class Driver:
             raise StreamClosed
 
     def _close(self) -> None:
-        response, self._response, self._connection = self._response, None, None
-        open_request, self._open_request = self._open_request, None
-        self._pieces = iter(())
-        if open_request is not None:
-            open_request.end(response)
-        if response is not None:
+        self._pieces, self._connection = iter(()), None
+        if (response := self._ended()) is not None:
             response.close()
 
 
-class AsyncDriver:
-    """Drives a flow with an awaiting transport; parameters as `Driver`."""
+class AsyncDriver(_Driver):
+    """Drives a flow with an awaited transport."""
 
-    def __init__(self, flow: Flow[Any], transport: httpx.AsyncBaseTransport, log: RequestLog) -> None:
-        self._flow = flow
-        self._transport = transport
-        self._log = log
-        self._open_request: _OpenRequest | None = None
-        self._response: httpx.Response | None = None
+    def __init__(self, flow: Flow[Any], transport: httpx.AsyncBaseTransport, log: deque[Exchange]) -> None:
+        super().__init__(flow, transport, log)
         self._pieces: AsyncIterator[bytes] = _nothing()
         self._seconds_left: Callable[[], float | None] = lambda: None
-        self.result: Any = None
 
     async def run(self) -> AsyncIterator[list[Event]]:
         """Yield batches of events until the flow returns; leaving early or a cancellation winds it down."""
@@ -247,9 +194,7 @@ class AsyncDriver:
                 step = self._flow.send(value) if error is None else self._flow.throw(error)
                 value, error = None, None
                 try:
-                    if step is READ:
-                        value = await self._next()
-                    elif type(step) is Emit:
+                    if type(step) is Emit:
                         yield step.events
                     else:
                         value = await self._perform(step)
@@ -281,9 +226,7 @@ class AsyncDriver:
             value: Any = None
             error: BaseException | None = None
             try:
-                if step is READ:
-                    value = await self._next()
-                elif type(step) is not Emit:
+                if type(step) is not Emit:
                     value = await self._perform(step)
             except BaseException as raised:  # noqa: BLE001 - the flow decides
                 error = raised.with_traceback(None)
@@ -292,9 +235,6 @@ class AsyncDriver:
             except BaseException:  # noqa: BLE001 - the end, by the error that began it
                 await self._close()
                 return
-
-    async def _next(self) -> bytes:
-        return await self._in_time(self._piece())
 
     async def _piece(self) -> bytes:
         async for piece in self._pieces:
@@ -314,6 +254,8 @@ class AsyncDriver:
         raise httpx.ReadTimeout("")
 
     async def _perform(self, step: Any) -> Any:
+        if step is READ:
+            return await self._in_time(self._piece())
         if isinstance(step, Sleep):
             return await asyncio.sleep(step.seconds)
         if isinstance(step, RunInThread):
@@ -322,22 +264,16 @@ class AsyncDriver:
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
         await self._close()
-        self._open_request = _OpenRequest(self._log, request)
+        self._begin(request)
         self._seconds_left = RequestInfo.of(request).seconds_left or self._seconds_left
-        response = await self._in_time(self._transport.handle_async_request(request))
-        response.request = request
-        self._response = response
-        plain = "content-encoding" not in response.headers
+        response: httpx.Response = await self._in_time(self._transport.handle_async_request(request))
+        plain = self._opened(request, response)
         self._pieces = aiter(response.stream) if plain else response.aiter_bytes()  # type: ignore[arg-type]
         return response
 
     async def _close(self) -> None:
-        response, self._response = self._response, None
-        open_request, self._open_request = self._open_request, None
         self._pieces = _nothing()
-        if open_request is not None:
-            open_request.end(response)
-        if response is not None:
+        if (response := self._ended()) is not None:
             await response.aclose()
 
 

@@ -9,9 +9,11 @@ take the text.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from nbvlm._text import shorten
 from nbvlm.client import payloads
 from nbvlm.client.policies import retry_after
 from nbvlm.client.secrets import redact
@@ -29,8 +31,9 @@ from nbvlm.errors import (
 
 __all__ = ["error_in_stream", "error_of", "parse_body", "request_id", "with_message"]
 
-_LONGEST = 600
+_LONGEST = 600  # characters of the service's message
 _DEEPEST_REPR = 20_000
+_STATUS = re.compile("[45][0-9]{2}")
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
@@ -41,45 +44,36 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 def error_of(
     status: int, headers: Mapping[str, str], body: bytes, *, asset: bool = False, what: str = "request"
 ) -> Error:
-    """Return the error for a response.
-
-    Parameters
-    ----------
-    status, headers, body
-        Of the response.
-    asset
-        True for the asset service: errors that do not concern key, credit or rate become `AssetError`.
-    what
-        What was sent, for the sentence.
-    """
+    """Return the error for a response; of the asset service, unless it concerns key, credit or rate."""
     message, detail = parse_body(body)
-    kind, sentence, hint = _explain(status, headers, what)
+    asked = retry_after(headers.get("retry-after"))
+    kind, sentence, hint = _EXPLAINED.get((status, what)) or _explanation(status)
     if asset and kind in (RequestRejected, NotFoundError, ServerError, TransportError):
-        kind, (sentence, hint) = AssetError, _ASSETS.get(status, (sentence, hint))
-    error = kind(
-        redact(with_message(sentence, message)),
-        status=status,
-        request_id=request_id(headers) or _id_in(detail),
-        detail=redact(detail),
-        hint=_special_hint(message) or hint,
-    )
-    error.retry_after = retry_after(headers.get("retry-after"))
+        kind, sentence, hint = AssetError, *_ASSETS.get(status, (sentence, hint))
+    if asked and status in (429, 503):
+        hint = f"The service asks to wait {_duration(asked)}."
+    error = _error(kind, sentence.format(what=what, status=status), hint, message, detail)
+    error.status, error.request_id = status, request_id(headers) or error.request_id
+    error.retry_after = asked
     return error
 
 
 def error_in_stream(value: Any, *, request_id: str | None = None) -> Error:
     """Return the error for an object that came inside a stream in place of a chunk."""
-    message = _message(value)
     status = _status_in(value)
-    kind, sentence, hint = _explain(status or 500, {}, "request")
-    if status is None:
-        sentence, hint = "The service reported an error in the middle of its answer", "Try again in a while."
+    kind, sentence, hint = _explanation(status) if status else _IN_STREAM
+    error = _error(kind, sentence.format(what="request", status=status), hint, _message(value), value)
+    error.status, error.request_id = status, request_id or error.request_id
+    return error
+
+
+def _error(kind: type[Error], sentence: str, hint: str, message: str, detail: Any) -> Error:
+    name = detail.get("requestId") if isinstance(detail, Mapping) else None
     return kind(
         redact(with_message(sentence, message)),
-        status=status,
-        request_id=request_id or _id_in(value),
-        detail=redact(value),
-        hint=_special_hint(message) or hint,
+        request_id=name if isinstance(name, str) else None,
+        detail=redact(detail),
+        hint=next((special for words, special in _SPECIAL.items() if re.search(words, message)), hint),
     )
 
 
@@ -105,16 +99,11 @@ def _message(value: Any) -> str:
         return _validation(value)
     for key in ("detail", "error", "message", "title", "code"):
         if (inner := value.get(key)) and (message := _message(inner)):
-            return _with_detail(message, value, key)
+            # An embedding service puts the sentence in `message` and the places in `detail`: take both.
+            other = value.get("message")
+            both = key == "detail" and isinstance(inner, Mapping) and isinstance(other, str)
+            return f"{other} {message}" if both else message
     return ""
-
-
-def _with_detail(message: str, value: Mapping[str, Any], key: str) -> str:
-    """An embedding service puts the sentence in `message` and the places in `detail`: take both."""
-    other = value.get("message")
-    if key == "detail" and isinstance(value["detail"], Mapping) and isinstance(other, str):
-        return f"{other} {message}"
-    return message
 
 
 def _message_in_text(text: str) -> str:
@@ -147,46 +136,32 @@ def _validation(item: Any) -> str:
     if not isinstance(item, Mapping):
         return _message(item) if isinstance(item, (str, list)) else ""
     place = item.get("loc")
-    where = (
-        ".".join(str(part) for part in place if part != "body") if isinstance(place, (list, tuple)) else ""
-    )
+    parts = place if isinstance(place, (list, tuple)) else ()
+    where = ".".join(str(part) for part in parts if part != "body")
     what = item.get("msg") or item.get("type") or _message({key: item[key] for key in item if key != "msg"})
     return f"{where}: {what}" if where else str(what)
 
 
 def with_message(sentence: str, message: str) -> str:
     """Join our sentence and the service's message, shortened, to one that ends in a stop."""
-    text = f"{sentence}: {_clipped(message)}" if message else sentence
+    text = f"{sentence}: {shorten(' '.join(message.split()), _LONGEST)}" if message else sentence
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
-
-
-def _clipped(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
-
-
-def _id_in(value: Any) -> str | None:
-    found = value.get("requestId") if isinstance(value, Mapping) else None
-    return found if isinstance(found, str) else None
 
 
 def _status_in(value: Any) -> int | None:
     if not isinstance(value, Mapping):
         return None
     inner = value.get("error")
-    candidates = [value.get("status"), value.get("code")]
-    if isinstance(inner, Mapping):
-        candidates += [inner.get("status"), inner.get("code")]
-    for candidate in candidates:
-        if isinstance(candidate, str) and candidate.isdigit():
-            candidate = int(candidate)
-        if isinstance(candidate, int) and not isinstance(candidate, bool) and 400 <= candidate <= 599:
-            return candidate
+    for place in (value, inner if isinstance(inner, Mapping) else {}):
+        for found in (place.get("status"), place.get("code")):
+            number = int(found) if isinstance(found, str) and _STATUS.fullmatch(found) else found
+            if isinstance(number, int) and not isinstance(number, bool) and 400 <= number <= 599:
+                return number
     return None
 
 
 _Explanation = tuple[type[Error], str, str]
-_KNOWN: dict[int, _Explanation] = {
+_EXPLAINED: dict[object, _Explanation] = {
     400: (
         RequestRejected,
         "The service refused the {what} (400)",
@@ -229,10 +204,6 @@ _KNOWN: dict[int, _Explanation] = {
     ),
     503: (ServerError, "The service is busy or the model is offline (503)", "Try again later."),
     504: (ServerError, "The service did not answer in time (504)", "Try again in a while."),
-}
-
-
-_ON_THE_WAY: dict[tuple[int, str], _Explanation] = {
     (404, "poll"): (
         NotFoundError,
         "The service no longer knows the request that it was working on (404)",
@@ -254,41 +225,32 @@ _ASSETS = {
 }
 
 
-def _explain(status: int, headers: Mapping[str, str], what: str) -> _Explanation:
-    kind, sentence, hint = _ON_THE_WAY.get((status, what)) or _KNOWN.get(status) or _by_class(status)
-    asked = retry_after(headers.get("retry-after"))
-    if asked and status in (429, 503):
-        hint = f"The service asks to wait {_duration(asked)}."
-    return kind, sentence.format(what=what), hint
+_BY_CLASS = {
+    5: (ServerError, "The service failed ({status})", "Try again in a while."),
+    4: (RequestRejected, "The service refused the {what} ({status})", "Compare it with the model's page."),
+}
+_UNEXPECTED = (
+    TransportError,
+    "The service answered with an unexpected status ({status})",
+    "Check base_url: something else may be listening there.",
+)
+_IN_STREAM = (
+    ServerError,
+    "The service reported an error in the middle of its answer",
+    "Try again in a while.",
+)
+_SPECIAL = {
+    "failed to find asset": "It was deleted, or its 24 hours are over: upload the picture again.",
+    "DEGRADED": "The model is out of order at the moment: try again later.",
+    r"\A\s*Inference error\s*\Z": "The service hides the reason; stream(…) with the same arguments shows it.",
+}
 
 
-def _by_class(status: int) -> _Explanation:
-    if status >= 500:
-        return ServerError, f"The service failed ({status})", "Try again in a while."
-    if status >= 400:
-        return (
-            RequestRejected,
-            f"The service refused the {{what}} ({status})",
-            "Compare it with the model's page.",
-        )
-    return (
-        TransportError,
-        f"The service answered with an unexpected status ({status})",
-        "Check base_url: something else may be listening there.",
-    )
+def _explanation(status: int) -> _Explanation:
+    return _EXPLAINED.get(status) or _BY_CLASS.get(min(status // 100, 5), _UNEXPECTED)
 
 
 def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"
-
-
-def _special_hint(message: str) -> str | None:
-    if "failed to find asset" in message:
-        return "It was deleted, or its 24 hours are over: upload the picture again."
-    if "DEGRADED" in message:
-        return "The model is out of order at the moment: try again later."
-    if message.strip() == "Inference error":
-        return "The service hides the reason here; stream(…) with the same arguments shows it."
-    return None

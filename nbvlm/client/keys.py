@@ -59,22 +59,17 @@ def find() -> Found | None:
 
     A source that fails (a locked keyring, a notebook without access to the user data) counts as empty.
     """
-    for source, look in _SOURCES:
+    for source, look in _SOURCES.items():
         with contextlib.suppress(Exception):
             if text := look():
                 return (text if isinstance(text, Secret) else Secret(text)), source
     return None
 
 
-def _from_environment() -> str | None:
-    return os.environ.get(ENVIRONMENT)
-
-
 def _from_keyring() -> str | None:
     if importlib.util.find_spec("keyring") is None:
         return None
-    keyring = importlib.import_module("keyring")
-    text: str | None = keyring.get_password("nbvlm", ENVIRONMENT)
+    text: str | None = importlib.import_module("keyring").get_password("nbvlm", ENVIRONMENT)
     return text
 
 
@@ -85,13 +80,9 @@ def _from_colab() -> str | None:
     return text
 
 
-def _from_memory() -> Secret | None:
-    return _memory.get("key")
-
-
-_SOURCES: tuple[tuple[str, Callable[[], str | Secret | None]], ...] = (
-    (ENVIRONMENT, _from_environment),
-    ("keyring", _from_keyring),
-    ("Colab's user data", _from_colab),
-    ("login()", _from_memory),
-)
+_SOURCES: dict[str, Callable[[], str | Secret | None]] = {
+    ENVIRONMENT: lambda: os.environ.get(ENVIRONMENT),
+    "keyring": _from_keyring,
+    "Colab's user data": _from_colab,
+    "login()": lambda: _memory.get("key"),
+}

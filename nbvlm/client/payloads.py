@@ -11,13 +11,7 @@ __all__ = ["Piece", "Tokens", "UnreadableAnswer", "read_answer", "read_chunk"]
 
 
 class UnreadableAnswer(ValueError):
-    """The answer is not of a known form, or it holds an error.
-
-    Attributes
-    ----------
-    data
-        The object that came, parsed if possible.
-    """
+    """The answer is not of a known form, or it holds an error."""
 
     def __init__(self, data: Any) -> None:
         super().__init__("unreadable answer")
@@ -44,17 +38,7 @@ class Tokens(msgspec.Struct, gc=False):
 
 
 class Piece(msgspec.Struct, gc=False):
-    """A chunk of a stream, or a whole answer.
-
-    Attributes
-    ----------
-    id
-        The service's id.
-    choices
-        None if the object is not an answer.
-    usage
-        Counted tokens.
-    """
+    """A chunk of a stream, or a whole answer."""
 
     id: str | None = None
     choices: list[_Choice] | None = None
@@ -84,19 +68,13 @@ _decode = msgspec.json.Decoder(Piece).decode
 
 
 def read_chunk(data: bytes) -> Piece:
-    """Read the data of one event of a stream.
-
-    Raises
-    ------
-    UnreadableAnswer
-        If it is not a chunk: an error object, or not JSON at all.
-    """
+    """Read the data of one event of a stream, or raise `UnreadableAnswer`."""
     try:
         piece = _decode(data)
+        if piece.choices or piece.usage is not None:
+            return piece
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _read_slowly(data)
-    if piece.choices or piece.usage is not None:
-        return piece
+        pass
     return _read_slowly(data)
 
 
@@ -150,6 +128,5 @@ def _text(message: dict[str, Any]) -> str | None:
 def _tokens(value: Any) -> Tokens | None:
     if not isinstance(value, dict):
         return None
-    names = ("prompt_tokens", "completion_tokens", "total_tokens")
-    numbers = (value.get(name) for name in names)
+    numbers = (value.get(name) for name in Tokens.__struct_fields__)
     return Tokens(*(number if isinstance(number, int) else None for number in numbers))

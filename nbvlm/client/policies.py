@@ -90,15 +90,7 @@ _NAMES = {
 
 
 class Deadline:
-    """The clock of one exchange.
-
-    Parameters
-    ----------
-    timeouts
-        The limits.
-    clock
-        Monotonic seconds.
-    """
+    """The clock of one exchange."""
 
     __slots__ = ("_clock", "ends", "phase", "started", "timeouts", "until")
 
@@ -132,22 +124,11 @@ class Deadline:
 
     def left(self) -> float:
         """Seconds until the nearest limit, at least `GRACE`."""
-        nearest = min(self.ends, self.until)
-        return max(nearest - self._clock(), GRACE)
-
-    def passed(self) -> bool:
-        """True when a limit is behind us."""
-        return self._clock() > min(self.until, self.ends)
+        return max(min(self.ends, self.until) - self._clock(), GRACE)
 
     def check(self) -> None:
-        """Raise if a limit is behind us.
-
-        Raises
-        ------
-        TimeoutError
-            Naming the limit.
-        """
-        if self.passed():
+        """Raise if a limit is behind us."""
+        if self._clock() > min(self.until, self.ends):
             raise self.error()
 
     def error(self, phase: str | None = None) -> TimeoutError:
@@ -258,15 +239,10 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
     try:
         seconds = float(value)
     except ValueError:
-        return _until(value, now or datetime.now(UTC))
+        try:
+            moment = parsedate_to_datetime(value)
+        except (TypeError, ValueError):
+            return None
+        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        seconds = (moment - (now or datetime.now(UTC))).total_seconds()
     return max(seconds, 0.0) if seconds == seconds else None
-
-
-def _until(value: str, now: datetime) -> float | None:
-    try:
-        moment = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max((moment - now).total_seconds(), 0.0)

@@ -16,25 +16,13 @@ from typing import Any, NoReturn
 
 from nbvlm.errors import AuthenticationError
 
-__all__ = ["Secret", "guard_logs", "known", "redact"]
+__all__ = ["Secret", "guard_logs", "redact"]
 
 _KNOWN: weakref.WeakSet[Secret] = weakref.WeakSet()
 
 
 class Secret:
-    """A text that must never be seen.
-
-    Parameters
-    ----------
-    text
-        The key; blanks and line breaks around it are taken off.
-
-    Raises
-    ------
-    AuthenticationError
-        If nothing is left, or if it holds characters that no HTTP header can carry. The message does not
-        repeat the text.
-    """
+    """A text that must never be seen."""
 
     __slots__ = ("__weakref__", "_text")
 
@@ -73,11 +61,6 @@ class Secret:
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError("A key is never pickled: set NVIDIA_API_KEY where the work is done.")
-
-
-def known() -> list[str]:
-    """Return the texts of all secrets alive, longest first, for redaction."""
-    return sorted((secret.reveal() for secret in list(_KNOWN)), key=len, reverse=True)
 
 
 _ADDRESS = re.compile(r"https?://[^\s'\"<>\\]+")
@@ -132,7 +115,7 @@ def _redact_member(key: Any, item: Any) -> Any:
 
 
 def _redact_text(text: str) -> str:
-    for secret in known():
+    for secret in sorted((secret.reveal() for secret in list(_KNOWN)), key=len, reverse=True):
         if len(secret) >= 4:
             text = text.replace(secret, "***")
     text = _ADDRESS.sub(_without_query, text)

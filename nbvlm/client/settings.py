@@ -1,4 +1,4 @@
-"""All settings of a client as one frozen value, which opens a copy of it.
+"""The settings of a client as one frozen value, the keywords that make it, and which addresses are safe.
 
 >>> resolve("demo").base_url
 'http://demo.nbvlm.localhost'
@@ -6,60 +6,110 @@
 
 from __future__ import annotations
 
+import inspect
+import ipaddress
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Unpack
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
+from urllib.parse import quote, urlsplit
 
 from nbvlm import endpoints
+from nbvlm._text import did_you_mean
 from nbvlm.client import keys
 from nbvlm.client.policies import Retry, Timeouts
 from nbvlm.client.secrets import Secret
-from nbvlm.client.urls import is_safe
 from nbvlm.endpoints import Endpoint
 from nbvlm.errors import AuthenticationError, ParameterError
 
 if TYPE_CHECKING:
-    from nbvlm.client.options import OpeningOptions
+    from collections.abc import Callable, Mapping
+
+    from nbvlm.client.flow.events import Status
     from nbvlm.client.transports import Given
 
-__all__ = ["Settings", "resolve"]
+__all__ = [
+    "AskOptions",
+    "OpeningOptions",
+    "Settings",
+    "is_loopback",
+    "is_safe",
+    "refuse_unknown",
+    "resolve",
+    "signed",
+    "with_keywords",
+]
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+class AskOptions(TypedDict, total=False):
+    """Keywords of `Client.ask` and `Client.stream`."""
+
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    route: str
+    content: str
+    progress: Callable[[Status], None] | None
+
+
+class OpeningOptions(TypedDict, total=False):
+    """Keywords of `Client` and `AsyncClient`."""
+
+    api_key: str | Secret | None
+    base_url: str | None
+    assets_url: str | None
+    model: str | None
+    transport: Given | None
+    timeout: Timeouts | float | None
+    retry: Retry | None
+    allow_http: bool
+
+
+def with_keywords(options: type[Any], **defaults: Any) -> Callable[[F], F]:
+    """Show the keywords of `**options` in a function's signature, for `help` and completion."""
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+        *before, _ = signature.parameters.values()
+        keywords = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=defaults.get(name),
+                annotation=getattr(annotation, "__forward_arg__", annotation),
+            )
+            for name, annotation in options.__annotations__.items()
+        ]
+        function.__signature__ = signature.replace(parameters=[*before, *keywords])  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+def refuse_unknown(given: Mapping[str, Any], known: type[Any] | tuple[str, ...]) -> None:
+    """Raise the `TypeError` for keywords that do not exist, naming the nearest that does."""
+    names = known if isinstance(known, tuple) else tuple(known.__annotations__)
+    for name in given:
+        if name not in names:
+            nearest = did_you_mean(name, names, cutoff=0.4)
+            raise TypeError(f"There is no keyword {name!r}. {nearest}There are: {', '.join(names)}.")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings that a client was opened with.
-
-    Attributes
-    ----------
-    endpoint
-        The served model.
-    api_key
-        The key, or None.
-    key_source
-        Where the key came from, in words; None without one.
-    origin, assets_origin
-        Origins that replace the endpoint's own, else None; `base_url` and `assets_url` are those in use.
-    transport
-        As the caller passed it, else None.
-    timeouts, retry
-        Policies.
-    allow_http
-        Whether plain http to other machines was insisted on.
-    chosen
-        False if no endpoint was named, so that the key, or its absence, decided.
-    """
+    """The settings that a client was opened with; `base_url` and `assets_url` are the origins in use."""
 
     endpoint: Endpoint
     api_key: Secret | None = None
-    key_source: str | None = None
-    origin: str | None = None
-    assets_origin: str | None = None
-    transport: Given | None = None
+    key_source: str | None = None  # where the key came from, in words
+    origin: str | None = None  # replaces the endpoint's own
+    assets_origin: str | None = None  # likewise
+    transport: Given | None = None  # the caller's own
     timeouts: Timeouts = field(default_factory=Timeouts)
     retry: Retry = field(default_factory=Retry)
     allow_http: bool = False
-    chosen: bool = True
+    chosen: bool = True  # False if no endpoint was named, so that the key, or its absence, decided
 
     @property
     def base_url(self) -> str:
@@ -82,13 +132,7 @@ class Settings:
         return self.endpoint.name == "demo" and self.origin is None and self.transport is None
 
     def key(self) -> Secret | None:
-        """Return the key to send.
-
-        Raises
-        ------
-        AuthenticationError
-            If the hosted service would be asked without one.
-        """
+        """Return the key to send."""
         if self.api_key is not None:
             return self.api_key
         direct = self.transport is None or getattr(self.transport, "needs_key", False)
@@ -132,20 +176,9 @@ def _reopened(values: dict[str, Any]) -> Settings:
 
 
 def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOptions]) -> Settings:
-    """Turn the arguments of a client into settings; parameters as `nbvlm.Client`.
-
-    Raises
-    ------
-    ParameterError
-        If the endpoint is unknown or an address cannot be used.
-    AuthenticationError
-        If the key cannot be one.
-    """
-    transport, model, allow_http = (
-        options.get("transport"),
-        options.get("model"),
-        options.get("allow_http", False),
-    )
+    """Turn the arguments of a client into settings; parameters as `nbvlm.Client`."""
+    transport, model = options.get("transport"), options.get("model")
+    allow_http = options.get("allow_http", False)
     recorded = getattr(transport, "endpoint", None)
     if endpoint is None and model is None and isinstance(recorded, (str, Endpoint)):
         endpoint = recorded
@@ -175,7 +208,9 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
 def _choose(
     endpoint: str | Endpoint | None, model: str | None, api_key: str | Secret | None
 ) -> tuple[Endpoint, keys.Found | None]:
-    given = _given(api_key)
+    given = None
+    if api_key is not None:
+        given = (api_key if isinstance(api_key, Secret) else Secret(api_key)), "the argument"
     if isinstance(endpoint, Endpoint):
         return endpoint, given or _found_for(endpoint)
     if endpoint is not None and "://" in endpoint:
@@ -185,12 +220,6 @@ def _choose(
         return endpoints.get("nvidia" if found else "demo"), found
     entry = endpoints.get(model if model is not None and endpoint in (None, "nvidia") else endpoint or "")
     return entry, given or _found_for(entry)
-
-
-def _given(api_key: str | Secret | None) -> keys.Found | None:
-    if api_key is None:
-        return None
-    return (api_key if isinstance(api_key, Secret) else Secret(api_key)), "the argument"
 
 
 def _found_for(entry: Endpoint) -> keys.Found | None:
@@ -223,3 +252,35 @@ def _origin(url: str, name: str) -> str:
 
 
 _ORIGIN = "Give scheme, host and port only, such as https://ai.api.nvidia.com or http://127.0.0.1:8000."
+
+
+def is_safe(url: str, *, allow_http: bool = False) -> bool:
+    """Return whether an address is https or on this machine, so that it cannot be read on the way."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    plain = parts.scheme == "http" and (allow_http or is_loopback(parts.hostname or ""))
+    return parts.scheme == "https" or plain
+
+
+def signed(url: str, *, allow_http: bool = False) -> Secret | None:
+    """Return an address that carries its own permission, hidden; None if it is not safe to go to."""
+    whole = quote(url, safe="!#$%&'()*+,/:;=?@[]~")
+    return Secret(whole) if is_safe(whole, allow_http=allow_http) else None
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address stays on this machine.
+
+    Examples
+    --------
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost.example.org")
+    (True, False)
+    """
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -23,17 +23,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """One event.
-
-    Attributes
-    ----------
-    data
-        Its data lines joined by line feeds, as UTF-8 bytes.
-    event
-        Its type.
-    id
-        The last id that the stream gave.
-    """
+    """One event."""
 
     data: bytes
     event: str = "message"
@@ -41,13 +31,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class Decoder:
-    """Turn pieces of a stream into events.
-
-    Attributes
-    ----------
-    retry
-        Reconnection time in milliseconds that the stream asked for, or None.
-    """
+    """Turn pieces of a stream into events."""
 
     __slots__ = ("_beginning", "_id", "_skip_line_feed", "_tail", "retry")
 
@@ -59,19 +43,16 @@ class Decoder:
         self.retry: int | None = None
 
     def feed(self, piece: bytes) -> list[Event]:
-        """Take the next bytes and return the events that they complete.
-
-        Raises
-        ------
-        ValueError
-            If an event grows beyond `LONGEST_EVENT`.
-        """
+        """Take the next bytes and return the events that they complete."""
         if self._beginning or self._skip_line_feed or b"\r" in piece:
             piece = self._normalise(piece)
         text = self._tail + piece if self._tail else piece
         cut = text.rfind(b"\n\n")
         if cut < 0:
-            self._keep(text)
+            if len(text) > LONGEST_EVENT:
+                self._tail = b""
+                raise ValueError(f"An event of the stream is longer than {LONGEST_EVENT} bytes.")
+            self._tail = text
             return []
         self._tail = text[cut + 2 :]
         if not self._id and text.startswith(b"data: ") and text.find(b"\n") == cut:
@@ -82,12 +63,6 @@ class Decoder:
         """End the stream and return what its last, unfinished block holds."""
         rest, self._tail = self._tail, b""
         return self._events(rest.rstrip(b"\n")) if rest else []
-
-    def _keep(self, text: bytes) -> None:
-        if len(text) > LONGEST_EVENT:
-            self._tail = b""
-            raise ValueError(f"An event of the stream is longer than {LONGEST_EVENT} bytes.")
-        self._tail = text
 
     def _normalise(self, piece: bytes) -> bytes:
         """Make every line end a line feed, and take a byte order mark off the beginning."""

@@ -12,7 +12,6 @@ from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from types import TracebackType
 
     from nbvlm.client.driver import AsyncDriver, Driver
     from nbvlm.result import Result
@@ -23,7 +22,10 @@ __all__ = ["AsyncStream", "Stream"]
 class _Memory:
     """The memory of both kinds of stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, driver: Any, owner: object) -> None:
+        self._driver = driver
+        self._batches = driver.run()
+        self._owner = owner  # A client that is still in use is not collected.
         self._events: list[Event] = []
         self._ready: deque[Event] = deque()
         self._finished = False
@@ -63,6 +65,20 @@ class _Memory:
             raise Error("The stream was stopped before its end.", hint="The text until then is in `.text`.")
         raise Error("The stream has not ended.", hint="Iterate over it to its end first.")
 
+    def _is_over(self) -> bool:
+        if self._finished and self._error is not None:
+            raise self._error
+        return self._finished
+
+    def _take(self, batch: list[Event] | None) -> bool:
+        """Keep the next events; None at the end."""
+        if batch is None:
+            self._finished, self._result = True, self._driver.result
+            self._cancelled = self._result is None
+            return False
+        self._ready.extend(batch)
+        return True
+
     def __repr__(self) -> str:
         state = "stopped" if self._cancelled else "finished" if self._finished else "open"
         return f"<{type(self).__name__} {state}, {len(self._events)} events>"
@@ -83,18 +99,13 @@ class Stream(_Memory):
     """
 
     def __init__(self, driver: Driver, owner: object) -> None:
-        super().__init__()
-        self._driver = driver
-        self._batches = driver.run()
+        super().__init__(driver, owner)
         self._inside = threading.Lock()
-        self._owner = owner  # A client that is still in use is not collected.
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def __iter__(self) -> Iterator[Event]:
@@ -128,7 +139,7 @@ class Stream(_Memory):
         # Where another thread is in it, cutting the connection ends its loop.
         if self._inside.acquire(blocking=False):
             try:
-                self._batches.close()  # type: ignore[attr-defined]
+                self._batches.close()
                 self._ready.clear()
                 self._finished = True
             finally:
@@ -136,42 +147,27 @@ class Stream(_Memory):
 
     def _advance(self) -> bool:
         with self._inside:
-            return self._next()
-
-    def _next(self) -> bool:
-        if self._finished:
-            if self._error is not None:
-                raise self._error
-            return False
-        try:
-            batch = next(self._batches, None)
-        except BaseException as error:
-            self._error, self._finished = error, True
-            raise
-        if batch is None:
-            self._finished, self._result = True, self._driver.result
-            self._cancelled = self._result is None
-            return False
-        self._ready.extend(batch)
-        return True
+            if self._is_over():
+                return False
+            try:
+                batch = next(self._batches, None)
+            except BaseException as error:
+                self._error, self._finished = error, True
+                raise
+            return self._take(batch)
 
 
 class AsyncStream(_Memory):
     """A streamed answer; made by `AsyncClient.stream`. The same names as `Stream`, awaited."""
 
     def __init__(self, driver: AsyncDriver, owner: object) -> None:
-        super().__init__()
-        self._driver = driver
-        self._batches = driver.run()
-        self._owner = owner
+        super().__init__(driver, owner)
         self._reader: asyncio.Task[Any] | None = None
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         await self.close()
 
     async def __aiter__(self) -> AsyncIterator[Event]:
@@ -199,12 +195,10 @@ class AsyncStream(_Memory):
         else:
             self._finished = True
             self._ready.clear()
-            await self._batches.aclose()  # type: ignore[attr-defined]
+            await self._batches.aclose()
 
     async def _advance(self) -> bool:
-        if self._finished:
-            if self._error is not None:
-                raise self._error
+        if self._is_over():
             return False
         self._reader = asyncio.current_task()
         try:
@@ -216,19 +210,13 @@ class AsyncStream(_Memory):
             raise
         finally:
             self._reader = None
-        if batch is None:
-            self._finished, self._result = True, self._driver.result
-            return False
-        self._ready.extend(batch)
-        return True
+        return self._take(batch)
 
     def _stopped(self, error: asyncio.CancelledError) -> bool:
         """End the loop quietly where our own `cancel` stopped it; pass on every other cancellation."""
         ours, self._finished = self._cancelled, True
         self._cancelled = True
         task = asyncio.current_task()
-        if not ours or task is None:
-            raise error
-        if task.uncancel() > 0:
+        if not ours or task is None or task.uncancel() > 0:
             raise error
         return False

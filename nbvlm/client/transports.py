@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import importlib.util
 import os
 import threading
 import urllib.request
@@ -16,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from nbvlm.client.reasons import plain
-from nbvlm.client.request_info import CURRENT, RequestInfo
-from nbvlm.client.urls import is_loopback
+from nbvlm.client.request_info import CURRENT, RequestInfo, plain
+from nbvlm.client.settings import is_loopback
 from nbvlm.errors import TransportError
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ __all__ = [
     "Given",
     "Transport",
     "awaiting",
-    "awaiting_transport",
     "blocking",
-    "blocking_transport",
 ]
 
 Given = httpx.BaseTransport | httpx.AsyncBaseTransport | httpx.Client | httpx.AsyncClient
@@ -45,15 +43,7 @@ AT_ONCE = 16
 
 
 def blocking(given: Given | None, in_process: bool) -> tuple[httpx.BaseTransport, bool]:
-    """Return a blocking transport, and whether the client must close it.
-
-    Parameters
-    ----------
-    given
-        The caller's own, or None.
-    in_process
-        Whether the embedded model answers.
-    """
+    """Return a blocking transport, and whether the client must close it."""
     if given is None:
         return (_demo() if in_process else Transport()), True
     if isinstance(given, httpx.BaseTransport):
@@ -74,16 +64,6 @@ def awaiting(given: Given | None, in_process: bool) -> tuple[httpx.AsyncBaseTran
     return _ThreadedTransport(blocking(given, in_process)[0]), False
 
 
-def blocking_transport() -> Transport:
-    """Return the blocking transport that a client uses by itself."""
-    return Transport()
-
-
-def awaiting_transport() -> AsyncTransport:
-    """Return the awaited transport that a client uses by itself."""
-    return AsyncTransport()
-
-
 def _demo() -> Any:
     from nbvlm.demo import DemoTransport
 
@@ -95,13 +75,7 @@ def _demo() -> Any:
 
 @functools.cache
 def tls() -> ssl.SSLContext:
-    """Return the one TLS context of the process: making one takes 25 ms, so it is made when first needed.
-
-    Raises
-    ------
-    TransportError
-        If `SSL_CERT_FILE` or `SSL_CERT_DIR` names no certificates.
-    """
+    """Return the one TLS context of the process: making one takes 25 ms, so it is made when first needed."""
     name = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "SSL_CERT_DIR"
     missing = name == "SSL_CERT_DIR" and not Path(os.environ.get(name) or "/").is_dir()
     try:
@@ -131,13 +105,7 @@ def proxy_for(url: httpx.URL) -> str | None:
 
 
 def _proxy(address: str, scheme: str) -> httpx.Proxy:
-    """Return the proxy at an address of the environment.
-
-    Raises
-    ------
-    TransportError
-        If it cannot be used; the message names the variable, not its value, which may hold a password.
-    """
+    """Return the proxy at an address of the environment."""
     names = [f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY"]
     name = next((name for name in names if os.environ.get(name)), "the system's settings")
     try:
@@ -159,8 +127,6 @@ def _proxy(address: str, scheme: str) -> httpx.Proxy:
 
 @functools.cache
 def _is_installed(name: str) -> bool:
-    import importlib.util
-
     return importlib.util.find_spec(name) is not None
 
 
@@ -346,12 +312,11 @@ class _QueuedTransport(httpx.AsyncBaseTransport):
         await self._places.acquire()
         try:
             response = await self._inner.handle_async_request(request)
-        except httpx.TransportError as error:
+        except BaseException as error:
             self._places.release()
+            if not isinstance(error, httpx.TransportError):
+                raise
             failure = plain(error)
-        except BaseException:
-            self._places.release()
-            raise
         else:
             response.stream = _QueuedBody(response.stream, self._places)
             return response

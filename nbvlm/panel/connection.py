@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from nbvlm import endpoints
 from nbvlm._background import Task
 from nbvlm._files import expanded
-from nbvlm.client import AsyncClient, Secret, find_key, keep_key, resolve
+from nbvlm.client import AsyncClient, Secret, find_key, login, resolve
 from nbvlm.errors import AuthenticationError
 from nbvlm.recording import replay
 
@@ -95,7 +95,7 @@ class ModelConnection:
         """Use a key: one for the hosted service is kept as by `nbvlm.login()`, others for this panel."""
         key = Secret(text)
         if self.endpoint.base_url == endpoints.HOSTED:
-            keep_key(text)
+            login(text)
             self._typed = key
         settings = replace(self.settings, api_key=key, key_source=TYPED)
         if self.choice == SERVER:

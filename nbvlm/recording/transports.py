@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from nbvlm import endpoints
-from nbvlm.client import RequestInfo, awaiting_transport, blocking_transport
+from nbvlm.client import AsyncTransport, RequestInfo, Transport
 from nbvlm.errors import ParameterError
 from nbvlm.recording.format import (
     RecordedAnswer,
@@ -190,8 +190,8 @@ def _demo() -> Any:
 
 _CARRIERS: dict[str, Callable[[], Any]] = {
     "demo": _demo,
-    "blocking": blocking_transport,
-    "awaiting": awaiting_transport,
+    "blocking": Transport,
+    "awaiting": AsyncTransport,
 }
 
 

@@ -20,8 +20,8 @@ from support.sides import KEY, LARGE, SCENE
 import nbvlm
 from nbvlm import endpoints
 from nbvlm.client.client import Retry, Timeouts
+from nbvlm.client.flow.assets import AsyncKeptAssets, KeptAssets
 from nbvlm.client.flow.validation import check_question
-from nbvlm.client.kept_assets import AsyncKeptAssets, KeptAssets
 from nbvlm.client.secrets import Secret
 from nbvlm.client.streams import AsyncStream, Stream
 from nbvlm.result import Usage

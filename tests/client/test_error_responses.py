@@ -154,6 +154,8 @@ IN_STREAM = [
     ({"error": "gone"}, nbvlm.ServerError, "gone"),
     ({"status": 422, "title": "x", "detail": "no"}, nbvlm.RequestRejected, "no"),
     ({"object": "error", "message": "no", "code": "400"}, nbvlm.RequestRejected, "no"),
+    ({"error": {"message": "no", "code": "²"}}, nbvlm.ServerError, "no"),
+    ({"error": {"message": "no", "code": "4" * 5000}}, nbvlm.ServerError, "no"),
 ]
 
 

@@ -1,11 +1,7 @@
 """Pictures in the asset service: created, filled, used, deleted.
 
 A picture that is too large for a request is uploaded before it, and deleted after it whatever happened.
-`client.assets.upload` keeps one for several questions:
-
->>> asset = client.assets.upload("large.png")  # doctest: +SKIP
->>> client.ask(asset, "caption en"); client.ask(asset, "detect cat")  # doctest: +SKIP
->>> client.assets.delete(asset)  # doctest: +SKIP
+`client.assets.upload` keeps one for several questions.
 """
 
 from __future__ import annotations
@@ -18,23 +14,28 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.client.flow.calls import call, read, request
-from nbvlm.client.flow.steps import Context, Flow, Upload
+from nbvlm.client.flow.steps import Context, Flow, RunInThread, Upload
 from nbvlm.client.policies import Retry
-from nbvlm.client.urls import signed
+from nbvlm.client.settings import signed
 from nbvlm.errors import AssetError, Error, ParameterError
+from nbvlm.images import Picture, load_lazily
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
+    from nbvlm.client.flow.events import Status
     from nbvlm.client.secrets import Secret
-    from nbvlm.images import Picture
 
-__all__ = ["LIFE", "Asset", "delete", "discard", "listing", "references", "store", "upload"]
+    Progress = Callable[[Status], None] | None
+
+__all__ = ["Asset", "AsyncKeptAssets", "KeptAssets", "delete", "discard", "references", "upload"]
 
 LIFE = timedelta(hours=24)
 """After this time the service deletes an asset by itself."""
+_AGAIN = 'Try again in a while, or shrink the picture with route="inline".'
 _DESCRIPTION = "nbvlm picture"
+_JSON = "application/json"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _LOGGER = logging.getLogger("nbvlm")
 
@@ -80,13 +81,7 @@ class Asset:
 
 
 def references(ids: Sequence[str]) -> str:
-    """Return the header value that names assets.
-
-    Raises
-    ------
-    ParameterError
-        If there are more than 10, or they need more than 370 characters.
-    """
+    """Return the header value that names assets."""
     value = ",".join(ids)
     if len(ids) > 10 or len(value) > 370:
         raise ParameterError(
@@ -95,75 +90,39 @@ def references(ids: Sequence[str]) -> str:
     return value
 
 
-def upload(context: Context, picture: Picture, *, description: str = _DESCRIPTION) -> Flow[Asset]:
-    """Create an asset and fill it; its id is in `context.temporary` until someone takes it out."""
-    source = picture.path or picture.data or b""
-    return (yield from store(context, picture.mime, source, picture, description=description))
-
-
-def store(
-    context: Context,
-    mime: str,
-    source: bytes | Path,
-    picture: Picture | None = None,
-    *,
-    description: str = _DESCRIPTION,
-) -> Flow[Asset]:
-    """Create an asset and fill it from memory or from disk.
-
-    Parameters
-    ----------
-    mime
-        Type; the same text is signed, sent and used in the request.
-    source
-        Bytes, or the path of a file that is read while it is sent.
-    description
-        Kept with the asset; printable ASCII.
-
-    Raises
-    ------
-    AssetError
-        If the service does not take it.
-    ParameterError
-        If the description cannot travel in a header.
-    """
-    if not description or not all(" " <= character <= "~" for character in description):
-        raise ParameterError("An asset's description is one line of printable ASCII.", hint="Leave it out.")
+def upload(context: Context, picture: Picture) -> Flow[Asset]:
+    """Create an asset and fill it; `context.temporary` holds its id from then on."""
     context.deadline.enter("upload")
-    name, address = yield from _create(context, mime, description)
+    name, address = yield from _create(context, picture.mime)
     context.temporary.add(name)
     context.asset = name
-    yield from _put(context, address, mime, description, source)
-    return Asset(name, mime, picture, datetime.now(UTC))
+    yield from _put(context, address, picture.mime, picture.path or picture.data or b"")
+    return Asset(name, picture.mime, picture, datetime.now(UTC))
 
 
-def _create(context: Context, mime: str, description: str) -> Flow[tuple[str, Secret]]:
-    body = json.dumps({"contentType": mime, "description": description}).encode()
-    headers = {"content-type": "application/json", "accept": "application/json"}
+def _create(context: Context, mime: str) -> Flow[tuple[str, Secret]]:
+    """Return id and upload address. The address is signed: with it alone, the asset can be written."""
+    body = json.dumps({"contentType": mime, "description": _DESCRIPTION}).encode()
+    headers = {"content-type": _JSON, "accept": _JSON}
     yield from call(
         context,
         lambda: request(context, "POST", _url(context), headers=headers, body=body),
         asset=True,
         what="description of the picture",
     )
-    return _created(context, (yield from read(context)))
-
-
-def _created(context: Context, body: bytes) -> tuple[str, Secret]:
-    """Read id and upload address. The address is signed: with it alone, the asset can be written."""
-    answer = _parsed(body)
+    answer = _parsed((yield from read(context)))
     name, address = answer.get("assetId"), answer.pop("uploadUrl", None)
     if not isinstance(name, str) or not _ID.fullmatch(name) or not isinstance(address, str):
         raise AssetError("The asset service answered without an asset id or an upload address.", hint=_AGAIN)
     secret = signed(address, allow_http=context.settings.allow_http)
-    del address, body
+    del address
     if secret is None:
         raise AssetError("The asset service gave an upload address without https; nothing was sent to it.")
     return name, secret
 
 
-def _put(context: Context, address: Secret, mime: str, description: str, source: bytes | Path) -> Flow[None]:
-    headers = {"content-type": mime, "x-amz-meta-nvcf-asset-description": description}
+def _put(context: Context, address: Secret, mime: str, source: bytes | Path) -> Flow[None]:
+    headers = {"content-type": mime, "x-amz-meta-nvcf-asset-description": _DESCRIPTION}
 
     def each(done: int) -> None:
         context.deadline.check()
@@ -183,13 +142,7 @@ def _put(context: Context, address: Secret, mime: str, description: str, source:
 
 
 def delete(context: Context, name: str, retry: Retry | None = None) -> Flow[None]:
-    """Delete an asset; one that is not there any more is deleted.
-
-    Raises
-    ------
-    AssetError
-        If the service refuses.
-    """
+    """Delete an asset; one that is not there any more is deleted."""
     if not _ID.fullmatch(name):
         raise ParameterError(
             f"{name!r} is not an asset id.", hint="Pass what client.assets.upload(…) returned."
@@ -206,17 +159,16 @@ def delete(context: Context, name: str, retry: Retry | None = None) -> Flow[None
     context.temporary.discard(name)
 
 
-def listing(context: Context) -> Flow[tuple[Asset, ...]]:
-    """Return the account's assets; the service lists their ids only."""
+def _listing(context: Context) -> Flow[tuple[Asset, ...]]:
     yield from call(
         context,
-        lambda: request(context, "GET", _url(context), headers={"accept": "application/json"}),
+        lambda: request(context, "GET", _url(context), headers={"accept": _JSON}),
         asset=True,
     )
     found = _parsed((yield from read(context))).get("assets")
-    names = (
-        [item.get("assetId") for item in found if isinstance(item, dict)] if isinstance(found, list) else []
-    )
+    if not isinstance(found, list):
+        return ()
+    names = [item.get("assetId") for item in found if isinstance(item, dict)]
     return tuple(Asset(name) for name in names if isinstance(name, str))
 
 
@@ -237,9 +189,6 @@ def discard(context: Context) -> Flow[None]:
         )
 
 
-_AGAIN = 'Try again in a while, or shrink the picture with route="inline".'
-
-
 def _url(context: Context) -> str:
     origin = context.settings.assets_url
     if origin is None:
@@ -258,3 +207,93 @@ def _parsed(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise AssetError("The asset service did not answer with a JSON object.", hint=_AGAIN)
     return value
+
+
+class KeptAssets:
+    """The assets of an account; `client.assets`.
+
+    Examples
+    --------
+    >>> asset = client.assets.upload("large.png")  # doctest: +SKIP
+    >>> client.assets.list()  # doctest: +SKIP
+    (Asset('…'),)
+    >>> client.delete(asset)  # doctest: +SKIP
+    """
+
+    def __init__(self, context: Callable[..., Context], finish: Callable[[Flow[Any]], Any]) -> None:
+        self._context = context
+        self._finish = finish
+
+    def upload(self, image: Any, *, progress: Progress = None) -> Asset:
+        """Upload a picture and keep it.
+
+        Parameters
+        ----------
+        image
+            Anything that `Picture.load` takes.
+        progress
+            Called with a `Status` of kind "upload" after each piece.
+
+        Returns
+        -------
+        Asset
+            To be passed as image, for 24 hours or until it is deleted.
+
+        Raises
+        ------
+        ImageError, AssetError
+            If the picture cannot be read, or the service does not take it.
+        """
+        asset: Asset = self._finish(_keep(self._context(progress), image))
+        return asset
+
+    def list(self) -> tuple[Asset, ...]:
+        """Return the account's assets; the service lists their ids only."""
+        found: tuple[Asset, ...] = self._finish(_listing(self._context()))
+        return found
+
+    def delete(self, asset: Asset | str) -> None:
+        """Delete an asset, given as such or by its id; one that is gone already is deleted."""
+        self._finish(delete(self._context(), asset if isinstance(asset, str) else asset.id))
+
+
+class AsyncKeptAssets:
+    """As `KeptAssets`, awaited."""
+
+    def __init__(
+        self, context: Callable[..., Context], finish: Callable[[Flow[Any]], Awaitable[Any]]
+    ) -> None:
+        self._context = context
+        self._finish = finish
+
+    async def upload(self, image: Any, *, progress: Progress = None) -> Asset:
+        """Upload a picture and keep it; see `KeptAssets.upload`."""
+        asset: Asset = await self._finish(_keep(self._context(progress), image))
+        return asset
+
+    async def list(self) -> tuple[Asset, ...]:
+        """Return the account's assets; the service lists their ids only."""
+        found: tuple[Asset, ...] = await self._finish(_listing(self._context()))
+        return found
+
+    async def delete(self, asset: Asset | str) -> None:
+        """Delete an asset, given as such or by its id; one that is gone already is deleted."""
+        await self._finish(delete(self._context(), asset if isinstance(asset, str) else asset.id))
+
+
+def _keep(context: Context, image: Any) -> Flow[Asset]:
+    """Upload, and hand the asset over to the caller; an upload that failed is deleted again."""
+    picture = image
+    if not isinstance(picture, Picture):
+        picture = yield RunInThread(lambda: load_lazily(image))
+    if picture.pending and picture.path is None:
+        yield RunInThread(lambda: picture.data)
+    try:
+        asset = yield from upload(context, picture)
+    except GeneratorExit:
+        raise
+    except BaseException:
+        yield from discard(context)
+        raise
+    context.temporary.discard(asset.id)
+    return asset

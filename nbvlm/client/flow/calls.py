@@ -13,13 +13,14 @@ import httpx
 
 from nbvlm.client import error_responses
 from nbvlm.client.flow.steps import READ, Context, Flow, Sleep, Upload
-from nbvlm.client.policies import Retry, retry_after
 from nbvlm.client.request_info import RequestInfo
 from nbvlm.client.secrets import redact
 from nbvlm.errors import Error, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from nbvlm.client.policies import Retry
 
 __all__ = ["LARGEST_BODY", "broken", "call", "read", "request"]
 
@@ -43,17 +44,12 @@ def request(
     """
     # A signed address is not kept.
     target = _url(url) if key else httpx.URL(url)
-    fields = httpx.Headers(
-        {"host": target.netloc.decode("ascii"), "accept": "*/*", "accept-encoding": "identity"}
-    )
-    fields["user-agent"] = _agent()
-    fields.update(headers)
+    fields = {"host": target.netloc.decode("ascii"), "accept": "*/*", "accept-encoding": "identity"}
+    fields |= {"user-agent": _agent(), **(headers or {})}
     secret = context.settings.key() if key else None
     if secret is not None:
         fields["authorization"] = f"Bearer {secret.reveal()}"
-    stream: httpx.SyncByteStream | httpx.ByteStream = httpx.ByteStream(b"")
     if body is not None:
-        stream = body if isinstance(body, Upload) else httpx.ByteStream(body)
         fields["content-length"] = str(body.length if isinstance(body, Upload) else len(body))
     left = context.deadline.left()
     connect = min(context.settings.timeouts.connect, left)
@@ -62,7 +58,7 @@ def request(
         method,
         target,
         headers=fields,
-        stream=stream,
+        stream=body if isinstance(body, Upload) else httpx.ByteStream(body or b""),
         extensions={
             "timeout": limits,
             "nbvlm": RequestInfo(context.settings.endpoint.name, question, key, context.deadline.left),
@@ -89,7 +85,6 @@ class _Failure:
     error: Error
     again: bool = False
     connection: bool = False
-    asked: float | None = None
 
 
 def call(
@@ -101,48 +96,22 @@ def call(
     what: str = "request",
     retry: Retry | None = None,
 ) -> Flow[httpx.Response]:
-    """Send a request, again and again as the policy allows, and return a response that is not a refusal.
-
-    Parameters
-    ----------
-    build
-        Makes the request anew for each try.
-    allowed
-        Statuses of 400 and above that are an answer, not a failure.
-    asset
-        Whether the asset service is asked, for the kind of error.
-    what
-        What is sent, for the sentence.
-    retry
-        Policy, by default the client's.
-
-    Raises
-    ------
-    Error
-        The failure of the last try.
-    """
+    """Send a request, again and again as the policy allows, and return a response that is not a refusal."""
     policy = retry or context.settings.retry
     began = context.deadline.elapsed()
-    attempt = 0
+    attempt = 1
     while True:
-        attempt += 1
         outcome = yield from _attempt(context, build, policy, allowed, asset=asset, what=what)
         if not isinstance(outcome, _Failure):
             return outcome
-        pause = _pause(context, policy, outcome, attempt, began)
-        if pause is None:
-            raise outcome.error
-        context.notices.append(f"Tried again: {outcome.error.message}")
+        error, elapsed = outcome.error, context.deadline.elapsed() - began
+        pause = policy.wait(attempt, elapsed=elapsed, asked=error.retry_after, connection=outcome.connection)
+        if not outcome.again or pause is None or pause >= context.deadline.left():
+            raise error
+        context.notices.append(f"Tried again: {error.message}")
         yield context.status("retry", attempt, policy.attempts, seconds=pause)
         yield Sleep(pause)
-
-
-def _pause(context: Context, policy: Retry, failure: _Failure, attempt: int, began: float) -> float | None:
-    if not failure.again:
-        return None
-    elapsed = context.deadline.elapsed() - began
-    pause = policy.wait(attempt, elapsed=elapsed, asked=failure.asked, connection=failure.connection)
-    return pause if pause is not None and pause < context.deadline.left() else None
+        attempt += 1
 
 
 def _attempt(
@@ -165,12 +134,11 @@ def _attempt(
         return response
     body = yield from _error_body()
     error = error_responses.error_of(status, response.headers, body, asset=asset, what=what)
-    asked = retry_after(response.headers.get("retry-after"))
-    return _Failure(error, again=status in policy.statuses, asked=asked)
+    return _Failure(error, again=status in policy.statuses)
 
 
 def _error_body() -> Flow[bytes]:
-    """Read the body of a refusal; what of it is missing is missing."""
+    """Read the body of a refusal as far as it comes."""
     parts: list[bytes] = []
     try:
         while (piece := (yield READ)) and len(parts) < 1000:
@@ -181,13 +149,7 @@ def _error_body() -> Flow[bytes]:
 
 
 def read(context: Context) -> Flow[bytes]:
-    """Read the open response's body to its end.
-
-    Raises
-    ------
-    TimeoutError, TransportError
-        If it does not come, or is larger than `LARGEST_BODY`.
-    """
+    """Read the open response's body to its end."""
     parts: list[bytes] = []
     size = 0
     failure: Error | None = None
@@ -223,7 +185,7 @@ def _unreachable(context: Context, cause: httpx.TransportError, host: str) -> _F
         return _Failure(
             TransportError(f"The request could not be sent{_because(cause)}.", hint="Check base_url.")
         )
-    if _is_certificate(cause):
+    if "certificate verify failed" in str(cause):
         error = TransportError(
             f"{host} could not prove who it is{_because(cause)}.",
             hint="Behind a company's proxy, point SSL_CERT_FILE at its certificates.",
@@ -234,10 +196,6 @@ def _unreachable(context: Context, cause: httpx.TransportError, host: str) -> _F
         hint="Check the network and the address, then try again.",
     )
     return _Failure(error, again=True, connection=True)
-
-
-def _is_certificate(cause: BaseException) -> bool:
-    return "certificate verify failed" in str(cause)
 
 
 def _because(cause: BaseException) -> str:

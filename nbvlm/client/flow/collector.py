@@ -19,34 +19,7 @@ __all__ = ["ResponseCollector"]
 
 
 class ResponseCollector:
-    """The part of an answer that has come so far.
-
-    Parameters
-    ----------
-    endpoint
-        Gives bins and codebook of the parser.
-    size
-        Width and height of the upright picture.
-    prompt
-        Of the question.
-
-    Attributes
-    ----------
-    pieces
-        Texts so far.
-    usage, finish_reason, id
-        As the service gave them.
-    done
-        True after `[DONE]`.
-    failure
-        The error that came inside the stream, or None.
-    """
-
-    # `_held`: texts that the parser has not read; `_within`: a location next would end nothing.
-    __slots__ = (
-        *("_beside", "_held", "_size", "_within", "_wrong"),
-        *("done", "failure", "finish_reason", "id", "parser", "pieces", "usage"),
-    )
+    """The part of an answer that has come so far."""
 
     def __init__(self, endpoint: Endpoint, size: tuple[int, int], prompt: str) -> None:
         self.parser = Parser(size, prompt=prompt, bins=endpoint.bins, codebook=endpoint.codebook)
@@ -56,8 +29,8 @@ class ResponseCollector:
         self.id: str | None = None
         self.done = False
         self.failure: Error | None = None
-        self._held: list[str] = []
-        self._within = False
+        self._held: list[str] = []  # texts that the parser has not read
+        self._within = False  # whether a location next would end nothing
         self._size = size
         self._beside: list[Detection] = []
         self._wrong: list[Problem] = []
@@ -115,19 +88,17 @@ class ResponseCollector:
         return [DetectionFound(detection) for detection in (*found, *self.parser.close())]
 
     def _piece(self, piece: payloads.Piece, events: list[Event]) -> None:
-        choices = piece.choices
-        if choices:
+        if choices := piece.choices:  # read here, not by the properties of `piece`: once for each token
             choice = choices[0]
             message = choice.delta or choice.message
             if message is not None and (text := message.content):
                 self.pieces.append(text)
                 self._held.append(text)
                 events.append(TextDelta(text))
-                if ">" in text or ";" in text:
-                    if not (self._within and _LOCATION.fullmatch(text)):
-                        self._parse(events)
-                else:
+                if ">" not in text and ";" not in text:
                     self._within = False
+                elif not (self._within and _LOCATION.fullmatch(text)):
+                    self._parse(events)
             if choice.finish_reason is not None:
                 self.finish_reason = choice.finish_reason
         if piece.usage is not None:

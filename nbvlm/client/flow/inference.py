@@ -7,6 +7,7 @@ the upload: everything that the service's protocol knows is decided here, and no
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 import zipfile
@@ -25,7 +26,7 @@ from nbvlm.client.flow.routing import Prepared, prepare
 from nbvlm.client.flow.steps import READ, Context, Emit, Flow, Sleep
 from nbvlm.client.policies import Retry
 from nbvlm.client.secrets import redact
-from nbvlm.client.urls import signed
+from nbvlm.client.settings import signed
 from nbvlm.errors import Error, ServerError, TransportError, TruncatedStream
 from nbvlm.result import Result, Timing, Usage
 
@@ -49,13 +50,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
 def ask(question: Question, context: Context) -> Flow[Result]:
-    """Ask, and return the result; an uploaded picture is deleted in every ending.
-
-    Raises
-    ------
-    Error
-        Of the kind that `nbvlm.errors` draws.
-    """
+    """Ask, and return the result; an uploaded picture is deleted in every ending."""
     try:
         finish = yield from _ask(question, context)
     except GeneratorExit:
@@ -73,9 +68,8 @@ def _ask(question: Question, context: Context) -> Flow[Callable[[], Result]]:
     collector = ResponseCollector(context.settings.endpoint, size, question.prompt)
     try:
         response, first = yield from _infer(question, context, prepared, collector)
-    except Error as error:
-        if isinstance(error, TruncatedStream):
-            error.text = collector.text
+    except TruncatedStream as error:
+        error.text = collector.text
         raise
     timing = Timing(prepared.upload_s, first, context.deadline.elapsed(), context.bytes_sent)
     return lambda: _result(question, context, prepared, collector, response, timing)
@@ -87,9 +81,9 @@ def _infer(
     """Send the question, wait for the answer, read it; return its head and when its text began."""
     settings = context.settings
     streams = question.stream and settings.endpoint.streams
-    headers = {"accept": _EVENTS if streams else _JSON, "nvcf-poll-seconds": str(settings.timeouts.poll)}
-    if settings.endpoint.dialect != "nvidia":
-        del headers["nvcf-poll-seconds"]
+    headers = {"accept": _EVENTS if streams else _JSON}
+    if settings.endpoint.dialect == "nvidia":
+        headers["nvcf-poll-seconds"] = str(settings.timeouts.poll)
     content = request_body.body(
         settings.endpoint,
         question.prompt,
@@ -122,17 +116,14 @@ def _settled(context: Context, response: httpx.Response, headers: dict[str, str]
         began = context.deadline.elapsed()
         context.deadline.check()
         yield context.status("queued")
-        response = yield from call(context, _poll(context, name, headers), what="poll")
+        url = f"{context.settings.base_url}/v1/status/{name}"
+        poll = functools.partial(request, context, "GET", url, headers=headers)
+        response = yield from call(context, poll, what="poll")
         if response.status_code == 202 and (early := POLL_GAP - (context.deadline.elapsed() - began)) > 0:
             yield Sleep(early)
     if 300 <= response.status_code < 400:
         response = yield from _elsewhere(context, response)
     return response
-
-
-def _poll(context: Context, name: str, headers: dict[str, str]) -> Callable[[], httpx.Request]:
-    url = f"{context.settings.base_url}/v1/status/{name}"
-    return lambda: request(context, "GET", url, headers=headers)
 
 
 def _elsewhere(context: Context, response: httpx.Response) -> Flow[httpx.Response]:
@@ -185,26 +176,18 @@ def _stream(context: Context, response: httpx.Response, collector: ResponseColle
 
 
 def _failure(response: httpx.Response, collector: ResponseCollector, begun: bytes) -> Error | None:
-    """Return what is wrong with a stream that has ended or broken, or None; `begun` came before any text."""
+    """Return the error of a stream that has ended or broken, or None; `begun` came before any text."""
     name = error_responses.request_id(response.headers)
     if collector.failure is not None:
         collector.failure.request_id = collector.failure.request_id or name
         return collector.failure
     if collector.done or collector.finish_reason is not None:
         return None
-    message, value = ("", None) if collector.pieces else _bare(begun)
+    text = begun.removeprefix(b"\xef\xbb\xbf").lstrip()
+    is_bare = not collector.pieces and not text.startswith(_FIELDS)
+    message, value = error_responses.parse_body(text) if is_bare else ("", None)
     if isinstance(value, (dict, list)):
         return error_responses.error_in_stream(value, request_id=name)
-    return _truncated(collector, message, name)
-
-
-def _bare(begun: bytes) -> tuple[str, Any]:
-    """Return message and detail of a body that should be a stream of events and is not."""
-    text = begun.removeprefix(b"\xef\xbb\xbf").lstrip()
-    return ("", None) if text.startswith(_FIELDS) else error_responses.parse_body(text)
-
-
-def _truncated(collector: ResponseCollector, message: str, name: str | None) -> TruncatedStream:
     sentence = f"The answer stopped before its end, after {len(collector.text)} characters"
     return TruncatedStream(
         redact(error_responses.with_message(sentence, message)),
@@ -231,10 +214,15 @@ def _whole(
     content = yield from read(context)
     if content.startswith(b"PK\x03\x04"):
         content = _unpacked(content)
-    piece = _readable(response, content)
-    first = context.deadline.elapsed() if question.stream else None
-    yield Emit([*collector.answer(piece), *collector.close()])
-    return first
+    try:
+        piece = payloads.read_answer(content)
+    except payloads.UnreadableAnswer as unreadable:
+        failure = _refusal(response, unreadable.data)
+    else:
+        first = context.deadline.elapsed() if question.stream else None
+        yield Emit([*collector.answer(piece), *collector.close()])
+        return first
+    raise failure
 
 
 def _unpacked(content: bytes) -> bytes:
@@ -247,15 +235,6 @@ def _unpacked(content: bytes) -> bytes:
             return archive.read(name)
     except (zipfile.BadZipFile, StopIteration, RuntimeError, zlib.error):
         return content
-
-
-def _readable(response: httpx.Response, content: bytes) -> payloads.Piece:
-    try:
-        return payloads.read_answer(content)
-    except payloads.UnreadableAnswer as unreadable:
-        error = _refusal(response, unreadable.data)
-    raise error
-    return None
 
 
 def _refusal(response: httpx.Response, data: Any) -> Error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from nbvlm.client.flow import assets
 from nbvlm.client.flow.assets import Asset
 from nbvlm.client.flow.steps import Context, Flow, RunInThread
-from nbvlm.errors import AssetError, Error, ImageError, NotFoundError, ServerError, TransportError
+from nbvlm.errors import AssetError, ImageError, NotFoundError, ServerError, TransportError
 from nbvlm.images import Picture, fit
 from nbvlm.request_body import Source
 from nbvlm.result import Sent
@@ -36,15 +36,7 @@ class Prepared:
 
 
 def prepare(question: Question, context: Context) -> Flow[Prepared]:
-    """Load the picture and put it where the service will find it.
-
-    Raises
-    ------
-    ImageError
-        If it cannot be read.
-    AssetError
-        If it cannot be uploaded, and shrinking was not asked for.
-    """
+    """Load the picture and put it where the service will find it."""
     if isinstance(question.image, Asset):
         return _kept(question.image)
     picture = question.image
@@ -53,25 +45,20 @@ def prepare(question: Question, context: Context) -> Flow[Prepared]:
     if changes := [change for change in picture.changes if not change.startswith("pixels to ")]:
         context.notices.append(f"The picture was converted: {', '.join(changes)}.")
     limit = context.settings.endpoint.inline_limit
-    fits = picture.fits(limit)
+    fits = picture.fits(limit) or context.settings.assets_url is None
     if question.route == "inline" or (question.route == "auto" and fits):
-        return (yield from _inline(context, picture))
-    if question.route == "auto" and context.settings.assets_url is None:
         return (yield from _inline(context, picture))
     try:
         return (yield from _uploaded(context, picture))
     except (AssetError, NotFoundError, ServerError, TransportError) as error:
-        if question.route == "asset" or limit == 0 or not _is_gone(error):
+        # The asset service is marked as deprecated; its absence shows as one of these.
+        is_gone = error.status is None or error.status in (404, 410) or error.status >= 500
+        if question.route == "asset" or limit == 0 or not is_gone:
             raise
         reason = error.message.rstrip(".")
         notice = f"The asset service did not take the picture ({reason}); it was shrunk instead."
     context.notices.append(notice)
     return (yield from _inline(context, picture))
-
-
-def _is_gone(error: Error) -> bool:
-    """The asset service is marked as deprecated; its absence shows as one of these."""
-    return error.status is None or error.status in (404, 410) or error.status >= 500
 
 
 def _kept(asset: Asset) -> Prepared:

@@ -37,10 +37,10 @@ PIECE = 256 * 1024
 
 
 class Read:
-    """Read on; `READ` is the only one."""
+    """Read on."""
 
 
-READ = Read()
+READ = Read()  # the only one
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,31 +70,13 @@ Flow = Generator[Step, Any, T]
 
 @dataclass(slots=True, repr=False)
 class Context:
-    """The state that the flows of one exchange share.
-
-    Attributes
-    ----------
-    settings
-        Of the client.
-    deadline
-        Its time limits.
-    temporary
-        Ids of assets that the client must still delete, this exchange's and others'.
-    progress
-        Called with each `Status`, at once; or None.
-    asset
-        Id of the asset that this exchange must delete, or None.
-    bytes_sent
-        Bodies so far.
-    notices
-        For the result.
-    """
+    """The state that the flows of one exchange share."""
 
     settings: Settings
     deadline: Deadline
-    temporary: set[str] = field(default_factory=set)
+    temporary: set[str] = field(default_factory=set)  # assets to delete, this exchange's and others'
     progress: Callable[[Status], None] | None = None
-    asset: str | None = None
+    asset: str | None = None  # the one that this exchange must delete
     bytes_sent: int = 0
     notices: list[str] = field(default_factory=list)
 
@@ -107,15 +89,7 @@ class Context:
 
 
 class Upload(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body that is sent in pieces, from memory or from disk, again from the start for each try.
-
-    Parameters
-    ----------
-    source
-        Bytes, or the path of a file.
-    each
-        Called with the number of bytes sent after each piece; may raise to stop.
-    """
+    """A body that is sent in pieces, from memory or from disk, again from the start for each try."""
 
     def __init__(self, source: bytes | Path, each: Callable[[int], None] | None = None) -> None:
         self._source = source

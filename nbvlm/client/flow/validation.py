@@ -21,29 +21,15 @@ __all__ = ["Question", "check_question"]
 
 _ROUTES = ("auto", "inline", "asset")
 _CONTENTS = ("tag", "parts")
+_ONE_OF_THEM = ("temperature", "top_p")
+_BOTH_CHANGED = (
+    "Both temperature and top_p were changed; the service advises to change one of them at a time."
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Question:
-    """A checked question.
-
-    Attributes
-    ----------
-    image
-        As the caller passed it.
-    prompt
-        Stripped.
-    parameters
-        All that the endpoint takes, defaults filled in.
-    route, content
-        As asked.
-    stream
-        Whether server-sent events are wanted.
-    progress
-        Called with each status, or None.
-    notices
-        For the result.
-    """
+    """A checked question."""
 
     image: Any
     prompt: str
@@ -66,28 +52,38 @@ def check_question(
     stream: bool = False,
     progress: Callable[[Status], None] | None = None,
 ) -> Question:
-    """Check a question.
-
-    Raises
-    ------
-    PromptError
-        If the prompt is empty or holds an `<img` tag.
-    ParameterError
-        If a parameter is unknown to the endpoint or outside its range, or if the route or the form of the
-        content does not exist.
-    """
+    """Check a question."""
     text = prompts.check(prompt)
     if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
         raise PromptError(
             "The prompt holds half a character.", hint="It was cut within an emoji: write it again."
         )
-    _one_of("route", route, _ROUTES)
-    _one_of("content", content, _CONTENTS)
-    _passable(endpoint, route)
-    parameters = {parameter.name: parameter_value(parameter, given) for parameter in endpoint.parameters}
+    for name, chosen, known in (("route", route, _ROUTES), ("content", content, _CONTENTS)):
+        if chosen not in known:
+            raise ParameterError(
+                f"{name} must be one of {', '.join(map(repr, known))}, got {chosen!r}.",
+                hint=did_you_mean(chosen, known, cutoff=0.4).strip() or None,
+            )
+    if route == "asset" and endpoint.assets_url is None:
+        raise ParameterError(
+            f"The endpoint {endpoint.name!r} has no asset service.",
+            hint='Use route="auto" or route="inline".',
+        )
+    if route == "inline" and endpoint.inline_limit == 0:
+        raise ParameterError(
+            f"The endpoint {endpoint.name!r} takes no pictures inside a request.",
+            hint='Use route="auto" or route="asset".',
+        )
+    parameters = {parameter.name: _value(parameter, given) for parameter in endpoint.parameters}
     for name, value in given.items():
         if value is not None:
             endpoint.parameter(name)
+    changed = [
+        parameter.name
+        for parameter in endpoint.parameters
+        if parameter.name in _ONE_OF_THEM and parameters[parameter.name] != parameter.default
+    ]
+    both = endpoint.dialect == "nvidia" and len(changed) == 2
     return Question(
         image=image,
         prompt=text,
@@ -96,18 +92,12 @@ def check_question(
         content=content,
         stream=stream,
         progress=progress,
-        notices=_both_changed(endpoint, parameters),
+        notices=(_BOTH_CHANGED,) if both else (),
     )
 
 
-def parameter_value(parameter: Parameter, given: Mapping[str, float | int | None]) -> float | int:
-    """Return the value to send: the given one, checked, or the default.
-
-    Raises
-    ------
-    ParameterError
-        If it is not a number, not a whole number where one is needed, or outside the range.
-    """
+def _value(parameter: Parameter, given: Mapping[str, float | int | None]) -> float | int:
+    """Return the value to send: the given one, checked, or the default."""
     value = given.get(parameter.name)
     if value is None:
         return int(parameter.default) if parameter.integer else parameter.default
@@ -122,37 +112,6 @@ def parameter_value(parameter: Parameter, given: Mapping[str, float | int | None
     return number
 
 
-def _passable(endpoint: Endpoint, route: str) -> None:
-    if route == "asset" and endpoint.assets_url is None:
-        raise ParameterError(
-            f"The endpoint {endpoint.name!r} has no asset service.",
-            hint='Use route="auto" or route="inline".',
-        )
-    if route == "inline" and endpoint.inline_limit == 0:
-        raise ParameterError(
-            f"The endpoint {endpoint.name!r} takes no pictures inside a request.",
-            hint='Use route="auto" or route="asset".',
-        )
-
-
 def _range(parameter: Parameter) -> str:
     low = "above" if parameter.low_open else "from"
     return f"It goes {low} {parameter.low:g} to {parameter.high:g}; the default is {parameter.default:g}."
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ParameterError(
-            f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}.",
-            hint=did_you_mean(value, known, cutoff=0.4).strip() or None,
-        )
-
-
-def _both_changed(endpoint: Endpoint, parameters: Mapping[str, float | int]) -> tuple[str, ...]:
-    defaults = {parameter.name: parameter.default for parameter in endpoint.parameters}
-    pair = ("temperature", "top_p")
-    if endpoint.dialect != "nvidia" or any(name not in defaults for name in pair):
-        return ()
-    if any(parameters[name] == defaults[name] for name in pair):
-        return ()
-    return ("Both temperature and top_p were changed; the service advises to change one of them at a time.",)
