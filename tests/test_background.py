@@ -60,12 +60,14 @@ def test_cancel_reaches_the_coroutine_and_waits_for_its_cleaning_up() -> None:
 
 def test_cancel_before_the_first_step_counts() -> None:
     started, cleaned = threading.Event(), threading.Event()
-    gate = threading.Event()
+    blocked, gate = threading.Event(), threading.Event()
 
     async def block_the_loop() -> None:
+        blocked.set()
         gate.wait(WAIT)
 
     blocker = Task(block_the_loop())
+    assert blocked.wait(WAIT)
     task = Task(forever(started, cleaned))
     task.cancel()
     gate.set()
