@@ -1,6 +1,6 @@
 // Pinned answers side by side, with boxes that were kept, moved, lost or are new.
 
-import { dataUri, element, numbered } from "./dom.js";
+import { dataUri, element, numbered, subscribe } from "./dom.js";
 import { rectangle } from "./geometry.js";
 import { svgElement } from "./svg.js";
 
@@ -164,9 +164,7 @@ export default () => {
 
   return {
     initialize({ model }) {
-      model.on("msg:custom", receive);
-      model.send({ type: "hello" });
-      return () => model.off("msg:custom", receive);
+      return subscribe(model, receive);
     },
     render({ model, el }) {
       const one = view(el, store, (message) => model.send(message));

@@ -33,6 +33,13 @@ export function numbered(el, message) {
   return { ...message, page: panel.nbvlmPage, number: panel.nbvlmNumber };
 }
 
+// The kernel answers "hello" with everything that the widget shows. Returns the function that ends the subscription.
+export function subscribe(model, receive) {
+  model.on("msg:custom", receive);
+  model.send({ type: "hello" });
+  return () => model.off("msg:custom", receive);
+}
+
 // The view is rendered before it is put into the page, so the panel around it is found a moment later.
 export function whenInPanel(el, signal, callback) {
   const look = () => {

@@ -1,7 +1,7 @@
 // The error area: a card with buttons, folded details, and a countdown where the service asks for a wait.
 
 import { copyText } from "./clipboard.js";
-import { element, numbered, textButton } from "./dom.js";
+import { element, numbered, subscribe, textButton } from "./dom.js";
 
 const inWords = (card) =>
   [card.title, `${card.message} ${card.hint}`, ...card.details.map((pair) => pair.join(": "))].join("\n");
@@ -121,10 +121,7 @@ export default () => {
 
   return {
     initialize({ model }) {
-      const receive = (message) => put(message.card);
-      model.on("msg:custom", receive);
-      model.send({ type: "hello" });
-      return () => model.off("msg:custom", receive);
+      return subscribe(model, (message) => put(message.card));
     },
     render({ model, el }) {
       const one = view(el, store, (message) => {

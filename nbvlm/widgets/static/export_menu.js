@@ -1,7 +1,7 @@
 // Exports an answer: as a file, as code on the clipboard, as a new cell.
 
 import { copyText } from "./clipboard.js";
-import { element } from "./dom.js";
+import { element, subscribe } from "./dom.js";
 
 /** @type {[string, string, string][]} Format, text and title of each button. */
 const FILES = [
@@ -174,9 +174,7 @@ export default () => {
 
   return {
     initialize({ model }) {
-      model.on("msg:custom", receive);
-      model.send({ type: "hello" });
-      return () => model.off("msg:custom", receive);
+      return subscribe(model, receive);
     },
     render({ model, el }) {
       const page = Math.random().toString(36).slice(2);

@@ -1,6 +1,6 @@
 // The history strip: one card for each answer, in the order of `panel.history`.
 
-import { dataUri, element, numbered } from "./dom.js";
+import { dataUri, element, numbered, subscribe } from "./dom.js";
 import { svgElement } from "./svg.js";
 
 const ICONS = {
@@ -201,9 +201,7 @@ export default () => {
   return {
     initialize({ model }) {
       store.still = model.get("still");
-      model.on("msg:custom", receive);
-      model.send({ type: "hello" });
-      return () => model.off("msg:custom", receive);
+      return subscribe(model, receive);
     },
     render({ model, el }) {
       const one = view(el, store, (message) => model.send(message));

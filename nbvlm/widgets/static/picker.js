@@ -1,7 +1,7 @@
 // The picker: sample pictures, upload, camera, link, drop and paste, and the chosen picture with its route.
 
 import { cameraView } from "./camera.js";
-import { dataUri, element, numbered, options, textButton } from "./dom.js";
+import { dataUri, element, numbered, options, subscribe, textButton } from "./dom.js";
 import { openView } from "./path_field.js";
 import { Uploader } from "./uploader.js";
 
@@ -212,9 +212,7 @@ export default () => {
   return {
     initialize({ model }) {
       store.uploader = new Uploader(model, () => each("upload"));
-      model.on("msg:custom", receive);
-      model.send({ type: "hello" });
-      return () => model.off("msg:custom", receive);
+      return subscribe(model, receive);
     },
     render({ model, el }) {
       const controller = new AbortController();

@@ -1,6 +1,6 @@
 // The sweep: a form, and a grid of prompts and temperatures that fills with answers.
 
-import { dataUri, element, numbered } from "./dom.js";
+import { dataUri, element, numbered, subscribe } from "./dom.js";
 
 const MOST = 200;
 const ENDINGS = {
@@ -245,9 +245,7 @@ export default () => {
 
   return {
     initialize({ model }) {
-      model.on("msg:custom", receive);
-      model.send({ type: "hello" });
-      return () => model.off("msg:custom", receive);
+      return subscribe(model, receive);
     },
     render({ model, el }) {
       const one = view(el, store, (message) => model.send(message));

@@ -1,6 +1,6 @@
 // The task bar: a preset and its fields. They follow the prompt, and the prompt follows them.
 
-import { element, options, textButton, whenInPanel } from "./dom.js";
+import { element, options, subscribe, textButton, whenInPanel } from "./dom.js";
 import { recall } from "./prompt_history.js";
 import { OWN, read, thingsOf, write } from "./prompt_syntax.js";
 
@@ -213,9 +213,7 @@ export default () => {
 
   return {
     initialize({ model }) {
-      model.on("msg:custom", receive);
-      model.send({ type: "hello" });
-      return () => model.off("msg:custom", receive);
+      return subscribe(model, receive);
     },
     render({ model, el }) {
       const controller = new AbortController();

@@ -2,7 +2,7 @@
 
 import { answerView } from "./answer_tokens.js";
 import { foundList } from "./detections_list.js";
-import { dataUri, element, whenInPanel } from "./dom.js";
+import { dataUri, element, subscribe, whenInPanel } from "./dom.js";
 import { viewer } from "./picture_view.js";
 import { statusView, voice } from "./status_line.js";
 import { emptyStore } from "./viewer_state.js";
@@ -193,9 +193,7 @@ export default () => {
   return {
     initialize({ model }) {
       store.text = model.get("answer") ?? "";
-      model.on("msg:custom", receive);
-      model.send({ type: "hello" });
-      return () => model.off("msg:custom", receive);
+      return subscribe(model, receive);
     },
     render({ model, el }) {
       const controller = new AbortController();
