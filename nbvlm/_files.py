@@ -89,7 +89,7 @@ VAE_OID = Source(
 
 
 def sound(path: Path, source: Source) -> bool:
-    """Tell whether the file exists and is the published one, by size and hash."""
+    """Return whether the file exists and is the published one, by size and hash."""
     try:
         with path.open("rb") as file:
             return (

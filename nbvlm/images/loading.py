@@ -79,7 +79,7 @@ def _from_bytes(data: bytes, name: str | None) -> Loaded:
 
 
 def _is_raw(image: Any) -> bool:
-    """Tell a camera's raw file by its TIFF tags; its first picture is a small preview only."""
+    """Recognise a camera's raw file by its TIFF tags; its first picture is a small preview only."""
     tags = image.tag_v2
     return _DNG_VERSION in tags or (_MAKE in tags and _SUB_IFDS in tags and tags.get(_SUBFILE) == 1)
 

@@ -172,7 +172,7 @@ class Picture:
         return base64_length(len(_needed(self.data, self.name)))
 
     def fits(self, limit_chars: int | None) -> bool:
-        """Tell whether the base64 text is shorter than `limit_chars` characters; None means any length."""
+        """Return whether the base64 text is shorter than `limit_chars` characters; None means any length."""
         if limit_chars is None:
             return True
         # Turning hardly changes the weight of a file, so one far too large need not be turned to find out.

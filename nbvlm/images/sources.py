@@ -213,7 +213,7 @@ def _too_large(subject: str) -> ImageError:
 
 
 def is_array(source: Any) -> TypeGuard[np.ndarray[Any, Any]]:
-    """Tell whether this is a numpy array, without importing numpy."""
+    """Return whether this is a numpy array, without importing numpy."""
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(source, numpy.ndarray)
 
