@@ -10,7 +10,7 @@ from support import distractors
 
 import nbvlm
 from nbvlm.demo import evaluate, ground_truth, scenes
-from nbvlm.demo.gallery import GALLERY
+from nbvlm.demo.gallery import GALLERY, SCENES
 from nbvlm.demo.model import model, prompt_reader
 from nbvlm.demo.model import tokenizer as w
 
@@ -179,7 +179,7 @@ def test_each_word_points_at_the_thing_that_it_is_about(embedded):
 
 
 def test_a_long_list_is_outlined_to_its_end(embedded):
-    scenes_asked = [gallery.scene() for gallery in GALLERY]
+    scenes_asked = [gallery.scene() for gallery in SCENES]
     for scene in scenes_asked:
         seen = embedded.see(scene.picture)
         kinds = " ; ".join(dict.fromkeys(thing.kind for thing in scene.things))
