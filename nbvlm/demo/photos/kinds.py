@@ -127,9 +127,8 @@ def _meanings() -> dict[str, Meaning]:
     found["glasses"] = found["glass"]
     found["pets"] = found["pet"] = Meaning((numbers["cat"], numbers["dog"], numbers["bird"]))
     for word in _PEOPLE:
-        found[word] = Meaning(
-            (numbers["person"],), f"It finds people; whether “{word}” is right it cannot say."
-        )
+        note = f"It finds people, and cannot tell whether “{word}” is right."
+        found[word] = Meaning((numbers["person"],), note)
     for name, words in _SYNONYMS.items():
         for word in words.split(", "):
             found[word] = Meaning((numbers[name],))

@@ -67,7 +67,7 @@ def prepared(image: Image.Image) -> tuple[Array, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Convolution:
+class Convolution:
     """A convolution of 1 × 1 or 3 × 3 taps, and a leaky rectifier where `slope` is below 1."""
 
     matrix: Array  # (taps · inputs) × outputs
@@ -200,16 +200,16 @@ class Network:
         flat = level.reshape(-1, level.shape[2])
         likely = softmax(flat[:, KIND_COUNT:].reshape(-1, 4, BINS))
         # "Generalized Focal Loss", Li et al. 2020: a distance is the mean of its distribution.
-        distances = likely @ np.arange(BINS, dtype=np.float32) * np.float32(stride)
+        distances = np.asarray(likely @ np.arange(BINS) * stride, np.float32)
         return sigmoid(flat[:, :KIND_COUNT]), distances
 
 
-def _convolution(arrays: Mapping[str, Any], n: int) -> _Convolution:
+def _convolution(arrays: Mapping[str, Any], n: int) -> Convolution:
     weight = arrays[f"{n}.weight"]
     if weight.dtype == np.int8:
         weight = weight.astype(np.float32) * arrays[f"{n}.scale"]
     taps = weight.shape[0]
-    return _Convolution(
+    return Convolution(
         np.ascontiguousarray(weight.reshape(-1, weight.shape[3]), np.float32),
         np.asarray(arrays[f"{n}.bias"], np.float32),
         taps,
