@@ -158,8 +158,10 @@ THREE = [
         ("caption", "2 people, 1 dog"),
         (
             "describe en",
-            "The picture shows a dog at the top left, a person at the bottom right "
-            "and a person at the top right.",
+            (
+                "The picture shows a dog at the top left, a person at the bottom right "
+                "and a person at the top right."
+            ),
         ),
         ("answer en how many people are there?", "2"),
         ("how many animals?", "1"),
