@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nbvlm.demo import photos
+import nbvlm
+from nbvlm.demo import evaluate, photos
 from nbvlm.demo.gallery import PHOTOS
-from nbvlm.demo.photos import detector, network
+from nbvlm.demo.photos import detector, evaluation, network
 from nbvlm.demo.photos.answers import answer
 from nbvlm.demo.photos.detector import Found
 from nbvlm.demo.photos.kinds import GROUPS, KINDS, meaning
@@ -228,3 +229,53 @@ def test_temperature_acts_on_borderline_boxes_only() -> None:
 def test_a_picture_of_a_single_colour_has_nothing() -> None:
     assert say(Image.new("RGB", (600, 20), "white"), "caption en") == "nothing found"
     assert say(Image.new("RGB", (1, 1)), "detect cat") == "nothing found"
+
+
+# The evaluation
+
+
+def coco(tmp_path: Path, boxes: dict[str, list[tuple[str, list[float]]]]) -> Path:
+    """Write a COCO file about photographs of the gallery; boxes are in shares of the sides."""
+    images, annotations = [], []
+    for number, photo in enumerate((photo for photo in PHOTOS if photo.name in boxes), 1):
+        picture = photo.picture()
+        picture.save(tmp_path / f"{photo.name}.png")
+        width, height = picture.size
+        images.append({"id": number, "file_name": f"{photo.name}.png", "width": width, "height": height})
+        for kind, (x0, y0, x1, y1) in boxes[photo.name]:
+            box = [x0 * width, y0 * height, (x1 - x0) * width, (y1 - y0) * height]
+            annotations.append({"image_id": number, "category_id": NUMBERS[kind] + 1, "bbox": box})
+    categories = [{"id": n + 1, "name": kind.name} for n, kind in enumerate(KINDS)]
+    path = tmp_path / "truth.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    return path
+
+
+def test_the_evaluation_gives_cocos_measures(tmp_path: Path) -> None:
+    found = {name: [(entry["kind"], entry["box"]) for entry in entries] for name, entries in FLOAT.items()}
+    measures = evaluation.evaluate(tmp_path, coco(tmp_path, found))
+    assert all(value > 0.9 or value == -1 for value in measures.values())
+    found["camera"] = [("person", [0, 0, 0.1, 0.1]), *found["camera"][1:]]
+    measures = evaluation.evaluate(tmp_path, coco(tmp_path, found))
+    assert measures["precision of the boxes"] == pytest.approx(5 / 6)
+    assert measures["recall of the things"] == pytest.approx(5 / 6)
+
+
+def test_the_evaluation_is_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth = coco(tmp_path, {"cat": [("cat", [0, 0, 0.83, 1])]})
+    assert evaluate.main(["--photos", str(tmp_path), "--truth", str(truth)]) == 0
+    assert "average precision, IoU 0.50            " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "{" * 100_000, '{"images": 3}'])
+def test_a_file_that_is_not_coco_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "truth.json"
+    path.write_text(text)
+    with pytest.raises(nbvlm.Error, match=r"truth\.json"):
+        evaluation.evaluate(tmp_path, path)
+
+
+def test_photos_and_truth_belong_together(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        evaluate.main(["--photos", "."])
+    assert "belong together" in capsys.readouterr().err
