@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json
+from nbvlm.demo.service.jobs import Busy
+from nbvlm.demo.service.messages import RETRY_AFTER, Refusal, Reply, Request, as_json
+from nbvlm.demo.service.pictures import InvalidPicture, from_base64
 from nbvlm.demo.service.request_body import (
     Inline,
-    InvalidPicture,
     ParsedRequest,
     Source,
     clean,
-    from_base64,
     parts,
     source,
     split,
@@ -52,16 +53,25 @@ class Completions:
         try:
             ask, include_usage = _read(request)
             picture = from_base64(ask.picture.base64) if isinstance(ask.picture, Inline) else None
+            ask = replace(ask, picture=None)  # the text of the picture is not kept while the question waits
+            job = self._engine.start(
+                picture,
+                ask.prompt,
+                ask.parameters,
+                stream=ask.stream,
+                id_=str(uuid.uuid4()),
+                caller=request.caller,
+            )
+            request.connection.on_close(job.cancel)
+            job.wait(None)
+            return reply(OpenAI(job.id, job.prompt_tokens, MODEL, include_usage), job)
         except Invalid as invalid:
             raise Refusal(refusal(400, str(invalid.faults), param=_param(invalid.faults))) from None
         except InvalidPicture as error:
             raise Refusal(refusal(400, str(error), param="messages")) from None
-        job = self._engine.start(
-            picture, ask.prompt, ask.parameters, stream=ask.stream, id_=str(uuid.uuid4())
-        )
-        request.connection.on_close(job.cancel)
-        job.wait(None)
-        return reply(OpenAI(job.id, job.prompt_tokens, MODEL, include_usage), job)
+        except Busy as busy:
+            refused = refusal(busy.status, str(busy), code="rate_limit_exceeded")
+            raise Refusal(refused.plus(RETRY_AFTER)) from None
 
     def models(self, _request: Request, _: str) -> Reply:
         """`GET /v1/models`."""
