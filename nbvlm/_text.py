@@ -46,7 +46,7 @@ _LABEL = 80
 
 
 def visible(text: str) -> str:
-    r"""Make a text safe for a terminal: control characters are shown as their escapes.
+    r"""Make a text safe for terminals and XML: what neither can hold is shown as its escape.
 
     >>> visible("a\x1b[31mb")
     'a\\x1b[31mb'
@@ -57,7 +57,10 @@ def visible(text: str) -> str:
 
 
 def _printable(char: str) -> bool:
-    return char == "\n" or unicodedata.category(char) not in {"Cc", "Cf", "Cs"} or char == "\u200d"
+    if char in "\n\u200d":
+        return True
+    # The two non-characters have no place in XML.
+    return unicodedata.category(char) not in {"Cc", "Cf", "Cs"} and char not in "\ufffe\uffff"
 
 
 def encodable(text: str) -> str:

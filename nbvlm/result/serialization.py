@@ -165,7 +165,7 @@ def from_dict(cls: type[R], data: Mapping[str, Any], picture: Picture | None = N
         return cls(
             **{name: getattr(saved, name) for name in _PLAIN},
             parameters=saved.parameters,
-            usage=saved.usage and Usage(**msgspec.structs.asdict(saved.usage)),
+            usage=Usage(**msgspec.structs.asdict(saved.usage)) if saved.usage is not None else None,
             sent=Sent(**msgspec.structs.asdict(saved.sent)),
             timing=Timing(**msgspec.structs.asdict(saved.timing)),
             picture=_picture(saved.picture, picture),
@@ -191,11 +191,13 @@ def _field(error: Exception) -> str:
 def _detections(saved: _Detections, size: tuple[int, int]) -> Detections:
     if saved.size != size:
         raise _damaged(f"detections.size: {list(saved.size)} is not the size of the picture, {list(size)}")
+    # Run lengths pass through as they are; the types of Detections name what is given by hand.
+    masks: list[Any] = [_mask(item.mask, size, at) for at, item in enumerate(saved.items)]
     return Detections(
         [item.box for item in saved.items],  # type: ignore[arg-type]  # lists become an array there
         tuple(item.label for item in saved.items),
         size,
-        [_mask(item.mask, size, at) for at, item in enumerate(saved.items)],
+        masks,
         codes=tuple(tuple(item.codes) if item.codes is not None else None for item in saved.items),
         codebook=saved.codebook,
     )
@@ -207,7 +209,9 @@ def _mask(saved: _Mask | None, size: tuple[int, int], at: int) -> RunLengths | N
         return None
     place = f"detections.items[{at}].mask"
     if saved.size != size[::-1]:
-        raise _damaged(f"{place}.size: {list(saved.size)} is not height and width of the picture, {list(size[::-1])}")
+        raise _damaged(
+            f"{place}.size: {list(saved.size)} is not height and width of the picture, {list(size[::-1])}"
+        )
     try:
         return read_rle({"size": saved.size, "counts": saved.counts})
     except ValueError as error:

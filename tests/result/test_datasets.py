@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import sys
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from support import made_results as made
 
 import nbvlm
+from nbvlm._text import csv_value
 from nbvlm.grounding.detections import Detections
 from nbvlm.result.datasets import COLUMNS, to_csv
 
@@ -58,7 +60,16 @@ def test_csv_is_read_back_as_the_same_table() -> None:
     for detections in (made.found(), awkward):
         result = made.result(detections=detections)
         back = pd.read_csv(io.StringIO(to_csv(result)), dtype={"label": "str", "mask_area": "Int64"})
+        back["label"] = back["label"].map(csv_value)
         pd.testing.assert_frame_equal(back, result.to_dataframe())
+
+
+def test_a_label_is_never_a_formula_for_a_spreadsheet() -> None:
+    labels = ('=HYPERLINK("http://127.0.0.1/")', "+1+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "-5", "cat")
+    found = Detections([[0.0, 0.0, 9.0, 9.0]] * len(labels), labels, SIZE)
+    _, *rows = csv.reader(io.StringIO(to_csv(made.result(detections=found)), newline=""))
+    assert [row[0] for row in rows] == [f"'{label}" for label in labels[:6]] + ["-5", "cat"]
+    assert rows[0][1:5] == ["0.0", "0.0", "9.0", "9.0"]
 
 
 def test_csv_has_plain_lines() -> None:
@@ -119,13 +130,36 @@ def test_yolo_lines_have_middle_and_size_as_shares() -> None:
     assert made.result(detections=Detections.empty(SIZE)).to_yolo() == ""
 
 
-def test_yolo_boxes_need_no_masks(monkeypatch, tmp_path) -> None:
+def without_codebook(monkeypatch, tmp_path) -> nbvlm.Result:
     monkeypatch.setenv("NBVLM_VAE_WEIGHTS", str(tmp_path / "none.npz"))
     found = Detections([[0, 0, 100, 60]], ("cat",), (200, 120), codes=(tuple(range(16)),), codebook="vae-oid")
-    result = made.result(detections=found)
-    assert result.to_yolo() == "0 0.25 0.25 0.5 0.5\n"
-    with pytest.raises(nbvlm.Error, match=r"none\.npz"):
-        result.to_yolo(segments=True)
+    return made.result(detections=found)
+
+
+def test_yolo_boxes_need_no_masks(monkeypatch, tmp_path) -> None:
+    assert without_codebook(monkeypatch, tmp_path).to_yolo() == "0 0.25 0.25 0.5 0.5\n"
+
+
+def test_without_its_codebook_a_data_set_has_no_masks_and_a_warning_says_why(monkeypatch, tmp_path) -> None:
+    result = without_codebook(monkeypatch, tmp_path)
+    reason = r"The masks are left out\. .*none\.npz"
+    with pytest.warns(UserWarning, match=reason):
+        [annotation] = result.to_coco()["annotations"]
+    assert annotation["bbox"] == [0, 0, 100, 60]
+    assert "segmentation" not in annotation
+    with pytest.warns(UserWarning, match=reason):
+        assert len(result.to_yolo(segments=True).split()) == 9
+    with pytest.warns(UserWarning, match=reason):
+        assert result.to_supervision().mask is None
+
+
+def test_without_its_codebook_every_view_is_there_and_says_why(monkeypatch, tmp_path) -> None:
+    result = without_codebook(monkeypatch, tmp_path)
+    assert result.annotate().size == (200, 120)
+    assert json.loads(result.to_json())["detections"]["items"][0]["mask"] is None
+    assert len(result.to_dataframe()) == 1
+    for view in (result.to_html(), result.to_svg(), result._repr_mimebundle_()[0]["text/html"]):
+        assert view.count("The masks are left out.") == 1
 
 
 def test_yolo_segments_follow_the_mask_or_the_box() -> None:

@@ -22,7 +22,7 @@ __all__ = ["Decoded", "LazyMask", "MaskField", "Masks", "MasksField", "all_masks
 
 
 MOST_PIXELS = 1 << 29
-"""Pixels that the masks of one answer may have in all, each counted where it can be true; a pixel is a byte."""
+"""Pixels, a byte each, that the masks of one answer may have in all; each counts where it can be true."""
 
 
 class LazyMask:
