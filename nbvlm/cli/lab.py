@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from nbvlm._files import expanded
+from nbvlm._text import visible
 from nbvlm.cli.terminal import print_line
 from nbvlm.errors import Error
 
@@ -138,7 +139,7 @@ def run(options: argparse.Namespace) -> int:
     if importlib.util.find_spec("jupyterlab") is None or importlib.util.find_spec("ipykernel") is None:
         raise Error("JupyterLab is not installed.", hint='Install it: pip install "nbvlm[lab]"')
     folder = expanded(options.dir).resolve()
-    print_line(f"Tutorials in {folder}: {copy(folder)}.")
+    print_line(f"Tutorials in {visible(str(folder))}: {copy(folder)}.")
     browser = not options.no_browser and _has_display()
     if not browser:
         print_line("Open the address below in a browser on this computer.")

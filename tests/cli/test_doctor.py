@@ -70,7 +70,7 @@ def test_a_server_that_is_asked_for_and_not_there_is_a_problem():
 def test_an_endpoint_that_does_not_exist_is_told(capsys):
     found = one(run_check("endpoint", lambda: doctor_checks.endpoint("nvidai", 1)))
     assert found.state == "problem"
-    assert "Did you mean 'nvidia'?" in found.found
+    assert "Did you mean 'nvidia'?" in found.advice
 
 
 def test_where_the_key_is_from_is_told_and_a_broken_one(monkeypatch):
