@@ -99,7 +99,7 @@ def _recorded_hashes(target: Path) -> dict[str, str]:
     """Return the recorded hashes; a record that cannot be read counts as empty."""
     try:
         recorded = json.loads((target / _RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return recorded if isinstance(recorded, dict) else {}
 
