@@ -184,7 +184,7 @@ def _damaged(reason: str) -> ParameterError:
 def _field(error: Exception) -> str:
     """Say first which field is wrong: `sent.width: expected int, got str`."""
     what, _, where = str(error).replace("`", "").partition(" - at ")
-    place = where.removeprefix("$").removeprefix(".")
+    place = where.replace("$.", "").removeprefix("$")
     return f"{place}: {what[:1].lower()}{what[1:]}" if place else what
 
 

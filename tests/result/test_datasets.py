@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -160,6 +163,41 @@ def test_without_its_codebook_every_view_is_there_and_says_why(monkeypatch, tmp_
     assert len(result.to_dataframe()) == 1
     for view in (result.to_html(), result.to_svg(), result._repr_mimebundle_()[0]["text/html"]):
         assert view.count("The masks are left out.") == 1
+
+
+ELSEWHERE = """
+import json, os, pwd, sys, tempfile
+folder = tempfile.mkdtemp()
+os.chdir(folder)
+os.rmdir(folder)
+os.environ.pop("HOME", None)
+def gone(*_): raise KeyError("no entry")
+pwd.getpwuid = gone
+import warnings
+warnings.simplefilter("ignore")
+import nbvlm
+from nbvlm.widgets.export_menu import FORMATS, make
+result = nbvlm.Result.from_json(sys.stdin.read())
+views = [make(result, form).data for form in FORMATS if form not in ("png", "jpeg", "webp")]
+assert all(views) and result._repr_mimebundle_() and repr(result) and len(result.to_dataframe())
+print("all there")
+"""
+
+
+def test_views_need_neither_home_nor_working_folder_nor_network(monkeypatch, tmp_path) -> None:
+    result = without_codebook(monkeypatch, tmp_path)
+    unreachable = {"HTTPS_PROXY": "http://127.0.0.1:9", "PATH": os.environ["PATH"]}
+    root = str(Path(nbvlm.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE],
+        input=result.to_json(),
+        env=unreachable | {"PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.stdout == "all there\n", done.stderr
 
 
 def test_yolo_segments_follow_the_mask_or_the_box() -> None:
