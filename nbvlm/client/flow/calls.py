@@ -6,6 +6,10 @@ See `nbvlm.client.flow.steps` for what a flow yields and receives.
 from __future__ import annotations
 
 import functools
+import os
+import re
+import socket
+import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -185,19 +189,48 @@ def _unreachable(context: Context, cause: httpx.TransportError, host: str) -> _F
         return _Failure(
             TransportError(f"The request could not be sent{_because(cause)}.", hint="Check base_url.")
         )
-    if "certificate verify failed" in str(cause):
+    if "certificate verify failed" in (because := _because(cause)):
         error = TransportError(
-            f"{host} could not prove who it is{_because(cause)}.",
+            f"{host} could not prove who it is{because}.",
             hint="Behind a company's proxy, point SSL_CERT_FILE at its certificates.",
         )
         return _Failure(error)
     error = TransportError(
-        f"No connection to {host}{_because(cause)}.",
+        f"No connection to {host}{because}.",
         hint="Check the network and the address, then try again.",
     )
     return _Failure(error, again=True, connection=True)
 
 
 def _because(cause: BaseException) -> str:
-    text = redact(" ".join(str(cause).split()))
+    text = redact(" ".join(_reason(cause).split()))
     return f" ({text.rstrip('.')})" if text else ""
+
+
+def _reason(error: BaseException) -> str:
+    """Return why a connection failed: the words of the system, without addresses and numbers."""
+    if isinstance(error, (httpx.LocalProtocolError, ValueError)) and not isinstance(error, OSError):
+        # The library's own words quote the value.
+        return "the address or a header holds characters that cannot be sent"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and not isinstance(cause, TimeoutError):
+            within: BaseException = getattr(cause, "os_error", None) or cause  # aiohttp's
+            return _words(getattr(within, "certificate_error", within))
+        cause = cause.__cause__ or cause.__context__
+    return str(error)
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate verify failed: {error.verify_message}"
+    if isinstance(error, ssl.CertificateError):
+        return f"certificate verify failed: {error}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
+    if not isinstance(error, OSError):
+        return str(error)
+    number = error.errno if not isinstance(error, socket.gaierror) else None
+    if number is None and (found := re.search(r"\[Errno (\d+)\]", str(error))):
+        number = int(found[1])
+    return os.strerror(number) if number else error.strerror or str(error) or type(error).__name__
