@@ -124,6 +124,12 @@ class Driver(_Driver):
         finally:
             self._close()
 
+    def finish(self) -> Any:
+        """Take all steps, and return the result."""
+        for _ in self.run():
+            pass
+        return self.result
+
     def cancel(self) -> None:
         """Stop, from any thread: the connection is cut, and a running `run` ends."""
         self._cancelled.set()
@@ -212,21 +218,25 @@ class AsyncDriver(_Driver):
         finally:
             await self._close()
 
+    async def finish(self, error: BaseException | None = None) -> Any:
+        """Take all steps, and return the result."""
+        async for _ in self.run(error):
+            pass
+        return self.result
+
     async def _wind_down(self, cause: BaseException) -> None:
         """Cut the connection at once, then let the flow delete what it uploaded, shielded."""
         await self._close()
-        rest = asyncio.ensure_future(
-            self._finish(StreamClosed() if isinstance(cause, GeneratorExit) else cause)
-        )
+        error = StreamClosed() if isinstance(cause, GeneratorExit) else cause
+
+        async def wind_down() -> None:
+            with contextlib.suppress(BaseException):  # It ends by the error that began it.
+                await self.finish(error)
+
+        rest = asyncio.ensure_future(wind_down())  # The flow's deadline bounds it.
         _WINDING_DOWN.add(rest)
         rest.add_done_callback(_WINDING_DOWN.discard)
         await asyncio.shield(rest)
-
-    async def _finish(self, cause: BaseException) -> None:
-        """Take the steps that a flow still has after a stop; its deadline bounds them."""
-        with contextlib.suppress(BaseException):  # It ends by the error that began it.
-            async for _ in self.run(cause):
-                pass
 
     async def _piece(self) -> bytes:
         async for piece in self._pieces:

@@ -27,13 +27,7 @@ if TYPE_CHECKING:
 
     from nbvlm.client.connections import Backend
 
-__all__ = [
-    "AsyncTransport",
-    "Given",
-    "Transport",
-    "awaiting",
-    "blocking",
-]
+__all__ = ["AsyncTransport", "Given", "Transport", "awaiting", "blocking"]
 
 Given = httpx.BaseTransport | httpx.AsyncBaseTransport | httpx.Client | httpx.AsyncClient
 

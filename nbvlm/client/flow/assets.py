@@ -6,12 +6,13 @@ A picture that is too large for a request is uploaded before it, and deleted aft
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbvlm.client.flow.calls import call, read, request
 from nbvlm.client.flow.steps import Context, Flow, RunInThread, Upload
@@ -21,7 +22,7 @@ from nbvlm.errors import AssetError, Error, ParameterError
 from nbvlm.images import Picture, load_lazily
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from nbvlm.client.flow.events import Status
@@ -29,8 +30,18 @@ if TYPE_CHECKING:
 
     Progress = Callable[[Status], None] | None
 
-__all__ = ["Asset", "AsyncKeptAssets", "KeptAssets", "delete", "discard", "references", "upload"]
+__all__ = [
+    "Asset",
+    "AsyncKeptAssets",
+    "KeptAssets",
+    "delete",
+    "delete_left",
+    "discard",
+    "discarding",
+    "upload",
+]
 
+T = TypeVar("T")
 LIFE = timedelta(hours=24)
 """After this time the service deletes an asset by itself."""
 _AGAIN = 'Try again in a while, or shrink the picture with route="inline".'
@@ -78,16 +89,6 @@ class Asset:
 
     def __repr__(self) -> str:
         return f"Asset({self.id!r}{f', {self.picture!r}' if self.picture else ''})"
-
-
-def references(ids: Sequence[str]) -> str:
-    """Return the header value that names assets."""
-    value = ",".join(ids)
-    if len(ids) > 10 or len(value) > 370:
-        raise ParameterError(
-            "A request may name 10 assets in 370 characters.", hint="Send the pictures one by one."
-        )
-    return value
 
 
 def upload(context: Context, picture: Picture) -> Flow[Asset]:
@@ -161,9 +162,7 @@ def delete(context: Context, name: str, retry: Retry | None = None) -> Flow[None
 
 def _listing(context: Context) -> Flow[tuple[Asset, ...]]:
     yield from call(
-        context,
-        lambda: request(context, "GET", _url(context), headers={"accept": _JSON}),
-        asset=True,
+        context, lambda: request(context, "GET", _url(context), headers={"accept": _JSON}), asset=True
     )
     found = _parsed((yield from read(context))).get("assets")
     if not isinstance(found, list):
@@ -172,8 +171,27 @@ def _listing(context: Context) -> Flow[tuple[Asset, ...]]:
     return tuple(Asset(name) for name in names if isinstance(name, str))
 
 
+def delete_left(context: Context) -> Flow[None]:
+    """Delete the assets that could not be deleted before, as far as the service allows it now."""
+    for name in list(context.temporary):
+        context.deadline.enter("cleanup")
+        with contextlib.suppress(Error):
+            yield from delete(context, name, Retry.never())
+
+
+def discarding(context: Context, steps: Flow[T]) -> Flow[T]:
+    """Take steps; where they fail, delete the asset of this exchange."""
+    try:
+        return (yield from steps)
+    except GeneratorExit:
+        raise  # The driver is gone: the client deletes what is left in `temporary`.
+    except BaseException:
+        yield from discard(context)
+        raise
+
+
 def discard(context: Context) -> Flow[None]:
-    """Delete the asset of an exchange, whatever came before; a failure becomes a notice, not an error."""
+    """Delete the asset of an exchange; a failure becomes a notice, not an error."""
     name = context.asset
     if name is None or name not in context.temporary:
         return
@@ -288,12 +306,6 @@ def _keep(context: Context, image: Any) -> Flow[Asset]:
         picture = yield RunInThread(lambda: load_lazily(image))
     if picture.pending and picture.path is None:
         yield RunInThread(lambda: picture.data)
-    try:
-        asset = yield from upload(context, picture)
-    except GeneratorExit:
-        raise
-    except BaseException:
-        yield from discard(context)
-        raise
+    asset = yield from discarding(context, upload(context, picture))
     context.temporary.discard(asset.id)
     return asset

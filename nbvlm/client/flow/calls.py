@@ -196,8 +196,7 @@ def _unreachable(context: Context, cause: httpx.TransportError, host: str) -> _F
         )
         return _Failure(error)
     error = TransportError(
-        f"No connection to {host}{because}.",
-        hint="Check the network and the address, then try again.",
+        f"No connection to {host}{because}.", hint="Check the network and the address, then try again."
     )
     return _Failure(error, again=True, connection=True)
 

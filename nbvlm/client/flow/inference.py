@@ -51,13 +51,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 def ask(question: Question, context: Context) -> Flow[Result]:
     """Ask, and return the result; an uploaded picture is deleted in every ending."""
-    try:
-        finish = yield from _ask(question, context)
-    except GeneratorExit:
-        raise  # The driver is gone: the client deletes what is left in `temporary`.
-    except BaseException:
-        yield from assets.discard(context)
-        raise
+    finish = yield from assets.discarding(context, _ask(question, context))
     yield from assets.discard(context)
     return finish()
 
@@ -94,7 +88,7 @@ def _infer(
     )
     posted = headers | {"content-type": _JSON}
     if prepared.source.asset_id is not None:
-        posted["nvcf-input-asset-references"] = assets.references([prepared.source.asset_id])
+        posted["nvcf-input-asset-references"] = prepared.source.asset_id
     facts = (prepared.picture, settings.endpoint.model, question.prompt, question.parameters)
     context.deadline.enter("first_token")
     yield context.status("waiting")
