@@ -161,70 +161,39 @@ def _status_in(value: Any) -> int | None:
 
 
 _Explanation = tuple[type[Error], str, str]
+_PAGE = "Compare prompt, picture and parameters with the model's page"
+_SHRINK = 'Shrink the picture with route="inline", or upload it again.'
+# fmt: off
 _EXPLAINED: dict[object, _Explanation] = {
-    400: (
-        RequestRejected,
-        "The service refused the {what} (400)",
-        "Compare prompt, picture and parameters with the model's page.",
-    ),
-    401: (
-        AuthenticationError,
-        "The key was refused (401)",
-        "Check NVIDIA_API_KEY, or get a key at build.nvidia.com and call nbvlm.login().",
-    ),
+    400: (RequestRejected, "The service refused the {what} (400)", f"{_PAGE}."),
+    401: (AuthenticationError, "The key was refused (401)",
+          "Check NVIDIA_API_KEY, or get a key at build.nvidia.com and call nbvlm.login()."),
     402: (QuotaError, "The account has no credits left (402)", "See the account's page at build.nvidia.com."),
-    403: (
-        AuthenticationError,
-        "The key has no access to this (403)",
-        "Check that the key belongs to the organisation that may use the model.",
-    ),
-    404: (
-        NotFoundError,
-        "The service does not know this address, model or asset (404)",
-        (
-            "The model may have been retired or not be open to this account: see build.nvidia.com, or "
-            'use nbvlm.Client("demo").'
-        ),
-    ),
+    403: (AuthenticationError, "The key has no access to this (403)",
+          "Check that the key belongs to the organisation that may use the model."),
+    404: (NotFoundError, "The service does not know this address, model or asset (404)",
+          "The model may have been retired or not be open to this account: see build.nvidia.com, or "
+          'use nbvlm.Client("demo").'),
     410: (NotFoundError, "The model has been retired (410)", 'Choose another, or nbvlm.Client("demo").'),
-    413: (
-        RequestRejected,
-        "The {what} is too large for the service (413)",
-        'Use route="asset", or a smaller picture.',
-    ),
-    422: (
-        RequestRejected,
-        "The service refused the {what} (422)",
-        "Compare prompt, picture and parameters with the model's page; stream(…) gets longer reasons.",
-    ),
-    429: (
-        RateLimitError,
-        "Too many requests (429)",
-        "Wait a minute: the hosted service takes about 40 requests a minute per account.",
-    ),
+    413: (RequestRejected, "The {what} is too large for the service (413)",
+          'Use route="asset", or a smaller picture.'),
+    422: (RequestRejected, "The service refused the {what} (422)", f"{_PAGE}; stream(…) gets longer reasons."),
+    429: (RateLimitError, "Too many requests (429)",
+          "Wait a minute: the hosted service takes about 40 requests a minute per account."),
     503: (ServerError, "The service is busy or the model is offline (503)", "Try again later."),
     504: (ServerError, "The service did not answer in time (504)", "Try again in a while."),
-    (404, "poll"): (
-        NotFoundError,
-        "The service no longer knows the request that it was working on (404)",
-        "It is over: the answer took too long, or was fetched already. Ask again.",
-    ),
+    (404, "poll"): (NotFoundError, "The service no longer knows the request that it was working on (404)",
+                    "It is over: the answer took too long, or was fetched already. Ask again."),
     # No key goes to the storage, so it is not the key that was refused.
-    (403, "upload"): (
-        AssetError,
-        "The storage refused the upload (403)",
-        'Its signed address may have expired: try again, or shrink the picture with route="inline".',
-    ),
+    (403, "upload"): (AssetError, "The storage refused the upload (403)",
+                      "Its signed address may have expired: try again, or shrink the picture with "
+                      'route="inline".'),
 }
-
-
-_SHRINK = 'Shrink the picture with route="inline", or upload it again.'
 _ASSETS = {
     404: ("The asset service does not know this address or asset (404)", _SHRINK),
     410: ("The asset service has been retired (410)", _SHRINK),
 }
-
-
+# fmt: on
 _BY_CLASS = {
     5: (ServerError, "The service failed ({status})", "Try again in a while."),
     4: (RequestRejected, "The service refused the {what} ({status})", "Compare it with the model's page."),
