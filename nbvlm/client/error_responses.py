@@ -172,12 +172,13 @@ _EXPLAINED: dict[object, _Explanation] = {
     403: (AuthenticationError, "The key has no access to this (403)",
           "Check that the key belongs to the organisation that may use the model."),
     404: (NotFoundError, "The service does not know this address, model or asset (404)",
-          "The model may have been retired or not be open to this account: see build.nvidia.com, or "
-          'use nbvlm.Client("demo").'),
+          ("The model may have been retired or not be open to this account: see build.nvidia.com, or "
+           'use nbvlm.Client("demo").')),
     410: (NotFoundError, "The model has been retired (410)", 'Choose another, or nbvlm.Client("demo").'),
     413: (RequestRejected, "The {what} is too large for the service (413)",
           'Use route="asset", or a smaller picture.'),
-    422: (RequestRejected, "The service refused the {what} (422)", f"{_PAGE}; stream(…) gets longer reasons."),
+    422: (RequestRejected, "The service refused the {what} (422)",
+          f"{_PAGE}; stream(…) gets longer reasons."),
     429: (RateLimitError, "Too many requests (429)",
           "Wait a minute: the hosted service takes about 40 requests a minute per account."),
     503: (ServerError, "The service is busy or the model is offline (503)", "Try again later."),
@@ -186,8 +187,8 @@ _EXPLAINED: dict[object, _Explanation] = {
                     "It is over: the answer took too long, or was fetched already. Ask again."),
     # No key goes to the storage, so it is not the key that was refused.
     (403, "upload"): (AssetError, "The storage refused the upload (403)",
-                      "Its signed address may have expired: try again, or shrink the picture with "
-                      'route="inline".'),
+                      ("Its signed address may have expired: try again, or shrink the picture with "
+                       'route="inline".')),
 }
 _ASSETS = {
     404: ("The asset service does not know this address or asset (404)", _SHRINK),
