@@ -46,12 +46,14 @@ def tls() -> ssl.SSLContext:
     import certifi
 
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    places = {"cafile": file} if file else {"capath": folder} if folder else {"cafile": certifi.where()}
     try:
         # A missing folder is not an error to ssl, which then trusts no certificate at all.
         if not file and folder and not Path(folder).is_dir():
             raise NotADirectoryError(folder)
-        context = ssl.create_default_context(**places)
+        if folder and not file:
+            context = ssl.create_default_context(capath=folder)
+        else:
+            context = ssl.create_default_context(cafile=file or certifi.where())
     except OSError as error:
         raise _unusable(file, folder, error) from None
     context.set_alpn_protocols(["http/1.1"])
@@ -107,6 +109,8 @@ def _check(address: str, name: str) -> None:
         parts = urlsplit(address)
         host, _ = parts.hostname or "", parts.port
         host.encode("idna")
+        if "[" in address or host.replace(".", "").isdigit():
+            ipaddress.ip_address(host.partition("%")[0])
     except (ValueError, UnicodeError):
         host = ""
     if not host or parts.scheme not in _SCHEMES or not address.isprintable() or " " in address:

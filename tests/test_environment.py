@@ -34,6 +34,8 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "http://proxy:port",
         "http://[::1",
         "http://a..b",
+        "http://1.2.3.999:3128",
+        "http://[v1.x]:3128",
         "http://pro xy:1",
         "http://proxy\x7f:1",
         "socks://proxy:1080",
