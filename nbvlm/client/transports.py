@@ -10,19 +10,15 @@ import functools
 import importlib.util
 import os
 import threading
-import urllib.request
 import weakref
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from nbvlm._environment import proxy_for, tls
 from nbvlm.client.request_info import CURRENT, RequestInfo
-from nbvlm.client.settings import is_loopback
-from nbvlm.errors import TransportError
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from nbvlm.client.connections import Backend
@@ -64,59 +60,7 @@ def _demo() -> Any:
     return DemoTransport()
 
 
-# Certificates and proxies.
-
-
-@functools.cache
-def tls() -> ssl.SSLContext:
-    """Return the one TLS context of the process: making one takes 25 ms, so it is made when first needed."""
-    name = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "SSL_CERT_DIR"
-    missing = name == "SSL_CERT_DIR" and not Path(os.environ.get(name) or "/").is_dir()
-    try:
-        context = None if missing else httpx.create_ssl_context()
-    except OSError:
-        context = None
-    if context is None:
-        kind = "file of certificates in PEM form" if name == "SSL_CERT_FILE" else "folder of certificates"
-        raise TransportError(
-            f"{name} is not a readable {kind}: {os.environ.get(name)}.", hint=f"Correct {name}, or unset it."
-        )
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-def proxy_for(url: httpx.URL) -> str | None:
-    """Return the proxy that the environment wants for an address; None for this machine."""
-    host = url.raw_host.decode("ascii")
-    if is_loopback(host):
-        return None
-    proxies = urllib.request.getproxies()
-    found = (proxies.get(url.scheme) or proxies.get("all") or "").strip()
-    port = url.port or (443 if url.scheme == "https" else 80)
-    if not found or urllib.request.proxy_bypass(host if ":" in host else f"{host}:{port}"):
-        return None
-    return found if "://" in found else f"http://{found}"
-
-
-def _proxy(address: str, scheme: str) -> httpx.Proxy:
-    """Return the proxy at an address of the environment."""
-    names = [f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY"]
-    name = next((name for name in names if os.environ.get(name)), "the system's settings")
-    try:
-        proxy = httpx.Proxy(address, ssl_context=tls() if address.startswith("https:") else None)
-    except (ValueError, httpx.InvalidURL):
-        proxy = None
-    if proxy is None or not proxy.url.host:
-        raise TransportError(
-            f"The proxy in {name} is not an address that can be used.",
-            hint=f"Set {name} to an address such as http://proxy.example.org:3128, or unset it.",
-        )
-    if proxy.url.scheme.startswith("socks") and not _is_installed("socksio"):
-        raise TransportError(
-            f"The proxy in {name} is a SOCKS proxy, which needs another package.",
-            hint='Install it: pip install "nbvlm[socks]"',
-        )
-    return proxy
+# Certificates and proxies: `nbvlm._environment` reads and checks them.
 
 
 @functools.cache
@@ -129,12 +73,14 @@ Route = tuple[bool, str | None]
 
 
 def _route(url: httpx.URL) -> Route:
-    return url.scheme == "https", proxy_for(url)
+    return url.scheme == "https", proxy_for(url.scheme, url.raw_host.decode("ascii"), url.port)
 
 
 def _options(route: Route) -> dict[str, Any]:
     secure, address = route
-    proxy = _proxy(address, "https" if secure else "http") if address is not None else None
+    # A proxy reached over TLS needs certificates too.
+    context = tls() if address is not None and address.startswith("https:") else None
+    proxy = httpx.Proxy(address, ssl_context=context) if address is not None else None
     # Without TLS there is nothing to verify, and the context is not made.
     return {"verify": tls() if secure else False, "proxy": proxy}
 

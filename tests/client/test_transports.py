@@ -17,6 +17,7 @@ from support.loopback import Loopback, Reply, answer, stream
 from support.sides import KEY, LARGE, QUICK, SCENE, SIDES
 
 import nbvlm
+from nbvlm import _environment
 from nbvlm.client import aiohttp_transport, transports
 from nbvlm.client.client import Retry
 from nbvlm.client.transports import AsyncTransport, Transport
@@ -214,8 +215,7 @@ def test_https_goes_through_a_tunnel(open_side: Open, monkeypatch: pytest.Monkey
 def test_a_variable_that_cannot_be_used_is_named(
     open_side: Open, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: str
 ) -> None:
-    installed = transports._is_installed
-    monkeypatch.setattr(transports, "_is_installed", lambda name: name != "socksio" and installed(name))
+    monkeypatch.setattr(_environment, "_is_installed", lambda name: name != "socksio")
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv(variable, value)
     transports.tls.cache_clear()
