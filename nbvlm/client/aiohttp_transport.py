@@ -24,7 +24,6 @@ __all__ = ["AiohttpTransport"]
 KEPT_ALIVE = 60.0
 """Seconds that an idle connection is kept for the next request."""
 _LARGEST_HEADER = 64 * 1024
-_PIECE = 256 * 1024
 
 
 class _StaleConnection(Exception):
@@ -104,13 +103,15 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         timeout = aiohttp.ClientTimeout(
             total=None, connect=limits.get("connect"), sock_read=limits.get("read")
         )
+        is_whole = isinstance(request.stream, httpx.ByteStream)
+        data = (await request.aread() or None) if is_whole else request.stream
         while True:
             try:
                 response = await self._session.request(
                     request.method,
                     URL(str(request.url), encoded=True),  # byte by byte: it may be signed
                     headers=request.headers.multi_items(),
-                    data=await _body(request),
+                    data=data,
                     allow_redirects=False,
                     timeout=timeout,
                     **self._proxy,
@@ -142,21 +143,6 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             closing = connector.close().__await__()
             with contextlib.suppress(StopIteration, RuntimeError):
                 next(closing)
-
-
-async def _body(request: httpx.Request) -> Any:
-    stream: Any = request.stream
-    if not isinstance(stream, httpx.ByteStream):
-        return stream
-    content = await request.aread()
-    # aiohttp warns of large bytes, since they occupy the event loop.
-    return (_pieces(content) if len(content) > _PIECE else content) or None
-
-
-async def _pieces(content: bytes) -> AsyncIterator[memoryview]:
-    view = memoryview(content)
-    for start in range(0, len(view), _PIECE):
-        yield view[start : start + _PIECE]
 
 
 class _Body(httpx.AsyncByteStream):

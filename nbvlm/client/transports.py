@@ -39,7 +39,7 @@ def blocking(given: Given | None, in_process: bool) -> tuple[httpx.BaseTransport
     if isinstance(given, httpx.BaseTransport):
         return given, False
     if isinstance(given, httpx.Client):
-        return _ClientTransport(given), False
+        return _OwnClient(given), False
     raise TypeError("This transport only serves an AsyncClient; pass an httpx.BaseTransport or httpx.Client.")
 
 
@@ -50,7 +50,7 @@ def awaiting(given: Given | None, in_process: bool) -> tuple[httpx.AsyncBaseTran
     if isinstance(given, httpx.AsyncBaseTransport):
         return given, False
     if isinstance(given, httpx.AsyncClient):
-        return _AsyncClientTransport(given), False
+        return _OwnClient(given), False
     return _ThreadedTransport(blocking(given, in_process)[0]), False
 
 
@@ -246,29 +246,18 @@ class _QueuedBody(httpx.AsyncByteStream):
 # The caller's own.
 
 
-def _auth(request: httpx.Request) -> dict[str, Any]:
-    """Keep the credentials of the caller's client away from addresses that carry their own permission."""
-    return {} if RequestInfo.of(request).with_key else {"auth": None}
+class _OwnClient(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Sends requests through the caller's `httpx.Client` or `httpx.AsyncClient`, which the caller closes."""
 
-
-class _ClientTransport(httpx.BaseTransport):
-    """Sends requests through the caller's `httpx.Client`, which stays the caller's to close."""
-
-    def __init__(self, client: httpx.Client) -> None:
+    def __init__(self, client: Any) -> None:
         self._client = client
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return self._client.send(request, stream=True, follow_redirects=False, **_auth(request))
+    def handle_request(self, request: httpx.Request) -> Any:
+        # The credentials of that client are kept away from addresses that carry their own permission.
+        auth = {} if RequestInfo.of(request).with_key else {"auth": None}
+        return self._client.send(request, stream=True, follow_redirects=False, **auth)
 
-
-class _AsyncClientTransport(httpx.AsyncBaseTransport):
-    """As `_ClientTransport`, awaited."""
-
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self._client = client
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await self._client.send(request, stream=True, follow_redirects=False, **_auth(request))
+    handle_async_request = handle_request  # what an `httpx.AsyncClient` returns is awaited
 
 
 class _ThreadedTransport(httpx.AsyncBaseTransport):
@@ -279,25 +268,24 @@ class _ThreadedTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response = await asyncio.to_thread(self._inner.handle_request, request)
-        return httpx.Response(
-            response.status_code,
-            headers=response.headers,
-            stream=_ThreadedBody(response),
-            extensions=response.extensions,
-        )
+        response.stream = _ThreadedBody(response.stream)
+        return response
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self._inner.close)
 
 
 class _ThreadedBody(httpx.AsyncByteStream):
-    def __init__(self, response: httpx.Response) -> None:
-        self._response = response
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        pieces: Any = iter(self._response.stream)  # type: ignore[arg-type]
+        pieces = iter(self._stream)
         while piece := await asyncio.to_thread(next, pieces, b""):
             yield piece
 
     async def aclose(self) -> None:
-        await asyncio.to_thread(self._response.close)
+        await asyncio.to_thread(self._stream.close)
 
 
 def _after_fork() -> None:

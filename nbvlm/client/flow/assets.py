@@ -22,7 +22,7 @@ from nbvlm.errors import AssetError, Error, ParameterError
 from nbvlm.images import Picture, load_lazily
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
     from nbvlm.client.flow.events import Status
@@ -227,7 +227,13 @@ def _parsed(body: bytes) -> dict[str, Any]:
     return value
 
 
-class KeptAssets:
+class _Assets:
+    def __init__(self, context: Callable[..., Context], finish: Callable[[Flow[Any]], Any]) -> None:
+        self._context = context
+        self._finish = finish
+
+
+class KeptAssets(_Assets):
     """The assets of an account; `client.assets`.
 
     Examples
@@ -235,12 +241,8 @@ class KeptAssets:
     >>> asset = client.assets.upload("large.png")  # doctest: +SKIP
     >>> client.assets.list()  # doctest: +SKIP
     (Asset('…'),)
-    >>> client.delete(asset)  # doctest: +SKIP
+    >>> client.assets.delete(asset)  # doctest: +SKIP
     """
-
-    def __init__(self, context: Callable[..., Context], finish: Callable[[Flow[Any]], Any]) -> None:
-        self._context = context
-        self._finish = finish
 
     def upload(self, image: Any, *, progress: Progress = None) -> Asset:
         """Upload a picture and keep it.
@@ -262,37 +264,27 @@ class KeptAssets:
         ImageError, AssetError
             If the picture cannot be read, or the service does not take it.
         """
-        asset: Asset = self._finish(_keep(self._context(progress), image))
-        return asset
+        return self._finish(_keep(self._context(progress), image))  # type: ignore[no-any-return]
 
     def list(self) -> tuple[Asset, ...]:
         """Return the account's assets; the service lists their ids only."""
-        found: tuple[Asset, ...] = self._finish(_listing(self._context()))
-        return found
+        return self._finish(_listing(self._context()))  # type: ignore[no-any-return]
 
     def delete(self, asset: Asset | str) -> None:
         """Delete an asset, given as such or by its id; one that is gone already is deleted."""
         self._finish(delete(self._context(), asset if isinstance(asset, str) else asset.id))
 
 
-class AsyncKeptAssets:
+class AsyncKeptAssets(_Assets):
     """As `KeptAssets`, awaited."""
-
-    def __init__(
-        self, context: Callable[..., Context], finish: Callable[[Flow[Any]], Awaitable[Any]]
-    ) -> None:
-        self._context = context
-        self._finish = finish
 
     async def upload(self, image: Any, *, progress: Progress = None) -> Asset:
         """Upload a picture and keep it; see `KeptAssets.upload`."""
-        asset: Asset = await self._finish(_keep(self._context(progress), image))
-        return asset
+        return await self._finish(_keep(self._context(progress), image))  # type: ignore[no-any-return]
 
     async def list(self) -> tuple[Asset, ...]:
         """Return the account's assets; the service lists their ids only."""
-        found: tuple[Asset, ...] = await self._finish(_listing(self._context()))
-        return found
+        return await self._finish(_listing(self._context()))  # type: ignore[no-any-return]
 
     async def delete(self, asset: Asset | str) -> None:
         """Delete an asset, given as such or by its id; one that is gone already is deleted."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from nbvlm.client import error_responses
-from nbvlm.client.flow.steps import READ, Context, Flow, Sleep, Upload
+from nbvlm.client.flow.steps import PIECE, READ, Context, Flow, Sleep, Upload
 from nbvlm.client.request_info import RequestInfo
 from nbvlm.client.secrets import redact
 from nbvlm.errors import Error, TransportError
@@ -53,6 +53,8 @@ def request(
     secret = context.settings.key() if key else None
     if secret is not None:
         fields["authorization"] = f"Bearer {secret.reveal()}"
+    if isinstance(body, bytes) and len(body) > PIECE:
+        body = Upload(body)
     if body is not None:
         fields["content-length"] = str(body.length if isinstance(body, Upload) else len(body))
     left = context.deadline.left()
