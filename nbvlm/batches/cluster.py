@@ -438,7 +438,7 @@ class ClusterRun:
         failed: list[tuple[dict[str, Any], Position]] = []
         weight, size = 0, self._size()
         for item in self._items:
-            prompt: str | None = None
+            prompt = self._plan.prompt.template
             try:
                 prompt = self._plan.prompt.of(item.columns)
                 image = item.image
@@ -498,8 +498,11 @@ class ClusterRun:
 
     def _add(self, data: dict[str, Any], place: Position) -> None:
         resumed = self._journal.stands(data["key"], place)
-        line = self._journal.add(data, place)
-        self._ready.append(rows.row_of(line, resumed=resumed, label=place.label))
+        try:
+            line = self._journal.add(data, place)
+        except Error as error:  # the rows that came with it are shown before it is raised
+            self._error, line = self._error or error, rows.encode(data)
+        self._ready.append(rows.row_of(line, resumed=resumed, place=place))
 
     async def _end(self) -> None:
         """Let the workers stop; what they had finished by then goes into the journal."""

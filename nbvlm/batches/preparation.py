@@ -26,15 +26,15 @@ class Prepared:
 
     item: Item
     key: str
-    prompt: str | None = None  # None where none could be made
+    prompt: str | None = None  # the template, or None for a function, where none could be made
     picture: Picture | None = None  # None where the answer is known, or the picture cannot be read
     error: Error | None = None
 
 
 def prepare(item: Item, plan: Plan, known: Container[str]) -> Prepared:
     """Make an item ready; an error is kept in `error`, and a picture whose key is known is not decoded."""
-    prompt: str | None = None
-    key = plan.key(f"unread {item.place.source}", "")
+    prompt = plan.prompt.template
+    key = plan.key(f"unread {item.place.source}", prompt or "")
     try:
         prompt = plan.prompt.of(item.columns)
         key = plan.key(f"unread {item.place.source}", prompt)

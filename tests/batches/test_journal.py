@@ -75,7 +75,7 @@ def test_a_half_written_line_is_ignored_wherever_it_was_cut(service: Loopback, t
     whole = run(service, folder, journal, concurrency=1)
     text = journal.read_bytes()
     start = text.rstrip().rindex(b"\n") + 1
-    for cut in range(start, len(text), 37):
+    for cut in range(start, len(text) - 1, 37):
         journal.write_bytes(text[:cut])
         assert len(nbvlm.results(journal)) == 2
         before = asked(service)
