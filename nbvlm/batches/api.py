@@ -166,9 +166,10 @@ def results(journal: str | os.PathLike[str] = "run.jsonl", *, explode: bool = Fa
     for line in journals.lines(journal):
         with contextlib.suppress(Error):  # of a line that cannot be an answer after all
             row = rows.row_of(line)
-            found[row.source, row.copy, row.prompt] = row
+            place = (row.source, row.copy)
+            if place in unwritten:
+                found.pop((*place, unwritten.pop(place)), None)
             if row.kind == "PromptError":
-                unwritten[row.source, row.copy] = row.prompt
-            elif (before := (row.source, row.copy)) in unwritten:
-                found.pop((*before, unwritten.pop(before)), None)
+                unwritten[place] = row.prompt
+            found[*place, row.prompt] = row
     return rows.frame(found.values(), explode=explode)
