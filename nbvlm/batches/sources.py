@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from glob import has_magic, iglob
@@ -131,15 +131,15 @@ def _filled(name: str, walk: Callable[[], Iterator[str]]) -> Listing:
 
 def _walk(folder: Path, start: Path) -> Iterator[str]:
     """Yield the pictures of a folder, then those of the folders in it, by name; hidden ones are left out."""
-    for at, files in _folders(str(folder), start):
+    for at, files in _folders(str(folder), start, set()):
         for name in sorted(files):
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES:  # noqa: PTH122 - a name
                 yield os.path.join(at, name)  # noqa: PTH118 - a million of them
 
 
-def _folders(folder: str, start: Path) -> Iterator[tuple[str, list[str]]]:
+def _folders(folder: str, start: Path, seen: set[str]) -> Iterator[tuple[str, list[str]]]:
     """Yield a folder and all below it with their files, each once; linked ones last, hidden ones not."""
-    seen, left = set(), deque([folder])
+    left = deque([folder])
     while left:
         root = start / left[0]
         for at, folders, files in os.walk(root, onerror=_unreadable_folder):
@@ -161,15 +161,15 @@ def _unreadable_folder(error: OSError) -> None:
 def _matching(pattern: Path, start: Path) -> Iterator[str]:
     """Yield the files that match a pattern, each once; `**` follows linked folders, and no circle."""
     top, *parts = pattern.parts if pattern.anchor else ("", *pattern.parts)
-    found = _expand(top, parts, start)
-    return found if parts.count("**") < 2 else iter(dict.fromkeys(found))
+    return _expand(top, parts, start, defaultdict(set))
 
 
-def _expand(folder: str, parts: list[str], start: Path) -> Iterator[str]:
+def _expand(folder: str, parts: list[str], start: Path, seen: defaultdict[int, set[str]]) -> Iterator[str]:
     part, *rest = parts
     if part == "**":
-        for below, _ in _folders(folder, start):
-            yield from _expand(below, rest or ["*"], start)
+        # A second walk for the same part, within a first one, has nothing new.
+        for below, _ in _folders(folder, start, seen[len(rest)]):
+            yield from _expand(below, rest or ["*"], start, seen)
         return
     root = start / folder
     # A folder's own name may hold brackets.
@@ -177,7 +177,7 @@ def _expand(folder: str, parts: list[str], start: Path) -> Iterator[str]:
     for name in [part] if literal else sorted(iglob(part, root_dir=root)):  # noqa: PTH207 - of one part
         path = os.path.join(folder, name)  # noqa: PTH118 - as it was given
         if rest and (start / path).is_dir():
-            yield from _expand(path, rest, start)
+            yield from _expand(path, rest, start, seen)
         elif not rest and (start / path).is_file():
             yield path
 
