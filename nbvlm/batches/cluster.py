@@ -17,6 +17,7 @@ import threading
 import time
 import uuid
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -442,7 +443,8 @@ class ClusterRun:
             try:
                 prompt = self._plan.prompt.of(item.columns)
                 image = item.image
-                if hasattr(image, "read") and not hasattr(image, "getexif"):  # an open file cannot be pickled
+                # An open file cannot be pickled, nor can the view of an upload's bytes.
+                if isinstance(image, Mapping) or (hasattr(image, "read") and not hasattr(image, "getexif")):
                     image = read_source(image, allow_private=False)[0]
             except Error as error:
                 if self._plan.on_error == "raise":

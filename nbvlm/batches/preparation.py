@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ def _content(image: Any) -> tuple[bytes | Picture, str | None]:
     """Return the bytes of a file, or the picture that is made of something in memory."""
     if isinstance(image, str) and remote.is_remote(image) and not image.startswith("data:"):
         return remote.read(image), image.rpartition("/")[2]
-    if isinstance(image, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(image, "read"):
+    if isinstance(image, (str, os.PathLike, bytes, bytearray, memoryview, Mapping)) or hasattr(image, "read"):
         return read_source(image, allow_private=False)
     picture = Picture.load(image)
     if picture.data is None:

@@ -98,6 +98,8 @@ def items(listed: Listing, folder: str = "") -> Iterator[Item]:
 
 def _in_folder(image: Any, folder: str) -> Any:
     """Make a relative path absolute, so that a change of the folder during the run does not matter."""
+    if isinstance(image, Mapping) and image.get("bytes", b"") is None:
+        return _in_folder(image.get("path"), folder)
     if not isinstance(image, (str, os.PathLike)) or (isinstance(image, str) and _ADDRESS.match(image)):
         return image
     return os.path.join(folder, expanded(image)) if os.fspath(image) else image  # noqa: PTH118 - str or bytes
@@ -219,7 +221,10 @@ def _each(images: Iterable[Any], column: str | None) -> Iterator[tuple[Any, Any,
 
 def _is_upload(value: Any) -> bool:
     """Recognise a picture as ipywidgets' FileUpload and Hugging Face's data sets hold it."""
-    return isinstance(value, Mapping) and ("content" in value or {"bytes", "path"} <= value.keys())
+    if not isinstance(value, Mapping):
+        return False
+    content = value.get("content")
+    return isinstance(content, bytes | bytearray | memoryview) or value.keys() == {"bytes", "path"}
 
 
 def _uploads(images: Mapping[Any, Any]) -> list[Any]:
