@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nbvlm.endpoints.local import LocalServer as LocalServer
     from nbvlm.endpoints.local import find_local as find_local
     from nbvlm.endpoints.local import look as look
+    from nbvlm.endpoints.local import only_model as only_model
     from nbvlm.endpoints.lookup import alternatives as alternatives
     from nbvlm.endpoints.lookup import get as get
     from nbvlm.endpoints.lookup import openai as openai
@@ -37,7 +38,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     {
         "nbvlm.endpoints.catalog": "CHECKED ENDPOINTS HOSTED INTEGRATE RETIRED Retired",
-        "nbvlm.endpoints.local": "LocalServer find_local look",
+        "nbvlm.endpoints.local": "LocalServer find_local look only_model",
         "nbvlm.endpoints.lookup": "alternatives get openai",
         "nbvlm.endpoints.models": "Asked Model known listing sees",
         "nbvlm.endpoints.services": "SERVICES Service address",

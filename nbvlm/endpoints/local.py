@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 from nbvlm._version import __version__
 from nbvlm.endpoints.models import listing
 from nbvlm.endpoints.services import SERVICES, address, split
-from nbvlm.errors import ParameterError
+from nbvlm.errors import ParameterError, TransportError
 
 if TYPE_CHECKING:
     from nbvlm.endpoints.models import Asked, Model
     from nbvlm.endpoints.services import Service
 
-__all__ = ["LocalServer", "find_local", "look"]
+__all__ = ["LocalServer", "find_local", "look", "only_model"]
 
 SECONDS = 2.0
 LARGEST = 4 * 1024 * 1024
@@ -76,10 +76,51 @@ async def find_local(seconds: float = SECONDS) -> tuple[LocalServer, ...]:
     return tuple(server for server in found if server is not None)
 
 
-def look(service: Service, seconds: float = SECONDS) -> LocalServer | None:
+def only_model(service: Service, origin: str | None = None) -> str:
+    """Return the id of the only vision model that a server on this computer has.
+
+    Parameters
+    ----------
+    service
+        The program.
+    origin
+        Its origin, in place of the usual one.
+
+    Raises
+    ------
+    TransportError
+        If it does not respond.
+    ParameterError
+        If it has none, or several; the message lists what there is.
+    """
+    url = address(service) if origin is None else origin + service.path
+    found = look(service, origin=origin)
+    if found is None:
+        message = f"{service.title} does not respond at {url}."
+        raise TransportError(message, hint=f"{service.advice} Or pass model=… to choose a model unseen.")
+    if found.problem:
+        raise ParameterError(
+            f"{service.title} does not list its models: {found.problem}", hint="Pass model=… and api_key=…."
+        )
+    # Where no model is known to see, those that may are better than none.
+    able = [model.id for model in found.models if model.vision]
+    able = able or [model.id for model in found.models if model.vision is None]
+    if len(able) == 1:
+        return able[0]
+    if able:
+        names = ", ".join(map(repr, able))
+        raise ParameterError(
+            f"{service.title} has several vision models: {names}.", hint=f"Choose one: model={able[0]!r}."
+        )
+    others = ", ".join(model.id for model in found.models)
+    has = f" Its models read text only: {others}." if others else " It has no model at all."
+    raise ParameterError(f"{service.title} has no vision model.{has}", hint=f"{service.vision}.")
+
+
+def look(service: Service, seconds: float = SECONDS, *, origin: str | None = None) -> LocalServer | None:
     """Ask one server on this computer for its models; None if it does not respond or is elsewhere."""
     try:
-        url = address(service)
+        url = address(service) if origin is None else origin + service.path
         origin, path = split(url)
     except ParameterError:
         return None

@@ -108,7 +108,7 @@ _ALL = (
         local=True,
         listing="lmstudio",
         advice="Start its server (lms server start), or set LMSTUDIO_BASE_URL to its address.",
-        vision="Get a model that is marked with Vision in LM Studio.",
+        vision="Get a model that is marked with Vision in LM Studio",
     ),
     Service(
         "vllm",

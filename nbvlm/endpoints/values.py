@@ -102,8 +102,6 @@ class Endpoint:
         Seconds that the service may need for the next piece of an answer, or None for the usual limit.
     streams
         True where the endpoint answers in server-sent events on request.
-    body_model
-        Value of `model` in the request body, or None where the body has no such key.
     note
         A peculiarity of this endpoint, as one sentence.
 
@@ -134,7 +132,6 @@ class Endpoint:
     requests_per_minute: int | None = None
     silence: float | None = None
     streams: bool = True
-    body_model: str | None = None
     note: str = ""
 
     @property

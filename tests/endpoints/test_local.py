@@ -11,6 +11,7 @@ from support.loopback import Loopback, Reply
 
 from nbvlm import endpoints
 from nbvlm.endpoints import local
+from nbvlm.errors import ParameterError, TransportError
 
 PORTS = {
     "ollama": "OLLAMA_HOST",
@@ -103,6 +104,42 @@ def test_nothing_is_asked_elsewhere(monkeypatch):
     for address in ("http://192.0.2.1:11434", "https://127.0.0.1:11434", "no address at all [", "http://a@b"):
         monkeypatch.setenv("OLLAMA_HOST", address)
         assert local.look(endpoints.SERVICES["ollama"]) is None
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_only_vision_model_is_chosen(start, name):
+    server = start(name)
+    assert local.only_model(endpoints.SERVICES[name]) == FOUND[name][0][0]
+    assert local.only_model(endpoints.SERVICES[name], server.url) == FOUND[name][0][0]
+
+
+def test_several_vision_models_are_listed(start):
+    start("ollama", model_servers.ollama_pages(a=["vision"], b__7b=["vision"], c=["completion"]))
+    with pytest.raises(ParameterError, match="'a', 'b:7b'") as caught:
+        local.only_model(endpoints.SERVICES["ollama"])
+    assert "model='a'" in caught.value.hint
+    assert "'c'" not in str(caught.value)
+
+
+def test_without_a_vision_model_the_others_are_listed_with_the_way_to_one(start):
+    start("ollama", model_servers.ollama_pages(c=["completion"]))
+    with pytest.raises(ParameterError, match="c") as caught:
+        local.only_model(endpoints.SERVICES["ollama"])
+    assert "ollama pull" in caught.value.hint
+    start("ollama", model_servers.ollama_pages())
+    with pytest.raises(ParameterError, match="no model at all"):
+        local.only_model(endpoints.SERVICES["ollama"])
+
+
+def test_a_model_that_may_see_is_better_than_none(start):
+    start("vllm", model_servers.vllm_pages("my/tuned-model"))
+    assert local.only_model(endpoints.SERVICES["vllm"]) == "my/tuned-model"
+
+
+def test_a_server_that_does_not_respond_is_named_with_the_next_step():
+    with pytest.raises(TransportError, match="http://127.0.0.1:1/v1") as caught:
+        local.only_model(endpoints.SERVICES["ollama"])
+    assert "ollama serve" in caught.value.hint
 
 
 def test_a_server_without_models_is_found(start):
