@@ -148,6 +148,7 @@ _ALL = (
         path="/v1beta/openai",
         variables=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         page="aistudio.google.com/apikey",
+        address="GOOGLE_GEMINI_BASE_URL",
         parameters=openai_parameters(65_536, 4096, temperature=1),
     ),
     Service(
@@ -157,6 +158,7 @@ _ALL = (
         path="/api/v1",
         variables=("OPENROUTER_API_KEY",),
         page="openrouter.ai/keys",
+        address="OPENROUTER_BASE_URL",
         parameters=openai_parameters(65_536, 4096),
     ),
 )

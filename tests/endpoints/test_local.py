@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import ExitStack
 
 import pytest
@@ -137,7 +138,7 @@ def test_a_model_that_may_see_is_better_than_none(start):
 
 
 def test_a_server_that_does_not_respond_is_named_with_the_next_step():
-    with pytest.raises(TransportError, match="http://127.0.0.1:1/v1") as caught:
+    with pytest.raises(TransportError, match=re.escape("http://127.0.0.1:1/v1")) as caught:
         local.only_model(endpoints.SERVICES["ollama"])
     assert "ollama serve" in caught.value.hint
 
