@@ -1,4 +1,4 @@
-"""The doctor asks each endpoint that is set up whether it responds: no key, no question, and advice for each."""
+"""The doctor asks each endpoint that is set up whether it responds, without a key or a question."""
 
 from __future__ import annotations
 

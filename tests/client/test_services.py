@@ -1,4 +1,4 @@
-"""Services by name: each with its own key and address, and a model that is chosen or listed, never guessed."""
+"""Services by name: each with its own key and address, and a model that is chosen or listed."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ OWN = {
     "llamacpp": ("LLAMA_API_KEY", "LLAMA_ARG_PORT", "/v1"),
     "ollama": (None, "OLLAMA_HOST", "/v1"),
 }
+LIVE = [name for name in endpoints.ENDPOINTS if "/" in name]
 REMOTE = ("openai", "gemini", "openrouter")
 
 
@@ -225,9 +226,6 @@ def test_models_that_see(at: Any, server: Loopback, open_side: Open) -> None:
     assert side.call("models") == ("gpt-6.1", "other", "text-embedding-3-small")
     side = open_side("demo", base_url=None, api_key=None)
     assert side.call("models", vision=True) == side.call("models")
-
-
-LIVE = [name for name in endpoints.ENDPOINTS if "/" in name]
 
 
 def test_nvidias_models_are_those_of_the_table_that_are_listed_now(server: Loopback, open_side: Open) -> None:
