@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 import unicodedata
 import warnings
 from typing import TYPE_CHECKING
@@ -11,7 +12,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["count", "did_you_mean", "duration", "shorten", "size", "visible", "warn_outside"]
+__all__ = [
+    "count",
+    "did_you_mean",
+    "duration",
+    "shorten",
+    "size",
+    "visible",
+    "warn_outside",
+    "whole_characters",
+]
 
 _SAME = {
     "sheep",
@@ -46,6 +56,17 @@ def visible(text: str) -> str:
 
 def _printable(char: str) -> bool:
     return char == "\n" or unicodedata.category(char) not in {"Cc", "Cf", "Cs"} or char == "\u200d"
+
+
+def whole_characters(text: str) -> str:
+    r"""Replace half characters (lone surrogates), which UTF-8 cannot write.
+
+    >>> whole_characters("cat\ud83d.png")
+    'cat�.png'
+    """
+    if text.isprintable():  # no half character is
+        return text
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 def shorten(text: str, most: int) -> str:

@@ -91,11 +91,10 @@ class ModelConnection:
         self._switch(RECORDING, settings)
         return recorded.parameters
 
-    def take_key(self, text: str) -> None:
+    def take_key(self, key: Secret) -> None:
         """Use a key: one for the hosted service is kept as by `nbvlm.login()`, others for this panel."""
-        key = Secret(text)
         if self.endpoint.base_url == endpoints.HOSTED:
-            login(text)
+            login(key.reveal())
             self._typed = key
         settings = replace(self.settings, api_key=key, key_source=TYPED)
         if self.choice == SERVER:

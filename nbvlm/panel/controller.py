@@ -11,8 +11,6 @@ import functools
 import threading
 from typing import TYPE_CHECKING, Any
 
-import ipywidgets
-
 from nbvlm._background import Task
 from nbvlm.errors import Error, ImageError
 from nbvlm.panel import streaming
@@ -25,7 +23,19 @@ from nbvlm.panel.messages import MessageSequencer
 from nbvlm.panel.streaming import MaskOutliner, StreamThrottle
 from nbvlm.panel.sweep_runner import SweepRunner
 from nbvlm.result import alt_text, summary
-from nbvlm.widgets import Controls, TaskBar, Toolbar, Viewer, finished_text, preview, scenes, stopped_text
+from nbvlm.widgets import (
+    Controls,
+    Ignored,
+    TaskBar,
+    Toolbar,
+    Viewer,
+    column,
+    finished_text,
+    ignored,
+    preview,
+    scenes,
+    stopped_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,10 +46,6 @@ if TYPE_CHECKING:
     from nbvlm.result import Result
 
 __all__ = ["PanelController", "family"]
-
-
-def _column(children: list[Any], name: str) -> Any:
-    return ipywidgets.VBox(children).add_class(name)
 
 
 def family(widget: Any) -> list[Any]:
@@ -111,11 +117,11 @@ class PanelController:
     def _layout(self) -> Any:
         """Place the head above two columns, and the shelf below them."""
         head = [self.toolbar, self.connecting.key_field, self.connecting.server_form]
-        left = _column([self.source.picker, self.task_bar, *self.controls.widgets], "nbvlm-controls")
-        right = _column([self.error_card, self.viewer, self.answers.export_menu], "nbvlm-answers")
-        body = ipywidgets.Box([left, right]).add_class("nbvlm-body")
-        shelf = _column([self.answers.strip, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
-        return _column([*head, body, shelf], "nbvlm-panel")
+        left = column([self.source.picker, self.task_bar, *self.controls.widgets], "nbvlm-controls")
+        right = column([self.error_card, self.viewer, self.answers.export_menu], "nbvlm-answers")
+        body = column([left, right], "nbvlm-body")
+        shelf = column([self.answers.strip, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
+        return column([*head, body, shelf], "nbvlm-panel")
 
     # Picture and model
 
@@ -287,6 +293,8 @@ class PanelController:
         """Run an action of a widget and show its error, for ipywidgets would swallow it."""
         try:
             action()
+        except Ignored as reason:
+            ignored(self.root, str(reason))
         except Exception as error:  # noqa: BLE001 - shown on the error card
             self.complain(error)
 

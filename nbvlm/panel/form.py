@@ -67,7 +67,9 @@ class Form:
             if fields.get("edition") == self._toolbar.edition:
                 self._controls.take(prompt=fields.get("prompt"))
             if fields.get("tuning", 0) == self._toolbar.tuning:
-                self._controls.take(parameters=fields.get("parameters"))
+                given = (fields.get("parameters") or {}).items()
+                fits = self._controls.has_in_range
+                self._controls.take(parameters={name: value for name, value in given if fits(name, value)})
 
     def reset(self) -> None:
         """Set all sliders to the model's defaults."""

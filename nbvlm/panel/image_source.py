@@ -10,6 +10,7 @@ from nbvlm._background import Task
 from nbvlm.errors import ImageError
 from nbvlm.images import Picture, path_completions, resolved_path, shown_path
 from nbvlm.widgets import (
+    Ignored,
     Picker,
     is_route_known,
     picture_text,
@@ -61,10 +62,10 @@ class PictureSource:
         actions: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "hello": lambda _message: Task(self._send_gallery()),
             "choose": self._choose,
-            "open": lambda message: self.open(str(message["place"])),
-            "complete": lambda message: Task(self._complete(str(message["text"]))),
+            "open": lambda message: self.open(message["place"]),
+            "complete": lambda message: Task(self._complete(message["text"])),
             "cancel-open": lambda _message: self.cancel(),
-            "route": lambda message: self.take_route(str(message["route"])),
+            "route": self._take_route,
             "reset": lambda _message: self.reset(),
         }
         self.picker = Picker(on_message=messages.handler(actions), on_upload=self.receive, on_error=on_error)
@@ -72,8 +73,10 @@ class PictureSource:
     # The choice
 
     def _choose(self, message: Mapping[str, Any]) -> None:
+        if message["index"] >= len(scenes()):
+            raise Ignored("there is no such sample")
         self._on_fields(message.get("fields") or {})
-        self.choose(int(message["index"]))
+        self.choose(message["index"])
 
     def choose(self, index: int) -> None:
         """Choose a sample."""
@@ -138,6 +141,11 @@ class PictureSource:
         if self.route not in routes_of(endpoint):
             self.route = "auto"
         self.send()
+
+    def _take_route(self, message: Mapping[str, Any]) -> None:
+        if message["route"] not in routes_of(self._endpoint):
+            raise Ignored("this model has no such route")
+        self.take_route(message["route"])
 
     def take_route(self, route: str) -> None:
         """Choose the route of the picture."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
+
+from nbvlm.widgets._base import PageState
+from nbvlm.widgets.messages import number, text, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nbvlm.endpoints import Endpoint, Parameter
 
-__all__ = ["Controls"]
+__all__ = ["Controls", "column"]
 
 _TITLES = {"temperature": "Temperature", "top_p": "Top p", "max_tokens": "Max tokens"}
 _NOTE = "The service advises changing temperature or top p, not both."
@@ -55,9 +59,9 @@ class Controls:
         self.stop = _button("Stop", "nbvlm-stop", "Stop the answer (Esc)", disabled=True)
         self._reset = _button("Reset", "nbvlm-reset", "Set all sliders to the model's defaults")
         self.note = _label(_NOTE, "nbvlm-note")
-        self._head = _box([_label("Parameters", "nbvlm-heading"), self._reset], "nbvlm-sliders-head")
-        self._sliders = _box([], "nbvlm-sliders")
-        self.widgets = (self.prompt, self._sliders, _box([self.run, self.stop], "nbvlm-actions"))
+        self._head = column([_label("Parameters", "nbvlm-heading"), self._reset], "nbvlm-sliders-head")
+        self._sliders = column([], "nbvlm-sliders")
+        self.widgets = (self.prompt, self._sliders, column([self.run, self.stop], "nbvlm-actions"))
         self.prompt.observe(lambda _change: guard(on_prompt), "value")
         self.run.on_click(lambda _button: guard(on_run))
         self.stop.on_click(lambda _button: guard(on_stop))
@@ -91,6 +95,10 @@ class Controls:
             if name in self.sliders:
                 self.sliders[name].value = _of_slider(self.sliders[name], value)
 
+    def has_in_range(self, name: str, value: float) -> bool:
+        """Check that there is a slider that reaches a value."""
+        return name in self.sliders and self.sliders[name].min <= round(value, 6) <= self.sliders[name].max
+
     def reset(self) -> None:
         """Set all sliders to the endpoint's defaults."""
         for parameter in self._endpoint.parameters:
@@ -109,16 +117,53 @@ class Controls:
         self.run.description = "Queued" if queued else "Run next" if running else "Run"
 
 
-def _box(children: list[Any], name: str) -> Any:
-    return ipywidgets.VBox(children).add_class(name)
+class _Box(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class has no types
+    """A box that no page changes."""
+
+
+class _Label(PageState, ipywidgets.Label):  # type: ignore[misc] # likewise
+    """A text that no page changes."""
+
+
+class _Button(PageState, ipywidgets.Button):  # type: ignore[misc] # likewise
+    """A button that a page presses."""
+
+
+class _Textarea(PageState, ipywidgets.Textarea):  # type: ignore[misc] # likewise
+    """A field that takes any text of a page."""
+
+    page_traits = MappingProxyType({"value": text})
+
+
+class _InRange(PageState):
+    """A slider that takes the numbers of its range."""
+
+    page_traits = MappingProxyType({"value": number})
+
+    def accepts(self, name: str, value: Any) -> bool:
+        """Check a value that a page gives a trait."""
+        return super().accepts(name, value) and self.min <= value <= self.max  # type: ignore[attr-defined]
+
+
+class _FloatSlider(_InRange, ipywidgets.FloatSlider):  # type: ignore[misc] # likewise
+    pass
+
+
+class _IntSlider(_InRange, ipywidgets.IntSlider):  # type: ignore[misc] # likewise
+    page_traits = MappingProxyType({"value": whole})
+
+
+def column(children: list[Any], name: str) -> Any:
+    """Place widgets one below the other, in a box with a CSS class that no page changes."""
+    return _Box(children).add_class(name)
 
 
 def _label(text: str, name: str) -> Any:
-    return ipywidgets.Label(text).add_class(name)
+    return _Label(text).add_class(name)
 
 
 def _prompt_field() -> Any:
-    return ipywidgets.Textarea(
+    return _Textarea(
         description="Prompt",
         placeholder="caption en, detect cat ; dog, …",
         continuous_update=False,
@@ -131,7 +176,7 @@ def _number(parameter: Parameter, value: float) -> float | int:
 
 
 def _slider(parameter: Parameter) -> Any:
-    kind = ipywidgets.IntSlider if parameter.integer else ipywidgets.FloatSlider
+    kind = _IntSlider if parameter.integer else _FloatSlider
     lowest = parameter.low + parameter.step if parameter.low_open else parameter.low
     title = _TITLES.get(parameter.name, parameter.name)
     return kind(
@@ -153,4 +198,4 @@ def _of_slider(slider: Any, value: Any) -> Any:
 
 
 def _button(text: str, name: str, tooltip: str, *, disabled: bool = False) -> Any:
-    return ipywidgets.Button(description=text, tooltip=tooltip, disabled=disabled).add_class(name)
+    return _Button(description=text, tooltip=tooltip, disabled=disabled).add_class(name)

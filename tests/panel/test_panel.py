@@ -343,9 +343,12 @@ def test_without_a_picture_run_says_so(page: Page, panel: nbvlm.Panel, screen: S
     assert panel.run().text == "a red car"
 
 
-def test_an_error_in_a_callback_is_seen(page: Page, panel: nbvlm.Panel, screen: Screen) -> None:
-    page.send(panel._controller.source.picker, {"type": "choose", "index": 999})
-    assert screen.sentence.startswith("nbvlm failed with an unexpected IndexError.")
+def test_an_error_in_a_callback_is_seen(
+    page: Page, panel: nbvlm.Panel, screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbvlm.panel.image_source.sample_picture", lambda scene: {}[scene])
+    page.send(panel._controller.source.picker, {"type": "choose", "index": 1})
+    assert screen.sentence.startswith("nbvlm failed with an unexpected KeyError.")
     assert panel.run().text == "a red car"
 
 
