@@ -32,7 +32,7 @@ class KeyField(PageWidget):
     _esm = script("key_dialog")
     _css = style("dialog")
     css_class = "nbvlm-key"
-    messages = MappingProxyType({"key": Message(buffer=KEY_BYTES)})
+    messages = MappingProxyType({"key": Message(KEY_BYTES)})
 
     def take(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
         """Take a key from the buffer of a message: kernels may log what stands in the message itself."""

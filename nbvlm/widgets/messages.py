@@ -35,7 +35,7 @@ class Ignored(Exception):
 class Message:
     """The fields of one type of message, and the bytes that its buffer may have (0: it has none)."""
 
-    def __init__(self, buffer: int = 0, **checks: Check) -> None:
+    def __init__(self, buffer: int = 0, /, **checks: Check) -> None:
         self._buffer, self._checks = buffer, checks
 
     def fault(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> str:

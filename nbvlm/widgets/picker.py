@@ -175,7 +175,7 @@ class Picker(PageWidget):
             "route": Message(route=text),
             "reset": Message(),
             "begin": Message(id=_ID, name=text, size=whole),
-            "chunk": Message(id=_ID, offset=whole, buffer=CHUNK),
+            "chunk": Message(CHUNK, id=_ID, offset=whole),
             "end": Message(id=_ID, crc=whole),
             "cancel": Message(id=_ID),
         }

@@ -402,6 +402,25 @@ def test_what_the_browser_draws_of_a_large_picture_is_small(
     assert (screen.picture["width"], screen.picture["height"]) == (3000, 2000)
 
 
+@pytest.mark.parametrize("size", [(70_000, 12), (12, 70_000)])
+def test_a_picture_with_an_endless_side_is_asked_about_and_shown_by_small_copies(
+    page: Page, panel: nbvlm.Panel, screen: Screen, server: Loopback, size: tuple[int, int]
+) -> None:
+    server.text = BOXES
+    panel.image = Image.new("RGB", size, "teal")
+    _, (data,) = page.custom(screen.stage)[-1]
+    assert max(Image.open(io.BytesIO(data)).size) == 1280
+    panel.run()
+    panel.run()
+    for number in (1, 2):
+        page.send(panel._controller.answers.strip, {"type": "pin", "answer": number, "pinned": True})
+    for widget in (panel._controller.answers.strip, panel._controller.answers.comparison):
+        page.send(widget, {"type": "hello"})
+        _, pictures = page.custom(widget)[-1]
+        assert [max(Image.open(io.BytesIO(one)).size) < 1000 for one in pictures] == [True, True]
+    assert panel.run_sweep(["caption en"]).results
+
+
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
