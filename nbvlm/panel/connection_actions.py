@@ -12,6 +12,8 @@ from nbvlm.widgets import ErrorCard, Ignored, KeyField, ServerForm, failure_sent
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from nbvlm.client import Client
+    from nbvlm.endpoints import Endpoint
     from nbvlm.panel.connection import ModelConnection
     from nbvlm.panel.form import Form
     from nbvlm.panel.messages import MessageSequencer
@@ -57,6 +59,16 @@ class ConnectionActions:
             raise Ignored("this model is not offered")
         self._form.take(message.get("fields") or {})
         self._choose(choice)
+
+    def use(self, client: Client | AsyncClient) -> None:
+        """Ask with another client from now on."""
+        self._connection.use(client)
+        self._on_connection()
+
+    def ask_endpoint(self, endpoint: Endpoint) -> None:
+        """Ask another model from now on."""
+        self._connection.ask_endpoint(endpoint)
+        self._on_connection()
 
     def _choose(self, value: str) -> None:
         self._connection.choose(value)

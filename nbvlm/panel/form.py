@@ -61,6 +61,12 @@ class Form:
             self._toolbar.edition += prompt is not None
             self._toolbar.tuning += parameters is not None
 
+    def put(self, parameters: Mapping[str, float]) -> None:
+        """Write checked values of some parameters."""
+        with self._lock:
+            self._controls.put(parameters)
+            self._toolbar.tuning += 1
+
     def take(self, fields: Mapping[str, Any]) -> None:
         """Take the values of a page's fields, unless the kernel has written newer ones."""
         with self._lock:
@@ -68,7 +74,7 @@ class Form:
                 self._controls.take(prompt=fields.get("prompt"))
             if fields.get("tuning", 0) == self._toolbar.tuning:
                 given = (fields.get("parameters") or {}).items()
-                fits = self._controls.has_in_range
+                fits = self._controls.takes
                 self._controls.take(parameters={name: value for name, value in given if fits(name, value)})
 
     def reset(self) -> None:

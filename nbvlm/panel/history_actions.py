@@ -31,8 +31,10 @@ class HistoryActions:
         *,
         on_show: Callable[[HistoryEntry], None],
         on_again: Callable[[HistoryEntry], None],
+        on_change: Callable[[], None],
         on_error: Callable[[Exception], None],
     ) -> None:
+        self._on_change = on_change
         self.history = History()
         self.static_output = StaticOutput()
         handler = messages.handler(
@@ -90,5 +92,6 @@ class HistoryActions:
         self._refresh()
 
     def _refresh(self) -> None:
+        self._on_change()
         self.strip.update(self.history.entries)
         self.comparison.update(self.history.pinned)

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from nbvlm._background import Task
-from nbvlm.errors import ImageError
+from nbvlm.errors import ImageError, ParameterError
 from nbvlm.images import Picture, path_completions, resolved_path, shown_path
 from nbvlm.widgets import (
     Ignored,
@@ -38,7 +38,8 @@ class PictureSource:
     """The chosen picture, its route, and the picker that chooses it; methods may be called from any thread.
 
     `on_picture` takes a picture that is chosen here and its number in the gallery or None; `on_fields` the
-    values of a page's fields, before the choice that came with them.
+    values of a page's fields, before the choice that came with them. `on_route` is called when the route has
+    changed.
     """
 
     def __init__(
@@ -48,9 +49,10 @@ class PictureSource:
         *,
         on_picture: Callable[[Picture | None, int | None], None],
         on_fields: Callable[[Mapping[str, Any]], None],
+        on_route: Callable[[], None],
         on_error: Callable[[Exception], None],
     ) -> None:
-        self._endpoint = endpoint
+        self._endpoint, self._on_route = endpoint, on_route
         self._on_picture, self._on_fields, self._on_error = on_picture, on_fields, on_error
         self._lock = threading.RLock()
         self._task: Task[None] | None = None
@@ -151,8 +153,10 @@ class PictureSource:
         """Choose the route of the picture."""
         offered = routes_of(self._endpoint)
         if route not in offered:
-            raise ImageError(f"This model has no route {route!r}.", hint=f"Choose {' or '.join(offered)}.")
+            names = ", ".join(map(repr, offered))
+            raise ParameterError(f"route must be one of {names} for this model, got {route!r}.")
         self.route = route
+        self._on_route()
         self.send()
 
     def send(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbvlm.widgets._base import ignored
+from nbvlm.widgets._base import PageState, ignored
 from nbvlm.widgets.comparison import ComparisonView
 from nbvlm.widgets.controls import Controls, column
 from nbvlm.widgets.dialogs import KeyField, ServerForm
@@ -46,6 +46,7 @@ __all__ = [
     "HistoryStrip",
     "Ignored",
     "KeyField",
+    "PageState",
     "Picker",
     "Region",
     "ServerForm",

@@ -26,9 +26,9 @@ _LOGGER = logging.getLogger("nbvlm")
 HELLO = Message()
 
 
-def ignored(widget: Any, reason: str) -> None:
-    """Log that a message of a page has no effect; its values stay out of the log."""
-    _LOGGER.warning("%s ignored a message of its page: %s.", type(widget).__name__, reason)
+def ignored(name: str, reason: str) -> None:
+    """Log that a message of a page to a widget has no effect; its values stay out of the log."""
+    _LOGGER.warning("%s ignored a message of its page: %s.", name, reason)
 
 
 class PageState:
@@ -69,7 +69,7 @@ class PageState:
         try:
             self._take_message(msg["content"]["data"], msg.get("buffers") or [])
         except Exception as error:  # noqa: BLE001 - a page may send anything
-            ignored(self, str(error) if isinstance(error, Ignored) else type(error).__name__)
+            ignored(type(self).__name__, str(error) if isinstance(error, Ignored) else type(error).__name__)
 
     def _take_message(self, data: Mapping[str, Any], buffers: Sequence[Any]) -> None:
         method, content = data["method"], data.get("content")
@@ -136,7 +136,7 @@ class PageWidget(PageState, anywidget.AnyWidget):  # type: ignore[misc] # the ba
             else:
                 self.take(message, buffers)
         except Ignored as reason:
-            ignored(self, str(reason))
+            ignored(type(self).__name__, str(reason))
 
     def _check(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
         kind = message.get("type")

@@ -28,8 +28,8 @@ class Controls:
     ----------
     endpoint
         Gives the sliders their ranges and defaults.
-    on_prompt
-        Called when the prompt has changed.
+    on_prompt, on_parameters
+        Called when the prompt or a slider has changed.
     on_run, on_stop, on_reset
         Called when the buttons are pressed; a page with the toolbar sends a message of its own instead.
     guard
@@ -48,12 +48,13 @@ class Controls:
         endpoint: Endpoint,
         *,
         on_prompt: Callable[[], Any],
+        on_parameters: Callable[[], Any],
         on_run: Callable[[], Any],
         on_stop: Callable[[], Any],
         on_reset: Callable[[], Any],
         guard: Callable[[Callable[[], Any]], None],
     ) -> None:
-        self._guard = guard
+        self._guard, self._on_parameters = guard, on_parameters
         self.prompt = _prompt_field()
         self.run = _button("Run", "nbvlm-run", "Ask the model (Ctrl+Enter, on a Mac ⌘+Enter)")
         self.stop = _button("Stop", "nbvlm-stop", "Stop the answer (Esc)", disabled=True)
@@ -76,7 +77,7 @@ class Controls:
         self.sliders = {parameter.name: _slider(parameter) for parameter in endpoint.parameters}
         self.take(parameters=kept)
         for slider in self.sliders.values():
-            slider.observe(lambda _change: self._guard(self.advise), "value")
+            slider.observe(lambda _change: self._guard(self._moved), "value")
         self._sliders.children = [self._head, *self.sliders.values(), self.note] if self.sliders else []
         self.advise()
         for slider in old.values():
@@ -95,9 +96,24 @@ class Controls:
             if name in self.sliders:
                 self.sliders[name].value = _of_slider(self.sliders[name], value)
 
-    def has_in_range(self, name: str, value: float) -> bool:
-        """Check that there is a slider that reaches a value."""
-        return name in self.sliders and self.sliders[name].min <= round(value, 6) <= self.sliders[name].max
+    def takes(self, name: str, value: float) -> bool:
+        """Check that a slider reaches a value of a page, and that this is more than a rounding of its own."""
+        slider = self.sliders.get(name)
+        if slider is None or not slider.min <= round(value, 6) <= slider.max:
+            return False
+        # A slider on a page stands on multiples of its step only.
+        return bool(abs(value - slider.value) > 0.51 * slider.step or _on_grid(slider))
+
+    def put(self, values: Mapping[str, float]) -> None:
+        """Write values that the endpoint accepts, exactly."""
+        for name, value in values.items():
+            slider = self.sliders[name]
+            slider.min = min(slider.min, value)  # the endpoint's range may begin below the first step
+            slider.value = value
+
+    def _moved(self) -> None:
+        self.advise()
+        self._on_parameters()
 
     def reset(self) -> None:
         """Set all sliders to the endpoint's defaults."""
@@ -189,6 +205,11 @@ def _slider(parameter: Parameter) -> Any:
         continuous_update=False,
         **({} if parameter.integer else {"readout_format": ".2f"}),
     ).add_class(f"nbvlm-{parameter.name.replace('_', '-')}")
+
+
+def _on_grid(slider: Any) -> bool:
+    steps = (slider.value - slider.min) / slider.step
+    return abs(steps - round(steps)) < 1e-6
 
 
 def _of_slider(slider: Any, value: Any) -> Any:

@@ -35,7 +35,7 @@ def no_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def panel(page: Page, server: Loopback) -> Iterator[nbvlm.Panel]:
-    panel = nbvlm.Panel(nbvlm.Client("nvidia", api_key=KEY, base_url=server.url, retry=Retry.never()))
+    panel = nbvlm.Panel(client=nbvlm.Client("nvidia", api_key=KEY, base_url=server.url, retry=Retry.never()))
     yield panel
     panel.close()
 
@@ -193,7 +193,7 @@ def test_what_is_wrong_with_a_recording_is_said_below_its_form(
 
 
 def test_a_typed_key_is_used_and_nowhere_to_be_seen(page: Page, server: Loopback) -> None:
-    panel = nbvlm.Panel(nbvlm.Client("nvidia", api_key=KEY, base_url=server.url, retry=Retry.never()))
+    panel = nbvlm.Panel(client=nbvlm.Client("nvidia", api_key=KEY, base_url=server.url, retry=Retry.never()))
     server.replies.append(problem(401, f"the key {KEY} is unknown"))
     with pytest.raises(nbvlm.AuthenticationError):
         panel.run()
@@ -282,7 +282,7 @@ def test_a_key_of_the_environment_is_distinguished_from_one_of_login(monkeypatch
 
 
 def test_a_panel_of_an_unlisted_client_offers_it_first(page: Page, server: Loopback) -> None:
-    panel = nbvlm.Panel(nbvlm.Client(f"{server.url}/v1", model="m2"))
+    panel = nbvlm.Panel(client=nbvlm.Client(f"{server.url}/v1", model="m2"))
     header = panel._controller.toolbar
     assert header.choices[0]["label"].startswith("m2 at 127.0.0.1")
     choose(page, panel, "demo")

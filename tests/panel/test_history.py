@@ -27,7 +27,7 @@ CAR = "<loc0100><loc0200><loc0300><loc0400> car"
 
 @pytest.fixture
 def panel(page: Page, server: Loopback) -> Iterator[nbvlm.Panel]:
-    panel = nbvlm.Panel(nbvlm.Client("nvidia", api_key=KEY, base_url=server.url), image=made.image())
+    panel = nbvlm.Panel(client=nbvlm.Client("nvidia", api_key=KEY, base_url=server.url), image=made.image())
     yield panel
     panel.close()
 

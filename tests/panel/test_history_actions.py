@@ -38,7 +38,7 @@ def server(server: Loopback) -> Loopback:
 @pytest.fixture
 def panel(page: Page, server: Loopback) -> Iterator[nbvlm.Panel]:
     client = nbvlm.Client("nvidia", api_key=KEY, base_url=server.url)
-    panel = nbvlm.Panel(client, image=made.image(), prompt="detect car")
+    panel = nbvlm.Panel(client=client, image=made.image(), prompt="detect car")
     yield panel
     panel.close()
 

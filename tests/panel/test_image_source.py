@@ -29,7 +29,7 @@ SERVER = endpoints.openai("http://127.0.0.1:9/v1", "m")
 
 @pytest.fixture
 def panel(page: Page, server: Loopback) -> Iterator[nbvlm.Panel]:
-    panel = nbvlm.Panel(nbvlm.Client("nvidia", api_key="k", base_url=server.url, retry=Retry.never()))
+    panel = nbvlm.Panel(client=nbvlm.Client("nvidia", api_key="k", base_url=server.url, retry=Retry.never()))
     yield panel
     panel.close()
 
