@@ -15,7 +15,6 @@ from nbvlm.images.opening import check_pixels, decoding, opened
 
 __all__ = ["Loaded", "bare", "load", "subject"]
 
-_DNG_VERSION, _MAKE, _SUB_IFDS, _SUBFILE = 50706, 271, 330, 254  # tags of a TIFF
 _LOSSY = ("JPEG", "MPO", "HEIF", "AVIF", "WEBP", "JPEG2000")
 
 
@@ -61,10 +60,7 @@ def _from_bytes(data: bytes, name: str | None) -> Loaded:
         noun, hint = formats.describe(data)
         raise ImageError(f"{subject(name)} is {noun}.", hint=hint)
     if kind not in ("PNG", "JPEG"):
-        image = opened(data, kind, subject(name))
-        if kind == "TIFF" and _is_raw(image):
-            raise ImageError(f"{subject(name)} is a camera's raw file.", hint=formats.RAW)
-        return _converted(image, kind, name)
+        return _converted(opened(data, kind, subject(name)), kind, name)
     header = opening.header(io.BytesIO(data), kind, subject(name))
     size, mime = (header.width, header.height), f"image/{kind.lower()}"
     if not header.reasons and header.orientation == 1:
@@ -76,12 +72,6 @@ def _from_bytes(data: bytes, name: str | None) -> Loaded:
         size = size[::-1]
     changes = (*header.reasons, *_turning(header.orientation), "JPEG encoded again")
     return Loaded(data, mime, size, name, changes, pending=True, orientation=header.orientation)
-
-
-def _is_raw(image: Any) -> bool:
-    """Recognise a camera's raw file by its TIFF tags; its first picture is a small preview only."""
-    tags = image.tag_v2
-    return _DNG_VERSION in tags or (_MAKE in tags and _SUB_IFDS in tags and tags.get(_SUBFILE) == 1)
 
 
 def _from_pil(image: Image.Image, name: str | None) -> Loaded:

@@ -133,7 +133,8 @@ class Picture:
         data, orientation = self.source()
         file = opened(data, self.mime.removeprefix("image/").upper(), subject(self.name))
         with decoding(subject(self.name), "picture"):
-            return codec.turned(file.convert("RGB"), orientation)
+            file.load()  # convert() alone would copy an RGB picture
+            return codec.turned(file if file.mode == "RGB" else file.convert("RGB"), orientation)
 
     def thumbnail(self, side: int) -> Image.Image:
         """Decode to an upright RGB image whose largest side has at most `side` pixels.
