@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from nbvlm.errors import Error, NotFoundError, ServerError, TransportError
 
-__all__ = ["VAE_OID", "Progress", "Source", "directory", "expanded", "fetch", "sound", "write_atomic"]
+__all__ = ["VAE_OID", "Progress", "Source", "directory", "expanded", "fetch", "here", "sound", "write_atomic"]
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
@@ -25,6 +25,18 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     """
     # Path.expanduser() raises where there is no such user, or no home folder at all.
     return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
+def here() -> Path:
+    """Return the working folder, to be shown; `.` where it was deleted.
+
+    >>> here().is_absolute()
+    True
+    """
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path()
 
 
 def directory() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 import unicodedata
 import warnings
 from typing import TYPE_CHECKING
@@ -11,7 +12,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["count", "did_you_mean", "duration", "shorten", "size", "visible", "warn_outside"]
+__all__ = [
+    "count",
+    "did_you_mean",
+    "duration",
+    "encodable",
+    "reason",
+    "shorten",
+    "size",
+    "visible",
+    "warn_outside",
+]
 
 _SAME = {
     "sheep",
@@ -46,6 +57,17 @@ def visible(text: str) -> str:
 
 def _printable(char: str) -> bool:
     return char == "\n" or unicodedata.category(char) not in {"Cc", "Cf", "Cs"} or char == "\u200d"
+
+
+def encodable(text: str) -> str:
+    r"""Write lone surrogates, which UTF-8 cannot hold, as their escapes; other text stays as it is.
+
+    File names that are not UTF-8 and broken answers of a model contain them.
+
+    >>> encodable("caf\udce9.png"), encodable("🐈")
+    ('caf\\udce9.png', '🐈')
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def shorten(text: str, most: int) -> str:
@@ -128,6 +150,19 @@ def did_you_mean(name: object, known: Iterable[str], *, cutoff: float = 0.5, for
     """
     near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=cutoff)
     return f"Did you mean {form.format(near[0])}? " if near else ""
+
+
+_OBJECT = re.compile(r"<(?:[\w.]+\.)?(\w+) object at 0x[0-9a-fA-F]+>")
+
+
+def reason(error: BaseException) -> str:
+    """Write the message of a library's error as part of a sentence: on one line, no addresses of objects.
+
+    >>> reason(ValueError("cannot identify <_io.BytesIO object at 0x7f01>."))
+    'cannot identify BytesIO'
+    """
+    said = getattr(error, "strerror", None) or str(error)
+    return " ".join(_OBJECT.sub(r"\1", str(said)).split()).rstrip(".") or type(error).__name__
 
 
 def warn_outside(message: str, package: str = "nbvlm") -> None:

@@ -76,7 +76,7 @@ _AT_ONCE = 4_000_000  # pixels
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[tuple[int, int, int, int], Image.Image]]:
-    """Cut a picture into strips of full width, each with its place: converting the whole takes much memory."""
+    """Cut a picture into strips of full width, with their places: converting the whole takes much memory."""
     rows = max(1, _AT_ONCE // image.width)
     for top in range(0, image.height, rows):
         box = (0, top, image.width, min(top + rows, image.height))

@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+from nbvlm._text import encodable
 from nbvlm.errors import ImageError
 from nbvlm.images import codec, formats, opening, sources
 from nbvlm.images.opening import check_pixels, decoding, opened
@@ -37,19 +38,20 @@ def subject(name: str | None) -> str:
 
 
 def bare(name: str | None) -> str | None:
-    """Take the folders off a name, whichever system wrote it."""
-    return name and (name.replace("\\", "/").rstrip("/").rpartition("/")[2] or None)
+    """Take the folders off a name, whichever system wrote it; what UTF-8 cannot hold becomes its escape."""
+    return name and (encodable(name.replace("\\", "/").rstrip("/").rpartition("/")[2]) or None)
 
 
 def load(source: Any, name: str | None, allow_private: bool) -> Loaded:
     """Load everything but a `Picture`; parameters and errors as `Picture.load`."""
-    name = bare(name)
+    source, found = sources.unwrapped(source)
+    name = bare(name or found)
     if isinstance(source, Image.Image):
-        return _from_pil(source, name or _file_name(source))
+        return _from_pil(source, name or bare(_file_name(source)))
     if sources.is_array(source):
         return _from_pil(sources.from_array(source), name)
     data, found = sources.read(source, allow_private)
-    return _from_bytes(data, name or found)
+    return _from_bytes(data, name or bare(found))
 
 
 def _from_bytes(data: bytes, name: str | None) -> Loaded:
@@ -115,4 +117,4 @@ def _turning(orientation: int) -> tuple[str, ...]:
 
 def _file_name(image: Image.Image) -> str | None:
     name = getattr(image, "filename", "")
-    return os.path.basename(name) or None if isinstance(name, str) else None  # noqa: PTH119 - may be no path
+    return os.fsdecode(name) if isinstance(name, (str, bytes, os.PathLike)) else None

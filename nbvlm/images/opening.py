@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from nbvlm.errors import ImageError
+from nbvlm._optional import require
+from nbvlm._text import reason
+from nbvlm.errors import Error, ImageError
 from nbvlm.images import formats
 
 if TYPE_CHECKING:
@@ -44,8 +46,8 @@ MAX_SECONDS = 20.0
 
 _WASTEFUL = {"WEBP": 60_000_000, "JPEG2000": 50_000_000, "HEIF": 60_000_000}
 _SMALL = 1024 * 1024
-"""These decoders take 16 to 20 bytes a pixel, so a file below `_SMALL` bytes must have fewer pixels than other
-files. A photograph of 100 megapixels is larger."""
+"""These decoders take 16 to 20 bytes a pixel, so a file of fewer bytes than `_SMALL` must have fewer pixels.
+A photograph of 100 megapixels is larger."""
 
 MAX_SCANS = 500
 """Scans of one JPEG: a decoder goes through all pixels for each. Encoders write 10, or some dozens."""
@@ -69,9 +71,12 @@ def opened(data: bytes, kind: str, subject: str) -> Image.Image:
     ImageError
         If Pillow cannot read it, or it has too many pixels; it begins with the `subject`.
     """
-    if kind == "HEIF" and importlib.util.find_spec("pillow_heif"):
-        importlib.import_module("pillow_heif").register_heif_opener()
     Image.init()
+    if kind == "HEIF" and importlib.util.find_spec("pillow_heif"):
+        try:
+            require("pillow_heif", purpose="A HEIC picture").register_heif_opener()
+        except Error as error:
+            raise ImageError(error.message, hint=error.hint) from error
     if kind not in Image.OPEN:
         raise ImageError(
             f"{subject} is in the format {formats.words(kind)}, which Pillow cannot read here.",
@@ -146,15 +151,14 @@ def decoding(subject: str, kind: str) -> Iterator[None]:
         raise ImageError(message, hint="Save it again as PNG or JPEG, and smaller.") from None
     except Exception as error:
         # Damaged bytes raise nearly anything in a decoder.
-        reason = _SPACES.sub(" ", str(error)).strip().rstrip(".") or type(error).__name__
-        if isinstance(error, NotImplementedError) or _UNSUPPORTED.search(reason):
-            words = f"a kind of {formats.words(kind)} that Pillow cannot read ({reason})"
-            raise unsupported(subject, words) from error
-        message = f"{subject} is a truncated or damaged {formats.words(kind)} ({reason})."
+        words = reason(error)
+        if isinstance(error, NotImplementedError) or _UNSUPPORTED.search(words):
+            kind = f"a kind of {formats.words(kind)} that Pillow cannot read ({words})"
+            raise unsupported(subject, kind) from error
+        message = f"{subject} is a truncated or damaged {formats.words(kind)} ({words})."
         raise ImageError(message, hint=_AGAIN) from error
 
 
-_SPACES = re.compile(r"\s+| at 0x[0-9a-fA-F]+")
 _UNSUPPORTED = re.compile(
     r"(?i)unsupported|not supported|not available|unknown (?:raw mode|pixel mode|compression)"
 )

@@ -120,7 +120,7 @@ class Picture:
         mime, width, height, name
             As the attributes.
         """
-        return cls(None, mime, width, height, name, sha256)
+        return cls(None, mime, width, height, loading.bare(name), sha256)
 
     def image(self) -> Image.Image:
         """Decode to an upright RGB image.
@@ -293,7 +293,7 @@ def load_lazily(source: ImageSource) -> Picture:
         return Picture.load(source)
     header, file = there
     size = header.width, header.height
-    return _later(f"image/{header.format.lower()}", size, file.path.name, file=file)
+    return _later(f"image/{header.format.lower()}", size, loading.bare(file.path.name), file=file)
 
 
 def _set(picture: Picture, values: dict[str, Any]) -> None:
