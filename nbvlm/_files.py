@@ -72,6 +72,9 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
         beside.unlink(missing_ok=True)
 
 
+LOCK_S = 120.0
+"""Seconds to wait for another process that downloads the same file."""
+
 Progress = Callable[[int, int], None]
 """Called with the bytes received and the bytes in all."""
 Stream = Callable[[str], AbstractContextManager[tuple[int, Iterable[bytes]]]]  # see `nbvlm.images.stream`
@@ -132,9 +135,9 @@ def fetch(source: Source, folder: Path, stream: Stream, progress: Progress | Non
 
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as locked:
-            # A file system without locks is not a reason to refuse the download.
+            # A file system without locks, or a process that hangs, is not a reason to refuse the download.
             with suppress(OSError, NotImplementedError):
-                locked.enter_context(FileLock(folder / f"{source.file}.lock"))
+                locked.enter_context(FileLock(folder / f"{source.file}.lock", timeout=LOCK_S))
             if not sound(path, source):
                 _download(source, path, stream, progress or _meter(source.file))
     except OSError as error:
@@ -174,10 +177,13 @@ def _download(source: Source, path: Path, stream: Stream, progress: Progress) ->
 def _meter(name: str) -> Progress:
     """Show the progress as a line on the standard error stream, where a person sees it."""
     stream: Any = sys.stderr
-    watched = stream is not None and (stream.isatty() or "ipykernel" in type(stream).__module__)
+    watched = stream is not None and not getattr(stream, "closed", False)
+    watched = watched and (stream.isatty() or "ipykernel" in type(stream).__module__)
 
     def show(done: int, total: int) -> None:
-        if watched:
+        if not watched:
+            return
+        with suppress(OSError, ValueError):  # a closed stream is not a reason to stop
             stream.write(f"\r{name}: {done / 1e6:.1f} of {total / 1e6:.1f} MB" + "\n" * (done >= total))
             stream.flush()
 
