@@ -24,7 +24,9 @@ _BOXES = frozenset(
 _POINTS = frozenset(
     "point2d point points coordinate click points2d startpoint endpoint keypoint center centre centerpoint".split()
 )
-_OUTLINES = frozenset("polygon polygons segmentation contour contours quad quads quadboxes path mask outline".split())
+_OUTLINES = frozenset(
+    "polygon polygons segmentation contour contours quad quads quadboxes path mask outline".split()
+)
 _SOLID = frozenset(["box3d", "bbox3d", "boxes3d", "point3d"])
 COORDINATE_KEYS = _BOXES | _POINTS | _OUTLINES
 _CONTAINERS = frozenset(
@@ -180,7 +182,11 @@ class Fields:
         if inner.placed:
             self.lists += inner.lists
             self.named.update(inner.named)
-            self.mask, self.percent, self.wanted = self.mask or inner.mask, self.percent or inner.percent, True
+            self.mask, self.percent, self.wanted = (
+                self.mask or inner.mask,
+                self.percent or inner.percent,
+                True,
+            )
             for rank, text in inner.labels.items():
                 self.labels.setdefault(rank, text)
             return
@@ -222,7 +228,15 @@ class Fields:
             wrong = wrong or bad
             percent = "percent" if numbers.percent else ""
             places += [
-                Found(form, values, label, self.position, space=percent, stray=numbers.stray, named=form == "outline")
+                Found(
+                    form,
+                    values,
+                    label,
+                    self.position,
+                    space=percent,
+                    stray=numbers.stray,
+                    named=form == "outline",
+                )
                 for form, values in read
             ]
         boxes = [place for place in places if place.kind == "box"]
@@ -241,7 +255,9 @@ class Fields:
             if bad or not (named := class_of(key) or (label if not key else "")) and key:
                 continue
             places += [
-                Found(form, values, named or label, self.position, stray=numbers.stray, named=form == "outline")
+                Found(
+                    form, values, named or label, self.position, stray=numbers.stray, named=form == "outline"
+                )
                 for form, values in read
                 if form != "point" or not key
             ]

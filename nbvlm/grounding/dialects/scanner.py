@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 
 from nbvlm.grounding.dialects import tags
 from nbvlm.grounding.dialects.fields import Fields, class_of, is_label, is_place, simple
-from nbvlm.grounding.dialects.found import NUMBER, Found, Numbers, chunks, shape, shapes
+from nbvlm.grounding.dialects.found import NUMBER, Found, Numbers, chunks, numbers_in, shape, shapes
 from nbvlm.grounding.problems import Problem
 
 __all__ = ["Scanner"]
 
 _WAIT = -1
+_ACTION_RANK = (99, 0)  # an action's name is a label if there is no other
 _EXCERPT = 80
 _DEEPEST = 32
 _LONGEST_LINE = 500
@@ -37,6 +38,7 @@ _KEY_PART = re.compile(r"[\"']?\b[A-Za-z][\w]{0,20}[\"']?\s{0,8}[:=：]?\s{0,8}\
 _OBJECT = re.compile(r"\{\s{0,64}(?:[\"'{“}\[]|//|/\*|[A-Za-z_]\w{0,40}\s{0,8}[:=：])")  # noqa: RUF001
 _OBJECT_PART = re.compile(r"\{\s{0,64}(?:[A-Za-z_]\w{0,40}\s{0,8}|/)?\Z")
 _LIST = re.compile(r"[\[(［]\s{0,64}[\[({\"'“［]")
+_EMPTY = re.compile(r"\[\s{0,64}\]")
 _FLAT = re.compile(r"[\[(［]((?:[\s,，;]{0,64}[-+]?[0-9.]{1,24}%?(?:px)?){1,8})[\s,，]{0,64}[\])］]")  # noqa: RUF001
 _FLAT_PART = re.compile(r"[\[(［][-+\s,，;0-9.%px]{0,200}\Z")  # noqa: RUF001
 _PAIR = re.compile(
@@ -52,9 +54,10 @@ _BULLET = re.compile(r"^\s*(?:[-*•>#]+\s+|\d{1,4}[.)]\s+)*")
 _OPERATION = re.compile(r"Grounded Operation:\s*(?:\[[^\]]{0,80}\]\s*)?(.{1,80}?)\s*->")
 _ACTION = re.compile(r"([A-Za-z_]\w{0,40})\(\s*(?:\w{1,20}\s*=\s*)?[\"']?\Z")
 _ABOUT = re.compile(
-    r"\b(?:box|bbox|boxes|bounding|coordinates?|located|location|position|region|at|point|points)\b|[:：]\s*\Z",  # noqa: RUF001
+    r"\b(?:box|bbox|boxes|bounding|coordinates?|located|location|position|region|at|point|points)\b",
     re.IGNORECASE,
 )
+_DIGITS = re.compile(r"[0-9.]*")
 _SKIP = re.compile(r"[\s,;，；]+")  # noqa: RUF001
 _WORD = re.compile(r"[^\W\d][\w.]{0,80}")
 _AFTER_WORD = re.compile(r"([\"'”]?)\s{0,64}([:：=]?)")  # noqa: RUF001
@@ -101,6 +104,8 @@ class Scanner:
     def __init__(self, *, label_last: bool = False, prose: bool = False) -> None:
         self.found: list[Found] = []
         self.problems: list[Problem] = []
+        self.answered = False  # whether the answer says that there is nothing
+        self.y_first = False  # whether a key came that some families write y first
         self._label_last, self._prose_lists = label_last, prose
         self._text, self._base = "", 0
         self._stack: list[Frame] = []
@@ -121,6 +126,11 @@ class Scanner:
         self._lines: list[Found] = []  # lines of four numbers
         self._plain = True  # whether there were no other lines
         self._line_at = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether the text so far ends outside of anything that began."""
+        return not (self._stack or self._tag.open or self._naming)
 
     # -- pieces ------------------------------------------------------------------------------------------------
 
@@ -165,6 +175,8 @@ class Scanner:
             return self._in_tag(text, at, final)
         if self._comment:
             return self._in_comment(text, at)
+        if self._digits:
+            return self._more_digits(text, at, final)
         if not self._stack:
             return self._prose(text, at, final)
         return self._data(text, at, final)
@@ -239,7 +251,7 @@ class Scanner:
             return key.end()
         item = Fields(self._base + at, implicit=True, key=key[1])
         if action := _ACTION.search(self._words):
-            item.labels[99, 0] = action[1]
+            item.labels[_ACTION_RANK] = action[1]
         self._open_fields(item)
         self._words = ""
         return key.end()
@@ -255,6 +267,9 @@ class Scanner:
                 return pair.end()
             if not final and _PAIR_PART.match(text, at):
                 return _WAIT
+        if empty := _EMPTY.match(text, at):
+            self.answered = True
+            return empty.end()
         if _LIST.match(text, at):
             self._stack.append(Numbers(self._base + at))
             return at + 1
@@ -265,7 +280,13 @@ class Scanner:
             self._say(text[at])
             return at + 1
         rest = _BLANK.match(text, flat.end())
-        if not final and rest is not None and rest.end() == len(text) and "\n" not in rest[0] and len(rest[0]) < 64:
+        if (
+            not final
+            and rest is not None
+            and rest.end() == len(text)
+            and "\n" not in rest[0]
+            and len(rest[0]) < 64
+        ):
             return _WAIT
         line_ends = rest is None or rest.end() == len(text) or "\n" in rest[0] or text[rest.end()] in "<`"
         self._flat(flat, self._base + at, line_ends)
@@ -276,8 +297,11 @@ class Scanner:
         numbers = _floats(NUMBER.findall(flat[1]))
         words = self._words
         label = self._said(flat=True)
-        alone = not words.strip(" \t*-•>#`\"'") or bool(re.fullmatch(r"[^.!?]{1,80}[:：]\W{0,4}", words.strip()))  # noqa: RUF001
-        said = bool(_ABOUT.search(words[-60:])) or self._prose_lists
+        alone = not words.strip(" \t*-•>#`\"'") or bool(
+            re.fullmatch(r"[^.!?]{1,80}[:：]\W{0,4}", words.strip())
+        )  # noqa: RUF001
+        shares = numbers is not None and max(numbers) <= 1 and "." in flat[1]
+        said = bool(_ABOUT.search(words[-60:])) or self._prose_lists or shares
         glued = bool(words) and not words[-1:].isspace() and words[-1:] not in "([{\"'" and flat[0][0] != "("
         if numbers is None or not (alone and line_ends or said or glued) or len(numbers) not in (4,):
             self._say(flat[0])
@@ -299,7 +323,11 @@ class Scanner:
             return action[1]
         line = _BULLET.sub("", words).strip(" \t*_`\"',;，。、")  # noqa: RUF001
         line = line.rstrip(":：=- ").strip(" \t*_`\"'")  # noqa: RUF001
-        return " ".join(re.sub(r"<[^<>]*>", "", line).split()) if len(line) <= 120 and not (flat and _sentence(line)) else ""
+        return (
+            " ".join(re.sub(r"<[^<>]*>", "", line).split())
+            if len(line) <= 120 and not (flat and _sentence(line))
+            else ""
+        )
 
     def _place(self, place: Found) -> None:
         """Take a place in prose; its words are used up."""
@@ -314,7 +342,9 @@ class Scanner:
 
     def _report(self, kind: str, position: int, text: str = "") -> None:
         text = " ".join(text.split())
-        self.problems.append(Problem(kind, position, text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"))
+        self.problems.append(
+            Problem(kind, position, text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…")
+        )
 
     # -- data --------------------------------------------------------------------------------------------------
 
@@ -354,7 +384,14 @@ class Scanner:
                 top.numbers.values = []
             if gap.count("\n") > 1:
                 self._close_tagged()
-        elif "\n" in gap and isinstance(top, Fields) and top.implicit and len(self._stack) == 1 and top.placed and not top.key:
+        elif (
+            "\n" in gap
+            and isinstance(top, Fields)
+            and top.implicit
+            and len(self._stack) == 1
+            and top.placed
+            and not top.key
+        ):
             self._close_fields()
         return end
 
@@ -362,20 +399,16 @@ class Scanner:
         found = text.find(self._comment, at)
         if found < 0:
             # The first half of "*/" waits.
-            return len(text) - 1 if self._comment == "*/" and text[-1] == "*" and at < len(text) - 1 else (
-                _WAIT if text[at:] == "*" and self._comment == "*/" else len(text)
+            return (
+                len(text) - 1
+                if self._comment == "*/" and text[-1] == "*" and at < len(text) - 1
+                else (_WAIT if text[at:] == "*" and self._comment == "*/" else len(text))
             )
         end = found + len(self._comment)
         self._comment = ""
         return end
 
     def _number(self, text: str, at: int, final: bool) -> int:
-        if self._digits:
-            end = at
-            while end < len(text) and (text[end].isdigit() or text[end] == "."):
-                end += 1
-            self._digits = end == len(text)
-            return max(end, at + 1)
         number = NUMBER.match(text, at)
         end = number.end() if number else at + 1
         if not final and (end == len(text) or (text[end] in "eE" and len(text) - end < 5)):
@@ -388,6 +421,12 @@ class Scanner:
             return end
         self._value(float(number[0]), text[end : end + 1] == "%")
         return end
+
+    def _more_digits(self, text: str, at: int, final: bool) -> int:
+        digits = _DIGITS.match(text, at)
+        end = digits.end() if digits else at
+        self._digits = end == len(text)
+        return end if end > at else self._step(text, at, final)
 
     def _broken(self) -> None:
         top = self._stack[-1]
@@ -549,6 +588,11 @@ class Scanner:
         if len(self._stack) == 1 and self._pending and self._until == "list":
             self._settle(value)
             return
+        number = numbers_in(value)
+        if number is not None and len(number.values) == 1:  # ["1", "2", "3%", "4px"]
+            top.values += number.values
+            top.percent = top.percent or number.percent
+            return
         top.strings.append(value)
 
     # -- keys and brackets -------------------------------------------------------------------------------------
@@ -563,12 +607,16 @@ class Scanner:
                 return
             top = Fields(position, implicit=True)
             self._stack.append(top)
-        again = (is_place(name) and top.lists and _same_kind(top, name)) or (is_label(name) and _twice(top, name))
+        again = (is_place(name) and top.lists and _same_kind(top, name)) or (
+            is_label(name) and _twice(top, name)
+        )
         if again and top.placed:
             self._finish(top)
             fresh = Fields(position, top.under, top.implicit)
+            fresh.labels = {rank: text for rank, text in top.labels.items() if rank == _ACTION_RANK}
             self._stack[-1] = top = fresh
         top.key = name
+        self.y_first = self.y_first or name == "box_2d"
 
     def _open(self, sign: str, position: int) -> None:
         if len(self._stack) >= _DEEPEST:
@@ -576,8 +624,12 @@ class Scanner:
             return
         top = self._stack[-1]
         if sign in "{｛":  # noqa: RUF001
-            if isinstance(top, Fields) and top.implicit and top.placed:
-                self._close_fields()
+            if isinstance(top, Fields) and top.placed and not top.key:
+                self._close_fields()  # it has lost its brace
+                if not self._stack:
+                    self._open_fields(Fields(position))
+                    return
+                top = self._stack[-1]
             under = top.key if isinstance(top, Fields) else ""
             if isinstance(top, Numbers):
                 under = top.strings[-1] if top.strings and not top.values else self._under()
@@ -608,7 +660,13 @@ class Scanner:
                 return
             implicit = top.implicit
             self._close_fields()
-            if implicit and not brace and self._stack and isinstance(self._stack[-1], Numbers) and sign != ")":
+            if (
+                implicit
+                and not brace
+                and self._stack
+                and isinstance(self._stack[-1], Numbers)
+                and sign != ")"
+            ):
                 self._close_list()
         elif not brace:
             self._close_list()
@@ -621,6 +679,8 @@ class Scanner:
         done = self._stack.pop()
         if not isinstance(done, Numbers):
             return
+        if not (done.values or done.children or done.strings or done.broken):
+            self.answered = True
         if not self._stack:
             self._end_list(done)
             return
@@ -659,6 +719,9 @@ class Scanner:
     def _end_list(self, done: Numbers) -> None:
         """Take a list that stands in prose."""
         self._settle()
+        if len(done.strings) == 1 and not done.values and is_place(done.strings[0]):
+            self._stack.append(Fields(done.position, implicit=True, key=done.strings[0]))
+            return
         if done.children:
             corners = all(len(child.values) == 2 for child in done.children)
             read, _ = shapes(done, "box" if corners and len(done.children) == 2 else "any")
@@ -679,7 +742,9 @@ class Scanner:
         around = self._stack[-1] if self._stack and self._stack[-1] is not done else None
         if around is None and len(self._stack) > 1:
             around = self._stack[-2]
-        if isinstance(around, Fields) and (not done.placed or (done.under and not class_of(done.under) and not done.labelled)):
+        if isinstance(around, Fields) and (
+            not done.placed or (done.under and not class_of(done.under) and not done.labelled)
+        ):
             if done.placed or done.labels or done.strings:
                 around.fold(done.under, done)
             around.key = ""
@@ -723,23 +788,33 @@ class Scanner:
             self._tag_places(self._tag.end())
         cut = None
         while self._stack:
-            top = self._stack.pop()
+            top = self._stack[-1]
             if isinstance(top, Tagged):
-                self._stack.append(top)
                 self._close_tagged()
-            elif isinstance(top, Fields) and top.implicit and top.placed:
-                self._stack.append(top)
-                self._close_fields()
-            elif isinstance(top, Fields) and (top.wanted or top.key):
-                cut = cut or top.position
-            elif isinstance(top, Numbers) and top.values:
-                cut = cut or top.position
-            if not self._stack and isinstance(top, Numbers):
-                self._settle()
-                if top.children:
-                    self._end_list(top)
+            elif isinstance(top, Fields):
+                if top.implicit and top.placed:
+                    self._close_fields()
+                    continue
+                self._stack.pop()
+                cut = top.position if top.wanted or top.key else cut
+            else:
+                cut = self._unclosed_list(top, cut)
         if cut is not None:
             self._report("unfinished", cut)
+
+    def _unclosed_list(self, top: Numbers, cut: int | None) -> int | None:
+        """Keep the lists within a list that has no end; the last of them may be incomplete."""
+        self._stack.pop()
+        around = self._stack[-1] if self._stack else None
+        if isinstance(around, Tagged):
+            around.numbers.children += top.children
+        elif isinstance(around, Numbers):
+            around.children += top.children
+        elif around is None:
+            self._settle()
+            if top.children:
+                self._end_list(Numbers(top.position, children=top.children))
+        return top.position if top.values or top.broken else cut
 
     # -- tags --------------------------------------------------------------------------------------------------
 
@@ -842,7 +917,9 @@ class Scanner:
                 self._stack[-1].children.append(top)
             elif self._stack and isinstance(self._stack[-1], Tagged):
                 self._stack[-1].numbers.children.append(top)
-        elif isinstance(top, Numbers) and top.children and self._stack and isinstance(self._stack[-1], Tagged):
+        elif (
+            isinstance(top, Numbers) and top.children and self._stack and isinstance(self._stack[-1], Tagged)
+        ):
             self._stack[-1].numbers.children.append(top)
 
     def _leave_tagged(self) -> None:
@@ -871,6 +948,8 @@ class Scanner:
             place.label = label
         if wrong:
             self._report("item", done.position, label)
+        if done.words[:1] in (["none"], ["None"]):
+            self.answered = True
         self._words = ""
         if not places:
             return
@@ -910,7 +989,9 @@ class Scanner:
             if places or self._tag.opens:
                 self._plain = False
             if self._tag.opens:
-                self._stack.append(Tagged(self._tag.name, self._tag.opens, self._tag.position, self._tag.label))
+                self._stack.append(
+                    Tagged(self._tag.name, self._tag.opens, self._tag.position, self._tag.label)
+                )
             self._words = ""
         return end
 
@@ -1000,7 +1081,9 @@ def _tagged_places(done: Tagged) -> tuple[list[Found], bool]:
     return found, wrong
 
 
-def _tagged_shape(values: tuple[float, ...], kind: str, done: Tagged) -> list[tuple[str, tuple[float, ...]]] | None:
+def _tagged_shape(
+    values: tuple[float, ...], kind: str, done: Tagged
+) -> list[tuple[str, tuple[float, ...]]] | None:
     if kind == "point":
         return [("point", pair) for pair in chunks(values, 2)] if len(values) % 2 == 0 else None
     if kind == "box" and not done.bare and len(values) > 4:
@@ -1011,7 +1094,7 @@ def _tagged_shape(values: tuple[float, ...], kind: str, done: Tagged) -> list[tu
 
 def _floats(texts: object) -> tuple[float, ...] | None:
     try:
-        return tuple(map(float, texts))  # type: ignore[call-overload, no-any-return]
+        return tuple(map(float, texts))  # type: ignore[call-overload]
     except ValueError:
         return None
 
@@ -1034,6 +1117,7 @@ def _twice(item: Fields, name: str) -> bool:
 def _unescaped(raw: str) -> str:
     if "\\" not in raw:
         return raw
+    raw = raw.replace("\\'", "'")
     try:
         text = json.loads(f'"{raw}"', strict=False)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The space of an answer's numbers: how a processor resizes a picture, and numbers to pixels and back.
+"""The picture that a model sees: how a processor resizes or pads the picture that was sent.
 
 >>> Resize(28, 3136, 12_845_056).size((467, 700))
 (476, 700)
@@ -10,65 +10,16 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from nbvlm.grounding.readings import Order, Reading
 
+if TYPE_CHECKING:
     from nbvlm.grounding.masks.types import Size
 
 __all__ = ["Canvas", "LongEdge", "Order", "Reading", "Resize", "Scale", "Space", "Square"]
 
-Order = Literal["xyxy", "yxyx"]
 Scale = float | Literal["pixels"] | None
 
 _MOST_UNEVEN = 200.0  # sides of a picture that a processor of the Qwen kind accepts
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How the numbers of an answer become places in the picture.
-
-    Attributes
-    ----------
-    order
-        "xyxy" (left, top, right, bottom) or "yxyx"; a point begins with the same axis.
-    frame
-        What the picture's width and height are in the answer's numbers: (1000, 1000), or pixels of the picture
-        that the model saw.
-    origin
-        The numbers of the picture's upper left corner.
-
-    Examples
-    --------
-    >>> reading = Reading("yxyx", (1000, 1000))
-    >>> reading.pixels((250, 100, 750, 900), (640, 480))
-    (64.0, 120.0, 576.0, 360.0)
-    >>> reading.numbers((64, 120, 576, 360), (640, 480))
-    (250.0, 100.0, 750.0, 900.0)
-    """
-
-    order: Order = "xyxy"
-    frame: tuple[float, float] = (1000.0, 1000.0)
-    origin: tuple[float, float] = (0.0, 0.0)
-
-    def pixels(self, numbers: Sequence[float], size: Size) -> tuple[float, ...]:
-        """Turn numbers, pairs of two axes, into pixels x, y, … of a picture of this size."""
-        first = 0 if self.order == "xyxy" else 1
-        places = []
-        for at in range(0, len(numbers) - 1, 2):
-            for axis in (0, 1):
-                value = numbers[at + (axis ^ first)] - self.origin[axis]
-                # Multiplied before the division: the last value is then the picture's edge exactly.
-                places.append(value * size[axis] / self.frame[axis])
-        return tuple(places)
-
-    def numbers(self, pixels: Sequence[float], size: Size) -> tuple[float, ...]:
-        """Turn pixels x, y, … into the numbers that a model would write: the inverse of `pixels`."""
-        first = 0 if self.order == "xyxy" else 1
-        written = []
-        for at in range(0, len(pixels) - 1, 2):
-            for axis in (first, 1 - first):
-                written.append(pixels[at + axis] * self.frame[axis] / size[axis] + self.origin[axis])
-        return tuple(written)
 
 
 class Space(Protocol):

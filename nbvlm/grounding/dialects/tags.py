@@ -32,7 +32,9 @@ _ATTRIBUTES = re.compile(r"<(point|points|tracks|point_box|polygon|collection|bo
 _HTML = re.compile(r"<([A-Za-z][\w-]{0,40})\s[^<>]{0,2000}>")
 _DATA_BOX = re.compile(r"data-(?:bbox|points?)\s*=\s*[\"']([^\"']*)[\"']", re.IGNORECASE)
 _END_MARK = re.compile(r"<[｜|][^<>]{1,60}[｜|]>")
-_PART = re.compile(r"<(?:/?[|｜]?/?(?:[A-Za-z0-9][\w.▁-]{0,60}[|｜]?/?)?|[A-Za-z][\w-]{0,40}\s[^<>]{0,2000}|class_[^<>]{0,60})\Z")
+_PART = re.compile(
+    r"<(?:/?[|｜]?/?(?:[A-Za-z0-9][\w.▁-]{0,60}[|｜]?/?)?|[A-Za-z][\w-]{0,40}\s[^<>]{0,2000}|class_[^<>]{0,60})\Z"
+)
 _ATTRIBUTE = re.compile(r"\s{0,64}([\w:-]{1,40})\s{0,8}=\s{0,8}(?:\"([^\"]*)\"|'([^']*)')")
 _ATTRIBUTE_PART = re.compile(r"\s{0,64}(?:[\w:-]{1,40}(?:\s{0,8}(?:=\s{0,8}(?:\"[^\"]*|'[^']*)?)?)?|/)?\Z")
 _GRID = 32
