@@ -23,10 +23,7 @@ class ResponseCollector:
     def __init__(
         self, endpoint: Endpoint, size: tuple[int, int], prompt: str, sent: tuple[int, int] | None = None
     ) -> None:
-        model = None if endpoint.codebook else endpoint.model  # location tokens need no name
-        self.parser = Parser(
-            size, prompt=prompt, bins=endpoint.bins, codebook=endpoint.codebook, model=model, sent=sent
-        )
+        self.parser = Parser(size, prompt, endpoint.bins, endpoint.codebook, model=endpoint.model, sent=sent)
         self.pieces: list[str] = []
         self.usage: payloads.Tokens | None = None
         self.finish_reason: str | None = None

@@ -30,7 +30,9 @@ _OPENING = re.compile("|".join(re.escape(start) for start, _ in _PAIRS))
 # An end without a beginning: the chat template had written the beginning.
 _LONE = frozenset(end for _, end in _PAIRS if end.startswith(("</", "◁/", "[/")))
 _OUTSIDE = re.compile("|".join(re.escape(mark) for mark in (*_ENDS, *_LONE)))
-_STARTS = "<◁[t"
+_BEGUN = frozenset(mark[:length] for pair in _PAIRS for mark in pair for length in range(1, len(mark)))
+_START = re.compile("[<◁\\[t]")
+_LONGEST = 20
 
 
 class Part(NamedTuple):
@@ -77,7 +79,7 @@ class Reasoning:
         while at < len(text):
             mark, found = self._mark(text, at)
             if not mark:
-                until = len(text) if final else self._certain(text, at)
+                until = len(text) if final else _certain(text, at)
                 if until > at:
                     parts.append(Part(self.thinking, text[at:until], start + at))
                 at = until
@@ -97,17 +99,19 @@ class Reasoning:
         match = _OUTSIDE.search(text, at)
         return (match[0], match.start()) if match else ("", at)
 
-    def _certain(self, text: str, at: int) -> int:
-        """Return where a mark that is still incomplete may begin, or the end of the text."""
-        marks = (self._end,) if self._end else (*_ENDS, *_LONE)
-        for start in range(max(at, len(text) - 20), len(text)):
-            if text[start] in _STARTS and any(mark.startswith(text[start:]) for mark in marks):
-                return start
-        return len(text)
+
+def _certain(text: str, at: int) -> int:
+    """Return where a mark that is still incomplete may begin, or the end of the text."""
+    for start in _START.finditer(text, max(at, len(text) - _LONGEST)):
+        if text[start.start() :] in _BEGUN:
+            return start.start()
+    return len(text)
 
 
 def _joined(parts: list[Part]) -> list[Part]:
     """Join a beginning with the thinking behind it."""
+    if len(parts) < 2:
+        return parts
     joined: list[Part] = []
     for part in parts:
         before = joined[-1] if joined else None

@@ -37,6 +37,19 @@ _KEY = re.compile(rf"({_KEYS})[\"']?\s{{0,8}}[:=：]\s{{0,8}}(?=([\[({{\"'“\d.
 _KEY_PART = re.compile(r"[\"']?\b[A-Za-z][\w]{0,20}[\"']?\s{0,8}[:=：]?\s{0,8}\Z")  # noqa: RUF001
 _OBJECT = re.compile(r"\{\s{0,64}(?:[\"'{“}\[]|//|/\*|[A-Za-z_]\w{0,40}\s{0,8}[:=：])")  # noqa: RUF001
 _OBJECT_PART = re.compile(r"\{\s{0,64}(?:[A-Za-z_]\w{0,40}\s{0,8}|/)?\Z")
+_N = r"\s{0,64}(-?[0-9]{1,12}(?:\.[0-9]{1,20})?)\s{0,64}"
+_BOX = rf'"(bbox_2d|box_2d|bbox|box)"\s{{0,8}}:\s{{0,8}}\[{_N},{_N},{_N},{_N}\]\s{{0,64}}'
+_NAME = r'"label"\s{0,8}:\s{0,8}"(\s*[^"\\`{}\[\]“”\s][^"\\`{}\[\]“”]{0,200})"\s{0,64}'
+_REGULAR = re.compile(rf"\{{\s{{0,64}}(?:{_BOX},\s{{0,64}}{_NAME}|{_NAME},\s{{0,64}}{_BOX})\}}")
+_LABEL_TAGS = ("<ref>", "<|ref|>", "<|object_ref_start|>")
+_REGULAR_TAGS = re.compile(
+    r"<(?:ref|\|ref\||\|object_ref_start\|)>([^<]{1,200})<(?:/ref|\|/ref\||\|object_ref_end\|)>"
+    rf"(?=<(?:box|\|det\||\|box_start\|)>)<[a-z_|]{{3,11}}>\[\[{_N},{_N},{_N},{_N}\]\]"
+    r"<(?:/box|\|/det\||\|box_end\|)>"
+)
+_BOX_END = re.compile(r"</box>|<\|/det\|>|<\|box_end\|>")
+_ANGLE = re.compile("<")
+_LONGEST_WAIT = 300  # characters that an object may be short of its end before it is read in parts
 _LIST = re.compile(r"[\[(［]\s{0,64}[\[({\"'“［]")
 _EMPTY = re.compile(r"\[\s{0,64}\]")
 _FLAT = re.compile(r"[\[(［]((?:[\s,，;]{0,64}[-+]?[0-9.]{1,24}%?(?:px)?){1,8})[\s,，]{0,64}[\])］]")  # noqa: RUF001
@@ -184,7 +197,7 @@ class Scanner:
     # -- prose -------------------------------------------------------------------------------------------------
 
     def _prose(self, text: str, at: int, final: bool) -> int:
-        mark = _MARK.search(text, at)
+        mark = (_ANGLE if self._naming else _MARK).search(text, at)
         until = mark.start() if mark else len(text)
         if mark is None and not final:
             # A key of a place may still be incomplete.
@@ -200,7 +213,7 @@ class Scanner:
             self._end_line(self._base + at + 1)
             return at + 1
         if sign == "<":
-            return self._angle(text, at, final)
+            return self._regular_tags(text, at, final) or self._angle(text, at, final)
         if sign == "{":
             return self._brace(text, at, final)
         if sign in "[(":
@@ -231,6 +244,8 @@ class Scanner:
         self._words = ""
 
     def _brace(self, text: str, at: int, final: bool) -> int:
+        if end := self._regular(text, at, final):
+            return end
         if _OBJECT.match(text, at):
             self._open_fields(Fields(self._base + at))
             return at + 1
@@ -238,6 +253,35 @@ class Scanner:
             return _WAIT
         self._say(text[at])
         return at + 1
+
+    def _regular(self, text: str, at: int, final: bool) -> int:
+        """Read an object as most models write it at once: a box and a label; return 0 for any other."""
+        item = _REGULAR.match(text, at)
+        if item is None:
+            waits = not final and len(text) - at < _LONGEST_WAIT and text.find("}", at) < 0
+            return _WAIT if waits else 0
+        first, label = (1, item[6]) if item[1] else (8, item[7])
+        numbers = tuple(map(float, item.group(first + 1, first + 2, first + 3, first + 4)))
+        self.y_first = self.y_first or item[first] == "box_2d"
+        self._emit(Found("box", numbers, " ".join(label.split()), self._base + at))
+        return item.end()
+
+    def _regular_tags(self, text: str, at: int, final: bool) -> int:
+        """Read a label and a box in tags at once; return 0 for anything else."""
+        if self._naming or self._pending or self._label_last or not text.startswith(_LABEL_TAGS, at):
+            return 0
+        item = _REGULAR_TAGS.match(text, at)
+        if item is None:
+            waits = not final and len(text) - at < _LONGEST_WAIT and not _BOX_END.search(text, at)
+            return _WAIT if waits else 0
+        self._flush_locations()
+        self._plain, self._words, self._label = False, "", " ".join(item[1].split())
+        self._emit(
+            Found(
+                "box", tuple(map(float, item.group(2, 3, 4, 5))), self._label, self._base + item.start(2) - 0
+            )
+        )
+        return item.end()
 
     def _prose_key(self, text: str, at: int, final: bool) -> int:
         key = _KEY.match(text, at)
@@ -356,6 +400,12 @@ class Scanner:
         if sign.isdigit() or sign in "+-.":
             return self._number(text, at, final)
         if sign in _OPENERS:
+            if (
+                sign == "{"
+                and isinstance(self._stack[-1], Numbers)
+                and (end := self._regular(text, at, final))
+            ):
+                return end
             self._open(sign, self._base + at)
             return at + 1
         if sign in _ENDERS:
