@@ -86,7 +86,7 @@ def by_supervision(answer: dict[str, Any]) -> bool | None:
     if name == "qwen_2_5_vl":
         more["input_wh"] = tuple(answer["processed_size"] or size)
     try:
-        found = sv.Detections.from_vlm(getattr(sv.VLM, name.upper()), result=answer["answer"], **more)
+        found = sv.Detections.from_vlm(sv.VLM(name), result=answer["answer"], **more)
         names = found.data.get("class_name", [])
         value = type(
             "Found",

@@ -40,6 +40,7 @@ _OBJECT_PART = re.compile(r"\{\s{0,64}(?:[A-Za-z_]\w{0,40}\s{0,8}|/)?\Z")
 _N = r"\s{0,64}(-?[0-9]{1,12}(?:\.[0-9]{1,20})?)\s{0,64}"
 _BOX = rf'"(bbox_2d|box_2d|bbox|box)"\s{{0,8}}:\s{{0,8}}\[{_N},{_N},{_N},{_N}\]\s{{0,64}}'
 _NAME = r'"label"\s{0,8}:\s{0,8}"(\s*[^"\\`{}\[\]“”\s][^"\\`{}\[\]“”]{0,200})"\s{0,64}'
+_ONE = re.compile(rf"\[\[{_N},{_N},{_N},{_N}\]\]")
 _REGULAR = re.compile(rf"\{{\s{{0,64}}(?:{_BOX},\s{{0,64}}{_NAME}|{_NAME},\s{{0,64}}{_BOX})\}}")
 _LABEL_TAGS = ("<ref>", "<|ref|>", "<|object_ref_start|>")
 _REGULAR_TAGS = re.compile(
@@ -278,7 +279,10 @@ class Scanner:
         self._plain, self._words, self._label = False, "", " ".join(item[1].split())
         self._emit(
             Found(
-                "box", tuple(map(float, item.group(2, 3, 4, 5))), self._label, self._base + item.start(2) - 0
+                "box",
+                tuple(map(float, item.group(2, 3, 4, 5))),
+                self._label,
+                self._base + text.rfind("<", at, item.start(2)),
             )
         )
         return item.end()
@@ -314,6 +318,11 @@ class Scanner:
         if empty := _EMPTY.match(text, at):
             self.answered = True
             return empty.end()
+        if one := _ONE.match(text, at):
+            label = self._said()
+            self._plain = False
+            self._place(Found("box", tuple(map(float, one.groups())), label, self._base + at + 1))
+            return one.end()
         if _LIST.match(text, at):
             self._stack.append(Numbers(self._base + at))
             return at + 1
