@@ -17,6 +17,7 @@ from nbvlm.grounding.masks.rle import encode as encode_rle
 from nbvlm.grounding.masks.types import MaskCrop
 from nbvlm.grounding.parser import Parser, parse
 from nbvlm.grounding.problems import KINDS, Problem
+from nbvlm.grounding.readings import Reading
 
 __all__ = [
     "KINDS",
@@ -30,6 +31,7 @@ __all__ = [
     "Pair",
     "Parser",
     "Problem",
+    "Reading",
     "codebook",
     "compare",
     "decode_masks",
