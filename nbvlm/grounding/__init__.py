@@ -18,6 +18,7 @@ from nbvlm.grounding.masks.rle import read as read_rle
 from nbvlm.grounding.masks.types import MaskCrop
 from nbvlm.grounding.parser import Parser, parse
 from nbvlm.grounding.problems import KINDS, Problem
+from nbvlm.grounding.readings import Reading
 
 __all__ = [
     "KINDS",
@@ -31,6 +32,7 @@ __all__ = [
     "Pair",
     "Parser",
     "Problem",
+    "Reading",
     "RunLengths",
     "codebook",
     "compare",
