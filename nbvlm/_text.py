@@ -19,6 +19,7 @@ __all__ = [
     "did_you_mean",
     "duration",
     "encodable",
+    "reason",
     "shorten",
     "size",
     "visible",
@@ -46,7 +47,7 @@ _LABEL = 80
 
 
 def visible(text: str) -> str:
-    r"""Make a text safe for a terminal: control characters are shown as their escapes.
+    r"""Make a text safe for terminals and XML: what neither can hold is shown as its escape.
 
     >>> visible("a\x1b[31mb")
     'a\\x1b[31mb'
@@ -57,7 +58,10 @@ def visible(text: str) -> str:
 
 
 def _printable(char: str) -> bool:
-    return char == "\n" or unicodedata.category(char) not in {"Cc", "Cf", "Cs"} or char == "\u200d"
+    if char in "\n\u200d":
+        return True
+    # The two non-characters have no place in XML.
+    return unicodedata.category(char) not in {"Cc", "Cf", "Cs"} and char not in "\ufffe\uffff"
 
 
 def encodable(text: str) -> str:
@@ -179,6 +183,19 @@ def did_you_mean(name: object, known: Iterable[str], *, cutoff: float = 0.5, for
     """
     near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=cutoff)
     return f"Did you mean {form.format(near[0])}? " if near else ""
+
+
+_OBJECT = re.compile(r"<(?:[\w.]+\.)?(\w+) object at 0x[0-9a-fA-F]+>")
+
+
+def reason(error: BaseException) -> str:
+    """Write the message of a library's error as part of a sentence: on one line, no addresses of objects.
+
+    >>> reason(ValueError("cannot identify <_io.BytesIO object at 0x7f01>."))
+    'cannot identify BytesIO'
+    """
+    said = getattr(error, "strerror", None) or str(error)
+    return " ".join(_OBJECT.sub(r"\1", str(said)).split()).rstrip(".") or type(error).__name__
 
 
 def warn_outside(message: str, package: str = "nbvlm") -> None:
