@@ -68,6 +68,11 @@ class Error(Exception):
         Seconds to wait before the next try, where the service named them.
     final
         Whether asking the same again is of no use.
+    gone
+        Why the model cannot answer, whatever is asked: "retired", "withdrawn" (not open to this account),
+        "unknown", "offline", "failing" or "blind" (it does not see); None for any other failure.
+    alternatives
+        Names of models to ask instead, for `nbvlm.Client`, where the model is gone.
     """
 
     def __init__(
@@ -86,6 +91,8 @@ class Error(Exception):
         self.detail = detail
         self.hint = hint
         self.retry_after: float | None = None
+        self.gone: str | None = None
+        self.alternatives: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Message, hint and request id, in this order, as one paragraph."""
