@@ -78,7 +78,7 @@ def test_what_a_dialect_writes_is_read_wherever_it_is_cut(
     )
     for box, (_, written) in zip(found.xyxy.tolist(), wanted, strict=True):
         if dialect.form in ("points", "tracks"):
-            written = ((written[0] + written[2]) / 2, (written[1] + written[3]) / 2) * 2  # noqa: PLW2901
+            written = ((written[0] + written[2]) / 2, (written[1] + written[3]) / 2) * 2
         assert box == pytest.approx(written, abs=step)
     places = data.draw(st.lists(st.integers(0, 10_000), max_size=8))
     assert same(whole, read(cut(text, places), dialect=dialect))

@@ -122,6 +122,7 @@ class Scanner:
         self.y_first = False  # whether a key came that some families write y first
         self._label_last, self._prose_lists = label_last, prose
         self._text, self._base = "", 0
+        self._before = ""  # the last character before the text at hand
         self._stack: list[Frame] = []
         self._deep = 0  # brackets beyond the deepest level
         self._words = ""  # prose since the last line break or place
@@ -178,8 +179,9 @@ class Scanner:
             if step < 0:
                 break
             at = step
-        self._base += at
-        self._text = text[at:]
+        if at:
+            self._base += at
+            self._text, self._before = text[at:], text[at - 1]
 
     def _step(self, text: str, at: int, final: bool) -> int:
         """Read one thing; return where it ends, or -1 to wait for more text."""
@@ -210,6 +212,10 @@ class Scanner:
             self._say(text[at:until])
             return until
         sign = text[at]
+        before = text[at - 1] if at else self._before
+        if sign.isalpha() and (before.isalnum() or before == "_"):  # within a word
+            self._say(sign)
+            return at + 1
         if sign == "\n":
             self._end_line(self._base + at + 1)
             return at + 1
@@ -553,7 +559,9 @@ class Scanner:
 
     def _quoted(self, text: str, at: int) -> int:
         """Begin a string, if the quote stands where one can begin; else pass over it."""
-        if (at and text[at - 1].isalnum()) or (text[at] == "'" and isinstance(self._stack[-1], Tagged)):
+        if (text[at - 1] if at else self._before).isalnum() or (
+            text[at] == "'" and isinstance(self._stack[-1], Tagged)
+        ):
             return at + 1
         self._pieces, self._quote, self._began = [], _QUOTES[text[at]], self._base + at
         return at + 1
