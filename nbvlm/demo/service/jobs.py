@@ -216,7 +216,6 @@ class Engine:
         Busy
             If too many questions wait.
         """
-        self._check(caller)
         if picture is None:
             job = GenerationJob(lambda: iter((_End(),)), id_=id_, caller=caller, stream=stream)
         else:
@@ -230,6 +229,7 @@ class Engine:
                 prompt_tokens=model.count(prompt),
             )
         with self._lock:
+            self._check(caller)
             self._turns.add(caller, job)
             if self._workers >= self._at_once:
                 return job
@@ -238,12 +238,12 @@ class Engine:
         return job
 
     def _check(self, caller: str) -> None:
+        """Refuse one more question where too many wait; call it with the lock held."""
         limits = self._limits
-        with self._lock:
-            if self._turns.waiting(caller) >= limits.waiting_of_caller:
-                raise Busy(429, f"You have {limits.waiting_of_caller} questions waiting; send fewer at once")
-            if self._turns.waiting() >= limits.waiting:
-                raise Busy(503, f"{limits.waiting} questions wait for this service; try again soon")
+        if self._turns.waiting(caller) >= limits.waiting_of_caller:
+            raise Busy(429, f"You have {limits.waiting_of_caller} questions waiting; send fewer at once")
+        if self._turns.waiting() >= limits.waiting:
+            raise Busy(503, f"{limits.waiting} questions wait for this service; try again soon")
 
     def _work(self) -> None:
         job = None
