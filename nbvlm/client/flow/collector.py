@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from nbvlm.client import error_responses, payloads
@@ -21,16 +20,16 @@ __all__ = ["ResponseCollector"]
 class ResponseCollector:
     """The part of an answer that has come so far."""
 
-    def __init__(self, endpoint: Endpoint, size: tuple[int, int], prompt: str) -> None:
-        self.parser = Parser(size, prompt=prompt, bins=endpoint.bins, codebook=endpoint.codebook)
+    def __init__(
+        self, endpoint: Endpoint, size: tuple[int, int], prompt: str, sent: tuple[int, int] | None = None
+    ) -> None:
+        self.parser = Parser(size, prompt, endpoint.bins, endpoint.codebook, model=endpoint.model, sent=sent)
         self.pieces: list[str] = []
         self.usage: payloads.Tokens | None = None
         self.finish_reason: str | None = None
         self.id: str | None = None
         self.done = False
         self.failure: Error | None = None
-        self._held: list[str] = []  # texts that the parser has not read
-        self._within = False  # whether a location next would end nothing
         self._size = size
         self._beside: list[Detection] = []
         self._wrong: list[Problem] = []
@@ -83,9 +82,7 @@ class ResponseCollector:
 
     def close(self) -> list[Event]:
         """Return the boxes that only the end of the text made complete."""
-        found = self.parser.feed("".join(self._held))
-        self._held = []
-        return [DetectionFound(detection) for detection in (*found, *self.parser.close())]
+        return [DetectionFound(detection) for detection in self.parser.close()]
 
     def _piece(self, piece: payloads.Piece, events: list[Event]) -> None:
         if choices := piece.choices:  # read here, not by the properties of `piece`: once for each token
@@ -93,33 +90,15 @@ class ResponseCollector:
             message = choice.delta or choice.message
             if message is not None and (text := message.content):
                 self.pieces.append(text)
-                self._held.append(text)
                 events.append(TextDelta(text))
-                if ">" not in text and ";" not in text:
-                    self._within = False
-                elif not (self._within and _LOCATION.fullmatch(text)):
-                    self._parse(events)
+                if found := self.parser.feed(text):
+                    events.extend(map(DetectionFound, found))
             if choice.finish_reason is not None:
                 self.finish_reason = choice.finish_reason
         if piece.usage is not None:
             self.usage = piece.usage
         if self.id is None:
             self.id = piece.id
-
-    def _parse(self, events: list[Event]) -> None:
-        """Let the parser read where something may have become complete.
-
-        A box becomes final at `;`, at an end token, and at a location that follows a label; so plain words
-        wait, and so does a location right behind another or behind `;`. Where an answer is cut makes no
-        difference to the parser, and reading it in few pieces costs less.
-        """
-        found = self.parser.feed("".join(self._held))
-        self._held = []
-        self._within = self.parser.within
-        events.extend(map(DetectionFound, found))
-
-
-_LOCATION = re.compile(r"<loc[0-9]{4}>")
 
 
 def _is_noise(event: sse.Event, value: object) -> bool:

@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 
     from nbvlm.grounding.detections import Detections
     from nbvlm.grounding.masks.codebooks import Codebook
+    from nbvlm.grounding.masks.shapes import Outline, Raster
 
 __all__ = ["Decoded", "LazyMask", "MaskField", "Masks", "MasksField", "all_masks", "decode_masks", "decoded"]
 
 
 class LazyMask:
-    """A mask that is given, or that is decoded from 16 codes when it is first read.
+    """A mask that is given, or that is decoded from 16 codes or a shape when it is first read.
 
     The box is in pixels of the picture, whose `size` is width and height; a codebook of None means no mask.
     """
 
-    __slots__ = ("_crop", "box", "codebook", "codes", "given", "size")
+    __slots__ = ("_crop", "box", "codebook", "codes", "given", "size", "source")
 
     def __init__(
         self,
@@ -35,24 +36,30 @@ class LazyMask:
         codes: Codes | None = None,
         codebook: Codebook | str | None = None,
         given: Mask | None = None,
+        source: Outline | Raster | None = None,
     ) -> None:
         self.box, self.size, self.codes, self.codebook, self.given = box, size, codes, codebook, given
+        self.source = source
         self._crop: MaskCrop | None = None
 
     @property
     def known(self) -> bool:
         """Whether there is a mask at all, decoded or not."""
-        return self.given is not None or None not in (self.codes, self.codebook, self.size)
+        if self.given is not None or None not in (self.codes, self.codebook, self.size):
+            return True
+        return self.source is not None and self.size is not None
 
     @property
     def pending(self) -> bool:
         """Whether the mask is still to be decoded."""
-        return self.known and self.given is None and self._crop is None
+        return self.known and self.given is None and self.source is None and self._crop is None
 
     def same(self, other: LazyMask) -> bool:
         """Compare two masks: by their codes where there are any, else by their pixels."""
         if self.codes is not None or other.codes is not None:
             return self.codes == other.codes
+        if self.source is not None or other.source is not None:
+            return self.source == other.source or _equal(self.mask(), other.mask())
         if self.given is None or other.given is None:
             return self.given is other.given
         return np.array_equal(self.given, other.given)
@@ -73,6 +80,8 @@ class LazyMask:
         """Return the part that can be true; decodes on first use."""
         if self._crop is None and self.given is not None:
             self._crop = _cropped(self.given)
+        elif self._crop is None and self.source is not None and self.size is not None:
+            self._crop = self.source.crop(self.box, self.size)
         if self.pending:
             decode_masks([self])
         return self._crop
@@ -87,6 +96,10 @@ class LazyMask:
         mask = crop.spread(self.size)
         mask.flags.writeable = False
         return mask
+
+
+def _equal(one: Mask | None, other: Mask | None) -> bool:
+    return one is other if one is None or other is None else np.array_equal(one, other)
 
 
 def _cropped(mask: Mask) -> MaskCrop:
