@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from nbvlm.demo.service.pictures import EncodedPicture
+    from nbvlm.demo.speaking import Speaker
 
 __all__ = ["Busy", "Engine", "GenerationJob", "Model", "Token"]
+
+
+_WHOLE = 1024  # tokens
 
 
 class Busy(Exception):
@@ -208,8 +212,11 @@ class Engine:
         stream: bool,
         id_: str,
         caller: str,
+        speaker: Speaker | None = None,
     ) -> GenerationJob:
         """Start to answer, when it is the caller's turn; without a picture the answer is empty.
+
+        A `speaker` writes the answer as another model family would.
 
         Raises
         ------
@@ -221,7 +228,7 @@ class Engine:
         else:
             model = self.model
             job = GenerationJob(
-                lambda: model.stream(picture.decode(), prompt, **parameters),
+                lambda: _tokens(model, picture, prompt, parameters, speaker),
                 id_=id_,
                 caller=caller,
                 large=picture.large,
@@ -277,3 +284,13 @@ class Engine:
                 return None
             del self._parked[id_]
         return job if job.expire_after(None) else None
+
+
+def _tokens(
+    model: Model, picture: EncodedPicture, prompt: str, parameters: dict[str, Any], speaker: Speaker | None
+) -> Iterator[Token]:
+    if speaker is None:
+        return model.stream(picture.decode(), prompt, **parameters)
+    whole = parameters | {"max_tokens": _WHOLE}  # the family's answer is cut, not the one that it is made of
+    tokens = model.stream(picture.decode(), speaker.prompt(prompt), **whole)
+    return speaker.say(tokens, prompt, picture.size, parameters["max_tokens"])

@@ -71,6 +71,8 @@ class Service:
         What the service takes on at most; by default what suits a caller in this process.
     hosts
         The names of this service: a request whose `Host` is another one is refused. None accepts any.
+    speak
+        Ids of `nbvlm.demo.speaking.model_id` to list. Every other one can be asked for too.
 
     Notes
     -----
@@ -94,6 +96,7 @@ class Service:
         at_once: int | None = None,
         limits: Limits = IN_PROCESS,
         hosts: Collection[str] | None = None,
+        speak: Sequence[str] = (),
     ) -> None:
         self._keys = (key,) if isinstance(key, str) else tuple(key or ())
         self._token = secrets.token_bytes(32)
@@ -102,7 +105,7 @@ class Service:
         bucket = bucket or Bucket(capacity=limits.store, capacity_of_owner=limits.store_of_caller)
         assets = AssetApi(bucket, origin)
         self._engine = engine = Engine(model, at_once or os.cpu_count() or 1, limits)
-        inference, completions = Inference(engine, bucket), Completions(engine)
+        inference, completions = Inference(engine, bucket), Completions(engine, speak)
         self._bucket = bucket
         self._routes = tuple(
             _Route(*route)
