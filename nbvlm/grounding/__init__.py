@@ -5,6 +5,7 @@ from __future__ import annotations
 from nbvlm.grounding.checks import overlaps
 from nbvlm.grounding.comparison import Comparison, Pair, compare
 from nbvlm.grounding.detections import Detection, Detections
+from nbvlm.grounding.dialects.deciding import asked_order, asked_scale
 from nbvlm.grounding.dialects.kosmos2 import read as read_kosmos2
 from nbvlm.grounding.evaluation import Evaluation, evaluate
 from nbvlm.grounding.masks.codebooks import Codebook, codebook, paste
@@ -34,6 +35,8 @@ __all__ = [
     "Problem",
     "Reading",
     "RunLengths",
+    "asked_order",
+    "asked_scale",
     "codebook",
     "compare",
     "decode_masks",
