@@ -84,7 +84,7 @@ def read_chunk(data: bytes) -> Piece:
         piece = _decode(data)
         if piece.choices or piece.usage is not None:
             return piece
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     return _read_slowly(data)
 

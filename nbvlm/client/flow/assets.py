@@ -220,7 +220,7 @@ def _url(context: Context) -> str:
 def _parsed(body: bytes) -> dict[str, Any]:
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise AssetError("The asset service did not answer with a JSON object.", hint=_AGAIN)
