@@ -14,6 +14,7 @@ import re
 import weakref
 from typing import Any, NoReturn
 
+from nbvlm._text import encodable
 from nbvlm.errors import AuthenticationError
 
 __all__ = ["Secret", "guard_logs", "redact"]
@@ -130,7 +131,7 @@ def _names_account(key: Any, item: Any) -> bool:
 
 
 def _redact_text(text: str) -> str:
-    text = text.encode("utf-8", "backslashreplace").decode()
+    text = encodable(text)
     for secret in sorted((secret.reveal() for secret in list(_KNOWN)), key=len, reverse=True):
         if len(secret) >= 4:
             text = text.replace(secret, "***")

@@ -86,6 +86,7 @@ def test_known_and_unknown_characters_stand_side_by_side() -> None:
 def test_a_font_of_the_machine_is_used_where_the_bundled_one_lacks_a_character(monkeypatch) -> None:
     other = Face("/fonts/Han.ttf")
     monkeypatch.setattr(lettering, "installed", lambda: (other,))
+    monkeypatch.setattr(lettering, "_opens", lambda _: True)
     monkeypatch.setattr(
         lettering, "coverage", lambda face: frozenset(map(ord, "猫 " if face == other else "cat "))
     )

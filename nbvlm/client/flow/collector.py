@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from nbvlm._text import encodable
 from nbvlm.client import error_responses, payloads
 from nbvlm.client.flow.events import DetectionFound, Event, TextDelta
 from nbvlm.grounding import Detections, Parser, read_kosmos2
@@ -90,7 +91,7 @@ class ResponseCollector:
         """Return the boxes that only the end of the text made complete."""
         events: list[Event] = []
         if self._half:
-            half, self._half = payloads.encodable(self._half), ""
+            half, self._half = encodable(self._half), ""
             self.pieces.append(half)
             self._held.append(half)
             events.append(TextDelta(half))
@@ -147,7 +148,7 @@ class ResponseCollector:
         if "\ud800" <= text[-1] <= "\udbff":
             text, self._half = text[:-1], text[-1]
         joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
-        return payloads.encodable(joined)
+        return encodable(joined)
 
     def _beside_text(self, message: payloads.Message) -> None:
         if isinstance(message.refusal, str):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 import numpy as np
 
 from nbvlm.errors import Error
-from nbvlm.grounding.masks.codebooks import codebook, paste_crop
+from nbvlm.grounding.masks.codebooks import found, paste_crop
 from nbvlm.grounding.masks.rle import RunLengths
 from nbvlm.grounding.masks.types import Box, Codes, Mask, MaskCrop, Size
 
@@ -142,7 +142,7 @@ def decode_masks(masks: Iterable[LazyMask]) -> None:
         elif mask.codebook is not None:
             groups.setdefault(mask.codebook, []).append(mask)
     for key, group in groups.items():
-        book = codebook(key) if isinstance(key, str) else key
+        book = found(key) if isinstance(key, str) else key
         valid = [mask for mask in group if mask.within(book.values)]
         for mask, raster in zip(valid, book.decode([mask.codes or () for mask in valid]), strict=True):
             mask.fill(raster)
