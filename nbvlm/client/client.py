@@ -18,7 +18,7 @@ from nbvlm.client.flow.steps import Context
 from nbvlm.client.flow.validation import check_question
 from nbvlm.client.keys import login
 from nbvlm.client.policies import Deadline, Retry, Timeouts
-from nbvlm.client.secrets import guard_logs
+from nbvlm.client.secrets import Secret, guard_logs
 from nbvlm.client.settings import AskOptions, OpeningOptions, Settings, refuse_unknown, resolve, with_keywords
 from nbvlm.client.streams import AsyncStream, Stream
 
@@ -55,6 +55,7 @@ class _Client:
     @with_keywords(OpeningOptions, allow_http=False)
     def __init__(self, endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOptions]) -> None:
         refuse_unknown(options, OpeningOptions)
+        Secret.hide(options, "api_key")  # type: ignore[arg-type]
         self._owner = True
         self._open(resolve(endpoint, **options))
 
@@ -88,7 +89,9 @@ class _Client:
         return tuple(self._log)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._settings.describe()})"
+        # A traceback with variables shows a client whose settings were refused.
+        settings = getattr(self, "_settings", None)
+        return f"{type(self).__name__}({settings.describe() if settings is not None else 'not opened'})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).from_settings, (self._settings,)

@@ -177,6 +177,7 @@ def _reopened(values: dict[str, Any]) -> Settings:
 
 def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOptions]) -> Settings:
     """Turn the arguments of a client into settings; parameters as `nbvlm.Client`."""
+    Secret.hide(options, "api_key")  # type: ignore[arg-type]
     transport, model = options.get("transport"), options.get("model")
     allow_http = options.get("allow_http", False)
     recorded = getattr(transport, "endpoint", None)
@@ -212,7 +213,7 @@ def _choose(
 ) -> tuple[Endpoint, keys.Found | None]:
     given = None
     if api_key is not None:
-        given = (api_key if isinstance(api_key, Secret) else Secret(api_key)), "the argument"
+        given = Secret(api_key) if isinstance(api_key, str) else api_key, "the argument"
     if isinstance(endpoint, Endpoint):
         return endpoint, given or _found_for(endpoint)
     if endpoint is not None and "://" in endpoint:

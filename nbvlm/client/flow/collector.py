@@ -52,7 +52,7 @@ class ResponseCollector:
                 self.done = True
                 break
             try:
-                piece = payloads.read_chunk(data)
+                self._piece(payloads.read_chunk(data), events)
             except payloads.UnreadableAnswer as error:
                 if isinstance(error.data, str) and error.data.strip() == "[DONE]":
                     self.done = True
@@ -61,11 +61,10 @@ class ResponseCollector:
                     continue
                 self.failure = error_responses.error_in_stream(error.data)
                 break
-            self._piece(piece, events)
         return events
 
     def answer(self, piece: payloads.Piece) -> list[Event]:
-        """Take a whole answer, with the places that it names beside its text."""
+        """Take a whole answer, with the places that it names beside its text; raises `UnreadableAnswer`."""
         events: list[Event] = []
         self._piece(piece, events)
         self._beside, self._wrong = read_kosmos2(piece.entities, self._size)
@@ -129,9 +128,9 @@ class ResponseCollector:
             self.id = piece.id
 
     def _finish(self, reason: str) -> None:
-        self.finish_reason = reason
         if reason == "error":
-            self.failure = error_responses.error_in_stream({})
+            raise payloads.UnreadableAnswer({"type": "error"})
+        self.finish_reason = reason
 
     def _joined(self, text: str) -> str:
         """Join the halves of a character that two chunks share, and escape a half that stays alone."""
