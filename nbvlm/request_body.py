@@ -92,7 +92,9 @@ def _sent(endpoint: Endpoint, parameters: Mapping[str, float | int]) -> dict[str
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # A lone surrogate, which broken text can hold, has no UTF-8 form; its escape in JSON reads the same.
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _escaped(text: str) -> bytes:

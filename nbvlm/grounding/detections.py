@@ -307,8 +307,8 @@ def _fitted(row: Detection, size: Size) -> LazyMask:
     old = row.lazy_mask
     if old.size == size:
         return old
-    if old.given is not None:
-        sizes = f"{by(size)}, got {by(old.given.shape[::-1])}"
+    if old.given is not None and old.size is not None:
+        sizes = f"{by(size)}, got {by(old.size)}"
         raise ValueError(f"A mask must have the size of its picture, {sizes}.")
     return LazyMask(row.box, size, row.codes, row.codebook)
 

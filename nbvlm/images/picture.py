@@ -120,7 +120,7 @@ class Picture:
         mime, width, height, name
             As the attributes.
         """
-        return cls(None, mime, width, height, name, sha256)
+        return cls(None, mime, width, height, loading.bare(name), sha256)
 
     def image(self) -> Image.Image:
         """Decode to an upright RGB image.

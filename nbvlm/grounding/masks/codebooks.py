@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from nbvlm.errors import Error
+from nbvlm.errors import Error, ParameterError
 from nbvlm.grounding.masks.types import CODES, MaskCrop, size_of
 from nbvlm.grounding.masks.vqvae import Decoder
 
@@ -140,13 +140,13 @@ def codebook(name: str = "vae-oid", *, progress: Progress | None = None) -> Code
 
     Raises
     ------
-    ValueError
+    ParameterError
         For a name that is not known.
     Error
         Where the file cannot be found or downloaded: see `nbvlm._files.fetch`.
     """
     if name not in ("vae-oid", "demo"):
-        raise ValueError(f"name must be one of 'vae-oid', 'demo', got {name!r}.")
+        raise ParameterError(f"name must be one of 'vae-oid', 'demo', got {name!r}.")
     with _loading:
         if name not in _loaded:
             path = Path(__file__).with_name("codebook.npz") if name == "demo" else _vae_oid(progress)

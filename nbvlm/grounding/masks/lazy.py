@@ -9,6 +9,7 @@ import numpy as np
 
 from nbvlm.errors import Error
 from nbvlm.grounding.masks.codebooks import codebook, paste_crop
+from nbvlm.grounding.masks.rle import RunLengths
 from nbvlm.grounding.masks.types import Box, Codes, Mask, MaskCrop, Size
 
 if TYPE_CHECKING:
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["Decoded", "LazyMask", "MaskField", "Masks", "MasksField", "all_masks", "decode_masks", "decoded"]
 
 
+MOST_PIXELS = 1 << 29
+"""Pixels, a byte each, that the masks of one answer may have in all; each counts where it can be true."""
+
+
 class LazyMask:
-    """A mask that is given, or that is decoded from 16 codes when it is first read.
+    """A mask that is given, or that is decoded from run lengths or 16 codes when it is first read.
 
     The box is in pixels of the picture, whose `size` is width and height; a codebook of None means no mask.
     """
@@ -34,7 +39,7 @@ class LazyMask:
         size: Size | None,
         codes: Codes | None = None,
         codebook: Codebook | str | None = None,
-        given: Mask | None = None,
+        given: Mask | RunLengths | None = None,
     ) -> None:
         self.box, self.size, self.codes, self.codebook, self.given = box, size, codes, codebook, given
         self._crop: MaskCrop | None = None
@@ -47,15 +52,30 @@ class LazyMask:
     @property
     def pending(self) -> bool:
         """Whether the mask is still to be decoded."""
-        return self.known and self.given is None and self._crop is None
+        return self.known and self._crop is None and not isinstance(self.given, np.ndarray)
+
+    @property
+    def area(self) -> int:
+        """Count the pixels of the part that can be true."""
+        if isinstance(self.given, RunLengths):
+            x0, y0, x1, y1 = self.given.window
+        elif self.size is not None:
+            (x0, x1), (y0, y1) = (
+                (min(max(int(corner), 0), side) for corner in self.box[axis::2])
+                for axis, side in enumerate(self.size)
+            )
+        else:
+            return 0
+        return max(0, x1 - x0) * max(0, y1 - y0)
 
     def same(self, other: LazyMask) -> bool:
         """Compare two masks: by their codes where there are any, else by their pixels."""
         if self.codes is not None or other.codes is not None:
             return self.codes == other.codes
-        if self.given is None or other.given is None:
-            return self.given is other.given
-        return np.array_equal(self.given, other.given)
+        one, two = self.crop(), other.crop()
+        if one is None or two is None:
+            return one is two
+        return (one.x, one.y) == (two.x, two.y) and np.array_equal(one.pixels, two.pixels)
 
     def within(self, values: int) -> bool:
         """Check that all codes are below `values`; if not, there is no mask, now or later."""
@@ -69,9 +89,14 @@ class LazyMask:
         if self.size is not None:
             self._crop = paste_crop(raster, self.box, self.size)
 
+    def crop_runs(self) -> None:
+        """Decode the run lengths, if the mask has any."""
+        if isinstance(self.given, RunLengths):
+            self._crop = self.given.crop()
+
     def crop(self) -> MaskCrop | None:
         """Return the part that can be true; decodes on first use."""
-        if self._crop is None and self.given is not None:
+        if self._crop is None and isinstance(self.given, np.ndarray):
             self._crop = _cropped(self.given)
         if self.pending:
             decode_masks([self])
@@ -79,7 +104,7 @@ class LazyMask:
 
     def mask(self) -> Mask | None:
         """Return the mask of the whole picture, height×width, read only; decodes on first use."""
-        if self.given is not None:
+        if isinstance(self.given, np.ndarray):
             return self.given
         crop = self.crop()
         if crop is None or self.size is None:
@@ -98,10 +123,23 @@ def _cropped(mask: Mask) -> MaskCrop:
 
 
 def decode_masks(masks: Iterable[LazyMask]) -> None:
-    """Decode all pending masks, those of one codebook together."""
+    """Decode all pending masks, those of one codebook together.
+
+    Raises
+    ------
+    Error
+        A codebook cannot be had, or the masks have more than `MOST_PIXELS`.
+    """
+    pending = [mask for mask in masks if mask.pending]
+    area = sum(mask.area for mask in pending)
+    if area > MOST_PIXELS:
+        message = f"The {len(pending)} masks of the answer have {area:,} pixels, more than {MOST_PIXELS:,}."
+        raise Error(message, hint="Read them one by one: detections[0].mask.")
     groups: dict[Codebook | str, list[LazyMask]] = {}
-    for mask in masks:
-        if mask.pending and mask.codebook is not None:
+    for mask in pending:
+        if mask.given is not None:
+            mask.crop_runs()
+        elif mask.codebook is not None:
             groups.setdefault(mask.codebook, []).append(mask)
     for key, group in groups.items():
         book = codebook(key) if isinstance(key, str) else key
