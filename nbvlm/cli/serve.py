@@ -39,6 +39,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="another name of this computer that clients use; "
         "a service that listens on this computer only refuses unknown names",
     )
+    parser.add_argument(
+        "--speak",
+        action="append",
+        default=[],
+        metavar="FAMILY",
+        help="answer as another model family does, for example qwen3-vl or gemini+think, to test with known "
+        "boxes; it is one more model, and the option may be repeated",
+    )
     limits = parser.add_argument_group(
         "limits", "A request above a limit is refused with a sentence and status 408, 413, 429 or 503."
     )
@@ -80,9 +88,10 @@ _count.__name__ = "positive integer"  # argparse names it in its error
 
 def run(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
-    from nbvlm.demo import SERVED, Service, hosts, listen, origin, server
+    from nbvlm.demo import SERVED, Service, hosts, listen, origin, server, speaking
 
     keys = _keys(options.key)
+    speak = [speaking.model_id(name) for name in options.speak]
     limits = replace(
         SERVED,
         body=options.body_mb << 20,
@@ -96,8 +105,9 @@ def run(options: argparse.Namespace) -> int:
     try:
         with listen(options.host, options.port) as listener:
             names = hosts(listener, *options.allow_host)
-            running = server(Service(key=keys, at_once=options.at_once, limits=limits, hosts=names))
-            _announce(origin(listener), listener, bool(keys))
+            service = Service(key=keys, at_once=options.at_once, limits=limits, hosts=names, speak=speak)
+            running = server(service)
+            _announce(origin(listener), listener, bool(keys), speak)
             running.run(sockets=[listener])
     except KeyboardInterrupt:
         pass
@@ -114,11 +124,12 @@ def _keys(given: list[str] | None) -> list[str]:
     return keys
 
 
-def _announce(origin: str, listener: socket.socket, has_key: bool) -> None:
+def _announce(origin: str, listener: socket.socket, has_key: bool, speak: list[str]) -> None:
     host = listener.getsockname()[0]
     if not has_key and not host.startswith("127.") and host != "::1":
         print_error(f"nbvlm serve: any computer that reaches {host} can use this; --key asks for a key.")
     shown = f'os.environ["{KEY_VARIABLE}"]' if has_key else '"none"'
     print_line(f'nbvlm.Client("nvidia", base_url="{origin}", assets_url="{origin}", api_key={shown})')
     again = f", api_key={shown}" if has_key else ""
-    print_line(f'nbvlm.Client("{origin}/v1", model="nbvlm/demo"{again})  # or any OpenAI-compatible client')
+    for model in (*speak, "nbvlm/demo"):
+        print_line(f'nbvlm.Client("{origin}/v1", model="{model}"{again})  # or any OpenAI-compatible client')

@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from nbvlm.demo.service.pictures import EncodedPicture
+    from nbvlm.demo.speaking import Speaker
 
 __all__ = ["Busy", "Engine", "GenerationJob", "Model", "Token"]
+
+
+_WHOLE = 1024  # tokens
 
 
 class Busy(Exception):
@@ -208,21 +212,23 @@ class Engine:
         stream: bool,
         id_: str,
         caller: str,
+        speaker: Speaker | None = None,
     ) -> GenerationJob:
         """Start to answer, when it is the caller's turn; without a picture the answer is empty.
+
+        A `speaker` writes the answer as another model family would.
 
         Raises
         ------
         Busy
             If too many questions wait.
         """
-        self._check(caller)
         if picture is None:
             job = GenerationJob(lambda: iter((_End(),)), id_=id_, caller=caller, stream=stream)
         else:
             model = self.model
             job = GenerationJob(
-                lambda: model.stream(picture.decode(), prompt, **parameters),
+                lambda: _tokens(model, picture, prompt, parameters, speaker),
                 id_=id_,
                 caller=caller,
                 large=picture.large,
@@ -230,6 +236,7 @@ class Engine:
                 prompt_tokens=model.count(prompt),
             )
         with self._lock:
+            self._check(caller)
             self._turns.add(caller, job)
             if self._workers >= self._at_once:
                 return job
@@ -238,12 +245,12 @@ class Engine:
         return job
 
     def _check(self, caller: str) -> None:
+        """Refuse one more question where too many wait; call it with the lock held."""
         limits = self._limits
-        with self._lock:
-            if self._turns.waiting(caller) >= limits.waiting_of_caller:
-                raise Busy(429, f"You have {limits.waiting_of_caller} questions waiting; send fewer at once")
-            if self._turns.waiting() >= limits.waiting:
-                raise Busy(503, f"{limits.waiting} questions wait for this service; try again soon")
+        if self._turns.waiting(caller) >= limits.waiting_of_caller:
+            raise Busy(429, f"You have {limits.waiting_of_caller} questions waiting; send fewer at once")
+        if self._turns.waiting() >= limits.waiting:
+            raise Busy(503, f"{limits.waiting} questions wait for this service; try again soon")
 
     def _work(self) -> None:
         job = None
@@ -277,3 +284,13 @@ class Engine:
                 return None
             del self._parked[id_]
         return job if job.expire_after(None) else None
+
+
+def _tokens(
+    model: Model, picture: EncodedPicture, prompt: str, parameters: dict[str, Any], speaker: Speaker | None
+) -> Iterator[Token]:
+    if speaker is None:
+        return model.stream(picture.decode(), prompt, **parameters)
+    whole = parameters | {"max_tokens": _WHOLE}  # the family's answer is cut, not the one that it is made of
+    tokens = model.stream(picture.decode(), speaker.prompt(prompt), **whole)
+    return speaker.say(tokens, prompt, picture.size, parameters["max_tokens"])

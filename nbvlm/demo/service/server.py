@@ -260,6 +260,5 @@ def _fitting(limits: Limits) -> Limits:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if most == resource.RLIM_INFINITY or most // 2 >= limits.connections:
         return limits
-    return replace(
-        limits, connections=most // 2, connections_of_peer=min(limits.connections_of_peer, most // 3)
-    )
+    of_peer = min(limits.connections_of_peer, most // 4)
+    return replace(limits, connections=most // 2, connections_of_peer=of_peer)

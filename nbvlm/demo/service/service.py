@@ -71,12 +71,14 @@ class Service:
         What the service takes on at most; by default what suits a caller in this process.
     hosts
         The names of this service: a request whose `Host` is another one is refused. None accepts any.
+    speak
+        Ids of `nbvlm.demo.speaking.model_id` to list. Every other one can be asked for too.
 
     Notes
     -----
-    Turns, limits and assets are counted by caller. Where the service has several keys, a caller is a key; else
-    a network address, since any other sign could be made up at will. What is kept is a digest of either, with
-    a token of this service.
+    Turns, limits and assets are counted by caller. Where the service has several keys, a caller is a key;
+    else a network address, since any other sign could be made up at will. What is kept is a digest of
+    either, with a token of this service.
 
     Examples
     --------
@@ -94,6 +96,7 @@ class Service:
         at_once: int | None = None,
         limits: Limits = IN_PROCESS,
         hosts: Collection[str] | None = None,
+        speak: Sequence[str] = (),
     ) -> None:
         self._keys = (key,) if isinstance(key, str) else tuple(key or ())
         self._token = secrets.token_bytes(32)
@@ -101,8 +104,8 @@ class Service:
         self.limits = limits
         bucket = bucket or Bucket(capacity=limits.store, capacity_of_owner=limits.store_of_caller)
         assets = AssetApi(bucket, origin)
-        engine = Engine(model, at_once or os.cpu_count() or 1, limits)
-        inference, completions = Inference(engine, bucket), Completions(engine)
+        self._engine = engine = Engine(model, at_once or os.cpu_count() or 1, limits)
+        inference, completions = Inference(engine, bucket), Completions(engine, speak)
         self._bucket = bucket
         self._routes = tuple(
             _Route(*route)
@@ -179,12 +182,10 @@ class Service:
         raise Refusal(text(405, "Method Not Allowed", ("allow", allowed)))
 
     def _check_page(self, request: Request) -> None:
-        """Refuse what a web page in a browser of this computer sends: to a name of its own, or from elsewhere."""
+        """Refuse what a web page in a browser sends, under a name of its own or from another site."""
         host = request.header("host")
         if self._hosts is not None and _name(host) not in self._hosts:
-            detail = (
-                f"This service has no name '{_name(host)[:64]}'; start it with --allow-host to give it one"
-            )
+            detail = f"'{_name(host)[:64]}' is not a name of this service; --allow-host adds names"
             raise Refusal(problem(403, detail=detail))
         origin, site = request.header("origin"), request.header("sec-fetch-site", "none").lower()
         if (origin and _netloc(origin) != host.lower()) or site not in ("none", "same-origin"):
