@@ -135,7 +135,8 @@ class Client(_Client):
         Origins, without a path, that replace the endpoint's own; `NBVLM_BASE_URL` and `NBVLM_ASSETS_URL` do
         the same for the hosted models. Assets follow `base_url` where only that is given.
     model
-        Model of an OpenAI-compatible server, or a hosted sibling's id.
+        Model of an OpenAI-compatible server, or a hosted sibling's id; of `"demo"`, `"scenes"` or `"photos"`,
+        which otherwise the picture decides.
     transport
         An httpx transport of your own, such as `nbvlm.replay(path)`, which is closed with the client; or an
         `httpx.Client` or `httpx.AsyncClient`, which stays open.

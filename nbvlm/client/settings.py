@@ -184,6 +184,8 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
     if endpoint is None and model is None and isinstance(recorded, (str, Endpoint)):
         endpoint = recorded
     entry, found = _choose(endpoint, model, options.get("api_key"))
+    if entry.name == "demo" and model is not None:
+        entry = endpoints.embedded(model)
     if (speak := options.get("speak")) is not None:
         entry = _speaking(entry, speak)
     origin, assets_origin = _origins(entry, options.get("base_url"), options.get("assets_url"))

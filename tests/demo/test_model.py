@@ -210,7 +210,7 @@ def test_masks_of_a_segmentation_lie_on_their_thing(embedded):
 
 def test_results_about_pictures_of_another_world_carry_a_notice():
     noise = Image.effect_noise((300, 200), 90).convert("RGB")
-    with nbvlm.Client("demo") as client:
+    with nbvlm.Client("demo", model="scenes") as client:
         assert model.UNFAMILIAR in client.ask(noise, "caption en").notices
         with client.stream(noise, "caption en") as stream:
             list(stream)

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.service_loopback import running
 
 import nbvlm
-from nbvlm.demo import evaluate, photos
-from nbvlm.demo.gallery import PHOTOS
+from nbvlm.demo import Service, evaluate, photos
+from nbvlm.demo.gallery import PHOTOS, SCENES
 from nbvlm.demo.photos import detector, evaluation, network
 from nbvlm.demo.photos.answers import answer
 from nbvlm.demo.photos.detector import Found
@@ -279,3 +283,81 @@ def test_photos_and_truth_belong_together(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit):
         evaluate.main(["--photos", "."])
     assert "belong together" in capsys.readouterr().err
+
+
+# Who answers
+
+
+def test_the_picture_decides_who_answers_and_the_result_names_it() -> None:
+    with nbvlm.Client("demo") as client:
+        photo = client.ask(PHOTOS[1].picture(), "detect cup", temperature=0.01)
+        scene = client.ask(SCENES[0].picture(), "detect cat", temperature=0.01)
+    assert photo.model == "nbvlm/demo-photos"
+    assert photo.detections.labels == ("cup",)
+    assert any("80 everyday kinds" in notice for notice in photo.notices)
+    assert scene.model == "nbvlm/demo-scenes"
+    assert scene.notices == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("photos", "nbvlm/demo-photos"),
+        ("nbvlm/demo-photos", "nbvlm/demo-photos"),
+        ("scenes", "nbvlm/demo-scenes"),
+    ],
+)
+def test_a_client_can_insist_on_one_model(name: str, model: str) -> None:
+    with nbvlm.Client("demo", model=name) as client:
+        assert model in repr(client)
+        for picture in (PHOTOS[1].picture(), SCENES[0].picture()):
+            result = client.ask(picture, "caption en")
+            assert result.model == model
+            assert result.notices or model.endswith("scenes")
+
+
+def test_another_embedded_model_is_refused_with_the_names() -> None:
+    with pytest.raises(nbvlm.ParameterError, match="'scenes' and 'photos'"):
+        nbvlm.Client("demo", model="photographs")
+
+
+async def _streamed(model: str | None) -> nbvlm.Result:
+    async with nbvlm.AsyncClient("demo", model=model) as client:
+        async with client.stream(PHOTOS[1].picture(), "detect cup") as stream:
+            async for _ in stream:
+                pass
+        return stream.result
+
+
+@pytest.mark.parametrize("model", [None, "photos"])
+def test_a_stream_says_so_too(model: str | None) -> None:
+    result = asyncio.run(_streamed(model))
+    assert result.model == "nbvlm/demo-photos"
+    assert len(result.notices) == 1
+
+
+def test_the_service_of_a_class_says_so_on_both_its_routes() -> None:
+    with nbvlm.Client("demo") as inside:
+        from_inside = inside.ask(PHOTOS[1].picture(), "detect cup", temperature=0.01)
+    with running(Service()) as origin:
+        for client in (
+            nbvlm.Client("nvidia", base_url=origin, assets_url=origin, api_key="nvapi-class"),
+            nbvlm.Client(f"{origin}/v1", model="nbvlm/demo"),
+        ):
+            with client:
+                result = client.ask(PHOTOS[1].picture(), "detect cup", temperature=0.01)
+            assert result.notices == from_inside.notices
+            assert result.model == "nbvlm/demo-photos"
+            assert result.text == from_inside.text
+
+
+def test_the_detector_is_not_loaded_before_a_photograph_is_asked_about() -> None:
+    code = """
+import sys
+import nbvlm
+from nbvlm.demo.gallery import SCENES
+nbvlm.Client("demo").ask(SCENES[0].picture(), "caption en")
+print(any(name.startswith("nbvlm.demo.photos") for name in sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]

@@ -281,7 +281,8 @@ def _result(
         usage=Usage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) if usage else None,
         finish_reason=collector.finish_reason,
         request_id=error_responses.request_id(response.headers) or error_responses.clean_id(collector.id),
-        model=settings.endpoint.model,
+        # One of several embedded models answers, and its service names it.
+        model=error_responses.clean(response.headers.get("nbvlm-model", settings.endpoint.model), 200),
         prompt=question.prompt,
         parameters=question.parameters,
         picture=prepared.picture,

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from nbvlm.demo.photos.model import NAME, NOTICE, PhotoModel, load
+from nbvlm.demo.photos.model import NOTICE, PhotoModel, load
 
-__all__ = ["NAME", "NOTICE", "PhotoModel", "load"]
+__all__ = ["NOTICE", "PhotoModel", "load"]

@@ -1,9 +1,10 @@
 """The detector as a model of the service: it streams an answer about a photograph.
 
+>>> from nbvlm.demo.gallery import PHOTOS
 >>> from nbvlm.demo.photos import load
->>> model = load()
->>> model.name
-'nbvlm/demo-photos'
+>>> tokens = load().stream(PHOTOS[0].picture(), "answer en is there a cat?")
+>>> "".join(token.text for token in tokens)
+'yes'
 """
 
 from __future__ import annotations
@@ -25,10 +26,8 @@ if TYPE_CHECKING:
     from nbvlm.demo.photos.detector import Found
     from nbvlm.demo.photos.network import Network
 
-__all__ = ["NAME", "NOTICE", "PhotoModel", "load"]
+__all__ = ["NOTICE", "PhotoModel", "load"]
 
-NAME = "nbvlm/demo-photos"
-"""The model's name in results."""
 NOTICE = (
     "A small detector of 80 everyday kinds answers, not a vision-language model; about one in six of its "
     "boxes is wrong."
@@ -50,8 +49,6 @@ class PhotoModel:
     net
         The network.
     """
-
-    name = NAME
 
     def __init__(self, net: Network) -> None:
         self._net = net
