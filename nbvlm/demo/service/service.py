@@ -207,7 +207,7 @@ class Service:
 
 
 def sized(reply: Reply) -> Reply:
-    """Add the length of a reply that is no stream."""
+    """Add the length of a reply that is not a stream."""
     if isinstance(reply.body, bytes) and reply.status != NO_CONTENT:
         return reply.plus(("content-length", str(len(reply.body))))
     return reply
