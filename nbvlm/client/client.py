@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -161,7 +162,13 @@ class Client(_Client):
         super()._open(settings)
         self._transport, own = transports.blocking(settings.transport, settings.in_process)
         self._end = weakref.finalize(
-            self, _abandon, settings, self._temporary, self._transport, self._transport if own else None
+            self,
+            _abandon,
+            os.getpid(),
+            settings,
+            self._temporary,
+            self._transport,
+            self._transport if own else None,
         )
 
     @with_keywords(AskOptions, route="auto", content="tag")
@@ -251,7 +258,7 @@ class AsyncClient(_Client):
     def _open(self, settings: Settings) -> None:
         super()._open(settings)
         self._transport, self._own = transports.awaiting(settings.transport, settings.in_process)
-        self._end = weakref.finalize(self, _abandon, settings, self._temporary, None, None)
+        self._end = weakref.finalize(self, _abandon, os.getpid(), settings, self._temporary, None, None)
 
     @with_keywords(AskOptions, route="auto", content="tag")
     async def ask(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> Result:
@@ -304,13 +311,14 @@ def ping(settings: Settings) -> int:
 
 
 def _abandon(
+    process: int,
     settings: Settings,
     temporary: set[str],
     transport: httpx.BaseTransport | None,
     own: httpx.BaseTransport | None,
 ) -> None:
     """Delete the uploads of a closed or collected client, then close its connections."""
-    if temporary:
+    if temporary and process == os.getpid():  # They are not those of a child process.
         with contextlib.suppress(Exception):
             used = transport or transports.blocking(settings.transport, settings.in_process)[0]
             context = Context(settings, Deadline(settings.timeouts), temporary)
