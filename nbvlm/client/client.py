@@ -102,10 +102,10 @@ class _Client:
 
     def _known_models(self) -> tuple[str, ...] | None:
         """Return the models behind the same service, None where only the service knows them."""
-        if self.endpoint.dialect == "openai":
-            return None
         if self.endpoint.name == "demo":
             return (self.endpoint.model,)
+        if self.endpoint.dialect == "openai":
+            return None
         return tuple(entry.model for entry in endpoints.ENDPOINTS.values() if entry.name != "demo")
 
     def _ask(self, image: Any, prompt: str, *, stream: bool, options: AskOptions) -> Flow[Result]:
@@ -146,6 +146,9 @@ class Client(_Client):
         `Retry`, the policy for failures before an answer begins.
     allow_http
         Insist on plain http to another machine.
+    speak
+        With `"demo"`: answer in the form of another model family, to test and teach with known boxes. Name a
+        dialect or a model; habits of `nbvlm.demo.speaking.HABITS` follow a "+": `"qwen3-vl+think"`.
 
     Raises
     ------

@@ -65,6 +65,7 @@ class OpeningOptions(TypedDict, total=False):
     timeout: Timeouts | float | None
     retry: Retry | None
     allow_http: bool
+    speak: str | None
 
 
 def with_keywords(options: type[Any], **defaults: Any) -> Callable[[F], F]:
@@ -185,6 +186,8 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
     if endpoint is None and model is None and isinstance(recorded, (str, Endpoint)):
         endpoint = recorded
     entry, found = _choose(endpoint, model, options.get("api_key"))
+    if (speak := options.get("speak")) is not None:
+        entry = _speaking(entry, speak)
     origin, assets_origin = _origins(entry, options.get("base_url"), options.get("assets_url"))
     settings = Settings(
         endpoint=entry,
@@ -227,6 +230,16 @@ def _choose(
         return endpoints.get("nvidia" if found else "demo"), found
     entry = endpoints.get(model if model is not None and endpoint in (None, "nvidia") else endpoint or "")
     return entry, given or _found_for(entry)
+
+
+def _speaking(entry: Endpoint, speak: str) -> Endpoint:
+    """Return the embedded model as one that answers in the form of another family."""
+    if entry.name != "demo":
+        raise ParameterError("speak is for the embedded model.", hint='Use nbvlm.Client("demo", speak=…).')
+    from nbvlm.demo import speaking
+
+    facts = endpoints.openai(entry.base_url, speaking.model_id(speak))
+    return replace(facts, name="demo", codebook="demo")
 
 
 def _found_for(entry: Endpoint) -> keys.Found | None:

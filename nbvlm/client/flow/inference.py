@@ -58,7 +58,8 @@ def ask(question: Question, context: Context) -> Flow[Result]:
 def _ask(question: Question, context: Context) -> Flow[Callable[[], Result]]:
     prepared = yield from prepare(question, context)
     size = (prepared.picture.width, prepared.picture.height)
-    collector = ResponseCollector(context.settings.endpoint, size, question.prompt)
+    sent = (prepared.sent.width, prepared.sent.height)
+    collector = ResponseCollector(context.settings.endpoint, size, question.prompt, sent)
     try:
         response, first = yield from _infer(question, context, prepared, collector)
     except TruncatedStream as error:
