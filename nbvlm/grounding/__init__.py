@@ -6,6 +6,8 @@ from nbvlm.grounding.checks import overlaps
 from nbvlm.grounding.comparison import Comparison, Pair, compare
 from nbvlm.grounding.detections import Detection, Detections
 from nbvlm.grounding.dialects.kosmos2 import read as read_kosmos2
+from nbvlm.grounding.dialects.reasoning import Part as ReasoningPart
+from nbvlm.grounding.dialects.reasoning import Reasoning
 from nbvlm.grounding.evaluation import Evaluation, evaluate
 from nbvlm.grounding.masks.codebooks import Codebook, codebook, paste
 from nbvlm.grounding.masks.lazy import LazyMask, decode_masks, decoded
@@ -31,6 +33,8 @@ __all__ = [
     "Pair",
     "Parser",
     "Problem",
+    "Reasoning",
+    "ReasoningPart",
     "RunLengths",
     "codebook",
     "compare",
