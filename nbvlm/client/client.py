@@ -17,7 +17,7 @@ from nbvlm.client.flow.steps import Context
 from nbvlm.client.flow.validation import check_question
 from nbvlm.client.keys import login
 from nbvlm.client.policies import Deadline, Retry, Timeouts
-from nbvlm.client.secrets import guard_logs
+from nbvlm.client.secrets import Secret, guard_logs
 from nbvlm.client.settings import AskOptions, OpeningOptions, Settings, refuse_unknown, resolve, with_keywords
 from nbvlm.client.streams import AsyncStream, Stream
 
@@ -54,6 +54,7 @@ class _Client:
     @with_keywords(OpeningOptions, allow_http=False)
     def __init__(self, endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOptions]) -> None:
         refuse_unknown(options, OpeningOptions)
+        Secret.hide(options, "api_key")  # type: ignore[arg-type]
         self._owner = True
         self._open(resolve(endpoint, **options))
 
@@ -87,7 +88,9 @@ class _Client:
         return tuple(self._log)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._settings.describe()})"
+        # A traceback with variables shows a client whose settings were refused.
+        settings = getattr(self, "_settings", None)
+        return f"{type(self).__name__}({settings.describe() if settings is not None else 'not opened'})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).from_settings, (self._settings,)
@@ -135,6 +138,9 @@ class Client(_Client):
         `Retry`, the policy for failures before an answer begins.
     allow_http
         Insist on plain http to another machine.
+    speak
+        With `"demo"`: answer in the form of another model family, to test and teach with known boxes. Name a
+        dialect or a model; habits of `nbvlm.demo.speaking.HABITS` follow a "+": `"qwen3-vl+think"`.
 
     Raises
     ------

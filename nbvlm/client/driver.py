@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
+from nbvlm._background import Interruption, in_thread
 from nbvlm.client.error_responses import request_id
 from nbvlm.client.flow.steps import READ, Emit, RunInThread, Sleep
 from nbvlm.client.request_info import RequestInfo
@@ -97,6 +98,7 @@ class Driver(_Driver):
         super().__init__(flow, transport, log)
         self._pieces: Iterator[bytes] = iter(())
         self._cancelled = threading.Event()
+        self._interruption = Interruption()
         self._leaving = False
         self._connection: Any = None
 
@@ -133,6 +135,7 @@ class Driver(_Driver):
     def cancel(self) -> None:
         """Stop, from any thread: the connection is cut, and a running `run` ends."""
         self._cancelled.set()
+        self._interruption.begin()
         _cut(self._connection)
 
     def _as_seen_by_flow(self, raised: BaseException) -> BaseException:
@@ -156,7 +159,7 @@ class Driver(_Driver):
 
     def _perform(self, step: Any) -> Any:
         if isinstance(step, RunInThread):
-            return step.function()
+            return self._interruption.run(step.function)
         if isinstance(step, Sleep):
             (time.sleep if self._leaving else self._cancelled.wait)(step.seconds)
         if self._stopped():
@@ -261,7 +264,7 @@ class AsyncDriver(_Driver):
         if isinstance(step, Sleep):
             return await asyncio.sleep(step.seconds)
         if isinstance(step, RunInThread):
-            return await asyncio.to_thread(step.function)
+            return await in_thread(step.function)
         return await self._send(step)
 
     async def _send(self, request: httpx.Request) -> httpx.Response:

@@ -12,7 +12,7 @@ import getpass
 import importlib.util
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbvlm._text import did_you_mean
 from nbvlm.client.secrets import Secret
@@ -55,7 +55,10 @@ def login(key: str | None = None, service: str = "nvidia") -> None:
         raise ParameterError(f"Unknown service {service!r}.", hint=did_you_mean(service, SERVICES).strip())
     place = SERVICES[service].page or SERVICES[service].title
     ask = f"Key for {place}{' (nvapi-…)' if service == 'nvidia' else ''}: "
-    _memory[service] = Secret(key if key is not None else getpass.getpass(ask))
+    held: dict[str, Any] = {"key": key if key is not None else getpass.getpass(ask)}
+    key = None
+    Secret.hide(held, "key")
+    _memory[service] = held["key"]
 
 
 def advice(service: Service) -> str:
@@ -74,12 +77,20 @@ def find(service: str = "nvidia") -> Found | None:
     """Return the first key found for a service and where it was, or None.
 
     A source that fails (a locked keyring, a notebook without access to the user data) counts as empty.
+
+    Raises
+    ------
+    AuthenticationError
+        If a source holds what cannot be a key.
     """
     for source, look in _SOURCES.items():
         for variable in SERVICES[service].variables:
+            held: dict[str, Any] = {}
             with contextlib.suppress(Exception):
-                if text := look(variable):
-                    return Secret(text), source or variable
+                held["key"] = look(variable)
+            if held.get("key"):
+                Secret.hide(held, "key", f"The key from {source or variable}")
+                return held["key"], source or variable
     return (_memory[service], "login()") if service in _memory else None
 
 

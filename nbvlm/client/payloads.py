@@ -11,7 +11,9 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Message", "Piece", "Tokens", "UnreadableAnswer", "encodable", "read_answer", "read_chunk"]
+from nbvlm._text import encodable
+
+__all__ = ["Message", "Piece", "Tokens", "UnreadableAnswer", "read_answer", "read_chunk"]
 
 
 class UnreadableAnswer(ValueError):
@@ -139,11 +141,6 @@ def _message(value: dict[str, Any]) -> Message:
         return Message(_text(value), **json.loads(text))
     except RecursionError:
         return Message(_text(value))
-
-
-def encodable(text: str) -> str:
-    """Write lone surrogates, which UTF-8 cannot hold, as their escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _text(message: dict[str, Any]) -> str | None:

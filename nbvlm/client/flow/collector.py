@@ -6,6 +6,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._text import encodable
 from nbvlm.client import error_responses, payloads
 from nbvlm.client.flow.events import DetectionFound, Event, ReasoningDelta, TextDelta
 from nbvlm.errors import ServerError
@@ -24,8 +25,12 @@ __all__ = ["ResponseCollector"]
 class ResponseCollector:
     """The part of an answer that has come so far."""
 
-    def __init__(self, endpoint: Endpoint, size: tuple[int, int], prompt: str) -> None:
-        self._parser = partial(Parser, size, prompt=prompt, bins=endpoint.bins, codebook=endpoint.codebook)
+    def __init__(
+        self, endpoint: Endpoint, size: tuple[int, int], prompt: str, sent: tuple[int, int] | None = None
+    ) -> None:
+        self._parser = partial(
+            Parser, size, prompt, endpoint.bins, endpoint.codebook, model=endpoint.model, sent=sent
+        )
         self.parser = self._parser()
         self.pieces: list[str] = []
         self.thoughts: list[str] = []
@@ -39,8 +44,6 @@ class ResponseCollector:
         self.failure: Error | None = None
         self.refusal = ""
         self._half = ""  # of a character whose other half may begin the next chunk
-        self._held: list[str] = []  # texts that the parser has not read
-        self._within = False  # whether a location next would end nothing
         self._size = size
         self._beside: list[Detection] = []
         self._wrong: list[Problem] = []
@@ -74,7 +77,7 @@ class ResponseCollector:
                 self.done = True
                 break
             try:
-                piece = payloads.read_chunk(data)
+                self._piece(payloads.read_chunk(data), events)
             except payloads.UnreadableAnswer as error:
                 if isinstance(error.data, str) and error.data.strip() == "[DONE]":
                     self.done = True
@@ -83,11 +86,10 @@ class ResponseCollector:
                     continue
                 self.failure = error_responses.error_in_stream(error.data)
                 break
-            self._piece(piece, events)
         return events
 
     def answer(self, piece: payloads.Piece) -> list[Event]:
-        """Take a whole answer, with the places that it names beside its text."""
+        """Take a whole answer, with the places that it names beside its text; raises `UnreadableAnswer`."""
         events: list[Event] = []
         self._piece(piece, events)
         self._beside, self._wrong = read_kosmos2(piece.entities, self._size)
@@ -113,11 +115,10 @@ class ResponseCollector:
         """Return the boxes that only the end of the text made complete."""
         events: list[Event] = []
         if self._half:
-            half, self._half = payloads.encodable(self._half), ""
+            half, self._half = encodable(self._half), ""
             self._split(half, events)
         for part in self._splitter.close() if self._splitter is not None else ():
             self._part(part, events)
-        self._parse(events)
         return [*events, *map(DetectionFound, self.parser.close())]
 
     def notices(self, max_tokens: float | None) -> list[str]:
@@ -155,9 +156,9 @@ class ResponseCollector:
             self.id = piece.id
 
     def _finish(self, reason: str) -> None:
-        self.finish_reason = reason
         if reason == "error":
-            self.failure = error_responses.error_in_stream({})
+            raise payloads.UnreadableAnswer({"type": "error"})
+        self.finish_reason = reason
 
     def _split(self, text: str, events: list[Event]) -> None:
         """Take a piece of the text, and separate the thinking that some servers leave in it."""
@@ -170,7 +171,7 @@ class ResponseCollector:
     def _part(self, part: Part, events: list[Event]) -> None:
         if part.before:  # an end of thinking that had no beginning: all before it was thinking
             self.thoughts += self.pieces
-            self.pieces, self._held, self.parser = [], [], self._parser()
+            self.pieces, self.parser = [], self._parser()
         if not part.thinking:
             self._write(part.text, events)
         elif not _END.fullmatch(part.text):
@@ -179,18 +180,15 @@ class ResponseCollector:
 
     def _think(self, thought: Any, events: list[Event]) -> None:
         if isinstance(thought, str) and thought:
-            text = thought if thought.isascii() else payloads.encodable(thought)
+            text = thought if thought.isascii() else encodable(thought)
             self.thoughts.append(text)
             events.append(ReasoningDelta(text))
 
     def _write(self, text: str, events: list[Event]) -> None:
         self.pieces.append(text)
-        self._held.append(text)
         events.append(TextDelta(text))
-        if ">" not in text and ";" not in text:
-            self._within = False
-        elif not (self._within and _LOCATION.fullmatch(text)):
-            self._parse(events)
+        if found := self.parser.feed(text):
+            events.extend(map(DetectionFound, found))
 
     def _joined(self, text: str) -> str:
         """Join the halves of a character that two chunks share, and escape a half that stays alone."""
@@ -198,26 +196,13 @@ class ResponseCollector:
         if "\ud800" <= text[-1] <= "\udbff":
             text, self._half = text[:-1], text[-1]
         joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
-        return payloads.encodable(joined)
+        return encodable(joined)
 
     def _beside_text(self, message: payloads.Message) -> None:
         if isinstance(message.refusal, str):
             self.refusal += message.refusal
 
-    def _parse(self, events: list[Event]) -> None:
-        """Let the parser read where something may have become complete.
 
-        A box becomes final at `;`, at an end token, and at a location that follows a label; so plain words
-        wait, and so does a location right behind another or behind `;`. Where an answer is cut makes no
-        difference to the parser, and reading it in few pieces costs less.
-        """
-        found = self.parser.feed("".join(self._held))
-        self._held = []
-        self._within = self.parser.within
-        events.extend(map(DetectionFound, found))
-
-
-_LOCATION = re.compile(r"<loc[0-9]{4}>")
 # The marks around thinking, which are not part of it.
 _BEGINNING = re.compile(r"\A(?:<[\w:]+>|◁think▷|\[THINK\]|<\|channel\|?>\w+|to=self<\|message\|>)")
 _END = re.compile(r"</[\w:]+>|◁/think▷|\[/THINK\]|<\|channel\|>final|<channel\|>|<\|eom\|>")
