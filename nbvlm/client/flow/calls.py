@@ -21,6 +21,7 @@ from nbvlm.client import error_responses
 from nbvlm.client.flow.steps import PIECE, READ, Context, Flow, Sleep, Upload
 from nbvlm.client.request_info import RequestInfo
 from nbvlm.client.secrets import redact
+from nbvlm.endpoints import SERVICES
 from nbvlm.errors import Error, TimeoutError, TransportError  # noqa: A004 - the public name
 
 if TYPE_CHECKING:
@@ -109,12 +110,15 @@ def call(
     """Send a request, again and again as the policy allows, and return a response that is not a refusal."""
     policy = retry or context.settings.retry
     began = context.deadline.elapsed()
-    attempt = 1
+    attempt, failed = 1, 0
     while True:
         outcome = yield from _attempt(context, build, policy, allowed, asset=asset, what=what)
         if not isinstance(outcome, _Failure):
             return outcome
         error, elapsed = outcome.error, context.deadline.elapsed() - began
+        failed += error.status == 500
+        if failed > 1:
+            raise error_responses.failing(error)
         pause = policy.wait(attempt, elapsed=elapsed, asked=error.retry_after, connection=outcome.connection)
         if not outcome.again or pause is None or pause >= context.deadline.left():
             raise error
@@ -145,8 +149,11 @@ def _attempt(
     if status < 400 or status in allowed:
         return response
     body = yield from _error_body(context)
-    error = error_responses.error_of(status, response.headers, body, asset=asset, what=what)
-    return _Failure(error, again=status in policy.statuses)
+    service = SERVICES.get(context.settings.endpoint.service or "")
+    error = error_responses.error_of(status, response.headers, body, asset=asset, what=what, service=service)
+    # A service that accepts a request and fails is asked once more: some containers recover, some do not.
+    once_more = status == 500 and what == "request" and not asset and service is SERVICES["nvidia"]
+    return _Failure(error, again=error.gone is None and (status in policy.statuses or once_more))
 
 
 def _error_body(context: Context) -> Flow[bytes]:
