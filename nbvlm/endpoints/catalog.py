@@ -72,6 +72,7 @@ def live(model: str, most: int, **facts: Any) -> Endpoint:
         service="nvidia",
         stream_usage=False,
         requests_per_minute=40,
+        longest_side=2048,
         silence=180.0,
         **facts,
     )

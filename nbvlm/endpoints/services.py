@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from nbvlm.endpoints.catalog import INTEGRATE, family, openai_parameters
+from nbvlm.endpoints.catalog import HOSTED, INTEGRATE, family, openai_parameters
 from nbvlm.endpoints.values import Endpoint
 from nbvlm.errors import ParameterError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from nbvlm.endpoints.values import Parameter
 
-__all__ = ["SERVICES", "Service", "address", "serve"]
+__all__ = ["SERVICES", "Service", "address", "owner", "serve", "split"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +227,18 @@ def address(service: Service) -> str:
         raise ParameterError(f"{service.address} must hold host and path only.", hint=ADDRESS)
     path = parts.path.rstrip("/") or service.path
     return f"{parts.scheme}://{host}{f':{port}' if port else ''}{path}"
+
+
+def owner(origin: str) -> Service | None:
+    """Return the service that an origin belongs to, and so whose key may be sent there; None if unknown."""
+    for service in _ALL:
+        known = {service.base_url, *([HOSTED] if service.name == "nvidia" else [])}
+        if service.address and os.environ.get(service.address):
+            with contextlib.suppress(ParameterError):
+                known.add(split(address(service))[0])
+        if origin in known:
+            return service
+    return None
 
 
 def split(url: str) -> tuple[str, str]:

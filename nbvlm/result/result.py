@@ -54,6 +54,8 @@ class Result(ResultData):
         Origins that were used in place of the endpoint's own, else None.
     created
         ISO 8601, UTC.
+    reasoning
+        The model's thinking before the answer, "" for none; no box is read from it.
     """
 
     def annotate(self, style: Style | None = None, **options: Any) -> Image.Image:

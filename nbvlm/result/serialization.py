@@ -31,7 +31,7 @@ R = TypeVar("R", bound=ResultData)
 
 _PLAIN = (
     "text", "finish_reason", "request_id", "model", "prompt", "route", "has_locations", "endpoint", "created",
-    "base_url", "assets_url",
+    "base_url", "assets_url", "reasoning",
 )  # fmt: skip
 
 
@@ -152,6 +152,7 @@ class _Saved(Struct):
     problems: list[_Problem]
     notices: list[str]
     detections: _Detections
+    reasoning: str = ""
 
 
 def from_dict(cls: type[R], data: Mapping[str, Any], picture: Picture | None = None) -> R:

@@ -89,6 +89,7 @@ class ResultData:
     notices: tuple[str, ...] = ()
     base_url: str | None = None
     assets_url: str | None = None
+    reasoning: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
