@@ -66,13 +66,13 @@ class Error(Exception):
         As given.
     retry_after
         Seconds to wait before the next try, where the service named them.
-    final
-        Whether asking the same again is of no use.
     gone
         Why the model cannot answer, whatever is asked: "retired", "withdrawn" (not open to this account),
         "unknown", "offline", "failing" or "blind" (it does not see); None for any other failure.
     alternatives
         Names of models to ask instead, for `nbvlm.Client`, where the model is gone.
+    final
+        Whether asking the same again is of no use.
     """
 
     def __init__(

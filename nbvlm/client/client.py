@@ -18,7 +18,7 @@ from nbvlm.client.flow.steps import Context
 from nbvlm.client.flow.validation import check_question
 from nbvlm.client.keys import login
 from nbvlm.client.policies import Deadline, Retry, Timeouts
-from nbvlm.client.secrets import guard_logs
+from nbvlm.client.secrets import Secret, guard_logs
 from nbvlm.client.settings import AskOptions, OpeningOptions, Settings, refuse_unknown, resolve, with_keywords
 from nbvlm.client.streams import AsyncStream, Stream
 
@@ -55,6 +55,7 @@ class _Client:
     @with_keywords(OpeningOptions, allow_http=False)
     def __init__(self, endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOptions]) -> None:
         refuse_unknown(options, OpeningOptions)
+        Secret.hide(options, "api_key")  # type: ignore[arg-type]
         self._owner = True
         self._open(resolve(endpoint, **options))
 
@@ -88,7 +89,9 @@ class _Client:
         return tuple(self._log)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._settings.describe()})"
+        # A traceback with variables shows a client whose settings were refused.
+        settings = getattr(self, "_settings", None)
+        return f"{type(self).__name__}({settings.describe() if settings is not None else 'not opened'})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).from_settings, (self._settings,)
@@ -98,10 +101,10 @@ class _Client:
 
     def _known_models(self) -> tuple[str, ...] | None:
         """Return the models behind the same service, None where only the service knows them."""
-        if self.endpoint.dialect == "openai":
-            return None
         if self.endpoint.name == "demo":
             return (self.endpoint.model,)
+        if self.endpoint.dialect == "openai":
+            return None
         return tuple(entry.model for entry in endpoints.ENDPOINTS.values() if entry.name != "demo")
 
     def _ask(self, image: Any, prompt: str, *, stream: bool, options: AskOptions) -> Flow[Result]:
@@ -142,6 +145,9 @@ class Client(_Client):
         `Retry`, the policy for failures before an answer begins.
     allow_http
         Insist on plain http to another machine.
+    speak
+        With `"demo"`: answer in the form of another model family, to test and teach with known boxes. Name a
+        dialect or a model; habits of `nbvlm.demo.speaking.HABITS` follow a "+": `"qwen3-vl+think"`.
 
     Raises
     ------

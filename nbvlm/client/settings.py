@@ -63,6 +63,7 @@ class OpeningOptions(TypedDict, total=False):
     timeout: Timeouts | float | None
     retry: Retry | None
     allow_http: bool
+    speak: str | None
 
 
 def with_keywords(options: type[Any], **defaults: Any) -> Callable[[F], F]:
@@ -176,12 +177,15 @@ def _reopened(values: dict[str, Any]) -> Settings:
 
 def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOptions]) -> Settings:
     """Turn the arguments of a client into settings; parameters as `nbvlm.Client`."""
+    Secret.hide(options, "api_key")  # type: ignore[arg-type]
     transport, model = options.get("transport"), options.get("model")
     allow_http = options.get("allow_http", False)
     recorded = getattr(transport, "endpoint", None)
     if endpoint is None and model is None and isinstance(recorded, (str, Endpoint)):
         endpoint = recorded
     entry, found = _choose(endpoint, model, options.get("api_key"))
+    if (speak := options.get("speak")) is not None:
+        entry = _speaking(entry, speak)
     origin, assets_origin = _origins(entry, options.get("base_url"), options.get("assets_url"))
     settings = Settings(
         endpoint=entry,
@@ -209,7 +213,7 @@ def _choose(
 ) -> tuple[Endpoint, keys.Found | None]:
     given = None
     if api_key is not None:
-        given = (api_key if isinstance(api_key, Secret) else Secret(api_key)), "the argument"
+        given = Secret(api_key) if isinstance(api_key, str) else api_key, "the argument"
     if isinstance(endpoint, Endpoint):
         return endpoint, given or _found_for(endpoint)
     if endpoint is not None and "://" in endpoint:
@@ -219,6 +223,16 @@ def _choose(
         return endpoints.get("nvidia" if found else "demo"), found
     entry = endpoints.get(model if model is not None and endpoint in (None, "nvidia") else endpoint or "")
     return entry, given or _found_for(entry)
+
+
+def _speaking(entry: Endpoint, speak: str) -> Endpoint:
+    """Return the embedded model as one that answers in the form of another family."""
+    if entry.name != "demo":
+        raise ParameterError("speak is for the embedded model.", hint='Use nbvlm.Client("demo", speak=…).')
+    from nbvlm.demo import speaking
+
+    facts = endpoints.openai(entry.base_url, speaking.model_id(speak))
+    return replace(facts, name="demo", codebook="demo")
 
 
 def _found_for(entry: Endpoint) -> keys.Found | None:

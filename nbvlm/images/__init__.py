@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbvlm.images.codec import encode_within, encoded, plain
+from nbvlm.images.opening import decoding
+from nbvlm.images.opening import header as read_header
+from nbvlm.images.opening import opened as open_encoded
 from nbvlm.images.paths import SUFFIXES
 from nbvlm.images.paths import completions as path_completions
 from nbvlm.images.paths import resolved as resolved_path
@@ -21,13 +24,16 @@ __all__ = [
     "MAX_BYTES",
     "SUFFIXES",
     "Picture",
+    "decoding",
     "encode_within",
     "encoded",
     "fit",
     "is_array",
     "load_lazily",
+    "open_encoded",
     "path_completions",
     "plain",
+    "read_header",
     "read_source",
     "resolved_path",
     "shown_path",

@@ -196,7 +196,7 @@ def jpeg_within(
     """
     # At most three encodings, except where all of them are too heavy.
     tries: list[_Try] = []
-    size = image.size
+    size = scaled(image.size, JPEG_SIDE / max(image.size))
     best = None
     while len(tries) < 3 or (best is None and max(size) > 1):
         resized = image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)

@@ -53,7 +53,7 @@ __all__ = ["PanelController", "family"]
 
 
 #: Traits of a panel, and how its controller knows their values.
-STATE: Mapping[str, Callable[[PanelController], Any]] = MappingProxyType(
+STATE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {
         "image": lambda controller: controller.picture,
         "prompt": lambda controller: str(controller.controls.prompt.value),

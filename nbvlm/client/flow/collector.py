@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from nbvlm._text import encodable
@@ -22,8 +21,10 @@ __all__ = ["ResponseCollector"]
 class ResponseCollector:
     """The part of an answer that has come so far."""
 
-    def __init__(self, endpoint: Endpoint, size: tuple[int, int], prompt: str) -> None:
-        self.parser = Parser(size, prompt=prompt, bins=endpoint.bins, codebook=endpoint.codebook)
+    def __init__(
+        self, endpoint: Endpoint, size: tuple[int, int], prompt: str, sent: tuple[int, int] | None = None
+    ) -> None:
+        self.parser = Parser(size, prompt, endpoint.bins, endpoint.codebook, model=endpoint.model, sent=sent)
         self.pieces: list[str] = []
         self.usage: payloads.Tokens | None = None
         self.finish_reason: str | None = None
@@ -34,8 +35,6 @@ class ResponseCollector:
         self.refusal = ""
         self.has_reasoning = False
         self._half = ""  # of a character whose other half may begin the next chunk
-        self._held: list[str] = []  # texts that the parser has not read
-        self._within = False  # whether a location next would end nothing
         self._size = size
         self._beside: list[Detection] = []
         self._wrong: list[Problem] = []
@@ -54,7 +53,7 @@ class ResponseCollector:
                 self.done = True
                 break
             try:
-                piece = payloads.read_chunk(data)
+                self._piece(payloads.read_chunk(data), events)
             except payloads.UnreadableAnswer as error:
                 if isinstance(error.data, str) and error.data.strip() == "[DONE]":
                     self.done = True
@@ -63,11 +62,10 @@ class ResponseCollector:
                     continue
                 self.failure = error_responses.error_in_stream(error.data)
                 break
-            self._piece(piece, events)
         return events
 
     def answer(self, piece: payloads.Piece) -> list[Event]:
-        """Take a whole answer, with the places that it names beside its text."""
+        """Take a whole answer, with the places that it names beside its text; raises `UnreadableAnswer`."""
         events: list[Event] = []
         self._piece(piece, events)
         self._beside, self._wrong = read_kosmos2(piece.entities, self._size)
@@ -94,10 +92,7 @@ class ResponseCollector:
         events: list[Event] = []
         if self._half:
             half, self._half = encodable(self._half), ""
-            self.pieces.append(half)
-            self._held.append(half)
-            events.append(TextDelta(half))
-        self._parse(events)
+            self._take(half, events)
         return [*events, *map(DetectionFound, self.parser.close())]
 
     def notices(self, max_tokens: float | None) -> list[str]:
@@ -126,13 +121,7 @@ class ResponseCollector:
                 if not text:
                     self._beside_text(message)
                 else:
-                    self.pieces.append(text)
-                    self._held.append(text)
-                    events.append(TextDelta(text))
-                    if ">" not in text and ";" not in text:
-                        self._within = False
-                    elif not (self._within and _LOCATION.fullmatch(text)):
-                        self._parse(events)
+                    self._take(text, events)
             if choice.finish_reason is not None:
                 self._finish(choice.finish_reason)
         if piece.usage is not None:
@@ -141,9 +130,9 @@ class ResponseCollector:
             self.id = piece.id
 
     def _finish(self, reason: str) -> None:
-        self.finish_reason = reason
         if reason == "error":
-            self.failure = error_responses.error_in_stream({})
+            raise payloads.UnreadableAnswer({"type": "error"})
+        self.finish_reason = reason
 
     def _joined(self, text: str) -> str:
         """Join the halves of a character that two chunks share, and escape a half that stays alone."""
@@ -158,20 +147,11 @@ class ResponseCollector:
             self.refusal += message.refusal
         self.has_reasoning |= bool(message.reasoning or message.reasoning_content)
 
-    def _parse(self, events: list[Event]) -> None:
-        """Let the parser read where something may have become complete.
-
-        A box becomes final at `;`, at an end token, and at a location that follows a label; so plain words
-        wait, and so does a location right behind another or behind `;`. Where an answer is cut makes no
-        difference to the parser, and reading it in few pieces costs less.
-        """
-        found = self.parser.feed("".join(self._held))
-        self._held = []
-        self._within = self.parser.within
-        events.extend(map(DetectionFound, found))
-
-
-_LOCATION = re.compile(r"<loc[0-9]{4}>")
+    def _take(self, text: str, events: list[Event]) -> None:
+        self.pieces.append(text)
+        events.append(TextDelta(text))
+        if found := self.parser.feed(text):
+            events.extend(map(DetectionFound, found))
 
 
 def _is_noise(event: sse.Event, value: object) -> bool:

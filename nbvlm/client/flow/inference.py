@@ -58,7 +58,8 @@ def ask(question: Question, context: Context) -> Flow[Result]:
 def _ask(question: Question, context: Context) -> Flow[Callable[[], Result]]:
     prepared = yield from prepare(question, context)
     size = (prepared.picture.width, prepared.picture.height)
-    collector = ResponseCollector(context.settings.endpoint, size, question.prompt)
+    sent = (prepared.sent.width, prepared.sent.height)
+    collector = ResponseCollector(context.settings.endpoint, size, question.prompt, sent)
     try:
         response, first = yield from _infer(question, context, prepared, collector)
     except TruncatedStream as error:
@@ -220,17 +221,13 @@ def _whole(
     if content.startswith(b"PK\x03\x04"):
         content = _unpacked(content)
     try:
-        piece = payloads.read_answer(content)
+        events = collector.answer(payloads.read_answer(content))
     except payloads.UnreadableAnswer as unreadable:
         failure = _refusal(response, unreadable.data)
     else:
         first = context.deadline.elapsed() if question.stream else None
-        events = [*collector.answer(piece), *collector.close()]
-        if collector.failure is None:
-            yield Emit(events)
-            return first
-        failure = collector.failure
-        failure.request_id = error_responses.request_id(response.headers) or failure.request_id
+        yield Emit([*events, *collector.close()])
+        return first
     raise failure
 
 
