@@ -5,6 +5,8 @@ request is drawn from the seed, the question and how often it has come. `python 
 prints its port; `GET /count` answers which assets were created and which are still there.
 """
 
+# ruff: noqa: ARG001 - all misbehaviours have one signature
+
 from __future__ import annotations
 
 import asyncio

@@ -197,7 +197,7 @@ def _failure(response: httpx.Response, collector: ResponseCollector, begun: byte
     if collector.failure is not None:
         collector.failure.request_id = collector.failure.request_id or name
         return collector.failure
-    if collector.done or collector.finish_reason is not None:
+    if collector.begun and (collector.done or collector.finish_reason is not None):
         return None
     text = begun.removeprefix(_BOM).lstrip()
     is_bare = not collector.pieces and not text.startswith(_FIELDS)
