@@ -124,6 +124,7 @@ class WorkerPool:
         self._ready: asyncio.Queue[Prepared | None] = asyncio.Queue(self._readers)
         self._out: asyncio.Queue[Row | BaseException | None] = asyncio.Queue(plan.concurrency)
         self._stopped = False
+        self._unwritten: Error | None = None  # why the journal does not take lines any more
 
     async def rows(self, client: LimitedClient) -> AsyncGenerator[Row]:
         """Yield rows as they are finished; leaving early stops the run."""
@@ -136,6 +137,8 @@ class WorkerPool:
                     raise row
                 self._counter.add(row)
                 yield row
+            if self._unwritten is not None and not self._stopped:
+                raise self._unwritten
         finally:
             for task in tasks:
                 task.cancel()
@@ -158,7 +161,7 @@ class WorkerPool:
 
     def _next(self) -> Prepared | None:
         with self._turn:
-            item = next(self._items, None)
+            item = next(self._items, None) if self._unwritten is None else None
         return preparation.prepare(item, self._plan, self._journal) if item is not None else None
 
     async def _close_up(self, reading: list[asyncio.Task[None]], asking: list[asyncio.Task[None]]) -> None:
@@ -171,7 +174,8 @@ class WorkerPool:
     async def _ask_all(self, client: LimitedClient) -> None:
         try:
             while (found := await self._ready.get()) is not None:
-                await self._out.put(await self._row(found, client))
+                if self._unwritten is None:  # else only the answers that are under way are still taken
+                    await self._out.put(await self._row(found, client))
         except Exception as error:  # noqa: BLE001 - raised again where the rows are taken
             await self._out.put(error)
 
@@ -218,8 +222,11 @@ class WorkerPool:
     def _kept(self, found: Prepared, data: dict[str, Any], result: Result | None = None) -> Row:
         place = found.item.place
         resumed = self._journal.stands(found.key, place)
-        line = self._journal.add(data, place)
-        return rows.row_of(line, result, resumed=resumed, label=place.label)
+        try:
+            line = self._journal.add(data, place)
+        except Error as error:
+            self._unwritten, line = self._unwritten or error, rows.encode(data)
+        return rows.row_of(line, result, resumed=resumed, place=place)
 
 
 def ends_run(error: Error) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nbvlm.client.client import AsyncClient, Client, Stream, ask, login, ping
 from nbvlm.client.flow.assets import Asset
 from nbvlm.client.flow.events import DetectionFound, Event, Status, TextDelta
-from nbvlm.client.flow.validation import check_question
+from nbvlm.client.flow.validation import check_parameters, check_question
 from nbvlm.client.keys import ENVIRONMENT
 from nbvlm.client.keys import find as find_key
 from nbvlm.client.payloads import Tokens, UnreadableAnswer, read_chunk
@@ -39,6 +39,7 @@ __all__ = [
     "Transport",
     "UnreadableAnswer",
     "ask",
+    "check_parameters",
     "check_question",
     "find_key",
     "login",

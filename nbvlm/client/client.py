@@ -18,7 +18,7 @@ from nbvlm.client.flow.steps import Context
 from nbvlm.client.flow.validation import check_question
 from nbvlm.client.keys import login
 from nbvlm.client.policies import Deadline, Retry, Timeouts
-from nbvlm.client.secrets import guard_logs
+from nbvlm.client.secrets import Secret, guard_logs
 from nbvlm.client.settings import AskOptions, OpeningOptions, Settings, refuse_unknown, resolve, with_keywords
 from nbvlm.client.streams import AsyncStream, Stream
 
@@ -53,12 +53,9 @@ class _Client:
     """Settings and memory of a client; see `nbvlm.Client` for the parameters."""
 
     @with_keywords(OpeningOptions, allow_http=False)
-    def __init__(
-        self,
-        endpoint: str | Endpoint | None = None,
-        **options: Unpack[OpeningOptions],
-    ) -> None:
+    def __init__(self, endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOptions]) -> None:
         refuse_unknown(options, OpeningOptions)
+        Secret.hide(options, "api_key")  # type: ignore[arg-type]
         self._owner = True
         self._open(resolve(endpoint, **options))
 
@@ -92,7 +89,9 @@ class _Client:
         return tuple(self._log)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._settings.describe()})"
+        # A traceback with variables shows a client whose settings were refused.
+        settings = getattr(self, "_settings", None)
+        return f"{type(self).__name__}({settings.describe() if settings is not None else 'not opened'})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).from_settings, (self._settings,)
@@ -169,12 +168,7 @@ class Client(_Client):
         )
 
     @with_keywords(AskOptions, route="auto", content="tag")
-    def ask(
-        self,
-        image: Any,
-        prompt: str,
-        **options: Unpack[AskOptions],
-    ) -> Result:
+    def ask(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> Result:
         """Ask, and wait for the whole answer.
 
         Parameters
@@ -212,12 +206,7 @@ class Client(_Client):
         return self._finish(self._ask(image, prompt, stream=False, options=options))  # type: ignore[no-any-return]
 
     @with_keywords(AskOptions, route="auto", content="tag")
-    def stream(
-        self,
-        image: Any,
-        prompt: str,
-        **options: Unpack[AskOptions],
-    ) -> Stream:
+    def stream(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> Stream:
         """Ask, and take the answer as it comes; parameters and errors as `ask`.
 
         Returns
@@ -250,7 +239,7 @@ class Client(_Client):
         self.close()
 
     def _finish(self, steps: Flow[Any]) -> Any:
-        return _finish(steps, self._transport, self._log)
+        return Driver(steps, self._transport, self._log).finish()
 
 
 class AsyncClient(_Client):
@@ -268,23 +257,13 @@ class AsyncClient(_Client):
         self._end = weakref.finalize(self, _abandon, settings, self._temporary, None, None)
 
     @with_keywords(AskOptions, route="auto", content="tag")
-    async def ask(
-        self,
-        image: Any,
-        prompt: str,
-        **options: Unpack[AskOptions],
-    ) -> Result:
+    async def ask(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> Result:
         """Ask, and wait for the whole answer; see `Client.ask`."""
         question = self._ask(image, prompt, stream=False, options=options)
         return await self._finish(question)  # type: ignore[no-any-return]
 
     @with_keywords(AskOptions, route="auto", content="tag")
-    def stream(
-        self,
-        image: Any,
-        prompt: str,
-        **options: Unpack[AskOptions],
-    ) -> AsyncStream:
+    def stream(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> AsyncStream:
         """Ask, and take the answer as it comes; see `Client.stream`. Cancelling the task stops it."""
         question = self._ask(image, prompt, stream=True, options=options)
         return AsyncStream(AsyncDriver(question, self._transport, self._log), self)
@@ -300,9 +279,8 @@ class AsyncClient(_Client):
 
     async def aclose(self) -> None:
         """Close the connections, and delete what could not be deleted before; a second call does nothing."""
-        for name in list(self._temporary):
-            with contextlib.suppress(Exception):
-                await self._finish(assets.delete(self._context(), name, Retry.never()))
+        with contextlib.suppress(Exception):
+            await self._finish(assets.delete_left(self._context()))
         self._end.detach()
         if self._own or self._owner:
             await self._transport.aclose()
@@ -314,17 +292,7 @@ class AsyncClient(_Client):
         await self.aclose()
 
     async def _finish(self, steps: Flow[Any]) -> Any:
-        driver = AsyncDriver(steps, self._transport, self._log)
-        async for _ in driver.run():
-            pass
-        return driver.result
-
-
-def _finish(steps: Flow[Any], transport: httpx.BaseTransport, log: deque[Exchange] | None = None) -> Any:
-    driver = Driver(steps, transport, deque() if log is None else log)
-    for _ in driver.run():
-        pass
-    return driver.result
+        return await AsyncDriver(steps, self._transport, self._log).finish()
 
 
 def ping(settings: Settings) -> int:
@@ -332,7 +300,7 @@ def ping(settings: Settings) -> int:
     transport, own = transports.blocking(settings.transport, settings.in_process)
     context = Context(settings, Deadline(settings.timeouts))
     try:
-        return _finish(inference.ping(context), transport)  # type: ignore[no-any-return]
+        return Driver(inference.ping(context), transport, deque()).finish()  # type: ignore[no-any-return]
     finally:
         if own:
             transport.close()
@@ -348,12 +316,8 @@ def _abandon(
     if temporary:
         with contextlib.suppress(Exception):
             used = transport or transports.blocking(settings.transport, settings.in_process)[0]
-            for name in list(temporary):
-                with contextlib.suppress(Exception):
-                    deadline = Deadline(settings.timeouts)
-                    deadline.enter("cleanup")
-                    steps = assets.delete(Context(settings, deadline, temporary), name, Retry.never())
-                    _finish(steps, used)
+            context = Context(settings, Deadline(settings.timeouts), temporary)
+            Driver(assets.delete_left(context), used, deque()).finish()
             if transport is None:
                 used.close()
     if own is not None:

@@ -12,7 +12,7 @@ import getpass
 import importlib.util
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbvlm.client.secrets import Secret
 
@@ -44,9 +44,12 @@ def login(key: str | None = None) -> None:
     >>> login()  # doctest: +SKIP
     Key for build.nvidia.com (nvapi-…):
     """
-    _memory["key"] = Secret(
-        key if key is not None else getpass.getpass("Key for build.nvidia.com (nvapi-…): ")
-    )
+    held: dict[str, Any] = {
+        "key": key if key is not None else getpass.getpass("Key for build.nvidia.com (nvapi-…): ")
+    }
+    key = None
+    Secret.hide(held, "key")
+    _memory["key"] = held["key"]
 
 
 def forget() -> None:
@@ -58,11 +61,19 @@ def find() -> Found | None:
     """Return the first key found and where it was, or None.
 
     A source that fails (a locked keyring, a notebook without access to the user data) counts as empty.
+
+    Raises
+    ------
+    AuthenticationError
+        If a source holds what cannot be a key.
     """
     for source, look in _SOURCES.items():
+        held: dict[str, Any] = {}
         with contextlib.suppress(Exception):
-            if text := look():
-                return (text if isinstance(text, Secret) else Secret(text)), source
+            held["key"] = look()
+        if held.get("key"):
+            Secret.hide(held, "key", f"The key from {source}")
+            return held["key"], source
     return None
 
 

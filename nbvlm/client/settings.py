@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import inspect
-import ipaddress
 import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 from urllib.parse import quote, urlsplit
 
 from nbvlm import endpoints
+from nbvlm._environment import is_loopback
 from nbvlm._text import did_you_mean
 from nbvlm.client import keys
 from nbvlm.client.policies import Retry, Timeouts
@@ -31,7 +31,6 @@ __all__ = [
     "AskOptions",
     "OpeningOptions",
     "Settings",
-    "is_loopback",
     "is_safe",
     "refuse_unknown",
     "resolve",
@@ -178,6 +177,7 @@ def _reopened(values: dict[str, Any]) -> Settings:
 
 def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOptions]) -> Settings:
     """Turn the arguments of a client into settings; parameters as `nbvlm.Client`."""
+    Secret.hide(options, "api_key")  # type: ignore[arg-type]
     transport, model = options.get("transport"), options.get("model")
     allow_http = options.get("allow_http", False)
     recorded = getattr(transport, "endpoint", None)
@@ -213,7 +213,7 @@ def _choose(
 ) -> tuple[Endpoint, keys.Found | None]:
     given = None
     if api_key is not None:
-        given = (api_key if isinstance(api_key, Secret) else Secret(api_key)), "the argument"
+        given = Secret(api_key) if isinstance(api_key, str) else api_key, "the argument"
     if isinstance(endpoint, Endpoint):
         return endpoint, given or _found_for(endpoint)
     if endpoint is not None and "://" in endpoint:
@@ -281,19 +281,3 @@ def signed(url: str, *, allow_http: bool = False) -> Secret | None:
     """Return an address that carries its own permission, hidden; None if it is not safe to go to."""
     whole = quote(url, safe="!#$%&'()*+,/:;=?@[]~")
     return Secret(whole) if is_safe(whole, allow_http=allow_http) else None
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host name or address stays on this machine.
-
-    Examples
-    --------
-    >>> is_loopback("127.0.0.1"), is_loopback("localhost.example.org")
-    (True, False)
-    """
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -13,11 +13,13 @@ from nbvlm.grounding.masks.lazy import LazyMask, decode_masks, decoded
 from nbvlm.grounding.masks.polygons import area as polygon_area
 from nbvlm.grounding.masks.polygons import outlines as mask_outlines
 from nbvlm.grounding.masks.polygons import svg_path as mask_svg_path
-from nbvlm.grounding.masks.rle import decode as decode_rle
+from nbvlm.grounding.masks.rle import RunLengths
 from nbvlm.grounding.masks.rle import encode as encode_rle
+from nbvlm.grounding.masks.rle import read as read_rle
 from nbvlm.grounding.masks.types import MaskCrop
 from nbvlm.grounding.parser import Parser, parse
 from nbvlm.grounding.problems import KINDS, Problem
+from nbvlm.grounding.readings import Reading
 
 __all__ = [
     "KINDS",
@@ -31,12 +33,13 @@ __all__ = [
     "Pair",
     "Parser",
     "Problem",
+    "Reading",
+    "RunLengths",
     "asked_order",
     "asked_scale",
     "codebook",
     "compare",
     "decode_masks",
-    "decode_rle",
     "decoded",
     "encode_rle",
     "evaluate",
@@ -47,4 +50,5 @@ __all__ = [
     "paste",
     "polygon_area",
     "read_kosmos2",
+    "read_rle",
 ]

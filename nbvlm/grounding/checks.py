@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from nbvlm.grounding.masks.rle import RunLengths
 from nbvlm.grounding.masks.types import CODES
 
 if TYPE_CHECKING:
@@ -95,8 +96,10 @@ def codes_of(codes: Sequence[int] | None) -> Codes | None:
     return row
 
 
-def mask_of(mask: npt.ArrayLike | None, size: Size) -> Mask | None:
-    """Check a mask: height×width of the picture, as a read-only view of bools, or None."""
+def mask_of(mask: npt.ArrayLike | RunLengths | None, size: Size) -> Mask | RunLengths | None:
+    """Check a mask: height×width of the picture, as a read-only view of bools; run lengths and None stay."""
+    if isinstance(mask, RunLengths) and mask.size == size:
+        return mask
     if mask is None:
         return None
     pixels = np.asarray(mask).astype(bool, copy=False).view()

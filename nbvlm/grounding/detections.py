@@ -292,10 +292,10 @@ class Detections:
         reading = (row.reading or Reading()).but(order, scale, self.size)
         box, pixels, _ = placed(row.raw, reading, self.size)
         old = row.lazy_mask
-        source = Outline(pixels) if len(pixels) > 4 else old.source
-        if source is old.source and isinstance(source, Outline):
-            source = None  # an outline beside a box was read with it
-        mask = LazyMask(box, self.size, row.codes, row.codebook, old.given, source)
+        given = Outline(pixels) if len(pixels) > 4 else old.given
+        if given is old.given and isinstance(given, Outline):
+            given = None  # an outline beside a box was read with it
+        mask = LazyMask(box, self.size, row.codes, row.codebook, given)
         point = (box[0], box[1]) if len(row.raw) == 2 else None
         return unchecked(row.label, box, row.codes, self.size, mask, point, row.raw, reading)
 
@@ -388,14 +388,13 @@ class Detections:
             "points": self.points,
             "raw": self.raw,
             "readings": self.readings,
-            "sources": tuple(mask.source for mask in self.lazy_masks),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        books, given, sources = state.pop("codebooks"), state.pop("given"), state.pop("sources")
-        self.__init__(**state, masks=given)  # type: ignore[misc]  # the state is the arguments
-        for mask, book, source in zip(self.lazy_masks, books, sources, strict=True):
-            mask.codebook, mask.source = book, source
+        books, given = state.pop("codebooks"), state.pop("given")
+        self.__init__(**state)  # type: ignore[misc]  # the state is the arguments
+        for mask, book, one in zip(self.lazy_masks, books, given, strict=True):
+            mask.codebook, mask.given = book, one
 
 
 def unchecked(
@@ -435,10 +434,10 @@ def _fitted(row: Detection, size: Size) -> LazyMask:
     old = row.lazy_mask
     if old.size == size:
         return old
-    if old.given is not None:
-        sizes = f"{by(size)}, got {by(old.given.shape[::-1])}"
+    if old.given is not None and old.size is not None:
+        sizes = f"{by(size)}, got {by(old.size)}"
         raise ValueError(f"A mask must have the size of its picture, {sizes}.")
-    return LazyMask(row.box, size, row.codes, row.codebook, source=old.source)
+    return LazyMask(row.box, size, row.codes, row.codebook, given=old.given)
 
 
 def _portable(book: Codebook | str | None) -> Codebook | str | None:

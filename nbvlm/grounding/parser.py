@@ -42,7 +42,7 @@ _LAST_LOCATION = 1023
 _CODE_VALUES = 128
 _NUMBER = re.compile("[0-9]+")
 _LOCATION_GROUP = 1  # of a token
-_ENDS = re.compile(r"[\]})>;\n］｝）]")  # noqa: RUF001
+_ENDS = re.compile(r"[\]})>;\n］｝）]")
 _LOCATION = re.compile(r"<loc[0-9]{4}>")
 
 

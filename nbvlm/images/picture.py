@@ -120,7 +120,7 @@ class Picture:
         mime, width, height, name
             As the attributes.
         """
-        return cls(None, mime, width, height, name, sha256)
+        return cls(None, mime, width, height, loading.bare(name), sha256)
 
     def image(self) -> Image.Image:
         """Decode to an upright RGB image.
@@ -133,7 +133,8 @@ class Picture:
         data, orientation = self.source()
         file = opened(data, self.mime.removeprefix("image/").upper(), subject(self.name))
         with decoding(subject(self.name), "picture"):
-            return codec.turned(file.convert("RGB"), orientation)
+            file.load()  # convert() alone would copy an RGB picture
+            return codec.turned(file if file.mode == "RGB" else file.convert("RGB"), orientation)
 
     def thumbnail(self, side: int) -> Image.Image:
         """Decode to an upright RGB image whose largest side has at most `side` pixels.
@@ -292,7 +293,7 @@ def load_lazily(source: ImageSource) -> Picture:
         return Picture.load(source)
     header, file = there
     size = header.width, header.height
-    return _later(f"image/{header.format.lower()}", size, file.path.name, file=file)
+    return _later(f"image/{header.format.lower()}", size, loading.bare(file.path.name), file=file)
 
 
 def _set(picture: Picture, values: dict[str, Any]) -> None:

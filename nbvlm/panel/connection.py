@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from nbvlm import endpoints
 from nbvlm._background import Task
 from nbvlm._files import expanded
-from nbvlm.client import AsyncClient, Secret, find_key, login, resolve
+from nbvlm.client import AsyncClient, Client, Secret, find_key, login, resolve
 from nbvlm.errors import AuthenticationError
 from nbvlm.recording import replay
 
@@ -33,20 +33,47 @@ TYPED = "this panel"
 class ModelConnection:
     """Holds the settings and the choice in use, and opens a client with them when one is needed."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, client: Client | AsyncClient) -> None:
         self._lock = threading.RLock()
-        self._given = self.settings = settings
+        self._shown = client
+        self._given = self.settings = client.settings
         self._client: AsyncClient | None = None
         self._server: Settings | None = None
         self._recording: tuple[str, Settings] | None = None
         self._typed: Secret | None = None
-        listed = endpoints.ENDPOINTS.get(settings.endpoint.name) == settings.endpoint
-        self.choice = self._own = settings.endpoint.name if listed else OWN
+        self.choice = self._own = _choice_of(self.settings)
 
     @property
     def endpoint(self) -> Endpoint:
         """The endpoint in use."""
         return self.settings.endpoint
+
+    @property
+    def shown(self) -> Client | AsyncClient:
+        """The client that the panel was given, or one with the settings of a model that was chosen since."""
+        with self._lock:
+            if self._shown.settings is not self.settings:
+                self._shown = Client.from_settings(self.settings)
+            return self._shown
+
+    def use(self, client: Client | AsyncClient) -> None:
+        """Ask with the settings of another client from now on."""
+        settings = client.settings
+        with self._lock:
+            self._given, self._shown = settings, client
+            self._own = _choice_of(settings)
+            self._switch(self._own, settings)
+
+    def ask_endpoint(self, endpoint: Endpoint) -> None:
+        """Ask another model from now on, with the key that belongs to it."""
+        if endpoint == self.endpoint:
+            return
+        if endpoint == self._given.endpoint:
+            self.choose(self._own)
+        elif endpoints.ENDPOINTS.get(endpoint.name) == endpoint:
+            self.choose(endpoint.name)
+        else:
+            self.use(Client.from_settings(resolve(endpoint)))
 
     def client(self) -> AsyncClient:
         """Return the client in use; call this on the package's loop."""
@@ -91,11 +118,10 @@ class ModelConnection:
         self._switch(RECORDING, settings)
         return recorded.parameters
 
-    def take_key(self, text: str) -> None:
+    def take_key(self, key: Secret) -> None:
         """Use a key: one for the hosted service is kept as by `nbvlm.login()`, others for this panel."""
-        key = Secret(text)
         if self.endpoint.base_url == endpoints.HOSTED:
-            login(text)
+            login(key.reveal())
             self._typed = key
         settings = replace(self.settings, api_key=key, key_source=TYPED)
         if self.choice == SERVER:
@@ -151,6 +177,11 @@ class ModelConnection:
         if self._typed is None or settings.endpoint.base_url != endpoints.HOSTED:
             return settings
         return replace(settings, api_key=self._typed, key_source=TYPED)
+
+
+def _choice_of(settings: Settings) -> str:
+    listed = endpoints.ENDPOINTS.get(settings.endpoint.name) == settings.endpoint
+    return settings.endpoint.name if listed else OWN
 
 
 def _entry(value: str, settings: Settings, group: str) -> dict[str, Any]:

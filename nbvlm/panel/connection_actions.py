@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 from nbvlm._background import Task
 from nbvlm.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error
-from nbvlm.widgets import ErrorCard, KeyField, ServerForm, failure_sentences
+from nbvlm.widgets import ErrorCard, Ignored, KeyField, ServerForm, failure_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from nbvlm.client import Client
+    from nbvlm.endpoints import Endpoint
     from nbvlm.panel.connection import ModelConnection
     from nbvlm.panel.form import Form
     from nbvlm.panel.messages import MessageSequencer
@@ -41,10 +43,10 @@ class ConnectionActions:
             messages.handler(
                 {
                     "connect": lambda message: self._switch(
-                        lambda: connection.connect(str(message["url"]), str(message["model"]))
+                        lambda: connection.connect(message["url"], message["model"])
                     ),
-                    "play": lambda message: self._switch(lambda: connection.play(str(message["path"]))),
-                    "models": lambda message: Task(self._list_models(str(message["url"]))),
+                    "play": lambda message: self._switch(lambda: connection.play(message["path"])),
+                    "models": lambda message: Task(self._list_models(message["url"])),
                 }
             )
         )
@@ -52,8 +54,21 @@ class ConnectionActions:
 
     def choose(self, message: Mapping[str, Any]) -> None:
         """Ask another model from now on; `choice` is the value of one of `ModelConnection.choices`."""
+        choice = message["choice"]
+        if choice not in {entry["value"] for entry in self._connection.choices()}:
+            raise Ignored("this model is not offered")
         self._form.take(message.get("fields") or {})
-        self._choose(str(message["choice"]))
+        self._choose(choice)
+
+    def use(self, client: Client | AsyncClient) -> None:
+        """Ask with another client from now on."""
+        self._connection.use(client)
+        self._on_connection()
+
+    def ask_endpoint(self, endpoint: Endpoint) -> None:
+        """Ask another model from now on."""
+        self._connection.ask_endpoint(endpoint)
+        self._on_connection()
 
     def _choose(self, value: str) -> None:
         self._connection.choose(value)
@@ -81,7 +96,7 @@ class ConnectionActions:
 
     def _take_key(self, message: Mapping[str, Any]) -> None:
         try:
-            self._connection.take_key(str(message["key"]))
+            self._connection.take_key(message["key"])
         except Error as error:
             self.key_field.refused(failure_sentences(error))
         except Exception as error:  # noqa: BLE001 - its text might hold the key
@@ -93,7 +108,7 @@ class ConnectionActions:
 
     def _act(self, message: Mapping[str, Any]) -> None:
         """Run the action of a button of the error card."""
-        action = str(message["action"])
+        action = message["action"]
         self._form.take(message.get("fields") or {})
         self.error_card.clear()
         if action == "reset":

@@ -1,19 +1,20 @@
 """The controller of a panel: its widgets and their layout, the chosen picture, and the answer under way.
 
 Widgets call their controller and the controller holds its widgets, so none of them is ever collected by
-itself; the public face (`Panel`) is not part of that circle, and closes its controller when it goes.
+itself; the panel that contains them is not part of that circle, and closes its controller when it goes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import threading
+import operator
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import ipywidgets
-
 from nbvlm._background import Task
+from nbvlm.client import check_parameters
+from nbvlm.endpoints import Endpoint
 from nbvlm.errors import Error, ImageError
 from nbvlm.panel import streaming
 from nbvlm.panel.connection import ModelConnection
@@ -22,15 +23,28 @@ from nbvlm.panel.form import Form, Inputs
 from nbvlm.panel.history_actions import HistoryActions
 from nbvlm.panel.image_source import PictureSource
 from nbvlm.panel.messages import MessageSequencer
+from nbvlm.panel.notifications import StateLock
 from nbvlm.panel.streaming import MaskOutliner, StreamThrottle
 from nbvlm.panel.sweep_runner import SweepRunner
 from nbvlm.result import alt_text, summary
-from nbvlm.widgets import Controls, TaskBar, Toolbar, Viewer, finished_text, preview, scenes, stopped_text
+from nbvlm.widgets import (
+    Controls,
+    Ignored,
+    TaskBar,
+    Toolbar,
+    Viewer,
+    column,
+    finished_text,
+    ignored,
+    preview,
+    scenes,
+    stopped_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nbvlm.client import Settings
+    from nbvlm.client import AsyncClient, Client, Event
     from nbvlm.images import Picture
     from nbvlm.panel.history import HistoryEntry
     from nbvlm.result import Result
@@ -38,8 +52,23 @@ if TYPE_CHECKING:
 __all__ = ["PanelController", "family"]
 
 
-def _column(children: list[Any], name: str) -> Any:
-    return ipywidgets.VBox(children).add_class(name)
+#: Traits of a panel, and how its controller knows their values.
+STATE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {
+        "image": lambda controller: controller.picture,
+        "prompt": lambda controller: str(controller.controls.prompt.value),
+        "temperature": lambda controller: controller.controls.parameters.get("temperature"),
+        "top_p": lambda controller: controller.controls.parameters.get("top_p"),
+        "max_tokens": lambda controller: controller.controls.parameters.get("max_tokens"),
+        "parameters": lambda controller: controller.controls.parameters,
+        "route": lambda controller: controller.source.route,
+        "client": lambda controller: controller.connection.shown,
+        "endpoint": lambda controller: controller.connection.endpoint,
+        "running": lambda controller: controller.running,
+        "result": lambda controller: controller.result,
+        "history": lambda controller: controller.answers.history.results,
+    }
+)
 
 
 def family(widget: Any) -> list[Any]:
@@ -53,17 +82,28 @@ class PanelController:
     """One panel at work, with a client of its own.
 
     Methods may be called from any thread. Actions of widgets run in `guarded`: an error is shown on the error
-    card.
+    card. `on_change` takes the names of traits that have changed, with their old and new values; `on_event`
+    takes the events of an answer as it streams.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._lock = threading.RLock()
+    def __init__(
+        self,
+        client: Client | AsyncClient,
+        *,
+        on_change: Callable[[Mapping[str, tuple[Any, Any]]], None],
+        on_answer: Callable[[Result], None],
+        on_event: Callable[[Event], None],
+    ) -> None:
+        self._lock = StateLock(self._note_changes)
+        self._noted: dict[str, Any] | None = None
+        self._on_change, self._on_answer, self._on_event = on_change, on_answer, on_event
+        self._closed = False
         self._throttle: StreamThrottle | None = None
         self._task: Task[Result] | None = None
         self._next: Inputs | None = None
         self.picture: Picture | None = None
         self._result: Result | None = None
-        self.connection = ModelConnection(settings)
+        self.connection = ModelConnection(client)
         endpoint = self.connection.endpoint
         messages = self._messages = MessageSequencer(self.guarded)
         self.viewer = Viewer(on_region=lambda box: self.task_bar.region(box))
@@ -71,7 +111,8 @@ class PanelController:
         self.task_bar = TaskBar(endpoint, on_region=self.viewer.pick_region)
         self.controls = Controls(
             endpoint,
-            on_prompt=self.task_bar.look,
+            on_prompt=self._prompt_changed,
+            on_parameters=self._changed,
             on_run=self.press,
             on_stop=self.stop,
             on_reset=lambda: self.form.reset(),
@@ -99,23 +140,54 @@ class PanelController:
         )
         self.error_card = self.connecting.error_card
         self.source = PictureSource(
-            endpoint, messages, on_picture=self.show, on_fields=self.form.take, on_error=self.complain
+            endpoint,
+            messages,
+            on_picture=self.show,
+            on_fields=self.form.take,
+            on_route=self._changed,
+            on_error=self.complain,
         )
         self.answers = HistoryActions(
-            messages, on_show=self.restore, on_again=self.ask_again, on_error=self.complain
+            messages,
+            on_show=self.restore,
+            on_again=self.ask_again,
+            on_change=self._changed,
+            on_error=self.complain,
         )
         self.sweeps = SweepRunner(self.connection, messages, inputs=self.inputs, on_open=self.open)
-        self.root = self._layout()
+        self.widgets = self._layout()
         self._show_connection()
+        self._noted = {name: read(self) for name, read in STATE.items()}
 
-    def _layout(self) -> Any:
-        """Place the head above two columns, and the shelf below them."""
+    def _layout(self) -> tuple[Any, ...]:
+        """Return the head, two columns, and the shelf, to be placed one below the other."""
         head = [self.toolbar, self.connecting.key_field, self.connecting.server_form]
-        left = _column([self.source.picker, self.task_bar, *self.controls.widgets], "nbvlm-controls")
-        right = _column([self.error_card, self.viewer, self.answers.export_menu], "nbvlm-answers")
-        body = ipywidgets.Box([left, right]).add_class("nbvlm-body")
-        shelf = _column([self.answers.strip, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
-        return _column([*head, body, shelf], "nbvlm-panel")
+        left = column([self.source.picker, self.task_bar, *self.controls.widgets], "nbvlm-controls")
+        right = column([self.error_card, self.viewer, self.answers.export_menu], "nbvlm-answers")
+        body = column([left, right], "nbvlm-body")
+        shelf = column([self.answers.strip, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
+        return (*head, body, shelf)
+
+    # Traits
+
+    def _note_changes(self) -> None:
+        if self._noted is None:  # not built yet
+            return
+        now = {name: read(self) for name, read in STATE.items()}
+        before, self._noted = self._noted, now
+        changes = {
+            name: (before[name], value) for name, value in now.items() if not same(before[name], value)
+        }
+        if changes:
+            self._on_change(changes)
+
+    def _changed(self) -> None:
+        with self._lock:
+            pass  # its end reports the change
+
+    def _prompt_changed(self) -> None:
+        self.task_bar.look()
+        self._changed()
 
     # Picture and model
 
@@ -132,6 +204,27 @@ class PanelController:
             self.error_card.clear()
             self.form.suggest(None if index is None else scenes()[index], picture)
             self.source.chosen(picture, index, data)
+
+    def choose(self, picture: Picture | None) -> None:
+        """Choose another picture, or none; nothing changes where it is the chosen one."""
+        if picture is not self.picture:
+            self.source.cancel()
+            self.show(picture)
+
+    def put(self, given: Mapping[str, Any]) -> None:
+        """Write some parameters into the fields; None sets a default."""
+        values = check_parameters(self.connection.endpoint, given)
+        self.form.put({name: values[name] for name in given if name in values})
+
+    def use(self, client: Client | AsyncClient) -> None:
+        """Ask with another client from now on."""
+        if client is not self.connection.shown:
+            self.connecting.use(client)
+
+    def ask_endpoint(self, endpoint: Endpoint) -> None:
+        """Ask another model from now on."""
+        if endpoint != self.connection.endpoint:
+            self.connecting.ask_endpoint(endpoint)
 
     def serve(self) -> None:
         """Fit everything to another model; an answer under way ends."""
@@ -158,6 +251,8 @@ class PanelController:
     def start(self) -> Task[Result]:
         """Ask the model with the values of the fields; an error if an answer is under way already."""
         with self._lock:
+            if self._closed:
+                raise Error("The panel is closed.", hint="Make a new one with nbvlm.Panel().")
             if self.running:
                 raise Error("The panel is answering already.", hint="Wait for the answer, or stop it.")
             return self._begin(self.inputs())
@@ -193,7 +288,7 @@ class PanelController:
 
     async def _answer(self, inputs: Inputs, throttle: StreamThrottle) -> Result:
         try:
-            result = await streaming.ask(self.connection.client(), inputs, throttle)
+            result = await streaming.ask(self.connection.client(), inputs, throttle, self._on_event)
         except BaseException as error:
             self._settle(throttle, functools.partial(self._show_end, throttle, error))
             raise
@@ -222,6 +317,7 @@ class PanelController:
     def _add(self, result: Result, pieces: int) -> None:
         self.answers.add(result, pieces)
         self._show_answer(result, pieces)
+        self._on_answer(result)
 
     def _show_answer(self, result: Result, pieces: int | None) -> None:
         self.result = result
@@ -287,13 +383,25 @@ class PanelController:
         """Run an action of a widget and show its error, for ipywidgets would swallow it."""
         try:
             action()
+        except Ignored as reason:
+            ignored("Panel", str(reason))
         except Exception as error:  # noqa: BLE001 - shown on the error card
             self.complain(error)
 
     def close(self) -> None:
         """Stop everything, close the connections, and take the widgets off the page."""
-        self.stop()
+        with self._lock:
+            self._closed = True
+            self.stop()
+        self.source.cancel()
         self.sweeps.stop()
         self.connection.close()
-        for widget in family(self.root):
+        for widget in [one for child in self.widgets for one in family(child)]:
             widget.close()
+
+
+def same(one: Any, other: Any) -> bool:
+    """Check whether two values of a trait are the same; pictures and answers are compared by identity."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(operator.is_, one, other))
+    return one is other or (isinstance(one, str | float | int | dict | Endpoint) and bool(one == other))

@@ -61,13 +61,21 @@ class Form:
             self._toolbar.edition += prompt is not None
             self._toolbar.tuning += parameters is not None
 
+    def put(self, parameters: Mapping[str, float]) -> None:
+        """Write checked values of some parameters."""
+        with self._lock:
+            self._controls.put(parameters)
+            self._toolbar.tuning += 1
+
     def take(self, fields: Mapping[str, Any]) -> None:
         """Take the values of a page's fields, unless the kernel has written newer ones."""
         with self._lock:
             if fields.get("edition") == self._toolbar.edition:
                 self._controls.take(prompt=fields.get("prompt"))
             if fields.get("tuning", 0) == self._toolbar.tuning:
-                self._controls.take(parameters=fields.get("parameters"))
+                given = (fields.get("parameters") or {}).items()
+                fits = self._controls.takes
+                self._controls.take(parameters={name: value for name, value in given if fits(name, value)})
 
     def reset(self) -> None:
         """Set all sliders to the model's defaults."""

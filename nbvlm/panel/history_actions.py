@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nbvlm.errors import Error
 from nbvlm.panel.history import History
 from nbvlm.panel.static_output import StaticOutput
-from nbvlm.widgets import ComparisonView, ExportMenu, HistoryStrip, thumbnail
+from nbvlm.widgets import ComparisonView, ExportMenu, HistoryStrip, Ignored, thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,16 +31,18 @@ class HistoryActions:
         *,
         on_show: Callable[[HistoryEntry], None],
         on_again: Callable[[HistoryEntry], None],
+        on_change: Callable[[], None],
         on_error: Callable[[Exception], None],
     ) -> None:
+        self._on_change = on_change
         self.history = History()
         self.static_output = StaticOutput()
         handler = messages.handler(
             {
                 "show": lambda message: on_show(self._entry(message)),
                 "again": lambda message: on_again(self._entry(message)),
-                "pin": lambda message: self.pin(int(message["answer"]), bool(message["pinned"])),
-                "delete": lambda message: self.delete(int(message["answer"])),
+                "pin": lambda message: self.pin(self._entry(message).number, message["pinned"]),
+                "delete": lambda message: self.delete(message["answer"]),
                 "clear": lambda _message: self.clear(),
             }
         )
@@ -48,7 +51,10 @@ class HistoryActions:
         self.export_menu = ExportMenu(on_error)
 
     def _entry(self, message: Mapping[str, Any]) -> HistoryEntry:
-        return self.history.find(int(message["answer"]))
+        try:
+            return self.history.find(message["answer"])
+        except Error:
+            raise Ignored("the history does not hold this answer") from None
 
     def add(self, result: Result, pieces: int | None = None) -> HistoryEntry:
         """Add an answer."""
@@ -86,5 +92,6 @@ class HistoryActions:
         self._refresh()
 
     def _refresh(self) -> None:
+        self._on_change()
         self.strip.update(self.history.entries)
         self.comparison.update(self.history.pinned)

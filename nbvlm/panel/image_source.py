@@ -6,10 +6,11 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
-from nbvlm._background import Task
-from nbvlm.errors import ImageError
+from nbvlm._background import Task, in_thread
+from nbvlm.errors import ImageError, ParameterError
 from nbvlm.images import Picture, path_completions, resolved_path, shown_path
 from nbvlm.widgets import (
+    Ignored,
     Picker,
     is_route_known,
     picture_text,
@@ -37,7 +38,8 @@ class PictureSource:
     """The chosen picture, its route, and the picker that chooses it; methods may be called from any thread.
 
     `on_picture` takes a picture that is chosen here and its number in the gallery or None; `on_fields` the
-    values of a page's fields, before the choice that came with them.
+    values of a page's fields, before the choice that came with them. `on_route` is called when the route has
+    changed.
     """
 
     def __init__(
@@ -47,9 +49,10 @@ class PictureSource:
         *,
         on_picture: Callable[[Picture | None, int | None], None],
         on_fields: Callable[[Mapping[str, Any]], None],
+        on_route: Callable[[], None],
         on_error: Callable[[Exception], None],
     ) -> None:
-        self._endpoint = endpoint
+        self._endpoint, self._on_route = endpoint, on_route
         self._on_picture, self._on_fields, self._on_error = on_picture, on_fields, on_error
         self._lock = threading.RLock()
         self._task: Task[None] | None = None
@@ -61,10 +64,10 @@ class PictureSource:
         actions: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "hello": lambda _message: Task(self._send_gallery()),
             "choose": self._choose,
-            "open": lambda message: self.open(str(message["place"])),
-            "complete": lambda message: Task(self._complete(str(message["text"]))),
+            "open": lambda message: self.open(message["place"]),
+            "complete": lambda message: Task(self._complete(message["text"])),
             "cancel-open": lambda _message: self.cancel(),
-            "route": lambda message: self.take_route(str(message["route"])),
+            "route": self._take_route,
             "reset": lambda _message: self.reset(),
         }
         self.picker = Picker(on_message=messages.handler(actions), on_upload=self.receive, on_error=on_error)
@@ -72,8 +75,10 @@ class PictureSource:
     # The choice
 
     def _choose(self, message: Mapping[str, Any]) -> None:
+        if message["index"] >= len(scenes()):
+            raise Ignored("there is no such sample")
         self._on_fields(message.get("fields") or {})
-        self.choose(int(message["index"]))
+        self.choose(message["index"])
 
     def choose(self, index: int) -> None:
         """Choose a sample."""
@@ -96,7 +101,7 @@ class PictureSource:
 
     async def _load(self, source: Any, name: str | None, turn: int) -> None:
         try:
-            picture = await asyncio.to_thread(Picture.load, source, name=name)
+            picture = await in_thread(Picture.load, source, name=name)
             if turn == self._turn:
                 await asyncio.to_thread(self._on_picture, picture, None)
         except Exception as error:  # noqa: BLE001 - shown on the error card
@@ -139,12 +144,19 @@ class PictureSource:
             self.route = "auto"
         self.send()
 
+    def _take_route(self, message: Mapping[str, Any]) -> None:
+        if message["route"] not in routes_of(self._endpoint):
+            raise Ignored("this model has no such route")
+        self.take_route(message["route"])
+
     def take_route(self, route: str) -> None:
         """Choose the route of the picture."""
         offered = routes_of(self._endpoint)
         if route not in offered:
-            raise ImageError(f"This model has no route {route!r}.", hint=f"Choose {' or '.join(offered)}.")
+            names = ", ".join(map(repr, offered))
+            raise ParameterError(f"route must be one of {names} for this model, got {route!r}.")
         self.route = route
+        self._on_route()
         self.send()
 
     def send(self) -> None:

@@ -1,19 +1,29 @@
-"""The public face of the panel."""
+"""The panel: the widget that people make, its traits and its methods."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import weakref
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar
 
+import ipywidgets
+import traitlets
+
+from nbvlm import endpoints
+from nbvlm._text import encodable
+from nbvlm.client import AsyncClient, Client, check_parameters
+from nbvlm.endpoints import Endpoint
 from nbvlm.images import Picture
-from nbvlm.panel.controller import PanelController
+from nbvlm.panel.controller import STATE, PanelController
+from nbvlm.panel.notifications import Notifications
+from nbvlm.widgets import PageState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from nbvlm._background import Task
-    from nbvlm.client import AsyncClient, Client
+    from nbvlm.client import Event
     from nbvlm.images import ImageSource
     from nbvlm.panel.sweep import Sweep
     from nbvlm.result import Result
@@ -21,91 +31,240 @@ if TYPE_CHECKING:
 __all__ = ["Panel"]
 
 T = TypeVar("T")
+Held = TypeVar("Held")
+Given = TypeVar("Given")
+
+#: The widgets that ipywidgets keeps alive, by their ids.
+_KEPT: dict[str, Any] = getattr(ipywidgets.widgets.widget, "_instances", {})
 
 
-class Panel:
+class _Trait(traitlets.TraitType, Generic[Held, Given]):  # type: ignore[misc] # the base class has no types
+    """A trait whose value the controller holds, so that Python and all pages have the same.
+
+    `write` takes the controller and a value, checks it, and changes the controller; without it the trait is
+    read-only.
+    """
+
+    def __init__(self, write: Callable[[PanelController, Any], Any] | None = None) -> None:
+        super().__init__(read_only=write is None)
+        self._write = write
+
+    if TYPE_CHECKING:
+
+        def __get__(self, obj: Any, cls: Any = None) -> Held: ...
+
+        def __set__(self, obj: Any, value: Given) -> None: ...
+
+    def get(self, obj: Panel, _cls: Any = None) -> Any:
+        return STATE[self.name](obj._controller)  # noqa: SLF001 - a part of Panel, and so below
+
+    def set(self, obj: Panel, value: Any) -> None:
+        if self._write is not None:
+            with obj._notifications.at_once():  # noqa: SLF001
+                self._write(obj._controller, value)  # noqa: SLF001
+
+
+class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class has no types
     """Pick a picture, ask, and watch the answer and its boxes arrive.
 
-    The panel shows itself as the last line of a cell, or with `display(panel)`. The kernel stays free while
-    an answer streams.
+    A panel is a widget: the last line of a cell shows it, and boxes, tabs and grids of ipywidgets take it as
+    a child. The kernel stays free while an answer streams.
+
+    All arguments after the prompt are given by name, among them `route` and traits of `ipywidgets.VBox`, such
+    as `layout`. The traits below can be read, observed and linked, and all but the last three can be set.
+    They follow the page, and the page follows them. None of them is synced: no picture, answer or key is in
+    the saved state.
+
+    A value that `Client.ask` refuses raises the same error here, at once: `ImageError` or `ParameterError`. A
+    value of another wrong type, and setting one of the last three, raises `traitlets.TraitError`.
+
+    Observers are called at once for changes that Python made. Changes of the page, and of an answer as it
+    comes, are reported on a thread of the package, in their order: an observer may call `run` and wait. An
+    observer that fails is logged.
+
+    A panel that was neither displayed nor placed in another widget ends with its last reference in Python;
+    any other lives until `close`, as all widgets do. A closed panel keeps `result` and `history`.
 
     Parameters
     ----------
-    client
-        A `Client` or an `AsyncClient`; the panel opens a connection of its own with the same settings. None
-        takes `Client()`: the hosted model if a key is found, else the embedded demo model.
     image
         Anything that `Picture.load` takes; None chooses the first sample.
     prompt
         The question; None takes the sample's own prompt, or a caption.
+    client
+        A `Client` or an `AsyncClient`; the panel opens a connection of its own with the same settings. None
+        takes `Client()`: the hosted model if a key is found, else the embedded demo model.
+    temperature, top_p, max_tokens
+        Sampling parameters; None takes the model's defaults.
+
+    Attributes
+    ----------
+    image : Picture or None
+        The chosen picture; takes anything that `Picture.load` takes. Default: the first sample.
+        ``panel.image = "photo.jpg"``
+    prompt : str
+        The text of the prompt field. Default: the sample's own prompt, or "caption en".
+        ``panel.prompt = "detect cat"``
+    temperature, top_p : float or None
+        Sampling parameters within the model's range; None for a model without the parameter. None sets the
+        default, for PaliGemma 0.2 and 0.7. ``traitlets.link((panel, "temperature"), (other, "temperature"))``
+    max_tokens : int or None
+        The most tokens of an answer, likewise; for PaliGemma 1024. ``panel.max_tokens = 64``
+    parameters : dict
+        All parameters of the model by name; setting some leaves the others as they are.
+        ``panel.parameters = {"temperature": 0.1, "max_tokens": 64}``
+    route : str
+        How the picture travels: "auto" (the default), "inline" or "asset", as far as the model offers it.
+        ``panel.route = "inline"``
+    client : Client or AsyncClient
+        The client that the panel was given, or one for the model that was chosen since. Default: `Client()`.
+        ``panel.client = nbvlm.Client("demo")``
+    endpoint : Endpoint
+        The model that answers; takes an `Endpoint` or its name. Default: that of the client.
+        ``panel.endpoint = "nvidia/vila"``
+    running : bool
+        Whether an answer is under way. Default: False. Read-only.
+        ``panel.observe(lambda change: print(change.new), "running")``
+    result : Result or None
+        The answer on the screen, whole. None (the default) where the screen shows no whole answer: before the
+        first one, while one comes, after Stop, after an error, and when another picture was chosen since.
+        Read-only. ``panel.observe(lambda change: print(change.new), "result")``
+    history : list of Result
+        The answers of the history strip, the oldest first, without those that were deleted there. The last
+        200 are kept, with 256 MiB of pictures at most; pinned ones go last. Default: empty. Read-only.
+        ``[result.text for result in panel.history]``
 
     Raises
     ------
     ImageError
         If the picture cannot be read.
+    ParameterError
+        If a parameter is out of range.
     TypeError
         If `client` is not a client.
 
     Examples
     --------
     >>> import nbvlm  # doctest: +SKIP
-    >>> panel = nbvlm.Panel()  # doctest: +SKIP
+    >>> panel = nbvlm.Panel("photo.jpg", "detect cat", temperature=0.1)  # doctest: +SKIP
     >>> panel.run().text  # doctest: +SKIP
-    'a blue boat and a red fish in the sea'
+    '<loc0102><loc0240><loc0788><loc0871> cat'
     """
+
+    image: _Trait[Picture | None, ImageSource | None] = _Trait(
+        lambda controller, value: controller.choose(_picture(value))
+    )
+    prompt: _Trait[str, str] = _Trait(lambda controller, value: controller.form.fill(_text("prompt", value)))
+    temperature: _Trait[float | None, float | None] = _Trait(
+        lambda controller, value: controller.put({"temperature": value})
+    )
+    top_p: _Trait[float | None, float | None] = _Trait(
+        lambda controller, value: controller.put({"top_p": value})
+    )
+    max_tokens: _Trait[int | None, int | None] = _Trait(
+        lambda controller, value: controller.put({"max_tokens": value})
+    )
+    parameters: _Trait[dict[str, float | int], Mapping[str, float | int | None]] = _Trait(
+        lambda controller, value: controller.put(_names(value))
+    )
+    route: _Trait[str, str] = _Trait(lambda controller, value: controller.source.take_route(value))
+    client: _Trait[Client | AsyncClient, Client | AsyncClient] = _Trait(
+        lambda controller, value: controller.use(_client(value, traitlets.TraitError))
+    )
+    endpoint: _Trait[Endpoint, Endpoint | str] = _Trait(
+        lambda controller, value: controller.ask_endpoint(_endpoint(value))
+    )
+    running: _Trait[bool, Never] = _Trait()
+    result: _Trait[Result | None, Never] = _Trait()
+    history: _Trait[list[Result], Never] = _Trait()
 
     def __init__(
         self,
-        client: Client | AsyncClient | None = None,
         image: ImageSource | None = None,
         prompt: str | None = None,
+        *,
+        client: Client | AsyncClient | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        max_tokens: int | None = None,
+        route: str = "auto",
+        **traits: Any,
     ) -> None:
-        client = _client(client)
+        if isinstance(image, Client | AsyncClient):
+            raise TypeError("The first argument of a Panel is a picture; give the client as client=….")
+        client = _client(Client() if client is None else client, TypeError)
         picture = None if image is None else Picture.load(image)
-        self._controller = PanelController(client.settings)
-        self._finalizer = weakref.finalize(self, self._controller.close)
-        if picture is None:
-            self._controller.source.choose(0)
-        else:
-            self._controller.show(picture)
-            self._controller.form.suggest_prompt("caption en")
-        if prompt is not None:
-            self.prompt = prompt
+        given = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens}
+        given = {name: value for name, value in given.items() if value is not None}
+        check_parameters(client.endpoint, given)
+        self._notifications = Notifications()
+        self._on_answer, self._on_event = ipywidgets.CallbackDispatcher(), ipywidgets.CallbackDispatcher()
+        # The controller holds its widgets, and they their controller: the panel stays outside of this circle.
+        self._controller = PanelController(
+            client,
+            on_change=_weakly(self._notify),
+            on_answer=_weakly(self._answered),
+            on_event=_weakly(self._heard),
+        )
+        super().__init__(self._controller.widgets, **traits)
+        self.add_class("nbvlm-panel")
+        self._leave_to_python()
+        with self._notifications.at_once():
+            self._begin(picture, prompt, given, route)
+
+    def _begin(
+        self, picture: Picture | None, prompt: str | None, parameters: Mapping[str, Any], route: str
+    ) -> None:
+        try:
+            if picture is None:
+                self._controller.source.choose(0)
+            else:
+                self._controller.show(picture)
+                self._controller.form.suggest_prompt("caption en")
+            if prompt is not None:
+                self.prompt = prompt
+            if parameters:
+                self.parameters = parameters
+            if route != "auto":
+                self.route = route
+        except BaseException:
+            self.close()
+            raise
+
+    # The life of a panel
+
+    def _leave_to_python(self) -> None:
+        """Let the panel end with its last reference in Python: no page and no other widget knows it yet."""
+        if self.comm is not None:
+            self.comm.on_msg(_weakly(self._handle_msg))
+            _KEPT.pop(self.comm.comm_id, None)
+
+    def _leave_to_pages(self) -> None:
+        """Keep the panel until it is closed: a page or another widget asks for its id."""
+        if self.comm is not None:
+            _KEPT[self.comm.comm_id] = self
 
     @property
-    def image(self) -> Picture | None:
-        """The chosen picture; set it to anything that `Picture.load` takes, or to None."""
-        return self._controller.picture
+    def model_id(self) -> str:
+        """The id of the widget; None once the panel is closed."""
+        self._leave_to_pages()
+        return self.comm.comm_id if self.comm is not None else None  # type: ignore[return-value] # as ipywidgets
 
-    @image.setter
-    def image(self, source: ImageSource | None) -> None:
-        self._controller.show(None if source is None else Picture.load(source))
-
-    @property
-    def prompt(self) -> str:
-        """The text of the prompt field."""
-        return str(self._controller.controls.prompt.value)
-
-    @prompt.setter
-    def prompt(self, text: str) -> None:
-        self._controller.form.fill(text)
+    def close(self) -> None:
+        """Stop all work, close the connections and take the panel off the page; again, nothing happens."""
+        if "_controller" in self.__dict__:
+            self._controller.close()
+        if self.comm is not None:
+            self.layout.close()
+        super().close()
+        self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets hides the method of a closed widget
 
     @property
-    def result(self) -> Result | None:
-        """The answer on the screen, whole.
+    def widget(self) -> Panel:
+        """The panel itself."""
+        return self
 
-        None where the screen shows no whole answer: before the first one, while one comes, after Stop, after
-        an error, and when another picture was chosen since.
-        """
-        return self._controller.result
-
-    @property
-    def history(self) -> list[Result]:
-        """The answers of the history strip, the oldest first, without those that were deleted there.
-
-        The last 200 are kept, with 256 MiB of pictures at most; pinned ones go last.
-        """
-        return self._controller.answers.history.results
+    # Questions
 
     @property
     def sweep(self) -> Sweep | None:
@@ -116,20 +275,15 @@ class Panel:
         """
         return self._controller.sweeps.sweep
 
-    @property
-    def widget(self) -> Any:
-        """The ipywidgets box that holds everything, to be placed in a layout of one's own."""
-        self._finalizer.detach()
-        return self._controller.root
-
     def run(self, *, wait: bool = True) -> Result | None:
         """Ask with the values of the fields, as the Run button does.
 
         Parameters
         ----------
         wait
-            True waits for the answer, which streams into the panel meanwhile; interrupting the kernel stops
-            it. False returns None at once, as the button does.
+            True waits for the answer, which streams into the panel meanwhile, and for the observers and
+            callbacks that take it; interrupting the kernel stops it. False returns None at once, as the
+            button does.
 
         Returns
         -------
@@ -141,7 +295,8 @@ class Panel:
         nbvlm.Error
             If the question fails; the panel shows the error too.
         """
-        task = self._controller.start()
+        with self._notifications.at_once():
+            task = self._controller.start()
         return self._wait(task, lambda: None) if wait else None
 
     def run_sweep(
@@ -192,44 +347,127 @@ class Panel:
         except KeyboardInterrupt:
             self.stop()
             raise
+        finally:
+            self._notifications.flush()
 
     def stop(self) -> None:
         """Stop the answer under way, and a sweep; their pieces stay on the screen.
 
         `result` is None after that; `sweep` holds the cells that were done.
         """
-        self._controller.stop()
-        self._controller.sweeps.stop()
+        with self._notifications.at_once():
+            self._controller.stop()
+            self._controller.sweeps.stop()
 
-    def close(self) -> None:
-        """Stop all work, close the connections and take the panel off the page."""
-        self._finalizer.detach()
-        self._controller.close()
+    # Callbacks
+
+    def on_answer(self, callback: Callable[[Result], Any], remove: bool = False) -> None:
+        """Call a function with each whole answer, wherever its question came from.
+
+        Parameters
+        ----------
+        callback
+            Called with the `Result`, as observers are; an error in it is logged.
+        remove
+            True forgets the function.
+
+        Examples
+        --------
+        >>> panel.on_answer(lambda result: print(result.text))  # doctest: +SKIP
+        """
+        self._on_answer.register_callback(callback, remove=remove)
+
+    def on_event(self, callback: Callable[[Event], Any], remove: bool = False) -> None:
+        """Call a function with each event of an answer as it streams.
+
+        Parameters
+        ----------
+        callback
+            Called with a `TextDelta`, a `DetectionFound` or a `Status`, as observers are; an error in it is
+            logged, and the answer goes on.
+        remove
+            True forgets the function.
+
+        Examples
+        --------
+        >>> panel.on_event(lambda event: print(event))  # doctest: +SKIP
+        """
+        self._on_event.register_callback(callback, remove=remove)
+
+    def _notify(self, changes: Mapping[str, tuple[Any, Any]]) -> None:
+        for name, (old, new) in changes.items():
+            change = traitlets.Bunch(name=name, old=old, new=new, owner=self, type="change")
+            self._notifications.add(self.notify_change, change)
+
+    def _answered(self, result: Result) -> None:
+        self._tell(self._on_answer, result)
+
+    def _heard(self, event: Event) -> None:
+        self._tell(self._on_event, event)
+
+    def _tell(self, dispatcher: Any, value: Any) -> None:
+        for callback in dispatcher.callbacks:
+            self._notifications.add(callback, value)
+
+    # The shown form
 
     def __repr__(self) -> str:
+        if self.comm is None:
+            return "<nbvlm.Panel: closed>"
         picture = self.image
         shown = "no picture" if picture is None else picture.name or f"{picture.width}×{picture.height}"
-        return f"<nbvlm.Panel: {shown}, {len(self._controller.answers.history)} answers>"
+        return encodable(f"<nbvlm.Panel: {shown}, {len(self._controller.answers.history)} answers>")
 
     def _ipython_display_(self) -> None:
-        # The root is a plain box; the metadata that Colab needs come from an anywidget inside it.
-        _, metadata = self._controller.answers.strip._repr_mimebundle_()
+        # The panel is a plain box; the metadata that Colab needs come from an anywidget inside it.
+        strip = self._controller.answers.strip
+        _, metadata = strip._repr_mimebundle_() if self.comm is not None else ({}, {})
         self._controller.answers.static_output.show(self._repr_mimebundle_(), repr(self), metadata)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        # On the screen the panel lives on without a name in Python, as every widget does.
-        bundle = self.widget._repr_mimebundle_(**kwargs)
-        return bundle and {**bundle, "text/plain": repr(self)}
+        if self.comm is None:
+            return {"text/plain": repr(self)}
+        self._leave_to_pages()
+        return {**super()._repr_mimebundle_(**kwargs), "text/plain": repr(self)}
 
 
-def _client(given: Any) -> Client | AsyncClient:
-    from nbvlm.client import AsyncClient, Client
+def _weakly(method: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return a function that calls a method as long as its object lives, and keeps no object alive."""
+    held = weakref.WeakMethod(method)
 
-    if given is None:
-        return Client()
+    def call(value: Any) -> None:
+        if (there := held()) is not None:
+            there(value)
+
+    return call
+
+
+def _picture(value: Any) -> Picture | None:
+    return None if value is None else Picture.load(value)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise traitlets.TraitError(f"{name} must be a text, got {value!r}.")
+    return value
+
+
+def _names(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise traitlets.TraitError(f"parameters must be a dictionary of names and values, got {value!r}.")
+    return value
+
+
+def _endpoint(value: Any) -> Endpoint:
+    if isinstance(value, str):
+        return endpoints.get(value)
+    if not isinstance(value, Endpoint):
+        raise traitlets.TraitError(f"endpoint must be an Endpoint or the name of one, got {value!r}.")
+    return value
+
+
+def _client(given: Any, error: type[Exception]) -> Client | AsyncClient:
     if not isinstance(given, Client | AsyncClient):
         kind = type(given).__name__
-        raise TypeError(
-            f'client must be a Client or an AsyncClient, such as nbvlm.Client("demo"), not {kind}.'
-        )
+        raise error(f'client must be a Client or an AsyncClient, such as nbvlm.Client("demo"), not {kind}.')
     return given

@@ -15,9 +15,9 @@ from nbvlm.grounding import decode_masks, mask_svg_path
 from nbvlm.widgets import label_colors, progress_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from nbvlm.client import AsyncClient
+    from nbvlm.client import AsyncClient, Event
     from nbvlm.grounding import Detection, LazyMask
     from nbvlm.panel.form import Inputs
     from nbvlm.result import Result
@@ -189,10 +189,13 @@ def boxes(detections: Iterable[Detection], prompt: str) -> list[dict[str, Any]]:
     ]
 
 
-async def ask(client: AsyncClient, inputs: Inputs, throttle: StreamThrottle) -> Result:
-    """Stream one answer into `throttle` and return its result."""
+async def ask(
+    client: AsyncClient, inputs: Inputs, throttle: StreamThrottle, on_event: Callable[[Event], None]
+) -> Result:
+    """Stream one answer into `throttle` and return its result; `on_event` takes each event, too."""
     asked = client.stream(inputs.picture, inputs.prompt, route=inputs.route, **inputs.parameters)
     async with asked as stream:
         async for event in stream:
+            on_event(event)
             throttle.take(event)
     return stream.result

@@ -11,7 +11,7 @@ from nbvlm.batches import RateLimiter
 from nbvlm.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error, NotFoundError, ParameterError, QuotaError
 from nbvlm.panel.sweep import plan
-from nbvlm.widgets import SweepGrid, base_thumbnail, failure_sentences, failure_text, thumbnail
+from nbvlm.widgets import Ignored, SweepGrid, base_thumbnail, failure_sentences, failure_text, thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -71,14 +71,16 @@ class SweepRunner:
         try:
             heats = message.get("temperatures")
             numbers = None if heats is None else [_number(heat) for heat in heats]
-            self.start([str(prompt) for prompt in message["prompts"]], numbers, _whole(message["repeats"]))
+            self.start(message["prompts"], numbers, _whole(message["repeats"]))
         except Error as error:
             self.grid.refuse(failure_sentences(error))
 
     def _open(self, message: Mapping[str, Any]) -> None:
-        result = self.sweep[int(message["index"])].result if self.sweep else None
-        if result is not None:
-            self._on_open(result)
+        sweep, index = self.sweep, message["index"]
+        result = sweep[index].result if sweep is not None and index < len(sweep) else None
+        if result is None:
+            raise Ignored("there is no such answer")
+        self._on_open(result)
 
     # The sweep
 

@@ -113,8 +113,8 @@ class Result(ResultData):
 
         Raises
         ------
-        ValueError
-            The text is not a saved result.
+        ParameterError
+            The text is not a saved result; the message names the field that is wrong.
         ImageError
             `picture` is another picture.
 

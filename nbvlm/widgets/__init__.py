@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from nbvlm.widgets._base import PageState, ignored
 from nbvlm.widgets.comparison import ComparisonView
-from nbvlm.widgets.controls import Controls
+from nbvlm.widgets.controls import Controls, column
 from nbvlm.widgets.dialogs import KeyField, ServerForm
 from nbvlm.widgets.error_card import ErrorCard
 from nbvlm.widgets.export_menu import ExportMenu
 from nbvlm.widgets.history_strip import HistoryStrip
+from nbvlm.widgets.messages import Ignored
 from nbvlm.widgets.picker import Picker, Upload
 from nbvlm.widgets.status_text import (
     failure_sentences,
@@ -42,7 +44,9 @@ __all__ = [
     "ErrorCard",
     "ExportMenu",
     "HistoryStrip",
+    "Ignored",
     "KeyField",
+    "PageState",
     "Picker",
     "Region",
     "ServerForm",
@@ -52,9 +56,11 @@ __all__ = [
     "Upload",
     "Viewer",
     "base_thumbnail",
+    "column",
     "failure_sentences",
     "failure_text",
     "finished_text",
+    "ignored",
     "is_route_known",
     "label_colors",
     "picture_text",

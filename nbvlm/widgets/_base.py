@@ -2,25 +2,122 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import threading
-from typing import TYPE_CHECKING, Any
+import weakref
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import anywidget
+import ipywidgets
+
+from nbvlm._text import encodable
+from nbvlm.widgets.messages import Ignored, Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["PageWidget"]
+    from nbvlm.widgets.messages import Check
+
+__all__ = ["PageState", "PageWidget", "ignored"]
+
+_LOGGER = logging.getLogger("nbvlm")
+HELLO = Message()
 
 
-class PageWidget(anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
+def ignored(name: str, reason: str) -> None:
+    """Log that a message of a page to a widget has no effect; its values stay out of the log."""
+    _LOGGER.warning("%s ignored a message of its page: %s.", name, reason)
+
+
+class PageState:
+    """Lets a page change only some traits of a widget, each to a value that it may have.
+
+    Stands before a class of ipywidgets. Any other message, whatever is wrong with it, has no effect and
+    raises nothing.
+    """
+
+    #: The traits that a page may change, and the check of their values.
+    page_traits: ClassVar[Mapping[str, Check]] = MappingProxyType({})
+
+    def __init__(self, *args: Any, **traits: Any) -> None:
+        super().__init__(*args, **traits)
+        for name in ("layout", "style"):
+            inner = getattr(self, name, None)
+            if isinstance(inner, ipywidgets.Widget):
+                _close_to_pages(inner)
+
+    def accepts(self, name: str, value: Any) -> bool:
+        """Check a value that a page gives a trait."""
+        return name in self.page_traits and self.page_traits[name](value)
+
+    def set_state(self, sync_data: Any) -> None:
+        """Take the state of a page, if it may set all of it."""
+        if not all(self.accepts(name, value) for name, value in sync_data.items()):
+            raise Ignored("a page does not set this state")
+        super().set_state(sync_data)  # type: ignore[misc]
+
+    def get_state(self, *args: Any, **options: Any) -> Any:
+        """Return the state in characters and numbers that a message can carry."""
+        return sendable(super().get_state(*args, **options))  # type: ignore[misc]
+
+    def _send(self, msg: Any, buffers: Any = None) -> None:
+        super()._send(sendable(msg), buffers)  # type: ignore[misc]
+
+    def _handle_msg(self, msg: Any) -> None:
+        try:
+            self._take_message(msg["content"]["data"], msg.get("buffers") or [])
+        except Exception as error:  # noqa: BLE001 - a page may send anything
+            ignored(type(self).__name__, str(error) if isinstance(error, Ignored) else type(error).__name__)
+
+    def _take_message(self, data: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        method, content = data["method"], data.get("content")
+        if method == "request_state":
+            self.send_state()  # type: ignore[attr-defined] # as the others, of the class that stands after this
+        elif method == "update" and isinstance(data.get("state"), dict) and not buffers:
+            self.set_state(data["state"])
+        elif method == "custom" and isinstance(content, dict):
+            self._handle_custom_msg(content, buffers)  # type: ignore[attr-defined]
+        else:
+            raise Ignored("it is neither state nor a message")
+
+
+def _close_to_pages(inner: Any) -> None:
+    """Let a page read a layout or a style, and never change it."""
+    state = weakref.WeakMethod(inner.send_state)
+
+    def handle(message: Any) -> None:
+        if message["content"].get("data") == {"method": "request_state"} and (send := state()):
+            send()
+
+    inner.comm.on_msg(handle)
+
+
+def sendable(value: Any) -> Any:
+    """Replace characters and numbers that JSON cannot carry: half characters, NaN and infinity."""
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {sendable(key): sendable(one) for key, one in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(sendable, value))
+    return value
+
+
+class PageWidget(PageState, anywidget.AnyWidget):  # type: ignore[misc] # the base class has no types
     """A widget whose page sends "hello" when it opens, and then messages that ask for something.
 
-    `on_message` takes each message that the widget does not handle itself; `traits` are synced ones.
+    `on_message` takes each message that the widget does not handle itself; `traits` are synced ones, which a
+    page only reads.
     """
 
     #: Class of the HTML element, if the page relies on one.
     css_class = ""
+    #: The messages that a page sends, by their `type`; any other is ignored.
+    messages: ClassVar[Mapping[str, Message]] = MappingProxyType({})
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], Any] | None = None, **traits: Any) -> None:
         self._lock = threading.RLock()
@@ -31,11 +128,23 @@ class PageWidget(anywidget.AnyWidget):  # type: ignore[misc] # the base class ha
         self.on_msg(type(self).receive)  # a plain function: a bound method would keep the widget alive
 
     def receive(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
-        """Take one message of a page."""
-        if message.get("type") == "hello":
-            self.send_all()
-        else:
-            self.take(message, buffers)
+        """Take one message of a page; one that does not fit is ignored."""
+        try:
+            self._check(message, buffers)
+            if message["type"] == "hello":
+                self.send_all()
+            else:
+                self.take(message, buffers)
+        except Ignored as reason:
+            ignored(type(self).__name__, str(reason))
+
+    def _check(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        kind = message.get("type")
+        known = HELLO if kind == "hello" else self.messages.get(kind) if isinstance(kind, str) else None
+        if known is None:
+            raise Ignored("its type is not known")
+        if fault := known.fault(message, buffers):
+            raise Ignored(f"{kind!r} does not fit: {fault}")
 
     def take(self, message: Mapping[str, Any], _buffers: Sequence[Any]) -> None:
         """Take a message that asks for something."""
@@ -44,6 +153,11 @@ class PageWidget(anywidget.AnyWidget):  # type: ignore[misc] # the base class ha
 
     def send_all(self) -> None:
         """Send everything that a page shows, to a page that opens."""
+
+    def close(self) -> None:
+        """Take the widget off the page, and drop what it showed."""
+        self._on_message = None
+        super().close()
 
     def _summary(self) -> str:
         return ""

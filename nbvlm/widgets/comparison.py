@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nbvlm import prompts
@@ -13,6 +14,7 @@ from nbvlm.images import encoded
 from nbvlm.result import where
 from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.messages import Message, flag, whole
 from nbvlm.widgets.thumbnails import card, label_colors
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class ComparisonView(PageWidget):
 
     _esm = script("comparison")
     _css = style("comparison")
+    messages = MappingProxyType({"show": Message(answer=whole), "pin": Message(answer=whole, pinned=flag)})
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
         self._pinned: tuple[NumberedResult, ...] = ()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
+
+from nbvlm.widgets._base import PageState
+from nbvlm.widgets.messages import number, text, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nbvlm.endpoints import Endpoint, Parameter
 
-__all__ = ["Controls"]
+__all__ = ["Controls", "column"]
 
 _TITLES = {"temperature": "Temperature", "top_p": "Top p", "max_tokens": "Max tokens"}
 _NOTE = "The service advises changing temperature or top p, not both."
@@ -24,8 +28,8 @@ class Controls:
     ----------
     endpoint
         Gives the sliders their ranges and defaults.
-    on_prompt
-        Called when the prompt has changed.
+    on_prompt, on_parameters
+        Called when the prompt or a slider has changed.
     on_run, on_stop, on_reset
         Called when the buttons are pressed; a page with the toolbar sends a message of its own instead.
     guard
@@ -44,20 +48,21 @@ class Controls:
         endpoint: Endpoint,
         *,
         on_prompt: Callable[[], Any],
+        on_parameters: Callable[[], Any],
         on_run: Callable[[], Any],
         on_stop: Callable[[], Any],
         on_reset: Callable[[], Any],
         guard: Callable[[Callable[[], Any]], None],
     ) -> None:
-        self._guard = guard
+        self._guard, self._on_parameters = guard, on_parameters
         self.prompt = _prompt_field()
         self.run = _button("Run", "nbvlm-run", "Ask the model (Ctrl+Enter, on a Mac ⌘+Enter)")
         self.stop = _button("Stop", "nbvlm-stop", "Stop the answer (Esc)", disabled=True)
         self._reset = _button("Reset", "nbvlm-reset", "Set all sliders to the model's defaults")
         self.note = _label(_NOTE, "nbvlm-note")
-        self._head = _box([_label("Parameters", "nbvlm-heading"), self._reset], "nbvlm-sliders-head")
-        self._sliders = _box([], "nbvlm-sliders")
-        self.widgets = (self.prompt, self._sliders, _box([self.run, self.stop], "nbvlm-actions"))
+        self._head = column([_label("Parameters", "nbvlm-heading"), self._reset], "nbvlm-sliders-head")
+        self._sliders = column([], "nbvlm-sliders")
+        self.widgets = (self.prompt, self._sliders, column([self.run, self.stop], "nbvlm-actions"))
         self.prompt.observe(lambda _change: guard(on_prompt), "value")
         self.run.on_click(lambda _button: guard(on_run))
         self.stop.on_click(lambda _button: guard(on_stop))
@@ -72,7 +77,7 @@ class Controls:
         self.sliders = {parameter.name: _slider(parameter) for parameter in endpoint.parameters}
         self.take(parameters=kept)
         for slider in self.sliders.values():
-            slider.observe(lambda _change: self._guard(self.advise), "value")
+            slider.observe(lambda _change: self._guard(self._moved), "value")
         self._sliders.children = [self._head, *self.sliders.values(), self.note] if self.sliders else []
         self.advise()
         for slider in old.values():
@@ -90,6 +95,25 @@ class Controls:
         for name, value in (parameters or {}).items():
             if name in self.sliders:
                 self.sliders[name].value = _of_slider(self.sliders[name], value)
+
+    def takes(self, name: str, value: float) -> bool:
+        """Check that a slider reaches a value of a page, and that this is more than a rounding of its own."""
+        slider = self.sliders.get(name)
+        if slider is None or not slider.min <= round(value, 6) <= slider.max:
+            return False
+        # A slider on a page stands on multiples of its step only.
+        return bool(abs(value - slider.value) > 0.51 * slider.step or _on_grid(slider))
+
+    def put(self, values: Mapping[str, float]) -> None:
+        """Write values that the endpoint accepts, exactly."""
+        for name, value in values.items():
+            slider = self.sliders[name]
+            slider.min = min(slider.min, value)  # the endpoint's range may begin below the first step
+            slider.value = value
+
+    def _moved(self) -> None:
+        self.advise()
+        self._on_parameters()
 
     def reset(self) -> None:
         """Set all sliders to the endpoint's defaults."""
@@ -109,16 +133,53 @@ class Controls:
         self.run.description = "Queued" if queued else "Run next" if running else "Run"
 
 
-def _box(children: list[Any], name: str) -> Any:
-    return ipywidgets.VBox(children).add_class(name)
+class _Box(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class has no types
+    """A box that no page changes."""
+
+
+class _Label(PageState, ipywidgets.Label):  # type: ignore[misc] # likewise
+    """A text that no page changes."""
+
+
+class _Button(PageState, ipywidgets.Button):  # type: ignore[misc] # likewise
+    """A button that a page presses."""
+
+
+class _Textarea(PageState, ipywidgets.Textarea):  # type: ignore[misc] # likewise
+    """A field that takes any text of a page."""
+
+    page_traits = MappingProxyType({"value": text})
+
+
+class _InRange(PageState):
+    """A slider that takes the numbers of its range."""
+
+    page_traits = MappingProxyType({"value": number})
+
+    def accepts(self, name: str, value: Any) -> bool:
+        """Check a value that a page gives a trait."""
+        return super().accepts(name, value) and self.min <= value <= self.max  # type: ignore[attr-defined]
+
+
+class _FloatSlider(_InRange, ipywidgets.FloatSlider):  # type: ignore[misc] # likewise
+    pass
+
+
+class _IntSlider(_InRange, ipywidgets.IntSlider):  # type: ignore[misc] # likewise
+    page_traits = MappingProxyType({"value": whole})
+
+
+def column(children: list[Any], name: str) -> Any:
+    """Place widgets one below the other, in a box with a CSS class that no page changes."""
+    return _Box(children).add_class(name)
 
 
 def _label(text: str, name: str) -> Any:
-    return ipywidgets.Label(text).add_class(name)
+    return _Label(text).add_class(name)
 
 
 def _prompt_field() -> Any:
-    return ipywidgets.Textarea(
+    return _Textarea(
         description="Prompt",
         placeholder="caption en, detect cat ; dog, …",
         continuous_update=False,
@@ -131,7 +192,7 @@ def _number(parameter: Parameter, value: float) -> float | int:
 
 
 def _slider(parameter: Parameter) -> Any:
-    kind = ipywidgets.IntSlider if parameter.integer else ipywidgets.FloatSlider
+    kind = _IntSlider if parameter.integer else _FloatSlider
     lowest = parameter.low + parameter.step if parameter.low_open else parameter.low
     title = _TITLES.get(parameter.name, parameter.name)
     return kind(
@@ -146,6 +207,11 @@ def _slider(parameter: Parameter) -> Any:
     ).add_class(f"nbvlm-{parameter.name.replace('_', '-')}")
 
 
+def _on_grid(slider: Any) -> bool:
+    steps = (slider.value - slider.min) / slider.step
+    return bool(abs(steps - round(steps)) < 1e-6)
+
+
 def _of_slider(slider: Any, value: Any) -> Any:
     """Round off the error of a browser's arithmetic, as in 0.30000000000000004, and keep to the range."""
     number = round(value) if isinstance(slider, ipywidgets.IntSlider) else round(float(value), 6)
@@ -153,4 +219,4 @@ def _of_slider(slider: Any, value: Any) -> Any:
 
 
 def _button(text: str, name: str, tooltip: str, *, disabled: bool = False) -> Any:
-    return ipywidgets.Button(description=text, tooltip=tooltip, disabled=disabled).add_class(name)
+    return _Button(description=text, tooltip=tooltip, disabled=disabled).add_class(name)

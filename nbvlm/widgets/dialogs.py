@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
+from nbvlm.client import Secret
+from nbvlm.errors import AuthenticationError
 from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.messages import Message, text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["KeyField", "ServerForm"]
+
+#: Bytes of a key at most.
+KEY_BYTES = 4096
 
 
 class KeyField(PageWidget):
@@ -19,12 +26,23 @@ class KeyField(PageWidget):
     Parameters
     ----------
     on_message
-        Called with each message: `type` is "key", and `key` is the text as it was typed.
+        Called with each message: `type` is "key", and `key` is a `Secret`.
     """
 
     _esm = script("key_dialog")
     _css = style("dialog")
     css_class = "nbvlm-key"
+    messages = MappingProxyType({"key": Message(KEY_BYTES)})
+
+    def take(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        """Take a key from the buffer of a message: kernels may log what stands in the message itself."""
+        try:
+            key = Secret(bytes(buffers[0]).decode())
+        except (AuthenticationError, UnicodeDecodeError) as error:
+            hint = getattr(error, "hint", None) or "Copy it again."
+            self.refused(f"{getattr(error, 'message', 'This is not a key.')} {hint}")
+        else:
+            super().take({**message, "key": key}, ())
 
     def ask(self, *, again: bool = False) -> None:
         """Open the field; `again` repeats the question with the new key."""
@@ -51,6 +69,13 @@ class ServerForm(PageWidget):
     _esm = script("server_dialog")
     _css = style("dialog")
     css_class = "nbvlm-server"
+    messages = MappingProxyType(
+        {
+            "connect": Message(url=text, model=text),
+            "models": Message(url=text),
+            "play": Message(path=text),
+        }
+    )
 
     def models(self, names: Sequence[str], reason: str = "") -> None:
         """Offer the models of a server, or show the reason why there are none."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nbvlm import endpoints, errors
 from nbvlm.client import redact
 from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.messages import Ignored, Message, fields, optional, text
 from nbvlm.widgets.status_text import failure_text
 
 if TYPE_CHECKING:
@@ -172,6 +174,7 @@ class ErrorCard(PageWidget):
     _esm = script("error_card")
     _css = style("error_card")
     css_class = "nbvlm-alert"
+    messages = MappingProxyType({"act": Message(action=text, fields=optional(fields)), "close": Message()})
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
         self._card: dict[str, Any] | None = None
@@ -196,9 +199,11 @@ class ErrorCard(PageWidget):
             self.send_all()
 
     def take(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
-        """Take a message that asks for something: "close", or "act" for the owner."""
-        if message.get("type") == "close":
+        """Take a press on a button of the card."""
+        if message["type"] == "close":
             self._card = None
+        elif message["action"] not in {action["id"] for action in (self._card or {}).get("actions", ())}:
+            raise Ignored("the card has no such button")
         else:
             super().take(message, buffers)
 

@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nbvlm._background import Task
@@ -14,6 +15,7 @@ from nbvlm.errors import Error
 from nbvlm.result import export_file
 from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.messages import Ignored, Message, either, text, whole
 from nbvlm.widgets.thumbnails import sample_picture, scenes
 
 if TYPE_CHECKING:
@@ -103,6 +105,8 @@ class ExportMenu(PageWidget):
     _esm = script("export_menu")
     _css = style("export_menu")
 
+    messages = MappingProxyType({"make": Message(format=text, id=either(text, whole))})
+
     def __init__(self, on_error: Callable[[Exception], None]) -> None:
         self._result: Result | None = None
         self._on_error = on_error
@@ -116,9 +120,10 @@ class ExportMenu(PageWidget):
                 self.send_all()
 
     def take(self, message: Mapping[str, Any], _buffers: Sequence[Any]) -> None:
-        """Take a message that asks for something: "make"."""
-        if message.get("type") == "make":
-            Task(self._deliver(str(message.get("format")), message.get("id")))
+        """Take the wish for a file."""
+        if message["format"] not in FORMATS:
+            raise Ignored("its format is not known")
+        Task(self._deliver(message["format"], message["id"]))
 
     def send_all(self) -> None:
         """Send whether there is an answer to export, to a page that opens."""

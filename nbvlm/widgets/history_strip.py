@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import traitlets
 
 from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.messages import Message, flag, whole
 from nbvlm.widgets.thumbnails import card
 
 if TYPE_CHECKING:
@@ -33,6 +35,15 @@ class HistoryStrip(PageWidget):
 
     _esm = script("history_strip")
     _css = style("history_strip")
+    messages = MappingProxyType(
+        {
+            "show": Message(answer=whole),
+            "again": Message(answer=whole),
+            "pin": Message(answer=whole, pinned=flag),
+            "delete": Message(answer=whole),
+            "clear": Message(),
+        }
+    )
 
     still = traitlets.Unicode("").tag(sync=True)
 

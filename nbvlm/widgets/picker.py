@@ -7,13 +7,16 @@ saved with the notebook.
 
 from __future__ import annotations
 
+import threading
 import zlib
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.errors import ImageError
 from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.messages import Message, either, fields, optional, text, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +25,10 @@ __all__ = ["LIMIT", "Picker", "Upload", "UploadReceiver"]
 
 #: Largest file that is taken, in bytes.
 LIMIT = 512 * 2**20
+#: Most bytes of one piece.
+CHUNK = 2**20
+#: Files under way at most.
+AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +48,11 @@ class _PartialUpload:
 
 
 class UploadReceiver:
-    """Puts one file at a time together from the messages of the file button.
+    """Puts files together from the messages of the file buttons; pages may send some at the same time.
 
-    A `begin` message starts a file and drops an unfinished one; `chunk` messages carry one buffer each;
-    `end` carries the CRC-32 of all bytes; `cancel` drops the file.
+    A `begin` message starts a file; `chunk` messages carry one buffer each; `end` carries the CRC-32 of all
+    bytes; `cancel` drops the file. Each carries the `id` of its file. A page that goes away leaves its file
+    unfinished: the oldest ones are dropped where all of them together are too large.
 
     Examples
     --------
@@ -56,7 +64,8 @@ class UploadReceiver:
     """
 
     def __init__(self) -> None:
-        self._files: dict[int, _PartialUpload] = {}
+        self._lock = threading.Lock()
+        self._files: dict[str, _PartialUpload] = {}
 
     def take(
         self, message: Mapping[str, Any], buffers: Sequence[bytes | memoryview]
@@ -65,13 +74,20 @@ class UploadReceiver:
 
         An `ImageError` says that the file is empty, too large, or did not arrive as it was sent.
         """
-        key = int(message["id"])
+        with self._lock:
+            return self._take(message["id"], message, buffers)
+
+    def _take(
+        self, key: str, message: Mapping[str, Any], buffers: Sequence[bytes | memoryview]
+    ) -> tuple[dict[str, Any] | None, Upload | None]:
         if message["type"] == "begin":
             return self._begin(key, message), None
         upload = self._files.get(key)
-        if upload is None or message["type"] == "cancel":
+        if message["type"] == "cancel":
             self._files.pop(key, None)
             return None, None
+        if upload is None:  # dropped for others: the page is not to wait for an answer
+            return {"type": "refused", "id": key}, None
         try:
             if message["type"] == "chunk":
                 return self._append(key, upload, message, buffers), None
@@ -80,8 +96,8 @@ class UploadReceiver:
             self._files.pop(key, None)
             raise
 
-    def _begin(self, key: int, message: Mapping[str, Any]) -> dict[str, Any]:
-        self._files.clear()
+    def _begin(self, key: str, message: Mapping[str, Any]) -> dict[str, Any]:
+        self._files.pop(key, None)
         name, size = _base_name(str(message["name"])), int(message["size"])
         if size == 0:
             raise ImageError(f"The file {name} is empty.", hint="Choose a PNG or JPEG picture.")
@@ -90,12 +106,16 @@ class UploadReceiver:
                 f"The file {name} has {size / 2**20:.0f} MiB; the panel takes at most {LIMIT // 2**20} MiB.",
                 hint="Shrink the picture, or pass its path to Panel(image=...).",
             )
+        while self._files and (
+            len(self._files) >= AT_ONCE or sum(one.size for one in self._files.values()) + size > LIMIT
+        ):
+            self._files.pop(next(iter(self._files)))
         self._files[key] = _PartialUpload(name, size)
         return {"type": "received", "id": key, "bytes": 0}
 
     def _append(
         self,
-        key: int,
+        key: str,
         upload: _PartialUpload,
         message: Mapping[str, Any],
         buffers: Sequence[bytes | memoryview],
@@ -107,7 +127,7 @@ class UploadReceiver:
         upload.checksum = zlib.crc32(chunk, upload.checksum)
         return {"type": "received", "id": key, "bytes": len(upload.data)}
 
-    def _finish(self, key: int, upload: _PartialUpload, message: Mapping[str, Any]) -> Upload:
+    def _finish(self, key: str, upload: _PartialUpload, message: Mapping[str, Any]) -> Upload:
         if len(upload.data) != upload.size or int(message["crc"]) != upload.checksum:
             raise _broken(upload.name)
         del self._files[key]
@@ -123,6 +143,7 @@ def _broken(name: str) -> ImageError:
 
 
 _FILES = frozenset({"begin", "chunk", "end", "cancel"})
+_ID = either(text, whole)
 
 
 class Picker(PageWidget):
@@ -145,6 +166,20 @@ class Picker(PageWidget):
     _esm = script("picker")
     _css = style("picker")
     css_class = "nbvlm-picker"
+    messages = MappingProxyType(
+        {
+            "choose": Message(index=whole, fields=optional(fields)),
+            "open": Message(place=text),
+            "complete": Message(text=text),
+            "cancel-open": Message(),
+            "route": Message(route=text),
+            "reset": Message(),
+            "begin": Message(id=_ID, name=text, size=whole),
+            "chunk": Message(CHUNK, id=_ID, offset=whole),
+            "end": Message(id=_ID, crc=whole),
+            "cancel": Message(id=_ID),
+        }
+    )
 
     def __init__(
         self,
@@ -188,15 +223,24 @@ class Picker(PageWidget):
         """Offer paths that begin as the typed text does."""
         self.send({"type": "completions", "text": text, "places": list(places)})
 
-    def receive(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
-        """Take one message of the page; errors go to the owner."""
+    def send_all(self) -> None:
+        """Let the owner send everything."""
+        super().take({"type": "hello"}, ())
+
+    def take(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        """Take a piece of a file, or pass the message on; errors go to the owner."""
+        if message["type"] not in _FILES:
+            super().take(message, buffers)
+            return
         try:
-            if message["type"] in _FILES:
-                self._take_file(message, buffers)
-            else:
-                self.take(message, buffers)
+            self._take_file(message, buffers)
         except Exception as error:  # noqa: BLE001 - ipywidgets would swallow it
             self._on_error(error)
+
+    def close(self) -> None:
+        """Take the widget off the page, and drop files under way."""
+        self._receiver = UploadReceiver()
+        super().close()
 
     def _take_file(self, message: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
         try:

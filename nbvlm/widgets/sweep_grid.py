@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import zlib
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nbvlm._text import duration, shorten
 from nbvlm.result import summary
 from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.messages import Message, either, items, number, optional, text, whole
 from nbvlm.widgets.status_text import failure_text
 
 if TYPE_CHECKING:
@@ -30,6 +32,16 @@ class SweepGrid(PageWidget):
 
     _esm = script("sweep_grid")
     _css = style("sweep_grid")
+    messages = MappingProxyType(
+        {
+            "facts": Message(),
+            "start": Message(
+                prompts=items(text), temperatures=optional(items(either(text, number))), repeats=number
+            ),
+            "stop": Message(),
+            "open": Message(index=whole),
+        }
+    )
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
         self._facts: dict[str, Any] = {"perMinute": None, "hasTemperature": True}

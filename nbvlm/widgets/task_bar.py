@@ -11,6 +11,7 @@ import traitlets
 from nbvlm import prompts
 from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.messages import Message, flag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -89,6 +90,7 @@ class TaskBar(PageWidget):
     _esm = script("task_bar")
     _css = style("task_bar")
     css_class = "nbvlm-taskbar"
+    messages = MappingProxyType({"region": Message(on=flag)})
     tasks = traitlets.List(traitlets.Dict()).tag(sync=True)
     things = traitlets.List(traitlets.Unicode()).tag(sync=True)
     size = traitlets.List(traitlets.Int()).tag(sync=True)
@@ -99,9 +101,8 @@ class TaskBar(PageWidget):
         super().__init__(tasks=tasks_for(endpoint))
 
     def take(self, message: Mapping[str, Any], _buffers: Sequence[Any]) -> None:
-        """Take a message that asks for something: "region"."""
-        if message.get("type") == "region":
-            self._on_region(bool(message.get("on")))
+        """Take the wish for a box on the picture, or its end."""
+        self._on_region(message["on"])
 
     def send_all(self) -> None:
         """Send the prompts that were asked before, to a page that opens."""

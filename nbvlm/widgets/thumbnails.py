@@ -40,6 +40,7 @@ __all__ = [
 THUMBNAIL = 120  # pixels: twice the size at which the browser draws it
 PREVIEW = 1280  # longest side of the copy that the browser draws, in pixels
 SMALL = 400_000  # a file of up to this many bytes is its own preview
+LONG = 8192  # pixels of its longer side at most: browsers and graphics cards draw no endless pictures
 #: Pixels of the longer side of a card's picture; every answer sends one.
 SIDE = 176
 _SHORT = {"temperature": "T", "top_p": "p", "max_tokens": "max"}
@@ -96,8 +97,17 @@ def preview(picture: Picture) -> tuple[dict[str, Any], bytes]:
 
     The data are the file itself where it is small, else a JPEG of at most 1280 pixels a side.
     """
-    facts = {"name": picture.name or "picture", "width": picture.width, "height": picture.height}
-    if picture.nbytes is not None and picture.nbytes <= SMALL and picture.data is not None:
+    facts: dict[str, Any] = {
+        "name": picture.name or "picture",
+        "width": picture.width,
+        "height": picture.height,
+    }
+    small = (
+        picture.nbytes is not None
+        and picture.nbytes <= SMALL
+        and max(facts["width"], facts["height"]) <= LONG
+    )
+    if small and picture.data is not None:
         return {**facts, "mime": picture.mime}, picture.data
     return {**facts, "mime": "image/jpeg"}, encoded(picture.thumbnail(PREVIEW), "JPEG", quality=85)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import traitlets
 
 from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.messages import FIELDS, Message, fields, optional, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,6 +51,14 @@ class Toolbar(PageWidget):
 
     _esm = script("toolbar")
     _css = style("panel", "form")
+    messages = MappingProxyType(
+        {
+            "run": Message(**FIELDS),
+            "stop": Message(),
+            "reset": Message(),
+            "model": Message(choice=text, fields=optional(fields)),
+        }
+    )
     model = traitlets.Unicode("").tag(sync=True)
     demo = traitlets.Bool(False).tag(sync=True)
     choices = traitlets.List(traitlets.Dict()).tag(sync=True)

@@ -8,12 +8,14 @@ synced trait.
 from __future__ import annotations
 
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import traitlets
 
 from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.messages import Message, items, number, optional
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,6 +46,7 @@ class Viewer(PageWidget):
 
     _esm = script("viewer_root")
     _css = style("viewer_root", "picture_view", "detections_list")
+    messages = MappingProxyType({"region": Message(box=optional(items(number, 4)))})
     answer = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, on_region: Callable[[Region | None], None] | None = None) -> None:
@@ -61,9 +64,8 @@ class Viewer(PageWidget):
         super().__init__()
 
     def take(self, message: Mapping[str, Any], _buffers: Sequence[Any]) -> None:
-        """Take a message that asks for something: "region"."""
-        if message.get("type") == "region":
-            self.take_region(message.get("box"))
+        """Take a box that a page drew."""
+        self.take_region(message.get("box"))
 
     def picture(self, facts: Mapping[str, Any] | None, preview: bytes | None) -> None:
         """Show another picture, or none, without boxes and answer.

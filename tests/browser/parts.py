@@ -26,7 +26,11 @@ window.makeModel = (state) => {
     set: (name, value) => { state[name] = value; },
     save_changes() {},
     send: (content, callbacks, buffers = []) =>
-      model.sent.push({content, sizes: buffers.map((buffer) => buffer.byteLength)}),
+      model.sent.push({
+        content,
+        sizes: buffers.map((buffer) => buffer.byteLength),
+        texts: buffers.map((buffer) => (buffer.byteLength < 99 ? new TextDecoder().decode(buffer) : "")),
+      }),
     on: (name, callback) => listeners.set(name, [...heard(name), callback]),
     off: (name, callback) => listeners.set(name, heard(name).filter((one) => one !== callback)),
     count: () => [...listeners.values()].flat().length,

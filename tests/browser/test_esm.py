@@ -145,6 +145,28 @@ def test_an_upload_can_be_cancelled(page: Page) -> None:
     assert page.evaluate("model.sent.at(-1).content.type") == "begin"
 
 
+def test_two_views_upload_at_the_same_time(page: Page) -> None:
+    load(page, "picker")
+    page.evaluate("show()")
+    page.evaluate("show()")
+    files = [bytes([number]) * size for number, size in ((1, 2_500_000), (2, 1_500_000))]
+    for number, data in enumerate(files):
+        field = page.locator("input[type=file]").nth(number)
+        field.set_input_files({"name": f"{number}.png", "mimeType": "image/png", "buffer": data})
+    ids, ends, done = [], {}, 0
+    while len(ends) < 2:  # replies come in turns, as two views ask
+        page.evaluate(f"until(() => model.sent.length > {done} + 1)")
+        one = page.evaluate(f"model.sent[{done} + 1].content")
+        ids += [one["id"]] if one["type"] == "begin" else []
+        if one["type"] == "end":
+            ends[one["id"]] = one["crc"]
+        say(page, {"type": "arrived" if one["type"] == "end" else "received", "id": one["id"], "bytes": 0})
+        done += 1
+    assert [ends[key] for key in ids] == [zlib.crc32(data) for data in files]
+    page.locator(".nbvlm-upload").nth(0).wait_for()
+    page.locator(".nbvlm-upload").nth(1).wait_for()
+
+
 def test_a_refused_file_frees_the_button(page: Page) -> None:
     load(page, "picker")
     page.evaluate("show()")

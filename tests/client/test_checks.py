@@ -202,16 +202,6 @@ def test_unknown_keywords_of_a_client() -> None:
             kind("demo", timeouts=3)
 
 
-def test_ten_assets_in_370_characters() -> None:
-    from nbvlm.client.flow.assets import references
-
-    name = "0f0e0d0c-1111-2222-3333-444455556666"
-    assert len(references([name] * 10)) == 369
-    for ids in ([name] * 11, [name + "7"] * 10):
-        with pytest.raises(nbvlm.ParameterError, match="10 assets"):
-            references(ids)
-
-
 def test_the_list_form_of_content(side: Any, server: Loopback) -> None:
     side.ask(SCENE, "caption en", content="parts")
     assert server.seen[0].json["messages"][0]["content"] == [

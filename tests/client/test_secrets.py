@@ -297,6 +297,49 @@ def test_a_source_that_fails_counts_as_empty(monkeypatch: pytest.MonkeyPatch) ->
     assert keys.find() is None
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nvapi-abc def", "holds a blank"),
+        ("nvapi-abc\nnvapi-def", "holds a blank or a line break"),
+        ("Bearer nvapi-abc", 'begins with "Bearer"'),
+        ("'nvapi-abc'", "stands in quotes"),
+        ("\u201cnvapi-abc\u201d", "stands in quotes"),
+        ("\ufeffnvapi-abc", "invisible"),
+        ("nvapi-abc\u200b", "invisible"),
+        ("nvapi\u2013abc", "a character that keys never have"),
+        ("   ", "is empty"),
+    ],
+)
+def test_a_key_that_cannot_be_one_is_named_and_not_passed_over(
+    monkeypatch: pytest.MonkeyPatch, text: str, words: str
+) -> None:
+    def refused(act: Any) -> None:
+        with pytest.raises(nbvlm.AuthenticationError, match=words) as caught:
+            act()
+        for frame, _ in traceback.walk_tb(caught.value.__traceback__):
+            if frame.f_code.co_filename.startswith(*nbvlm.__path__):
+                assert not any(text in repr(value) for value in frame.f_locals.values())
+
+    refused(lambda: nbvlm.Client(api_key=text))
+    refused(lambda: nbvlm.AsyncClient("nvidia", api_key=text))
+    refused(lambda: nbvlm.login(text))
+    monkeypatch.setenv("NVIDIA_API_KEY", text)
+    for act in (nbvlm.Client, nbvlm.AsyncClient, lambda: nbvlm.ask(SCENE, "caption en")):
+        refused(act)
+        with pytest.raises(nbvlm.AuthenticationError, match="NVIDIA_API_KEY"):
+            act()
+
+
+def test_a_wrong_argument_beside_a_key_shows_no_key() -> None:
+    for options in ({"base_url": "ftp://x"}, {"timeout": -1}, {"base_url": "http://example.org"}):
+        with pytest.raises(nbvlm.ParameterError) as caught:
+            nbvlm.Client("nvidia", api_key=KEY, **options)
+        for frame, _ in traceback.walk_tb(caught.value.__traceback__):
+            if frame.f_code.co_filename.startswith(*nbvlm.__path__):
+                assert clean({name: repr(value) for name, value in frame.f_locals.items()})
+
+
 def test_login_asks_without_echo_and_keeps_the_key_in_memory_only(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr("getpass.getpass", lambda prompt: asked.append(prompt) or "nvapi-typed\n")

@@ -17,6 +17,7 @@ from support.loopback import Loopback, Reply, answer, stream
 from support.sides import KEY, LARGE, QUICK, SCENE, SIDES
 
 import nbvlm
+from nbvlm import _environment
 from nbvlm.client import aiohttp_transport, transports
 from nbvlm.client.client import Retry
 from nbvlm.client.transports import AsyncTransport, Transport
@@ -214,8 +215,7 @@ def test_https_goes_through_a_tunnel(open_side: Open, monkeypatch: pytest.Monkey
 def test_a_variable_that_cannot_be_used_is_named(
     open_side: Open, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: str
 ) -> None:
-    installed = transports._is_installed
-    monkeypatch.setattr(transports, "_is_installed", lambda name: name != "socksio" and installed(name))
+    monkeypatch.setattr(_environment, "_is_installed", lambda name: name != "socksio")
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv(variable, value)
     transports.tls.cache_clear()
@@ -345,21 +345,17 @@ def test_httpx_timeouts_hold_where_there_is_no_patience(server: Loopback) -> Non
     asyncio.run(run())
 
 
-def test_a_request_that_cannot_be_written_is_refused_without_its_values(server: Loopback) -> None:
-    def request() -> httpx.Request:
-        return httpx.Request("GET", server.url, headers={"authorization": "Bearer secret\nx: y"})
+@pytest.mark.parametrize("kind", SIDES)
+def test_a_request_that_cannot_be_written_is_refused_without_its_values(kind: str) -> None:
+    class Refusing(httpx.BaseTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            raise httpx.LocalProtocolError(f"Illegal header value {request.headers.raw!r}")
 
-    async def run() -> None:
-        transport = AsyncTransport()
-        await transport.handle_async_request(request())
-
-    with Transport() as transport, pytest.raises(httpx.LocalProtocolError) as caught:
-        transport.handle_request(request())
-    assert "secret" not in str(caught.value)
-    with pytest.raises(httpx.LocalProtocolError) as caught:
-        asyncio.run(run())
-    assert "secret" not in str(caught.value)
-    assert server.seen == []
+    side = SIDES[kind](transport=Refusing(), api_key=KEY, retry=Retry.never())
+    with pytest.raises(nbvlm.TransportError, match="characters that cannot be sent") as caught:
+        side.ask(SCENE, "caption en")
+    assert "Illegal" not in str(caught.value)
+    side.close()
 
 
 def test_answers_come_whole_whatever_their_size(side: Any, server: Loopback) -> None:

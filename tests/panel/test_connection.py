@@ -35,7 +35,7 @@ def no_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def panel(page: Page, server: Loopback) -> Iterator[nbvlm.Panel]:
-    panel = nbvlm.Panel(nbvlm.Client("nvidia", api_key=KEY, base_url=server.url, retry=Retry.never()))
+    panel = nbvlm.Panel(client=nbvlm.Client("nvidia", api_key=KEY, base_url=server.url, retry=Retry.never()))
     yield panel
     panel.close()
 
@@ -193,13 +193,13 @@ def test_what_is_wrong_with_a_recording_is_said_below_its_form(
 
 
 def test_a_typed_key_is_used_and_nowhere_to_be_seen(page: Page, server: Loopback) -> None:
-    panel = nbvlm.Panel(nbvlm.Client("nvidia", api_key=KEY, base_url=server.url, retry=Retry.never()))
+    panel = nbvlm.Panel(client=nbvlm.Client("nvidia", api_key=KEY, base_url=server.url, retry=Retry.never()))
     server.replies.append(problem(401, f"the key {KEY} is unknown"))
     with pytest.raises(nbvlm.AuthenticationError):
         panel.run()
     connecting = panel._controller.connecting
     assert page.custom(connecting.key_field)[-1][0] == {"type": "open", "again": True}
-    page.send(connecting.key_field, {"type": "key", "key": f"  {TYPED}\n"})
+    page.key(panel, f"  {TYPED}\n")
     assert page.custom(connecting.key_field)[-1][0] == {"type": "taken"}
     assert connecting.error_card.card is None
     assert panel._controller.toolbar.key == {"state": "there", "text": "Key from this panel"}
@@ -215,7 +215,7 @@ def test_a_typed_key_is_used_and_nowhere_to_be_seen(page: Page, server: Loopback
 
 
 def test_a_typed_key_serves_other_clients_of_this_kernel(page: Page, panel: nbvlm.Panel) -> None:
-    page.send(panel._controller.connecting.key_field, {"type": "key", "key": TYPED})
+    page.key(panel, TYPED)
     assert repr(nbvlm.Client()) == "Client('nvidia', model='google/paligemma', key from login())"
     choose(page, panel, "nvidia/vila")
     assert panel._controller.connection.settings.api_key.reveal() == TYPED
@@ -225,12 +225,12 @@ def test_what_cannot_be_a_key_is_refused_below_the_field_without_repeating_it(
     page: Page, panel: nbvlm.Panel
 ) -> None:
     field = panel._controller.connecting.key_field
-    page.send(field, {"type": "key", "key": "two words"})
+    page.key(panel, "two words")
     refusal = page.custom(field)[-1][0]
     assert refusal["type"] == "refused"
     assert "blank" in refusal["words"]
     assert "two words" not in repr([message[:3] for message in page.sent])
-    page.send(field, {"type": "key", "key": "  "})
+    page.key(panel, "  ")
     assert "empty" in page.custom(field)[-1][0]["words"]
 
 
@@ -241,7 +241,7 @@ def test_a_key_for_a_server_of_ones_own_stays_with_it(
         panel._controller.connecting.server_form,
         {"type": "connect", "url": f"{server.url}/v1", "model": "m1"},
     )
-    page.send(panel._controller.connecting.key_field, {"type": "key", "key": TYPED})
+    page.key(panel, TYPED)
     panel.run()
     assert server.seen[-1].headers["authorization"] == f"Bearer {TYPED}"
     assert keys.find() is None
@@ -255,9 +255,7 @@ def test_a_key_typed_before_the_press_is_used_whatever_comes_first(
 ) -> None:
     screen = Screen(page, panel)
     page.send(panel._controller.toolbar, {"type": "run", "prompt": "x", "page": "one", "number": 2})
-    page.send(
-        panel._controller.connecting.key_field, {"type": "key", "key": TYPED, "page": "one", "number": 1}
-    )
+    page.key(panel, TYPED, page="one", number=1)
     screen.wait("done")
     assert server.seen[-1].headers["authorization"] == f"Bearer {TYPED}"
 
@@ -284,7 +282,7 @@ def test_a_key_of_the_environment_is_distinguished_from_one_of_login(monkeypatch
 
 
 def test_a_panel_of_an_unlisted_client_offers_it_first(page: Page, server: Loopback) -> None:
-    panel = nbvlm.Panel(nbvlm.Client(f"{server.url}/v1", model="m2"))
+    panel = nbvlm.Panel(client=nbvlm.Client(f"{server.url}/v1", model="m2"))
     header = panel._controller.toolbar
     assert header.choices[0]["label"].startswith("m2 at 127.0.0.1")
     choose(page, panel, "demo")
@@ -318,7 +316,7 @@ def test_shrink_sends_the_picture_inside_the_request(
     from PIL import Image
 
     panel.image = Image.effect_noise((900, 900), 90).convert("RGB")
-    server.asset_replies.append(problem(403, "no assets for you"))
+    server.asset_replies.append(problem(400, "no assets for you"))
     screen = Screen(page, panel)
     with pytest.raises(nbvlm.Error):
         panel.run()

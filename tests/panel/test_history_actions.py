@@ -38,7 +38,7 @@ def server(server: Loopback) -> Loopback:
 @pytest.fixture
 def panel(page: Page, server: Loopback) -> Iterator[nbvlm.Panel]:
     client = nbvlm.Client("nvidia", api_key=KEY, base_url=server.url)
-    panel = nbvlm.Panel(client, image=made.image(), prompt="detect car")
+    panel = nbvlm.Panel(client=client, image=made.image(), prompt="detect car")
     yield panel
     panel.close()
 
@@ -139,6 +139,3 @@ def test_a_failed_export_shows_an_error_and_the_page_stops_waiting(page: Page, p
     head, _ = fetch(page, panel, "png")
     assert head["type"] == "failed"
     assert Screen(page, panel).sentence.startswith("There is no answer to export.")
-    panel.run()
-    head, _ = fetch(page, panel, "exe", "a-2")
-    assert head["type"] == "failed"

@@ -29,7 +29,7 @@ SERVER = endpoints.openai("http://127.0.0.1:9/v1", "m")
 
 @pytest.fixture
 def panel(page: Page, server: Loopback) -> Iterator[nbvlm.Panel]:
-    panel = nbvlm.Panel(nbvlm.Client("nvidia", api_key="k", base_url=server.url, retry=Retry.never()))
+    panel = nbvlm.Panel(client=nbvlm.Client("nvidia", api_key="k", base_url=server.url, retry=Retry.never()))
     yield panel
     panel.close()
 
@@ -185,9 +185,8 @@ def test_the_chosen_route_is_shown_and_used(page: Page, panel: nbvlm.Panel, serv
     assert server.deleted
 
 
-def test_a_route_that_the_model_does_not_know_is_refused(page: Page, panel: nbvlm.Panel) -> None:
+def test_a_route_that_the_model_does_not_know_is_ignored(page: Page, panel: nbvlm.Panel) -> None:
     send(page, panel, "route", route="pigeon")
-    assert "pigeon" in Screen(page, panel).error["message"]
     assert panel._controller.source.route == "auto"
 
 

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from support.kernel import Kernel, comms, content, identities, size, state
 from support.loopback import Loopback, delta, stream
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TYPED = "nvapi-typed-and-just-as-secret"
+LOG = """
+import logging
+from IPython import get_ipython
+handler = logging.FileHandler({path!r})
+names = ["", "ipykernel", "Comm", get_ipython().kernel.log.name, *logging.root.manager.loggerDict]
+for logger in map(logging.getLogger, names):
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(handler)
+"""
 OPEN = """
 import nbvlm
 panel = nbvlm.Panel()
@@ -63,3 +78,45 @@ def test_the_key_is_in_nothing_that_the_kernel_says(kernel: Kernel, server: Loop
     assert "not-a-real-key" not in repr(
         [{key: value for key, value in message.items() if key != "buffers"} for message in said]
     )
+
+
+def test_a_typed_key_is_in_no_log_and_no_message(kernel: Kernel, server: Loopback, tmp_path: Path) -> None:
+    path = tmp_path / "kernel.log"
+    said = [*kernel.execute(OPEN), *kernel.execute(LOG.format(path=str(path)))]
+    field = kernel.value("panel._controller.connecting.key_field.model_id")
+    said += kernel.send(field, {"type": "key"}, [TYPED.encode()])
+    said += kernel.send(field, {"type": "key"}, [b"two words " + TYPED.encode()])
+    said += kernel.execute("panel.run()")
+    assert server.seen[-1].headers["authorization"] == f"Bearer {TYPED}"
+    assert [content(message)["type"] for message in said if content(message)].count("refused") == 1
+    log = path.read_text()
+    assert f"handle_msg[{field}]" in log  # messages are logged
+    assert "just-as-secret" not in log
+    assert "just-as-secret" not in repr(said)
+
+
+def test_half_characters_break_no_message(kernel: Kernel, server: Loopback, tmp_path: Path) -> None:
+    kernel.execute(
+        OPEN
+        + f"""
+from PIL import Image
+Image.new("RGB", (60, 40), "teal").save({str(tmp_path / "a.png")!r})
+data = open({str(tmp_path / "a.png")!r}, "rb").read()
+panel.image = nbvlm.Picture.load(data, name="half\\udce9\\ud83d.png")
+panel.prompt = "detect \\ud83d car"
+"""
+    )
+    server.replies.append(stream("a \\ud83d red ", "car <loc0100><loc0200><loc0300><loc0400> \\ud83d"))
+    ids = identities(kernel)
+    for widget in ids.values():
+        kernel.send(widget, {"type": "hello"})
+    assert kernel.value("panel.run(wait=False)") is None
+    kernel.execute("panel.prompt = 'detect car'")
+    said = kernel.execute("panel.run(); panel")
+    assert any(message["msg_type"] == "display_data" for message in said)
+    finals = [content(message)["text"] for message in said if state(message) == "done"]
+    assert finals == [kernel.value("panel.result.text")]
+    said = kernel.send(ids["viewer"], {"type": "hello"})
+    (whole,) = (content(message) for message in said if content(message).get("type") == "all")
+    assert whole["picture"]["name"] == r"half\udce9\ud83d.png"
+    kernel.execute("panel._controller.answers.strip.send_all(); panel.history")

@@ -22,7 +22,7 @@ WAIT = 10
 
 @pytest.fixture
 def panel(page: Page, server: Loopback) -> Iterator[nbvlm.Panel]:
-    panel = nbvlm.Panel(nbvlm.Client("nvidia", api_key="nvapi-none", base_url=server.url))
+    panel = nbvlm.Panel(client=nbvlm.Client("nvidia", api_key="nvapi-none", base_url=server.url))
     yield panel
     panel.close()
 

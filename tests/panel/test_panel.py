@@ -30,7 +30,7 @@ BOXES = "<loc0100><loc0200><loc0300><loc0400> car ; <loc0500><loc0600><loc0700><
 
 @pytest.fixture
 def panel(page: Page, server: Loopback) -> Iterator[nbvlm.Panel]:
-    panel = nbvlm.Panel(hosted(server))
+    panel = nbvlm.Panel(client=hosted(server))
     yield panel
     panel.close()
 
@@ -127,7 +127,7 @@ def test_the_hosted_model_wears_no_badge(panel: nbvlm.Panel) -> None:
 
 def test_a_panel_takes_a_picture_a_prompt_and_an_async_client(page: Page, server: Loopback) -> None:
     client = nbvlm.AsyncClient("nvidia", api_key=KEY, base_url=server.url)
-    panel = nbvlm.Panel(client, image=png(), prompt="detect car")
+    panel = nbvlm.Panel(client=client, image=png(), prompt="detect car")
     assert (panel.image.width, panel.image.height, panel.prompt) == (40, 30, "detect car")
     assert panel.run().text == "a red car"
     panel.close()
@@ -135,12 +135,12 @@ def test_a_panel_takes_a_picture_a_prompt_and_an_async_client(page: Page, server
 
 def test_a_picture_that_cannot_be_read_is_refused_at_once(page: Page, server: Loopback) -> None:
     with pytest.raises(ImageError, match=r"missing\.png"):
-        nbvlm.Panel(hosted(server), image="missing.png")
+        nbvlm.Panel(client=hosted(server), image="missing.png")
 
 
 def test_a_value_that_is_not_a_client_is_refused_with_an_example(page: Page) -> None:
     with pytest.raises(TypeError, match=r'such as nbvlm\.Client\("demo"\), not str'):
-        nbvlm.Panel("demo")
+        nbvlm.Panel(client="demo")
 
 
 def test_the_repr_is_short_and_serialises_nothing(panel: nbvlm.Panel) -> None:
@@ -325,7 +325,7 @@ def test_a_missing_network_is_shown(page: Page) -> None:
     client = nbvlm.Client(
         "nvidia", api_key=KEY, base_url=f"http://127.0.0.1:{port}", retry=nbvlm.client.Retry.never()
     )
-    panel = nbvlm.Panel(client)
+    panel = nbvlm.Panel(client=client)
     screen = Screen(page, panel)
     with pytest.raises(TransportError):
         panel.run()
@@ -343,9 +343,12 @@ def test_without_a_picture_run_says_so(page: Page, panel: nbvlm.Panel, screen: S
     assert panel.run().text == "a red car"
 
 
-def test_an_error_in_a_callback_is_seen(page: Page, panel: nbvlm.Panel, screen: Screen) -> None:
-    page.send(panel._controller.source.picker, {"type": "choose", "index": 999})
-    assert screen.sentence.startswith("nbvlm failed with an unexpected IndexError.")
+def test_an_error_in_a_callback_is_seen(
+    page: Page, panel: nbvlm.Panel, screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbvlm.panel.image_source.sample_picture", lambda scene: {}[scene])
+    page.send(panel._controller.source.picker, {"type": "choose", "index": 1})
+    assert screen.sentence.startswith("nbvlm failed with an unexpected KeyError.")
     assert panel.run().text == "a red car"
 
 
@@ -399,6 +402,25 @@ def test_what_the_browser_draws_of_a_large_picture_is_small(
     assert (screen.picture["width"], screen.picture["height"]) == (3000, 2000)
 
 
+@pytest.mark.parametrize("size", [(70_000, 12), (12, 70_000)])
+def test_a_picture_with_an_endless_side_is_asked_about_and_shown_by_small_copies(
+    page: Page, panel: nbvlm.Panel, screen: Screen, server: Loopback, size: tuple[int, int]
+) -> None:
+    server.text = BOXES
+    panel.image = Image.new("RGB", size, "teal")
+    _, (data,) = page.custom(screen.stage)[-1]
+    assert max(Image.open(io.BytesIO(data)).size) == 1280
+    panel.run()
+    panel.run()
+    for number in (1, 2):
+        page.send(panel._controller.answers.strip, {"type": "pin", "answer": number, "pinned": True})
+    for widget in (panel._controller.answers.strip, panel._controller.answers.comparison):
+        page.send(widget, {"type": "hello"})
+        _, pictures = page.custom(widget)[-1]
+        assert [max(Image.open(io.BytesIO(one)).size) < 1000 for one in pictures] == [True, True]
+    assert panel.run_sweep(["caption en"]).results
+
+
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
@@ -444,7 +466,7 @@ def test_sliders_have_the_endpoints_own_ranges_and_defaults(panel: nbvlm.Panel) 
 
 
 def test_presets_and_languages_are_those_that_the_model_knows(page: Page, panel: nbvlm.Panel) -> None:
-    demo = nbvlm.Panel(nbvlm.Client("demo"))
+    demo = nbvlm.Panel(client=nbvlm.Client("demo"))
     own, hosted = ({one["kind"]: one for one in each._controller.task_bar.tasks} for each in (demo, panel))
     assert (
         own.keys() == hosted.keys() >= {"caption", "describe", "ocr", "answer", "detect", "segment", "region"}
@@ -526,7 +548,7 @@ def test_deltas_are_paced_and_the_whole_text_comes_once(
 def test_two_panels_do_not_disturb_each_other(page: Page, panel: nbvlm.Panel, server: Loopback) -> None:
     with Loopback() as other_server:
         other_server.text = "a blue boat"
-        other = nbvlm.Panel(hosted(other_server))
+        other = nbvlm.Panel(client=hosted(other_server))
         server.replies.append(stream("slow", hold=True, done=False))
         panel.run(wait=False)
         assert other.run().text == "a blue boat"
@@ -538,20 +560,20 @@ def test_two_panels_do_not_disturb_each_other(page: Page, panel: nbvlm.Panel, se
 
 
 def test_a_panel_without_references_and_pages_stops_its_work(page: Page, server: Loopback) -> None:
-    panel = nbvlm.Panel(hosted(server))
-    root, gone = panel._controller.root, weakref.ref(panel)
+    panel = nbvlm.Panel(client=hosted(server))
+    inner, gone = panel.children[0], weakref.ref(panel)
     server.replies.append(stream("a", hold=True, done=False))
     panel.run(wait=False)
     assert server.wait_for(lambda: server.open == 1)
     del panel
     gc.collect()
     assert gone() is None
-    assert root.comm is None
+    assert inner.comm is None
     assert server.wait_for(lambda: server.open == 0)
 
 
 def test_a_panel_on_the_screen_lives_on_without_a_name(page: Page, server: Loopback) -> None:
-    panel = nbvlm.Panel(hosted(server))
+    panel = nbvlm.Panel(client=hosted(server))
     panel._repr_mimebundle_()
     run, screen = controls(panel).run, Screen(page, panel)
     del panel
@@ -563,7 +585,7 @@ def test_a_panel_on_the_screen_lives_on_without_a_name(page: Page, server: Loopb
 
 def test_close_takes_everything_away_and_may_be_called_again(page: Page, server: Loopback) -> None:
     before = set(ipywidgets.widgets.widget._instances)
-    panel = nbvlm.Panel(hosted(server))
+    panel = nbvlm.Panel(client=hosted(server))
     panel.run()
     panel.close()
     panel.close()

@@ -96,7 +96,7 @@ def test_a_panel_without_an_answer_says_so_in_its_still_form(environment: dict[s
 
 
 def test_in_a_terminal_a_panel_is_one_line() -> None:
-    code = "import nbvlm; panel = nbvlm.Panel(nbvlm.Client('demo')); panel"
+    code = "import nbvlm; panel = nbvlm.Panel(client=nbvlm.Client('demo')); panel"
     command = [sys.executable, "-m", "IPython", "--simple-prompt", "--no-banner", "-c", code]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert out.count("<nbvlm.Panel: ") == 1
@@ -110,7 +110,7 @@ def test_colab_receives_the_address_of_its_widget_manager(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "google.colab.output", colab)
     monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: SimpleNamespace(kernel=True))
     monkeypatch.setattr("IPython.display.display", lambda data, metadata, **_: shown.append((data, metadata)))
-    panel = nbvlm.Panel(nbvlm.Client("demo"))
+    panel = nbvlm.Panel(client=nbvlm.Client("demo"))
     panel._ipython_display_()
     (live, metadata), (still, _) = shown
     mime = "application/vnd.jupyter.widget-view+json"

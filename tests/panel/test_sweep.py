@@ -41,7 +41,7 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
 
 @pytest.fixture
 def panel(page: Page, server: Loopback) -> Iterator[nbvlm.Panel]:
-    panel = nbvlm.Panel(nbvlm.Client("nvidia", api_key=KEY, base_url=server.url), image=made.image())
+    panel = nbvlm.Panel(client=nbvlm.Client("nvidia", api_key=KEY, base_url=server.url), image=made.image())
     yield panel
     panel.close()
 
@@ -317,7 +317,7 @@ def test_an_opened_cell_comes_to_the_stage_and_into_the_history(
 
 
 def test_a_panel_without_references_stops_its_sweep(page: Page, server: Loopback) -> None:
-    panel = nbvlm.Panel(nbvlm.Client("nvidia", api_key=KEY, base_url=server.url), image=made.image())
+    panel = nbvlm.Panel(client=nbvlm.Client("nvidia", api_key=KEY, base_url=server.url), image=made.image())
     gone = weakref.ref(panel)
     server.replies.append(Reply(hold=True, pieces=[]))
     panel.run_sweep("caption en", wait=False)
@@ -359,7 +359,7 @@ def test_the_form_shows_the_endpoints_pace(page: Page, panel: nbvlm.Panel, shown
     page.send(shown.widget, {"type": "facts"})
     facts = page.custom(shown.widget)[-1][0]["facts"]
     assert facts == {"perMinute": 40, "hasTemperature": True}
-    demo = nbvlm.Panel(nbvlm.Client("demo"), image=made.image())
+    demo = nbvlm.Panel(client=nbvlm.Client("demo"), image=made.image())
     other = Shown(page, demo)
     page.send(other.widget, {"type": "facts"})
     assert page.custom(other.widget)[-1][0]["facts"]["perMinute"] is None

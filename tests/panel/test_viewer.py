@@ -31,7 +31,9 @@ MASKED = f"<loc0100><loc0200><loc0600><loc0700>{CODES} car"
 @pytest.fixture
 def panel(page: Page, server: Loopback) -> Iterator[nbvlm.Panel]:
     client = nbvlm.Client("nvidia", api_key="nvapi-not-a-real-key", base_url=server.url)
-    panel = nbvlm.Panel(client, image=Image.new("RGB", (400, 200), "teal"), prompt="segment car ; tree")
+    panel = nbvlm.Panel(
+        client=client, image=Image.new("RGB", (400, 200), "teal"), prompt="segment car ; tree"
+    )
     yield panel
     panel.close()
 

@@ -38,11 +38,13 @@ class Kernel:
             "".join(message["content"]["text"] for message in said if message["msg_type"] == "stream")
         )
 
-    def send(self, comm_id: str, content: dict[str, Any]) -> list[dict[str, Any]]:
+    def send(
+        self, comm_id: str, content: dict[str, Any], buffers: list[bytes] | None = None
+    ) -> list[dict[str, Any]]:
         """Send a widget a custom message; return the messages that the kernel sent meanwhile."""
         data = {"method": "custom", "content": content}
         message = self.client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
-        self.client.shell_channel.send(message)
+        self.client.session.send(self.client.shell_channel.socket, message, buffers=buffers)
         return list(self._until_idle(message["header"]["msg_id"]))
 
     def until(self, condition: Any) -> list[dict[str, Any]]:

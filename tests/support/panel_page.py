@@ -68,6 +68,10 @@ class Page:
     def click(self, button: Any) -> None:
         self.send(button, {"event": "click"})
 
+    def key(self, panel: Panel, text: str, **message: Any) -> None:
+        """Send a key as the key field does: in a buffer."""
+        self.send(panel._controller.connecting.key_field, {"type": "key", **message}, [text.encode()])
+
     def upload(self, panel: Panel, name: str, data: bytes, key: int = 1) -> list[dict[str, Any]]:
         """Send a file as the file button does; return the replies."""
         picker = panel._controller.source.picker

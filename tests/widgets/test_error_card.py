@@ -25,7 +25,7 @@ NVIDIA = endpoints.get("nvidia")
 @pytest.fixture
 def panel(page: Page, server: Loopback) -> Iterator[nbvlm.Panel]:
     client = nbvlm.Client("nvidia", api_key=KEY, base_url=server.url, retry=Retry.never())
-    panel = nbvlm.Panel(client)
+    panel = nbvlm.Panel(client=client)
     yield panel
     panel.close()
 
@@ -112,7 +112,7 @@ def test_no_network_offers_the_demo_model_and_recordings(page: Page) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-    panel = nbvlm.Panel(nbvlm.Client("nvidia", api_key=KEY, base_url=url, retry=Retry.never()))
+    panel = nbvlm.Panel(client=nbvlm.Client("nvidia", api_key=KEY, base_url=url, retry=Retry.never()))
     with pytest.raises(errors.TransportError):
         panel.run()
     assert {"model:demo", "recording"} <= set(actions(Screen(page, panel).error))

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbvlm.errors import ImageError
-from nbvlm.widgets.picker import LIMIT, Upload, UploadReceiver
+from nbvlm.widgets.picker import AT_ONCE, LIMIT, Upload, UploadReceiver
+
+REFUSED = ({"type": "refused", "id": 1}, None)
 
 
 def deliver(
@@ -72,7 +74,7 @@ def test_a_file_that_did_not_arrive_as_it_was_sent_is_refused_and_forgotten(
     receiver = begun()
     with pytest.raises(ImageError, match="did not arrive as it was sent"):
         receiver.take(message, buffers)
-    assert receiver.take({"type": "chunk", "id": 1, "offset": 0}, [b"abc"]) == (None, None)
+    assert receiver.take({"type": "chunk", "id": 1, "offset": 0}, [b"abc"]) == REFUSED
 
 
 def test_a_wrong_checksum_is_noticed() -> None:
@@ -92,10 +94,23 @@ def test_a_file_of_an_impossible_size_is_refused_before_it_travels(size: int, wo
 def test_cancel_forgets_the_file() -> None:
     receiver = begun()
     assert receiver.take({"type": "cancel", "id": 1}, []) == (None, None)
-    assert receiver.take({"type": "chunk", "id": 1, "offset": 0}, [b"abc"]) == (None, None)
+    assert receiver.take({"type": "chunk", "id": 1, "offset": 0}, [b"abc"]) == REFUSED
 
 
-def test_a_new_file_takes_the_place_of_an_unfinished_one() -> None:
+def test_files_of_several_views_arrive_at_the_same_time() -> None:
     receiver = begun()
+    receiver.take({"type": "chunk", "id": 1, "offset": 0}, [b"abc"])
     assert deliver(receiver, b"other", [2], name="b.png", key=2).data == b"other"
-    assert receiver.take({"type": "chunk", "id": 1, "offset": 0}, [b"abc"]) == (None, None)
+    receiver.take({"type": "chunk", "id": 1, "offset": 3}, [b"def"])
+    _, upload = receiver.take({"type": "end", "id": 1, "crc": zlib.crc32(b"abcdef")}, [])
+    assert upload == Upload("a.png", b"abcdef")
+
+
+def test_unfinished_files_of_pages_that_are_gone_are_dropped_where_they_are_too_many_or_too_large() -> None:
+    for sizes in ([6] * AT_ONCE, [LIMIT - 10]):
+        receiver = UploadReceiver()
+        for key, size in enumerate([*sizes, 11]):
+            receiver.take({"type": "begin", "id": key, "name": "a.png", "size": size}, [])
+        assert receiver.take({"type": "chunk", "id": 0, "offset": 0}, [b"abc"])[0]["type"] == "refused"
+        last = {"type": "chunk", "id": len(sizes), "offset": 0}
+        assert receiver.take(last, [b"abc"])[0]["type"] == "received"

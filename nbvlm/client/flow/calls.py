@@ -5,27 +5,34 @@ See `nbvlm.client.flow.steps` for what a flow yields and receives.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
+import re
+import socket
+import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from nbvlm.client import error_responses
-from nbvlm.client.flow.steps import READ, Context, Flow, Sleep, Upload
+from nbvlm.client.flow.steps import PIECE, READ, Context, Flow, Sleep, Upload
 from nbvlm.client.request_info import RequestInfo
 from nbvlm.client.secrets import redact
-from nbvlm.errors import Error, TransportError
+from nbvlm.errors import Error, TimeoutError, TransportError  # noqa: A004 - the public name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nbvlm.client.policies import Retry
 
-__all__ = ["LARGEST_BODY", "broken", "call", "read", "request"]
+__all__ = ["LARGEST_BODY", "call", "read", "read_on", "request"]
 
 LARGEST_BODY = 16 * 1024 * 1024
 """Bytes of an answer that is read as a whole."""
+LARGEST_REFUSAL = 64 * 1024
+"""Bytes of the body of a refusal that are read."""
 
 
 def request(
@@ -49,6 +56,8 @@ def request(
     secret = context.settings.key() if key else None
     if secret is not None:
         fields["authorization"] = f"Bearer {secret.reveal()}"
+    if isinstance(body, bytes) and len(body) > PIECE:
+        body = Upload(body)
     if body is not None:
         fields["content-length"] = str(body.length if isinstance(body, Upload) else len(body))
     left = context.deadline.left()
@@ -126,57 +135,56 @@ def _attempt(
     sent = build()
     try:
         response: httpx.Response = yield sent
-    except httpx.TransportError as cause:
+    except httpx.RequestError as cause:
         return _unreachable(context, cause, sent.url.host)
     context.bytes_sent += int(sent.headers.get("content-length", 0))
     status = response.status_code
     if status < 400 or status in allowed:
         return response
-    body = yield from _error_body()
+    body = yield from _error_body(context)
     error = error_responses.error_of(status, response.headers, body, asset=asset, what=what)
     return _Failure(error, again=status in policy.statuses)
 
 
-def _error_body() -> Flow[bytes]:
-    """Read the body of a refusal as far as it comes."""
-    parts: list[bytes] = []
-    try:
-        while (piece := (yield READ)) and len(parts) < 1000:
-            parts.append(piece)
-    except httpx.TransportError:
-        pass
-    return b"".join(parts)
+def _error_body(context: Context) -> Flow[bytes]:
+    """Read the body of a refusal as far as it comes, within bounds of size and time."""
+    body = b""
+    with contextlib.suppress(TransportError, TimeoutError):
+        while len(body) < LARGEST_REFUSAL and (piece := (yield from read_on(context))):
+            body += piece
+            context.deadline.check()
+    return body[:LARGEST_REFUSAL]
 
 
 def read(context: Context) -> Flow[bytes]:
     """Read the open response's body to its end."""
     parts: list[bytes] = []
     size = 0
-    failure: Error | None = None
-    try:
-        while piece := (yield READ):
-            parts.append(piece)
-            size += len(piece)
-            context.deadline.check()
-            if size > LARGEST_BODY:
-                raise TransportError(f"The answer is larger than {LARGEST_BODY >> 20} MB.")
-    except httpx.TransportError as cause:
-        failure = broken(context, cause)
-    if failure is not None:
-        raise failure
+    while piece := (yield from read_on(context)):
+        parts.append(piece)
+        size += len(piece)
+        context.deadline.check()
+        if size > LARGEST_BODY:
+            raise TransportError(f"The answer is larger than {LARGEST_BODY >> 20} MB.")
     return b"".join(parts)
 
 
-def broken(context: Context, cause: httpx.TransportError) -> Error:
-    """Return the error for a response that broke off."""
-    if isinstance(cause, httpx.TimeoutException):
-        return context.deadline.error()
-    return TransportError(
-        f"The connection broke in the middle of an answer{_because(cause)}.", hint="Ask again."
-    )
+def read_on(context: Context) -> Flow[bytes]:
+    """Return the next bytes of the open response's body, b"" at its end."""
+    try:
+        return (yield READ)  # type: ignore[no-any-return]
+    except httpx.RequestError as cause:
+        failure: Error = TransportError(
+            f"The connection broke in the middle of an answer{_because(cause)}.", hint="Ask again."
+        )
+        if isinstance(cause, httpx.TimeoutException):
+            failure = context.deadline.error()
+        elif isinstance(cause, httpx.DecodingError):
+            failure = TransportError("The compressed answer is damaged.", hint="Ask again.")
+    raise failure
 
 
-def _unreachable(context: Context, cause: httpx.TransportError, host: str) -> _Failure:
+def _unreachable(context: Context, cause: httpx.RequestError, host: str) -> _Failure:
     if isinstance(cause, httpx.ConnectTimeout):
         return _Failure(context.deadline.error("connect"), again=True, connection=True)
     if isinstance(cause, httpx.TimeoutException):
@@ -185,19 +193,47 @@ def _unreachable(context: Context, cause: httpx.TransportError, host: str) -> _F
         return _Failure(
             TransportError(f"The request could not be sent{_because(cause)}.", hint="Check base_url.")
         )
-    if "certificate verify failed" in str(cause):
+    if "certificate verify failed" in (because := _because(cause)):
         error = TransportError(
-            f"{host} could not prove who it is{_because(cause)}.",
+            f"{host} could not prove who it is{because}.",
             hint="Behind a company's proxy, point SSL_CERT_FILE at its certificates.",
         )
         return _Failure(error)
     error = TransportError(
-        f"No connection to {host}{_because(cause)}.",
-        hint="Check the network and the address, then try again.",
+        f"No connection to {host}{because}.", hint="Check the network and the address, then try again."
     )
     return _Failure(error, again=True, connection=True)
 
 
 def _because(cause: BaseException) -> str:
-    text = redact(" ".join(str(cause).split()))
+    text = redact(" ".join(_reason(cause).split()))
     return f" ({text.rstrip('.')})" if text else ""
+
+
+def _reason(error: BaseException) -> str:
+    """Return why a connection failed: the words of the system, without addresses and numbers."""
+    if isinstance(error, (httpx.LocalProtocolError, ValueError)) and not isinstance(error, OSError):
+        # The library's own words quote the value.
+        return "the address or a header holds characters that cannot be sent"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and not isinstance(cause, TimeoutError):
+            within: BaseException = getattr(cause, "os_error", None) or cause  # aiohttp's
+            return _words(getattr(within, "certificate_error", within))
+        cause = cause.__cause__ or cause.__context__
+    return str(error)
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate verify failed: {error.verify_message}"
+    if isinstance(error, ssl.CertificateError):
+        return f"certificate verify failed: {error}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
+    if not isinstance(error, OSError):
+        return str(error)
+    number = error.errno if not isinstance(error, socket.gaierror) else None
+    if number is None and (found := re.search(r"\[Errno (\d+)\]", str(error))):
+        number = int(found[1])
+    return os.strerror(number) if number else error.strerror or str(error) or type(error).__name__

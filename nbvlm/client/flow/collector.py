@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nbvlm._text import encodable
 from nbvlm.client import error_responses, payloads
 from nbvlm.client.flow.events import DetectionFound, Event, TextDelta
 from nbvlm.grounding import Detections, Parser, read_kosmos2
@@ -30,6 +31,9 @@ class ResponseCollector:
         self.id: str | None = None
         self.done = False
         self.failure: Error | None = None
+        self.refusal = ""
+        self.has_reasoning = False
+        self._half = ""  # of a character whose other half may begin the next chunk
         self._size = size
         self._beside: list[Detection] = []
         self._wrong: list[Problem] = []
@@ -48,17 +52,19 @@ class ResponseCollector:
                 self.done = True
                 break
             try:
-                piece = payloads.read_chunk(data)
+                self._piece(payloads.read_chunk(data), events)
             except payloads.UnreadableAnswer as error:
+                if isinstance(error.data, str) and error.data.strip() == "[DONE]":
+                    self.done = True
+                    break
                 if _is_noise(event, error.data) or (last and isinstance(error.data, str)):
                     continue
                 self.failure = error_responses.error_in_stream(error.data)
                 break
-            self._piece(piece, events)
         return events
 
     def answer(self, piece: payloads.Piece) -> list[Event]:
-        """Take a whole answer, with the places that it names beside its text."""
+        """Take a whole answer, with the places that it names beside its text; raises `UnreadableAnswer`."""
         events: list[Event] = []
         self._piece(piece, events)
         self._beside, self._wrong = read_kosmos2(piece.entities, self._size)
@@ -82,27 +88,72 @@ class ResponseCollector:
 
     def close(self) -> list[Event]:
         """Return the boxes that only the end of the text made complete."""
-        return [DetectionFound(detection) for detection in self.parser.close()]
+        events: list[Event] = []
+        if self._half:
+            half, self._half = encodable(self._half), ""
+            self._take(half, events)
+        return [*events, *map(DetectionFound, self.parser.close())]
+
+    def notices(self, max_tokens: float | None) -> list[str]:
+        """Return what the reader of the answer must know: it was cut, withheld, or is empty."""
+        notices = []
+        if self.finish_reason == "length":
+            notices.append(f"The answer was cut at max_tokens={max_tokens}: ask with more for the rest.")
+        if self.finish_reason == "content_filter":
+            notices.append("The service's content filter withheld the answer or its rest.")
+        if self.refusal:
+            notices.append(f"The model refused to answer: {error_responses.clean(self.refusal, 400)}")
+        elif not notices and not self.text.strip() and not self.has_locations:
+            only = ": the model sent only its reasoning" if self.has_reasoning else ""
+            notices.append(f"The answer is empty{only}.")
+        return notices
 
     def _piece(self, piece: payloads.Piece, events: list[Event]) -> None:
         if choices := piece.choices:  # read here, not by the properties of `piece`: once for each token
             choice = choices[0]
             message = choice.delta or choice.message
-            if message is not None and (text := message.content):
-                self.pieces.append(text)
-                events.append(TextDelta(text))
-                if found := self.parser.feed(text):
-                    events.extend(map(DetectionFound, found))
+            if message is not None:
+                text = message.content
+                if text and (self._half or not text.isascii()):
+                    text = self._joined(text)
+                if not text:
+                    self._beside_text(message)
+                else:
+                    self._take(text, events)
             if choice.finish_reason is not None:
-                self.finish_reason = choice.finish_reason
+                self._finish(choice.finish_reason)
         if piece.usage is not None:
             self.usage = piece.usage
         if self.id is None:
             self.id = piece.id
 
+    def _finish(self, reason: str) -> None:
+        if reason == "error":
+            raise payloads.UnreadableAnswer({"type": "error"})
+        self.finish_reason = reason
+
+    def _joined(self, text: str) -> str:
+        """Join the halves of a character that two chunks share, and escape a half that stays alone."""
+        text, self._half = self._half + text, ""
+        if "\ud800" <= text[-1] <= "\udbff":
+            text, self._half = text[:-1], text[-1]
+        joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+        return encodable(joined)
+
+    def _beside_text(self, message: payloads.Message) -> None:
+        if isinstance(message.refusal, str):
+            self.refusal += message.refusal
+        self.has_reasoning |= bool(message.reasoning or message.reasoning_content)
+
+    def _take(self, text: str, events: list[Event]) -> None:
+        self.pieces.append(text)
+        events.append(TextDelta(text))
+        if found := self.parser.feed(text):
+            events.extend(map(DetectionFound, found))
+
 
 def _is_noise(event: sse.Event, value: object) -> bool:
-    """Blank data and events of another type without an error are passed over, as the rules want."""
+    """Blank data, events of another type and objects without an error are passed over."""
     if isinstance(value, str):
         return not value.strip() or event.event not in ("message", "error")
-    return isinstance(value, dict) and value.get("choices") == [] and "error" not in value
+    return event.event != "error" and not error_responses.is_error(value)

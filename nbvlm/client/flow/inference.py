@@ -11,7 +11,6 @@ import functools
 import io
 import re
 import zipfile
-import zlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +19,11 @@ import httpx
 from nbvlm import request_body
 from nbvlm.client import error_responses, payloads, sse
 from nbvlm.client.flow import assets
-from nbvlm.client.flow.calls import LARGEST_BODY, call, read, request
+from nbvlm.client.flow.calls import LARGEST_BODY, call, read, read_on, request
 from nbvlm.client.flow.collector import ResponseCollector
 from nbvlm.client.flow.routing import Prepared, prepare
 from nbvlm.client.flow.steps import READ, Context, Emit, Flow, Sleep
 from nbvlm.client.policies import Retry
-from nbvlm.client.secrets import redact
 from nbvlm.client.settings import signed
 from nbvlm.errors import Error, ServerError, TransportError, TruncatedStream
 from nbvlm.result import Result, Timing, Usage
@@ -44,6 +42,7 @@ DRAIN = 0.5
 LONGEST_REFUSAL = 64 * 1024
 """Bytes before the first text that are kept, to find the message in a body that is not a stream of events."""
 _FIELDS = (b":", b"data", b"event", b"id", b"retry")
+_BOM = b"\xef\xbb\xbf"
 _JSON = "application/json"
 _EVENTS = "text/event-stream"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
@@ -51,13 +50,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 def ask(question: Question, context: Context) -> Flow[Result]:
     """Ask, and return the result; an uploaded picture is deleted in every ending."""
-    try:
-        finish = yield from _ask(question, context)
-    except GeneratorExit:
-        raise  # The driver is gone: the client deletes what is left in `temporary`.
-    except BaseException:
-        yield from assets.discard(context)
-        raise
+    finish = yield from assets.discarding(context, _ask(question, context))
     yield from assets.discard(context)
     return finish()
 
@@ -95,7 +88,7 @@ def _infer(
     )
     posted = headers | {"content-type": _JSON}
     if prepared.source.asset_id is not None:
-        posted["nvcf-input-asset-references"] = assets.references([prepared.source.asset_id])
+        posted["nvcf-input-asset-references"] = prepared.source.asset_id
     facts = (prepared.picture, settings.endpoint.model, question.prompt, question.parameters)
     context.deadline.enter("first_token")
     yield context.status("waiting")
@@ -103,9 +96,14 @@ def _infer(
         context, lambda: request(context, "POST", settings.url, headers=posted, body=content, question=facts)
     )
     response = yield from _settled(context, response, headers)
-    if response.headers.get("content-type", "").startswith(_EVENTS):
-        return response, (yield from _stream(context, response, collector))
-    return response, (yield from _whole(question, context, response, collector))
+    begun = b""
+    if not response.headers.get("content-type", "").strip().lower().startswith(_EVENTS):
+        while not (text := begun.removeprefix(_BOM).lstrip()) and (piece := (yield from read_on(context))):
+            begun += piece
+        # Some servers send a stream of events under another type, or under none.
+        if not text.startswith(_FIELDS):
+            return response, (yield from _whole(question, context, response, collector, begun))
+    return response, (yield from _stream(context, response, collector, begun))
 
 
 def _settled(context: Context, response: httpx.Response, headers: dict[str, str]) -> Flow[httpx.Response]:
@@ -142,16 +140,18 @@ def _elsewhere(context: Context, response: httpx.Response) -> Flow[httpx.Respons
     return fetched
 
 
-def _stream(context: Context, response: httpx.Response, collector: ResponseCollector) -> Flow[float | None]:
+def _stream(
+    context: Context, response: httpx.Response, collector: ResponseCollector, begun: bytes
+) -> Flow[float | None]:
     """Hand over events as they come; return when the first did."""
     decoder = sse.Decoder()
     first: float | None = None
     deadline = context.deadline
     failure: Error | None = None
-    begun = b""
+    piece, begun = begun, b""
     try:
         while not collector.done and collector.failure is None:
-            piece = yield READ
+            piece = piece or (yield READ)
             if not collector.pieces and len(begun) < LONGEST_REFUSAL:
                 begun += piece
             events = collector.take(decoder.feed(piece) if piece else decoder.close(), last=not piece)
@@ -163,7 +163,8 @@ def _stream(context: Context, response: httpx.Response, collector: ResponseColle
                 deadline.check()
             if not piece:
                 break
-    except httpx.TransportError as cause:
+            piece = b""
+    except httpx.RequestError as cause:
         failure = deadline.error() if isinstance(cause, httpx.TimeoutException) else None
     except ValueError as error:
         failure = TransportError(f"{error}", hint="Ask again.")
@@ -184,16 +185,16 @@ def _failure(response: httpx.Response, collector: ResponseCollector, begun: byte
         return collector.failure
     if collector.done or collector.finish_reason is not None:
         return None
-    text = begun.removeprefix(b"\xef\xbb\xbf").lstrip()
+    text = begun.removeprefix(_BOM).lstrip()
     is_bare = not collector.pieces and not text.startswith(_FIELDS)
     message, value = error_responses.parse_body(text) if is_bare else ("", None)
     if isinstance(value, (dict, list)):
         return error_responses.error_in_stream(value, request_id=name)
     sentence = f"The answer stopped before its end, after {len(collector.text)} characters"
     return TruncatedStream(
-        redact(error_responses.with_message(sentence, message)),
+        error_responses.with_message(sentence, message),
         request_id=name,
-        detail=redact(message) or None,
+        detail=message or None,
         hint="Ask again; the text so far is in `.text` of this error.",
     )
 
@@ -205,23 +206,27 @@ def _drain(context: Context) -> Flow[None]:
         for _ in range(64):
             if not (yield READ):
                 return
-    except httpx.TransportError:
+    except httpx.RequestError:
         pass
 
 
 def _whole(
-    question: Question, context: Context, response: httpx.Response, collector: ResponseCollector
+    question: Question,
+    context: Context,
+    response: httpx.Response,
+    collector: ResponseCollector,
+    begun: bytes,
 ) -> Flow[float | None]:
-    content = yield from read(context)
+    content = begun + (yield from read(context)) if begun else b""
     if content.startswith(b"PK\x03\x04"):
         content = _unpacked(content)
     try:
-        piece = payloads.read_answer(content)
+        events = collector.answer(payloads.read_answer(content))
     except payloads.UnreadableAnswer as unreadable:
         failure = _refusal(response, unreadable.data)
     else:
         first = context.deadline.elapsed() if question.stream else None
-        yield Emit([*collector.answer(piece), *collector.close()])
+        yield Emit([*events, *collector.close()])
         return first
     raise failure
 
@@ -234,13 +239,13 @@ def _unpacked(content: bytes) -> bytes:
             if archive.getinfo(name).file_size > LARGEST_BODY:
                 return b""
             return archive.read(name)
-    except (zipfile.BadZipFile, StopIteration, RuntimeError, zlib.error):
+    except Exception:  # noqa: BLE001 - a damaged archive raises whatever its damage leads to
         return content
 
 
 def _refusal(response: httpx.Response, data: Any) -> Error:
     name = error_responses.request_id(response.headers)
-    if isinstance(data, dict) and ("error" in data or "detail" in data or "status" in data):
+    if error_responses.is_error(data):
         return error_responses.error_in_stream(data, request_id=name)
     if not data:
         return TruncatedStream(
@@ -265,18 +270,17 @@ def _result(
     settings, usage = context.settings, collector.usage
     notices = [*question.notices, *context.notices]
     if notice := response.headers.get("nbvlm-notice"):  # from the embedded model's service
-        notices.append(redact(notice[:400]))
+        notices.append(error_responses.clean(notice, 400))
     if (retired := response.headers.get("deprecation")) is not None:
-        notices.append(f"The service announces the end of this model: {redact(retired)}.")
-    if collector.finish_reason == "length":
-        limit = question.parameters.get("max_tokens")
-        notices.append(f"The answer was cut at max_tokens={limit}: ask with more for the rest.")
+        ends = error_responses.clean(retired, 100)
+        notices.append(f"The service announces the end of this model: {ends}.")
+    notices += collector.notices(question.parameters.get("max_tokens"))
     return Result(
         text=collector.text,
         detections=collector.detections,
         usage=Usage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) if usage else None,
         finish_reason=collector.finish_reason,
-        request_id=error_responses.request_id(response.headers) or collector.id,
+        request_id=error_responses.request_id(response.headers) or error_responses.clean_id(collector.id),
         model=settings.endpoint.model,
         prompt=question.prompt,
         parameters=question.parameters,

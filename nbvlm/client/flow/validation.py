@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nbvlm.client.flow.events import Status
     from nbvlm.endpoints import Endpoint, Parameter
 
-__all__ = ["Question", "check_question"]
+__all__ = ["Question", "check_parameters", "check_question"]
 
 _ROUTES = ("auto", "inline", "asset")
 _CONTENTS = ("tag", "parts")
@@ -74,10 +74,7 @@ def check_question(
             f"The endpoint {endpoint.name!r} takes no pictures inside a request.",
             hint='Use route="auto" or route="asset".',
         )
-    parameters = {parameter.name: _value(parameter, given) for parameter in endpoint.parameters}
-    for name, value in given.items():
-        if value is not None:
-            endpoint.parameter(name)
+    parameters = check_parameters(endpoint, given)
     changed = [
         parameter.name
         for parameter in endpoint.parameters
@@ -94,6 +91,15 @@ def check_question(
         progress=progress,
         notices=(_BOTH_CHANGED,) if both else (),
     )
+
+
+def check_parameters(endpoint: Endpoint, given: Mapping[str, float | int | None]) -> dict[str, float | int]:
+    """Return the values of all parameters: the given ones, checked, and the defaults of the others."""
+    values = {parameter.name: _value(parameter, given) for parameter in endpoint.parameters}
+    for name, value in given.items():
+        if value is not None:
+            endpoint.parameter(name)
+    return values
 
 
 def _value(parameter: Parameter, given: Mapping[str, float | int | None]) -> float | int:

@@ -191,7 +191,7 @@ def _read_message(faults: Faults, loc: Loc, message: Any) -> tuple[str, list[str
     if isinstance(content, str):
         return *split(content), role
     if isinstance(content, list):
-        return *parts(faults, (*loc, "content"), content), role
+        return *parts(faults, (*loc, "content"), content, objects=True), role
     if role != "assistant":
         faults.add((*loc, "content"), "string_type", "Input should be a valid string or list")
     return "", [], role

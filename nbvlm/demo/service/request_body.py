@@ -58,8 +58,11 @@ def split(content: str) -> tuple[str, list[str]]:
     return " ".join(piece for piece in pieces if piece), sources
 
 
-def parts(faults: Faults, loc: Loc, content: list[Any]) -> tuple[str, list[str]]:
-    """Separate text and pictures of a content in list form; tags inside a text part are text."""
+def parts(faults: Faults, loc: Loc, content: list[Any], *, objects: bool = False) -> tuple[str, list[str]]:
+    """Separate text and pictures of a content in list form; tags inside a text part are text.
+
+    `objects` allows a picture as `{"url": …}`, OpenAI's form; hosted PaliGemma takes a plain string only.
+    """
     texts, sources = [], []
     for index, part in enumerate(content):
         here = (*loc, index)
@@ -68,16 +71,16 @@ def parts(faults: Faults, loc: Loc, content: list[Any]) -> tuple[str, list[str]]
             value = members(faults, here, part, "type text").get("text")
             texts.append(_string(faults, (*here, "text"), value).strip())
         elif kind == "image_url":
-            sources.append(_url(faults, here, part))
+            sources.append(_url(faults, here, part, objects=objects))
         else:
             faults.add((*here, "type"), "literal_error", "Input should be 'text' or 'image_url'")
     return " ".join(text for text in texts if text), sources
 
 
-def _url(faults: Faults, loc: Loc, part: dict[str, Any]) -> str:
+def _url(faults: Faults, loc: Loc, part: dict[str, Any], *, objects: bool) -> str:
     value = members(faults, loc, part, "type image_url").get("image_url")
     loc = (*loc, "image_url")
-    if isinstance(value, dict):
+    if objects and isinstance(value, dict):
         value = members(faults, loc, value, "url detail").get("url")
         loc = (*loc, "url")
     return _string(faults, loc, value)

@@ -17,7 +17,10 @@ import re
 
 from nbvlm.grounding.dialects.dialect import TASKS, Dialect, Form
 from nbvlm.grounding.dialects.families import FAMILIES, GENERIC
-from nbvlm.grounding.dialects.spaces import Canvas, LongEdge, Order, Reading, Resize, Scale, Space, Square
+from nbvlm.grounding.dialects.reasoning import Part, Reasoning
+from nbvlm.grounding.dialects.spaces import Canvas, LongEdge, Resize, Scale, Space, Square
+from nbvlm.grounding.dialects.writing import write
+from nbvlm.grounding.readings import Order, Reading
 
 __all__ = [
     "FAMILIES",
@@ -28,7 +31,9 @@ __all__ = [
     "Form",
     "LongEdge",
     "Order",
+    "Part",
     "Reading",
+    "Reasoning",
     "Resize",
     "Scale",
     "Space",
@@ -38,6 +43,7 @@ __all__ = [
     "of",
     "register",
     "unregister",
+    "write",
 ]
 
 _own: list[Dialect] = []

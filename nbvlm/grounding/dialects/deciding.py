@@ -30,7 +30,7 @@ _X_FIRST = re.compile(
 )
 _RANGE = re.compile(
     r"\b0(?:\.0)?\s*(?:-|–|—|to|and|\.\.|,)\s*(1000|999|1023|1024|100|1(?:\.0)?)(?![\d.]*\d)", re.IGNORECASE
-)  # noqa: RUF001
+)
 _PERCENT = re.compile(r"\bpercent", re.IGNORECASE)
 _PIXELS = re.compile(r"\bpixels?\b", re.IGNORECASE)
 _SLACK = 1.02  # a number may lie this much beyond the edge and still be on its scale

@@ -18,39 +18,148 @@ __all__ = ["ANCHOR", "COORDINATE_KEYS", "Fields", "is_label", "is_place", "simpl
 ANCHOR = "__IMAGE__"
 
 _BOXES = frozenset(
-    "bbox2d box2d bbox box boundingbox coordinates coords rect region location position pos bboxes boxes startbox "
-    "endbox boundingboxes bboxes2d boxes2d bbox2ds rectangle xyxy".split()
+    [
+        "bbox2d",
+        "box2d",
+        "bbox",
+        "box",
+        "boundingbox",
+        "coordinates",
+        "coords",
+        "rect",
+        "region",
+        "location",
+        "position",
+        "pos",
+        "bboxes",
+        "boxes",
+        "startbox",
+        "endbox",
+        "boundingboxes",
+        "bboxes2d",
+        "boxes2d",
+        "bbox2ds",
+        "rectangle",
+        "xyxy",
+    ]
 )
 _POINTS = frozenset(
-    "point2d point points coordinate click points2d startpoint endpoint keypoint center centre centerpoint".split()
+    [
+        "point2d",
+        "point",
+        "points",
+        "coordinate",
+        "click",
+        "points2d",
+        "startpoint",
+        "endpoint",
+        "keypoint",
+        "center",
+        "centre",
+        "centerpoint",
+    ]
 )
 _OUTLINES = frozenset(
-    "polygon polygons segmentation contour contours quad quads quadboxes path mask outline".split()
+    [
+        "polygon",
+        "polygons",
+        "segmentation",
+        "contour",
+        "contours",
+        "quad",
+        "quads",
+        "quadboxes",
+        "path",
+        "mask",
+        "outline",
+    ]
 )
 _SOLID = frozenset(["box3d", "bbox3d", "boxes3d", "point3d"])
 COORDINATE_KEYS = _BOXES | _POINTS | _OUTLINES
 _CONTAINERS = frozenset(
-    "detections objects results result data items annotations predictions instances output answer response regions "
-    "elements arguments parameters image images input detection object found entities list content function".split()
+    [
+        "detections",
+        "objects",
+        "results",
+        "result",
+        "data",
+        "items",
+        "annotations",
+        "predictions",
+        "instances",
+        "output",
+        "answer",
+        "response",
+        "regions",
+        "elements",
+        "arguments",
+        "parameters",
+        "image",
+        "images",
+        "input",
+        "detection",
+        "object",
+        "found",
+        "entities",
+        "list",
+        "content",
+        "function",
+    ]
 )
 _LABELS = {
     name: rank
     for rank, name in enumerate(
-        "label labelname labels name names objectname class classname category title object mention element type tag "
-        "text textcontent content description caption alt".split()
+        [
+            "label",
+            "labelname",
+            "labels",
+            "name",
+            "names",
+            "objectname",
+            "class",
+            "classname",
+            "category",
+            "title",
+            "object",
+            "mention",
+            "element",
+            "type",
+            "tag",
+            "text",
+            "textcontent",
+            "content",
+            "description",
+            "caption",
+            "alt",
+        ]
     )
 }
-_NOT_LABELS = frozenset("bboxtype id index imgidx unit units format scale space color colour mime".split())
+_NOT_LABELS = frozenset(
+    [
+        "bboxtype",
+        "id",
+        "index",
+        "imgidx",
+        "unit",
+        "units",
+        "format",
+        "scale",
+        "space",
+        "color",
+        "colour",
+        "mime",
+    ]
+)
 _SUFFIX = re.compile(r"(.+?)_?(en|english|cn|zh|chinese|ja|fr|de|es)", re.IGNORECASE)
 _ROLES = {
-    **dict.fromkeys("x1 xmin left x0 xleft topleftx startx".split(), "x0"),
-    **dict.fromkeys("y1 ymin top y0 ytop toplefty starty".split(), "y0"),
-    **dict.fromkeys("x2 xmax right xright bottomrightx endx".split(), "x1"),
-    **dict.fromkeys("y2 ymax bottom ybottom bottomrighty endy".split(), "y1"),
-    **dict.fromkeys("w width".split(), "w"),
-    **dict.fromkeys("h height".split(), "h"),
-    **dict.fromkeys("cx xcenter centerx xc".split(), "cx"),
-    **dict.fromkeys("cy ycenter centery yc".split(), "cy"),
+    **dict.fromkeys(["x1", "xmin", "left", "x0", "xleft", "topleftx", "startx"], "x0"),
+    **dict.fromkeys(["y1", "ymin", "top", "y0", "ytop", "toplefty", "starty"], "y0"),
+    **dict.fromkeys(["x2", "xmax", "right", "xright", "bottomrightx", "endx"], "x1"),
+    **dict.fromkeys(["y2", "ymax", "bottom", "ybottom", "bottomrighty", "endy"], "y1"),
+    **dict.fromkeys(["w", "width"], "w"),
+    **dict.fromkeys(["h", "height"], "h"),
+    **dict.fromkeys(["cx", "xcenter", "centerx", "xc"], "cx"),
+    **dict.fromkeys(["cy", "ycenter", "centery", "yc"], "cy"),
     "x": "x",
     "y": "y",
 }
@@ -252,7 +361,7 @@ class Fields:
         places = []
         for key, numbers in self.others:
             read, bad = shapes(numbers, "any")
-            if bad or not (named := class_of(key) or (label if not key else "")) and key:
+            if bad or (not (named := class_of(key) or (label if not key else "")) and key):
                 continue
             places += [
                 Found(

@@ -109,7 +109,7 @@ class DialectReader:
                 source = raster
             else:
                 wrong = (*wrong, "mask")
-        mask = LazyMask(box, self._size, source=source)
+        mask = LazyMask(box, self._size, given=source)
         point = (box[0], box[1]) if place.kind == "point" else None
         label = place.label or self._fallback
         self._wrong.append(wrong)

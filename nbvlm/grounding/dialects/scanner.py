@@ -32,10 +32,10 @@ _KEYS = (
     "bbox_2d|box_2d|bboxes_2d|bboxes|bbox|bounding_box(?:es)?|boundingBox|boundingbox|point_2d|points_2d|start_box|end_box|"
     "start_point|end_point|x_min|xmin|coordinate|point|box|boxes"
 )
-_MARK = re.compile(rf"[<{{\[(\n]|(?<!\w)(?:{_KEYS})(?=[\"']?\s*[:=：])", re.IGNORECASE)  # noqa: RUF001
-_KEY = re.compile(rf"({_KEYS})[\"']?\s{{0,8}}[:=：]\s{{0,8}}(?=([\[({{\"'“\d.-]?))", re.IGNORECASE)  # noqa: RUF001
-_KEY_PART = re.compile(r"[\"']?\b[A-Za-z][\w]{0,20}[\"']?\s{0,8}[:=：]?\s{0,8}\Z")  # noqa: RUF001
-_OBJECT = re.compile(r"\{\s{0,64}(?:[\"'{“}\[]|//|/\*|[A-Za-z_]\w{0,40}\s{0,8}[:=：])")  # noqa: RUF001
+_MARK = re.compile(rf"[<{{\[(\n]|(?<!\w)(?:{_KEYS})(?=[\"']?\s*[:=：])", re.IGNORECASE)
+_KEY = re.compile(rf"({_KEYS})[\"']?\s{{0,8}}[:=：]\s{{0,8}}(?=([\[({{\"'“\d.-]?))", re.IGNORECASE)
+_KEY_PART = re.compile(r"[\"']?\b[A-Za-z][\w]{0,20}[\"']?\s{0,8}[:=：]?\s{0,8}\Z")
+_OBJECT = re.compile(r"\{\s{0,64}(?:[\"'{“}\[]|//|/\*|[A-Za-z_]\w{0,40}\s{0,8}[:=：])")
 _OBJECT_PART = re.compile(r"\{\s{0,64}(?:[A-Za-z_]\w{0,40}\s{0,8}|/)?\Z")
 _N = r"\s{0,64}(-?[0-9]{1,12}(?:\.[0-9]{1,20})?)\s{0,64}"
 _BOX = rf'"(bbox_2d|box_2d|bbox|box)"\s{{0,8}}:\s{{0,8}}\[{_N},{_N},{_N},{_N}\]\s{{0,64}}'
@@ -53,13 +53,13 @@ _ANGLE = re.compile("<")
 _LONGEST_WAIT = 300  # characters that an object may be short of its end before it is read in parts
 _LIST = re.compile(r"[\[(［]\s{0,64}[\[({\"'“［]")
 _EMPTY = re.compile(r"\[\s{0,64}\]")
-_FLAT = re.compile(r"[\[(［]((?:[\s,，;]{0,64}[-+]?[0-9.]{1,24}%?(?:px)?){1,8})[\s,，]{0,64}[\])］]")  # noqa: RUF001
-_FLAT_PART = re.compile(r"[\[(［][-+\s,，;0-9.%px]{0,200}\Z")  # noqa: RUF001
+_FLAT = re.compile(r"[\[(［]((?:[\s,，;]{0,64}[-+]?[0-9.]{1,24}%?(?:px)?){1,8})[\s,，]{0,64}[\])］]")
+_FLAT_PART = re.compile(r"[\[(［][-+\s,，;0-9.%px]{0,200}\Z")
 _PAIR = re.compile(
-    r"\(\s{0,8}([-+]?[0-9.]{1,24})\s{0,8}[,，]\s{0,8}([-+]?[0-9.]{1,24})\s{0,8}\)\s{0,8}[,，]?\s{0,8}"  # noqa: RUF001
-    r"\(\s{0,8}([-+]?[0-9.]{1,24})\s{0,8}[,，]\s{0,8}([-+]?[0-9.]{1,24})\s{0,8}\)"  # noqa: RUF001
+    r"\(\s{0,8}([-+]?[0-9.]{1,24})\s{0,8}[,，]\s{0,8}([-+]?[0-9.]{1,24})\s{0,8}\)\s{0,8}[,，]?\s{0,8}"
+    r"\(\s{0,8}([-+]?[0-9.]{1,24})\s{0,8}[,，]\s{0,8}([-+]?[0-9.]{1,24})\s{0,8}\)"
 )
-_PAIR_PART = re.compile(r"\([-+\s,，0-9.()]{0,120}\Z")  # noqa: RUF001
+_PAIR_PART = re.compile(r"\([-+\s,，0-9.()]{0,120}\Z")
 _BARE = re.compile(
     r"[\s*\-•\"']*([-+]?[0-9]{1,6}(?:\.[0-9]+)?)[,\s_]+([-+]?[0-9]{1,6}(?:\.[0-9]+)?)[,\s_]+"
     r"([-+]?[0-9]{1,6}(?:\.[0-9]+)?)[,\s_]+([-+]?[0-9]{1,6}(?:\.[0-9]+)?)(?:[\s,:;]+(\D.*?))?[\s\"']*"
@@ -72,16 +72,16 @@ _ABOUT = re.compile(
     re.IGNORECASE,
 )
 _DIGITS = re.compile(r"[0-9.]*")
-_SKIP = re.compile(r"[\s,;，；]+")  # noqa: RUF001
+_SKIP = re.compile(r"[\s,;，；]+")
 _WORD = re.compile(r"[^\W\d][\w.]{0,80}")
-_AFTER_WORD = re.compile(r"([\"'”]?)\s{0,64}([:：=]?)")  # noqa: RUF001
+_AFTER_WORD = re.compile(r"([\"'”]?)\s{0,64}([:：=]?)")
 _STOP = re.compile(r"[\"'“”\\`]|[}\]](?=\s{0,16},?\s{0,16}\{\s{0,16}[\"'])")
 _STOP_PART = re.compile(r"[}\]][\s,]{0,32}\{?\s{0,16}\Z")
 _BLANK = re.compile(r"\s{0,64}")
 _QUOTES = {'"': '"', "'": "'", "“": "”", "”": "”"}
-_CLOSERS = ",，}]):：;=`<[{\"'"  # noqa: RUF001
-_OPENERS = "[({［｛"  # noqa: RUF001
-_ENDERS = "])}］｝"  # noqa: RUF001
+_CLOSERS = ",，}]):：;=`<[{\"'"
+_OPENERS = "[({［｛"
+_ENDERS = "])}］｝"
 
 
 @dataclass(slots=True)
@@ -122,6 +122,7 @@ class Scanner:
         self.y_first = False  # whether a key came that some families write y first
         self._label_last, self._prose_lists = label_last, prose
         self._text, self._base = "", 0
+        self._before = ""  # the last character before the text at hand
         self._stack: list[Frame] = []
         self._deep = 0  # brackets beyond the deepest level
         self._words = ""  # prose since the last line break or place
@@ -178,8 +179,9 @@ class Scanner:
             if step < 0:
                 break
             at = step
-        self._base += at
-        self._text = text[at:]
+        if at:
+            self._base += at
+            self._text, self._before = text[at:], text[at - 1]
 
     def _step(self, text: str, at: int, final: bool) -> int:
         """Read one thing; return where it ends, or -1 to wait for more text."""
@@ -210,6 +212,10 @@ class Scanner:
             self._say(text[at:until])
             return until
         sign = text[at]
+        before = text[at - 1] if at else self._before
+        if sign.isalpha() and (before.isalnum() or before == "_"):  # within a word
+            self._say(sign)
+            return at + 1
         if sign == "\n":
             self._end_line(self._base + at + 1)
             return at + 1
@@ -352,11 +358,11 @@ class Scanner:
         label = self._said(flat=True)
         alone = not words.strip(" \t*-•>#`\"'") or bool(
             re.fullmatch(r"[^.!?]{1,80}[:：]\W{0,4}", words.strip())
-        )  # noqa: RUF001
+        )
         shares = numbers is not None and max(numbers) <= 1 and "." in flat[1]
         said = bool(_ABOUT.search(words[-60:])) or self._prose_lists or shares
         glued = bool(words) and not words[-1:].isspace() and words[-1:] not in "([{\"'" and flat[0][0] != "("
-        if numbers is None or not (alone and line_ends or said or glued) or len(numbers) not in (4,):
+        if numbers is None or not ((alone and line_ends) or said or glued) or len(numbers) not in (4,):
             self._say(flat[0])
             return
         if numbers[0] > numbers[2] and numbers[1] > numbers[3]:
@@ -374,8 +380,8 @@ class Scanner:
             return operation[1]
         if action := _ACTION.search(words):
             return action[1]
-        line = _BULLET.sub("", words).strip(" \t*_`\"',;，。、")  # noqa: RUF001
-        line = line.rstrip(":：=- ").strip(" \t*_`\"'")  # noqa: RUF001
+        line = _BULLET.sub("", words).strip(" \t*_`\"',;，。、")
+        line = line.rstrip(":：=- ").strip(" \t*_`\"'")
         return (
             " ".join(re.sub(r"<[^<>]*>", "", line).split())
             if len(line) <= 120 and not (flat and _sentence(line))
@@ -401,7 +407,7 @@ class Scanner:
 
     # -- data --------------------------------------------------------------------------------------------------
 
-    def _data(self, text: str, at: int, final: bool) -> int:  # noqa: C901, PLR0911 - one branch a sign
+    def _data(self, text: str, at: int, final: bool) -> int:  # noqa: C901 - one branch a sign
         sign = text[at]
         skip = _SKIP.match(text, at)
         if skip:
@@ -553,7 +559,9 @@ class Scanner:
 
     def _quoted(self, text: str, at: int) -> int:
         """Begin a string, if the quote stands where one can begin; else pass over it."""
-        if (at and text[at - 1].isalnum()) or (text[at] == "'" and isinstance(self._stack[-1], Tagged)):
+        if (text[at - 1] if at else self._before).isalnum() or (
+            text[at] == "'" and isinstance(self._stack[-1], Tagged)
+        ):
             return at + 1
         self._pieces, self._quote, self._began = [], _QUOTES[text[at]], self._base + at
         return at + 1
@@ -608,7 +616,7 @@ class Scanner:
         follows = text[after : after + 1]
         if follows and follows not in _CLOSERS and "\n" not in text[end:after]:
             return self._more(text[at], end)
-        is_key = follows != "" and follows in ":：="  # noqa: RUF001
+        is_key = follows != "" and follows in ":：="
         self._string("".join(self._pieces or ()), key=is_key)
         return after + 1 if is_key else end
 
@@ -682,7 +690,7 @@ class Scanner:
             self._deep += 1
             return
         top = self._stack[-1]
-        if sign in "{｛":  # noqa: RUF001
+        if sign in "{｛":
             if isinstance(top, Fields) and top.placed and not top.key:
                 self._close_fields()  # it has lost its brace
                 if not self._stack:
@@ -711,7 +719,7 @@ class Scanner:
             self._deep -= 1
             return
         top = self._stack[-1]
-        brace = sign in "}｝"  # noqa: RUF001
+        brace = sign in "}｝"
         if isinstance(top, Tagged):
             return
         if isinstance(top, Fields):

@@ -21,7 +21,7 @@ _PLACES = {
     "points": "point",
 }  # fmt: skip
 _WITH_ATTRIBUTES = frozenset(["point", "points", "tracks", "point_box", "polygon", "collection", "box"])
-_SPECIAL = frozenset("s pad unk bos eos mask br image img".split())
+_SPECIAL = frozenset(["s", "pad", "unk", "bos", "eos", "mask", "br", "image", "img"])
 
 _TOKEN = re.compile(
     r"<(?:(?P<plain>[0-9]{1,5})|loc_(?P<loc>[0-9]{1,5})|\|LOC_(?P<LOC>[0-9]{1,5})\||x_(?P<x>[0-9.]{1,12})"
@@ -37,6 +37,7 @@ _PART = re.compile(
 )
 _ATTRIBUTE = re.compile(r"\s{0,64}([\w:-]{1,40})\s{0,8}=\s{0,8}(?:\"([^\"]*)\"|'([^']*)')")
 _ATTRIBUTE_PART = re.compile(r"\s{0,64}(?:[\w:-]{1,40}(?:\s{0,8}(?:=\s{0,8}(?:\"[^\"]*|'[^']*)?)?)?|/)?\Z")
+_BLANKS = re.compile(r"\s{0,64}")
 _GRID = 32
 
 
@@ -123,7 +124,8 @@ class Reader:
             value = attribute[2] if attribute[2] is not None else attribute[3]
             self._take(attribute[1].lower(), html.unescape(value))
             return attribute.end(), [], False
-        blank = len(text) - len(text[at:].lstrip()) if at < len(text) else at
+        blanks = _BLANKS.match(text, at)
+        blank = blanks.end() if blanks else at
         if text.startswith((">", "/>"), blank):
             closed = text.startswith("/>", blank)
             places = self.end()

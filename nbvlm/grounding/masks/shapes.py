@@ -28,8 +28,10 @@ class Outline:
 
     corners: tuple[float, ...]
 
-    def crop(self, box: Box, size: Size) -> MaskCrop | None:  # noqa: ARG002 - called like the other
+    def crop(self, box: Box, size: Size | None) -> MaskCrop | None:  # noqa: ARG002 - called like the other
         """Fill the outline."""
+        if size is None:
+            return None
         from PIL import Image, ImageDraw
 
         xs, ys = self.corners[0::2], self.corners[1::2]
@@ -54,8 +56,10 @@ class Raster:
         """Whether the picture's end is there."""
         return b"IEND" in self._bytes()[-32:]
 
-    def crop(self, box: Box, size: Size) -> MaskCrop | None:
+    def crop(self, box: Box, size: Size | None) -> MaskCrop | None:
         """Stretch the map over the box; None if it is not a picture."""
+        if size is None:
+            return None
         from PIL import Image
 
         left, top, right, bottom = _within(box, size)

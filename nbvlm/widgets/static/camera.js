@@ -13,7 +13,7 @@ function stopTracks(stream) {
   for (const track of stream?.getTracks() ?? []) track.stop();
 }
 
-export function cameraView(store) {
+export function cameraView(uploader) {
   const root = element("div", "nbvlm-booth");
   root.hidden = true;
   const video = element("video", "nbvlm-video", {
@@ -58,7 +58,7 @@ export function cameraView(store) {
     canvas.toBlob(
       (blob) => {
         view.onDone();
-        if (blob) store.uploader.send(new File([blob], "webcam.jpg", { type: blob.type }));
+        if (blob) uploader.send(new File([blob], "webcam.jpg", { type: blob.type }));
       },
       "image/jpeg",
       0.92,

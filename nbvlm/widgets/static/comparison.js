@@ -1,6 +1,6 @@
 // Pinned answers side by side, with boxes that were kept, moved, lost or are new.
 
-import { dataUri, element, numbered, subscribe } from "./dom.js";
+import { dataUri, element, numbered, sharedViews } from "./dom.js";
 import { rectangle } from "./geometry.js";
 import { svgElement } from "./svg.js";
 
@@ -152,25 +152,13 @@ function view(el, store, send) {
 
 export default () => {
   const store = { columns: [] };
-  const views = new Set();
 
   function receive(message, buffers) {
     store.columns = message.columns.map((column, index) => {
       const data = buffers[index];
       return { ...column, src: data?.byteLength ? dataUri(data, "image/jpeg") : "" };
     });
-    for (const one of views) one.show();
   }
 
-  return {
-    initialize({ model }) {
-      return subscribe(model, receive);
-    },
-    render({ model, el }) {
-      const one = view(el, store, (message) => model.send(message));
-      views.add(one);
-      one.show();
-      return () => views.delete(one);
-    },
-  };
+  return sharedViews(receive, (el, send) => view(el, store, send));
 };

@@ -40,6 +40,29 @@ export function subscribe(model, receive) {
   return () => model.off("msg:custom", receive);
 }
 
+// A widget whose views all show one store: `receive` takes a message into the store, and each view then shows
+// what it returns. `view(el, send, model)` makes a view.
+export function sharedViews(receive, view) {
+  const views = new Set();
+  return {
+    initialize({ model }) {
+      return subscribe(model, (message, buffers) => {
+        const changed = receive(message, buffers);
+        for (const one of views) one.show(changed);
+      });
+    },
+    render({ model, el }) {
+      const one = view(el, (message) => model.send(message), model);
+      views.add(one);
+      one.show();
+      return () => {
+        views.delete(one);
+        one.stop?.();
+      };
+    },
+  };
+}
+
 // The view is rendered before it is put into the page, so the panel around it is found a moment later.
 export function whenInPanel(el, signal, callback) {
   const look = () => {

@@ -1,6 +1,6 @@
 // The history strip: one card for each answer, in the order of `panel.history`.
 
-import { dataUri, element, numbered, subscribe } from "./dom.js";
+import { dataUri, element, numbered, sharedViews } from "./dom.js";
 import { svgElement } from "./svg.js";
 
 const ICONS = {
@@ -179,7 +179,6 @@ function hint(count, pinned) {
 
 export default () => {
   const store = { cards: new Map(), current: null, still: "", answered: false };
-  const views = new Set();
 
   function receive(message, buffers) {
     if (message.type === "all") {
@@ -195,19 +194,10 @@ export default () => {
       if (card) card.src = dataUri(buffers[index], "image/jpeg");
     });
     if (message.type === "mark" || message.type === "all") store.current = message.number;
-    for (const one of views) one.show();
   }
 
-  return {
-    initialize({ model }) {
-      store.still = model.get("still");
-      return subscribe(model, receive);
-    },
-    render({ model, el }) {
-      const one = view(el, store, (message) => model.send(message));
-      views.add(one);
-      one.show();
-      return () => views.delete(one);
-    },
-  };
+  return sharedViews(receive, (el, send, model) => {
+    store.still = model.get("still");
+    return view(el, store, send);
+  });
 };

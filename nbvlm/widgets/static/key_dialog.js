@@ -1,4 +1,5 @@
-// The key field. The key leaves the page in one message, and the field forgets it.
+// The key field. The key leaves the page in the buffer of one message, for kernels and pages may log
+// messages, and the field forgets it.
 
 import { element, numbered, textButton, whenInPanel } from "./dom.js";
 
@@ -59,11 +60,13 @@ export default () => {
       let form = null;
       let again = false;
       const close = () => {
+        if (form) form.field.value = "";
         el.replaceChildren();
         el.hidden = true;
         form = null;
       };
-      const send = (key) => model.send(numbered(el, { type: "key", key }));
+      const send = (key) =>
+        model.send(numbered(el, { type: "key" }), undefined, [new TextEncoder().encode(key).buffer]);
       const view = {
         open: (message) => {
           again = Boolean(message?.again);

@@ -45,7 +45,7 @@ function galleryView(model, store) {
 }
 
 // Buttons for a file, the camera and a link; while a picture is being sent, its progress.
-function waysView(model, store) {
+function waysView(model, store, uploader) {
   const root = element("div", "nbvlm-ways");
   const upload = textButton("nbvlm-upload nbvlm-way", "Upload");
   upload.setAttribute("aria-label", "Upload a picture");
@@ -61,17 +61,17 @@ function waysView(model, store) {
   input.hidden = true;
   upload.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
-    if (input.files.length) store.uploader.send(input.files[0]);
+    if (input.files.length) uploader.send(input.files[0]);
     input.value = ""; // the same file may be chosen again
   });
   const progress = element("progress", "nbvlm-progress", { max: "1", "aria-label": "Progress" });
   const cancel = textButton("nbvlm-cancel", "Cancel");
   cancel.addEventListener("click", () => {
-    store.uploader.cancel();
+    uploader.cancel();
     if (store.opening) model.send(numbered(root, { type: "cancel-open" }));
   });
   const opener = openView(model, store);
-  const booth = cameraView(store);
+  const booth = cameraView(uploader);
   const choose = (pane, button) => {
     for (const [one, its] of [
       [opener, link],
@@ -91,7 +91,7 @@ function waysView(model, store) {
   row.append(upload, camera, link, progress, cancel, input);
   root.append(row, hint, opener.root, booth.root);
   const show = () => {
-    const { active, sent, size } = store.uploader;
+    const { active, sent, size } = uploader;
     const busy = active || Boolean(store.opening);
     upload.hidden = camera.hidden = link.hidden = hint.hidden = busy;
     progress.hidden = cancel.hidden = !busy;
@@ -104,7 +104,7 @@ function waysView(model, store) {
 
 const ROUTES = { auto: "Route: auto", inline: "Route: inline", asset: "Route: asset" };
 
-function chosenView(model, store) {
+function chosenView(model, store, uploader) {
   const root = element("div", "nbvlm-chosen");
   const image = element("img", "nbvlm-chosen-image", { alt: "", draggable: "false" });
   const name = element("span", "nbvlm-chosen-name");
@@ -123,10 +123,10 @@ function chosenView(model, store) {
   switches.append(route, reset);
   root.append(image, words, switches);
   const show = () => {
-    const { active, sent, size } = store.uploader;
+    const { active, sent, size } = uploader;
     const { chosen, opening } = store;
     const busy = active || Boolean(opening);
-    name.textContent = active ? store.uploader.name : opening || (chosen?.name ?? "");
+    name.textContent = active ? uploader.name : opening || (chosen?.name ?? "");
     const percent = size ? Math.floor((100 * sent) / size) : 0;
     detail.textContent = active ? `uploading, ${percent} %` : opening ? "opening …" : (chosen?.detail ?? "");
     way.textContent = busy ? "" : (chosen?.way ?? "");
@@ -144,7 +144,7 @@ function chosenView(model, store) {
 const fileOf = (transfer) => [...(transfer?.files ?? [])][0];
 
 // Files may be dropped and pasted anywhere on the panel.
-function listen(area, store, signal) {
+function listen(area, uploader, signal) {
   const hasFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
   const over = (event) => {
     if (!hasFile(event)) return;
@@ -159,7 +159,7 @@ function listen(area, store, signal) {
     if (!file) return;
     event.preventDefault();
     event.stopPropagation();
-    store.uploader.send(file);
+    uploader.send(file);
   };
   area.addEventListener("dragenter", over, { signal });
   area.addEventListener("dragover", over, { signal });
@@ -185,8 +185,9 @@ function whenAttached(el, signal, callback) {
 }
 
 export default () => {
-  const store = { samples: [], chosen: null, uploader: null, opening: "", places: [] };
+  const store = { samples: [], chosen: null, opening: "", places: [] };
   const views = new Set();
+  const uploaders = new Set();
   const each = (kind) => {
     for (const update of views) update(kind);
   };
@@ -205,22 +206,27 @@ export default () => {
       store.places = message.places;
       each("places");
     } else {
-      store.uploader.take(message);
+      for (const uploader of uploaders) uploader.take(message);
     }
   }
 
   return {
     initialize({ model }) {
-      store.uploader = new Uploader(model, () => each("upload"));
       return subscribe(model, receive);
     },
     render({ model, el }) {
       const controller = new AbortController();
+      const uploader = new Uploader(model, () => {
+        update("upload");
+        // A view that is taken away still ends its upload.
+        if (controller.signal.aborted && !uploader.active) uploaders.delete(uploader);
+      });
+      uploaders.add(uploader);
       const heading = element("div", "nbvlm-heading");
       heading.textContent = "Picture";
       const gallery = galleryView(model, store);
-      const ways = waysView(model, store);
-      const chosen = chosenView(model, store);
+      const ways = waysView(model, store, uploader);
+      const chosen = chosenView(model, store, uploader);
       const update = (kind) => {
         if (kind === "gallery") gallery.fill();
         gallery.mark();
@@ -230,11 +236,12 @@ export default () => {
       el.replaceChildren(heading, gallery.root, ways.root, chosen.root);
       views.add(update);
       update("gallery");
-      whenAttached(el, controller.signal, (area) => listen(area, store, controller.signal));
+      whenAttached(el, controller.signal, (area) => listen(area, uploader, controller.signal));
       return () => {
         controller.abort();
         ways.stop();
         views.delete(update);
+        if (!uploader.active) uploaders.delete(uploader);
       };
     },
   };

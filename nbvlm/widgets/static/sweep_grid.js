@@ -1,6 +1,6 @@
 // The sweep: a form, and a grid of prompts and temperatures that fills with answers.
 
-import { dataUri, element, numbered, subscribe } from "./dom.js";
+import { dataUri, element, numbered, sharedViews } from "./dom.js";
 
 const MOST = 200;
 const ENDINGS = {
@@ -223,7 +223,6 @@ function view(el, store, send) {
 export default () => {
   const facts = { perMinute: null, hasTemperature: true };
   const store = { facts, plan: null, cells: new Map(), state: "idle", refused: "" };
-  const views = new Set();
   const put = (index, changes) => store.cells.set(index, { ...store.cells.get(index), ...changes });
 
   function receive(message, buffers) {
@@ -240,18 +239,8 @@ export default () => {
       store.state = message.state;
       for (const [index, cell] of store.cells) if (cell.state === "busy") store.cells.delete(index);
     }
-    for (const one of views) one.show(message.index);
+    return message.index;
   }
 
-  return {
-    initialize({ model }) {
-      return subscribe(model, receive);
-    },
-    render({ model, el }) {
-      const one = view(el, store, (message) => model.send(message));
-      views.add(one);
-      one.show();
-      return () => views.delete(one);
-    },
-  };
+  return sharedViews(receive, (el, send) => view(el, store, send));
 };

@@ -14,9 +14,12 @@ function crc32(bytes, crc) {
   return ~crc >>> 0;
 }
 
-// Sends one file at a time; a new one replaces one under way.
+// Sends one file of a view at a time; a new one replaces one under way. Other views, in this page or another,
+// may send theirs meanwhile: the kernel knows a file by its id, and its replies reach all pages.
 export class Uploader {
-  id = 0;
+  view = Math.random().toString(36).slice(2);
+  count = 0;
+  id = "";
   wake = null;
   name = "";
   sent = 0;
@@ -26,6 +29,11 @@ export class Uploader {
   constructor(model, onChange) {
     this.model = model;
     this.onChange = onChange;
+  }
+
+  next() {
+    this.id = `${this.view}-${++this.count}`;
+    return this.id;
   }
 
   take(message) {
@@ -41,7 +49,7 @@ export class Uploader {
 
   async send(file) {
     this.cancel();
-    const id = ++this.id;
+    const id = this.next();
     Object.assign(this, { name: file.name, sent: 0, size: file.size, active: true });
     this.onChange();
     await this.pieces(file, id);
@@ -66,7 +74,7 @@ export class Uploader {
   cancel() {
     if (!this.active) return;
     this.model.send({ type: "cancel", id: this.id });
-    this.id++;
+    this.next();
     this.end();
   }
 

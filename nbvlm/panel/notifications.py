@@ -1,0 +1,110 @@
+"""Callbacks of a panel's user: called in the order of the changes, outside of locks and the package's loop.
+
+A callback may take its time, ask the panel again and wait for the answer, or raise: the answer under way goes
+on, and so do the other callbacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from nbvlm._background import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["Notifications", "StateLock"]
+
+_LOGGER = logging.getLogger("nbvlm")
+
+
+class Notifications:
+    """Calls that wait for their turn; one thread at a time makes them.
+
+    Examples
+    --------
+    >>> notifications, done = Notifications(), []
+    >>> with notifications.at_once():
+    ...     notifications.add(done.append, "changed")
+    >>> done
+    ['changed']
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], Any]] = deque()
+        self._turn = threading.RLock()  # a callback that changes the panel makes the calls that follow
+        self._local = threading.local()
+        self._scheduled = False
+
+    def add(self, call: Callable[..., Any], *args: Any) -> None:
+        """Add a call, made on this thread inside of `at_once`, else soon on another one."""
+        self._waiting.append(functools.partial(call, *args))
+        if not getattr(self._local, "at_once", False) and not self._scheduled:
+            self._scheduled = True
+            Task(asyncio.to_thread(self._deliver))
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Make the calls that are added inside on this thread, at the end."""
+        before, self._local.at_once = getattr(self._local, "at_once", False), True
+        try:
+            yield
+        finally:
+            self._local.at_once = before
+            if not before:
+                self._deliver()
+
+    def flush(self) -> None:
+        """Wait until the calls that were added before have been made."""
+        done = threading.Event()
+        with self.at_once():
+            self.add(done.set)
+        done.wait()
+
+    def _deliver(self) -> None:
+        self._scheduled = False
+        while self._waiting and self._turn.acquire(
+            blocking=False
+        ):  # else the other thread goes on with these
+            try:
+                while self._waiting:
+                    self._make(self._waiting.popleft())
+            finally:
+                self._turn.release()
+
+    @staticmethod
+    def _make(call: Callable[[], Any]) -> None:
+        try:
+            call()
+        except Exception:
+            _LOGGER.exception("A callback of a panel failed.")
+
+
+class StateLock:
+    """A lock that a thread may take again, and that reports the end of a change.
+
+    `on_change` is called, still under the lock, when a thread releases it for the last time.
+    """
+
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._on_change = on_change
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._depth += 1
+
+    def __exit__(self, *raised: object) -> None:
+        self._depth -= 1
+        try:
+            if not self._depth:
+                self._on_change()
+        finally:
+            self._lock.release()
