@@ -141,7 +141,9 @@ class Trial:
         with self.lock:
             self.outcomes[outcome] += 1
             self.longest = max(self.longest, took)
-            told = json.dumps({"seed": self.seed, "number": number, "kind": kind, "value": repr(value)}).encode()
+            told = json.dumps(
+                {"seed": self.seed, "number": number, "kind": kind, "value": repr(value)}
+            ).encode()
             if wrong:
                 self.failures.add("wrong", f"question {number}: {wrong}", told)
             if outcome == "raw":
@@ -188,7 +190,9 @@ async def ask_once_async(client: nbvlm.AsyncClient, number: int, trial: Trial) -
         return text
 
     task = asyncio.create_task(ask())
-    if route == "inline" and chance.random() < 0.05:  # an upload that is cancelled may have been created already
+    if (
+        route == "inline" and chance.random() < 0.05
+    ):  # an upload that is cancelled may have been created already
         asyncio.get_running_loop().call_later(chance.uniform(0, 0.05), task.cancel)
     try:
         value = await task
@@ -263,7 +267,9 @@ def client_trial(name: str, count: int, seed: int, port: int) -> dict[str, Any]:
     for told in unraisable:
         trial.failures.add("unraisable", told, told.encode())
     start = len(memory) * 2 // 5
-    growth = (memory[-1] - memory[start]) * 1000 / (250 * (len(memory) - 1 - start)) if count >= 3_000 else None
+    growth = (
+        (memory[-1] - memory[start]) * 1000 / (250 * (len(memory) - 1 - start)) if count >= 3_000 else None
+    )
     kept = [(kind, detail, base64.b64encode(data).decode()) for kind, detail, data in trial.failures.kept]
     return {
         "outcomes": trial.outcomes, "longest": trial.longest, "left": left, "growth": growth,
@@ -296,7 +302,9 @@ def clients(count: int, seed: int) -> None:
             line("the process ended with status", done.returncode, 0)
             continue
         found = json.loads(done.stdout)
-        print("  " + ", ".join(f"{number} {kind}" for kind, number in Counter(found["outcomes"]).most_common()))
+        print(
+            "  " + ", ".join(f"{number} {kind}" for kind, number in Counter(found["outcomes"]).most_common())
+        )
         line("  longest question, seconds", found["longest"])
         for kind, what in (
             ("wrong", "wrong results"), ("raw", "exceptions that are not documented"),
@@ -318,7 +326,12 @@ def clients(count: int, seed: int) -> None:
 Case = tuple[bytes, "Callable[[], object]"]
 
 
-def try_all(make: Callable[[random.Random], Case], allowed: tuple[type[BaseException], ...], chance: random.Random, count: int) -> Failures:
+def try_all(
+    make: Callable[[random.Random], Case],
+    allowed: tuple[type[BaseException], ...],
+    chance: random.Random,
+    count: int,
+) -> Failures:
     """Read many inputs; anything but a value or an allowed exception is a failure."""
     failures = Failures()
     for _ in range(count):
@@ -339,7 +352,15 @@ def try_all(make: Callable[[random.Random], Case], allowed: tuple[type[BaseExcep
 
 
 PIECES = ("<loc", "<seg", ">", "<", " ", ";", " ; ", "cat", "traffic light", "<eos>", "<bos>", "<pad>", "\n", "é", "猫", "\ud83d", "0", "12", "<loc00", "detect ", "\x00", "<loc9999>", "<seg127>", "<seg128>", "{", "[", "\"", "\\")  # fmt: skip
-PROMPTS = (None, "detect cat", "segment cat ; dog", "caption en", "detect <loc0001>", "<loc0001><loc0002> cat", "")
+PROMPTS = (
+    None,
+    "detect cat",
+    "segment cat ; dog",
+    "caption en",
+    "detect <loc0001>",
+    "<loc0001><loc0002> cat",
+    "",
+)
 
 
 def answer_text(chance: random.Random) -> str:
@@ -350,7 +371,11 @@ def answer_text(chance: random.Random) -> str:
             count = chance.choices((4, 8, 2, 1, 3, 5), (9, 2, 2, 1, 1, 1))[0]
             pieces.append("".join(f"<loc{chance.randrange(1030):04d}>" for _ in range(count)))
         elif way < 0.55:
-            pieces.append("".join(f"<seg{chance.randrange(130):03d}>" for _ in range(chance.choice((16, 16, 15, 17, 1)))))
+            pieces.append(
+                "".join(
+                    f"<seg{chance.randrange(130):03d}>" for _ in range(chance.choice((16, 16, 15, 17, 1)))
+                )
+            )
         else:
             pieces.append(chance.choice(PIECES))
     return "".join(pieces)
@@ -426,7 +451,9 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
         elif way == 5:
             out[at : at + length] = bytes(min(length, len(out) - at))
         else:
-            out[at : at + 4] = chance.choice((b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\0", b"\x80\0\0\0"))
+            out[at : at + 4] = chance.choice(
+                (b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\0", b"\x80\0\0\0")
+            )
     return bytes(out)
 
 
@@ -464,7 +491,9 @@ def picture_case(chance: random.Random) -> Case:
             warnings.simplefilter("error")
             picture = nbvlm.Picture.load(data)
             image = picture.image()
-            assert image.size == (picture.width, picture.height), f"{image.size} is not the size of {picture!r}"
+            assert image.size == (picture.width, picture.height), (
+                f"{image.size} is not the size of {picture!r}"
+            )
             picture.thumbnail(16)
             again = nbvlm.Picture.load(picture.data)
             assert again == picture, f"{again!r} is not {picture!r}"
@@ -539,7 +568,17 @@ def file_case(chance: random.Random) -> Case:
 
 def read_result(data: bytes, chance: random.Random) -> None:
     result = nbvlm.Result.from_json(data)
-    views = (result.to_html, result.to_svg, result.to_json, result.to_coco, result.to_yolo, result.to_dataframe, result.to_python, result._repr_mimebundle_, result.__repr__)
+    views = (
+        result.to_html,
+        result.to_svg,
+        result.to_json,
+        result.to_coco,
+        result.to_yolo,
+        result.to_dataframe,
+        result.to_python,
+        result._repr_mimebundle_,
+        result.__repr__,
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # masks that cannot be decoded
         chance.choice(views)()
@@ -634,7 +673,9 @@ def killed_batch(seed: int, kills: int, rows: int) -> Failures:
                 process.send_signal(signal.SIGKILL)
                 _, said = process.communicate()
             if process.returncode not in (0, -signal.SIGKILL):
-                failures.add("ended", f"run {kill}: status {process.returncode}: {said.decode()[-200:]}", said)
+                failures.add(
+                    "ended", f"run {kill}: status {process.returncode}: {said.decode()[-200:]}", said
+                )
         done = subprocess.run(command, stderr=subprocess.PIPE, check=False)
         if done.returncode != 0:
             failures.add("ended", f"last run: {done.stderr.decode()[-200:]}", done.stderr)
@@ -670,7 +711,9 @@ def _is_json(entry: bytes) -> bool:
 def kills(count: int, seed: int) -> None:
     began = time.monotonic()
     failures = killed_batch(seed, count, rows=40 * max(count, 1))
-    print(f"\na batch of {40 * max(count, 1):,} pictures, killed {count} times, in {time.monotonic() - began:.0f} s")
+    print(
+        f"\na batch of {40 * max(count, 1):,} pictures, killed {count} times, in {time.monotonic() - began:.0f} s"
+    )
     line("  rows missing or there more than once", failures.counts["rows"], 0)
     line("  wrong results", failures.counts["wrong"], 0)
     line("  runs that ended by an error", failures.counts["ended"], 0)

@@ -49,6 +49,7 @@ class AskOptions(TypedDict, total=False):
     max_tokens: int | None
     route: str
     content: str
+    translate: bool
     progress: Callable[[Status], None] | None
 
 

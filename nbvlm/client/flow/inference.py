@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from nbvlm import request_body
+from nbvlm import prompts, request_body
 from nbvlm.client import error_responses, payloads, sse
 from nbvlm.client.flow import assets
 from nbvlm.client.flow.calls import LARGEST_BODY, call, read, read_on, request
@@ -26,6 +26,7 @@ from nbvlm.client.flow.steps import READ, Context, Emit, Flow, Sleep
 from nbvlm.client.policies import Retry
 from nbvlm.client.settings import signed
 from nbvlm.errors import Error, ServerError, TransportError, TruncatedStream
+from nbvlm.grounding import dialects
 from nbvlm.result import Result, Timing, Usage
 
 if TYPE_CHECKING:
@@ -59,18 +60,22 @@ def _ask(question: Question, context: Context) -> Flow[Callable[[], Result]]:
     prepared = yield from prepare(question, context)
     size = (prepared.picture.width, prepared.picture.height)
     sent = (prepared.sent.width, prepared.sent.height)
-    collector = ResponseCollector(context.settings.endpoint, size, question.prompt, sent)
+    endpoint = context.settings.endpoint
+    collector = ResponseCollector(endpoint, size, question.prompt, sent)
+    asked = question.prompt
+    if question.translate:
+        asked = prompts.translate(asked, dialects.of(endpoint.model), sent)
     try:
-        response, first = yield from _infer(question, context, prepared, collector)
+        response, first = yield from _infer(question, asked, context, prepared, collector)
     except TruncatedStream as error:
         error.text = collector.text
         raise
     timing = Timing(prepared.upload_s, first, context.deadline.elapsed(), context.bytes_sent)
-    return lambda: _result(question, context, prepared, collector, response, timing)
+    return lambda: _result(question, asked, context, prepared, collector, response, timing)
 
 
 def _infer(
-    question: Question, context: Context, prepared: Prepared, collector: ResponseCollector
+    question: Question, asked: str, context: Context, prepared: Prepared, collector: ResponseCollector
 ) -> Flow[tuple[httpx.Response, float | None]]:
     """Send the question, wait for the answer, read it; return its head and when its text began."""
     settings = context.settings
@@ -80,7 +85,7 @@ def _infer(
         headers["nvcf-poll-seconds"] = str(settings.timeouts.poll)
     content = request_body.body(
         settings.endpoint,
-        question.prompt,
+        asked,
         prepared.source,
         question.parameters,
         content=question.content,
@@ -261,6 +266,7 @@ def _refusal(response: httpx.Response, data: Any) -> Error:
 
 def _result(
     question: Question,
+    asked: str,
     context: Context,
     prepared: Prepared,
     collector: ResponseCollector,
@@ -275,6 +281,8 @@ def _result(
         ends = error_responses.clean(retired, 100)
         notices.append(f"The service announces the end of this model: {ends}.")
     notices += collector.notices(question.parameters.get("max_tokens"))
+    if collector.has_locations and (counted := prompts.counted(question.prompt, collector.detections.labels)):
+        notices.append(counted)
     return Result(
         text=collector.text,
         detections=collector.detections,
@@ -283,6 +291,7 @@ def _result(
         request_id=error_responses.request_id(response.headers) or error_responses.clean_id(collector.id),
         model=settings.endpoint.model,
         prompt=question.prompt,
+        asked=asked,
         parameters=question.parameters,
         picture=prepared.picture,
         route=prepared.route,

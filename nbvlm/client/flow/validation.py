@@ -38,6 +38,7 @@ class Question:
     content: str
     stream: bool
     progress: Callable[[Status], None] | None = None
+    translate: bool = True
     notices: tuple[str, ...] = ()
 
 
@@ -51,6 +52,7 @@ def check_question(
     content: str = "tag",
     stream: bool = False,
     progress: Callable[[Status], None] | None = None,
+    translate: bool = True,
 ) -> Question:
     """Check a question."""
     text = prompts.check(prompt)
@@ -89,6 +91,7 @@ def check_question(
         content=content,
         stream=stream,
         progress=progress,
+        translate=translate,
         notices=(_BOTH_CHANGED,) if both else (),
     )
 

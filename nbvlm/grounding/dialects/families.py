@@ -125,7 +125,7 @@ FAMILIES: tuple[Dialect, ...] = (
     Dialect("qwen3-vl", ("qwen3(?!(?:8b|14b|32b)?embed)", "qvq", "mimo"), fence=True, words=_QWEN),
     Dialect(
         "paligemma",
-        ("paligemma",),
+        ("paligemma", "^demo$"),
         "loc",
         order="yxyx",
         scale=1023.0,
