@@ -52,6 +52,7 @@ class AskOptions(TypedDict, total=False):
     route: str
     content: str
     format: str
+    translate: bool
     progress: Callable[[Status], None] | None
 
 
