@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from nbvlm.endpoints.services import Service as Service
     from nbvlm.endpoints.services import address as address
     from nbvlm.endpoints.services import owner as owner
+    from nbvlm.endpoints.services import service_of as service_of
     from nbvlm.endpoints.values import Endpoint as Endpoint
     from nbvlm.endpoints.values import Parameter as Parameter
 
@@ -44,7 +45,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "nbvlm.endpoints.local": "LocalServer find_local look only_model",
         "nbvlm.endpoints.lookup": "alternatives embedded get openai",
         "nbvlm.endpoints.models": "Asked Model known listing sees",
-        "nbvlm.endpoints.services": "SERVICES Service address owner",
+        "nbvlm.endpoints.services": "SERVICES Service address owner service_of",
         "nbvlm.endpoints.values": "Endpoint Parameter",
     },
 )
