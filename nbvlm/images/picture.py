@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from nbvlm._text import size as size_text
 from nbvlm.errors import ImageError
 from nbvlm.images import codec, loading, shrinking, sources
+from nbvlm.images.guard import decoding
 from nbvlm.images.loading import subject
-from nbvlm.images.opening import decoding, opened
+from nbvlm.images.opening import opened
 
 if TYPE_CHECKING:
     import os
