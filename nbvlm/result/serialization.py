@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nbvlm.grounding import RunLengths
+    from nbvlm.images import ImageSource
 
 __all__ = ["FORMAT", "from_dict", "from_json", "to_dict", "to_json"]
 
@@ -189,7 +190,7 @@ class _Saved(Struct):
     asked: str = ""
 
 
-def from_dict(cls: type[R], data: Mapping[str, Any], picture: Picture | None = None) -> R:
+def from_dict(cls: type[R], data: Mapping[str, Any], picture: ImageSource | None = None) -> R:
     """Turn plain data back into a result; see `Result.from_json`."""
     found = data.get("format") if isinstance(data, dict) else None
     if found != FORMAT:
@@ -272,7 +273,7 @@ def to_json(result: ResultData, *, indent: int | None = None) -> str:
     return text
 
 
-def from_json(cls: type[R], text: str | bytes, picture: Picture | None = None) -> R:
+def from_json(cls: type[R], text: str | bytes, picture: ImageSource | None = None) -> R:
     """Read a result from JSON; see `Result.from_json`."""
     try:
         data = json.loads(text)
@@ -282,9 +283,10 @@ def from_json(cls: type[R], text: str | bytes, picture: Picture | None = None) -
     return from_dict(cls, data, picture)
 
 
-def _picture(saved: _Picture, given: Picture | None) -> Picture:
-    if given is None:
+def _picture(saved: _Picture, source: ImageSource | None) -> Picture:
+    if source is None:
         return Picture.reference(saved.sha256, saved.mime, saved.width, saved.height, saved.name)
+    given = Picture.load(source)
     if given.sha256 != saved.sha256:
         raise ImageError(
             f"The picture {given.name or 'given'!r} is not the picture of this result: its SHA-256 differs.",
