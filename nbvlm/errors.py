@@ -66,13 +66,13 @@ class Error(Exception):
         As given.
     retry_after
         Seconds to wait before the next try, where the service named them.
-    final
-        Whether asking the same again is of no use.
     gone
         Why the model cannot answer, whatever is asked: "retired", "withdrawn" (not open to this account),
         "unknown", "offline", "failing" or "blind" (it does not see); None for any other failure.
     alternatives
         Names of models to ask instead, for `nbvlm.Client`, where the model is gone.
+    final
+        Whether asking the same again is of no use.
     """
 
     def __init__(
@@ -84,12 +84,13 @@ class Error(Exception):
         detail: Any = None,
         hint: str | None = None,
     ) -> None:
+        message = _encodable(message)
         super().__init__(message)
         self.message = message
         self.status = status
         self.request_id = request_id
         self.detail = detail
-        self.hint = hint
+        self.hint = None if hint is None else _encodable(hint)
         self.retry_after: float | None = None
         self.gone: str | None = None
         self.alternatives: tuple[str, ...] = ()
@@ -108,6 +109,11 @@ class Error(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.message,), dict(self.__dict__)
+
+
+def _encodable(text: str) -> str:
+    """Write lone surrogates, as in file names that are not UTF-8, as escapes: every stream takes the text."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class ImageError(Error, ValueError):

@@ -161,11 +161,15 @@ _FREE = "keys are free at build.nvidia.com"
 def key() -> Iterator[Finding]:
     """Find where the key for the hosted model comes from; the key itself is never shown."""
     from nbvlm.client import ENVIRONMENT, find_key
+    from nbvlm.errors import AuthenticationError
 
-    found = find_key()
-    if ENVIRONMENT in os.environ and (found is None or found[1] != ENVIRONMENT):
-        advice = "Set it again: the whole key, without quotes, blanks or line breaks."
-        yield problem("key", f"{ENVIRONMENT} is set, but its value is not a key", advice)
+    try:
+        found = find_key()
+    except AuthenticationError as error:
+        yield problem("key", error.message.rstrip("."), error.hint or "")
+        return
+    if not found and ENVIRONMENT in os.environ:
+        yield problem("key", f"{ENVIRONMENT} is set, but empty", "Set it to the whole key, or unset it.")
     elif found is None:
         advice = f"For the hosted model set {ENVIRONMENT}, or call nbvlm.login() in a notebook; {_FREE}."
         yield note("key", "not found, so the embedded model answers", advice)

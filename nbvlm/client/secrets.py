@@ -27,17 +27,21 @@ class Secret:
 
     __slots__ = ("__weakref__", "_text")
 
-    def __init__(self, text: str) -> None:
-        stripped = text.strip()
-        if not stripped:
-            raise AuthenticationError("The key is empty.", hint="Pass the whole key, as it was given out.")
-        if not all("!" <= character <= "~" for character in stripped):
+    def __init__(self, text: str, name: str = "The key") -> None:
+        self._text = text.strip() if isinstance(text, str) else ""
+        if (fault := _fault(text)) is not None:
+            text = self._text = ""  # so that the traceback leads to no frame that holds it
             raise AuthenticationError(
-                "The key holds a blank or a character that keys never have.",
-                hint="Copy it again, without quotes, blanks or line breaks.",
+                f"{name} {fault}.",
+                hint="Copy it again: the whole key, without quotes, blanks or line breaks.",
             )
-        self._text = stripped
         _KNOWN.add(self)
+
+    @classmethod
+    def hide(cls, values: dict[str, Any], member: str, name: str = "The key") -> None:
+        """Put a secret in the place of a text, which no frame of the caller holds from then on."""
+        if values.get(member) is not None and not isinstance(values[member], cls):
+            values[member] = cls(values.pop(member), name)
 
     def reveal(self) -> str:
         """Return the text itself."""
@@ -64,6 +68,23 @@ class Secret:
         raise TypeError("A key is never pickled: set NVIDIA_API_KEY where the work is done.")
 
 
+def _fault(text: Any) -> str | None:
+    """Return why a text cannot be a key, None where it can."""
+    if not isinstance(text, str):
+        return "is not a text"
+    text = text.strip()
+    faults = {
+        "is empty": not text,
+        'begins with "Bearer", which is not part of it': text.lower().startswith("bearer "),
+        "stands in quotes": text[:1] in _QUOTES or text[-1:] in _QUOTES,
+        "holds a blank or a line break": any(character.isspace() for character in text),
+        "holds an invisible character": not text.isprintable(),
+        "holds a character that keys never have": not text.isascii(),
+    }
+    return next((fault for fault, is_so in faults.items() if is_so), None)
+
+
+_QUOTES = tuple("'\"`\u2018\u2019\u201c\u201d\u00ab\u00bb")
 _ADDRESS = re.compile(r"https?://[^\s'\"<>\\]+")
 _SIGNATURE = re.compile(r"(?i)X-Amz-|Signature=")
 _SIGNED = "AWSAccessKeyId|StringToSign(?:Bytes)?|SignatureProvided|CanonicalRequest(?:Bytes)?|HostId|Key"
@@ -72,6 +93,8 @@ _DEEPEST = 32
 # A number of repetitions that is bounded keeps the search linear in the length of a hostile text.
 _RULES = (
     (re.compile(r"\b(nvapi|sk|hf)[-_][\w.-]{6,}"), r"\1-***"),
+    (re.compile(r"\bAIza[\w-]{6,}"), "AIza***"),
+    (re.compile(r"(?i)(\bfunction(?:\s+id)?\s{1,9}['\"])[^'\"]+"), r"\1***"),
     (re.compile(r"(?i)\b(bearer)\s{1,9}[^\s'\",)\]]+"), r"\1 ***"),
     (re.compile(r"(?i)(authorization['\"]?\s{0,9}[:=,]\s{0,9}b?['\"]?)(?!bearer)[^\s'\",)\]]+"), r"\1***"),
     (re.compile(r"(?i)(\baccount(?:[\s_-]?id)?['\"]?\s{0,9}[:=]?\s{0,9}['\"])[^'\"]+(['\"])"), r"\1***\2"),

@@ -5,7 +5,10 @@ from __future__ import annotations
 from nbvlm.grounding.checks import overlaps
 from nbvlm.grounding.comparison import Comparison, Pair, compare
 from nbvlm.grounding.detections import Detection, Detections
+from nbvlm.grounding.dialects.deciding import asked_order, asked_scale
 from nbvlm.grounding.dialects.kosmos2 import read as read_kosmos2
+from nbvlm.grounding.dialects.reasoning import Part as ReasoningPart
+from nbvlm.grounding.dialects.reasoning import Reasoning
 from nbvlm.grounding.evaluation import Evaluation, evaluate
 from nbvlm.grounding.masks.codebooks import Codebook, codebook, paste
 from nbvlm.grounding.masks.lazy import LazyMask, decode_masks, decoded
@@ -18,6 +21,7 @@ from nbvlm.grounding.masks.rle import read as read_rle
 from nbvlm.grounding.masks.types import MaskCrop
 from nbvlm.grounding.parser import Parser, parse
 from nbvlm.grounding.problems import KINDS, Problem
+from nbvlm.grounding.readings import Reading
 
 __all__ = [
     "KINDS",
@@ -31,7 +35,12 @@ __all__ = [
     "Pair",
     "Parser",
     "Problem",
+    "Reading",
+    "Reasoning",
+    "ReasoningPart",
     "RunLengths",
+    "asked_order",
+    "asked_scale",
     "codebook",
     "compare",
     "decode_masks",

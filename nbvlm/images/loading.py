@@ -97,7 +97,8 @@ def _converted(
         flat, words = codec.plain(image)
         data, target = codec.encode(codec.turned(flat, left), lossless=kind not in _LOSSY)
     size = flat.size[::-1] if left >= 5 else flat.size
-    pages = (f"first of {frames} pictures",) if frames > 1 else ()
+    page = image.tell() + 1 if frames > 1 else 1  # of a PIL image, the caller may have chosen another one
+    pages = (f"{'first' if page == 1 else f'number {page}'} of {frames} pictures",) if frames > 1 else ()
     known = tuple(word for word in reasons if not (words and word.startswith("16 bits")))
     extra = tuple(word for word in words if word not in known)
     source = formats.words(kind)

@@ -394,6 +394,8 @@ def _jpeg(file: BinaryIO, subject: str) -> Header:
     coding = re.search(rb"\xff([\xc0-\xcf])[\0-\xff]{2}" + re.escape(frame), file.read(pixels))
     if coding is not None and coding[1] in _LOSSLESS:
         raise unsupported(subject, "a JPEG in a lossless or hierarchical coding, which is not supported")
+    if max(image.size) > _JPEG_SIDE:
+        raise unsupported(subject, f"a JPEG of {max(image.size):,} pixels a side, more than can be decoded")
     checks = (
         (image.layers == 4, "CMYK to RGB"),
         # Baseline, extended and progressive are read everywhere; arithmetic coding hardly ever.
@@ -403,6 +405,7 @@ def _jpeg(file: BinaryIO, subject: str) -> Header:
     return Header("JPEG", image.width, image.height, _orientation(image.info.get("exif", b"")), reasons)
 
 
+_JPEG_SIDE = 65_500  # libjpeg's limit
 _LOSSLESS = b"\xc3\xc5\xc6\xc7\xcb\xcd\xce\xcf"
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import weakref
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar
 
 import ipywidgets
 import traitlets
@@ -19,7 +20,7 @@ from nbvlm.panel.notifications import Notifications
 from nbvlm.widgets import PageState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from nbvlm._background import Task
     from nbvlm.client import Event
@@ -30,12 +31,14 @@ if TYPE_CHECKING:
 __all__ = ["Panel"]
 
 T = TypeVar("T")
+Held = TypeVar("Held")
+Given = TypeVar("Given")
 
 #: The widgets that ipywidgets keeps alive, by their ids.
 _KEPT: dict[str, Any] = getattr(ipywidgets.widgets.widget, "_instances", {})
 
 
-class _Trait(traitlets.TraitType):  # type: ignore[misc] # the base class has no types
+class _Trait(traitlets.TraitType, Generic[Held, Given]):  # type: ignore[misc] # the base class has no types
     """A trait whose value the controller holds, so that Python and all pages have the same.
 
     `write` takes the controller and a value, checks it, and changes the controller; without it the trait is
@@ -45,6 +48,12 @@ class _Trait(traitlets.TraitType):  # type: ignore[misc] # the base class has no
     def __init__(self, write: Callable[[PanelController, Any], Any] | None = None) -> None:
         super().__init__(read_only=write is None)
         self._write = write
+
+    if TYPE_CHECKING:
+
+        def __get__(self, obj: Any, cls: Any = None) -> Held: ...
+
+        def __set__(self, obj: Any, value: Given) -> None: ...
 
     def get(self, obj: Panel, _cls: Any = None) -> Any:
         return STATE[self.name](obj._controller)  # noqa: SLF001 - a part of Panel, and so below
@@ -142,18 +151,32 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
     '<loc0102><loc0240><loc0788><loc0871> cat'
     """
 
-    image = _Trait(lambda controller, value: controller.choose(_picture(value)))
-    prompt = _Trait(lambda controller, value: controller.form.fill(_text("prompt", value)))
-    temperature = _Trait(lambda controller, value: controller.put({"temperature": value}))
-    top_p = _Trait(lambda controller, value: controller.put({"top_p": value}))
-    max_tokens = _Trait(lambda controller, value: controller.put({"max_tokens": value}))
-    parameters = _Trait(lambda controller, value: controller.put(_names(value)))
-    route = _Trait(lambda controller, value: controller.source.take_route(value))
-    client = _Trait(lambda controller, value: controller.use(_client(value, traitlets.TraitError)))
-    endpoint = _Trait(lambda controller, value: controller.ask_endpoint(_endpoint(value)))
-    running = _Trait()
-    result = _Trait()
-    history = _Trait()
+    image: _Trait[Picture | None, ImageSource | None] = _Trait(
+        lambda controller, value: controller.choose(_picture(value))
+    )
+    prompt: _Trait[str, str] = _Trait(lambda controller, value: controller.form.fill(_text("prompt", value)))
+    temperature: _Trait[float | None, float | None] = _Trait(
+        lambda controller, value: controller.put({"temperature": value})
+    )
+    top_p: _Trait[float | None, float | None] = _Trait(
+        lambda controller, value: controller.put({"top_p": value})
+    )
+    max_tokens: _Trait[int | None, int | None] = _Trait(
+        lambda controller, value: controller.put({"max_tokens": value})
+    )
+    parameters: _Trait[dict[str, float | int], Mapping[str, float | int | None]] = _Trait(
+        lambda controller, value: controller.put(_names(value))
+    )
+    route: _Trait[str, str] = _Trait(lambda controller, value: controller.source.take_route(value))
+    client: _Trait[Client | AsyncClient, Client | AsyncClient] = _Trait(
+        lambda controller, value: controller.use(_client(value, traitlets.TraitError))
+    )
+    endpoint: _Trait[Endpoint, Endpoint | str] = _Trait(
+        lambda controller, value: controller.ask_endpoint(_endpoint(value))
+    )
+    running: _Trait[bool, Never] = _Trait()
+    result: _Trait[Result | None, Never] = _Trait()
+    history: _Trait[list[Result], Never] = _Trait()
 
     def __init__(
         self,
@@ -177,12 +200,11 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
         self._notifications = Notifications()
         self._on_answer, self._on_event = ipywidgets.CallbackDispatcher(), ipywidgets.CallbackDispatcher()
         # The controller holds its widgets, and they their controller: the panel stays outside of this circle.
-        notify, answered, heard = map(weakref.WeakMethod, (self._notify, self._answered, self._heard))
         self._controller = PanelController(
             client,
-            on_change=lambda changes: _call(notify, changes),
-            on_answer=lambda result: _call(answered, result),
-            on_event=lambda event: _call(heard, event),
+            on_change=_weakly(self._notify),
+            on_answer=_weakly(self._answered),
+            on_event=_weakly(self._heard),
         )
         super().__init__(self._controller.widgets, **traits)
         self.add_class("nbvlm-panel")
@@ -214,8 +236,7 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
     def _leave_to_python(self) -> None:
         """Let the panel end with its last reference in Python: no page and no other widget knows it yet."""
         if self.comm is not None:
-            handle = weakref.WeakMethod(self._handle_msg)
-            self.comm.on_msg(lambda message: _call(handle, message))
+            self.comm.on_msg(_weakly(self._handle_msg))
             _KEPT.pop(self.comm.comm_id, None)
 
     def _leave_to_pages(self) -> None:
@@ -410,9 +431,15 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
         return {**super()._repr_mimebundle_(**kwargs), "text/plain": repr(self)}
 
 
-def _call(method: weakref.WeakMethod[Callable[[Any], Any]], value: Any) -> None:
-    if (there := method()) is not None:
-        there(value)
+def _weakly(method: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return a function that calls a method as long as its object lives, and keeps no object alive."""
+    held = weakref.WeakMethod(method)
+
+    def call(value: Any) -> None:
+        if (there := held()) is not None:
+            there(value)
+
+    return call
 
 
 def _picture(value: Any) -> Picture | None:
@@ -425,8 +452,8 @@ def _text(name: str, value: Any) -> str:
     return value
 
 
-def _names(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
+def _names(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
         raise traitlets.TraitError(f"parameters must be a dictionary of names and values, got {value!r}.")
     return value
 

@@ -209,7 +209,7 @@ def _slider(parameter: Parameter) -> Any:
 
 def _on_grid(slider: Any) -> bool:
     steps = (slider.value - slider.min) / slider.step
-    return abs(steps - round(steps)) < 1e-6
+    return bool(abs(steps - round(steps)) < 1e-6)
 
 
 def _of_slider(slider: Any, value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, overload
 
 import numpy as np
 
@@ -25,8 +25,15 @@ MOST_PIXELS = 1 << 29
 """Pixels, a byte each, that the masks of one answer may have in all; each counts where it can be true."""
 
 
+class Shape(Protocol):
+    """A mask in a form that takes little room: run lengths, an outline, a small picture."""
+
+    def crop(self, box: Box, size: Size | None) -> MaskCrop | None:
+        """Return the part of the mask in a box that can be true; None where the form cannot be read."""
+
+
 class LazyMask:
-    """A mask that is given, or that is decoded from run lengths or 16 codes when it is first read.
+    """A mask that is given, or that is decoded from a shape or 16 codes when it is first read.
 
     The box is in pixels of the picture, whose `size` is width and height; a codebook of None means no mask.
     """
@@ -39,7 +46,7 @@ class LazyMask:
         size: Size | None,
         codes: Codes | None = None,
         codebook: Codebook | str | None = None,
-        given: Mask | RunLengths | None = None,
+        given: Mask | Shape | None = None,
     ) -> None:
         self.box, self.size, self.codes, self.codebook, self.given = box, size, codes, codebook, given
         self._crop: MaskCrop | None = None
@@ -47,7 +54,9 @@ class LazyMask:
     @property
     def known(self) -> bool:
         """Whether there is a mask at all, decoded or not."""
-        return self.given is not None or None not in (self.codes, self.codebook, self.size)
+        if isinstance(self.given, np.ndarray | RunLengths):
+            return True
+        return self.size is not None and (self.given is not None or None not in (self.codes, self.codebook))
 
     @property
     def pending(self) -> bool:
@@ -72,6 +81,8 @@ class LazyMask:
         """Compare two masks: by their codes where there are any, else by their pixels."""
         if self.codes is not None or other.codes is not None:
             return self.codes == other.codes
+        if self.given is other.given:
+            return True
         one, two = self.crop(), other.crop()
         if one is None or two is None:
             return one is two
@@ -89,10 +100,12 @@ class LazyMask:
         if self.size is not None:
             self._crop = paste_crop(raster, self.box, self.size)
 
-    def crop_runs(self) -> None:
-        """Decode the run lengths, if the mask has any."""
-        if isinstance(self.given, RunLengths):
-            self._crop = self.given.crop()
+    def crop_shape(self) -> None:
+        """Decode the shape; where it cannot be read, there is no mask, now or later."""
+        if self.given is not None and not isinstance(self.given, np.ndarray):
+            self._crop = self.given.crop(self.box, self.size)
+            if self._crop is None:
+                self.given = None
 
     def crop(self) -> MaskCrop | None:
         """Return the part that can be true; decodes on first use."""
@@ -138,7 +151,7 @@ def decode_masks(masks: Iterable[LazyMask]) -> None:
     groups: dict[Codebook | str, list[LazyMask]] = {}
     for mask in pending:
         if mask.given is not None:
-            mask.crop_runs()
+            mask.crop_shape()
         elif mask.codebook is not None:
             groups.setdefault(mask.codebook, []).append(mask)
     for key, group in groups.items():

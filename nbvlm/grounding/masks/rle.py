@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from nbvlm.grounding.masks.types import Mask, Size
+    from nbvlm.grounding.masks.types import Box, Mask, Size
 
 __all__ = ["RunLengths", "decode", "encode", "encode_mask", "read"]
 
@@ -78,7 +78,7 @@ class RunLengths:
             top, bottom = int((self.starts % height).min()), int(((self.ends - 1) % height).max()) + 1
         return x0, top, x1, bottom
 
-    def crop(self) -> MaskCrop:
+    def crop(self, box: Box | None = None, size: Size | None = None) -> MaskCrop:  # noqa: ARG002 - a `Shape`
         """Decode the part of the mask that can be true."""
         x0, y0, x1, y1 = self.window
         height = self.size[1]
