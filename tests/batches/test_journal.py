@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.batch_runs import asked, client_for, pictures, started
+from support.batch_runs import asked, batch_killed, client_for, pictures, started
 from support.loopback import Loopback, answer, problem
 
 import nbvlm
@@ -70,6 +70,15 @@ def test_after_kill_9_a_second_run_gives_the_rows_of_an_undisturbed_one(
     assert 0 <= again <= concurrency
     assert table[COLUMNS].equals(whole[COLUMNS])
     assert nbvlm.results(journal)[COLUMNS].equals(whole[COLUMNS])
+
+
+def test_a_batch_that_is_killed_again_and_again_has_every_row_once(tmp_path: Path) -> None:
+    found = batch_killed(tmp_path, times=2)
+    assert found.kills == 2
+    assert found.table.text.tolist() == [f"the answer to detect {number:03d}" for number in range(16)]
+    assert sorted(found.lines) == found.table.source.tolist()
+    assert found.answered_again == []
+    assert found.again <= 2 * 4  # at most those that were under way
 
 
 def test_a_half_written_line_is_ignored_wherever_it_was_cut(service: Loopback, tmp_path: Path) -> None:
