@@ -726,9 +726,9 @@ READERS = {"result": read_result, "recording": read_recording, "journal": read_j
 Fuzzed = tuple[str, "Callable[[random.Random], Case]", tuple[type[BaseException], ...], float]
 FUZZED: dict[str, tuple[Fuzzed, ...]] = {
     "parsers": (
-        ("answers of PaliGemma", parser_case, (), 0.4),
-        ("answers of other dialects", dialect_case, (), 0.3),
-        ("server-sent events", event_case, (), 0.3),
+        ("answers of PaliGemma", parser_case, (), 0.5),
+        ("answers of other dialects", dialect_case, (), 0.1),
+        ("server-sent events", event_case, (), 0.4),
     ),
     "pictures": (("damaged pictures", picture_case, (nbvlm.ImageError,), 1.0),),
     "files": (("damaged journals, recordings, results", file_case, (nbvlm.Error,), 1.0),),
