@@ -12,9 +12,9 @@ PORT ?= 8888
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-lab: ## JupyterLab on the quick-start notebook, on this machine only
+lab: ## JupyterLab on a copy of the tutorials, nbvlm-tutorials/, on this machine only
 	@sh scripts/environment.sh lab
-	@sh scripts/lab.sh $(PORT)
+	@exec $(PY) -m nbvlm lab --port $(PORT)
 
 demo: ## the quick-start without a browser: executed notebook and annotated picture under build/
 	@sh scripts/environment.sh lab

@@ -14,12 +14,22 @@ import contextlib
 import os
 import queue
 import threading
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 
-__all__ = ["BackgroundLoop", "Task", "iterate_in_thread", "run_in_thread", "thread_pool"]
+__all__ = [
+    "BackgroundLoop",
+    "Interruption",
+    "Task",
+    "in_thread",
+    "iterate_in_thread",
+    "run_in_thread",
+    "shared_loop",
+    "thread_pool",
+]
 
 T = TypeVar("T")
 
@@ -71,18 +81,68 @@ class BackgroundLoop:
 
 
 _lock = threading.Lock()
-_shared: BackgroundLoop | None = None
+_shared: dict[str, BackgroundLoop] = {}
 
 
-def _shared_loop() -> BackgroundLoop:
-    """Return the loop that tasks share, started when it is first needed in this process."""
-    global _shared
+def shared_loop(name: str = "nbvlm") -> BackgroundLoop:
+    """Return the loop of this name that tasks share, started when it is first needed in this process."""
     with _lock:
-        if _shared is None or not _shared.alive:
-            _shared = BackgroundLoop()
+        if name not in _shared or not _shared[name].alive:
+            _shared[name] = BackgroundLoop(name)
             # An answer cut off by the end of the process still gets the moment it needs to delete its asset.
-            atexit.register(_shared.close, LAST_S)
-        return _shared
+            atexit.register(_shared[name].close, LAST_S)
+        return _shared[name]
+
+
+class Interruption:
+    """Ends what a function waits for, from any thread: a `Task` that it waits for is cancelled."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._begun = False
+        self._tasks: set[Task[Any]] = set()
+
+    def run(self, function: Callable[..., T], *args: Any, **options: Any) -> T:
+        """Call the function in this thread."""
+        mark = _INTERRUPTION.set(self)
+        try:
+            return function(*args, **options)
+        finally:
+            _INTERRUPTION.reset(mark)
+
+    def begin(self) -> None:
+        """Interrupt what `run` is waiting for now, or will wait for."""
+        with self._lock:
+            self._begun = True
+            tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+
+    @contextlib.contextmanager
+    def _waiting(self, task: Task[Any]) -> Generator[None]:
+        with self._lock:
+            self._tasks.add(task)
+            begun = self._begun
+        if begun:
+            task.cancel()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._tasks.discard(task)
+
+
+_INTERRUPTION: ContextVar[Interruption | None] = ContextVar("nbvlm_interruption", default=None)
+
+
+async def in_thread(function: Callable[..., T], *args: Any, **options: Any) -> T:
+    """Call a function in a thread; a cancellation also interrupts what it waits for there."""
+    interruption = Interruption()
+    try:
+        return await asyncio.to_thread(interruption.run, function, *args, **options)
+    except asyncio.CancelledError:
+        interruption.begin()
+        raise
 
 
 class Task(Generic[T]):
@@ -105,7 +165,7 @@ class Task(Generic[T]):
     def __init__(self, coroutine: Coroutine[Any, Any, T], loop: BackgroundLoop | None = None) -> None:
         self._outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
         self._task: asyncio.Task[T]
-        self._loop = loop or _shared_loop()
+        self._loop = loop or shared_loop()
         self._loop.call(self._begin, coroutine)
 
     def _begin(self, coroutine: Coroutine[Any, Any, T]) -> None:
@@ -147,7 +207,9 @@ class Task(Generic[T]):
         BaseException
             As the coroutine raised it.
         """
-        return self._outcome.result(timeout)
+        interruption = _INTERRUPTION.get()
+        with interruption._waiting(self) if interruption is not None else contextlib.nullcontext():  # noqa: SLF001
+            return self._outcome.result(timeout)
 
 
 class _End:

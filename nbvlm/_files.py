@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from nbvlm.errors import Error, NotFoundError, ServerError, TransportError
 
-__all__ = ["VAE_OID", "Progress", "Source", "directory", "expanded", "fetch", "sound", "write_atomic"]
+__all__ = ["VAE_OID", "Progress", "Source", "directory", "expanded", "fetch", "here", "sound", "write_atomic"]
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
@@ -25,6 +25,18 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     """
     # Path.expanduser() raises where there is no such user, or no home folder at all.
     return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
+def here() -> Path:
+    """Return the working folder, to be shown; `.` where it was deleted.
+
+    >>> here().is_absolute()
+    True
+    """
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path()
 
 
 def directory() -> Path:
@@ -59,6 +71,9 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
     finally:
         beside.unlink(missing_ok=True)
 
+
+LOCK_S = 120.0
+"""Seconds to wait for another process that downloads the same file."""
 
 Progress = Callable[[int, int], None]
 """Called with the bytes received and the bytes in all."""
@@ -120,9 +135,9 @@ def fetch(source: Source, folder: Path, stream: Stream, progress: Progress | Non
 
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as locked:
-            # A file system without locks is not a reason to refuse the download.
+            # A file system without locks, or a process that hangs, is not a reason to refuse the download.
             with suppress(OSError, NotImplementedError):
-                locked.enter_context(FileLock(folder / f"{source.file}.lock"))
+                locked.enter_context(FileLock(folder / f"{source.file}.lock", timeout=LOCK_S))
             if not sound(path, source):
                 _download(source, path, stream, progress or _meter(source.file))
     except OSError as error:
@@ -162,10 +177,13 @@ def _download(source: Source, path: Path, stream: Stream, progress: Progress) ->
 def _meter(name: str) -> Progress:
     """Show the progress as a line on the standard error stream, where a person sees it."""
     stream: Any = sys.stderr
-    watched = stream is not None and (stream.isatty() or "ipykernel" in type(stream).__module__)
+    watched = stream is not None and not getattr(stream, "closed", False)
+    watched = watched and (stream.isatty() or "ipykernel" in type(stream).__module__)
 
     def show(done: int, total: int) -> None:
-        if watched:
+        if not watched:
+            return
+        with suppress(OSError, ValueError):  # a closed stream is not a reason to stop
             stream.write(f"\r{name}: {done / 1e6:.1f} of {total / 1e6:.1f} MB" + "\n" * (done >= total))
             stream.flush()
 

@@ -1,4 +1,4 @@
-"""Small texts for people (counts, sizes, durations, misspelt names), and warnings at the right line."""
+"""Texts for people: counts, sizes, durations, misspelt names, what is safe to write, and warnings."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "count",
+    "csv_cell",
+    "csv_value",
     "did_you_mean",
     "duration",
+    "encodable",
+    "reason",
     "shorten",
     "size",
     "visible",
     "warn_outside",
-    "whole_characters",
 ]
 
 _SAME = {
@@ -44,7 +47,7 @@ _LABEL = 80
 
 
 def visible(text: str) -> str:
-    r"""Make a text safe for a terminal: control characters are shown as their escapes.
+    r"""Make a text safe for terminals and XML: what neither can hold is shown as its escape.
 
     >>> visible("a\x1b[31mb")
     'a\\x1b[31mb'
@@ -55,18 +58,49 @@ def visible(text: str) -> str:
 
 
 def _printable(char: str) -> bool:
-    return char == "\n" or unicodedata.category(char) not in {"Cc", "Cf", "Cs"} or char == "\u200d"
+    if char in "\n\u200d":
+        return True
+    # The two non-characters have no place in XML.
+    return unicodedata.category(char) not in {"Cc", "Cf", "Cs"} and char not in "\ufffe\uffff"
 
 
-def whole_characters(text: str) -> str:
-    r"""Replace half characters (lone surrogates), which UTF-8 cannot write.
+def encodable(text: str) -> str:
+    r"""Write lone surrogates, which UTF-8 cannot hold, as their escapes; other text stays as it is.
 
-    >>> whole_characters("cat\ud83d.png")
-    'cat�.png'
+    File names that are not UTF-8 and broken answers of a model contain them.
+
+    >>> encodable("caf\udce9.png"), encodable("🐈")
+    ('caf\\udce9.png', '🐈')
     """
-    if text.isprintable():  # no half character is
-        return text
-    return re.sub("[\ud800-\udfff]", "\ufffd", text)
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+_FORMULA = re.compile(r"'*\s*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
+"""Begins like a formula, also after blanks or quotes; the last four are the full-width signs."""
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def csv_cell(value: object) -> object:
+    """Return a value for a CSV file: a text that a spreadsheet takes for a formula gets a `'` in front.
+
+    Numbers, and texts that are numbers, stay as they are. `csv_value` reads the text back.
+
+    >>> csv_cell("=1+1"), csv_cell("a cat"), csv_cell("-5"), csv_cell(-5)
+    ("'=1+1", 'a cat', '-5', -5)
+    """
+    if not isinstance(value, str):
+        return value
+    text = encodable(value)
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def csv_value(cell: str) -> str:
+    """Return the text that `csv_cell` wrote.
+
+    >>> csv_value("'=1+1"), csv_value("'tis"), csv_value("-5")
+    ('=1+1', "'tis", '-5')
+    """
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def shorten(text: str, most: int) -> str:
@@ -149,6 +183,19 @@ def did_you_mean(name: object, known: Iterable[str], *, cutoff: float = 0.5, for
     """
     near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=cutoff)
     return f"Did you mean {form.format(near[0])}? " if near else ""
+
+
+_OBJECT = re.compile(r"<(?:[\w.]+\.)?(\w+) object at 0x[0-9a-fA-F]+>")
+
+
+def reason(error: BaseException) -> str:
+    """Write the message of a library's error as part of a sentence: on one line, no addresses of objects.
+
+    >>> reason(ValueError("cannot identify <_io.BytesIO object at 0x7f01>."))
+    'cannot identify BytesIO'
+    """
+    said = getattr(error, "strerror", None) or str(error)
+    return " ".join(_OBJECT.sub(r"\1", str(said)).split()).rstrip(".") or type(error).__name__
 
 
 def warn_outside(message: str, package: str = "nbvlm") -> None:

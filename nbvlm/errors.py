@@ -22,6 +22,9 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
+_LATER = frozenset({407, 408, 409, 421, 425, 429, 499})
+"""Refusals of the moment, of a proxy's key, or of one connection: the same request may be answered later."""
+
 __all__ = [
     "AssetError",
     "AuthenticationError",
@@ -63,6 +66,13 @@ class Error(Exception):
         As given.
     retry_after
         Seconds to wait before the next try, where the service named them.
+    gone
+        Why the model cannot answer, whatever is asked: "retired", "withdrawn" (not open to this account),
+        "unknown", "offline", "failing" or "blind" (it does not see); None for any other failure.
+    alternatives
+        Names of models to ask instead, for `nbvlm.Client`, where the model is gone.
+    final
+        Whether asking the same again is of no use.
     """
 
     def __init__(
@@ -74,21 +84,36 @@ class Error(Exception):
         detail: Any = None,
         hint: str | None = None,
     ) -> None:
+        message = _encodable(message)
         super().__init__(message)
         self.message = message
         self.status = status
         self.request_id = request_id
         self.detail = detail
-        self.hint = hint
+        self.hint = None if hint is None else _encodable(hint)
         self.retry_after: float | None = None
+        self.gone: str | None = None
+        self.alternatives: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Message, hint and request id, in this order, as one paragraph."""
         request = f"(request {self.request_id})" if self.request_id else None
         return " ".join(part for part in (self.message, self.hint, request) if part)
 
+    @property
+    def final(self) -> bool:
+        """Whether the same question would fail again: the fault lies in its picture, prompt or parameters."""
+        if isinstance(self, RequestRejected):
+            return self.status not in _LATER
+        return isinstance(self, (ImageError, PromptError, ParameterError))
+
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.message,), dict(self.__dict__)
+
+
+def _encodable(text: str) -> str:
+    """Write lone surrogates, as in file names that are not UTF-8, as escapes: every stream takes the text."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class ImageError(Error, ValueError):

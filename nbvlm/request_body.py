@@ -63,28 +63,38 @@ def body(
     stream
         Whether server-sent events are wanted.
     """
-    if endpoint.dialect == "openai" or content == "parts":
-        inner = _parts(prompt, source, picture_first=endpoint.dialect == "openai")
+    text = b'{"type":"text","text":"%s"}' % _escaped(prompt)
+    if endpoint.dialect == "openai":
+        inner = b'[{"type":"image_url","image_url":{"url":"%s"}},%s]' % (source.uri(), text)
+    elif content == "parts":  # the hosted service refuses an object here
+        inner = b'[%s,{"type":"image_url","image_url":"%s"}]' % (text, source.uri())
     else:
         inner = b'"%s <img src=\\"%s\\" />"' % (_escaped(prompt), source.uri())
-    options: dict[str, Any] = {**parameters, "stream": stream}
+    options = {**_sent(endpoint, parameters), "stream": stream, **endpoint.extra}
     if endpoint.dialect == "openai":
-        options = {"model": endpoint.model, **options, "skip_special_tokens": False}
-        if stream:  # Without it such servers count no tokens in a stream.
+        options = {"model": endpoint.model, **options}
+        if endpoint.keeps_tokens:
+            options["skip_special_tokens"] = False
+        if stream and endpoint.stream_usage:
             options["stream_options"] = {"include_usage": True}
-    elif endpoint.body_model is not None:
-        options = {"model": endpoint.body_model, **options}
     return b'{"messages":[{"role":"user","content":%s}],%s' % (inner, _json(options)[1:])
 
 
-def _parts(prompt: str, source: Source, *, picture_first: bool) -> bytes:
-    picture = b'{"type":"image_url","image_url":{"url":"%s"}}' % source.uri()
-    text = b'{"type":"text","text":"%s"}' % _escaped(prompt)
-    return b"[%s,%s]" % ((picture, text) if picture_first else (text, picture))
+def _sent(endpoint: Endpoint, parameters: Mapping[str, float | int]) -> dict[str, Any]:
+    """Return the parameters that travel, by their keys in the body."""
+    known = {parameter.name: parameter for parameter in endpoint.parameters}
+    sent: dict[str, Any] = {}
+    for name, value in parameters.items():
+        parameter = known.get(name)
+        if parameter is None or not (parameter.optional and value == parameter.default):
+            sent[parameter.key or name if parameter else name] = value
+    return sent
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # A lone surrogate, which broken text can hold, has no UTF-8 form; its escape in JSON reads the same.
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _escaped(text: str) -> bytes:

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "build" / "site-source"
 KEYLESS = {name: value for name, value in os.environ.items() if not name.startswith(("NVIDIA_", "NBVLM_"))}
 WIDGET = "application/vnd.jupyter.widget-view+json"
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 
 # In this order; a page of one of these folders that is not named comes after those that are.
 SECTIONS: dict[str, tuple[str, ...]] = {
@@ -33,6 +34,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "docs/how-to/keys",
         "docs/how-to/large-pictures",
         "docs/how-to/own-models",
+        "docs/how-to/other-models",
         "docs/how-to/many-pictures",
         "docs/how-to/classes",
         "docs/how-to/binder",
@@ -84,31 +86,76 @@ def navigation(pages: set[str]) -> dict[str, list[str]]:
 
 
 def contents(sections: dict[str, list[str]]) -> str:
-    """Write the navigation as Sphinx reads it."""
+    """Write the navigation as Sphinx reads it; numbered tutorials keep their numbers."""
     blocks = (
-        "\n".join(["```{toctree}", ":hidden:", f":caption: {title}", "", *pages, "```", ""])
+        "\n".join(["```{toctree}", ":hidden:", f":caption: {title}", "", *map(entry, pages), "```", ""])
         for title, pages in sections.items()
         if pages
     )
     return "\n\n" + "\n".join(blocks)
 
 
-async def executed(path: Path) -> Any:
-    """Run a notebook in a fresh kernel without keys."""
+def entry(page: str) -> str:
+    """Write one line of the navigation: a numbered notebook with its number before its heading."""
+    number = re.match(r"notebooks/0*(\d+)-", page)
+    if number is None:
+        return page
+    notebook = nbformat.read(ROOT / f"{page}.ipynb", as_version=4)
+    heading = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
+    return f"{number[1]}. {heading} <{page}>"
+
+
+async def executed(path: Path) -> tuple[Any, dict[str, Any]]:
+    """Run a notebook in a fresh kernel without keys.
+
+    Returns
+    -------
+    notebook
+        The notebook with its outputs.
+    widgets : dict
+        The last state of each widget, by its model id.
+    """
     notebook = nbformat.read(path, as_version=4)
     client = nbclient.NotebookClient(
         notebook,
         timeout=120,
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
-        store_widget_state=False,
+        store_widget_state=True,
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
     )
     await client.async_execute(env=KEYLESS)
-    return notebook
+    states = notebook.metadata.pop("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    return notebook, {
+        model: {**kept["state"], "_model_name": kept["model_name"]} for model, kept in states.items()
+    }
 
 
-def still(notebook: Any) -> Any:
+def widget_html(model: str, widgets: dict[str, Any]) -> str | None:
+    """Write a widget of plain parts, such as a batch's progress, as it stood at the end.
+
+    Returns
+    -------
+    str or None
+        HTML; None where a part needs JavaScript.
+    """
+    state = widgets.get(model, {})
+    match state.get("_model_name"):
+        case "VBoxModel" | "HBoxModel":
+            names = [child.removeprefix("IPY_MODEL_") for child in state["children"]]
+            parts = [widget_html(name, widgets) for name in names]
+            return None if None in parts else f"<div>{''.join(filter(None, parts))}</div>"
+        case "HTMLModel":
+            return str(state["value"])
+        case "FloatProgressModel":
+            return f'<progress value="{state["value"]}" max="{state["max"]}" style="width:100%"></progress>'
+        case "ButtonModel":
+            return ""
+        case _:
+            return None
+
+
+def still(notebook: Any, widgets: dict[str, Any]) -> Any:
     """Make an executed notebook a page: widgets become pictures, links to headings the page's own."""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -116,7 +163,8 @@ def still(notebook: Any) -> Any:
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
             if WIDGET in data:
-                output["data"] = {"text/html": PANEL}
+                shown = widget_html(data[WIDGET]["model_id"], widgets)
+                output["data"] = {"text/html": PANEL if shown is None else shown}
             elif "text/html" in data:
                 output["data"] = {"text/html": data["text/html"]}
     return notebook
@@ -137,7 +185,7 @@ async def run_notebooks(paths: list[Path], target: Path) -> None:
 
     async def one(path: Path) -> None:
         async with room:
-            nbformat.write(still(await executed(path)), target / path.name)
+            nbformat.write(still(*await executed(path)), target / path.name)
 
     async with asyncio.TaskGroup() as group:
         for path in paths:

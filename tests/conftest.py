@@ -28,15 +28,28 @@ KEPT = ("NBVLM_CHROMIUM", "NBVLM_VAE_WEIGHTS")  # files of this machine that tes
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
+# Settings, keys and addresses of a user's own; no server of this machine is asked but those that tests start.
+USERS = (
+    "NVIDIA_", "NBVLM_", "OPENAI_", "OPENROUTER_", "GEMINI_", "GOOGLE_API_", "OLLAMA_", "LMSTUDIO_",
+    "LM_API_", "VLLM_", "LLAMA_",
+)  # fmt: skip
+CLOSED = {
+    "OLLAMA_HOST": "127.0.0.1:1",
+    "LMSTUDIO_BASE_URL": "http://127.0.0.1:1/v1",
+    "VLLM_BASE_URL": "http://127.0.0.1:1/v1",
+    "LLAMA_ARG_PORT": "1",
+}
+
 HOMES = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "XDG_CACHE_HOME")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Clean the environment before anything of the package is imported; child processes inherit it."""
     for name in tuple(os.environ):
-        ours = name.startswith(("NVIDIA_", "NBVLM_")) and name not in KEPT
+        ours = name.startswith(USERS) and name not in KEPT
         if ours or name.lower().endswith("_proxy"):
             del os.environ[name]
+    os.environ.update(CLOSED)
     home = tempfile.mkdtemp(prefix="nbvlm-tests-")
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
     for name in HOMES:

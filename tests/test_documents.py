@@ -140,6 +140,8 @@ def is_right(words: list[str]) -> bool:
         case ["pip", "install", what]:
             extra = re.fullmatch(r"nbvlm(?:\[(\w+)\])?", what)
             return extra is not None and (extra[1] is None or extra[1] in PROJECT["optional-dependencies"])
+        case ["uvx", "--from", what, "nbvlm", *rest]:
+            return is_right(["pip", "install", what]) and is_helped("nbvlm", rest)
         case ["nbvlm", *rest]:
             return is_helped("nbvlm", rest)
         case [".venv/bin/python", "-m", "pytest", *files]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import pkgutil
 import socket
 import subprocess
@@ -14,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import filelock
 import numpy as np
 import pytest
 from support.mask_weights import SMALL, random_weights
@@ -255,6 +258,112 @@ def test_masks_that_cannot_be_had_leave_boxes_and_codes(
         list(found.masks)
     assert found[0].codes == (10,) * 16
     assert found == found[:]
+
+
+@pytest.fixture
+def unread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No codebook here, and nothing known about earlier tries."""
+    monkeypatch.setattr("nbvlm.grounding.masks.codebooks._loaded", {})
+    monkeypatch.setattr("nbvlm.grounding.masks.codebooks._failures", {})
+    monkeypatch.delenv("NBVLM_VAE_WEIGHTS", raising=False)
+    monkeypatch.setenv("NBVLM_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.usefixtures("unread")
+def test_views_do_not_wait_for_a_failed_download_again_and_again(
+    place: Place, source: Source, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("nbvlm._files.VAE_OID", source)
+    place.status = 503
+    found = parse("<loc0100><loc0200><loc0500><loc0800>" + "<seg010>" * 16, (160, 120), codebook="vae-oid")
+    for _ in range(3):
+        with pytest.raises(ServerError):
+            list(found.masks)
+        with pytest.raises(ServerError):
+            _ = found[0].mask
+    assert place.asked == 1
+    with pytest.raises(ServerError):
+        codebooks.codebook()  # who asks for the codebook itself gets a new try
+    assert place.asked == 2
+    np.savez(tmp_path / "small.npz", **random_weights(2, **SMALL))
+    monkeypatch.setenv("NBVLM_VAE_WEIGHTS", str(tmp_path / "small.npz"))
+    assert found[0].mask is not None
+
+
+PROXIES = ("socks://h:1", "http://:::", " http://127.0.0.1:9 ", "socks5://127.0.0.1:9")
+
+
+@pytest.mark.usefixtures("unread")
+@pytest.mark.parametrize("value", PROXIES)
+def test_a_proxy_that_cannot_be_used_leaves_boxes_and_is_named(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbvlm._environment._is_installed", lambda _: False)
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    with pytest.raises(TransportError, match=r"HTTPS_PROXY|Connection refused"):
+        codebooks.codebook()
+
+
+def test_exceptions_from_a_proxy_in_any_writing_do_not_matter(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "[::1],10.0.0.0/8,fe80::/10")
+    assert fetch(source, tmp_path).read_bytes() == CONTENT
+
+
+def test_a_process_that_holds_the_lock_for_ever_is_not_waited_for(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbvlm._files.LOCK_S", 0.1)
+    with filelock.FileLock(tmp_path / "file.npz.lock"):
+        assert fetch(source, tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOLCK, "No locks available"), NotImplementedError("flock")])
+def test_a_file_system_without_locks_is_no_failure(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    assert fetch(source, tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EROFS, "Read-only file system")]
+)
+def test_a_full_or_locked_disk_is_named_with_what_to_set(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("nbvlm._files.sound", lambda *_: False)
+    with pytest.raises(Error, match=rf"{error.strerror}.*NBVLM_CACHE.*NBVLM_VAE_WEIGHTS") as caught:
+        fetch(source, tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_a_closed_error_stream_does_not_stop_a_download(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    assert fetch(source, tmp_path).read_bytes() == CONTENT
+
+
+def test_a_working_folder_that_was_deleted_has_a_name_to_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tmp_path.joinpath("gone").mkdir()
+    monkeypatch.chdir("gone")
+    tmp_path.joinpath("gone").rmdir()
+    assert _files.here() == Path()
 
 
 CACHES: dict[str, tuple[str, dict[str, str], Callable[[Path], Path]]] = {

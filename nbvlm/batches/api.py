@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Unpack
 
 from nbvlm._background import run_in_thread
@@ -14,6 +15,7 @@ from nbvlm.batches.dask_columns import map_partitions
 from nbvlm.batches.progress import Progress
 from nbvlm.batches.rows import Row
 from nbvlm.batches.run import BatchOptions, Run, with_keywords
+from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     import os
@@ -85,6 +87,7 @@ def batch(
         Before anything is asked.
     Error
         pandas is missing, the journal is in use or cannot be written, or the run was ended, see `on_error`.
+        `error.table` has the rows until then.
 
     Examples
     --------
@@ -158,8 +161,15 @@ def results(journal: str | os.PathLike[str] = "run.jsonl", *, explode: bool = Fa
     >>> nbvlm.results("run.jsonl").error.notna().sum()  # doctest: +SKIP
     """
     rows.pandas()
-    found = {}
+    found: dict[tuple[str, int, str | None], Row] = {}
+    unwritten: dict[tuple[str, int], str | None] = {}  # prompts that could not be made
     for line in journals.lines(journal):
-        row = rows.row_of(line)
-        found[row.source, row.copy, row.prompt] = row
+        with contextlib.suppress(Error):  # of a line that cannot be an answer after all
+            row = rows.row_of(line)
+            place = (row.source, row.copy)
+            if place in unwritten:
+                found.pop((*place, unwritten.pop(place)), None)
+            if row.kind == "PromptError":
+                unwritten[place] = row.prompt
+            found[*place, row.prompt] = row
     return rows.frame(found.values(), explode=explode)

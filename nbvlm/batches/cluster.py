@@ -17,6 +17,7 @@ import threading
 import time
 import uuid
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ import numpy as np
 
 from nbvlm._background import Task
 from nbvlm._optional import require
+from nbvlm._version import __version__
 from nbvlm.batches import rows
 from nbvlm.batches.journal import NullJournal
 from nbvlm.batches.plan import Prompt, settings_of
@@ -248,6 +250,8 @@ def register_key(engine: Any, client: Any = None) -> None:
     ------
     AuthenticationError
         If the client has no key.
+    Error
+        If the cluster does not answer, or its workers have no nbvlm.
 
     Examples
     --------
@@ -262,6 +266,8 @@ def register_key(engine: Any, client: Any = None) -> None:
     opened, own = client_of(engine)
     try:
         _push(opened, settings.base_url, secret)
+    except Exception as error:
+        raise _failure(error) from error
     finally:
         if own:
             opened.close()
@@ -345,13 +351,51 @@ def client_of(engine: Any) -> tuple[Any, bool]:
     """Return the `distributed.Client` for an engine, and whether it is our own to close."""
     Client = require("distributed", extra="dask", purpose="A cluster").Client  # noqa: N806 - a class
     if isinstance(engine, Client):
+        if engine.status == "closed":
+            raise Error("The Dask client is closed.", hint="Open it again, then run the same again.")
         return engine, False
     if isinstance(engine, str) or hasattr(engine, "get_client"):
-        return Client(engine, set_as_default=False), True
+        try:
+            return Client(engine, set_as_default=False), True
+        except Exception as error:
+            raise _failure(error) from error
     raise ParameterError(
         f"engine must be a distributed.Client, a cluster or an address, got {type(engine).__name__}.",
         hint="A scheduler's address looks like tcp://10.0.0.1:8786.",
     )
+
+
+def _failure(error: Exception) -> Error:
+    """Return the error for a failure of Dask, with the next step."""
+    from distributed import KilledWorker
+
+    if isinstance(error, Error):
+        return error
+    reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    if isinstance(error, (ImportError, AttributeError)) or "deserialization" in reason:
+        return Error(f"The cluster cannot run nbvlm: {reason}.", hint=_INSTALL)
+    if isinstance(error, KilledWorker):
+        hint = "Look into their logs (memory?), lower concurrency, then run the same again."
+        return Error(f"The cluster's workers die over and over: {reason}.", hint=hint)
+    return Error(
+        f"The cluster does not answer: {reason}.",
+        hint="Check that its scheduler runs and that its address is right, then run the same again.",
+    )
+
+
+_INSTALL = f'Install the same version on scheduler and workers: pip install "nbvlm[dask]=={__version__}".'
+
+
+def _check_versions(found: Mapping[str, Any]) -> None:
+    """Refuse a cluster whose scheduler or workers lack nbvlm, or have another version."""
+    parts = {"scheduler": found["scheduler"]} | {
+        f"worker {name}": one for name, one in found["workers"].items()
+    }
+    for name, one in parts.items():
+        version = one and one["packages"].get("nbvlm")
+        if one and version != __version__:
+            has = f"nbvlm {version}, and this process {__version__}" if version else "no nbvlm"
+            raise Error(f"The cluster's {name} has {has}.", hint=_INSTALL)
 
 
 class ClusterRun:
@@ -383,6 +427,7 @@ class ClusterRun:
         """Yield rows as chunks end; leaving early stops the workers."""
         feeding: asyncio.Task[None] | None = None
         try:
+            _check_versions(await self._call(self._engine.get_versions, packages=["nbvlm"]))
             if keys := self._journal.keys():
                 known = KnownKeys(keys)
                 self._known = await self._call(self._engine.scatter, known, broadcast=True, hash=False)
@@ -438,11 +483,12 @@ class ClusterRun:
         failed: list[tuple[dict[str, Any], Position]] = []
         weight, size = 0, self._size()
         for item in self._items:
-            prompt: str | None = None
+            prompt = self._plan.prompt.template
             try:
                 prompt = self._plan.prompt.of(item.columns)
                 image = item.image
-                if hasattr(image, "read") and not hasattr(image, "getexif"):  # an open file cannot be pickled
+                # An open file cannot be pickled, nor can the view of an upload's bytes.
+                if isinstance(image, Mapping) or (hasattr(image, "read") and not hasattr(image, "getexif")):
                     image = read_source(image, allow_private=False)[0]
             except Error as error:
                 if self._plan.on_error == "raise":
@@ -498,20 +544,23 @@ class ClusterRun:
 
     def _add(self, data: dict[str, Any], place: Position) -> None:
         resumed = self._journal.stands(data["key"], place)
-        line = self._journal.add(data, place)
-        self._ready.append(rows.row_of(line, resumed=resumed, label=place.label))
+        try:
+            line = self._journal.add(data, place)
+        except Error as error:  # the rows that came with it are shown before it is raised
+            self._error, line = self._error or error, rows.encode(data)
+        self._ready.append(rows.row_of(line, resumed=resumed, place=place))
 
     async def _end(self) -> None:
         """Let the workers stop; what they had finished by then goes into the journal."""
         from distributed import Event, Semaphore
 
         engine, run, chunks = self._engine, self._order.run, list(self._chunks.items())
-        end = Event(run, client=engine)
         # The end of the loop may have cancelled the tasks that wait for the chunks: wait anew.
         parts = [self._collect(name, future, items) for name, (future, items, _) in chunks]
         last = [asyncio.create_task(self._guarded(part)) for part in parts]
         try:
-            async with asyncio.timeout(2 * GRACE_S):
+            async with asyncio.timeout(2 * GRACE_S if engine.status == "running" else 0):
+                end = Event(run, client=engine)
                 await self._call(end.set)
                 if last:
                     await asyncio.wait(last, timeout=GRACE_S)
@@ -522,7 +571,7 @@ class ClusterRun:
                         await asyncio.sleep(0.05)
                     await self._call(turn.close)
                 await self._call(end.clear)
-        except (OSError, TimeoutError):
+        except Exception:  # noqa: BLE001, S110
             pass  # the cluster has gone, and all of the run that was there
         finally:
             for task in (*last, *(collector for _, (_, _, collector) in chunks)):
@@ -540,7 +589,10 @@ class ClusterRun:
         made = asyncio.run_coroutine_threadsafe(call(), self._engine.loop.asyncio_loop)
         answer = asyncio.wrap_future(made)
         answer.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # it counts as seen
-        return await asyncio.shield(answer)  # a message that is cancelled half-way spoils its connection
+        try:
+            return await asyncio.shield(answer)  # a message that is cancelled half-way spoils its connection
+        except Exception as error:
+            raise _failure(error) from error
 
 
 def _weight(image: Any) -> int:

@@ -1,49 +1,35 @@
 """The journal of a run: JSON lines, appended as pictures finish, and never changed.
 
 A line is written in one piece as soon as its picture is finished, so a process that is killed leaves whole
-lines and at most one half of a line, at the end. That half is ignored, and the next line starts afresh.
+lines and at most one half of a line, at the end. That half is ignored, and the next line starts afresh. A
+line that is damaged later costs this line only.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from nbvlm._files import expanded
-from nbvlm.batches import rows
-from nbvlm.errors import Error
+from nbvlm.batches import entries, rows
+from nbvlm.errors import Error, ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import BinaryIO
 
     from nbvlm.batches.rows import Position
 
 __all__ = ["Journal", "NullJournal", "lines"]
 
 _FAR = 1 << 40
-_WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
+_WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
 """A file system that has no locks says one of these: the journal is written all the same."""
-
-
-class _Failed(msgspec.Struct):
-    kind: str
-
-
-class _Head(msgspec.Struct):
-    """The part of a line that says whose it is; the rest is passed over."""
-
-    key: str
-    source: str
-    index: int
-    copy: int = 0
-    error: _Failed | None = None
-
-
-_HEADS = msgspec.json.Decoder(_Head)
+_LOCKED = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
 
 
 class NullJournal:
@@ -77,17 +63,17 @@ class NullJournal:
 class Journal(NullJournal):
     """A journal in a file, made where there is none, which one run at a time can write."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = expanded(path)
+    def __init__(self, path: str | os.PathLike[str], folder: str = "") -> None:
+        self.path = _path(path, folder)
         self._known: dict[str, tuple[int, int]] = {}
         self._places: set[int] = set()
         self._file = _opened(self.path)
-        try:
+        with contextlib.ExitStack() as failed:
+            failed.callback(os.close, self._file)
             _lock(self._file, self.path)
+            self._reader = failed.enter_context(_reading(self.path))
             self._end, self._broken = self._scan()
-        except BaseException:
-            os.close(self._file)
-            raise
+            failed.pop_all()
 
     def __contains__(self, key: object) -> bool:
         return key in self._known
@@ -95,9 +81,14 @@ class Journal(NullJournal):
     def read(self, key: str) -> bytes:
         """Return the line with the answer to this question."""
         start, length = self._known[key]
-        with self.path.open("rb") as file:
-            file.seek(start)
-            return file.read(length)
+        try:
+            self._reader.seek(start)
+            line = self._reader.read(length)
+        except OSError as error:
+            raise _unreadable(self.path, error) from None
+        if (head := entries.head(line)) is None or head.key != key:
+            raise self._changed()
+        return line
 
     def keys(self) -> list[str]:
         """Return the keys of all finished questions."""
@@ -113,71 +104,121 @@ class Journal(NullJournal):
         if self.stands(data["key"], place):
             return line
         start = self._append(line)
-        self._learn(msgspec.convert(data, _Head), start, len(line))
+        error = data["error"]
+        failure = (error["kind"], error["status"]) if error is not None else None
+        self._learn(data["key"], place, failure, start, len(line))
         return line
 
     def close(self) -> None:
         """Let others write the journal; a second call does nothing."""
         file, self._file = self._file, -1
         if file >= 0:
-            os.close(file)
+            self._reader.close()
+            try:
+                os.close(file)
+            except OSError as error:  # a network's file system may report a full disk as late as here
+                raise self._unwritten(error) from None
 
     def _append(self, line: bytes) -> int:
         """Write a line at the end of the file, after a half one on a fresh line; return where it starts."""
         whole = b"\n" + line if self._broken else line
-        start = self._end + len(whole) - len(line)
         try:
+            own = os.fstat(self._file)
+            if own.st_size < self._end or not os.path.samestat(own, self.path.stat()):
+                raise self._changed()
             written = 0
             while written < len(whole):
                 written += os.write(self._file, whole[written:])
+            # Behind the lines of another run, where the file system has no locks.
+            self._end = os.lseek(self._file, 0, os.SEEK_CUR)
+        except FileNotFoundError:
+            raise self._changed() from None
         except OSError as error:
             self._end, self._broken = os.fstat(self._file).st_size, True
-            raise Error(
-                f"The journal {str(self.path)!r} cannot be written: {error.strerror}.",
-                hint="What is finished is in it; make room, then run the same again.",
-            ) from None
-        self._end, self._broken = self._end + len(whole), False
-        return start
+            raise self._unwritten(error) from None
+        self._broken = False
+        return self._end - len(line)
 
     def _scan(self) -> tuple[int, bool]:
         """Learn what is done; return the size of the file, and whether it ends within a line."""
-        at, found, line = 0, False, b"\n"
-        with self.path.open("rb") as file:
-            for line in file:
-                head = _head(line)
-                if head is not None:
-                    found = True
-                    self._learn(head, at, len(line))
+        at, ours, foreign, line = 0, False, False, b"\n"
+        try:
+            for line in entries.lines(self._reader):
+                ours = ours or entries.looks_like_one(line)
+                foreign = foreign or bool(line.strip(b"\0\r\n \t"))
+                for start, part, head in entries.sound(line):
+                    place = rows.Position(head.index, head.source, head.copy)
+                    self._learn(head.key, place, head.failure, at + start, len(part))
                 at += len(line)
-        if at and not found and not line.startswith(b'{"key":'):
+        except OSError as error:
+            raise _unreadable(self.path, error) from None
+        if foreign and not ours:
             raise Error(
                 f"{str(self.path)!r} is not the journal of a batch, and is left as it is.",
                 hint='Give the journal another name: journal="run.jsonl".',
             )
         return at, not line.endswith(b"\n")
 
-    def _learn(self, head: _Head, at: int, length: int) -> None:
-        if head.error is None or head.error.kind in rows.FINAL:
-            self._known[head.key] = (at, length)
-            self._places.add(hash((head.key, head.source, head.copy)))
+    def _learn(
+        self, key: str, place: Position, failure: tuple[str, int | None] | None, at: int, length: int
+    ) -> None:
+        if failure is None or rows.is_final(*failure):
+            self._known[key] = (at, length)
+            self._places.add(hash((key, place.source, place.copy)))
+
+    def _unwritten(self, error: OSError) -> Error:
+        return Error(
+            f"The journal {str(self.path)!r} cannot be written: {error.strerror}.",
+            hint="What is finished is in it; make room, then run the same again.",
+        )
+
+    def _changed(self) -> Error:
+        return Error(
+            f"The journal {str(self.path)!r} was replaced, shortened or deleted by another program.",
+            hint="Put the file back, or take another one, then run the same again.",
+        )
 
 
 def lines(path: str | os.PathLike[str]) -> Iterator[bytes]:
     """Yield the whole lines of a journal, also while it is written."""
-    file = expanded(path)
-    if not file.is_file():
-        raise Error(f"There is no journal {str(file)!r}.", hint=f"This runs in {Path.cwd()}.")
-    with file.open("rb") as opened:
-        for line in opened:
-            if _head(line) is not None:
-                yield line
-
-
-def _head(line: bytes) -> _Head | None:
+    file = _path(path)
+    if not file.exists():
+        raise Error(f"There is no journal {os.fspath(path)!r}.", hint=f"This runs in {Path.cwd()}.")
     try:
-        return _HEADS.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+        with _reading(file) as opened:
+            for line in entries.lines(opened):
+                for _, part, _head in entries.sound(line):
+                    yield part
+    except OSError as error:
+        raise _unreadable(file, error) from None
+
+
+def _path(path: str | os.PathLike[str], folder: str = "") -> Path:
+    """Check a path and make it absolute, so that a change of the folder during the run does not matter."""
+    try:
+        absolute = Path(folder, expanded(path)).absolute()
+    except (TypeError, ValueError):
+        raise _no_path(path) from None
+    try:
+        kind = absolute.stat().st_mode
+    except FileNotFoundError:
+        return absolute
+    except OSError as error:
+        raise _unreadable(absolute, error) from None
+    except ValueError:
+        raise _no_path(path) from None
+    if not stat.S_ISREG(kind):
+        what = "a folder" if stat.S_ISDIR(kind) else "a device, a pipe or a socket"
+        raise Error(
+            f"The journal {str(absolute)!r} is {what}, not a file.",
+            hint='Name a file: journal="run.jsonl"; journal=None keeps none.',
+        )
+    return absolute
+
+
+def _no_path(path: object) -> ParameterError:
+    message = f"journal must be the path of a file, got {path!r}."
+    return ParameterError(message, hint="journal=None keeps none.")
 
 
 def _opened(path: Path) -> int:
@@ -185,10 +226,21 @@ def _opened(path: Path) -> int:
     try:
         return os.open(path, flags, 0o666)
     except OSError as error:
-        raise Error(
-            f"The journal {str(path)!r} cannot be opened: {error.strerror}.",
-            hint="Give a file in a folder that exists and may be written, or journal=None to keep none.",
-        ) from None
+        raise _unreadable(path, error) from None
+
+
+def _reading(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> Error:
+    return Error(
+        f"The journal {str(path)!r} cannot be opened: {error.strerror}.",
+        hint="Give a file in a folder that exists and may be written, or journal=None to keep none.",
+    )
 
 
 def _lock(file: int, path: Path) -> None:
@@ -197,12 +249,16 @@ def _lock(file: int, path: Path) -> None:
     try:
         _take(file)
     except OSError as error:
-        if error.errno in _WITHOUT_LOCKS:
-            return
-        raise Error(
-            f"The journal {str(path)!r} is being written by another run.",
-            hint="Wait until that has ended, or give this one a journal of its own.",
-        ) from None
+        if error.errno in _LOCKED:
+            raise Error(
+                f"The journal {str(path)!r} is being written by another run.",
+                hint="Wait until that has ended, or give this one a journal of its own.",
+            ) from None
+        if error.errno not in _WITHOUT_LOCKS:
+            raise Error(
+                f"The file system does not lock the journal {str(path)!r}: {error.strerror}.",
+                hint="Give the journal a place on a local disk.",
+            ) from None
 
 
 def _take(file: int) -> None:

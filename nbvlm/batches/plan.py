@@ -30,6 +30,7 @@ class Prompt:
                 hint="Pass a text, a text with {column} in it, or a function of the row.",
             )
         self._source = source
+        self.template = source if isinstance(source, str) else None
         self._names = _fields(source) if isinstance(source, str) else ()
         self.fixed: str | None = None  # the prompt where it is the same for all pictures
         if isinstance(source, str) and not self._names:
@@ -41,9 +42,13 @@ class Prompt:
             return self.fixed
         if isinstance(self._source, str):
             self.check(row)
+            for name in self._names:
+                _check_value(name, row[name])
             try:
-                return prompts.check(self._source.format_map(row))
-            except (ValueError, TypeError) as error:
+                return prompts.check(_written(self._source, row))
+            except (ValueError, TypeError, AttributeError) as error:
+                if isinstance(error, PromptError):
+                    raise
                 raise PromptError(f"The prompt cannot be written for this row: {error}.") from None
         try:
             made = self._source(row)
@@ -65,27 +70,72 @@ class Prompt:
         for name in self._names:
             if name not in names:
                 meant = did_you_mean(name, names, cutoff=0.4, form="{{{}}}")
+                if special := [
+                    known for known in names if known.startswith(name) and set(known) & set(_MARKS)
+                ]:
+                    meant = f"{_BY_FUNCTION.format(special[0])} "
                 raise PromptError(
                     f"The prompt names {{{name}}}, which the row does not have.",
                     hint=f"{meant}There are: {', '.join(names)}. Double braces that stand for themselves.",
                 )
 
 
+_MARKS = ":!{}"
+_BY_FUNCTION = 'A name with one of : ! {{ }} needs a function: lambda row: f"detect {{row[{!r}]}}".'
+
+
+def _check_value(name: str, value: Any) -> None:
+    """Refuse what must not become words of a prompt: a missing value, and the address of an object."""
+    if _is_missing(value):
+        raise PromptError(
+            f"The column {name!r} has no value in this row.", hint="Fill it, or leave the row out."
+        )
+    if isinstance(value, (bytes, bytearray, memoryview)) or " object at 0x" in str(value):
+        raise PromptError(
+            f"The column {name!r} holds a {type(value).__name__}, which is not a text.",
+            hint="Name a column with words or numbers.",
+        )
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None or isinstance(value, str):
+        return not (value and value.strip())
+    try:
+        return bool(value != value)  # NaN and NaT, of any library, differ from themselves
+    except (TypeError, ValueError):
+        return str(value) == "<NA>"  # pandas says neither yes nor no; an array is a value
+
+
+def _written(template: str, row: Mapping[str, Any]) -> str:
+    """Fill in a template; unlike `str.format`, dots, brackets and digits are parts of a column's name."""
+    parts = []
+    for text, name, form, conversion in Formatter().parse(template):
+        parts.append(text)
+        if name is not None:
+            value = Formatter().convert_field(row[name], conversion)
+            parts.append(format(value, _written(form or "", row)))
+    return "".join(parts)
+
+
 def _fields(template: str) -> tuple[str, ...]:
     try:
-        names = tuple(name for _, name, _, _ in Formatter().parse(template) if name is not None)
+        parsed = list(Formatter().parse(template))
     except ValueError as error:
         raise _unreadable(str(error)) from None
-    for name in names:
-        if not name or "." in name or "[" in name:
-            raise _unreadable(f"{{{name}}} names no column")
-    return names
+    names: list[str] = []
+    for _, name, form, _ in parsed:
+        if name is not None:
+            names += [name, *_fields(form or "")]
+    if "" in names:
+        raise _unreadable("{} names no column")
+    return tuple(names)
 
 
 def _unreadable(reason: str) -> PromptError:
     return PromptError(
         f"The prompt is not a template: {reason}.",
-        hint="{column} stands for a value of the row; double braces that stand for themselves.",
+        hint="{column} stands for a value of the row; double braces that stand for themselves. "
+        + _BY_FUNCTION.format("a:b"),
     )
 
 

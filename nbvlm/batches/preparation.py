@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,15 +27,15 @@ class Prepared:
 
     item: Item
     key: str
-    prompt: str | None = None  # None where none could be made
+    prompt: str | None = None  # the template, or None for a function, where none could be made
     picture: Picture | None = None  # None where the answer is known, or the picture cannot be read
     error: Error | None = None
 
 
 def prepare(item: Item, plan: Plan, known: Container[str]) -> Prepared:
     """Make an item ready; an error is kept in `error`, and a picture whose key is known is not decoded."""
-    prompt: str | None = None
-    key = plan.key(f"unread {item.place.source}", "")
+    prompt = plan.prompt.template
+    key = plan.key(f"unread {item.place.source}", prompt or "")
     try:
         prompt = plan.prompt.of(item.columns)
         key = plan.key(f"unread {item.place.source}", prompt)
@@ -53,7 +54,7 @@ def _content(image: Any) -> tuple[bytes | Picture, str | None]:
     """Return the bytes of a file, or the picture that is made of something in memory."""
     if isinstance(image, str) and remote.is_remote(image) and not image.startswith("data:"):
         return remote.read(image), image.rpartition("/")[2]
-    if isinstance(image, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(image, "read"):
+    if isinstance(image, (str, os.PathLike, bytes, bytearray, memoryview, Mapping)) or hasattr(image, "read"):
         return read_source(image, allow_private=False)
     picture = Picture.load(image)
     if picture.data is None:

@@ -11,7 +11,6 @@ import contextlib
 import time
 from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbvlm import prompts
@@ -196,9 +195,9 @@ def _said(row: Row) -> str:
 def _thumbnail(row: Row) -> str:
     """Return a small picture of a local file with its boxes, or nothing."""
     try:
-        if not Path(row.source).is_file():
+        if not row.path.is_file():
             return ""
-        small = Picture.load(Path(row.source)).thumbnail(SIDE)
+        small = Picture.load(row.path).thumbnail(SIDE)
     except (Error, OSError, ValueError):
         return ""
     if row.detections is not None and len(row.detections):

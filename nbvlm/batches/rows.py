@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from nbvlm import errors
+from nbvlm._files import expanded
 from nbvlm._optional import require
+from nbvlm._text import encodable
 from nbvlm.client import redact
 from nbvlm.errors import Error
 from nbvlm.result import Result
@@ -25,20 +28,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLUMNS",
-    "FINAL",
     "Position",
     "Row",
     "Table",
     "decode",
     "encode",
     "failed",
+    "is_final",
     "key_of",
     "pandas",
     "row_of",
 ]
-
-FINAL = frozenset({"ImageError", "PromptError", "ParameterError", "RequestRejected"})
-"""Errors that asking again would only repeat; a picture with any other is asked again by the next run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class Position:
     source: str  # a path, an address, or `#` with its number
     copy: int = 0  # how often this source came before in the run
     label: Any = None  # in the index of a pandas object
+    folder: str = ""  # where a relative path begins
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -60,7 +61,7 @@ class Row:
     index, source
         Its number in the input, from 0, and its path, address or `#` with the number.
     prompt
-        What was asked; None where no prompt could be made.
+        What was asked; where no prompt could be made, the template, or None for a function.
     text
         The answer; None where there is none.
     detections
@@ -97,6 +98,7 @@ class Row:
     kind: str | None = None
     copy: int = 0
     _line: bytes = field(default=b"", compare=False)
+    _folder: str = field(default="", compare=False)
 
     @property
     def result(self) -> Result | None:
@@ -107,7 +109,12 @@ class Row:
         if self.error is not None:
             return None
         sha256 = decode(self._line)["picture"]["sha256"]
-        return Result.from_json(self._line, _picture(self.source, sha256))
+        return Result.from_json(self._line, _picture(self.path, sha256))
+
+    @property
+    def path(self) -> Path:
+        """The file, if the source is one; a relative path begins in the folder where the run began."""
+        return Path(self._folder, expanded(self.source))
 
     def __repr__(self) -> str:
         said = self.error if self.error is not None else self.text
@@ -135,17 +142,30 @@ def failed(place: Position, key: str, prompt: str | None, error: Error) -> dict[
     return _head(place, key) | {"error": told, "prompt": prompt}
 
 
+def is_final(kind: str, status: int | None) -> bool:
+    """Return whether a failure that was written down would only be repeated; others are asked again."""
+    return kind in errors.__all__ and bool(getattr(errors, kind)("", status=status).final)
+
+
 def moved(data: dict[str, Any], place: Position) -> dict[str, Any]:
     """Return the same answer for a picture at another place."""
     return data | _head(place, data["key"])
 
 
-def row_of(line: bytes, result: Result | None = None, *, resumed: bool = False, label: Any = None) -> Row:
+def row_of(
+    line: bytes, result: Result | None = None, *, resumed: bool = False, place: Position | None = None
+) -> Row:
     """Read a line of the journal as a row; `result` is its answer, where that is at hand."""
     data = decode(line)
     error = data["error"]
     if error is None and result is None:
-        result = Result.from_json(line)
+        try:
+            result = Result.from_json(line)
+        except ValueError as damage:
+            raise Error(
+                f"The journal's line of {data['source']!r} is damaged: {damage}",
+                hint="Remove that line, then run the same again.",
+            ) from None
     usage = result.usage if result is not None else None
     return Row(
         index=data["index"],
@@ -158,10 +178,11 @@ def row_of(line: bytes, result: Result | None = None, *, resumed: bool = False, 
         tokens=usage.total_tokens if usage is not None else None,
         request_id=result.request_id if result is not None else error["request_id"],
         resumed=resumed,
-        label=label,
+        label=place and place.label,
         kind=None if error is None else error["kind"],
         copy=data["copy"],
         _line=line,
+        _folder=place.folder if place is not None else "",
     )
 
 
@@ -169,7 +190,7 @@ def encode(data: dict[str, Any]) -> bytes:
     """Write plain data as one line of JSON."""
     try:
         return msgspec.json.encode(data) + b"\n"
-    except UnicodeEncodeError:  # half a character, which broken text can hold
+    except (UnicodeEncodeError, OverflowError):  # a lone surrogate, or a number beyond 64 bits
         return json.dumps(data).encode() + b"\n"
 
 
@@ -188,12 +209,12 @@ def _sentence(error: Mapping[str, Any]) -> str:
     return f"{error['kind']}: {error['message']}{hint}"
 
 
-def _picture(source: str, sha256: str) -> Any:
-    """Return the picture in the file of this name, if it is the one with this hash."""
+def _picture(path: Path, sha256: str) -> Any:
+    """Return the picture in this file, if it is the one with this hash."""
     from nbvlm.images import Picture
 
     try:
-        picture = Picture.load(Path(source)) if Path(source).is_file() else None
+        picture = Picture.load(path) if path.is_file() else None
     except (Error, OSError, ValueError):
         return None
     return picture if picture is not None and picture.sha256 == sha256 else None
@@ -219,29 +240,35 @@ class Table:
 
     def __init__(self, *, explode: bool = False) -> None:
         self._explode = explode
-        self._rows: list[tuple[int, Any, tuple[Any, ...]]] = []
+        self._rows: list[tuple[int, tuple[Any, ...]]] = []
 
     def add(self, row: Row) -> None:
         """Take a row; its picture is not kept."""
-        values = tuple(getattr(row, name) for name in COLUMNS)
-        self._rows.append((row.index, row.label, values))
+        self._rows.append((row.index, tuple(_cell(getattr(row, name)) for name in COLUMNS)))
 
-    def frame(self, *, labels: bool = False) -> pd.DataFrame:
-        """Make the table; its rows keep the labels that they had in a pandas object, or are numbered."""
+    def frame(self, index: pd.Index | None = None) -> pd.DataFrame:
+        """Make the table; its rows keep their places in the index of a pandas object, or are numbered."""
         pd = pandas()
         self._rows.sort(key=lambda row: row[0])
-        index: list[Any] = []
+        places: list[int] = []
         values: list[tuple[Any, ...]] = []
-        for number, (_, label, row) in enumerate(self._rows):
+        for number, (place, row) in enumerate(self._rows):
             found = _exploded(row) if self._explode else [row]
-            index += [label if labels else number] * len(found)
+            places += [number if index is None else place] * len(found)
             values += found
+        # Names, levels and types of the index stay, so that tables can be joined.
+        kept = pd.Index(places) if index is None else index.take(places)
         columns = _EXPLODED if self._explode else COLUMNS
         series = {
-            name: pd.Series([row[at] for row in values], index=index, dtype=_KINDS[name])
+            name: pd.Series([row[at] for row in values], index=kept, dtype=_KINDS[name])
             for at, name in enumerate(columns)
         }
-        return pd.DataFrame(series, index=index, columns=list(columns))  # type: ignore[no-any-return]
+        return pd.DataFrame(series, index=kept, columns=list(columns))  # type: ignore[no-any-return]
+
+
+def _cell(value: Any) -> Any:
+    """Write a text as a column can hold it: columns of texts are UTF-8."""
+    return encodable(value) if isinstance(value, str) else value
 
 
 def frame(found: Iterable[Row], *, explode: bool = False) -> pd.DataFrame:
@@ -256,4 +283,5 @@ def _exploded(row: tuple[Any, ...]) -> list[tuple[Any, ...]]:
     """Return one row a detection; a picture without any has one row, so that none is missing."""
     source, prompt, text, found, *others = row
     boxes = list(zip(found.labels, found.xyxy.tolist(), strict=True)) if found is not None else []
-    return [(source, prompt, text, label, *box, *others) for label, box in boxes or [(None, (None,) * 4)]]
+    cells = [(_cell(label), box) for label, box in boxes] or [(None, (None,) * 4)]
+    return [(source, prompt, text, label, *box, *others) for label, box in cells]

@@ -82,10 +82,11 @@ class Run:
         self._journal, self._engine = chosen.pop("journal"), chosen.pop("engine", None)
         limits = {name: chosen.pop(name, None) for name in ("concurrency", "rate", "on_error")}
         self.plan = plan(prompt, chosen.pop("client", None), **limits, options=chosen)
+        self._folder = str(sources.here())  # a change of the folder while the run goes on does not matter
         self._listed = sources.listing(images, column)
         if self._listed.names is not None:
             self.plan.prompt.check(self._listed.names)
-        self.labels = hasattr(images, "index") and hasattr(images, "iloc")
+        self._index = images.index if hasattr(images, "index") and hasattr(images, "iloc") else None
         self._counter = ProgressCounter(_watcher(self, progress))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -94,7 +95,7 @@ class Run:
     async def rows(self) -> AsyncGenerator[Row]:
         """Yield rows as they are finished."""
         self._loop = asyncio.get_running_loop()
-        journal = NullJournal() if self._journal is None else Journal(self._journal)
+        journal = NullJournal() if self._journal is None else Journal(self._journal, self._folder)
         state = "stopped"
         try:
             if self._counter.watched:
@@ -125,9 +126,13 @@ class Run:
     async def table(self, *, explode: bool) -> Any:
         """Return the table of all rows, those until a Stop included."""
         table = Table(explode=explode)
-        async for row in self.rows():
-            table.add(row)
-        return table.frame(labels=self.labels)
+        try:
+            async for row in self.rows():
+                table.add(row)
+        except Error as error:
+            error.table = table.frame(self._index)  # type: ignore[attr-defined]
+            raise
+        return table.frame(self._index)
 
     def stop(self) -> None:
         """Stop, from any thread: what is under way is dropped, what is finished is kept."""
@@ -147,7 +152,7 @@ class Run:
         rate_limiter = RateLimiter(checked.rate, first=checked.settings.retry.first)
         concurrency_limiter = ConcurrencyLimiter(checked.concurrency)
         counter.concurrency = checked.concurrency
-        self._pool = pool = WorkerPool(checked, sources.items(self._listed), journal, counter)
+        self._pool = pool = WorkerPool(checked, sources.items(self._listed, self._folder), journal, counter)
         async with AsyncClient.from_settings(checked.patient) as client:
             limited = LimitedClient(client, checked, rate_limiter, concurrency_limiter, counter)
             async with contextlib.aclosing(pool.rows(limited)) as found:

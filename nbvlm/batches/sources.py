@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from glob import has_magic, iglob
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 from nbvlm._files import expanded
 from nbvlm._optional import require
+from nbvlm._text import warn_outside
 from nbvlm.batches.rows import Position
 from nbvlm.client import redact
 from nbvlm.errors import ImageError, ParameterError
@@ -24,7 +26,7 @@ from nbvlm.images import SUFFIXES
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-__all__ = ["Item", "Listing", "is_remote", "items", "listed", "listing", "read"]
+__all__ = ["Item", "Listing", "here", "is_remote", "items", "listed", "listing", "read"]
 
 COLUMNS = ("image", "picture", "path", "file", "filename", "source", "url")
 """Columns of a table that hold the pictures where the caller names no column."""
@@ -61,6 +63,8 @@ def listing(images: Any, column: str | None = None) -> Listing:
         return Listing(lambda: ((label, image, None) for label, image in images.items()), lambda: len(images))
     if _single(images):
         return _several([images])
+    if isinstance(images, Mapping):
+        return _several(_uploads(images))
     if isinstance(images, Iterable):
         size = len(images) if isinstance(images, Sized) else None
         return Listing(lambda: _each(images, column), lambda: size, None)
@@ -70,16 +74,35 @@ def listing(images: Any, column: str | None = None) -> Listing:
     )
 
 
-def items(listed: Listing) -> Iterator[Item]:
-    """Walk a source and number what it yields."""
+def here() -> Path:
+    """Return the present folder; one that was deleted has no path."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path()
+
+
+def items(listed: Listing, folder: str = "") -> Iterator[Item]:
+    """Walk a source and number what it yields; relative paths begin at the folder."""
     seen: dict[int, int] = {}
     for index, (label, image, columns) in enumerate(listed.each()):
-        source, nth = _called(image, index), 0
-        if not listed.distinct and not source.startswith("#"):
+        name, nth = _called(image), 0
+        source = name or f"#{index}"
+        if name and not listed.distinct:
             nth = seen.get(hash(source), 0)
             seen[hash(source)] = nth + 1
-        place = Position(index, source, nth, label)
-        yield Item(place, image, columns if columns is not None else _described(source, index))
+        place = Position(index, source, nth, label, folder)
+        found = _in_folder(image, folder) if folder else image
+        yield Item(place, found, columns if columns is not None else _described(source, index))
+
+
+def _in_folder(image: Any, folder: str) -> Any:
+    """Make a relative path absolute, so that a change of the folder during the run does not matter."""
+    if isinstance(image, Mapping) and image.get("bytes", b"") is None:
+        return _in_folder(image.get("path"), folder)
+    if not isinstance(image, (str, os.PathLike)) or (isinstance(image, str) and _ADDRESS.match(image)):
+        return image
+    return os.path.join(folder, expanded(image)) if os.fspath(image) else image  # noqa: PTH118 - str or bytes
 
 
 def _named(name: str) -> Listing:
@@ -87,11 +110,13 @@ def _named(name: str) -> Listing:
         return _several([name])
     if is_remote(name):
         return _several(listed(name, SUFFIXES))
-    path = expanded(name)
+    path, start = expanded(name), here()
     if path.is_dir():
-        return _filled(name, lambda: _walk(path))
+        return _filled(name, lambda: _walk(path, start))
     if has_magic(name) and not path.exists():
-        return _filled(name, lambda: _matching(path))
+        return _filled(name, lambda: _matching(path, start))
+    if not path.suffix and not path.exists():
+        raise ImageError(f"There is no folder {name!r}.", hint=f"This runs in {start}.")
     return _several([name])
 
 
@@ -99,25 +124,64 @@ def _filled(name: str, walk: Callable[[], Iterator[str]]) -> Listing:
     if next(walk(), None) is None:
         raise ImageError(
             f"There is no picture in {name!r}.",
-            hint=f"This runs in {Path.cwd()}; a folder is searched with all below it, by the files' endings.",
+            hint=f"This runs in {here()}; a folder is searched with all below it, by the files' endings.",
         )
     return Listing(
         lambda: ((None, path, None) for path in walk()), lambda: sum(1 for _ in walk()), distinct=True
     )
 
 
-def _walk(folder: Path) -> Iterator[str]:
+def _walk(folder: Path, start: Path) -> Iterator[str]:
     """Yield the pictures of a folder, then those of the folders in it, by name; hidden ones are left out."""
-    for at, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    for at, files in _folders(str(folder), start, set()):
         for name in sorted(files):
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES:  # noqa: PTH122 - a name
                 yield os.path.join(at, name)  # noqa: PTH118 - a million of them
 
 
-def _matching(pattern: Path) -> Iterator[str]:
-    found = iglob(str(pattern), recursive=True)  # noqa: PTH207 - a Path knows no absolute patterns
-    return (name for name in sorted(found) if Path(name).is_file())
+def _folders(folder: str, start: Path, seen: set[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield a folder and all below it with their files, each once; linked ones last, hidden ones not."""
+    left = deque([folder])
+    while left:
+        root = start / left[0]
+        for at, folders, files in os.walk(root, onerror=_unreadable_folder):
+            name = os.path.join(left[0], at[len(str(root)) :].lstrip(os.sep)) if at != str(root) else left[0]  # noqa: PTH118
+            folders[:] = sorted(one for one in folders if not one.startswith("."))
+            if (real := os.path.realpath(at)) in seen:  # a link to what was met before, or a circle
+                folders.clear()
+                continue
+            seen.add(real)
+            left += [os.path.join(name, one) for one in folders if Path(at, one).is_symlink()]  # noqa: PTH118
+            yield name, files
+        left.popleft()
+
+
+def _unreadable_folder(error: OSError) -> None:
+    warn_outside(f"The folder {error.filename!r} cannot be read, and is left out: {error.strerror}.")
+
+
+def _matching(pattern: Path, start: Path) -> Iterator[str]:
+    """Yield the files that match a pattern, each once; `**` follows linked folders, and no circle."""
+    top, *parts = pattern.parts if pattern.anchor else ("", *pattern.parts)
+    return _expand(top, parts, start, defaultdict(set))
+
+
+def _expand(folder: str, parts: list[str], start: Path, seen: defaultdict[int, set[str]]) -> Iterator[str]:
+    part, *rest = parts
+    if part == "**":
+        # A second walk for the same part, within a first one, has nothing new.
+        for below, _ in _folders(folder, start, seen[len(rest)]):
+            yield from _expand(below, rest or ["*"], start, seen)
+        return
+    root = start / folder
+    # A folder's own name may hold brackets.
+    literal = not has_magic(part) or os.path.lexists(root / part)
+    for name in [part] if literal else sorted(iglob(part, root_dir=root)):  # noqa: PTH207 - of one part
+        path = os.path.join(folder, name)  # noqa: PTH118 - as it was given
+        if rest and (start / path).is_dir():
+            yield from _expand(path, rest, start, seen)
+        elif not rest and (start / path).is_file():
+            yield path
 
 
 def _several(found: list[Any]) -> Listing:
@@ -148,40 +212,70 @@ def _column(names: list[str], column: str | None) -> str:
 
 def _each(images: Iterable[Any], column: str | None) -> Iterator[tuple[Any, Any, Mapping[str, Any] | None]]:
     for image in images:
-        if isinstance(image, Mapping):
+        if isinstance(image, Mapping) and not _is_upload(image):
             row = {str(name): value for name, value in image.items()}
             yield None, row[_column(list(row), column)], row
         else:
             yield None, image, None
 
 
+def _is_upload(value: Any) -> bool:
+    """Recognise a picture as ipywidgets' FileUpload and Hugging Face's data sets hold it."""
+    if not isinstance(value, Mapping):
+        return False
+    content = value.get("content")
+    return isinstance(content, bytes | bytearray | memoryview) or value.keys() == {"bytes", "path"}
+
+
+def _uploads(images: Mapping[Any, Any]) -> list[Any]:
+    """Return the pictures of a FileUpload of ipywidgets 7, which has them by name."""
+    if images and all(map(_is_upload, images.values())):
+        return [{"name": str(name)} | dict(one) for name, one in images.items()]
+    raise ImageError(
+        "One mapping is not a list of pictures.",
+        hint="A mapping is a row: pass [row]. Columns make a table: pass pandas.DataFrame(columns).",
+    )
+
+
 def _single(images: Any) -> bool:
     """Return whether this is one picture, which should stand in a list."""
     from nbvlm.images import Picture, is_array
 
+    if _is_upload(images):
+        return True
     if isinstance(images, (bytes, bytearray, memoryview, Picture)) or hasattr(images, "getexif"):
         return True
     return hasattr(images, "read") or (is_array(images) and getattr(images, "ndim", 4) < 4)
 
 
-def _called(image: Any, index: int) -> str:
-    """Name an item; what is in memory has a name or a number."""
+def _called(image: Any) -> str | None:
+    """Name an item; what is in memory may have a name or none."""
     if isinstance(image, (str, os.PathLike)):
         name = os.fsdecode(image)
         if name.startswith("data:"):
-            return f"#{index}"
+            return None
         return str(redact(name)) if "://" in name else name
-    told = getattr(image, "filename", None) or getattr(image, "name", None)
-    return told if isinstance(told, str) and told else f"#{index}"
+    if isinstance(image, Mapping):
+        told = image.get("name") or image.get("path")
+    else:
+        told = getattr(image, "filename", None) or getattr(image, "name", None)
+    if isinstance(told, os.PathLike):
+        told = os.fspath(told)
+    return (
+        told if isinstance(told, str) and not told.startswith("<") else None
+    )  # "<stdin>", "<_io.BytesIO …>"
 
 
 def _described(source: str, index: int) -> dict[str, Any]:
-    path = Path(urlsplit(source).path if "://" in source else source)
+    scheme, mark, rest = source.partition("://")
+    web = scheme.lower() in ("http", "https")
+    path = Path(urlsplit(source).path if web else rest if mark else source)
     return dict(zip(DESCRIBED, (source, path.name, path.stem, path.parent.name, index), strict=True))
 
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)(://|::)", re.IGNORECASE)
 _OWN = ("http", "https", "file")
+_ADDRESS = re.compile(r"\s*(data:|[a-z][a-z0-9+.-]+(://|::))", re.IGNORECASE)
 
 
 def is_remote(name: str) -> bool:

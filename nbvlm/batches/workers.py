@@ -6,11 +6,12 @@ Nothing is held beyond what is under way: a source is walked only as fast as ans
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from nbvlm._background import thread_pool
+from nbvlm._background import Interruption, thread_pool
 from nbvlm.batches import preparation, rows
 from nbvlm.errors import (
     AuthenticationError,
@@ -121,9 +122,11 @@ class WorkerPool:
         self._under_way: dict[str, asyncio.Future[dict[str, Any] | None]] = {}
         self._readers = min(READERS, plan.concurrency)
         self._threads = thread_pool(self._readers)
+        self._interruption = Interruption()
         self._ready: asyncio.Queue[Prepared | None] = asyncio.Queue(self._readers)
         self._out: asyncio.Queue[Row | BaseException | None] = asyncio.Queue(plan.concurrency)
         self._stopped = False
+        self._unwritten: Error | None = None  # why the journal does not take lines any more
 
     async def rows(self, client: LimitedClient) -> AsyncGenerator[Row]:
         """Yield rows as they are finished; leaving early stops the run."""
@@ -136,10 +139,13 @@ class WorkerPool:
                     raise row
                 self._counter.add(row)
                 yield row
+            if self._unwritten is not None and not self._stopped:
+                raise self._unwritten
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._interruption.begin()  # Python waits for these threads at its end
             self._threads.shutdown(wait=False, cancel_futures=True)
 
     def stop(self) -> None:
@@ -150,15 +156,16 @@ class WorkerPool:
 
     async def _read_all(self) -> None:
         loop = asyncio.get_running_loop()
+        read = functools.partial(self._interruption.run, self._next)
         try:
-            while (found := await loop.run_in_executor(self._threads, self._next)) is not None:
+            while (found := await loop.run_in_executor(self._threads, read)) is not None:
                 await self._ready.put(found)
         except Exception as error:  # noqa: BLE001 - the caller's own iterator may raise anything
             await self._out.put(error)
 
     def _next(self) -> Prepared | None:
         with self._turn:
-            item = next(self._items, None)
+            item = next(self._items, None) if self._unwritten is None else None
         return preparation.prepare(item, self._plan, self._journal) if item is not None else None
 
     async def _close_up(self, reading: list[asyncio.Task[None]], asking: list[asyncio.Task[None]]) -> None:
@@ -171,7 +178,8 @@ class WorkerPool:
     async def _ask_all(self, client: LimitedClient) -> None:
         try:
             while (found := await self._ready.get()) is not None:
-                await self._out.put(await self._row(found, client))
+                if self._unwritten is None:  # else only the answers that are under way are still taken
+                    await self._out.put(await self._row(found, client))
         except Exception as error:  # noqa: BLE001 - raised again where the rows are taken
             await self._out.put(error)
 
@@ -218,8 +226,11 @@ class WorkerPool:
     def _kept(self, found: Prepared, data: dict[str, Any], result: Result | None = None) -> Row:
         place = found.item.place
         resumed = self._journal.stands(found.key, place)
-        line = self._journal.add(data, place)
-        return rows.row_of(line, result, resumed=resumed, label=place.label)
+        try:
+            line = self._journal.add(data, place)
+        except Error as error:
+            self._unwritten, line = self._unwritten or error, rows.encode(data)
+        return rows.row_of(line, result, resumed=resumed, place=place)
 
 
 def ends_run(error: Error) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.cli.options import add_arguments, client_keywords, question_keywords
-from nbvlm.cli.terminal import is_terminal, print_error, print_line
+from nbvlm.cli.terminal import is_terminal, print_error
 from nbvlm.errors import (
     AuthenticationError,
     Error,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STATUSES", "arguments", "run", "status_of"]
 
+_LONGEST_PROMPT = 1_000_000
 FAILED, REFUSED, PICTURE, KEY, LATER = 1, 2, 3, 4, 5
 STATUSES: tuple[tuple[type[Error], int], ...] = (
     (ImageError, PICTURE),
@@ -47,7 +48,8 @@ STATUSES: tuple[tuple[type[Error], int], ...] = (
 _EPILOG = """\
 On a terminal the answer is text for a person. In a pipe, or with --json, it is
 one line of JSON; with --stream as well, one line for each event:
-{"event": "text" | "detection" | "status" | "result" | "error", ...}
+{"event": "text" | "reasoning" | "detection" | "status" | "result" |
+          "error", ...}
 
 The key of the hosted model comes from NVIDIA_API_KEY or the keyring; without a
 key the embedded model answers. A key is never an argument, where other users
@@ -55,7 +57,7 @@ of the computer could read it.
 
 exit status:
   0    answered
-  1    the service refused, or its answer cannot be used
+  1    the service refused, or its answer cannot be used or written
   2    refused before anything was sent: arguments, prompt, parameters
   3    the picture cannot be read or sent
   4    the key is missing or refused, or the account has no credits
@@ -96,7 +98,8 @@ def run(options: argparse.Namespace) -> int:
     from nbvlm.client import Client
 
     as_json = options.json or not (options.text or is_terminal())
-    writer: AnswerWriter = JsonWriter(stream=options.stream) if as_json else TextWriter()
+    text = TextWriter(raw=not is_terminal())
+    writer: AnswerWriter = JsonWriter(stream=options.stream) if as_json else text
     try:
         image, prompt = _question(options)
         _check(options.out)
@@ -106,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
         if options.out is not None:
             _save(result, options.out)
             if not as_json:
-                print_line(f"  Saved: {options.out}")
+                text.text(f"  Saved: {options.out}")
     except Error as error:
         writer.error(error)
         print_error(f"nbvlm ask: {error}")
@@ -129,13 +132,30 @@ def _question(options: argparse.Namespace) -> tuple[Any, str]:
         message = "Picture and prompt cannot both be read from standard input."
         raise ParameterError(message, hint="Give one as an argument.")
     if image != "-":
-        return image, sys.stdin.read() if prompt == "-" else prompt
+        return image, _prompt() if prompt == "-" else prompt
     from nbvlm.images import MAX_BYTES
 
-    data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    try:
+        data = getattr(sys.stdin, "buffer", sys.stdin).read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ImageError(f"Standard input cannot be read: {error.strerror or error}.") from None
     if not data:
         raise ImageError("Standard input is empty.", hint="Pipe a picture in, or give a path instead of -.")
     return data, prompt
+
+
+def _prompt() -> str:
+    """Read the prompt from standard input."""
+    try:
+        text = sys.stdin.read(_LONGEST_PROMPT + 1)
+    except UnicodeDecodeError:
+        raise PromptError("The prompt on standard input is not UTF-8.", hint="Convert it first.") from None
+    except OSError as error:
+        raise PromptError(f"Standard input cannot be read: {error.strerror or error}.") from None
+    if len(text) > _LONGEST_PROMPT:
+        message = f"The prompt on standard input is longer than {_LONGEST_PROMPT:,} characters."
+        raise PromptError(message, hint="Shorten it.")
+    return text
 
 
 def _answer(

@@ -1,4 +1,4 @@
-"""`nbvlm doctor`: checks versions, kernel, extensions, key, endpoint and cache, with advice for each."""
+"""`nbvlm doctor`: checks versions, kernel, extensions, key, endpoints and cache, with advice for each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ SECONDS = 5.0
 
 _EPILOG = """\
 "ok" works, "note" works and is worth knowing, "FAIL" will not work; advice says
-what to do. The doctor neither shows nor sends a key.
+what to do. Endpoints are asked for lists of models, which costs nothing. The
+doctor neither shows nor sends a key.
 
 exit status: 0 if everything needed works, 1 if something will not
 """
@@ -30,14 +31,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("--json", action="store_true", help="write the findings as JSON, for a program")
     parser.add_argument(
-        "--endpoint", metavar="NAME", help="endpoint to check: a hosted model's name, or a server's URL"
+        "--endpoint",
+        metavar="NAME",
+        help="check this endpoint only: a service's or model's name, or a server's URL",
     )
     parser.add_argument(
         "--timeout",
         type=float,
         default=SECONDS,
         metavar="S",
-        help="longest wait for it, in seconds (default: %(default)s)",
+        help="longest wait for an answer, in seconds (default: %(default)s)",
     )
 
 
@@ -56,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
 
 def findings(endpoint: str | None = None, seconds: float = SECONDS) -> list[Finding]:
     """Run all checks, one after the other; `seconds` is the longest wait for the endpoint."""
-    from nbvlm.cli import doctor_checks
+    from nbvlm.cli import doctor_checks, endpoint_checks
     from nbvlm.cli.findings import run_check
 
     checks = {
@@ -66,7 +69,7 @@ def findings(endpoint: str | None = None, seconds: float = SECONDS) -> list[Find
         "extensions": doctor_checks.extensions,
         "websocket": doctor_checks.websocket,
         "key": doctor_checks.key,
-        "endpoint": lambda: doctor_checks.endpoint(endpoint, seconds),
+        "endpoint": lambda: endpoint_checks.check(endpoint, seconds),
         "cache": doctor_checks.cache,
         "embedded model": doctor_checks.model,
     }

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import sys
-import time
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 from nbvlm._text import size
 from nbvlm._version import __version__
 from nbvlm.cli.findings import good, note, problem
-from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nbvlm.cli.findings import Finding
 
-__all__ = ["cache", "endpoint", "extensions", "kernel", "key", "model", "packages", "python", "websocket"]
+__all__ = ["cache", "extensions", "kernel", "key", "model", "packages", "python", "websocket"]
 
 _SHOWN = ("jupyterlab", "ipykernel", "ipywidgets", "anywidget", "ipython")
 _OPTIONAL = ("notebook", "voila", "jupyter-server")
@@ -152,53 +150,31 @@ def _disabled(places: list[Path]) -> set[str]:
 def _read(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
 
 _FREE = "keys are free at build.nvidia.com"
-_FAILING = 500
 
 
 def key() -> Iterator[Finding]:
     """Find where the key for the hosted model comes from; the key itself is never shown."""
     from nbvlm.client import ENVIRONMENT, find_key
+    from nbvlm.errors import AuthenticationError
 
-    found = find_key()
-    if ENVIRONMENT in os.environ and (found is None or found[1] != ENVIRONMENT):
-        advice = "Set it again: the whole key, without quotes, blanks or line breaks."
-        yield problem("key", f"{ENVIRONMENT} is set, but its value is not a key", advice)
+    try:
+        found = find_key()
+    except AuthenticationError as error:
+        yield problem("key", error.message.rstrip("."), error.hint or "")
+        return
+    if not found and ENVIRONMENT in os.environ:
+        yield problem("key", f"{ENVIRONMENT} is set, but empty", "Set it to the whole key, or unset it.")
     elif found is None:
         advice = f"For the hosted model set {ENVIRONMENT}, or call nbvlm.login() in a notebook; {_FREE}."
         yield note("key", "not found, so the embedded model answers", advice)
     else:
         yield good("key", f"found in {found[1]}")
-
-
-def endpoint(name: str | None, seconds: float) -> Iterator[Finding]:
-    """Check that an endpoint, by name or URL, or the hosted model responds; `seconds` is the longest wait."""
-    from nbvlm.client import find_key, ping, resolve
-
-    model = "any" if name is not None and "://" in name else None
-    settings = resolve(name or "nvidia", model=model, timeout=seconds)
-    if settings.in_process:
-        yield good("endpoint", "the embedded model, which needs no network")
-        return
-    began = time.monotonic()
-    try:
-        status = ping(settings)
-    except Error as error:
-        if name is not None or find_key() is not None:
-            yield problem("endpoint", error.message, error.hint or "Check the network, then try again.")
-        else:
-            yield note("endpoint", error.message, "The embedded model works without a network.")
-        return
-    found = f"{settings.base_url} responds (status {status}, {time.monotonic() - began:.1f} s)"
-    if status >= _FAILING:
-        yield note("endpoint", found, "The service, or a proxy before it, fails now. Try again later.")
-    else:
-        yield good("endpoint", found)
 
 
 def cache() -> Iterator[Finding]:

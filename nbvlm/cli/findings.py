@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nbvlm._text import count, visible
+from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -44,6 +45,8 @@ def run_check(name: str, check: Callable[[], Iterable[Finding]]) -> list[Finding
     """Run a check; one that fails is a finding too."""
     try:
         return list(check())
+    except Error as error:
+        return [problem(name, error.message, error.hint or "See the documentation of nbvlm.")]
     except Exception as error:  # noqa: BLE001 - the other checks follow
         reason = str(error) or type(error).__name__
         advice = "Please report this as a fault of nbvlm doctor."

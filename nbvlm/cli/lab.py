@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from nbvlm._files import expanded
+from nbvlm._text import visible
 from nbvlm.cli.terminal import print_line
 from nbvlm.errors import Error
 
@@ -98,7 +99,7 @@ def _recorded_hashes(target: Path) -> dict[str, str]:
     """Return the recorded hashes; a record that cannot be read counts as empty."""
     try:
         recorded = json.loads((target / _RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return recorded if isinstance(recorded, dict) else {}
 
@@ -138,7 +139,7 @@ def run(options: argparse.Namespace) -> int:
     if importlib.util.find_spec("jupyterlab") is None or importlib.util.find_spec("ipykernel") is None:
         raise Error("JupyterLab is not installed.", hint='Install it: pip install "nbvlm[lab]"')
     folder = expanded(options.dir).resolve()
-    print_line(f"Tutorials in {folder}: {copy(folder)}.")
+    print_line(f"Tutorials in {visible(str(folder))}: {copy(folder)}.")
     browser = not options.no_browser and _has_display()
     if not browser:
         print_line("Open the address below in a browser on this computer.")

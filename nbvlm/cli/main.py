@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 from nbvlm._version import __version__
-from nbvlm.cli.terminal import discard_output, escape_unprintable, print_error
+from nbvlm.cli.terminal import finish_output, prepare_streams, print_error
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS", "Command", "main"]
 
-INTERRUPTED = 130
+FAILED, INTERRUPTED = 1, 130
 
 
 class _Module(Protocol):
@@ -45,6 +45,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("lab", "open JupyterLab on a copy of the tutorials"),
     Command("ask", "ask a model about a picture"),
     Command("serve", "serve the embedded model as the hosted service does"),
+    Command("models", "list the models that can be asked"),
     Command("doctor", "check the installation, and say what to do about each problem"),
 )
 
@@ -55,24 +56,50 @@ def main(argv: Sequence[str] | None = None) -> int:
     The exit status is 0 done, 1 failed with a sentence on the error stream, 2 wrong arguments, 130
     interrupted; `nbvlm ask --help` lists more.
     """
-    escape_unprintable()
+    prepare_streams()
     given = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = _run(given)
+    except SystemExit as ended:  # argparse: help, or wrong arguments
+        if finish_output():
+            raise SystemExit(FAILED) from None
+        raise ended from None
+    except BrokenPipeError:
+        status = FAILED
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    reason = finish_output()
+    if reason and status == 0:
+        print_error(f"nbvlm: The output cannot be written: {reason}.")
+        status = FAILED
+    return status
+
+
+def _run(given: list[str]) -> int:
     options = _parser(given).parse_args(given)
     command: Command = options.command
     try:
         return command.module().run(options)
     except Error as error:
         print_error(f"nbvlm {command.name}: {error}")
-        return 1
-    except BrokenPipeError:
-        discard_output()
-        return 1
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        return FAILED
+
+
+class _Parser(argparse.ArgumentParser):
+    """Names wrong arguments without control characters: they may be names of files."""
+
+    def error(self, message: str) -> NoReturn:
+        from nbvlm._text import visible
+
+        super().error(visible(message))
 
 
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="nbvlm", description="Ask vision-language models about pictures.")
+    parser = _Parser(
+        prog="nbvlm",
+        description="Ask vision-language models about pictures.",
+        epilog="exit status: 0 done, 1 failed, 2 wrong arguments, 130 interrupted by Ctrl-C; ask has more",
+    )
     parser.add_argument("--version", action="version", version=f"nbvlm {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="command")
     for command in COMMANDS:

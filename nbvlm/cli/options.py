@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from nbvlm.client import Secret
 
-__all__ = ["add_arguments", "client_keywords", "question_keywords"]
+__all__ = ["add_arguments", "add_server_arguments", "client_keywords", "question_keywords"]
 
 _CLIENT = ("model", "base_url", "timeout")
 _QUESTION = ("temperature", "top_p", "max_tokens")
@@ -24,28 +24,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--endpoint",
         metavar="NAME",
-        help="nvidia, demo, another hosted model's id, or the URL of an OpenAI-compatible server "
-        "(default: nvidia with a key, demo without)",
+        help="nvidia, demo, ollama, lmstudio, vllm, llamacpp, openai, gemini, openrouter, the id of one of "
+        "NVIDIA's models, or the URL of an OpenAI-compatible server (default: nvidia with a key, else demo)",
     )
-    model.add_argument("--model", metavar="ID", help="model of an OpenAI-compatible server")
-    model.add_argument("--base-url", metavar="URL", help="another address for a hosted model")
-    model.add_argument(
-        "--key-from", metavar="VARIABLE", help="environment variable that holds the server's key"
-    )
-    model.add_argument("--timeout", type=float, metavar="S", help="longest wait for each step, in seconds")
-    model.add_argument("--allow-http", action="store_true", help="allow plain http to another computer")
+    model.add_argument("--model", metavar="ID", help="model of a service or server")
+    add_server_arguments(model)
     answer = parser.add_argument_group("the answer")
     answer.add_argument("--temperature", type=float, metavar="T", help="randomness, above 0")
     answer.add_argument("--top-p", type=float, metavar="P", help="share of the likeliest tokens, up to 1")
     answer.add_argument("--max-tokens", type=int, metavar="N", help="longest answer, in tokens")
     answer.add_argument(
+        "--no-translate", action="store_true", help="send a task in PaliGemma's words to any model"
+    )
+    answer.add_argument(
         "--route", choices=("auto", "inline", "asset"), default="auto", help="how the picture travels"
     )
 
 
+def add_server_arguments(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add the options that say how a server is reached."""
+    parser.add_argument("--base-url", metavar="URL", help="another origin for a service")
+    parser.add_argument(
+        "--key-from", metavar="VARIABLE", help="environment variable that holds the server's key"
+    )
+    parser.add_argument("--timeout", type=float, metavar="S", help="longest wait for each step, in seconds")
+    parser.add_argument("--allow-http", action="store_true", help="allow plain http to another computer")
+
+
 def client_keywords(options: argparse.Namespace) -> dict[str, Any]:
     """Return the keywords that open a client; the variable that `--key-from` names must be set."""
-    given = {name: getattr(options, name) for name in _CLIENT if getattr(options, name) is not None}
+    given = {name: value for name in _CLIENT if (value := getattr(options, name, None)) is not None}
     if options.allow_http:
         given["allow_http"] = True
     if options.key_from is not None:
@@ -56,7 +64,7 @@ def client_keywords(options: argparse.Namespace) -> dict[str, Any]:
 def question_keywords(options: argparse.Namespace) -> dict[str, Any]:
     """Return the keywords of a question."""
     given = {name: getattr(options, name) for name in _QUESTION if getattr(options, name) is not None}
-    return given | {"route": options.route}
+    return given | {"route": options.route, "translate": not options.no_translate}
 
 
 def _key(variable: str) -> Secret:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbvlm._text import visible
-from nbvlm.cli.terminal import print_error, print_line
-from nbvlm.client import DetectionFound, Status, TextDelta
+from nbvlm.cli.terminal import is_terminal, print_error, print_line
+from nbvlm.client import DetectionFound, ReasoningDelta, Status, TextDelta
 from nbvlm.result import facts, plain_text
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ class AnswerWriter(Protocol):
 
 
 class TextWriter:
-    """Writes an answer as text for a person."""
+    """Writes an answer as text for a person; `raw` leaves its control characters, as a pipe takes them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, raw: bool = False) -> None:
+        self._raw = raw
         self._wrote = False
         self._last_status = ""
 
@@ -45,8 +47,8 @@ class TextWriter:
         """Write text to the output, and what takes long to the error stream."""
         if isinstance(event, TextDelta):
             self._wrote = True
-            print_line(visible(event.text), end="")
-        elif isinstance(event, Status) and (line := status_line(event)) and line != self._last_status:
+            self.text(event.text, end="")
+        elif (line := status_line(event)) and line != self._last_status:
             self._last_status = line
             print_error(f"  {line}")
 
@@ -55,13 +57,17 @@ class TextWriter:
         if self._wrote:
             print_line("")
         elif not len(result.detections):
-            print_line(visible(result.text.strip()) or "(The answer is empty.)")
+            self.text(result.text.strip() or "(The answer is empty.)")
         if len(result.detections):
             print_line(plain_text(result, rows=_ROWS))
             return
         problems = [f"problem at {problem.position}: {problem.kind}" for problem in result.problems]
         for line in (*problems, *result.notices, f"({', '.join(facts(result))})"):
-            print_line(visible(f"  {line}"))
+            self.text(f"  {line}")
+
+    def text(self, text: str, *, end: str = "\n") -> None:
+        """Write a text from outside."""
+        print_line(text if self._raw else visible(text), end=end)
 
     def error(self, error: Error) -> None:  # noqa: ARG002 - as AnswerWriter has it
         """End the current line."""
@@ -73,20 +79,24 @@ class TextWriter:
             print_line("")
 
 
-def status_line(status: Status) -> str:
-    """Describe a status in a sentence; "" while it has not lasted long.
+def status_line(event: Event) -> str:
+    """Describe an event that is not text in a sentence; "" for a box, and while a status is young.
 
     >>> status_line(Status("retry", 2.0, 1, 3))
     'The service is busy; the next try is in 2 s.'
     """
-    match status.kind:
+    if isinstance(event, ReasoningDelta):
+        return "The model is thinking."
+    if not isinstance(event, Status):
+        return ""
+    match event.kind:
         case "retry":
-            return f"The service is busy; the next try is in {status.seconds:.0f} s."
+            return f"The service is busy; the next try is in {event.seconds:.0f} s."
         case "queued":
             return "The service has queued the question."
-        case "upload" if status.seconds >= _LATE_S:
+        case "upload" if event.seconds >= _LATE_S:
             return "Still uploading the picture."
-        case "waiting" if status.seconds >= _LATE_S:
+        case "waiting" if event.seconds >= _LATE_S:
             return "Still waiting for the answer."
         case _:
             return ""
@@ -105,6 +115,8 @@ class JsonWriter:
         match event:
             case TextDelta():
                 _write_json({"event": "text", "text": event.text})
+            case ReasoningDelta():
+                _write_json({"event": "reasoning", "text": event.text})
             case DetectionFound():
                 found = event.detection
                 _write_json({"event": "detection", "label": found.label, "box": list(map(float, found.box))})
@@ -114,10 +126,8 @@ class JsonWriter:
 
     def result(self, result: Result) -> None:
         """Write the result as `Result.to_json` returns it."""
-        if self._stream:
-            print_line(f'{{"event": "result", "result": {result.to_json()}}}')
-        else:
-            print_line(result.to_json())
+        written = result.to_json()
+        _print_json(f'{{"event": "result", "result": {written}}}' if self._stream else written)
 
     def error(self, error: Error) -> None:
         """Write the error as a line."""
@@ -127,4 +137,18 @@ class JsonWriter:
 
 
 def _write_json(value: dict[str, Any]) -> None:
-    print_line(json.dumps(value, ensure_ascii=False))
+    _print_json(json.dumps(value, ensure_ascii=False))
+
+
+def _print_json(written: str) -> None:
+    """Write a line of JSON; on a terminal, what that cannot show is escaped as JSON escapes it."""
+    if is_terminal():
+        unicode = "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
+        shown = (char.isprintable() and (unicode or char.isascii()) for char in written)
+        written = "".join(char if fine else _escape(char) for char, fine in zip(written, shown, strict=True))
+    print_line(written)
+
+
+def _escape(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))

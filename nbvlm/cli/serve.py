@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nbvlm.cli.terminal import print_error, print_line
@@ -23,37 +24,112 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=int, default=8000, help="port; 0 chooses a free one (default: %(default)s)"
     )
-    key_help = f"key that clients must send; set {KEY_VARIABLE} instead, so that other users cannot see it"
-    parser.add_argument("--key", default=None, help=key_help)
+    parser.add_argument(
+        "--key",
+        action="append",
+        help="key that clients must send; repeat it for one key a person, so that questions take turns and "
+        "uploads are kept apart by person instead of by computer; "
+        f"set {KEY_VARIABLE} instead, keys separated by blanks, so that other users cannot see them",
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another name of this computer that clients use; "
+        "a service that listens on this computer only refuses unknown names",
+    )
+    parser.add_argument(
+        "--speak",
+        action="append",
+        default=[],
+        metavar="FAMILY",
+        help="answer as another model family does, for example qwen3-vl or gemini+think, to test with known "
+        "boxes; it is one more model, and the option may be repeated",
+    )
+    limits = parser.add_argument_group(
+        "limits", "A request above a limit is refused with a sentence and status 408, 413, 429 or 503."
+    )
+    limits.add_argument(
+        "--at-once", type=_count, metavar="N", help="answers computed at the same time (default: the cores)"
+    )
+    limits.add_argument(
+        "--waiting",
+        type=_count,
+        metavar="N",
+        default=64,
+        help="questions of one caller that may wait (default: %(default)s); of all: four times as many",
+    )
+    limits.add_argument(
+        "--connections",
+        type=_count,
+        metavar="N",
+        default=512,
+        help="open connections (default: %(default)s); one computer: half of them",
+    )
+    limits.add_argument(
+        "--body-mb",
+        type=_count,
+        metavar="N",
+        default=25,
+        help="largest question with its picture, in MiB (default: %(default)s)",
+    )
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+_count.__name__ = "positive integer"  # argparse names it in its error
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
-    from nbvlm.demo import Service, listen, origin, server
+    from nbvlm.demo import SERVED, Service, hosts, listen, origin, server, speaking
 
-    key = _key(options.key)
-    running = server(Service(key=key))
+    keys = _keys(options.key)
+    speak = [speaking.model_id(name) for name in options.speak]
+    limits = replace(
+        SERVED,
+        body=options.body_mb << 20,
+        waiting=4 * options.waiting,
+        waiting_of_caller=options.waiting,
+        connections=options.connections,
+        connections_of_peer=max(1, options.connections // 2),
+    )
+    limits = replace(limits, bodies_of_caller=max(limits.body, limits.bodies_of_caller))
+    limits = replace(limits, bodies=max(limits.bodies_of_caller, limits.bodies))
     try:
         with listen(options.host, options.port) as listener:
-            _announce(origin(listener), listener, key)
+            names = hosts(listener, *options.allow_host)
+            service = Service(key=keys, at_once=options.at_once, limits=limits, hosts=names, speak=speak)
+            running = server(service)
+            _announce(origin(listener), listener, bool(keys), speak)
             running.run(sockets=[listener])
     except KeyboardInterrupt:
         pass
     return 0
 
 
-def _key(option: str | None) -> str | None:
-    key = os.environ.get(KEY_VARIABLE) if option is None else option
-    if key is not None and not (key.isascii() and key.isprintable() and key.strip() == key != ""):
-        raise Error("The key must be printable ASCII without blanks around it.", hint="Choose another key.")
-    return key
+def _keys(given: list[str] | None) -> list[str]:
+    """Return the keys of the options, else those of the environment."""
+    variable = os.environ.get(KEY_VARIABLE)
+    keys = given if given is not None else [] if variable is None else variable.split() or [variable]
+    for key in keys:
+        if not (key.isascii() and key.isprintable() and key.strip() == key != ""):
+            raise Error("A key must be printable ASCII without blanks around it.", hint="Choose another key.")
+    return keys
 
 
-def _announce(origin: str, listener: socket.socket, key: str | None) -> None:
+def _announce(origin: str, listener: socket.socket, has_key: bool, speak: list[str]) -> None:
     host = listener.getsockname()[0]
-    if not key and not host.startswith("127.") and host != "::1":
+    if not has_key and not host.startswith("127.") and host != "::1":
         print_error(f"nbvlm serve: any computer that reaches {host} can use this; --key asks for a key.")
-    shown = f'os.environ["{KEY_VARIABLE}"]' if key else '"none"'
+    shown = f'os.environ["{KEY_VARIABLE}"]' if has_key else '"none"'
     print_line(f'nbvlm.Client("nvidia", base_url="{origin}", assets_url="{origin}", api_key={shown})')
-    again = f", api_key={shown}" if key else ""
-    print_line(f'nbvlm.Client("{origin}/v1", model="nbvlm/demo"{again})  # or any OpenAI-compatible client')
+    again = f", api_key={shown}" if has_key else ""
+    for model in (*speak, "nbvlm/demo"):
+        print_line(f'nbvlm.Client("{origin}/v1", model="{model}"{again})  # or any OpenAI-compatible client')

@@ -13,7 +13,6 @@ import httpx
 from aiohttp.streams import EMPTY_PAYLOAD
 from yarl import URL
 
-from nbvlm.client.request_info import reason
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ __all__ = ["AiohttpTransport"]
 KEPT_ALIVE = 60.0
 """Seconds that an idle connection is kept for the next request."""
 _LARGEST_HEADER = 64 * 1024
-_PIECE = 256 * 1024
 
 
 class _StaleConnection(Exception):
@@ -105,24 +103,26 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         timeout = aiohttp.ClientTimeout(
             total=None, connect=limits.get("connect"), sock_read=limits.get("read")
         )
-        response: aiohttp.ClientResponse | None = None
-        failure: Exception | None = None
-        while response is None and failure is None:
-            with contextlib.suppress(_StaleConnection):
-                try:
-                    response = await self._session.request(
-                        request.method,
-                        URL(str(request.url), encoded=True),  # byte by byte: it may be signed
-                        headers=request.headers.multi_items(),
-                        data=await _body(request),
-                        allow_redirects=False,
-                        timeout=timeout,
-                        **self._proxy,
-                    )
-                except _FAILURES as error:
-                    failure = _translated(error)
-        if response is None:
-            raise failure or httpx.ConnectError("")
+        is_whole = isinstance(request.stream, httpx.ByteStream)
+        data = (await request.aread() or None) if is_whole else request.stream
+        while True:
+            try:
+                response = await self._session.request(
+                    request.method,
+                    URL(str(request.url), encoded=True),  # byte by byte: it may be signed
+                    headers=request.headers.multi_items(),
+                    data=data,
+                    allow_redirects=False,
+                    timeout=timeout,
+                    **self._proxy,
+                )
+            except _StaleConnection:
+                continue
+            except _FAILURES as error:
+                failure = _translated(error)
+            else:
+                break
+            raise failure
         return httpx.Response(
             response.status,
             headers=list(response.raw_headers),
@@ -143,21 +143,6 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             closing = connector.close().__await__()
             with contextlib.suppress(StopIteration, RuntimeError):
                 next(closing)
-
-
-async def _body(request: httpx.Request) -> Any:
-    stream: Any = request.stream
-    if not isinstance(stream, httpx.ByteStream):
-        return stream
-    content = await request.aread()
-    # aiohttp warns of large bytes, since they occupy the event loop.
-    return (_pieces(content) if len(content) > _PIECE else content) or None
-
-
-async def _pieces(content: bytes) -> AsyncIterator[memoryview]:
-    view = memoryview(content)
-    for start in range(0, len(view), _PIECE):
-        yield view[start : start + _PIECE]
 
 
 class _Body(httpx.AsyncByteStream):
@@ -193,13 +178,18 @@ _KINDS: tuple[tuple[type[BaseException], type[httpx.TransportError]], ...] = (
 
 
 def _translated(error: BaseException) -> Exception:
-    """Return httpx's error for one of aiohttp's, without the frames behind it: they hold the key."""
+    """Return httpx's error for one of aiohttp's."""
+    outer: BaseException | None = None
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, Error):  # raised by the body that was being sent
-            return cause.with_traceback(None)
-        cause = cause.__cause__
+        is_failed_body = type(outer) is aiohttp.ClientConnectionError and isinstance(cause, Exception)
+        if isinstance(cause, Error) or is_failed_body:
+            # Raised by the body that was being sent, or by the progress callback of the caller.
+            return cause.with_traceback(None)  # type: ignore[return-value]
+        outer, cause = cause, cause.__cause__
     kind = next((kind for known, kind in _KINDS if isinstance(error, known)), httpx.ReadError)
-    if kind is httpx.RemoteProtocolError and isinstance(error, aiohttp.ClientResponseError):
-        return kind("the answer is not HTTP/1.1")  # aiohttp's own words quote the answer and the address
-    return kind(reason(error))
+    is_quoted = kind is httpx.RemoteProtocolError and isinstance(error, aiohttp.ClientResponseError)
+    # aiohttp's own words quote the answer and the address.
+    failure = kind("the answer is not HTTP/1.1" if is_quoted else str(error))
+    failure.__cause__ = error  # The system's words are found there.
+    return failure

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
+import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -13,9 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
+from nbvlm._background import Interruption, in_thread
 from nbvlm.client.error_responses import request_id
 from nbvlm.client.flow.steps import READ, Emit, RunInThread, Sleep
-from nbvlm.client.request_info import RequestInfo, cut
+from nbvlm.client.request_info import RequestInfo
 from nbvlm.client.secrets import redact
 
 if TYPE_CHECKING:
@@ -95,11 +98,13 @@ class Driver(_Driver):
         super().__init__(flow, transport, log)
         self._pieces: Iterator[bytes] = iter(())
         self._cancelled = threading.Event()
+        self._interruption = Interruption()
         self._leaving = False
         self._connection: Any = None
 
     def run(self) -> Iterator[list[Event]]:
         """Yield batches of events until the flow returns; leaving early winds it down."""
+        step: Any
         value: Any = None
         error: BaseException | None = None
         try:
@@ -115,6 +120,7 @@ class Driver(_Driver):
                         value = self._perform(step)
                 except BaseException as raised:  # noqa: BLE001 - the flow decides
                     error = self._as_seen_by_flow(raised)
+                step = None  # A request holds a key or a signed address: no traceback shows it.
         except StopIteration as stop:
             self.result = stop.value
         except StreamClosed:
@@ -122,10 +128,17 @@ class Driver(_Driver):
         finally:
             self._close()
 
+    def finish(self) -> Any:
+        """Take all steps, and return the result."""
+        for _ in self.run():
+            pass
+        return self.result
+
     def cancel(self) -> None:
         """Stop, from any thread: the connection is cut, and a running `run` ends."""
         self._cancelled.set()
-        cut(self._connection)
+        self._interruption.begin()
+        _cut(self._connection)
 
     def _as_seen_by_flow(self, raised: BaseException) -> BaseException:
         # Frames below hold the key in their variables; no traceback shall lead there.
@@ -148,7 +161,7 @@ class Driver(_Driver):
 
     def _perform(self, step: Any) -> Any:
         if isinstance(step, RunInThread):
-            return step.function()
+            return self._interruption.run(step.function)
         if isinstance(step, Sleep):
             (time.sleep if self._leaving else self._cancelled.wait)(step.seconds)
         if self._stopped():
@@ -185,10 +198,13 @@ class AsyncDriver(_Driver):
         self._pieces: AsyncIterator[bytes] = _nothing()
         self._seconds_left: Callable[[], float | None] = lambda: None
 
-    async def run(self) -> AsyncIterator[list[Event]]:
-        """Yield batches of events until the flow returns; leaving early or a cancellation winds it down."""
+    async def run(self, error: BaseException | None = None) -> AsyncIterator[list[Event]]:
+        """Yield batches of events until the flow returns; leaving early or a cancellation winds it down.
+
+        With an `error`, the flow goes on from there.
+        """
+        step: Any
         value: Any = None
-        error: BaseException | None = None
         try:
             while True:
                 step = self._flow.send(value) if error is None else self._flow.throw(error)
@@ -199,42 +215,36 @@ class AsyncDriver(_Driver):
                     else:
                         value = await self._perform(step)
                 except (GeneratorExit, asyncio.CancelledError) as raised:
+                    step = None
                     await self._wind_down(raised)
                     raise raised.with_traceback(None)  # noqa: B904 - as above: no frame with a key
                 except BaseException as raised:  # noqa: BLE001 - the flow decides
                     error = raised.with_traceback(None)
+                step = None  # as above
         except StopIteration as stop:
             self.result = stop.value
         finally:
             await self._close()
 
+    async def finish(self, error: BaseException | None = None) -> Any:
+        """Take all steps, and return the result."""
+        async for _ in self.run(error):
+            pass
+        return self.result
+
     async def _wind_down(self, cause: BaseException) -> None:
         """Cut the connection at once, then let the flow delete what it uploaded, shielded."""
         await self._close()
-        try:
-            step = self._flow.throw(StreamClosed() if isinstance(cause, GeneratorExit) else cause)
-        except BaseException:  # noqa: BLE001 - the flow had nothing left to do
-            return
-        rest = asyncio.ensure_future(self._finish(step))
+        error = StreamClosed() if isinstance(cause, GeneratorExit) else cause
+
+        async def wind_down() -> None:
+            with contextlib.suppress(BaseException):  # It ends by the error that began it.
+                await self.finish(error)
+
+        rest = asyncio.ensure_future(wind_down())  # The flow's deadline bounds it.
         _WINDING_DOWN.add(rest)
         rest.add_done_callback(_WINDING_DOWN.discard)
         await asyncio.shield(rest)
-
-    async def _finish(self, step: Any) -> None:
-        """Take the steps that a flow still has after a stop; its deadline bounds them."""
-        while True:
-            value: Any = None
-            error: BaseException | None = None
-            try:
-                if type(step) is not Emit:
-                    value = await self._perform(step)
-            except BaseException as raised:  # noqa: BLE001 - the flow decides
-                error = raised.with_traceback(None)
-            try:
-                step = self._flow.send(value) if error is None else self._flow.throw(error)
-            except BaseException:  # noqa: BLE001 - the end, by the error that began it
-                await self._close()
-                return
 
     async def _piece(self) -> bytes:
         async for piece in self._pieces:
@@ -259,7 +269,7 @@ class AsyncDriver(_Driver):
         if isinstance(step, Sleep):
             return await asyncio.sleep(step.seconds)
         if isinstance(step, RunInThread):
-            return await asyncio.to_thread(step.function)
+            return await in_thread(step.function)
         return await self._send(step)
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
@@ -275,6 +285,16 @@ class AsyncDriver(_Driver):
         self._pieces = _nothing()
         if (response := self._ended()) is not None:
             await response.aclose()
+
+
+def _cut(connection: Any) -> None:
+    """Shut a connection down from any thread: a read that waits in another thread ends at once."""
+    if (abort := getattr(connection, "abort", None)) is not None:
+        abort()
+    elif (get := getattr(connection, "get_extra_info", None)) is not None:
+        with contextlib.suppress(OSError):
+            if (found := get("socket")) is not None:
+                found.shutdown(socket.SHUT_RDWR)
 
 
 _WINDING_DOWN: set[asyncio.Future[None]] = set()

@@ -13,10 +13,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from nbvlm._text import shorten
-from nbvlm.client import payloads
+from nbvlm._text import shorten, visible
+from nbvlm.client import keys, payloads
 from nbvlm.client.policies import retry_after
 from nbvlm.client.secrets import redact
+from nbvlm.endpoints import SERVICES, Service
 from nbvlm.errors import (
     AssetError,
     AuthenticationError,
@@ -29,8 +30,36 @@ from nbvlm.errors import (
     TransportError,
 )
 
-__all__ = ["error_in_stream", "error_of", "parse_body", "request_id", "with_message"]
+__all__ = [
+    "clean",
+    "clean_id",
+    "error_in_stream",
+    "error_of",
+    "failing",
+    "is_error",
+    "parse_body",
+    "request_id",
+    "with_message",
+]
 
+_NVIDIA = SERVICES["nvidia"]
+_LONG = 600  # seconds: a service that asks to wait longer is not merely busy
+_BLIND = re.compile(
+    r"(?i)multimodal (?:processing|data|model)|image.{0,20}not supported|support.{0,9}(?:image|vision)"
+    r"|image_url is only supported|(?:image|vision) input"
+)
+_UNKNOWN = re.compile(
+    r"(?i)\bmodel\b.{0,200}(?:not found|not exist|not available)|not a valid model|model_not_found"
+)
+_LIST = "client.models(vision=True) lists the models that see."
+_GONE = {
+    "retired": "The model has been retired ({status})",
+    "withdrawn": "The model has been withdrawn, or is not open to this account ({status})",
+    "unknown": "The service does not know the model ({status})",
+    "offline": "The model has been taken offline ({status})",
+    "failing": "The model is out of order ({status})",
+    "blind": "The model cannot see, it reads text only ({status})",
+}
 _LONGEST = 600  # characters of the service's message
 _DEEPEST_REPR = 20_000
 _STATUS = re.compile("[45][0-9]{2}")
@@ -38,28 +67,92 @@ _STATUS = re.compile("[45][0-9]{2}")
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """Return the service's id of a request from its response headers."""
-    return headers.get("nvcf-reqid") or headers.get("x-request-id")
+    return clean_id(headers.get("nvcf-reqid") or headers.get("x-request-id"))
+
+
+def clean_id(value: Any) -> str | None:
+    """Return an id that a service sent: bounded, printable and redacted; None if there is none."""
+    return clean(value, 128) if isinstance(value, str) and value else None
+
+
+def clean(text: str, most: int) -> str:
+    """Return a text of the service, safe to show: redacted, on one line, shortened, without control codes."""
+    # A key is taken out before the text is cut, since half a key is not recognised.
+    return visible(shorten(" ".join(redact(text).split()), most))
 
 
 def error_of(
-    status: int, headers: Mapping[str, str], body: bytes, *, asset: bool = False, what: str = "request"
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    asset: bool = False,
+    what: str = "request",
+    service: Service | None = _NVIDIA,
 ) -> Error:
-    """Return the error for a response; of the asset service, unless it concerns key, credit or rate."""
+    """Return the error for a response; of the asset service, unless it concerns key, credit or rate.
+
+    `service` is the one that answered, None for a server without a name.
+    """
     message, detail = parse_body(body)
     asked = retry_after(headers.get("retry-after"))
     kind, sentence, hint = _EXPLAINED.get((status, what)) or _explanation(status)
     if asset and kind in (RequestRejected, NotFoundError, ServerError, TransportError):
         kind, sentence, hint = AssetError, *_ASSETS.get(status, (sentence, hint))
+    if service is not _NVIDIA:
+        hint = _elsewhere(status, service) or hint
     if asked and status in (429, 503):
         hint = f"The service asks to wait {_duration(asked)}."
+    gone = _gone(status, asked, message, service) if what == "request" and not asset else None
+    if gone is not None:
+        wait = f", and the service asks to wait {_duration(asked)}" if gone == "offline" and asked else ""
+        sentence, hint = f"{_GONE[gone]}{wait}", hint if service is _NVIDIA else _LIST
     error = _error(kind, sentence.format(what=what, status=status), hint, message, detail)
+    error.gone = gone
     error.status, error.request_id = status, request_id(headers) or error.request_id
     error.retry_after = asked
     return error
 
 
+def _elsewhere(status: int, service: Service | None) -> str | None:
+    """Return the hint for a service that is not NVIDIA's, where that differs."""
+    if status == 401:
+        if service is not None and service.variables:
+            return keys.advice(service)
+        return "Pass the key of the server as api_key=…."
+    if status == 402:
+        return f"See the account's page at {service.page}." if service and service.page else "See its page."
+    return {403: "Check that the key may use this model.", 404: _LIST, 410: _LIST, 429: "Wait a minute."}.get(
+        status
+    )
+
+
+def _gone(status: int, asked: float | None, message: str, service: Service | None) -> str | None:
+    """Return why the model cannot answer whatever is asked, or None; see `Error.gone`."""
+    if status == 410:
+        return "retired"
+    if 400 <= status <= 500 and _BLIND.search(message):
+        return "blind"
+    if status == 404 and "found for account" in message:
+        return "withdrawn"
+    if status == 404 and (_UNKNOWN.search(message) or (service is _NVIDIA and "page not found" in message)):
+        return "unknown"
+    if status == 503 and (asked or 0) > _LONG:
+        return "offline"
+    return "failing" if status == 400 and "DEGRADED" in message else None
+
+
+def failing(error: Error) -> Error:
+    """Return the error of a service that fails again: it accepts the request, so another will fail too."""
+    said = error.message.partition(": ")[2].rstrip(".")
+    error.message = with_message("The service accepts the request, but fails twice in a row (500)", said)
+    error.args, error.gone = (error.message,), "failing"
+    return error
+
+
 def error_in_stream(value: Any, *, request_id: str | None = None) -> Error:
     """Return the error for an object that came inside a stream in place of a chunk."""
+    value = redact(value)
     status = _status_in(value)
     kind, sentence, hint = _explanation(status) if status else _IN_STREAM
     error = _error(kind, sentence.format(what="request", status=status), hint, _message(value), value)
@@ -67,24 +160,35 @@ def error_in_stream(value: Any, *, request_id: str | None = None) -> Error:
     return error
 
 
+def is_error(value: Any) -> bool:
+    """Return whether a JSON value that is not a chunk reports an error; pings and statistics do not."""
+    if not isinstance(value, Mapping):
+        return False
+    names = ["error", "errors", "detail", *([] if "type" in value else ["message", "title"])]
+    kinds = (value.get("type"), value.get("object"), value.get("status"))
+    return "error" in kinds or _status_in(value) is not None or any(value.get(name) for name in names)
+
+
 def _error(kind: type[Error], sentence: str, hint: str, message: str, detail: Any) -> Error:
-    name = detail.get("requestId") if isinstance(detail, Mapping) else None
     return kind(
-        redact(with_message(sentence, message)),
-        request_id=name if isinstance(name, str) else None,
-        detail=redact(detail),
+        with_message(sentence, message),
+        request_id=clean_id(detail.get("requestId")) if isinstance(detail, Mapping) else None,
+        detail=detail,
         hint=next((special for words, special in _SPECIAL.items() if re.search(words, message)), hint),
     )
 
 
 def parse_body(body: bytes) -> tuple[str, Any]:
-    """Return the message in an error body, "" if there is none, and its detail, parsed as far as possible."""
+    """Return the message in an error body, "" if there is none, and its detail, parsed as far as possible.
+
+    Both are redacted.
+    """
     stripped = body.strip()
     if stripped.startswith(b"data:"):
         stripped = stripped[5:].split(b"\n", 1)[0].strip()
     if not stripped:
         return "", None
-    value = payloads.loads(stripped)
+    value = redact(payloads.loads(stripped))  # which bounds the depth too
     return _message(value), value
 
 
@@ -144,7 +248,7 @@ def _validation(item: Any) -> str:
 
 def with_message(sentence: str, message: str) -> str:
     """Join our sentence and the service's message, shortened, to one that ends in a stop."""
-    text = f"{sentence}: {shorten(' '.join(message.split()), _LONGEST)}" if message else sentence
+    text = f"{sentence}: {clean(message, _LONGEST)}" if message else sentence
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
@@ -161,70 +265,47 @@ def _status_in(value: Any) -> int | None:
 
 
 _Explanation = tuple[type[Error], str, str]
+_PAGE = "Compare prompt, picture and parameters with the model's page"
+_SHRINK = 'Shrink the picture with route="inline", or upload it again.'
+# fmt: off
 _EXPLAINED: dict[object, _Explanation] = {
-    400: (
-        RequestRejected,
-        "The service refused the {what} (400)",
-        "Compare prompt, picture and parameters with the model's page.",
-    ),
-    401: (
-        AuthenticationError,
-        "The key was refused (401)",
-        "Check NVIDIA_API_KEY, or get a key at build.nvidia.com and call nbvlm.login().",
-    ),
+    400: (RequestRejected, "The service refused the {what} (400)", f"{_PAGE}."),
+    401: (AuthenticationError, "The key was refused (401)",
+          "Check NVIDIA_API_KEY, or get a key at build.nvidia.com and call nbvlm.login()."),
     402: (QuotaError, "The account has no credits left (402)", "See the account's page at build.nvidia.com."),
-    403: (
-        AuthenticationError,
-        "The key has no access to this (403)",
-        "Check that the key belongs to the organisation that may use the model.",
-    ),
-    404: (
-        NotFoundError,
-        "The service does not know this address, model or asset (404)",
-        (
-            "The model may have been retired or not be open to this account: see build.nvidia.com, or "
-            'use nbvlm.Client("demo").'
-        ),
-    ),
+    403: (AuthenticationError, "The key has no access to this (403)",
+          "Check that the key belongs to the organisation that may use the model."),
+    404: (NotFoundError, "The service does not know this address, model or asset (404)",
+          ("The model may have been retired or not be open to this account: see build.nvidia.com, or "
+           'use nbvlm.Client("demo").')),
+    407: (TransportError, "The proxy wants a name and a password (407)",
+          "Put them into its address in HTTPS_PROXY or HTTP_PROXY: http://name:password@host:port."),
+    408: (RequestRejected, "The {what} took too long to arrive (408)", "Ask again."),
+    409: (RequestRejected, "The service refused the {what} in its present state (409)", "Ask again."),
+    421: (RequestRejected, "The {what} went to a server that does not answer it (421)", "Ask again."),
+    425: (RequestRejected, "The service refused the {what} as too early (425)", "Ask again in a while."),
+    499: (RequestRejected, "The service took the {what} for given up (499)", "Ask again."),
     410: (NotFoundError, "The model has been retired (410)", 'Choose another, or nbvlm.Client("demo").'),
-    413: (
-        RequestRejected,
-        "The {what} is too large for the service (413)",
-        'Use route="asset", or a smaller picture.',
-    ),
-    422: (
-        RequestRejected,
-        "The service refused the {what} (422)",
-        "Compare prompt, picture and parameters with the model's page; stream(…) gets longer reasons.",
-    ),
-    429: (
-        RateLimitError,
-        "Too many requests (429)",
-        "Wait a minute: the hosted service takes about 40 requests a minute per account.",
-    ),
+    413: (RequestRejected, "The {what} is too large for the service (413)",
+          'Use route="asset", or a smaller picture.'),
+    422: (RequestRejected, "The service refused the {what} (422)",
+          f"{_PAGE}; stream(…) gets longer reasons."),
+    429: (RateLimitError, "Too many requests (429)",
+          "Wait a minute: the hosted service takes about 40 requests a minute per account."),
     503: (ServerError, "The service is busy or the model is offline (503)", "Try again later."),
     504: (ServerError, "The service did not answer in time (504)", "Try again in a while."),
-    (404, "poll"): (
-        NotFoundError,
-        "The service no longer knows the request that it was working on (404)",
-        "It is over: the answer took too long, or was fetched already. Ask again.",
-    ),
+    (404, "poll"): (NotFoundError, "The service no longer knows the request that it was working on (404)",
+                    "It is over: the answer took too long, or was fetched already. Ask again."),
     # No key goes to the storage, so it is not the key that was refused.
-    (403, "upload"): (
-        AssetError,
-        "The storage refused the upload (403)",
-        'Its signed address may have expired: try again, or shrink the picture with route="inline".',
-    ),
+    (403, "upload"): (AssetError, "The storage refused the upload (403)",
+                      ("Its signed address may have expired: try again, or shrink the picture with "
+                       'route="inline".')),
 }
-
-
-_SHRINK = 'Shrink the picture with route="inline", or upload it again.'
 _ASSETS = {
     404: ("The asset service does not know this address or asset (404)", _SHRINK),
     410: ("The asset service has been retired (410)", _SHRINK),
 }
-
-
+# fmt: on
 _BY_CLASS = {
     5: (ServerError, "The service failed ({status})", "Try again in a while."),
     4: (RequestRejected, "The service refused the {what} ({status})", "Compare it with the model's page."),

@@ -1,4 +1,8 @@
-"""Answers and stream chunks of a service as values."""
+"""Answers and stream chunks of a service as values.
+
+The typed decoder reads what services usually send. It refuses everything else, errors included (`error` is
+declared as null), and such a chunk is read again, slowly and forgivingly.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,9 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Piece", "Tokens", "UnreadableAnswer", "read_answer", "read_chunk"]
+from nbvlm._text import encodable
+
+__all__ = ["Message", "Piece", "Tokens", "UnreadableAnswer", "read_answer", "read_chunk"]
 
 
 class UnreadableAnswer(ValueError):
@@ -18,15 +24,21 @@ class UnreadableAnswer(ValueError):
         self.data = data
 
 
-class _Message(msgspec.Struct, gc=False):
+class Message(msgspec.Struct, gc=False):
+    """Text, whole or a piece of it, and what services send beside it."""
+
     content: str | None = None
     entities: Any = None
+    refusal: Any = None
+    reasoning: Any = None
+    reasoning_content: Any = None
 
 
 class _Choice(msgspec.Struct, gc=False):
-    delta: _Message | None = None
-    message: _Message | None = None
+    delta: Message | None = None
+    message: Message | None = None
     finish_reason: str | None = None
+    error: None = None
 
 
 class Tokens(msgspec.Struct, gc=False):
@@ -43,6 +55,7 @@ class Piece(msgspec.Struct, gc=False):
     id: str | None = None
     choices: list[_Choice] | None = None
     usage: Tokens | None = None
+    error: None = None
 
     @property
     def text(self) -> str:
@@ -73,7 +86,7 @@ def read_chunk(data: bytes) -> Piece:
         piece = _decode(data)
         if piece.choices or piece.usage is not None:
             return piece
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     return _read_slowly(data)
 
@@ -100,10 +113,14 @@ def _read_slowly(data: bytes) -> Piece:
     value = loads(data)
     if not isinstance(value, dict) or not isinstance(value.get("choices"), list) or value.get("error"):
         raise UnreadableAnswer(value)
-    choices = [_choice(choice) for choice in value["choices"] if isinstance(choice, dict)]
+    choices = [choice for choice in value["choices"] if isinstance(choice, dict)]
+    if failed := next((choice for choice in choices if choice.get("error")), None):
+        raise UnreadableAnswer(value | {"error": failed["error"]})
     name = value.get("id")
     return Piece(
-        id=str(name) if name is not None else None, choices=choices, usage=_tokens(value.get("usage"))
+        id=encodable(str(name)) if name is not None else None,
+        choices=[_choice(choice) for choice in choices],
+        usage=_tokens(value.get("usage")),
     )
 
 
@@ -111,10 +128,19 @@ def _choice(value: dict[str, Any]) -> _Choice:
     delta, message = value.get("delta"), value.get("message")
     reason = value.get("finish_reason")
     return _Choice(
-        delta=_Message(_text(delta)) if isinstance(delta, dict) else None,
-        message=_Message(_text(message), message.get("entities")) if isinstance(message, dict) else None,
-        finish_reason=reason if isinstance(reason, str) else None,
+        delta=_message(delta) if isinstance(delta, dict) else None,
+        message=_message(message) if isinstance(message, dict) else None,
+        finish_reason=encodable(reason) if isinstance(reason, str) else None,
     )
+
+
+def _message(value: dict[str, Any]) -> Message:
+    others = {name: value.get(name) for name in Message.__struct_fields__ if name != "content"}
+    try:  # No label shall hold half a character.
+        text = json.dumps(others, ensure_ascii=False).encode("utf-8", "replace")
+        return Message(_text(value), **json.loads(text))
+    except RecursionError:
+        return Message(_text(value))
 
 
 def _text(message: dict[str, Any]) -> str | None:

@@ -114,8 +114,11 @@ class Deadline:
             self.ends = max(self.ends, self.until)
 
     def touch(self) -> None:
-        """A piece of the answer came."""
-        self.until = self._clock() + self.timeouts.between_tokens
+        """Begin the wait for the next piece of the answer; raise if the total is behind us."""
+        now = self._clock()
+        if now > self.ends:
+            raise self.error("total")
+        self.until = now + self.timeouts.between_tokens
         self.phase = "between_tokens"
 
     def hurry(self, seconds: float) -> None:

@@ -14,6 +14,7 @@ import re
 import weakref
 from typing import Any, NoReturn
 
+from nbvlm._text import encodable
 from nbvlm.errors import AuthenticationError
 
 __all__ = ["Secret", "guard_logs", "redact"]
@@ -26,17 +27,21 @@ class Secret:
 
     __slots__ = ("__weakref__", "_text")
 
-    def __init__(self, text: str) -> None:
-        stripped = text.strip()
-        if not stripped:
-            raise AuthenticationError("The key is empty.", hint="Pass the whole key, as it was given out.")
-        if not all("!" <= character <= "~" for character in stripped):
+    def __init__(self, text: str, name: str = "The key") -> None:
+        self._text = text.strip() if isinstance(text, str) else ""
+        if (fault := _fault(text)) is not None:
+            text = self._text = ""  # so that the traceback leads to no frame that holds it
             raise AuthenticationError(
-                "The key holds a blank or a character that keys never have.",
-                hint="Copy it again, without quotes, blanks or line breaks.",
+                f"{name} {fault}.",
+                hint="Copy it again: the whole key, without quotes, blanks or line breaks.",
             )
-        self._text = stripped
         _KNOWN.add(self)
+
+    @classmethod
+    def hide(cls, values: dict[str, Any], member: str, name: str = "The key") -> None:
+        """Put a secret in the place of a text, which no frame of the caller holds from then on."""
+        if values.get(member) is not None and not isinstance(values[member], cls):
+            values[member] = cls(values.pop(member), name)
 
     def reveal(self) -> str:
         """Return the text itself."""
@@ -63,21 +68,47 @@ class Secret:
         raise TypeError("A key is never pickled: set NVIDIA_API_KEY where the work is done.")
 
 
+def _fault(text: Any) -> str | None:
+    """Return why a text cannot be a key, None where it can."""
+    if not isinstance(text, str):
+        return "is not a text"
+    text = text.strip()
+    faults = {
+        "is empty": not text,
+        'begins with "Bearer", which is not part of it': text.lower().startswith("bearer "),
+        "stands in quotes": text[:1] in _QUOTES or text[-1:] in _QUOTES,
+        "holds a blank or a line break": any(character.isspace() for character in text),
+        "holds an invisible character": not text.isprintable(),
+        "holds a character that keys never have": not text.isascii(),
+    }
+    return next((fault for fault, is_so in faults.items() if is_so), None)
+
+
+_QUOTES = tuple("'\"`\u2018\u2019\u201c\u201d\u00ab\u00bb")
 _ADDRESS = re.compile(r"https?://[^\s'\"<>\\]+")
 _SIGNATURE = re.compile(r"(?i)X-Amz-|Signature=")
 _SIGNED = "AWSAccessKeyId|StringToSign(?:Bytes)?|SignatureProvided|CanonicalRequest(?:Bytes)?|HostId|Key"
 _NAMED = re.compile(r"(?i)(?:account|nca)[\s_-]?(?:id)?")
+_DEEPEST = 32
+# A number of repetitions that is bounded keeps the search linear in the length of a hostile text.
 _RULES = (
     (re.compile(r"\b(nvapi|sk|hf)[-_][\w.-]{6,}"), r"\1-***"),
-    (re.compile(r"(?i)\b(bearer)\s+[^\s'\",)\]]+"), r"\1 ***"),
-    (re.compile(r"(?i)(authorization['\"]?\s*[:=,]\s*b?['\"]?)(?!bearer)[^\s'\",)\]]+"), r"\1***"),
-    (re.compile(r"(?i)(\baccount(?:[\s_-]?id)?['\"]?\s*[:=]?\s*['\"])[^'\"]+(['\"])"), r"\1***\2"),
-    (re.compile(r"(?i)(\baccount(?:[\s_-]?id)?\s*[:=]\s*)[\w.-]+"), r"\1***"),
-    (re.compile(r"(?i)(\baccount(?:[\s_-]?id)?\s+)(?=[\w-]*\d)[\w-]{6,}"), r"\1***"),
-    (re.compile(r"(?i)(\bnca[\s_-]?id['\"]?\s*[:=]?\s*['\"]?)(?=[\w-]*\d|\S*['\"])[\w.-]+"), r"\1***"),
-    (re.compile(r"(?i)(\bkey\s+['\"])[^'\"/]+/"), r"\1***/"),
+    (re.compile(r"\bAIza[\w-]{6,}"), "AIza***"),
+    (re.compile(r"(?i)(\bfunction(?:\s+id)?\s{1,9}['\"])[^'\"]+"), r"\1***"),
+    (re.compile(r"(?i)\b(bearer)\s{1,9}[^\s'\",)\]]+"), r"\1 ***"),
+    (re.compile(r"(?i)(authorization['\"]?\s{0,9}[:=,]\s{0,9}b?['\"]?)(?!bearer)[^\s'\",)\]]+"), r"\1***"),
+    (re.compile(r"(?i)(\baccount(?:[\s_-]?id)?['\"]?\s{0,9}[:=]?\s{0,9}['\"])[^'\"]+(['\"])"), r"\1***\2"),
+    (re.compile(r"(?i)(\baccount(?:[\s_-]?id)?\s{0,9}[:=]\s{0,9})[\w.-]+"), r"\1***"),
+    (re.compile(r"(?i)(\baccount(?:[\s_-]?id)?\s{1,9})(?=[\w-]{0,64}\d)[\w-]{6,}"), r"\1***"),
+    (
+        re.compile(
+            r"(?i)(\bnca[\s_-]?id['\"]?\s{0,9}[:=]?\s{0,9}['\"]?)(?=[\w-]{0,64}\d|\S{0,64}['\"])[\w.-]+"
+        ),
+        r"\1***",
+    ),
+    (re.compile(r"(?i)(\bkey\s{1,9}['\"])[^'\"/]+/"), r"\1***/"),
     (re.compile(r"(https?://)[^\s/@'\"<>]+@"), r"\1***@"),
-    (re.compile(r"(?i)\b(X-Amz-[\w-]+|Signature|AWSAccessKeyId)=[^\s&'\"<>]+"), r"\1=***"),
+    (re.compile(r"(?i)\b(X-Amz-[\w-]{1,40}|Signature|AWSAccessKeyId)=[^\s&'\"<>]+"), r"\1=***"),
     # What S3 says of a signature that does not match: all that was signed, account and key id included.
     (re.compile(rf"(?is)<({_SIGNED})>.*?(?:</\1>|\Z)"), r"<\1>***</\1>"),
 )
@@ -97,24 +128,33 @@ def redact(value: Any) -> Any:
     """Return `value` without secrets; containers are walked, other objects are left as they are.
 
     Keys in use are replaced by exact text; keys, bearer tokens, account ids, passwords in addresses and
-    the queries of addresses by pattern.
+    the queries of addresses by pattern. Lone surrogates become their escapes, and containers in more than 32
+    others become "…".
     """
+    return _redact(value, _DEEPEST)
+
+
+def _redact(value: Any, depth: int) -> Any:
     if isinstance(value, str):
         return _redact_text(value)
+    if not isinstance(value, (dict, list, tuple)):
+        return value
+    if not depth:
+        return "…"
     if isinstance(value, dict):
-        return {redact(key): _redact_member(key, item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(redact(item) for item in value)
-    return value
+        return {
+            _redact(key, 0): "***" if _names_account(key, item) else _redact(item, depth - 1)
+            for key, item in value.items()
+        }
+    return type(value)(_redact(item, depth - 1) for item in value)
 
 
-def _redact_member(key: Any, item: Any) -> Any:
-    if isinstance(key, str) and isinstance(item, (str, int)) and _NAMED.fullmatch(key):
-        return "***"
-    return redact(item)
+def _names_account(key: Any, item: Any) -> bool:
+    return isinstance(key, str) and isinstance(item, (str, int)) and _NAMED.fullmatch(key) is not None
 
 
 def _redact_text(text: str) -> str:
+    text = encodable(text)
     for secret in sorted((secret.reveal() for secret in list(_KNOWN)), key=len, reverse=True):
         if len(secret) >= 4:
             text = text.replace(secret, "***")

@@ -33,14 +33,13 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 class Decoder:
     """Turn pieces of a stream into events."""
 
-    __slots__ = ("_beginning", "_id", "_skip_line_feed", "_tail", "retry")
+    __slots__ = ("_beginning", "_id", "_skip_line_feed", "_tail")
 
     def __init__(self) -> None:
         self._tail = b""
         self._id = ""
         self._beginning = True
         self._skip_line_feed = False
-        self.retry: int | None = None
 
     def feed(self, piece: bytes) -> list[Event]:
         """Take the next bytes and return the events that they complete."""
@@ -105,6 +104,4 @@ class Decoder:
                 kind = value.decode("utf-8", "replace")
             elif name == b"id" and b"\0" not in value:
                 self._id = value.decode("utf-8", "replace")
-            elif name == b"retry" and value.isdigit():
-                self.retry = int(value)
         return Event(b"\n".join(data), kind or "message", self._id) if data else None

@@ -6,34 +6,25 @@ A transport of the caller's own, an `httpx.Client` or an `httpx.AsyncClient` can
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import importlib.util
 import os
 import threading
-import urllib.request
 import weakref
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from nbvlm.client.request_info import CURRENT, RequestInfo, plain
-from nbvlm.client.settings import is_loopback
-from nbvlm.errors import TransportError
+from nbvlm._environment import proxy_for, tls
+from nbvlm.client.request_info import CURRENT, RequestInfo
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from nbvlm.client.connections import Backend
 
-__all__ = [
-    "AsyncTransport",
-    "Given",
-    "Transport",
-    "awaiting",
-    "blocking",
-]
+__all__ = ["AsyncTransport", "Given", "Transport", "awaiting", "blocking"]
 
 Given = httpx.BaseTransport | httpx.AsyncBaseTransport | httpx.Client | httpx.AsyncClient
 
@@ -49,7 +40,7 @@ def blocking(given: Given | None, in_process: bool) -> tuple[httpx.BaseTransport
     if isinstance(given, httpx.BaseTransport):
         return given, False
     if isinstance(given, httpx.Client):
-        return _ClientTransport(given), False
+        return _OwnClient(given), False
     raise TypeError("This transport only serves an AsyncClient; pass an httpx.BaseTransport or httpx.Client.")
 
 
@@ -60,7 +51,7 @@ def awaiting(given: Given | None, in_process: bool) -> tuple[httpx.AsyncBaseTran
     if isinstance(given, httpx.AsyncBaseTransport):
         return given, False
     if isinstance(given, httpx.AsyncClient):
-        return _AsyncClientTransport(given), False
+        return _OwnClient(given), False
     return _ThreadedTransport(blocking(given, in_process)[0]), False
 
 
@@ -70,59 +61,7 @@ def _demo() -> Any:
     return DemoTransport()
 
 
-# Certificates and proxies.
-
-
-@functools.cache
-def tls() -> ssl.SSLContext:
-    """Return the one TLS context of the process: making one takes 25 ms, so it is made when first needed."""
-    name = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "SSL_CERT_DIR"
-    missing = name == "SSL_CERT_DIR" and not Path(os.environ.get(name) or "/").is_dir()
-    try:
-        context = None if missing else httpx.create_ssl_context()
-    except OSError:
-        context = None
-    if context is None:
-        kind = "file of certificates in PEM form" if name == "SSL_CERT_FILE" else "folder of certificates"
-        raise TransportError(
-            f"{name} is not a readable {kind}: {os.environ.get(name)}.", hint=f"Correct {name}, or unset it."
-        )
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-def proxy_for(url: httpx.URL) -> str | None:
-    """Return the proxy that the environment wants for an address; None for this machine."""
-    host = url.raw_host.decode("ascii")
-    if is_loopback(host):
-        return None
-    proxies = urllib.request.getproxies()
-    found = (proxies.get(url.scheme) or proxies.get("all") or "").strip()
-    port = url.port or (443 if url.scheme == "https" else 80)
-    if not found or urllib.request.proxy_bypass(host if ":" in host else f"{host}:{port}"):
-        return None
-    return found if "://" in found else f"http://{found}"
-
-
-def _proxy(address: str, scheme: str) -> httpx.Proxy:
-    """Return the proxy at an address of the environment."""
-    names = [f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY"]
-    name = next((name for name in names if os.environ.get(name)), "the system's settings")
-    try:
-        proxy = httpx.Proxy(address, ssl_context=tls() if address.startswith("https:") else None)
-    except (ValueError, httpx.InvalidURL):
-        proxy = None
-    if proxy is None or not proxy.url.host:
-        raise TransportError(
-            f"The proxy in {name} is not an address that can be used.",
-            hint=f"Set {name} to an address such as http://proxy.example.org:3128, or unset it.",
-        )
-    if proxy.url.scheme.startswith("socks") and not _is_installed("socksio"):
-        raise TransportError(
-            f"The proxy in {name} is a SOCKS proxy, which needs another package.",
-            hint='Install it: pip install "nbvlm[socks]"',
-        )
-    return proxy
+# Certificates and proxies: `nbvlm._environment` reads and checks them.
 
 
 @functools.cache
@@ -135,12 +74,14 @@ Route = tuple[bool, str | None]
 
 
 def _route(url: httpx.URL) -> Route:
-    return url.scheme == "https", proxy_for(url)
+    return url.scheme == "https", proxy_for(url.scheme, url.raw_host.decode("ascii"), url.port)
 
 
 def _options(route: Route) -> dict[str, Any]:
     secure, address = route
-    proxy = _proxy(address, "https" if secure else "http") if address is not None else None
+    # A proxy reached over TLS needs certificates too.
+    context = tls() if address is not None and address.startswith("https:") else None
+    proxy = httpx.Proxy(address, ssl_context=context) if address is not None else None
     # Without TLS there is nothing to verify, and the context is not made.
     return {"verify": tls() if secure else False, "proxy": proxy}
 
@@ -164,15 +105,9 @@ class Transport(httpx.BaseTransport):
         carrier = self._carrier(_route(request.url))
         mark = CURRENT.set(RequestInfo.of(request))
         try:
-            response = carrier.handle_request(request)
-        except httpx.TransportError as error:
-            failure = plain(error)
-        else:
-            response.stream = _Body(response.stream)
-            return response
+            return carrier.handle_request(request)
         finally:
             CURRENT.reset(mark)
-        raise failure
 
     def _carrier(self, route: Route) -> httpx.HTTPTransport:
         from nbvlm.client.connections import Backend
@@ -199,131 +134,96 @@ class Transport(httpx.BaseTransport):
             transport.close()
 
 
-class _Body(httpx.SyncByteStream):
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def __iter__(self) -> Iterator[bytes]:
-        try:
-            yield from self._stream
-        except httpx.TransportError as error:
-            failure = plain(error)
-        else:
-            return
-        raise failure
-
-    def close(self) -> None:
-        self._stream.close()
-
-
 # Awaited.
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):
     """Sends requests of any number of tasks over aiohttp where it is installed, else over httpx's transport.
 
-    Connections belong to the event loop that opened them: used from another loop, as by a second
-    `asyncio.run`, it drops them and opens new ones.
+    Connections belong to the event loop that opened them, so each loop has its own.
     """
 
     def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._carriers: dict[Route, Any] = {}
-        self._until_loop_ends: AsyncGenerator[None] | None = None
-        self._forget: Callable[[], Any] = int
+        self._loops: dict[asyncio.AbstractEventLoop, tuple[dict[Route, Any], AsyncGenerator[None]]] = {}
         _OPEN.add(self)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return the response, its body unread."""
         loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            await self._begin(loop)
+        if loop not in self._loops:
+            self._drop()
+            carriers: dict[Route, Any] = {}
+            self._loops[loop] = carriers, _closing_with_loop(carriers)
+            await anext(self._loops[loop][1])
+        carriers = self._loops[loop][0]
         route = _route(request.url)
-        if route not in self._carriers:
-            self._carriers[route] = _carrier(route)
-        return await self._carriers[route].handle_async_request(request)  # type: ignore[no-any-return]
+        if route not in carriers:
+            carriers[route] = _carrier(route)
+        return await carriers[route].handle_async_request(request)  # type: ignore[no-any-return]
 
-    async def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._forget()
-        self._loop, self._carriers = loop, {}
-        self._forget = weakref.finalize(self, _forget, loop, self._carriers)
-        self._until_loop_ends = _close_with_loop(self._carriers)
-        await anext(self._until_loop_ends)
+    def _drop(self) -> None:
+        """Close the connections of loops that have ended."""
+        for loop in [loop for loop in self._loops if loop.is_closed()]:
+            for carrier in self._loops.pop(loop)[0].values():
+                carrier.drop()
+
+    __del__ = _drop
 
     def after_fork(self) -> None:
-        """Leave the connections of the parent process alone; its event loop goes on there."""
-        _INHERITED.append((self._carriers, self._until_loop_ends))
-        if isinstance(self._forget, weakref.finalize):
-            self._forget.detach()
-        self._loop, self._carriers, self._forget = None, {}, int
+        """Leave the connections of the parent process alone; its event loops go on there."""
+        _INHERITED.append(self._loops)
+        self._loops = {}
 
     async def aclose(self) -> None:
-        """Close all connections."""
-        if self._loop is not asyncio.get_running_loop():
-            self._forget()
-        elif self._until_loop_ends is not None:
-            await self._until_loop_ends.aclose()
-        self._loop = None
+        """Close all connections, those of other loops a moment later."""
+        self._drop()
+        loops, self._loops = self._loops, {}
+        if (own := loops.pop(asyncio.get_running_loop(), None)) is not None:
+            await own[1].aclose()
 
 
-async def _close_with_loop(carriers: dict[Route, Any]) -> AsyncGenerator[None]:
-    """Close connections with their loop: its last act is to close the generators that it began."""
+async def _closing_with_loop(carriers: dict[Route, Any]) -> AsyncGenerator[None]:
+    """Close connections when their loop ends, or when nothing refers to this generator any more.
+
+    A loop closes the generators that were begun on it, in both cases.
+    """
     try:
         yield
     finally:
-        await _close(carriers)
-
-
-async def _close(carriers: dict[Route, Any]) -> None:
-    while carriers:
-        await carriers.popitem()[1].aclose()
-
-
-def _forget(loop: asyncio.AbstractEventLoop, carriers: dict[Route, Any]) -> None:
-    """Close connections that no one uses any more, on their own loop unless it has ended."""
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(lambda: loop.create_task(_close(carriers)))
-        return
-    while carriers:
-        carriers.popitem()[1].drop()
+        while carriers:
+            await carriers.popitem()[1].aclose()
 
 
 def _carrier(route: Route) -> Any:
     options = _options(route)
     proxy = options["proxy"]
     if _is_installed("aiohttp") and (proxy is None or not proxy.url.scheme.startswith("socks")):
-        from nbvlm.client.aiohttp_transport import AiohttpTransport
+        with contextlib.suppress(ImportError):  # httpx takes its place where it is broken.
+            from nbvlm.client.aiohttp_transport import AiohttpTransport
 
-        return AiohttpTransport(options["verify"] or None, proxy)
+            return AiohttpTransport(options["verify"] or None, proxy)
     return _QueuedTransport(options)
 
 
-class _QueuedTransport(httpx.AsyncBaseTransport):
+class _QueuedTransport(httpx.AsyncHTTPTransport):
     """httpx's awaited transport with few connections; requests beyond them wait in the order they came."""
 
     def __init__(self, options: dict[str, Any]) -> None:
         from nbvlm.client.connections import AsyncBackend
 
+        super().__init__(limits=LIMITS, **options)
+        self._pool._network_backend = AsyncBackend()  # noqa: SLF001 - as above
         self._places = asyncio.Semaphore(AT_ONCE)
-        self._inner = httpx.AsyncHTTPTransport(limits=LIMITS, **options)
-        self._inner._pool._network_backend = AsyncBackend()  # noqa: SLF001 - as above
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await self._places.acquire()
         try:
-            response = await self._inner.handle_async_request(request)
-        except BaseException as error:
+            response = await super().handle_async_request(request)
+        except BaseException:
             self._places.release()
-            if not isinstance(error, httpx.TransportError):
-                raise
-            failure = plain(error)
-        else:
-            response.stream = _QueuedBody(response.stream, self._places)
-            return response
-        raise failure
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
+            raise
+        response.stream = _QueuedBody(response.stream, self._places)
+        return response
 
     def drop(self) -> None:
         """Nothing is left to close where the loop has ended."""
@@ -333,15 +233,8 @@ class _QueuedBody(httpx.AsyncByteStream):
     def __init__(self, stream: Any, places: asyncio.Semaphore) -> None:
         self._stream, self._places, self._open = stream, places, True
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for piece in self._stream:
-                yield piece
-        except httpx.TransportError as error:
-            failure = plain(error)
-        else:
-            return
-        raise failure
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._stream)
 
     async def aclose(self) -> None:
         if self._open:
@@ -355,29 +248,18 @@ class _QueuedBody(httpx.AsyncByteStream):
 # The caller's own.
 
 
-def _auth(request: httpx.Request) -> dict[str, Any]:
-    """Keep the credentials of the caller's client away from addresses that carry their own permission."""
-    return {} if RequestInfo.of(request).with_key else {"auth": None}
+class _OwnClient(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Sends requests through the caller's `httpx.Client` or `httpx.AsyncClient`, which the caller closes."""
 
-
-class _ClientTransport(httpx.BaseTransport):
-    """Sends requests through the caller's `httpx.Client`, which stays the caller's to close."""
-
-    def __init__(self, client: httpx.Client) -> None:
+    def __init__(self, client: Any) -> None:
         self._client = client
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return self._client.send(request, stream=True, follow_redirects=False, **_auth(request))
+    def handle_request(self, request: httpx.Request) -> Any:
+        # The credentials of that client are kept away from addresses that carry their own permission.
+        auth = {} if RequestInfo.of(request).with_key else {"auth": None}
+        return self._client.send(request, stream=True, follow_redirects=False, **auth)
 
-
-class _AsyncClientTransport(httpx.AsyncBaseTransport):
-    """As `_ClientTransport`, awaited."""
-
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self._client = client
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await self._client.send(request, stream=True, follow_redirects=False, **_auth(request))
+    handle_async_request = handle_request  # what an `httpx.AsyncClient` returns is awaited
 
 
 class _ThreadedTransport(httpx.AsyncBaseTransport):
@@ -388,25 +270,24 @@ class _ThreadedTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response = await asyncio.to_thread(self._inner.handle_request, request)
-        return httpx.Response(
-            response.status_code,
-            headers=response.headers,
-            stream=_ThreadedBody(response),
-            extensions=response.extensions,
-        )
+        response.stream = _ThreadedBody(response.stream)
+        return response
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self._inner.close)
 
 
 class _ThreadedBody(httpx.AsyncByteStream):
-    def __init__(self, response: httpx.Response) -> None:
-        self._response = response
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        pieces: Any = iter(self._response.stream)  # type: ignore[arg-type]
+        pieces = iter(self._stream)
         while piece := await asyncio.to_thread(next, pieces, b""):
             yield piece
 
     async def aclose(self) -> None:
-        await asyncio.to_thread(self._response.close)
+        await asyncio.to_thread(self._stream.close)
 
 
 def _after_fork() -> None:

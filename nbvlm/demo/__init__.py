@@ -8,6 +8,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from nbvlm.demo import gallery as gallery
     from nbvlm.demo import scenes as scenes
+    from nbvlm.demo import speaking as speaking
+    from nbvlm.demo.service.limits import SERVED as SERVED
+    from nbvlm.demo.service.server import hosts as hosts
     from nbvlm.demo.service.server import listen as listen
     from nbvlm.demo.service.server import origin as origin
     from nbvlm.demo.service.server import server as server
@@ -17,9 +20,10 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     {
-        "nbvlm.demo.service.server": "listen origin server",
+        "nbvlm.demo.service.limits": "SERVED",
+        "nbvlm.demo.service.server": "hosts listen origin server",
         "nbvlm.demo.service.service": "Service",
         "nbvlm.demo.transport": "DemoTransport",
     },
-    modules=("gallery", "scenes"),
+    modules=("gallery", "scenes", "speaking"),
 )

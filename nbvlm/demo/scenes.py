@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
@@ -18,7 +17,7 @@ from PIL import Image, ImageFilter
 
 from nbvlm.demo.world import backgrounds, layouts, objects
 from nbvlm.demo.world.layouts import APART, MOST_THINGS, Layout, Placed, compose
-from nbvlm.images import encoded
+from nbvlm.images import encoded, open_encoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -197,4 +196,4 @@ def _noise(picture: Image.Image, sigma: float, seed: int) -> Image.Image:
 
 def packed(picture: Image.Image, quality: int) -> Image.Image:
     """Return a picture with the traces of JPEG."""
-    return Image.open(io.BytesIO(encoded(picture, "JPEG", quality=quality))).convert("RGB")
+    return open_encoded(encoded(picture, "JPEG", quality=quality), "JPEG", "The scene").convert("RGB")

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from nbvlm._files import expanded
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -49,7 +51,7 @@ _LESS = ("Bold", "Italic", "Oblique", "Mono", "Light", "Thin", "Black", "Serif",
 
 
 def _folders() -> Iterator[Path]:
-    home = Path.home()
+    home = expanded("~")  # without a home folder it stays "~", where there are no fonts
     if sys.platform == "darwin":
         yield from (Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library/Fonts")
     elif sys.platform == "win32":

@@ -107,7 +107,17 @@ class TextLine:
 
 def _covers(face: Face, cluster: str) -> bool:
     points = coverage(face)
-    return all(code in points for code in needed(cluster))
+    return all(code in points for code in needed(cluster)) and _opens(face)
+
+
+@lru_cache(maxsize=256)
+def _opens(face: Face) -> bool:
+    """Return whether the font can be drawn: a file with readable tables may be damaged elsewhere."""
+    try:
+        _font(face, _BITMAP_SIZES[0])
+    except OSError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=4096)

@@ -8,20 +8,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from nbvlm.grounding.masks.rle import RunLengths
 from nbvlm.grounding.masks.types import CODES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from nbvlm.grounding.masks.types import Box, Codes, Mask, Size
+    from nbvlm.grounding.masks.types import Box, Codes, Mask, Point, Size
 
 __all__ = [
     "areas",
     "box_of",
     "codes_of",
+    "column_of",
     "label_of",
     "mask_of",
     "overlaps",
+    "point_of",
+    "raw_of",
     "row_of",
     "rows_of",
     "xyxy_of",
@@ -41,6 +45,34 @@ def box_of(box: Box) -> Box:
     if len(corners) != 4 or not all(map(math.isfinite, corners)):
         raise ValueError(f"A box must be four finite numbers (x0, y0, x1, y1), got {box!r}.")
     return corners[0], corners[1], corners[2], corners[3]
+
+
+def point_of(point: Point | None) -> Point | None:
+    """Check a point: two finite numbers, or None."""
+    if point is None:
+        return None
+    places = tuple(float(value) for value in point)
+    if len(places) != 2 or not all(map(math.isfinite, places)):
+        raise ValueError(f"A point must be two finite numbers (x, y), got {point!r}.")
+    return places[0], places[1]
+
+
+def raw_of(raw: Sequence[float] | None) -> tuple[float, ...] | None:
+    """Check the numbers of a place as they were written: finite numbers, or None."""
+    if raw is None:
+        return None
+    numbers = tuple(raw)
+    if not all(isinstance(value, (int, float)) and math.isfinite(value) for value in numbers):
+        raise ValueError(f"raw must be finite numbers, got {raw!r}.")
+    return numbers
+
+
+def column_of(values: Sequence[Any], count: int, name: str, check: Callable[[Any], Any]) -> tuple[Any, ...]:
+    """Check an optional column: a value a row; all None if it is empty."""
+    column = tuple(map(check, values)) or (None,) * count
+    if len(column) != count:
+        raise ValueError(f"labels and {name} must have the same length, got {count} and {len(column)}.")
+    return column
 
 
 def xyxy_of(values: npt.ArrayLike, count: int) -> npt.NDArray[np.float64]:
@@ -64,8 +96,10 @@ def codes_of(codes: Sequence[int] | None) -> Codes | None:
     return row
 
 
-def mask_of(mask: npt.ArrayLike | None, size: Size) -> Mask | None:
-    """Check a mask: height×width of the picture, as a read-only view of bools, or None."""
+def mask_of(mask: npt.ArrayLike | RunLengths | None, size: Size) -> Mask | RunLengths | None:
+    """Check a mask: height×width of the picture, as a read-only view of bools; run lengths and None stay."""
+    if isinstance(mask, RunLengths) and mask.size == size:
+        return mask
     if mask is None:
         return None
     pixels = np.asarray(mask).astype(bool, copy=False).view()

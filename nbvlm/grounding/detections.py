@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +11,15 @@ import numpy.typing as npt
 from nbvlm.grounding import checks
 from nbvlm.grounding.checks import areas, overlaps
 from nbvlm.grounding.masks.lazy import LazyMask, MaskField, MasksField, all_masks, decode_masks
+from nbvlm.grounding.masks.shapes import Outline
 from nbvlm.grounding.masks.types import Codes, by, size_of
+from nbvlm.grounding.readings import Order, Reading, placed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from nbvlm.grounding.masks.codebooks import Codebook
-    from nbvlm.grounding.masks.types import Box, MaskCrop, Size
+    from nbvlm.grounding.masks.types import Box, MaskCrop, Point, Size
 
 __all__ = ["Detection", "Detections"]
 
@@ -45,6 +47,13 @@ class Detection:
         Width and height of the picture in pixels; needed to decode a mask.
     codebook
         Decodes the codes: a `nbvlm.grounding.Codebook`, its name, or None.
+    point
+        (x, y) in pixels if the model gave a point; its box is the point itself. Else None.
+    raw
+        The numbers as the model wrote them (four of a box, two of a point, more of an outline; sizes turned
+        into corners), or None.
+    reading
+        How `raw` was read, a `nbvlm.grounding.Reading`, or None.
 
     Raises
     ------
@@ -63,6 +72,9 @@ class Detection:
     mask: MaskField = MaskField(lambda one: one.lazy_mask.mask())  # noqa: RUF009 - a descriptor has no state of its own
     size: Size | None = field(default=None, kw_only=True)
     codebook: Codebook | str | None = field(default=None, kw_only=True)
+    point: Point | None = field(default=None, kw_only=True)
+    raw: tuple[float, ...] | None = field(default=None, kw_only=True)
+    reading: Reading | None = field(default=None, kw_only=True)
     if TYPE_CHECKING:  # not a field at run time: dataclasses.asdict would list it
         lazy_mask: LazyMask = field(init=False)
 
@@ -74,7 +86,10 @@ class Detection:
             size = size or np.shape(given)[1::-1]
             given = checks.mask_of(given, size)
         mask = LazyMask(box, size, codes, self.codebook, given)
-        self.__dict__.update(label=label, box=box, codes=codes, size=size, lazy_mask=mask)
+        point, raw = checks.point_of(self.point), checks.raw_of(self.raw)
+        self.__dict__.update(
+            label=label, box=box, codes=codes, size=size, lazy_mask=mask, point=point, raw=raw
+        )
 
     @property
     def mask_crop(self) -> MaskCrop | None:
@@ -84,14 +99,15 @@ class Detection:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Detection):
             return NotImplemented
-        same = (self.label, self.box, self.size) == (other.label, other.box, other.size)
+        mine = (self.label, self.box, self.point, self.size)
+        same = mine == (other.label, other.box, other.point, other.size)
         return same and self.lazy_mask.same(other.lazy_mask)
 
     def __hash__(self) -> int:
         return hash((self.label, self.box))
 
     def __repr__(self) -> str:
-        box = tuple(round(value, 2) for value in self.box)
+        box = tuple(round(value, 2) for value in self.point or self.box)
         masked = ", mask" if self.lazy_mask.known else ", codes" if self.codes else ""
         return f"Detection({self.label!r}, {box}{masked})"
 
@@ -119,6 +135,12 @@ class Detections:
         n times 16 codes, or None.
     codebook
         Decodes the codes: a `nbvlm.grounding.Codebook`, its name, or None for no masks.
+    points
+        n points (x, y) in pixels, None where the model gave a box.
+    raw
+        n times the numbers as the model wrote them, or None.
+    readings
+        n times how they were read, a `nbvlm.grounding.Reading`, or None.
 
     Raises
     ------
@@ -140,6 +162,9 @@ class Detections:
     masks: MasksField = MasksField(all_masks)  # noqa: RUF009 - as above
     codes: tuple[Codes | None, ...] = field(default=(), kw_only=True)
     codebook: Codebook | str | None = field(default=None, kw_only=True)
+    points: tuple[Point | None, ...] = field(default=(), kw_only=True)
+    raw: tuple[tuple[float, ...] | None, ...] = field(default=(), kw_only=True)
+    readings: tuple[Reading | None, ...] = field(default=(), kw_only=True)
     if TYPE_CHECKING:
         lazy_masks: tuple[LazyMask, ...] = field(init=False)
 
@@ -157,7 +182,17 @@ class Detections:
             LazyMask(tuple(box), size, row, self.codebook, mask)
             for box, row, mask in zip(xyxy.tolist(), codes, masks, strict=True)
         )
-        self.__dict__.update(xyxy=xyxy, labels=labels, size=size, codes=codes, lazy_masks=lazy_masks)
+        count = len(labels)
+        self.__dict__.update(
+            xyxy=xyxy,
+            labels=labels,
+            size=size,
+            codes=codes,
+            lazy_masks=lazy_masks,
+            points=checks.column_of(self.points, count, "points", checks.point_of),
+            raw=checks.column_of(self.raw, count, "raw", checks.raw_of),
+            readings=checks.column_of(self.readings, count, "readings", lambda reading: reading),
+        )
 
     @classmethod
     def empty(cls, size: Size) -> Detections:
@@ -176,6 +211,9 @@ class Detections:
             tuple(row.label for row in rows),
             size,
             codes=tuple(row.codes for row in rows),
+            points=tuple(row.point for row in rows),
+            raw=tuple(row.raw for row in rows),
+            readings=tuple(row.reading for row in rows),
         )
         return column._adopt(_fitted(row, column.size) for row in rows)
 
@@ -209,6 +247,58 @@ class Detections:
                 keep[index + 1 :] &= ~(same & (labels[index + 1 :] == labels[index]))
         return self[keep]
 
+    def reproject(
+        self,
+        *,
+        order: Order | None = None,
+        scale: float | tuple[float, float] | Literal["pixels"] | None = None,
+    ) -> Detections:
+        """Read the numbers of the answer again, in another order or on another scale.
+
+        Models drift between conventions, and a swapped order cannot be seen in the numbers.
+
+        Parameters
+        ----------
+        order
+            "xyxy" or "yxyx"; by default as it was read.
+        scale
+            The number at the right and bottom edge (1000, 100, 1), "pixels" of this picture, or the width and
+            height of the picture that the model saw; by default as it was read.
+
+        Returns
+        -------
+        Detections
+            Rows without `raw` stay as they are, masks that are given or decoded from codes are decoded in the
+            new boxes; corners are put in order and kept within the picture.
+
+        Raises
+        ------
+        ValueError
+            For an order or scale of another kind.
+
+        Examples
+        --------
+        >>> found = Detections([[0, 0, 1, 1]], ["cat"], (640, 480), raw=[(100, 200, 300, 400)])
+        >>> found.reproject(order="yxyx", scale=1000).xyxy
+        array([[128.,  48., 256., 144.]])
+        """
+        if order not in ("xyxy", "yxyx", None):
+            raise ValueError(f'order must be "xyxy" or "yxyx", got {order!r}.')
+        return Detections.of((self._read_again(row, order, scale) for row in self), self.size)
+
+    def _read_again(self, row: Detection, order: Order | None, scale: Any) -> Detection:
+        if row.raw is None:
+            return row
+        reading = (row.reading or Reading()).but(order, scale, self.size)
+        box, pixels, _ = placed(row.raw, reading, self.size)
+        old = row.lazy_mask
+        given = Outline(pixels) if len(pixels) > 4 else old.given
+        if given is old.given and isinstance(given, Outline):
+            given = None  # an outline beside a box was read with it
+        mask = LazyMask(box, self.size, row.codes, row.codebook, given)
+        point = (box[0], box[1]) if len(row.raw) == 2 else None
+        return unchecked(row.label, box, row.codes, self.size, mask, point, row.raw, reading)
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -223,8 +313,16 @@ class Detections:
         if isinstance(key, int | np.integer) and not isinstance(key, bool | np.bool_):
             row = checks.row_of(int(key), len(self))
             x0, y0, x1, y1 = self.xyxy[row].tolist()
-            mask = self.lazy_masks[row]
-            return unchecked(self.labels[row], (x0, y0, x1, y1), self.codes[row], self.size, mask)
+            return unchecked(
+                self.labels[row],
+                (x0, y0, x1, y1),
+                self.codes[row],
+                self.size,
+                self.lazy_masks[row],
+                self.points[row],
+                self.raw[row],
+                self.readings[row],
+            )
         rows = checks.rows_of(key, self.labels)
         column = Detections(
             self.xyxy[rows],
@@ -232,6 +330,9 @@ class Detections:
             self.size,
             codes=tuple(self.codes[row] for row in rows),
             codebook=self.codebook,
+            points=tuple(self.points[row] for row in rows),
+            raw=tuple(self.raw[row] for row in rows),
+            readings=tuple(self.readings[row] for row in rows),
         )
         return column._adopt(self.lazy_masks[row] for row in rows)
 
@@ -254,13 +355,17 @@ class Detections:
             self.labels + other.labels,
             self.size,
             codes=self.codes + other.codes,
+            points=self.points + other.points,
+            raw=self.raw + other.raw,
+            readings=self.readings + other.readings,
         )
         return joined._adopt(self.lazy_masks + other.lazy_masks)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Detections):
             return NotImplemented
-        same = self.size == other.size and self.labels == other.labels
+        mine = (self.size, self.labels, self.points)
+        same = mine == (other.size, other.labels, other.points)
         pairs = zip(self.lazy_masks, other.lazy_masks, strict=False)
         return same and np.array_equal(self.xyxy, other.xyxy) and all(one.same(two) for one, two in pairs)
 
@@ -280,19 +385,41 @@ class Detections:
             "given": tuple(mask.given for mask in self.lazy_masks),
             "codebooks": tuple(_portable(mask.codebook) for mask in self.lazy_masks),
             "codebook": _portable(self.codebook),
+            "points": self.points,
+            "raw": self.raw,
+            "readings": self.readings,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         books, given = state.pop("codebooks"), state.pop("given")
-        self.__init__(**state, masks=given)  # type: ignore[misc]  # the state is the arguments
-        for mask, book in zip(self.lazy_masks, books, strict=True):
-            mask.codebook = book
+        self.__init__(**state)  # type: ignore[misc]  # the state is the arguments
+        for mask, book, one in zip(self.lazy_masks, books, given, strict=True):
+            mask.codebook, mask.given = book, one
 
 
-def unchecked(label: str, box: Box, codes: Codes | None, size: Size | None, mask: LazyMask) -> Detection:
+def unchecked(
+    label: str,
+    box: Box,
+    codes: Codes | None,
+    size: Size | None,
+    mask: LazyMask,
+    point: Point | None = None,
+    raw: tuple[float, ...] | None = None,
+    reading: Reading | None = None,
+) -> Detection:
     """Make a detection of values that are known to be right, without checking them."""
     one = object.__new__(Detection)
-    one.__dict__.update(label=label, box=box, codes=codes, size=size, codebook=mask.codebook, lazy_mask=mask)
+    one.__dict__.update(
+        label=label,
+        box=box,
+        codes=codes,
+        size=size,
+        codebook=mask.codebook,
+        lazy_mask=mask,
+        point=point,
+        raw=raw,
+        reading=reading,
+    )
     return one
 
 
@@ -307,10 +434,10 @@ def _fitted(row: Detection, size: Size) -> LazyMask:
     old = row.lazy_mask
     if old.size == size:
         return old
-    if old.given is not None:
-        sizes = f"{by(size)}, got {by(old.given.shape[::-1])}"
+    if old.given is not None and old.size is not None:
+        sizes = f"{by(size)}, got {by(old.size)}"
         raise ValueError(f"A mask must have the size of its picture, {sizes}.")
-    return LazyMask(row.box, size, row.codes, row.codebook)
+    return LazyMask(row.box, size, row.codes, row.codebook, given=old.given)
 
 
 def _portable(book: Codebook | str | None) -> Codebook | str | None:

@@ -20,135 +20,70 @@ import re
 from typing import TYPE_CHECKING
 
 from nbvlm import prompts
+from nbvlm.grounding import dialects
 from nbvlm.grounding.detections import Detection, Detections, unchecked
 from nbvlm.grounding.dialects.paligemma import CORNERS, REGULAR_ITEM, TOKEN, PendingItem, PromptEcho, complete
+from nbvlm.grounding.dialects.reader import DialectReader
 from nbvlm.grounding.masks.lazy import LazyMask
 from nbvlm.grounding.masks.types import CODES, Codes, size_of
 from nbvlm.grounding.problems import Problem
+from nbvlm.grounding.readings import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nbvlm.grounding.dialects import Dialect
     from nbvlm.grounding.masks.codebooks import Codebook
     from nbvlm.grounding.masks.types import Size
 
 __all__ = ["Parser", "parse"]
 
+Locations = tuple[int, int, int, int]
+
 _LAST_LOCATION = 1023
 _CODE_VALUES = 128
 _NUMBER = re.compile("[0-9]+")
+_LOCATION_GROUP = 1  # of a token
+_ENDS = re.compile(r"[\]})>;\n］｝）]")
+_LOCATION = re.compile(r"<loc[0-9]{4}>")
 
 
-class Parser:
-    """Reads an answer as it arrives.
-
-    The same answer gives the same detections and problems wherever it is cut into pieces.
-
-    Parameters
-    ----------
-    size
-        Width and height in pixels of the picture that the boxes refer to.
-    prompt
-        The prompt that was asked. An item without a label gets its label from a prompt that names one thing
-        only, and an echo of the prompt is left out of the answer.
-    bins
-        The divisor of a location: 1023, the inverse of the encoder, or 1024.
-    codebook
-        Decodes the masks when they are first read: a `nbvlm.grounding.Codebook`, its name, or None.
-
-    Attributes
-    ----------
-    has_locations : bool
-        Whether any location token came. Without one the model answered in words, which is not the
-        same as finding nothing.
-
-    Raises
-    ------
-    ValueError
-        For a size that is not positive, and for bins below 1.
-
-    Examples
-    --------
-    >>> parser = Parser(size=(1023, 1023))
-    >>> parser.feed("<loc0010><loc0020><loc0030><lo")
-    []
-    >>> parser.feed("c0040> cat ; <loc0001>")
-    [Detection('cat', (20.0, 10.0, 40.0, 30.0))]
-    >>> parser.close(), [problem.kind for problem in parser.problems]
-    ([], ['locations'])
-    """
+class LocReader:
+    """Reads the location tokens of an answer as it arrives."""
 
     def __init__(
         self,
         size: Size,
-        prompt: str | None = None,
-        bins: int = 1023,
-        codebook: Codebook | str | None = None,
+        prompt: str | None,
+        bins: int,
+        codebook: Codebook | str | None,
+        fallback: str,
     ) -> None:
-        if bins < 1:
-            kinds = "1023, the inverse of the encoder, or 1024"
-            raise ValueError(f"bins must be at least 1 ({kinds}), got {bins}.")
-        self._size, self._bins, self._codebook = size_of(size), bins, codebook
+        self._size, self._bins, self._codebook = size, bins, codebook
+        self._reading = Reading("yxyx", (float(bins), float(bins)))
         self._last = min(bins, _LAST_LOCATION)
         self._values: int = getattr(codebook, "values", _CODE_VALUES)
-        named = prompts.things(prompt)
-        self._fallback = named[0] if len(named) == 1 else ""
+        self._fallback = fallback
         self._echo = PromptEcho(prompt)
         self._position, self._tail = 0, ""
         self._item = PendingItem()
-        self._detections: list[Detection] = []
-        self._problems: list[Problem] = []
-        self._closed = False
+        self.detections: list[Detection] = []
+        self.problems: list[Problem] = []
         self.has_locations = False
         self._readers: tuple[Callable[[int, str], None], ...] = (self._location, self._code, self._separator)
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """The irregularities so far, in the order of the answer."""
-        return tuple(self._problems)
 
     @property
     def within(self) -> bool:
         """Whether no item is complete yet, so that a location that came next would end none."""
         return not (self._item.ended or self._tail or self._echo.waits)
 
-    @property
-    def detections(self) -> Detections:
-        """All detections so far."""
-        return Detections.of(self._detections, self._size)
-
-    def feed(self, text: str) -> list[Detection]:
-        """Read the next piece of the answer.
-
-        Returns
-        -------
-        list of Detection
-            Those that became final with this piece: later pieces do not change them.
-
-        Raises
-        ------
-        ValueError
-            After `close`.
-        """
-        if self._closed:
-            raise ValueError("The parser is closed. Make a new Parser for another answer.")
-        found = len(self._detections)
+    def feed(self, text: str) -> None:
+        """Read the next piece of the answer."""
         self._scan(*self._echo.feed(text))
-        return self._detections[found:]
 
-    def close(self) -> list[Detection]:
-        """Read the rest at the end of the answer; a second call returns an empty list.
-
-        Returns
-        -------
-        list of Detection
-            Those that became final at the end.
-        """
-        if self._closed:
-            return []
-        found = len(self._detections)
+    def close(self) -> None:
+        """Read the rest at the end of the answer."""
         self._scan(*self._echo.close())
-        self._closed = True
         position, tail = self._position, self._tail
         # A single "<" at the end of a label belongs to the label.
         cut = len(tail) > 1 or not self._item.words
@@ -156,8 +91,7 @@ class Parser:
             self._text(position, tail)
         self._finish()
         if tail and cut:
-            self._problems.append(Problem("cut", position, tail))
-        return self._detections[found:]
+            self.problems.append(Problem("cut", position, tail))
 
     def _scan(self, skipped: int, text: str) -> None:
         start = self._position + skipped
@@ -177,7 +111,7 @@ class Parser:
             if not (y0 < y1 <= self._last and x0 < x1 <= self._last and max(codes, default=0) < self._values):
                 break
             self.has_locations = True
-            self._found(" ".join(found[6].split()), y0, x0, y1, x1, codes or None)
+            self._found(" ".join(found[6].split()), (y0, x0, y1, x1), (y0, x0, y1, x1), codes or None)
             at = found.end()
         return at
 
@@ -240,12 +174,15 @@ class Parser:
         if item.locations and item.stray:
             self._report("stray codes", item)
 
-    def _found(self, label: str, y0: int, x0: int, y1: int, x1: int, codes: Codes | None) -> None:
+    def _found(self, label: str, locations: Locations, raw: Locations, codes: Codes | None) -> None:
         (width, height), bins = self._size, self._bins
+        y0, x0, y1, x1 = locations
         # Multiplied before the division: the last bin is then the picture's edge exactly.
         box = x0 * width / bins, y0 * height / bins, x1 * width / bins, y1 * height / bins
         mask = LazyMask(box, self._size, codes, self._codebook)
-        self._detections.append(unchecked(label or self._fallback, box, codes, self._size, mask))
+        self.detections.append(
+            unchecked(label or self._fallback, box, codes, self._size, mask, None, raw, self._reading)
+        )
 
     def _read(self, item: PendingItem) -> None:
         """Make a detection of an item with four locations, and report what is wrong with it."""
@@ -256,7 +193,8 @@ class Parser:
             self._report("swapped", item)
         elif y0 == y1 or x0 == x1:
             self._report("empty", item)
-        self._found(item.label, y0, x0, y1, x1, self._codes(item))
+        raw = (item.locations[0], item.locations[1], item.locations[2], item.locations[3])
+        self._found(item.label, (y0, x0, y1, x1), raw, self._codes(item))
 
     def _codes(self, item: PendingItem) -> Codes | None:
         if not item.codes:
@@ -270,7 +208,200 @@ class Parser:
         return tuple(item.codes)
 
     def _report(self, kind: str, item: PendingItem) -> None:
-        self._problems.append(Problem(kind, item.position, item.excerpt()))
+        self.problems.append(Problem(kind, item.position, item.excerpt()))
+
+
+class Parser:
+    """Reads an answer as it arrives.
+
+    The same answer gives the same detections and problems wherever it is cut into pieces. Whatever a model
+    writes is recognised: location tokens, JSON and what resembles it, tags, tuples; a model's thinking is left
+    out. `nbvlm.grounding.dialects` says what the numbers mean.
+
+    Parameters
+    ----------
+    size
+        Width and height in pixels of the picture that the boxes refer to.
+    prompt
+        The prompt that was asked. An item without a label gets its label from a prompt that names one thing
+        only, an echo of the prompt is left out of the answer, and an order or a scale that it asks for is
+        taken where the model's family leaves it open.
+    bins
+        The divisor of a location token: 1023, the inverse of the encoder, or 1024.
+    codebook
+        Decodes the masks when they are first read: a `nbvlm.grounding.Codebook`, its name, or None.
+    model
+        The id of the model that answers, as any server writes it.
+    dialect
+        A `nbvlm.grounding.dialects.Dialect`, or the name of one, in place of the model's; its order and scale
+        then hold whatever the numbers are.
+    sent
+        Width and height of the picture as it travelled, where the resizing of some models begins; by default
+        `size`.
+
+    Attributes
+    ----------
+    has_locations : bool
+        Whether any location came, or the answer that there is none. Without one the model answered in words,
+        which is not the same as finding nothing.
+
+    Raises
+    ------
+    ValueError
+        For a size that is not positive, bins below 1, and a dialect that does not exist.
+
+    Examples
+    --------
+    >>> parser = Parser(size=(1023, 1023))
+    >>> parser.feed("<loc0010><loc0020><loc0030><lo")
+    []
+    >>> parser.feed("c0040> cat ; <loc0001>")
+    [Detection('cat', (20.0, 10.0, 40.0, 30.0))]
+    >>> parser.close(), [problem.kind for problem in parser.problems]
+    ([], ['locations'])
+    """
+
+    def __init__(
+        self,
+        size: Size,
+        prompt: str | None = None,
+        bins: int = 1023,
+        codebook: Codebook | str | None = None,
+        *,
+        model: str | None = None,
+        dialect: Dialect | str | None = None,
+        sent: Size | None = None,
+    ) -> None:
+        if bins < 1:
+            kinds = "1023, the inverse of the encoder, or 1024"
+            raise ValueError(f"bins must be at least 1 ({kinds}), got {bins}.")
+        self._size = size_of(size)
+        sent = size_of(sent) if sent is not None else self._size
+        chosen = dialects.get(dialect) if isinstance(dialect, str) else dialect or dialects.of(model)
+        self._dialect = chosen
+        named = prompts.things(prompt)
+        fallback = named[0] if len(named) == 1 else ""
+        loc = LocReader(self._size, prompt, bins, codebook, fallback)
+        self._reader: LocReader | DialectReader = loc
+        self._other: DialectReader | None = None
+        if chosen.form != "loc":
+            self._other = DialectReader(
+                chosen, self._size, sent, prompt, fallback, explicit=dialect is not None
+            )
+        self._held: list[str] = []
+        self._tail = ""  # what may be the beginning of a token, while the form is not known
+        self._within = False  # whether a location next would end nothing
+        self._returned = 0
+        self._closed = False
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The irregularities so far, in the order of the answer."""
+        self._read()
+        return tuple(self._reader.problems)
+
+    @property
+    def has_locations(self) -> bool:
+        """Whether any location came, or the answer that there is none."""
+        self._read()
+        reader = self._reader
+        return reader.has_locations
+
+    @property
+    def detections(self) -> Detections:
+        """All detections so far, by what is known so far: a late number may change the scale of all."""
+        self._read()
+        return Detections.of(self._reader.detections, self._size)
+
+    def feed(self, text: str) -> list[Detection]:
+        """Read the next piece of the answer.
+
+        Returns
+        -------
+        list of Detection
+            Those that became complete with this piece.
+
+        Raises
+        ------
+        ValueError
+            After `close`.
+        """
+        if self._closed:
+            raise ValueError("The parser is closed. Make a new Parser for another answer.")
+        self._held.append(text)
+        # Nothing is complete without one of these, and reading in few pieces costs less. A location right behind
+        # another completes nothing either.
+        if not _ENDS.search(text) or (self._within and _LOCATION.fullmatch(text)):
+            return []
+        self._read()
+        return self._new()
+
+    def close(self) -> list[Detection]:
+        """Read the rest at the end of the answer; a second call returns an empty list.
+
+        Returns
+        -------
+        list of Detection
+            Those that became complete at the end.
+        """
+        if self._closed:
+            return []
+        self._read()
+        self._closed = True
+        if self._other is not None:
+            self._other.feed(self._tail)
+            self._other.close()
+            if self._other.has_locations or self._other.problems:
+                self._choose(self._other)
+        self._reader.close()
+        return self._new()
+
+    def _new(self) -> list[Detection]:
+        found = self._reader.detections
+        new = found[self._returned :]
+        self._returned = len(found)
+        return new
+
+    def _choose(self, reader: LocReader | DialectReader) -> None:
+        self._reader, self._other = reader, None
+
+    def _read(self) -> None:
+        if not self._held:
+            return
+        text = "".join(self._held)
+        self._held = []
+        if self._other is not None:
+            self._recognise(text)
+            return
+        self._reader.feed(text)
+        if isinstance(self._reader, LocReader):
+            self._within = self._reader.within
+
+    def _recognise(self, text: str) -> None:
+        """Let both readers read until one has found what only it can read."""
+        other = self._other
+        if other is None:
+            return
+        self._reader.feed(text)
+        text = self._tail + text
+        end = complete(text)
+        at = 0
+        for token in TOKEN.finditer(text, 0, end):
+            if token.lastindex != _LOCATION_GROUP:
+                continue
+            other.feed(text[at : token.start()])
+            at = token.start()
+            if other.has_locations or other.idle:
+                break
+        else:
+            other.feed(text[at:end])
+            at = end
+        self._tail = text[at:]
+        if other.has_locations:
+            other.feed(self._tail)
+            self._choose(other)
+        elif at < end:
+            self._choose(self._reader)
 
 
 def parse(
@@ -279,25 +410,32 @@ def parse(
     prompt: str | None = None,
     bins: int = 1023,
     codebook: Codebook | str | None = None,
+    *,
+    model: str | None = None,
+    dialect: Dialect | str | None = None,
+    sent: Size | None = None,
 ) -> Detections:
     """Parse the `text` of a whole answer; `Parser` describes the parameters and keeps the irregularities too.
 
     Returns
     -------
     Detections
-        In the order of the answer, repetitions kept. Masks are None unless a codebook is given.
+        In the order of the answer, repetitions kept. Masks are None unless a codebook is given, or the answer
+        draws them itself.
 
     Raises
     ------
     ValueError
-        For a size that is not positive, and for bins below 1.
+        For a size that is not positive, bins below 1, and a dialect that does not exist.
 
     Examples
     --------
     >>> parse("<loc0000><loc0000><loc1023><loc1023> cat", size=(640, 480)).xyxy
     array([[  0.,   0., 640., 480.]])
+    >>> parse('[{"bbox_2d": [250, 500, 750, 1000], "label": "dog"}]', (640, 480), model="qwen3-vl-8b").xyxy
+    array([[160., 240., 480., 480.]])
     """
-    parser = Parser(size, prompt, bins, codebook)
+    parser = Parser(size, prompt, bins, codebook, model=model, dialect=dialect, sent=sent)
     parser.feed(text)
     parser.close()
     return parser.detections

@@ -22,6 +22,14 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "code range": "the mask has a code that its codebook lacks; the box is kept without a mask",
         "stray codes": "mask codes that follow no box; they are left out",
         "text": "words between items that come with no box; they are left out",
+        "item": "an item without a place that can be read; it is left out",
+        "unfinished": "the answer ends within an item; the item is left out",
+        "numbers": "characters between the numbers of a place; they are left out",
+        "sorted": "the corners of the box were swapped; they are put in order",
+        "mask": "the picture of the mask is cut or damaged; the box is kept without a mask",
+        "scale": "the numbers are not on the scale of this model; another was taken (see Detections.reproject)",
+        "order": "nothing says which axis comes first; name the model, or see Detections.reproject",
+        "repeats": "the same place several times in a row; all are kept (see Detections.unique)",
         "cut": "the answer ends within a token; the token is left out",
     }
 )

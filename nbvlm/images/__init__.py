@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbvlm.images.codec import encode_within, encoded, plain
+from nbvlm.images.opening import decoding
+from nbvlm.images.opening import header as read_header
+from nbvlm.images.opening import opened as open_encoded
 from nbvlm.images.paths import SUFFIXES
 from nbvlm.images.paths import completions as path_completions
 from nbvlm.images.paths import resolved as resolved_path
 from nbvlm.images.paths import shown as shown_path
-from nbvlm.images.picture import Picture, fit, load_lazily
+from nbvlm.images.picture import Picture, adapt, fit, load_lazily
 from nbvlm.images.remote import stream
 from nbvlm.images.sources import MAX_BYTES, is_array
 from nbvlm.images.sources import read as read_source
@@ -21,13 +24,17 @@ __all__ = [
     "MAX_BYTES",
     "SUFFIXES",
     "Picture",
+    "adapt",
+    "decoding",
     "encode_within",
     "encoded",
     "fit",
     "is_array",
     "load_lazily",
+    "open_encoded",
     "path_completions",
     "plain",
+    "read_header",
     "read_source",
     "resolved_path",
     "shown_path",

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import io
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image, JpegImagePlugin
 
 from nbvlm.errors import ImageError
 from nbvlm.images.opening import decoding, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "JPEG_SIDE",
@@ -36,7 +39,7 @@ SHOWN = 82
 JPEG_SIDE = 65_500
 """Pixels of the longest side that a JPEG can have."""
 _SIDEWAYS = (5, 6, 7, 8)
-_BITS, _PHOTOMETRIC, _FORMAT = 258, 262, 339  # tags of a TIFF
+_BITS, _PHOTOMETRIC, _FORMAT, _NO_DATA = 258, 262, 339, 42113  # tags of a TIFF
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -69,11 +72,23 @@ def plain(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     return image.convert("RGB"), (change,)
 
 
+_AT_ONCE = 4_000_000  # pixels
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[tuple[int, int, int, int], Image.Image]]:
+    """Cut a picture into strips of full width, with their places: converting the whole takes much memory."""
+    rows = max(1, _AT_ONCE // image.width)
+    for top in range(0, image.height, rows):
+        box = (0, top, image.width, min(top + rows, image.height))
+        yield box, image.crop(box)
+
+
 def _on_white(image: Image.Image) -> Image.Image:
-    clear = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
-    white = Image.new("RGB", image.size, "white")
-    white.paste(clear, mask=clear.getchannel("A"))
-    return white
+    flat = Image.new("RGB", image.size, "white")
+    for box, strip in _strips(image):
+        clear = (strip.convert("LA") if strip.mode == "La" else strip).convert("RGBA")
+        flat.paste(clear, box, mask=clear.getchannel("A"))
+    return flat
 
 
 def _narrow(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
@@ -82,11 +97,24 @@ def _narrow(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
 
     # Full-range values keep their meaning (65535 is white). Cameras and microscopes that fill only the lower
     # 12 bits or less would come out black, so their largest value becomes white, and the words say so.
-    values = _measured(np.asarray(image, dtype=np.float64), getattr(image, "tag_v2", {}))
-    bottom, top = _range(float(values.min()), float(values.max()), image.mode == "F")
-    scaled = np.round((values - bottom) * (255 / (top - bottom))).clip(0, 255).astype(np.uint8)
+    tags = getattr(image, "tag_v2", {})
+    ends = [(values.min(), values.max()) for _, values in _values(image, tags)]
+    bottom, top = _range(
+        float(min(low for low, _ in ends)), float(max(high for _, high in ends)), image.mode == "F"
+    )
+    grey = np.empty((image.height, image.width), np.uint8)
+    for box, values in _values(image, tags):
+        grey[box[1] : box[3]] = np.round((values - bottom) * (255 / (top - bottom))).clip(0, 255)
+    if image.mode == "F" and tags.get(_PHOTOMETRIC) == 0:
+        grey, bottom, top = 255 - grey, top, bottom  # the lowest is white
     name = "32-bit grey" if image.mode in ("I", "F") else "16-bit grey"
-    return Image.fromarray(scaled), (f"{name} to 8 bits ({bottom:g} is black, {top:g} is white)",)
+    return Image.fromarray(grey), (f"{name} to 8 bits ({bottom:g} is black, {top:g} is white)",)
+
+
+def _values(image: Image.Image, tags: Any) -> Iterator[tuple[tuple[int, int, int, int], Any]]:
+    import numpy as np
+
+    return ((box, _measured(np.asarray(strip, dtype=np.float64), tags)) for box, strip in _strips(image))
 
 
 def _measured(values: Any, tags: Any) -> Any:
@@ -97,8 +125,17 @@ def _measured(values: Any, tags: Any) -> Any:
         values = np.where(values < 0, values + 2**32, values)  # unsigned, read as signed
     if tags.get(_PHOTOMETRIC) == 0 and tags.get(_BITS) == (16,):
         values = 65535 - values  # 0 is white
-    # Maps of heights and satellite pictures write -9999 or the largest numbers at points without data.
-    return np.where(np.isfinite(values) & (np.abs(values) < 1e30) & (values != -9999), values, 0)
+    # Maps of heights and satellite pictures write -9999, the largest numbers, or what a tag says at points
+    # without data.
+    known = np.isfinite(values) & (np.abs(values) < 1e30) & (values != -9999) & (values != _no_data(tags))
+    return np.where(known, values, 0)
+
+
+def _no_data(tags: Any) -> float:
+    try:
+        return float(str(tags.get(_NO_DATA, "nan")).strip("\0 "))
+    except ValueError:
+        return math.nan
 
 
 def _range(low: float, high: float, fractions: bool) -> tuple[float, float]:
@@ -170,7 +207,7 @@ def jpeg_within(
     """
     # At most three encodings, except where all of them are too heavy.
     tries: list[_Try] = []
-    size = image.size
+    size = scaled(image.size, JPEG_SIDE / max(image.size))
     best = None
     while len(tries) < 3 or (best is None and max(size) > 1):
         resized = image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)

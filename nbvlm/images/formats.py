@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
-__all__ = ["RAW", "describe", "picture_format", "words"]
+__all__ = ["RAW", "SAVE_AS", "describe", "picture_format", "words"]
 
 _WORDS = {"WEBP": "WebP", "HEIF": "HEIC", "JPEG2000": "JPEG 2000", "MPO": "JPEG"}
 
@@ -26,19 +26,29 @@ _MAGIC = (
 _BITMAP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 
-_SAVE_AS = "Save it as PNG or JPEG first."
+SAVE_AS = (
+    "Save it as PNG or JPEG first; WebP, GIF, TIFF, BMP, PPM, TGA, ICO, JPEG 2000, AVIF and HEIC work too."
+)
 _UNPACK = "Unpack it and pass the picture inside."
 _FRAME = "Pass one frame of it, saved as PNG or JPEG."
 RAW = "Export it from the camera's software as JPEG."
+_RAW_FILE = "a camera's raw file"
 _OTHERS = (
     (0, b"%PDF", "a PDF document", "Export the page as PNG, for instance with pdftoppm -png."),
-    (0, b"%!PS", "a PostScript file", _SAVE_AS),
-    (0, b"\xc5\xd0\xd3\xc6", "a PostScript file", _SAVE_AS),
-    (0, b"8BPS", "a Photoshop document", _SAVE_AS),
-    (0, b"\xff\x0a", "a JPEG XL picture, which is not supported", _SAVE_AS),
-    (0, b"\0\0\0\x0cJXL ", "a JPEG XL picture, which is not supported", _SAVE_AS),
-    (8, b"CR\2\0", "a camera's raw file", RAW),
-    (0, b"FUJIFILMCCD-RAW", "a camera's raw file", RAW),
+    (0, b"%!PS", "a PostScript file", SAVE_AS),
+    (0, b"\xc5\xd0\xd3\xc6", "a PostScript file", SAVE_AS),
+    (0, b"8BPS", "a Photoshop document", SAVE_AS),
+    (0, b"\xff\x0a", "a JPEG XL picture, which is not supported", SAVE_AS),
+    (0, b"\0\0\0\x0cJXL ", "a JPEG XL picture, which is not supported", SAVE_AS),
+    (8, b"CR\2\0", _RAW_FILE, RAW),
+    (0, b"FUJIFILMCCD-RAW", _RAW_FILE, RAW),
+    (6, b"HEAPCCDR", _RAW_FILE, RAW),  # Canon CRW
+    (0, b"IIU\0", _RAW_FILE, RAW),  # Panasonic
+    (0, b"IIRO", _RAW_FILE, RAW),  # Olympus
+    (0, b"IIRS", _RAW_FILE, RAW),
+    (0, b"MMOR", _RAW_FILE, RAW),
+    (0, b"\0MRM", _RAW_FILE, RAW),  # Minolta
+    (0, b"FOVb", _RAW_FILE, RAW),  # Sigma
     (128, b"DICM", "a DICOM file", "Read it with pydicom and pass the pixels as a uint8 array."),
     (0, b"SIMPLE  =", "a FITS file", "Read it with astropy and pass the pixels as a uint8 array."),
     (0, b"\x93NUMPY", "a NumPy file", "Pass the array: numpy.load(path)."),
@@ -84,7 +94,7 @@ def picture_format(data: bytes) -> str | None:
         return "BMP"
     if re.match(rb"P[1-6]\s", data):
         return "PPM"
-    return _boxed_format(data)
+    return _boxed_format(data) or ("TGA" if _is_targa(data[:18]) else None)
 
 
 def _boxed_format(data: bytes) -> str | None:
@@ -95,6 +105,21 @@ def _boxed_format(data: bytes) -> str | None:
     if brands & {b"avif", b"avis"}:
         return "AVIF"
     return "HEIF" if brands & _HEIC_BRANDS else None
+
+
+def _is_targa(head: bytes) -> bool:
+    """Recognise a Targa file, which begins with no signature, by a header that makes sense as a whole."""
+    if len(head) < 18:
+        return False
+    mapped, coding, depth = head[1], head[2], head[16]
+    kinds = {1: (8,), 2: (16, 24, 32), 3: (8, 16), 9: (8,), 10: (16, 24, 32), 11: (8, 16)}
+    return (
+        depth in kinds.get(coding, ())
+        and mapped == (coding in (1, 9))
+        and (mapped == 1 or not any(head[3:8]))
+        and 0 not in (head[12] + head[13], head[14] + head[15])
+        and head[17] & 0xC0 == 0
+    )
 
 
 def words(kind: str) -> str:
@@ -113,7 +138,7 @@ def describe(data: bytes) -> tuple[str, str]:
             return noun, hint
     if data[4:8] == b"ftyp":
         raw = data.startswith(b"crx ", 8)
-        return ("a camera's raw file", RAW) if raw else ("a video (MP4 or QuickTime)", _FRAME)
+        return (_RAW_FILE, RAW) if raw else ("a video (MP4 or QuickTime)", _FRAME)
     return _describe_text(data[:4096].removeprefix(b"\xef\xbb\xbf"), data)
 
 
@@ -131,7 +156,7 @@ def _describe_text(head: bytes, data: bytes) -> tuple[str, str]:
     if head.translate(None, _CONTROLS) == head and _is_utf8(head):
         return "text, not a picture", "Pass the picture's path, address or bytes."
     start = " ".join(f"{byte:02x}" for byte in data[:8])
-    return f"not in a known picture format (it starts with {start})", _SAVE_AS
+    return f"not in a known picture format (it starts with {start})", SAVE_AS
 
 
 def _is_utf8(head: bytes) -> bool:

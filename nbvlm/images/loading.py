@@ -9,13 +9,13 @@ from typing import Any
 
 from PIL import Image
 
+from nbvlm._text import encodable
 from nbvlm.errors import ImageError
 from nbvlm.images import codec, formats, opening, sources
 from nbvlm.images.opening import check_pixels, decoding, opened
 
 __all__ = ["Loaded", "bare", "load", "subject"]
 
-_DNG_VERSION, _MAKE, _SUB_IFDS, _SUBFILE = 50706, 271, 330, 254  # tags of a TIFF
 _LOSSY = ("JPEG", "MPO", "HEIF", "AVIF", "WEBP", "JPEG2000")
 
 
@@ -38,19 +38,20 @@ def subject(name: str | None) -> str:
 
 
 def bare(name: str | None) -> str | None:
-    """Take the folders off a name, whichever system wrote it."""
-    return name and (name.replace("\\", "/").rstrip("/").rpartition("/")[2] or None)
+    """Take the folders off a name, whichever system wrote it; what UTF-8 cannot hold becomes its escape."""
+    return name and (encodable(name.replace("\\", "/").rstrip("/").rpartition("/")[2]) or None)
 
 
 def load(source: Any, name: str | None, allow_private: bool) -> Loaded:
     """Load everything but a `Picture`; parameters and errors as `Picture.load`."""
-    name = bare(name)
+    source, found = sources.unwrapped(source)
+    name = bare(name or found)
     if isinstance(source, Image.Image):
-        return _from_pil(source, name or _file_name(source))
+        return _from_pil(source, name or bare(_file_name(source)))
     if sources.is_array(source):
         return _from_pil(sources.from_array(source), name)
     data, found = sources.read(source, allow_private)
-    return _from_bytes(data, name or found)
+    return _from_bytes(data, name or bare(found))
 
 
 def _from_bytes(data: bytes, name: str | None) -> Loaded:
@@ -61,10 +62,7 @@ def _from_bytes(data: bytes, name: str | None) -> Loaded:
         noun, hint = formats.describe(data)
         raise ImageError(f"{subject(name)} is {noun}.", hint=hint)
     if kind not in ("PNG", "JPEG"):
-        image = opened(data, kind, subject(name))
-        if kind == "TIFF" and _is_raw(image):
-            raise ImageError(f"{subject(name)} is a camera's raw file.", hint=formats.RAW)
-        return _converted(image, kind, name)
+        return _converted(opened(data, kind, subject(name)), kind, name)
     header = opening.header(io.BytesIO(data), kind, subject(name))
     size, mime = (header.width, header.height), f"image/{kind.lower()}"
     if not header.reasons and header.orientation == 1:
@@ -76,12 +74,6 @@ def _from_bytes(data: bytes, name: str | None) -> Loaded:
         size = size[::-1]
     changes = (*header.reasons, *_turning(header.orientation), "JPEG encoded again")
     return Loaded(data, mime, size, name, changes, pending=True, orientation=header.orientation)
-
-
-def _is_raw(image: Any) -> bool:
-    """Recognise a camera's raw file by its TIFF tags; its first picture is a small preview only."""
-    tags = image.tag_v2
-    return _DNG_VERSION in tags or (_MAKE in tags and _SUB_IFDS in tags and tags.get(_SUBFILE) == 1)
 
 
 def _from_pil(image: Image.Image, name: str | None) -> Loaded:
@@ -105,7 +97,8 @@ def _converted(
         flat, words = codec.plain(image)
         data, target = codec.encode(codec.turned(flat, left), lossless=kind not in _LOSSY)
     size = flat.size[::-1] if left >= 5 else flat.size
-    pages = (f"first of {frames} pictures",) if frames > 1 else ()
+    page = image.tell() + 1 if frames > 1 else 1  # of a PIL image, the caller may have chosen another one
+    pages = (f"{'first' if page == 1 else f'number {page}'} of {frames} pictures",) if frames > 1 else ()
     known = tuple(word for word in reasons if not (words and word.startswith("16 bits")))
     extra = tuple(word for word in words if word not in known)
     source = formats.words(kind)
@@ -125,4 +118,4 @@ def _turning(orientation: int) -> tuple[str, ...]:
 
 def _file_name(image: Image.Image) -> str | None:
     name = getattr(image, "filename", "")
-    return os.path.basename(name) or None if isinstance(name, str) else None  # noqa: PTH119 - may be no path
+    return os.fsdecode(name) if isinstance(name, (str, bytes, os.PathLike)) else None

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from nbvlm._files import expanded
+from nbvlm._files import expanded, here
 from nbvlm.errors import ImageError
 
 __all__ = ["SUFFIXES", "completions", "resolved", "shown"]
@@ -40,24 +40,25 @@ def resolved(text: str) -> str | Path:
     if _is_address(place):
         return place
     path = expanded(place)
-    if path.is_dir():
+    # The functions of os.path return False where those of Path raise, as for a folder that may not be read.
+    if os.path.isdir(path):  # noqa: PTH112
         raise ImageError(f"{place!r} is a folder.", hint="Type on; its pictures are listed.")
-    if not path.exists():
-        raise ImageError(f"There is no file {place!r} on the server.", hint=_nearest(path))
-    return path
+    if os.path.exists(path):  # noqa: PTH110
+        return path
+    if os.path.islink(path):  # noqa: PTH114
+        raise ImageError(f"{place!r} is a link to a file that does not exist.", hint="Correct the link.")
+    raise ImageError(f"There is no file {place!r} on the server.", hint=_nearest(path))
 
 
 def _is_address(place: str) -> bool:
     # One letter and a colon is a drive of Windows.
-    return bool(_SCHEME.match(place)) and not Path(place).exists()
+    return bool(_SCHEME.match(place)) and not os.path.exists(place)  # noqa: PTH110 - it never raises
 
 
 def _nearest(path: Path) -> str:
-    folder = path.parent
-    while not folder.is_dir():
-        folder = folder.parent
-    here = "" if path.is_absolute() else f" Paths begin at {Path.cwd()}."
-    return f"The folder {str(folder)!r} exists; look for the file from there.{here}"
+    folder = next((above for above in path.parents if os.path.isdir(above)), Path())  # noqa: PTH112 - as above
+    begin = "" if path.is_absolute() else f" Paths begin at {here()}."
+    return f"The folder {str(folder)!r} exists; look for the file from there.{begin}"
 
 
 def shown(text: str) -> str:
@@ -90,9 +91,16 @@ def completions(text: str) -> list[str]:
 def _suits(entry: os.DirEntry[str], start: str) -> bool:
     if not entry.name.lower().startswith(start.lower()) or (entry.name[0] == "." and start[:1] != "."):
         return False
-    return entry.is_dir() or Path(entry.name).suffix.lower() in SUFFIXES
+    return _is_folder(entry) or Path(entry.name).suffix.lower() in SUFFIXES
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle, or into a folder that may not be read
+        return False
 
 
 def _written(folder: str, entry: os.DirEntry[str]) -> str:
     place = f"{folder.rstrip('/')}/{entry.name}" if folder else entry.name
-    return f"{place}/" if entry.is_dir() else place
+    return f"{place}/" if _is_folder(entry) else place

@@ -120,7 +120,7 @@ class Picture:
         mime, width, height, name
             As the attributes.
         """
-        return cls(None, mime, width, height, name, sha256)
+        return cls(None, mime, width, height, loading.bare(name), sha256)
 
     def image(self) -> Image.Image:
         """Decode to an upright RGB image.
@@ -133,7 +133,8 @@ class Picture:
         data, orientation = self.source()
         file = opened(data, self.mime.removeprefix("image/").upper(), subject(self.name))
         with decoding(subject(self.name), "picture"):
-            return codec.turned(file.convert("RGB"), orientation)
+            file.load()  # convert() alone would copy an RGB picture
+            return codec.turned(file if file.mode == "RGB" else file.convert("RGB"), orientation)
 
     def thumbnail(self, side: int) -> Image.Image:
         """Decode to an upright RGB image whose largest side has at most `side` pixels.
@@ -258,6 +259,34 @@ def fit(picture: Picture, limit_chars: int) -> Fitted:
     return Fitted(smaller, before, after, notice)
 
 
+def adapt(picture: Picture, *, side: int | None = None, png: bool = False) -> Fitted:
+    """Shrink a picture to a longest side that a service keeps, and encode it as PNG where that is wanted.
+
+    Boxes are fractions of the picture, so they fit the original as before.
+
+    >>> import PIL.Image
+    >>> adapt(Picture.load(PIL.Image.new("RGB", (3000, 1500))), side=2048).after[:2]
+    (2048, 1024)
+    """
+    whole = (picture.width, picture.height, picture.nbytes or 0)
+    large = side is not None and max(whole[:2]) > side
+    if not large and (not png or picture.mime == "image/png"):
+        return Fitted(picture, whole, whole)
+    image = picture.thumbnail(side) if large and side is not None else picture.image()
+    kind = "PNG" if png or picture.mime == "image/png" else "JPEG"
+    options: dict[str, Any] = {"icc_profile": None} if kind == "PNG" else {"quality": codec.QUALITY}
+    data = codec.encoded(image, kind, **options)
+    after = (*image.size, len(data))
+    notice = ""
+    if large:
+        sizes = [f"{width}×{height} pixels ({size_text(count)})" for width, height, count in (whole, after)]
+        notice = f"Shrunk from {' to '.join(sizes)}: the service keeps no more than {side} pixels a side."
+    changes = (*picture.changes, *filter(None, [notice]))
+    return Fitted(
+        _picture(data, f"image/{kind.lower()}", image.size, picture.name, changes), whole, after, notice
+    )
+
+
 def base64_length(count: int) -> int:
     """Characters of `count` bytes as base64, padding included."""
     return -(-count // 3) * 4
@@ -292,7 +321,7 @@ def load_lazily(source: ImageSource) -> Picture:
         return Picture.load(source)
     header, file = there
     size = header.width, header.height
-    return _later(f"image/{header.format.lower()}", size, file.path.name, file=file)
+    return _later(f"image/{header.format.lower()}", size, loading.bare(file.path.name), file=file)
 
 
 def _set(picture: Picture, values: dict[str, Any]) -> None:

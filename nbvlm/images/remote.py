@@ -7,12 +7,13 @@ name the host and the file only: user names, passwords and signed queries stay o
 
 from __future__ import annotations
 
-import functools
+import asyncio
+import concurrent.futures
 import ipaddress
 import logging
 import re
 import socket
-import time
+import zlib
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -20,10 +21,12 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from nbvlm._background import Task, shared_loop
+from nbvlm._environment import proxy_for, tls
+from nbvlm._text import shorten, visible
 from nbvlm.errors import ImageError, TransportError
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterator
 
     import httpx
@@ -46,11 +49,6 @@ _BY_HAND = "Download the picture and pass its path."
 class _Limits:
     allow_private: bool
     max_bytes: int
-    max_seconds: float
-    deadline: float
-
-    def left(self) -> float:
-        return min(max(self.deadline - time.monotonic(), 0.001), _PATIENCE)
 
 
 def fetch(
@@ -59,7 +57,8 @@ def fetch(
     """Fetch a picture's bytes, and the file name in its address.
 
     A user name and password in the address go to its host alone. `max_bytes` is for the body, `max_seconds`
-    for the whole exchange, redirects included.
+    for the whole exchange: names are looked up, connections made and redirects followed in that time, however
+    slowly a server sends.
 
     Raises
     ------
@@ -67,19 +66,48 @@ def fetch(
         If the address leads to a private network (unless `allow_private`), to nothing, to something else, or
         past a cap; `status` holds the HTTP status where there is one.
     """
-    import httpx
+    target = _parsed(url)
+    # A blocking read knows a limit for each read only, and cannot be cancelled; so an event loop does it.
+    task = Task(_fetched(target, _Limits(allow_private, max_bytes), max_seconds), shared_loop("nbvlm-fetch"))
+    try:
+        found = task.wait()
+    except concurrent.futures.CancelledError:
+        raise ImageError(f"Fetching {_shown(target)} was stopped.") from None
+    except BaseException:
+        task.cancel()  # Ctrl-C
+        raise
+    if isinstance(found, ImageError):
+        raise found
+    return found
 
-    limits = _Limits(allow_private, max_bytes, max_seconds, time.monotonic() + max_seconds)
-    target = first = _parsed(url)
-    with _silence(), httpx.Client(headers=_headers(), verify=_tls()) as client:
-        for _ in range(MAX_REDIRECTS + 1):
-            origin = (target.scheme, target.host, target.port)
-            same = origin == (first.scheme, first.host, first.port)
-            data, onward = _hop(client, target, _credentials(first) if same else None, limits)
-            if onward is None:
-                return data, _name(target)
-            target = onward
-            client.cookies.clear()
+
+async def _fetched(
+    first: httpx.URL, limits: _Limits, max_seconds: float
+) -> tuple[bytes, str | None] | ImageError:
+    """Fetch; an error is returned, so that no frame of this loop is in its traceback."""
+    limit = asyncio.timeout(max_seconds)
+    try:
+        async with limit:
+            with _silence():
+                return await _followed(first, limits)
+    except ImageError as error:
+        return error.with_traceback(None)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        message = f"{_shown(first)} did not arrive within {max_seconds:g} s."
+        return ImageError(message, hint=_BY_HAND)
+
+
+async def _followed(first: httpx.URL, limits: _Limits) -> tuple[bytes, str | None]:
+    target = first
+    for _ in range(MAX_REDIRECTS + 1):
+        origin = (target.scheme, target.host, target.port)
+        same = origin == (first.scheme, first.host, first.port)
+        data, onward = await _hop(target, _credentials(first) if same else None, limits)
+        if onward is None:
+            return data, _name(target)
+        target = onward
     raise ImageError(f"{_shown(first)} redirects more than {MAX_REDIRECTS} times.", hint="Check the address.")
 
 
@@ -94,23 +122,30 @@ def stream(url: str) -> Iterator[tuple[int, Iterator[bytes]]]:
     """
     import httpx
 
-    timeout = httpx.Timeout(30.0, connect=10.0)
+    headers, timeout = _headers() | {"Accept": "*/*"}, httpx.Timeout(30.0, connect=10.0)
     try:
+        # The environment is read here: httpx raises errors of many kinds for variables that make no sense.
+        proxy = _proxy(httpx.URL(url))
         with (
-            httpx.Client(headers=_headers() | {"Accept": "*/*"}, verify=_tls(), timeout=timeout) as client,
+            httpx.Client(
+                headers=headers, timeout=timeout, proxy=proxy, verify=tls(), trust_env=False
+            ) as client,
             client.stream("GET", url, follow_redirects=True) as response,
         ):
             yield response.status_code, response.iter_bytes(_PIECE)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
         raise TransportError(f"{reason}.", hint=_CHECK) from error
 
 
-@functools.cache
-def _tls() -> ssl.SSLContext:
+def _proxy(target: httpx.URL) -> httpx.Proxy | None:
+    """Return the proxy of the environment for an address; raise TransportError where it cannot be used."""
     import httpx
 
-    return httpx.create_ssl_context()  # 25 ms, so once
+    address = proxy_for(target.scheme, target.raw_host.decode("ascii"), target.port)
+    if address is None:
+        return None
+    return httpx.Proxy(address, ssl_context=tls() if address.startswith("https:") else None)
 
 
 def _headers() -> dict[str, str]:
@@ -137,37 +172,52 @@ def _credentials(target: httpx.URL) -> httpx.BasicAuth | None:
     return httpx.BasicAuth(target.username, target.password) if target.userinfo else None
 
 
-def _hop(
-    client: httpx.Client, target: httpx.URL, auth: httpx.BasicAuth | None, limits: _Limits
+async def _hop(
+    target: httpx.URL, auth: httpx.BasicAuth | None, limits: _Limits
 ) -> tuple[bytes, httpx.URL | None]:
     """Ask one address: the body, or where to go on."""
     import httpx
 
-    addresses = _addresses(target, limits.allow_private)
-    for address in addresses:
-        request = _request(client, target, address, limits)
-        try:
-            response = client.send(request, stream=True, auth=auth, follow_redirects=False)
+    try:
+        proxy = _proxy(target)
+        # Without TLS there is nothing to verify, and the context, which takes time, is not made.
+        verify = tls() if target.scheme == "https" else False
+    except TransportError as error:
+        message = f"{_shown(target)} cannot be reached. {error.message}"
+        raise ImageError(message, hint=error.hint) from None
+    addresses = await _addresses(target, proxy is not None, limits.allow_private)
+    async with httpx.AsyncClient(
+        headers=_headers(), timeout=_PATIENCE, proxy=proxy, verify=verify, trust_env=False
+    ) as client:
+        for address in addresses:
+            request = _request(client, target, address)
             try:
-                return _read(response, target, limits)
-            finally:
-                response.close()
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            if address == addresses[-1]:
+                response = await client.send(request, stream=True, auth=auth, follow_redirects=False)
+                try:
+                    return await _read(response, target, limits)
+                finally:
+                    await response.aclose()
+            except ImageError:
+                raise
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                if address == addresses[-1]:
+                    raise _unreachable(target, error) from None
+            except httpx.TimeoutException:
+                message = f"{_shown(target)} sent nothing for {_PATIENCE:g} s."
+                raise ImageError(message, hint=_BY_HAND) from None
+            except zlib.error:
+                raise ImageError(f"{_shown(target)} cannot be unpacked.", hint=_CHECK) from None
+            except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
                 raise _unreachable(target, error) from None
-        except httpx.TimeoutException:
-            raise _slow(target, limits) from None
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise _unreachable(target, error) from None
     raise _unreachable(target, None)
 
 
-def _addresses(target: httpx.URL, allow_private: bool) -> list[str | None]:
+async def _addresses(target: httpx.URL, proxied: bool, allow_private: bool) -> list[str | None]:
     """Resolve and check the host; [None] where a proxy does the connecting."""
     port = target.port or (443 if target.scheme == "https" else 80)
-    proxied = _is_proxied(target)
+    look = asyncio.get_running_loop().getaddrinfo
     try:
-        found = socket.getaddrinfo(target.raw_host.decode("ascii"), port, type=socket.SOCK_STREAM)
+        found = await look(target.raw_host.decode("ascii"), port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         # Behind a proxy, names of the outside world often have no address inside.
         if proxied:
@@ -184,10 +234,25 @@ def _addresses(target: httpx.URL, allow_private: bool) -> list[str | None]:
 
 def _is_private(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
-    # IPv4 inside IPv6 (mapped, 6to4, NAT64) is judged by the IPv4 address.
     if isinstance(ip, ipaddress.IPv6Address):
+        if any(ip in network for network in _INSIDE):
+            return True
+        # IPv4 inside IPv6 (mapped, 6to4, NAT64) is judged by the IPv4 address.
         ip = ip.ipv4_mapped or ip.sixtofour or _nat64(ip) or ip
     return not ip.is_global or ip.is_multicast
+
+
+# Python's is_global, which differs between its releases, lets some of these pass.
+_INSIDE = [
+    ipaddress.IPv6Network(network)
+    for network in (
+        "::/96",  # IPv4-compatible, given up
+        "::ffff:0:0:0/96",  # IPv4-translated, within a network
+        "64:ff9b:1::/48",  # NAT64 within a network
+        "2001::/32",  # Teredo, which leads to a machine behind a router
+        "fec0::/10",  # site-local, given up
+    )
+]
 
 
 def _nat64(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
@@ -195,15 +260,7 @@ def _nat64(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if inside else None
 
 
-def _is_proxied(target: httpx.URL) -> bool:
-    import urllib.request
-
-    proxies = urllib.request.getproxies()
-    found = target.scheme in proxies or "all" in proxies
-    return bool(found and not urllib.request.proxy_bypass(target.host))
-
-
-def _request(client: httpx.Client, target: httpx.URL, address: str | None, limits: _Limits) -> httpx.Request:
+def _request(client: httpx.AsyncClient, target: httpx.URL, address: str | None) -> httpx.Request:
     """Address the request to a checked address, while Host and TLS keep the name."""
     bare = target.copy_with(username=None, password=None, fragment=None)
     return client.build_request(
@@ -211,39 +268,53 @@ def _request(client: httpx.Client, target: httpx.URL, address: str | None, limit
         bare if address is None else bare.copy_with(host=address),
         headers={"Host": bare.netloc.decode("ascii")},
         extensions={"sni_hostname": bare.raw_host.decode("ascii")},
-        timeout=limits.left(),
     )
 
 
-def _read(response: httpx.Response, target: httpx.URL, limits: _Limits) -> tuple[bytes, httpx.URL | None]:
+async def _read(
+    response: httpx.Response, target: httpx.URL, limits: _Limits
+) -> tuple[bytes, httpx.URL | None]:
     if response.is_redirect and "location" in response.headers:
         return b"", _parsed(str(target.join(response.headers["location"])))
     _check(response, target)
     if int(response.headers.get("content-length") or 0) > limits.max_bytes:
         raise _too_large(target, limits)
+    coding = response.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("identity", "gzip", "x-gzip", "deflate"):
+        # Each decoder of httpx unpacks a whole piece at once, which some codings let grow a million times.
+        message = f"{_shown(target)} is packed as {_short(coding)}, which was not asked for."
+        raise ImageError(message, hint=_BY_HAND)
+    unpack = zlib.decompressobj(wbits=47) if coding != "identity" else None
     body = bytearray()
-    for chunk in response.iter_bytes():
-        body += chunk
+    async for piece in response.aiter_raw():
+        room = limits.max_bytes - len(body)
+        body += unpack.decompress(piece, room + 1) if unpack is not None else piece
         if len(body) > limits.max_bytes:
             raise _too_large(target, limits)
-        if time.monotonic() > limits.deadline:
-            raise _slow(target, limits)
+    if unpack is not None and not unpack.eof:
+        raise ImageError(f"{_shown(target)} stops before its end.", hint=_CHECK)
     return bytes(body), None
 
 
 def _check(response: httpx.Response, target: httpx.URL) -> None:
     if response.status_code != 200:
         raise ImageError(
-            f"{_shown(target)} answered {response.status_code} {response.reason_phrase}".rstrip() + ".",
+            f"{_shown(target)} answered {response.status_code} {_short(response.reason_phrase)}".rstrip()
+            + ".",
             status=response.status_code,
             hint="Open the address in a browser, or download the picture and pass its path.",
         )
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not (kind.startswith("image/") or kind in _UNTYPED):
         raise ImageError(
-            f"{_shown(target)} is {kind}, not a picture.",
+            f"{_shown(target)} is {_short(kind)}, not a picture.",
             hint="Pass the address of the picture itself, not of its page.",
         )
+
+
+def _short(text: str) -> str:
+    """Make a server's words safe to show."""
+    return shorten(visible(text), 80)
 
 
 def _name(target: httpx.URL) -> str | None:
@@ -260,10 +331,6 @@ def _shown(target: httpx.URL) -> str:
 
 def _too_large(target: httpx.URL, limits: _Limits) -> ImageError:
     return ImageError(f"{_shown(target)} is larger than {limits.max_bytes / 2**20:g} MiB.", hint=_BY_HAND)
-
-
-def _slow(target: httpx.URL, limits: _Limits) -> ImageError:
-    return ImageError(f"{_shown(target)} did not arrive within {limits.max_seconds:g} s.", hint=_BY_HAND)
 
 
 def _unreachable(target: httpx.URL, error: Exception | None) -> ImageError:

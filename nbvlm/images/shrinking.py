@@ -46,7 +46,7 @@ def reduced(data: bytes, orientation: int, side: int | None, subject: str) -> Im
         image.draft(None, size)
         image.load()
         image = codec.plain(image)[0]
-        if image.width > size[0] * (SLACK if side is None and image.size != stored else 1):
+        if max(image.size) > max(size) * (SLACK if side is None and image.size != stored else 1):
             image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
         return codec.turned(image, orientation)
 

@@ -8,15 +8,17 @@ import os
 import re
 import stat
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, unquote_to_bytes, urlsplit
+from urllib.parse import unquote, unquote_to_bytes
 
 from PIL import Image
 
-from nbvlm._files import expanded
-from nbvlm._text import did_you_mean
+from nbvlm._files import expanded, here
+from nbvlm._text import did_you_mean, encodable, reason
 from nbvlm.errors import ImageError
 from nbvlm.images import formats, opening, remote
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     from nbvlm.images.opening import Header
 
-__all__ = ["MAX_BYTES", "StoredFile", "from_array", "is_array", "read", "stored"]
+__all__ = ["MAX_BYTES", "StoredFile", "from_array", "is_array", "read", "stored", "unwrapped"]
 
 LEAST = 1024 * 1024  # bytes below which a picture is simply read
 
@@ -83,6 +85,7 @@ MAX_BYTES = 256 * 1024 * 1024
 
 _CHUNK = 1 << 20
 _LONGEST_PATH = 4096
+_COMPARED = 5000  # names of a folder
 _SCHEME = re.compile(r"\s*(data:|[a-z][a-z0-9+.-]+://)", re.IGNORECASE)
 _ACCEPTED = "a path, an http(s) URL, a data URI, bytes, a binary file, a PIL image or a uint8 numpy array"
 
@@ -95,6 +98,9 @@ def read(source: Any, allow_private: bool) -> tuple[bytes, str | None]:
     ImageError
         If there is nothing to read there, or the kind of source is not known.
     """
+    source, name = unwrapped(source)
+    if name is not None:
+        return read(source, allow_private)[0], re.split(r"[/\\\\]", name)[-1]
     if isinstance(source, str):
         return _from_text(source, allow_private)
     if isinstance(source, bytes | bytearray | memoryview):
@@ -119,7 +125,8 @@ def _from_text(text: str, allow_private: bool) -> tuple[bytes, str | None]:
         case "http://" | "https://":
             return remote.fetch(text.strip(), allow_private=allow_private)
         case "file://":
-            return _from_path(unquote(urlsplit(text.strip()).path))
+            place = re.sub(r"^file://[^/]*|[?#].*", "", text.strip(), flags=re.IGNORECASE | re.DOTALL)
+            return _from_path(os.fsdecode(unquote_to_bytes(place)))
         case other:
             raise ImageError(f"Addresses with {other} cannot be fetched.", hint="Download the picture first.")
 
@@ -131,7 +138,7 @@ def _from_data_uri(uri: str) -> bytes:
     if head.lower().endswith(";asset_id"):
         raise ImageError("The data URI names an asset, not a picture.", hint="Pass the Asset itself.")
     if not head.lower().endswith(";base64"):
-        return unquote_to_bytes(body)
+        return unquote_to_bytes(encodable(body))
     packed = "".join(unquote(body).split()).translate(str.maketrans("-_", "+/")).rstrip("=")
     try:
         return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
@@ -166,11 +173,21 @@ def _check_file(status: os.stat_result, subject: str) -> None:
 
 
 def _missing(path: Path) -> ImageError:
+    if path.is_symlink():
+        target = os.readlink(path)  # noqa: PTH115 - a text
+        message = f"{path.name!r} is a link to {target!r}, which does not exist."
+        return ImageError(message, hint="Correct the link, or pass the path of the picture itself.")
     folder = path.parent
-    if not folder.is_dir():
-        return ImageError(f"There is no folder {str(folder)!r}.", hint=f"This runs in {Path.cwd()}.")
-    guess = did_you_mean(path.name, os.listdir(folder), cutoff=0.6)  # noqa: PTH208 - names
-    return ImageError(f"There is no file {path.name!r}.", hint=f"{guess}Looked in {folder.resolve()}.")
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir() raises where a folder above may not be read
+        return ImageError(f"There is no folder {str(folder)!r}.", hint=f"This runs in {here()}.")
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in islice(entries, _COMPARED)]
+    except OSError:
+        names = []
+    guess = did_you_mean(path.name, names, cutoff=0.6)
+    looked = folder if folder.is_absolute() else here() / folder
+    return ImageError(f"There is no file {path.name!r}.", hint=f"{guess}Looked in {looked}.")
 
 
 def _from_file(file: Any) -> tuple[bytes, str | None]:
@@ -182,27 +199,85 @@ def _from_file(file: Any) -> tuple[bytes, str | None]:
             data = _drained(file)
     except ImageError:
         raise
-    except (OSError, ValueError, AttributeError) as error:
-        message = f"The file cannot be read: {error}."
-        raise ImageError(message, hint="Open it again, with mode 'rb'.") from None
+    except Exception as error:
+        message = f"The file cannot be read: {reason(error)}."
+        raise ImageError(message, hint="Open it again, with mode 'rb'.") from error
     name = getattr(file, "name", None)
-    return data, Path(name).name if isinstance(name, str) else None
+    # An open file without a path is called "<stdin>" or "<fdopen>".
+    return data, Path(name).name if isinstance(name, str) and not name.startswith("<") else None
 
 
 def _drained(file: Any) -> bytes:
     parts: list[bytes] = []
     left = MAX_BYTES
-    while part := file.read(_CHUNK):
-        if isinstance(part, str):
-            raise ImageError("The file was opened as text.", hint="Open it with mode 'rb'.")
-        if not isinstance(part, bytes | bytearray | memoryview):
-            kind = type(part).__name__
-            raise ImageError(f"The file's read() returned {kind}, not bytes.", hint="Open it with mode 'rb'.")
+    try:
+        part = file.read(_CHUNK)
+    except TypeError:
+        # The read() of a response of httpx takes no size, and returns everything.
+        return _checked(file.read())
+    while part := _checked(part):
         left -= len(part)
         if left < 0:
             raise _too_large("The file")
-        parts.append(bytes(part))
+        parts.append(part)
+        part = file.read(_CHUNK)
     return b"".join(parts)
+
+
+def _checked(part: Any) -> bytes:
+    if isinstance(part, bytes | bytearray | memoryview):
+        return bytes(part)
+    if isinstance(part, str):
+        raise ImageError("The file was opened as text.", hint="Open it with mode 'rb'.")
+    if part is None:
+        message = "The file's read() returned None: it has no bytes yet."
+        raise ImageError(message, hint="Wait for the bytes, or open the file as a blocking one.")
+    kind = type(part).__name__
+    raise ImageError(f"The file's read() returned {kind}, not bytes.", hint="Open it with mode 'rb'.")
+
+
+def unwrapped(source: Any) -> tuple[Any, str | None]:
+    """Take a picture out of the dictionaries that hold one, with its name; return other sources as they are.
+
+    Hugging Face's datasets have `{"bytes": …, "path": …}`; the other one is the value of an
+    `ipywidgets.FileUpload`.
+
+    Raises
+    ------
+    ImageError
+        If the dictionary holds nothing, or the upload not exactly one file.
+    """
+    if isinstance(source, Mapping) and source and set(source) <= {"bytes", "path"}:
+        path = source.get("path")
+        if (data := source.get("bytes")) is not None:
+            return data, path if isinstance(path, str) else None
+        if path is None:
+            raise ImageError("The dictionary holds neither bytes nor a path.", hint="Pass a picture.")
+        return path, None
+    files = _uploaded(source)
+    if files is None:
+        return source, None
+    if len(files) != 1:
+        message = f"The upload holds {len(files)} files, not one." if files else "No file was uploaded yet."
+        raise ImageError(message, hint="Pass one of them, or all to nbvlm.batch.")
+    name = files[0].get("name")
+    return files[0]["content"], name if isinstance(name, str) else None
+
+
+def _uploaded(source: Any) -> list[Mapping[str, Any]] | None:
+    """Return the files of an upload: its whole value in version 8 or 7 of ipywidgets, or one file of it."""
+    if _is_upload(source):
+        return [source]
+    if isinstance(source, tuple) and all(map(_is_upload, source)):
+        return list(source)
+    if isinstance(source, Mapping) and source and all(map(_is_upload, source.values())):
+        return [{"name": name, **file} for name, file in source.items()]
+    return None
+
+
+def _is_upload(value: Any) -> bool:
+    content = value.get("content") if isinstance(value, Mapping) else None
+    return isinstance(content, bytes | bytearray | memoryview)
 
 
 def _too_large(subject: str) -> ImageError:

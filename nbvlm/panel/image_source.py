@@ -6,7 +6,7 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
-from nbvlm._background import Task
+from nbvlm._background import Task, in_thread
 from nbvlm.errors import ImageError, ParameterError
 from nbvlm.images import Picture, path_completions, resolved_path, shown_path
 from nbvlm.widgets import (
@@ -101,7 +101,7 @@ class PictureSource:
 
     async def _load(self, source: Any, name: str | None, turn: int) -> None:
         try:
-            picture = await asyncio.to_thread(Picture.load, source, name=name)
+            picture = await in_thread(Picture.load, source, name=name)
             if turn == self._turn:
                 await asyncio.to_thread(self._on_picture, picture, None)
         except Exception as error:  # noqa: BLE001 - shown on the error card

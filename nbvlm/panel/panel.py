@@ -11,7 +11,7 @@ import ipywidgets
 import traitlets
 
 from nbvlm import endpoints
-from nbvlm._text import whole_characters
+from nbvlm._text import encodable
 from nbvlm.client import AsyncClient, Client, check_parameters
 from nbvlm.endpoints import Endpoint
 from nbvlm.images import Picture
@@ -416,7 +416,7 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
             return "<nbvlm.Panel: closed>"
         picture = self.image
         shown = "no picture" if picture is None else picture.name or f"{picture.width}×{picture.height}"
-        return whole_characters(f"<nbvlm.Panel: {shown}, {len(self._controller.answers.history)} answers>")
+        return encodable(f"<nbvlm.Panel: {shown}, {len(self._controller.answers.history)} answers>")
 
     def _ipython_display_(self) -> None:
         # The panel is a plain box; the metadata that Colab needs come from an anywidget inside it.

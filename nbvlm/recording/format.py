@@ -17,9 +17,12 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from nbvlm._files import write_atomic
+import msgspec
+
+from nbvlm._files import expanded, write_atomic
+from nbvlm._text import encodable, warn_outside
 from nbvlm.client import redact
 from nbvlm.errors import ParameterError, ReplayMiss
 
@@ -120,33 +123,118 @@ def _pixels(picture: Picture) -> str:
 
 
 def load(path: str | os.PathLike[str]) -> list[RecordedAnswer]:
-    """Read a recording."""
+    """Read a recording; a damaged exchange is left out, with a warning that names its line."""
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
-        return [_answered(item) for item in value["exchanges" if value["format"] == FORMAT else ""]]
+        if not (file := expanded(path)).is_file() and file.exists():
+            raise ParameterError(f"The recording {os.fspath(path)!r} is not a file.", hint=_HINT)
+        data = file.read_bytes()
     except FileNotFoundError:
         raise ParameterError(
             f"The recording {os.fspath(path)!r} does not exist.", hint="Make one with nbvlm.record(path)."
         ) from None
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        message = f"The recording {os.fspath(path)!r} cannot be read: {reason}."
+        raise ParameterError(message, hint=_HINT) from None
+    found, damaged = _exchanges(data)
+    if damaged and not found:
         raise ParameterError(
-            f"The recording {os.fspath(path)!r} cannot be read: {error.strerror}.",
-            hint="Pass a file that nbvlm.record wrote and that this process can read.",
-        ) from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise ParameterError(
-            f"{os.fspath(path)!r} is not a recording that this version can read.", hint="Record it again."
-        ) from None
+            f"{os.fspath(path)!r} is not a recording that this version can read: see line {damaged[0]}.",
+            hint="Record it again.",
+        )
+    if damaged:
+        where = ", ".join(map(str, damaged[:5])) + (", …" if len(damaged) > 5 else "")
+        one = "line" if len(damaged) == 1 else "lines"
+        warn_outside(f"The recording {os.fspath(path)!r} is damaged at {one} {where}: that is left out.")
+    return found
 
 
-def _answered(item: Mapping[str, Any]) -> RecordedAnswer:
-    picture = item["picture"]
-    hashes = (picture["sha256"], picture["pixels"], picture.get("name"))
-    question = RecordedQuestion(item["model"], item["prompt"], dict(item["parameters"]), *hashes)
-    events = [(float(seconds), str(text)) for seconds, text in item["events"]]
-    end = (item["finish_reason"], item["usage"], bool(item["ended"]))
-    optional = (item.get("error"), item.get("endpoint"), item.get("entities"))
-    return RecordedAnswer(question, int(item["status"]), events, *end, *optional)
+_HINT = "Pass a file that nbvlm.record wrote and that this process can read."
+
+
+def _exchanges(data: bytes) -> tuple[list[RecordedAnswer], list[int]]:
+    """Return the answers that can be read, and the lines where others begin or the damage is."""
+    try:
+        value = _loaded(data)
+    except (ValueError, RecursionError) as error:
+        before = data[: error.start] if isinstance(error, UnicodeDecodeError) else b""
+        return _salvaged(data, getattr(error, "lineno", before.count(b"\n") + 1))
+    items = value.get("exchanges") if isinstance(value, dict) and value.get("format") == FORMAT else None
+    if not isinstance(items, list):
+        return [], [1]
+    found, damaged = [], []
+    begins = [number for number, line in enumerate(data.splitlines(), 1) if line == b"{"][1:]
+    for number, item in enumerate(items):
+        try:
+            found.append(_answered(item))
+        except (ValueError, RecursionError):
+            damaged.append(begins[number] if len(begins) == len(items) else 1)
+    return found, damaged
+
+
+def _loaded(data: bytes) -> Any:
+    return json.loads(data, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)  # NaN and infinities, which are not JSON
+
+
+def _salvaged(data: bytes, line: int) -> tuple[list[RecordedAnswer], list[int]]:
+    """Read what is whole of a file that is not JSON: exchanges begin and end on lines of their own."""
+    rows = data.splitlines(keepends=True)
+    found: list[RecordedAnswer] = []
+    damaged: list[int] = []
+    if len(rows) < 3 or json.dumps(FORMAT).encode() not in rows[1]:
+        return [], [line]
+    begin = 0
+    for number, row in enumerate(rows):
+        if row.strip() == b"{":
+            begin = number
+        elif row.strip() in (b"}", b"},") and begin:
+            try:
+                found.append(_answered(_loaded(b"".join(rows[begin:number]) + b"}")))
+            except (ValueError, RecursionError):
+                damaged.append(begin + 1)
+            begin = 0
+    if begin:  # the last one was cut off
+        damaged.append(begin + 1)
+    return found, damaged or [line]
+
+
+class _Picture(msgspec.Struct):
+    sha256: str
+    pixels: str
+    name: str | None = None
+
+
+class _Exchange(msgspec.Struct):
+    """An exchange as the file has it; numbers are in the ranges that can be played."""
+
+    model: str
+    prompt: str
+    parameters: dict[str, int | float]
+    picture: _Picture
+    status: Annotated[int, msgspec.Meta(ge=200, le=599)]
+    finish_reason: str | None
+    usage: dict[str, int | None] | None
+    ended: bool
+    events: list[tuple[Annotated[float, msgspec.Meta(ge=0, le=1e6)], str]]
+    error: Any = None
+    endpoint: str | None = None
+    entities: Any = None
+
+
+def _answered(item: Any) -> RecordedAnswer:
+    found = msgspec.convert(item, _Exchange)
+    picture = found.picture
+    question = RecordedQuestion(
+        found.model, found.prompt, found.parameters, picture.sha256, picture.pixels, picture.name
+    )
+    end = (found.finish_reason, found.usage, found.ended)
+    return RecordedAnswer(
+        question, found.status, found.events, *end, found.error, found.endpoint, found.entities
+    )
 
 
 def save(path: str | os.PathLike[str], answers: Sequence[RecordedAnswer]) -> None:
@@ -179,7 +267,9 @@ def _written(answer: RecordedAnswer) -> str:
 
 
 def _dumped(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    # A lone surrogate, which broken text can hold, has no UTF-8 form; its escape has.
+    return text if encodable(text) == text else json.dumps(value)
 
 
 def find(answers: Sequence[RecordedAnswer], question: RecordedQuestion) -> list[int]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from nbvlm._text import encodable
 from nbvlm.client import SseDecoder, SseEvent, Tokens, UnreadableAnswer, read_chunk, redact
 from nbvlm.recording.format import RecordedAnswer, RecordedQuestion
 
@@ -142,7 +143,7 @@ def timed_pieces(answer: RecordedAnswer, *, stream: bool) -> tuple[list[tuple[fl
     events = list(answer.events)
     last = events[-1][0] if events else 0.0
     if answer.status != 200:
-        return [(last, "".join(text for _, text in events).encode())], "application/problem+json"
+        return [(last, encodable("".join(text for _, text in events)).encode())], "application/problem+json"
     if not stream:
         return [(last, _whole(answer))], "application/json"
     pieces = [(seconds, _event(_chunk(text))) for seconds, text in events]
@@ -172,11 +173,11 @@ def _whole(answer: RecordedAnswer) -> bytes:
         message["entities"] = answer.entities
     choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason}
     value = {"id": "replay", "choices": [choice], "usage": answer.usage}
-    return json.dumps(value, ensure_ascii=False).encode()
+    return json.dumps(value).encode()
 
 
 def _event(value: Any) -> bytes:
-    return b"data: %s\n\n" % json.dumps(value, ensure_ascii=False).encode()
+    return b"data: %s\n\n" % json.dumps(value).encode()
 
 
 class TimedStream(httpx.SyncByteStream, httpx.AsyncByteStream):

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import uuid
@@ -18,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from nbvlm import endpoints
+from nbvlm._files import expanded
+from nbvlm._text import warn_outside
 from nbvlm.client import AsyncTransport, RequestInfo, Transport
 from nbvlm.errors import ParameterError
 from nbvlm.recording.format import (
@@ -38,7 +39,9 @@ from nbvlm.recording.playback import (
 )
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
+    from pathlib import Path
 
     from nbvlm.endpoints import Endpoint
 
@@ -64,15 +67,20 @@ def record(
     Raises
     ------
     ParameterError
-        If the path has a file that is not a recording: it is not overwritten.
+        If the path has a file that is not a recording, or its folder does not exist. Nothing is overwritten.
 
     Examples
     --------
     >>> client = nbvlm.Client("demo", transport=nbvlm.record("class.json"))  # doctest: +SKIP
     """
-    if os.path.exists(path):  # noqa: PTH110 - paths of any kind
+    file = expanded(path).absolute()  # a change of the folder does not matter
+    if file.exists():
         load(path)
-    return Recorder(path, transport)
+    elif not file.parent.is_dir():
+        raise ParameterError(
+            f"The folder {str(file.parent)!r} does not exist.", hint="Create it, or record elsewhere."
+        )
+    return Recorder(file, transport)
 
 
 def replay(path: str | os.PathLike[str], speed: float = 1.0) -> Replayer:
@@ -104,9 +112,7 @@ def replay(path: str | os.PathLike[str], speed: float = 1.0) -> Replayer:
 class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """Sends requests on and records questions with their answers; see `record`."""
 
-    def __init__(
-        self, path: str | os.PathLike[str], transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None
-    ) -> None:
+    def __init__(self, path: Path, transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None) -> None:
         self._path = path
         self._given = transport
         self._made: dict[str, Any] = {}
@@ -115,7 +121,7 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self._pending: dict[str, RecordedRequest] = {}
 
     def __repr__(self) -> str:
-        return f"record({os.fspath(self._path)!r})"
+        return f"record({str(self._path)!r})"
 
     @property
     def needs_key(self) -> bool:
@@ -167,7 +173,10 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
     def _keep(self, answer: RecordedAnswer) -> None:
         with self._lock:
             self._answers.append(answer)
-            save(self._path, self._answers)
+            try:
+                save(self._path, self._answers)
+            except OSError as error:  # the answer is there all the same, and is written with the next one
+                warn_outside(f"The recording {str(self._path)!r} cannot be written: {error.strerror}.")
 
     def close(self) -> None:
         """Close the transports."""

@@ -9,12 +9,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import keyword
+import math
+import re
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from nbvlm import endpoints
+from nbvlm import endpoints, prompts
+from nbvlm.grounding import dialects
 from nbvlm.images import Picture, fit
 from nbvlm.request_body import Source, body
 
@@ -24,16 +28,19 @@ if TYPE_CHECKING:
 
 __all__ = ["file_name", "key_variables", "picture_file", "to_curl", "to_python"]
 
+HOSTED_KEY = "NVIDIA_API_KEY"
 SERVED = "http://127.0.0.1:8000"  # the address of `nbvlm serve` by default
 
 _START = """\
 #!/bin/sh
 set -eu
 {setup}
+# Addresses and file names are taken as they are, and only http(s) is used.
+send() {{ curl -sS --fail-with-body --globoff --proto =http,https "$@"; }}
 """
 
 _CURL = """\
-curl -sS --fail-with-body "$url" \\
+send --url "$url" \\
   -H "Authorization: Bearer $key" \\
   -H 'Accept: application/json' \\
   -H 'Content-Type: application/json' \\
@@ -64,12 +71,12 @@ _ASSET = (
     """\
 {picture}
 field() {{ printf %s "$made" | sed -n 's/.*"'"$1"'" *: *"\\([^"]*\\)".*/\\1/p' | sed 's/\\\\u0026/\\&/g'; }}
-made=$(curl -sS --fail-with-body "$assets" -H "Authorization: Bearer $key" \\
+made=$(send --url "$assets" -H "Authorization: Bearer $key" \\
   -H 'Content-Type: application/json' -d {description})
 id=$(field assetId)
-trap 'curl -sS -X DELETE "$assets/$id" -H "Authorization: Bearer $key"{clean}' EXIT
-curl -sS --fail-with-body -T "$picture" -H 'Content-Type: '{mime} \\
-  -H 'x-amz-meta-nvcf-asset-description: nbvlm picture' "$(field uploadUrl)"
+trap 'send -X DELETE --url "$assets/$id" -H "Authorization: Bearer $key"{clean}' EXIT
+send -T "$picture" -H 'Content-Type: '{mime} \\
+  -H 'x-amz-meta-nvcf-asset-description: nbvlm picture' --url "$(field uploadUrl)"
 printf '%s%s%s' {head} "$id" {tail} |
 """
     + _CURL
@@ -110,12 +117,13 @@ def _setup(result: ResultData, endpoint: Endpoint) -> list[str]:
     served = endpoint.name == "demo" and result.base_url is None
     origin = result.base_url or (SERVED if served else endpoint.base_url)
     assets = result.assets_url or result.base_url or (SERVED if served else endpoint.assets_url or "")
-    key = "${NVIDIA_API_KEY:-none}" if served or result.base_url else "$NVIDIA_API_KEY"
+    name = _own_key(origin, assets or origin)
+    key = f"${{{name}:-none}}" if served or result.base_url else f"${name}"
     lines = ["# In another terminal first: nbvlm serve"] if served else []
-    lines += [f"url=${{NBVLM_BASE_URL:-{quote(origin)}}}{quote(endpoint.path)}", f"key={key}"]
+    lines += [f"origin={quote(origin)}", f"url=${{NBVLM_BASE_URL:-$origin}}{endpoint.path}", f"key={key}"]
     if result.route == "asset":
-        given = "${NBVLM_ASSETS_URL:-" + ("${NBVLM_BASE_URL:-" if served else "")
-        lines.append(f"assets={given}{quote(assets)}{'}' * given.count('{')}/v2/nvcf/assets")
+        default = "${NBVLM_BASE_URL:-$assets}" if served else "$assets"
+        lines += [f"assets={quote(assets)}", f"assets=${{NBVLM_ASSETS_URL:-{default}}}/v2/nvcf/assets"]
     return lines
 
 
@@ -132,8 +140,8 @@ def _travelling(result: ResultData, endpoint: Endpoint, image: str | None) -> tu
 
 def _request(result: ResultData, endpoint: Endpoint, mime: str, *, asset: bool = False) -> tuple[str, str]:
     """Return the body in two parts, with a gap for the picture or its id."""
-    marker = hashlib.sha256(result.prompt.encode("utf-8", "surrogatepass")).hexdigest()
-    text = body(endpoint, result.prompt, Source(mime, asset_id=marker), result.parameters).decode()
+    marker = hashlib.sha256(result.asked.encode("utf-8", "surrogatepass")).hexdigest()
+    text = body(endpoint, result.asked, Source(mime, asset_id=marker), result.parameters).decode()
     head, _, tail = text.partition(marker)
     return head if asset else head.removesuffix("asset_id,") + "base64,", tail
 
@@ -141,7 +149,9 @@ def _request(result: ResultData, endpoint: Endpoint, mime: str, *, asset: bool =
 def _with_asset(result: ResultData, endpoint: Endpoint, image: str | None) -> str:
     picture = result.picture
     file = picture_file(result, image) if image is not None or not picture.changes else None
-    lines, clean = f"picture={quote(file or '')}", ""
+    # As the name of a file to send, "-" and "." mean standard input to curl.
+    name = f"./{file}" if file in ("-", ".") else file or ""
+    lines, clean = f"picture={quote(name)}", ""
     if file is None and picture.data is not None:
         packed = base64.encodebytes(picture.data).decode("ascii")
         lines = f"picture=$(mktemp)\nbase64 --decode > \"$picture\" <<'PICTURE'\n{packed}PICTURE"
@@ -157,9 +167,11 @@ _WIDEST = 70
 
 def to_python(result: ResultData, *, image: str | None = None) -> str:
     """Write Python code; see `Result.to_python`."""
-    options = [f"{name}={value!r}" for name, value in result.parameters.items()]
+    options = [_option(name, value) for name, value in result.parameters.items()]
     if (route := _route(result)) is not None:
         options.append(f'route="{route}"')
+    if result.asked == result.prompt != prompts.translate(result.prompt, dialects.of(result.model)):
+        options.append("translate=False")
     arguments = "".join(f"        {part},\n" for part in ("picture", _literal(result.prompt), *options))
     client = _client(result)
     imports = "import os\n\nimport nbvlm" if "os.environ" in client else "import nbvlm"
@@ -183,6 +195,13 @@ def _literal(text: str) -> str:
     return written if '"' in written else f'"{written[1:-1]}"'
 
 
+def _option(name: str, value: float) -> str:
+    """Write a parameter as a keyword; a name that is not one stands in a dictionary."""
+    written = repr(value) if math.isfinite(value) else f'float("{value}")'
+    is_keyword = name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
+    return f"{name}={written}" if is_keyword else f"**{{{_literal(name)}: {written}}}"
+
+
 def _client(result: ResultData) -> str:
     """Write the call that opens the same client."""
     parts = [_literal(result.endpoint)]
@@ -190,11 +209,11 @@ def _client(result: ResultData) -> str:
         key = " or ".join(f'os.environ.get("{name}")' for name in key_variables(result.endpoint))
         parts += [f"model={_literal(result.model)}", f"api_key={key}"]
     elif result.base_url is not None:
-        parts += [f"base_url={_literal(result.base_url)}"]
-        parts += [f"assets_url={_literal(result.assets_url or result.base_url)}"]
-        parts += ['api_key=os.environ.get("NVIDIA_API_KEY", "none")']
+        assets = result.assets_url or result.base_url
+        parts += [f"base_url={_literal(result.base_url)}", f"assets_url={_literal(assets)}"]
+        parts += [f'api_key=os.environ.get("{_own_key(result.base_url, assets)}", "none")']
     elif result.endpoint != "demo":
-        parts += ['api_key=os.environ["NVIDIA_API_KEY"]']
+        parts += [f'api_key=os.environ["{HOSTED_KEY}"]']
     line = f"nbvlm.Client({', '.join(parts)})"
     if len(line) <= _WIDEST:
         return line
@@ -207,11 +226,28 @@ def key_variables(url: str) -> tuple[str, ...]:
     >>> key_variables("https://example.org/v1")
     ('OPENAI_API_KEY',)
     """
-    host = urlsplit(url).hostname or ""
-    if host.endswith(".nvidia.com"):
-        return ("NVIDIA_API_KEY",)
-    local = host in {"127.0.0.1", "localhost", "::1"}
-    return ("OPENAI_API_KEY", "NVIDIA_API_KEY") if local else ("OPENAI_API_KEY",)
+    if _is_nvidia(url):
+        return (HOSTED_KEY,)
+    return ("OPENAI_API_KEY", HOSTED_KEY) if _is_local(url) else ("OPENAI_API_KEY",)
+
+
+def _own_key(*origins: str) -> str:
+    """Name the variable with the key for origins that replace those of the hosted service."""
+    # A saved result may come from anywhere: the code made of it sends the hosted key to that service, and to
+    # this machine, only.
+    own = all(_is_nvidia(origin) or _is_local(origin) for origin in origins)
+    return HOSTED_KEY if own else "NBVLM_API_KEY"
+
+
+def _is_nvidia(url: str) -> bool:
+    return re.match(r"https://([a-z0-9-]+\.)+nvidia\.com(:[0-9]+)?(/|\Z)", url) is not None
+
+
+def _is_local(url: str) -> bool:
+    try:
+        return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+    except ValueError:
+        return False
 
 
 def _route(result: ResultData) -> str | None:
@@ -237,14 +273,19 @@ def picture_file(result: ResultData, image: str | None) -> str | None:
     if image is not None:
         return image
     if picture.data is None:
-        return file_name(picture)
+        return _as_path(file_name(picture))
     name = picture.name
-    return name if name and Path(name).name == name and _is_file(name, picture) else None
+    return _as_path(name) if name and Path(name).name == name and _is_file(name, picture) else None
 
 
 def file_name(picture: Picture) -> str:
     """Return the name of the picture's file, or one by its type."""
     return picture.name or ("picture.png" if picture.mime == "image/png" else "picture.jpg")
+
+
+def _as_path(name: str) -> str:
+    """Write a name so that it cannot be taken for a home folder, an address or an option."""
+    return f"./{name}" if name[0] in "~-@" or ":" in name else name
 
 
 def _is_file(name: str, picture: Picture) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbvlm._optional import require
+from nbvlm._text import csv_cell, encodable, warn_outside
 from nbvlm.grounding import decoded, encode_rle, mask_outlines, polygon_area
 
 if TYPE_CHECKING:
@@ -50,17 +51,18 @@ def _rows(result: ResultData) -> list[tuple[Any, ...]]:
 def to_dataframe(result: ResultData) -> pd.DataFrame:
     """Make a pandas table; see `Result.to_dataframe`."""
     pandas = require("pandas", extra="pandas", purpose="A table")
-    frame: pd.DataFrame = pandas.DataFrame(_rows(result), columns=list(COLUMNS))
+    rows = [(encodable(label), *numbers) for label, *numbers in _rows(result)]
+    frame: pd.DataFrame = pandas.DataFrame(rows, columns=list(COLUMNS))
     kinds = dict.fromkeys(COLUMNS, "float64") | {"label": "str", "mask_area": "Int64"}
     return frame.astype(kinds)
 
 
 def to_csv(result: ResultData) -> str:
-    """Write the same table as comma-separated values."""
+    """Write the same table as comma-separated values; no label is a formula for a spreadsheet."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text)  # ends lines by CR LF, so that a label with either of them is put in quotes
     writer.writerow(COLUMNS)
-    writer.writerows(_rows(result))
+    writer.writerows((csv_cell(label), *numbers) for label, *numbers in _rows(result))
     return text.getvalue()
 
 
@@ -77,7 +79,7 @@ def to_coco(
     names = _names(result, categories)
     boxes = ordered(result).tolist()
     labels = [label or UNLABELLED for label in result.detections.labels]
-    things = zip(labels, boxes, result.detections.mask_crops, strict=True)
+    things = zip(labels, boxes, _mask_crops(result), strict=True)
     annotations = [
         {"id": at, "image_id": image_id, "category_id": names.index(label) + 1, "iscrowd": 0}
         | _shape(box, crop, result.detections.size, segmentation)
@@ -92,6 +94,14 @@ def to_coco(
         "annotations": annotations,
         "categories": [{"id": at, "name": name, "supercategory": ""} for at, name in enumerate(names, 1)],
     }
+
+
+def _mask_crops(result: ResultData) -> tuple[MaskCrop | None, ...]:
+    """Return the masks; where they cannot be decoded, warn and return None for each."""
+    crops, reason = decoded(result.detections)
+    if reason is not None:
+        warn_outside(f"The masks are left out. {reason}")
+    return crops
 
 
 def _shape(box: list[float], crop: MaskCrop | None, size: tuple[int, int], form: str) -> dict[str, Any]:
@@ -109,7 +119,7 @@ def to_yolo(result: ResultData, *, categories: Sequence[str] | None = None, segm
     """Write YOLO lines; see `Result.to_yolo`."""
     names = _names(result, categories)
     found, boxes = result.detections, ordered(result)
-    shapes = list(map(_outline, found.mask_crops, boxes)) if segments else list(map(_centred, boxes))
+    shapes = list(map(_outline, _mask_crops(result), boxes)) if segments else list(map(_centred, boxes))
     lines = []
     for label, shape in zip(found.labels, shapes, strict=True):
         number = names.index(label or UNLABELLED)
@@ -137,7 +147,7 @@ def to_supervision(result: ResultData) -> Any:
     found = result.detections
     if not len(found):
         return sv.Detections.empty()
-    crops, none = found.mask_crops, np.zeros(found.size[::-1], dtype=bool)
+    crops, none = _mask_crops(result), np.zeros(found.size[::-1], dtype=bool)
     masks = None
     if any(crop is not None for crop in crops):
         # Rows without a mask are false all over: supervision knows masks for all or for none.

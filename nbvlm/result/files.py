@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nbvlm import prompts
 from nbvlm._files import write_atomic
 from nbvlm.draw import annotate
+from nbvlm.errors import ImageError
 from nbvlm.images import encoded
 from nbvlm.result import html, svg
 from nbvlm.result.datasets import to_csv
@@ -76,5 +77,5 @@ def contents(result: ResultData, ending: str, **options: Any) -> bytes:
 def _drawn(image: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
     if max(image.size) > _LONGEST.get(kind, 2**31):
         limit = f"{kind} holds at most {_LONGEST[kind]:,} pixels a side"
-        raise ValueError(f"{limit}, and this picture has {max(image.size):,}. Save it as .png.")
+        raise ImageError(f"{limit}, and this picture has {max(image.size):,}. Save it as .png.")
     return encoded(image, kind, **options)

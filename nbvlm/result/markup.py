@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from nbvlm import prompts
 from nbvlm.draw import colors as _colors
 from nbvlm.draw import css_color
+from nbvlm.grounding import decoded
 from nbvlm.result import description
 
 if TYPE_CHECKING:
@@ -83,13 +84,28 @@ def answer(result: ResultData, most: int | None = None) -> str:
     return f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{text(said[:most])}</pre>{rest}'
 
 
+def reasoning(result: ResultData, most: int | None = None) -> str:
+    """Show the model's thinking, folded; "" where there is none."""
+    said = result.reasoning
+    if not said:
+        return ""
+    more = len(said) - most if most is not None else 0
+    rest = f"<p>… and {more:,} more characters in <code>result.reasoning</code></p>" if more > 0 else ""
+    return (
+        f"<details><summary>Reasoning ({len(said):,} characters)</summary>"
+        f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{text(said[:most])}</pre>{rest}</details>'
+    )
+
+
 def remarks(result: ResultData, most: int = 20) -> str:
-    """List at most `most` irregularities of the answer and as many notices; "" where there are none."""
+    """List at most `most` irregularities and as many notices, and why masks are missing; "" without any."""
     found = result.problems[:most]
     lines = [f"At character {item.position}: {item.message} ({item.text})" for item in found]
     if len(result.problems) > most:
         lines.append(f"{len(result.problems) - most} more problems")
     lines += result.notices[:most]
+    if (reason := decoded(result.detections).reason) is not None:
+        lines.append(f"The masks are left out. {reason}")
     items = "".join(f"<li>{text(description.shorten(line, 300))}</li>" for line in lines)
     return f"<ul>{items}</ul>" if lines else ""
 

@@ -34,6 +34,8 @@ class Result(ResultData):
         As the service reported them, else None.
     model, prompt, parameters
         The model, prompt and parameters of the request; `parameters` is read-only.
+    asked
+        The prompt as it was sent: in the words of the model's family, where `prompt` is a task.
     picture
         The original picture, upright.
     route
@@ -54,6 +56,8 @@ class Result(ResultData):
         Origins that were used in place of the endpoint's own, else None.
     created
         ISO 8601, UTC.
+    reasoning
+        The model's thinking before the answer, "" for none; no box is read from it.
     """
 
     def annotate(self, style: Style | None = None, **options: Any) -> Image.Image:
@@ -113,8 +117,8 @@ class Result(ResultData):
 
         Raises
         ------
-        ValueError
-            The text is not a saved result.
+        ParameterError
+            The text is not a saved result; the message names the field that is wrong.
         ImageError
             `picture` is another picture.
 

@@ -6,25 +6,32 @@ A mask is kept as COCO run lengths, the picture by its hash. Labels in any scrip
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from nbvlm.errors import ImageError
-from nbvlm.grounding import Detections, Problem, decode_rle, decoded, encode_rle
+import msgspec
+from msgspec import Meta, Struct
+
+from nbvlm._text import shorten, visible
+from nbvlm.errors import ImageError, ParameterError
+from nbvlm.grounding import Detections, Problem, Reading, decoded, encode_rle, read_rle
 from nbvlm.images import Picture
 from nbvlm.result.values import ResultData, Sent, Timing, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from nbvlm.grounding import RunLengths
+
 __all__ = ["FORMAT", "from_dict", "from_json", "to_dict", "to_json"]
 
 FORMAT = "nbvlm-result/1"
+_HINT = "Pass what `to_json` or `to_dict` of a result returned."
 
 R = TypeVar("R", bound=ResultData)
 
 _PLAIN = (
     "text", "finish_reason", "request_id", "model", "prompt", "route", "has_locations", "endpoint", "created",
-    "base_url", "assets_url",
+    "base_url", "assets_url", "reasoning", "asked",
 )  # fmt: skip
 
 
@@ -55,48 +62,202 @@ def detections_to_dict(detections: Detections, *, masks: bool = True) -> dict[st
         "size": list(size),
         "codebook": book if isinstance(book, str) else getattr(book, "name", None),
         "items": [
-            {"label": label, "box": box, "codes": codes and list(codes), "mask": shape}
-            for label, box, codes, shape in zip(
-                detections.labels, detections.xyxy.tolist(), detections.codes, shapes, strict=True
+            {"label": label, "box": box, "codes": codes and list(codes), "mask": shape} | written
+            for label, box, codes, shape, written in zip(
+                detections.labels,
+                detections.xyxy.tolist(),
+                detections.codes,
+                shapes,
+                map(_written, detections.points, detections.raw, detections.readings),
+                strict=True,
             )
         ],
     }
+
+
+def _written(
+    point: tuple[float, float] | None, raw: tuple[float, ...] | None, reading: Reading | None
+) -> dict[str, Any]:
+    """Return the point, and what the model wrote and how it was read, as far as they are known."""
+    fields: dict[str, Any] = {}
+    if point is not None:
+        fields["point"] = list(point)
+    if raw is not None:
+        fields["raw"] = list(raw)
+    if reading is not None:
+        fields["reading"] = {
+            "order": reading.order,
+            "frame": list(reading.frame),
+            "origin": list(reading.origin),
+        }
+    return fields
+
+
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+Side = Annotated[int, Meta(ge=1, le=2**31)]
+Corner = Annotated[float, Meta(ge=-1e12, le=1e12)]
+Frame = Annotated[float, Meta(gt=0, le=1e12)]
+Name = Annotated[str, Meta(pattern=r"\A[A-Za-z_][A-Za-z0-9_]*\Z")]
+Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | Annotated[float, Meta(ge=-1e308, le=1e308)]
+
+
+class _Usage(Struct):
+    prompt_tokens: Count | None
+    completion_tokens: Count | None
+    total_tokens: Count | None
+
+
+class _Sent(Struct):
+    mime: str
+    width: Side
+    height: Side
+    bytes: Count
+
+
+class _Timing(Struct):
+    upload_s: Seconds | None
+    first_token_s: Seconds | None
+    total_s: Seconds
+    bytes_sent: Count
+
+
+class _Picture(Struct):
+    name: str | None
+    mime: Literal["image/png", "image/jpeg"]
+    width: Side
+    height: Side
+    sha256: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+
+class _Problem(Struct):
+    kind: str
+    position: Count
+    text: str
+
+
+class _Mask(Struct):
+    size: tuple[Side, Side]
+    counts: str | list[Count]
+
+
+class _Reading(Struct):
+    order: Literal["xyxy", "yxyx"]
+    frame: tuple[Frame, Frame]
+    origin: tuple[Corner, Corner]
+
+
+class _Item(Struct):
+    label: str
+    box: tuple[Corner, Corner, Corner, Corner]
+    codes: Annotated[list[Count], Meta(min_length=16, max_length=16)] | None
+    mask: _Mask | None
+    point: tuple[Corner, Corner] | None = None
+    raw: Annotated[list[Corner], Meta(max_length=100_000)] | None = None
+    reading: _Reading | None = None
+
+
+class _Detections(Struct):
+    size: tuple[Side, Side]
+    codebook: str | None
+    items: list[_Item]
+
+
+class _Saved(Struct):
+    """The fields of a saved result and their kinds; a line of a journal has more, which are passed over."""
+
+    text: str
+    finish_reason: str | None
+    request_id: str | None
+    model: str
+    prompt: str
+    route: Literal["inline", "asset"]
+    has_locations: bool
+    endpoint: str
+    created: str
+    base_url: str | None
+    assets_url: str | None
+    parameters: dict[Name, Number]
+    usage: _Usage | None
+    sent: _Sent
+    timing: _Timing
+    picture: _Picture
+    problems: list[_Problem]
+    notices: list[str]
+    detections: _Detections
+    reasoning: str = ""
+    asked: str = ""
 
 
 def from_dict(cls: type[R], data: Mapping[str, Any], picture: Picture | None = None) -> R:
     """Turn plain data back into a result; see `Result.from_json`."""
     found = data.get("format") if isinstance(data, dict) else None
     if found != FORMAT:
-        raise ValueError(f"A saved result must have the format {FORMAT!r}, got {found!r}.")
+        shown = shorten(repr(found), 80)
+        raise ParameterError(f"A saved result must have the format {FORMAT!r}, got {shown}.", hint=_HINT)
     try:
+        saved = msgspec.convert(data, _Saved)
         return cls(
-            **{name: data[name] for name in _PLAIN},
-            parameters=data["parameters"],
-            usage=Usage(**data["usage"]) if data["usage"] is not None else None,
-            sent=Sent(**data["sent"]),
-            timing=Timing(**data["timing"]),
-            picture=_picture(data["picture"], picture),
-            problems=tuple(Problem(**problem) for problem in data["problems"]),
-            notices=tuple(data["notices"]),
-            detections=detections_from_dict(data["detections"]),
+            **{name: getattr(saved, name) for name in _PLAIN},
+            parameters=saved.parameters,
+            usage=Usage(**msgspec.structs.asdict(saved.usage)) if saved.usage is not None else None,
+            sent=Sent(**msgspec.structs.asdict(saved.sent)),
+            timing=Timing(**msgspec.structs.asdict(saved.timing)),
+            picture=_picture(saved.picture, picture),
+            problems=tuple(Problem(item.kind, item.position, item.text) for item in saved.problems),
+            notices=tuple(saved.notices),
+            detections=_detections(saved.detections, (saved.picture.width, saved.picture.height)),
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"The saved result is damaged: {error}.") from error
+    except (msgspec.ValidationError, UnicodeError, RecursionError) as error:
+        raise _damaged(_field(error)) from error
 
 
-def detections_from_dict(data: Mapping[str, Any]) -> Detections:
-    """Turn plain data back into detections."""
-    items = data["items"]
-    width, height = data["size"]
-    masks = [decode_rle(item["mask"]) if item["mask"] is not None else None for item in items]
+def _damaged(reason: str) -> ParameterError:
+    return ParameterError(f"The saved result is damaged: {visible(reason)}.", hint=_HINT)
+
+
+def _field(error: Exception) -> str:
+    """Say first which field is wrong: `sent.width: expected int, got str`."""
+    what, _, where = str(error).replace("`", "").partition(" - at ")
+    place = where.replace("$.", "").removeprefix("$")
+    return f"{place}: {what[:1].lower()}{what[1:]}" if place else what
+
+
+def _detections(saved: _Detections, size: tuple[int, int]) -> Detections:
+    if saved.size != size:
+        raise _damaged(f"detections.size: {list(saved.size)} is not the size of the picture, {list(size)}")
+    # Run lengths pass through as they are; the types of Detections name what is given by hand.
+    masks: list[Any] = [_mask(item.mask, size, at) for at, item in enumerate(saved.items)]
     return Detections(
-        [item["box"] for item in items],  # type: ignore[arg-type]  # lists become an array there
-        tuple(item["label"] for item in items),
-        (width, height),
+        [item.box for item in saved.items],  # type: ignore[arg-type]  # lists become an array there
+        tuple(item.label for item in saved.items),
+        size,
         masks,
-        codes=tuple(tuple(item["codes"]) if item["codes"] is not None else None for item in items),
-        codebook=data["codebook"],
+        codes=tuple(tuple(item.codes) if item.codes is not None else None for item in saved.items),
+        codebook=saved.codebook,
+        points=tuple(item.point for item in saved.items),
+        raw=tuple(tuple(item.raw) if item.raw is not None else None for item in saved.items),
+        readings=tuple(_reading(item.reading) for item in saved.items),
     )
+
+
+def _reading(saved: _Reading | None) -> Reading | None:
+    return Reading(saved.order, saved.frame, saved.origin) if saved is not None else None
+
+
+def _mask(saved: _Mask | None, size: tuple[int, int], at: int) -> RunLengths | None:
+    """Check a mask; it stays run lengths until it is read."""
+    if saved is None:
+        return None
+    place = f"detections.items[{at}].mask"
+    if saved.size != size[::-1]:
+        raise _damaged(
+            f"{place}.size: {list(saved.size)} is not height and width of the picture, {list(size[::-1])}"
+        )
+    try:
+        return read_rle({"size": saved.size, "counts": saved.counts})
+    except ValueError as error:
+        raise _damaged(f"{place}.counts: {str(error).rstrip('.')}") from error
 
 
 def to_json(result: ResultData, *, indent: int | None = None) -> str:
@@ -115,19 +276,23 @@ def from_json(cls: type[R], text: str | bytes, picture: Picture | None = None) -
     """Read a result from JSON; see `Result.from_json`."""
     try:
         data = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"The text is not JSON: {error}.") from error
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise ParameterError(f"The text is not JSON: {visible(reason)}.", hint=_HINT) from error
     return from_dict(cls, data, picture)
 
 
-def _picture(data: Mapping[str, Any], given: Picture | None) -> Picture:
+def _picture(saved: _Picture, given: Picture | None) -> Picture:
     if given is None:
-        return Picture.reference(data["sha256"], data["mime"], data["width"], data["height"], data["name"])
-    if given.sha256 != data["sha256"]:
+        return Picture.reference(saved.sha256, saved.mime, saved.width, saved.height, saved.name)
+    if given.sha256 != saved.sha256:
         raise ImageError(
             f"The picture {given.name or 'given'!r} is not the picture of this result: its SHA-256 differs.",
-            hint=f"Load the picture {data['name']!r} of {data['width']}×{data['height']} pixels instead.",
+            hint=f"Load the picture {saved.name!r} of {saved.width}×{saved.height} pixels instead.",
         )
+    if (given.width, given.height) != (saved.width, saved.height):
+        sizes = f"{saved.width}×{saved.height} is not the size of the picture, {given.width}×{given.height}"
+        raise _damaged(f"picture.width: {sizes}")
     return given
 
 

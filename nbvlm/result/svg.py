@@ -12,7 +12,7 @@ import numpy as np
 
 from nbvlm.draw import Style, css_color, ink_color, measures
 from nbvlm.errors import ImageError
-from nbvlm.grounding import mask_outlines
+from nbvlm.grounding import decoded, mask_outlines
 from nbvlm.images import encode_within
 from nbvlm.result import description, markup, notebook
 from nbvlm.result.datasets import ordered
@@ -56,7 +56,9 @@ def _shapes(result: ResultData, paints: list[RGB], sizes: Measures) -> Iterator[
     found = result.detections
     order = np.argsort(-found.areas, kind="stable").tolist()
     boxes = ordered(result).tolist()
-    crops = found.mask_crops
+    crops, reason = decoded(found)
+    if reason is not None:
+        yield f"<desc>{markup.text_only(f'The masks are left out. {reason}')}</desc>"
     for at in order:
         name = markup.attribute(found.labels[at] or "?")
         shapes = _mask(crops[at], paints[at], sizes) + _box(boxes[at], paints[at], sizes)

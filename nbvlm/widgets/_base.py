@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anywidget
 import ipywidgets
 
-from nbvlm._text import whole_characters
+from nbvlm._text import encodable
 from nbvlm.widgets.messages import Ignored, Message
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _close_to_pages(inner: Any) -> None:
 def sendable(value: Any) -> Any:
     """Replace characters and numbers that JSON cannot carry: half characters, NaN and infinity."""
     if isinstance(value, str):
-        return whole_characters(value)
+        return encodable(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

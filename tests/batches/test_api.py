@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -327,3 +329,217 @@ def test_a_missing_library_is_named_with_the_line_that_installs_it(folder: Path)
     told = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True).stdout
     assert [word in told for word in ("nbvlm[batch]", "nbvlm[s3]", "nbvlm[dask]")] == [True] * 3
     assert told.splitlines()[-1] == "6"
+
+
+MISSING = [None, float("nan"), pd.NA, pd.NaT, np.datetime64("NaT"), Decimal("NaN"), "", " \t\n"]
+
+
+COLUMNS_WITH_A_HOLE = {
+    "texts": pd.Series(["cat", None, "dog"], dtype="string"),
+    "objects with None": pd.Series(["cat", None, "dog"], dtype=object),
+    "objects with NaN": pd.Series(["cat", float("nan"), "dog"], dtype=object),
+    "objects with NA": pd.Series(["cat", pd.NA, "dog"], dtype=object),
+    "objects with NaT": pd.Series(["cat", pd.NaT, "dog"], dtype=object),
+    "floats": pd.Series([1.5, None, 2.5]),
+    "integers": pd.Series([1, None, 2], dtype="Int64"),
+    "truth values": pd.Series([True, None, False], dtype="boolean"),
+    "categories": pd.Series(["cat", None, "dog"], dtype="category"),
+    "times": pd.Series(pd.to_datetime(["2026-01-02", None, "2026-01-03"])),
+    "spans": pd.Series(pd.to_timedelta(["1 day", None, "2 days"])),
+    "arrow": pd.Series(["cat", None, "dog"], dtype="string[pyarrow]"),
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS_WITH_A_HOLE)
+def test_a_missing_value_of_a_column_never_becomes_words(service: Loopback, folder: Path, kind: str) -> None:
+    column = COLUMNS_WITH_A_HOLE[kind]
+    table = batch(
+        service,
+        pd.DataFrame({"path": sorted(folder.glob("*.png"))[:3], "a thing": column}),
+        "detect {a thing}",
+    )
+    assert table.error.isna().tolist() == [True, False, True]
+    assert "PromptError: The column 'a thing' has no value in this row" in table.error[1]
+    assert table.prompt[1] == "detect {a thing}"
+    assert asked(service) == 2
+
+
+def test_missing_values_of_every_kind_are_rows_with_an_error(service: Loopback, folder: Path) -> None:
+    paths = sorted(folder.glob("*.png"))
+    rows = [{"image": paths[0], "thing": value} for value in [*MISSING, "cat"]]
+    table = batch(service, rows, "detect {thing} ; {thing:>{width}}")
+    assert table.error.str.contains("does not have").all()
+    rows = [row | {"width": 5} for row in rows]
+    table = batch(service, rows, "detect {thing} ; {thing:>{width}}")
+    assert table.error.notna().tolist() == [True] * len(MISSING) + [False]
+    assert table.prompt.iloc[-1] == "detect cat ;   cat"
+    assert asked(service) == 1
+
+
+def test_an_object_never_becomes_words(service: Loopback, folder: Path) -> None:
+    data = (folder / "000.png").read_bytes()
+    rows = [{"image": io.BytesIO(data), "thing": thing} for thing in (io.BytesIO(data), data, object(), 7)]
+    table = batch(service, rows, "detect {thing}")
+    assert table.error.notna().tolist() == [True, True, True, False]
+    assert "The column 'thing' holds a BytesIO, which is not a text" in table.error[0]
+    assert "0x" not in table.to_csv()
+    assert asked(service) == 1
+
+
+def test_a_prompt_that_can_be_written_in_the_end_replaces_its_error(
+    service: Loopback, folder: Path, tmp_path: Path
+) -> None:
+    frame = pd.DataFrame({"path": sorted(folder.glob("*.png"))[:2], "thing": ["cat", None]})
+    journal = tmp_path / "run.jsonl"
+    for _ in range(2):
+        batch(service, frame, "detect {thing}", journal=journal)
+        assert nbvlm.results(journal).error.notna().tolist() == [False, True]
+    frame["thing"] = ["cat", "dog"]
+    batch(service, frame, "detect {thing}", journal=journal)
+    assert nbvlm.results(journal).prompt.tolist() == ["detect cat", "detect dog"]
+    assert asked(service) == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["#", "a b", "a.b", "x[0]", "0", "naïve", "a#b.c", "thing ", "class", "a-b", "a,b", "'q'", 0]
+)
+def test_a_column_of_any_name_is_written_in_braces(service: Loopback, folder: Path, name: Any) -> None:
+    frame = pd.DataFrame({"path": sorted(folder.glob("*.png"))[:1], name: ["cat"]})
+    table = batch(service, frame, f"detect {{{name}}}")
+    assert table.prompt.tolist() == ["detect cat"]
+
+
+@pytest.mark.parametrize("name", ["a:b", "a!b", "a{b", "a}b"])
+def test_names_that_braces_cannot_hold_need_a_function(service: Loopback, folder: Path, name: str) -> None:
+    frame = pd.DataFrame({"path": sorted(folder.glob("*.png"))[:1], name: ["cat"]})
+    with pytest.raises(nbvlm.PromptError, match="needs a function: lambda row"):
+        batch(service, frame, f"detect {{{name}}}")
+    assert batch(service, frame, lambda row: f"detect {row[name]}").prompt[0] == "detect cat"
+
+
+INDEXES = {
+    "a name": pd.Index([5, 6, 7], name="id"),
+    "two levels": pd.MultiIndex.from_tuples([("x", 1), ("y", 2), ("x", 0)], names=["a", "b"]),
+    "two levels without names": pd.MultiIndex.from_tuples([("x", 1), ("y", 2), ("z", 3)]),
+    "the same twice": pd.Index(["b", "a", "b"], name="k"),
+    "categories": pd.CategoricalIndex(["u", "v", "u"], categories=["v", "u", "w"], ordered=True, name="c"),
+    "times": pd.DatetimeIndex(["2026-03-01", "2026-01-01", "2026-02-01"], tz="Europe/Berlin", name="t"),
+    "floats with a hole": pd.Index([1.5, None, 0.0]),
+    "periods": pd.period_range("2026-01", periods=3, freq="M"),
+    "a range": pd.RangeIndex(10, 16, 2),
+}
+
+
+@pytest.mark.parametrize("kind", INDEXES)
+def test_the_index_of_a_table_is_kept(service: Loopback, folder: Path, kind: str) -> None:
+    frame = pd.DataFrame({"path": sorted(folder.glob("*.png"))[:3]}, index=INDEXES[kind])
+    service.text = "<loc0000><loc0000><loc0512><loc1023> cat ; <loc0000><loc0512><loc1023><loc1023> dog"
+    for source in (frame, frame.path):
+        table = batch(service, source)
+        pd.testing.assert_index_equal(table.index, frame.index)
+        assert table.index.names == frame.index.names
+        exploded = batch(service, source, explode=True)
+        pd.testing.assert_index_equal(exploded.index, frame.index.repeat(2))
+    assert frame.join(table[["text"]]).text.notna().all()
+
+
+@pytest.mark.parametrize("kind", ["a name", "two levels", "times"])
+def test_the_index_of_a_run_that_was_ended_is_that_of_its_rows(
+    service: Loopback, folder: Path, kind: str
+) -> None:
+    frame = pd.DataFrame({"path": sorted(folder.glob("*.png"))[:3]}, index=INDEXES[kind])
+    frame["path"] = [frame.path.iloc[0], folder / "none.png", frame.path.iloc[2]]
+    with pytest.raises(nbvlm.ImageError) as caught:
+        batch(service, frame, on_error="raise", concurrency=1)
+    table = caught.value.table  # type: ignore[attr-defined]
+    pd.testing.assert_index_equal(table.index, frame.index[:1])
+    assert table.text.notna().all()
+
+
+def test_uploads_and_pictures_of_data_sets_are_pictures(service: Loopback, folder: Path) -> None:
+    data = [path.read_bytes() for path in sorted(folder.glob("*.png"))]
+    uploads = (  # as ipywidgets 8 has them, then as ipywidgets 7
+        {"name": "a.png", "type": "image/png", "size": len(data[0]), "content": memoryview(data[0])},
+        {"name": "b.png", "type": "image/png", "size": len(data[1]), "content": data[1]},
+    )
+    older = {"c.png": {"metadata": {"name": "c.png"}, "content": data[2]}}
+    hub = [{"bytes": data[3], "path": "d.png"}, {"bytes": data[4], "path": None}]
+    sources = [
+        (uploads, ["a.png", "b.png"]),
+        (uploads[0], ["a.png"]),
+        (older, ["c.png"]),
+        (hub, ["d.png", "#1"]),
+        (pd.DataFrame({"image": hub, "n": [1, 2]}), ["d.png", "#1"]),
+        (pd.Series(uploads), ["a.png", "b.png"]),
+        ([{"image": hub[1], "n": 3}], ["#0"]),
+        ([{"bytes": None, "path": str(folder / "005.png")}], [str(folder / "005.png")]),
+    ]
+    for images, names in sources:
+        table = batch(service, images)
+        assert table.source.tolist() == names
+        assert table.error.isna().all()
+    with pytest.raises(nbvlm.ImageError, match="One mapping is not a list"):
+        batch(service, {"image": "a.png"})
+
+
+def test_an_upload_is_known_by_its_bytes(service: Loopback, folder: Path, tmp_path: Path) -> None:
+    data, journal = (folder / "000.png").read_bytes(), tmp_path / "run.jsonl"
+    for images in ([{"name": "a.png", "content": data}], [{"bytes": data, "path": None}], [data]):
+        batch(service, images, journal=journal)
+    assert asked(service) == 1
+
+
+def test_names_that_look_like_numbers_or_objects(
+    service: Loopback, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Named(io.BytesIO):
+        name = "<stdin>"
+
+    data = (folder / "000.png").read_bytes()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "#1.png").write_bytes(data)
+    table = batch(service, ["#1.png", io.BytesIO(data), "#1.png", Named(data)], journal="run.jsonl")
+    assert table.source.tolist() == ["#1.png", "#1", "#1.png", "#3"]
+    assert len(nbvlm.results("run.jsonl")) == 4
+
+
+def test_linked_folders_are_walked_once_and_circles_end(service: Loopback, tmp_path: Path) -> None:
+    data, disk = tmp_path / "data", tmp_path / "disk"
+    pictures(data / "own", 1)
+    pictures(disk / "deep", 1)
+    (data / "train").symlink_to(disk)
+    (data / "again").symlink_to(disk)
+    (data / "own" / "up").symlink_to("..")
+    (disk / "deep" / "self").symlink_to(".")
+    (disk / "deep" / "other").symlink_to("../..")
+    wanted = [str(data / "again/deep/000.png"), str(data / "own/000.png")]
+    for images in (data, f"{data}/**/*.png", f"{data}/**", f"{data}/**/**/*.png"):
+        assert sorted(batch(service, images).source) == wanted
+
+
+def test_patterns_are_read_as_glob_reads_them(
+    service: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import glob
+
+    for name in ("a", "b", "a/c", "a/c/d", ".h"):
+        pictures(tmp_path / name, 2)
+    (tmp_path / "a" / ".hidden.png").write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    for pattern in (
+        "**/*.png",
+        "*/*.png",
+        "a/**/000.png",
+        "?/00[01].png",
+        "**/c/*.png",
+        ".h/*.png",
+        "./a/*.png",
+    ):
+        for prefix in ("", f"{tmp_path}/"):
+            found = sorted(map(os.path.normpath, glob.glob(prefix + pattern, recursive=True)))  # noqa: PTH207
+            assert sorted(batch(service, prefix + pattern).source) == found
+    pictures(tmp_path / "[2024] in", 1)
+    assert batch(service, "[2024] in/*.png").source.tolist() == ["[2024] in/000.png"]
+    for nothing in ("no-such-folder/", "nowhere", "a/nothing*.png"):
+        with pytest.raises(nbvlm.ImageError, match=r"There is no (folder|picture)"):
+            batch(service, nothing)

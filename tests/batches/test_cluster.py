@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
+import dask
 import dask.dataframe as dd
 import pandas as pd
 import pyarrow.parquet
@@ -29,7 +33,6 @@ from nbvlm.batches import register_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from support.loopback import Seen
 
@@ -330,3 +333,91 @@ def test_what_is_no_engine_is_told(service: Telling, tmp_path: Path) -> None:
     recorded = nbvlm.Client("nvidia", transport=nbvlm.record(tmp_path / "r.jsonl"), api_key=KEY)
     with pytest.raises(nbvlm.ParameterError, match="cannot travel"):
         nbvlm.batch(folder, "caption en", client=recorded, engine="tcp://127.0.0.1:1", journal=None)
+
+
+@contextlib.contextmanager
+def processes(*, worker: Path | None = None, scheduler: Path | None = None) -> Iterator[tuple[str, Any]]:
+    """Start a scheduler and a worker as programs, with a folder first on their path; yield the address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+
+    def started(program: str, *arguments: str, first: Path | None) -> subprocess.Popen[bytes]:
+        path = str(first or Path(nbvlm.__file__).parents[1])
+        command = [sys.executable, "-m", f"distributed.cli.{program}", "--no-dashboard", *arguments]
+        environment = os.environ | {"PYTHONPATH": path, "NVIDIA_API_KEY": "nvapi-of-a-worker"}
+        return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, cwd="/")
+
+    port = address.rpartition(":")[2]
+    one = started("dask_scheduler", "--host", "127.0.0.1", "--port", port, first=scheduler)
+    two = started("dask_worker", address, "--no-nanny", "--nthreads", "1", first=worker)
+    try:
+        with Client(address) as client:
+            client.wait_for_workers(1, timeout=60)
+            yield address, one
+    finally:
+        for process in (two, one):
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("raise ModuleNotFoundError(\"No module named 'nbvlm'\")", "has no nbvlm"),
+        ("__version__ = '0.0.9'", "has nbvlm 0.0.9, and this process"),
+    ],
+)
+@pytest.mark.parametrize("where", ["worker", "scheduler"])
+def test_a_cluster_without_this_nbvlm_is_named(
+    service: Telling, tmp_path: Path, source: str, words: str, where: Any
+) -> None:
+    (tmp_path / "other" / "nbvlm").mkdir(parents=True)
+    (tmp_path / "other" / "nbvlm" / "__init__.py").write_text(source)
+    with processes(**{where: tmp_path / "other"}) as (address, _):
+        with pytest.raises(nbvlm.Error, match=f"The cluster's {where}.* {words}") as caught:
+            run(service, address, pictures(tmp_path / "pictures", 1), None)  # type: ignore[arg-type]
+        assert f'pip install "nbvlm[dask]=={nbvlm.__version__}"' in str(caught.value)
+    assert asked(service) == 0
+
+
+def test_a_scheduler_that_is_not_there_is_named(service: Telling, tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "pictures", 1)
+    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}):
+        for address in ("tcp://127.0.0.1:9", "tcp://no-such-host.invalid:8786", "nonsense"):
+            with pytest.raises(nbvlm.Error, match="The cluster does not answer") as caught:
+                run(service, address, folder, tmp_path / "run.jsonl")  # type: ignore[arg-type]
+            assert "Check that its scheduler runs" in str(caught.value)
+        with pytest.raises(nbvlm.Error, match="The cluster does not answer"):
+            register_key("tcp://127.0.0.1:9", nbvlm.Client("nvidia", api_key=KEY))
+    with LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster:
+        client = Client(cluster)
+        client.close()
+        with pytest.raises(nbvlm.Error, match="The Dask client is closed"):
+            run(service, client, folder, None)
+    with pytest.raises(nbvlm.Error, match="The cluster does not answer"):
+        run(service, cluster, folder, None)  # type: ignore[arg-type]
+
+
+def test_a_scheduler_that_dies_ends_the_run_and_keeps_what_came(service: Telling, tmp_path: Path) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 60), tmp_path / "run.jsonl"
+    service.wait = 0.2
+    with processes() as (address, scheduler):
+        rows = nbvlm.ibatch(
+            folder,
+            "detect {stem}",
+            client=client_for(service),
+            engine=address,
+            journal=journal,
+            concurrency=1,
+        )
+        came = [next(rows)]
+        scheduler.kill()
+        with pytest.raises(nbvlm.Error, match="The cluster does not answer") as caught:
+            came.extend(rows)
+    assert "What is finished is in the journal" in "".join(caught.value.__notes__)
+    assert 1 <= len(came) < 60
+    assert len(nbvlm.results(journal)) >= len(came)
+    before, known = asked(service), len(nbvlm.results(journal))
+    assert run(service, None, folder, journal).text.notna().all()
+    assert asked(service) == before + 60 - known

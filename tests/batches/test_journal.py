@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from support.batch_runs import asked, client_for, pictures, started
 from support.loopback import Loopback, answer, problem
 
 import nbvlm
+from nbvlm.client import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +77,7 @@ def test_a_half_written_line_is_ignored_wherever_it_was_cut(service: Loopback, t
     whole = run(service, folder, journal, concurrency=1)
     text = journal.read_bytes()
     start = text.rstrip().rindex(b"\n") + 1
-    for cut in range(start, len(text), 37):
+    for cut in range(start, len(text) - 1, 37):
         journal.write_bytes(text[:cut])
         assert len(nbvlm.results(journal)) == 2
         before = asked(service)
@@ -264,3 +266,231 @@ def test_a_file_system_without_locks_keeps_a_journal(
     folder, journal = pictures(tmp_path / "pictures", 2), tmp_path / "run.jsonl"
     assert len(run(service, folder, journal)) == 2
     assert len(journal.read_text().splitlines()) == 2
+
+
+def test_a_lock_that_fails_otherwise_is_not_called_another_run(
+    service: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_file: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("nbvlm.batches.journal._take", fail)
+    with pytest.raises(nbvlm.Error, match="The file system does not lock the journal") as caught:
+        run(service, pictures(tmp_path / "pictures", 1), tmp_path / "run.jsonl")
+    assert "another run" not in str(caught.value)
+    assert "local disk" in str(caught.value)
+
+
+def mended(line: bytes, **changes: Any) -> bytes:
+    return json.dumps(json.loads(line) | changes, separators=(",", ":")).encode() + b"\n"
+
+
+DAMAGE: dict[str, Any] = {
+    "garbage": lambda line: bytes(255 - byte for byte in line[:-1]) + b"\n",
+    "a flipped byte": lambda line: line.replace(b'"text":"a red', b'"text":"a\xffred'),
+    "half": lambda line: line[: len(line) // 2] + b"\n",
+    "half, without its end": lambda line: line[: len(line) // 2],
+    "its second half": lambda line: line[len(line) // 2 :],
+    "zeros": lambda line: bytes(len(line)),
+    "zeros and an end": lambda line: bytes(4096) + b"\n",
+    "other JSON": lambda _line: b'{"hello": ["world", 1, null]}\n[1]\n"text"\nnull\n',
+    "an empty answer": lambda line: mended(line, text=None),
+    "a wrong key": lambda line: mended(line, key=17),
+    "a wrong index": lambda line: mended(line, index="first"),
+    "a wrong error": lambda line: mended(line, error={"kind": 5}),
+    "an error that is a list": lambda line: mended(line, error=[]),
+    "wrong detections": lambda line: mended(line, detections=[1, 2]),
+    "wrong boxes": lambda line: mended(
+        line,
+        detections={
+            "size": [8, 8],
+            "codebook": None,
+            "items": [{"label": "a", "box": [1], "codes": None, "mask": None}],
+        },
+    ),
+    "no size": lambda line: mended(line, detections={"size": [0, -1], "codebook": None, "items": []}),
+    "no picture": lambda line: mended(line, picture=None),
+    "a picture without its hash": lambda line: mended(line, picture={}),
+    "another format": lambda line: mended(line, format="nbvlm-result/99"),
+    "deep nesting": lambda line: line[:-2] + b',"more":' + b"[" * 100_000 + b"\n",
+    "a number without end": lambda line: mended(line, index=0).replace(
+        b'"index":0', b'"index":' + b"9" * 5000
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_line_costs_that_line_only(service: Loopback, tmp_path: Path, kind: str) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 3), tmp_path / "run.jsonl"
+    whole = run(service, folder, journal, concurrency=1)
+    first, second, third = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(first + DAMAGE[kind](second) + third)
+    assert nbvlm.results(journal).source.tolist() == [whole.source[0], whole.source[2]]
+    before = asked(service)
+    assert run(service, folder, journal)[COLUMNS].equals(whole[COLUMNS])
+    assert asked(service) == before + 1
+    assert nbvlm.results(journal)[COLUMNS].equals(whole[COLUMNS])
+    assert run(service, folder, journal)[COLUMNS].equals(whole[COLUMNS])
+    assert asked(service) == before + 1
+
+
+def test_doubled_lines_are_one_row(service: Loopback, tmp_path: Path) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 3), tmp_path / "run.jsonl"
+    whole = run(service, folder, journal, concurrency=1)
+    text = journal.read_bytes()
+    journal.write_bytes(text + text[:-1] + text)  # where two met, a line break is missing
+    assert nbvlm.results(journal)[COLUMNS].equals(whole[COLUMNS])
+    assert run(service, folder, journal)[COLUMNS].equals(whole[COLUMNS])
+    assert asked(service) == 3
+
+
+def test_a_journal_that_begins_damaged_goes_on(service: Loopback, tmp_path: Path) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 1), tmp_path / "run.jsonl"
+    for beginning in (b"", b"\0" * 512, b"\r\n", b"{", b'{"key":"0123', b"\xef\xbb\xbf"):
+        run(service, folder, journal)
+        journal.write_bytes(beginning + (journal.read_bytes() if beginning == b"\xef\xbb\xbf" else b""))
+        before = asked(service)
+        assert run(service, folder, journal).text.notna().all()
+        assert asked(service) == before + (beginning != b"\xef\xbb\xbf")
+        journal.unlink()
+
+
+def test_a_name_that_is_not_utf8_is_asked_once(service: Loopback, tmp_path: Path) -> None:
+    folder, journal = tmp_path / "pictures", tmp_path / "run.jsonl"
+    pictures(folder, 1)
+    os.rename(folder / "000.png", os.fsencode(folder) + b"/caf\xe9.png")  # noqa: PTH104 - bytes
+    (row,) = nbvlm.ibatch(folder, "caption en", client=client_for(service), journal=journal)
+    assert row.source.endswith("caf\udce9.png")
+    assert row.result is not None
+    assert row.result.picture.image().size == (64, 64)
+    for _ in range(2):
+        table = nbvlm.batch(folder, "caption en", client=client_for(service), journal=journal, explode=True)
+        assert table.source[0].endswith(r"caf\udce9.png")
+        assert table.text.notna().all()
+    assert nbvlm.results(journal).source[0].endswith(r"caf\udce9.png")
+    assert asked(service) == 1
+    assert repr(row).encode().isascii()
+    journal.read_bytes().decode("utf-8")
+
+
+def test_half_a_character_in_an_answer_is_kept_and_asked_once(service: Loopback, tmp_path: Path) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 1), tmp_path / "run.jsonl"
+    service.text = "<loc0000><loc0000><loc0512><loc1023> a \ud83d cat"
+    for _ in range(2):
+        (row,) = nbvlm.ibatch(folder, "detect cat", client=client_for(service), journal=journal)
+        assert row.text == service.text
+        table = nbvlm.batch(folder, "detect cat", client=client_for(service), journal=journal, explode=True)
+        assert table.label[0] == r"a \ud83d cat"
+        assert table.text[0].endswith(r"\ud83d cat")
+    assert nbvlm.results(journal, explode=True).label[0] == r"a \ud83d cat"
+    assert asked(service) == 1
+
+
+@pytest.mark.parametrize("status", [407, 408, 409, 421, 425, 499, 500, 520])
+def test_a_status_of_the_moment_is_asked_again_by_the_next_run(tmp_path: Path, status: int) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 1), tmp_path / "run.jsonl"
+    with Loopback() as service:
+        client = client_for(service, retry=Retry.never())
+        service.replies.append(problem(status, "later"))
+        table = nbvlm.batch(folder, "caption en", client=client, journal=journal)
+        assert f"({status})" in table.error[0]
+        assert nbvlm.batch(folder, "caption en", client=client, journal=journal).text.notna().all()
+        assert asked(service) == 2
+
+
+def test_a_change_of_the_folder_during_a_run_changes_nothing(
+    service: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    pictures(home / "pictures", 6)
+    elsewhere.mkdir()
+    for images in ("pictures", "pictures/*.png", [f"pictures/{number:03d}.png" for number in range(6)]):
+        monkeypatch.chdir(home)
+        found = nbvlm.ibatch(images, "caption en", client=client_for(service), journal="r", concurrency=1)
+        monkeypatch.chdir(elsewhere)
+        rows = list(found)
+        assert sorted(row.source for row in rows) == [f"pictures/{number:03d}.png" for number in range(6)]
+        assert all(row.error is None for row in rows)
+        assert all(row.result.picture.image().size == (64, 64) for row in rows if row.result is not None)
+    assert not list(elsewhere.iterdir())
+    assert len((home / "r").read_text().splitlines()) == 6
+
+
+def test_a_journal_is_an_ordinary_file(service: Loopback, tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "pictures", 1)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "circle").symlink_to("circle")
+    places = {
+        tmp_path: "is a folder",
+        "/dev/null": "is a device",
+        tmp_path / "pipe": "a pipe",
+        tmp_path / "circle": "cannot be opened: Too many levels of symbolic links",
+        folder / "000.png" / "run.jsonl": "cannot be opened: Not a directory",
+        "a\0b": "must be the path of a file",
+        "": "is a folder",
+        3: "must be the path of a file",
+        "x" * 300: "File name too long",
+    }
+    for place, words in places.items():
+        with pytest.raises(nbvlm.Error, match=words):
+            run(service, folder, place)  # type: ignore[arg-type]
+        with pytest.raises(nbvlm.Error, match=words):
+            nbvlm.results(place)  # type: ignore[arg-type]
+    assert asked(service) == 0
+
+
+@pytest.mark.parametrize("how", ["replaced", "deleted", "shortened"])
+def test_a_journal_that_another_program_changes_ends_the_run_with_every_answer(
+    tmp_path: Path, how: str
+) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 12), tmp_path / "run.jsonl"
+    rows = []
+
+    def disturbed() -> None:
+        for row in nbvlm.ibatch(folder, "caption en", client=client, journal=journal, concurrency=2):
+            rows.append(row)
+            if len(rows) == 2 and how == "shortened":
+                os.truncate(journal, 10)
+            elif len(rows) == 2:
+                journal.unlink()
+                if how == "replaced":
+                    journal.write_text("")
+
+    with Telling() as service:
+        client = client_for(service)
+        with pytest.raises(nbvlm.Error, match="replaced, shortened or deleted by another program"):
+            disturbed()
+        assert 3 <= len(rows) < 12
+        assert len(rows) == asked(service)
+        assert all(row.text for row in rows)
+        assert len(run(service, folder, None)) == 12
+
+
+def test_answers_beyond_a_full_disk_are_in_the_table_of_the_error(tmp_path: Path) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 8), tmp_path / "run.jsonl"
+    code = """
+import resource, signal, sys, nbvlm
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+client = nbvlm.Client("nvidia", api_key="nvapi-of-a-process", base_url=sys.argv[2])
+try:
+    nbvlm.batch(sys.argv[1], "detect {stem}", client=client, journal=sys.argv[3], concurrency=3)
+except nbvlm.Error as error:
+    print(len(error.table), error.table.text.notna().all())
+"""
+    with Telling() as service:
+        command = [sys.executable, "-c", code, str(folder), service.url, str(journal)]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert said.split() == [str(asked(service)), "True"]
+
+
+def test_another_writer_where_there_are_no_locks_costs_nothing(service: Loopback, tmp_path: Path) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 4), tmp_path / "run.jsonl"
+    found = nbvlm.ibatch(folder, "detect {stem}", client=client_for(service), journal=journal, concurrency=1)
+    for number, _ in enumerate(found):
+        with journal.open("ab") as other:
+            other.write(b'{"key":"half' if number % 2 else b"\n")
+    assert asked(service) == 4
+    assert len(run(service, folder, journal)) == 4
+    assert asked(service) == 4
+    assert len(nbvlm.results(journal)) == 4

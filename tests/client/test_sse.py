@@ -71,12 +71,6 @@ def test_a_type_holds_for_one_event_only() -> None:
     assert [event.event for event in events] == ["error", "message", "message"]
 
 
-def test_the_reconnection_time_is_kept_where_it_is_a_number() -> None:
-    decoder = Decoder()
-    decoder.feed(b"retry: 300\n\nretry: soon\n\n")
-    assert decoder.retry == 300
-
-
 def test_unknown_fields_and_comments_are_passed_over() -> None:
     assert data(b"foo: bar\n:\n: x\nbaz\ndata: a\n\n") == [b"a"]
 

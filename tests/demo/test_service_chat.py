@@ -190,7 +190,8 @@ def test_a_model_that_fails_is_an_internal_error():
 
 def test_a_stream_that_is_given_up_ends_without_done():
     model = StandIn(gate=threading.Semaphore(1))
-    request = Request("POST", CHAT, {}, json.dumps(chat(stream=True)).encode())
+    kind = {"content-type": "application/json"}
+    request = Request("POST", CHAT, kind, json.dumps(chat(stream=True)).encode())
     reply = Service(model=model).handle(request)
     parts = iter(reply.body)
     seen = [next(parts), next(parts)]

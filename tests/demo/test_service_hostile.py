@@ -54,7 +54,7 @@ bodies = st.builds(
 def judged(method, target, value, headers=None) -> int:
     """Status of the answer, which must be one that the protocol knows, with a body that can be read."""
     got = send(SERVICE, method, target, value, headers)
-    assert got.status in {200, 204, 400, 403, 404, 405, 406, 413, 422} or (
+    assert got.status in {200, 204, 400, 403, 404, 405, 406, 413, 415, 422} or (
         got.status == 500 and "Invalid contentType" in got.text
     )
     assert all(value.isascii() and value.isprintable() for value in got.headers.values())

@@ -177,7 +177,8 @@ def test_an_upload_is_taken_and_used():
 
 def test_a_body_above_the_limit_is_refused_without_being_kept():
     with httpx.Client(transport=transport(StandIn())) as client:
-        answer = client.post(URL, content=(b" " * (1 << 20) for _ in range(26)))
+        head = {"Content-Type": "application/json"}
+        answer = client.post(URL, content=(b" " * (1 << 20) for _ in range(26)), headers=head)
     assert answer.status_code == 413
 
 

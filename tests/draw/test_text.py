@@ -86,6 +86,7 @@ def test_known_and_unknown_characters_stand_side_by_side() -> None:
 def test_a_font_of_the_machine_is_used_where_the_bundled_one_lacks_a_character(monkeypatch) -> None:
     other = Face("/fonts/Han.ttf")
     monkeypatch.setattr(lettering, "installed", lambda: (other,))
+    monkeypatch.setattr(lettering, "_opens", lambda _: True)
     monkeypatch.setattr(
         lettering, "coverage", lambda face: frozenset(map(ord, "猫 " if face == other else "cat "))
     )
@@ -179,3 +180,27 @@ def test_what_needs_more_lines_ends_in_an_ellipsis() -> None:
     assert len(lines) == 3
     assert lines[-1].endswith("…")
     assert all(lettering.measure(line, 20).width <= 120 for line in lines)
+
+
+def test_a_damaged_font_of_the_machine_is_passed_over(tmp_path, monkeypatch) -> None:
+    # Its table of characters is whole, and FreeType refuses the rest.
+    whole = Path(fonts.BUNDLED.path).read_bytes()
+    broken = tmp_path / "NotoSans-Regular.ttf"
+    broken.write_bytes(whole.replace(b"glyf", b"glyX", 1).replace(b"head", b"heaX", 1))
+    face = fonts.Face(str(broken))
+    assert ord("a") in fonts.coverage(face)
+    monkeypatch.setattr(lettering, "installed", lambda: (face,))
+    lettering._face.cache_clear()
+    assert face not in {run.face for run in lettering.runs("cat 猫", face)}
+    lettering._face.cache_clear()
+
+
+def test_fonts_are_found_without_a_home_folder(monkeypatch) -> None:
+    def missing(*_: object) -> None:
+        raise KeyError("no entry")
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", missing)
+    fonts.installed.cache_clear()
+    assert isinstance(fonts.installed(), tuple)
+    fonts.installed.cache_clear()

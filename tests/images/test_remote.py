@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import logging
 import socket
 import threading
 import time
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from support.picture_files import corners, encoded
 
+import nbvlm
+from nbvlm._background import Interruption
+from nbvlm._environment import tls
 from nbvlm.errors import ImageError
 from nbvlm.images import remote
 from nbvlm.images.picture import Picture
@@ -94,6 +99,14 @@ def names(monkeypatch):
 
     monkeypatch.setattr(remote.socket, "getaddrinfo", lookup)
     return table
+
+
+@contextmanager
+def patched_private():
+    """Let addresses of this machine count as public ones: a question cannot allow private ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(remote, "_is_private", lambda _: False)
+        yield
 
 
 def load(url: str) -> Picture:
@@ -192,6 +205,17 @@ PRIVATE = {
         "2002:7f00:1::",
         "64:ff9b::7f00:1",
         "64:ff9b::a00:1",
+        "2002:a00:1::1",
+        "::10.0.0.1",
+        "::ffff:0:10.0.0.1",
+        "::ffff:0:8.8.8.8",
+        "64:ff9b:1::808:808",
+        "2001:0:808:808::1",
+        "::ffff:100.64.0.1",
+        "::ffff:0.1.2.3",
+        "0.1.2.3",
+        "fec0::1",
+        "feff::1",
     ),
 }
 
@@ -409,3 +433,162 @@ def test_a_private_address_is_refused_behind_a_proxy_too(site, names, monkeypatc
     names["inside.example"] = ["10.0.0.1"]
     assert "private network" in refused("http://inside.example/x.png", allow_private=False)
     assert site.seen == []
+
+
+def dripping(head: bytes, drip: bytes, port: list[int], ended: threading.Event) -> threading.Thread:
+    """A server that sends a beginning, then a byte at a time, until the client has left."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port.append(listener.getsockname()[1])
+
+    def serve() -> None:
+        with listener:
+            listener.settimeout(30)
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.settimeout(0.02)
+                try:
+                    connection.sendall(head)
+                    while not ended.is_set():
+                        with suppress(TimeoutError):
+                            if connection.recv(1) == b"":
+                                break
+                        connection.sendall(drip)
+                except OSError:
+                    pass
+        ended.set()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    return thread
+
+
+DRIPS = {
+    "the status": (b"HTTP/1.1 ", b"2"),
+    "the head": (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+    "interim responses": (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    "the body": (b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n\r\n", b"\0"),
+    "the sizes of chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1", b";"),
+    "packed bytes": (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08\0\0\0\0\0\0\3", b"\0"),
+    "nothing": (b"", b""),
+}
+
+
+@pytest.mark.parametrize(("head", "drip"), DRIPS.values(), ids=DRIPS)
+def test_the_time_is_limited_whatever_arrives_byte_by_byte(head, drip):
+    ended, port = threading.Event(), []
+    thread = dripping(head, drip, port, ended)
+    with pytest.raises(ImageError, match=r"x\.png (did not arrive within 0\.4 s|cannot be)"):
+        remote.fetch(f"http://127.0.0.1:{port[0]}/x.png", allow_private=True, max_seconds=0.4)
+    ended.set()
+    thread.join()
+
+
+def test_a_name_that_is_looked_up_for_ever_is_left(monkeypatch):
+    going = threading.Event()
+    monkeypatch.setattr(remote.socket, "getaddrinfo", lambda *_, **__: going.wait(30) and [])
+    with pytest.raises(ImageError, match="did not arrive"):
+        remote.fetch("http://slow.example/x.png", max_seconds=0.2)
+    going.set()
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip, gzip", "deflate, br", "x" * 500])
+def test_codings_that_grow_without_a_limit_are_refused(site, coding):
+    site.pages["/z"] = (200, {"Content-Type": "image/png", "Content-Encoding": coding}, gzip.compress(PNG))
+    message = refused(site.url("/z"))
+    assert "is packed as" in message
+    assert len(message) < 300
+
+
+def test_a_packed_body_that_stops_early_is_named(site):
+    headers = {"Content-Type": "image/png", "Content-Encoding": "gzip"}
+    site.pages["/z"] = (200, headers, gzip.compress(PNG)[:-20])
+    assert "stops before its end" in refused(site.url("/z"))
+
+
+def test_the_words_of_a_server_are_cut_and_shown_without_control_characters(site):
+    site.pages["/page"] = (200, {"Content-Type": "text/" + "x" * 500}, PNG)
+    assert len(refused(site.url("/page"))) < 400
+
+
+def test_an_interruption_ends_a_fetch_at_once():
+    ended, port = threading.Event(), []
+    thread = dripping(b"", b"", port, ended)
+    interruption = Interruption()
+    timer = threading.Timer(0.2, interruption.begin)
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(ImageError, match="was stopped"):
+        interruption.run(load, f"http://127.0.0.1:{port[0]}/x.png")
+    assert time.monotonic() - began < 10
+    with pytest.raises(ImageError, match="was stopped"):  # what begins after it does not start at all
+        interruption.run(load, f"http://127.0.0.1:{port[0]}/x.png")
+    ended.set()
+    thread.join()
+
+
+def test_stop_ends_an_answer_that_waits_for_its_picture():
+    ended, port = threading.Event(), []
+    thread = dripping(b"", b"", port, ended)
+    client = nbvlm.Client("demo")
+    picture = f"http://127.0.0.1:{port[0]}/x.png"
+    with patched_private(), client.stream(picture, "caption en") as answer:
+        timer = threading.Timer(0.2, answer.close)
+        timer.start()
+        assert list(answer) == []
+    ended.set()
+    thread.join()
+
+
+def test_a_cancelled_question_leaves_no_fetch_behind():
+    ended, port = threading.Event(), []
+    thread = dripping(b"", b"", port, ended)
+
+    async def cancelled() -> None:
+        async with nbvlm.AsyncClient("demo") as client:
+            question = asyncio.ensure_future(client.ask(f"http://127.0.0.1:{port[0]}/x.png", "caption en"))
+            await asyncio.sleep(0.2)
+            question.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await question
+
+    began = time.monotonic()
+    with patched_private():
+        asyncio.run(cancelled())  # at its end it waits for its threads
+    assert time.monotonic() - began < remote.MAX_SECONDS / 2
+    ended.set()
+    thread.join()
+
+
+def test_leaving_a_batch_ends_its_fetches():
+    ended, port = threading.Event(), []
+    thread = dripping(b"", b"", port, ended)
+    pictures = [PNG, f"http://127.0.0.1:{port[0]}/x.png"]
+    with patched_private():
+        rows = nbvlm.ibatch(pictures, "caption en", client=nbvlm.Client("demo"), journal=None)
+        assert next(iter(rows)) is not None
+        rows.close()
+        assert ended.wait(remote.MAX_SECONDS / 2) or not thread.is_alive()
+    thread.join()
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize("value", ["http://:::", "socks://h:1", "http://[::1"])
+def test_a_proxy_that_cannot_be_used_is_named(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    message = refused("http://pictures.example/x.png")
+    assert f"The proxy in {variable} is not an address" in message
+    assert "unset it" in message
+
+
+def test_exceptions_from_a_proxy_in_any_writing_are_no_failure(site, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "[::1],10.0.0.0/8,fe80::/10")
+    assert load(site.url("/cat.png")).data == PNG
+
+
+def test_certificates_that_cannot_be_read_are_named(monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/certificates.pem")
+    tls.cache_clear()
+    assert "SSL_CERT_FILE" in refused("https://127.0.0.1:9/x.png")
+    tls.cache_clear()

@@ -1,20 +1,26 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import os
 import subprocess
 import sys
 import tempfile
+import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
+import ipywidgets
 import numpy as np
 import pytest
 from PIL import Image
 from support.picture_files import corners, encoded, noise
 
+import nbvlm
 from nbvlm.errors import ImageError
+from nbvlm.images import read_source, resolved_path
 from nbvlm.images.picture import Picture, load_lazily
 
 PNG = encoded(corners(), "PNG")
@@ -195,6 +201,12 @@ def test_open_files_load_with_their_names(folder):
         assert Picture.load(file).name is None
 
 
+def test_an_open_file_without_a_path_gives_no_name():
+    file = io.BytesIO(PNG)
+    file.name = "<stdin>"
+    assert Picture.load(file).name is None
+
+
 def test_a_buffer_that_was_just_written_loads_from_its_start():
     buffer = io.BytesIO()
     corners().save(buffer, "PNG")
@@ -330,3 +342,226 @@ def test_a_large_file_with_damage_is_refused_as_it_is_at_once(folder):
             folder.joinpath(name).write_bytes(bad)
             with pytest.raises(ImageError, match=r"truncated|damaged"):
                 load_lazily(name)
+
+
+class Failing:
+    """A file whose read() does what a test wants."""
+
+    def __init__(self, read):
+        self.read = read
+
+
+def raising(error):
+    def read(_size=-1):
+        raise error
+
+    return Failing(read)
+
+
+def zip_member(damage):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("x.png", PNG)
+    whole = bytearray(buffer.getvalue())
+    if damage:
+        whole[whole.index(b"IDAT") + 6] ^= 255
+    return zipfile.ZipFile(io.BytesIO(bytes(whole))).open("x.png")
+
+
+def unpacking(data):
+    return gzip.GzipFile(fileobj=io.BytesIO(data))
+
+
+BAD_FILES = {
+    "a key error": (lambda: raising(KeyError("gone")), "cannot be read: 'gone'"),
+    "an error without words": (lambda: raising(RuntimeError()), "cannot be read: RuntimeError"),
+    "an address of an object": (
+        lambda: raising(ValueError(f"{io.BytesIO()} is busy")),
+        "cannot be read: BytesIO is busy",
+    ),
+    "a damaged member of an archive": (lambda: zip_member(damage=True), "Bad CRC-32"),
+    "a cut gzip": (
+        lambda: unpacking(gzip.compress(PNG)[:-12]),
+        "end-of-stream marker",
+    ),
+    "a damaged gzip": (
+        lambda: unpacking(gzip.compress(PNG)[:10] + b"junk" * 9),
+        "cannot be read",
+    ),
+    "None": (lambda: Failing(lambda _size: None), "returned None: it has no bytes yet"),
+    "text": (lambda: Failing(lambda _size: "words"), "opened as text"),
+    "empty text": (lambda: io.StringIO(), "opened as text"),
+    "a number": (lambda: Failing(lambda _size: 7), "returned int, not bytes"),
+    "nothing at all": (lambda: Failing(lambda _size: b""), "cannot be read"),
+    "bytes without end": (lambda: Failing(lambda size: bytes(size)), "larger than 256 MiB"),
+}
+
+
+@pytest.mark.parametrize(("make", "words"), BAD_FILES.values(), ids=BAD_FILES)
+def test_a_file_object_that_fails_in_any_way_is_an_image_error(make, words):
+    with pytest.raises(ImageError, match=words) as caught:
+        Picture.load(make())
+    assert caught.value.hint
+    assert "0x" not in str(caught.value)
+
+
+def test_file_objects_of_unusual_kinds_load():
+    buffer = io.BytesIO(PNG)
+    assert Picture.load(Failing(lambda size: buffer.read(min(size, 7)))).data == PNG  # short reads
+    assert Picture.load(Failing(lambda: PNG)).data == PNG  # read() without a size, as of httpx.Response
+    assert Picture.load(zip_member(damage=False)).data == PNG
+
+
+def test_links_that_lead_nowhere_or_in_a_circle_are_named(folder):
+    folder.joinpath("dangling.png").symlink_to("gone.png")
+    with pytest.raises(ImageError, match=r"'dangling\.png' is a link to 'gone\.png', which does not exist"):
+        Picture.load("dangling.png")
+    folder.joinpath("round.png").symlink_to("round.png")
+    with pytest.raises(ImageError, match=r"round\.png"):
+        Picture.load("round.png")
+    folder.joinpath("good.png").symlink_to("cat.png")
+    assert Picture.load("good.png").data == PNG
+
+
+def test_brackets_in_a_name_are_part_of_it(folder):
+    folder.joinpath("[2024] in").mkdir()
+    folder.joinpath("[2024] in", "cat [1].png").write_bytes(PNG)
+    assert Picture.load("[2024] in/cat [1].png").name == "cat [1].png"
+
+
+def test_a_working_folder_that_was_deleted_is_no_failure_of_its_own(folder):
+    gone = folder / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    for source in ("cat.png", "a/cat.png", Path("cat.png"), "~/cat.png"):
+        with pytest.raises(ImageError, match=r"There is no (file|folder)"):
+            Picture.load(source)
+        with pytest.raises(ImageError):
+            resolved_path(str(source))
+    assert Picture.load(folder / "cat.png").data == PNG
+    os.chdir(folder)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is locked for root")
+def test_a_folder_that_may_not_be_read_is_named(folder):
+    locked = folder / "deep"
+    locked.chmod(0)
+    for source in ("deep/x.png", "deep"):
+        with pytest.raises(ImageError):
+            Picture.load(source)
+    locked.chmod(0o700)
+
+
+def test_a_folder_that_cannot_be_listed_gives_no_guess(folder, monkeypatch):
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(ImageError, match=r"There is no file 'cats\.png'\. Looked in"):
+        Picture.load("cats.png")
+
+
+NOT_UTF8 = os.fsdecode(b"caf\xe9.png")
+
+
+def test_a_name_that_is_not_utf8_is_usable_and_shown_escaped(folder):
+    try:
+        folder.joinpath(NOT_UTF8).write_bytes(PNG)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    for source in (NOT_UTF8, Path(NOT_UTF8), f"file://{folder}/caf%E9.png", folder / NOT_UTF8):
+        picture = Picture.load(source)
+        assert (picture.data, picture.name) == (PNG, "caf\\udce9.png")
+        assert picture.name.encode()
+    folder.joinpath(NOT_UTF8).write_bytes(noisy("PNG"))
+    assert load_lazily(NOT_UTF8).name == "caf\\udce9.png"
+    with Image.open(NOT_UTF8) as image:
+        assert Picture.load(image).name == "caf\\udce9.png"
+    with Path(NOT_UTF8).open("rb") as file:
+        assert Picture.load(file).name == "caf\\udce9.png"
+    assert Picture.load(PNG, name=NOT_UTF8).name == "caf\\udce9.png"
+    assert Picture.reference("0" * 64, "image/png", 1, 1, NOT_UTF8).name == "caf\\udce9.png"
+    inner = folder / os.fsdecode(b"\xe9")
+    inner.mkdir()
+    for source in (f"gone {NOT_UTF8}", inner / "gone.png", inner, inner / "no" / "x.png", os.fspath(inner)):
+        for use in (Picture.load, lambda place: resolved_path(str(place))):
+            with pytest.raises(ImageError) as caught:
+                use(source)
+            assert str(caught.value).encode()
+            assert caught.value.hint.encode()
+
+
+def test_a_name_that_is_not_utf8_is_in_every_export(folder):
+    result = nbvlm.Client("demo").ask(Picture.load(PNG, name=NOT_UTF8), "detect cat")
+    for ending in (".json", ".html", ".svg", ".csv", ".png"):
+        assert result.save(folder / f"out{ending}").stat().st_size
+    texts = [
+        result.to_json(),
+        result.to_html(),
+        result.to_svg(),
+        result.to_python(),
+        result.to_curl(),
+        repr(result),
+    ]
+    assert all(text.encode() for text in texts)
+    assert result.to_coco()["images"][0]["file_name"] == "caf\\udce9.png"
+
+
+@pytest.mark.parametrize(
+    "uri", ["file://[::1", "file://[", "file:///gone.png", "data:image/png,\ud800", "data:\ud800"]
+)
+def test_odd_addresses_are_image_errors(uri):
+    with pytest.raises(ImageError):
+        Picture.load(uri)
+
+
+WRAPPED = {
+    "Hugging Face, bytes": ({"bytes": PNG, "path": "a/cat.png"}, "cat.png"),
+    "Hugging Face, bytes without a name": ({"bytes": PNG, "path": None}, None),
+    "Hugging Face, a path": ({"bytes": None, "path": "deep/../cat.png"}, "cat.png"),
+    "one file of an upload": (
+        {"name": "cat.png", "type": "image/png", "content": memoryview(PNG)},
+        "cat.png",
+    ),
+    "an upload": (({"name": "cat.png", "type": "image/png", "content": memoryview(PNG)},), "cat.png"),
+    "an upload of ipywidgets 7": ({"cat.png": {"metadata": {"name": "cat.png"}, "content": PNG}}, "cat.png"),
+}
+
+
+@pytest.mark.parametrize(("source", "name"), WRAPPED.values(), ids=WRAPPED)
+def test_dictionaries_of_data_sets_and_uploads_are_pictures(folder, source, name):
+    picture = Picture.load(source)
+    assert (picture.data, picture.name) == (PNG, name)
+    assert Picture.load(source, name="mine.png").name == "mine.png"
+    assert read_source(source, allow_private=False)[0] == PNG
+    assert load_lazily(source).data == PNG
+    assert nbvlm.Client("demo").ask(source, "caption en").picture.name == name
+
+
+def test_the_value_of_a_real_upload_is_a_picture():
+    upload = ipywidgets.FileUpload()
+    file = {"name": "cat.png", "type": "image/png", "size": len(PNG), "content": PNG}
+    upload.value = (file | {"last_modified": datetime.now(UTC)},)
+    for source in (upload.value, upload.value[0]):
+        assert Picture.load(source).name == "cat.png"
+
+
+FILE = {"name": "cat.png", "content": PNG}
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ({"bytes": None, "path": None}, "holds neither bytes nor a path"),
+        ((), "No file was uploaded yet"),
+        ((FILE, FILE), "holds 2 files, not one.*nbvlm.batch"),
+        ({"bytes": b"", "path": "cat.png"}, r"'cat\.png' is empty"),
+        ({"bytes": None, "path": "gone.png"}, r"no file 'gone\.png'"),
+        ({}, "A value of type dict"),
+        (({"name": "cat.png"},), "A value of type tuple"),
+    ],
+)
+def test_dictionaries_without_one_picture_are_named(folder, source, words):
+    with pytest.raises(ImageError, match=words):
+        Picture.load(source)

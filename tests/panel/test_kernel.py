@@ -115,8 +115,8 @@ panel.prompt = "detect \\ud83d car"
     said = kernel.execute("panel.run(); panel")
     assert any(message["msg_type"] == "display_data" for message in said)
     finals = [content(message)["text"] for message in said if state(message) == "done"]
-    assert finals == [kernel.value("panel.result.text.replace('\\ud83d', '\\ufffd')")]
+    assert finals == [kernel.value("panel.result.text")]
     said = kernel.send(ids["viewer"], {"type": "hello"})
     (whole,) = (content(message) for message in said if content(message).get("type") == "all")
-    assert whole["picture"]["name"] == "half\ufffd\ufffd.png"
+    assert whole["picture"]["name"] == r"half\udce9\ud83d.png"
     kernel.execute("panel._controller.answers.strip.send_all(); panel.history")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -263,3 +264,120 @@ def test_requests_of_other_clients_are_recorded_from_their_body(server: Loopback
     with httpx.Client(transport=nbvlm.replay(path)) as client:
         timed_pieces = client.post("http://anywhere.localhost/v1/chat/completions", json=listed).json()
         assert timed_pieces["choices"][0]["message"]["content"] == "a red car"
+
+
+def recorded(server: Loopback, path: Path) -> list[bytes]:
+    """Record three questions; return the lines of the file."""
+    with nbvlm.Client("nvidia", base_url=server.url, transport=nbvlm.record(path)) as client:
+        for number in range(3):
+            server.replies.append(answer(f"answer {number}"))
+            client.ask(SCENE, f"detect {number}")
+    return path.read_bytes().splitlines(keepends=True)
+
+
+def changed(lines: list[bytes], begins: int, **changes: Any) -> list[bytes]:
+    """Change members of the exchange that begins there; its layout stays."""
+    end = lines.index(b"},\n", begins)
+    item = json.loads(b"".join([*lines[begins:end], b"}"])) | changes
+    text = "{\n" + ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in item.items())
+    return [*lines[:begins], text.encode() + b"\n", *lines[end:]]
+
+
+def swapped(lines: list[bytes], at: int, line: bytes) -> list[bytes]:
+    return [*lines[:at], line, *lines[at + 1 :]]
+
+
+WRONG: dict[str, Any] = {
+    "garbage": lambda lines, at: swapped(lines, at + 3, b"\xff\xfe\x00 garbage\n"),
+    "a flipped byte": lambda lines, at: swapped(
+        lines, at + 2, lines[at + 2].replace(b"google", b"goo\xffle")
+    ),
+    "a missing line": lambda lines, at: swapped(lines, at + 3, b""),
+    "wrong types": lambda lines, at: changed(lines, at, events={"a": 1}),
+    "a wrong prompt": lambda lines, at: changed(lines, at, prompt=None),
+    "a wrong status": lambda lines, at: changed(lines, at, status=10**9),
+    "a time beyond reason": lambda lines, at: changed(lines, at, events=[[1e300, "a"]]),
+    "a time before": lambda lines, at: changed(lines, at, events=[[-5, "a"]]),
+    "no number": lambda lines, at: changed(lines, at, events=[[math.nan, "a"]]),
+    "no picture": lambda lines, at: changed(lines, at, picture="x"),
+    "a number without end": lambda lines, at: swapped(lines, at + 6, b'  "status": ' + b"9" * 5000 + b",\n"),
+    "deep nesting": lambda lines, at: swapped(lines, at + 6, b'  "status": ' + b"[" * 100_000 + b",\n"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_damaged_exchange_is_left_out_and_named(server: Loopback, path: Path, kind: str) -> None:
+    lines = recorded(server, path)
+    second = [at for at, line in enumerate(lines) if line == b"{\n"][2]
+    path.write_bytes(b"".join(WRONG[kind](lines, second)))
+    with pytest.warns(UserWarning, match=rf"class\.json' is damaged at line {second + 1}: that is left out"):
+        replayed = nbvlm.replay(path, math.inf)
+    with nbvlm.Client(transport=replayed) as client:
+        assert [client.ask(SCENE, f"detect {number}").text for number in (0, 2)] == ["answer 0", "answer 2"]
+        with pytest.raises(nbvlm.ReplayMiss):
+            client.ask(SCENE, "detect 1")
+
+
+def test_a_recording_that_was_cut_off_has_what_is_whole(server: Loopback, path: Path) -> None:
+    text = b"".join(recorded(server, path))
+    for cut in range(len(text) - 4, 0, -97):
+        path.write_bytes(text[:cut])
+        if whole := text[:cut].count(b"\n}"):
+            with pytest.warns(UserWarning, match="is damaged at line"):
+                assert repr(nbvlm.replay(path)) == f"replay({whole} answers)"
+        else:
+            with pytest.raises(nbvlm.ParameterError, match=r"not a recording .* see line \d+"):
+                nbvlm.replay(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"\0" * 99, b"null", b"[1]", b'{"format": "nbvlm recording 1"}', b'{"format": 1, "exchanges": []}',
+     b'{"format": "nbvlm recording 1", "exchanges": 5}', b'{"format": "nbvlm recording 1", "exchanges": [7]}',
+     b"[" * 200_000, b"9" * 5000, b"\xff\xfe", b'{"format": "nbvlm recording 2", "exchanges": []}'],
+)  # fmt: skip
+def test_other_json_is_not_a_recording(path: Path, text: bytes) -> None:
+    path.write_bytes(text)
+    for opened in (nbvlm.replay, nbvlm.record):
+        with pytest.raises(nbvlm.ParameterError, match=r"class\.json' is not a recording .* line 1\."):
+            opened(path)
+    assert path.read_bytes() == text
+
+
+def test_a_recording_is_an_ordinary_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path, tmp_path / "pipe", "/dev/null", "/dev/zero"):
+        for opened in (nbvlm.replay, nbvlm.record):
+            with pytest.raises(nbvlm.ParameterError, match="is not a file"):
+                opened(place)
+    with pytest.raises(nbvlm.ParameterError, match=r"The folder .* does not exist"):
+        nbvlm.record(tmp_path / "none" / "class.json")
+
+
+def test_an_answer_is_there_even_if_it_cannot_be_recorded(server: Loopback, tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    with nbvlm.Client("nvidia", base_url=server.url, transport=nbvlm.record(folder / "a.json")) as client:
+        folder.rmdir()
+        with pytest.warns(UserWarning, match="cannot be written: No such file"):
+            assert client.ask(SCENE, "caption en").text
+        folder.mkdir()
+        assert client.ask(SCENE, "describe en").text
+    assert [exchange["prompt"] for exchange in kept(folder / "a.json")] == ["caption en", "describe en"]
+
+
+def test_a_change_of_the_folder_does_not_move_a_recording(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with nbvlm.Client("nvidia", base_url=server.url, transport=nbvlm.record("a.json")) as client:
+        monkeypatch.chdir("/")
+        client.ask(SCENE, "caption en")
+    assert len(kept(tmp_path / "a.json")) == 1
+
+
+def test_half_a_character_is_recorded_and_played(opener: Opener, server: Loopback) -> None:
+    text = "a \ud83d cat"
+    server.replies.append(answer(text))
+    assert opener.recording().ask(SCENE, "caption en").text == text
+    assert opener.replaying().ask(SCENE, "caption en").text == text

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +16,7 @@ import pytest
 from support import made_results as made
 
 import nbvlm
+from nbvlm._text import csv_value
 from nbvlm.grounding.detections import Detections
 from nbvlm.result.datasets import COLUMNS, to_csv
 
@@ -58,7 +63,16 @@ def test_csv_is_read_back_as_the_same_table() -> None:
     for detections in (made.found(), awkward):
         result = made.result(detections=detections)
         back = pd.read_csv(io.StringIO(to_csv(result)), dtype={"label": "str", "mask_area": "Int64"})
+        back["label"] = back["label"].map(csv_value)
         pd.testing.assert_frame_equal(back, result.to_dataframe())
+
+
+def test_a_label_is_never_a_formula_for_a_spreadsheet() -> None:
+    labels = ('=HYPERLINK("http://127.0.0.1/")', "+1+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "-5", "cat")
+    found = Detections([[0.0, 0.0, 9.0, 9.0]] * len(labels), labels, SIZE)
+    _, *rows = csv.reader(io.StringIO(to_csv(made.result(detections=found)), newline=""))
+    assert [row[0] for row in rows] == [f"'{label}" for label in labels[:6]] + ["-5", "cat"]
+    assert rows[0][1:5] == ["0.0", "0.0", "9.0", "9.0"]
 
 
 def test_csv_has_plain_lines() -> None:
@@ -119,13 +133,71 @@ def test_yolo_lines_have_middle_and_size_as_shares() -> None:
     assert made.result(detections=Detections.empty(SIZE)).to_yolo() == ""
 
 
-def test_yolo_boxes_need_no_masks(monkeypatch, tmp_path) -> None:
+def without_codebook(monkeypatch, tmp_path) -> nbvlm.Result:
     monkeypatch.setenv("NBVLM_VAE_WEIGHTS", str(tmp_path / "none.npz"))
     found = Detections([[0, 0, 100, 60]], ("cat",), (200, 120), codes=(tuple(range(16)),), codebook="vae-oid")
-    result = made.result(detections=found)
-    assert result.to_yolo() == "0 0.25 0.25 0.5 0.5\n"
-    with pytest.raises(nbvlm.Error, match=r"none\.npz"):
-        result.to_yolo(segments=True)
+    return made.result(detections=found)
+
+
+def test_yolo_boxes_need_no_masks(monkeypatch, tmp_path) -> None:
+    assert without_codebook(monkeypatch, tmp_path).to_yolo() == "0 0.25 0.25 0.5 0.5\n"
+
+
+def test_without_its_codebook_a_data_set_has_no_masks_and_a_warning_says_why(monkeypatch, tmp_path) -> None:
+    result = without_codebook(monkeypatch, tmp_path)
+    reason = r"The masks are left out\. .*none\.npz"
+    with pytest.warns(UserWarning, match=reason):
+        [annotation] = result.to_coco()["annotations"]
+    assert annotation["bbox"] == [0, 0, 100, 60]
+    assert "segmentation" not in annotation
+    with pytest.warns(UserWarning, match=reason):
+        assert len(result.to_yolo(segments=True).split()) == 9
+    with pytest.warns(UserWarning, match=reason):
+        assert result.to_supervision().mask is None
+
+
+def test_without_its_codebook_every_view_is_there_and_says_why(monkeypatch, tmp_path) -> None:
+    result = without_codebook(monkeypatch, tmp_path)
+    assert result.annotate().size == (200, 120)
+    assert json.loads(result.to_json())["detections"]["items"][0]["mask"] is None
+    assert len(result.to_dataframe()) == 1
+    for view in (result.to_html(), result.to_svg(), result._repr_mimebundle_()[0]["text/html"]):
+        assert view.count("The masks are left out.") == 1
+
+
+ELSEWHERE = """
+import json, os, pwd, sys, tempfile
+folder = tempfile.mkdtemp()
+os.chdir(folder)
+os.rmdir(folder)
+os.environ.pop("HOME", None)
+def gone(*_): raise KeyError("no entry")
+pwd.getpwuid = gone
+import warnings
+warnings.simplefilter("ignore")
+import nbvlm
+from nbvlm.widgets.export_menu import FORMATS, make
+result = nbvlm.Result.from_json(sys.stdin.read())
+views = [make(result, form).data for form in FORMATS if form not in ("png", "jpeg", "webp")]
+assert all(views) and result._repr_mimebundle_() and repr(result) and len(result.to_dataframe())
+print("all there")
+"""
+
+
+def test_views_need_neither_home_nor_working_folder_nor_network(monkeypatch, tmp_path) -> None:
+    result = without_codebook(monkeypatch, tmp_path)
+    unreachable = {"HTTPS_PROXY": "http://127.0.0.1:9", "PATH": os.environ["PATH"]}
+    root = str(Path(nbvlm.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE],
+        input=result.to_json(),
+        env=unreachable | {"PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.stdout == "all there\n", done.stderr
 
 
 def test_yolo_segments_follow_the_mask_or_the_box() -> None:

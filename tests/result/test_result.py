@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import math
 import pickle
+import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ import nbvlm
 from nbvlm.grounding.detections import Detections
 from nbvlm.images.picture import Picture
 from nbvlm.result import Result, Usage
+from nbvlm.result.serialization import from_dict
 
 
 def test_results_with_equal_facts_are_equal() -> None:
@@ -120,25 +124,120 @@ def test_another_picture_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", '{"format": "nbvlm-result/9"}', '{"format": "nbvlm-result/1"}', '"x"']
+    "text",
+    [
+        *("", "{", "[]", "null", '{"format": "nbvlm-result/9"}', '{"format": "nbvlm-result/1"}', '"x"'),
+        *("[" * 100_000, '{"a":' * 100_000, "1" * 5000, b"\xff\xfe\xff", '{"format": NaN}'),
+    ],
 )
 def test_what_is_no_saved_result_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"saved result|not JSON"):
+    with pytest.raises(nbvlm.ParameterError, match=r"saved result|not JSON") as caught:
         Result.from_json(text)
+    assert isinstance(caught.value, ValueError)
+    assert len(str(caught.value)) < 300
 
 
-def test_damaged_run_lengths_are_refused() -> None:
-    data = made.result().to_dict()
-    data["detections"]["items"][0]["mask"]["counts"] = "1"
-    with pytest.raises(ValueError, match="must fill"):
-        Result.from_json(json.dumps(data))
+def changed(path: str, value: object) -> dict:
+    """A saved result with another value in one place."""
+    data = json.loads(made.result().to_json())
+    *names, last = (int(name) if name.isdigit() else name for name in path.split("."))
+    place = data
+    for name in names:
+        place = place[name]
+    if value is MISSING:
+        del place[last]
+    else:
+        place[last] = value
+    return data
 
 
-def test_a_mask_that_would_fill_the_memory_is_refused() -> None:
-    data = made.result().to_dict()
-    data["detections"]["items"][0]["mask"]["size"] = [1 << 20, 1 << 20]
-    with pytest.raises(ValueError, match="must have 1 to"):
-        Result.from_json(json.dumps(data))
+MISSING = object()
+DEEP: list = []
+for _ in range(3000):
+    DEEP = [DEEP]
+WRONG = [None, True, "1", [], {}, [[1]], DEEP, 10**400, -1, math.nan, math.inf, MISSING]
+FIELDS = (
+    *("sent.width", "sent.bytes", "timing.total_s", "timing.bytes_sent", "picture.width", "picture.height"),
+    *("picture.sha256", "picture.mime", "route", "has_locations", "parameters", "usage", "sent", "timing"),
+    *("problems", "problems.0.position", "notices", "detections.size", "detections.items", "created"),
+    *("detections.items.0", "detections.items.0.box", "detections.items.0.label", "detections.items.0.mask"),
+    *("detections.items.0.mask.size", "detections.items.0.mask.counts", "text", "prompt", "model"),
+)
+RIGHT = {
+    *(("has_locations", True), ("created", "1"), ("detections.items.0.label", "1"), ("text", "1")),
+    *(("prompt", "1"), ("model", "1")),
+}
+
+
+@pytest.mark.parametrize("path", FIELDS)
+def test_a_wrong_value_is_refused_by_the_name_of_its_field(path: str) -> None:
+    for value in WRONG:
+        if isinstance(value, str | bool) and (path, value) in RIGHT:
+            continue
+        if (path, value) in [("usage", None), ("detections.items.0.mask", None), ("parameters", {})]:
+            continue
+        if value is MISSING and path == "detections.items.0":
+            continue
+        if value == [] and path in ("problems", "notices", "detections.items"):
+            continue
+        data = changed(path, value)
+        with pytest.raises(nbvlm.ParameterError) as caught:
+            from_dict(Result, data)
+        named = re.sub(r"\.(\d+)", r"[\1]", path)
+        said = str(caught.value).replace("[...]", "[0]")
+        assert all(name in said for name in named.rpartition(".")[::2]), (value, said)
+        assert len(said) < 400
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("parameters", {"temperature": "0.2"}),
+        ("parameters", {"temperature": True}),
+        ("parameters", {"temperature=print(1), top_p": 0.2}),
+        ("parameters", {"top_p\n": 0.2}),
+        ("detections.items.0.box", [0, 0, 1, 1e300]),
+        ("detections.items.0.codes", list(range(15))),
+        ("detections.items.0.codes", [-1] * 16),
+        ("detections.size", [10**9, 10**9]),
+        ("detections.items.0.mask", {"size": [1 << 20, 1 << 20], "counts": "1"}),
+        ("detections.items.0.mask.counts", "1"),
+        ("detections.items.0.mask.counts", "o" * 1_000_000),
+        ("detections.items.0.mask.counts", [10**12]),
+        ("detections.items.0.mask.counts", [0, 10**12, -(10**12)]),
+        ("detections.items.0.mask.counts", "\x00"),
+    ],
+)
+def test_a_value_outside_its_range_is_refused_by_the_name_of_its_field(path: str, value: object) -> None:
+    with pytest.raises(nbvlm.ParameterError, match=path.split(".")[0]):
+        Result.from_json(json.dumps(changed(path, value)))
+
+
+def test_a_few_bytes_do_not_become_gigabytes() -> None:
+    side = 13_000
+    data = changed("picture", {"name": None, "mime": "image/png", "width": side, "height": side})
+    data["picture"]["sha256"] = "0" * 64
+    mask = {"size": [side, side], "counts": [0, side * side]}
+    item = {"label": "cat", "box": [0, 0, side, side], "codes": None, "mask": mask}
+    data["detections"] = {"size": [side, side], "codebook": None, "items": [item] * 200}
+    tracemalloc.start()
+    try:
+        result = Result.from_json(json.dumps(data))
+        assert "left out" in result.to_html()
+        assert result.to_dict()["detections"]["items"][0]["mask"] is None
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    assert result.detections[0].mask_crop.pixels.all()
+
+
+def test_folders_of_a_name_stay_behind() -> None:
+    data = changed("picture.name", "/etc/passwd")
+    assert from_dict(Result, data).picture.name == "passwd"
+
+
+def test_plain_data_is_read_back_too() -> None:
+    assert from_dict(Result, made.result().to_dict()) == made.result()
 
 
 def test_labels_stay_readable_in_json() -> None:

@@ -17,6 +17,7 @@ import traceback
 import warnings
 from typing import TYPE_CHECKING
 
+from nbvlm import endpoints
 from nbvlm.client import keys
 from nbvlm.demo.gallery import GALLERY
 
@@ -24,12 +25,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TYPED = "nvapi-typed-by-nobody"
+ELSEWHERE = (
+    "google/paligemma2-3b-mix-448",
+    "google/gemma-4-31b-it",
+    "gemini-3.7-flash",
+    "gpt-6.1",
+    "qwen/qwen3-vl-8b-instruct",
+)
 
 
 def meant(code: str) -> str:
     """Replace what a document says by what is here."""
     code = code.replace("http://127.0.0.1:8000", os.environ["NBVLM_BASE_URL"])
-    return code.replace("google/paligemma2-3b-mix-448", "nbvlm/demo")
+    for model in ELSEWHERE:
+        code = code.replace(model, "nbvlm/demo")
+    return code
 
 
 def shell() -> Callable[[str], None]:
@@ -65,6 +75,10 @@ def run(name: str, cells: list[tuple[str, str]]) -> str:
 def main(origin: str) -> None:
     warnings.simplefilter("error")
     os.environ |= {"NBVLM_BASE_URL": origin, "NBVLM_ASSETS_URL": origin}
+    for service in endpoints.SERVICES.values():
+        if service.address:
+            os.environ[service.address] = f"{origin}/v1"
+        os.environ |= dict.fromkeys(service.variables if service.name != "nvidia" else (), TYPED)
     getpass.getpass = lambda prompt="": TYPED
     json.dump({name: run(name, cells) for name, cells in json.load(sys.stdin).items()}, sys.stdout)
 

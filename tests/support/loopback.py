@@ -121,6 +121,8 @@ class Loopback:
         The same for creation, upload and deletion of assets.
     stored
         Assets that were filled: id to bytes.
+    pages
+        Further paths and what they answer, each a `Reply` or a function from `Seen` to one.
     seen
         All requests; `connections` counts sockets.
     """
@@ -135,6 +137,7 @@ class Loopback:
         self.asset_replies: deque[Reply] = deque()
         self.storage_replies: deque[Reply] = deque()
         self.delete_replies: deque[Reply] = deque()
+        self.pages: dict[str, Reply | Callable[[Seen], Reply]] = {}
         self.created: dict[str, tuple[str, str]] = {}
         self.stored: dict[str, bytes] = {}
         self.deleted: list[str] = []
@@ -288,6 +291,8 @@ class Loopback:
         return True
 
     def _route(self, seen: Seen, body: bytes) -> Reply:
+        if (page := self.pages.get(seen.path)) is not None:
+            return page(seen) if callable(page) else page
         if seen.path.startswith(ASSETS):
             return self._assets(seen)
         if seen.path.startswith("/storage/"):

@@ -6,12 +6,13 @@ A picture that is too large for a request is uploaded before it, and deleted aft
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbvlm.client.flow.calls import call, read, request
 from nbvlm.client.flow.steps import Context, Flow, RunInThread, Upload
@@ -21,7 +22,7 @@ from nbvlm.errors import AssetError, Error, ParameterError
 from nbvlm.images import Picture, load_lazily
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from nbvlm.client.flow.events import Status
@@ -29,8 +30,18 @@ if TYPE_CHECKING:
 
     Progress = Callable[[Status], None] | None
 
-__all__ = ["Asset", "AsyncKeptAssets", "KeptAssets", "delete", "discard", "references", "upload"]
+__all__ = [
+    "Asset",
+    "AsyncKeptAssets",
+    "KeptAssets",
+    "delete",
+    "delete_left",
+    "discard",
+    "discarding",
+    "upload",
+]
 
+T = TypeVar("T")
 LIFE = timedelta(hours=24)
 """After this time the service deletes an asset by itself."""
 _AGAIN = 'Try again in a while, or shrink the picture with route="inline".'
@@ -78,16 +89,6 @@ class Asset:
 
     def __repr__(self) -> str:
         return f"Asset({self.id!r}{f', {self.picture!r}' if self.picture else ''})"
-
-
-def references(ids: Sequence[str]) -> str:
-    """Return the header value that names assets."""
-    value = ",".join(ids)
-    if len(ids) > 10 or len(value) > 370:
-        raise ParameterError(
-            "A request may name 10 assets in 370 characters.", hint="Send the pictures one by one."
-        )
-    return value
 
 
 def upload(context: Context, picture: Picture) -> Flow[Asset]:
@@ -161,9 +162,7 @@ def delete(context: Context, name: str, retry: Retry | None = None) -> Flow[None
 
 def _listing(context: Context) -> Flow[tuple[Asset, ...]]:
     yield from call(
-        context,
-        lambda: request(context, "GET", _url(context), headers={"accept": _JSON}),
-        asset=True,
+        context, lambda: request(context, "GET", _url(context), headers={"accept": _JSON}), asset=True
     )
     found = _parsed((yield from read(context))).get("assets")
     if not isinstance(found, list):
@@ -172,8 +171,27 @@ def _listing(context: Context) -> Flow[tuple[Asset, ...]]:
     return tuple(Asset(name) for name in names if isinstance(name, str))
 
 
+def delete_left(context: Context) -> Flow[None]:
+    """Delete the assets that could not be deleted before, as far as the service allows it now."""
+    for name in list(context.temporary):
+        context.deadline.enter("cleanup")
+        with contextlib.suppress(Error):
+            yield from delete(context, name, Retry.never())
+
+
+def discarding(context: Context, steps: Flow[T]) -> Flow[T]:
+    """Take steps; where they fail, delete the asset of this exchange."""
+    try:
+        return (yield from steps)
+    except GeneratorExit:
+        raise  # The driver is gone: the client deletes what is left in `temporary`.
+    except BaseException:
+        yield from discard(context)
+        raise
+
+
 def discard(context: Context) -> Flow[None]:
-    """Delete the asset of an exchange, whatever came before; a failure becomes a notice, not an error."""
+    """Delete the asset of an exchange; a failure becomes a notice, not an error."""
     name = context.asset
     if name is None or name not in context.temporary:
         return
@@ -202,14 +220,20 @@ def _url(context: Context) -> str:
 def _parsed(body: bytes) -> dict[str, Any]:
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise AssetError("The asset service did not answer with a JSON object.", hint=_AGAIN)
     return value
 
 
-class KeptAssets:
+class _Assets:
+    def __init__(self, context: Callable[..., Context], finish: Callable[[Flow[Any]], Any]) -> None:
+        self._context = context
+        self._finish = finish
+
+
+class KeptAssets(_Assets):
     """The assets of an account; `client.assets`.
 
     Examples
@@ -217,12 +241,8 @@ class KeptAssets:
     >>> asset = client.assets.upload("large.png")  # doctest: +SKIP
     >>> client.assets.list()  # doctest: +SKIP
     (Asset('…'),)
-    >>> client.delete(asset)  # doctest: +SKIP
+    >>> client.assets.delete(asset)  # doctest: +SKIP
     """
-
-    def __init__(self, context: Callable[..., Context], finish: Callable[[Flow[Any]], Any]) -> None:
-        self._context = context
-        self._finish = finish
 
     def upload(self, image: Any, *, progress: Progress = None) -> Asset:
         """Upload a picture and keep it.
@@ -244,37 +264,27 @@ class KeptAssets:
         ImageError, AssetError
             If the picture cannot be read, or the service does not take it.
         """
-        asset: Asset = self._finish(_keep(self._context(progress), image))
-        return asset
+        return self._finish(_keep(self._context(progress), image))  # type: ignore[no-any-return]
 
     def list(self) -> tuple[Asset, ...]:
         """Return the account's assets; the service lists their ids only."""
-        found: tuple[Asset, ...] = self._finish(_listing(self._context()))
-        return found
+        return self._finish(_listing(self._context()))  # type: ignore[no-any-return]
 
     def delete(self, asset: Asset | str) -> None:
         """Delete an asset, given as such or by its id; one that is gone already is deleted."""
         self._finish(delete(self._context(), asset if isinstance(asset, str) else asset.id))
 
 
-class AsyncKeptAssets:
+class AsyncKeptAssets(_Assets):
     """As `KeptAssets`, awaited."""
-
-    def __init__(
-        self, context: Callable[..., Context], finish: Callable[[Flow[Any]], Awaitable[Any]]
-    ) -> None:
-        self._context = context
-        self._finish = finish
 
     async def upload(self, image: Any, *, progress: Progress = None) -> Asset:
         """Upload a picture and keep it; see `KeptAssets.upload`."""
-        asset: Asset = await self._finish(_keep(self._context(progress), image))
-        return asset
+        return await self._finish(_keep(self._context(progress), image))  # type: ignore[no-any-return]
 
     async def list(self) -> tuple[Asset, ...]:
         """Return the account's assets; the service lists their ids only."""
-        found: tuple[Asset, ...] = await self._finish(_listing(self._context()))
-        return found
+        return await self._finish(_listing(self._context()))  # type: ignore[no-any-return]
 
     async def delete(self, asset: Asset | str) -> None:
         """Delete an asset, given as such or by its id; one that is gone already is deleted."""
@@ -288,12 +298,6 @@ def _keep(context: Context, image: Any) -> Flow[Asset]:
         picture = yield RunInThread(lambda: load_lazily(image))
     if picture.pending and picture.path is None:
         yield RunInThread(lambda: picture.data)
-    try:
-        asset = yield from upload(context, picture)
-    except GeneratorExit:
-        raise
-    except BaseException:
-        yield from discard(context)
-        raise
+    asset = yield from discarding(context, upload(context, picture))
     context.temporary.discard(asset.id)
     return asset

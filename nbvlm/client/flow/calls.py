@@ -5,27 +5,36 @@ See `nbvlm.client.flow.steps` for what a flow yields and receives.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
+import re
+import socket
+import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from nbvlm._environment import proxy_for
 from nbvlm.client import error_responses
-from nbvlm.client.flow.steps import READ, Context, Flow, Sleep, Upload
+from nbvlm.client.flow.steps import PIECE, READ, Context, Flow, Sleep, Upload
 from nbvlm.client.request_info import RequestInfo
 from nbvlm.client.secrets import redact
-from nbvlm.errors import Error, TransportError
+from nbvlm.endpoints import SERVICES
+from nbvlm.errors import Error, TimeoutError, TransportError  # noqa: A004 - the public name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nbvlm.client.policies import Retry
 
-__all__ = ["LARGEST_BODY", "broken", "call", "read", "request"]
+__all__ = ["LARGEST_BODY", "call", "read", "read_on", "request"]
 
 LARGEST_BODY = 16 * 1024 * 1024
 """Bytes of an answer that is read as a whole."""
+LARGEST_REFUSAL = 64 * 1024
+"""Bytes of the body of a refusal that are read."""
 
 
 def request(
@@ -49,6 +58,8 @@ def request(
     secret = context.settings.key() if key else None
     if secret is not None:
         fields["authorization"] = f"Bearer {secret.reveal()}"
+    if isinstance(body, bytes) and len(body) > PIECE:
+        body = Upload(body)
     if body is not None:
         fields["content-length"] = str(body.length if isinstance(body, Upload) else len(body))
     left = context.deadline.left()
@@ -99,12 +110,15 @@ def call(
     """Send a request, again and again as the policy allows, and return a response that is not a refusal."""
     policy = retry or context.settings.retry
     began = context.deadline.elapsed()
-    attempt = 1
+    attempt, failed = 1, 0
     while True:
         outcome = yield from _attempt(context, build, policy, allowed, asset=asset, what=what)
         if not isinstance(outcome, _Failure):
             return outcome
         error, elapsed = outcome.error, context.deadline.elapsed() - began
+        failed += error.status == 500
+        if failed > 1:
+            raise error_responses.failing(error)
         pause = policy.wait(attempt, elapsed=elapsed, asked=error.retry_after, connection=outcome.connection)
         if not outcome.again or pause is None or pause >= context.deadline.left():
             raise error
@@ -123,60 +137,65 @@ def _attempt(
     asset: bool,
     what: str,
 ) -> Flow[httpx.Response | _Failure]:
-    sent = build()
+    requests = [build()]  # A traceback shows variables, and a request its signed address.
+    url = requests[0].url.copy_with(path="/", query=None)
+    size = int(requests[0].headers.get("content-length", 0))
     try:
-        response: httpx.Response = yield sent
-    except httpx.TransportError as cause:
-        return _unreachable(context, cause, sent.url.host)
-    context.bytes_sent += int(sent.headers.get("content-length", 0))
+        response: httpx.Response = yield requests.pop()
+    except httpx.RequestError as cause:
+        return _unreachable(context, cause, url)
+    context.bytes_sent += size
     status = response.status_code
     if status < 400 or status in allowed:
         return response
-    body = yield from _error_body()
-    error = error_responses.error_of(status, response.headers, body, asset=asset, what=what)
-    return _Failure(error, again=status in policy.statuses)
+    body = yield from _error_body(context)
+    service = SERVICES.get(context.settings.endpoint.service or "")
+    error = error_responses.error_of(status, response.headers, body, asset=asset, what=what, service=service)
+    # A service that accepts a request and fails is asked once more: some containers recover, some do not.
+    once_more = status == 500 and what == "request" and not asset and service is SERVICES["nvidia"]
+    return _Failure(error, again=error.gone is None and (status in policy.statuses or once_more))
 
 
-def _error_body() -> Flow[bytes]:
-    """Read the body of a refusal as far as it comes."""
-    parts: list[bytes] = []
-    try:
-        while (piece := (yield READ)) and len(parts) < 1000:
-            parts.append(piece)
-    except httpx.TransportError:
-        pass
-    return b"".join(parts)
+def _error_body(context: Context) -> Flow[bytes]:
+    """Read the body of a refusal as far as it comes, within bounds of size and time."""
+    body = b""
+    with contextlib.suppress(TransportError, TimeoutError):
+        while len(body) < LARGEST_REFUSAL and (piece := (yield from read_on(context))):
+            body += piece
+            context.deadline.check()
+    return body[:LARGEST_REFUSAL]
 
 
 def read(context: Context) -> Flow[bytes]:
     """Read the open response's body to its end."""
     parts: list[bytes] = []
     size = 0
-    failure: Error | None = None
-    try:
-        while piece := (yield READ):
-            parts.append(piece)
-            size += len(piece)
-            context.deadline.check()
-            if size > LARGEST_BODY:
-                raise TransportError(f"The answer is larger than {LARGEST_BODY >> 20} MB.")
-    except httpx.TransportError as cause:
-        failure = broken(context, cause)
-    if failure is not None:
-        raise failure
+    while piece := (yield from read_on(context)):
+        parts.append(piece)
+        size += len(piece)
+        context.deadline.check()
+        if size > LARGEST_BODY:
+            raise TransportError(f"The answer is larger than {LARGEST_BODY >> 20} MB.")
     return b"".join(parts)
 
 
-def broken(context: Context, cause: httpx.TransportError) -> Error:
-    """Return the error for a response that broke off."""
-    if isinstance(cause, httpx.TimeoutException):
-        return context.deadline.error()
-    return TransportError(
-        f"The connection broke in the middle of an answer{_because(cause)}.", hint="Ask again."
-    )
+def read_on(context: Context) -> Flow[bytes]:
+    """Return the next bytes of the open response's body, b"" at its end."""
+    try:
+        return (yield READ)  # type: ignore[no-any-return]
+    except httpx.RequestError as cause:
+        failure: Error = TransportError(
+            f"The connection broke in the middle of an answer{_because(cause)}.", hint="Ask again."
+        )
+        if isinstance(cause, httpx.TimeoutException):
+            failure = context.deadline.error()
+        elif isinstance(cause, httpx.DecodingError):
+            failure = TransportError("The compressed answer is damaged.", hint="Ask again.")
+    raise failure
 
 
-def _unreachable(context: Context, cause: httpx.TransportError, host: str) -> _Failure:
+def _unreachable(context: Context, cause: httpx.RequestError, url: httpx.URL) -> _Failure:
+    host = url.host
     if isinstance(cause, httpx.ConnectTimeout):
         return _Failure(context.deadline.error("connect"), again=True, connection=True)
     if isinstance(cause, httpx.TimeoutException):
@@ -185,19 +204,71 @@ def _unreachable(context: Context, cause: httpx.TransportError, host: str) -> _F
         return _Failure(
             TransportError(f"The request could not be sent{_because(cause)}.", hint="Check base_url.")
         )
-    if "certificate verify failed" in str(cause):
+    because = _because(cause)
+    proxy = _proxy(context, url)
+    if "certificate verify failed" in because:
         error = TransportError(
-            f"{host} could not prove who it is{_because(cause)}.",
-            hint="Behind a company's proxy, point SSL_CERT_FILE at its certificates.",
+            f"{host}{', or the proxy in between,' if proxy else ''} could not prove who it is{because}.",
+            hint=_certificates(),
         )
         return _Failure(error)
-    error = TransportError(
-        f"No connection to {host}{_because(cause)}.",
-        hint="Check the network and the address, then try again.",
-    )
+    if proxy is None:
+        error = TransportError(
+            f"No connection to {host}{because}.", hint="Check the network and the address, then try again."
+        )
+    else:
+        error = TransportError(
+            f"No connection to {host}{because} through the proxy {proxy}.",
+            hint="Check the proxy: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names it, NO_PROXY makes exceptions.",
+        )
     return _Failure(error, again=True, connection=True)
 
 
+def _proxy(context: Context, url: httpx.URL) -> str | None:
+    """Return the host and port of the proxy in use, None where there is none, or where it is not known."""
+    if context.settings.transport is not None:
+        return None
+    address = proxy_for(url.scheme, url.raw_host.decode("ascii"), url.port)
+    return httpx.URL(address).netloc.decode("ascii") if address is not None else None
+
+
+def _certificates() -> str:
+    hint = "Behind a company's proxy, point SSL_CERT_FILE at its certificates"
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        if path := os.environ.get(name):
+            return f"{hint}; {name}={path} is in use, as it was when the process first read it."
+    return f"{hint}."
+
+
 def _because(cause: BaseException) -> str:
-    text = redact(" ".join(str(cause).split()))
+    text = redact(" ".join(_reason(cause).split()))
     return f" ({text.rstrip('.')})" if text else ""
+
+
+def _reason(error: BaseException) -> str:
+    """Return why a connection failed: the words of the system, without addresses and numbers."""
+    if isinstance(error, (httpx.LocalProtocolError, ValueError)) and not isinstance(error, OSError):
+        # The library's own words quote the value.
+        return "the address or a header holds characters that cannot be sent"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and not isinstance(cause, TimeoutError):
+            within: BaseException = getattr(cause, "os_error", None) or cause  # aiohttp's
+            return _words(getattr(within, "certificate_error", within))
+        cause = cause.__cause__ or cause.__context__
+    return str(error)
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate verify failed: {error.verify_message}"
+    if isinstance(error, ssl.CertificateError):
+        return f"certificate verify failed: {error}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
+    if not isinstance(error, OSError):
+        return str(error)
+    number = error.errno if not isinstance(error, socket.gaierror) else None
+    if number is None and (found := re.search(r"\[Errno (\d+)\]", str(error))):
+        number = int(found[1])
+    return os.strerror(number) if number else error.strerror or str(error) or type(error).__name__

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from nbvlm._text import encodable
 from nbvlm.client import error_responses, payloads
-from nbvlm.client.flow.events import DetectionFound, Event, TextDelta
-from nbvlm.grounding import Detections, Parser, read_kosmos2
+from nbvlm.client.flow.events import DetectionFound, Event, ReasoningDelta, TextDelta
+from nbvlm.errors import ServerError
+from nbvlm.grounding import Detections, Parser, Reasoning, read_kosmos2
 
 if TYPE_CHECKING:
     from nbvlm.client import sse
     from nbvlm.endpoints import Endpoint
     from nbvlm.errors import Error
     from nbvlm.grounding import Detection, Problem
+    from nbvlm.grounding import ReasoningPart as Part
 
 __all__ = ["ResponseCollector"]
 
@@ -21,16 +25,26 @@ __all__ = ["ResponseCollector"]
 class ResponseCollector:
     """The part of an answer that has come so far."""
 
-    def __init__(self, endpoint: Endpoint, size: tuple[int, int], prompt: str) -> None:
-        self.parser = Parser(size, prompt=prompt, bins=endpoint.bins, codebook=endpoint.codebook)
+    def __init__(
+        self, endpoint: Endpoint, size: tuple[int, int], prompt: str, sent: tuple[int, int] | None = None
+    ) -> None:
+        self._parser = partial(
+            Parser, size, prompt, endpoint.bins, endpoint.codebook, model=endpoint.model, sent=sent
+        )
+        self.parser = self._parser()
         self.pieces: list[str] = []
+        self.thoughts: list[str] = []
+        # PaliGemma does not think, and its answers are full of "<".
+        self._splitter = Reasoning() if endpoint.dialect == "openai" else None
+        self._thinking = False
         self.usage: payloads.Tokens | None = None
         self.finish_reason: str | None = None
         self.id: str | None = None
         self.done = False
+        self.begun = False  # whether any part of an answer came, an empty one too
         self.failure: Error | None = None
-        self._held: list[str] = []  # texts that the parser has not read
-        self._within = False  # whether a location next would end nothing
+        self.refusal = ""
+        self._half = ""  # of a character whose other half may begin the next chunk
         self._size = size
         self._beside: list[Detection] = []
         self._wrong: list[Problem] = []
@@ -39,6 +53,21 @@ class ResponseCollector:
     def text(self) -> str:
         """All text so far."""
         return "".join(self.pieces)
+
+    @property
+    def reasoning(self) -> str:
+        """All thinking so far."""
+        return "".join(self.thoughts)
+
+    @property
+    def unanswered(self) -> Error | None:
+        """The error for thinking that ended without an answer, or None."""
+        if not self.thoughts or self.text.strip() or self.refusal or self.has_locations:
+            return None
+        return ServerError(
+            "The model sent only its reasoning, and no answer.",
+            hint="Raise max_tokens, or turn thinking off.",
+        )
 
     def take(self, arrived: list[sse.Event], *, last: bool = False) -> list[Event]:
         """Read events of the stream and return the client's events; the last may have been cut off."""
@@ -49,17 +78,19 @@ class ResponseCollector:
                 self.done = True
                 break
             try:
-                piece = payloads.read_chunk(data)
+                self._piece(payloads.read_chunk(data), events)
             except payloads.UnreadableAnswer as error:
+                if isinstance(error.data, str) and error.data.strip() == "[DONE]":
+                    self.done = True
+                    break
                 if _is_noise(event, error.data) or (last and isinstance(error.data, str)):
                     continue
                 self.failure = error_responses.error_in_stream(error.data)
                 break
-            self._piece(piece, events)
         return events
 
     def answer(self, piece: payloads.Piece) -> list[Event]:
-        """Take a whole answer, with the places that it names beside its text."""
+        """Take a whole answer, with the places that it names beside its text; raises `UnreadableAnswer`."""
         events: list[Event] = []
         self._piece(piece, events)
         self._beside, self._wrong = read_kosmos2(piece.entities, self._size)
@@ -83,47 +114,104 @@ class ResponseCollector:
 
     def close(self) -> list[Event]:
         """Return the boxes that only the end of the text made complete."""
-        found = self.parser.feed("".join(self._held))
-        self._held = []
-        return [DetectionFound(detection) for detection in (*found, *self.parser.close())]
+        events: list[Event] = []
+        if self._half:
+            half, self._half = encodable(self._half), ""
+            self._split(half, events)
+        for part in self._splitter.close() if self._splitter is not None else ():
+            self._part(part, events)
+        return [*events, *map(DetectionFound, self.parser.close())]
+
+    def notices(self, max_tokens: float | None) -> list[str]:
+        """Return what the reader of the answer must know: it was cut, withheld, or is empty."""
+        notices = []
+        if self.finish_reason == "length":
+            notices.append(f"The answer was cut at max_tokens={max_tokens}: ask with more for the rest.")
+        if self.finish_reason == "content_filter":
+            notices.append("The service's content filter withheld the answer or its rest.")
+        if self.refusal:
+            notices.append(f"The model refused to answer: {error_responses.clean(self.refusal, 400)}")
+        elif not notices and not self.text.strip() and not self.has_locations:
+            notices.append("The answer is empty.")
+        return notices
 
     def _piece(self, piece: payloads.Piece, events: list[Event]) -> None:
         if choices := piece.choices:  # read here, not by the properties of `piece`: once for each token
+            self.begun = True
             choice = choices[0]
             message = choice.delta or choice.message
-            if message is not None and (text := message.content):
-                self.pieces.append(text)
-                self._held.append(text)
-                events.append(TextDelta(text))
-                if ">" not in text and ";" not in text:
-                    self._within = False
-                elif not (self._within and _LOCATION.fullmatch(text)):
-                    self._parse(events)
+            if message is not None:
+                if thought := message.reasoning_content or message.reasoning:
+                    self._think(thought, events)
+                text = message.content
+                if text and (self._half or not text.isascii()):
+                    text = self._joined(text)
+                if not text:
+                    self._beside_text(message)
+                else:
+                    self._split(text, events)
             if choice.finish_reason is not None:
-                self.finish_reason = choice.finish_reason
+                self._finish(choice.finish_reason)
         if piece.usage is not None:
             self.usage = piece.usage
         if self.id is None:
             self.id = piece.id
 
-    def _parse(self, events: list[Event]) -> None:
-        """Let the parser read where something may have become complete.
+    def _finish(self, reason: str) -> None:
+        if reason == "error":
+            raise payloads.UnreadableAnswer({"type": "error"})
+        self.finish_reason = reason
 
-        A box becomes final at `;`, at an end token, and at a location that follows a label; so plain words
-        wait, and so does a location right behind another or behind `;`. Where an answer is cut makes no
-        difference to the parser, and reading it in few pieces costs less.
-        """
-        found = self.parser.feed("".join(self._held))
-        self._held = []
-        self._within = self.parser.within
-        events.extend(map(DetectionFound, found))
+    def _split(self, text: str, events: list[Event]) -> None:
+        """Take a piece of the text, and separate the thinking that some servers leave in it."""
+        if self._splitter is None:
+            self._write(text, events)
+            return
+        for part in self._splitter.feed(text):
+            self._part(part, events)
+
+    def _part(self, part: Part, events: list[Event]) -> None:
+        if part.before:  # an end of thinking that had no beginning: all before it was thinking
+            self.thoughts += self.pieces
+            self.pieces, self.parser = [], self._parser()
+        if not part.thinking:
+            self._write(part.text, events)
+        elif not _END.fullmatch(part.text):
+            self._think(part.text if self._thinking else _BEGINNING.sub("", part.text, count=1), events)
+        self._thinking = part.thinking and not _END.fullmatch(part.text)
+
+    def _think(self, thought: Any, events: list[Event]) -> None:
+        if isinstance(thought, str) and thought:
+            text = thought if thought.isascii() else encodable(thought)
+            self.thoughts.append(text)
+            events.append(ReasoningDelta(text))
+
+    def _write(self, text: str, events: list[Event]) -> None:
+        self.pieces.append(text)
+        events.append(TextDelta(text))
+        if found := self.parser.feed(text):
+            events.extend(map(DetectionFound, found))
+
+    def _joined(self, text: str) -> str:
+        """Join the halves of a character that two chunks share, and escape a half that stays alone."""
+        text, self._half = self._half + text, ""
+        if "\ud800" <= text[-1] <= "\udbff":
+            text, self._half = text[:-1], text[-1]
+        joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+        return encodable(joined)
+
+    def _beside_text(self, message: payloads.Message) -> None:
+        if isinstance(message.refusal, str):
+            self.refusal += message.refusal
 
 
-_LOCATION = re.compile(r"<loc[0-9]{4}>")
+# The marks around thinking, which are not part of it.
+_BEGINNING = re.compile(r"\A(?:<[\w:]+>|◁think▷|\[THINK\]|<\|channel\|?>\w+|to=self<\|message\|>)")
+_END = re.compile(r"</[\w:]+>|◁/think▷|\[/THINK\]|<\|channel\|>final|<channel\|>|<\|eom\|>")
 
 
 def _is_noise(event: sse.Event, value: object) -> bool:
-    """Blank data and events of another type without an error are passed over, as the rules want."""
+    """Blank data, events of another type and objects without an error are passed over."""
     if isinstance(value, str):
         return not value.strip() or event.event not in ("message", "error")
-    return isinstance(value, dict) and value.get("choices") == [] and "error" not in value
+    return event.event != "error" and not error_responses.is_error(value)

@@ -9,25 +9,26 @@ from __future__ import annotations
 
 import functools
 import io
+import json
 import re
+import time
 import zipfile
-import zlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from nbvlm import request_body
+from nbvlm import endpoints, prompts, request_body
 from nbvlm.client import error_responses, payloads, sse
 from nbvlm.client.flow import assets
-from nbvlm.client.flow.calls import LARGEST_BODY, call, read, request
+from nbvlm.client.flow.calls import LARGEST_BODY, call, read, read_on, request
 from nbvlm.client.flow.collector import ResponseCollector
 from nbvlm.client.flow.routing import Prepared, prepare
 from nbvlm.client.flow.steps import READ, Context, Emit, Flow, Sleep
 from nbvlm.client.policies import Retry
-from nbvlm.client.secrets import redact
 from nbvlm.client.settings import signed
 from nbvlm.errors import Error, ServerError, TransportError, TruncatedStream
+from nbvlm.grounding import dialects
 from nbvlm.result import Result, Timing, Usage
 
 if TYPE_CHECKING:
@@ -35,15 +36,20 @@ if TYPE_CHECKING:
 
     from nbvlm.client.flow.validation import Question
 
-__all__ = ["ask", "models", "ping"]
+__all__ = ["ask", "forget_listed", "models", "probe"]
 
 POLL_GAP = 1.0
 """Least seconds between the beginnings of two polls, as the service asks."""
 DRAIN = 0.5
 """Seconds that the end of a response may take after `[DONE]`, so that its connection is used again."""
+LISTED_FOR = 3 * 3600.0
+"""Seconds that NVIDIA's list of models is kept."""
+LISTED_WITHIN = 5.0
+"""Seconds that it may take, so that an error is not held up for long."""
 LONGEST_REFUSAL = 64 * 1024
 """Bytes before the first text that are kept, to find the message in a body that is not a stream of events."""
 _FIELDS = (b":", b"data", b"event", b"id", b"retry")
+_BOM = b"\xef\xbb\xbf"
 _JSON = "application/json"
 _EVENTS = "text/event-stream"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
@@ -51,13 +57,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 def ask(question: Question, context: Context) -> Flow[Result]:
     """Ask, and return the result; an uploaded picture is deleted in every ending."""
-    try:
-        finish = yield from _ask(question, context)
-    except GeneratorExit:
-        raise  # The driver is gone: the client deletes what is left in `temporary`.
-    except BaseException:
-        yield from assets.discard(context)
-        raise
+    finish = yield from assets.discarding(context, _ask(question, context))
     yield from assets.discard(context)
     return finish()
 
@@ -65,18 +65,31 @@ def ask(question: Question, context: Context) -> Flow[Result]:
 def _ask(question: Question, context: Context) -> Flow[Callable[[], Result]]:
     prepared = yield from prepare(question, context)
     size = (prepared.picture.width, prepared.picture.height)
-    collector = ResponseCollector(context.settings.endpoint, size, question.prompt)
+    sent = (prepared.sent.width, prepared.sent.height)
+    endpoint = context.settings.endpoint
+    collector = ResponseCollector(endpoint, size, question.prompt, sent)
+    asked = question.prompt
+    if question.translate:
+        asked = prompts.translate(asked, dialects.of(endpoint.model), sent)
+    failure: Error | None = None
     try:
-        response, first = yield from _infer(question, context, prepared, collector)
-    except TruncatedStream as error:
-        error.text = collector.text
-        raise
+        response, first = yield from _infer(question, asked, context, prepared, collector)
+    except Error as error:
+        failure = error
+    if failure is None:
+        failure = collector.unanswered
+    if isinstance(failure, TruncatedStream):
+        failure.text = collector.text
+    if failure is not None and failure.gone is not None and endpoint.service == "nvidia":
+        yield from _offer(failure, context)
+    if failure is not None:
+        raise failure
     timing = Timing(prepared.upload_s, first, context.deadline.elapsed(), context.bytes_sent)
-    return lambda: _result(question, context, prepared, collector, response, timing)
+    return lambda: _result(question, asked, context, prepared, collector, response, timing)
 
 
 def _infer(
-    question: Question, context: Context, prepared: Prepared, collector: ResponseCollector
+    question: Question, asked: str, context: Context, prepared: Prepared, collector: ResponseCollector
 ) -> Flow[tuple[httpx.Response, float | None]]:
     """Send the question, wait for the answer, read it; return its head and when its text began."""
     settings = context.settings
@@ -86,7 +99,7 @@ def _infer(
         headers["nvcf-poll-seconds"] = str(settings.timeouts.poll)
     content = request_body.body(
         settings.endpoint,
-        question.prompt,
+        asked,
         prepared.source,
         question.parameters,
         content=question.content,
@@ -94,7 +107,7 @@ def _infer(
     )
     posted = headers | {"content-type": _JSON}
     if prepared.source.asset_id is not None:
-        posted["nvcf-input-asset-references"] = assets.references([prepared.source.asset_id])
+        posted["nvcf-input-asset-references"] = prepared.source.asset_id
     facts = (prepared.picture, settings.endpoint.model, question.prompt, question.parameters)
     context.deadline.enter("first_token")
     yield context.status("waiting")
@@ -102,9 +115,14 @@ def _infer(
         context, lambda: request(context, "POST", settings.url, headers=posted, body=content, question=facts)
     )
     response = yield from _settled(context, response, headers)
-    if response.headers.get("content-type", "").startswith(_EVENTS):
-        return response, (yield from _stream(context, response, collector))
-    return response, (yield from _whole(question, context, response, collector))
+    begun = b""
+    if not response.headers.get("content-type", "").strip().lower().startswith(_EVENTS):
+        while not (text := begun.removeprefix(_BOM).lstrip()) and (piece := (yield from read_on(context))):
+            begun += piece
+        # Some servers send a stream of events under another type, or under none.
+        if not text.startswith(_FIELDS):
+            return response, (yield from _whole(question, context, response, collector, begun))
+    return response, (yield from _stream(context, response, collector, begun))
 
 
 def _settled(context: Context, response: httpx.Response, headers: dict[str, str]) -> Flow[httpx.Response]:
@@ -141,16 +159,18 @@ def _elsewhere(context: Context, response: httpx.Response) -> Flow[httpx.Respons
     return fetched
 
 
-def _stream(context: Context, response: httpx.Response, collector: ResponseCollector) -> Flow[float | None]:
+def _stream(
+    context: Context, response: httpx.Response, collector: ResponseCollector, begun: bytes
+) -> Flow[float | None]:
     """Hand over events as they come; return when the first did."""
     decoder = sse.Decoder()
     first: float | None = None
     deadline = context.deadline
     failure: Error | None = None
-    begun = b""
+    piece, begun = begun, b""
     try:
         while not collector.done and collector.failure is None:
-            piece = yield READ
+            piece = piece or (yield READ)
             if not collector.pieces and len(begun) < LONGEST_REFUSAL:
                 begun += piece
             events = collector.take(decoder.feed(piece) if piece else decoder.close(), last=not piece)
@@ -162,7 +182,8 @@ def _stream(context: Context, response: httpx.Response, collector: ResponseColle
                 deadline.check()
             if not piece:
                 break
-    except httpx.TransportError as cause:
+            piece = b""
+    except httpx.RequestError as cause:
         failure = deadline.error() if isinstance(cause, httpx.TimeoutException) else None
     except ValueError as error:
         failure = TransportError(f"{error}", hint="Ask again.")
@@ -181,18 +202,18 @@ def _failure(response: httpx.Response, collector: ResponseCollector, begun: byte
     if collector.failure is not None:
         collector.failure.request_id = collector.failure.request_id or name
         return collector.failure
-    if collector.done or collector.finish_reason is not None:
+    if collector.begun and (collector.done or collector.finish_reason is not None):
         return None
-    text = begun.removeprefix(b"\xef\xbb\xbf").lstrip()
+    text = begun.removeprefix(_BOM).lstrip()
     is_bare = not collector.pieces and not text.startswith(_FIELDS)
     message, value = error_responses.parse_body(text) if is_bare else ("", None)
     if isinstance(value, (dict, list)):
         return error_responses.error_in_stream(value, request_id=name)
     sentence = f"The answer stopped before its end, after {len(collector.text)} characters"
     return TruncatedStream(
-        redact(error_responses.with_message(sentence, message)),
+        error_responses.with_message(sentence, message),
         request_id=name,
-        detail=redact(message) or None,
+        detail=message or None,
         hint="Ask again; the text so far is in `.text` of this error.",
     )
 
@@ -204,23 +225,27 @@ def _drain(context: Context) -> Flow[None]:
         for _ in range(64):
             if not (yield READ):
                 return
-    except httpx.TransportError:
+    except httpx.RequestError:
         pass
 
 
 def _whole(
-    question: Question, context: Context, response: httpx.Response, collector: ResponseCollector
+    question: Question,
+    context: Context,
+    response: httpx.Response,
+    collector: ResponseCollector,
+    begun: bytes,
 ) -> Flow[float | None]:
-    content = yield from read(context)
+    content = begun + (yield from read(context)) if begun else b""
     if content.startswith(b"PK\x03\x04"):
         content = _unpacked(content)
     try:
-        piece = payloads.read_answer(content)
+        events = collector.answer(payloads.read_answer(content))
     except payloads.UnreadableAnswer as unreadable:
         failure = _refusal(response, unreadable.data)
     else:
         first = context.deadline.elapsed() if question.stream else None
-        yield Emit([*collector.answer(piece), *collector.close()])
+        yield Emit([*events, *collector.close()])
         return first
     raise failure
 
@@ -233,13 +258,13 @@ def _unpacked(content: bytes) -> bytes:
             if archive.getinfo(name).file_size > LARGEST_BODY:
                 return b""
             return archive.read(name)
-    except (zipfile.BadZipFile, StopIteration, RuntimeError, zlib.error):
+    except Exception:  # noqa: BLE001 - a damaged archive raises whatever its damage leads to
         return content
 
 
 def _refusal(response: httpx.Response, data: Any) -> Error:
     name = error_responses.request_id(response.headers)
-    if isinstance(data, dict) and ("error" in data or "detail" in data or "status" in data):
+    if error_responses.is_error(data):
         return error_responses.error_in_stream(data, request_id=name)
     if not data:
         return TruncatedStream(
@@ -255,6 +280,7 @@ def _refusal(response: httpx.Response, data: Any) -> Error:
 
 def _result(
     question: Question,
+    asked: str,
     context: Context,
     prepared: Prepared,
     collector: ResponseCollector,
@@ -264,20 +290,24 @@ def _result(
     settings, usage = context.settings, collector.usage
     notices = [*question.notices, *context.notices]
     if notice := response.headers.get("nbvlm-notice"):  # from the embedded model's service
-        notices.append(redact(notice[:400]))
+        notices.append(error_responses.clean(notice, 400))
     if (retired := response.headers.get("deprecation")) is not None:
-        notices.append(f"The service announces the end of this model: {redact(retired)}.")
-    if collector.finish_reason == "length":
-        limit = question.parameters.get("max_tokens")
-        notices.append(f"The answer was cut at max_tokens={limit}: ask with more for the rest.")
+        ends = error_responses.clean(retired, 100)
+        notices.append(f"The service announces the end of this model: {ends}.")
+    notices += collector.notices(question.parameters.get("max_tokens"))
+    if collector.has_locations and (counted := prompts.counted(question.prompt, collector.detections.labels)):
+        notices.append(counted)
     return Result(
         text=collector.text,
+        reasoning=collector.reasoning,
         detections=collector.detections,
         usage=Usage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) if usage else None,
         finish_reason=collector.finish_reason,
-        request_id=error_responses.request_id(response.headers) or collector.id,
-        model=settings.endpoint.model,
+        request_id=error_responses.request_id(response.headers) or error_responses.clean_id(collector.id),
+        # One of several embedded models answers, and its service names it.
+        model=error_responses.clean(response.headers.get("nbvlm-model", settings.endpoint.model), 200),
         prompt=question.prompt,
+        asked=asked,
         parameters=question.parameters,
         picture=prepared.picture,
         route=prepared.route,
@@ -287,7 +317,7 @@ def _result(
         notices=tuple(dict.fromkeys(notices)),
         has_locations=collector.has_locations,
         endpoint=settings.base_url + settings.endpoint.path.removesuffix("/chat/completions")
-        if settings.endpoint.name == "openai"
+        if settings.endpoint.name == "server"
         else settings.endpoint.name,
         base_url=settings.origin,
         assets_url=settings.assets_origin,
@@ -295,26 +325,87 @@ def _result(
     )
 
 
-def models(context: Context) -> Flow[tuple[str, ...]]:
-    """List the models of an OpenAI-compatible server."""
-    path = context.settings.endpoint.path.removesuffix("/chat/completions")
-    url = f"{context.settings.base_url}{path}/models"
+def models(context: Context, *, vision: bool = False) -> Flow[tuple[str, ...]]:
+    """List the models of a service, those that see first; with `vision` only these."""
+    endpoint = context.settings.endpoint
     context.deadline.enter("first_token")
-    response = yield from call(context, lambda: request(context, "GET", url, headers={"accept": _JSON}))
-    data = payloads.loads((yield from read(context)))
-    found = data.get("data") if isinstance(data, dict) else None
-    if not isinstance(found, list):
-        raise _refusal(response, data)
-    return tuple(str(item["id"]) for item in found if isinstance(item, dict) and "id" in item)
+    if endpoint.service == "nvidia":
+        listed = yield from _listed(context)
+        able = ["google/paligemma", *(model.id for model in endpoints.known(listed))]
+        return tuple(able if vision else dict.fromkeys([*able, *sorted(listed or ())]))
+    service = endpoints.SERVICES.get(endpoint.name)
+    kind = service.listing if service is not None else "openai"
+    # The lists of a program are tried one after the other.
+    missing = frozenset() if kind == "openai" else frozenset({400, 404, 405})
+    steps = endpoints.listing(kind, endpoint.path.removesuffix("/chat/completions"))
+    asked = next(steps)
+    while True:
+        response, answer = yield from _fetch(context, asked, missing)
+        try:
+            asked = steps.send(answer if response.status_code < 400 else None)
+        except StopIteration as end:
+            found: tuple[endpoints.Model, ...] = end.value
+            break
+    if not isinstance(answer, dict) or error_responses.is_error(answer):
+        raise _refusal(response, answer)
+    return tuple(model.id for model in found if model.vision or not vision)
 
 
-def ping(context: Context) -> Flow[int]:
-    """Send a request without a key, a picture or a question, and return the status, whatever it is."""
-    context.deadline.enter("first_token")
+def _fetch(
+    context: Context, asked: endpoints.Asked, allowed: frozenset[int], *, key: bool = True
+) -> Flow[tuple[httpx.Response, Any]]:
+    url = f"{context.settings.base_url}{asked.path}" if asked.path.startswith("/") else asked.path
+    body = None if asked.body is None else json.dumps(asked.body).encode()
+    headers = {"accept": _JSON} | ({} if body is None else {"content-type": _JSON})
+    method = "GET" if body is None else "POST"
     response = yield from call(
         context,
-        lambda: request(context, "GET", context.settings.url, key=False),
-        allowed=frozenset(range(400, 600)),
-        retry=Retry.never(),
+        lambda: request(context, method, url, headers=headers, body=body, key=key),
+        allowed=allowed,
+        what="list",
+        retry=None if key else Retry.never(),
     )
-    return response.status_code
+    return response, payloads.loads((yield from read(context)))
+
+
+def _offer(error: Error, context: Context) -> Flow[None]:
+    """Name models to ask in place of one that is gone."""
+    listed = yield from _listed(context)
+    names = [name for name in endpoints.alternatives(listed) if name != context.settings.endpoint.name]
+    dated = f" (of {endpoints.CHECKED})" if listed is None else ""
+    error.alternatives, error.hint = tuple(names), f"Ask another model{dated}: {', '.join(names)}."
+
+
+_LISTED: dict[str, tuple[float, frozenset[str]]] = {}
+
+
+def forget_listed() -> None:
+    """Forget which models NVIDIA lists."""
+    _LISTED.clear()
+
+
+def _listed(context: Context) -> Flow[frozenset[str] | None]:
+    """Return the ids that NVIDIA lists for everybody, asked for without a key; None if that fails."""
+    url = f"{context.settings.origin or endpoints.INTEGRATE}/v1/models"
+    when, known = _LISTED.get(url, (0.0, None))
+    if known is not None and time.monotonic() - when < LISTED_FOR:
+        return known
+    context.deadline.hurry(LISTED_WITHIN)
+    try:
+        _, answer = yield from _fetch(context, endpoints.Asked(url), frozenset(), key=False)
+    except Error:
+        return None
+    items = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(items, list):
+        return None
+    ids = frozenset(str(item["id"]) for item in items if isinstance(item, dict) and "id" in item)
+    _LISTED[url] = time.monotonic(), ids
+    return ids
+
+
+def probe(context: Context, url: str) -> Flow[tuple[int, Any]]:
+    """Send a GET without a key; return the status, whatever it is, and the parsed answer."""
+    context.deadline.enter("first_token")
+    allowed = frozenset(range(400, 600))
+    response, answer = yield from _fetch(context, endpoints.Asked(url), allowed, key=False)
+    return response.status_code, answer

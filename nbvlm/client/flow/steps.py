@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from nbvlm.client.policies import Deadline
     from nbvlm.client.settings import Settings
 
-__all__ = ["READ", "Context", "Emit", "Flow", "Read", "RunInThread", "Sleep", "Step", "Upload"]
+__all__ = ["PIECE", "READ", "Context", "Emit", "Flow", "Read", "RunInThread", "Sleep", "Step", "Upload"]
 
 T = TypeVar("T")
 PIECE = 256 * 1024

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json
+from nbvlm.demo import router, speaking
+from nbvlm.demo.service.jobs import Busy
+from nbvlm.demo.service.messages import RETRY_AFTER, Refusal, Reply, Request, as_json
+from nbvlm.demo.service.pictures import InvalidPicture, from_base64
 from nbvlm.demo.service.request_body import (
     Inline,
-    InvalidPicture,
     ParsedRequest,
     Source,
     clean,
-    from_base64,
     parts,
     source,
     split,
@@ -22,14 +24,16 @@ from nbvlm.demo.service.schema import Faults, Invalid, Loc, flag, number, read_j
 from nbvlm.endpoints import Parameter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nbvlm.demo.service.jobs import Engine
+    from nbvlm.demo.speaking import Speaker
 
 __all__ = ["Completions", "refusal"]
 
-MODEL = "nbvlm/demo"
-_NAMES = (MODEL, "google/paligemma")  # the second, so that code written for the hosted model runs unchanged
-# The listing needs a Unix time; the value has no meaning here.
-_LISTED = {"id": MODEL, "object": "model", "created": 1_700_000_000, "owned_by": "nbvlm"}
+MODEL = router.MODELS[0]
+_HOSTED = "google/paligemma"  # accepted, so that code written for the hosted model runs unchanged
+_CREATED = 1_700_000_000  # a listing needs a Unix time; the value has no meaning here
 
 _PARAMETERS = (
     Parameter("temperature", 0, 2, 0.2),
@@ -42,42 +46,62 @@ _NOT_OFFERED = ("stop", "tools", "functions", "logprobs", "response_format")
 
 
 class Completions:
-    """Answers chat completions, whole and streamed."""
+    """Answers chat completions, whole and streamed.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    Each id of `nbvlm.demo.speaking.model_id` is a model that answers as another family does; the list of
+    models has those that are `listed`.
+    """
+
+    def __init__(self, engine: Engine, listed: Sequence[str] = ()) -> None:
+        self._engine, self._listed = engine, listed
 
     def complete(self, request: Request, _: str) -> Reply:
         """`POST /v1/chat/completions`."""
         try:
-            ask, include_usage = _read(request)
+            ask, name, speaker, include_usage = _read(request)
             picture = from_base64(ask.picture.base64) if isinstance(ask.picture, Inline) else None
+            ask = replace(ask, picture=None)  # the text of the picture is not kept while the question waits
+            job = self._engine.start(
+                picture,
+                ask.prompt,
+                ask.parameters,
+                stream=ask.stream,
+                id_=str(uuid.uuid4()),
+                caller=request.caller,
+                name=name,
+                speaker=speaker,
+            )
+            request.connection.on_close(job.cancel)
+            job.wait(None)
+            return reply(OpenAI(job.id, job.prompt_tokens, job.model or name, include_usage), job)
         except Invalid as invalid:
             raise Refusal(refusal(400, str(invalid.faults), param=_param(invalid.faults))) from None
         except InvalidPicture as error:
             raise Refusal(refusal(400, str(error), param="messages")) from None
-        job = self._engine.start(
-            picture, ask.prompt, ask.parameters, stream=ask.stream, id_=str(uuid.uuid4())
-        )
-        request.connection.on_close(job.cancel)
-        job.wait(None)
-        return reply(OpenAI(job.id, job.prompt_tokens, MODEL, include_usage), job)
+        except Busy as busy:
+            refused = refusal(busy.status, str(busy), code="rate_limit_exceeded")
+            raise Refusal(refused.plus(RETRY_AFTER)) from None
 
     def models(self, _request: Request, _: str) -> Reply:
         """`GET /v1/models`."""
-        return as_json({"object": "list", "data": [_LISTED]})
+        return as_json({"object": "list", "data": [_listed(name) for name in (*self._listed, MODEL)]})
 
     def model(self, _request: Request, name: str) -> Reply:
         """`GET /v1/models/{id}`."""
-        if name not in _NAMES:
+        name = MODEL if name == _HOSTED else name
+        if name not in router.MODELS and speaking.speaker(name) is None:
             raise Refusal(_unknown(name))
-        return as_json(_LISTED)
+        return as_json(_listed(name))
 
 
 def refusal(status: int, message: str, *, param: str | None = None, code: str | None = None) -> Reply:
     """Reply with an error in the shape that OpenAI's clients read."""
     error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
     return as_json({"error": error}, status)
+
+
+def _listed(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": _CREATED, "owned_by": "nbvlm"}
 
 
 def _unknown(name: str) -> Reply:
@@ -91,13 +115,13 @@ def _param(faults: Faults) -> str | None:
     return str(loc[1]) if len(loc) > 1 and isinstance(loc[1], str) else None
 
 
-def _read(request: Request) -> tuple[ParsedRequest, bool]:
-    """Read the body: the question, and whether a stream ends with the token counts."""
+def _read(request: Request) -> tuple[ParsedRequest, str, Speaker | None, bool]:
+    """Read the body: question, model, who speaks, and whether a stream ends with the token counts."""
     faults, body = Faults(), read_json(request)
-    _check_model(faults, body)
-    for name in _NOT_OFFERED:
-        if body.get(name) not in (None, False, [], {"type": "text"}):
-            faults.add(("body", name), "not_supported", "The embedded model does not support this")
+    name, speaker = _model(faults, body)
+    for option in _NOT_OFFERED:
+        if body.get(option) not in (None, False, [], {"type": "text"}):
+            faults.add(("body", option), "not_supported", "The embedded model does not support this")
     if body.get("n") not in (None, 1):
         faults.add(("body", "n"), "not_supported", "Only one answer per request is supported")
     stream = flag(faults, ("body", "stream"), _given(body, "stream", False))
@@ -106,7 +130,7 @@ def _read(request: Request) -> tuple[ParsedRequest, bool]:
     prompt, picture = _conversation(faults, body)
     parameters = _parameters(faults, body)
     faults.check()
-    return ParsedRequest(prompt, picture, parameters, stream), include_usage
+    return ParsedRequest(prompt, picture, parameters, stream), name, speaker, include_usage
 
 
 def _given(body: dict[str, Any], name: str, default: Any) -> Any:
@@ -114,12 +138,20 @@ def _given(body: dict[str, Any], name: str, default: Any) -> Any:
     return default if body.get(name) is None else body[name]
 
 
-def _check_model(faults: Faults, body: dict[str, Any]) -> None:
+def _model(faults: Faults, body: dict[str, Any]) -> tuple[str, Speaker | None]:
+    """Return the model's id, and the family that it answers as."""
     name = body.get("model")
     if not isinstance(name, str):
         faults.add(("body", "model"), "missing", "Field required")
-    elif name not in _NAMES:
+        return MODEL, None
+    if name == _HOSTED or name in router.MODELS:
+        return MODEL if name == _HOSTED else name, None
+    speaker = speaking.speaker(name)
+    if speaker is None:
         raise Refusal(_unknown(name))
+    template = _given(body, "chat_template_kwargs", {})
+    thinks = isinstance(template, dict) and template.get("enable_thinking") is True
+    return name, speaker.asked(keeps_tokens=body.get("skip_special_tokens") is False, thinks=thinks)
 
 
 def _parameters(faults: Faults, body: dict[str, Any]) -> dict[str, Any]:
@@ -161,7 +193,7 @@ def _read_message(faults: Faults, loc: Loc, message: Any) -> tuple[str, list[str
     if isinstance(content, str):
         return *split(content), role
     if isinstance(content, list):
-        return *parts(faults, (*loc, "content"), content), role
+        return *parts(faults, (*loc, "content"), content, objects=True), role
     if role != "assistant":
         faults.add((*loc, "content"), "string_type", "Input should be a valid string or list")
     return "", [], role

@@ -8,15 +8,15 @@ import uuid
 from typing import TYPE_CHECKING
 
 from nbvlm.demo.service import request_body
-from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json, problem, server_error
-from nbvlm.demo.service.request_body import Inline, InvalidPicture, from_base64, from_bytes
+from nbvlm.demo.service.jobs import Busy
+from nbvlm.demo.service.messages import RETRY_AFTER, Refusal, Reply, Request, as_json, problem, server_error
+from nbvlm.demo.service.pictures import EncodedPicture, InvalidPicture, from_base64
+from nbvlm.demo.service.request_body import Inline
 from nbvlm.demo.service.responses import Accept, Nvidia, reply
 from nbvlm.demo.service.schema import Faults, Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from PIL import Image
 
     from nbvlm.demo.service.assets import Bucket
     from nbvlm.demo.service.jobs import Engine, GenerationJob
@@ -36,44 +36,57 @@ class Inference:
     def __init__(self, engine: Engine, bucket: Bucket) -> None:
         self._engine, self._bucket = engine, bucket
 
-    def ask(self, request: Request, _: str) -> Reply:
+    def ask(self, request: Request, name: str) -> Reply:
         """Answer, stream, or reply 202 when the answer takes longer than `NVCF-POLL-SECONDS`."""
         id_ = str(uuid.uuid4())
-        return _with_request_id(id_, lambda: self._ask(request, id_))
+        return _with_request_id(id_, lambda: self._ask(request, name, id_))
 
-    def _ask(self, request: Request, id_: str) -> Reply:
+    def _ask(self, request: Request, name: str, id_: str) -> Reply:
         accept = Accept.of(request)
         seconds = _poll_seconds(request)
         references = self._references(request)
         try:
             ask = request_body.read(request)
-            picture = self._picture(ask, references)
+            picture = self._picture(request, ask, references)
         except Invalid as invalid:
             raise Refusal(_rejected(invalid.faults, accept)) from None
         stream = ask.stream and accept.events
-        job = self._engine.start(picture, ask.prompt, ask.parameters, stream=stream, id_=id_)
-        return self._reply(request, job, seconds)
+        try:
+            job = self._engine.start(
+                picture,
+                ask.prompt,
+                ask.parameters,
+                stream=stream,
+                id_=id_,
+                caller=request.caller,
+                name=name,
+            )
+        except Busy as busy:
+            raise Refusal(problem(busy.status, detail=str(busy)).plus(RETRY_AFTER)) from None
+        return self._reply(request, accept, job, seconds)
 
     def poll(self, request: Request, id_: str) -> Reply:
         """`GET /v1/status/{id}`: wait again; 404 if the answer was sent, cancelled or never requested."""
         return _with_request_id(id_ if _is_uuid(id_) else str(uuid.uuid4()), lambda: self._poll(request, id_))
 
     def _poll(self, request: Request, id_: str) -> Reply:
-        seconds = _poll_seconds(request)
-        job = self._engine.take(id_.lower())
+        accept, seconds = Accept.of(request), _poll_seconds(request)
+        job = self._engine.take(id_.lower(), request.caller)
         if job is None:
             raise Refusal(problem(404, detail=f"NotFound error: failed to find request {id_[:64]}"))
-        return self._reply(request, job, seconds)
+        return self._reply(request, accept, job, seconds)
 
-    def _reply(self, request: Request, job: GenerationJob, seconds: int) -> Reply:
+    def _reply(self, request: Request, accept: Accept, job: GenerationJob, seconds: int) -> Reply:
         request.connection.on_close(job.cancel)
         if not job.wait(seconds):
             request.connection.release()
             self._engine.park(job, max(2 * seconds, _LEAST_KEPT_S))
             return Reply(202, _headers(job.id, "in-progress"))
-        answer = reply(Nvidia(job.id, job.prompt_tokens), job)
-        notice = (("nbvlm-notice", job.notice),) if job.notice else ()
-        return answer.plus(*_headers(job.id, "fulfilled"), *notice)
+        try:
+            answer = reply(Nvidia(job.id, job.prompt_tokens), job)
+        except InvalidPicture as error:
+            raise Refusal(_rejected(_picture_fault(error).faults, accept)) from None
+        return answer.plus(*_headers(job.id, "fulfilled"))
 
     def _references(self, request: Request) -> set[str]:
         """Return the asset ids of the header; each asset must exist before the model is asked."""
@@ -85,25 +98,25 @@ class Inference:
             if not _is_uuid(id_):
                 raise Refusal(problem(400, detail=f"'{id_}' is not an asset id"))
         for id_ in ids:
-            if self._bucket.get(id_) is None:
+            if self._bucket.get(id_, request.caller) is None:
                 raise Refusal(problem(404, detail=f"NotFound error: failed to find asset {id_}"))
         return {id_.lower() for id_ in ids}
 
-    def _picture(self, ask: ParsedRequest, references: set[str]) -> Image.Image | None:
+    def _picture(self, request: Request, ask: ParsedRequest, references: set[str]) -> EncodedPicture | None:
         if ask.picture is None:
             return None
         try:
             if isinstance(ask.picture, Inline):
                 return from_base64(ask.picture.base64)
-            return self._uploaded(ask.picture.asset_id, references)
+            return self._uploaded(ask.picture.asset_id, request.caller, references)
         except InvalidPicture as error:
-            raise Faults().stop(_CONTENT, "value_error", str(error)) from None
+            raise _picture_fault(error) from None
 
-    def _uploaded(self, id_: str, references: set[str]) -> Image.Image:
-        asset = self._bucket.get(id_) if id_ in references else None
+    def _uploaded(self, id_: str, caller: str, references: set[str]) -> EncodedPicture:
+        asset = self._bucket.get(id_, caller) if id_ in references else None
         if asset is None:
             raise InvalidPicture("The asset is not named in the header NVCF-INPUT-ASSET-REFERENCES")
-        return from_bytes(asset.data)
+        return EncodedPicture.of(asset.data)
 
 
 def _with_request_id(id_: str, answer: Callable[[], Reply]) -> Reply:
@@ -116,6 +129,10 @@ def _with_request_id(id_: str, answer: Callable[[], Reply]) -> Reply:
         _log.exception("The model failed")
         reply = server_error()
     return reply.plus(*_headers(id_, "errored"))
+
+
+def _picture_fault(error: InvalidPicture) -> Invalid:
+    return Faults().stop(_CONTENT, "value_error", str(error))
 
 
 def _headers(id_: str, status: str) -> tuple[tuple[str, str], ...]:

@@ -1,4 +1,4 @@
-"""Compute answers, each in a thread of its own; any thread may read the tokens of a job.
+"""Compute answers in a few threads, in fair turns; any thread may read the tokens of a job.
 
 A job continues while its caller waits, polls or reads slowly; once cancelled, it stops at the next token.
 """
@@ -7,17 +7,32 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+from nbvlm.demo.service.limits import IN_PROCESS, Limits
+from nbvlm.demo.service.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from PIL import Image
 
+    from nbvlm.demo.service.pictures import EncodedPicture
+    from nbvlm.demo.speaking import Speaker
 
-__all__ = ["Engine", "GenerationJob", "Model", "Token"]
+__all__ = ["Busy", "Engine", "GenerationJob", "Model", "Token"]
+
+
+_WHOLE = 1024  # tokens
+
+
+class Busy(Exception):
+    """Too many questions wait; `status` is 429 where they are this caller's own, else 503."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Token(Protocol):
@@ -58,26 +73,30 @@ class _End:
 
 
 class GenerationJob:
-    """One answer while it is computed; `source` is called in its thread and yields the tokens."""
+    """One answer while it is computed; `source` is called in the thread that runs it, and yields tokens."""
 
     def __init__(
-        self, source: Callable[[], Iterator[Token]], *, id_: str, stream: bool = False, prompt_tokens: int = 0
+        self,
+        source: Callable[[], Iterator[Token]],
+        *,
+        id_: str,
+        caller: str = "",
+        large: bool = False,
+        stream: bool = False,
+        prompt_tokens: int = 0,
     ) -> None:
         self.id = id_
+        self.caller = caller
+        self.large = large
         self.stream = stream
         self.prompt_tokens = prompt_tokens
         self.error: Exception | None = None
-        self._source = source
+        self._source: Callable[[], Iterator[Token]] | None = source
         self._changed = threading.Condition()
         self._tokens: list[Token] = []
         self._expires = float("inf")
         self._done = False
         self._cancelled = False
-
-    def start(self, gate: AbstractContextManager[Any] | None = None) -> None:
-        """Begin to compute as soon as `gate` can be entered."""
-        name = f"nbvlm-demo-{self.id[:8]}"
-        threading.Thread(target=self._run, args=(gate or nullcontext(),), name=name, daemon=True).start()
 
     def cancel(self) -> None:
         """Stop at the next token."""
@@ -115,8 +134,16 @@ class GenerationJob:
     @property
     def notice(self) -> str | None:
         """The notice of the first token about the whole answer, or None."""
+        return self._of_first("notice")
+
+    @property
+    def model(self) -> str | None:
+        """The name of the model that answers, where one of several does, or None."""
+        return self._of_first("model")
+
+    def _of_first(self, name: str) -> str | None:
         with self._changed:
-            return getattr(self._tokens[0], "notice", None) if self._tokens else None
+            return getattr(self._tokens[0], name, None) if self._tokens else None
 
     def __iter__(self) -> Iterator[Token]:
         """Yield the tokens as they come; end early when the job is cancelled, raise the model's exception."""
@@ -139,10 +166,10 @@ class GenerationJob:
     def _ready(self) -> bool:
         return self._over() or (self.stream and bool(self._tokens))
 
-    def _run(self, gate: AbstractContextManager[Any]) -> None:
+    def run(self) -> None:
+        """Compute the answer in this thread; never raises."""
         try:
-            with gate:
-                self._compute()
+            self._compute()
         except Exception as error:  # noqa: BLE001 - the reader gets whatever the model raised
             self.error = error
         finally:
@@ -151,9 +178,10 @@ class GenerationJob:
                 self._changed.notify_all()
 
     def _compute(self) -> None:
-        if self.expired():
+        source, self._source = self._source, None  # a job that is kept does not keep the picture
+        if source is None or self.expired():
             return
-        for token in self._source():
+        for token in source():
             with self._changed:
                 self._tokens.append(token)
                 self._changed.notify_all()
@@ -162,42 +190,92 @@ class GenerationJob:
 
 
 class Engine:
-    """Runs jobs, `at_once` at a time, and keeps those whose caller has to poll."""
+    """Runs jobs, `at_once` at a time, in turn by caller, and keeps those whose caller has to poll."""
 
-    def __init__(self, model: Model | None, at_once: int) -> None:
+    def __init__(self, model: Model | None, at_once: int, limits: Limits = IN_PROCESS) -> None:
         self._model = model
         self._loading = threading.Lock()
-        self._gate = threading.BoundedSemaphore(at_once)
+        self._at_once, self._limits = at_once, limits
         self._lock = threading.Lock()
+        self._turns = Turns()
+        self._workers, self._large = 0, False  # threads that compute; whether one has a large picture
         self._parked: dict[str, GenerationJob] = {}
 
-    @property
-    def model(self) -> Model:
-        """The model, loaded on first use."""
-        with self._loading:
-            if self._model is None:
-                from nbvlm.demo.model import model
-
-                self._model = model.load()
+    def model(self, name: str | None = None) -> Model:
+        """Return the model, loaded on first use; of the embedded ones that of a name in `router.MODELS`."""
+        if self._model is not None:
             return self._model
+        from nbvlm.demo import router
+
+        with self._loading:
+            return router.load(name if name in router.MODELS else router.MODELS[0])
 
     def start(
-        self, picture: Image.Image | None, prompt: str, parameters: dict[str, Any], *, stream: bool, id_: str
+        self,
+        picture: EncodedPicture | None,
+        prompt: str,
+        parameters: dict[str, Any],
+        *,
+        stream: bool,
+        id_: str,
+        caller: str,
+        name: str | None = None,
+        speaker: Speaker | None = None,
     ) -> GenerationJob:
-        """Start to answer; without a picture the answer is empty."""
+        """Start to answer, when it is the caller's turn; without a picture the answer is empty.
+
+        `name` is the model that the caller asks for. A `speaker` writes the answer as another model family would.
+
+        Raises
+        ------
+        Busy
+            If too many questions wait.
+        """
         if picture is None:
-            job = GenerationJob(lambda: iter((_End(),)), id_=id_, stream=stream)
+            job = GenerationJob(lambda: iter((_End(),)), id_=id_, caller=caller, stream=stream)
         else:
-            model = self.model
-            tokens = model.count(prompt)
+            model = self.model(name)
             job = GenerationJob(
-                lambda: model.stream(picture, prompt, **parameters),
+                lambda: _tokens(model, picture, prompt, parameters, speaker),
                 id_=id_,
+                caller=caller,
+                large=picture.large,
                 stream=stream,
-                prompt_tokens=tokens,
+                prompt_tokens=model.count(prompt),
             )
-        job.start(self._gate)
+        with self._lock:
+            self._check(caller)
+            self._turns.add(caller, job)
+            if self._workers >= self._at_once:
+                return job
+            self._workers += 1
+        threading.Thread(target=self._work, name="nbvlm-demo-worker", daemon=True).start()
         return job
+
+    def _check(self, caller: str) -> None:
+        """Refuse one more question where too many wait; call it with the lock held."""
+        limits = self._limits
+        if self._turns.waiting(caller) >= limits.waiting_of_caller:
+            raise Busy(429, f"You have {limits.waiting_of_caller} questions waiting; send fewer at once")
+        if self._turns.waiting() >= limits.waiting:
+            raise Busy(503, f"{limits.waiting} questions wait for this service; try again soon")
+
+    def _work(self) -> None:
+        job = None
+        while (job := self._next(job)) is not None:
+            job.run()
+
+    def _next(self, done: GenerationJob | None) -> GenerationJob | None:
+        """Take the next job of a worker; of the jobs with large pictures one runs at a time."""
+        with self._lock:
+            if done is not None and done.large:
+                self._large = False
+            job = self._turns.next(large=not self._large)
+            if job is None:
+                self._workers -= 1
+            elif job.large:
+                self._large = True
+            return job
 
     def park(self, job: GenerationJob, seconds: float) -> None:
         """Keep a job for its caller, who must come back within `seconds`."""
@@ -206,8 +284,21 @@ class Engine:
             self._parked = {id_: kept for id_, kept in self._parked.items() if not kept.expired()}
             self._parked[job.id] = job
 
-    def take(self, id_: str) -> GenerationJob | None:
-        """Hand out a kept job, once; None when there is no job of this id or its time has passed."""
+    def take(self, id_: str, caller: str) -> GenerationJob | None:
+        """Hand out a kept job, once; None when the caller has no job of this id or its time has passed."""
         with self._lock:
-            job = self._parked.pop(id_, None)
-        return job if job is not None and job.expire_after(None) else None
+            job = self._parked.get(id_)
+            if job is None or job.caller != caller:
+                return None
+            del self._parked[id_]
+        return job if job.expire_after(None) else None
+
+
+def _tokens(
+    model: Model, picture: EncodedPicture, prompt: str, parameters: dict[str, Any], speaker: Speaker | None
+) -> Iterator[Token]:
+    if speaker is None:
+        return model.stream(picture.decode(), prompt, **parameters)
+    whole = parameters | {"max_tokens": _WHOLE}  # the family's answer is cut, not the one that it is made of
+    tokens = model.stream(picture.decode(), speaker.prompt(prompt), **whole)
+    return speaker.say(tokens, prompt, picture.size, parameters["max_tokens"])

@@ -17,7 +17,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Connection", "Refusal", "Reply", "Request", "as_json", "problem", "server_error", "text", "xml"]
+__all__ = [
+    "RETRY_AFTER",
+    "Connection",
+    "Refusal",
+    "Reply",
+    "Request",
+    "as_json",
+    "problem",
+    "server_error",
+    "text",
+    "xml",
+]
+
+RETRY_AFTER = ("retry-after", "2")
+"""Header of a refusal that is over soon."""
 
 # Python 3.13 gave these two new names; the hosted service keeps the old ones.
 TITLES = {413: "Request Entity Too Large", 422: "Unprocessable Entity"}
@@ -66,6 +80,8 @@ class Request:
     body: bytes = field(default=b"", repr=False)
     oversize: bool = False  # the body was longer than `Service.room` allows and was not kept
     connection: Connection = field(default_factory=Connection, repr=False)
+    peer: str = ""  # network address of the caller; empty in this process
+    caller: str = ""  # who asks, as `Service.admit` finds
 
     @property
     def path(self) -> str:

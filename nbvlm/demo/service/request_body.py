@@ -7,9 +7,6 @@ has no list form; pictures as PNG or JPEG, inside the body below a limit. Ranges
 
 from __future__ import annotations
 
-import base64
-import binascii
-import io
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,66 +15,20 @@ from nbvlm import endpoints
 from nbvlm.demo.service.schema import Faults, Loc, flag, members, number, read_json
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from nbvlm.demo.service.messages import Request
 
 __all__ = [
-    "PIXEL_LIMIT",
     "PROMPT_LIMIT",
     "Inline",
-    "InvalidPicture",
     "ParsedRequest",
     "Source",
     "Uploaded",
     "clean",
-    "from_base64",
-    "from_bytes",
     "parts",
     "read",
     "source",
     "split",
 ]
-
-PIXEL_LIMIT = 64_000_000
-_TOO_MANY = f"The picture has more than {PIXEL_LIMIT} pixels"
-
-
-class InvalidPicture(ValueError):
-    """The bytes are not a picture that the service accepts; the message says why."""
-
-
-def from_base64(text: str) -> Image.Image:
-    """Decode the base64 text of a PNG or JPEG picture; white space is an error, as at the hosted service."""
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidPicture(f"Invalid base64: {error}") from None
-    return from_bytes(data)
-
-
-def from_bytes(data: bytes) -> Image.Image:
-    """Decode a PNG or JPEG picture to RGB; the EXIF orientation is ignored, as at the hosted service."""
-    from PIL import Image
-
-    if not data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
-        raise InvalidPicture("The picture is neither PNG nor JPEG")
-    try:
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
-            _check_size(*picture.size)
-            return picture.convert("RGB")
-    except InvalidPicture:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InvalidPicture(_TOO_MANY) from error
-    except Exception as error:  # decoders raise exceptions of many kinds
-        raise InvalidPicture(f"The picture cannot be decoded: {type(error).__name__}") from error
-
-
-def _check_size(width: int, height: int) -> None:
-    if width * height > PIXEL_LIMIT:
-        raise InvalidPicture(_TOO_MANY)
-
 
 _TAG = re.compile(r"""<img\s+src\s*=\s*(?:"([^"]*)"|'([^']*)')\s*/?>""", re.IGNORECASE)
 _DATA = re.compile(r"data:image/(png|jpe?g);(base64|asset_id),")
@@ -107,8 +58,11 @@ def split(content: str) -> tuple[str, list[str]]:
     return " ".join(piece for piece in pieces if piece), sources
 
 
-def parts(faults: Faults, loc: Loc, content: list[Any]) -> tuple[str, list[str]]:
-    """Separate text and pictures of a content in list form; tags inside a text part are text."""
+def parts(faults: Faults, loc: Loc, content: list[Any], *, objects: bool = False) -> tuple[str, list[str]]:
+    """Separate text and pictures of a content in list form; tags inside a text part are text.
+
+    `objects` allows a picture as `{"url": …}`, OpenAI's form; hosted PaliGemma takes a plain string only.
+    """
     texts, sources = [], []
     for index, part in enumerate(content):
         here = (*loc, index)
@@ -117,16 +71,16 @@ def parts(faults: Faults, loc: Loc, content: list[Any]) -> tuple[str, list[str]]
             value = members(faults, here, part, "type text").get("text")
             texts.append(_string(faults, (*here, "text"), value).strip())
         elif kind == "image_url":
-            sources.append(_url(faults, here, part))
+            sources.append(_url(faults, here, part, objects=objects))
         else:
             faults.add((*here, "type"), "literal_error", "Input should be 'text' or 'image_url'")
     return " ".join(text for text in texts if text), sources
 
 
-def _url(faults: Faults, loc: Loc, part: dict[str, Any]) -> str:
+def _url(faults: Faults, loc: Loc, part: dict[str, Any], *, objects: bool) -> str:
     value = members(faults, loc, part, "type image_url").get("image_url")
     loc = (*loc, "image_url")
-    if isinstance(value, dict):
+    if objects and isinstance(value, dict):
         value = members(faults, loc, value, "url detail").get("url")
         loc = (*loc, "url")
     return _string(faults, loc, value)

@@ -13,7 +13,7 @@ from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json, proble
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nbvlm.demo.service.jobs import GenerationJob
+    from nbvlm.demo.service.jobs import GenerationJob, Token
 
 __all__ = ["DONE", "EVENT_STREAM", "Accept", "Nvidia", "OpenAI", "events", "reply", "usage"]
 
@@ -54,8 +54,8 @@ class Nvidia:
         """Return the events before the first token."""
         return []
 
-    def chunk(self, text: str, reason: str | None) -> dict[str, Any]:
-        """Return one event of a stream."""
+    def chunk(self, text: str, reason: str | None, thought: str = "") -> dict[str, Any]:  # noqa: ARG002
+        """Return one event of a stream; the dialect has no thoughts."""
         delta = {"role": "assistant", "content": text}
         return {"id": self.id, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
 
@@ -63,7 +63,7 @@ class Nvidia:
         """Return the events after the last token."""
         return []
 
-    def answer(self, text: str, reason: str | None, tokens: int) -> dict[str, Any]:
+    def answer(self, text: str, reason: str | None, tokens: int, thoughts: str = "") -> dict[str, Any]:  # noqa: ARG002
         """Return the whole answer."""
         message = {"role": "assistant", "content": text}
         choice = {"index": 0, "message": message, "finish_reason": reason}
@@ -92,9 +92,9 @@ class OpenAI:
         """Return the events before the first token."""
         return [self._event({"role": "assistant", "content": ""}, None)]
 
-    def chunk(self, text: str, reason: str | None) -> dict[str, Any]:
-        """Return one event of a stream."""
-        return self._event({"content": text}, reason)
+    def chunk(self, text: str, reason: str | None, thought: str = "") -> dict[str, Any]:
+        """Return one event of a stream: a piece of the answer, or of the thoughts before it."""
+        return self._event({"reasoning_content": thought} if thought else {"content": text}, reason)
 
     def closing(self, tokens: int) -> list[dict[str, Any]]:
         """Return the events after the last token."""
@@ -103,9 +103,11 @@ class OpenAI:
         counts = {"choices": [], "usage": usage(self.prompt_tokens, tokens)}
         return [self._head("chat.completion.chunk") | counts]
 
-    def answer(self, text: str, reason: str | None, tokens: int) -> dict[str, Any]:
+    def answer(self, text: str, reason: str | None, tokens: int, thoughts: str = "") -> dict[str, Any]:
         """Return the whole answer."""
-        message = {"role": "assistant", "content": text}
+        message = {"role": "assistant", "content": text} | (
+            {"reasoning_content": thoughts} if thoughts else {}
+        )
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
         counts = {"choices": [choice], "usage": usage(self.prompt_tokens, tokens)}
         return self._head("chat.completion") | counts
@@ -126,13 +128,16 @@ def reply(dialect: Dialect, job: GenerationJob) -> Reply:
         raise job.error
     if job.cancelled:
         return Reply(CLOSED)
+    about = (("nbvlm-notice", job.notice), ("nbvlm-model", job.model))
+    named = tuple((name, value) for name, value in about if value)
     if job.stream:
         kind = (("content-type", EVENT_STREAM), ("cache-control", "no-cache"))
-        return Reply(200, kind, events(dialect, job))
+        return Reply(200, (*kind, *named), events(dialect, job))
     tokens = list(job)
     text = "".join(token.text for token in tokens)
     reason = tokens[-1].finish_reason if tokens else None
-    return as_json(dialect.answer(text, reason or "stop", len(tokens)))
+    thoughts = "".join(_thought(token) for token in tokens)
+    return as_json(dialect.answer(text, reason or "stop", len(tokens), thoughts)).plus(*named)
 
 
 def events(dialect: Dialect, job: GenerationJob) -> Iterator[bytes]:
@@ -146,7 +151,7 @@ def events(dialect: Dialect, job: GenerationJob) -> Iterator[bytes]:
     try:
         for token in job:
             count, last = count + 1, token.finish_reason
-            yield _event(dialect.chunk(token.text, last))
+            yield _event(dialect.chunk(token.text, last, _thought(token)))
     except Exception:  # noqa: BLE001 - a model may raise anything; the stream must report it
         _log.exception("The model failed in the middle of an answer")
         error = {"object": "error", "message": "Internal server error", "type": "internal_server_error"}
@@ -159,6 +164,10 @@ def events(dialect: Dialect, job: GenerationJob) -> Iterator[bytes]:
     for value in dialect.closing(count):
         yield _event(value)
     yield DONE
+
+
+def _thought(token: Token) -> str:
+    return getattr(token, "reasoning", "")
 
 
 def _event(value: dict[str, Any]) -> bytes:

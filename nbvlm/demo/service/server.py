@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
+from collections import Counter
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nbvlm._optional import require
+from nbvlm.demo.service.asgi import request_head, send_head, send_part, send_whole
 from nbvlm.demo.service.execution import AsyncExchange
-from nbvlm.demo.service.messages import Reply, Request
+from nbvlm.demo.service.messages import RETRY_AFTER, Refusal, Reply, Request, problem
+from nbvlm.demo.service.service import sized, too_large
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import AsyncIterator, Collection
 
     import uvicorn
 
+    from nbvlm.demo.service.asgi import Receive, Scope, Send
+    from nbvlm.demo.service.limits import Limits
     from nbvlm.demo.service.service import Service
 
-    Scope = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-__all__ = ["listen", "origin", "server"]
+__all__ = ["hosts", "listen", "origin", "server"]
 
 _LAST_PORT = 65_535
-_PATIENCE = 4  # a body up to so many times too large is read to its end, so that its sender sees the reply
+_BACKLOG = 100  # connections that the system accepts for the service; below a peer's limit, see `connections`
+_VANISHED_S = 30  # until a caller who does not react at all is given up
 
 
 class _Application:
@@ -34,43 +38,98 @@ class _Application:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._bodies = _Bodies(service.limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = await self._request(scope, receive)
-        if request is None:
-            return
-        exchange = AsyncExchange(self._service, request)
-        watch = asyncio.create_task(_watch(receive, exchange))
         try:
-            await _send(await exchange.head(), exchange, send)
+            head = self._service.admit(request_head(scope))
+            async with self._bodies.room(head.caller, _body_size(head, self._service.room(head))):
+                exchange = AsyncExchange(self._service, replace(head, body=await self._read(head, receive)))
+                watch = asyncio.create_task(_watch(receive, exchange))
+                try:
+                    reply = await exchange.head()
+                except BaseException:
+                    exchange.close()
+                    watch.cancel()
+                    raise
+        except Refusal as refused:
+            await send_whole(sized(refused.reply), send)
+            return
+        except _Disconnected:
+            return
+        try:
+            await _send(reply, exchange, send)
         finally:
             exchange.close()
             watch.cancel()
 
-    async def _request(self, scope: Scope, receive: Receive) -> Request | None:
-        """Read the request, with at most the allowed size of its body; None when the caller disconnects."""
-        head = _head(scope)
-        room = self._service.room(head)
-        body, size, more = bytearray(), 0, True
-        while more and size <= room * _PATIENCE:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            part, more = message.get("body", b""), message.get("more_body", False)
-            size += len(part)
-            body += part if size <= room else b""
-        return replace(head, oversize=True) if size > room else replace(head, body=bytes(body))
+    async def _read(self, head: Request, receive: Receive) -> bytes:
+        """Read a body of the allowed size."""
+        limits, room = self._service.limits, self._service.room(head)
+        body, more = bytearray(), True
+        try:
+            async with asyncio.timeout(limits.body_s):
+                while more:
+                    async with asyncio.timeout(limits.pause_s):
+                        message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _Disconnected
+                    body += message.get("body", b"")
+                    more = message.get("more_body", False)
+                    if len(body) > room:
+                        raise Refusal(too_large(head, room))
+        except TimeoutError:
+            detail = f"The body was not complete after {limits.body_s:g} seconds, or came with long pauses"
+            raise Refusal(problem(408, detail=detail)) from None
+        return bytes(body)
 
 
-def _head(scope: Scope) -> Request:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    target = scope["raw_path"].decode("latin-1")
-    if scope["query_string"]:
-        target += "?" + scope["query_string"].decode("latin-1")
-    return Request(scope["method"], target, headers)
+class _Disconnected(Exception):
+    """The caller closed the connection."""
+
+
+class _Bodies:
+    """Memory for bodies: who finds no room waits for it, before anything of the body is read."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._held: Counter[str] = Counter()
+        self._changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def room(self, caller: str, size: int) -> AsyncIterator[None]:
+        """Hold room for a body of a caller; refuse where there is none for some time."""
+        limits = self._limits
+        try:
+            async with asyncio.timeout(limits.pause_s), self._changed:
+                await self._changed.wait_for(lambda: self._fits(caller, size))
+                self._held[caller] += size
+        except TimeoutError:
+            detail = "The service is busy with other requests of this size; try again soon"
+            raise Refusal(problem(503, detail=detail).plus(RETRY_AFTER)) from None
+        try:
+            yield
+        finally:
+            self._held[caller] -= size
+            if not self._held[caller]:
+                del self._held[caller]
+            async with self._changed:
+                self._changed.notify_all()
+
+    def _fits(self, caller: str, size: int) -> bool:
+        limits = self._limits
+        return (
+            self._held[caller] + size <= limits.bodies_of_caller
+            and self._held.total() + size <= limits.bodies
+        )
+
+
+def _body_size(head: Request, room: int) -> int:
+    """Return the bytes of a body as its head declares them; without a declaration, the most allowed."""
+    if "transfer-encoding" in head.headers:
+        return room
+    length = head.header("content-length", "0")
+    return int(length) if length.isdecimal() else room
 
 
 async def _watch(receive: Receive, exchange: AsyncExchange) -> None:
@@ -80,11 +139,10 @@ async def _watch(receive: Receive, exchange: AsyncExchange) -> None:
 
 
 async def _send(head: Reply, parts: AsyncExchange, send: Send) -> None:
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in head.headers]
-    await send({"type": "http.response.start", "status": head.status, "headers": headers})
+    await send_head(head, send)
     async for part in parts:
-        await send({"type": "http.response.body", "body": part, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send_part(part, send)
+    await send_part(b"", send, more=False)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -117,12 +175,21 @@ def _bound(family: int, kind: int, protocol: int, address: Any) -> socket.socket
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _notice_the_vanished(listener)
         listener.bind(address)
-        listener.listen()
+        listener.listen(_BACKLOG)
     except OSError:
         listener.close()
         raise
     return listener
+
+
+def _notice_the_vanished(listener: socket.socket) -> None:
+    """Let the system close connections of computers that were switched off; accepted sockets inherit it."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", _VANISHED_S), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, name):  # not on every system
+            listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _unreachable(host: str, port: int, reason: str) -> Error:
@@ -136,6 +203,25 @@ def origin(listener: socket.socket) -> str:
     return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
 
 
+def hosts(listener: socket.socket, *more: str) -> Collection[str] | None:
+    """Return the names that requests may use for a service; None for any, where a network reaches it.
+
+    A service for this computer alone answers to its own names only, so a web page whose name points at it
+    (DNS rebinding) cannot use it.
+
+    Parameters
+    ----------
+    listener
+        From `listen`.
+    more
+        Further names; with any, a service in the network has names too.
+    """
+    address = listener.getsockname()[0]
+    if not (address.startswith("127.") or address == "::1" or more):
+        return None
+    return {"localhost", "127.0.0.1", "::1", address, *(name.lower() for name in more)}
+
+
 def server(service: Service) -> uvicorn.Server:
     """Return a uvicorn server, which logs no requests; run it with `run(sockets=[listener])`.
 
@@ -145,8 +231,34 @@ def server(service: Service) -> uvicorn.Server:
         When uvicorn is not installed.
     """
     uvicorn = require("uvicorn", extra="serve", purpose="The local service")
-    settings: dict[str, Any] = {"access_log": False, "log_level": "warning", "server_header": False}
+    from nbvlm.demo.service.connections import LimitedProtocol
+
+    limits = _fitting(service.limits)
     config = uvicorn.Config(
-        _Application(service), lifespan="off", ws="none", timeout_graceful_shutdown=2, **settings
+        _Application(service),
+        http=functools.partial(LimitedProtocol, limits),
+        ws="none",
+        lifespan="off",
+        h11_max_incomplete_event_size=limits.head,
+        limit_concurrency=2 * limits.connections,  # answers whose callers have vanished count too
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=2,
+        proxy_headers=False,  # a caller could make up an address
+        access_log=False,
+        log_level="error",  # a warning for each bad request would fill the terminal
+        server_header=False,
     )
     return uvicorn.Server(config)
+
+
+def _fitting(limits: Limits) -> Limits:
+    """Return limits that need no more than half of the files that this process may open."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return limits
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if most == resource.RLIM_INFINITY or most // 2 >= limits.connections:
+        return limits
+    of_peer = min(limits.connections_of_peer, most // 4)
+    return replace(limits, connections=most // 2, connections_of_peer=of_peer)

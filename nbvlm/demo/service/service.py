@@ -9,20 +9,26 @@ import hmac
 import logging
 import os
 import re
+import secrets
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from nbvlm.demo.service.assets import AssetApi, Bucket
 from nbvlm.demo.service.chat_completions import Completions, refusal
 from nbvlm.demo.service.inference import Inference
 from nbvlm.demo.service.jobs import Engine
-from nbvlm.demo.service.messages import Refusal, Reply, Request, problem, server_error, text
+from nbvlm.demo.service.limits import IN_PROCESS, Limits
+from nbvlm.demo.service.messages import Refusal, Reply, Request, problem, server_error, text, xml
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from nbvlm.demo.service.jobs import Model
 
-__all__ = ["Reply", "Request", "Service"]
+__all__ = ["Reply", "Request", "Service", "network", "sized", "too_large"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,8 +36,20 @@ Handler = Callable[[Request, str], Reply]
 
 _NO_KEY = refusal(401, "Incorrect API key provided", code="invalid_api_key")
 NO_CONTENT = 204
-BODY_LIMIT = 25 * 1024 * 1024
-ASSET_LIMIT = 128 * 1024 * 1024
+_NO_BODY = 64 * 1024  # bytes of a body that a GET or DELETE may have
+_PER_NETWORK = 64  # bits: an IPv6 host changes its address within its network
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    method: str
+    pattern: str
+    handler: Handler
+
+    def match(self, path: str) -> str | None:
+        """Return what the pattern's groups hold in a path, or None."""
+        found = re.fullmatch(self.pattern, path)
+        return None if found is None else unquote("".join(found.groups()))
 
 
 class Service:
@@ -42,13 +60,25 @@ class Service:
     model
         Computes the answers; by default the embedded model, loaded with the first question.
     key
-        When given, callers must send it; never in a repr or a log.
+        When given, callers must send it, or one of several; never in a repr or a log.
     origin
         Scheme and host of upload URLs; by default those of the request.
     bucket
         Keeps the assets; by default a new one.
     at_once
         Answers computed at the same time; by default the number of cores.
+    limits
+        What the service takes on at most; by default what suits a caller in this process.
+    hosts
+        The names of this service: a request whose `Host` is another one is refused. None accepts any.
+    speak
+        Ids of `nbvlm.demo.speaking.model_id` to list. Every other one can be asked for too.
+
+    Notes
+    -----
+    Turns, limits and assets are counted by caller. Where the service has several keys, a caller is a key;
+    else a network address, since any other sign could be made up at will. What is kept is a digest of
+    either, with a token of this service.
 
     Examples
     --------
@@ -60,36 +90,68 @@ class Service:
         self,
         model: Model | None = None,
         *,
-        key: str | None = None,
+        key: str | Sequence[str] | None = None,
         origin: str | None = None,
         bucket: Bucket | None = None,
         at_once: int | None = None,
+        limits: Limits = IN_PROCESS,
+        hosts: Collection[str] | None = None,
+        speak: Sequence[str] = (),
     ) -> None:
-        self._key = key
-        bucket = bucket or Bucket()
+        self._keys = (key,) if isinstance(key, str) else tuple(key or ())
+        self._token = secrets.token_bytes(32)
+        self._hosts = hosts
+        self.limits = limits
+        bucket = bucket or Bucket(capacity=limits.store, capacity_of_owner=limits.store_of_caller)
         assets = AssetApi(bucket, origin)
-        engine = Engine(model, at_once or os.cpu_count() or 1)
-        inference, completions = Inference(engine, bucket), Completions(engine)
-        self._routes: tuple[tuple[str, str, Handler], ...] = (
-            ("POST", r"/v1/vlm/google/paligemma", inference.ask),
-            ("GET", r"/v1/status/([^/]+)", inference.poll),
-            ("GET", r"/v2/nvcf/pexec/status/([^/]+)", inference.poll),
-            ("POST", r"/v2/nvcf/assets", assets.create),
-            ("GET", r"/v2/nvcf/assets", assets.list),
-            ("GET", r"/v2/nvcf/assets/([^/]+)", assets.get),
-            ("DELETE", r"/v2/nvcf/assets/([^/]+)", assets.delete),
-            ("POST", r"/v1/chat/completions", completions.complete),
-            ("GET", r"/v1/models", completions.models),
-            ("GET", r"/v1/models/(.+)", completions.model),
-            ("PUT", r"/s3/assets/([^/]+)", bucket.put),
+        self._engine = engine = Engine(model, at_once or os.cpu_count() or 1, limits)
+        inference, completions = Inference(engine, bucket), Completions(engine, speak)
+        self._bucket = bucket
+        self._routes = tuple(
+            _Route(*route)
+            for route in (
+                ("POST", r"/v1/vlm/(google/paligemma|nbvlm/demo-scenes|nbvlm/demo-photos)", inference.ask),
+                ("GET", r"/v1/status/([^/]+)", inference.poll),
+                ("GET", r"/v2/nvcf/pexec/status/([^/]+)", inference.poll),
+                ("POST", r"/v2/nvcf/assets", assets.create),
+                ("GET", r"/v2/nvcf/assets", assets.list),
+                ("GET", r"/v2/nvcf/assets/([^/]+)", assets.get),
+                ("DELETE", r"/v2/nvcf/assets/([^/]+)", assets.delete),
+                ("POST", r"/v1/chat/completions", completions.complete),
+                ("GET", r"/v1/models", completions.models),
+                ("GET", r"/v1/models/(.+)", completions.model),
+                ("PUT", r"/s3/assets/([^/]+)", bucket.put),
+            )
         )
 
     def __repr__(self) -> str:
-        return f"Service(key={'***' if self._key else None})"
+        return f"Service(key={'***' if self._keys else None})"
 
     def room(self, request: Request) -> int:
         """Return the largest allowed body of this request, in bytes; only its head is needed."""
-        return ASSET_LIMIT if request.method == "PUT" else BODY_LIMIT
+        return {"PUT": self.limits.upload, "POST": self.limits.body}.get(request.method, _NO_BODY)
+
+    def admit(self, head: Request) -> Request:
+        """Check the head of a request, before its body is read; return it with the name of its caller.
+
+        Raises
+        ------
+        Refusal
+            With the reply to a request that need not be read.
+        """
+        self._check_page(head)
+        route, argument = self._route(head)
+        if route.method == "PUT":
+            head = replace(head, caller=self._bucket.owner(head, argument))
+        else:
+            self._check_key(head)
+            head = replace(head, caller=self._caller(head))
+        if route.method == "POST":
+            _check_json(head)
+        length = head.header("content-length", "0")
+        if head.oversize or (length.isdecimal() and int(length) > self.room(head)):
+            raise Refusal(too_large(head, self.room(head)))
+        return head
 
     def handle(self, request: Request) -> Reply:
         """Answer one request; never raises, whatever the request contains.
@@ -98,46 +160,104 @@ class Service:
         Read a reply whose body is an iterator to its end, or close the connection.
         """
         try:
-            reply = self._dispatch(request)
+            request = self.admit(request)
+            route, argument = self._route(request)
+            reply = route.handler(request, argument)
         except Refusal as refused:
             reply = refused.reply
         except Exception:  # noqa: BLE001 - a bad request must not end the service
             _log.exception("The service failed at %s %s", request.method, request.path)
             reply = server_error()
-        if isinstance(reply.body, bytes) and reply.status != NO_CONTENT:
-            return reply.plus(("content-length", str(len(reply.body))))
-        return reply
+        return sized(reply)
 
-    def _dispatch(self, request: Request) -> Reply:
-        path = request.path
-        matches = [
-            (method, match, handler)
-            for method, pattern, handler in self._routes
-            if (match := re.fullmatch(pattern, path))
-        ]
+    def _route(self, request: Request) -> tuple[_Route, str]:
+        found = [(route, route.match(request.path)) for route in self._routes]
+        matches = [(route, argument) for route, argument in found if argument is not None]
         if not matches:
-            return text(404, "404 page not found")
-        for method, match, handler in matches:
-            if method == request.method:
-                self._check_access(request)
-                return handler(request, unquote("".join(match.groups())))
-        return text(405, "Method Not Allowed", ("allow", ", ".join(method for method, _, _ in matches)))
+            raise Refusal(text(404, "404 page not found"))
+        for route, argument in matches:
+            if route.method == request.method:
+                return route, argument
+        allowed = ", ".join(route.method for route, _ in matches)
+        raise Refusal(text(405, "Method Not Allowed", ("allow", allowed)))
 
-    def _check_access(self, request: Request) -> None:
-        """Refuse a request without the key, or with too large a body; uploads carry a signature instead."""
-        if request.method == "PUT":
+    def _check_page(self, request: Request) -> None:
+        """Refuse what a web page in a browser sends, under a name of its own or from another site."""
+        host = request.header("host")
+        if self._hosts is not None and _name(host) not in self._hosts:
+            detail = f"'{_name(host)[:64]}' is not a name of this service; --allow-host adds names"
+            raise Refusal(problem(403, detail=detail))
+        origin, site = request.header("origin"), request.header("sec-fetch-site", "none").lower()
+        if (origin and _netloc(origin) != host.lower()) or site not in ("none", "same-origin"):
+            raise Refusal(problem(403, detail="Web pages of other sites cannot use this service"))
+
+    def _check_key(self, request: Request) -> None:
+        if not self._keys:
             return
-        openai = request.path.startswith(("/v1/chat/", "/v1/models"))
-        if self._key is not None and not _has_key(request, self._key):
-            raise Refusal(_NO_KEY if openai else _unauthorized(request))
-        if request.oversize:
-            detail = f"The body is larger than {BODY_LIMIT} bytes"
-            raise Refusal(refusal(413, detail) if openai else problem(413, detail=detail))
+        scheme, _, given = request.header("authorization").partition(" ")
+        token = given.strip().encode()
+        known = [hmac.compare_digest(token, key.encode()) for key in self._keys]
+        if scheme.lower() != "bearer" or not any(known):
+            raise Refusal(_NO_KEY if _is_openai(request) else _unauthorized(request))
+
+    def _caller(self, request: Request) -> str:
+        sign = request.header("authorization").partition(" ")[2].strip() if len(self._keys) > 1 else None
+        who = network(request.peer) if sign is None else f"key {sign}"
+        return hmac.new(self._token, who.encode(), "sha256").hexdigest()[:32]
 
 
-def _has_key(request: Request, key: str) -> bool:
-    scheme, _, token = request.header("authorization").partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), key.encode())
+def sized(reply: Reply) -> Reply:
+    """Add the length of a reply that is not a stream."""
+    if isinstance(reply.body, bytes) and reply.status != NO_CONTENT:
+        return reply.plus(("content-length", str(len(reply.body))))
+    return reply
+
+
+def network(peer: str) -> str:
+    """Return what stands for one computer: its IPv4 address, or the network of its IPv6 address.
+
+    >>> network("::ffff:192.0.2.7"), network("2001:db8::7")
+    ('192.0.2.7', '2001:db8::/64')
+    """
+    try:
+        address = ip_address(peer.partition("%")[0])
+    except ValueError:
+        return peer
+    if address.version == 4:
+        return str(address)
+    return str(address.ipv4_mapped or ip_network((address, _PER_NETWORK), strict=False))
+
+
+def _name(host: str) -> str:
+    """Return a `Host` header without its port, in lower case."""
+    return host.lower().rpartition("]")[0].lstrip("[") or host.lower().partition(":")[0]
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def _check_json(request: Request) -> None:
+    """Refuse a body that is not declared as JSON: a web page may send any other kind without asking first."""
+    kind = request.header("content-type").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        detail = "The body must be JSON, with the header Content-Type: application/json"
+        raise Refusal(refusal(415, detail) if _is_openai(request) else problem(415, detail=detail))
+
+
+def too_large(request: Request, most: int) -> Reply:
+    """Reply to a request whose body has more than `most` bytes."""
+    detail = f"The body is larger than {most} bytes"
+    if request.method == "PUT":
+        return xml(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
+    return refusal(413, detail) if _is_openai(request) else problem(413, detail=detail)
+
+
+def _is_openai(request: Request) -> bool:
+    return request.path.startswith(("/v1/chat/", "/v1/models"))
 
 
 def _unauthorized(request: Request) -> Reply:

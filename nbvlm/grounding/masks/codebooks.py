@@ -11,8 +11,10 @@ sizes are read from the weights. They are not in the package: `codebook` finds t
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+import time
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -20,7 +22,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from nbvlm.errors import Error
+from nbvlm._text import reason
+from nbvlm.errors import Error, ParameterError, ServerError, TransportError
 from nbvlm.grounding.masks.types import CODES, MaskCrop, size_of
 from nbvlm.grounding.masks.vqvae import Decoder
 
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from nbvlm._files import Progress
     from nbvlm.grounding.masks.types import Box, Mask, Size
 
-__all__ = ["Codebook", "codebook", "paste", "paste_crop"]
+__all__ = ["Codebook", "codebook", "found", "paste", "paste_crop"]
 
 Raster = npt.NDArray[np.float32]
 
@@ -36,6 +39,7 @@ _TOGETHER = 16  # masks decoded at once: more gain no time and take 2 MB each
 _EMBEDDING = "_vq_vae._embedding"
 _loaded: dict[str, Codebook] = {}
 _loading = threading.Lock()
+_failures: dict[tuple[str | None, ...], tuple[float, Error]] = {}
 
 
 class Codebook:
@@ -76,9 +80,8 @@ class Codebook:
         """
         try:
             return cls(_arrays(path), name)
-        except (OSError, ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-            reason = getattr(error, "strerror", None) or str(error).rstrip(".")
-            raise Error(f"{path} cannot be used as a codebook: {reason}.") from error
+        except Exception as error:  # a damaged archive raises nearly anything
+            raise Error(f"{path} cannot be used as a codebook: {reason(error)}.") from error
 
     def decode(self, codes: npt.ArrayLike) -> Raster:
         """Decode codes to rasters.
@@ -140,18 +143,41 @@ def codebook(name: str = "vae-oid", *, progress: Progress | None = None) -> Code
 
     Raises
     ------
-    ValueError
+    ParameterError
         For a name that is not known.
     Error
         Where the file cannot be found or downloaded: see `nbvlm._files.fetch`.
     """
     if name not in ("vae-oid", "demo"):
-        raise ValueError(f"name must be one of 'vae-oid', 'demo', got {name!r}.")
+        raise ParameterError(f"name must be one of 'vae-oid', 'demo', got {name!r}.")
     with _loading:
         if name not in _loaded:
             path = Path(__file__).with_name("codebook.npz") if name == "demo" else _vae_oid(progress)
             _loaded[name] = Codebook.load(path, name)
         return _loaded[name]
+
+
+REST_S = 60.0
+"""Seconds after a failed download before a mask tries it again: each try may take as long as a connection."""
+
+
+def found(name: str) -> Codebook:
+    """Return a codebook as `codebook` does, for masks to be shown; a failed download is remembered a while.
+
+    Raises
+    ------
+    Error
+        As `codebook`; at once where the same search failed less than `REST_S` seconds ago.
+    """
+    search = (name, os.environ.get("NBVLM_VAE_WEIGHTS"), os.environ.get("NBVLM_CACHE"))
+    failed, error = _failures.get(search, (-math.inf, None))
+    if error is not None and name not in _loaded and time.monotonic() - failed < REST_S:
+        raise error.with_traceback(None)
+    try:
+        return codebook(name)
+    except (ServerError, TransportError) as new:
+        _failures[search] = time.monotonic(), new
+        raise
 
 
 def _vae_oid(progress: Progress | None) -> Path:

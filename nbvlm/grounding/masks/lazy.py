@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, overload
 
 import numpy as np
 
 from nbvlm.errors import Error
-from nbvlm.grounding.masks.codebooks import codebook, paste_crop
+from nbvlm.grounding.masks.codebooks import found, paste_crop
+from nbvlm.grounding.masks.rle import RunLengths
 from nbvlm.grounding.masks.types import Box, Codes, Mask, MaskCrop, Size
 
 if TYPE_CHECKING:
@@ -20,8 +21,19 @@ if TYPE_CHECKING:
 __all__ = ["Decoded", "LazyMask", "MaskField", "Masks", "MasksField", "all_masks", "decode_masks", "decoded"]
 
 
+MOST_PIXELS = 1 << 29
+"""Pixels, a byte each, that the masks of one answer may have in all; each counts where it can be true."""
+
+
+class Shape(Protocol):
+    """A mask in a form that takes little room: run lengths, an outline, a small picture."""
+
+    def crop(self, box: Box, size: Size | None) -> MaskCrop | None:
+        """Return the part of the mask in a box that can be true; None where the form cannot be read."""
+
+
 class LazyMask:
-    """A mask that is given, or that is decoded from 16 codes when it is first read.
+    """A mask that is given, or that is decoded from a shape or 16 codes when it is first read.
 
     The box is in pixels of the picture, whose `size` is width and height; a codebook of None means no mask.
     """
@@ -34,7 +46,7 @@ class LazyMask:
         size: Size | None,
         codes: Codes | None = None,
         codebook: Codebook | str | None = None,
-        given: Mask | None = None,
+        given: Mask | Shape | None = None,
     ) -> None:
         self.box, self.size, self.codes, self.codebook, self.given = box, size, codes, codebook, given
         self._crop: MaskCrop | None = None
@@ -42,20 +54,39 @@ class LazyMask:
     @property
     def known(self) -> bool:
         """Whether there is a mask at all, decoded or not."""
-        return self.given is not None or None not in (self.codes, self.codebook, self.size)
+        if isinstance(self.given, np.ndarray | RunLengths):
+            return True
+        return self.size is not None and (self.given is not None or None not in (self.codes, self.codebook))
 
     @property
     def pending(self) -> bool:
         """Whether the mask is still to be decoded."""
-        return self.known and self.given is None and self._crop is None
+        return self.known and self._crop is None and not isinstance(self.given, np.ndarray)
+
+    @property
+    def area(self) -> int:
+        """Count the pixels of the part that can be true."""
+        if isinstance(self.given, RunLengths):
+            x0, y0, x1, y1 = self.given.window
+        elif self.size is not None:
+            (x0, x1), (y0, y1) = (
+                (min(max(int(corner), 0), side) for corner in self.box[axis::2])
+                for axis, side in enumerate(self.size)
+            )
+        else:
+            return 0
+        return max(0, x1 - x0) * max(0, y1 - y0)
 
     def same(self, other: LazyMask) -> bool:
         """Compare two masks: by their codes where there are any, else by their pixels."""
         if self.codes is not None or other.codes is not None:
             return self.codes == other.codes
-        if self.given is None or other.given is None:
-            return self.given is other.given
-        return np.array_equal(self.given, other.given)
+        if self.given is other.given:
+            return True
+        one, two = self.crop(), other.crop()
+        if one is None or two is None:
+            return one is two
+        return (one.x, one.y) == (two.x, two.y) and np.array_equal(one.pixels, two.pixels)
 
     def within(self, values: int) -> bool:
         """Check that all codes are below `values`; if not, there is no mask, now or later."""
@@ -69,9 +100,16 @@ class LazyMask:
         if self.size is not None:
             self._crop = paste_crop(raster, self.box, self.size)
 
+    def crop_shape(self) -> None:
+        """Decode the shape; where it cannot be read, there is no mask, now or later."""
+        if self.given is not None and not isinstance(self.given, np.ndarray):
+            self._crop = self.given.crop(self.box, self.size)
+            if self._crop is None:
+                self.given = None
+
     def crop(self) -> MaskCrop | None:
         """Return the part that can be true; decodes on first use."""
-        if self._crop is None and self.given is not None:
+        if self._crop is None and isinstance(self.given, np.ndarray):
             self._crop = _cropped(self.given)
         if self.pending:
             decode_masks([self])
@@ -79,7 +117,7 @@ class LazyMask:
 
     def mask(self) -> Mask | None:
         """Return the mask of the whole picture, height×width, read only; decodes on first use."""
-        if self.given is not None:
+        if isinstance(self.given, np.ndarray):
             return self.given
         crop = self.crop()
         if crop is None or self.size is None:
@@ -98,13 +136,26 @@ def _cropped(mask: Mask) -> MaskCrop:
 
 
 def decode_masks(masks: Iterable[LazyMask]) -> None:
-    """Decode all pending masks, those of one codebook together."""
+    """Decode all pending masks, those of one codebook together.
+
+    Raises
+    ------
+    Error
+        A codebook cannot be had, or the masks have more than `MOST_PIXELS`.
+    """
+    pending = [mask for mask in masks if mask.pending]
+    area = sum(mask.area for mask in pending)
+    if area > MOST_PIXELS:
+        message = f"The {len(pending)} masks of the answer have {area:,} pixels, more than {MOST_PIXELS:,}."
+        raise Error(message, hint="Read them one by one: detections[0].mask.")
     groups: dict[Codebook | str, list[LazyMask]] = {}
-    for mask in masks:
-        if mask.pending and mask.codebook is not None:
+    for mask in pending:
+        if mask.given is not None:
+            mask.crop_shape()
+        elif mask.codebook is not None:
             groups.setdefault(mask.codebook, []).append(mask)
     for key, group in groups.items():
-        book = codebook(key) if isinstance(key, str) else key
+        book = found(key) if isinstance(key, str) else key
         valid = [mask for mask in group if mask.within(book.values)]
         for mask, raster in zip(valid, book.decode([mask.codes or () for mask in valid]), strict=True):
             mask.fill(raster)

@@ -7,6 +7,7 @@ where another group follows; 48 is added to make a character of each group (coco
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from nbvlm.grounding.masks.types import Mask, Size
+    from nbvlm.grounding.masks.types import Box, Mask, Size
 
-__all__ = ["decode", "encode", "encode_mask"]
+__all__ = ["RunLengths", "decode", "encode", "encode_mask", "read"]
 
 MAX_PIXELS = 178_956_970
+_LONGEST = 40  # bits of a run length and more
 
 
 def encode(crop: MaskCrop, size: Size) -> dict[str, Any]:
@@ -54,8 +56,41 @@ def encode_mask(mask: Mask) -> dict[str, Any]:
     return encode(MaskCrop(0, 0, mask), (mask.shape[1], mask.shape[0]))
 
 
-def decode(rle: Mapping[str, Any]) -> Mask:
-    """Decode to a mask of the whole picture, height×width; counts may be a list of numbers too.
+@dataclass(frozen=True, slots=True, eq=False)
+class RunLengths:
+    """A mask as its runs, in a few bytes however large the picture is; made by `read`."""
+
+    size: Size  # of the picture, width and height
+    starts: npt.NDArray[np.int64]  # of the runs in the mask, counted down the columns
+    ends: npt.NDArray[np.int64]
+
+    @property
+    def window(self) -> tuple[int, int, int, int]:
+        """Columns and rows that bound the mask: x0, y0, x1, y1; zeros where it is empty."""
+        if not len(self.starts):
+            return 0, 0, 0, 0
+        height = self.size[1]
+        first, last = self.starts // height, (self.ends - 1) // height
+        x0, x1 = int(first.min()), int(last.max()) + 1
+        if (first != last).any():  # a run that goes on in the next column touches both edges
+            top, bottom = 0, height
+        else:
+            top, bottom = int((self.starts % height).min()), int(((self.ends - 1) % height).max()) + 1
+        return x0, top, x1, bottom
+
+    def crop(self, box: Box | None = None, size: Size | None = None) -> MaskCrop:  # noqa: ARG002 - a `Shape`
+        """Decode the part of the mask that can be true."""
+        x0, y0, x1, y1 = self.window
+        height = self.size[1]
+        edges = np.zeros((x1 - x0) * height + 1, dtype=np.int8)
+        np.add.at(edges, self.starts - x0 * height, 1)
+        np.add.at(edges, self.ends - x0 * height, -1)
+        flat = np.cumsum(edges[:-1], dtype=np.int8).view(np.bool_).reshape(x1 - x0, height)
+        return MaskCrop(x0, y0, np.ascontiguousarray(flat[:, y0:y1].T))
+
+
+def read(rle: Mapping[str, Any]) -> RunLengths:
+    """Check run lengths without decoding them; counts may be a list of numbers too.
 
     Raises
     ------
@@ -63,14 +98,22 @@ def decode(rle: Mapping[str, Any]) -> Mask:
         The counts do not fill the picture, or the picture is larger than nbvlm loads.
     """
     height, width = (int(side) for side in rle["size"])
-    if not 0 < height * width <= MAX_PIXELS:
+    if not (height > 0 < width and height * width <= MAX_PIXELS):
         raise ValueError(f"A mask must have 1 to {MAX_PIXELS:,} pixels, got {width}×{height}.")
     counts = rle["counts"]
     runs = _unpack(counts) if isinstance(counts, str) else [int(count) for count in counts]
     if min(runs, default=0) < 0 or sum(runs) != width * height:
         raise ValueError(f"The run lengths of a mask must fill its {width}×{height} pixels.")
-    values: npt.NDArray[np.bool_] = np.arange(len(runs)) % 2 == 1
-    return np.ascontiguousarray(np.repeat(values, runs).reshape(width, height).T)
+    bounds = np.cumsum(runs, dtype=np.int64)
+    starts, ends = bounds[:-1:2], bounds[1::2]
+    some = starts < ends
+    return RunLengths((width, height), starts[some], ends[some])
+
+
+def decode(rle: Mapping[str, Any]) -> Mask:
+    """Decode to a mask of the whole picture, height×width; errors as `read`."""
+    runs = read(rle)
+    return runs.crop().spread(runs.size)
 
 
 def _pack(counts: list[int]) -> str:
@@ -101,6 +144,8 @@ def _unpack(text: str) -> list[int]:
             value -= (1 << shift) if group & 16 else 0
             counts.append(value + (counts[-2] if len(counts) > 2 else 0))
             value = shift = 0
+        elif shift > _LONGEST:
+            raise ValueError("The run lengths of a mask hold a number that is too large.")
     if shift:
         raise ValueError("The run lengths of a mask end within a number.")
     return counts

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CODES", "Box", "Codes", "Mask", "MaskCrop", "Size", "by", "size_of"]
+__all__ = ["CODES", "Box", "Codes", "Mask", "MaskCrop", "Point", "Size", "by", "size_of"]
 
 Mask = npt.NDArray[np.bool_]
 Size = tuple[int, int]
 Box = tuple[float, float, float, float]
+Point = tuple[float, float]
 Codes = tuple[int, ...]
 
 CODES = 16  # of a mask: a grid of 4 × 4, row by row

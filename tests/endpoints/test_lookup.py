@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 import subprocess
 import sys
+from datetime import date
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbvlm import endpoints
-from nbvlm.errors import ParameterError
+from nbvlm.errors import NotFoundError, ParameterError
 
 
 def test_hosted_paligemma_is_described_as_published():
@@ -53,36 +55,90 @@ def test_paligemma_answers_to_its_model_id_and_comes_first():
 def test_every_entry_is_consistent(name):
     entry = endpoints.ENDPOINTS[name]
     assert entry.name == name
-    assert entry.path.startswith("/v1/vlm/")
+    assert entry.path.startswith("/v1/")
     assert urlsplit(entry.base_url).path == ""
+    assert entry.service == (None if name == "demo" else "nvidia")
     for parameter in entry.parameters:
         assert parameter.low <= parameter.default <= parameter.high
         assert parameter.low_open <= (parameter.default > parameter.low)
         assert parameter.step > 0
 
 
-@pytest.mark.parametrize("name", ["nvidia/vila", "nvidia/neva-22b", "microsoft/kosmos-2", "google/deplot"])
-def test_siblings_share_the_form_of_the_address(name):
-    assert endpoints.get(name).url == f"https://ai.api.nvidia.com/v1/vlm/{name}"
+LIVE = [name for name in endpoints.ENDPOINTS if name not in ("nvidia", "demo")]
 
 
-def test_siblings_that_cannot_stream_say_so():
-    still = {name for name, entry in endpoints.ENDPOINTS.items() if not entry.streams}
-    assert still == {"microsoft/kosmos-2", "microsoft/florence-2"}
+@pytest.mark.parametrize("name", LIVE)
+def test_live_models_are_asked_as_their_host_wants(name):
+    entry = endpoints.get(name)
+    assert entry.url == "https://integrate.api.nvidia.com/v1/chat/completions"
+    assert (entry.dialect, entry.model, entry.assets_url) == ("openai", name, None)
+    assert 20 * 2**20 < entry.inline_limit < 25 * 2**20
+    assert not entry.keeps_tokens
+    assert not entry.stream_usage
+    assert entry.silence >= 120
+    assert endpoints.get("nvidia", name) is entry
+    assert endpoints.openai("https://integrate.api.nvidia.com/v1", name) is entry
 
 
-def test_a_sibling_that_takes_assets_only_says_so():
-    limits = {name: entry.inline_limit for name, entry in endpoints.ENDPOINTS.items()}
-    assert limits.pop("microsoft/florence-2") == 0
-    assert set(limits.values()) == {180_000}
+def test_thinking_is_off_where_the_model_has_a_switch():
+    for name in ("google/gemma-4-31b-it", "nvidia/nemotron-3-nano-omni-30b-a3b-reasoning"):
+        assert endpoints.get(name).extra == {"chat_template_kwargs": {"enable_thinking": False}}
+    assert endpoints.get("meta/llama-3.2-11b-vision-instruct").pictures == 1
 
 
-def test_a_sibling_under_a_second_name_sends_its_first():
-    assert endpoints.get("nvidia/cosmos-nemotron-34b").body_model == "nvidia/vila"
+def test_paligemma_says_that_it_failed():
+    assert (
+        endpoints.get("nvidia").note == "Listed by NVIDIA, failing when last tried publicly in October 2026."
+    )
+
+
+@pytest.mark.parametrize("name", list(endpoints.RETIRED))
+def test_a_retired_model_is_refused_with_date_reason_and_alternatives(name):
+    gone = endpoints.RETIRED[name]
+    date.fromisoformat(gone.seen)
+    for look in (
+        lambda: endpoints.get(name),
+        lambda: endpoints.get("nvidia", name),
+        lambda: endpoints.openai("https://integrate.api.nvidia.com/v1", name),
+    ):
+        with pytest.raises(NotFoundError) as caught:
+            look()
+        text = str(caught.value)
+        assert name in text
+        assert gone.seen in text
+        assert gone.reason in text
+        assert all(live in text for live in LIVE)
+        assert caught.value.alternatives == (*LIVE, "demo")
+        assert caught.value.gone == "retired"
+    assert name not in endpoints.ENDPOINTS
+
+
+def test_the_siblings_of_paligemma_are_retired():
+    assert {
+        "nvidia/vila",
+        "nvidia/cosmos-nemotron-34b",
+        "nvidia/neva-22b",
+        "microsoft/phi-3-vision-128k-instruct",
+        "microsoft/kosmos-2",
+        "adept/fuyu-8b",
+        "google/deplot",
+        "microsoft/florence-2",
+    } <= set(endpoints.RETIRED)
+
+
+def test_alternatives_are_those_that_are_listed_now_and_the_demo_last():
+    assert endpoints.alternatives() == (*LIVE, "demo")
+    assert endpoints.alternatives({LIVE[2], "a/text-model"}) == (LIVE[2], "demo")
+    assert endpoints.alternatives([]) == ("demo",)
+
+
+def test_the_table_has_its_date():
+    assert date.fromisoformat(endpoints.CHECKED) >= date(2026, 10, 4)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "near"), [("nvida", "nvidia"), ("nvidia/villa", "nvidia/vila"), ("demoo", "demo")]
+    ("wrong", "near"),
+    [("nvida", "nvidia"), ("nvidia/villa", "nvidia/vila"), ("demoo", "demo"), ("olama", "ollama")],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(wrong, near):
     with pytest.raises(ParameterError, match=f"Did you mean '{near}'"):
@@ -93,7 +149,7 @@ def test_a_name_near_nothing_is_answered_with_all():
     with pytest.raises(ParameterError) as caught:
         endpoints.get("zzzzz")
     assert "Did you mean" not in str(caught.value)
-    assert all(name in str(caught.value) for name in endpoints.ENDPOINTS)
+    assert all(name in str(caught.value) for name in (*endpoints.ENDPOINTS, *endpoints.SERVICES))
 
 
 def test_an_unknown_parameter_is_answered_with_the_nearest():
@@ -162,13 +218,16 @@ def test_entries_are_immutable_and_replaceable():
     assert dataclasses.replace(entry, inline_limit=None).inline_limit is None
     with pytest.raises(TypeError):
         endpoints.ENDPOINTS["mine"] = entry
+    for entry in endpoints.ENDPOINTS.values():
+        assert pickle.loads(pickle.dumps(entry)) == entry
+        assert len({entry, dataclasses.replace(entry)}) == 1
 
 
 @given(st.text(max_size=40))
 def test_any_name_gives_an_entry_or_a_parameter_error(name):
     try:
         entry = endpoints.get(name)
-    except ParameterError:
+    except (ParameterError, NotFoundError):
         entry = None
     assert entry is None or name in (entry.name, entry.model)
 
