@@ -99,7 +99,7 @@ BROKEN = {
     "a quote within": ('[{"bbox_2d": [1, 2, 3, 4], "label": "a "big" dog"}]', [('a "big" dog', (1, 2, 3, 4))]),
     "an apostrophe": ("[{'bbox_2d': [1, 2, 3, 4], 'label': 'a dog's tail'}]", [("a dog's tail", (1, 2, 3, 4))]),
     "a string without end": (f'[{{"bbox_2d": [1, 2, 3, 4], "label": "a}}, {B}]', TWO),
-    "full width": ("[{“bbox_2d”：［1，2，3，4］，“label”：“a”}]", ONE),  # noqa: RUF001
+    "full width": ("[{“bbox_2d”：［1，2，3，4］，“label”：“a”}]", ONE),
     "a letter between": ("<|ref|>a<|/ref|><|det|>[[1, s 2, 3, 4]]<|/det|>", ONE),
     "a minus alone": ("<|ref|>a<|/ref|><|det|>[[1, - 2, 3, 4]]<|/det|>", ONE),
     "a box abandoned": ("<|ref|>x<|/ref|><|det|>[[220, <|ref|>a<|/ref|><|det|>[[1, 2, 3, 4]]<|/det|>", ONE),

@@ -321,6 +321,10 @@ class Scanner:
                 return pair.end()
             if not final and _PAIR_PART.match(text, at):
                 return _WAIT
+        return self._list(text, at) or self._flat_list(text, at, final)
+
+    def _list(self, text: str, at: int) -> int:
+        """Begin a list of lists or objects, or read an empty one or one of one list; return 0 for another."""
         if empty := _EMPTY.match(text, at):
             self.answered = True
             return empty.end()
@@ -332,6 +336,9 @@ class Scanner:
         if _LIST.match(text, at):
             self._stack.append(Numbers(self._base + at))
             return at + 1
+        return 0
+
+    def _flat_list(self, text: str, at: int, final: bool) -> int:
         flat = _FLAT.match(text, at)
         if flat is None:
             if not final and _FLAT_PART.match(text, at):
@@ -362,14 +369,18 @@ class Scanner:
         shares = numbers is not None and max(numbers) <= 1 and "." in flat[1]
         said = bool(_ABOUT.search(words[-60:])) or self._prose_lists or shares
         glued = bool(words) and not words[-1:].isspace() and words[-1:] not in "([{\"'" and flat[0][0] != "("
-        if numbers is None or not ((alone and line_ends) or said or glued) or len(numbers) not in (4,):
-            self._say(flat[0])
-            return
-        if numbers[0] > numbers[2] and numbers[1] > numbers[3]:
+        whole = alone and line_ends
+        point = numbers is not None and len(numbers) == 2 and whole and not words.strip()
+        box = numbers is not None and len(numbers) == 4 and (whole or said or glued)
+        if (
+            numbers is None
+            or not (point or box)
+            or (box and numbers[0] > numbers[2] and numbers[1] > numbers[3])
+        ):
             self._say(flat[0])
             return
         space = "percent" if "%" in flat[1] else ""
-        self._place(Found("box", numbers, label, position, flat[0], space=space))
+        self._place(Found("box" if box else "point", numbers, label, position, flat[0], space=space))
 
     def _said(self, *, flat: bool = False) -> str:
         """Return the label that the prose before a place gives."""
@@ -961,7 +972,7 @@ class Scanner:
         if self._pending and self._until == "line":
             self._settle(self._words)
             self._words = ""
-        if isinstance(top, Fields) or isinstance(top, Numbers):
+        if isinstance(top, (Fields, Numbers)):
             return  # a tag within data says nothing new
         said = self._words
         glued = bool(said) and not said[-1:].isspace()
@@ -1087,9 +1098,10 @@ class Scanner:
 
     def _locations(self, token: tags.Token, position: int) -> None:
         """Take a location that stands in prose: <loc_1>, <|LOC_1|>, <x_0.1>, <1>."""
-        if self._places_name and (self._places_name != token.name or self._words.strip()):
-            if not (self._places_name in ("x", "y") and token.name in ("x", "y")):
-                self._flush_locations()
+        before = self._places_name
+        page = before in ("x", "y") and token.name in ("x", "y")
+        if before and not page and (before != token.name or self._words.strip()):
+            self._flush_locations()
         if not self._places_list:
             self._places_at = position
             self._places_label = self._said() if token.name not in ("x", "y") else ""
