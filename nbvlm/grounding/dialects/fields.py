@@ -309,7 +309,7 @@ class Fields:
 
     @property
     def label(self) -> str:
-        """The label: of several keys the one that names shortest, in English if there are several languages."""
+        """The label: of several keys the one that names shortest, in English if it is there."""
         if self.labels:
             return _clean(self.labels[min(self.labels)])
         return _clean(self.strings[0][1]) if self.strings else ""

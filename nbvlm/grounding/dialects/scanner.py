@@ -1,12 +1,12 @@
 """Find places in any text, piece by piece: one scanner for all forms that models write.
 
-The text is read once, from left to right. Outside brackets it is prose, in which a few marks begin something: a brace,
-a bracket with numbers, a tag, the key of a place. Inside, a stack holds what is open: objects (`Fields`), lists
-(`Numbers`) and tags (`Tagged`). What ends wrongly costs itself only: a bracket of the wrong kind closes what
-is open, a fence closes everything, and the next key of a place begins the next item.
+The text is read once, from left to right. Outside brackets it is prose, in which a few marks begin something:
+a brace, a bracket with numbers, a tag, the key of a place. Inside, a stack holds what is open: objects
+(`Fields`), lists (`Numbers`) and tags (`Tagged`). What ends wrongly costs itself only: a bracket of the wrong
+kind closes what is open, a fence closes everything, and the next key of a place begins the next item.
 
-What is read never depends on how the text was cut: a number, a word or a tag counts only when what follows is known,
-and until then the little that is not sure waits.
+What is read never depends on how the text was cut: a number, a word or a tag counts only when what follows is
+known, and until then the little that is not sure waits.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Scanner:
         """Whether the text so far ends outside of anything that began."""
         return not (self._stack or self._tag.open or self._naming)
 
-    # -- pieces ------------------------------------------------------------------------------------------------
+    # -- pieces --------------------------------------------------------------------------------------------
 
     def feed(self, text: str, position: int | None = None) -> None:
         """Read the next piece; `position` is where it begins, if something before it was left out."""
@@ -197,7 +197,7 @@ class Scanner:
             return self._prose(text, at, final)
         return self._data(text, at, final)
 
-    # -- prose -------------------------------------------------------------------------------------------------
+    # -- prose ---------------------------------------------------------------------------------------------
 
     def _prose(self, text: str, at: int, final: bool) -> int:
         mark = (_ANGLE if self._naming else _MARK).search(text, at)
@@ -416,7 +416,7 @@ class Scanner:
             Problem(kind, position, text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…")
         )
 
-    # -- data --------------------------------------------------------------------------------------------------
+    # -- data ----------------------------------------------------------------------------------------------
 
     def _data(self, text: str, at: int, final: bool) -> int:  # noqa: C901 - one branch a sign
         sign = text[at]
@@ -566,7 +566,7 @@ class Scanner:
             return _WAIT
         return at + 1
 
-    # -- strings -----------------------------------------------------------------------------------------------
+    # -- strings -------------------------------------------------------------------------------------------
 
     def _quoted(self, text: str, at: int) -> int:
         """Begin a string, if the quote stands where one can begin; else pass over it."""
@@ -673,7 +673,7 @@ class Scanner:
             return
         top.strings.append(value)
 
-    # -- keys and brackets -------------------------------------------------------------------------------------
+    # -- keys and brackets ---------------------------------------------------------------------------------
 
     def _key(self, name: str, position: int) -> None:
         top = self._stack[-1]
@@ -894,7 +894,7 @@ class Scanner:
                 self._end_list(Numbers(top.position, children=top.children))
         return top.position if top.values or top.broken else cut
 
-    # -- tags --------------------------------------------------------------------------------------------------
+    # -- tags ----------------------------------------------------------------------------------------------
 
     def _angle(self, text: str, at: int, final: bool) -> int:
         """Read a tag or a token in angle brackets."""
@@ -1055,7 +1055,7 @@ class Scanner:
             place.label = " ".join(label.split()) or place.label
             self._emit(place)
 
-    # -- tags with attributes ----------------------------------------------------------------------------------
+    # -- tags with attributes ------------------------------------------------------------------------------
 
     def _in_tag(self, text: str, at: int, final: bool) -> int:
         end, places, done = self._tag.read(text, at, final)
@@ -1073,7 +1073,7 @@ class Scanner:
             self._words = ""
         return end
 
-    # -- tokens that are numbers -------------------------------------------------------------------------------
+    # -- tokens that are numbers ---------------------------------------------------------------------------
 
     def _number_tag(self, token: tags.Token, position: int, top: Frame | None) -> None:
         while isinstance(top, Numbers) and any(isinstance(frame, Tagged) for frame in self._stack):
