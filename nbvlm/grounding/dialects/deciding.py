@@ -139,6 +139,8 @@ class Decision:
     def _make(self, space: str, order: Order) -> Reading:
         if space == "parse":
             return _CANVAS.reading(self._sent)
+        if space == "pixels":
+            return Reading("xyxy", (float(self._sent[0]), float(self._sent[1])))
         if space == "bins" and self._dialect.form == "doctags":
             space = "docling"
         if space:

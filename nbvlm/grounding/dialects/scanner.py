@@ -27,6 +27,8 @@ _ACTION_RANK = (99, 0)  # an action's name is a label if there is no other
 _EXCERPT = 80
 _DEEPEST = 32
 _LONGEST_LINE = 500
+_LONGEST_NAME = 120
+_VERB = re.compile(r"\b(?:is|are|was|at|located|found)\b", re.IGNORECASE)
 
 _KEYS = (
     "bbox_2d|box_2d|bboxes_2d|bboxes|bbox|bounding_box(?:es)?|boundingBox|boundingbox|point_2d|points_2d|start_box|end_box|"
@@ -354,7 +356,7 @@ class Scanner:
             and len(rest[0]) < 64
         ):
             return _WAIT
-        line_ends = rest is None or rest.end() == len(text) or "\n" in rest[0] or text[rest.end()] in "<`"
+        line_ends = rest is None or rest.end() == len(text) or "\n" in rest[0] or text[rest.end()] in "<`|"
         self._flat(flat, self._base + at, line_ends)
         return flat.end()
 
@@ -364,7 +366,7 @@ class Scanner:
         words = self._words
         label = self._said(flat=True)
         alone = not words.strip(" \t*-•>#`\"'") or bool(
-            re.fullmatch(r"[^.!?]{1,80}[:：]\W{0,4}", _BULLET.sub("", words).strip())
+            re.fullmatch(r"[^.!?]{1,80}[:：|]\W{0,4}", _BULLET.sub("", words).strip())
         )
         shares = numbers is not None and max(numbers) <= 1 and "." in flat[1]
         said = bool(_ABOUT.search(words[-60:])) or self._prose_lists or shares
@@ -391,13 +393,13 @@ class Scanner:
             return operation[1]
         if action := _ACTION.search(words):
             return action[1]
-        line = _BULLET.sub("", words).strip(" \t*_`\"',;，。、")
+        line = (
+            _BULLET.sub("", words).strip(" \t*_`\"',;|，。、").rpartition("|")[2]
+        )  # of a table the last cell
         line = line.rstrip(":：=- ").strip(" \t*_`\"'")
-        return (
-            " ".join(re.sub(r"<[^<>]*>", "", line).split())
-            if len(line) <= 120 and not (flat and _sentence(line))
-            else ""
-        )
+        if len(line) > _LONGEST_NAME or (flat and _is_sentence(line)):
+            return ""
+        return " ".join(re.sub(r"<[^<>]*>", "", line).split())
 
     def _place(self, place: Found) -> None:
         """Take a place in prose; its words are used up."""
@@ -834,6 +836,8 @@ class Scanner:
         named = class_of(done.under) if done.under else ""
         for place in places:
             place.label = place.label or named or self._inherited()
+            if done.under.startswith("<"):  # the dictionary of a processor, under the name of a task
+                place.space = "pixels"
             self._emit(place)
         if wrong:
             self._report("item", done.position, done.label)
@@ -934,6 +938,8 @@ class Scanner:
         if self._pending and self._until in ("line", "content"):
             self._settle(self._words)
         self._element_name = token.name if not token.closing else ""
+        if token.name == "collection":
+            self._label = ""
         self._words = ""
 
     def _names(self, token: tags.Token) -> None:
@@ -1024,7 +1030,7 @@ class Scanner:
         label = done.label or (" ".join(done.words) if done.name == "det" else "")
         for place in places:
             place.label = label
-        if wrong:
+        if wrong and done.name != "begin_of_box":  # that tag is around any answer
             self._report("item", done.position, label)
         if done.words[:1] in (["none"], ["None"]):
             self.answered = True
@@ -1070,6 +1076,8 @@ class Scanner:
                 self._stack.append(
                     Tagged(self._tag.name, self._tag.opens, self._tag.position, self._tag.label)
                 )
+            elif self._tag.name == "collection":
+                self._label = self._tag.label
             self._words = ""
         return end
 
@@ -1178,9 +1186,9 @@ def _floats(texts: object) -> tuple[float, ...] | None:
         return None
 
 
-def _sentence(line: str) -> bool:
+def _is_sentence(line: str) -> bool:
     """Whether a line is a sentence rather than a name."""
-    return len(line.split()) > 4 or line.endswith((".", "?", "!"))
+    return len(line.split()) > 4 or line.endswith((".", "?", "!")) or bool(_VERB.search(line))
 
 
 def _same_kind(item: Fields, name: str) -> bool:
