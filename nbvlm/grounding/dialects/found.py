@@ -68,7 +68,7 @@ class Found:
 
 
 def numbers_in(text: str) -> Numbers | None:
-    """Read the numbers of a string such as "(1, 2, 3, 4)", "12px" or "<point>1 2</point>"; None for other text."""
+    """Read the numbers of a string such as "(1, 2, 3, 4)" or "12px"; None for other text."""
     bare = _TAG.sub(" ", text)
     rest = re.sub(r"px|[\s,;:()\[\]{}%]", "", NUMBER.sub("", bare))
     if rest or len(text) > 2000:

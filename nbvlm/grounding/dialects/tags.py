@@ -16,8 +16,8 @@ __all__ = ["Reader", "Token", "incomplete", "located", "match", "patches"]
 
 _NAMES = frozenset(["ref", "object_ref", "phrase"])
 _PLACES = {
-    "box": "box", "bbox": "box", "det": "box", "begin_of_box": "box", "bounding_box": "box", "point_box": "box",
-    "object": "box", "quad": "outline", "poly": "outline", "polygon": "outline", "point": "point",
+    "box": "box", "bbox": "box", "det": "box", "begin_of_box": "box", "bounding_box": "box", "point_box":
+    "box", "object": "box", "quad": "outline", "poly": "outline", "polygon": "outline", "point": "point",
     "points": "point",
 }  # fmt: skip
 _WITH_ATTRIBUTES = frozenset(["point", "points", "tracks", "point_box", "polygon", "collection", "box"])
