@@ -278,6 +278,13 @@ _EXPLAINED: dict[object, _Explanation] = {
     404: (NotFoundError, "The service does not know this address, model or asset (404)",
           ("The model may have been retired or not be open to this account: see build.nvidia.com, or "
            'use nbvlm.Client("demo").')),
+    407: (TransportError, "The proxy wants a name and a password (407)",
+          "Put them into its address in HTTPS_PROXY or HTTP_PROXY: http://name:password@host:port."),
+    408: (RequestRejected, "The {what} took too long to arrive (408)", "Ask again."),
+    409: (RequestRejected, "The service refused the {what} in its present state (409)", "Ask again."),
+    421: (RequestRejected, "The {what} went to a server that does not answer it (421)", "Ask again."),
+    425: (RequestRejected, "The service refused the {what} as too early (425)", "Ask again in a while."),
+    499: (RequestRejected, "The service took the {what} for given up (499)", "Ask again."),
     410: (NotFoundError, "The model has been retired (410)", 'Choose another, or nbvlm.Client("demo").'),
     413: (RequestRejected, "The {what} is too large for the service (413)",
           'Use route="asset", or a smaller picture.'),

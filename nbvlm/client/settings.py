@@ -12,9 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 from urllib.parse import quote, urlsplit
 
+import httpx
+
 from nbvlm import endpoints
 from nbvlm._environment import is_loopback
-from nbvlm._text import did_you_mean
+from nbvlm._text import did_you_mean, shorten, visible
 from nbvlm.client import keys
 from nbvlm.client.policies import Retry, Timeouts
 from nbvlm.client.secrets import Secret
@@ -50,6 +52,7 @@ class AskOptions(TypedDict, total=False):
     route: str
     content: str
     format: str
+    translate: bool
     progress: Callable[[Status], None] | None
 
 
@@ -185,6 +188,8 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
     if endpoint is None and model is None and isinstance(recorded, (str, Endpoint)):
         endpoint = recorded
     entry, found = _choose(endpoint, model, options.get("api_key"), options.get("base_url"))
+    if entry.name == "demo" and model is not None:
+        entry = endpoints.embedded(model)
     if (speak := options.get("speak")) is not None:
         entry = _speaking(entry, speak)
     origin, assets_origin = _origins(entry, options.get("base_url"), options.get("assets_url"))
@@ -205,6 +210,11 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
         chosen=endpoint is not None,
     )
     for address in (settings.base_url, settings.assets_url):
+        if address is not None and not has_host(address):
+            raise ParameterError(
+                f"{shorten(visible(urlsplit(address).netloc), 100)!r} cannot be the name of a host.",
+                hint="A name has parts of 1 to 63 characters, with one dot between two of them.",
+            )
         if address is not None and not is_safe(address, allow_http=allow_http):
             raise ParameterError(
                 f"Plain http to {urlsplit(address).hostname} would show key and picture to all on the way.",
@@ -301,7 +311,15 @@ def is_safe(url: str, *, allow_http: bool = False) -> bool:
     return parts.scheme == "https" or plain
 
 
+def has_host(url: str) -> bool:
+    """Return whether the host of an address can be looked up: IDNA has a form for it, in parts of 1 to 63."""
+    try:
+        return bool(httpx.URL(url).raw_host.decode("ascii").encode("idna"))
+    except (httpx.InvalidURL, ValueError):
+        return False
+
+
 def signed(url: str, *, allow_http: bool = False) -> Secret | None:
     """Return an address that carries its own permission, hidden; None if it is not safe to go to."""
     whole = quote(url, safe="!#$%&'()*+,/:;=?@[]~")
-    return Secret(whole) if is_safe(whole, allow_http=allow_http) else None
+    return Secret(whole) if is_safe(whole, allow_http=allow_http) and has_host(whole) else None

@@ -203,7 +203,8 @@ def _from_file(file: Any) -> tuple[bytes, str | None]:
         message = f"The file cannot be read: {reason(error)}."
         raise ImageError(message, hint="Open it again, with mode 'rb'.") from error
     name = getattr(file, "name", None)
-    return data, Path(name).name if isinstance(name, str) else None
+    # An open file without a path is called "<stdin>" or "<fdopen>".
+    return data, Path(name).name if isinstance(name, str) and not name.startswith("<") else None
 
 
 def _drained(file: Any) -> bytes:

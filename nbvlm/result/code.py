@@ -17,7 +17,8 @@ from shlex import quote
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from nbvlm import endpoints
+from nbvlm import endpoints, prompts
+from nbvlm.grounding import dialects
 from nbvlm.images import Picture, adapt, fit
 from nbvlm.request_body import Source, body
 
@@ -140,8 +141,8 @@ def _travelling(result: ResultData, endpoint: Endpoint, image: str | None) -> tu
 
 def _request(result: ResultData, endpoint: Endpoint, mime: str, *, asset: bool = False) -> tuple[str, str]:
     """Return the body in two parts, with a gap for the picture or its id."""
-    marker = hashlib.sha256(result.prompt.encode("utf-8", "surrogatepass")).hexdigest()
-    text = body(endpoint, result.prompt, Source(mime, asset_id=marker), result.parameters).decode()
+    marker = hashlib.sha256(result.asked.encode("utf-8", "surrogatepass")).hexdigest()
+    text = body(endpoint, result.asked, Source(mime, asset_id=marker), result.parameters).decode()
     head, _, tail = text.partition(marker)
     return head if asset else head.removesuffix("asset_id,") + "base64,", tail
 
@@ -170,6 +171,8 @@ def to_python(result: ResultData, *, image: str | None = None) -> str:
     options = [_option(name, value) for name, value in result.parameters.items()]
     if (route := _route(result)) is not None:
         options.append(f'route="{route}"')
+    if result.asked == result.prompt != prompts.translate(result.prompt, dialects.of(result.model)):
+        options.append("translate=False")
     arguments = "".join(f"        {part},\n" for part in ("picture", _literal(result.prompt), *options))
     client = _client(result)
     imports = "import os\n\nimport nbvlm" if "os.environ" in client else "import nbvlm"

@@ -34,6 +34,8 @@ class Result(ResultData):
         As the service reported them, else None.
     model, prompt, parameters
         The model, prompt and parameters of the request; `parameters` is read-only.
+    asked
+        The prompt as it was sent: in the words of the model's family, where `prompt` is a task.
     picture
         The original picture, upright.
     route

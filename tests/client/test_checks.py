@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import logging
 import math
 import pickle
@@ -520,3 +521,32 @@ def test_a_question_is_checked_without_any_network() -> None:
     assert (made.prompt, made.stream) == ("caption en", True)
     with pytest.raises(nbvlm.ParameterError, match="no parameter 'seed'"):
         check_question(endpoints.get("demo"), SCENE, "x", given={"seed": 3})
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "a" * 64 + ".example.org",
+        "a..b",
+        ".example.org",
+        "\u2603" * 64 + ".org",
+        "a" * 300 + ".org",
+    ],
+)
+@pytest.mark.parametrize("kind", [nbvlm.Client, nbvlm.AsyncClient])
+def test_a_host_name_that_cannot_be_one_is_refused(kind: Any, host: str) -> None:
+    for arguments, options in (
+        ((f"https://{host}/v1",), {"model": "m"}),
+        (("nvidia",), {"base_url": f"https://{host}", "api_key": KEY}),
+        (("nvidia",), {"assets_url": f"https://{host}", "api_key": KEY}),
+    ):
+        with pytest.raises(nbvlm.ParameterError):
+            kind(*arguments, **options)
+
+
+def test_an_upload_address_whose_host_cannot_be_one_is_refused(side: Any, server: Loopback) -> None:
+    made = {"assetId": "a-1", "uploadUrl": f"https://{'a' * 64}.org/x?X-Amz-Signature=s"}
+    server.asset_replies.append(Reply(body=json.dumps(made).encode()))
+    with pytest.raises(nbvlm.AssetError) as caught:
+        side.ask(LARGE, "caption en", route="asset")
+    assert "X-Amz" not in str(caught.value)

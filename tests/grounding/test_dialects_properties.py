@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nbvlm import Parser, parse
 from nbvlm.grounding import dialects
 from nbvlm.grounding.problems import KINDS
+from tests.support.dialect_writing import write
 
 REPRODUCIBLE = settings(deadline=None, derandomize=True, max_examples=25)
 SIZE = (800, 600)
@@ -66,7 +67,7 @@ def test_what_a_dialect_writes_is_read_wherever_it_is_cut(
     name: str, things: Any, data: st.DataObject
 ) -> None:
     dialect = dialects.get(name)
-    text = dialects.write(dialect, things, SIZE)
+    text = write(dialect, things, SIZE)
     whole = read([text], dialect=dialect)
     found = whole.detections
     wanted = things
@@ -89,7 +90,7 @@ def test_what_a_dialect_writes_is_read_wherever_it_is_cut(
 @REPRODUCIBLE
 @given(things=st.lists(st.tuples(texts, boxes()), min_size=1, max_size=4))
 def test_any_label_survives_json(name: str, things: Any) -> None:
-    found = parse(dialects.write(dialects.get(name), things, SIZE), SIZE, dialect=name)
+    found = parse(write(dialects.get(name), things, SIZE), SIZE, dialect=name)
     assert list(found.labels) == [label for label, _ in things]
 
 
@@ -145,7 +146,7 @@ def test_a_damaged_item_costs_itself_only(things: Any, data: st.DataObject) -> N
 @REPRODUCIBLE
 @given(things=st.lists(st.tuples(words, boxes()), min_size=1, max_size=4), data=st.data())
 def test_a_truncated_answer_keeps_what_was_complete(things: Any, data: st.DataObject) -> None:
-    text = dialects.write(dialects.get("qwen3-vl"), things, SIZE)
+    text = write(dialects.get("qwen3-vl"), things, SIZE)
     end = data.draw(st.integers(0, len(text)))
     found = parse(text[:end], SIZE, model="qwen3-vl")
     assert len(found) == text[:end].count("}")

@@ -201,6 +201,12 @@ def test_open_files_load_with_their_names(folder):
         assert Picture.load(file).name is None
 
 
+def test_an_open_file_without_a_path_gives_no_name():
+    file = io.BytesIO(PNG)
+    file.name = "<stdin>"
+    assert Picture.load(file).name is None
+
+
 def test_a_buffer_that_was_just_written_loads_from_its_start():
     buffer = io.BytesIO()
     corners().save(buffer, "PNG")
@@ -476,9 +482,30 @@ def test_a_name_that_is_not_utf8_is_usable_and_shown_escaped(folder):
         assert Picture.load(file).name == "caf\\udce9.png"
     assert Picture.load(PNG, name=NOT_UTF8).name == "caf\\udce9.png"
     assert Picture.reference("0" * 64, "image/png", 1, 1, NOT_UTF8).name == "caf\\udce9.png"
-    with pytest.raises(ImageError) as caught:
-        Picture.load(f"gone {NOT_UTF8}")
-    assert str(caught.value).encode()
+    inner = folder / os.fsdecode(b"\xe9")
+    inner.mkdir()
+    for source in (f"gone {NOT_UTF8}", inner / "gone.png", inner, inner / "no" / "x.png", os.fspath(inner)):
+        for use in (Picture.load, lambda place: resolved_path(str(place))):
+            with pytest.raises(ImageError) as caught:
+                use(source)
+            assert str(caught.value).encode()
+            assert caught.value.hint.encode()
+
+
+def test_a_name_that_is_not_utf8_is_in_every_export(folder):
+    result = nbvlm.Client("demo").ask(Picture.load(PNG, name=NOT_UTF8), "detect cat")
+    for ending in (".json", ".html", ".svg", ".csv", ".png"):
+        assert result.save(folder / f"out{ending}").stat().st_size
+    texts = [
+        result.to_json(),
+        result.to_html(),
+        result.to_svg(),
+        result.to_python(),
+        result.to_curl(),
+        repr(result),
+    ]
+    assert all(text.encode() for text in texts)
+    assert result.to_coco()["images"][0]["file_name"] == "caf\\udce9.png"
 
 
 @pytest.mark.parametrize(

@@ -44,10 +44,6 @@ def choose(page: Page, panel: nbvlm.Panel, choice: str) -> None:
     page.send(panel._controller.toolbar, {"type": "model", "choice": choice})
 
 
-def settings(*args: Any, **options: Any) -> Any:
-    return nbvlm.Client(*args, **options).settings
-
-
 def test_the_head_names_the_models_and_where_the_key_comes_from(page: Page, panel: nbvlm.Panel) -> None:
     header = panel._controller.toolbar
     choices = {choice["value"]: choice for choice in header.choices}
@@ -260,10 +256,10 @@ def test_a_key_typed_before_the_press_is_used_whatever_comes_first(
 @pytest.mark.parametrize(
     ("made", "expected"),
     [
-        (lambda: settings("demo"), ("none", "")),
-        (lambda: settings("nvidia"), ("missing", "No key yet")),
-        (lambda: settings("nvidia", api_key=KEY), ("there", "Key from the argument")),
-        (lambda: settings("http://127.0.0.1:9/v1", model="m"), ("none", "No key")),
+        (lambda: nbvlm.Client("demo"), ("none", "")),
+        (lambda: nbvlm.Client("nvidia"), ("missing", "No key yet")),
+        (lambda: nbvlm.Client("nvidia", api_key=KEY), ("there", "Key from the argument")),
+        (lambda: nbvlm.Client("http://127.0.0.1:9/v1", model="m"), ("none", "No key")),
     ],
 )
 def test_the_panel_shows_where_the_key_came_from(made: Any, expected: tuple[str, str]) -> None:
@@ -271,11 +267,11 @@ def test_the_panel_shows_where_the_key_came_from(made: Any, expected: tuple[str,
 
 
 def test_a_key_of_the_environment_is_distinguished_from_one_of_login(monkeypatch: pytest.MonkeyPatch) -> None:
-    later = ModelConnection(settings("nvidia"))
+    later = ModelConnection(nbvlm.Client("nvidia"))
     nbvlm.login(KEY)
     assert later.key()["text"] == "Key from login()"
     monkeypatch.setenv("NVIDIA_API_KEY", KEY)
-    assert ModelConnection(settings("nvidia")).key()["text"] == "Key from NVIDIA_API_KEY"
+    assert ModelConnection(nbvlm.Client("nvidia")).key()["text"] == "Key from NVIDIA_API_KEY"
 
 
 def test_a_panel_of_an_unlisted_client_offers_it_first(page: Page, server: Loopback) -> None:
@@ -290,7 +286,7 @@ def test_a_panel_of_an_unlisted_client_offers_it_first(page: Page, server: Loopb
 
 def test_an_unknown_choice_is_refused() -> None:
     with pytest.raises(ParameterError, match="Unknown endpoint"):
-        ModelConnection(settings("demo")).choose("nonsense")
+        ModelConnection(nbvlm.Client("demo")).choose("nonsense")
 
 
 # The buttons of the error card

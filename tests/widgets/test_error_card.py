@@ -44,12 +44,12 @@ def body(status: int, value: Any) -> Reply:
 
 
 FAILURES: dict[str, tuple[Reply, str, str]] = {
-    "400": (problem(400, "Function id 'f': DEGRADED function cannot be invoked"), "refused", "again"),
+    "400": (problem(400, "Function id 'f': DEGRADED function cannot be invoked"), "every time", "model:demo"),
     "401": (problem(401, "Authentication failed"), "key", "key"),
     "401 plain": (Reply(401, {"content-type": "text/plain"}, b"Header missing"), "key", "key"),
     "402": (problem(402, "Account 'a': Cloud credits expired"), "credits", "key"),
     "403": (problem(403, "Authorization failed"), "key", "key"),
-    "404 model": (problem(404, "Function 'f': Not found for account 'acme77'"), "not found", "model:demo"),
+    "404 model": (problem(404, "Function 'f': Not found for account 'acme77'"), "not open", "model:demo"),
     "404 asset": (problem(404, "NotFound error: failed to find asset 0"), "picture was not found", "shrink"),
     "404 path": (
         Reply(404, {"content-type": "text/plain"}, b"404 page not found"),
@@ -62,7 +62,7 @@ FAILURES: dict[str, tuple[Reply, str, str]] = {
     "429": (problem(429), "Too many", "again"),
     "500": (body(500, {"message": "Internal server error", "code": 500}), "failed", "again"),
     "502": (problem(502, "Upstream request failed."), "failed", "again"),
-    "503": (problem(503, "offline", retry_after="10800"), "failed", "model:demo"),
+    "503": (problem(503, "offline", retry_after="10800"), "offline", "model:demo"),
     "504": (Reply(504), "failed", "again"),
     "inside": (stream({"error": {"object": "error", "message": "out of memory"}}), "failed", "again"),
     "cut": (stream("a red ", cut=True, done=False), "incomplete", "again"),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from nbvlm._environment import proxy_for
 from nbvlm.client import error_responses
 from nbvlm.client.flow.steps import PIECE, READ, Context, Flow, Sleep, Upload
 from nbvlm.client.request_info import RequestInfo
@@ -136,12 +137,14 @@ def _attempt(
     asset: bool,
     what: str,
 ) -> Flow[httpx.Response | _Failure]:
-    sent = build()
+    requests = [build()]  # A traceback shows variables, and a request its signed address.
+    url = requests[0].url.copy_with(path="/", query=None)
+    size = int(requests[0].headers.get("content-length", 0))
     try:
-        response: httpx.Response = yield sent
+        response: httpx.Response = yield requests.pop()
     except httpx.RequestError as cause:
-        return _unreachable(context, cause, sent.url.host)
-    context.bytes_sent += int(sent.headers.get("content-length", 0))
+        return _unreachable(context, cause, url)
+    context.bytes_sent += size
     status = response.status_code
     if status < 400 or status in allowed:
         return response
@@ -191,7 +194,8 @@ def read_on(context: Context) -> Flow[bytes]:
     raise failure
 
 
-def _unreachable(context: Context, cause: httpx.RequestError, host: str) -> _Failure:
+def _unreachable(context: Context, cause: httpx.RequestError, url: httpx.URL) -> _Failure:
+    host = url.host
     if isinstance(cause, httpx.ConnectTimeout):
         return _Failure(context.deadline.error("connect"), again=True, connection=True)
     if isinstance(cause, httpx.TimeoutException):
@@ -200,16 +204,40 @@ def _unreachable(context: Context, cause: httpx.RequestError, host: str) -> _Fai
         return _Failure(
             TransportError(f"The request could not be sent{_because(cause)}.", hint="Check base_url.")
         )
-    if "certificate verify failed" in (because := _because(cause)):
+    because = _because(cause)
+    proxy = _proxy(context, url)
+    if "certificate verify failed" in because:
         error = TransportError(
-            f"{host} could not prove who it is{because}.",
-            hint="Behind a company's proxy, point SSL_CERT_FILE at its certificates.",
+            f"{host}{', or the proxy in between,' if proxy else ''} could not prove who it is{because}.",
+            hint=_certificates(),
         )
         return _Failure(error)
-    error = TransportError(
-        f"No connection to {host}{because}.", hint="Check the network and the address, then try again."
-    )
+    if proxy is None:
+        error = TransportError(
+            f"No connection to {host}{because}.", hint="Check the network and the address, then try again."
+        )
+    else:
+        error = TransportError(
+            f"No connection to {host}{because} through the proxy {proxy}.",
+            hint="Check the proxy: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names it, NO_PROXY makes exceptions.",
+        )
     return _Failure(error, again=True, connection=True)
+
+
+def _proxy(context: Context, url: httpx.URL) -> str | None:
+    """Return the host and port of the proxy in use, None where there is none, or where it is not known."""
+    if context.settings.transport is not None:
+        return None
+    address = proxy_for(url.scheme, url.raw_host.decode("ascii"), url.port)
+    return httpx.URL(address).netloc.decode("ascii") if address is not None else None
+
+
+def _certificates() -> str:
+    hint = "Behind a company's proxy, point SSL_CERT_FILE at its certificates"
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        if path := os.environ.get(name):
+            return f"{hint}; {name}={path} is in use, as it was when the process first read it."
+    return f"{hint}."
 
 
 def _because(cause: BaseException) -> str:

@@ -125,7 +125,7 @@ FAMILIES: tuple[Dialect, ...] = (
     Dialect("qwen3-vl", ("qwen3(?!(?:8b|14b|32b)?embed)", "qvq", "mimo"), fence=True, words=_QWEN),
     Dialect(
         "paligemma",
-        ("paligemma",),
+        ("paligemma", "^demo$"),
         "loc",
         order="yxyx",
         scale=1023.0,
@@ -310,9 +310,10 @@ FAMILIES: tuple[Dialect, ...] = (
         "label-loc",
         shift=0.5,
         words={
-            "detect": "<OD>",
-            "count": "<OD>",
-            "segment": "<OD>",
+            "detect": "<OPEN_VOCABULARY_DETECTION>{list}",
+            "count": "<OPEN_VOCABULARY_DETECTION>{list}",
+            "point": "<OPEN_VOCABULARY_DETECTION>{list}",
+            "segment": "<REFERRING_EXPRESSION_SEGMENTATION>{list}",
             "ocr": "<OCR_WITH_REGION>",
             "caption": "<CAPTION>",
             "describe": "<MORE_DETAILED_CAPTION>",
@@ -324,7 +325,10 @@ FAMILIES: tuple[Dialect, ...] = (
         ("kosmos",),
         "patches",
         scale=1.0,
-        words={"detect": "<grounding>", "caption": "<grounding>An image of"},
+        words={
+            **_boxes("<grounding><phrase> {list}</phrase>", "<grounding><phrase> {list}</phrase>"),
+            "caption": "<grounding>An image of",
+        },
     ),
     Dialect("paddleocr-vl", ("paddleocr",), "corners", words={"ocr": "Spotting:"}),
     Dialect(

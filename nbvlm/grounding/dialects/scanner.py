@@ -51,7 +51,7 @@ _REGULAR_TAGS = re.compile(
 _BOX_END = re.compile(r"</box>|<\|/det\|>|<\|box_end\|>")
 _ANGLE = re.compile("<")
 _LONGEST_WAIT = 300  # characters that an object may be short of its end before it is read in parts
-_LIST = re.compile(r"[\[(［]\s{0,64}[\[({\"'“［]")
+_LIST = re.compile(r"[\[(［]\s{0,64}(?:[\[({\"'“［]|//|/\*)")
 _EMPTY = re.compile(r"\[\s{0,64}\]")
 _FLAT = re.compile(r"[\[(［]((?:[\s,，;]{0,64}[-+]?[0-9.]{1,24}%?(?:px)?){1,8})[\s,，]{0,64}[\])］]")
 _FLAT_PART = re.compile(r"[\[(［][-+\s,，;0-9.%px]{0,200}\Z")
@@ -357,7 +357,7 @@ class Scanner:
         words = self._words
         label = self._said(flat=True)
         alone = not words.strip(" \t*-•>#`\"'") or bool(
-            re.fullmatch(r"[^.!?]{1,80}[:：]\W{0,4}", words.strip())
+            re.fullmatch(r"[^.!?]{1,80}[:：]\W{0,4}", _BULLET.sub("", words).strip())
         )
         shares = numbers is not None and max(numbers) <= 1 and "." in flat[1]
         said = bool(_ABOUT.search(words[-60:])) or self._prose_lists or shares

@@ -101,7 +101,7 @@ class LazyMask:
             self._crop = paste_crop(raster, self.box, self.size)
 
     def crop_shape(self) -> None:
-        """Decode the shape; one that cannot be read is no mask, now or later."""
+        """Decode the shape; where it cannot be read, there is no mask, now or later."""
         if self.given is not None and not isinstance(self.given, np.ndarray):
             self._crop = self.given.crop(self.box, self.size)
             if self._crop is None:

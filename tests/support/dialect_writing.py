@@ -1,9 +1,4 @@
-"""Write boxes and points as a model family writes them: for stand-ins, tests and teaching.
-
->>> from nbvlm.grounding import dialects
->>> dialects.write(dialects.get("internvl"), [("cat", (64, 48, 320, 240))], (640, 480))
-'<ref>cat</ref><box>[[100, 100, 500, 500]]</box>'
-"""
+"""Write boxes and points as a model family writes them, from the dialect's data alone."""
 
 from __future__ import annotations
 
