@@ -103,7 +103,7 @@ class ModelConnection:
 
     def connect(self, url: str, model: str) -> None:
         """Ask a server, by its address or the name of a service, from now on."""
-        self._server = resolve(url.strip(), model=model)
+        self._server = resolve(url.strip(), model=model.strip())
         self._switch(SERVER, self._server)
 
     def play(self, path: str) -> dict[str, float | int]:
