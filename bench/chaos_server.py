@@ -5,6 +5,8 @@ request is drawn from the seed, the question and how often it has come. `python 
 prints its port; `GET /count` answers which assets were created and which are still there.
 """
 
+# ruff: noqa: ARG001 - all misbehaviours have one signature
+
 from __future__ import annotations
 
 import asyncio
@@ -34,7 +36,7 @@ def expected(number: int) -> str:
     if kind == 0:
         locations = "".join(f"<loc{chance.randrange(1024):04d}>" for _ in range(4))
         return " ; ".join(f"{locations} thing {number}" for _ in range(chance.randrange(1, 12)))
-    letters = "abcdefg é猫🐈\\\"<>" if kind == 1 else "abcdefg "
+    letters = 'abcdefg é猫🐈\\"<>' if kind == 1 else "abcdefg "
     return f"{number} " + "".join(chance.choices(letters, k=chance.randrange(600)))
 
 
@@ -126,7 +128,9 @@ def stalled(number: int, stream: bool, chance: random.Random) -> Answer:
 def endless(number: int, stream: bool, chance: random.Random) -> Answer:
     """Write a little now and then, for ever."""
     if stream:
-        piece: bytes = chance.choice([b": still here\n\n", b"\n", b"data:\n\n", events("x", reason=False, done=False)])
+        piece: bytes = chance.choice(
+            [b": still here\n\n", b"\n", b"data:\n\n", events("x", reason=False, done=False)]
+        )
         return Answer(head("200 OK", None, "text/event-stream"), *([piece, 0.05] * 400), end="close")
     if chance.random() < 0.5:
         return Answer(b"HTTP/1.1 200 OK\r\n", *([b"X-A: b\r\n", 0.05] * 400), end="close")
@@ -176,7 +180,7 @@ def garbage(number: int, stream: bool, chance: random.Random) -> Answer:
                 head("200 OK", 2) + b"[]",
                 head("200 OK", 4) + b"null",
                 head("200 OK", 60_000) + b"[" * 60_000,
-                head("200 OK", 15, "text/event-stream") + b"data: {\"a\": 1}\n",
+                head("200 OK", 15, "text/event-stream") + b'data: {"a": 1}\n',
                 head("200 OK", 12, "text/event-stream") + b"data: [DONE]",
                 head("301 Moved", 0, "text/plain", "Location: /elsewhere"),
                 head("302 Found", 0, "text/plain", "Location: http://127.0.0.1:9/"),
@@ -194,7 +198,9 @@ def poisoned(number: int, stream: bool, chance: random.Random) -> Answer:
 
 
 def busy(number: int, stream: bool, chance: random.Random) -> Answer:
-    after = chance.choice([[], ["Retry-After: 0"], ["Retry-After: 1e400"], ["Retry-After: soon"], ["Retry-After: -3"]])
+    after = chance.choice(
+        [[], ["Retry-After: 0"], ["Retry-After: 1e400"], ["Retry-After: soon"], ["Retry-After: -3"]]
+    )
     return Answer(head("429 Too Many Requests", 2, "application/json", *after) + b"{}")
 
 
@@ -218,7 +224,9 @@ def interim(number: int, stream: bool, chance: random.Random) -> Answer:
 
 def later(number: int, stream: bool, chance: random.Random) -> Answer:
     """Accept the question; the answer is fetched by its id."""
-    fetched = head("202 Accepted", 0, "application/json", f"NVCF-REQID: {number}", "NVCF-STATUS: pending-evaluation")
+    fetched = head(
+        "202 Accepted", 0, "application/json", f"NVCF-REQID: {number}", "NVCF-STATUS: pending-evaluation"
+    )
     return Answer(fetched)
 
 
@@ -285,16 +293,21 @@ class Server:
                 return chance.choice([failing, garbage, busy])(0, False, chance)
             name = f"asset-{self.times[method]:06d}"
             self.created.add(name)
-            value = {"assetId": name, "uploadUrl": f"http://127.0.0.1:{self.port}/put/{name}?Signature=secret"}
+            value = {
+                "assetId": name,
+                "uploadUrl": f"http://127.0.0.1:{self.port}/put/{name}?Signature=secret",
+            }
             body = json.dumps(value).encode()
             return Answer(head("200 OK", len(body)) + body)
         if method == "PUT":
             if chance.random() < 0.2:
                 return chance.choice([failing, garbage, busy, reset])(0, False, chance)
             return Answer(head("200 OK", 0))
-        if chance.random() < 0.2:
+        name = path.rsplit("/", 1)[1]
+        self.times[name] += 1
+        if self.times[name] == 1 and chance.random() < 0.2:  # never twice, so that none has to be left
             return busy(0, False, chance) if chance.random() < 0.5 else Answer(head("503 Failed", 0))
-        self.deleted.add(path.rsplit("/", 1)[1])
+        self.deleted.add(name)
         return Answer(head("204 No Content"))
 
 

@@ -1,4 +1,4 @@
-"""PaliGemma's task prefixes as functions.
+"""Tasks as functions, in PaliGemma's words; `translate` puts them into those of other models.
 
 A prompt of PaliGemma is a short prefix that names the task; "detect" and "segment" need it exactly, with ` ;
 ` between the things. The server adds the closing line break of the prefix. Sources: Google's prompt page for
@@ -15,6 +15,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -23,19 +24,27 @@ from nbvlm.errors import PromptError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from nbvlm.grounding.dialects import Dialect
+
 __all__ = [
     "LANGUAGES",
+    "Task",
     "answer",
     "cap",
     "caption",
     "caption_region",
     "check",
+    "count",
+    "counted",
     "describe",
     "detect",
     "ocr",
+    "point",
     "question",
     "segment",
+    "task",
     "things",
+    "translate",
 ]
 
 _NAMES = {
@@ -52,7 +61,13 @@ LANGUAGES: Mapping[str, str] = MappingProxyType(_NAMES)
 _SEPARATOR = " ; "
 _TAG = re.compile(r"<\s*/?\s*ima?g", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\(?:u00|x)([0-7][0-9a-f])", re.IGNORECASE)
-_DETECTING = re.compile(r"\s*(?:detect|segment)\s(.*)", re.DOTALL | re.IGNORECASE)
+_PLACES = re.compile(
+    # "point to the dog" and "count the cats" are sentences, not lists of things.
+    r"\s*(detect|segment|point(?!\s+(?:to|at|out)\b)|count(?!\s+(?:the|all|how|every|each|from|up|to)\b))\s(.*)",
+    re.DOTALL | re.IGNORECASE,
+)
+_LANGUAGE_TASK = re.compile(r"(caption|cap|describe)\s+([a-z]{2,3})", re.IGNORECASE)
+_ANSWER = re.compile(r"answer\s+([a-z]{2,3})\s+(.+)", re.DOTALL | re.IGNORECASE)
 _TOKEN = re.compile(r"<(?:loc\d|seg\d|eos|bos|pad)", re.IGNORECASE)
 
 
@@ -159,6 +174,32 @@ def detect(*things: str) -> str:
     return f"detect {_list(things, 'detect')}"
 
 
+def point(*things: str) -> str:
+    """Ask for points on `things`; errors as `detect`.
+
+    PaliGemma and other families without points are asked for boxes.
+
+    Examples
+    --------
+    >>> point("cat")
+    'point cat'
+    """
+    return f"point {_list(things, 'point')}"
+
+
+def count(*things: str) -> str:
+    """Ask how many `things` there are; errors as `detect`.
+
+    Places are asked for and counted: a notice of the result says the numbers.
+
+    Examples
+    --------
+    >>> count("cat", "dog")
+    'count cat ; dog'
+    """
+    return f"count {_list(things, 'count')}"
+
+
 def segment(*things: str) -> str:
     """Ask for boxes and masks of `things`; errors as `detect`.
 
@@ -199,16 +240,113 @@ def caption_region(box: Sequence[float], size: tuple[int, int], bins: int = 1023
 
 
 def things(prompt: str | None) -> tuple[str, ...]:
-    """List the things that a `detect` or `segment` prompt names, each once.
+    """List the things that a `detect`, `segment`, `point` or `count` prompt names, each once.
 
     Examples
     --------
     >>> things("detect cat ; big dog"), things("caption en")
     (('cat', 'big dog'), ())
     """
-    task = _DETECTING.match(prompt or "")
-    names = (" ".join(name.split()) for name in re.split("[;\n]", task[1])) if task else ()
+    task = _PLACES.match(prompt or "")
+    names = (" ".join(name.split()) for name in re.split("[;\n]", task[2])) if task else ()
     return tuple(dict.fromkeys(filter(None, names)))
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A prompt by its parts.
+
+    Attributes
+    ----------
+    name
+        "detect", "segment", "point", "count", "caption", "cap", "describe", "ocr" or "answer".
+    things
+        What is looked for.
+    lang
+        Code of the answer's language.
+    question
+        The question of "answer".
+    """
+
+    name: str
+    things: tuple[str, ...] = ()
+    lang: str = "en"
+    question: str = ""
+
+
+def task(prompt: str) -> Task | None:
+    """Read a prompt that is a task; None for any other words.
+
+    Examples
+    --------
+    >>> task("count cat ; dog")
+    Task(name='count', things=('cat', 'dog'), lang='en', question='')
+    >>> task("What is in the picture?") is None
+    True
+    """
+    text = prompt.strip()
+    if text.lower() == "ocr":
+        return Task("ocr")
+    if found := _LANGUAGE_TASK.fullmatch(text):
+        return Task(found[1].lower(), lang=found[2].lower()) if found[2].lower() in LANGUAGES else None
+    if found := _ANSWER.fullmatch(text):
+        return (
+            Task("answer", lang=found[1].lower(), question=found[2])
+            if found[1].lower() in LANGUAGES
+            else None
+        )
+    places = _PLACES.match(text)
+    names = things(text)
+    return Task(places[1].lower(), names) if places and names and not _TOKEN.search(text) else None
+
+
+def translate(prompt: str, dialect: Dialect, size: tuple[int, int] = (1000, 1000)) -> str:
+    """Put a task into the words of another family of models; other prompts stay as they are.
+
+    Parameters
+    ----------
+    prompt
+        A prompt of these functions, or any words.
+    dialect
+        The family: `nbvlm.grounding.dialects.of(model)`.
+    size
+        Width and height of the picture as it is sent, which some families want to know.
+
+    Examples
+    --------
+    >>> from nbvlm.grounding import dialects
+    >>> translate("point cat", dialects.of("allenai/Molmo-7B-D-0924"))
+    'Point to the cat.'
+    >>> translate("detect cat ; dog", dialects.of("google/paligemma2-3b-mix-448"))
+    'detect cat ; dog'
+    """
+    asked = task(prompt)
+    if asked is None or (dialect.form == "loc" and asked.name not in ("point", "count")):
+        return prompt
+    return dialect.ask(
+        asked.name,
+        asked.things,
+        language=LANGUAGES[asked.lang],
+        code=asked.lang,
+        question=asked.question,
+        size=size,
+    )
+
+
+def counted(prompt: str, labels: Sequence[str]) -> str | None:
+    """Say how often each thing of a `count` prompt was found, and that places were counted; None for others.
+
+    Examples
+    --------
+    >>> counted("count cat ; dog", ["cat", "cat"])
+    'Counted from the places in the answer: cat 2, dog 0.'
+    """
+    asked = task(prompt)
+    if asked is None or asked.name != "count":
+        return None
+    names = dict.fromkeys((*asked.things, *filter(None, labels)))
+    listed = ", ".join(f"{name} {list(labels).count(name)}" for name in names)
+    return f"Counted from the places in the answer: {listed}."
 
 
 def check(prompt: str) -> str:

@@ -34,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     answer.add_argument("--top-p", type=float, metavar="P", help="share of the likeliest tokens, up to 1")
     answer.add_argument("--max-tokens", type=int, metavar="N", help="longest answer, in tokens")
     answer.add_argument(
+        "--no-translate", action="store_true", help="send a task in PaliGemma's words to any model"
+    )
+    answer.add_argument(
         "--route", choices=("auto", "inline", "asset"), default="auto", help="how the picture travels"
     )
 
@@ -61,7 +64,7 @@ def client_keywords(options: argparse.Namespace) -> dict[str, Any]:
 def question_keywords(options: argparse.Namespace) -> dict[str, Any]:
     """Return the keywords of a question."""
     given = {name: getattr(options, name) for name in _QUESTION if getattr(options, name) is not None}
-    return given | {"route": options.route}
+    return given | {"route": options.route, "translate": not options.no_translate}
 
 
 def _key(variable: str) -> Secret:

@@ -128,8 +128,9 @@ class Client(_Client):
         Origins, without a path, that replace the endpoint's own; `NBVLM_BASE_URL` and `NBVLM_ASSETS_URL` do
         the same for the hosted models. Assets follow `base_url` where only that is given.
     model
-        Model of a service or an OpenAI-compatible server, or the id of another model of NVIDIA's. A program
-        on this computer with one vision model needs none.
+        Model of a service or an OpenAI-compatible server, or the id of another model of NVIDIA's; of
+        `"demo"`, `"scenes"` or `"photos"`, which otherwise the picture decides. A program on this computer
+        with one vision model needs none.
     transport
         An httpx transport of your own, such as `nbvlm.replay(path)`, which is closed with the client; or an
         `httpx.Client` or `httpx.AsyncClient`, which stays open.
@@ -167,7 +168,7 @@ class Client(_Client):
             self._transport if own else None,
         )
 
-    @with_keywords(AskOptions, route="auto", content="tag", format="auto")
+    @with_keywords(AskOptions, route="auto", content="tag", format="auto", translate=True)
     def ask(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> Result:
         """Ask, and wait for the whole answer.
 
@@ -207,7 +208,7 @@ class Client(_Client):
         """
         return self._finish(self._ask(image, prompt, stream=False, options=options))  # type: ignore[no-any-return]
 
-    @with_keywords(AskOptions, route="auto", content="tag", format="auto")
+    @with_keywords(AskOptions, route="auto", content="tag", format="auto", translate=True)
     def stream(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> Stream:
         """Ask, and take the answer as it comes; parameters and errors as `ask`.
 
@@ -266,13 +267,13 @@ class AsyncClient(_Client):
         self._transport, self._own = transports.awaiting(settings.transport, settings.in_process)
         self._end = weakref.finalize(self, _abandon, os.getpid(), settings, self._temporary, None, None)
 
-    @with_keywords(AskOptions, route="auto", content="tag", format="auto")
+    @with_keywords(AskOptions, route="auto", content="tag", format="auto", translate=True)
     async def ask(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> Result:
         """Ask, and wait for the whole answer; see `Client.ask`."""
         question = self._ask(image, prompt, stream=False, options=options)
         return await self._finish(question)  # type: ignore[no-any-return]
 
-    @with_keywords(AskOptions, route="auto", content="tag", format="auto")
+    @with_keywords(AskOptions, route="auto", content="tag", format="auto", translate=True)
     def stream(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> AsyncStream:
         """Ask, and take the answer as it comes; see `Client.stream`. Cancelling the task stops it."""
         question = self._ask(image, prompt, stream=True, options=options)
@@ -340,7 +341,7 @@ def _abandon(
 _default: dict[str, Any] = {}
 
 
-@with_keywords(AskOptions, route="auto", content="tag", format="auto")
+@with_keywords(AskOptions, route="auto", content="tag", format="auto", translate=True)
 def ask(image: Any, prompt: str, **options: Unpack[AskOptions]) -> Result:
     """Ask on a client that is opened when first needed: `Client()`; see `Client.ask`.
 

@@ -52,6 +52,7 @@ class AskOptions(TypedDict, total=False):
     route: str
     content: str
     format: str
+    translate: bool
     progress: Callable[[Status], None] | None
 
 
@@ -122,7 +123,7 @@ class Settings:
     @property
     def assets_url(self) -> str | None:
         """Origin of the asset service, or None where there is none."""
-        return self.assets_origin or self.endpoint.assets_url
+        return self.endpoint.assets_url and (self.assets_origin or self.endpoint.assets_url)
 
     @property
     def url(self) -> str:
@@ -138,7 +139,7 @@ class Settings:
         """Return the key to send."""
         if self.api_key is not None:
             return self.api_key
-        service = _service_of(self.endpoint)
+        service = endpoints.service_of(self.endpoint)
         direct = self.transport is None or getattr(self.transport, "needs_key", False)
         if service is None or not service.needs_key or self.origin is not None or not direct:
             return None
@@ -187,6 +188,8 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
     if endpoint is None and model is None and isinstance(recorded, (str, Endpoint)):
         endpoint = recorded
     entry, found = _choose(endpoint, model, options.get("api_key"), options.get("base_url"))
+    if entry.name == "demo" and model is not None:
+        entry = endpoints.embedded(model)
     if (speak := options.get("speak")) is not None:
         entry = _speaking(entry, speak)
     origin, assets_origin = _origins(entry, options.get("base_url"), options.get("assets_url"))
@@ -245,12 +248,6 @@ def _choose(
     return entry, given or _found_for(entry)
 
 
-def _service_of(entry: Endpoint) -> endpoints.Service | None:
-    """Return the service whose key an entry may be sent: its own, unless its address was changed."""
-    service = endpoints.owner(entry.base_url) if entry.service is not None else None
-    return service if service is not None and service.name == entry.service else None
-
-
 def _speaking(entry: Endpoint, speak: str) -> Endpoint:
     """Return the embedded model as one that answers in the form of another family."""
     if entry.name != "demo":
@@ -262,7 +259,7 @@ def _speaking(entry: Endpoint, speak: str) -> Endpoint:
 
 
 def _found_for(entry: Endpoint) -> keys.Found | None:
-    service = _service_of(entry)
+    service = endpoints.service_of(entry)
     return keys.find(service.name) if service is not None else None
 
 
@@ -270,7 +267,7 @@ def _check_owner(entry: Endpoint, origin: str | None) -> None:
     """Refuse an origin of another service: the key would go there."""
     address = origin or entry.base_url
     other = endpoints.owner(address) if entry.service is not None else None
-    if other is not None and other.needs_key and other.name != entry.service:
+    if other is not None and other.name != entry.service:
         raise ParameterError(
             f"{address} belongs to {other.title}, which gets no key of another service.",
             hint=f'Use nbvlm.Client("{other.name}", …).',
@@ -278,7 +275,7 @@ def _check_owner(entry: Endpoint, origin: str | None) -> None:
 
 
 def _origins(entry: Endpoint, base_url: str | None, assets_url: str | None) -> tuple[str | None, str | None]:
-    if entry.service == "nvidia" and _service_of(entry) is not None:
+    if entry.service == "nvidia" and endpoints.service_of(entry) is not None:
         base_url = base_url or os.environ.get("NBVLM_BASE_URL") or None
         assets_url = assets_url or os.environ.get("NBVLM_ASSETS_URL") or None
     origin = _origin(base_url, "base_url") if base_url else None

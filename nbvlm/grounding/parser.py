@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Parser", "parse"]
 
+Locations = tuple[int, int, int, int]
+
 _LAST_LOCATION = 1023
 _CODE_VALUES = 128
 _NUMBER = re.compile("[0-9]+")
@@ -109,7 +111,7 @@ class LocReader:
             if not (y0 < y1 <= self._last and x0 < x1 <= self._last and max(codes, default=0) < self._values):
                 break
             self.has_locations = True
-            self._found(" ".join(found[6].split()), y0, x0, y1, x1, codes or None)
+            self._found(" ".join(found[6].split()), (y0, x0, y1, x1), (y0, x0, y1, x1), codes or None)
             at = found.end()
         return at
 
@@ -172,12 +174,12 @@ class LocReader:
         if item.locations and item.stray:
             self._report("stray codes", item)
 
-    def _found(self, label: str, y0: int, x0: int, y1: int, x1: int, codes: Codes | None) -> None:
+    def _found(self, label: str, locations: Locations, raw: Locations, codes: Codes | None) -> None:
         (width, height), bins = self._size, self._bins
+        y0, x0, y1, x1 = locations
         # Multiplied before the division: the last bin is then the picture's edge exactly.
         box = x0 * width / bins, y0 * height / bins, x1 * width / bins, y1 * height / bins
         mask = LazyMask(box, self._size, codes, self._codebook)
-        raw = (y0, x0, y1, x1)
         self.detections.append(
             unchecked(label or self._fallback, box, codes, self._size, mask, None, raw, self._reading)
         )
@@ -191,7 +193,8 @@ class LocReader:
             self._report("swapped", item)
         elif y0 == y1 or x0 == x1:
             self._report("empty", item)
-        self._found(item.label, y0, x0, y1, x1, self._codes(item))
+        raw = (item.locations[0], item.locations[1], item.locations[2], item.locations[3])
+        self._found(item.label, (y0, x0, y1, x1), raw, self._codes(item))
 
     def _codes(self, item: PendingItem) -> Codes | None:
         if not item.codes:
@@ -212,8 +215,8 @@ class Parser:
     """Reads an answer as it arrives.
 
     The same answer gives the same detections and problems wherever it is cut into pieces. Whatever a model
-    writes is recognised: location tokens, JSON and what resembles it, tags, tuples; a model's thinking is left
-    out. `nbvlm.grounding.dialects` says what the numbers mean.
+    writes is recognised: location tokens, JSON and what resembles it, tags, tuples; a model's thinking is
+    left out. `nbvlm.grounding.dialects` says what the numbers mean.
 
     Parameters
     ----------
@@ -326,8 +329,8 @@ class Parser:
         if self._closed:
             raise ValueError("The parser is closed. Make a new Parser for another answer.")
         self._held.append(text)
-        # Nothing is complete without one of these, and reading in few pieces costs less. A location right behind
-        # another completes nothing either.
+        # Nothing is complete without one of these, nor by a location right behind another; and reading in few
+        # pieces costs less.
         if not _ENDS.search(text) or (self._within and _LOCATION.fullmatch(text)):
             return []
         self._read()

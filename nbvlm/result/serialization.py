@@ -13,14 +13,15 @@ from msgspec import Meta, Struct
 
 from nbvlm._text import shorten, visible
 from nbvlm.errors import ImageError, ParameterError
-from nbvlm.grounding import Detections, Problem, decoded, encode_rle, read_rle
+from nbvlm.grounding import Detections, Problem, Reading, decoded, encode_rle, read_rle
 from nbvlm.images import Picture
 from nbvlm.result.values import ResultData, Sent, Timing, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from nbvlm.grounding import RunLengths
+    from nbvlm.grounding import MaskCrop, RunLengths
+    from nbvlm.images import ImageSource
 
 __all__ = ["FORMAT", "from_dict", "from_json", "to_dict", "to_json"]
 
@@ -31,12 +32,12 @@ R = TypeVar("R", bound=ResultData)
 
 _PLAIN = (
     "text", "finish_reason", "request_id", "model", "prompt", "route", "has_locations", "endpoint", "created",
-    "base_url", "assets_url", "reasoning",
+    "base_url", "assets_url", "reasoning", "asked",
 )  # fmt: skip
 
 
 def to_dict(result: ResultData, *, masks: bool = True) -> dict[str, Any]:
-    """Turn a result into plain data; see `Result.to_dict`. Without `masks` they stay codes."""
+    """Turn a result into plain data; see `Result.to_dict`. Without `masks`, those with codes stay codes."""
     usage, sent, timing, picture = result.usage, result.sent, result.timing, result.picture
     return {
         "format": FORMAT,
@@ -55,25 +56,53 @@ def to_dict(result: ResultData, *, masks: bool = True) -> dict[str, Any]:
 def detections_to_dict(detections: Detections, *, masks: bool = True) -> dict[str, Any]:
     """Turn detections into plain data; masks that cannot be decoded here stay codes with their codebook."""
     size = detections.size
-    crops = decoded(detections).mask_crops if masks else (None,) * len(detections)
+    crops: Sequence[MaskCrop | None]
+    if masks:
+        crops = decoded(detections).mask_crops
+    else:  # a mask without codes could not be decoded later
+        crops = [mask.crop() if mask.codes is None else None for mask in detections.lazy_masks]
     shapes = [crop and encode_rle(crop, size) for crop in crops]
     book = detections.codebook
     return {
         "size": list(size),
         "codebook": book if isinstance(book, str) else getattr(book, "name", None),
         "items": [
-            {"label": label, "box": box, "codes": codes and list(codes), "mask": shape}
-            for label, box, codes, shape in zip(
-                detections.labels, detections.xyxy.tolist(), detections.codes, shapes, strict=True
+            {"label": label, "box": box, "codes": codes and list(codes), "mask": shape} | written
+            for label, box, codes, shape, written in zip(
+                detections.labels,
+                detections.xyxy.tolist(),
+                detections.codes,
+                shapes,
+                map(_written, detections.points, detections.raw, detections.readings),
+                strict=True,
             )
         ],
     }
+
+
+def _written(
+    point: tuple[float, float] | None, raw: tuple[float, ...] | None, reading: Reading | None
+) -> dict[str, Any]:
+    """Return the point, and what the model wrote and how it was read, as far as they are known."""
+    fields: dict[str, Any] = {}
+    if point is not None:
+        fields["point"] = list(point)
+    if raw is not None:
+        fields["raw"] = list(raw)
+    if reading is not None:
+        fields["reading"] = {
+            "order": reading.order,
+            "frame": list(reading.frame),
+            "origin": list(reading.origin),
+        }
+    return fields
 
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 Side = Annotated[int, Meta(ge=1, le=2**31)]
 Corner = Annotated[float, Meta(ge=-1e12, le=1e12)]
+Frame = Annotated[float, Meta(gt=0, le=1e12)]
 Name = Annotated[str, Meta(pattern=r"\A[A-Za-z_][A-Za-z0-9_]*\Z")]
 Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | Annotated[float, Meta(ge=-1e308, le=1e308)]
 
@@ -117,11 +146,20 @@ class _Mask(Struct):
     counts: str | list[Count]
 
 
+class _Reading(Struct):
+    order: Literal["xyxy", "yxyx"]
+    frame: tuple[Frame, Frame]
+    origin: tuple[Corner, Corner]
+
+
 class _Item(Struct):
     label: str
     box: tuple[Corner, Corner, Corner, Corner]
     codes: Annotated[list[Count], Meta(min_length=16, max_length=16)] | None
     mask: _Mask | None
+    point: tuple[Corner, Corner] | None = None
+    raw: Annotated[list[Corner], Meta(max_length=100_000)] | None = None
+    reading: _Reading | None = None
 
 
 class _Detections(Struct):
@@ -153,9 +191,10 @@ class _Saved(Struct):
     notices: list[str]
     detections: _Detections
     reasoning: str = ""
+    asked: str = ""
 
 
-def from_dict(cls: type[R], data: Mapping[str, Any], picture: Picture | None = None) -> R:
+def from_dict(cls: type[R], data: Mapping[str, Any], picture: ImageSource | None = None) -> R:
     """Turn plain data back into a result; see `Result.from_json`."""
     found = data.get("format") if isinstance(data, dict) else None
     if found != FORMAT:
@@ -201,7 +240,14 @@ def _detections(saved: _Detections, size: tuple[int, int]) -> Detections:
         masks,
         codes=tuple(tuple(item.codes) if item.codes is not None else None for item in saved.items),
         codebook=saved.codebook,
+        points=tuple(item.point for item in saved.items),
+        raw=tuple(tuple(item.raw) if item.raw is not None else None for item in saved.items),
+        readings=tuple(_reading(item.reading) for item in saved.items),
     )
+
+
+def _reading(saved: _Reading | None) -> Reading | None:
+    return Reading(saved.order, saved.frame, saved.origin) if saved is not None else None
 
 
 def _mask(saved: _Mask | None, size: tuple[int, int], at: int) -> RunLengths | None:
@@ -231,7 +277,7 @@ def to_json(result: ResultData, *, indent: int | None = None) -> str:
     return text
 
 
-def from_json(cls: type[R], text: str | bytes, picture: Picture | None = None) -> R:
+def from_json(cls: type[R], text: str | bytes, picture: ImageSource | None = None) -> R:
     """Read a result from JSON; see `Result.from_json`."""
     try:
         data = json.loads(text)
@@ -241,9 +287,10 @@ def from_json(cls: type[R], text: str | bytes, picture: Picture | None = None) -
     return from_dict(cls, data, picture)
 
 
-def _picture(saved: _Picture, given: Picture | None) -> Picture:
-    if given is None:
+def _picture(saved: _Picture, source: ImageSource | None) -> Picture:
+    if source is None:
         return Picture.reference(saved.sha256, saved.mime, saved.width, saved.height, saved.name)
+    given = Picture.load(source)
     if given.sha256 != saved.sha256:
         raise ImageError(
             f"The picture {given.name or 'given'!r} is not the picture of this result: its SHA-256 differs.",

@@ -90,8 +90,10 @@ class ResultData:
     base_url: str | None = None
     assets_url: str | None = None
     reasoning: str = ""
+    asked: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "asked", self.asked or self.prompt)
         object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
 
     def __hash__(self) -> int:

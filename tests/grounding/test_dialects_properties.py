@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nbvlm import Parser, parse
 from nbvlm.grounding import dialects
 from nbvlm.grounding.problems import KINDS
+from tests.support.dialect_writing import write
 
 REPRODUCIBLE = settings(deadline=None, derandomize=True, max_examples=25)
 SIZE = (800, 600)
@@ -66,7 +67,7 @@ def test_what_a_dialect_writes_is_read_wherever_it_is_cut(
     name: str, things: Any, data: st.DataObject
 ) -> None:
     dialect = dialects.get(name)
-    text = dialects.write(dialect, things, SIZE)
+    text = write(dialect, things, SIZE)
     whole = read([text], dialect=dialect)
     found = whole.detections
     wanted = things
@@ -89,19 +90,24 @@ def test_what_a_dialect_writes_is_read_wherever_it_is_cut(
 @REPRODUCIBLE
 @given(things=st.lists(st.tuples(texts, boxes()), min_size=1, max_size=4))
 def test_any_label_survives_json(name: str, things: Any) -> None:
-    found = parse(dialects.write(dialects.get(name), things, SIZE), SIZE, dialect=name)
+    found = parse(write(dialects.get(name), things, SIZE), SIZE, dialect=name)
     assert list(found.labels) == [label for label, _ in things]
 
 
 FRAGMENTS = st.sampled_from(
     [
-        "[", "]", "{", "}", "(", ")", "[[", "]]", "},", "```", "```json\n", '"', "'", "\\", ",", ":", "\n", " ", "<", ">",
-        '"bbox_2d": [1, 2, 30, 40]', '"label": "cat"', '{"box_2d": [1, 2, 3, 4], "label": "a"}', "bbox", '"point_2d": [5, 6]',
-        "<ref>", "</ref>", "<box>", "</box>", "<|det|>", "<|/det|>", "<|ref|>", "<|/ref|>", "<|box_start|>", "<|box_end|>",
-        "(1,2),(3,4)", "[1, 2, 3, 4]", "[1, 2]", "12", "0.5", "9999999999999", "-", "%", "cat", "none", "label", "x1=",
-        '<points x1="1" y1="2"', '<point x="1.5" y="2.5" alt="dog">', "</points>", "</point>", "<loc_12>", "<|LOC_3|>", "<x_0.5>",
-        "<y_0.25>", "<class_Text>", "<think>", "</think>", "<loc0001>", "<patch_index_0044>", "<text>", "<12>", "//", "/*", "*/",
-        '"mask": "data:image/png;base64,iVBORw0KGgo', "“", "”", "：", "，", "e", ".", "_", "=", "start_box='", "<point>4 5</point>",
+        "[", "]", "{", "}", "(", ")", "[[", "]]", "},", "```", "```json\n", '"', "'", "\\", ",", ":", "\n",
+        " ", "<", ">", '"bbox_2d": [1, 2, 30, 40]', '"label": "cat"', '{"box_2d": [1, 2, 3, 4], "label": "a"}',
+        "bbox",
+        '"point_2d": [5, 6]', "<ref>", "</ref>", "<box>", "</box>", "<|det|>", "<|/det|>", "<|ref|>",
+        "<|/ref|>", "<|box_start|>", "<|box_end|>", "(1,2),(3,4)", "[1, 2, 3, 4]", "[1, 2]", "12", "0.5",
+        "9999999999999", "-", "%", "cat", "none", "label", "x1=",
+        '<points x1="1" y1="2"', '<point x="1.5" y="2.5" alt="dog">',
+        "</points>", "</point>", "<loc_12>", "<|LOC_3|>", "<x_0.5>", "<y_0.25>", "<class_Text>", "<think>",
+        "</think>",
+        "<loc0001>", "<patch_index_0044>", "<text>", "<12>", "//", "/*", "*/",
+        '"mask": "data:image/png;base64,iVBORw0KGgo', "“", "”", "：", "，", "e",
+        ".", "_", "=", "start_box='", "<point>4 5</point>",
     ]
 )  # fmt: skip
 rubble = st.lists(st.one_of(FRAGMENTS, st.text(max_size=3)), max_size=24).map("".join)
@@ -145,7 +151,7 @@ def test_a_damaged_item_costs_itself_only(things: Any, data: st.DataObject) -> N
 @REPRODUCIBLE
 @given(things=st.lists(st.tuples(words, boxes()), min_size=1, max_size=4), data=st.data())
 def test_a_truncated_answer_keeps_what_was_complete(things: Any, data: st.DataObject) -> None:
-    text = dialects.write(dialects.get("qwen3-vl"), things, SIZE)
+    text = write(dialects.get("qwen3-vl"), things, SIZE)
     end = data.draw(st.integers(0, len(text)))
     found = parse(text[:end], SIZE, model="qwen3-vl")
     assert len(found) == text[:end].count("}")

@@ -41,6 +41,7 @@ class ResponseCollector:
         self.finish_reason: str | None = None
         self.id: str | None = None
         self.done = False
+        self.begun = False  # whether any part of an answer came, an empty one too
         self.failure: Error | None = None
         self.refusal = ""
         self._half = ""  # of a character whose other half may begin the next chunk
@@ -136,6 +137,7 @@ class ResponseCollector:
 
     def _piece(self, piece: payloads.Piece, events: list[Event]) -> None:
         if choices := piece.choices:  # read here, not by the properties of `piece`: once for each token
+            self.begun = True
             choice = choices[0]
             message = choice.delta or choice.message
             if message is not None:

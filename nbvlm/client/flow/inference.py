@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from nbvlm import endpoints, request_body
+from nbvlm import endpoints, prompts, request_body
 from nbvlm.client import error_responses, payloads, sse
 from nbvlm.client.flow import assets
 from nbvlm.client.flow.calls import LARGEST_BODY, call, read, read_on, request
@@ -28,6 +28,7 @@ from nbvlm.client.flow.steps import READ, Context, Emit, Flow, Sleep
 from nbvlm.client.policies import Retry
 from nbvlm.client.settings import signed
 from nbvlm.errors import Error, ServerError, TransportError, TruncatedStream
+from nbvlm.grounding import dialects
 from nbvlm.result import Result, Timing, Usage
 
 if TYPE_CHECKING:
@@ -65,26 +66,30 @@ def _ask(question: Question, context: Context) -> Flow[Callable[[], Result]]:
     prepared = yield from prepare(question, context)
     size = (prepared.picture.width, prepared.picture.height)
     sent = (prepared.sent.width, prepared.sent.height)
-    collector = ResponseCollector(context.settings.endpoint, size, question.prompt, sent)
+    endpoint = context.settings.endpoint
+    collector = ResponseCollector(endpoint, size, question.prompt, sent)
+    asked = question.prompt
+    if question.translate:
+        asked = prompts.translate(asked, dialects.of(endpoint.model), sent)
     failure: Error | None = None
     try:
-        response, first = yield from _infer(question, context, prepared, collector)
+        response, first = yield from _infer(question, asked, context, prepared, collector)
     except Error as error:
         failure = error
     if failure is None:
         failure = collector.unanswered
     if isinstance(failure, TruncatedStream):
         failure.text = collector.text
-    if failure is not None and failure.gone is not None and context.settings.endpoint.service == "nvidia":
+    if failure is not None and failure.gone is not None and endpoint.service == "nvidia":
         yield from _offer(failure, context)
     if failure is not None:
         raise failure
     timing = Timing(prepared.upload_s, first, context.deadline.elapsed(), context.bytes_sent)
-    return lambda: _result(question, context, prepared, collector, response, timing)
+    return lambda: _result(question, asked, context, prepared, collector, response, timing)
 
 
 def _infer(
-    question: Question, context: Context, prepared: Prepared, collector: ResponseCollector
+    question: Question, asked: str, context: Context, prepared: Prepared, collector: ResponseCollector
 ) -> Flow[tuple[httpx.Response, float | None]]:
     """Send the question, wait for the answer, read it; return its head and when its text began."""
     settings = context.settings
@@ -94,7 +99,7 @@ def _infer(
         headers["nvcf-poll-seconds"] = str(settings.timeouts.poll)
     content = request_body.body(
         settings.endpoint,
-        question.prompt,
+        asked,
         prepared.source,
         question.parameters,
         content=question.content,
@@ -197,7 +202,7 @@ def _failure(response: httpx.Response, collector: ResponseCollector, begun: byte
     if collector.failure is not None:
         collector.failure.request_id = collector.failure.request_id or name
         return collector.failure
-    if collector.done or collector.finish_reason is not None:
+    if collector.begun and (collector.done or collector.finish_reason is not None):
         return None
     text = begun.removeprefix(_BOM).lstrip()
     is_bare = not collector.pieces and not text.startswith(_FIELDS)
@@ -275,6 +280,7 @@ def _refusal(response: httpx.Response, data: Any) -> Error:
 
 def _result(
     question: Question,
+    asked: str,
     context: Context,
     prepared: Prepared,
     collector: ResponseCollector,
@@ -289,6 +295,8 @@ def _result(
         ends = error_responses.clean(retired, 100)
         notices.append(f"The service announces the end of this model: {ends}.")
     notices += collector.notices(question.parameters.get("max_tokens"))
+    if collector.has_locations and (counted := prompts.counted(question.prompt, collector.detections.labels)):
+        notices.append(counted)
     return Result(
         text=collector.text,
         reasoning=collector.reasoning,
@@ -296,8 +304,10 @@ def _result(
         usage=Usage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) if usage else None,
         finish_reason=collector.finish_reason,
         request_id=error_responses.request_id(response.headers) or error_responses.clean_id(collector.id),
-        model=settings.endpoint.model,
+        # One of several embedded models answers, and its service names it.
+        model=error_responses.clean(response.headers.get("nbvlm-model", settings.endpoint.model), 200),
         prompt=question.prompt,
+        asked=asked,
         parameters=question.parameters,
         picture=prepared.picture,
         route=prepared.route,

@@ -40,6 +40,7 @@ class Question:
     format: str
     stream: bool
     progress: Callable[[Status], None] | None = None
+    translate: bool = True
     notices: tuple[str, ...] = ()
 
 
@@ -54,6 +55,7 @@ def check_question(
     format: str = "auto",  # noqa: A002 - the public keyword
     stream: bool = False,
     progress: Callable[[Status], None] | None = None,
+    translate: bool = True,
 ) -> Question:
     """Check a question."""
     text = prompts.check(prompt)
@@ -97,6 +99,7 @@ def check_question(
         format=format,
         stream=stream,
         progress=progress,
+        translate=translate,
         notices=(_BOTH_CHANGED,) if both else (),
     )
 

@@ -19,7 +19,6 @@ from nbvlm.grounding.dialects.dialect import TASKS, Dialect, Form
 from nbvlm.grounding.dialects.families import FAMILIES, GENERIC
 from nbvlm.grounding.dialects.reasoning import Part, Reasoning
 from nbvlm.grounding.dialects.spaces import Canvas, LongEdge, Resize, Scale, Space, Square
-from nbvlm.grounding.dialects.writing import write
 from nbvlm.grounding.readings import Order, Reading
 
 __all__ = [
@@ -43,7 +42,6 @@ __all__ = [
     "of",
     "register",
     "unregister",
-    "write",
 ]
 
 _own: list[Dialect] = []
@@ -60,7 +58,7 @@ def of(model: str | None) -> Dialect:
     ----------
     model
         For example "Qwen/Qwen2.5-VL-7B-Instruct", "qwen2.5vl:7b", "qwen/qwen2.5-vl-72b-instruct:free",
-        "us.anthropic.claude-opus-4-5-20251101-v1:0" or the name of a GGUF file.
+        "us.anthropic.claude-opus-4-5-20251101-v1:0", the name of a GGUF file, or a dialect's own name.
 
     Returns
     -------
@@ -72,6 +70,9 @@ def of(model: str | None) -> Dialect:
     >>> of("qwen2.5vl:7b").name, of("lmstudio-community/gemma-3-4b-it-GGUF").name, of("a-new-model").name
     ('qwen2.5-vl', 'gemma', 'generic')
     """
+    for dialect in (*_own, *FAMILIES):
+        if dialect.name == model:
+            return dialect
     text = _REMARK.sub("", (model or "")[:_LONGEST_ID].lower()).replace("\\", "/").strip().rstrip("/")
     last = text.rpartition("/")[2]
     for part in (re.split("[:@]", last)[0], last, text):

@@ -1,9 +1,4 @@
-"""Write boxes and points as a model family writes them: for stand-ins, tests and teaching.
-
->>> from nbvlm.grounding import dialects
->>> dialects.write(dialects.get("internvl"), [("cat", (64, 48, 320, 240))], (640, 480))
-'<ref>cat</ref><box>[[100, 100, 500, 500]]</box>'
-"""
+"""Write boxes and points as a model family writes them, from the dialect's data alone."""
 
 from __future__ import annotations
 
@@ -71,7 +66,7 @@ def _json(things: _Things, dialect: Dialect) -> str:
     return f"```json\n{text}\n```" if dialect.fence else text
 
 
-def _named(things: _Things, dialect: Dialect) -> str:  # noqa: ARG001 - called like the others
+def _named(things: _Things, dialect: Dialect) -> str:
     items = []
     for label, numbers in things:
         names = ("x_min", "y_min", "x_max", "y_max") if len(numbers) == 4 else ("x", "y")
@@ -79,7 +74,7 @@ def _named(things: _Things, dialect: Dialect) -> str:  # noqa: ARG001 - called l
     return json.dumps(items, ensure_ascii=False)
 
 
-def _loc(things: _Things, dialect: Dialect) -> str:  # noqa: ARG001
+def _loc(things: _Things, dialect: Dialect) -> str:
     return " ; ".join(
         "".join(f"<loc{int(n):04d}>" for n in numbers) + f" {label}" for label, numbers in things
     )
@@ -88,7 +83,7 @@ def _loc(things: _Things, dialect: Dialect) -> str:  # noqa: ARG001
 def _each(
     form: Callable[[str, tuple[Any, ...]], str], between: str = "\n"
 ) -> Callable[[_Things, Dialect], str]:
-    return lambda things, dialect: between.join(form(label, numbers) for label, numbers in things)  # noqa: ARG005
+    return lambda things, dialect: between.join(form(label, numbers) for label, numbers in things)
 
 
 def _list(numbers: tuple[Any, ...]) -> str:
@@ -114,7 +109,7 @@ def _by_label(things: _Things) -> dict[str, list[tuple[Any, ...]]]:
     return groups
 
 
-def _points(things: _Things, dialect: Dialect) -> str:  # noqa: ARG001
+def _points(things: _Things, dialect: Dialect) -> str:
     tags = []
     for label, points in _by_label(things).items():
         name = html.escape(label)
@@ -126,7 +121,7 @@ def _points(things: _Things, dialect: Dialect) -> str:  # noqa: ARG001
     return " " + "\n".join(tags)
 
 
-def _tracks(things: _Things, dialect: Dialect) -> str:  # noqa: ARG001
+def _tracks(things: _Things, dialect: Dialect) -> str:
     tags = []
     for label, points in _by_label(things).items():
         places = " ".join(f"{at} {x} {y}" for at, (x, y) in enumerate(points, 1))
