@@ -18,9 +18,9 @@ from nbvlm.images import Picture
 from nbvlm.result.values import ResultData, Sent, Timing, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from nbvlm.grounding import RunLengths
+    from nbvlm.grounding import MaskCrop, RunLengths
     from nbvlm.images import ImageSource
 
 __all__ = ["FORMAT", "from_dict", "from_json", "to_dict", "to_json"]
@@ -37,7 +37,7 @@ _PLAIN = (
 
 
 def to_dict(result: ResultData, *, masks: bool = True) -> dict[str, Any]:
-    """Turn a result into plain data; see `Result.to_dict`. Without `masks` they stay codes."""
+    """Turn a result into plain data; see `Result.to_dict`. Without `masks`, those with codes stay codes."""
     usage, sent, timing, picture = result.usage, result.sent, result.timing, result.picture
     return {
         "format": FORMAT,
@@ -56,7 +56,11 @@ def to_dict(result: ResultData, *, masks: bool = True) -> dict[str, Any]:
 def detections_to_dict(detections: Detections, *, masks: bool = True) -> dict[str, Any]:
     """Turn detections into plain data; masks that cannot be decoded here stay codes with their codebook."""
     size = detections.size
-    crops = decoded(detections).mask_crops if masks else (None,) * len(detections)
+    crops: Sequence[MaskCrop | None]
+    if masks:
+        crops = decoded(detections).mask_crops
+    else:  # a mask without codes could not be decoded later
+        crops = [mask.crop() if mask.codes is None else None for mask in detections.lazy_masks]
     shapes = [crop and encode_rle(crop, size) for crop in crops]
     book = detections.codebook
     return {
