@@ -411,6 +411,21 @@ def test_a_status_of_the_moment_is_asked_again_by_the_next_run(tmp_path: Path, s
         assert asked(service) == 2
 
 
+@pytest.mark.parametrize("count", [-1, 2**60, 10**30, 1.5, "7", True])
+def test_an_answer_with_odd_counts_of_tokens_is_asked_once(tmp_path: Path, count: Any) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 1), tmp_path / "run.jsonl"
+    choice = {"index": 0, "message": {"role": "assistant", "content": "a cat"}, "finish_reason": "stop"}
+    body = {"choices": [choice], "usage": {"prompt_tokens": 3, "total_tokens": count}}
+    with Loopback() as service:
+        headers = {"content-type": "application/json"}
+        service.replies.append(Reply(headers=headers, body=json.dumps(body).encode()))
+        for _ in range(2):
+            table = run(service, folder, journal)
+            assert table.text.tolist() == nbvlm.results(journal).text.tolist() == ["a cat"]
+            assert table.tokens.isna().all()
+        assert asked(service) == 1
+
+
 @pytest.mark.parametrize("form", ["finish_reason", "beside the choices", "instead of them", "in a chunk"])
 def test_an_error_within_an_answer_is_a_failed_row_that_is_asked_again(tmp_path: Path, form: str) -> None:
     folder, journal = pictures(tmp_path / "pictures", 1), tmp_path / "run.jsonl"
