@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nbvlm.client import AsyncClient as AsyncClient
     from nbvlm.client import Client as Client
     from nbvlm.client import DetectionFound as DetectionFound
+    from nbvlm.client import ReasoningDelta as ReasoningDelta
     from nbvlm.client import Status as Status
     from nbvlm.client import TextDelta as TextDelta
     from nbvlm.client import ask as ask
@@ -62,7 +63,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     {
         "nbvlm.batches": "abatch batch ibatch map_partitions results",
-        "nbvlm.client": "Asset AsyncClient Client DetectionFound Status TextDelta ask login",
+        "nbvlm.client": "Asset AsyncClient Client DetectionFound ReasoningDelta Status TextDelta ask login",
         "nbvlm.errors": (
             "AssetError AuthenticationError Error ImageError NotFoundError ParameterError PromptError "
             "QuotaError RateLimitError ReplayMiss RequestRejected ServerError TimeoutError "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import importlib.util
 import ipaddress
 import os
 import ssl
@@ -11,7 +11,8 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from nbvlm.errors import TransportError
+from nbvlm._optional import require
+from nbvlm.errors import Error, TransportError
 
 __all__ = ["is_loopback", "proxy_for", "tls"]
 
@@ -89,14 +90,29 @@ def proxy_for(scheme: str, host: str, port: int | None) -> str | None:
         return None
     proxies = urllib.request.getproxies()
     found = proxies.get(scheme) or proxies.get("all") or ""
-    place = host if ":" in host else f"{host}:{port or (443 if scheme == 'https' else 80)}"
-    if not found.strip() or urllib.request.proxy_bypass(place):
+    if not found.strip() or _is_exempt(host, port or (443 if scheme == "https" else 80)):
         return None
     name = _variable(scheme, found)
     found = found.strip()
     address = found if "://" in found else f"http://{found}"
     _check(address, name)
     return address
+
+
+def _is_exempt(host: str, port: int) -> bool:
+    """Return whether NO_PROXY names a host; urllib reads names, this also networks and IPv6 in brackets."""
+    if urllib.request.proxy_bypass(host if ":" in host else f"{host}:{port}"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    for entry in (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(","):
+        network, _, only = entry.strip().removeprefix("[").partition("]:")
+        with contextlib.suppress(ValueError):
+            if address in ipaddress.ip_network(network.rstrip("]"), strict=False) and only in ("", str(port)):
+                return True
+    return False
 
 
 def _variable(scheme: str, value: str) -> str:
@@ -119,13 +135,8 @@ def _check(address: str, name: str) -> None:
             hint=f"Set {name} to an address such as http://proxy.example.org:3128, or unset it. "
             f"It begins with {', '.join(f'{scheme}://' for scheme in _SCHEMES)}.",
         )
-    if parts.scheme.startswith("socks") and not _is_installed("socksio"):
-        raise TransportError(
-            f"The proxy in {name} is a SOCKS proxy, which needs another package.",
-            hint='Install it: pip install "nbvlm[socks]"',
-        )
-
-
-@functools.cache
-def _is_installed(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
+    if parts.scheme.startswith("socks"):
+        try:
+            require("socksio", purpose=f"The SOCKS proxy in {name}", extra="socks")
+        except Error as error:
+            raise TransportError(error.message, hint=error.hint) from None

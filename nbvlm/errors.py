@@ -84,12 +84,13 @@ class Error(Exception):
         detail: Any = None,
         hint: str | None = None,
     ) -> None:
+        message = _encodable(message)
         super().__init__(message)
         self.message = message
         self.status = status
         self.request_id = request_id
         self.detail = detail
-        self.hint = hint
+        self.hint = None if hint is None else _encodable(hint)
         self.retry_after: float | None = None
         self.gone: str | None = None
         self.alternatives: tuple[str, ...] = ()
@@ -108,6 +109,11 @@ class Error(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.message,), dict(self.__dict__)
+
+
+def _encodable(text: str) -> str:
+    """Write lone surrogates, as in file names that are not UTF-8, as escapes: every stream takes the text."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class ImageError(Error, ValueError):

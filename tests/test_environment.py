@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,11 +55,50 @@ def test_a_proxy_that_cannot_be_used_is_named_without_its_password(
 
 
 def test_a_socks_proxy_names_the_package_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_environment, "_is_installed", lambda _: False)
+    monkeypatch.setitem(sys.modules, "socksio", None)
     monkeypatch.setenv("ALL_PROXY", "socks5://user:secret-word@proxy:1080")
     with pytest.raises(TransportError, match=r"SOCKS proxy.*pip install \"nbvlm\[socks\]\"") as caught:
         _environment.proxy_for("https", "example.org", None)
     assert "secret-word" not in str(caught.value)
+
+
+def test_a_package_for_socks_that_is_broken_is_not_called_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "socksio.py").write_text("raise ImportError('half of it is gone')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "socksio", raising=False)
+    monkeypatch.setenv("ALL_PROXY", "socks5://proxy:1080")
+    with pytest.raises(TransportError, match="installed but cannot be imported: half of it is gone"):
+        _environment.proxy_for("https", "example.org", None)
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "host", "port", "direct"),
+    [
+        ("10.0.0.0/8,fe80::/10", "10.1.2.3", 80, True),
+        ("10.0.0.0/8", "11.1.2.3", 80, False),
+        ("example.org, 10.0.0.1/8", "10.1.2.3", 80, True),
+        ("2001:db8::/32", "2001:db8::5", 443, True),
+        ("[2001:db8::5]", "2001:db8::5", 443, True),
+        ("[2001:db8::5]:443", "2001:db8::5", 443, True),
+        ("[2001:db8::5]:8080", "2001:db8::5", 443, False),
+        ("2001:db8::5", "2001:db8::6", 443, False),
+        ("10.1.2.3:8080", "10.1.2.3", 8080, True),
+        ("10.1.2.3:8080", "10.1.2.3", 80, False),
+        ("example.org:443", "example.org", 443, True),
+        ("example.org:444", "example.org", 443, False),
+        (".example.org", "a.example.org", 443, True),
+        ("*", "a.example.org", 443, True),
+    ],
+)
+@pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
+def test_exceptions_are_names_addresses_networks_and_ports(
+    monkeypatch: pytest.MonkeyPatch, name: str, exceptions: str, host: str, port: int, direct: bool
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
+    monkeypatch.setenv(name, exceptions)
+    assert (_environment.proxy_for("https", host, port) is None) == direct
 
 
 @pytest.mark.parametrize("value", ["proxy:3128", " http://proxy:3128 ", "http://proxy:3128"])

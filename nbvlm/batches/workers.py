@@ -6,11 +6,12 @@ Nothing is held beyond what is under way: a source is walked only as fast as ans
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from nbvlm._background import thread_pool
+from nbvlm._background import Interruption, thread_pool
 from nbvlm.batches import preparation, rows
 from nbvlm.errors import (
     AuthenticationError,
@@ -121,6 +122,7 @@ class WorkerPool:
         self._under_way: dict[str, asyncio.Future[dict[str, Any] | None]] = {}
         self._readers = min(READERS, plan.concurrency)
         self._threads = thread_pool(self._readers)
+        self._interruption = Interruption()
         self._ready: asyncio.Queue[Prepared | None] = asyncio.Queue(self._readers)
         self._out: asyncio.Queue[Row | BaseException | None] = asyncio.Queue(plan.concurrency)
         self._stopped = False
@@ -143,6 +145,7 @@ class WorkerPool:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._interruption.begin()  # Python waits for these threads at its end
             self._threads.shutdown(wait=False, cancel_futures=True)
 
     def stop(self) -> None:
@@ -153,8 +156,9 @@ class WorkerPool:
 
     async def _read_all(self) -> None:
         loop = asyncio.get_running_loop()
+        read = functools.partial(self._interruption.run, self._next)
         try:
-            while (found := await loop.run_in_executor(self._threads, self._next)) is not None:
+            while (found := await loop.run_in_executor(self._threads, read)) is not None:
                 await self._ready.put(found)
         except Exception as error:  # noqa: BLE001 - the caller's own iterator may raise anything
             await self._out.put(error)

@@ -48,7 +48,8 @@ STATUSES: tuple[tuple[type[Error], int], ...] = (
 _EPILOG = """\
 On a terminal the answer is text for a person. In a pipe, or with --json, it is
 one line of JSON; with --stream as well, one line for each event:
-{"event": "text" | "detection" | "status" | "result" | "error", ...}
+{"event": "text" | "reasoning" | "detection" | "status" | "result" |
+          "error", ...}
 
 The key of the hosted model comes from NVIDIA_API_KEY or the keyring; without a
 key the embedded model answers. A key is never an argument, where other users

@@ -56,7 +56,7 @@ def named(name: str, seconds: float) -> Iterator[Finding]:
     elif settings.endpoint.name in endpoints.ENDPOINTS:
         yield _model(settings)
     else:
-        yield _list("endpoint", settings, required=True)
+        yield _list("endpoint", settings)
 
 
 def hosted(seconds: float, *, required: bool | None = None) -> Iterator[Finding]:
@@ -104,7 +104,7 @@ def _nvidia(settings: Settings) -> Finding:
 def _model(settings: Settings) -> Finding:
     """Check one of NVIDIA's live models."""
     model = settings.endpoint.model
-    finding = _reach("endpoint", settings, f"{settings.base_url}/v1/models/{model}", required=True)
+    finding = _reach("endpoint", settings, f"{settings.base_url}/v1/models/{model}")
     if not isinstance(finding, tuple):
         return finding
     status, _, took = finding
@@ -153,10 +153,10 @@ def _local(service: Service, server: LocalServer | None) -> Finding:
     return good(service.title, f"{server.url} responds: {_names(able)}")
 
 
-def _list(check: str, settings: Settings, *, required: bool = False, variable: str = "") -> Finding:
+def _list(check: str, settings: Settings, *, variable: str = "") -> Finding:
     """Ask a server for its list of models."""
     path = settings.endpoint.path.removesuffix("/chat/completions")
-    finding = _reach(check, settings, f"{settings.base_url}{path}/models", required=required)
+    finding = _reach(check, settings, f"{settings.base_url}{path}/models")
     if not isinstance(finding, tuple):
         return finding
     status, answer, took = finding

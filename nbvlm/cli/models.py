@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     wide = max((len(row.model) for row in rows), default=0)
     for row in rows:
-        text = row.note or {True: "sees", False: "reads text only"}.get(row.vision, "")
+        text = row.note or ("sees" if row.vision else "reads text only" if row.vision is False else "")
         where = "" if options.endpoint else f"  {row.endpoint}"
         print_line(visible(f"{row.model:<{wide}}{where}  {text}").rstrip())
     if not options.endpoint:
@@ -76,7 +76,7 @@ def _served(options: argparse.Namespace) -> Iterator[_Row]:
 
     name = options.endpoint
     known = name in endpoints.ENDPOINTS
-    with Client(name, **({} if known else {"model": "?"}), **client_keywords(options)) as client:
+    with Client(name, model=None if known else "?", **client_keywords(options)) as client:
         seeing = set(client.models(vision=True))
         for model in client.models():
             yield _Row(name, model, True if model in seeing else endpoints.sees(model))

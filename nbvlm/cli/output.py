@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nbvlm._text import visible
 from nbvlm.cli.terminal import is_terminal, print_error, print_line
-from nbvlm.client import DetectionFound, Status, TextDelta
+from nbvlm.client import DetectionFound, ReasoningDelta, Status, TextDelta
 from nbvlm.result import facts, plain_text
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class TextWriter:
         if isinstance(event, TextDelta):
             self._wrote = True
             self.text(event.text, end="")
-        elif isinstance(event, Status) and (line := status_line(event)) and line != self._last_status:
+        elif (line := status_line(event)) and line != self._last_status:
             self._last_status = line
             print_error(f"  {line}")
 
@@ -79,20 +79,24 @@ class TextWriter:
             print_line("")
 
 
-def status_line(status: Status) -> str:
-    """Describe a status in a sentence; "" while it has not lasted long.
+def status_line(event: Event) -> str:
+    """Describe an event that is not text in a sentence; "" for a box, and while a status is young.
 
     >>> status_line(Status("retry", 2.0, 1, 3))
     'The service is busy; the next try is in 2 s.'
     """
-    match status.kind:
+    if isinstance(event, ReasoningDelta):
+        return "The model is thinking."
+    if not isinstance(event, Status):
+        return ""
+    match event.kind:
         case "retry":
-            return f"The service is busy; the next try is in {status.seconds:.0f} s."
+            return f"The service is busy; the next try is in {event.seconds:.0f} s."
         case "queued":
             return "The service has queued the question."
-        case "upload" if status.seconds >= _LATE_S:
+        case "upload" if event.seconds >= _LATE_S:
             return "Still uploading the picture."
-        case "waiting" if status.seconds >= _LATE_S:
+        case "waiting" if event.seconds >= _LATE_S:
             return "Still waiting for the answer."
         case _:
             return ""
@@ -111,6 +115,8 @@ class JsonWriter:
         match event:
             case TextDelta():
                 _write_json({"event": "text", "text": event.text})
+            case ReasoningDelta():
+                _write_json({"event": "reasoning", "text": event.text})
             case DetectionFound():
                 found = event.detection
                 _write_json({"event": "detection", "label": found.label, "box": list(map(float, found.box))})

@@ -64,7 +64,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--connections",
         type=_count,
         metavar="N",
-        default=256,
+        default=512,
         help="open connections (default: %(default)s); one computer: half of them",
     )
     limits.add_argument(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nbvlm.client.client import AsyncClient, Client, Stream, ask, login, ping
+from nbvlm.client.client import AsyncClient, Client, Stream, ask, login, probe
 from nbvlm.client.flow.assets import Asset
-from nbvlm.client.flow.events import DetectionFound, Event, Status, TextDelta
+from nbvlm.client.flow.events import DetectionFound, Event, ReasoningDelta, Status, TextDelta
 from nbvlm.client.flow.validation import check_parameters, check_question
 from nbvlm.client.keys import ENVIRONMENT
 from nbvlm.client.keys import find as find_key
@@ -25,6 +25,7 @@ __all__ = [
     "Client",
     "DetectionFound",
     "Event",
+    "ReasoningDelta",
     "RequestInfo",
     "Retry",
     "Secret",
@@ -43,7 +44,7 @@ __all__ = [
     "check_question",
     "find_key",
     "login",
-    "ping",
+    "probe",
     "read_chunk",
     "redact",
     "refuse_unknown",

@@ -179,11 +179,14 @@ _KINDS: tuple[tuple[type[BaseException], type[httpx.TransportError]], ...] = (
 
 def _translated(error: BaseException) -> Exception:
     """Return httpx's error for one of aiohttp's."""
+    outer: BaseException | None = None
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, Error):  # raised by the body that was being sent
-            return cause.with_traceback(None)
-        cause = cause.__cause__
+        is_failed_body = type(outer) is aiohttp.ClientConnectionError and isinstance(cause, Exception)
+        if isinstance(cause, Error) or is_failed_body:
+            # Raised by the body that was being sent, or by the progress callback of the caller.
+            return cause.with_traceback(None)  # type: ignore[return-value]
+        outer, cause = cause, cause.__cause__
     kind = next((kind for known, kind in _KINDS if isinstance(error, known)), httpx.ReadError)
     is_quoted = kind is httpx.RemoteProtocolError and isinstance(error, aiohttp.ClientResponseError)
     # aiohttp's own words quote the answer and the address.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from nbvlm import endpoints
 from nbvlm._text import warn_outside
 from nbvlm.client import keys, transports
 from nbvlm.client.driver import AsyncDriver, Driver, Exchange
@@ -42,7 +42,7 @@ __all__ = [
     "Timeouts",
     "ask",
     "login",
-    "ping",
+    "probe",
 ]
 
 KEPT = 100  # exchanges in `requests`
@@ -99,14 +99,6 @@ class _Client:
     def _context(self, progress: Callable[[Status], None] | None = None) -> Context:
         return Context(self._settings, Deadline(self._settings.timeouts), self._temporary, progress)
 
-    def _known_models(self) -> tuple[str, ...] | None:
-        """Return the models behind the same service, None where only the service knows them."""
-        if self.endpoint.name == "demo":
-            return (self.endpoint.model,)
-        if self.endpoint.dialect == "openai":
-            return None
-        return tuple(entry.model for entry in endpoints.ENDPOINTS.values() if entry.name != "demo")
-
     def _ask(self, image: Any, prompt: str, *, stream: bool, options: AskOptions) -> Flow[Result]:
         refuse_unknown(options, AskOptions)
         rest: dict[str, Any] = {**options}
@@ -125,17 +117,20 @@ class Client(_Client):
     Parameters
     ----------
     endpoint
-        `"nvidia"` (hosted PaliGemma), `"demo"` (the embedded model: no key, no network), another name of
-        `nbvlm.endpoints.ENDPOINTS`, an `Endpoint`, or the URL of an OpenAI-compatible server. By default the
+        `"nvidia"` (hosted PaliGemma), `"demo"` (the embedded model: no key, no network), the id of another
+        model in `nbvlm.endpoints.ENDPOINTS`, a service such as `"ollama"` or `"openai"`, see
+        `nbvlm.endpoints.SERVICES`, an `Endpoint`, or the URL of an OpenAI-compatible server. By default the
         hosted model if a key is found, else the demo; the repr says which.
     api_key
-        Key for the endpoint. For the hosted one it is looked for in `NVIDIA_API_KEY`, the keyring, Colab's
-        user data, and `nbvlm.login()`, in this order.
+        Key for the endpoint. By default it is looked for in the environment variable of its service, such
+        as `NVIDIA_API_KEY`, the keyring, Colab's user data, and `nbvlm.login()`, in this order.
     base_url, assets_url
         Origins, without a path, that replace the endpoint's own; `NBVLM_BASE_URL` and `NBVLM_ASSETS_URL` do
         the same for the hosted models. Assets follow `base_url` where only that is given.
     model
-        Model of an OpenAI-compatible server, or a hosted sibling's id.
+        Model of a service or an OpenAI-compatible server, or the id of another model of NVIDIA's; of
+        `"demo"`, `"scenes"` or `"photos"`, which otherwise the picture decides. A program on this computer
+        with one vision model needs none.
     transport
         An httpx transport of your own, such as `nbvlm.replay(path)`, which is closed with the client; or an
         `httpx.Client` or `httpx.AsyncClient`, which stays open.
@@ -164,10 +159,16 @@ class Client(_Client):
         super()._open(settings)
         self._transport, own = transports.blocking(settings.transport, settings.in_process)
         self._end = weakref.finalize(
-            self, _abandon, settings, self._temporary, self._transport, self._transport if own else None
+            self,
+            _abandon,
+            os.getpid(),
+            settings,
+            self._temporary,
+            self._transport,
+            self._transport if own else None,
         )
 
-    @with_keywords(AskOptions, route="auto", content="tag", translate=True)
+    @with_keywords(AskOptions, route="auto", content="tag", format="auto", translate=True)
     def ask(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> Result:
         """Ask, and wait for the whole answer.
 
@@ -186,6 +187,8 @@ class Client(_Client):
             shrinking costs small things and small print, not the scene.
         content
             `"tag"` puts the picture into the text as an `<img>` tag; `"parts"` sends the list form.
+        format
+            `"png"` sends the picture without loss, where small print matters; `"auto"` as it is.
         progress
             Called with each `Status`, at once.
 
@@ -205,7 +208,7 @@ class Client(_Client):
         """
         return self._finish(self._ask(image, prompt, stream=False, options=options))  # type: ignore[no-any-return]
 
-    @with_keywords(AskOptions, route="auto", content="tag", translate=True)
+    @with_keywords(AskOptions, route="auto", content="tag", format="auto", translate=True)
     def stream(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> Stream:
         """Ask, and take the answer as it comes; parameters and errors as `ask`.
 
@@ -222,9 +225,17 @@ class Client(_Client):
         """Pictures that are kept in the asset service for several questions."""
         return KeptAssets(self._context, self._finish)
 
-    def models(self) -> tuple[str, ...]:
-        """List the models that can be asked for."""
-        return self._known_models() or self._finish(inference.models(self._context()))
+    def models(self, *, vision: bool = False) -> tuple[str, ...]:
+        """List the models of the service, those that see first.
+
+        Parameters
+        ----------
+        vision
+            Leave out those that do not see, or do not say so: as the service says, else by their names.
+        """
+        if self.endpoint.name == "demo":
+            return (self.endpoint.model,)
+        return self._finish(inference.models(self._context(), vision=vision))  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Close the connections, and delete what could not be deleted before; a second call does nothing."""
@@ -254,15 +265,15 @@ class AsyncClient(_Client):
     def _open(self, settings: Settings) -> None:
         super()._open(settings)
         self._transport, self._own = transports.awaiting(settings.transport, settings.in_process)
-        self._end = weakref.finalize(self, _abandon, settings, self._temporary, None, None)
+        self._end = weakref.finalize(self, _abandon, os.getpid(), settings, self._temporary, None, None)
 
-    @with_keywords(AskOptions, route="auto", content="tag", translate=True)
+    @with_keywords(AskOptions, route="auto", content="tag", format="auto", translate=True)
     async def ask(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> Result:
         """Ask, and wait for the whole answer; see `Client.ask`."""
         question = self._ask(image, prompt, stream=False, options=options)
         return await self._finish(question)  # type: ignore[no-any-return]
 
-    @with_keywords(AskOptions, route="auto", content="tag", translate=True)
+    @with_keywords(AskOptions, route="auto", content="tag", format="auto", translate=True)
     def stream(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> AsyncStream:
         """Ask, and take the answer as it comes; see `Client.stream`. Cancelling the task stops it."""
         question = self._ask(image, prompt, stream=True, options=options)
@@ -273,9 +284,11 @@ class AsyncClient(_Client):
         """Pictures that are kept in the asset service for several questions."""
         return AsyncKeptAssets(self._context, self._finish)
 
-    async def models(self) -> tuple[str, ...]:
-        """List the models that can be asked for."""
-        return self._known_models() or await self._finish(inference.models(self._context()))
+    async def models(self, *, vision: bool = False) -> tuple[str, ...]:
+        """List the models of the service; see `Client.models`."""
+        if self.endpoint.name == "demo":
+            return (self.endpoint.model,)
+        return await self._finish(inference.models(self._context(), vision=vision))  # type: ignore[no-any-return]
 
     async def aclose(self) -> None:
         """Close the connections, and delete what could not be deleted before; a second call does nothing."""
@@ -295,25 +308,26 @@ class AsyncClient(_Client):
         return await AsyncDriver(steps, self._transport, self._log).finish()
 
 
-def ping(settings: Settings) -> int:
-    """Send one request without a key, a picture or a question, and return the HTTP status, whatever it is."""
+def probe(settings: Settings, url: str) -> tuple[int, Any]:
+    """Send a GET without a key; return the HTTP status, whatever it is, and the parsed answer."""
     transport, own = transports.blocking(settings.transport, settings.in_process)
     context = Context(settings, Deadline(settings.timeouts))
     try:
-        return Driver(inference.ping(context), transport, deque()).finish()  # type: ignore[no-any-return]
+        return Driver(inference.probe(context, url), transport, deque()).finish()  # type: ignore[no-any-return]
     finally:
         if own:
             transport.close()
 
 
 def _abandon(
+    process: int,
     settings: Settings,
     temporary: set[str],
     transport: httpx.BaseTransport | None,
     own: httpx.BaseTransport | None,
 ) -> None:
     """Delete the uploads of a closed or collected client, then close its connections."""
-    if temporary:
+    if temporary and process == os.getpid():  # They are not those of a child process.
         with contextlib.suppress(Exception):
             used = transport or transports.blocking(settings.transport, settings.in_process)[0]
             context = Context(settings, Deadline(settings.timeouts), temporary)
@@ -327,7 +341,7 @@ def _abandon(
 _default: dict[str, Any] = {}
 
 
-@with_keywords(AskOptions, route="auto", content="tag", translate=True)
+@with_keywords(AskOptions, route="auto", content="tag", format="auto", translate=True)
 def ask(image: Any, prompt: str, **options: Unpack[AskOptions]) -> Result:
     """Ask on a client that is opened when first needed: `Client()`; see `Client.ask`.
 

@@ -104,6 +104,7 @@ class Driver(_Driver):
 
     def run(self) -> Iterator[list[Event]]:
         """Yield batches of events until the flow returns; leaving early winds it down."""
+        step: Any
         value: Any = None
         error: BaseException | None = None
         try:
@@ -119,6 +120,7 @@ class Driver(_Driver):
                         value = self._perform(step)
                 except BaseException as raised:  # noqa: BLE001 - the flow decides
                     error = self._as_seen_by_flow(raised)
+                step = None  # A request holds a key or a signed address: no traceback shows it.
         except StopIteration as stop:
             self.result = stop.value
         except StreamClosed:
@@ -201,6 +203,7 @@ class AsyncDriver(_Driver):
 
         With an `error`, the flow goes on from there.
         """
+        step: Any
         value: Any = None
         try:
             while True:
@@ -212,10 +215,12 @@ class AsyncDriver(_Driver):
                     else:
                         value = await self._perform(step)
                 except (GeneratorExit, asyncio.CancelledError) as raised:
+                    step = None
                     await self._wind_down(raised)
                     raise raised.with_traceback(None)  # noqa: B904 - as above: no frame with a key
                 except BaseException as raised:  # noqa: BLE001 - the flow decides
                     error = raised.with_traceback(None)
+                step = None  # as above
         except StopIteration as stop:
             self.result = stop.value
         finally:

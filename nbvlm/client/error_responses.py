@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbvlm._text import shorten, visible
-from nbvlm.client import payloads
+from nbvlm.client import keys, payloads
 from nbvlm.client.policies import retry_after
 from nbvlm.client.secrets import redact
+from nbvlm.endpoints import SERVICES, Service
 from nbvlm.errors import (
     AssetError,
     AuthenticationError,
@@ -34,12 +35,31 @@ __all__ = [
     "clean_id",
     "error_in_stream",
     "error_of",
+    "failing",
     "is_error",
     "parse_body",
     "request_id",
     "with_message",
 ]
 
+_NVIDIA = SERVICES["nvidia"]
+_LONG = 600  # seconds: a service that asks to wait longer is not merely busy
+_BLIND = re.compile(
+    r"(?i)multimodal (?:processing|data|model)|image.{0,20}not supported|support.{0,9}(?:image|vision)"
+    r"|image_url is only supported|(?:image|vision) input"
+)
+_UNKNOWN = re.compile(
+    r"(?i)\bmodel\b.{0,200}(?:not found|not exist|not available)|not a valid model|model_not_found"
+)
+_LIST = "client.models(vision=True) lists the models that see."
+_GONE = {
+    "retired": "The model has been retired ({status})",
+    "withdrawn": "The model has been withdrawn, or is not open to this account ({status})",
+    "unknown": "The service does not know the model ({status})",
+    "offline": "The model has been taken offline ({status})",
+    "failing": "The model is out of order ({status})",
+    "blind": "The model cannot see, it reads text only ({status})",
+}
 _LONGEST = 600  # characters of the service's message
 _DEEPEST_REPR = 20_000
 _STATUS = re.compile("[45][0-9]{2}")
@@ -62,19 +82,71 @@ def clean(text: str, most: int) -> str:
 
 
 def error_of(
-    status: int, headers: Mapping[str, str], body: bytes, *, asset: bool = False, what: str = "request"
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    asset: bool = False,
+    what: str = "request",
+    service: Service | None = _NVIDIA,
 ) -> Error:
-    """Return the error for a response; of the asset service, unless it concerns key, credit or rate."""
+    """Return the error for a response; of the asset service, unless it concerns key, credit or rate.
+
+    `service` is the one that answered, None for a server without a name.
+    """
     message, detail = parse_body(body)
     asked = retry_after(headers.get("retry-after"))
     kind, sentence, hint = _EXPLAINED.get((status, what)) or _explanation(status)
     if asset and kind in (RequestRejected, NotFoundError, ServerError, TransportError):
         kind, sentence, hint = AssetError, *_ASSETS.get(status, (sentence, hint))
+    if service is not _NVIDIA:
+        hint = _elsewhere(status, service) or hint
     if asked and status in (429, 503):
         hint = f"The service asks to wait {_duration(asked)}."
+    gone = _gone(status, asked, message, service) if what == "request" and not asset else None
+    if gone is not None:
+        wait = f", and the service asks to wait {_duration(asked)}" if gone == "offline" and asked else ""
+        sentence, hint = f"{_GONE[gone]}{wait}", hint if service is _NVIDIA else _LIST
     error = _error(kind, sentence.format(what=what, status=status), hint, message, detail)
+    error.gone = gone
     error.status, error.request_id = status, request_id(headers) or error.request_id
     error.retry_after = asked
+    return error
+
+
+def _elsewhere(status: int, service: Service | None) -> str | None:
+    """Return the hint for a service that is not NVIDIA's, where that differs."""
+    if status == 401:
+        if service is not None and service.variables:
+            return keys.advice(service)
+        return "Pass the key of the server as api_key=…."
+    if status == 402:
+        return f"See the account's page at {service.page}." if service and service.page else "See its page."
+    return {403: "Check that the key may use this model.", 404: _LIST, 410: _LIST, 429: "Wait a minute."}.get(
+        status
+    )
+
+
+def _gone(status: int, asked: float | None, message: str, service: Service | None) -> str | None:
+    """Return why the model cannot answer whatever is asked, or None; see `Error.gone`."""
+    if status == 410:
+        return "retired"
+    if 400 <= status <= 500 and _BLIND.search(message):
+        return "blind"
+    if status == 404 and "found for account" in message:
+        return "withdrawn"
+    if status == 404 and (_UNKNOWN.search(message) or (service is _NVIDIA and "page not found" in message)):
+        return "unknown"
+    if status == 503 and (asked or 0) > _LONG:
+        return "offline"
+    return "failing" if status == 400 and "DEGRADED" in message else None
+
+
+def failing(error: Error) -> Error:
+    """Return the error of a service that fails again: it accepts the request, so another will fail too."""
+    said = error.message.partition(": ")[2].rstrip(".")
+    error.message = with_message("The service accepts the request, but fails twice in a row (500)", said)
+    error.args, error.gone = (error.message,), "failing"
     return error
 
 
@@ -206,6 +278,13 @@ _EXPLAINED: dict[object, _Explanation] = {
     404: (NotFoundError, "The service does not know this address, model or asset (404)",
           ("The model may have been retired or not be open to this account: see build.nvidia.com, or "
            'use nbvlm.Client("demo").')),
+    407: (TransportError, "The proxy wants a name and a password (407)",
+          "Put them into its address in HTTPS_PROXY or HTTP_PROXY: http://name:password@host:port."),
+    408: (RequestRejected, "The {what} took too long to arrive (408)", "Ask again."),
+    409: (RequestRejected, "The service refused the {what} in its present state (409)", "Ask again."),
+    421: (RequestRejected, "The {what} went to a server that does not answer it (421)", "Ask again."),
+    425: (RequestRejected, "The service refused the {what} as too early (425)", "Ask again in a while."),
+    499: (RequestRejected, "The service took the {what} for given up (499)", "Ask again."),
     410: (NotFoundError, "The model has been retired (410)", 'Choose another, or nbvlm.Client("demo").'),
     413: (RequestRejected, "The {what} is too large for the service (413)",
           'Use route="asset", or a smaller picture.'),

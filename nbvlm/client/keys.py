@@ -1,8 +1,8 @@
-"""Where a key for the hosted service comes from.
+"""Where the key of a service comes from.
 
-In this order: the argument, the environment variable `NVIDIA_API_KEY`, the system's keyring where the
-package `keyring` is installed, Colab's user data, and `nbvlm.login()`, which asks without echo and keeps the
-key in memory only.
+In this order: the argument, the service's environment variable such as `NVIDIA_API_KEY`, the system's keyring
+where the package `keyring` is installed, Colab's user data, and `nbvlm.login()`, which asks without echo and
+keeps the key in memory only. A key of one service is never taken for another.
 """
 
 from __future__ import annotations
@@ -14,25 +14,32 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from nbvlm._text import did_you_mean
 from nbvlm.client.secrets import Secret
+from nbvlm.endpoints import SERVICES
+from nbvlm.errors import ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ENVIRONMENT", "Found", "find", "forget", "login"]
+    from nbvlm.endpoints import Service
+
+__all__ = ["ENVIRONMENT", "Found", "advice", "find", "forget", "login"]
 
 ENVIRONMENT = "NVIDIA_API_KEY"
 Found = tuple[Secret, str]
 _memory: dict[str, Secret] = {}
 
 
-def login(key: str | None = None) -> None:
-    """Keep a key for the hosted service in memory until the kernel ends.
+def login(key: str | None = None, service: str = "nvidia") -> None:
+    """Keep a key in memory until the kernel ends.
 
     Parameters
     ----------
     key
         The key; asked for without echo when missing, so that it never stands in a notebook.
+    service
+        Name in `nbvlm.endpoints.SERVICES` of the service that the key is for.
 
     Raises
     ------
@@ -44,21 +51,30 @@ def login(key: str | None = None) -> None:
     >>> login()  # doctest: +SKIP
     Key for build.nvidia.com (nvapi-…):
     """
-    held: dict[str, Any] = {
-        "key": key if key is not None else getpass.getpass("Key for build.nvidia.com (nvapi-…): ")
-    }
+    if service not in SERVICES:
+        raise ParameterError(f"Unknown service {service!r}.", hint=did_you_mean(service, SERVICES).strip())
+    place = SERVICES[service].page or SERVICES[service].title
+    ask = f"Key for {place}{' (nvapi-…)' if service == 'nvidia' else ''}: "
+    held: dict[str, Any] = {"key": key if key is not None else getpass.getpass(ask)}
     key = None
     Secret.hide(held, "key")
-    _memory["key"] = held["key"]
+    _memory[service] = held["key"]
+
+
+def advice(service: Service) -> str:
+    """Say how the key of a service is set, and where it comes from."""
+    name = "" if service.name == "nvidia" else f'service="{service.name}"'
+    keys = "keys are free at" if service.name == "nvidia" else "keys come from"
+    return f"Set {service.variables[0]}, or call nbvlm.login({name}); {keys} {service.page}."
 
 
 def forget() -> None:
-    """Forget the key that `login` took."""
+    """Forget the keys that `login` took."""
     _memory.clear()
 
 
-def find() -> Found | None:
-    """Return the first key found and where it was, or None.
+def find(service: str = "nvidia") -> Found | None:
+    """Return the first key found for a service and where it was, or None.
 
     A source that fails (a locked keyring, a notebook without access to the user data) counts as empty.
 
@@ -68,32 +84,36 @@ def find() -> Found | None:
         If a source holds what cannot be a key.
     """
     for source, look in _SOURCES.items():
-        held: dict[str, Any] = {}
-        with contextlib.suppress(Exception):
-            held["key"] = look()
-        if held.get("key"):
-            Secret.hide(held, "key", f"The key from {source}")
-            return held["key"], source
-    return None
+        for variable in SERVICES[service].variables:
+            held: dict[str, Any] = {}
+            with contextlib.suppress(Exception):
+                held["key"] = look(variable)
+            if held.get("key"):
+                Secret.hide(held, "key", f"The key from {source or variable}")
+                return held["key"], source or variable
+    return (_memory[service], "login()") if service in _memory else None
 
 
-def _from_keyring() -> str | None:
+def _from_environment(variable: str) -> str | None:
+    return os.environ.get(variable)  # The method itself shows all variables in its repr.
+
+
+def _from_keyring(variable: str) -> str | None:
     if importlib.util.find_spec("keyring") is None:
         return None
-    text: str | None = importlib.import_module("keyring").get_password("nbvlm", ENVIRONMENT)
+    text: str | None = importlib.import_module("keyring").get_password("nbvlm", variable)
     return text
 
 
-def _from_colab() -> str | None:
+def _from_colab(variable: str) -> str | None:
     if "google.colab" not in sys.modules:
         return None
-    text: str | None = importlib.import_module("google.colab.userdata").get(ENVIRONMENT)
+    text: str | None = importlib.import_module("google.colab.userdata").get(variable)
     return text
 
 
-_SOURCES: dict[str, Callable[[], str | Secret | None]] = {
-    ENVIRONMENT: lambda: os.environ.get(ENVIRONMENT),
+_SOURCES: dict[str, Callable[[str], str | None]] = {
+    "": _from_environment,  # named by the variable
     "keyring": _from_keyring,
     "Colab's user data": _from_colab,
-    "login()": lambda: _memory.get("key"),
 }

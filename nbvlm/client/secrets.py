@@ -93,6 +93,8 @@ _DEEPEST = 32
 # A number of repetitions that is bounded keeps the search linear in the length of a hostile text.
 _RULES = (
     (re.compile(r"\b(nvapi|sk|hf)[-_][\w.-]{6,}"), r"\1-***"),
+    (re.compile(r"\bAIza[\w-]{6,}"), "AIza***"),
+    (re.compile(r"(?i)(\bfunction(?:\s+id)?\s{1,9}['\"])[^'\"]+"), r"\1***"),
     (re.compile(r"(?i)\b(bearer)\s{1,9}[^\s'\",)\]]+"), r"\1 ***"),
     (re.compile(r"(?i)(authorization['\"]?\s{0,9}[:=,]\s{0,9}b?['\"]?)(?!bearer)[^\s'\",)\]]+"), r"\1***"),
     (re.compile(r"(?i)(\baccount(?:[\s_-]?id)?['\"]?\s{0,9}[:=]?\s{0,9}['\"])[^'\"]+(['\"])"), r"\1***\2"),

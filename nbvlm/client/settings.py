@@ -12,9 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 from urllib.parse import quote, urlsplit
 
+import httpx
+
 from nbvlm import endpoints
 from nbvlm._environment import is_loopback
-from nbvlm._text import did_you_mean
+from nbvlm._text import did_you_mean, shorten, visible
 from nbvlm.client import keys
 from nbvlm.client.policies import Retry, Timeouts
 from nbvlm.client.secrets import Secret
@@ -49,6 +51,7 @@ class AskOptions(TypedDict, total=False):
     max_tokens: int | None
     route: str
     content: str
+    format: str
     translate: bool
     progress: Callable[[Status], None] | None
 
@@ -120,7 +123,7 @@ class Settings:
     @property
     def assets_url(self) -> str | None:
         """Origin of the asset service, or None where there is none."""
-        return self.assets_origin or self.endpoint.assets_url
+        return self.endpoint.assets_url and (self.assets_origin or self.endpoint.assets_url)
 
     @property
     def url(self) -> str:
@@ -136,21 +139,21 @@ class Settings:
         """Return the key to send."""
         if self.api_key is not None:
             return self.api_key
+        service = endpoints.service_of(self.endpoint)
         direct = self.transport is None or getattr(self.transport, "needs_key", False)
-        if self.endpoint.base_url != endpoints.HOSTED or self.origin is not None or not direct:
+        if service is None or not service.needs_key or self.origin is not None or not direct:
             return None
-        if (found := keys.find()) is not None:
+        if (found := keys.find(service.name)) is not None:
             return found[0]
         raise AuthenticationError(
-            "There is no key for the hosted service.",
-            hint="Call nbvlm.login(), or set NVIDIA_API_KEY; keys are free at build.nvidia.com. "
-            'nbvlm.Client("demo") needs none.',
+            f"There is no key for {service.title}.",
+            hint=f'{keys.advice(service)} nbvlm.Client("demo") needs none.',
         )
 
     def describe(self) -> str:
         """Say endpoint, model and where the key came from, never the key."""
         parts = [repr(self.endpoint.name), f"model={self.endpoint.model!r}"]
-        if self.origin is not None or self.endpoint.name == "openai":
+        if self.origin is not None or self.endpoint.name == "server":
             parts.append(f"base_url={self.base_url!r}")
         if not self.chosen and self.endpoint.name == "demo":
             parts.append("no key found: the embedded demo model answers")
@@ -171,7 +174,7 @@ class Settings:
 def _reopened(values: dict[str, Any]) -> Settings:
     """Rebuild pickled settings: the key did not travel, so it is looked for where they arrive."""
     settings = Settings(**values)
-    if settings.endpoint.base_url == endpoints.HOSTED and (found := keys.find()) is not None:
+    if (found := _found_for(settings.endpoint)) is not None:
         return replace(settings, api_key=found[0], key_source=found[1])
     return settings
 
@@ -184,10 +187,16 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
     recorded = getattr(transport, "endpoint", None)
     if endpoint is None and model is None and isinstance(recorded, (str, Endpoint)):
         endpoint = recorded
-    entry, found = _choose(endpoint, model, options.get("api_key"))
+    entry, found = _choose(endpoint, model, options.get("api_key"), options.get("base_url"))
+    if entry.name == "demo" and model is not None:
+        entry = endpoints.embedded(model)
     if (speak := options.get("speak")) is not None:
         entry = _speaking(entry, speak)
     origin, assets_origin = _origins(entry, options.get("base_url"), options.get("assets_url"))
+    _check_owner(entry, origin)
+    timeouts = Timeouts.of(options.get("timeout"))
+    if entry.silence is not None and options.get("timeout") is None:
+        timeouts = replace(timeouts, between_tokens=max(entry.silence, timeouts.between_tokens))
     settings = Settings(
         endpoint=entry,
         api_key=found[0] if found else None,
@@ -195,12 +204,17 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
         origin=origin,
         assets_origin=assets_origin,
         transport=transport,
-        timeouts=Timeouts.of(options.get("timeout")),
+        timeouts=timeouts,
         retry=options.get("retry") or Retry(),
         allow_http=allow_http,
         chosen=endpoint is not None,
     )
     for address in (settings.base_url, settings.assets_url):
+        if address is not None and not has_host(address):
+            raise ParameterError(
+                f"{shorten(visible(urlsplit(address).netloc), 100)!r} cannot be the name of a host.",
+                hint="A name has parts of 1 to 63 characters, with one dot between two of them.",
+            )
         if address is not None and not is_safe(address, allow_http=allow_http):
             raise ParameterError(
                 f"Plain http to {urlsplit(address).hostname} would show key and picture to all on the way.",
@@ -210,19 +224,27 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
 
 
 def _choose(
-    endpoint: str | Endpoint | None, model: str | None, api_key: str | Secret | None
+    endpoint: str | Endpoint | None,
+    model: str | None,
+    api_key: str | Secret | None,
+    base_url: str | None,
 ) -> tuple[Endpoint, keys.Found | None]:
     given = None
     if api_key is not None:
         given = Secret(api_key) if isinstance(api_key, str) else api_key, "the argument"
     if isinstance(endpoint, Endpoint):
         return endpoint, given or _found_for(endpoint)
-    if endpoint is not None and "://" in endpoint:
-        return endpoints.openai(endpoint, model or ""), given
     if endpoint is None and model is None:
         found = given or keys.find()
         return endpoints.get("nvidia" if found else "demo"), found
-    entry = endpoints.get(model if model is not None and endpoint in (None, "nvidia") else endpoint or "")
+    name = endpoint or "nvidia"
+    if "://" in name:
+        entry = endpoints.openai(name, model or "")
+    else:
+        service = endpoints.SERVICES.get(name)
+        if service is not None and service.local and model is None:
+            model = endpoints.only_model(service, _origin(base_url, "base_url") if base_url else None)
+        entry = endpoints.get(name, model)
     return entry, given or _found_for(entry)
 
 
@@ -237,12 +259,23 @@ def _speaking(entry: Endpoint, speak: str) -> Endpoint:
 
 
 def _found_for(entry: Endpoint) -> keys.Found | None:
-    """Look for the hosted service's key only where it belongs."""
-    return keys.find() if entry.base_url == endpoints.HOSTED else None
+    service = endpoints.service_of(entry)
+    return keys.find(service.name) if service is not None else None
+
+
+def _check_owner(entry: Endpoint, origin: str | None) -> None:
+    """Refuse an origin of another service: the key would go there."""
+    address = origin or entry.base_url
+    other = endpoints.owner(address) if entry.service is not None else None
+    if other is not None and other.name != entry.service:
+        raise ParameterError(
+            f"{address} belongs to {other.title}, which gets no key of another service.",
+            hint=f'Use nbvlm.Client("{other.name}", …).',
+        )
 
 
 def _origins(entry: Endpoint, base_url: str | None, assets_url: str | None) -> tuple[str | None, str | None]:
-    if entry.base_url == endpoints.HOSTED:
+    if entry.service == "nvidia" and endpoints.service_of(entry) is not None:
         base_url = base_url or os.environ.get("NBVLM_BASE_URL") or None
         assets_url = assets_url or os.environ.get("NBVLM_ASSETS_URL") or None
     origin = _origin(base_url, "base_url") if base_url else None
@@ -278,7 +311,15 @@ def is_safe(url: str, *, allow_http: bool = False) -> bool:
     return parts.scheme == "https" or plain
 
 
+def has_host(url: str) -> bool:
+    """Return whether the host of an address can be looked up: IDNA has a form for it, in parts of 1 to 63."""
+    try:
+        return bool(httpx.URL(url).raw_host.decode("ascii").encode("idna"))
+    except (httpx.InvalidURL, ValueError):
+        return False
+
+
 def signed(url: str, *, allow_http: bool = False) -> Secret | None:
     """Return an address that carries its own permission, hidden; None if it is not safe to go to."""
     whole = quote(url, safe="!#$%&'()*+,/:;=?@[]~")
-    return Secret(whole) if is_safe(whole, allow_http=allow_http) else None
+    return Secret(whole) if is_safe(whole, allow_http=allow_http) and has_host(whole) else None

@@ -6,6 +6,7 @@ A transport of the caller's own, an `httpx.Client` or an `httpx.AsyncClient` can
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import importlib.util
 import os
@@ -197,9 +198,10 @@ def _carrier(route: Route) -> Any:
     options = _options(route)
     proxy = options["proxy"]
     if _is_installed("aiohttp") and (proxy is None or not proxy.url.scheme.startswith("socks")):
-        from nbvlm.client.aiohttp_transport import AiohttpTransport
+        with contextlib.suppress(ImportError):  # httpx takes its place where it is broken.
+            from nbvlm.client.aiohttp_transport import AiohttpTransport
 
-        return AiohttpTransport(options["verify"] or None, proxy)
+            return AiohttpTransport(options["verify"] or None, proxy)
     return _QueuedTransport(options)
 
 

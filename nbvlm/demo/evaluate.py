@@ -1,4 +1,4 @@
-"""Evaluate the embedded model: ask about scenes, and compare its answers with the ground truth."""
+"""Evaluate the embedded models: ask about scenes or photographs, and compare with the ground truth."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from nbvlm.demo.ground_truth import Fact
 from nbvlm.demo.model import prompt_reader
 from nbvlm.demo.model.model import FAMILIAR, Model, load
 from nbvlm.demo.world.vocabulary import LANGUAGES, PLURALS
+from nbvlm.errors import Error
 from nbvlm.grounding import codebook, overlaps, parse
 
 if TYPE_CHECKING:
@@ -230,13 +232,30 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--as", dest="ways", nargs="+", choices=WAYS, default=["plain"], help="changes to the pictures"
     )
+    photographs = parser.add_argument_group("photographs", "measure the detector for photographs instead")
+    photographs.add_argument("--photos", type=Path, metavar="FOLDER", help="pictures that the file names")
+    photographs.add_argument("--truth", type=Path, metavar="FILE", help="their things, in COCO's format")
     given = parser.parse_args(arguments)
+    if given.photos or given.truth:
+        return _photographs(parser, given.photos, given.truth)
     model, count = load(), FULL if given.full else given.scenes
     columns = {way: evaluate(model, count, way=way) for way in given.ways}
     sys.stdout.write(table(columns))
     return int(
         any(score.value < FIGURES[score.name].floor for scores in columns.values() for score in scores)
     )
+
+
+def _photographs(parser: argparse.ArgumentParser, folder: Path | None, truth: Path | None) -> int:
+    if folder is None or truth is None:
+        parser.error("--photos and --truth belong together")
+    from nbvlm.demo.photos import evaluation
+
+    try:
+        sys.stdout.write(evaluation.table(evaluation.evaluate(folder, truth)))
+    except Error as error:
+        parser.exit(1, f"{error}\n")
+    return 0
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from nbvlm import _lazy
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from nbvlm.endpoints.catalog import CHECKED as CHECKED
+    from nbvlm.endpoints.catalog import EMBEDDED as EMBEDDED
     from nbvlm.endpoints.catalog import ENDPOINTS as ENDPOINTS
     from nbvlm.endpoints.catalog import HOSTED as HOSTED
     from nbvlm.endpoints.catalog import INTEGRATE as INTEGRATE
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from nbvlm.endpoints.local import look as look
     from nbvlm.endpoints.local import only_model as only_model
     from nbvlm.endpoints.lookup import alternatives as alternatives
+    from nbvlm.endpoints.lookup import embedded as embedded
     from nbvlm.endpoints.lookup import get as get
     from nbvlm.endpoints.lookup import openai as openai
     from nbvlm.endpoints.models import Asked as Asked
@@ -31,17 +33,19 @@ if TYPE_CHECKING:
     from nbvlm.endpoints.services import SERVICES as SERVICES
     from nbvlm.endpoints.services import Service as Service
     from nbvlm.endpoints.services import address as address
+    from nbvlm.endpoints.services import owner as owner
+    from nbvlm.endpoints.services import service_of as service_of
     from nbvlm.endpoints.values import Endpoint as Endpoint
     from nbvlm.endpoints.values import Parameter as Parameter
 
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     {
-        "nbvlm.endpoints.catalog": "CHECKED ENDPOINTS HOSTED INTEGRATE RETIRED Retired",
+        "nbvlm.endpoints.catalog": "CHECKED EMBEDDED ENDPOINTS HOSTED INTEGRATE RETIRED Retired",
         "nbvlm.endpoints.local": "LocalServer find_local look only_model",
-        "nbvlm.endpoints.lookup": "alternatives get openai",
+        "nbvlm.endpoints.lookup": "alternatives embedded get openai",
         "nbvlm.endpoints.models": "Asked Model known listing sees",
-        "nbvlm.endpoints.services": "SERVICES Service address",
+        "nbvlm.endpoints.services": "SERVICES Service address owner service_of",
         "nbvlm.endpoints.values": "Endpoint Parameter",
     },
 )

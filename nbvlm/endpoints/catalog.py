@@ -16,7 +16,18 @@ from nbvlm.endpoints.values import Endpoint, Parameter
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CHECKED", "ENDPOINTS", "HOSTED", "INTEGRATE", "LIVE", "RETIRED", "Retired", "family", "live"]
+__all__ = [
+    "CHECKED",
+    "EMBEDDED",
+    "ENDPOINTS",
+    "HOSTED",
+    "INTEGRATE",
+    "LIVE",
+    "RETIRED",
+    "Retired",
+    "family",
+    "live",
+]
 
 HOSTED = "https://ai.api.nvidia.com"
 INTEGRATE = "https://integrate.api.nvidia.com"
@@ -61,6 +72,7 @@ def live(model: str, most: int, **facts: Any) -> Endpoint:
         service="nvidia",
         stream_usage=False,
         requests_per_minute=40,
+        longest_side=2048,
         silence=180.0,
         **facts,
     )
@@ -93,8 +105,14 @@ _DEMO = Endpoint(
     parameters=HOSTED_PARAMETERS,
     pictures=1,
     codebook="demo",
-    note="A small model inside the package: it knows picture-book scenes and needs neither key nor network.",
+    note=(
+        "Small models inside the package, without key and network: one knows picture-book scenes, one finds "
+        "80 everyday kinds in photographs."
+    ),
 )
+
+EMBEDDED = ("nbvlm/demo-scenes", "nbvlm/demo-photos")
+"""Ids of the embedded models."""
 
 LIVE: tuple[Endpoint, ...] = (
     live(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nbvlm._text import did_you_mean
-from nbvlm.endpoints.catalog import CHECKED, ENDPOINTS, INTEGRATE, LIVE, RETIRED, live
+from nbvlm.endpoints.catalog import CHECKED, EMBEDDED, ENDPOINTS, INTEGRATE, LIVE, RETIRED, live
 from nbvlm.endpoints.services import SERVICES, address, serve, split
 from nbvlm.errors import NotFoundError, ParameterError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nbvlm.endpoints.catalog import Retired
     from nbvlm.endpoints.values import Endpoint
 
-__all__ = ["alternatives", "get", "openai"]
+__all__ = ["alternatives", "embedded", "get", "openai"]
 
 
 def get(name: str, model: str | None = None) -> Endpoint:
@@ -77,6 +77,36 @@ def _of_service(name: str, model: str | None) -> Endpoint:
             hint=f'Pass model=…; `Client("{name}", model="?").models(vision=True)` lists those that see.',
         )
     return serve(address(service), model, service)
+
+
+def embedded(model: str) -> Endpoint:
+    """Return the endpoint of one embedded model, which otherwise the picture decides.
+
+    Parameters
+    ----------
+    model
+        `"scenes"`, `"photos"`, or the model's id.
+
+    Raises
+    ------
+    ParameterError
+        For any other name.
+
+    Examples
+    --------
+    >>> embedded("photos").model
+    'nbvlm/demo-photos'
+    """
+    entry = ENDPOINTS["demo"]
+    name = model if "/" in model else f"{entry.model}-{model}"
+    if name == entry.model:
+        return entry
+    if name not in EMBEDDED:
+        raise ParameterError(
+            f"{model!r} is not an embedded model: there are 'scenes' and 'photos'.",
+            hint='nbvlm.Client("demo") chooses by the picture.',
+        )
+    return replace(entry, model=name, path=f"/v1/vlm/{name}")
 
 
 def alternatives(listed: Collection[str] | None = None) -> tuple[str, ...]:

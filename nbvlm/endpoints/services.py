@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from nbvlm.endpoints.catalog import INTEGRATE, family, openai_parameters
+from nbvlm.endpoints.catalog import HOSTED, INTEGRATE, family, openai_parameters
 from nbvlm.endpoints.values import Endpoint
 from nbvlm.errors import ParameterError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from nbvlm.endpoints.values import Parameter
 
-__all__ = ["SERVICES", "Service", "address", "serve"]
+__all__ = ["SERVICES", "Service", "address", "owner", "serve", "service_of", "split"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,7 @@ def serve(url: str, model: str, service: Service | None = None) -> Endpoint:
     origin, path = split(url)
     name = service.name if service is not None else "server"
     if service is None:
-        service = next((known for known in _ALL if known.base_url == origin and not known.local), None)
+        service = owner(origin)
     facts = service or Service("server", "The server", origin)
     kind = family(model)
     return Endpoint(
@@ -226,6 +227,25 @@ def address(service: Service) -> str:
         raise ParameterError(f"{service.address} must hold host and path only.", hint=ADDRESS)
     path = parts.path.rstrip("/") or service.path
     return f"{parts.scheme}://{host}{f':{port}' if port else ''}{path}"
+
+
+def owner(origin: str) -> Service | None:
+    """Return the company whose service has this origin, None for any other address."""
+    if origin == HOSTED:
+        return SERVICES["nvidia"]
+    return next((service for service in _ALL if service.needs_key and service.base_url == origin), None)
+
+
+def service_of(endpoint: Endpoint) -> Service | None:
+    """Return the service whose key may be sent to an endpoint; None where its address was changed."""
+    service = SERVICES.get(endpoint.service or "")
+    if service is None or owner(endpoint.base_url) not in (None, service):
+        return None
+    own = {service.base_url, HOSTED if service.name == "nvidia" else service.base_url}
+    if service.address:
+        with contextlib.suppress(ParameterError):
+            own.add(split(address(service))[0])
+    return service if endpoint.base_url in own else None
 
 
 def split(url: str) -> tuple[str, str]:

@@ -7,6 +7,8 @@ from nbvlm.grounding.comparison import Comparison, Pair, compare
 from nbvlm.grounding.detections import Detection, Detections
 from nbvlm.grounding.dialects.deciding import asked_order, asked_scale
 from nbvlm.grounding.dialects.kosmos2 import read as read_kosmos2
+from nbvlm.grounding.dialects.reasoning import Part as ReasoningPart
+from nbvlm.grounding.dialects.reasoning import Reasoning
 from nbvlm.grounding.evaluation import Evaluation, evaluate
 from nbvlm.grounding.masks.codebooks import Codebook, codebook, paste
 from nbvlm.grounding.masks.lazy import LazyMask, decode_masks, decoded
@@ -34,6 +36,8 @@ __all__ = [
     "Parser",
     "Problem",
     "Reading",
+    "Reasoning",
+    "ReasoningPart",
     "RunLengths",
     "asked_order",
     "asked_scale",

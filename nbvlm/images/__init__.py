@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbvlm.images.codec import encode_within, encoded, plain
-from nbvlm.images.opening import decoding
-from nbvlm.images.opening import header as read_header
+from nbvlm.images.guard import decoding
+from nbvlm.images.headers import header as read_header
 from nbvlm.images.opening import opened as open_encoded
 from nbvlm.images.paths import SUFFIXES
 from nbvlm.images.paths import completions as path_completions
 from nbvlm.images.paths import resolved as resolved_path
 from nbvlm.images.paths import shown as shown_path
-from nbvlm.images.picture import Picture, fit, load_lazily
+from nbvlm.images.picture import Picture, adapt, fit, load_lazily
 from nbvlm.images.remote import stream
 from nbvlm.images.sources import MAX_BYTES, is_array
 from nbvlm.images.sources import read as read_source
@@ -24,6 +24,7 @@ __all__ = [
     "MAX_BYTES",
     "SUFFIXES",
     "Picture",
+    "adapt",
     "decoding",
     "encode_within",
     "encoded",

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from PIL import Image, JpegImagePlugin
 
 from nbvlm.errors import ImageError
-from nbvlm.images.opening import decoding, opened
+from nbvlm.images.guard import decoding
+from nbvlm.images.opening import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ SHOWN = 82
 JPEG_SIDE = 65_500
 """Pixels of the longest side that a JPEG can have."""
 _SIDEWAYS = (5, 6, 7, 8)
-_BITS, _PHOTOMETRIC, _FORMAT = 258, 262, 339  # tags of a TIFF
+_BITS, _PHOTOMETRIC, _FORMAT, _NO_DATA = 258, 262, 339, 42113  # tags of a TIFF
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -105,6 +106,8 @@ def _narrow(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     grey = np.empty((image.height, image.width), np.uint8)
     for box, values in _values(image, tags):
         grey[box[1] : box[3]] = np.round((values - bottom) * (255 / (top - bottom))).clip(0, 255)
+    if image.mode == "F" and tags.get(_PHOTOMETRIC) == 0:
+        grey, bottom, top = 255 - grey, top, bottom  # the lowest is white
     name = "32-bit grey" if image.mode in ("I", "F") else "16-bit grey"
     return Image.fromarray(grey), (f"{name} to 8 bits ({bottom:g} is black, {top:g} is white)",)
 
@@ -123,8 +126,17 @@ def _measured(values: Any, tags: Any) -> Any:
         values = np.where(values < 0, values + 2**32, values)  # unsigned, read as signed
     if tags.get(_PHOTOMETRIC) == 0 and tags.get(_BITS) == (16,):
         values = 65535 - values  # 0 is white
-    # Maps of heights and satellite pictures write -9999 or the largest numbers at points without data.
-    return np.where(np.isfinite(values) & (np.abs(values) < 1e30) & (values != -9999), values, 0)
+    # Maps of heights and satellite pictures write -9999, the largest numbers, or what a tag says at points
+    # without data.
+    known = np.isfinite(values) & (np.abs(values) < 1e30) & (values != -9999) & (values != _no_data(tags))
+    return np.where(known, values, 0)
+
+
+def _no_data(tags: Any) -> float:
+    try:
+        return float(str(tags.get(_NO_DATA, "nan")).strip("\0 "))
+    except ValueError:
+        return math.nan
 
 
 def _range(low: float, high: float, fractions: bool) -> tuple[float, float]:

@@ -20,14 +20,14 @@ from PIL import Image
 from nbvlm._files import expanded, here
 from nbvlm._text import did_you_mean, encodable, reason
 from nbvlm.errors import ImageError
-from nbvlm.images import formats, opening, remote
+from nbvlm.images import formats, headers, remote
 
 if TYPE_CHECKING:
     from typing import TypeGuard
 
     import numpy as np
 
-    from nbvlm.images.opening import Header
+    from nbvlm.images.headers import Header
 
 __all__ = ["MAX_BYTES", "StoredFile", "from_array", "is_array", "read", "stored", "unwrapped"]
 
@@ -74,7 +74,7 @@ def stored(source: Any) -> tuple[Header, StoredFile] | None:
             kind = formats.picture_format(opened.read(16))
             if kind not in ("PNG", "JPEG"):
                 return None
-            header = opening.header(opened, kind, path.name)
+            header = headers.header(opened, kind, path.name)
     except (OSError, ValueError, ImageError):
         return None
     return (header, file) if not header.reasons and header.orientation == 1 else None
@@ -203,7 +203,8 @@ def _from_file(file: Any) -> tuple[bytes, str | None]:
         message = f"The file cannot be read: {reason(error)}."
         raise ImageError(message, hint="Open it again, with mode 'rb'.") from error
     name = getattr(file, "name", None)
-    return data, Path(name).name if isinstance(name, str) else None
+    # An open file without a path is called "<stdin>" or "<fdopen>".
+    return data, Path(name).name if isinstance(name, str) and not name.startswith("<") else None
 
 
 def _drained(file: Any) -> bytes:

@@ -13,7 +13,7 @@ from IPython.display import display
 
 from nbvlm._text import count, shorten, visible
 from nbvlm.cli import TextWriter, status_line
-from nbvlm.client import DetectionFound, Status, TextDelta
+from nbvlm.client import DetectionFound, ReasoningDelta, Status, TextDelta
 from nbvlm.result import html_text
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class NotebookDisplay:
                 self._state = "answering"
             case DetectionFound():
                 self._labels.append(event.detection.label)
-            case Status():
+            case Status() | ReasoningDelta():
                 self._state = status_line(event) or self._state
 
     def _has_new_second(self) -> bool:

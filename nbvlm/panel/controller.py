@@ -243,6 +243,8 @@ class PanelController:
 
     def inputs(self) -> Inputs:
         """Return the values that a press on Run takes now."""
+        if self._closed:
+            raise Error("The panel is closed.", hint="Make a new one with nbvlm.Panel().")
         if self.picture is None:
             raise ImageError("No picture is chosen.", hint="Choose a sample or upload a picture.")
         controls = self.controls
@@ -251,8 +253,6 @@ class PanelController:
     def start(self) -> Task[Result]:
         """Ask the model with the values of the fields; an error if an answer is under way already."""
         with self._lock:
-            if self._closed:
-                raise Error("The panel is closed.", hint="Make a new one with nbvlm.Panel().")
             if self.running:
                 raise Error("The panel is answering already.", hint="Wait for the answer, or stop it.")
             return self._begin(self.inputs())
@@ -328,6 +328,7 @@ class PanelController:
             alt=alt_text(result),
             said=summary(result),
             notes=result.notices,
+            reasoning=result.reasoning,
         )
         self._outliner.want(0, result.detections)
 

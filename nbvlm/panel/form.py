@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.widgets import things_of
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
-    from nbvlm.demo.gallery import GalleryScene
+    from nbvlm.demo.gallery import GalleryPhoto, GalleryScene
     from nbvlm.endpoints import Endpoint
     from nbvlm.images import Picture
     from nbvlm.widgets import Controls, TaskBar, Toolbar
@@ -42,9 +40,9 @@ class Form:
         self._controls, self._task_bar, self._toolbar, self._lock = controls, task_bar, toolbar, lock
         self._suggested = ""
 
-    def suggest(self, scene: GalleryScene | None, picture: Picture | None) -> None:
+    def suggest(self, scene: GalleryScene | GalleryPhoto | None, picture: Picture | None) -> None:
         """Fit the task bar to a picture, and write a sample's prompt unless a person wrote another one."""
-        self._task_bar.things = [] if scene is None else list(things_of(scene))
+        self._task_bar.things = [] if scene is None else list(scene.kinds)
         self._task_bar.size = [] if picture is None else [picture.width, picture.height]
         if scene is not None and self._controls.prompt.value.strip() in ("", self._suggested):
             self.suggest_prompt(scene.prompt)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm import prompts
 from nbvlm._background import Task
-from nbvlm.client import DetectionFound, Status, TextDelta
+from nbvlm.client import DetectionFound, ReasoningDelta, TextDelta
 from nbvlm.errors import Error
 from nbvlm.grounding import decode_masks, mask_svg_path
 from nbvlm.widgets import label_colors, progress_text
@@ -63,7 +63,7 @@ class StreamThrottle:
         """Seconds since the question was asked."""
         return time.monotonic() - self._began
 
-    def take(self, event: TextDelta | DetectionFound | Status) -> None:
+    def take(self, event: Event) -> None:
         """Take one event of the stream; the first text is sent at once, everything else at the pace."""
         with self._lock:
             first = self._collect(event)
@@ -72,7 +72,7 @@ class StreamThrottle:
                 pause = 0.0 if first else max(0.0, self._sent_at + self._interval - time.monotonic())
                 asyncio.get_running_loop().call_later(pause, self._flush)
 
-    def _collect(self, event: TextDelta | DetectionFound | Status) -> bool:
+    def _collect(self, event: Event) -> bool:
         """Collect an event; return whether it is the first text."""
         if isinstance(event, TextDelta):
             self._text.append(event.text)
@@ -83,6 +83,8 @@ class StreamThrottle:
             if self._outliner is not None:
                 self._outliner.want(self._found, [event.detection])
             self._found += 1
+        elif isinstance(event, ReasoningDelta):
+            self._phase, self._pause = "Thinking", 0.0
         else:
             self._phase = progress_text(event)
             self._pause = event.seconds if event.kind == "retry" else 0.0

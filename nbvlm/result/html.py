@@ -72,7 +72,7 @@ def to_html(result: ResultData) -> str:
     table = markup.table(result, len(result.detections), markup.label_colors(result))
     sections = [
         _section("Detections", f'<div class="scroll">{table}</div>' if table else ""),
-        _section("Answer", markup.answer(result)),
+        _section("Answer", markup.answer(result) + markup.reasoning(result)),
         _section("Remarks", markup.remarks(result)),
         _section("Request", _request(result)),
         _section("Ask again", _code(result)),

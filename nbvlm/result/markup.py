@@ -84,6 +84,19 @@ def answer(result: ResultData, most: int | None = None) -> str:
     return f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{text(said[:most])}</pre>{rest}'
 
 
+def reasoning(result: ResultData, most: int | None = None) -> str:
+    """Show the model's thinking, folded; "" where there is none."""
+    said = result.reasoning
+    if not said:
+        return ""
+    more = len(said) - most if most is not None else 0
+    rest = f"<p>… and {more:,} more characters in <code>result.reasoning</code></p>" if more > 0 else ""
+    return (
+        f"<details><summary>Reasoning ({len(said):,} characters)</summary>"
+        f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{text(said[:most])}</pre>{rest}</details>'
+    )
+
+
 def remarks(result: ResultData, most: int = 20) -> str:
     """List at most `most` irregularities and as many notices, and why masks are missing; "" without any."""
     found = result.problems[:most]

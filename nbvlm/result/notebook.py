@@ -137,4 +137,5 @@ def _written(result: ResultData, limits: Limits) -> str:
     if table:
         rolled = f'<div style="max-height:32em;overflow:auto">{table}</div>'
         body = f"{rolled}<details><summary>Answer</summary>{body}</details>"
+    body += markup.reasoning(result, limits.text)
     return f"{body}{markup.remarks(result, limits.remarks)}<p><small>{markup.facts(result)}</small></p>"

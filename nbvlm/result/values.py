@@ -89,6 +89,7 @@ class ResultData:
     notices: tuple[str, ...] = ()
     base_url: str | None = None
     assets_url: str | None = None
+    reasoning: str = ""
     asked: str = ""
 
     def __post_init__(self) -> None:

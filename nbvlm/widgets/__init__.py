@@ -32,7 +32,6 @@ from nbvlm.widgets.thumbnails import (
     sample_thumbnails,
     scenes,
     small_picture,
-    things_of,
     thumbnail,
 )
 from nbvlm.widgets.toolbar import Toolbar
@@ -73,6 +72,5 @@ __all__ = [
     "scenes",
     "small_picture",
     "stopped_text",
-    "things_of",
     "thumbnail",
 ]

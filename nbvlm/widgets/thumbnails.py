@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-    from nbvlm.demo.gallery import GalleryScene
+    from nbvlm.demo.gallery import GalleryPhoto, GalleryScene
     from nbvlm.result import Result
 
     LabelColors = Mapping[str, Mapping[str, str]]
@@ -33,7 +33,6 @@ __all__ = [
     "sample_thumbnails",
     "scenes",
     "small_picture",
-    "things_of",
     "thumbnail",
 ]
 
@@ -65,22 +64,17 @@ class NumberedResult(Protocol):
 # The gallery
 
 
-def scenes() -> tuple[GalleryScene, ...]:
-    """Return the scenes of the gallery, in order."""
+def scenes() -> tuple[GalleryScene | GalleryPhoto, ...]:
+    """Return the samples of the gallery, in order."""
     from nbvlm.demo.gallery import GALLERY
 
     return GALLERY
 
 
 @functools.lru_cache(maxsize=64)
-def sample_picture(scene: GalleryScene) -> Picture:
-    """Paint a scene and name it."""
+def sample_picture(scene: GalleryScene | GalleryPhoto) -> Picture:
+    """Paint or load a sample and name it."""
     return Picture.load(encoded(scene.picture(), "PNG"), name=f"{scene.name}.png")
-
-
-def things_of(scene: GalleryScene) -> tuple[str, ...]:
-    """Return the kinds of things in a scene, each once."""
-    return tuple(dict.fromkeys(thing.kind for thing in scene.scene().things))
 
 
 @functools.lru_cache(maxsize=1)

@@ -138,7 +138,7 @@ def test_a_server_by_its_address(server):
 def test_a_name_that_does_not_exist_is_answered_with_the_nearest():
     found = one(run_check("endpoint", lambda: endpoint_checks.named("nvidai", 1)))
     assert found.state == "problem"
-    assert "Did you mean 'nvidia'?" in found.found
+    assert "Did you mean 'nvidia'?" in found.advice
 
 
 def test_a_retired_model_is_answered_with_the_living():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import logging
 import math
 import pickle
@@ -206,7 +207,7 @@ def test_the_list_form_of_content(side: Any, server: Loopback) -> None:
     side.ask(SCENE, "caption en", content="parts")
     assert server.seen[0].json["messages"][0]["content"] == [
         {"type": "text", "text": "caption en"},
-        {"type": "image_url", "image_url": {"url": SCENE.data_uri()}},
+        {"type": "image_url", "image_url": SCENE.data_uri()},
     ]
 
 
@@ -307,10 +308,10 @@ def test_an_unknown_endpoint_names_the_nearest() -> None:
         nbvlm.Client("http://127.0.0.1:8000/v1")
 
 
-def test_siblings_by_name_and_by_model(server: Loopback) -> None:
-    server.text = "x"
-    for client in (nbvlm.Client("nvidia/vila"), nbvlm.Client("nvidia", model="nvidia/vila")):
-        assert client.settings.url.endswith("/v1/vlm/nvidia/vila")
+def test_siblings_by_name_and_by_model() -> None:
+    name = "google/gemma-4-31b-it"
+    for client in (nbvlm.Client(name), nbvlm.Client("nvidia", model=name), nbvlm.Client(model=name)):
+        assert client.settings.url == "https://integrate.api.nvidia.com/v1/chat/completions"
     assert "google/paligemma" in nbvlm.Client("nvidia", api_key=KEY).models()
     assert nbvlm.Client("demo").models() == ("nbvlm/demo",)
 
@@ -324,12 +325,11 @@ def test_an_endpoint_that_never_streams_is_asked_plainly(open_side: Open, server
 
 
 def test_an_endpoint_without_inline_pictures_gets_uploads_only(open_side: Open, server: Loopback) -> None:
-    side = open_side("microsoft/florence-2")
+    side = open_side(replace(endpoints.get("nvidia"), inline_limit=0))
     server.replies.append(answer("a red car"))
     with pytest.raises(nbvlm.ParameterError, match="no pictures inside"):
         side.ask(SCENE, "caption en", route="inline")
     assert server.seen == []
-    server.model = "/v1/vlm/microsoft/florence-2"
     result = side.ask(SCENE, "caption en")
     assert (result.route, len(server.deleted)) == ("asset", 1)
     server.asset_replies.append(Reply(410))
@@ -521,3 +521,32 @@ def test_a_question_is_checked_without_any_network() -> None:
     assert (made.prompt, made.stream) == ("caption en", True)
     with pytest.raises(nbvlm.ParameterError, match="no parameter 'seed'"):
         check_question(endpoints.get("demo"), SCENE, "x", given={"seed": 3})
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "a" * 64 + ".example.org",
+        "a..b",
+        ".example.org",
+        "\u2603" * 64 + ".org",
+        "a" * 300 + ".org",
+    ],
+)
+@pytest.mark.parametrize("kind", [nbvlm.Client, nbvlm.AsyncClient])
+def test_a_host_name_that_cannot_be_one_is_refused(kind: Any, host: str) -> None:
+    for arguments, options in (
+        ((f"https://{host}/v1",), {"model": "m"}),
+        (("nvidia",), {"base_url": f"https://{host}", "api_key": KEY}),
+        (("nvidia",), {"assets_url": f"https://{host}", "api_key": KEY}),
+    ):
+        with pytest.raises(nbvlm.ParameterError):
+            kind(*arguments, **options)
+
+
+def test_an_upload_address_whose_host_cannot_be_one_is_refused(side: Any, server: Loopback) -> None:
+    made = {"assetId": "a-1", "uploadUrl": f"https://{'a' * 64}.org/x?X-Amz-Signature=s"}
+    server.asset_replies.append(Reply(body=json.dumps(made).encode()))
+    with pytest.raises(nbvlm.AssetError) as caught:
+        side.ask(LARGE, "caption en", route="asset")
+    assert "X-Amz" not in str(caught.value)

@@ -187,6 +187,52 @@ def test_a_head_without_end_is_bounded(open_kind: Open, begin: bytes) -> None:
         stop.set()
 
 
+@pytest.mark.parametrize("status", ["200 OK", "500 Oops"])
+@pytest.mark.parametrize(
+    "piece", [b"data: {}\n\n", b": \n", b"word " * 8000], ids=["events", "comments", "words"]
+)
+def test_a_body_without_end_is_bounded(open_kind: Open, status: str, piece: bytes) -> None:
+    """In time as in size, that of an answer and that of a refusal."""
+    stop = threading.Event()
+    sent = 0
+
+    def respond(connection: socket.socket, _body: bytes, _number: int) -> None:
+        nonlocal sent
+        head = b"HTTP/1.1 %s\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+        connection.sendall(head % status.encode())
+        while not stop.wait(0.01 if len(piece) < 100 else 0):
+            connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
+            sent += len(piece)
+
+    with Script(respond) as server:
+        side = open_kind(server.url, timeout=STRICT)
+        began = time.monotonic()
+        with pytest.raises(nbvlm.Error):
+            side.ask(SCENE, "caption en")
+        assert time.monotonic() - began < 3
+        assert status[0] == "2" or sent < 20_000_000
+        stop.set()
+
+
+def test_tokens_without_end_are_bounded(open_kind: Open) -> None:
+    stop = threading.Event()
+    token = b'data: {"choices": [{"delta": {"content": "word "}}]}\n\n'
+
+    def respond(connection: socket.socket, _body: bytes, _number: int) -> None:
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+        connection.sendall(head)
+        while not stop.wait(0.01):
+            connection.sendall(b"%x\r\n%s\r\n" % (len(token), token))
+
+    with Script(respond) as server:
+        side = open_kind(server.url, timeout=STRICT)
+        began = time.monotonic()
+        with pytest.raises(nbvlm.TimeoutError, match="did not end"):
+            side.stream(SCENE, "caption en")
+        assert time.monotonic() - began < 3
+        stop.set()
+
+
 def test_a_transport_of_ones_own_is_bounded_too() -> None:
     class Slow(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -327,6 +373,20 @@ def test_a_child_process_inherits_no_connection() -> None:
         client.close()
     assert mine == [f"answer mine {number}" for number in range(20)]
     assert all(all(each) for each in answers)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
+@pytest.mark.parametrize("kind", ["Client", "AsyncClient"])
+def test_a_child_process_deletes_no_upload_of_its_parent(server: Loopback, kind: str) -> None:
+    client = getattr(nbvlm, kind)("nvidia", base_url=server.url, api_key=KEY)
+    client._temporary.add("a-1")  # an upload on its way
+    child = os.fork()
+    if child == 0:
+        client._end()  # as at the end of the process
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert server.deleted == []
+    client._temporary.clear()
 
 
 # Addresses.

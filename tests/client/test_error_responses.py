@@ -299,3 +299,9 @@ def test_an_empty_answer_is_truncated(side: Any, server: Loopback) -> None:
     server.replies.append(Reply())
     with pytest.raises(nbvlm.TruncatedStream, match="empty"):
         side.ask(SCENE, "caption en")
+
+
+def test_a_stream_that_ends_without_any_part_of_an_answer_is_truncated(side: Any, server: Loopback) -> None:
+    server.replies.append(stream())
+    with pytest.raises(nbvlm.TruncatedStream, match="after 0 characters"):
+        side.stream(SCENE, "caption en")

@@ -8,6 +8,7 @@ import logging
 import pickle
 import subprocess
 import sys
+import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,28 @@ def test_a_long_hostile_text_ends() -> None:
     pieces = ["https://", "http://a/?Signature", "account ", "<Key>", "key '", "nca_id "]
     code = f"from nbvlm.client.secrets import redact; [redact(p * 20_000) for p in {pieces}]"
     assert subprocess.run([sys.executable, "-c", code], timeout=30, check=True).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "x", " ", "account ", "account" + " " * 50, "nca id", "nca id ", "X-Amz-", "Signature", "bearer ",
+        "key '", "authorization ", "https://", "http://a@", "<Key>", "'", "account '", "nvapi-", "sk-hf-",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("begin", ["", "account", "nca id", "authorization", "key '", "X-Amz-"])
+def test_the_work_of_redaction_grows_with_the_length_only(begin: str, piece: str) -> None:
+    def work(size: int) -> float:
+        text = begin + piece * (size // len(piece)) + "x"
+        times = []
+        for _ in range(3):
+            started = time.process_time()
+            redact(text)
+            times.append(time.process_time() - started)
+        return min(times)
+
+    # Linear: 16 times the work for 16 times the length; quadratic: 256 times.
+    assert work(64_000) < 80 * max(work(4_000), 0.0002)
 
 
 def test_members_that_name_an_account_are_redacted() -> None:
@@ -188,6 +211,32 @@ def test_an_upload_that_fails_shows_no_signature(side: Any, server: Loopback) ->
         side.ask(LARGE, "caption en", route="asset")
     assert caught.value.status == 403
     assert "No match" in caught.value.detail
+    everything(caught.value)
+
+
+def test_a_signed_upload_that_breaks_off_shows_no_address(side: Any, server: Loopback) -> None:
+    server.storage_replies.extend([Reply(refuse=True)] * 9)
+    with pytest.raises(nbvlm.Error) as caught:
+        side.ask(LARGE, "caption en", route="asset")
+    everything(caught.value)
+
+
+def test_a_timeout_of_an_upload_shows_no_address(open_side: Open, server: Loopback) -> None:
+    server.storage_replies.extend([Reply(wait=60.0)] * 9)
+    side = open_side(timeout=nbvlm.client.Timeouts(upload=0.3))
+    with pytest.raises(nbvlm.TimeoutError) as caught:
+        side.ask(LARGE, "caption en", route="asset")
+    everything(caught.value)
+
+
+def test_an_interrupted_upload_shows_no_address(open_side: Open, server: Loopback) -> None:
+    def stop(status: Any) -> None:
+        if status.kind == "upload" and status.done:
+            raise RuntimeError("mine")
+
+    side = open_side()
+    with pytest.raises(RuntimeError, match="mine") as caught:
+        side.ask(LARGE, "caption en", route="asset", progress=stop)
     everything(caught.value)
 
 

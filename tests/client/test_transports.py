@@ -7,6 +7,7 @@ import gc
 import shutil
 import ssl
 import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,6 @@ from support.loopback import Loopback, Reply, answer, stream
 from support.sides import KEY, LARGE, QUICK, SCENE, SIDES
 
 import nbvlm
-from nbvlm import _environment
 from nbvlm.client import aiohttp_transport, transports
 from nbvlm.client.client import Retry
 from nbvlm.client.transports import AsyncTransport, Transport
@@ -78,6 +78,42 @@ def test_a_client_serves_one_event_loop_after_another(server: Loopback) -> None:
     del client
     gc.collect()
     assert server.wait_for(lambda: server.open == 0)
+
+
+def test_a_client_serves_several_event_loops_at_once(server: Loopback) -> None:
+    client = nbvlm.AsyncClient("nvidia", base_url=server.url, api_key=KEY)
+    server.replies.extend([stream("a red", 0.05, " car")] * 24)
+
+    async def many() -> list[str]:
+        async def one() -> str:
+            async with client.stream(SCENE, "caption en") as stream:
+                return "".join([getattr(event, "text", "") async for event in stream])
+
+        return await asyncio.gather(*(one() for _ in range(4)))
+
+    def run() -> list[str]:
+        return [text for _ in range(2) for text in asyncio.run(many())]
+
+    with ThreadPoolExecutor(3) as threads:
+        texts = [text for future in [threads.submit(run) for _ in range(3)] for text in future.result()]
+    assert texts == ["a red car"] * 24
+    asyncio.run(client.aclose())
+    assert server.wait_for(lambda: server.open == 0)
+
+
+def test_a_transport_of_ones_own_is_closed_with_either_client(server: Loopback) -> None:
+    closed: list[str] = []
+
+    class Own(httpx.HTTPTransport):
+        def close(self) -> None:
+            closed.append("closed")
+            super().close()
+
+    for kind in SIDES.values():
+        side = kind(base_url=server.url, api_key=KEY, transport=Own())
+        side.ask(SCENE, "caption en")
+        side.close()
+    assert closed == ["closed"] * 2
 
 
 def test_closing_twice_is_closing_once(server: Loopback) -> None:
@@ -191,6 +227,38 @@ def test_a_proxy_gets_its_password(
     assert [seen.headers["authorization"] for seen in server.seen] == [f"Bearer {KEY}"]
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_does_not_answer_is_blamed_and_not_the_host(
+    open_side: Open, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setenv(f"{scheme}_proxy", "http://user:secret-word@127.0.0.1:9")
+    side = open_side(base_url=f"{scheme}://model.invalid", allow_http=True, retry=Retry.never())
+    with pytest.raises(nbvlm.TransportError, match=r"through the proxy 127\.0\.0\.1:9") as caught:
+        side.ask(SCENE, "caption en")
+    assert "HTTPS_PROXY" in caught.value.hint
+    assert "secret-word" not in str(caught.value)
+
+
+def test_a_proxy_that_wants_a_password_is_not_the_service(proxied: Any, server: Loopback) -> None:
+    server.replies.append(Reply(407))
+    with pytest.raises(nbvlm.TransportError, match="proxy wants a name and a password") as caught:
+        proxied.ask(SCENE, "caption en")
+    assert caught.value.status == 407
+    assert not caught.value.final
+
+
+def test_an_async_client_works_where_aiohttp_is_broken(
+    server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "nbvlm.client.aiohttp_transport", None)
+
+    async def run() -> str:
+        async with nbvlm.AsyncClient("nvidia", base_url=server.url, api_key=KEY) as client:
+            return (await client.ask(SCENE, "caption en")).text
+
+    assert asyncio.run(run()) == "a red car"
+
+
 def test_https_goes_through_a_tunnel(open_side: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     with talking(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n") as port:
         monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret-word@127.0.0.1:{port}")
@@ -215,7 +283,7 @@ def test_https_goes_through_a_tunnel(open_side: Open, monkeypatch: pytest.Monkey
 def test_a_variable_that_cannot_be_used_is_named(
     open_side: Open, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: str
 ) -> None:
-    monkeypatch.setattr(_environment, "_is_installed", lambda name: name != "socksio")
+    monkeypatch.setitem(sys.modules, "socksio", None)
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv(variable, value)
     transports.tls.cache_clear()

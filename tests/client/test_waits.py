@@ -200,7 +200,7 @@ def test_offline_for_hours_fails_at_once(side: Any, server: Loopback) -> None:
     with pytest.raises(nbvlm.ServerError, match="offline for maintenance") as caught:
         side.ask(SCENE, "caption en")
     assert "3 hours" in str(caught.value)
-    assert len(server.seen) == 1
+    assert [seen.method for seen in server.seen] == ["POST", "GET"]  # the second lists other models
 
 
 def test_retry_after_is_honoured(side: Any, server: Loopback) -> None:
@@ -210,12 +210,12 @@ def test_retry_after_is_honoured(side: Any, server: Loopback) -> None:
     assert [status.seconds for status in told if status.kind == "retry"] == [1.0]
 
 
-@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 410, 422, 500])
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 410, 422])
 def test_what_will_not_change_is_not_tried_again(side: Any, server: Loopback, status: int) -> None:
     server.replies.append(problem(status))
     with pytest.raises(nbvlm.Error):
         side.ask(SCENE, "caption en")
-    assert len(server.seen) == 1
+    assert [seen.method for seen in server.seen if seen.path != "/v1/models"] == ["POST"]
 
 
 def test_tries_are_counted(open_side: Open, server: Loopback) -> None:

@@ -10,7 +10,7 @@ from support import distractors
 
 import nbvlm
 from nbvlm.demo import evaluate, ground_truth, scenes
-from nbvlm.demo.gallery import GALLERY
+from nbvlm.demo.gallery import GALLERY, SCENES
 from nbvlm.demo.model import model, prompt_reader
 from nbvlm.demo.model import tokenizer as w
 
@@ -179,7 +179,7 @@ def test_each_word_points_at_the_thing_that_it_is_about(embedded):
 
 
 def test_a_long_list_is_outlined_to_its_end(embedded):
-    scenes_asked = [gallery.scene() for gallery in GALLERY]
+    scenes_asked = [gallery.scene() for gallery in SCENES]
     for scene in scenes_asked:
         seen = embedded.see(scene.picture)
         kinds = " ; ".join(dict.fromkeys(thing.kind for thing in scene.things))
@@ -210,7 +210,7 @@ def test_masks_of_a_segmentation_lie_on_their_thing(embedded):
 
 def test_results_about_pictures_of_another_world_carry_a_notice():
     noise = Image.effect_noise((300, 200), 90).convert("RGB")
-    with nbvlm.Client("demo") as client:
+    with nbvlm.Client("demo", model="scenes") as client:
         assert model.UNFAMILIAR in client.ask(noise, "caption en").notices
         with client.stream(noise, "caption en") as stream:
             list(stream)

@@ -5,7 +5,7 @@ import pytest
 from PIL import ImageChops
 
 from nbvlm.demo import scenes
-from nbvlm.demo.gallery import GALLERY
+from nbvlm.demo.gallery import GALLERY, PHOTOS, SCENES
 from nbvlm.demo.world import backgrounds, objects, signs
 
 
@@ -236,10 +236,11 @@ def test_about_half_of_the_pictures_are_spoiled_and_mildly_so():
     assert again.tobytes() == spoiled[7].tobytes()
 
 
-def test_the_gallery_has_a_dozen_different_scenes_with_names_of_their_own():
-    assert len(GALLERY) == 12
-    assert len({scene.name for scene in GALLERY}) == 12
-    assert len({scene.picture().tobytes() for scene in GALLERY}) == 12
+def test_the_gallery_has_a_dozen_different_scenes_and_four_photographs_with_names_of_their_own():
+    assert (len(SCENES), len(PHOTOS)) == (12, 4)
+    assert (*SCENES, *PHOTOS) == GALLERY
+    assert len({entry.name for entry in GALLERY}) == 16
+    assert len({entry.picture().tobytes() for entry in GALLERY}) == 16
 
 
 def test_a_gallery_picture_can_be_changed_without_changing_the_next():

@@ -407,7 +407,7 @@ def test_bombs_are_refused_by_their_header():
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "WEBP"])
 def test_bombs_of_other_formats_are_refused(kind, monkeypatch):
-    monkeypatch.setattr("nbvlm.images.opening.MAX_PIXELS", 1000)
+    monkeypatch.setattr("nbvlm.images.guard.MAX_PIXELS", 1000)
     with pytest.raises(ImageError, match="decompression bomb"):
         Picture.load(encoded(corners(), kind))
 
@@ -480,19 +480,28 @@ def test_points_without_data_do_not_take_the_contrast_of_a_relief(hole):
     assert np.ptp(grey(tiff(relief, form=3)).ravel()[1:]) > 100
 
 
-@pytest.mark.parametrize(
-    "data",
-    [tiff(np.zeros((24, 32), "<f8"), form=3), tiff(np.zeros((24, 32), "<u2"), photometric=32803)],
-    ids=["64-bit floats", "colour filter array"],
-)
-def test_a_tiff_that_pillow_cannot_read_is_not_called_damaged(data):
-    with pytest.raises(ImageError, match=r"is a kind of TIFF that Pillow cannot read\. Save it"):
-        Picture.load(data, name="x.tif")
+def test_floats_that_count_from_white_are_not_shown_as_their_negative():
+    ramp = (np.arange(32 * 24).reshape(24, 32) / 767).astype("<f4")
+    shown = grey(tiff(ramp, photometric=0, form=3))
+    assert (shown[0, 0], shown[-1, -1]) == (255, 0)
+
+
+def test_the_value_that_a_tag_names_as_no_data_does_not_take_the_contrast():
+    relief = (np.arange(32 * 24).reshape(24, 32) + 500).astype(np.float32)
+    relief[0, 0] = -32768
+    data = encoded(Image.fromarray(relief), "TIFF", tiffinfo={42113: "-32768"})
+    assert np.ptp(grey(data).ravel()[1:]) > 100
+
+
+def test_a_tiff_that_pillow_cannot_read_is_not_called_damaged():
+    with pytest.raises(ImageError, match=r"is a kind of TIFF that Pillow cannot read\. Save it.* work too"):
+        Picture.load(tiff(np.zeros((24, 32), "<f8"), form=3), name="x.tif")
 
 
 RAW = {
     "dng": tiff(np.zeros((24, 32), "u1"), extra={50706: 0x401}),
     "preview before the picture": tiff(np.zeros((24, 32), "u1"), extra={254: 1, 271: 0, 330: 8}),
+    "colour filter array": tiff(np.zeros((24, 32), "<u2"), photometric=32803),
     "cr2": b"II*\0\x10\0\0\0CR\2\0" + bytes(100),
 }
 

@@ -7,7 +7,7 @@ import logging
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -446,9 +446,13 @@ def dripping(head: bytes, drip: bytes, port: list[int], ended: threading.Event) 
             connection, _ = listener.accept()
             with connection:
                 connection.recv(65_536)
+                connection.settimeout(0.02)
                 try:
                     connection.sendall(head)
-                    while not ended.wait(0.02):
+                    while not ended.is_set():
+                        with suppress(TimeoutError):
+                            if connection.recv(1) == b"":
+                                break
                         connection.sendall(drip)
                 except OSError:
                     pass
@@ -553,6 +557,18 @@ def test_a_cancelled_question_leaves_no_fetch_behind():
         asyncio.run(cancelled())  # at its end it waits for its threads
     assert time.monotonic() - began < remote.MAX_SECONDS / 2
     ended.set()
+    thread.join()
+
+
+def test_leaving_a_batch_ends_its_fetches():
+    ended, port = threading.Event(), []
+    thread = dripping(b"", b"", port, ended)
+    pictures = [PNG, f"http://127.0.0.1:{port[0]}/x.png"]
+    with patched_private():
+        rows = nbvlm.ibatch(pictures, "caption en", client=nbvlm.Client("demo"), journal=None)
+        assert next(iter(rows)) is not None
+        rows.close()
+        assert ended.wait(remote.MAX_SECONDS / 2) or not thread.is_alive()
     thread.join()
 
 

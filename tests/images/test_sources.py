@@ -14,12 +14,14 @@ from urllib.parse import quote
 
 import ipywidgets
 import numpy as np
+import pandas
 import pytest
 from PIL import Image
 from support.picture_files import corners, encoded, noise
 
 import nbvlm
 from nbvlm.errors import ImageError
+from nbvlm.figures import described
 from nbvlm.images import read_source, resolved_path
 from nbvlm.images.picture import Picture, load_lazily
 
@@ -199,6 +201,12 @@ def test_open_files_load_with_their_names(folder):
     with tempfile.TemporaryFile() as file:
         file.write(PNG)
         assert Picture.load(file).name is None
+
+
+def test_an_open_file_without_a_path_gives_no_name():
+    file = io.BytesIO(PNG)
+    file.name = "<stdin>"
+    assert Picture.load(file).name is None
 
 
 def test_a_buffer_that_was_just_written_loads_from_its_start():
@@ -476,9 +484,30 @@ def test_a_name_that_is_not_utf8_is_usable_and_shown_escaped(folder):
         assert Picture.load(file).name == "caf\\udce9.png"
     assert Picture.load(PNG, name=NOT_UTF8).name == "caf\\udce9.png"
     assert Picture.reference("0" * 64, "image/png", 1, 1, NOT_UTF8).name == "caf\\udce9.png"
-    with pytest.raises(ImageError) as caught:
-        Picture.load(f"gone {NOT_UTF8}")
-    assert str(caught.value).encode()
+    inner = folder / os.fsdecode(b"\xe9")
+    inner.mkdir()
+    for source in (f"gone {NOT_UTF8}", inner / "gone.png", inner, inner / "no" / "x.png", os.fspath(inner)):
+        for use in (Picture.load, lambda place: resolved_path(str(place))):
+            with pytest.raises(ImageError) as caught:
+                use(source)
+            assert str(caught.value).encode()
+            assert caught.value.hint.encode()
+
+
+def test_a_name_that_is_not_utf8_is_in_every_export(folder):
+    result = nbvlm.Client("demo").ask(Picture.load(PNG, name=NOT_UTF8), "detect cat")
+    for ending in (".json", ".html", ".svg", ".csv", ".png"):
+        assert result.save(folder / f"out{ending}").stat().st_size
+    texts = [
+        result.to_json(),
+        result.to_html(),
+        result.to_svg(),
+        result.to_python(),
+        result.to_curl(),
+        repr(result),
+    ]
+    assert all(text.encode() for text in texts)
+    assert result.to_coco()["images"][0]["file_name"] == "caf\\udce9.png"
 
 
 @pytest.mark.parametrize(
@@ -510,6 +539,20 @@ def test_dictionaries_of_data_sets_and_uploads_are_pictures(folder, source, name
     assert read_source(source, allow_private=False)[0] == PNG
     assert load_lazily(source).data == PNG
     assert nbvlm.Client("demo").ask(source, "caption en").picture.name == name
+
+
+@pytest.mark.parametrize("source", [source for source, _ in WRAPPED.values()], ids=WRAPPED)
+def test_what_loads_is_a_picture_at_every_door(folder, source):
+    client = nbvlm.Client("demo")
+    result = client.ask(Picture.load(PNG), "detect cat")
+    assert client.assets.upload(source).picture.data == PNG
+    assert nbvlm.Panel(source, client=client).image.data == PNG
+    assert nbvlm.draw.annotate(source, result.detections).size == (64, 48)
+    assert nbvlm.Result.from_json(result.to_json(), picture=source).picture.data == PNG
+    assert described(source, "A picture.").alt == "A picture."
+    for images in ([source], [{"image": source}], pandas.DataFrame({"image": [source]})):
+        table = nbvlm.batch(images, "caption en", client=client, journal=None, progress=False)
+        assert table.error.isna().all()
 
 
 def test_the_value_of_a_real_upload_is_a_picture():

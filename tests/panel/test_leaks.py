@@ -40,6 +40,53 @@ before = state()
 panel = nbvlm.Panel(prompt="detect car")
 panel
 """
+ENDED = """
+import comm, ipywidgets, time, tracemalloc
+from nbvlm.panel.controller import PanelController
+
+tracemalloc.start()
+
+def traced():
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+def kept():
+    gc.collect()
+    kinds = PanelController, nbvlm.Panel, nbvlm.Picture
+    known = [one for one in gc.get_objects() if isinstance(one, kinds)]
+    return {
+        "objects": len(known),
+        "widgets": len(ipywidgets.widgets.widget._instances),
+        "comms": len(comm.get_comm_manager().comms),
+    }
+
+def one(how):
+    noise = np.random.default_rng().integers(0, 256, (1000, 1000, 3), dtype=np.uint8)
+    panel = nbvlm.Panel(Image.fromarray(noise), "detect car")
+    panel.observe(lambda change: panel.history, "result")
+    panel.run()
+    panel.run_sweep(["caption en"])
+    if how == "shown":
+        display(panel)
+    if how == "in a box":
+        box = ipywidgets.HBox([panel, panel])
+        box.close()
+        box.layout.close()
+    if how != "collected":
+        panel.close()
+
+def counts():
+    return {**kept(), **state(), "pictures": traced() // 3_000_000}
+
+def settled(before):
+    # Loops and threads let go of the last panel a moment later.
+    for _ in range(40):
+        now = counts()
+        if all(now[name] <= before[name] for name in now):
+            break
+        time.sleep(0.1)
+    return [now, before]
+"""
 ASK = """
 for number in range({count}):
     panel.image = large if number % 4 == 0 else sample
@@ -71,3 +118,14 @@ def test_two_hundred_runs_leave_no_memory_thread_task_socket_or_asset(
     assert server.wait_for(lambda: server.open == 0)
     after, before = kernel.value("[state(), before]")
     assert (after["tasks"], after["sockets"]) == (before["tasks"], before["sockets"])
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="sockets are read from /proc, as on Linux")  # noqa: PTH110
+@pytest.mark.parametrize("how", ["closed", "collected", "shown", "in a box"])
+def test_panels_that_ended_keep_no_picture_widget_comm_thread_or_connection(kernel: Kernel, how: str) -> None:
+    kernel.execute(OPEN + ENDED + "panel.close(); del panel, large")
+    kernel.execute(f"one({how!r}); one({how!r}); time.sleep(0.5); before = counts()")
+    kernel.execute(f"for _ in range(10): one({how!r})")
+    now, before = kernel.value("settled(before)")
+    assert {name: max(0, now[name] - before[name]) for name in now} == dict.fromkeys(now, 0)
+    assert now["widgets"] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,13 @@ class Page:
         """Wait until something that only a message can change has come true."""
         with self._news:
             assert self._news.wait_for(condition, SECONDS), "the page waited in vain"
+
+    def wait_until(self, condition: Callable[[], Any]) -> None:
+        """Wait for something that no message reports."""
+        deadline = time.monotonic() + SECONDS
+        while not condition():
+            assert time.monotonic() < deadline, "the page waited in vain"
+            time.sleep(0.02)
 
     def custom(self, widget: Any) -> list[tuple[dict[str, Any], list[Any]]]:
         """Custom messages of one widget, in order, with their buffers."""

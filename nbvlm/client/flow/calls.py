@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from nbvlm._environment import proxy_for
 from nbvlm.client import error_responses
 from nbvlm.client.flow.steps import PIECE, READ, Context, Flow, Sleep, Upload
 from nbvlm.client.request_info import RequestInfo
 from nbvlm.client.secrets import redact
+from nbvlm.endpoints import SERVICES
 from nbvlm.errors import Error, TimeoutError, TransportError  # noqa: A004 - the public name
 
 if TYPE_CHECKING:
@@ -108,12 +110,15 @@ def call(
     """Send a request, again and again as the policy allows, and return a response that is not a refusal."""
     policy = retry or context.settings.retry
     began = context.deadline.elapsed()
-    attempt = 1
+    attempt, failed = 1, 0
     while True:
         outcome = yield from _attempt(context, build, policy, allowed, asset=asset, what=what)
         if not isinstance(outcome, _Failure):
             return outcome
         error, elapsed = outcome.error, context.deadline.elapsed() - began
+        failed += error.status == 500
+        if failed > 1:
+            raise error_responses.failing(error)
         pause = policy.wait(attempt, elapsed=elapsed, asked=error.retry_after, connection=outcome.connection)
         if not outcome.again or pause is None or pause >= context.deadline.left():
             raise error
@@ -132,18 +137,23 @@ def _attempt(
     asset: bool,
     what: str,
 ) -> Flow[httpx.Response | _Failure]:
-    sent = build()
+    requests = [build()]  # A traceback shows variables, and a request its signed address.
+    url = requests[0].url.copy_with(path="/", query=None)
+    size = int(requests[0].headers.get("content-length", 0))
     try:
-        response: httpx.Response = yield sent
+        response: httpx.Response = yield requests.pop()
     except httpx.RequestError as cause:
-        return _unreachable(context, cause, sent.url.host)
-    context.bytes_sent += int(sent.headers.get("content-length", 0))
+        return _unreachable(context, cause, url)
+    context.bytes_sent += size
     status = response.status_code
     if status < 400 or status in allowed:
         return response
     body = yield from _error_body(context)
-    error = error_responses.error_of(status, response.headers, body, asset=asset, what=what)
-    return _Failure(error, again=status in policy.statuses)
+    service = SERVICES.get(context.settings.endpoint.service or "")
+    error = error_responses.error_of(status, response.headers, body, asset=asset, what=what, service=service)
+    # A service that accepts a request and fails is asked once more: some containers recover, some do not.
+    once_more = status == 500 and what == "request" and not asset and service is SERVICES["nvidia"]
+    return _Failure(error, again=error.gone is None and (status in policy.statuses or once_more))
 
 
 def _error_body(context: Context) -> Flow[bytes]:
@@ -184,7 +194,8 @@ def read_on(context: Context) -> Flow[bytes]:
     raise failure
 
 
-def _unreachable(context: Context, cause: httpx.RequestError, host: str) -> _Failure:
+def _unreachable(context: Context, cause: httpx.RequestError, url: httpx.URL) -> _Failure:
+    host = url.host
     if isinstance(cause, httpx.ConnectTimeout):
         return _Failure(context.deadline.error("connect"), again=True, connection=True)
     if isinstance(cause, httpx.TimeoutException):
@@ -193,16 +204,40 @@ def _unreachable(context: Context, cause: httpx.RequestError, host: str) -> _Fai
         return _Failure(
             TransportError(f"The request could not be sent{_because(cause)}.", hint="Check base_url.")
         )
-    if "certificate verify failed" in (because := _because(cause)):
+    because = _because(cause)
+    proxy = _proxy(context, url)
+    if "certificate verify failed" in because:
         error = TransportError(
-            f"{host} could not prove who it is{because}.",
-            hint="Behind a company's proxy, point SSL_CERT_FILE at its certificates.",
+            f"{host}{', or the proxy in between,' if proxy else ''} could not prove who it is{because}.",
+            hint=_certificates(),
         )
         return _Failure(error)
-    error = TransportError(
-        f"No connection to {host}{because}.", hint="Check the network and the address, then try again."
-    )
+    if proxy is None:
+        error = TransportError(
+            f"No connection to {host}{because}.", hint="Check the network and the address, then try again."
+        )
+    else:
+        error = TransportError(
+            f"No connection to {host}{because} through the proxy {proxy}.",
+            hint="Check the proxy: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names it, NO_PROXY makes exceptions.",
+        )
     return _Failure(error, again=True, connection=True)
+
+
+def _proxy(context: Context, url: httpx.URL) -> str | None:
+    """Return the host and port of the proxy in use, None where there is none, or where it is not known."""
+    if context.settings.transport is not None:
+        return None
+    address = proxy_for(url.scheme, url.raw_host.decode("ascii"), url.port)
+    return httpx.URL(address).netloc.decode("ascii") if address is not None else None
+
+
+def _certificates() -> str:
+    hint = "Behind a company's proxy, point SSL_CERT_FILE at its certificates"
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        if path := os.environ.get(name):
+            return f"{hint}; {name}={path} is in use, as it was when the process first read it."
+    return f"{hint}."
 
 
 def _because(cause: BaseException) -> str:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from nbvlm._text import encodable
 from nbvlm.client import error_responses, payloads
-from nbvlm.client.flow.events import DetectionFound, Event, TextDelta
-from nbvlm.grounding import Detections, Parser, read_kosmos2
+from nbvlm.client.flow.events import DetectionFound, Event, ReasoningDelta, TextDelta
+from nbvlm.errors import ServerError
+from nbvlm.grounding import Detections, Parser, Reasoning, read_kosmos2
 
 if TYPE_CHECKING:
     from nbvlm.client import sse
     from nbvlm.endpoints import Endpoint
     from nbvlm.errors import Error
     from nbvlm.grounding import Detection, Problem
+    from nbvlm.grounding import ReasoningPart as Part
 
 __all__ = ["ResponseCollector"]
 
@@ -24,15 +28,22 @@ class ResponseCollector:
     def __init__(
         self, endpoint: Endpoint, size: tuple[int, int], prompt: str, sent: tuple[int, int] | None = None
     ) -> None:
-        self.parser = Parser(size, prompt, endpoint.bins, endpoint.codebook, model=endpoint.model, sent=sent)
+        self._parser = partial(
+            Parser, size, prompt, endpoint.bins, endpoint.codebook, model=endpoint.model, sent=sent
+        )
+        self.parser = self._parser()
         self.pieces: list[str] = []
+        self.thoughts: list[str] = []
+        # PaliGemma does not think, and its answers are full of "<".
+        self._splitter = Reasoning() if endpoint.dialect == "openai" else None
+        self._thinking = False
         self.usage: payloads.Tokens | None = None
         self.finish_reason: str | None = None
         self.id: str | None = None
         self.done = False
+        self.begun = False  # whether any part of an answer came, an empty one too
         self.failure: Error | None = None
         self.refusal = ""
-        self.has_reasoning = False
         self._half = ""  # of a character whose other half may begin the next chunk
         self._size = size
         self._beside: list[Detection] = []
@@ -42,6 +53,21 @@ class ResponseCollector:
     def text(self) -> str:
         """All text so far."""
         return "".join(self.pieces)
+
+    @property
+    def reasoning(self) -> str:
+        """All thinking so far."""
+        return "".join(self.thoughts)
+
+    @property
+    def unanswered(self) -> Error | None:
+        """The error for thinking that ended without an answer, or None."""
+        if not self.thoughts or self.text.strip() or self.refusal or self.has_locations:
+            return None
+        return ServerError(
+            "The model sent only its reasoning, and no answer.",
+            hint="Raise max_tokens, or turn thinking off.",
+        )
 
     def take(self, arrived: list[sse.Event], *, last: bool = False) -> list[Event]:
         """Read events of the stream and return the client's events; the last may have been cut off."""
@@ -91,7 +117,9 @@ class ResponseCollector:
         events: list[Event] = []
         if self._half:
             half, self._half = encodable(self._half), ""
-            self._take(half, events)
+            self._split(half, events)
+        for part in self._splitter.close() if self._splitter is not None else ():
+            self._part(part, events)
         return [*events, *map(DetectionFound, self.parser.close())]
 
     def notices(self, max_tokens: float | None) -> list[str]:
@@ -104,22 +132,24 @@ class ResponseCollector:
         if self.refusal:
             notices.append(f"The model refused to answer: {error_responses.clean(self.refusal, 400)}")
         elif not notices and not self.text.strip() and not self.has_locations:
-            only = ": the model sent only its reasoning" if self.has_reasoning else ""
-            notices.append(f"The answer is empty{only}.")
+            notices.append("The answer is empty.")
         return notices
 
     def _piece(self, piece: payloads.Piece, events: list[Event]) -> None:
         if choices := piece.choices:  # read here, not by the properties of `piece`: once for each token
+            self.begun = True
             choice = choices[0]
             message = choice.delta or choice.message
             if message is not None:
+                if thought := message.reasoning_content or message.reasoning:
+                    self._think(thought, events)
                 text = message.content
                 if text and (self._half or not text.isascii()):
                     text = self._joined(text)
                 if not text:
                     self._beside_text(message)
                 else:
-                    self._take(text, events)
+                    self._split(text, events)
             if choice.finish_reason is not None:
                 self._finish(choice.finish_reason)
         if piece.usage is not None:
@@ -132,6 +162,36 @@ class ResponseCollector:
             raise payloads.UnreadableAnswer({"type": "error"})
         self.finish_reason = reason
 
+    def _split(self, text: str, events: list[Event]) -> None:
+        """Take a piece of the text, and separate the thinking that some servers leave in it."""
+        if self._splitter is None:
+            self._write(text, events)
+            return
+        for part in self._splitter.feed(text):
+            self._part(part, events)
+
+    def _part(self, part: Part, events: list[Event]) -> None:
+        if part.before:  # an end of thinking that had no beginning: all before it was thinking
+            self.thoughts += self.pieces
+            self.pieces, self.parser = [], self._parser()
+        if not part.thinking:
+            self._write(part.text, events)
+        elif not _END.fullmatch(part.text):
+            self._think(part.text if self._thinking else _BEGINNING.sub("", part.text, count=1), events)
+        self._thinking = part.thinking and not _END.fullmatch(part.text)
+
+    def _think(self, thought: Any, events: list[Event]) -> None:
+        if isinstance(thought, str) and thought:
+            text = thought if thought.isascii() else encodable(thought)
+            self.thoughts.append(text)
+            events.append(ReasoningDelta(text))
+
+    def _write(self, text: str, events: list[Event]) -> None:
+        self.pieces.append(text)
+        events.append(TextDelta(text))
+        if found := self.parser.feed(text):
+            events.extend(map(DetectionFound, found))
+
     def _joined(self, text: str) -> str:
         """Join the halves of a character that two chunks share, and escape a half that stays alone."""
         text, self._half = self._half + text, ""
@@ -143,13 +203,11 @@ class ResponseCollector:
     def _beside_text(self, message: payloads.Message) -> None:
         if isinstance(message.refusal, str):
             self.refusal += message.refusal
-        self.has_reasoning |= bool(message.reasoning or message.reasoning_content)
 
-    def _take(self, text: str, events: list[Event]) -> None:
-        self.pieces.append(text)
-        events.append(TextDelta(text))
-        if found := self.parser.feed(text):
-            events.extend(map(DetectionFound, found))
+
+# The marks around thinking, which are not part of it.
+_BEGINNING = re.compile(r"\A(?:<[\w:]+>|◁think▷|\[THINK\]|<\|channel\|?>\w+|to=self<\|message\|>)")
+_END = re.compile(r"</[\w:]+>|◁/think▷|\[/THINK\]|<\|channel\|>final|<channel\|>|<\|eom\|>")
 
 
 def _is_noise(event: sse.Event, value: object) -> bool:

@@ -13,16 +13,30 @@ import msgspec
 
 from nbvlm.grounding import Detection  # noqa: TC001 - the signature of a msgspec structure reads it
 
-__all__ = ["DetectionFound", "Event", "Status", "TextDelta"]
+__all__ = ["DetectionFound", "Event", "ReasoningDelta", "Status", "TextDelta"]
 
 
 class TextDelta(msgspec.Struct, frozen=True, gc=False):
     """A piece of the answer, raw, tokens included; all of them joined are `Result.text`.
 
+    If a late `</think>` shows that the text before it was thinking, that text moves to `Result.reasoning`.
+
     Attributes
     ----------
     text
         The piece, as it came.
+    """
+
+    text: str
+
+
+class ReasoningDelta(msgspec.Struct, frozen=True, gc=False):
+    """A piece of a model's thinking; all of them joined are `Result.reasoning`. No box is read from it.
+
+    Attributes
+    ----------
+    text
+        The piece, without the marks around the thinking.
     """
 
     text: str
@@ -60,4 +74,4 @@ class Status(msgspec.Struct, frozen=True):
     total: int | None = None
 
 
-Event = TextDelta | DetectionFound | Status
+Event = TextDelta | ReasoningDelta | DetectionFound | Status

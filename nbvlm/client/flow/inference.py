@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import functools
 import io
+import json
 import re
+import time
 import zipfile
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from nbvlm import prompts, request_body
+from nbvlm import endpoints, prompts, request_body
 from nbvlm.client import error_responses, payloads, sse
 from nbvlm.client.flow import assets
 from nbvlm.client.flow.calls import LARGEST_BODY, call, read, read_on, request
@@ -34,12 +36,16 @@ if TYPE_CHECKING:
 
     from nbvlm.client.flow.validation import Question
 
-__all__ = ["ask", "models", "ping"]
+__all__ = ["ask", "forget_listed", "models", "probe"]
 
 POLL_GAP = 1.0
 """Least seconds between the beginnings of two polls, as the service asks."""
 DRAIN = 0.5
 """Seconds that the end of a response may take after `[DONE]`, so that its connection is used again."""
+LISTED_FOR = 3 * 3600.0
+"""Seconds that NVIDIA's list of models is kept."""
+LISTED_WITHIN = 5.0
+"""Seconds that it may take, so that an error is not held up for long."""
 LONGEST_REFUSAL = 64 * 1024
 """Bytes before the first text that are kept, to find the message in a body that is not a stream of events."""
 _FIELDS = (b":", b"data", b"event", b"id", b"retry")
@@ -65,11 +71,19 @@ def _ask(question: Question, context: Context) -> Flow[Callable[[], Result]]:
     asked = question.prompt
     if question.translate:
         asked = prompts.translate(asked, dialects.of(endpoint.model), sent)
+    failure: Error | None = None
     try:
         response, first = yield from _infer(question, asked, context, prepared, collector)
-    except TruncatedStream as error:
-        error.text = collector.text
-        raise
+    except Error as error:
+        failure = error
+    if failure is None:
+        failure = collector.unanswered
+    if isinstance(failure, TruncatedStream):
+        failure.text = collector.text
+    if failure is not None and failure.gone is not None and endpoint.service == "nvidia":
+        yield from _offer(failure, context)
+    if failure is not None:
+        raise failure
     timing = Timing(prepared.upload_s, first, context.deadline.elapsed(), context.bytes_sent)
     return lambda: _result(question, asked, context, prepared, collector, response, timing)
 
@@ -188,7 +202,7 @@ def _failure(response: httpx.Response, collector: ResponseCollector, begun: byte
     if collector.failure is not None:
         collector.failure.request_id = collector.failure.request_id or name
         return collector.failure
-    if collector.done or collector.finish_reason is not None:
+    if collector.begun and (collector.done or collector.finish_reason is not None):
         return None
     text = begun.removeprefix(_BOM).lstrip()
     is_bare = not collector.pieces and not text.startswith(_FIELDS)
@@ -285,11 +299,13 @@ def _result(
         notices.append(counted)
     return Result(
         text=collector.text,
+        reasoning=collector.reasoning,
         detections=collector.detections,
         usage=Usage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) if usage else None,
         finish_reason=collector.finish_reason,
         request_id=error_responses.request_id(response.headers) or error_responses.clean_id(collector.id),
-        model=settings.endpoint.model,
+        # One of several embedded models answers, and its service names it.
+        model=error_responses.clean(response.headers.get("nbvlm-model", settings.endpoint.model), 200),
         prompt=question.prompt,
         asked=asked,
         parameters=question.parameters,
@@ -301,7 +317,7 @@ def _result(
         notices=tuple(dict.fromkeys(notices)),
         has_locations=collector.has_locations,
         endpoint=settings.base_url + settings.endpoint.path.removesuffix("/chat/completions")
-        if settings.endpoint.name == "openai"
+        if settings.endpoint.name == "server"
         else settings.endpoint.name,
         base_url=settings.origin,
         assets_url=settings.assets_origin,
@@ -309,26 +325,87 @@ def _result(
     )
 
 
-def models(context: Context) -> Flow[tuple[str, ...]]:
-    """List the models of an OpenAI-compatible server."""
-    path = context.settings.endpoint.path.removesuffix("/chat/completions")
-    url = f"{context.settings.base_url}{path}/models"
+def models(context: Context, *, vision: bool = False) -> Flow[tuple[str, ...]]:
+    """List the models of a service, those that see first; with `vision` only these."""
+    endpoint = context.settings.endpoint
     context.deadline.enter("first_token")
-    response = yield from call(context, lambda: request(context, "GET", url, headers={"accept": _JSON}))
-    data = payloads.loads((yield from read(context)))
-    found = data.get("data") if isinstance(data, dict) else None
-    if not isinstance(found, list):
-        raise _refusal(response, data)
-    return tuple(str(item["id"]) for item in found if isinstance(item, dict) and "id" in item)
+    if endpoint.service == "nvidia":
+        listed = yield from _listed(context)
+        able = ["google/paligemma", *(model.id for model in endpoints.known(listed))]
+        return tuple(able if vision else dict.fromkeys([*able, *sorted(listed or ())]))
+    service = endpoints.SERVICES.get(endpoint.name)
+    kind = service.listing if service is not None else "openai"
+    # The lists of a program are tried one after the other.
+    missing = frozenset() if kind == "openai" else frozenset({400, 404, 405})
+    steps = endpoints.listing(kind, endpoint.path.removesuffix("/chat/completions"))
+    asked = next(steps)
+    while True:
+        response, answer = yield from _fetch(context, asked, missing)
+        try:
+            asked = steps.send(answer if response.status_code < 400 else None)
+        except StopIteration as end:
+            found: tuple[endpoints.Model, ...] = end.value
+            break
+    if not isinstance(answer, dict) or error_responses.is_error(answer):
+        raise _refusal(response, answer)
+    return tuple(model.id for model in found if model.vision or not vision)
 
 
-def ping(context: Context) -> Flow[int]:
-    """Send a request without a key, a picture or a question, and return the status, whatever it is."""
-    context.deadline.enter("first_token")
+def _fetch(
+    context: Context, asked: endpoints.Asked, allowed: frozenset[int], *, key: bool = True
+) -> Flow[tuple[httpx.Response, Any]]:
+    url = f"{context.settings.base_url}{asked.path}" if asked.path.startswith("/") else asked.path
+    body = None if asked.body is None else json.dumps(asked.body).encode()
+    headers = {"accept": _JSON} | ({} if body is None else {"content-type": _JSON})
+    method = "GET" if body is None else "POST"
     response = yield from call(
         context,
-        lambda: request(context, "GET", context.settings.url, key=False),
-        allowed=frozenset(range(400, 600)),
-        retry=Retry.never(),
+        lambda: request(context, method, url, headers=headers, body=body, key=key),
+        allowed=allowed,
+        what="list",
+        retry=None if key else Retry.never(),
     )
-    return response.status_code
+    return response, payloads.loads((yield from read(context)))
+
+
+def _offer(error: Error, context: Context) -> Flow[None]:
+    """Name models to ask in place of one that is gone."""
+    listed = yield from _listed(context)
+    names = [name for name in endpoints.alternatives(listed) if name != context.settings.endpoint.name]
+    dated = f" (of {endpoints.CHECKED})" if listed is None else ""
+    error.alternatives, error.hint = tuple(names), f"Ask another model{dated}: {', '.join(names)}."
+
+
+_LISTED: dict[str, tuple[float, frozenset[str]]] = {}
+
+
+def forget_listed() -> None:
+    """Forget which models NVIDIA lists."""
+    _LISTED.clear()
+
+
+def _listed(context: Context) -> Flow[frozenset[str] | None]:
+    """Return the ids that NVIDIA lists for everybody, asked for without a key; None if that fails."""
+    url = f"{context.settings.origin or endpoints.INTEGRATE}/v1/models"
+    when, known = _LISTED.get(url, (0.0, None))
+    if known is not None and time.monotonic() - when < LISTED_FOR:
+        return known
+    context.deadline.hurry(LISTED_WITHIN)
+    try:
+        _, answer = yield from _fetch(context, endpoints.Asked(url), frozenset(), key=False)
+    except Error:
+        return None
+    items = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(items, list):
+        return None
+    ids = frozenset(str(item["id"]) for item in items if isinstance(item, dict) and "id" in item)
+    _LISTED[url] = time.monotonic(), ids
+    return ids
+
+
+def probe(context: Context, url: str) -> Flow[tuple[int, Any]]:
+    """Send a GET without a key; return the status, whatever it is, and the parsed answer."""
+    context.deadline.enter("first_token")
+    allowed = frozenset(range(400, 600))
+    response, answer = yield from _fetch(context, endpoints.Asked(url), allowed, key=False)
+    return response.status_code, answer

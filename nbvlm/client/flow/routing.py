@@ -14,7 +14,7 @@ from nbvlm.client.flow import assets
 from nbvlm.client.flow.assets import Asset
 from nbvlm.client.flow.steps import Context, Flow, RunInThread
 from nbvlm.errors import AssetError, ImageError, NotFoundError, ServerError, TransportError
-from nbvlm.images import Picture, fit
+from nbvlm.images import Picture, adapt, fit
 from nbvlm.request_body import Source
 from nbvlm.result import Sent
 
@@ -47,7 +47,7 @@ def prepare(question: Question, context: Context) -> Flow[Prepared]:
     limit = context.settings.endpoint.inline_limit
     fits = picture.fits(limit) or context.settings.assets_url is None
     if question.route == "inline" or (question.route == "auto" and fits):
-        return (yield from _inline(context, picture))
+        return (yield from _inline(context, picture, question.format))
     try:
         return (yield from _uploaded(context, picture))
     except (AssetError, NotFoundError, ServerError, TransportError) as error:
@@ -58,7 +58,7 @@ def prepare(question: Question, context: Context) -> Flow[Prepared]:
         reason = error.message.rstrip(".")
         notice = f"The asset service did not take the picture ({reason}); it was shrunk instead."
     context.notices.append(notice)
-    return (yield from _inline(context, picture))
+    return (yield from _inline(context, picture, question.format))
 
 
 def _kept(asset: Asset) -> Prepared:
@@ -74,11 +74,17 @@ def _kept(asset: Asset) -> Prepared:
     return Prepared(asset.picture, _sent(asset.picture), Source(asset.mime, asset_id=asset.id), "asset")
 
 
-def _inline(context: Context, picture: Picture) -> Flow[Prepared]:
-    limit = context.settings.endpoint.inline_limit
+def _inline(context: Context, picture: Picture, form: str) -> Flow[Prepared]:
+    endpoint = context.settings.endpoint
+    limit, side = endpoint.inline_limit, endpoint.longest_side
     travels = picture
-    if limit is not None and not picture.fits(limit):
-        fitted = yield RunInThread(lambda: fit(picture, limit))
+    if side is not None or form == "png":
+        adapted = yield RunInThread(lambda: adapt(picture, side=side, png=form == "png"))
+        travels = adapted.picture
+        context.notices += filter(None, [adapted.notice])
+    if limit is not None and not travels.fits(limit):
+        large = travels
+        fitted = yield RunInThread(lambda: fit(large, limit))
         travels = fitted.picture
         context.notices.append(fitted.notice)
     if travels.pending:

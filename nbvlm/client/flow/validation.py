@@ -21,6 +21,7 @@ __all__ = ["Question", "check_parameters", "check_question"]
 
 _ROUTES = ("auto", "inline", "asset")
 _CONTENTS = ("tag", "parts")
+_FORMATS = ("auto", "png")
 _ONE_OF_THEM = ("temperature", "top_p")
 _BOTH_CHANGED = (
     "Both temperature and top_p were changed; the service advises to change one of them at a time."
@@ -36,6 +37,7 @@ class Question:
     parameters: Mapping[str, float | int]
     route: str
     content: str
+    format: str
     stream: bool
     progress: Callable[[Status], None] | None = None
     translate: bool = True
@@ -50,6 +52,7 @@ def check_question(
     given: Mapping[str, float | int | None],
     route: str = "auto",
     content: str = "tag",
+    format: str = "auto",  # noqa: A002 - the public keyword
     stream: bool = False,
     progress: Callable[[Status], None] | None = None,
     translate: bool = True,
@@ -60,7 +63,11 @@ def check_question(
         raise PromptError(
             "The prompt holds half a character.", hint="It was cut within an emoji: write it again."
         )
-    for name, chosen, known in (("route", route, _ROUTES), ("content", content, _CONTENTS)):
+    for name, chosen, known in (
+        ("route", route, _ROUTES),
+        ("content", content, _CONTENTS),
+        ("format", format, _FORMATS),
+    ):
         if chosen not in known:
             raise ParameterError(
                 f"{name} must be one of {', '.join(map(repr, known))}, got {chosen!r}.",
@@ -89,6 +96,7 @@ def check_question(
         parameters=parameters,
         route=route,
         content=content,
+        format=format,
         stream=stream,
         progress=progress,
         translate=translate,

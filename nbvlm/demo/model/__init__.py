@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
-from nbvlm.demo.model.model import Model, Token, load
+from nbvlm.demo.model.layers import one_thread, sigmoid, softmax
+from nbvlm.demo.model.model import FAMILIAR, Model, Token, load, pick
+from nbvlm.demo.model.prompt_reader import QUESTION_WORDS, Reader
 
-__all__ = ["Model", "Token", "load"]
+__all__ = [
+    "FAMILIAR",
+    "QUESTION_WORDS",
+    "Model",
+    "Reader",
+    "Token",
+    "load",
+    "one_thread",
+    "pick",
+    "sigmoid",
+    "softmax",
+]

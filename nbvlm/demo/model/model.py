@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from nbvlm.demo.model.layers import Array
     from nbvlm.demo.model.vision import Observation
 
-__all__ = ["FAMILIAR", "NAME", "UNFAMILIAR", "Model", "Token", "load", "pick", "token_probabilities"]
+__all__ = ["FAMILIAR", "UNFAMILIAR", "Model", "Token", "load", "pick", "token_probabilities"]
 
 
 def token_probabilities(scores: NDArray[np.float32], temperature: float, top_p: float) -> NDArray[np.float64]:
@@ -57,8 +57,6 @@ def pick(scores: NDArray[np.float32], temperature: float, top_p: float, rng: np.
     return int(possible[0]) if len(possible) == 1 else int(rng.choice(possible, p=kept[possible]))
 
 
-NAME = "nbvlm/demo"
-"""The model's name in results."""
 FAMILIAR = 0.5
 """Least probability with which a picture counts as a scene."""
 UNFAMILIAR = (
@@ -82,11 +80,14 @@ class Token:
         ``"stop"`` or ``"length"`` on the last token, else None.
     notice
         On the first token: a warning about the whole answer, else None.
+    model
+        On the first token: the name of the model, where one of several answers.
     """
 
     text: str
     finish_reason: str | None = None
     notice: str | None = None
+    model: str | None = None
 
 
 @cache

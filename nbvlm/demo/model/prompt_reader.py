@@ -1,14 +1,18 @@
-"""Parse prompts, as people write them, into the few words that the embedded model knows."""
+"""Parse prompts, as people write them, into the few words that an embedded model knows."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nbvlm.demo.scenes import COLORS, KINDS
 from nbvlm.demo.world.vocabulary import LANGUAGES, PLURALS
 
-__all__ = ["HELP", "MOST_ITEMS", "ParsedPrompt", "understand"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["HELP", "MOST_ITEMS", "QUESTION_WORDS", "ParsedPrompt", "Reader", "understand"]
 
 HELP = (
     "I know picture-book scenes only. Ask me: caption en (or es, fr, de), describe en, detect cat ; red car, "
@@ -21,7 +25,17 @@ HELP = (
 
 MOST_ITEMS = 10
 
+QUESTION_WORDS = {
+    "colour": "color",
+    "colors": "color",
+    "colours": "color",
+    "bigger": "larger",
+    "largest": "larger",
+    "biggest": "larger",
+}
+"""Other spellings of the words that questions are made of."""
 _SYNONYMS = {
+    **QUESTION_WORDS,
     **{plural: kind for kind, plural in PLURALS.items()},
     **{f"{kind}s": kind for kind in KINDS},
     **dict.fromkeys(("automobile", "automobiles", "vehicle", "vehicles", "auto"), "car"),
@@ -35,13 +49,7 @@ _SYNONYMS = {
     **dict.fromkeys(("parasol", "parasols"), "umbrella"),
     **dict.fromkeys(("signpost", "signs", "board"), "sign"),
     **dict.fromkeys(("objects", "items", "object", "item", "thing", "everything"), "thing"),
-    "colour": "color",
-    "colors": "color",
-    "colours": "color",
     "violet": "purple",
-    "bigger": "larger",
-    "largest": "larger",
-    "biggest": "larger",
 }
 _FILLERS = frozenset(
     "the a an any are in on of this picture image scene photo all please i can you see now there's".split()  # noqa: SIM905 - a list of words reads best as text
@@ -59,55 +67,92 @@ class ParsedPrompt:
     box: tuple[float, float, float, float] | None = None  # of ("caption", "<box>"), in shares of the sides
 
 
-def understand(prompt: str) -> ParsedPrompt | None:
-    """Parse a prompt into the model's words; return None if it is not one of the tasks.
-
-    Tolerates capitals, plurals, articles, question marks, `a;b` and `a , b`, and a few synonyms.
-    """
-    plain = " ".join(prompt.lower().split())
-    if region := _REGION.fullmatch(plain):
-        y0, x0, y1, x1 = (min(int(k), 1023) / 1023 for k in _LOC.findall(region[1]))
-        return ParsedPrompt(("caption", "<box>"), (x0, y0, x1, y1))
-    words = _words(plain)
-    return None if words is None else ParsedPrompt(tuple(words))
-
-
-def _words(plain: str) -> list[str] | None:
-    task, _, rest = plain.partition(" ")
-    match task, _plain(rest):
-        case (("detect" | "segment"), _):
-            return _listed(task, rest)
-        case (("caption" | "cap"), [] | ["it"]):
-            return ["caption", "en"]
-        case (("caption" | "cap"), [code]) if code in LANGUAGES:
-            return ["caption", code]
-        case "describe", [] | ["en"] | ["it"]:
-            return ["describe", "en"]
-        case "ocr", []:
-            return ["ocr"]
-        case "question", ["en", given]:
-            return _asking(given)
-        case "answer", ["en", *parsed]:
-            return _question(parsed)
-    return _question(_plain(plain))
-
-
-def _plain(text: str) -> list[str]:
-    words = re.findall(r"[^\s.,;:!?\"'()]+", text)
-    return [_SYNONYMS.get(word, word) for word in words if word not in _FILLERS]
-
-
-def _listed(task: str, rest: str) -> list[str] | None:
-    items = [_item(words) for part in re.split(r"[;,]", rest) if (words := _plain(part))]
-    if not items or len(items) > MOST_ITEMS:
-        return None
-    return [task, *(word for n, item in enumerate(items) for word in ((";", *item) if n else item))]
-
-
-def _item(words: list[str]) -> list[str]:
+def _scene_item(words: list[str]) -> list[str]:
     *colors, kind = words or [""]
     known = kind in (*KINDS, "thing") and len(colors) <= 1 and all(color in COLORS for color in colors)
     return words if known else ["<unk>"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads prompts for a model.
+
+    Attributes
+    ----------
+    synonyms
+        A word that stands for another one.
+    item
+        Turns the words for a thing ("red", "car") into the model's.
+    """
+
+    synonyms: Mapping[str, str]
+    item: Callable[[list[str]], list[str]]
+
+    def understand(self, prompt: str) -> ParsedPrompt | None:
+        """Parse a prompt into the model's words; return None if it is not one of the tasks.
+
+        Tolerates capitals, plurals, articles, question marks, `a;b` and `a , b`, and a few synonyms.
+        """
+        plain = " ".join(prompt.lower().split())
+        if region := _REGION.fullmatch(plain):
+            y0, x0, y1, x1 = (min(int(k), 1023) / 1023 for k in _LOC.findall(region[1]))
+            return ParsedPrompt(("caption", "<box>"), (x0, y0, x1, y1))
+        words = self._words(plain)
+        return None if words is None else ParsedPrompt(tuple(words))
+
+    def _words(self, plain: str) -> list[str] | None:
+        task, _, rest = plain.partition(" ")
+        match task, self._plain(rest):
+            case (("detect" | "segment"), _):
+                return self._listed(task, rest)
+            case (("caption" | "cap"), [] | ["it"]):
+                return ["caption", "en"]
+            case (("caption" | "cap"), [code]) if code in LANGUAGES:
+                return ["caption", code]
+            case "describe", [] | ["en"] | ["it"]:
+                return ["describe", "en"]
+            case "ocr", []:
+                return ["ocr"]
+            case "question", ["en", given]:
+                return _asking(given)
+            case "answer", ["en", *parsed]:
+                return self._question(parsed)
+        return self._question(self._plain(plain))
+
+    def _plain(self, text: str) -> list[str]:
+        words = re.findall(r"[^\s.,;:!?\"'()]+", text)
+        return [self.synonyms.get(word, word) for word in words if word not in _FILLERS]
+
+    def _listed(self, task: str, rest: str) -> list[str] | None:
+        items = [self.item(words) for part in re.split(r"[;,]", rest) if (words := self._plain(part))]
+        if not items or len(items) > MOST_ITEMS:
+            return None
+        return [task, *(word for n, item in enumerate(items) for word in ((";", *item) if n else item))]
+
+    def _question(self, words: list[str]) -> list[str] | None:
+        answer, item = ["answer", "en"], self.item
+        match words:
+            case ["how", "many", *rest]:
+                counted = item(_without(rest, "there", "is", "shown", "visible") or ["thing"])
+                return [*answer, "how", "many", *counted]
+            case ["what", "color", "is" | "has" | "does", *rest]:
+                return [*answer, "what", "color", *item(_without(rest, "have"))]
+            case ["is", "there", *rest] | ["there", *rest] if rest:
+                return [*answer, "is", "there", *item(rest)]
+            case ["where", *rest] if _without(rest, "is"):
+                return [*answer, "where", *item(_without(rest, "is"))]
+            case ["which" | "what", "is", "larger", *rest] if "or" in rest:
+                at = rest.index("or")
+                return [*answer, "which", "larger", *item(rest[:at]), ";", *item(rest[at + 1 :])]
+            case ["what", "does" | "do", *rest] if rest[-1:] == ["say"]:
+                return [*answer, "what", "does", *item(rest[:-1])]
+            case ["what", "is", "written", *_] | ["what", "text", *_] | ["read", *_]:
+                return ["ocr"]
+            case ["what", "is" | "thing" | "there"] | ["what", "thing", "is"] | ["what", "is", "shown"]:
+                return ["caption", "en"]
+            case ["describe"] | ["describe", "it"]:
+                return ["describe", "en"]
+        return None
 
 
 def _asking(given: str) -> list[str] | None:
@@ -116,31 +161,9 @@ def _asking(given: str) -> list[str] | None:
     return ["question", "en", given] if known else None
 
 
-def _question(words: list[str]) -> list[str] | None:
-    answer = ["answer", "en"]
-    match words:
-        case ["how", "many", *rest]:
-            item = _item(_without(rest, "there", "is", "shown", "visible") or ["thing"])
-            return [*answer, "how", "many", *item]
-        case ["what", "color", "is" | "has" | "does", *rest]:
-            return [*answer, "what", "color", *_item(_without(rest, "have"))]
-        case ["is", "there", *rest] | ["there", *rest] if rest:
-            return [*answer, "is", "there", *_item(rest)]
-        case ["where", *rest] if _without(rest, "is"):
-            return [*answer, "where", *_item(_without(rest, "is"))]
-        case ["which" | "what", "is", "larger", *rest] if "or" in rest:
-            at = rest.index("or")
-            return [*answer, "which", "larger", *_item(rest[:at]), ";", *_item(rest[at + 1 :])]
-        case ["what", "does" | "do", *rest] if rest[-1:] == ["say"]:
-            return [*answer, "what", "does", *_item(rest[:-1])]
-        case ["what", "is", "written", *_] | ["what", "text", *_] | ["read", *_]:
-            return ["ocr"]
-        case ["what", "is" | "thing" | "there"] | ["what", "thing", "is"] | ["what", "is", "shown"]:
-            return ["caption", "en"]
-        case ["describe"] | ["describe", "it"]:
-            return ["describe", "en"]
-    return None
-
-
 def _without(words: list[str], *out: str) -> list[str]:
     return [word for word in words if word not in out]
+
+
+understand = Reader(_SYNONYMS, _scene_item).understand
+"""Parse a prompt about a scene; see `Reader.understand`."""

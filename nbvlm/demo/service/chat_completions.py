@@ -6,7 +6,7 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.demo import speaking
+from nbvlm.demo import router, speaking
 from nbvlm.demo.service.jobs import Busy
 from nbvlm.demo.service.messages import RETRY_AFTER, Refusal, Reply, Request, as_json
 from nbvlm.demo.service.pictures import InvalidPicture, from_base64
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Completions", "refusal"]
 
-MODEL = "nbvlm/demo"
-_NAMES = (MODEL, "google/paligemma")  # the second, so that code written for the hosted model runs unchanged
+MODEL = router.MODELS[0]
+_HOSTED = "google/paligemma"  # accepted, so that code written for the hosted model runs unchanged
 _CREATED = 1_700_000_000  # a listing needs a Unix time; the value has no meaning here
 
 _PARAMETERS = (
@@ -68,11 +68,12 @@ class Completions:
                 stream=ask.stream,
                 id_=str(uuid.uuid4()),
                 caller=request.caller,
+                name=name,
                 speaker=speaker,
             )
             request.connection.on_close(job.cancel)
             job.wait(None)
-            return reply(OpenAI(job.id, job.prompt_tokens, name, include_usage), job)
+            return reply(OpenAI(job.id, job.prompt_tokens, job.model or name, include_usage), job)
         except Invalid as invalid:
             raise Refusal(refusal(400, str(invalid.faults), param=_param(invalid.faults))) from None
         except InvalidPicture as error:
@@ -87,9 +88,10 @@ class Completions:
 
     def model(self, _request: Request, name: str) -> Reply:
         """`GET /v1/models/{id}`."""
-        if name not in _NAMES and speaking.speaker(name) is None:
+        name = MODEL if name == _HOSTED else name
+        if name not in router.MODELS and speaking.speaker(name) is None:
             raise Refusal(_unknown(name))
-        return as_json(_listed(MODEL if name in _NAMES else name))
+        return as_json(_listed(name))
 
 
 def refusal(status: int, message: str, *, param: str | None = None, code: str | None = None) -> Reply:
@@ -142,8 +144,8 @@ def _model(faults: Faults, body: dict[str, Any]) -> tuple[str, Speaker | None]:
     if not isinstance(name, str):
         faults.add(("body", "model"), "missing", "Field required")
         return MODEL, None
-    if name in _NAMES:
-        return MODEL, None
+    if name == _HOSTED or name in router.MODELS:
+        return MODEL if name == _HOSTED else name, None
     speaker = speaking.speaker(name)
     if speaker is None:
         raise Refusal(_unknown(name))

@@ -36,12 +36,12 @@ class Inference:
     def __init__(self, engine: Engine, bucket: Bucket) -> None:
         self._engine, self._bucket = engine, bucket
 
-    def ask(self, request: Request, _: str) -> Reply:
+    def ask(self, request: Request, name: str) -> Reply:
         """Answer, stream, or reply 202 when the answer takes longer than `NVCF-POLL-SECONDS`."""
         id_ = str(uuid.uuid4())
-        return _with_request_id(id_, lambda: self._ask(request, id_))
+        return _with_request_id(id_, lambda: self._ask(request, name, id_))
 
-    def _ask(self, request: Request, id_: str) -> Reply:
+    def _ask(self, request: Request, name: str, id_: str) -> Reply:
         accept = Accept.of(request)
         seconds = _poll_seconds(request)
         references = self._references(request)
@@ -53,7 +53,13 @@ class Inference:
         stream = ask.stream and accept.events
         try:
             job = self._engine.start(
-                picture, ask.prompt, ask.parameters, stream=stream, id_=id_, caller=request.caller
+                picture,
+                ask.prompt,
+                ask.parameters,
+                stream=stream,
+                id_=id_,
+                caller=request.caller,
+                name=name,
             )
         except Busy as busy:
             raise Refusal(problem(busy.status, detail=str(busy)).plus(RETRY_AFTER)) from None
@@ -80,8 +86,7 @@ class Inference:
             answer = reply(Nvidia(job.id, job.prompt_tokens), job)
         except InvalidPicture as error:
             raise Refusal(_rejected(_picture_fault(error).faults, accept)) from None
-        notice = (("nbvlm-notice", job.notice),) if job.notice else ()
-        return answer.plus(*_headers(job.id, "fulfilled"), *notice)
+        return answer.plus(*_headers(job.id, "fulfilled"))
 
     def _references(self, request: Request) -> set[str]:
         """Return the asset ids of the header; each asset must exist before the model is asked."""

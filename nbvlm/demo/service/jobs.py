@@ -134,8 +134,16 @@ class GenerationJob:
     @property
     def notice(self) -> str | None:
         """The notice of the first token about the whole answer, or None."""
+        return self._of_first("notice")
+
+    @property
+    def model(self) -> str | None:
+        """The name of the model that answers, where one of several does, or None."""
+        return self._of_first("model")
+
+    def _of_first(self, name: str) -> str | None:
         with self._changed:
-            return getattr(self._tokens[0], "notice", None) if self._tokens else None
+            return getattr(self._tokens[0], name, None) if self._tokens else None
 
     def __iter__(self) -> Iterator[Token]:
         """Yield the tokens as they come; end early when the job is cancelled, raise the model's exception."""
@@ -193,15 +201,14 @@ class Engine:
         self._workers, self._large = 0, False  # threads that compute; whether one has a large picture
         self._parked: dict[str, GenerationJob] = {}
 
-    @property
-    def model(self) -> Model:
-        """The model, loaded on first use."""
-        with self._loading:
-            if self._model is None:
-                from nbvlm.demo.model import model
-
-                self._model = model.load()
+    def model(self, name: str | None = None) -> Model:
+        """Return the model, loaded on first use; of the embedded ones that of a name in `router.MODELS`."""
+        if self._model is not None:
             return self._model
+        from nbvlm.demo import router
+
+        with self._loading:
+            return router.load(name if name in router.MODELS else router.MODELS[0])
 
     def start(
         self,
@@ -212,11 +219,12 @@ class Engine:
         stream: bool,
         id_: str,
         caller: str,
+        name: str | None = None,
         speaker: Speaker | None = None,
     ) -> GenerationJob:
         """Start to answer, when it is the caller's turn; without a picture the answer is empty.
 
-        A `speaker` writes the answer as another model family would.
+        `name` is the model that the caller asks for. A `speaker` writes the answer as another model family would.
 
         Raises
         ------
@@ -226,7 +234,7 @@ class Engine:
         if picture is None:
             job = GenerationJob(lambda: iter((_End(),)), id_=id_, caller=caller, stream=stream)
         else:
-            model = self.model
+            model = self.model(name)
             job = GenerationJob(
                 lambda: _tokens(model, picture, prompt, parameters, speaker),
                 id_=id_,

@@ -29,8 +29,8 @@ class Limits:
     store_of_caller: int = 48 * _MIB
     waiting: int = 256  # questions that wait for their turn
     waiting_of_caller: int = 64
-    connections: int = 256
-    connections_of_peer: int = 128
+    connections: int = 512
+    connections_of_peer: int = 256
     head: int = 16 * 1024
     head_s: float = 10.0  # until a request head is complete
     body_s: float = 60.0  # until a body is complete

@@ -128,14 +128,16 @@ def reply(dialect: Dialect, job: GenerationJob) -> Reply:
         raise job.error
     if job.cancelled:
         return Reply(CLOSED)
+    about = (("nbvlm-notice", job.notice), ("nbvlm-model", job.model))
+    named = tuple((name, value) for name, value in about if value)
     if job.stream:
         kind = (("content-type", EVENT_STREAM), ("cache-control", "no-cache"))
-        return Reply(200, kind, events(dialect, job))
+        return Reply(200, (*kind, *named), events(dialect, job))
     tokens = list(job)
     text = "".join(token.text for token in tokens)
     reason = tokens[-1].finish_reason if tokens else None
     thoughts = "".join(_thought(token) for token in tokens)
-    return as_json(dialect.answer(text, reason or "stop", len(tokens), thoughts))
+    return as_json(dialect.answer(text, reason or "stop", len(tokens), thoughts)).plus(*named)
 
 
 def events(dialect: Dialect, job: GenerationJob) -> Iterator[bytes]:

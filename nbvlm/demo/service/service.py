@@ -110,7 +110,7 @@ class Service:
         self._routes = tuple(
             _Route(*route)
             for route in (
-                ("POST", r"/v1/vlm/google/paligemma", inference.ask),
+                ("POST", r"/v1/vlm/(google/paligemma|nbvlm/demo-scenes|nbvlm/demo-photos)", inference.ask),
                 ("GET", r"/v1/status/([^/]+)", inference.poll),
                 ("GET", r"/v2/nvcf/pexec/status/([^/]+)", inference.poll),
                 ("POST", r"/v2/nvcf/assets", assets.create),
@@ -207,7 +207,7 @@ class Service:
 
 
 def sized(reply: Reply) -> Reply:
-    """Add the length of a reply that is no stream."""
+    """Add the length of a reply that is not a stream."""
     if isinstance(reply.body, bytes) and reply.status != NO_CONTENT:
         return reply.plus(("content-length", str(len(reply.body))))
     return reply

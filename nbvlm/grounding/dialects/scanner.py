@@ -49,7 +49,8 @@ _ANGLE = re.compile("<")
 _LONGEST_WAIT = 300  # characters that an object may be short of its end before it is read in parts
 _LIST = re.compile(r"[\[(［]\s{0,64}(?:[\[({\"'“［]|//|/\*)")
 _EMPTY = re.compile(r"\[\s{0,64}\]")
-_FLAT = re.compile(r"[\[(［]((?:[\s,，;]{0,64}[-+]?[0-9.]{1,24}%?(?:px)?){1,8})[\s,，]{0,64}[\])］]")
+# A number is taken whole: tried in parts, one of many digits would be read in exponentially many ways.
+_FLAT = re.compile(r"[\[(［]((?:[\s,，;]{0,64}+[-+]?[0-9.]{1,24}+%?(?:px)?){1,8})[\s,，]{0,64}[\])］]")
 _FLAT_PART = re.compile(r"[\[(［][-+\s,，;0-9.%px]{0,200}\Z")
 _PAIR = re.compile(
     r"\(\s{0,8}([-+]?[0-9.]{1,24})\s{0,8}[,，]\s{0,8}([-+]?[0-9.]{1,24})\s{0,8}\)\s{0,8}[,，]?\s{0,8}"

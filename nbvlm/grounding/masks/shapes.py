@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import io
 import math
 import re
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nbvlm.errors import ImageError
 from nbvlm.grounding.masks.types import MaskCrop
 
 if TYPE_CHECKING:
@@ -60,28 +60,28 @@ class Raster:
         """Stretch the map over the box; None if it is not a picture."""
         if size is None:
             return None
-        from PIL import Image
+        from PIL.Image import Resampling
+
+        from nbvlm.images import decoding, open_encoded
 
         left, top, right, bottom = _within(box, size)
         if right <= left or bottom <= top:
             return None
         x0, y0, x1, y1 = min(box[0], box[2]), min(box[1], box[3]), max(box[0], box[2]), max(box[1], box[3])
         try:
-            with Image.open(io.BytesIO(self._bytes()), formats=["PNG"]) as image:
-                if image.width * image.height > _MOST_PIXELS:
-                    return None
-                wide, high = image.width / (x1 - x0), image.height / (y1 - y0)
-                part = ((left - x0) * wide, (top - y0) * high, (right - x0) * wide, (bottom - y0) * high)
-                part = (
-                    max(part[0], 0.0),
-                    max(part[1], 0.0),
-                    min(part[2], image.width),
-                    min(part[3], image.height),
-                )
-                map_ = image.convert("L").resize(
-                    (right - left, bottom - top), Image.Resampling.BILINEAR, part
-                )
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            image = open_encoded(self._bytes(), "PNG", "The mask")
+            if image.width * image.height > _MOST_PIXELS:
+                return None
+            wide, high = image.width / (x1 - x0), image.height / (y1 - y0)
+            part = (
+                max((left - x0) * wide, 0.0),
+                max((top - y0) * high, 0.0),
+                min((right - x0) * wide, image.width),
+                min((bottom - y0) * high, image.height),
+            )
+            with decoding("The mask", "PNG"):
+                map_ = image.convert("L").resize((right - left, bottom - top), Resampling.BILINEAR, part)
+        except ImageError:
             return None
         return MaskCrop(left, top, _frozen(np.asarray(map_) > _SURE))
 
