@@ -303,9 +303,11 @@ class Server:
             if chance.random() < 0.2:
                 return chance.choice([failing, garbage, busy, reset])(0, False, chance)
             return Answer(head("200 OK", 0))
-        if chance.random() < 0.2:
+        name = path.rsplit("/", 1)[1]
+        self.times[name] += 1
+        if self.times[name] == 1 and chance.random() < 0.2:  # never twice, so that none has to be left
             return busy(0, False, chance) if chance.random() < 0.5 else Answer(head("503 Failed", 0))
-        self.deleted.add(path.rsplit("/", 1)[1])
+        self.deleted.add(name)
         return Answer(head("204 No Content"))
 
 

@@ -388,13 +388,14 @@ _INSTALL = f'Install the same version on scheduler and workers: pip install "nbv
 
 def _check_versions(found: Mapping[str, Any]) -> None:
     """Refuse a cluster whose scheduler or workers lack nbvlm, or have another version."""
+    here = found["client"]["packages"].get("nbvlm")  # None where it runs without being installed
     parts = {"scheduler": found["scheduler"]} | {
         f"worker {name}": one for name, one in found["workers"].items()
     }
     for name, one in parts.items():
         version = one and one["packages"].get("nbvlm")
-        if one and version != __version__:
-            has = f"nbvlm {version}, and this process {__version__}" if version else "no nbvlm"
+        if one and here and version != here:
+            has = f"nbvlm {version}, and this process {here}" if version else "no nbvlm"
             raise Error(f"The cluster's {name} has {has}.", hint=_INSTALL)
 
 

@@ -362,19 +362,19 @@ def processes(*, worker: Path | None = None, scheduler: Path | None = None) -> I
 
 
 @pytest.mark.parametrize(
-    ("source", "words"),
+    ("where", "metadata", "words"),
     [
-        ("raise ModuleNotFoundError(\"No module named 'nbvlm'\")", "has no nbvlm"),
-        ("__version__ = '0.0.9'", "has nbvlm 0.0.9, and this process"),
+        ("worker", "Name: nbvlm\n", "has no nbvlm"),
+        ("scheduler", "Name: nbvlm\nVersion: 0.0.9\n", "has nbvlm 0.0.9, and this process"),
     ],
 )
-@pytest.mark.parametrize("where", ["worker", "scheduler"])
 def test_a_cluster_without_this_nbvlm_is_named(
-    service: Telling, tmp_path: Path, source: str, words: str, where: Any
+    service: Telling, tmp_path: Path, where: Any, metadata: str, words: str
 ) -> None:
-    (tmp_path / "other" / "nbvlm").mkdir(parents=True)
-    (tmp_path / "other" / "nbvlm" / "__init__.py").write_text(source)
-    with processes(**{where: tmp_path / "other"}) as (address, _):
+    other = tmp_path / "other" / "nbvlm-0.0.9.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text(metadata)
+    with processes(**{where: other.parent}) as (address, _):
         with pytest.raises(nbvlm.Error, match=f"The cluster's {where}.* {words}") as caught:
             run(service, address, pictures(tmp_path / "pictures", 1), None)  # type: ignore[arg-type]
         assert f'pip install "nbvlm[dask]=={nbvlm.__version__}"' in str(caught.value)

@@ -197,8 +197,6 @@ def test_a_compressed_refusal_that_is_damaged_keeps_its_status(side: Any, server
     ("message", "reason", "words"),
     [
         ({"content": None, "refusal": "I cannot help."}, "stop", "refused to answer: I cannot help."),
-        ({"content": None, "reasoning_content": "long thought"}, "stop", "only its reasoning"),
-        ({"content": "", "reasoning": "long thought"}, "stop", "only its reasoning"),
         ({"content": None}, "stop", "The answer is empty."),
         ({"content": ""}, "content_filter", "content filter"),
         ({"content": " "}, "length", "cut at max_tokens"),

@@ -17,7 +17,7 @@ from support.picture_files import bomb, chunk, corners, encoded, exif, noise
 
 import nbvlm
 from nbvlm.errors import ImageError
-from nbvlm.images import fit, opening
+from nbvlm.images import fit, guard, opening
 from nbvlm.images.picture import Picture
 
 PACKAGE = Path(nbvlm.__file__).parent
@@ -44,7 +44,7 @@ def test_pictures_are_opened_in_one_place() -> None:
         for path in PACKAGE.rglob("*.py")
         for name in opens(ast.parse(path.read_text()))
     }
-    assert found == {"images/opening.py: _open"}
+    assert found == {"images/guard.py: open_file"}
 
 
 # Memory.
@@ -178,7 +178,7 @@ def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded() -> None:
 
 def test_decoding_that_takes_too_long_is_given_up(monkeypatch) -> None:
     picture = Picture.load(many_scans(1000, 450), name="x.jpg")
-    monkeypatch.setattr(opening, "MAX_SECONDS", 0.05)
+    monkeypatch.setattr(guard, "MAX_SECONDS", 0.05)
     for use in (picture.image, lambda: picture.thumbnail(800), lambda: fit(picture, 2000)):
         with pytest.raises(ImageError, match=r"'x\.jpg' takes more than 0\.05 s to decode"):
             use()
@@ -188,7 +188,7 @@ def test_an_animation_without_end_is_given_up(monkeypatch) -> None:
     frames = [noise(8, 8, seed, "L").convert("P") for seed in range(3)]
     data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
     last = data.rindex(b"!\xf9")
-    monkeypatch.setattr(opening, "MAX_SECONDS", 0.1)
+    monkeypatch.setattr(guard, "MAX_SECONDS", 0.1)
     with pytest.raises(ImageError, match="to decode"):
         Picture.load(data[:last] + data[last:-1] * 50_000 + b";")
 

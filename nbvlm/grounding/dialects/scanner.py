@@ -1,12 +1,12 @@
 """Find places in any text, piece by piece: one scanner for all forms that models write.
 
-The text is read once, from left to right. Outside brackets it is prose, in which a few marks begin something: a brace,
-a bracket with numbers, a tag, the key of a place. Inside, a stack holds what is open: objects (`Fields`), lists
-(`Numbers`) and tags (`Tagged`). What ends wrongly costs itself only: a bracket of the wrong kind closes what
-is open, a fence closes everything, and the next key of a place begins the next item.
+The text is read once, from left to right. Outside brackets it is prose, in which a few marks begin something:
+a brace, a bracket with numbers, a tag, the key of a place. Inside, a stack holds what is open: objects
+(`Fields`), lists (`Numbers`) and tags (`Tagged`). What ends wrongly costs itself only: a bracket of the wrong
+kind closes what is open, a fence closes everything, and the next key of a place begins the next item.
 
-What is read never depends on how the text was cut: a number, a word or a tag counts only when what follows is known,
-and until then the little that is not sure waits.
+What is read never depends on how the text was cut: a number, a word or a tag counts only when what follows is
+known, and until then the little that is not sure waits.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ _ACTION_RANK = (99, 0)  # an action's name is a label if there is no other
 _EXCERPT = 80
 _DEEPEST = 32
 _LONGEST_LINE = 500
+_LONGEST_NAME = 120
+_VERB = re.compile(r"\b(?:is|are|was|at|located|found)\b", re.IGNORECASE)
 
 _KEYS = (
     "bbox_2d|box_2d|bboxes_2d|bboxes|bbox|bounding_box(?:es)?|boundingBox|boundingbox|point_2d|points_2d|start_box|end_box|"
@@ -53,7 +55,8 @@ _ANGLE = re.compile("<")
 _LONGEST_WAIT = 300  # characters that an object may be short of its end before it is read in parts
 _LIST = re.compile(r"[\[(［]\s{0,64}(?:[\[({\"'“［]|//|/\*)")
 _EMPTY = re.compile(r"\[\s{0,64}\]")
-_FLAT = re.compile(r"[\[(［]((?:[\s,，;]{0,64}[-+]?[0-9.]{1,24}%?(?:px)?){1,8})[\s,，]{0,64}[\])］]")
+# A number is taken whole: tried in parts, one of many digits would be read in exponentially many ways.
+_FLAT = re.compile(r"[\[(［]((?:[\s,，;]{0,64}+[-+]?[0-9.]{1,24}+%?(?:px)?){1,8})[\s,，]{0,64}[\])］]")
 _FLAT_PART = re.compile(r"[\[(［][-+\s,，;0-9.%px]{0,200}\Z")
 _PAIR = re.compile(
     r"\(\s{0,8}([-+]?[0-9.]{1,24})\s{0,8}[,，]\s{0,8}([-+]?[0-9.]{1,24})\s{0,8}\)\s{0,8}[,，]?\s{0,8}"
@@ -147,7 +150,7 @@ class Scanner:
         """Whether the text so far ends outside of anything that began."""
         return not (self._stack or self._tag.open or self._naming)
 
-    # -- pieces ------------------------------------------------------------------------------------------------
+    # -- pieces --------------------------------------------------------------------------------------------
 
     def feed(self, text: str, position: int | None = None) -> None:
         """Read the next piece; `position` is where it begins, if something before it was left out."""
@@ -197,7 +200,7 @@ class Scanner:
             return self._prose(text, at, final)
         return self._data(text, at, final)
 
-    # -- prose -------------------------------------------------------------------------------------------------
+    # -- prose ---------------------------------------------------------------------------------------------
 
     def _prose(self, text: str, at: int, final: bool) -> int:
         mark = (_ANGLE if self._naming else _MARK).search(text, at)
@@ -321,6 +324,10 @@ class Scanner:
                 return pair.end()
             if not final and _PAIR_PART.match(text, at):
                 return _WAIT
+        return self._list(text, at) or self._flat_list(text, at, final)
+
+    def _list(self, text: str, at: int) -> int:
+        """Begin a list of lists or objects, or read an empty one or one of one list; return 0 for another."""
         if empty := _EMPTY.match(text, at):
             self.answered = True
             return empty.end()
@@ -332,6 +339,9 @@ class Scanner:
         if _LIST.match(text, at):
             self._stack.append(Numbers(self._base + at))
             return at + 1
+        return 0
+
+    def _flat_list(self, text: str, at: int, final: bool) -> int:
         flat = _FLAT.match(text, at)
         if flat is None:
             if not final and _FLAT_PART.match(text, at):
@@ -347,7 +357,7 @@ class Scanner:
             and len(rest[0]) < 64
         ):
             return _WAIT
-        line_ends = rest is None or rest.end() == len(text) or "\n" in rest[0] or text[rest.end()] in "<`"
+        line_ends = rest is None or rest.end() == len(text) or "\n" in rest[0] or text[rest.end()] in "<`|"
         self._flat(flat, self._base + at, line_ends)
         return flat.end()
 
@@ -357,19 +367,23 @@ class Scanner:
         words = self._words
         label = self._said(flat=True)
         alone = not words.strip(" \t*-•>#`\"'") or bool(
-            re.fullmatch(r"[^.!?]{1,80}[:：]\W{0,4}", _BULLET.sub("", words).strip())
+            re.fullmatch(r"[^.!?]{1,80}[:：|]\W{0,4}", _BULLET.sub("", words).strip())
         )
         shares = numbers is not None and max(numbers) <= 1 and "." in flat[1]
         said = bool(_ABOUT.search(words[-60:])) or self._prose_lists or shares
         glued = bool(words) and not words[-1:].isspace() and words[-1:] not in "([{\"'" and flat[0][0] != "("
-        if numbers is None or not ((alone and line_ends) or said or glued) or len(numbers) not in (4,):
-            self._say(flat[0])
-            return
-        if numbers[0] > numbers[2] and numbers[1] > numbers[3]:
+        whole = alone and line_ends
+        point = numbers is not None and len(numbers) == 2 and whole and not words.strip()
+        box = numbers is not None and len(numbers) == 4 and (whole or said or glued)
+        if (
+            numbers is None
+            or not (point or box)
+            or (box and numbers[0] > numbers[2] and numbers[1] > numbers[3])
+        ):
             self._say(flat[0])
             return
         space = "percent" if "%" in flat[1] else ""
-        self._place(Found("box", numbers, label, position, flat[0], space=space))
+        self._place(Found("box" if box else "point", numbers, label, position, flat[0], space=space))
 
     def _said(self, *, flat: bool = False) -> str:
         """Return the label that the prose before a place gives."""
@@ -380,13 +394,13 @@ class Scanner:
             return operation[1]
         if action := _ACTION.search(words):
             return action[1]
-        line = _BULLET.sub("", words).strip(" \t*_`\"',;，。、")
+        line = (
+            _BULLET.sub("", words).strip(" \t*_`\"',;|，。、").rpartition("|")[2]
+        )  # of a table the last cell
         line = line.rstrip(":：=- ").strip(" \t*_`\"'")
-        return (
-            " ".join(re.sub(r"<[^<>]*>", "", line).split())
-            if len(line) <= 120 and not (flat and _sentence(line))
-            else ""
-        )
+        if len(line) > _LONGEST_NAME or (flat and _is_sentence(line)):
+            return ""
+        return " ".join(re.sub(r"<[^<>]*>", "", line).split())
 
     def _place(self, place: Found) -> None:
         """Take a place in prose; its words are used up."""
@@ -405,7 +419,7 @@ class Scanner:
             Problem(kind, position, text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…")
         )
 
-    # -- data --------------------------------------------------------------------------------------------------
+    # -- data ----------------------------------------------------------------------------------------------
 
     def _data(self, text: str, at: int, final: bool) -> int:  # noqa: C901 - one branch a sign
         sign = text[at]
@@ -555,7 +569,7 @@ class Scanner:
             return _WAIT
         return at + 1
 
-    # -- strings -----------------------------------------------------------------------------------------------
+    # -- strings -------------------------------------------------------------------------------------------
 
     def _quoted(self, text: str, at: int) -> int:
         """Begin a string, if the quote stands where one can begin; else pass over it."""
@@ -662,7 +676,7 @@ class Scanner:
             return
         top.strings.append(value)
 
-    # -- keys and brackets -------------------------------------------------------------------------------------
+    # -- keys and brackets ---------------------------------------------------------------------------------
 
     def _key(self, name: str, position: int) -> None:
         top = self._stack[-1]
@@ -823,6 +837,8 @@ class Scanner:
         named = class_of(done.under) if done.under else ""
         for place in places:
             place.label = place.label or named or self._inherited()
+            if done.under.startswith("<"):  # the dictionary of a processor, under the name of a task
+                place.space = "pixels"
             self._emit(place)
         if wrong:
             self._report("item", done.position, done.label)
@@ -883,7 +899,7 @@ class Scanner:
                 self._end_list(Numbers(top.position, children=top.children))
         return top.position if top.values or top.broken else cut
 
-    # -- tags --------------------------------------------------------------------------------------------------
+    # -- tags ----------------------------------------------------------------------------------------------
 
     def _angle(self, text: str, at: int, final: bool) -> int:
         """Read a tag or a token in angle brackets."""
@@ -923,6 +939,8 @@ class Scanner:
         if self._pending and self._until in ("line", "content"):
             self._settle(self._words)
         self._element_name = token.name if not token.closing else ""
+        if token.name == "collection":
+            self._label = ""
         self._words = ""
 
     def _names(self, token: tags.Token) -> None:
@@ -961,7 +979,7 @@ class Scanner:
         if self._pending and self._until == "line":
             self._settle(self._words)
             self._words = ""
-        if isinstance(top, Fields) or isinstance(top, Numbers):
+        if isinstance(top, (Fields, Numbers)):
             return  # a tag within data says nothing new
         said = self._words
         glued = bool(said) and not said[-1:].isspace()
@@ -1013,7 +1031,7 @@ class Scanner:
         label = done.label or (" ".join(done.words) if done.name == "det" else "")
         for place in places:
             place.label = label
-        if wrong:
+        if wrong and done.name != "begin_of_box":  # that tag is around any answer
             self._report("item", done.position, label)
         if done.words[:1] in (["none"], ["None"]):
             self.answered = True
@@ -1044,7 +1062,7 @@ class Scanner:
             place.label = " ".join(label.split()) or place.label
             self._emit(place)
 
-    # -- tags with attributes ----------------------------------------------------------------------------------
+    # -- tags with attributes ------------------------------------------------------------------------------
 
     def _in_tag(self, text: str, at: int, final: bool) -> int:
         end, places, done = self._tag.read(text, at, final)
@@ -1059,10 +1077,12 @@ class Scanner:
                 self._stack.append(
                     Tagged(self._tag.name, self._tag.opens, self._tag.position, self._tag.label)
                 )
+            elif self._tag.name == "collection":
+                self._label = self._tag.label
             self._words = ""
         return end
 
-    # -- tokens that are numbers -------------------------------------------------------------------------------
+    # -- tokens that are numbers ---------------------------------------------------------------------------
 
     def _number_tag(self, token: tags.Token, position: int, top: Frame | None) -> None:
         while isinstance(top, Numbers) and any(isinstance(frame, Tagged) for frame in self._stack):
@@ -1087,9 +1107,10 @@ class Scanner:
 
     def _locations(self, token: tags.Token, position: int) -> None:
         """Take a location that stands in prose: <loc_1>, <|LOC_1|>, <x_0.1>, <1>."""
-        if self._places_name and (self._places_name != token.name or self._words.strip()):
-            if not (self._places_name in ("x", "y") and token.name in ("x", "y")):
-                self._flush_locations()
+        before = self._places_name
+        page = before in ("x", "y") and token.name in ("x", "y")
+        if before and not page and (before != token.name or self._words.strip()):
+            self._flush_locations()
         if not self._places_list:
             self._places_at = position
             self._places_label = self._said() if token.name not in ("x", "y") else ""
@@ -1166,9 +1187,9 @@ def _floats(texts: object) -> tuple[float, ...] | None:
         return None
 
 
-def _sentence(line: str) -> bool:
+def _is_sentence(line: str) -> bool:
     """Whether a line is a sentence rather than a name."""
-    return len(line.split()) > 4 or line.endswith((".", "?", "!"))
+    return len(line.split()) > 4 or line.endswith((".", "?", "!")) or bool(_VERB.search(line))
 
 
 def _same_kind(item: Fields, name: str) -> bool:
