@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import re
+import threading
+import time
 import weakref
+from concurrent.futures import Future, wait
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpcore
 
 from nbvlm.client.policies import GRACE
-from nbvlm.client.request_info import CURRENT
+from nbvlm.client.request_info import CURRENT, RequestInfo
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
 __all__ = ["AsyncBackend", "Backend"]
+
+STEP_S = 0.1
+"""Seconds after which a wait for a connection looks for a stop."""
 
 
 _REQUEST = re.compile(rb"[A-Z]+ ")
@@ -124,7 +132,14 @@ class Connection(httpcore.NetworkStream):
 
     def start_tls(self, *args: Any, **options: Any) -> Connection:
         """Return the encrypted connection."""
-        return Connection(self._inner.start_tls(*args, **options), self._layers + 1)
+        info = CURRENT.get()
+        found = self._inner.get_extra_info("socket")
+        if info is None or info.hold is None or found is None:
+            return Connection(self._inner.start_tls(*args, **options), self._layers + 1)
+        # The handshake takes the socket away; a second handle can still be shut down.
+        with found.dup() as second:
+            info.hold(SimpleNamespace(get_extra_info=lambda _: second))
+            return Connection(self._inner.start_tls(*args, **options), self._layers + 1)
 
     def get_extra_info(self, info: str) -> Any:
         """Return a fact of httpcore's; surplus bytes make a connection readable, and so it is closed."""
@@ -138,9 +153,32 @@ class Backend(httpcore.NetworkBackend):
         self._opened: weakref.WeakSet[httpcore.NetworkStream] = weakref.WeakSet()
         self._inner = httpcore.SyncBackend()
 
-    def connect_tcp(self, *args: Any, **options: Any) -> Connection:
-        """Connect."""
-        opened = self._inner.connect_tcp(*args, **options)
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *args: Any, **options: Any
+    ) -> Connection:
+        """Look a host up and connect; a stop ends the wait, and the time limit holds for both together."""
+        found: Future[httpcore.NetworkStream] = Future()
+
+        def connect() -> None:
+            try:
+                found.set_result(self._inner.connect_tcp(host, port, timeout, *args, **options))
+            except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+                found.set_exception(error)
+
+        # The system's calls cannot be interrupted, so they are left to a thread that may end later.
+        threading.Thread(target=connect, name="nbvlm-connect", daemon=True).start()
+        info = CURRENT.get() or RequestInfo()
+        ends = time.monotonic() + (timeout if timeout is not None else math.inf)
+        try:
+            while not wait([found], STEP_S).done and time.monotonic() < ends:
+                if info.hold is not None:
+                    info.hold(None)  # raises after a stop
+        finally:
+            if not found.done():
+                found.add_done_callback(_close)
+        if not found.done():
+            raise httpcore.ConnectTimeout
+        opened = found.result()
         self._opened.add(opened)
         return Connection(opened)
 
@@ -148,6 +186,11 @@ class Backend(httpcore.NetworkBackend):
         """Close this process's copies of the sockets; the other process keeps its own."""
         for opened in list(self._opened):
             opened.close()
+
+
+def _close(found: Future[httpcore.NetworkStream]) -> None:
+    if found.exception() is None:
+        found.result().close()
 
 
 class _AsyncConnection(httpcore.AsyncNetworkStream):
@@ -168,7 +211,11 @@ class _AsyncConnection(httpcore.AsyncNetworkStream):
         await self._inner.aclose()
 
     async def start_tls(self, *args: Any, **options: Any) -> _AsyncConnection:
-        return _AsyncConnection(await self._inner.start_tls(*args, **options))
+        try:
+            return _AsyncConnection(await self._inner.start_tls(*args, **options))
+        except BaseException:
+            await self._inner.aclose()  # httpcore leaves it open after a cancellation.
+            raise
 
     def get_extra_info(self, info: str) -> Any:
         return (info == "is_readable" and bool(self._last.held)) or self._inner.get_extra_info(info)

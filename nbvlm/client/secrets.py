@@ -157,9 +157,9 @@ def _names_account(key: Any, item: Any) -> bool:
 def _redact_text(text: str) -> str:
     text = encodable(text)
     known = [secret.reveal() for one in _KNOWN.valuerefs() if (secret := one()) is not None]
-    for secret in sorted(known, key=len, reverse=True):
-        if len(secret) >= 4:
-            text = text.replace(secret, "***")
+    for key in sorted(known, key=len, reverse=True):
+        if len(key) >= 4:
+            text = text.replace(key, "***")
     text = _ADDRESS.sub(_without_query, text)
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)

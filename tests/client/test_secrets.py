@@ -181,6 +181,7 @@ def everything(error: BaseException) -> None:
     assert not any(secret.encode() in pickle.dumps(error) for secret in SECRETS)
     seen: BaseException | None = error
     while seen is not None:
+        assert getattr(seen, "_request", None) is None  # as errors of httpx hold it, with the key
         for frame, _ in traceback.walk_tb(seen.__traceback__):
             where = frame.f_code.co_filename
             if where.startswith(*nbvlm.__path__) or "site-packages/h" in where:
