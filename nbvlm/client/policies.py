@@ -191,6 +191,14 @@ class Retry:
             raise ParameterError("A retry policy has no negative times and no factor below 1.")
 
     @classmethod
+    def of(cls, value: Retry | None) -> Retry:
+        """Return `value`, or the default for None; anything else raises `ParameterError`."""
+        if value is not None and not isinstance(value, cls):
+            hint = "Pass nbvlm.client.Retry(attempts=3), or Retry.never()."
+            raise ParameterError(f"retry must be a Retry, got {type(value).__name__}.", hint=hint)
+        return value or cls()
+
+    @classmethod
     def never(cls) -> Retry:
         """Return the policy that tries once."""
         return cls(attempts=1, connection_attempts=1)

@@ -205,7 +205,7 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
         assets_origin=assets_origin,
         transport=transport,
         timeouts=timeouts,
-        retry=options.get("retry") or Retry(),
+        retry=Retry.of(options.get("retry")),
         allow_http=allow_http,
         chosen=endpoint is not None,
     )
@@ -244,7 +244,13 @@ def _choose(
         service = endpoints.SERVICES.get(name)
         if service is not None and service.local and model is None:
             model = endpoints.only_model(service, _origin(base_url, "base_url") if base_url else None)
-        entry = endpoints.get(name, model)
+        try:
+            entry = endpoints.get(name, model)
+        except ParameterError as error:
+            if endpoint is None and base_url is not None:
+                call = f"nbvlm.Client(url, model={model!r})"
+                error.hint = f"The address of a server comes first, in place of base_url: {call}."
+            raise
     return entry, given or _found_for(entry)
 
 

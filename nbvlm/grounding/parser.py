@@ -166,10 +166,13 @@ class LocReader:
                 self._report("stray codes", item)
             elif item.words and self.has_locations:
                 self._report("text", item)
-        elif len(item.locations) != CORNERS:
+        elif len(item.locations) % CORNERS:
             point = len(item.locations) == 2 and item.words and not item.codes
             self._report("point" if point else "locations", item)
-        else:
+        else:  # boxes in a row: codes and label belong to the last
+            while len(item.locations) > CORNERS:
+                self._read(PendingItem(item.position, item.locations[:CORNERS]))
+                item.locations = item.locations[CORNERS:]
             self._read(item)
         if item.locations and item.stray:
             self._report("stray codes", item)

@@ -90,3 +90,14 @@ def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | No
 def test_no_retry_after_is_an_accident(value: str) -> None:
     seconds = retry_after(value, NOW)
     assert seconds is None or seconds >= 0
+
+
+@pytest.mark.parametrize("value", [3, True, "never", 0.5])
+def test_what_is_no_policy_is_refused_when_the_client_is_opened(value: object) -> None:
+    with pytest.raises(nbvlm.ParameterError, match=r"retry must be a Retry, got .*Retry\(attempts=3\)"):
+        nbvlm.Client("demo", retry=value)
+
+
+def test_an_unknown_model_beside_an_address_says_where_the_address_goes() -> None:
+    with pytest.raises(nbvlm.ParameterError, match=r"comes first, .*nbvlm\.Client\(url, model='llava'\)"):
+        nbvlm.Client(base_url="http://localhost:8000", model="llava")

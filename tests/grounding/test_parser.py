@@ -154,7 +154,6 @@ def test_angle_brackets_stay_in_a_label_at_the_end(tail: str) -> None:
 IRREGULAR = {
     "three locations": (f"{BOX[:27]} cat", [], [("locations", 0)]),
     "five locations": (f"{BOX}<loc0007> cat", [], [("locations", 0)]),
-    "eight locations": (f"{BOX}{OTHER} cat", [], [("locations", 0)]),
     "three locations with a mask": (f"{BOX[:27]}{SEGS} cat", [], [("locations", 0)]),
     "a point": (f"{BOX[:18]} nose", [], [("point", 0)]),
     "two locations and no label": (BOX[:18], [], [("locations", 0)]),
@@ -347,7 +346,7 @@ def test_every_problem_is_a_value_with_a_meaning() -> None:
         "repeats",
     }  # of other dialects
     assert reported == set(KINDS) - others
-    problem = read(f"{BOX}{OTHER * 100} cat").problems[0]
+    problem = read(f"{BOX}{OTHER * 100}<loc0007> cat").problems[0]
     assert problem == nbvlm.Problem("locations", 0, problem.text)
     assert len(problem.text) == 80
 
@@ -383,3 +382,26 @@ def test_a_coordinate_that_is_no_place_is_left_out(number: str) -> None:
         f'<points coords="1 1 {number} 400 2 911 800">a dog</points>',
     ):
         assert all(x < 1e6 for x, _ in parse(text, (640, 480), dialect="molmo").xyxy[:, :2].tolist())
+
+
+FIRST, SECOND = "<loc0100><loc0200><loc0300><loc0400>", "<loc0500><loc0600><loc0700><loc0800>"
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        (FIRST + SECOND, ("", "")),
+        (f"{FIRST}{SECOND} cat", ("", "cat")),
+        (f"{FIRST}{SECOND} cat ; {FIRST} dog", ("", "cat", "dog")),
+        (f"{FIRST * 5} cat", ("",) * 4 + ("cat",)),
+    ],
+)
+def test_boxes_in_a_row_are_boxes_of_their_own(text: str, labels: tuple[str, ...]) -> None:
+    # As the reference decoder reads them; the label belongs to the last.
+    parser = Parser((1023, 1023))
+    for char in text:
+        parser.feed(char)
+    parser.close()
+    assert parser.detections.labels == labels
+    assert parser.problems == ()
+    assert parser.detections.xyxy[0].tolist() == [200.0, 100.0, 400.0, 300.0]
