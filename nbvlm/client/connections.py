@@ -46,10 +46,17 @@ class _LastByte:
         self._before = b""
         self._watching = self._first = self._may_end = False
 
-    def sent(self, buffer: bytes) -> None:
-        """Note a request: an answer is going to begin. What precedes HTTP, such as SOCKS, is left alone."""
-        if _REQUEST.match(buffer):
-            self._watching = self._first = True
+    def sent(self, buffer: bytes, stream: Any) -> None:
+        """Note a request: an answer is going to begin. What precedes HTTP, such as SOCKS, is left alone.
+
+        Bytes that are there before a further request belong to no answer. The pool looks for them too, but
+        another thread may have ended an answer since it looked.
+        """
+        if not _REQUEST.match(buffer):
+            return
+        if self._watching and stream.get_extra_info("is_readable"):
+            raise httpcore.ConnectError("The connection holds surplus bytes, or was closed.")
+        self._watching = self._first = True
 
     def take(self) -> bytes:
         """Return the byte that was held back, b"" if there is none."""
@@ -115,7 +122,7 @@ class Connection(httpcore.NetworkStream):
             self._seconds_left = info.seconds_left
             if info.hold is not None:
                 info.hold(self)
-        self._last.sent(buffer)
+        self._last.sent(buffer, self)
         # A view: the part that the socket did not take is not copied.
         self._inner.write(memoryview(buffer), timeout)  # type: ignore[arg-type]
 
@@ -197,7 +204,7 @@ class _AsyncConnection(httpcore.AsyncNetworkStream):
         return self._last.take() or self._last.hold(await self._inner.read(max_bytes, timeout))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - likewise
-        self._last.sent(buffer)
+        self._last.sent(buffer, self)
         await self._inner.write(buffer, timeout)
 
     async def aclose(self) -> None:

@@ -12,6 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+import httpcore
 import httpx
 import pytest
 from support.loopback import MODEL, Loopback, Reply, answer, stream
@@ -19,6 +20,7 @@ from support.sides import KEY, LARGE, SCENE, AsyncSide, SyncSide
 
 import nbvlm
 from nbvlm.client import transports
+from nbvlm.client.connections import Backend
 from nbvlm.client.policies import Retry, Timeouts
 
 if TYPE_CHECKING:
@@ -512,3 +514,21 @@ def test_without_aiohttp_few_connections_serve_many_tasks_in_turn(
     assert server.connections <= 4
     assert all(abs(place - number) < 12 for place, number in enumerate(ended))
     assert [seen.path for seen in server.seen] == [MODEL] * 40
+
+
+def test_surplus_bytes_are_noticed_where_the_pool_has_looked_too_early() -> None:
+    # Another thread may end an answer between the pool's look at a connection and its choice.
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        stream = Backend().connect_tcp("127.0.0.1", listener.getsockname()[1], timeout=5)
+        theirs, _ = listener.accept()
+        with theirs:
+            stream.write(b"GET /1 HTTP/1.1\r\n\r\n")
+            theirs.sendall(whole)
+            assert stream.read(65_536, 5) + stream.read(65_536, 5) == whole
+            stream.write(b"GET /2 HTTP/1.1\r\n\r\n")
+            theirs.sendall(whole + b"HTTP/1.1 200 OK\r\n")
+            assert stream.read(65_536, 5).startswith(whole)
+            with pytest.raises(httpcore.ConnectError):
+                stream.write(b"GET /3 HTTP/1.1\r\n\r\n")
+        stream.close()

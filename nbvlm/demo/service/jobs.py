@@ -224,7 +224,8 @@ class Engine:
     ) -> GenerationJob:
         """Start to answer, when it is the caller's turn; without a picture the answer is empty.
 
-        `name` is the model that the caller asks for. A `speaker` writes the answer as another model family would.
+        `name` is the model that the caller asks for. A `speaker` writes the answer as another model family
+        would.
 
         Raises
         ------

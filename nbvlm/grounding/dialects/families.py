@@ -137,7 +137,7 @@ FAMILIES: tuple[Dialect, ...] = (
     Dialect("qwen3-vl", ("qwen3(?!(?:8b|14b|32b)?embed)", "qvq", "mimo"), fence=True, words=_QWEN),
     Dialect(
         "paligemma",
-        ("paligemma", "^demo$"),
+        ("paligemma", "^demo(scenes|photos)?$"),
         "loc",
         order="yxyx",
         scale=1023.0,
