@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["FAR", "NUMBER", "Found", "Kind", "Numbers", "numbers_in", "shapes"]
+__all__ = ["FAR", "NUMBER", "Found", "Kind", "Numbers", "chunks", "floats", "numbers_in", "shape", "shapes"]
 
 Kind = Literal["box", "point", "outline"]
 
@@ -123,3 +123,12 @@ def chunks(values: Iterable[float], length: int) -> list[tuple[float, ...]]:
     """Cut numbers into groups of one length; an incomplete one at the end is left out."""
     numbers = tuple(values)
     return [numbers[at : at + length] for at in range(0, len(numbers) - length + 1, length)]
+
+
+def floats(texts: object) -> tuple[float, ...] | None:
+    """Turn texts into numbers; None if one of them is not a number that can be a place."""
+    try:
+        numbers: tuple[float, ...] = tuple(map(float, texts))  # type: ignore[call-overload]
+    except ValueError:
+        return None
+    return numbers if all(abs(number) < FAR for number in numbers) else None
