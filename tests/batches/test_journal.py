@@ -385,9 +385,7 @@ def test_a_name_that_is_not_utf8_is_asked_once(service: Loopback, tmp_path: Path
     journal.read_bytes().decode("utf-8")
 
 
-def test_half_a_character_of_an_answer_is_its_escape_asked_once(
-    service: Loopback, tmp_path: Path
-) -> None:
+def test_half_a_character_of_an_answer_is_its_escape_asked_once(service: Loopback, tmp_path: Path) -> None:
     folder, journal = pictures(tmp_path / "pictures", 1), tmp_path / "run.jsonl"
     service.text = "<loc0000><loc0000><loc0512><loc1023> a \ud83d cat"
     for _ in range(2):
