@@ -128,9 +128,7 @@ def stalled(number: int, stream: bool, chance: random.Random) -> Answer:
 def endless(number: int, stream: bool, chance: random.Random) -> Answer:
     """Write a little now and then, for ever."""
     if stream:
-        piece: bytes = chance.choice(
-            [b": still here\n\n", b"\n", b"data:\n\n", events("x", reason=False, done=False)]
-        )
+        piece = chance.choice([b": still here\n\n", b"\n", b"data:\n\n"])
         return Answer(head("200 OK", None, "text/event-stream"), *([piece, 0.05] * 400), end="close")
     if chance.random() < 0.5:
         return Answer(b"HTTP/1.1 200 OK\r\n", *([b"X-A: b\r\n", 0.05] * 400), end="close")

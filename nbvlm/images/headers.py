@@ -263,16 +263,23 @@ class _Bounded:
 
 
 def check_tiff(data: bytes, subject: str) -> None:
-    """Refuse a camera's raw file, whose first picture is a mere preview, and tiles that fill the memory."""
+    """Refuse a camera's raw file, whose first picture is a mere preview, and what fills memory or time."""
     tags = _tiff_tags(data)
     preview = _MAKE in tags and _SUB_IFDS in tags and tags.get(_SUBFILE) == 1
     if _DNG_VERSION in tags or preview or tags.get(_PHOTOMETRIC) in _SENSOR:
         raise ImageError(f"{subject} is a camera's raw file.", hint=formats.RAW)
     check_pixels(int(tags.get(_TILE_WIDTH, 0)), int(tags.get(_TILE_LENGTH, 0)), subject)
+    parts = len(tags.get(_TILES) or tags.get(_STRIPS) or (0,))
+    # The whole is decoded at once here, so the time cannot be checked in between.
+    if tags.get(_COMPRESSION) in (6, 7) and data.count(b"\xff\xda") > _TIFF_SCANS * parts:
+        raise ImageError(
+            f"{subject} is a TIFF with too many scans of a JPEG.", hint="Save it again as PNG or JPEG."
+        )
 
 
 _DNG_VERSION, _MAKE, _SUB_IFDS, _SUBFILE, _PHOTOMETRIC = 50706, 271, 330, 254, 262  # tags of a TIFF
-_TILE_WIDTH, _TILE_LENGTH = 322, 323
+_TILE_WIDTH, _TILE_LENGTH, _TILES, _STRIPS, _COMPRESSION = 322, 323, 324, 273, 259
+_TIFF_SCANS = 20  # of a strip or tile; encoders write one or three
 _SENSOR = (32803, 34892)  # a colour filter array, and its values without a curve
 
 

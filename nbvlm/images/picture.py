@@ -87,7 +87,7 @@ class Picture:
         source
             A path, an http(s) URL, a data URI, bytes, a binary file, a PIL image, a numpy array (H×W, H×W×3
             or H×W×4, uint8) or a picture; a dictionary with `bytes` and `path` of Hugging Face's datasets, or
-            the value of an `ipywidgets.FileUpload` with one file. Its bytes decide the format, never its name.
+            the value of an `ipywidgets.FileUpload` with one file. Its bytes decide the format, not its name.
         name
             Name to show; by default the file's.
         allow_private

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nbvlm.grounding import MaskCrop, RunLengths
     from nbvlm.images import ImageSource
 
-__all__ = ["FORMAT", "from_dict", "from_json", "to_dict", "to_json"]
+__all__ = ["FORMAT", "SavedResult", "from_dict", "from_json", "to_dict", "to_json"]
 
 FORMAT = "nbvlm-result/1"
 _HINT = "Pass what `to_json` or `to_dict` of a result returned."
@@ -168,7 +168,7 @@ class _Detections(Struct):
     items: list[_Item]
 
 
-class _Saved(Struct):
+class SavedResult(Struct):
     """The fields of a saved result and their kinds; a line of a journal has more, which are passed over."""
 
     text: str
@@ -201,7 +201,7 @@ def from_dict(cls: type[R], data: Mapping[str, Any], picture: ImageSource | None
         shown = shorten(repr(found), 80)
         raise ParameterError(f"A saved result must have the format {FORMAT!r}, got {shown}.", hint=_HINT)
     try:
-        saved = msgspec.convert(data, _Saved)
+        saved = msgspec.convert(data, SavedResult)
         return cls(
             **{name: getattr(saved, name) for name in _PLAIN},
             parameters=saved.parameters,

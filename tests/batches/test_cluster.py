@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import os
@@ -149,6 +150,25 @@ def test_one_rate_for_all_workers(service: Telling, engine: Client, tmp_path: Pa
     table = run(service, engine, folder, None)
     assert table.error.isna().all()
     assert times[-1] - times[0] >= 0.8
+
+
+def test_without_a_rate_all_workers_pause_when_one_is_refused(
+    service: Telling, engine: Client, tmp_path: Path
+) -> None:
+    times: list[float] = []
+
+    def noted(seen: Seen) -> Reply:
+        times.append(time.monotonic())
+        if len(times) == 20:
+            return problem(429, retry_after="2")
+        return answer("fine", wait=0.05)
+
+    service.replies.extend([noted] * 200)
+    table = run(service, engine, pictures(tmp_path / "pictures", 60), None, concurrency=1)
+    assert table.error.isna().all()
+    assert len(times) == 61
+    gaps = [later - sooner for sooner, later in itertools.pairwise(times)]
+    assert max(gaps) > 1  # two workers: the one that was not refused pauses too
 
 
 def test_a_killed_worker_loses_nothing(service: Telling, engine: Client, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.batch_runs import asked, batch_killed, client_for, pictures, started
-from support.loopback import Loopback, answer, problem
+from support.loopback import Loopback, Reply, answer, problem
 
 import nbvlm
 from nbvlm.client import Retry
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-    from support.loopback import Reply, Seen
+    from support.loopback import Seen
 
 COLUMNS = ["source", "prompt", "text", "error"]
 
@@ -408,6 +408,44 @@ def test_a_status_of_the_moment_is_asked_again_by_the_next_run(tmp_path: Path, s
         table = nbvlm.batch(folder, "caption en", client=client, journal=journal)
         assert f"({status})" in table.error[0]
         assert nbvlm.batch(folder, "caption en", client=client, journal=journal).text.notna().all()
+        assert asked(service) == 2
+
+
+@pytest.mark.parametrize("count", [-1, 2**60, 10**30, 1.5, "7", True])
+def test_an_answer_with_odd_counts_of_tokens_is_asked_once(tmp_path: Path, count: Any) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 1), tmp_path / "run.jsonl"
+    choice = {"index": 0, "message": {"role": "assistant", "content": "a cat"}, "finish_reason": "stop"}
+    body = {"choices": [choice], "usage": {"prompt_tokens": 3, "total_tokens": count}}
+    with Loopback() as service:
+        headers = {"content-type": "application/json"}
+        service.replies.append(Reply(headers=headers, body=json.dumps(body).encode()))
+        for _ in range(2):
+            table = run(service, folder, journal)
+            assert table.text.tolist() == nbvlm.results(journal).text.tolist() == ["a cat"]
+            assert table.tokens.isna().all()
+        assert asked(service) == 1
+
+
+@pytest.mark.parametrize("form", ["finish_reason", "beside the choices", "instead of them", "in a chunk"])
+def test_an_error_within_an_answer_is_a_failed_row_that_is_asked_again(tmp_path: Path, form: str) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 1), tmp_path / "run.jsonl"
+    choice = {"index": 0, "message": {"role": "assistant", "content": "half"}, "finish_reason": "error"}
+    error = {"error": {"message": "the backend fell over", "code": 500}}
+    body: dict[str, Any] = {
+        "finish_reason": {"choices": [choice]},
+        "beside the choices": {"choices": [choice | {"finish_reason": "stop"}]} | error,
+        "instead of them": error,
+        "in a chunk": {"choices": [choice | error]},
+    }[form]
+    with Loopback() as service:
+        client = client_for(service, retry=Retry.never())
+        service.replies.append(
+            Reply(headers={"content-type": "application/json"}, body=json.dumps(body).encode())
+        )
+        table = nbvlm.batch(folder, "caption en", client=client, journal=journal)
+        assert table.text.isna().all()
+        assert table.error.str.startswith("ServerError").all()
+        assert nbvlm.batch(folder, "caption en", client=client, journal=journal).text[0] == "a red car"
         assert asked(service) == 2
 
 

@@ -15,6 +15,9 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -130,6 +133,16 @@ class Jupyter:
             self.api("DELETE", f"/api/sessions/{session['id']}")
         shutil.copy(source, self.notebooks / name)
         return name
+
+    def notebook(self, name: str, *cells: str) -> str:
+        """Put a notebook with these cells into the server's folder, and end all kernels."""
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        source = self.home / name
+        nbformat.write(
+            new_notebook(cells=[new_code_cell(cell) for cell in cells], metadata={"kernelspec": kernel}),
+            source,
+        )
+        return self.fresh(source, name)
 
 
 class Sheet:

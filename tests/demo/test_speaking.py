@@ -332,6 +332,8 @@ def test_what_is_not_about_places_is_answered_as_ever():
     text = text_of(spoken("qwen3-vl", 3, dialects.of("qwen3-vl").ask("caption", language="English")))
     assert text == paligemma(3, "caption en")
     assert text_of(spoken("gemini", 3, "How many cars are there?")) == "1"
+    french = dialects.of("gemini").ask("caption", language="French", code="fr")
+    assert text_of(spoken("gemini", 3, french)) == paligemma(3, "caption fr")
 
 
 # --- over the service
@@ -403,6 +405,15 @@ def test_a_client_of_the_embedded_model_speaks(family):
             found = [event.detection for event in stream if isinstance(event, nbvlm.DetectionFound)]
         assert len(found) == 1
         assert stream.result.text == result.text
+
+
+def test_the_thoughts_of_a_family_reach_the_result():
+    with nbvlm.Client("demo", speak="qwen3-vl+reason") as client:
+        with client.stream(scene(3).picture, "detect car") as stream:
+            thoughts = [event.text for event in stream if isinstance(event, nbvlm.ReasoningDelta)]
+        assert stream.result.reasoning == "".join(thoughts) != ""
+        assert "question is about" not in stream.result.text
+        assert len(stream.result.detections) == 1
 
 
 def test_an_async_client_speaks_too():

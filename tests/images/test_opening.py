@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +177,23 @@ def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded() -> None:
     assert Picture.load(many_scans(64, 40)).image().size == (64, 64)
 
 
+def test_a_tiff_around_such_a_jpeg_is_refused_too() -> None:
+    inner = many_scans(64, 100)
+    tags = {256: 64, 257: 64, 258: 8, 259: 7, 262: 1, 273: 8, 277: 1, 278: 64, 279: len(inner)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    data = (
+        b"II*\0"
+        + struct.pack("<I", 8 + len(inner))
+        + inner
+        + struct.pack("<H", len(tags))
+        + entries
+        + bytes(4)
+    )
+    with pytest.raises(ImageError, match="too many scans"):
+        Picture.load(data)
+    assert Picture.load(encoded(noise(64, 64), "TIFF", compression="jpeg")).width == 64
+
+
 def test_decoding_that_takes_too_long_is_given_up(monkeypatch) -> None:
     picture = Picture.load(many_scans(1000, 450), name="x.jpg")
     monkeypatch.setattr(guard, "MAX_SECONDS", 0.05)
@@ -286,6 +304,29 @@ def test_a_strip_longer_than_a_jpeg_can_be_is_shrunk(size, kind) -> None:
     for limit in (3000, 180_000):
         assert fit(picture, limit).picture.base64_length < limit
     assert max(picture.thumbnail(200).size) == 200
+
+
+@pytest.mark.parametrize("size", [(1, 1_000_000), (1_000_000, 1), (8, 70_000), (70_000, 8)])
+def test_a_long_strip_is_a_picture_at_every_door(size, tmp_path) -> None:
+    client = nbvlm.Client("demo")
+    data = encoded(Image.effect_noise(size, 80).convert("RGB"), "PNG")
+    result = client.ask(data, "detect cat")
+    whole = nbvlm.Detections([[0, 0, *size]], ["cat"], size)
+    for made in (result, replace(result, detections=whole)):
+        assert made.annotate().size == size
+        assert made._repr_mimebundle_()
+        assert made.to_html()
+        assert made.to_svg()
+        for ending in ("png", "html", "svg", "json"):
+            assert made.save(tmp_path / f"x.{ending}").stat().st_size
+        for ending in ("jpg", "webp"):
+            with pytest.raises(ImageError, match=r"Save it as \.png"):
+                made.save(tmp_path / f"x.{ending}")
+    assert nbvlm.draw.annotate(data, whole).size == size
+    assert nbvlm.batch([data], "caption en", client=client, journal=None, progress=False).error.isna().all()
+    panel = nbvlm.Panel(data, client=client)
+    assert panel.image.width == size[0]
+    panel.close()
 
 
 def test_a_jpeg_with_sides_that_no_decoder_takes_is_refused() -> None:

@@ -1,0 +1,92 @@
+"""Panels in layouts of ipywidgets, in JupyterLab: each of them usable, in every width and theme."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from browser.hosts import SLOW
+from nbvlm.demo.gallery import GALLERY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from browser.hosts import Jupyter, Sheet
+
+HEIGHT = 2600  # so that nothing has to be scrolled
+MAKE = """
+import ipywidgets, nbvlm
+one, two = (nbvlm.Panel(client=nbvlm.Client("demo")) for _ in range(2))
+"""
+LAYOUTS = {
+    "beside each other": "ipywidgets.HBox([one, two])",
+    "in a column, beside a button": "ipywidgets.HBox([ipywidgets.VBox([one, two]), ipywidgets.Button()])",
+    "in a grid": "ipywidgets.GridBox([one, two], layout={'grid_template_columns': 'repeat(2, 1fr)'})",
+    "in an app": "ipywidgets.AppLayout(left_sidebar=one, center=two, pane_widths=[1, 1, 0])",
+    "in tabs": "ipywidgets.Tab([one, two], titles=['One', 'Two'])",
+    "in an accordion": "ipywidgets.Accordion([one, two], titles=['One', 'Two'], selected_index=0)",
+}
+# What sticks out of a panel, and panels that are wider than their place or too narrow to be used.
+MISFITS = """() => [...document.querySelectorAll(".nbvlm-panel")].filter((panel) => panel.offsetParent)
+  .flatMap((panel) => {
+    const {left, right, width} = panel.getBoundingClientRect();
+    const inside = [".nbvlm-run", ".nbvlm-stop", ".nbvlm-prompt textarea", ".nbvlm-model", ".nbvlm-picture"];
+    const out = inside.filter((selector) => {
+      const box = panel.querySelector(selector).getBoundingClientRect();
+      return box.left < left || box.right > right + 1 || box.width < 40;
+    });
+    return [...out, ...(width < 290 ? [width] : []), ...(panel.scrollWidth > width ? ["scrolls"] : [])];
+  })"""
+
+
+def panel(sheet: Sheet, number: int) -> Any:
+    return sheet.page.locator(".nbvlm-panel").nth(number)
+
+
+def opened(sheet: Sheet, jupyter: Jupyter, *cells: str) -> Sheet:
+    sheet.open_lab(jupyter.notebook("layouts.ipynb", *cells))
+    sheet.page.click('.lm-MenuBar-itemLabel:text-is("Run")')
+    sheet.page.click('li.lm-Menu-item[data-command="runmenu:run-all"]')
+    panel(sheet, 0).locator(".nbvlm-thumb").first.wait_for(timeout=SLOW)
+    return sheet
+
+
+def test_two_views_of_a_panel_upload_at_the_same_time(sheet: Sheet, jupyter: Jupyter, tmp_path: Path) -> None:
+    opened(sheet, jupyter, MAKE, "ipywidgets.HBox([one, one.widget])")
+    names = ["left.png", "right.png"]
+    for name in names:
+        Image.frombytes("RGB", (1200, 1000), os.urandom(3_600_000)).save(tmp_path / name)
+    for number, name in enumerate(names):
+        panel(sheet, number).locator("input[type=file]").set_input_files(tmp_path / name)
+    for number in (0, 1):
+        panel(sheet, number).locator(".nbvlm-upload").wait_for(timeout=SLOW)
+        chosen = panel(sheet, number).locator(".nbvlm-chosen-name")
+        expect(chosen).to_have_text("right.png", timeout=SLOW)
+        expect(panel(sheet, number).locator(".nbvlm-error")).to_be_hidden()
+    panel(sheet, 1).locator(".nbvlm-thumb").nth(1).click()
+    expect(panel(sheet, 0).locator(".nbvlm-chosen-name")).to_have_text(f"{GALLERY[1].name}.png")
+    assert sheet.errors == []
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_panels_fit_into_every_layout_and_width(sheet: Sheet, jupyter: Jupyter, layout: str) -> None:
+    sheet.page.set_viewport_size({"width": 1280, "height": HEIGHT})
+    opened(sheet, jupyter, MAKE, layout)
+    for tab in ("Two", "One"):
+        titles = ".jp-OutputArea .lm-TabBar-tab", ".jp-OutputArea .jp-Collapse-header"
+        title = sheet.page.locator(", ".join(f"{one}:has-text('{tab}')" for one in titles))
+        if title.count():
+            title.first.click()
+    first, last = panel(sheet, 0), panel(sheet, 1)
+    first.locator("button.nbvlm-run").click()
+    first.locator(".nbvlm-status[data-state=done]").wait_for(timeout=SLOW)
+    expect(last.locator(".nbvlm-status")).not_to_have_attribute("data-state", "done")
+    for width in (1400, 2000, 700, 480):
+        sheet.page.set_viewport_size({"width": width, "height": HEIGHT})
+        sheet.page.wait_for_function(f"document.querySelector('.jp-Notebook').offsetWidth < {width}")
+        assert sheet.page.evaluate(MISFITS) == [], width
+    assert sheet.errors == []
