@@ -364,7 +364,8 @@ def test_a_number_of_endless_digits_is_read_at_once() -> None:
 
 
 def test_an_end_mark_with_brackets_is_read_alike_wherever_it_is_cut() -> None:
-    text = "<|box[[_start|>6 6 6 6<|box_end|>\n<|box_start|>295 310 303 340<|box_end|><|ref_start|>cat<|ref_end|>"
+    text = "<|box[[_start|>6 6 6 6<|box_end|>\n<|box_start|>295 310 303 340<|box_end|>"
+    text += "<|ref_start|>cat<|ref_end|>"
     whole = parse(text, (640, 480), dialect="mineru")
     assert len(whole) == 1
     for at in range(len(text)):
