@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,9 +39,12 @@ def subject(name: str | None) -> str:
     return repr(name) if name else "The picture"
 
 
+_FOLDER = re.compile(r"/|\\(?!ud[89a-f][0-9a-f]{2})")  # the escape of a surrogate is no folder
+
+
 def bare(name: str | None) -> str | None:
     """Take the folders off a name, whichever system wrote it; what UTF-8 cannot hold becomes its escape."""
-    return name and (encodable(name.replace("\\", "/").rstrip("/").rpartition("/")[2]) or None)
+    return name and (_FOLDER.split(encodable(name).rstrip("/\\"))[-1] or None)
 
 
 def load(source: Any, name: str | None, allow_private: bool) -> Loaded:

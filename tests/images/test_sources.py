@@ -581,3 +581,18 @@ FILE = {"name": "cat.png", "content": PNG}
 def test_dictionaries_without_one_picture_are_named(folder, source, words):
     with pytest.raises(ImageError, match=words):
         Picture.load(source)
+
+
+@pytest.mark.parametrize(
+    ("name", "bare"),
+    [
+        ("/a/b/cat.png", "cat.png"),
+        ("C:\\pictures\\cat.png", "cat.png"),
+        ("a/caf\udce9.png", "caf\\udce9.png"),
+        ("folder\\caf\udce9.png", "caf\\udce9.png"),
+        ("/", None),
+    ],
+)
+def test_a_name_without_its_folders_stays_as_it_is(name: str, bare: str | None) -> None:
+    for given in (name, bare):
+        assert Picture.reference("0" * 64, "image/png", 1, 1, given).name == bare

@@ -115,10 +115,11 @@ def curl(tmp_path):
 def test_a_shell_script_holds_values_and_runs_nothing_of_them(attack, route, curl, tmp_path) -> None:
     changes = {"route": route, "parameters": {"temperature": 0.5, attack: 1.0}}
     (tmp_path / "photo.png").write_bytes(made.result().picture.data)
+    hosted = {"endpoint": "nvidia", "model": "google/paligemma"}
     results = {
         "http://127.0.0.1:8000/v1/vlm/google/paligemma": hostile(attack, **changes),
-        "https://ai.api.nvidia.com/v1/vlm/google/paligemma": hostile(attack, endpoint="nvidia", **changes),
-        None: hostile(attack, endpoint="nvidia", base_url=attack, assets_url=attack, **changes),
+        "https://ai.api.nvidia.com/v1/vlm/google/paligemma": hostile(attack, **hosted, **changes),
+        None: hostile(attack, base_url=attack, assets_url=attack, **hosted, **changes),
     }
     for url, result in results.items():
         for code in (result.to_curl(), result.to_curl(image="photo.png")):
@@ -260,7 +261,18 @@ def test_a_body_with_half_a_character_is_json() -> None:
 
 
 def test_no_field_of_a_result_is_left_out_here() -> None:
-    checked = {"text", "prompt", "model", "finish_reason", "request_id", "created", "notices", "problems"}
+    checked = {
+        "text",
+        "asked",
+        "reasoning",
+        "prompt",
+        "model",
+        "finish_reason",
+        "request_id",
+        "created",
+        "notices",
+        "problems",
+    }
     elsewhere = {"detections", "picture", "endpoint", "base_url", "assets_url", "parameters", "route"}
     numbers = {"usage", "sent", "timing", "has_locations"}
     assert checked | elsewhere | numbers == {field.name for field in dataclasses.fields(ResultData)}

@@ -47,6 +47,8 @@ def hostile(attack: str, **changes: Any) -> Result:
         picture,
         detections=found,
         text=attack,
+        asked=attack,
+        reasoning=attack,
         prompt=attack,
         model=attack,
         finish_reason=attack,
