@@ -135,13 +135,18 @@ def public_objects() -> Iterator[tuple[str, object]]:
         elif not isinstance(thing, str):
             yield name, thing
         if inspect.isclass(thing):
-            members = inspect.getmembers(thing, lambda m: inspect.isroutine(m) or isinstance(m, property))
             yield from (
-                (f"{name}.{part}", member)
-                for part, member in members
-                if not part.startswith("_")
-                and getattr(getattr(member, "fget", member), "__module__", "").startswith("nbvlm")
+                (f"{name}.{part}", getattr(thing, part))
+                for part in dir(thing)
+                if not part.startswith("_") and is_ours(inspect.getattr_static(thing, part))
             )
+
+
+def is_ours(member: object) -> bool:
+    """Whether a method or property is the package's own, not inherited from a library."""
+    function = getattr(member, "__func__", getattr(member, "fget", member))
+    is_method = inspect.isroutine(function) or isinstance(member, property)
+    return is_method and getattr(function, "__module__", "").startswith("nbvlm")
 
 
 def test_every_public_name_is_documented() -> None:
