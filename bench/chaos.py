@@ -43,9 +43,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(1, str(Path(__file__).parents[1] / "tests"))
 
 import chaos_server
 from PIL import Image
+from support.dialect_writing import write
 
 import nbvlm
 from nbvlm.client import Retry, TextDelta, Timeouts, transports
@@ -473,7 +475,7 @@ def dialect_text(dialect: Any, chance: random.Random) -> str:
             )
         )
     text = chance.choice(("", "", "Here you are: ", "<think>I see.</think>"))
-    text += dialects.write(dialect, things, (640, 480))
+    text += write(dialect, things, (640, 480))
     for _ in range(chance.choice((0, 1, 1, 2, 4))):
         at, length = chance.randrange(len(text) + 1), chance.choice((1, 1, 3, 10))
         way = chance.randrange(4)

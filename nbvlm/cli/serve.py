@@ -54,7 +54,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--at-once",
         type=_count,
         metavar="N",
-        help="answers computed at the same time (default: the cores, at most 8)",
+        help="answers computed at once for one caller (default: the cores, at most 8); for all: one more",
     )
     limits.add_argument(
         "--waiting",

@@ -141,10 +141,11 @@ def _choice(value: dict[str, Any]) -> _Choice:
 def _message(value: dict[str, Any]) -> Message:
     others = {name: value.get(name) for name in Message.__struct_fields__ if name != "content"}
     try:  # No label shall hold half a character.
-        text = json.dumps(others, ensure_ascii=False).encode("utf-8", "replace")
-        return Message(_text(value), **json.loads(text))
+        text = json.dumps(others["entities"], ensure_ascii=False).encode("utf-8", "replace")
+        others["entities"] = json.loads(text)
     except RecursionError:
-        return Message(_text(value))
+        others["entities"] = None
+    return Message(_text(value), **others)
 
 
 def _text(message: dict[str, Any]) -> str | None:

@@ -532,3 +532,26 @@ def test_surplus_bytes_are_noticed_where_the_pool_has_looked_too_early() -> None
             with pytest.raises(httpcore.ConnectError):
                 stream.write(b"GET /3 HTTP/1.1\r\n\r\n")
         stream.close()
+
+
+@pytest.mark.parametrize("kind", ["aiohttp", "httpx"])
+def test_cancelled_questions_leave_no_connection_behind(
+    server: Loopback, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    if kind == "httpx":
+        monkeypatch.setattr(transports, "_is_installed", lambda name: name != "aiohttp")
+
+    async def run() -> None:
+        async with nbvlm.AsyncClient(
+            "nvidia", base_url=server.url, api_key=KEY, retry=Retry.never()
+        ) as client:
+            for turns in range(120):  # cancelled at every point of a question
+                task = asyncio.create_task(client.ask(SCENE, "caption en"))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            await client.ask(SCENE, "caption en")
+            assert await asyncio.to_thread(server.wait_for, lambda: server.open <= 2)
+
+    asyncio.run(run())

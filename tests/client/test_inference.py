@@ -242,6 +242,14 @@ def test_halves_of_a_character_are_joined_or_escaped(
     stopped.result.to_json().encode()
 
 
+def test_halves_of_a_character_in_thinking_are_joined_too(side: Any, server: Loopback) -> None:
+    form = 'data: {"choices": [{"delta": {"reasoning_content": "%s"}}]}\n\n'
+    thoughts = [(form % half).encode() for half in (r"a \ud83d", r"\ude00 b", r" \ud83d")]
+    server.replies.append(stream(*thoughts, "a red car"))
+    result = side.stream(SCENE, "caption en").result
+    assert (result.text, result.reasoning) == ("a red car", "a \N{GRINNING FACE} b \\ud83d")
+
+
 def test_a_half_in_an_error_is_escaped(side: Any, server: Loopback) -> None:
     body = rb'{"detail": "half \ud83d", "requestId": "\ud83d", "\ud83d": ["\ud83d"]}'
     server.replies.append(Reply(422, body=body))

@@ -116,7 +116,7 @@ BROKEN = {
     "a cut point": ('<points x1="0.5" y1="61.2" x2="', [("", (0.5, 61.2))]),
     "numbers on lines": ('{"bbox_2d": [\n 1,\n 2,\n 3,\n 4\n ]}', [("", (1, 2, 3, 4))]),
     "an end at the beginning": ("<|/ref|><|det|>[[1, 2, 3, 4]]<|/det|>", [("", (1, 2, 3, 4))]),
-    "an empty thought": ('<|endoftext|><think>\n\n</think>\n<point_box mention="a">(1,2) (3,4)</point_box>', ONE),
+    "an empty thought": ('<|im_end|><think>\n\n</think>\n<point_box mention="a">(1,2)(3,4)</point_box>', ONE),
     "three numbers": (f'[{{"bbox_2d": [1, 2, 3], "label": "x"}}, {A}]', ONE),
     "cut in an item": (f"[{A}, {B[:-3]}", ONE),
     "cut in a number": (f"[{A}, {B[:20]}", ONE),

@@ -279,6 +279,8 @@ def test_points_numbers_and_readings_survive_json() -> None:
     assert (again.detections.points, again.detections.raw) == (found.points, found.raw)
     assert again.detections.readings == found.readings
     assert (again.asked, again.prompt) == ("locate a", given.prompt)
+    annotations = whole.to_coco()["annotations"]
+    assert [annotation.get("keypoints") for annotation in annotations] == [None, [*found[1].point, 2], None]
     swapped = again.detections.reproject(order="yxyx")
     assert swapped[0].box == found.reproject(order="yxyx")[0].box
     old = json.loads(whole.to_json())

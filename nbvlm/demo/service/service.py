@@ -67,7 +67,7 @@ class Service:
     bucket
         Keeps the assets; by default a new one.
     at_once
-        Answers computed at the same time; by default the number of cores, at most eight.
+        Answers computed at the same time for one caller; by default the number of cores, at most eight.
     limits
         What the service takes on at most; by default what suits a caller in this process.
     hosts

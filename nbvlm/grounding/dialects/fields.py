@@ -17,95 +17,26 @@ __all__ = ["ANCHOR", "COORDINATE_KEYS", "Fields", "is_label", "is_place", "simpl
 
 ANCHOR = "__IMAGE__"
 
-_BOXES = frozenset(
-    [
-        "bbox2d",
-        "box2d",
-        "bbox",
-        "box",
-        "boundingbox",
-        "coordinates",
-        "coords",
-        "rect",
-        "region",
-        "location",
-        "position",
-        "pos",
-        "bboxes",
-        "boxes",
-        "startbox",
-        "endbox",
-        "boundingboxes",
-        "bboxes2d",
-        "boxes2d",
-        "bbox2ds",
-        "rectangle",
-        "xyxy",
-    ]
-)
-_POINTS = frozenset(
-    [
-        "point2d",
-        "point",
-        "points",
-        "coordinate",
-        "click",
-        "points2d",
-        "startpoint",
-        "endpoint",
-        "keypoint",
-        "center",
-        "centre",
-        "centerpoint",
-    ]
-)
-_OUTLINES = frozenset(
-    [
-        "polygon",
-        "polygons",
-        "segmentation",
-        "contour",
-        "contours",
-        "quad",
-        "quads",
-        "quadboxes",
-        "path",
-        "mask",
-        "outline",
-    ]
-)
+_BOXES = frozenset([
+    "bbox2d", "box2d", "bbox", "box", "boundingbox", "coordinates", "coords", "rect", "region",
+    "location", "position", "pos", "bboxes", "boxes", "startbox", "endbox", "boundingboxes", "bboxes2d",
+    "boxes2d", "bbox2ds", "rectangle", "xyxy",
+])  # fmt: skip
+_POINTS = frozenset([
+    "point2d", "point", "points", "coordinate", "click", "points2d", "startpoint", "endpoint", "keypoint",
+    "center", "centre", "centerpoint",
+])  # fmt: skip
+_OUTLINES = frozenset([
+    "polygon", "polygons", "segmentation", "contour", "contours", "quad", "quads", "quadboxes", "path",
+    "mask", "outline",
+])  # fmt: skip
 _SOLID = frozenset(["box3d", "bbox3d", "boxes3d", "point3d"])
 COORDINATE_KEYS = _BOXES | _POINTS | _OUTLINES
-_CONTAINERS = frozenset(
-    [
-        "detections",
-        "objects",
-        "results",
-        "result",
-        "data",
-        "items",
-        "annotations",
-        "predictions",
-        "instances",
-        "output",
-        "answer",
-        "response",
-        "regions",
-        "elements",
-        "arguments",
-        "parameters",
-        "image",
-        "images",
-        "input",
-        "detection",
-        "object",
-        "found",
-        "entities",
-        "list",
-        "content",
-        "function",
-    ]
-)
+_CONTAINERS = frozenset([
+    "detections", "objects", "results", "result", "data", "items", "annotations", "predictions",
+    "instances", "output", "answer", "response", "regions", "elements", "arguments", "parameters",
+    "image", "images", "input", "detection", "object", "found", "entities", "list", "content", "function",
+])  # fmt: skip
 _LABELS = {
     name: rank
     for rank, name in enumerate(
@@ -134,22 +65,10 @@ _LABELS = {
         ]
     )
 }
-_NOT_LABELS = frozenset(
-    [
-        "bboxtype",
-        "id",
-        "index",
-        "imgidx",
-        "unit",
-        "units",
-        "format",
-        "scale",
-        "space",
-        "color",
-        "colour",
-        "mime",
-    ]
-)
+_NOT_LABELS = frozenset([
+    "bboxtype", "id", "index", "imgidx", "unit", "units", "format", "scale", "space", "color", "colour",
+    "mime",
+])  # fmt: skip
 _SUFFIX = re.compile(r"(.+?)_?(en|english|cn|zh|chinese|ja|fr|de|es)", re.IGNORECASE)
 _ROLES = {
     **dict.fromkeys(["x1", "xmin", "left", "x0", "xleft", "topleftx", "startx"], "x0"),
