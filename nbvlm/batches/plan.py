@@ -11,7 +11,7 @@ from nbvlm._text import did_you_mean, warn_outside
 from nbvlm.batches.rate_limit import rate_of
 from nbvlm.batches.rows import key_of
 from nbvlm.client import Settings, check_question, refuse_unknown, resolve
-from nbvlm.endpoints import HOSTED
+from nbvlm.endpoints import owner
 from nbvlm.errors import Error, ParameterError, PromptError
 
 if TYPE_CHECKING:
@@ -215,5 +215,5 @@ def _rate(settings: Settings, rate: float | None) -> float | None:
     """Take the published limit where the hosted service itself is asked, unless the caller sets another."""
     if rate is not None:
         return rate_of(rate)
-    hosted = settings.base_url == HOSTED and settings.transport is None
+    hosted = owner(settings.base_url) is not None and settings.transport is None
     return rate_of(settings.endpoint.requests_per_minute) if hosted else None

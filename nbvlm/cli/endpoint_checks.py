@@ -124,8 +124,12 @@ def services(seconds: float) -> Iterator[Finding]:
     for service in endpoints.SERVICES.values():
         variable = next((name for name in service.variables if os.environ.get(name)), None)
         if service.needs_key and service.name != "nvidia" and variable is not None:
-            settings = resolve(service.name, model="?", timeout=seconds)
-            yield _list(service.title, settings, variable=variable)
+            try:
+                settings = resolve(service.name, model="?", timeout=seconds)
+            except Error as error:  # a key or an address that cannot be one
+                yield problem(service.title, error.message, error.hint or f"Set {variable} again.")
+            else:
+                yield _list(service.title, settings, variable=variable)
 
 
 def local(seconds: float) -> Iterator[Finding]:

@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     wide = max((len(row.model) for row in rows), default=0)
     for row in rows:
         text = row.note or ("sees" if row.vision else "reads text only" if row.vision is False else "")
-        where = "" if options.endpoint else f"  {row.endpoint}"
+        where = "" if options.endpoint or row.endpoint == row.model else f"  {row.endpoint}"
         print_line(visible(f"{row.model:<{wide}}{where}  {text}").rstrip())
     if not options.endpoint:
         print_line(f"NVIDIA's models as of {endpoints.CHECKED}; nbvlm models nvidia asks for those of today.")

@@ -189,6 +189,9 @@ class Client(_Client):
             `"tag"` puts the picture into the text as an `<img>` tag; `"parts"` sends the list form.
         format
             `"png"` sends the picture without loss, where small print matters; `"auto"` as it is.
+        translate
+            Whether a task of `nbvlm.prompts` is asked in the words of the model's family; False sends the
+            prompt as it is. `Result.asked` is what was sent.
         progress
             Called with each `Status`, at once.
 

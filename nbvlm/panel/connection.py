@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -153,7 +154,8 @@ class ModelConnection:
         """Close the connections."""
         with self._lock:
             client, self._client = self._client, None
-        if client is not None:
+        # At the end of the process no thread can be started, and its connections end by themselves.
+        if client is not None and not sys.is_finalizing():
             Task(client.aclose())
 
     def _switch(self, value: str, settings: Settings) -> None:

@@ -99,6 +99,15 @@ def test_a_service_that_is_not_there_is_a_problem(monkeypatch):
     assert (found.check, found.state, bool(found.advice)) == ("Gemini", "problem", True)
 
 
+def test_a_key_that_cannot_be_one_does_not_hide_the_other_services(server, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "two words")
+    monkeypatch.setenv("OPENROUTER_API_KEY", "k")
+    monkeypatch.setenv("OPENROUTER_BASE_URL", f"{server.url}/v1")
+    found = {finding.check: finding for finding in endpoint_checks.services(5)}
+    assert (found["OpenAI"].state, found["OpenRouter"].state) == ("problem", "ok")
+    assert "two words" not in found["OpenAI"].found + found["OpenAI"].advice
+
+
 def test_servers_on_this_computer_are_found_with_what_they_lack(monkeypatch):
     with Loopback() as ollama, Loopback() as studio, Loopback() as vllm:
         ollama.pages = model_servers.ollama_pages(a=["vision"], b=["completion"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -185,6 +187,11 @@ def test_a_model_that_is_gone_leads_to_another_at_a_press_only(
     page.send(card, {"type": "act", "action": "model:google/gemma-4-31b-it"})
     page.wait_until(lambda: server.seen[-1].path == "/v1/chat/completions")
     assert server.seen[-1].json["model"] == "google/gemma-4-31b-it"
+
+
+def test_a_panel_that_has_answered_does_not_hold_up_the_end_of_the_process() -> None:
+    code = "import nbvlm; panel = nbvlm.Panel(prompt='caption en'); panel.run(); other = [panel]"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=100)
 
 
 # Recordings
