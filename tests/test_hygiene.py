@@ -135,12 +135,14 @@ def public_objects() -> Iterator[tuple[str, object]]:
         elif not isinstance(thing, str):
             yield name, thing
         if inspect.isclass(thing):
-            members = inspect.getmembers(thing, lambda m: inspect.isroutine(m) or isinstance(m, property))
+            # Other libraries' base classes have attributes that warn when they are looked at.
+            ours = {part for one in thing.__mro__ if one.__module__.startswith("nbvlm") for part in vars(one)}
+            members = ((part, getattr(thing, part)) for part in sorted(ours) if not part.startswith("_"))
             yield from (
                 (f"{name}.{part}", member)
                 for part, member in members
-                if not part.startswith("_")
-                and getattr(getattr(member, "fget", member), "__module__", "").startswith("nbvlm")
+                if inspect.isroutine(member) or isinstance(member, property)
+                if getattr(getattr(member, "fget", member), "__module__", "").startswith("nbvlm")
             )
 
 
