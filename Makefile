@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab demo test check-all lint heavy kernel6 lock binder site screenshots bench dist clean clean-all dev chromium
+.PHONY: help lab demo test check-all lint heavy chaos kernel6 lock binder site screenshots bench dist clean clean-all dev chromium
 
 PY := .venv/bin/python
 BIOME := .venv/bin/biome ci --colors=off --error-on-warnings nbvlm/widgets/static
@@ -38,10 +38,13 @@ lint: dev ## lint and types only
 	@$(BIOME)
 	@.venv/bin/lint-imports --no-cache
 
-check-all: test heavy kernel6 dist binder site ## all of that, the heavy tests, an older kernel, the wheel alone, Binder, the site
+check-all: test heavy chaos kernel6 dist binder site ## all of that, the heavy tests, chaos, an older kernel, the wheel alone, Binder, the site
 
 heavy: dev chromium
 	@sh scripts/heavy.sh
+
+chaos: dev ## clients before a server that misbehaves, damaged inputs, batches that are killed
+	@$(PY) bench/chaos.py
 
 kernel6: dev
 	@sh scripts/kernel6.sh
@@ -59,10 +62,10 @@ site: dev ## the documentation with all tutorials, under build/site
 screenshots: dev chromium ## the pictures of README and docs, under docs/images/
 	@$(PY) scripts/screenshots.py
 
-# bench/server.py is what bench/client.py talks to; bench/answers.py runs the parts beside it.
+# bench/server.py is what bench/client.py talks to; bench/answers.py runs the parts beside it; chaos is no benchmark.
 bench: dev ## the benchmarks; tables under build/bench/
 	@mkdir -p build/bench; failed=0; \
-	for script in $(filter-out bench/server.py bench/answers_%.py,$(wildcard bench/*.py)); do \
+	for script in $(filter-out bench/server.py bench/answers_%.py bench/chaos%.py,$(wildcard bench/*.py)); do \
 		table="build/bench/$$(basename "$$script" .py).txt"; \
 		echo "== $$script"; \
 		$(PY) "$$script" >"$$table" || failed=1; \

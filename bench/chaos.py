@@ -43,13 +43,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(1, str(Path(__file__).parents[1] / "tests"))
 
 import chaos_server
 from PIL import Image
+from support.dialect_writing import write
 
 import nbvlm
 from nbvlm.client import Retry, TextDelta, Timeouts, transports
 from nbvlm.client.sse import Decoder
+from nbvlm.grounding import dialects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -421,6 +424,95 @@ def parser_case(chance: random.Random) -> Case:
     return json.dumps([text, prompt, size, options]).encode(), read
 
 
+FRAGMENTS = (
+    *(
+        "[",
+        "]",
+        "{",
+        "}",
+        "(",
+        ")",
+        "<",
+        ">",
+        '"',
+        "'",
+        ",",
+        ":",
+        "\\",
+        "\n",
+        " ",
+        "```json\n",
+        "```",
+        "null",
+        "-",
+    ),
+    *("1e400", "NaN", "9" * 400, "0.5", "1000", "-3", "\ud83d", "猫", "\x00", "<think>", "</think>", "<box>"),
+    *("</box>", "<ref>", "</ref>", "<|box_start|>", "<|box_end|>", "<points", "/>", "<loc0100>", "box_2d"),
+    *(
+        '"bbox_2d":',
+        '"label": "cat"',
+        "[[",
+        "]]",
+        "x=",
+        "y1=",
+        "<point>",
+        "</point>",
+        "data:image/png;base64,",
+    ),
+)
+
+
+def dialect_text(dialect: Any, chance: random.Random) -> str:
+    """Write an answer as a model family does, and damage it."""
+    things = []
+    for _ in range(chance.randrange(4)):
+        x, y = chance.randrange(500), chance.randrange(400)
+        box = (x, y, x + chance.randrange(1, 140), y + chance.randrange(1, 80))
+        things.append(
+            (
+                chance.choice(("cat", "a dog", 'say "x"', "", "é<b>")),
+                box if chance.random() < 0.8 else box[:2],
+            )
+        )
+    text = chance.choice(("", "", "Here you are: ", "<think>I see.</think>"))
+    text += write(dialect, things, (640, 480))
+    for _ in range(chance.choice((0, 1, 1, 2, 4))):
+        at, length = chance.randrange(len(text) + 1), chance.choice((1, 1, 3, 10))
+        way = chance.randrange(4)
+        if way == 0:
+            text = text[:at] + text[at + length :]
+        elif way == 1:
+            text = text[:at] + chance.choice(FRAGMENTS) + text[at:]
+        elif way == 2:
+            text = text[:at] + text[at : at + length] * 2 + text[at + length :]
+        else:
+            text = text[: at or 1]
+    return text
+
+
+def dialect_case(chance: random.Random) -> Case:
+    dialect = chance.choice((*dialects.FAMILIES, dialects.GENERIC))
+    text, prompt = dialect_text(dialect, chance), chance.choice(PROMPTS)
+    size, sent = chance.choice(
+        (((640, 480), None), ((1, 1), None), ((4000, 3000), (1024, 768)), ((7, 900), None))
+    )
+    options = {"dialect": dialect} if chance.random() < 0.7 else {"model": None}
+
+    def parsed(pieces: list[str]) -> tuple[Any, ...]:
+        parser = nbvlm.Parser(size, prompt, sent=sent, **options)
+        for piece in pieces:
+            parser.feed(piece)
+        parser.close()
+        values = [(one.label, one.box, one.point, one.codes, one.raw) for one in parser.detections]
+        return values, parser.problems, parser.has_locations
+
+    def read() -> None:
+        whole, parts = parsed([text]), parsed(cuts(text, chance))
+        assert whole == parts, f"{whole} in one, {parts} in pieces"
+
+    return json.dumps([dialect.name, text, prompt, size, sent, [*options]]).encode(), read
+
+
 LINES = (
     *(b"data: {}\n", b"data:x\n", b"data\n", b"\n", b"\r\n", b"\r", b"event: a\n", b"id: 7\n", b"id: \0\n"),
     *(
@@ -637,7 +729,8 @@ Fuzzed = tuple[str, "Callable[[random.Random], Case]", tuple[type[BaseException]
 FUZZED: dict[str, tuple[Fuzzed, ...]] = {
     "parsers": (
         ("answers of PaliGemma", parser_case, (), 0.5),
-        ("server-sent events", event_case, (), 0.5),
+        ("answers of other dialects", dialect_case, (), 0.1),
+        ("server-sent events", event_case, (), 0.4),
     ),
     "pictures": (("damaged pictures", picture_case, (nbvlm.ImageError,), 1.0),),
     "files": (("damaged journals, recordings, results", file_case, (nbvlm.Error,), 1.0),),

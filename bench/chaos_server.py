@@ -128,9 +128,7 @@ def stalled(number: int, stream: bool, chance: random.Random) -> Answer:
 def endless(number: int, stream: bool, chance: random.Random) -> Answer:
     """Write a little now and then, for ever."""
     if stream:
-        piece: bytes = chance.choice(
-            [b": still here\n\n", b"\n", b"data:\n\n", events("x", reason=False, done=False)]
-        )
+        piece = chance.choice([b": still here\n\n", b"\n", b"data:\n\n"])
         return Answer(head("200 OK", None, "text/event-stream"), *([piece, 0.05] * 400), end="close")
     if chance.random() < 0.5:
         return Answer(b"HTTP/1.1 200 OK\r\n", *([b"X-A: b\r\n", 0.05] * 400), end="close")
@@ -303,9 +301,11 @@ class Server:
             if chance.random() < 0.2:
                 return chance.choice([failing, garbage, busy, reset])(0, False, chance)
             return Answer(head("200 OK", 0))
-        if chance.random() < 0.2:
+        name = path.rsplit("/", 1)[1]
+        self.times[name] += 1
+        if self.times[name] == 1 and chance.random() < 0.2:  # never twice, so that none has to be left
             return busy(0, False, chance) if chance.random() < 0.5 else Answer(head("503 Failed", 0))
-        self.deleted.add(path.rsplit("/", 1)[1])
+        self.deleted.add(name)
         return Answer(head("204 No Content"))
 
 

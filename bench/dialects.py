@@ -2,10 +2,10 @@
 
     python bench/dialects.py
 
-An answer is read exactly where every thing is found once, with its label, a box that overlaps by 0.9 or more (a point
-within half a percent of the picture), and nothing else. Beside it stands what `supervision` reads, where it is
-installed and has a reader for the family. Gates: 95 % of the answers whose meaning is sure; a token of a
-streamed answer in JSON costs at most 1.5 times the CPU time of one in location tokens.
+An answer is read exactly where every thing is found once, with its label, a box that overlaps by 0.9 or
+more (a point within half a percent of the picture), and nothing else. Beside it stands what `supervision`
+reads, where it is installed and has a reader for the family. Gates: 95 % of the answers whose meaning is
+sure; a token of a streamed answer in JSON costs at most 1.5 times the CPU time of one in location tokens.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def by_supervision(answer: dict[str, Any]) -> bool | None:
     import supervision as sv
 
     readers = {
-        "paligemma": "paligemma", "gemini": "gemini_2_5", "qwen2.5-vl": "qwen_2_5_vl", "qwen3-vl": "qwen_3_vl",
-        "deepseek-ocr": "deepseek_vl_2", "deepseek-vl2": "deepseek_vl_2", "gemma": "gemini_2_5",
+        "paligemma": "paligemma", "gemini": "gemini_2_5", "qwen2.5-vl": "qwen_2_5_vl", "qwen3-vl":
+        "qwen_3_vl", "deepseek-ocr": "deepseek_vl_2", "deepseek-vl2": "deepseek_vl_2", "gemma": "gemini_2_5",
     }  # fmt: skip
     name = readers.get(dialects.of(answer["model"]).name)
     if name is None:
@@ -141,7 +141,8 @@ def main() -> int:
     sure = [answer for answer in answers if answer["sure"] == "high"]
     exact = sum(map(read, sure))
     print(
-        f"{'all':18}{len(answers):9}{sum(read_by_us.values()):7}{sum(read_by_them.values()) if compared else '-':>13}"
+        f"{'all':18}{len(answers):9}{sum(read_by_us.values()):7}"
+        f"{sum(read_by_them.values()) if compared else '-':>13}"
     )
     print(f"sure answers: {exact} of {len(sure)}; not read: {', '.join(wrong) or 'none'}")
 

@@ -45,6 +45,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "docs/explanation/the-way-of-a-picture",
         "docs/explanation/wire-protocol",
         "docs/explanation/boxes",
+        "docs/explanation/dialects",
         "docs/embedded-model",
         "docs/explanation/*",
     ),

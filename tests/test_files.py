@@ -298,7 +298,7 @@ PROXIES = ("socks://h:1", "http://:::", " http://127.0.0.1:9 ", "socks5://127.0.
 def test_a_proxy_that_cannot_be_used_leaves_boxes_and_is_named(
     value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nbvlm._environment._is_installed", lambda _: False)
+    monkeypatch.setitem(sys.modules, "socksio", None)  # as if it were not installed
     monkeypatch.setenv("HTTPS_PROXY", value)
     with pytest.raises(TransportError, match=r"HTTPS_PROXY|Connection refused"):
         codebooks.codebook()

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbvlm._background import Task
+from nbvlm._background import Task, shared_loop
 from nbvlm._optional import require
 from nbvlm._version import __version__
 from nbvlm.batches import rows
@@ -134,12 +134,14 @@ class Station:
         self.answers: dict[str, bytes] = {}
         self._order = order
         self._concurrency = ConcurrencyLimiter(plan.concurrency)
-        self._rate = RateLimiter(plan.rate, first=settings.retry.first)
+        self._rate = RateLimiter(plan.rate, first=settings.retry.first, report=self._report)
+        self._dask, self._name = None, ""
         self._end: Any = None
         self._ended = False
         if _on_cluster():
-            from distributed import Event, Semaphore
+            from distributed import Event, Semaphore, get_client, get_worker
 
+            self._dask, self._name = get_client(), get_worker().address
             self._end = Event(order.run)
             self._ended = bool(self._end.is_set())
             if plan.rate is not None:
@@ -162,6 +164,15 @@ class Station:
         finally:
             self._pools.discard(pool)
 
+    def pause(self, seconds: float) -> None:
+        """Slow down after a refusal that another worker had."""
+        self._rate.pause(seconds)
+
+    def _report(self, seconds: float) -> None:
+        """Let the other workers slow down too: without a rate for all, each has a limiter of its own."""
+        if self._dask is not None:
+            Task(asyncio.to_thread(_report, self._dask, self._name, self._order.run, seconds))
+
     async def _live(self) -> None:
         """Wait for the end of the run, or until nothing was asked for a while; then close everything."""
         while True:
@@ -183,6 +194,18 @@ class Station:
             return bool(await asyncio.to_thread(self._end.wait, LOOK_S))
         except Exception:  # noqa: BLE001 - the cluster has gone
             return True
+
+
+def _report(dask: Any, own: str, run: str, seconds: float) -> None:
+    with contextlib.suppress(Exception):  # a worker that goes, or a cluster that ends, needs no report
+        if others := [name for name in dask.nthreads() if name != own]:
+            dask.run(_pause, run, seconds, workers=others, on_error="ignore")
+
+
+def _pause(run: str, seconds: float) -> None:
+    """Slow down this process's part in a run; runs on a worker."""
+    if (here := _stations.get(run)) is not None:
+        shared_loop().call(here.pause, seconds)
 
 
 _stations: dict[str, Station] = {}
@@ -388,13 +411,14 @@ _INSTALL = f'Install the same version on scheduler and workers: pip install "nbv
 
 def _check_versions(found: Mapping[str, Any]) -> None:
     """Refuse a cluster whose scheduler or workers lack nbvlm, or have another version."""
+    here = found["client"]["packages"].get("nbvlm")  # None where it runs without being installed
     parts = {"scheduler": found["scheduler"]} | {
         f"worker {name}": one for name, one in found["workers"].items()
     }
     for name, one in parts.items():
         version = one and one["packages"].get("nbvlm")
-        if one and version != __version__:
-            has = f"nbvlm {version}, and this process {__version__}" if version else "no nbvlm"
+        if one and here and version != here:
+            has = f"nbvlm {version}, and this process {here}" if version else "no nbvlm"
             raise Error(f"The cluster's {name} has {has}.", hint=_INSTALL)
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from nbvlm.grounding import Problem  # noqa: TC001 - msgspec reads the types
-from nbvlm.result import Sent, Timing, Usage  # noqa: TC001
+from nbvlm.result import FORMAT, SavedResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +39,7 @@ class Head(msgspec.Struct):
     copy: int
     prompt: str | None
     error: _Failed | None
+    format: str = ""  # of an answer
 
     @property
     def failure(self) -> tuple[str, int | None] | None:
@@ -47,53 +47,7 @@ class Head(msgspec.Struct):
         return (self.error.kind, self.error.status) if self.error is not None else None
 
 
-class _Picture(msgspec.Struct):
-    name: str | None
-    mime: str
-    width: int
-    height: int
-    sha256: str
-
-
-class _Item(msgspec.Struct):
-    label: str
-    box: tuple[float, float, float, float]
-    codes: Annotated[list[int], msgspec.Meta(min_length=16, max_length=16)] | None
-    mask: dict[str, Any] | None
-
-
-class _Detections(msgspec.Struct):
-    size: tuple[Annotated[int, msgspec.Meta(gt=0)], Annotated[int, msgspec.Meta(gt=0)]]
-    codebook: str | None
-    items: list[_Item]
-
-
-class _Answer(msgspec.Struct):
-    """The parts of an answer that `Result.from_json` needs."""
-
-    format: Literal["nbvlm-result/1"]
-    text: str
-    finish_reason: str | None
-    request_id: str | None
-    model: str
-    prompt: str
-    route: str
-    has_locations: bool
-    endpoint: str
-    created: str
-    base_url: str | None
-    assets_url: str | None
-    parameters: dict[str, int | float]
-    usage: Usage | None
-    sent: Sent
-    timing: Timing
-    picture: _Picture
-    problems: list[Problem]
-    notices: list[str]
-    detections: _Detections
-
-
-_HEADS, _ANSWERS = msgspec.json.Decoder(Head), msgspec.json.Decoder(_Answer)
+_HEADS, _ANSWERS = msgspec.json.Decoder(Head), msgspec.json.Decoder(SavedResult)
 
 
 def lines(file: BinaryIO) -> Iterator[bytes]:
@@ -118,12 +72,12 @@ def sound(line: bytes) -> Iterator[tuple[int, bytes, Head]]:
 def head(entry: bytes) -> Head | None:
     """Return the head of an entry whose every part is sound, else None."""
     try:
+        entry.decode()  # msgspec does not look into members that it passes over
         found = _HEADS.decode(entry)
-        if found.error is None:
-            _ANSWERS.decode(entry)
+        whole = found.error is not None or _fits(found, _ANSWERS.decode(entry))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _by_json(entry)
-    return found
+    return found if whole else None
 
 
 def _by_json(entry: bytes) -> Head | None:
@@ -131,8 +85,12 @@ def _by_json(entry: bytes) -> Head | None:
     try:
         data = json.loads(entry)
         found = msgspec.convert(data, Head)
-        if found.error is None:
-            msgspec.convert(data, _Answer)
+        whole = found.error is not None or _fits(found, msgspec.convert(data, SavedResult))
     except (ValueError, RecursionError):
         return None
-    return found
+    return found if whole else None
+
+
+def _fits(found: Head, answer: SavedResult) -> bool:
+    size = (answer.picture.width, answer.picture.height)
+    return found.format == FORMAT and answer.detections.size == size

@@ -46,8 +46,14 @@ class RateLimiter:
     """Hands out leave to send a request: `rate` a minute, or without a limit."""
 
     def __init__(
-        self, rate: float | None, *, first: float = FIRST, clock: Callable[[], float] = time.monotonic
+        self,
+        rate: float | None,
+        *,
+        first: float = FIRST,
+        clock: Callable[[], float] = time.monotonic,
+        report: Callable[[float], None] | None = None,
     ) -> None:
+        self._report = report  # called with the seconds of a pause, so that other processes pause too
         self._most = self._rate = rate
         self._first = self._backoff = first
         self._clock = clock
@@ -91,7 +97,16 @@ class RateLimiter:
             self._backoff, pause = min(self._backoff * 2, LONGEST), self._backoff
             self._next = max(self._next, now + pause)
             self._lower(now)
+            if self._report is not None:
+                self._report(max(pause, asked or 0.0))
         self._next = max(self._next, now + (asked or 0.0))
+
+    def pause(self, seconds: float) -> None:
+        """Slow down after a refusal that another process reports."""
+        now = self._clock()
+        self._slowed = max(self._slowed, now)
+        self._next = max(self._next, now + seconds)
+        self._lower(now)
 
     def _lower(self, now: float) -> None:
         """Lower the rate, unless it was lowered since the last answer; without one, by the answers lately."""

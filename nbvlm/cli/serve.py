@@ -51,7 +51,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "limits", "A request above a limit is refused with a sentence and status 408, 413, 429 or 503."
     )
     limits.add_argument(
-        "--at-once", type=_count, metavar="N", help="answers computed at the same time (default: the cores)"
+        "--at-once",
+        type=_count,
+        metavar="N",
+        help="answers computed at once for one caller (default: the cores, at most 8); for all: one more",
     )
     limits.add_argument(
         "--waiting",

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import re
+import threading
+import time
 import weakref
+from concurrent.futures import Future, wait
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpcore
 
 from nbvlm.client.policies import GRACE
-from nbvlm.client.request_info import CURRENT
+from nbvlm.client.request_info import CURRENT, RequestInfo
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
 __all__ = ["AsyncBackend", "Backend"]
+
+STEP_S = 0.1
+"""Seconds after which a wait for a connection looks for a stop."""
 
 
 _REQUEST = re.compile(rb"[A-Z]+ ")
@@ -38,10 +46,17 @@ class _LastByte:
         self._before = b""
         self._watching = self._first = self._may_end = False
 
-    def sent(self, buffer: bytes) -> None:
-        """Note a request: an answer is going to begin. What precedes HTTP, such as SOCKS, is left alone."""
-        if _REQUEST.match(buffer):
-            self._watching = self._first = True
+    def sent(self, buffer: bytes, stream: Any) -> None:
+        """Note a request: an answer is going to begin. What precedes HTTP, such as SOCKS, is left alone.
+
+        Bytes that are there before a further request belong to no answer. The pool looks for them too, but
+        another thread may have ended an answer since it looked.
+        """
+        if not _REQUEST.match(buffer):
+            return
+        if self._watching and stream.get_extra_info("is_readable"):
+            raise httpcore.ConnectError("The connection holds surplus bytes, or was closed.")
+        self._watching = self._first = True
 
     def take(self) -> bytes:
         """Return the byte that was held back, b"" if there is none."""
@@ -107,7 +122,7 @@ class Connection(httpcore.NetworkStream):
             self._seconds_left = info.seconds_left
             if info.hold is not None:
                 info.hold(self)
-        self._last.sent(buffer)
+        self._last.sent(buffer, self)
         # A view: the part that the socket did not take is not copied.
         self._inner.write(memoryview(buffer), timeout)  # type: ignore[arg-type]
 
@@ -117,7 +132,14 @@ class Connection(httpcore.NetworkStream):
 
     def start_tls(self, *args: Any, **options: Any) -> Connection:
         """Return the encrypted connection."""
-        return Connection(self._inner.start_tls(*args, **options), self._layers + 1)
+        info = CURRENT.get()
+        found = self._inner.get_extra_info("socket")
+        if info is None or info.hold is None or found is None:
+            return Connection(self._inner.start_tls(*args, **options), self._layers + 1)
+        # The handshake takes the socket away; a second handle can still be shut down.
+        with found.dup() as second:
+            info.hold(SimpleNamespace(get_extra_info=lambda _: second))
+            return Connection(self._inner.start_tls(*args, **options), self._layers + 1)
 
     def get_extra_info(self, info: str) -> Any:
         """Return a fact of httpcore's; surplus bytes make a connection readable, and so it is closed."""
@@ -131,9 +153,32 @@ class Backend(httpcore.NetworkBackend):
         self._opened: weakref.WeakSet[httpcore.NetworkStream] = weakref.WeakSet()
         self._inner = httpcore.SyncBackend()
 
-    def connect_tcp(self, *args: Any, **options: Any) -> Connection:
-        """Connect."""
-        opened = self._inner.connect_tcp(*args, **options)
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *args: Any, **options: Any
+    ) -> Connection:
+        """Look a host up and connect; a stop ends the wait, and the time limit holds for both together."""
+        found: Future[httpcore.NetworkStream] = Future()
+
+        def connect() -> None:
+            try:
+                found.set_result(self._inner.connect_tcp(host, port, timeout, *args, **options))
+            except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+                found.set_exception(error)
+
+        # The system's calls cannot be interrupted, so they are left to a thread that may end later.
+        threading.Thread(target=connect, name="nbvlm-connect", daemon=True).start()
+        info = CURRENT.get() or RequestInfo()
+        ends = time.monotonic() + (timeout if timeout is not None else math.inf)
+        try:
+            while not wait([found], STEP_S).done and time.monotonic() < ends:
+                if info.hold is not None:
+                    info.hold(None)  # raises after a stop
+        finally:
+            if not found.done():
+                found.add_done_callback(_close)
+        if not found.done():
+            raise httpcore.ConnectTimeout
+        opened = found.result()
         self._opened.add(opened)
         return Connection(opened)
 
@@ -141,6 +186,11 @@ class Backend(httpcore.NetworkBackend):
         """Close this process's copies of the sockets; the other process keeps its own."""
         for opened in list(self._opened):
             opened.close()
+
+
+def _close(found: Future[httpcore.NetworkStream]) -> None:
+    if found.exception() is None:
+        found.result().close()
 
 
 class _AsyncConnection(httpcore.AsyncNetworkStream):
@@ -154,14 +204,18 @@ class _AsyncConnection(httpcore.AsyncNetworkStream):
         return self._last.take() or self._last.hold(await self._inner.read(max_bytes, timeout))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - likewise
-        self._last.sent(buffer)
+        self._last.sent(buffer, self)
         await self._inner.write(buffer, timeout)
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
     async def start_tls(self, *args: Any, **options: Any) -> _AsyncConnection:
-        return _AsyncConnection(await self._inner.start_tls(*args, **options))
+        try:
+            return _AsyncConnection(await self._inner.start_tls(*args, **options))
+        except BaseException:
+            await self._inner.aclose()  # httpcore leaves it open after a cancellation.
+            raise
 
     def get_extra_info(self, info: str) -> Any:
         return (info == "is_readable" and bool(self._last.held)) or self._inner.get_extra_info(info)

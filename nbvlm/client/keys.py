@@ -94,6 +94,10 @@ def find(service: str = "nvidia") -> Found | None:
     return (_memory[service], "login()") if service in _memory else None
 
 
+def _from_environment(variable: str) -> str | None:
+    return os.environ.get(variable)  # The method itself shows all variables in its repr.
+
+
 def _from_keyring(variable: str) -> str | None:
     if importlib.util.find_spec("keyring") is None:
         return None
@@ -109,7 +113,7 @@ def _from_colab(variable: str) -> str | None:
 
 
 _SOURCES: dict[str, Callable[[str], str | None]] = {
-    "": os.environ.get,  # named by the variable
+    "": _from_environment,  # named by the variable
     "keyring": _from_keyring,
     "Colab's user data": _from_colab,
 }

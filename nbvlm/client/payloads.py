@@ -7,7 +7,7 @@ declared as null), and such a chunk is read again, slowly and forgivingly.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -41,12 +41,16 @@ class _Choice(msgspec.Struct, gc=False):
     error: None = None
 
 
-class Tokens(msgspec.Struct, gc=False):
-    """Counted tokens as the service reports them."""
+_MOST = 2**53  # beyond it not every reader of JSON keeps an integer
+_Count = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
+
+class Tokens(msgspec.Struct, gc=False):
+    """Counted tokens as the service reports them; what cannot be a count, such as -1, is left out."""
+
+    prompt_tokens: _Count | None = None
+    completion_tokens: _Count | None = None
+    total_tokens: _Count | None = None
 
 
 class Piece(msgspec.Struct, gc=False):
@@ -137,10 +141,11 @@ def _choice(value: dict[str, Any]) -> _Choice:
 def _message(value: dict[str, Any]) -> Message:
     others = {name: value.get(name) for name in Message.__struct_fields__ if name != "content"}
     try:  # No label shall hold half a character.
-        text = json.dumps(others, ensure_ascii=False).encode("utf-8", "replace")
-        return Message(_text(value), **json.loads(text))
+        text = json.dumps(others["entities"], ensure_ascii=False).encode("utf-8", "replace")
+        others["entities"] = json.loads(text)
     except RecursionError:
-        return Message(_text(value))
+        others["entities"] = None
+    return Message(_text(value), **others)
 
 
 def _text(message: dict[str, Any]) -> str | None:
@@ -155,4 +160,8 @@ def _tokens(value: Any) -> Tokens | None:
     if not isinstance(value, dict):
         return None
     numbers = (value.get(name) for name in Tokens.__struct_fields__)
-    return Tokens(*(number if isinstance(number, int) else None for number in numbers))
+    return Tokens(*(number if _is_count(number) else None for number in numbers))
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST

@@ -19,7 +19,8 @@ from nbvlm.errors import AuthenticationError
 
 __all__ = ["Secret", "guard_logs", "redact"]
 
-_KNOWN: weakref.WeakSet[Secret] = weakref.WeakSet()
+# By id, not in a set: of two equal secrets both count, and other threads may add some while it is listed.
+_KNOWN: weakref.WeakValueDictionary[int, Secret] = weakref.WeakValueDictionary()
 
 
 class Secret:
@@ -35,7 +36,7 @@ class Secret:
                 f"{name} {fault}.",
                 hint="Copy it again: the whole key, without quotes, blanks or line breaks.",
             )
-        _KNOWN.add(self)
+        _KNOWN[id(self)] = self
 
     @classmethod
     def hide(cls, values: dict[str, Any], member: str, name: str = "The key") -> None:
@@ -155,9 +156,10 @@ def _names_account(key: Any, item: Any) -> bool:
 
 def _redact_text(text: str) -> str:
     text = encodable(text)
-    for secret in sorted((secret.reveal() for secret in list(_KNOWN)), key=len, reverse=True):
-        if len(secret) >= 4:
-            text = text.replace(secret, "***")
+    known = [secret.reveal() for one in _KNOWN.valuerefs() if (secret := one()) is not None]
+    for key in sorted(known, key=len, reverse=True):
+        if len(key) >= 4:
+            text = text.replace(key, "***")
     text = _ADDRESS.sub(_without_query, text)
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)

@@ -123,7 +123,7 @@ class Settings:
     @property
     def assets_url(self) -> str | None:
         """Origin of the asset service, or None where there is none."""
-        return self.assets_origin or self.endpoint.assets_url
+        return self.endpoint.assets_url and (self.assets_origin or self.endpoint.assets_url)
 
     @property
     def url(self) -> str:

@@ -218,12 +218,26 @@ class _QueuedTransport(httpx.AsyncHTTPTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await self._places.acquire()
         try:
+            await self._close_strays()
             response = await super().handle_async_request(request)
         except BaseException:
             self._places.release()
             raise
         response.stream = _QueuedBody(response.stream, self._places)
         return response
+
+    async def _close_strays(self) -> None:
+        """Close connections of requests that were cancelled.
+
+        httpx's pool keeps those that had not begun an answer, and counts them, until no more can be opened.
+        """
+        pool = self._pool
+        used = [request.connection for request in pool._requests]  # noqa: SLF001 - as above
+        strays = [one for one in pool._connections if one not in used and not one.is_idle()]  # noqa: SLF001 - likewise
+        for stray in strays:
+            pool._connections.remove(stray)  # noqa: SLF001 - likewise
+        for stray in strays:
+            await stray.aclose()
 
     def drop(self) -> None:
         """Nothing is left to close where the loop has ended."""

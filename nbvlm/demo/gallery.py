@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbvlm.demo import scenes
+from nbvlm.images import open_encoded
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -80,10 +81,7 @@ class GalleryPhoto:
 
 @cache
 def _loaded(name: str) -> Image.Image:
-    from PIL import Image
-
-    with Image.open(_PICTURES / f"{name}.jpg") as image:
-        return image.convert("RGB")
+    return open_encoded((_PICTURES / f"{name}.jpg").read_bytes(), "JPEG", "The photograph").convert("RGB")
 
 
 @cache

@@ -12,7 +12,7 @@ from nbvlm.draw import palette
 from nbvlm.draw.labels import draw_labels
 from nbvlm.draw.style import Style, measures, styled
 from nbvlm.grounding import decoded
-from nbvlm.images import plain
+from nbvlm.images import Picture, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nbvlm.draw.palette import RGB
     from nbvlm.draw.style import Measures
     from nbvlm.grounding import Detections, MaskCrop
+    from nbvlm.images import ImageSource
 
 __all__ = ["Style", "annotate", "colors"]
 
@@ -27,7 +28,7 @@ Boxes = npt.NDArray[np.int64]
 
 
 def annotate(
-    picture: Image.Image,
+    picture: Image.Image | ImageSource,
     detections: Detections,
     style: Style | None = None,
     *,
@@ -41,6 +42,7 @@ def annotate(
     ----------
     picture
         Any mode and size; a smaller or larger copy of the picture that the detections refer to is fine.
+        Anything that `Picture.load` takes is loaded.
     detections
         The detections to draw.
     style
@@ -65,6 +67,8 @@ def annotate(
     >>> annotate(Image.new("RGB", (100, 80), "white"), found, scale=2).size
     (200, 160)
     """
+    if not isinstance(picture, Image.Image):
+        picture = Picture.load(picture).image()
     style = styled(style, options)
     scaled = _scaled(picture, style.scale)
     canvas = scaled.copy() if keep and scaled is picture else scaled

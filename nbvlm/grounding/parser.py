@@ -215,8 +215,8 @@ class Parser:
     """Reads an answer as it arrives.
 
     The same answer gives the same detections and problems wherever it is cut into pieces. Whatever a model
-    writes is recognised: location tokens, JSON and what resembles it, tags, tuples; a model's thinking is left
-    out. `nbvlm.grounding.dialects` says what the numbers mean.
+    writes is recognised: location tokens, JSON and what resembles it, tags, tuples; a model's thinking is
+    left out. `nbvlm.grounding.dialects` says what the numbers mean.
 
     Parameters
     ----------
@@ -329,8 +329,8 @@ class Parser:
         if self._closed:
             raise ValueError("The parser is closed. Make a new Parser for another answer.")
         self._held.append(text)
-        # Nothing is complete without one of these, and reading in few pieces costs less. A location right behind
-        # another completes nothing either.
+        # Nothing is complete without one of these, nor by a location right behind another; and reading in few
+        # pieces costs less.
         if not _ENDS.search(text) or (self._within and _LOCATION.fullmatch(text)):
             return []
         self._read()

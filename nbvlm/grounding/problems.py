@@ -27,7 +27,8 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "numbers": "characters between the numbers of a place; they are left out",
         "sorted": "the corners of the box were swapped; they are put in order",
         "mask": "the picture of the mask is cut or damaged; the box is kept without a mask",
-        "scale": "the numbers are not on the scale of this model; another was taken (see Detections.reproject)",
+        "scale": "the numbers are not on the scale of this model; another was taken (see "
+        "Detections.reproject)",
         "order": "nothing says which axis comes first; name the model, or see Detections.reproject",
         "repeats": "the same place several times in a row; all are kept (see Detections.unique)",
         "cut": "the answer ends within a token; the token is left out",

@@ -87,7 +87,8 @@ def placed(
     Returns
     -------
     tuple
-        The box; all corners in pixels, in the order as written; and what was wrong: "range", "sorted", "empty".
+        The box; all corners in pixels, in the order as written; and what was wrong: "range", "sorted",
+        "empty".
     """
     pixels = reading.pixels(numbers, size)
     wide, high = size

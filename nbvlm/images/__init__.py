@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbvlm.images.codec import encode_within, encoded, plain
-from nbvlm.images.opening import decoding
-from nbvlm.images.opening import header as read_header
+from nbvlm.images.guard import decoding
+from nbvlm.images.headers import header as read_header
 from nbvlm.images.opening import opened as open_encoded
 from nbvlm.images.paths import SUFFIXES
 from nbvlm.images.paths import completions as path_completions

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from PIL import Image, JpegImagePlugin
 
 from nbvlm.errors import ImageError
-from nbvlm.images.opening import decoding, opened
+from nbvlm.images.guard import decoding
+from nbvlm.images.opening import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

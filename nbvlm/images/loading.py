@@ -11,8 +11,9 @@ from PIL import Image
 
 from nbvlm._text import encodable
 from nbvlm.errors import ImageError
-from nbvlm.images import codec, formats, opening, sources
-from nbvlm.images.opening import check_pixels, decoding, opened
+from nbvlm.images import codec, formats, headers, sources
+from nbvlm.images.guard import check_pixels, decoding
+from nbvlm.images.opening import opened
 
 __all__ = ["Loaded", "bare", "load", "subject"]
 
@@ -63,7 +64,7 @@ def _from_bytes(data: bytes, name: str | None) -> Loaded:
         raise ImageError(f"{subject(name)} is {noun}.", hint=hint)
     if kind not in ("PNG", "JPEG"):
         return _converted(opened(data, kind, subject(name)), kind, name)
-    header = opening.header(io.BytesIO(data), kind, subject(name))
+    header = headers.header(io.BytesIO(data), kind, subject(name))
     size, mime = (header.width, header.height), f"image/{kind.lower()}"
     if not header.reasons and header.orientation == 1:
         return Loaded(data, mime, size, name)
@@ -108,7 +109,7 @@ def _converted(
 
 
 def _orientation(image: Image.Image) -> int:
-    value = image.getexif().get(opening.ORIENTATION, 1)
+    value = image.getexif().get(headers.ORIENTATION, 1)
     return value if value in range(2, 9) else 1
 
 

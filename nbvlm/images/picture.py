@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 from nbvlm._text import size as size_text
 from nbvlm.errors import ImageError
 from nbvlm.images import codec, loading, shrinking, sources
+from nbvlm.images.guard import decoding
 from nbvlm.images.loading import subject
-from nbvlm.images.opening import decoding, opened
+from nbvlm.images.opening import opened
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
     from pathlib import Path
     from typing import BinaryIO, TypeAlias
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
     ImageSource: TypeAlias = (
         "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | Picture"
-        " | np.ndarray[Any, Any]"
+        " | np.ndarray[Any, Any] | Mapping[str, Any] | tuple[Mapping[str, Any], ...]"
     )
 
 __all__ = ["Fitted", "Picture", "fit", "load_lazily"]
@@ -84,7 +86,8 @@ class Picture:
         ----------
         source
             A path, an http(s) URL, a data URI, bytes, a binary file, a PIL image, a numpy array (H×W, H×W×3
-            or H×W×4, uint8) or a picture. Its bytes decide the format, never its name.
+            or H×W×4, uint8) or a picture; a dictionary with `bytes` and `path` of Hugging Face's datasets, or
+            the value of an `ipywidgets.FileUpload` with one file. Its bytes decide the format, not its name.
         name
             Name to show; by default the file's.
         allow_private
@@ -99,7 +102,8 @@ class Picture:
         Raises
         ------
         ImageError
-            If the source is missing, is not a picture, is cut off or damaged, or has far too many pixels.
+            If the source is missing, is not a picture, is cut off or damaged, has far too many pixels, or
+            takes too long to arrive or to decode.
         """
         if isinstance(source, Picture):
             return source if name is None else replace(source, name=loading.bare(name))

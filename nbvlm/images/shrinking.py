@@ -11,7 +11,8 @@ import math
 from PIL import Image
 
 from nbvlm.images import codec
-from nbvlm.images.opening import decoding, opened
+from nbvlm.images.guard import decoding
+from nbvlm.images.opening import opened
 
 __all__ = ["SIDE", "reduced", "shrink"]
 

@@ -20,14 +20,14 @@ from PIL import Image
 from nbvlm._files import expanded, here
 from nbvlm._text import did_you_mean, encodable, reason
 from nbvlm.errors import ImageError
-from nbvlm.images import formats, opening, remote
+from nbvlm.images import formats, headers, remote
 
 if TYPE_CHECKING:
     from typing import TypeGuard
 
     import numpy as np
 
-    from nbvlm.images.opening import Header
+    from nbvlm.images.headers import Header
 
 __all__ = ["MAX_BYTES", "StoredFile", "from_array", "is_array", "read", "stored", "unwrapped"]
 
@@ -74,7 +74,7 @@ def stored(source: Any) -> tuple[Header, StoredFile] | None:
             kind = formats.picture_format(opened.read(16))
             if kind not in ("PNG", "JPEG"):
                 return None
-            header = opening.header(opened, kind, path.name)
+            header = headers.header(opened, kind, path.name)
     except (OSError, ValueError, ImageError):
         return None
     return (header, file) if not header.reasons and header.orientation == 1 else None

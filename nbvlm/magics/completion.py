@@ -126,7 +126,7 @@ def _values(option: str, fragment: str, variables: Mapping[str, Any]) -> Complet
             return _starting(fragment, "route", ("auto", "inline", "asset"))
         case "--endpoint":
             clients = _of_type(variables, _CLIENT_TYPES)
-            return _starting(fragment, "endpoint", [*clients, *endpoints.ENDPOINTS])
+            return _starting(fragment, "endpoint", [*clients, *endpoints.ENDPOINTS, *endpoints.SERVICES])
         case "--key-from":
             return _starting(fragment, "variable", (name for name in os.environ if "KEY" in name))
         case _:

@@ -40,7 +40,7 @@ class ModelConnection:
         self._client: AsyncClient | None = None
         self._server: Settings | None = None
         self._recording: tuple[str, Settings] | None = None
-        self._typed: Secret | None = None
+        self._typed: dict[str, Secret] = {}  # by the name of the service
         self.choice = self._own = _choice_of(self.settings)
 
     @property
@@ -102,8 +102,8 @@ class ModelConnection:
         self._switch(value, self._settings_of(value))
 
     def connect(self, url: str, model: str) -> None:
-        """Ask an OpenAI-compatible server from now on."""
-        self._server = resolve(url.strip(), model=model)
+        """Ask a server, by its address or the name of a service, from now on."""
+        self._server = resolve(url.strip(), model=model.strip())
         self._switch(SERVER, self._server)
 
     def play(self, path: str) -> dict[str, float | int]:
@@ -119,10 +119,10 @@ class ModelConnection:
         return recorded.parameters
 
     def take_key(self, key: Secret) -> None:
-        """Use a key: one for the hosted service is kept as by `nbvlm.login()`, others for this panel."""
-        if self.endpoint.base_url == endpoints.HOSTED:
-            login(key.reveal())
-            self._typed = key
+        """Use a key: one for a known service is kept as by `nbvlm.login()`, others for this panel."""
+        if (service := endpoints.service_of(self.endpoint)) is not None:
+            login(key.reveal(), service.name)
+            self._typed[service.name] = key
         settings = replace(self.settings, api_key=key, key_source=TYPED)
         if self.choice == SERVER:
             self._server = settings
@@ -141,7 +141,8 @@ class ModelConnection:
             self.settings.key()
         except AuthenticationError:
             return {"state": "missing", "text": "No key yet"}
-        found = find_key() if self.settings.url.startswith(endpoints.HOSTED) else None
+        service = endpoints.service_of(self.endpoint) if self.settings.origin is None else None
+        found = find_key(service.name) if service is not None else None
         return (
             {"state": "there", "text": f"Key from {found[1]}"}
             if found
@@ -169,14 +170,20 @@ class ModelConnection:
             return self._recording[1]
         entry = endpoints.get(value)
         # A panel with another origin asks the other hosted models there too.
-        if entry.base_url == self._given.endpoint.base_url == endpoints.HOSTED:
-            return self._keyed(replace(self._given, endpoint=entry, transport=None, chosen=True))
+        given = self._given
+        if entry.service is not None and entry.service == given.endpoint.service:
+            limits = replace(
+                given.timeouts, between_tokens=max(entry.silence or 0, given.timeouts.between_tokens)
+            )
+            own = replace(given, endpoint=entry, transport=None, chosen=True, timeouts=limits)
+            return self._keyed(own)
         return self._keyed(resolve(value))
 
     def _keyed(self, settings: Settings) -> Settings:
-        if self._typed is None or settings.endpoint.base_url != endpoints.HOSTED:
+        typed = self._typed.get(settings.endpoint.service or "")
+        if typed is None or endpoints.service_of(settings.endpoint) is None:
             return settings
-        return replace(settings, api_key=self._typed, key_source=TYPED)
+        return replace(settings, api_key=typed, key_source=TYPED)
 
 
 def _choice_of(settings: Settings) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nbvlm import endpoints
 from nbvlm._background import Task
 from nbvlm.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error
@@ -47,6 +48,7 @@ class ConnectionActions:
                     ),
                     "play": lambda message: self._switch(lambda: connection.play(message["path"])),
                     "models": lambda message: Task(self._list_models(message["url"])),
+                    "local": lambda _message: Task(self._look_here()),
                 }
             )
         )
@@ -93,6 +95,21 @@ class ConnectionActions:
             self.server_form.refused(failure_sentences(error))
         else:
             self.server_form.models(names, "" if names else "The server lists no models.")
+
+    async def _look_here(self) -> None:
+        """Offer the models of the servers on this computer, those that see; show what the others lack."""
+        offered, lacking = [], []
+        for server in await endpoints.find_local():
+            able = [model.id for model in server.models if model.vision is not False]
+            offered += [
+                {"service": server.service, "model": name, "label": f"{name} · {server.title}"}
+                for name in able
+            ]
+            if not able:
+                lacking.append(f"{server.title}: {server.problem or 'no vision model.'}")
+        programs = ", ".join(service.title for service in endpoints.SERVICES.values() if service.local)
+        nothing = f"No model server responds on the computer of the kernel. Looked for: {programs}."
+        self.server_form.here(offered, " ".join(lacking) if offered or lacking else nothing)
 
     def _take_key(self, message: Mapping[str, Any]) -> None:
         try:

@@ -328,6 +328,7 @@ class PanelController:
             alt=alt_text(result),
             said=summary(result),
             notes=result.notices,
+            reasoning=result.reasoning,
         )
         self._outliner.want(0, result.detections)
 

@@ -232,8 +232,11 @@ class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
         found = next((answer for answer in self._answers if answer.endpoint), None)
         if found is None:
             return None
-        if found.endpoint == "openai":
-            return endpoints.openai(f"{_ORIGIN}/v1", found.question.model)
+        name, model = found.endpoint or "", found.question.model
+        if name in endpoints.SERVICES and name != "nvidia":
+            return endpoints.get(name, model)
+        if name not in endpoints.ENDPOINTS:  # a server without a name, or a retired model
+            return endpoints.openai(f"{_ORIGIN}/v1", model)
         return found.endpoint
 
     @property

@@ -10,12 +10,15 @@ from nbvlm.result.markup import text as html_text
 from nbvlm.result.notebook import EncodedPicture
 from nbvlm.result.notebook import bundle as mime_bundle
 from nbvlm.result.result import Result
+from nbvlm.result.serialization import FORMAT, SavedResult
 from nbvlm.result.values import Sent, Timing, Usage
 
 __all__ = [
     "ENDINGS",
+    "FORMAT",
     "EncodedPicture",
     "Result",
+    "SavedResult",
     "Sent",
     "Timing",
     "Usage",

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from nbvlm import endpoints, prompts
 from nbvlm.grounding import dialects
-from nbvlm.images import Picture, fit
+from nbvlm.images import Picture, adapt, fit
 from nbvlm.request_body import Source, body
 
 if TYPE_CHECKING:
@@ -104,16 +104,16 @@ def to_curl(result: ResultData, *, image: str | None = None) -> str:
 def _endpoint(result: ResultData) -> Endpoint:
     if result.endpoint.startswith(("http://", "https://")):
         return endpoints.openai(result.endpoint, result.model)
-    return endpoints.get(result.endpoint)
+    return endpoints.get(result.endpoint, result.model if result.endpoint in endpoints.SERVICES else None)
 
 
 def _setup(result: ResultData, endpoint: Endpoint) -> list[str]:
     """Set `url`, `key` and `assets`; origins can be changed from outside, as for the client."""
     if endpoint.dialect == "openai":
         chain = "none"
-        for name in reversed(key_variables(endpoint.url)):
+        for name in reversed(_variables(result, endpoint)):
             chain = f"${{{name}:-{chain}}}"
-        return [f"url={quote(endpoint.url)}", f"key={chain}"]
+        return [f"url={quote((result.base_url or endpoint.base_url) + endpoint.path)}", f"key={chain}"]
     served = endpoint.name == "demo" and result.base_url is None
     origin = result.base_url or (SERVED if served else endpoint.base_url)
     assets = result.assets_url or result.base_url or (SERVED if served else endpoint.assets_url or "")
@@ -132,8 +132,9 @@ def _travelling(result: ResultData, endpoint: Endpoint, image: str | None) -> tu
     picture = result.picture
     if image is not None or picture.data is None:
         return picture, picture_file(result, image)
-    limit = endpoint.inline_limit
-    fitted = fit(picture, limit).picture if limit is not None else picture
+    limit, png = endpoint.inline_limit, result.sent.mime == "image/png"
+    fitted = adapt(picture, side=endpoint.longest_side, png=png).picture
+    fitted = fit(fitted, limit).picture if limit is not None else fitted
     untouched = fitted is picture and not picture.changes
     return fitted, picture_file(result, None) if untouched else None
 
@@ -208,6 +209,11 @@ def _client(result: ResultData) -> str:
     if result.endpoint.startswith(("http://", "https://")):
         key = " or ".join(f'os.environ.get("{name}")' for name in key_variables(result.endpoint))
         parts += [f"model={_literal(result.model)}", f"api_key={key}"]
+    elif (service := endpoints.SERVICES.get(result.endpoint)) is not None and service.name != "nvidia":
+        parts += [f"model={_literal(result.model)}"]
+        if result.base_url is not None:
+            parts += [f"base_url={_literal(result.base_url)}"]
+        parts += [f'api_key=os.environ.get("{name}")' for name in _variables(result, None)[:1]]
     elif result.base_url is not None:
         assets = result.assets_url or result.base_url
         parts += [f"base_url={_literal(result.base_url)}", f"assets_url={_literal(assets)}"]
@@ -223,12 +229,23 @@ def _client(result: ResultData) -> str:
 def key_variables(url: str) -> tuple[str, ...]:
     """Name the environment variables that may hold the key of an OpenAI-compatible server.
 
-    >>> key_variables("https://example.org/v1")
-    ('OPENAI_API_KEY',)
+    >>> key_variables("https://openrouter.ai/api/v1"), key_variables("https://example.org/v1")
+    (('OPENROUTER_API_KEY',), ('NBVLM_API_KEY',))
     """
     if _is_nvidia(url):
         return (HOSTED_KEY,)
-    return ("OPENAI_API_KEY", HOSTED_KEY) if _is_local(url) else ("OPENAI_API_KEY",)
+    origin = "/".join(url.split("/", 3)[:3])
+    service = endpoints.owner(origin)
+    return service.variables if service is not None else ("NBVLM_API_KEY",)
+
+
+def _variables(result: ResultData, endpoint: Endpoint | None) -> tuple[str, ...]:
+    """Name the variables with the key of the service that answered; its key goes nowhere else."""
+    service = endpoints.SERVICES.get(result.endpoint if endpoint is None else endpoint.service or "")
+    elsewhere = result.base_url is not None and not _is_local(result.base_url)
+    if service is None or elsewhere:
+        return key_variables(result.base_url or (endpoint.url if endpoint is not None else ""))
+    return service.variables
 
 
 def _own_key(*origins: str) -> str:

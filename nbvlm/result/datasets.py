@@ -79,11 +79,12 @@ def to_coco(
     names = _names(result, categories)
     boxes = ordered(result).tolist()
     labels = [label or UNLABELLED for label in result.detections.labels]
-    things = zip(labels, boxes, _mask_crops(result), strict=True)
+    things = zip(labels, boxes, _mask_crops(result), result.detections.points, strict=True)
     annotations = [
         {"id": at, "image_id": image_id, "category_id": names.index(label) + 1, "iscrowd": 0}
         | _shape(box, crop, result.detections.size, segmentation)
-        for at, (label, box, crop) in enumerate(things, 1)
+        | ({"keypoints": [*point, 2], "num_keypoints": 1} if point is not None else {})
+        for at, (label, box, crop, point) in enumerate(things, 1)
     ]
     picture = result.picture
     image = {"id": image_id, "width": picture.width, "height": picture.height}

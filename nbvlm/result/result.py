@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from nbvlm.draw import Style
-    from nbvlm.images import Picture
+    from nbvlm.images import ImageSource
 
 __all__ = ["Result"]
 
@@ -105,7 +105,7 @@ class Result(ResultData):
         return serialization.to_json(self, indent=indent)
 
     @classmethod
-    def from_json(cls, text: str | bytes, picture: Picture | None = None) -> Result:
+    def from_json(cls, text: str | bytes, picture: ImageSource | None = None) -> Result:
         """Read a result from JSON.
 
         Parameters
@@ -113,7 +113,8 @@ class Result(ResultData):
         text
             JSON as `to_json` writes it.
         picture
-            The picture it refers to. Without it the result knows its picture by hash, and cannot be drawn.
+            The picture it refers to, as `Picture.load` takes it. Without it the result knows its picture by
+            hash, and cannot be drawn.
 
         Raises
         ------

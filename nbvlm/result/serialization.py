@@ -18,11 +18,12 @@ from nbvlm.images import Picture
 from nbvlm.result.values import ResultData, Sent, Timing, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from nbvlm.grounding import RunLengths
+    from nbvlm.grounding import MaskCrop, RunLengths
+    from nbvlm.images import ImageSource
 
-__all__ = ["FORMAT", "from_dict", "from_json", "to_dict", "to_json"]
+__all__ = ["FORMAT", "SavedResult", "from_dict", "from_json", "to_dict", "to_json"]
 
 FORMAT = "nbvlm-result/1"
 _HINT = "Pass what `to_json` or `to_dict` of a result returned."
@@ -36,7 +37,7 @@ _PLAIN = (
 
 
 def to_dict(result: ResultData, *, masks: bool = True) -> dict[str, Any]:
-    """Turn a result into plain data; see `Result.to_dict`. Without `masks` they stay codes."""
+    """Turn a result into plain data; see `Result.to_dict`. Without `masks`, those with codes stay codes."""
     usage, sent, timing, picture = result.usage, result.sent, result.timing, result.picture
     return {
         "format": FORMAT,
@@ -55,7 +56,11 @@ def to_dict(result: ResultData, *, masks: bool = True) -> dict[str, Any]:
 def detections_to_dict(detections: Detections, *, masks: bool = True) -> dict[str, Any]:
     """Turn detections into plain data; masks that cannot be decoded here stay codes with their codebook."""
     size = detections.size
-    crops = decoded(detections).mask_crops if masks else (None,) * len(detections)
+    crops: Sequence[MaskCrop | None]
+    if masks:
+        crops = decoded(detections).mask_crops
+    else:  # a mask without codes could not be decoded later
+        crops = [mask.crop() if mask.codes is None else None for mask in detections.lazy_masks]
     shapes = [crop and encode_rle(crop, size) for crop in crops]
     book = detections.codebook
     return {
@@ -163,7 +168,7 @@ class _Detections(Struct):
     items: list[_Item]
 
 
-class _Saved(Struct):
+class SavedResult(Struct):
     """The fields of a saved result and their kinds; a line of a journal has more, which are passed over."""
 
     text: str
@@ -189,14 +194,14 @@ class _Saved(Struct):
     asked: str = ""
 
 
-def from_dict(cls: type[R], data: Mapping[str, Any], picture: Picture | None = None) -> R:
+def from_dict(cls: type[R], data: Mapping[str, Any], picture: ImageSource | None = None) -> R:
     """Turn plain data back into a result; see `Result.from_json`."""
     found = data.get("format") if isinstance(data, dict) else None
     if found != FORMAT:
         shown = shorten(repr(found), 80)
         raise ParameterError(f"A saved result must have the format {FORMAT!r}, got {shown}.", hint=_HINT)
     try:
-        saved = msgspec.convert(data, _Saved)
+        saved = msgspec.convert(data, SavedResult)
         return cls(
             **{name: getattr(saved, name) for name in _PLAIN},
             parameters=saved.parameters,
@@ -272,7 +277,7 @@ def to_json(result: ResultData, *, indent: int | None = None) -> str:
     return text
 
 
-def from_json(cls: type[R], text: str | bytes, picture: Picture | None = None) -> R:
+def from_json(cls: type[R], text: str | bytes, picture: ImageSource | None = None) -> R:
     """Read a result from JSON; see `Result.from_json`."""
     try:
         data = json.loads(text)
@@ -282,9 +287,10 @@ def from_json(cls: type[R], text: str | bytes, picture: Picture | None = None) -
     return from_dict(cls, data, picture)
 
 
-def _picture(saved: _Picture, given: Picture | None) -> Picture:
-    if given is None:
+def _picture(saved: _Picture, source: ImageSource | None) -> Picture:
+    if source is None:
         return Picture.reference(saved.sha256, saved.mime, saved.width, saved.height, saved.name)
+    given = Picture.load(source)
     if given.sha256 != saved.sha256:
         raise ImageError(
             f"The picture {given.name or 'given'!r} is not the picture of this result: its SHA-256 differs.",

@@ -63,7 +63,8 @@ class ServerForm(PageWidget):
     Parameters
     ----------
     on_message
-        Called with each message: `type` is "connect" (`url`, `model`), "models" (`url`) or "play" (`path`).
+        Called with each message: `type` is "connect" (`url` or the name of a service, `model`), "models"
+        (`url`), "local" or "play" (`path`).
     """
 
     _esm = script("server_dialog")
@@ -73,6 +74,7 @@ class ServerForm(PageWidget):
         {
             "connect": Message(url=text, model=text),
             "models": Message(url=text),
+            "local": Message(),
             "play": Message(path=text),
         }
     )
@@ -80,6 +82,10 @@ class ServerForm(PageWidget):
     def models(self, names: Sequence[str], reason: str = "") -> None:
         """Offer the models of a server, or show the reason why there are none."""
         self.send({"type": "models", "names": list(names), "words": reason})
+
+    def here(self, models: Sequence[Mapping[str, str]], words: str = "") -> None:
+        """Offer the models that were found on this computer: `service`, `model` and a `label` for each."""
+        self.send({"type": "here", "models": [dict(model) for model in models], "words": words})
 
     def connected(self) -> None:
         """Close the form."""

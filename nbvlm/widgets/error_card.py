@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from nbvlm import endpoints, errors
+from nbvlm import errors
 from nbvlm.client import redact
 from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
@@ -26,7 +26,6 @@ __all__ = ["Action", "ErrorCard", "describe"]
 #: Seconds to wait after a 429 that does not say how long: the hosted limit is counted by the minute.
 MINUTE = 60.0
 LONGEST = 4000  # characters of the details
-_OFFERED = 2  # siblings of a retired model
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,10 @@ def describe(
     title, buttons = next((title, buttons) for kind, title, buttons in _CARDS if isinstance(error, kind))
     if not asking:  # no question caused it, so "Ask again" would make no sense
         offered: Sequence[Action] = [UPLOAD] if isinstance(error, errors.ImageError) else []
+    elif alternatives := getattr(error, "alternatives", ()):
+        offered = [
+            DEMO if name == "demo" else Action(f"model:{name}", f"Ask {name}") for name in alternatives
+        ]
     else:
         offered = buttons(error, endpoint) if callable(buttons) else buttons
     return {
@@ -72,12 +75,20 @@ def describe(
 
 
 _LOST_ASSET = "failed to find asset"
+_GONE = {
+    "retired": "This model has been retired",
+    "withdrawn": "This model is not open to this account",
+    "unknown": "This model was not found",
+    "offline": "This model is offline",
+    "failing": "This model fails every time",
+    "blind": "This model cannot see",
+}
 
 
 def _special_title(error: BaseException) -> str:
     status = getattr(error, "status", None)
-    if isinstance(error, errors.NotFoundError) and status == 410:
-        return "This model has been retired"
+    if gone := getattr(error, "gone", None):
+        return _GONE[gone]
     if isinstance(error, errors.AuthenticationError) and status is None:
         return "A key is needed"
     if isinstance(error, errors.NotFoundError) and _LOST_ASSET in error.message:
@@ -97,20 +108,13 @@ def _again_or_demo(error: BaseException, _endpoint: Endpoint) -> Sequence[Action
     return [AGAIN, DEMO] if status is None or status >= 500 else [AGAIN]
 
 
-def _other_models(error: BaseException, endpoint: Endpoint) -> Sequence[Action]:
+def _other_models(error: BaseException, _endpoint: Endpoint) -> Sequence[Action]:
     text = str(error)
     if _LOST_ASSET in text:
         return [AGAIN, SHRINK]
     if "request that it was working on" in text:
         return [AGAIN]
-    others = [name for name in _siblings(endpoint) if name != endpoint.name][:_OFFERED]
-    return [DEMO, *(Action(f"model:{name}", f"Ask {endpoints.get(name).model}") for name in others), MODELS]
-
-
-def _siblings(endpoint: Endpoint) -> Sequence[str]:
-    if endpoint.dialect != "nvidia":
-        return ()
-    return [name for name, entry in endpoints.ENDPOINTS.items() if entry.streams and name != "demo"]
+    return [DEMO, MODELS]
 
 
 def _rejected(error: BaseException, _endpoint: Endpoint) -> Sequence[Action]:

@@ -55,7 +55,7 @@ class Viewer(PageWidget):
         self._text: list[str] = []
         self._boxes: list[dict[str, Any]] = []
         self._shapes: dict[str, str] = {}
-        self._words: dict[str, Any] = {"alt": "", "said": "", "notes": []}
+        self._words: dict[str, Any] = {"alt": "", "said": "", "notes": [], "reasoning": ""}
         self._pick: dict[str, Any] = {"picking": False, "region": None}
         self._status: dict[str, Any] = {"state": "empty", "parts": []}
         self._until = 0.0
@@ -135,11 +135,13 @@ class Viewer(PageWidget):
         alt: str = "",
         said: str = "",
         notes: Sequence[str] = (),
+        reasoning: str = "",
     ) -> None:
         """Show the whole answer, once.
 
         Parts of the status line are texts, or `text`, `title` and the text to `copy` at a press. `alt` is the
-        picture with its boxes in words, `said` one sentence for screen readers; notes stand below the status.
+        picture with its boxes in words, `said` one sentence for screen readers; notes
+        stand below the status, and `reasoning` is folded below the answer.
         """
         with self._lock:
             found = [dict(box) for box in boxes]
@@ -147,7 +149,8 @@ class Viewer(PageWidget):
                 self._shapes, self.turn = {}, self.turn + 1
             status = {"state": "done", "parts": list(parts)}
             notes = [*self._words["notes"], *notes] if found == self._boxes else list(notes)
-            self._put(text=text, boxes=found, status=status, alt=alt, said=said, notes=notes)
+            words = {"alt": alt, "said": said, "notes": notes, "reasoning": reasoning}
+            self._put(text=text, boxes=found, status=status, **words)
         self.answer = text
 
     def stopped(self, parts: Sequence[str]) -> None:
@@ -209,7 +212,7 @@ class Viewer(PageWidget):
 
     def _clear(self) -> None:
         self._boxes, self._shapes, self.turn, self._until = [], {}, self.turn + 1, 0.0
-        self._words = {"alt": "", "said": "", "notes": []}
+        self._words = {"alt": "", "said": "", "notes": [], "reasoning": ""}
 
     def _put(self, **changes: Any) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import os
@@ -149,6 +150,25 @@ def test_one_rate_for_all_workers(service: Telling, engine: Client, tmp_path: Pa
     table = run(service, engine, folder, None)
     assert table.error.isna().all()
     assert times[-1] - times[0] >= 0.8
+
+
+def test_without_a_rate_all_workers_pause_when_one_is_refused(
+    service: Telling, engine: Client, tmp_path: Path
+) -> None:
+    times: list[float] = []
+
+    def noted(seen: Seen) -> Reply:
+        times.append(time.monotonic())
+        if len(times) == 20:
+            return problem(429, retry_after="2")
+        return answer("fine", wait=0.05)
+
+    service.replies.extend([noted] * 200)
+    table = run(service, engine, pictures(tmp_path / "pictures", 60), None, concurrency=1)
+    assert table.error.isna().all()
+    assert len(times) == 61
+    gaps = [later - sooner for sooner, later in itertools.pairwise(times)]
+    assert max(gaps) > 1  # two workers: the one that was not refused pauses too
 
 
 def test_a_killed_worker_loses_nothing(service: Telling, engine: Client, tmp_path: Path) -> None:
@@ -362,19 +382,19 @@ def processes(*, worker: Path | None = None, scheduler: Path | None = None) -> I
 
 
 @pytest.mark.parametrize(
-    ("source", "words"),
+    ("where", "metadata", "words"),
     [
-        ("raise ModuleNotFoundError(\"No module named 'nbvlm'\")", "has no nbvlm"),
-        ("__version__ = '0.0.9'", "has nbvlm 0.0.9, and this process"),
+        ("worker", "Name: nbvlm\n", "has no nbvlm"),
+        ("scheduler", "Name: nbvlm\nVersion: 0.0.9\n", "has nbvlm 0.0.9, and this process"),
     ],
 )
-@pytest.mark.parametrize("where", ["worker", "scheduler"])
 def test_a_cluster_without_this_nbvlm_is_named(
-    service: Telling, tmp_path: Path, source: str, words: str, where: Any
+    service: Telling, tmp_path: Path, where: Any, metadata: str, words: str
 ) -> None:
-    (tmp_path / "other" / "nbvlm").mkdir(parents=True)
-    (tmp_path / "other" / "nbvlm" / "__init__.py").write_text(source)
-    with processes(**{where: tmp_path / "other"}) as (address, _):
+    other = tmp_path / "other" / "nbvlm-0.0.9.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text(metadata)
+    with processes(**{where: other.parent}) as (address, _):
         with pytest.raises(nbvlm.Error, match=f"The cluster's {where}.* {words}") as caught:
             run(service, address, pictures(tmp_path / "pictures", 1), None)  # type: ignore[arg-type]
         assert f'pip install "nbvlm[dask]=={nbvlm.__version__}"' in str(caught.value)

@@ -12,8 +12,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.batch_runs import asked, client_for, pictures, started
-from support.loopback import Loopback, answer, problem
+from support.batch_runs import asked, batch_killed, client_for, pictures, started
+from support.loopback import Loopback, Reply, answer, problem
 
 import nbvlm
 from nbvlm.client import Retry
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-    from support.loopback import Reply, Seen
+    from support.loopback import Seen
 
 COLUMNS = ["source", "prompt", "text", "error"]
 
@@ -46,7 +46,8 @@ class Telling(Loopback):
 
 
 def run(service: Loopback, folder: Path, journal: Path | None, **options: Any) -> pd.DataFrame:
-    return nbvlm.batch(folder, "detect {stem}", client=client_for(service), journal=journal, **options)
+    options = {"client": client_for(service)} | options
+    return nbvlm.batch(folder, "detect {stem}", journal=journal, **options)
 
 
 @pytest.mark.parametrize("finished", [0, 7, 31])
@@ -70,6 +71,15 @@ def test_after_kill_9_a_second_run_gives_the_rows_of_an_undisturbed_one(
     assert 0 <= again <= concurrency
     assert table[COLUMNS].equals(whole[COLUMNS])
     assert nbvlm.results(journal)[COLUMNS].equals(whole[COLUMNS])
+
+
+def test_a_batch_that_is_killed_again_and_again_has_every_row_once(tmp_path: Path) -> None:
+    found = batch_killed(tmp_path, times=2)
+    assert found.kills == 2
+    assert found.table.text.tolist() == [f"the answer to detect {number:03d}" for number in range(16)]
+    assert sorted(found.lines) == found.table.source.tolist()
+    assert found.answered_again == []
+    assert found.again <= 2 * 4  # at most those that were under way
 
 
 def test_a_half_written_line_is_ignored_wherever_it_was_cut(service: Loopback, tmp_path: Path) -> None:
@@ -148,7 +158,8 @@ def test_errors_of_the_moment_are_asked_again_and_those_of_the_picture_are_not(
     folder, journal = pictures(tmp_path / "pictures", 4), tmp_path / "run.jsonl"
     (folder / "000.png").write_text("no picture")
     service.replies.extend([problem(422, "no"), problem(500), answer("fine")])
-    table = run(service, folder, journal, concurrency=1)
+    never = client_for(service, retry=Retry.never())
+    table = run(service, folder, journal, concurrency=1, client=never)
     assert table.error.str.partition(":")[0].fillna("").tolist() == [
         "ImageError",
         "RequestRejected",
@@ -237,7 +248,8 @@ def test_no_key_and_no_signed_address_stands_in_a_journal(service: Loopback, tmp
     pictures(tmp_path, 1)
     service.replies.append(problem(500, "Bearer nvapi-of-a-batch-that-must-not-be-seen"))
     images = ["https://127.0.0.1:1/bucket/a.png?X-Amz-Signature=topsecret", tmp_path / "000.png"]
-    table = nbvlm.batch(images, "caption en", client=client_for(service), journal=journal)
+    never = client_for(service, retry=Retry.never())
+    table = nbvlm.batch(images, "caption en", client=never, journal=journal)
     assert table.error.notna().all()
     text = journal.read_text() + table.to_csv()
     assert "nvapi-of" not in text
@@ -373,12 +385,13 @@ def test_a_name_that_is_not_utf8_is_asked_once(service: Loopback, tmp_path: Path
     journal.read_bytes().decode("utf-8")
 
 
-def test_half_a_character_in_an_answer_is_kept_and_asked_once(service: Loopback, tmp_path: Path) -> None:
+def test_half_a_character_of_an_answer_is_its_escape_asked_once(service: Loopback, tmp_path: Path) -> None:
     folder, journal = pictures(tmp_path / "pictures", 1), tmp_path / "run.jsonl"
     service.text = "<loc0000><loc0000><loc0512><loc1023> a \ud83d cat"
     for _ in range(2):
         (row,) = nbvlm.ibatch(folder, "detect cat", client=client_for(service), journal=journal)
-        assert row.text == service.text
+        assert row.text is not None
+        assert row.text.endswith(r"a \ud83d cat")
         table = nbvlm.batch(folder, "detect cat", client=client_for(service), journal=journal, explode=True)
         assert table.label[0] == r"a \ud83d cat"
         assert table.text[0].endswith(r"\ud83d cat")
@@ -395,6 +408,44 @@ def test_a_status_of_the_moment_is_asked_again_by_the_next_run(tmp_path: Path, s
         table = nbvlm.batch(folder, "caption en", client=client, journal=journal)
         assert f"({status})" in table.error[0]
         assert nbvlm.batch(folder, "caption en", client=client, journal=journal).text.notna().all()
+        assert asked(service) == 2
+
+
+@pytest.mark.parametrize("count", [-1, 2**60, 10**30, 1.5, "7", True])
+def test_an_answer_with_odd_counts_of_tokens_is_asked_once(tmp_path: Path, count: Any) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 1), tmp_path / "run.jsonl"
+    choice = {"index": 0, "message": {"role": "assistant", "content": "a cat"}, "finish_reason": "stop"}
+    body = {"choices": [choice], "usage": {"prompt_tokens": 3, "total_tokens": count}}
+    with Loopback() as service:
+        headers = {"content-type": "application/json"}
+        service.replies.append(Reply(headers=headers, body=json.dumps(body).encode()))
+        for _ in range(2):
+            table = run(service, folder, journal)
+            assert table.text.tolist() == nbvlm.results(journal).text.tolist() == ["a cat"]
+            assert table.tokens.isna().all()
+        assert asked(service) == 1
+
+
+@pytest.mark.parametrize("form", ["finish_reason", "beside the choices", "instead of them", "in a chunk"])
+def test_an_error_within_an_answer_is_a_failed_row_that_is_asked_again(tmp_path: Path, form: str) -> None:
+    folder, journal = pictures(tmp_path / "pictures", 1), tmp_path / "run.jsonl"
+    choice = {"index": 0, "message": {"role": "assistant", "content": "half"}, "finish_reason": "error"}
+    error = {"error": {"message": "the backend fell over", "code": 500}}
+    body: dict[str, Any] = {
+        "finish_reason": {"choices": [choice]},
+        "beside the choices": {"choices": [choice | {"finish_reason": "stop"}]} | error,
+        "instead of them": error,
+        "in a chunk": {"choices": [choice | error]},
+    }[form]
+    with Loopback() as service:
+        client = client_for(service, retry=Retry.never())
+        service.replies.append(
+            Reply(headers={"content-type": "application/json"}, body=json.dumps(body).encode())
+        )
+        table = nbvlm.batch(folder, "caption en", client=client, journal=journal)
+        assert table.text.isna().all()
+        assert table.error.str.startswith("ServerError").all()
+        assert nbvlm.batch(folder, "caption en", client=client, journal=journal).text[0] == "a red car"
         assert asked(service) == 2
 
 

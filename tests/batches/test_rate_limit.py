@@ -107,6 +107,26 @@ def test_one_refusal_stops_everyone_and_counts_once(clock: Clock) -> None:
     assert times[5] - times[4] == pytest.approx(60 / 42)
 
 
+def test_a_refusal_is_reported_once_and_makes_another_process_pause(clock: Clock) -> None:
+    reported: list[float] = []
+    refused, other = (
+        RateLimiter(60, first=2, clock=clock, report=reported.append),
+        RateLimiter(60, clock=clock),
+    )
+
+    async def main() -> None:
+        for _ in range(3):  # under way at the same time
+            await refused.refused(0.5, 7)
+        assert reported == [7]
+        other.pause(reported[0])
+        other.pause(reported[0])
+        await other.take()
+
+    asyncio.run(main())
+    assert clock.now == pytest.approx(7)
+    assert other.rate == pytest.approx(42)
+
+
 def test_the_service_says_how_long_and_answers_bring_the_rate_back(clock: Clock) -> None:
     pace = RateLimiter(60, clock=clock)
 

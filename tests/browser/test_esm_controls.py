@@ -324,6 +324,30 @@ def test_the_form_for_a_server_lists_its_models_and_connects(page: Page) -> None
     assert page.locator(".nbvlm-drawer").count() == 0
 
 
+def test_models_on_this_computer_are_listed_and_asked_at_a_press(page: Page) -> None:
+    load(page, "server_dialog")
+    page.evaluate("show()")
+    page.evaluate("new Promise(requestAnimationFrame)")
+    page.evaluate("document.querySelector('.nbvlm-panel').dispatchEvent(new CustomEvent('nbvlm-server'))")
+    button = page.get_by_role("button", name="Look for models on this computer")
+    button.click()
+    assert sent(page)["type"] == "local"
+    expect(button).to_be_disabled()
+    label = "<b>qwen3-vl</b> · Ollama"
+    models = [{"service": "ollama", "model": "qwen3-vl:8b", "label": label}]
+    say(page, {"type": "here", "models": models, "words": "vLLM: no vision model."})
+    expect(button).to_be_enabled()
+    expect(page.locator(".nbvlm-drawer-words")).to_have_text("vLLM: no vision model.")
+    page.get_by_role("button", name=label).click()
+    assert {name: sent(page)[name] for name in ("type", "url", "model")} == {
+        "type": "connect",
+        "url": "ollama",
+        "model": "qwen3-vl:8b",
+    }
+    say(page, {"type": "here", "models": [], "words": "No model server responds."})
+    assert page.locator(".nbvlm-server-found").count() == 0
+
+
 def test_the_form_for_a_recording_asks_for_its_path_and_says_what_is_wrong(page: Page) -> None:
     load(page, "server_dialog")
     page.evaluate("show()")

@@ -237,6 +237,21 @@ def test_a_region_is_dragged_or_moved_by_keys_or_given_up(page: Page) -> None:
     assert page.evaluate("model.sent.at(-1).content") == {"type": "region", "box": None}
 
 
+def test_thinking_is_folded_below_the_answer_and_is_only_text(page: Page) -> None:
+    opened(page)
+    folded, text = page.locator(".nbvlm-reasoning"), page.locator(".nbvlm-reasoning-text")
+    expect(folded).to_be_hidden()
+    done = {"state": "done", "parts": []}
+    say(page, {"type": "put", "text": "a cat", "status": done, "reasoning": "<b>hm</b> <loc0001>"})
+    expect(folded).to_be_visible()
+    expect(text).to_be_hidden()
+    folded.locator("summary").click()
+    expect(text).to_have_text("<b>hm</b> <loc0001>")
+    assert text.locator("*").count() == 0
+    say(page, {"type": "put", "text": "", "reasoning": ""})
+    expect(folded).to_be_hidden()
+
+
 def test_what_is_spoken_is_the_state_and_not_the_tokens(page: Page) -> None:
     opened(page)
     page.evaluate("""() => {

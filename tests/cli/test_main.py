@@ -41,6 +41,64 @@ def test_serve_says_two_lines_answers_and_stops_with_ctrl_c():
     assert process.returncode == 0
 
 
+def test_serve_names_the_families_that_it_speaks():
+    with serve("--speak", "qwen3-vl", "--speak", "gemini+think") as process:
+        lines = [process.stdout.readline() for _ in range(4)]
+        models = httpx.get(f"{origin_in(lines[0])}/v1/models").json()["data"]
+        stop(process)
+    assert 'model="nbvlm/demo-qwen3-vl"' in lines[1]
+    assert [model["id"] for model in models] == [
+        "nbvlm/demo-qwen3-vl",
+        "nbvlm/demo-gemini+think",
+        "nbvlm/demo",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--speak", "telepathy"], "telepathy"),
+        (["--waiting", "0"], "positive integer"),
+        (["--connections", "many"], "positive integer"),
+        (["--at-once", "-1"], "positive integer"),
+    ],
+)
+def test_an_impossible_option_is_refused(capsys, options, complaint):
+    try:
+        status = main.main(["serve", "--port", "0", *options])
+    except SystemExit as ended:
+        status = ended.code
+    assert status != 0
+    assert complaint in capsys.readouterr().err
+
+
+def test_each_of_several_keys_opens_the_service_and_has_its_own_uploads():
+    wish = {"contentType": "image/png", "description": "a"}
+    with serve(NBVLM_SERVE_KEY="ada-1 emil-2") as process:
+        origin = origin_in(process.stdout.readline())
+        ada, emil = ({"Authorization": f"Bearer {key}"} for key in ("ada-1", "emil-2"))
+        promise = httpx.post(f"{origin}/v2/nvcf/assets", json=wish, headers=ada).json()
+        signed = {"Content-Type": "image/png", "x-amz-meta-nvcf-asset-description": "a"}
+        assert httpx.put(promise["uploadUrl"], content=b"a", headers=signed).status_code == 200
+        counts = [
+            len(httpx.get(f"{origin}/v2/nvcf/assets", headers=head).json()["assets"]) for head in (ada, emil)
+        ]
+        refused = httpx.get(f"{origin}/v2/nvcf/assets", headers={"Authorization": "Bearer ada-1 emil-2"})
+        stop(process)
+    assert (counts, refused.status_code) == ([1, 0], 401)
+
+
+def test_another_name_of_the_computer_is_allowed_by_an_option():
+    with serve("--allow-host", "Lab.example") as process:
+        origin = origin_in(process.stdout.readline())
+        answers = [
+            httpx.get(f"{origin}/v1/models", headers={"Host": host}).status_code
+            for host in ("lab.example", "127.0.0.1:1", "evil.example")
+        ]
+        stop(process)
+    assert answers == [200, 200, 403]
+
+
 @pytest.mark.parametrize("way", ["option", "environment"])
 def test_the_key_is_asked_for_and_never_printed(way):
     given = (("--key", KEY), {}) if way == "option" else ((), {"NBVLM_SERVE_KEY": KEY})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import multiprocessing
 import os
@@ -11,6 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+import httpcore
 import httpx
 import pytest
 from support.loopback import MODEL, Loopback, Reply, answer, stream
@@ -18,6 +20,7 @@ from support.sides import KEY, LARGE, SCENE, AsyncSide, SyncSide
 
 import nbvlm
 from nbvlm.client import transports
+from nbvlm.client.connections import Backend
 from nbvlm.client.policies import Retry, Timeouts
 
 if TYPE_CHECKING:
@@ -274,6 +277,92 @@ def test_stop_ends_a_blocked_read_on_a_used_connection(server: Loopback, own: bo
         assert server.connections == 1
 
 
+def silent(stack: contextlib.ExitStack, *, accepts: bool) -> int:
+    """Return the port of a server that says nothing, or takes no more connections: its queue is full."""
+    listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=9 if accepts else 0))
+    for _ in range(0 if accepts else 4):
+        client = stack.enter_context(socket.socket())
+        client.setblocking(False)
+        client.connect_ex(listener.getsockname())
+    port: int = listener.getsockname()[1]
+    return port
+
+
+WAITS = ["connect", "TLS", "interim answers", "a dripping head", "a refusal"]
+
+
+@pytest.mark.parametrize("wait", WAITS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_stop_takes_half_a_second_wherever_a_stream_waits(
+    kind: str, wait: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ended = threading.Event(), threading.Event()
+    pieces = {
+        "interim answers": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        "a dripping head": (b"HTTP/1.1 200 OK\r\nx: ", b"y"),
+        "a refusal": (b"HTTP/1.1 500 Oops\r\ntransfer-encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    }
+
+    def respond(connection: socket.socket, _body: bytes, _number: int) -> None:
+        head, piece = pieces[wait]
+        connection.sendall(head)
+        while not ended.wait(0.01):
+            connection.sendall(piece)
+            begun.set()
+
+    if kind == "httpx":
+        monkeypatch.setattr(transports, "_is_installed", lambda name: name != "aiohttp")
+    with contextlib.ExitStack() as stack:
+        stack.callback(ended.set)
+        if wait in pieces:
+            url = stack.enter_context(Script(respond)).url
+        else:
+            scheme = "https" if wait == "TLS" else "http"
+            url = f"{scheme}://127.0.0.1:{silent(stack, accepts=wait == 'TLS')}"
+            begun.set()
+        options: dict[str, Any] = {"base_url": url, "api_key": KEY, "retry": Retry.never()}
+        took = stopped_after(kind, options, begun)
+    assert took < 0.5
+
+
+def stopped_after(kind: str, options: dict[str, Any], begun: threading.Event) -> float:
+    """Stop a stream once its server has begun, and return the seconds until its loop has ended."""
+    marks: list[float] = []
+    if kind == "sync":
+        with nbvlm.Client("nvidia", **options) as client, client.stream(SCENE, "caption en") as stream:
+
+            def consume() -> None:
+                list(stream)
+                marks.append(time.monotonic())
+
+            reader = threading.Thread(target=consume)
+            reader.start()
+            assert begun.wait(10)
+            time.sleep(0.2)
+            marks.append(time.monotonic())
+            stream.cancel()
+            reader.join(10)
+        return marks[1] - marks[0]
+
+    async def run() -> float:
+        async with nbvlm.AsyncClient("nvidia", **options) as client:
+
+            async def consume() -> None:
+                async with client.stream(SCENE, "caption en") as stream:
+                    async for _ in stream:
+                        pass
+
+            task = asyncio.create_task(consume())
+            assert await asyncio.to_thread(begun.wait, 10)
+            await asyncio.sleep(0.2)
+            began = time.monotonic()
+            task.cancel()
+            await asyncio.wait([task])
+            return time.monotonic() - began
+
+    return asyncio.run(run())
+
+
 # Uploads.
 
 
@@ -425,3 +514,44 @@ def test_without_aiohttp_few_connections_serve_many_tasks_in_turn(
     assert server.connections <= 4
     assert all(abs(place - number) < 12 for place, number in enumerate(ended))
     assert [seen.path for seen in server.seen] == [MODEL] * 40
+
+
+def test_surplus_bytes_are_noticed_where_the_pool_has_looked_too_early() -> None:
+    # Another thread may end an answer between the pool's look at a connection and its choice.
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        stream = Backend().connect_tcp("127.0.0.1", listener.getsockname()[1], timeout=5)
+        theirs, _ = listener.accept()
+        with theirs:
+            stream.write(b"GET /1 HTTP/1.1\r\n\r\n")
+            theirs.sendall(whole)
+            assert stream.read(65_536, 5) + stream.read(65_536, 5) == whole
+            stream.write(b"GET /2 HTTP/1.1\r\n\r\n")
+            theirs.sendall(whole + b"HTTP/1.1 200 OK\r\n")
+            assert stream.read(65_536, 5).startswith(whole)
+            with pytest.raises(httpcore.ConnectError):
+                stream.write(b"GET /3 HTTP/1.1\r\n\r\n")
+        stream.close()
+
+
+@pytest.mark.parametrize("kind", ["aiohttp", "httpx"])
+def test_cancelled_questions_leave_no_connection_behind(
+    server: Loopback, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    if kind == "httpx":
+        monkeypatch.setattr(transports, "_is_installed", lambda name: name != "aiohttp")
+
+    async def run() -> None:
+        async with nbvlm.AsyncClient(
+            "nvidia", base_url=server.url, api_key=KEY, retry=Retry.never()
+        ) as client:
+            for turns in range(120):  # cancelled at every point of a question
+                task = asyncio.create_task(client.ask(SCENE, "caption en"))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            await client.ask(SCENE, "caption en")
+            assert await asyncio.to_thread(server.wait_for, lambda: server.open <= 2)
+
+    asyncio.run(run())

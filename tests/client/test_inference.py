@@ -197,8 +197,6 @@ def test_a_compressed_refusal_that_is_damaged_keeps_its_status(side: Any, server
     ("message", "reason", "words"),
     [
         ({"content": None, "refusal": "I cannot help."}, "stop", "refused to answer: I cannot help."),
-        ({"content": None, "reasoning_content": "long thought"}, "stop", "only its reasoning"),
-        ({"content": "", "reasoning": "long thought"}, "stop", "only its reasoning"),
         ({"content": None}, "stop", "The answer is empty."),
         ({"content": ""}, "content_filter", "content filter"),
         ({"content": " "}, "length", "cut at max_tokens"),
@@ -242,6 +240,14 @@ def test_halves_of_a_character_are_joined_or_escaped(
     assert text in (None, stopped.result.text)
     assert stopped.text == stopped.result.text
     stopped.result.to_json().encode()
+
+
+def test_halves_of_a_character_in_thinking_are_joined_too(side: Any, server: Loopback) -> None:
+    form = 'data: {"choices": [{"delta": {"reasoning_content": "%s"}}]}\n\n'
+    thoughts = [(form % half).encode() for half in (r"a \ud83d", r"\ude00 b", r" \ud83d")]
+    server.replies.append(stream(*thoughts, "a red car"))
+    result = side.stream(SCENE, "caption en").result
+    assert (result.text, result.reasoning) == ("a red car", "a \N{GRINNING FACE} b \\ud83d")
 
 
 def test_a_half_in_an_error_is_escaped(side: Any, server: Loopback) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import logging
 import pickle
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -179,6 +181,7 @@ def everything(error: BaseException) -> None:
     assert not any(secret.encode() in pickle.dumps(error) for secret in SECRETS)
     seen: BaseException | None = error
     while seen is not None:
+        assert getattr(seen, "_request", None) is None  # as errors of httpx hold it, with the key
         for frame, _ in traceback.walk_tb(seen.__traceback__):
             where = frame.f_code.co_filename
             if where.startswith(*nbvlm.__path__) or "site-packages/h" in where:
@@ -419,3 +422,32 @@ def test_the_hosted_key_is_not_sent_elsewhere(monkeypatch: pytest.MonkeyPatch, s
     with nbvlm.Client(f"{server.url}/v1", model="m") as client:
         client.ask(SCENE, "caption en")
     assert "authorization" not in server.seen[0].headers
+
+
+def test_texts_are_redacted_while_other_threads_make_secrets() -> None:
+    going, before = True, sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def make() -> None:
+        while going:
+            _ = [Secret(f"a-key-of-a-thread-{number}") for number in range(50)]
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    kept = Secret("a-key-that-is-kept")
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(400):
+            assert redact(f"It was {kept.reveal()}.") == "It was ***."
+    finally:
+        going = False
+        sys.setswitchinterval(before)
+        for thread in threads:
+            thread.join()
+
+
+def test_of_two_equal_secrets_the_second_counts_when_the_first_is_gone() -> None:
+    first, second = (Secret("an-own-key-twice") for _ in range(2))
+    del first
+    gc.collect()
+    assert redact(f"It is {second.reveal()}.") == "It is ***."

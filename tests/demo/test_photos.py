@@ -351,6 +351,13 @@ def test_the_service_of_a_class_says_so_on_both_its_routes() -> None:
             assert result.text == from_inside.text
 
 
+@pytest.mark.parametrize("word", ["猫", "Löwe", "100%", "a\nb", "x" * 300])
+def test_a_notice_names_a_word_of_any_language(word: str) -> None:
+    with nbvlm.Client("demo", model="photos") as client:
+        (notice,) = client.ask(PHOTOS[1].picture(), f"detect {word}").notices
+    assert word.lower().split()[0][:200] in notice
+
+
 def test_the_detector_is_not_loaded_before_a_photograph_is_asked_about() -> None:
     code = """
 import sys

@@ -198,6 +198,13 @@ def test_small_parts_are_sent_without_delay():
         assert listener.proto == socket.IPPROTO_TCP
 
 
+def test_the_system_looks_after_callers_that_were_switched_off():
+    with server.listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()[:2]):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
 def test_a_taken_port_is_told_in_one_sentence():
     with server.listen("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]

@@ -165,7 +165,8 @@ def test_an_unknown_family_or_habit_is_refused_with_what_there_is():
     with pytest.raises(ParameterError, match="'shouts'") as error:
         speaking.model_id("qwen3-vl+shouts")
     assert "drift" in error.value.hint
-    for id_ in ("nbvlm/demo-telepathy", "nbvlm/demo", "qwen3-vl", "nbvlm/demo-qwen3-vl+shouts"):
+    ids = ("nbvlm/demo-telepathy", "nbvlm/demo", "qwen3-vl", "nbvlm/demo-qwen3-vl+shouts")
+    for id_ in (*ids, "nbvlm/demo-qwen3-vl" + "x" * 200, "nbvlm/demo-qwen3-vl\n", "nbvlm/demo-"):
         assert speaking.speaker(id_) is None
 
 
@@ -204,6 +205,27 @@ def test_the_words_of_every_family_are_understood(family, known):
 )
 def test_free_words_are_understood(text, prompt):
     assert understand(text).prompt.replace("the dogs", "dog") == prompt
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "detect" + " " * 5990,
+        "detect " + "all " * 1400,
+        "detect box " * 540,
+        "detect\n" * 850,
+        '"' * 6000,
+        "<ref>" * 1200,
+        " Answer briefly, in" * 300,
+        "Point to " + "cat or " * 850,
+        "The labels are: " * 370,
+        "\0\ud800" * 100,
+    ],
+)
+def test_long_and_strange_questions_are_understood_at_once(text):
+    """The time limit of a test is what such a text would pass with a careless expression."""
+    for dialect in (None, dialects.of("qwen3-vl"), dialects.GENERIC):
+        assert isinstance(understand(text, dialect).prompt, str)
 
 
 # --- habits
@@ -310,6 +332,8 @@ def test_what_is_not_about_places_is_answered_as_ever():
     text = text_of(spoken("qwen3-vl", 3, dialects.of("qwen3-vl").ask("caption", language="English")))
     assert text == paligemma(3, "caption en")
     assert text_of(spoken("gemini", 3, "How many cars are there?")) == "1"
+    french = dialects.of("gemini").ask("caption", language="French", code="fr")
+    assert text_of(spoken("gemini", 3, french)) == paligemma(3, "caption fr")
 
 
 # --- over the service
@@ -381,6 +405,15 @@ def test_a_client_of_the_embedded_model_speaks(family):
             found = [event.detection for event in stream if isinstance(event, nbvlm.DetectionFound)]
         assert len(found) == 1
         assert stream.result.text == result.text
+
+
+def test_the_thoughts_of_a_family_reach_the_result():
+    with nbvlm.Client("demo", speak="qwen3-vl+reason") as client:
+        with client.stream(scene(3).picture, "detect car") as stream:
+            thoughts = [event.text for event in stream if isinstance(event, nbvlm.ReasoningDelta)]
+        assert stream.result.reasoning == "".join(thoughts) != ""
+        assert "question is about" not in stream.result.text
+        assert len(stream.result.detections) == 1
 
 
 def test_an_async_client_speaks_too():

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nbvlm import Parser, parse
@@ -96,18 +96,26 @@ def test_any_label_survives_json(name: str, things: Any) -> None:
 
 FRAGMENTS = st.sampled_from(
     [
-        "[", "]", "{", "}", "(", ")", "[[", "]]", "},", "```", "```json\n", '"', "'", "\\", ",", ":", "\n", " ", "<", ">",
-        '"bbox_2d": [1, 2, 30, 40]', '"label": "cat"', '{"box_2d": [1, 2, 3, 4], "label": "a"}', "bbox", '"point_2d": [5, 6]',
-        "<ref>", "</ref>", "<box>", "</box>", "<|det|>", "<|/det|>", "<|ref|>", "<|/ref|>", "<|box_start|>", "<|box_end|>",
-        "(1,2),(3,4)", "[1, 2, 3, 4]", "[1, 2]", "12", "0.5", "9999999999999", "-", "%", "cat", "none", "label", "x1=",
-        '<points x1="1" y1="2"', '<point x="1.5" y="2.5" alt="dog">', "</points>", "</point>", "<loc_12>", "<|LOC_3|>", "<x_0.5>",
-        "<y_0.25>", "<class_Text>", "<think>", "</think>", "<loc0001>", "<patch_index_0044>", "<text>", "<12>", "//", "/*", "*/",
-        '"mask": "data:image/png;base64,iVBORw0KGgo', "“", "”", "：", "，", "e", ".", "_", "=", "start_box='", "<point>4 5</point>",
+        "[", "]", "{", "}", "(", ")", "[[", "]]", "},", "```", "```json\n", '"', "'", "\\", ",", ":", "\n",
+        " ", "<", ">",
+        '"bbox_2d": [1, 2, 30, 40]', '"label": "cat"', '{"box_2d": [1, 2, 3, 4], "label": "a"}',
+        "bbox",
+        '"point_2d": [5, 6]', "<ref>", "</ref>", "<box>", "</box>", "<|det|>", "<|/det|>", "<|ref|>",
+        "<|/ref|>", "<|box_start|>", "<|box_end|>", "(1,2),(3,4)", "[1, 2, 3, 4]", "[1, 2]", "12", "0.5",
+        "9999999999999", "-", "%", "cat", "none", "label", "x1=",
+        '<points x1="1" y1="2"', '<point x="1.5" y="2.5" alt="dog">',
+        "</points>", "</point>", "<loc_12>", "<|LOC_3|>", "<x_0.5>", "<y_0.25>", "<class_Text>", "<think>",
+        "</think>",
+        "<loc0001>", "<patch_index_0044>", "<text>", "<12>", "//", "/*", "*/",
+        '"mask": "data:image/png;base64,iVBORw0KGgo', "“", "”", "：", "，", "e",
+        ".", "_", "=", "start_box='", "<point>4 5</point>",
     ]
 )  # fmt: skip
 rubble = st.lists(st.one_of(FRAGMENTS, st.text(max_size=3)), max_size=24).map("".join)
 
 
+@example(text="[</ref>000start_box='[", places=[10], name=None)
+@example(text="<think>[</thi[{", places=[13], name="qwen3-vl")
 @settings(deadline=None, derandomize=True, max_examples=400)
 @given(
     text=rubble,

@@ -357,3 +357,29 @@ def test_a_megabyte_of_tokens_is_read_whole() -> None:
     parser = read(f"{BOX} cat ; " * count)
     assert len(parser.detections) == count
     assert parser.problems == ()
+
+
+def test_a_number_of_endless_digits_is_read_at_once() -> None:
+    # Tried in parts, it could be read in exponentially many ways.
+    assert len(parse("[" + "9" * 400, (640, 480), dialect="generic")) == 0
+
+
+def test_an_end_mark_with_brackets_is_read_alike_wherever_it_is_cut() -> None:
+    text = "<|box[[_start|>6 6 6 6<|box_end|>\n<|box_start|>295 310 303 340<|box_end|><|ref_start|>cat<|ref_end|>"
+    whole = parse(text, (640, 480), dialect="mineru")
+    assert len(whole) == 1
+    for at in range(len(text)):
+        parser = Parser((640, 480), dialect="mineru")
+        parser.feed(text[:at])
+        parser.feed(text[at:])
+        parser.close()
+        assert parser.detections == whole
+
+
+@pytest.mark.parametrize("number", ["1e400", "29.1e4001", "inf", "nan", "9" * 400, "1_0"])
+def test_a_coordinate_that_is_no_place_is_left_out(number: str) -> None:
+    for text in (
+        f'<point x="{number}" y="79.5" alt="a dog">a dog</point>',
+        f'<points coords="1 1 {number} 400 2 911 800">a dog</points>',
+    ):
+        assert all(x < 1e6 for x, _ in parse(text, (640, 480), dialect="molmo").xyxy[:, :2].tolist())

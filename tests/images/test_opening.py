@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from support.picture_files import bomb, chunk, corners, encoded, exif, noise
 
 import nbvlm
 from nbvlm.errors import ImageError
-from nbvlm.images import fit, opening
+from nbvlm.images import fit, guard, opening
 from nbvlm.images.picture import Picture
 
 PACKAGE = Path(nbvlm.__file__).parent
@@ -44,7 +45,7 @@ def test_pictures_are_opened_in_one_place() -> None:
         for path in PACKAGE.rglob("*.py")
         for name in opens(ast.parse(path.read_text()))
     }
-    assert found == {"images/opening.py: _open"}
+    assert found == {"images/guard.py: open_file"}
 
 
 # Memory.
@@ -176,9 +177,26 @@ def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded() -> None:
     assert Picture.load(many_scans(64, 40)).image().size == (64, 64)
 
 
+def test_a_tiff_around_such_a_jpeg_is_refused_too() -> None:
+    inner = many_scans(64, 100)
+    tags = {256: 64, 257: 64, 258: 8, 259: 7, 262: 1, 273: 8, 277: 1, 278: 64, 279: len(inner)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    data = (
+        b"II*\0"
+        + struct.pack("<I", 8 + len(inner))
+        + inner
+        + struct.pack("<H", len(tags))
+        + entries
+        + bytes(4)
+    )
+    with pytest.raises(ImageError, match="too many scans"):
+        Picture.load(data)
+    assert Picture.load(encoded(noise(64, 64), "TIFF", compression="jpeg")).width == 64
+
+
 def test_decoding_that_takes_too_long_is_given_up(monkeypatch) -> None:
     picture = Picture.load(many_scans(1000, 450), name="x.jpg")
-    monkeypatch.setattr(opening, "MAX_SECONDS", 0.05)
+    monkeypatch.setattr(guard, "MAX_SECONDS", 0.05)
     for use in (picture.image, lambda: picture.thumbnail(800), lambda: fit(picture, 2000)):
         with pytest.raises(ImageError, match=r"'x\.jpg' takes more than 0\.05 s to decode"):
             use()
@@ -188,7 +206,7 @@ def test_an_animation_without_end_is_given_up(monkeypatch) -> None:
     frames = [noise(8, 8, seed, "L").convert("P") for seed in range(3)]
     data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
     last = data.rindex(b"!\xf9")
-    monkeypatch.setattr(opening, "MAX_SECONDS", 0.1)
+    monkeypatch.setattr(guard, "MAX_SECONDS", 0.1)
     with pytest.raises(ImageError, match="to decode"):
         Picture.load(data[:last] + data[last:-1] * 50_000 + b";")
 
@@ -286,6 +304,29 @@ def test_a_strip_longer_than_a_jpeg_can_be_is_shrunk(size, kind) -> None:
     for limit in (3000, 180_000):
         assert fit(picture, limit).picture.base64_length < limit
     assert max(picture.thumbnail(200).size) == 200
+
+
+@pytest.mark.parametrize("size", [(1, 1_000_000), (1_000_000, 1), (8, 70_000), (70_000, 8)])
+def test_a_long_strip_is_a_picture_at_every_door(size, tmp_path) -> None:
+    client = nbvlm.Client("demo")
+    data = encoded(Image.effect_noise(size, 80).convert("RGB"), "PNG")
+    result = client.ask(data, "detect cat")
+    whole = nbvlm.Detections([[0, 0, *size]], ["cat"], size)
+    for made in (result, replace(result, detections=whole)):
+        assert made.annotate().size == size
+        assert made._repr_mimebundle_()
+        assert made.to_html()
+        assert made.to_svg()
+        for ending in ("png", "html", "svg", "json"):
+            assert made.save(tmp_path / f"x.{ending}").stat().st_size
+        for ending in ("jpg", "webp"):
+            with pytest.raises(ImageError, match=r"Save it as \.png"):
+                made.save(tmp_path / f"x.{ending}")
+    assert nbvlm.draw.annotate(data, whole).size == size
+    assert nbvlm.batch([data], "caption en", client=client, journal=None, progress=False).error.isna().all()
+    panel = nbvlm.Panel(data, client=client)
+    assert panel.image.width == size[0]
+    panel.close()
 
 
 def test_a_jpeg_with_sides_that_no_decoder_takes_is_refused() -> None:

@@ -407,7 +407,7 @@ def test_bombs_are_refused_by_their_header():
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "WEBP"])
 def test_bombs_of_other_formats_are_refused(kind, monkeypatch):
-    monkeypatch.setattr("nbvlm.images.opening.MAX_PIXELS", 1000)
+    monkeypatch.setattr("nbvlm.images.guard.MAX_PIXELS", 1000)
     with pytest.raises(ImageError, match="decompression bomb"):
         Picture.load(encoded(corners(), kind))
 

@@ -14,12 +14,14 @@ from urllib.parse import quote
 
 import ipywidgets
 import numpy as np
+import pandas
 import pytest
 from PIL import Image
 from support.picture_files import corners, encoded, noise
 
 import nbvlm
 from nbvlm.errors import ImageError
+from nbvlm.figures import described
 from nbvlm.images import read_source, resolved_path
 from nbvlm.images.picture import Picture, load_lazily
 
@@ -537,6 +539,20 @@ def test_dictionaries_of_data_sets_and_uploads_are_pictures(folder, source, name
     assert read_source(source, allow_private=False)[0] == PNG
     assert load_lazily(source).data == PNG
     assert nbvlm.Client("demo").ask(source, "caption en").picture.name == name
+
+
+@pytest.mark.parametrize("source", [source for source, _ in WRAPPED.values()], ids=WRAPPED)
+def test_what_loads_is_a_picture_at_every_door(folder, source):
+    client = nbvlm.Client("demo")
+    result = client.ask(Picture.load(PNG), "detect cat")
+    assert client.assets.upload(source).picture.data == PNG
+    assert nbvlm.Panel(source, client=client).image.data == PNG
+    assert nbvlm.draw.annotate(source, result.detections).size == (64, 48)
+    assert nbvlm.Result.from_json(result.to_json(), picture=source).picture.data == PNG
+    assert described(source, "A picture.").alt == "A picture."
+    for images in ([source], [{"image": source}], pandas.DataFrame({"image": [source]})):
+        table = nbvlm.batch(images, "caption en", client=client, journal=None, progress=False)
+        assert table.error.isna().all()
 
 
 def test_the_value_of_a_real_upload_is_a_picture():

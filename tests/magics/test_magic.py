@@ -221,7 +221,7 @@ ERRORS = {
     "%vlm scene.png caption en --endpoint nvidai": "Did you mean 'nvidia'?",
     "%vlm scene.png": "The prompt is empty.",
     "%%vlm\ncaption en": "The line names no picture.",
-    "%vlm scene.png caption en --endpoint nvidia": "There is no key for the hosted service.",
+    "%vlm scene.png caption en --endpoint nvidia": "There is no key for NVIDIA.",
     "%vlm scene.png caption en --temperature": "expected one argument",
 }
 
@@ -321,7 +321,8 @@ COMPLETIONS = {
     "%vlm scene.png answer e": [f"%vlm scene.png answer {code}" for code in ("en", "el", "es")],
     "%vlm scene.png --temp": ["%vlm scene.png --temperature "],
     "%vlm scene.png --route in": ["%vlm scene.png --route inline"],
-    "%vlm scene.png --endpoint nvidia/v": ["%vlm scene.png --endpoint nvidia/vila"],
+    "%vlm scene.png --endpoint google/g": ["%vlm scene.png --endpoint google/gemma-4-31b-it"],
+    "%vlm scene.png --endpoint olla": ["%vlm scene.png --endpoint ollama"],
     "%vlm scene.png --endpoint cli": ["%vlm scene.png --endpoint client"],
     "%vlm scene.png --temperature 0": [],
     "%%vlm scene.png\ndet": ["%%vlm scene.png\ndetect"],

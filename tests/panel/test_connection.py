@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.loopback import Loopback, problem, stream
+from support import model_servers
+from support.loopback import Loopback, Reply, problem, stream
 from support.panel_page import Page, Screen
 
 import nbvlm
@@ -48,17 +49,16 @@ def test_the_head_names_the_models_and_where_the_key_comes_from(page: Page, pane
     header = panel._controller.toolbar
     choices = {choice["value"]: choice for choice in header.choices}
     assert list(choices)[:2] == ["demo", "nvidia"]
-    assert choices["nvidia/vila"]["group"] == "Hosted by NVIDIA"
+    assert choices["google/gemma-4-31b-it"]["group"] == "Hosted by NVIDIA"
     assert (header.choice, header.key) == ("nvidia", {"state": "there", "text": "Key from the argument"})
 
 
 def test_another_model_is_asked_from_the_next_question_on(
     page: Page, panel: nbvlm.Panel, server: Loopback
 ) -> None:
-    server.model = "/v1/vlm/nvidia/vila"
-    choose(page, panel, "nvidia/vila")
-    assert panel.run().model == "nvidia/vila"
-    assert server.seen[-1].path == "/v1/vlm/nvidia/vila"
+    choose(page, panel, "google/gemma-4-31b-it")
+    assert panel.run().model == "google/gemma-4-31b-it"
+    assert server.seen[-1].path == "/v1/chat/completions"
     assert server.seen[-1].headers["authorization"] == f"Bearer {KEY}"
     choose(page, panel, "demo")
     header = panel._controller.toolbar
@@ -70,13 +70,11 @@ def test_another_model_is_asked_from_the_next_question_on(
 def test_the_sliders_fit_the_model_and_keep_what_fits(page: Page, panel: nbvlm.Panel) -> None:
     fields = panel._controller.controls
     page.update(fields.sliders["temperature"], value=0.5)
-    choose(page, panel, "nvidia/neva-22b")
+    choose(page, panel, "moonshotai/kimi-k3")
     assert (fields.sliders["temperature"].min, fields.sliders["temperature"].value) == (0.0, 0.5)
-    choose(page, panel, "microsoft/florence-2")
-    assert fields.parameters == {}
-    assert panel._controller.toolbar.parameters == []
+    page.update(fields.sliders["temperature"], value=1.5)
     choose(page, panel, "nvidia")
-    assert fields.parameters == {"temperature": 0.2, "top_p": 0.7, "max_tokens": 1024}
+    assert fields.parameters["temperature"] == 1.0
 
 
 def test_sliders_moved_just_before_the_choice_come_along_to_the_other_model(
@@ -84,7 +82,7 @@ def test_sliders_moved_just_before_the_choice_come_along_to_the_other_model(
 ) -> None:
     header = panel._controller.toolbar
     fields = {"prompt": "x", "edition": header.edition, "parameters": {"top_p": 0.5}, "tuning": header.tuning}
-    page.send(header, {"type": "model", "choice": "nvidia/vila", "fields": fields})
+    page.send(header, {"type": "model", "choice": "google/gemma-4-31b-it", "fields": fields})
     assert panel._controller.controls.parameters["top_p"] == 0.5
     assert panel.prompt == "x"
 
@@ -136,6 +134,57 @@ def test_what_is_wrong_with_a_server_is_said_below_its_form(
     page.wait(lambda: page.custom(form))
     assert words in page.custom(form)[-1][0]["words"]
     assert panel._controller.connection.choice == "nvidia"
+
+
+def test_models_on_this_computer_are_offered_and_asked(
+    page: Page, panel: nbvlm.Panel, server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", server.url)
+    server.pages = model_servers.ollama_pages(qwen3_vl__8b=["vision"], qwen3__8b=["completion"])
+    form = panel._controller.connecting.server_form
+    page.send(form, {"type": "local"})
+    page.wait(lambda: page.custom(form))
+    offer = page.custom(form)[-1][0]
+    assert offer["models"] == [{"service": "ollama", "model": "qwen3-vl:8b", "label": "qwen3-vl:8b · Ollama"}]
+    page.send(form, {"type": "connect", "url": "ollama", "model": "qwen3-vl:8b"})
+    assert page.custom(form)[-1][0] == {"type": "connected"}
+    assert panel.run().model == "qwen3-vl:8b"
+    seen = server.seen[-1]
+    assert seen.path == "/v1/chat/completions"
+    assert "authorization" not in seen.headers
+
+
+def test_without_a_model_server_the_form_says_where_it_looked(page: Page, panel: nbvlm.Panel) -> None:
+    form = panel._controller.connecting.server_form
+    page.send(form, {"type": "local"})
+    page.wait(lambda: page.custom(form))
+    assert page.custom(form)[-1][0]["models"] == []
+    assert "Ollama" in page.custom(form)[-1][0]["words"]
+
+
+def test_thinking_is_shown_as_such(page: Page, panel: nbvlm.Panel, server: Loopback) -> None:
+    choose(page, panel, "google/gemma-4-31b-it")
+    message = {"role": "assistant", "content": "a cat", "reasoning_content": "Let me look."}
+    body = json.dumps({"id": "1", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+    server.replies.append(Reply(headers={"content-type": "application/json"}, body=body.encode()))
+    assert panel.run().reasoning == "Let me look."
+    shown = [message for message, _ in page.custom(panel._controller.viewer) if message.get("reasoning")]
+    assert shown[-1]["reasoning"] == "Let me look."
+
+
+def test_a_model_that_is_gone_leads_to_another_at_a_press_only(
+    page: Page, panel: nbvlm.Panel, server: Loopback
+) -> None:
+    server.pages = model_servers.nvidia_pages("google/gemma-4-31b-it")
+    server.replies.append(model_servers.end_of_life("google/paligemma"))
+    with pytest.raises(nbvlm.NotFoundError):
+        panel.run()
+    assert panel._controller.connection.choice == "nvidia"
+    card = panel._controller.connecting.error_card
+    assert [action["id"] for action in card.card["actions"]] == ["model:google/gemma-4-31b-it", "model:demo"]
+    page.send(card, {"type": "act", "action": "model:google/gemma-4-31b-it"})
+    page.wait_until(lambda: server.seen[-1].path == "/v1/chat/completions")
+    assert server.seen[-1].json["model"] == "google/gemma-4-31b-it"
 
 
 # Recordings
@@ -213,7 +262,7 @@ def test_a_typed_key_is_used_and_nowhere_to_be_seen(page: Page, server: Loopback
 def test_a_typed_key_serves_other_clients_of_this_kernel(page: Page, panel: nbvlm.Panel) -> None:
     page.key(panel, TYPED)
     assert repr(nbvlm.Client()) == "Client('nvidia', model='google/paligemma', key from login())"
-    choose(page, panel, "nvidia/vila")
+    choose(page, panel, "google/gemma-4-31b-it")
     assert panel._controller.connection.settings.api_key.reveal() == TYPED
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -146,7 +147,7 @@ def test_completions_come_by_message(page: Page, panel: nbvlm.Panel, tmp_path: P
         (NVIDIA, "asset", "uploaded as an asset, then deleted"),
         (NVIDIA, "inline", "shrunk from 700 × 700 ("),
         (SERVER, "auto", "travels inline, as it is"),
-        (endpoints.get("microsoft/florence-2"), "auto", "uploaded as an asset"),
+        (replace(NVIDIA, inline_limit=0), "auto", "uploaded as an asset"),
     ],
 )
 def test_a_large_picture_travels_as_route_and_model_want(
@@ -168,7 +169,7 @@ def test_a_small_picture_travels_as_it_is_unless_an_asset_is_wanted() -> None:
 def test_models_offer_the_routes_that_they_know() -> None:
     assert status_text.routes_of(NVIDIA) == status_text.routes_of(DEMO) == ("auto", "inline", "asset")
     assert status_text.routes_of(SERVER) == ("auto", "inline")
-    assert status_text.routes_of(endpoints.get("microsoft/florence-2")) == ("auto", "asset")
+    assert status_text.routes_of(replace(NVIDIA, inline_limit=0)) == ("auto", "asset")
 
 
 def test_the_chosen_route_is_shown_and_used(page: Page, panel: nbvlm.Panel, server: Loopback) -> None:

@@ -124,15 +124,34 @@ def test_curl_for_the_embedded_model_asks_the_served_one(origin: str, tmp_path) 
 def test_code_for_an_openai_compatible_server_runs(origin: str, tmp_path) -> None:
     with nbvlm.Client(f"{origin}/v1", model="nbvlm/demo", api_key=KEY) as client:
         result = client.ask(made.image((40, 30)), "detect car")
-    for variable in ("OPENAI_API_KEY", "NVIDIA_API_KEY"):
-        assert python(result.to_python(), tmp_path, **{variable: KEY}).startswith(result.text)
-        assert "<loc0100>" in shell(result.to_curl(), tmp_path, **{variable: KEY})
+    assert python(result.to_python(), tmp_path, NBVLM_API_KEY=KEY).startswith(result.text)
+    assert "<loc0100>" in shell(result.to_curl(), tmp_path, NBVLM_API_KEY=KEY)
+
+
+def test_code_for_a_service_by_name_runs_with_its_own_key(origin: str, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{origin}/v1")
+    with nbvlm.Client("openai", model="nbvlm/demo", api_key=KEY) as client:
+        result = client.ask(made.image((40, 30)), "detect car")
+    keys = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": f"{origin}/v1"}
+    assert 'nbvlm.Client("openai"' in result.to_python()
+    assert python(result.to_python(), tmp_path, **keys).startswith(result.text)
+    assert "<loc0100>" in shell(result.to_curl(), tmp_path, **keys)
+    for code in (result.to_python(), result.to_curl()):
+        assert "NVIDIA" not in code
+
+
+def test_code_for_one_of_nvidias_models_names_it(tmp_path) -> None:
+    result = made.result(endpoint="google/gemma-4-31b-it", model="google/gemma-4-31b-it")
+    assert 'nbvlm.Client(\n    "google/gemma-4-31b-it"' in result.to_python()
+    assert "https://integrate.api.nvidia.com/v1/chat/completions" in result.to_curl()
+    assert "NVIDIA_API_KEY" in result.to_curl()
 
 
 def test_a_key_is_not_taken_from_the_environment_for_strangers() -> None:
     result = made.result(endpoint="https://models.example.org/v1", model="m")
     for code in (result.to_python(), result.to_curl()):
-        assert "OPENAI_API_KEY" in code
+        assert "NBVLM_API_KEY" in code
+        assert "OPENAI_API_KEY" not in code
         assert "NVIDIA_API_KEY" not in code
 
 

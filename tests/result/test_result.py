@@ -264,3 +264,30 @@ def test_a_lone_surrogate_survives_json_and_its_file(tmp_path) -> None:
     result = made.result(text="broken \ud83d text")
     path = result.save(tmp_path / "broken.json")
     assert Result.from_json(path.read_bytes()) == result
+
+
+def test_points_numbers_and_readings_survive_json() -> None:
+    text = (
+        '[{"bbox_2d": [100, 200, 300, 400], "label": "a"}, {"point_2d": [500, 600], "label": "b"},'
+        '{"polygon": [[100, 100], [300, 100], [300, 300]], "label": "c"}]'
+    )
+    given = made.result()
+    found = nbvlm.parse(text, given.detections.size, model="qwen3-vl")
+    whole = dataclasses.replace(given, detections=found, asked="locate a")
+    again = Result.from_json(whole.to_json(), picture=whole.picture)
+    assert again.detections == found
+    assert (again.detections.points, again.detections.raw) == (found.points, found.raw)
+    assert again.detections.readings == found.readings
+    assert (again.asked, again.prompt) == ("locate a", given.prompt)
+    annotations = whole.to_coco()["annotations"]
+    assert [annotation.get("keypoints") for annotation in annotations] == [None, [*found[1].point, 2], None]
+    swapped = again.detections.reproject(order="yxyx")
+    assert swapped[0].box == found.reproject(order="yxyx")[0].box
+    old = json.loads(whole.to_json())
+    del old["asked"]
+    for item in old["detections"]["items"]:
+        for name in ("point", "raw", "reading"):
+            item.pop(name, None)
+    before = Result.from_json(json.dumps(old), picture=whole.picture)
+    assert before.asked == given.prompt
+    assert before.detections.raw == (None, None, None)

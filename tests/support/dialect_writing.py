@@ -66,7 +66,7 @@ def _json(things: _Things, dialect: Dialect) -> str:
     return f"```json\n{text}\n```" if dialect.fence else text
 
 
-def _named(things: _Things, dialect: Dialect) -> str:  # noqa: ARG001 - called like the others
+def _named(things: _Things, dialect: Dialect) -> str:
     items = []
     for label, numbers in things:
         names = ("x_min", "y_min", "x_max", "y_max") if len(numbers) == 4 else ("x", "y")
@@ -74,7 +74,7 @@ def _named(things: _Things, dialect: Dialect) -> str:  # noqa: ARG001 - called l
     return json.dumps(items, ensure_ascii=False)
 
 
-def _loc(things: _Things, dialect: Dialect) -> str:  # noqa: ARG001
+def _loc(things: _Things, dialect: Dialect) -> str:
     return " ; ".join(
         "".join(f"<loc{int(n):04d}>" for n in numbers) + f" {label}" for label, numbers in things
     )
@@ -83,7 +83,7 @@ def _loc(things: _Things, dialect: Dialect) -> str:  # noqa: ARG001
 def _each(
     form: Callable[[str, tuple[Any, ...]], str], between: str = "\n"
 ) -> Callable[[_Things, Dialect], str]:
-    return lambda things, dialect: between.join(form(label, numbers) for label, numbers in things)  # noqa: ARG005
+    return lambda things, dialect: between.join(form(label, numbers) for label, numbers in things)
 
 
 def _list(numbers: tuple[Any, ...]) -> str:
@@ -109,7 +109,7 @@ def _by_label(things: _Things) -> dict[str, list[tuple[Any, ...]]]:
     return groups
 
 
-def _points(things: _Things, dialect: Dialect) -> str:  # noqa: ARG001
+def _points(things: _Things, dialect: Dialect) -> str:
     tags = []
     for label, points in _by_label(things).items():
         name = html.escape(label)
@@ -121,7 +121,7 @@ def _points(things: _Things, dialect: Dialect) -> str:  # noqa: ARG001
     return " " + "\n".join(tags)
 
 
-def _tracks(things: _Things, dialect: Dialect) -> str:  # noqa: ARG001
+def _tracks(things: _Things, dialect: Dialect) -> str:
     tags = []
     for label, points in _by_label(things).items():
         places = " ".join(f"{at} {x} {y}" for at, (x, y) in enumerate(points, 1))

@@ -60,10 +60,13 @@ def served(*options: str, key: str | None = None) -> Iterator[Served]:
 
 @dataclass
 class Another:
-    """A caller who asks again and again from a second address; how long each answer took, and its status."""
+    """A caller who asks again and again from a second address: how long each answer took, and its status."""
 
-    seconds: list[float] = field(default_factory=list)
+    seconds: list[float] = field(
+        default_factory=list
+    )  # those of broken connections count for the next answer
     statuses: set[bytes] = field(default_factory=set)
+    broken: int = 0
 
 
 @contextmanager
@@ -75,7 +78,15 @@ def another(service: Served, path: str, body: bytes, *heads: str) -> Iterator[An
         last = False
         while not last:
             last, begun = over.is_set(), time.monotonic()
-            seen.statuses.add(service.send("POST", path, body, SECOND, *heads)[9:12])
+            while True:
+                try:
+                    status = service.send("POST", path, body, SECOND, *heads)[9:12]
+                except OSError:
+                    status = b""
+                if status or over.is_set():
+                    break
+                seen.broken += 1
+            seen.statuses.add(status)
             seen.seconds.append(time.monotonic() - begun)
 
     thread = threading.Thread(target=ask)

@@ -44,12 +44,12 @@ def body(status: int, value: Any) -> Reply:
 
 
 FAILURES: dict[str, tuple[Reply, str, str]] = {
-    "400": (problem(400, "Function id 'f': DEGRADED function cannot be invoked"), "refused", "again"),
+    "400": (problem(400, "Function id 'f': DEGRADED function cannot be invoked"), "every time", "model:demo"),
     "401": (problem(401, "Authentication failed"), "key", "key"),
     "401 plain": (Reply(401, {"content-type": "text/plain"}, b"Header missing"), "key", "key"),
     "402": (problem(402, "Account 'a': Cloud credits expired"), "credits", "key"),
     "403": (problem(403, "Authorization failed"), "key", "key"),
-    "404 model": (problem(404, "Function 'f': Not found for account 'acme77'"), "not found", "model:demo"),
+    "404 model": (problem(404, "Function 'f': Not found for account 'acme77'"), "not open", "model:demo"),
     "404 asset": (problem(404, "NotFound error: failed to find asset 0"), "picture was not found", "shrink"),
     "404 path": (
         Reply(404, {"content-type": "text/plain"}, b"404 page not found"),
@@ -62,7 +62,7 @@ FAILURES: dict[str, tuple[Reply, str, str]] = {
     "429": (problem(429), "Too many", "again"),
     "500": (body(500, {"message": "Internal server error", "code": 500}), "failed", "again"),
     "502": (problem(502, "Upstream request failed."), "failed", "again"),
-    "503": (problem(503, "offline", retry_after="10800"), "failed", "model:demo"),
+    "503": (problem(503, "offline", retry_after="10800"), "offline", "model:demo"),
     "504": (Reply(504), "failed", "again"),
     "inside": (stream({"error": {"object": "error", "message": "out of memory"}}), "failed", "again"),
     "cut": (stream("a red ", cut=True, done=False), "incomplete", "again"),
@@ -136,9 +136,32 @@ def test_the_demo_is_not_offered_in_its_own_place() -> None:
     assert actions(card) == ["again"]
 
 
-def test_a_retired_model_offers_its_siblings_that_stream() -> None:
+@pytest.mark.parametrize(
+    ("gone", "kind", "title"),
+    [
+        ("retired", errors.NotFoundError, "This model has been retired"),
+        ("withdrawn", errors.NotFoundError, "This model is not open to this account"),
+        ("unknown", errors.NotFoundError, "This model was not found"),
+        ("offline", errors.ServerError, "This model is offline"),
+        ("failing", errors.ServerError, "This model fails every time"),
+        ("blind", errors.RequestRejected, "This model cannot see"),
+    ],
+)
+def test_a_model_that_is_gone_offers_each_alternative(gone: str, kind: type, title: str) -> None:
+    error = kind("Gone.", status=410)
+    error.gone, error.alternatives = gone, ("google/gemma-4-31b-it", "moonshotai/kimi-k3", "demo")
+    card = error_card.describe(error, NVIDIA, asking=True)
+    assert card["title"] == title
+    assert card["actions"] == [
+        {"id": "model:google/gemma-4-31b-it", "label": "Ask google/gemma-4-31b-it"},
+        {"id": "model:moonshotai/kimi-k3", "label": "Ask moonshotai/kimi-k3"},
+        {"id": "model:demo", "label": "Ask the demo model"},
+    ]
+
+
+def test_a_model_that_is_gone_without_alternatives_leads_to_the_list() -> None:
     card = error_card.describe(errors.NotFoundError("Gone.", status=410), NVIDIA, asking=True)
-    assert actions(card) == ["model:demo", "model:nvidia/vila", "model:nvidia/cosmos-nemotron-34b", "models"]
+    assert actions(card) == ["model:demo", "models"]
 
 
 def test_the_card_stays_for_a_page_that_opens_later_until_it_is_closed(

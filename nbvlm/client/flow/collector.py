@@ -44,7 +44,8 @@ class ResponseCollector:
         self.begun = False  # whether any part of an answer came, an empty one too
         self.failure: Error | None = None
         self.refusal = ""
-        self._half = ""  # of a character whose other half may begin the next chunk
+        self._characters = _Characters()
+        self._thought_characters = _Characters()
         self._size = size
         self._beside: list[Detection] = []
         self._wrong: list[Problem] = []
@@ -115,9 +116,10 @@ class ResponseCollector:
     def close(self) -> list[Event]:
         """Return the boxes that only the end of the text made complete."""
         events: list[Event] = []
-        if self._half:
-            half, self._half = encodable(self._half), ""
-            self._split(half, events)
+        if thought := self._thought_characters.close():
+            self._think(thought, events)
+        if text := self._characters.close():
+            self._split(text, events)
         for part in self._splitter.close() if self._splitter is not None else ():
             self._part(part, events)
         return [*events, *map(DetectionFound, self.parser.close())]
@@ -144,8 +146,8 @@ class ResponseCollector:
                 if thought := message.reasoning_content or message.reasoning:
                     self._think(thought, events)
                 text = message.content
-                if text and (self._half or not text.isascii()):
-                    text = self._joined(text)
+                if text and (self._characters.half or not text.isascii()):
+                    text = self._characters.feed(text)
                 if not text:
                     self._beside_text(message)
                 else:
@@ -181,8 +183,7 @@ class ResponseCollector:
         self._thinking = part.thinking and not _END.fullmatch(part.text)
 
     def _think(self, thought: Any, events: list[Event]) -> None:
-        if isinstance(thought, str) and thought:
-            text = thought if thought.isascii() else encodable(thought)
+        if isinstance(thought, str) and thought and (text := self._thought_characters.feed(thought)):
             self.thoughts.append(text)
             events.append(ReasoningDelta(text))
 
@@ -192,17 +193,28 @@ class ResponseCollector:
         if found := self.parser.feed(text):
             events.extend(map(DetectionFound, found))
 
-    def _joined(self, text: str) -> str:
-        """Join the halves of a character that two chunks share, and escape a half that stays alone."""
-        text, self._half = self._half + text, ""
-        if "\ud800" <= text[-1] <= "\udbff":
-            text, self._half = text[:-1], text[-1]
-        joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
-        return encodable(joined)
-
     def _beside_text(self, message: payloads.Message) -> None:
         if isinstance(message.refusal, str):
             self.refusal += message.refusal
+
+
+class _Characters:
+    """Joins the halves of a character that two chunks share, and escapes a half that stays alone."""
+
+    def __init__(self) -> None:
+        self.half = ""  # the first of a character, whose other half may begin the next chunk
+
+    def feed(self, text: str) -> str:
+        """Return a text with what was kept of the one before, without what is kept of this one."""
+        text, self.half = self.half + text, ""
+        if "\ud800" <= text[-1] <= "\udbff":
+            text, self.half = text[:-1], text[-1]
+        return encodable(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass"))
+
+    def close(self) -> str:
+        """Return what was kept."""
+        half, self.half = self.half, ""
+        return encodable(half)
 
 
 # The marks around thinking, which are not part of it.

@@ -15,6 +15,7 @@ import time
 import zipfile
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import httpx
 
@@ -290,7 +291,7 @@ def _result(
     settings, usage = context.settings, collector.usage
     notices = [*question.notices, *context.notices]
     if notice := response.headers.get("nbvlm-notice"):  # from the embedded model's service
-        notices.append(error_responses.clean(notice, 400))
+        notices.append(error_responses.clean(unquote(notice), 400))
     if (retired := response.headers.get("deprecation")) is not None:
         ends = error_responses.clean(retired, 100)
         notices.append(f"The service announces the end of this model: {ends}.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -190,7 +191,11 @@ class GenerationJob:
 
 
 class Engine:
-    """Runs jobs, `at_once` at a time, in turn by caller, and keeps those whose caller has to poll."""
+    """Runs jobs in turn by caller, and keeps those whose caller has to poll.
+
+    Of one caller `at_once` jobs run at the same time, of all callers `limits.spare` more: so a caller who has
+    none running does not wait for another one's long answers.
+    """
 
     def __init__(self, model: Model | None, at_once: int, limits: Limits = IN_PROCESS) -> None:
         self._model = model
@@ -198,7 +203,9 @@ class Engine:
         self._at_once, self._limits = at_once, limits
         self._lock = threading.Lock()
         self._turns = Turns()
-        self._workers, self._large = 0, False  # threads that compute; whether one has a large picture
+        self._workers = 0  # threads that compute
+        self._running: Counter[str] = Counter()  # jobs by caller
+        self._large = False  # whether one of them has a large picture
         self._parked: dict[str, GenerationJob] = {}
 
     def model(self, name: str | None = None) -> Model:
@@ -224,7 +231,8 @@ class Engine:
     ) -> GenerationJob:
         """Start to answer, when it is the caller's turn; without a picture the answer is empty.
 
-        `name` is the model that the caller asks for. A `speaker` writes the answer as another model family would.
+        `name` is the model that the caller asks for. A `speaker` writes the answer as another model family
+        would.
 
         Raises
         ------
@@ -246,7 +254,7 @@ class Engine:
         with self._lock:
             self._check(caller)
             self._turns.add(caller, job)
-            if self._workers >= self._at_once:
+            if self._workers >= self._at_once + self._limits.spare:
                 return job
             self._workers += 1
         threading.Thread(target=self._work, name="nbvlm-demo-worker", daemon=True).start()
@@ -268,14 +276,19 @@ class Engine:
     def _next(self, done: GenerationJob | None) -> GenerationJob | None:
         """Take the next job of a worker; of the jobs with large pictures one runs at a time."""
         with self._lock:
-            if done is not None and done.large:
-                self._large = False
-            job = self._turns.next(large=not self._large)
+            if done is not None:
+                self._running -= Counter([done.caller])  # which drops callers with none
+                self._large = self._large and not done.large
+            job = self._turns.next(self._allowed)
             if job is None:
                 self._workers -= 1
-            elif job.large:
-                self._large = True
+            else:
+                self._running[job.caller] += 1
+                self._large = self._large or job.large
             return job
+
+    def _allowed(self, job: GenerationJob) -> bool:
+        return self._running[job.caller] < self._at_once and not (job.large and self._large)
 
     def park(self, job: GenerationJob, seconds: float) -> None:
         """Keep a job for its caller, who must come back within `seconds`."""

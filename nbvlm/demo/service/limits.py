@@ -27,6 +27,7 @@ class Limits:
     bodies_of_caller: int = 32 * _MIB
     store: int = 96 * _MIB  # all uploaded pictures
     store_of_caller: int = 48 * _MIB
+    spare: int = 1  # answers at once, beside those of a caller with many
     waiting: int = 256  # questions that wait for their turn
     waiting_of_caller: int = 64
     connections: int = 512
@@ -43,6 +44,7 @@ SERVED = Limits()
 _MANY = 1 << 30
 IN_PROCESS = replace(
     SERVED,
+    spare=0,
     upload=128 * _MIB,
     store=512 * _MIB,
     store_of_caller=512 * _MIB,

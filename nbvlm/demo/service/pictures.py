@@ -22,7 +22,7 @@ PIXEL_LIMIT = 64_000_000
 SCAN_LIMIT = 200  # a progressive JPEG has about ten; each costs as much as decoding a picture
 _STARTS = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff"}
 _SIDE = 1280  # twice the longest side that the embedded model reads
-_LARGE = 4_000_000  # pixels
+_LARGE = 2_000_000  # pixels
 _ROWS = 2_000_000  # pixels that are converted at a time
 
 

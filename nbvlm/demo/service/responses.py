@@ -7,6 +7,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json, problem
 
@@ -39,6 +40,8 @@ class Accept:
 EVENT_STREAM = "text/event-stream"
 CLOSED = 499  # the caller closed the connection
 DONE = b"data: [DONE]\n\n"
+
+_SAFE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 
 _log = logging.getLogger(__name__)
 
@@ -129,7 +132,8 @@ def reply(dialect: Dialect, job: GenerationJob) -> Reply:
     if job.cancelled:
         return Reply(CLOSED)
     about = (("nbvlm-notice", job.notice), ("nbvlm-model", job.model))
-    named = tuple((name, value) for name, value in about if value)
+    # A header holds ASCII only, and a notice may quote the prompt.
+    named = tuple((name, quote(value, safe=_SAFE)) for name, value in about if value)
     if job.stream:
         kind = (("content-type", EVENT_STREAM), ("cache-control", "no-cache"))
         return Reply(200, (*kind, *named), events(dialect, job))

@@ -37,6 +37,7 @@ Handler = Callable[[Request, str], Reply]
 _NO_KEY = refusal(401, "Incorrect API key provided", code="invalid_api_key")
 NO_CONTENT = 204
 _NO_BODY = 64 * 1024  # bytes of a body that a GET or DELETE may have
+_AT_ONCE = 8  # answers; more would need more memory for their pictures than a service should
 _PER_NETWORK = 64  # bits: an IPv6 host changes its address within its network
 
 
@@ -66,7 +67,7 @@ class Service:
     bucket
         Keeps the assets; by default a new one.
     at_once
-        Answers computed at the same time; by default the number of cores.
+        Answers computed at the same time for one caller; by default the number of cores, at most eight.
     limits
         What the service takes on at most; by default what suits a caller in this process.
     hosts
@@ -104,7 +105,7 @@ class Service:
         self.limits = limits
         bucket = bucket or Bucket(capacity=limits.store, capacity_of_owner=limits.store_of_caller)
         assets = AssetApi(bucket, origin)
-        self._engine = engine = Engine(model, at_once or os.cpu_count() or 1, limits)
+        self._engine = engine = Engine(model, at_once or min(os.cpu_count() or 1, _AT_ONCE), limits)
         inference, completions = Inference(engine, bucket), Completions(engine, speak)
         self._bucket = bucket
         self._routes = tuple(

@@ -6,6 +6,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nbvlm.demo.service.jobs import GenerationJob
 
 __all__ = ["Turns"]
@@ -32,10 +34,10 @@ class Turns:
         """Append a job to those of its caller."""
         self._jobs.setdefault(caller, deque()).append(job)
 
-    def next(self, *, large: bool = True) -> GenerationJob | None:
-        """Take the next job, none with a large picture if not `large`; its caller goes behind all others."""
+    def next(self, allowed: Callable[[GenerationJob], bool]) -> GenerationJob | None:
+        """Take the first job that is allowed, one a caller; its caller goes behind all others."""
         for caller, jobs in self._jobs.items():
-            if large or not jobs[0].large:
+            if allowed(jobs[0]):
                 job = jobs.popleft()
                 del self._jobs[caller]
                 if jobs:

@@ -58,7 +58,9 @@ def understand(text: str, dialect: Dialect | None = None) -> Question:
     dialect
         The family whose words are tried before those of all others.
     """
-    return _templated(text.strip(), dialect) or _free(text.strip())
+    # One blank and one line break at a time: searching in long runs of them takes very long.
+    plain = re.sub(r"[^\S\n]+", " ", re.sub(r"\s*\n\s*", "\n", text)).strip()
+    return _templated(plain, dialect) or _free(plain)
 
 
 # In the words of a family: what the dialects ask, read backwards.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["HABITS", "Speaker", "Spoken", "model_id", "speaker"]
 
 PREFIX = "nbvlm/demo-"
+_NAME = re.compile(r"[\w.:+-]{1,100}", re.ASCII)  # it comes back in each event of a stream
 HABITS = {
     "think": "writes its thoughts into the answer, with a place that is not a result",
     "reason": "sends its thoughts beside the answer, as `reasoning_content`",
@@ -79,7 +80,7 @@ def model_id(name: str) -> str:
     """
     family, *habits = name.strip().split("+")
     last = family.rpartition("/")[2]
-    if _dialect(last) is None and last not in _MEMBERS:
+    if not _NAME.fullmatch(last) or (_dialect(last) is None and last not in _MEMBERS):
         names = ", ".join((*dialects.names(), "llama"))
         raise ParameterError(
             f"speak must be a family or one of its models, got {family!r}.", hint=f"Families: {names}."
@@ -92,9 +93,12 @@ def model_id(name: str) -> str:
 
 def speaker(model: str) -> Speaker | None:
     """Return the speaker of a model id, or None if it is not one of `model_id`."""
-    family, *habits = model.removeprefix(PREFIX).split("+")
+    name = model.removeprefix(PREFIX)
+    if name == model or not _NAME.fullmatch(name):
+        return None
+    family, *habits = name.split("+")
     dialect = _dialect(family)
-    if not model.startswith(PREFIX) or dialect is None or not set(habits) <= set(HABITS):
+    if dialect is None or not set(habits) <= set(HABITS):
         return None
     return Speaker(dialect, frozenset(habits))
 

@@ -1,8 +1,8 @@
 """Decide what the numbers of an answer mean: their order and their scale.
 
-In this order: an explicit choice, an entry for the whole picture, named fields, what the prompt asks for (of models
-that obey), the family's habit, the numbers themselves, 0 to 1000. The decision holds for the whole answer, and a
-later number may change it.
+In this order: an explicit choice, an entry for the whole picture, named fields, what the prompt asks for
+(of models that obey), the family's habit, the numbers themselves, 0 to 1000. The decision holds for the
+whole answer, and a later number may change it.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def asked_order(prompt: str | None) -> Order | None:
 def asked_scale(prompt: str | None) -> Scale:
     """Return the scale that a prompt asks for, or None.
 
-    >>> asked_scale("integers between 0 and 1000"), asked_scale("in absolute pixels"), asked_scale("detect cat")
-    (1000.0, 'pixels', None)
+    >>> asked_scale("integers between 0 and 1000"), asked_scale("in absolute pixels"), asked_scale("detect
+    cat") (1000.0, 'pixels', None)
     """
     text = prompt or ""
     if found := _RANGE.search(text):
@@ -139,6 +139,8 @@ class Decision:
     def _make(self, space: str, order: Order) -> Reading:
         if space == "parse":
             return _CANVAS.reading(self._sent)
+        if space == "pixels":
+            return Reading("xyxy", (float(self._sent[0]), float(self._sent[1])))
         if space == "bins" and self._dialect.form == "doctags":
             space = "docling"
         if space:

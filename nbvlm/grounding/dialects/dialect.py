@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["TASKS", "Dialect", "Form"]
 
 Form = Literal[
-    "json", "named", "loc", "ref-box", "ref-det", "box-tokens", "begin-box", "tuples", "points", "tracks", "bbox",
-    "point-box", "label-loc", "doctags", "corners", "parse", "box-ref", "xy-bbox", "patches", "bare",
+    "json", "named", "loc", "ref-box", "ref-det", "box-tokens", "begin-box", "tuples", "points", "tracks",
+    "bbox", "point-box", "label-loc", "doctags", "corners", "parse", "box-ref", "xy-bbox", "patches", "bare",
 ]  # fmt: skip
 """How a family writes a box; the table of `nbvlm.grounding.dialects` has an example of each."""
 
@@ -26,13 +26,17 @@ TASKS = ("detect", "segment", "point", "count", "caption", "cap", "describe", "o
 _NAMED = (
     'Find every {things} in the picture. Answer with JSON only: a list of {{"label": …, "x1": …, "y1": …, '
     '"x2": …, "y2": …}}, one entry for each object. The coordinates are whole numbers from 0 to 1000 on each '
-    "axis: x from the left edge (0) to the right edge (1000), y from the top edge (0) to the bottom edge (1000), "
-    'whatever the shape of the picture. The first entry is the whole picture: {{"label": "__IMAGE__", "x1": 0, '
+    "axis: x from the left edge (0) to the right edge (1000), y from the top edge (0) to the bottom edge "
+    "(1000), "
+    'whatever the shape of the picture. The first entry is the whole picture: {{"label": "__IMAGE__", '
+    '"x1": 0, '
     '"y1": 0, "x2": 1000, "y2": 1000}}. The labels are: {list}.'
 )
 _POINTS = (
-    'Point to every {things} in the picture. Answer with JSON only: a list of {{"label": …, "x": …, "y": …}}, one '
-    "entry for each object. The coordinates are whole numbers from 0 to 1000 on each axis, from the upper left "
+    'Point to every {things} in the picture. Answer with JSON only: a list of {{"label": …, "x": …, "y": '
+    "…}}, one "
+    "entry for each object. The coordinates are whole numbers from 0 to 1000 on each axis, from the "
+    "upper left "
     "corner, whatever the shape of the picture. The labels are: {list}."
 )
 GENERIC_WORDS: Mapping[str, str] = {
@@ -58,17 +62,17 @@ class Dialect:
     name
         Name of the family.
     matches
-        Regular expressions; one of them is found in the ids of the family's models, which are compared in lower
-        case, without owner, tag, date, blanks, `-`, `_` and `.` ("Qwen/Qwen3-VL-8B-Instruct" is
+        Regular expressions; one of them is found in the ids of the family's models, which are compared in
+        lower case, without owner, tag, date, blanks, `-`, `_` and `.` ("Qwen/Qwen3-VL-8B-Instruct" is
         "qwen3vl8binstruct").
     form
-        How the family writes by itself. Reading recognises all forms in every dialect; some decide what a doubtful
-        text means.
+        How the family writes by itself. Reading recognises all forms in every dialect; some decide what a
+        doubtful text means.
     order
         "xyxy" or "yxyx" of a list of numbers; None if the prompt decides. Named fields need no order.
     scale
-        The number at the right and bottom edge (1000, 999, 1, 100, 1023, 500); "pixels"; or None: the numbers of
-        each answer decide.
+        The number at the right and bottom edge (1000, 999, 1, 100, 1023, 500); "pixels"; or None: the
+        numbers of each answer decide.
     space
         How the picture that the model sees is made from the one that was sent; None if it is the same, or
         only resized in a way that numbers on a fixed scale survive.
@@ -83,8 +87,9 @@ class Dialect:
     label_last
         True where tokens name a box after it.
     words
-        Prompts for `TASKS`, with the fields `{things}` ("cat or dog"), `{list}` ("cat, dog"), `{count}`, `{language}`,
-        `{code}`, `{question}`, `{width}` and `{height}` (of the picture that is sent); those missing are generic.
+        Prompts for `TASKS`, with the fields `{things}` ("cat or dog"), `{list}` ("cat, dog"), `{count}`,
+        `{language}`, `{code}`, `{question}`, `{width}` and `{height}` (of the picture that is sent); those
+        missing are generic.
     masks
         How the family writes masks: "png", "polygon", "codes", or None if it writes none.
     note
@@ -134,7 +139,8 @@ class Dialect:
     def reading(self, sent: Size, *, order: Order | None = None, scale: Scale = None) -> Reading:
         """Return how numbers become places, for a picture that was sent in this size.
 
-        `order` and `scale` replace those of the dialect; where both leave them open, they are "xyxy" and 1000.
+        `order` and `scale` replace those of the dialect; where both leave them open, they are "xyxy" and
+        1000.
         """
         order = order or self.order or "xyxy"
         scale = scale or self.scale or 1000.0

@@ -1,7 +1,7 @@
 """The families that are known, in the order in which an id is compared with them.
 
-Sources: the authors' model cards, notebooks and code, and recorded answers; where a family has several habits,
-the one that measured best.
+Sources: the authors' model cards, notebooks and code, and recorded answers; where a family has several
+habits, the one that measured best.
 """
 
 from __future__ import annotations
@@ -36,32 +36,40 @@ _QWEN: Mapping[str, str] = {
     "Report point coordinates in JSON format.",
 }
 _GEMINI_BOXES = (
-    "Detect the 2d bounding boxes of every {things}. Answer with a JSON list of at most {limit} objects, each with "
-    'the box in the key "box_2d" as [ymin, xmin, ymax, xmax], normalized to 0-1000, and a label in the key "label". '
+    "Detect the 2d bounding boxes of every {things}. Answer with a JSON list of at most {limit} objects, "
+    "each with "
+    'the box in the key "box_2d" as [ymin, xmin, ymax, xmax], normalized to 0-1000, and a label in the '
+    'key "label". '
     "The labels are: {list}."
 ).replace("{limit}", "25")
 _GEMINI: Mapping[str, str] = {
     "detect": _GEMINI_BOXES,
     "count": _GEMINI_BOXES,
-    "segment": "Give the segmentation masks for every {things}. Output a JSON list of segmentation masks where each "
-    'entry contains the 2D bounding box in the key "box_2d", the segmentation mask in key "mask", and the text '
+    "segment": "Give the segmentation masks for every {things}. Output a JSON list of segmentation masks "
+    "where each "
+    'entry contains the 2D bounding box in the key "box_2d", the segmentation mask in key "mask", and '
+    "the text "
     'label in the key "label". The labels are: {list}.',
     "point": "Point to every {things}. The answer should follow the JSON format: "
-    '[{{"point": [y, x], "label": …}}, …]. The points are in [y, x] format normalized to 0-1000. The labels are: {list}.',
+    '[{{"point": [y, x], "label": …}}, …]. The points are in [y, x] format normalized to 0-1000. The '
+    "labels are: {list}.",
 }
 
 
 def _array(space: str, key: str = "box_2d", order: str = "[x_min, y_min, x_max, y_max]") -> Mapping[str, str]:
     """Words for models that answer in the JSON form that the prompt shows."""
     boxes = (
-        "Detect every {things} in this image. Output a JSON list where each entry contains the 2D bounding box in "
+        "Detect every {things} in this image. Output a JSON list where each entry contains the 2D "
+        "bounding box in "
         f'the key "{key}" and the text label in the key "label". The "{key}" value must be {order}: {space}. '
         "Return only the JSON list, with no extra text. Only use these labels: {list}"
     )
     point = order.replace("_min", "").split(", ")[:2]
     points = (
-        "Point to every {things} in this image. Output a JSON list where each entry contains the point in the key "
-        f'"point" as {point[0]}, {point[1]}] and the text label in the key "label". The values must be {space}. '
+        "Point to every {things} in this image. Output a JSON list where each entry contains the point "
+        "in the key "
+        f'"point" as {point[0]}, {point[1]}] and the text label in the key "label". The values must be '
+        f"{space}. "
         "Return only the JSON list, with no extra text. Only use these labels: {list}"
     )
     return {"detect": boxes, "segment": boxes, "count": boxes, "point": points}
@@ -85,13 +93,17 @@ _THOUSAND = "integers between 0 and 1000, normalized to the image width (x) and 
 _GPT = _array(_PIXELS)
 _REF = "Please provide the bounding box coordinate of the region this sentence describes: <ref>{list}</ref>"
 _FIELDS = (
-    'Detect every {things} in this image. Output a JSON list where each entry is {{"label": …, "x_min": …, "y_min": '
-    '…, "x_max": …, "y_max": …}}, with the coordinates as fractions of the image width and height between 0 and 1. '
+    'Detect every {things} in this image. Output a JSON list where each entry is {{"label": …, "x_min": '
+    '…, "y_min": '
+    '…, "x_max": …, "y_max": …}}, with the coordinates as fractions of the image width and height '
+    "between 0 and 1. "
     "Return only the JSON list. Only use these labels: {list}"
 )
 _MUSE = (
-    "You are an object grounding expert. Detect all objects in this image matching these labels: {list}. For each "
-    'object, answer in the format {{"label": "<name>", "x_min": <int>, "y_min": <int>, "x_max": <int>, "y_max": '
+    "You are an object grounding expert. Detect all objects in this image matching these labels: {list}. "
+    "For each "
+    'object, answer in the format {{"label": "<name>", "x_min": <int>, "y_min": <int>, "x_max": <int>, '
+    '"y_max": '
     "<int>}}. The coordinates should be in the 0-1000 range. Return a JSON array of results."
 )
 _QWEN25 = Resize(28, 3136, 12_845_056)
@@ -108,7 +120,7 @@ FAMILIES: tuple[Dialect, ...] = (
             **_QWEN,
             "ocr": "Spotting all the text in the image with line-level, and output in JSON format.",
         },
-        note="Pixels of the picture as the processor resized it; a server's own bounds need a dialect of your own.",
+        note="Pixels of the resized picture; a server with bounds of its own needs a dialect of your own.",
     ),
     Dialect("qwen2-vl", ("qwen2vl",), "box-tokens", words=_QWEN),
     Dialect("qwen-vl", ("qwenvl",), "ref-box", words=_QWEN),
@@ -125,7 +137,7 @@ FAMILIES: tuple[Dialect, ...] = (
     Dialect("qwen3-vl", ("qwen3(?!(?:8b|14b|32b)?embed)", "qvq", "mimo"), fence=True, words=_QWEN),
     Dialect(
         "paligemma",
-        ("paligemma", "^demo$"),
+        ("paligemma", "^demo(scenes|photos)?$"),
         "loc",
         order="yxyx",
         scale=1023.0,
@@ -204,9 +216,11 @@ FAMILIES: tuple[Dialect, ...] = (
         "begin-box",
         obeys=False,
         words=_boxes(
-            "Help me to locate every {things} in the image and give me its bounding boxes as JSON with the keys "
+            "Help me to locate every {things} in the image and give me its bounding boxes as JSON with "
+            "the keys "
             '"label" and "bbox_2d" ([x1, y1, x2, y2], 0-1000).',
-            'Point to every {things} in the image; answer as JSON with the keys "label" and "point_2d" ([x, y], 0-1000).',
+            'Point to every {things} in the image; answer as JSON with the keys "label" and "point_2d" '
+            "([x, y], 0-1000).",
         ),
     ),
     Dialect("glm", ("glm",), order=None, scale=None, obeys=True, words=_array(_THOUSAND), fence=True),
@@ -228,7 +242,8 @@ FAMILIES: tuple[Dialect, ...] = (
         keys=("box_2d", "point", "label"),
         fence=True,
         words=_array(
-            "the top-left and bottom-right corners as integers between 0 and 999, normalized to the image width (x) and height (y)"
+            "the top-left and bottom-right corners as integers between 0 and 999, normalized to the "
+            "image width (x) and height (y)"
         ),
     ),
     Dialect(

@@ -17,95 +17,26 @@ __all__ = ["ANCHOR", "COORDINATE_KEYS", "Fields", "is_label", "is_place", "simpl
 
 ANCHOR = "__IMAGE__"
 
-_BOXES = frozenset(
-    [
-        "bbox2d",
-        "box2d",
-        "bbox",
-        "box",
-        "boundingbox",
-        "coordinates",
-        "coords",
-        "rect",
-        "region",
-        "location",
-        "position",
-        "pos",
-        "bboxes",
-        "boxes",
-        "startbox",
-        "endbox",
-        "boundingboxes",
-        "bboxes2d",
-        "boxes2d",
-        "bbox2ds",
-        "rectangle",
-        "xyxy",
-    ]
-)
-_POINTS = frozenset(
-    [
-        "point2d",
-        "point",
-        "points",
-        "coordinate",
-        "click",
-        "points2d",
-        "startpoint",
-        "endpoint",
-        "keypoint",
-        "center",
-        "centre",
-        "centerpoint",
-    ]
-)
-_OUTLINES = frozenset(
-    [
-        "polygon",
-        "polygons",
-        "segmentation",
-        "contour",
-        "contours",
-        "quad",
-        "quads",
-        "quadboxes",
-        "path",
-        "mask",
-        "outline",
-    ]
-)
+_BOXES = frozenset([
+    "bbox2d", "box2d", "bbox", "box", "boundingbox", "coordinates", "coords", "rect", "region",
+    "location", "position", "pos", "bboxes", "boxes", "startbox", "endbox", "boundingboxes", "bboxes2d",
+    "boxes2d", "bbox2ds", "rectangle", "xyxy",
+])  # fmt: skip
+_POINTS = frozenset([
+    "point2d", "point", "points", "coordinate", "click", "points2d", "startpoint", "endpoint", "keypoint",
+    "center", "centre", "centerpoint",
+])  # fmt: skip
+_OUTLINES = frozenset([
+    "polygon", "polygons", "segmentation", "contour", "contours", "quad", "quads", "quadboxes", "path",
+    "mask", "outline",
+])  # fmt: skip
 _SOLID = frozenset(["box3d", "bbox3d", "boxes3d", "point3d"])
 COORDINATE_KEYS = _BOXES | _POINTS | _OUTLINES
-_CONTAINERS = frozenset(
-    [
-        "detections",
-        "objects",
-        "results",
-        "result",
-        "data",
-        "items",
-        "annotations",
-        "predictions",
-        "instances",
-        "output",
-        "answer",
-        "response",
-        "regions",
-        "elements",
-        "arguments",
-        "parameters",
-        "image",
-        "images",
-        "input",
-        "detection",
-        "object",
-        "found",
-        "entities",
-        "list",
-        "content",
-        "function",
-    ]
-)
+_CONTAINERS = frozenset([
+    "detections", "objects", "results", "result", "data", "items", "annotations", "predictions",
+    "instances", "output", "answer", "response", "regions", "elements", "arguments", "parameters",
+    "image", "images", "input", "detection", "object", "found", "entities", "list", "content", "function",
+])  # fmt: skip
 _LABELS = {
     name: rank
     for rank, name in enumerate(
@@ -134,22 +65,10 @@ _LABELS = {
         ]
     )
 }
-_NOT_LABELS = frozenset(
-    [
-        "bboxtype",
-        "id",
-        "index",
-        "imgidx",
-        "unit",
-        "units",
-        "format",
-        "scale",
-        "space",
-        "color",
-        "colour",
-        "mime",
-    ]
-)
+_NOT_LABELS = frozenset([
+    "bboxtype", "id", "index", "imgidx", "unit", "units", "format", "scale", "space", "color", "colour",
+    "mime",
+])  # fmt: skip
 _SUFFIX = re.compile(r"(.+?)_?(en|english|cn|zh|chinese|ja|fr|de|es)", re.IGNORECASE)
 _ROLES = {
     **dict.fromkeys(["x1", "xmin", "left", "x0", "xleft", "topleftx", "startx"], "x0"),
@@ -202,7 +121,7 @@ def class_of(key: str) -> str:
     """Return the label that a key is by itself: the name of a class, not a container's."""
     name = simple(key)
     known = name in COORDINATE_KEYS or name in _CONTAINERS or _label_rank(key) is not None or name in _SOLID
-    return "" if known or name.isdigit() else key
+    return "" if known or name.isdigit() or key.startswith("<") else key
 
 
 @dataclass(slots=True)
@@ -228,6 +147,7 @@ class Fields:
     named: dict[str, float] = field(default_factory=dict)
     labels: dict[tuple[int, int], str] = field(default_factory=dict)
     strings: list[tuple[str, str]] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)  # one for each of the lists
     mask: str | None = None
     percent: bool = False
     wanted: bool = False  # whether it has a key of places
@@ -263,6 +183,7 @@ class Fields:
         elif simple(key) not in _SOLID:
             if value.strings and (rank := _label_rank(key)) is not None:
                 self.labels.setdefault(rank, value.strings[0])
+                self.names = value.strings
             self.others.append((key, value))
 
     def _put_text(self, key: str, kind: str, value: str) -> None:
@@ -278,7 +199,7 @@ class Fields:
             elif numbers is not None and role and len(numbers.values) == 1:
                 self.named[role] = numbers.values[0]
             self.percent = self.percent or bool(numbers and numbers.percent)
-            if numbers is not None or kind == "box":
+            if numbers is not None or kind:
                 return
         rank = _label_rank(key)
         if rank is not None:
@@ -309,7 +230,7 @@ class Fields:
 
     @property
     def label(self) -> str:
-        """The label: of several keys the one that names shortest, in English if there are several languages."""
+        """The label: of several keys the one that names shortest, in English if it is there."""
         if self.labels:
             return _clean(self.labels[min(self.labels)])
         return _clean(self.strings[0][1]) if self.strings else ""
@@ -348,6 +269,9 @@ class Fields:
                 )
                 for form, values in read
             ]
+        if len(self.names) == len(places):
+            for place, name in zip(places, self.names, strict=True):
+                place.label = _clean(name)
         boxes = [place for place in places if place.kind == "box"]
         outlines = [place for place in places if place.kind == "outline"]
         if len(boxes) == 1 and places:

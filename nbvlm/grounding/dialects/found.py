@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["NUMBER", "Found", "Kind", "Numbers", "numbers_in", "shapes"]
+__all__ = ["FAR", "NUMBER", "Found", "Kind", "Numbers", "chunks", "floats", "numbers_in", "shape", "shapes"]
 
 Kind = Literal["box", "point", "outline"]
 
 NUMBER = re.compile(r"[-+]?(?:[0-9]{1,20}\.?[0-9]{0,20}|\.[0-9]{1,20})(?:[eE][-+]?[0-9]{1,3})?")
 _TAG = re.compile(r"<[^<>]{0,40}>")
 _LONGEST = 12  # digits before the point of a number that can be a place
-_FAR = 10.0**_LONGEST
+FAR = 10.0**_LONGEST
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class Found:
 
 
 def numbers_in(text: str) -> Numbers | None:
-    """Read the numbers of a string such as "(1, 2, 3, 4)", "12px" or "<point>1 2</point>"; None for other text."""
+    """Read the numbers of a string such as "(1, 2, 3, 4)" or "12px"; None for other text."""
     bare = _TAG.sub(" ", text)
     rest = re.sub(r"px|[\s,;:()\[\]{}%]", "", NUMBER.sub("", bare))
     if rest or len(text) > 2000:
@@ -104,7 +104,7 @@ def shapes(numbers: Numbers, kind: str) -> tuple[list[tuple[Kind, tuple[float, .
 def shape(values: tuple[float, ...], kind: str) -> list[tuple[Kind, tuple[float, ...]]] | None:
     """Read one list by its length; None if it is not a place."""
     count = len(values)
-    if not count or max(map(abs, values)) >= _FAR:
+    if not count or max(map(abs, values)) >= FAR:
         return None
     if kind == "outline" and count >= 6 and count % 2 == 0:
         return [("outline", values)]
@@ -123,3 +123,12 @@ def chunks(values: Iterable[float], length: int) -> list[tuple[float, ...]]:
     """Cut numbers into groups of one length; an incomplete one at the end is left out."""
     numbers = tuple(values)
     return [numbers[at : at + length] for at in range(0, len(numbers) - length + 1, length)]
+
+
+def floats(texts: object) -> tuple[float, ...] | None:
+    """Turn texts into numbers; None if one of them is not a number that can be a place."""
+    try:
+        numbers: tuple[float, ...] = tuple(map(float, texts))  # type: ignore[call-overload]
+    except ValueError:
+        return None
+    return numbers if all(abs(number) < FAR for number in numbers) else None

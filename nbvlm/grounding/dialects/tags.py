@@ -10,14 +10,14 @@ import html
 import re
 from dataclasses import dataclass, field
 
-from nbvlm.grounding.dialects.found import Found, chunks
+from nbvlm.grounding.dialects.found import FAR, NUMBER, Found, chunks
 
 __all__ = ["Reader", "Token", "incomplete", "located", "match", "patches"]
 
 _NAMES = frozenset(["ref", "object_ref", "phrase"])
 _PLACES = {
-    "box": "box", "bbox": "box", "det": "box", "begin_of_box": "box", "bounding_box": "box", "point_box": "box",
-    "object": "box", "quad": "outline", "poly": "outline", "polygon": "outline", "point": "point",
+    "box": "box", "bbox": "box", "det": "box", "begin_of_box": "box", "bounding_box": "box", "point_box":
+    "box", "object": "box", "quad": "outline", "poly": "outline", "polygon": "outline", "point": "point",
     "points": "point",
 }  # fmt: skip
 _WITH_ATTRIBUTES = frozenset(["point", "points", "tracks", "point_box", "polygon", "collection", "box"])
@@ -33,7 +33,7 @@ _HTML = re.compile(r"<([A-Za-z][\w-]{0,40})\s[^<>]{0,2000}>")
 _DATA_BOX = re.compile(r"data-(?:bbox|points?)\s*=\s*[\"']([^\"']*)[\"']", re.IGNORECASE)
 _END_MARK = re.compile(r"<[｜|][^<>]{1,60}[｜|]>")
 _PART = re.compile(
-    r"<(?:/?[|｜]?/?(?:[A-Za-z0-9][\w.▁-]{0,60}[|｜]?/?)?|[A-Za-z][\w-]{0,40}\s[^<>]{0,2000}|class_[^<>]{0,60})\Z"
+    r"<(?:/?[|｜]?/?(?:[A-Za-z0-9][\w.▁-]{0,60}[|｜]?/?)?|[A-Za-z][\w-]{0,40}\s[^<>]{0,2000}|class_[^<>]{0,60}|[|｜][^<>]{0,61})\Z"
 )
 _ATTRIBUTE = re.compile(r"\s{0,64}([\w:-]{1,40})\s{0,8}=\s{0,8}(?:\"([^\"]*)\"|'([^']*)')")
 _ATTRIBUTE_PART = re.compile(r"\s{0,64}(?:[\w:-]{1,40}(?:\s{0,8}(?:=\s{0,8}(?:\"[^\"]*|'[^']*)?)?)?|/)?\Z")
@@ -152,10 +152,10 @@ class Reader:
         elif name == "coords":
             self.places += _coords(value, self.position)
         elif re.fullmatch(r"[xy][0-9]{0,6}", name):
-            try:
-                self._values[name] = float(value.rstrip("% "))
-            except ValueError:
+            bare = value.strip("% ")
+            if NUMBER.fullmatch(bare) is None or abs(float(bare)) >= FAR:
                 return
+            self._values[name] = float(bare)
             number = name[1:]
             if f"x{number}" in self._values and f"y{number}" in self._values:
                 pair = self._values.pop(f"x{number}"), self._values.pop(f"y{number}")
@@ -166,7 +166,7 @@ def _coords(value: str, position: int) -> list[Found]:
     """Read "1 1 900 400 2 911 800": a picture's number, then a number, x and y for each point."""
     found = []
     for picture in re.split(r"[\t;:,]", value):
-        numbers = [float(number) for number in re.findall(r"[0-9]+(?:\.[0-9]+)?", picture[:200_000])]
+        numbers = [float(number) for number in re.findall(r"[0-9]{1,12}(?:\.[0-9]+)?", picture[:200_000])]
         found += [
             Found("point", (x, y), "", position, space="thousand") for _, x, y in chunks(numbers[1:], 3)
         ]

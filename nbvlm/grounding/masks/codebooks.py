@@ -186,7 +186,7 @@ def _vae_oid(progress: Progress | None) -> Path:
 
     if given := os.environ.get("NBVLM_VAE_WEIGHTS"):
         path = _files.expanded(given)
-        if not path.is_file():
+        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file() raises where a folder may not be read
             hint = "Set it to a copy of vae-oid.npz, or unset it to download the file."
             raise Error(f"NBVLM_VAE_WEIGHTS names {path}, which is not a file.", hint=hint)
         return path

@@ -86,6 +86,7 @@ class LazyMask:
         one, two = self.crop(), other.crop()
         if one is None or two is None:
             return one is two
+        one, two = _trimmed(one), _trimmed(two)
         return (one.x, one.y) == (two.x, two.y) and np.array_equal(one.pixels, two.pixels)
 
     def within(self, values: int) -> bool:
@@ -125,6 +126,12 @@ class LazyMask:
         mask = crop.spread(self.size)
         mask.flags.writeable = False
         return mask
+
+
+def _trimmed(crop: MaskCrop) -> MaskCrop:
+    """Take rows and columns off that hold no mask, so that crops of one mask are equal."""
+    inner = _cropped(crop.pixels)
+    return MaskCrop(inner.x + crop.x, inner.y + crop.y, inner.pixels) if inner.pixels.size else inner
 
 
 def _cropped(mask: Mask) -> MaskCrop:

@@ -41,23 +41,40 @@ function serverForm(say, onClose) {
     placeholder: "google/paligemma2-3b-mix-448",
   });
   const look = textButton("nbvlm-server-look", "List its models");
+  const local = textButton("nbvlm-server-local", "Look for models on this computer");
+  const found = element("div", "nbvlm-drawer-found", { role: "group", "aria-label": "Models found" });
   const connect = textButton("nbvlm-server-connect nbvlm-drawer-main", "Connect");
   const close = textButton("nbvlm-drawer-close", "Cancel");
   const words = element("p", "nbvlm-drawer-words", { role: "status" });
   const submit = () => say({ type: "connect", url: url.field.value, model: name.field.value });
   look.addEventListener("click", () => say({ type: "models", url: url.field.value }));
+  local.addEventListener("click", () => {
+    local.disabled = true;
+    say({ type: "local" });
+  });
   connect.addEventListener("click", submit);
   close.addEventListener("click", onClose);
   const row = element("div", "nbvlm-drawer-row");
   row.append(url.label, name.label, look, connect, close);
-  root.append(row, list, words);
+  root.append(row, local, found, list, words);
   onKeys(root, submit, onClose);
   const models = (names, text) => {
     list.replaceChildren(...names.map((value) => element("option", "", { value })));
     if (names.length && !name.field.value) name.field.value = names[0];
     words.textContent = text;
   };
-  return { root, first: url.field, models };
+  // Each model is a button that asks it from now on.
+  const here = (models, text) => {
+    local.disabled = false;
+    const buttons = models.map(({ service, model, label }) => {
+      const button = textButton("nbvlm-server-found", label);
+      button.addEventListener("click", () => say({ type: "connect", url: service, model }));
+      return button;
+    });
+    found.replaceChildren(...buttons);
+    words.textContent = text;
+  };
+  return { root, first: url.field, models, here };
 }
 
 function recordingForm(say, onClose) {
@@ -116,6 +133,7 @@ export default () => {
           form.first.focus({ preventScroll: true });
         },
         models: ({ names, words }) => form?.models(names, words),
+        here: ({ models, words }) => form?.here?.(models, words),
         connected: close,
       };
       close();

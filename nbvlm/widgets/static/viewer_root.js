@@ -63,7 +63,10 @@ function view(el, store, { change, picked }) {
   };
   const all = parts(store, act);
   const words = element("div", "nbvlm-words-area");
-  words.append(element("div", "nbvlm-heading", {}, "Answer"), all.answer.root);
+  const thinking = element("details", "nbvlm-reasoning");
+  const thoughts = element("div", "nbvlm-reasoning-text", { tabindex: "0" });
+  thinking.append(element("summary", "", {}, "Reasoning"), thoughts);
+  words.append(element("div", "nbvlm-heading", {}, "Answer"), all.answer.root, thinking);
   const below = element("div", "nbvlm-below");
   below.append(words, all.found.root);
   el.classList.add("nbvlm-stage");
@@ -85,6 +88,10 @@ function view(el, store, { change, picked }) {
     if ("status" in changes || "notes" in changes) {
       all.status.show();
       el.dataset.state = store.status.state;
+    }
+    if ("reasoning" in changes) {
+      thoughts.textContent = store.reasoning;
+      thinking.hidden = !store.reasoning;
     }
     if ("picking" in changes || "region" in changes) all.viewer.pick();
   };
@@ -130,6 +137,7 @@ const ASKING = {
   alt: "",
   said: "",
   notes: [],
+  reasoning: "",
   status: { state: "running", parts: ["Asking"] },
 };
 

@@ -12,6 +12,7 @@ export function emptyStore() {
     alt: "",
     said: "",
     notes: [],
+    reasoning: "",
     region: null,
     picking: false,
     wait: null,

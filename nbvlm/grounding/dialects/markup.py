@@ -1,0 +1,280 @@
+"""Read tags and tokens in angle brackets as they come, and what lies between them."""
+
+from __future__ import annotations
+
+import re
+
+from nbvlm.grounding.dialects import tags
+from nbvlm.grounding.dialects.data import DataScanner
+from nbvlm.grounding.dialects.fields import Fields
+from nbvlm.grounding.dialects.found import NUMBER, Found, Numbers, chunks, floats, shape
+from nbvlm.grounding.dialects.state import Frame, Tagged
+
+__all__ = ["MarkupScanner"]
+
+_WAIT = -1
+_ACTION = re.compile(r"([A-Za-z_]\w{0,40})\(\s*(?:\w{1,20}\s*=\s*)?[\"']?\Z")
+
+
+class MarkupScanner(DataScanner):
+    """Reads tags."""
+
+    def _angle(self, text: str, at: int, final: bool) -> int:
+        """Read a tag or a token in angle brackets."""
+        token = tags.match(text, at)
+        if token is None:
+            if not final and tags.incomplete(text, at):
+                return _WAIT
+            if not self._stack:
+                self._say(text[at])
+            return at + 1
+        self._token(token, self._base + at)
+        return token.end
+
+    def _token(self, token: tags.Token, position: int) -> None:
+        top = self._stack[-1] if self._stack else None
+        if token.kind == "number":
+            self._number_tag(token, position, top)
+        elif token.kind == "class":
+            self._class_tag(token.text, position)
+        elif token.kind == "attributes":
+            self._leave_tagged()
+            self._tag.begin(token.name, position)
+        elif token.kind == "names":
+            self._names(token)
+        elif token.kind == "places":
+            self._places(token, position)
+        elif token.kind == "element":
+            self._element(token)
+        elif token.kind == "bbox":  # HTML with data-bbox
+            numbers = floats(NUMBER.findall(token.text))
+            if numbers is not None and len(numbers) == 4:
+                self._emit(Found("box", numbers, token.name, position))
+
+    def _element(self, token: tags.Token) -> None:
+        """Pass over a tag that says nothing about places; it may name the locations behind it."""
+        self._flush_locations()
+        if self._pending and self._until in ("line", "content"):
+            self._settle(self._words)
+        self._element_name = token.name if not token.closing else ""
+        if token.name == "collection":
+            self._label = ""
+        self._words = ""
+
+    def _names(self, token: tags.Token) -> None:
+        self._leave_tagged()
+        self._flush_locations()
+        if not token.closing:
+            if self._pending and self._until == "line":
+                self._settle(self._words)
+            self._naming, self._words = True, ""
+            return
+        if not self._naming:
+            self._words = ""  # its beginning was dropped
+            return
+        self._naming = False
+        label = " ".join(self._words.split())
+        self._words = ""
+        if self._pending and self._until == "ref":
+            self._label_last = True
+            self._settle(label)
+            self._label = ""
+            return
+        self._label = label
+
+    def _places(self, token: tags.Token, position: int) -> None:
+        top = self._stack[-1] if self._stack else None
+        if token.closing:
+            if any(isinstance(frame, Tagged) for frame in self._stack):
+                while self._stack and not isinstance(self._stack[-1], Tagged):
+                    self._drop_top()
+                self._close_tagged()
+            elif self._pending and self._until == "content":
+                self._settle(self._words)
+                self._words = ""
+            return
+        self._leave_tagged()
+        if self._pending and self._until == "line":
+            self._settle(self._words)
+            self._words = ""
+        if isinstance(top, (Fields, Numbers)):
+            return  # a tag within data says nothing new
+        said = self._words
+        glued = bool(said) and not said[-1:].isspace()
+        label = token.text or self._label or (self._said() if glued or _ACTION.search(said) else "")
+        self._stack.append(Tagged(token.name, token.places, position, label))
+        self._words = ""
+
+    def _drop_top(self) -> None:
+        """Close what is open within a tag that ends; a list without its end is incomplete."""
+        top = self._stack[-1]
+        if isinstance(top, Fields):
+            self._close_fields()
+            return
+        self._stack.pop()
+        if isinstance(top, Numbers) and (top.values or top.broken):
+            if top.broken or len(top.values) not in (2, 4, 8):
+                self._report("item", top.position, str(top.values[:8]))
+                return
+            if self._stack and isinstance(self._stack[-1], Numbers):
+                self._stack[-1].children.append(top)
+            elif self._stack and isinstance(self._stack[-1], Tagged):
+                self._stack[-1].numbers.children.append(top)
+        elif (
+            isinstance(top, Numbers) and top.children and self._stack and isinstance(self._stack[-1], Tagged)
+        ):
+            self._stack[-1].numbers.children.append(top)
+
+    def _leave_tagged(self) -> None:
+        """End a tag without an end where another begins; its incomplete list is left out."""
+        if not any(isinstance(frame, Tagged) for frame in self._stack):
+            return
+        while not isinstance(self._stack[-1], Tagged):
+            top = self._stack.pop()
+            if isinstance(top, Numbers):
+                if top.values:
+                    self._report("item", top.position, str(top.values[:8]))
+                elif top.children and self._stack and isinstance(self._stack[-1], Tagged):
+                    self._stack[-1].numbers.children.append(top)
+        self._close_tagged()
+
+    def _close_tagged(self) -> None:
+        while self._stack:
+            done = self._stack.pop()
+            if isinstance(done, Tagged):
+                break
+        else:
+            return
+        places, wrong = _tagged_places(done)
+        label = done.label or (" ".join(done.words) if done.name == "det" else "")
+        for place in places:
+            place.label = label
+        if wrong and done.name != "begin_of_box":  # that tag is around any answer
+            self._report("item", done.position, label)
+        if done.words[:1] in (["none"], ["None"]):
+            self.answered = True
+        self._words = ""
+        if not places:
+            return
+        self._plain = False
+        if done.cells:
+            self._wait_for(places, "line")
+        elif not label and (self._label_last or not self._label) and done.name in ("box", "quad"):
+            self._wait_for(places, "ref")
+        else:
+            self._tag_places(places)
+
+    def _in_tag(self, text: str, at: int, final: bool) -> int:
+        end, places, done = self._tag.read(text, at, final)
+        if done:
+            if places and not self._tag.label:
+                self._wait_for(places, "content")
+            else:
+                self._tag_places(places)
+            if places or self._tag.opens:
+                self._plain = False
+            if self._tag.opens:
+                self._stack.append(
+                    Tagged(self._tag.name, self._tag.opens, self._tag.position, self._tag.label)
+                )
+            elif self._tag.name == "collection":
+                self._label = self._tag.label
+            self._words = ""
+        return end
+
+    # -- tokens that are numbers ---------------------------------------------------------------------------
+
+    def _number_tag(self, token: tags.Token, position: int, top: Frame | None) -> None:
+        while isinstance(top, Numbers) and any(isinstance(frame, Tagged) for frame in self._stack):
+            self._close_list()
+            top = self._stack[-1]
+        if isinstance(top, Tagged):
+            if token.name == "patch":
+                top.cells.append(token.value)
+                top.kind = "patch"
+                if len(top.cells) == 2:
+                    corners = tags.patches(top.cells[0], top.cells[1])
+                    place = Found("box", corners, top.label or self._label, top.position, space="share")
+                    top.cells = []
+                    self._tag_places([place])
+                return
+            if token.name in ("x", "y"):
+                top.cells.append(token.value)
+            top.bare = True
+            top.numbers.values.append(token.value)
+        elif top is None:
+            self._locations(token, position)
+
+    def _locations(self, token: tags.Token, position: int) -> None:
+        """Take a location that stands in prose: <loc_1>, <|LOC_1|>, <x_0.1>, <1>."""
+        before = self._places_name
+        page = before in ("x", "y") and token.name in ("x", "y")
+        if before and not page and (before != token.name or self._words.strip()):
+            self._flush_locations()
+        if not self._places_list:
+            self._places_at = position
+            self._places_label = self._said() if token.name not in ("x", "y") else ""
+            self._places_doc = self._element_name if not self._words.strip() else ""
+            self._element_name = ""
+        self._places_name = token.name
+        self._places_list.append(token.value)
+        self._words = ""
+
+    def _class_tag(self, name: str, position: int) -> None:
+        values = tuple(self._places_list)
+        self._places_list.clear()
+        self._places_name = ""
+        self._words = ""
+        if len(values) == 4:
+            self._emit(Found("box", values, name, self._places_at or position, space="parse"))
+            self._plain = False
+        else:
+            self._report("item", position, name)
+
+    def _flush_locations(self) -> None:
+        values, name = tuple(self._places_list), self._places_name
+        if not values:
+            return
+        self._places_list.clear()
+        self._places_name = ""
+        self._plain = False
+        for place in tags.located(values, name, self._places_label, self._places_doc, self._places_at):
+            self._emit(place)
+        if len(values) % 4:
+            self._report("item", self._places_at, self._places_label)
+
+
+def _tagged_places(done: Tagged) -> tuple[list[Found], bool]:
+    """Return the places in a tag."""
+    numbers, kind = done.numbers, done.kind
+    lists = [one for child in numbers.children for one in child.flat()]
+    if numbers.values or numbers.broken:
+        lists.append(Numbers(done.position, numbers.values, broken=numbers.broken, stray=numbers.stray))
+    lists = [one for one in lists if one.values or one.broken]
+    pairs = bool(lists) and all(len(one.values) == 2 and not one.broken for one in lists)
+    if pairs and not done.bare and kind in ("box", "outline"):
+        flat = [value for one in lists for value in one.values]
+        lists = [Numbers(done.position, flat)]
+    found: list[Found] = []
+    wrong = False
+    for one in lists:
+        read = None if one.broken else _tagged_shape(tuple(one.values), kind, done)
+        if read is None:
+            wrong = True
+            continue
+        found += [
+            Found(form, values, "", done.position, stray=one.stray, named=form == "outline")  # type: ignore[arg-type]
+            for form, values in read
+        ]
+    return found, wrong
+
+
+def _tagged_shape(
+    values: tuple[float, ...], kind: str, done: Tagged
+) -> list[tuple[str, tuple[float, ...]]] | None:
+    if kind == "point":
+        return [("point", pair) for pair in chunks(values, 2)] if len(values) % 2 == 0 else None
+    if kind == "box" and not done.bare and len(values) > 4:
+        return [("box", four) for four in chunks(values, 4)] if len(values) % 4 == 0 else None
+    read = shape(values, kind)
+    return list(read) if read is not None else None
