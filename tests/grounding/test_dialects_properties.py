@@ -115,6 +115,7 @@ rubble = st.lists(st.one_of(FRAGMENTS, st.text(max_size=3)), max_size=24).map(""
 
 
 @example(text="[</ref>000start_box='[", places=[10], name=None)
+@example(text="<point_box>3<y_1>\n\n<", places=[18], name=None)
 @example(text="<think>[</thi[{", places=[13], name="qwen3-vl")
 @settings(deadline=None, derandomize=True, max_examples=400)
 @given(

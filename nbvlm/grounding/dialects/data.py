@@ -15,7 +15,8 @@ _WAIT = -1
 _ACTION_RANK = (99, 0)  # an action's name is a label if there is no other
 _DEEPEST = 32
 _DIGITS = re.compile(r"[0-9.]*")
-_SKIP = re.compile(r"[\s,;，；]+")
+_LONGEST_GAP = 64
+_SKIP = re.compile(r"[\s,;，；]{1,64}")
 _WORD = re.compile(r"[^\W\d][\w.]{0,80}")
 _AFTER_WORD = re.compile(r"([\"'”]?)\s{0,64}([:：=]?)")
 _STOP = re.compile(r"[\"'“”\\`]|[}\]](?=\s{0,16},?\s{0,16}\{\s{0,16}[\"'])")
@@ -34,6 +35,9 @@ class DataScanner(State):
         sign = text[at]
         skip = _SKIP.match(text, at)
         if skip:
+            within = isinstance(self._stack[-1], Tagged)  # where an empty line ends what has no end
+            if within and not final and skip.end() == len(text) and len(skip[0]) < _LONGEST_GAP:
+                return _WAIT
             return self._gap(skip[0], skip.end())
         if sign.isdigit() or sign in "+-.":
             return self._number(text, at, final)
