@@ -2,9 +2,9 @@
 
     python bench/photos.py [--rounds 9]
 
-The same weights run in ONNX Runtime on one thread, where `onnx` and `onnxruntime` are installed, in turns; ratios
-are of medians over rounds. Gates: a picture of 512 × 512 within 200 ms and 2.2 × ONNX Runtime, loaded within 100 ms,
-with at most 130 MB more at the highest point of a first answer (Linux tells it).
+The same weights run in ONNX Runtime on one thread, where `onnx` and `onnxruntime` are installed, in turns;
+ratios are of medians over rounds. Gates: a picture of 512 × 512 within 200 ms and 2.2 × ONNX Runtime, loaded
+within 100 ms, with at most 130 MB more at the highest point of a first answer (as Linux counts it).
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
         ``panel.client = nbvlm.Client("demo")``
     endpoint : Endpoint
         The model that answers; takes an `Endpoint` or its name. Default: that of the client.
-        ``panel.endpoint = "nvidia/vila"``
+        ``panel.endpoint = "google/gemma-4-31b-it"``
     running : bool
         Whether an answer is under way. Default: False. Read-only.
         ``panel.observe(lambda change: print(change.new), "running")``

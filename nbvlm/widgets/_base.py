@@ -49,7 +49,7 @@ class PageState:
                 _close_to_pages(inner)
 
     def accepts(self, name: str, value: Any) -> bool:
-        """Check a value that a page gives a trait."""
+        """Check the `value` that a page gives the trait `name`."""
         return name in self.page_traits and self.page_traits[name](value)
 
     def set_state(self, sync_data: Any) -> None:

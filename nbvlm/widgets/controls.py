@@ -157,7 +157,7 @@ class _InRange(PageState):
     page_traits = MappingProxyType({"value": number})
 
     def accepts(self, name: str, value: Any) -> bool:
-        """Check a value that a page gives a trait."""
+        """Check the `value` that a page gives the trait `name`."""
         return super().accepts(name, value) and self.min <= value <= self.max  # type: ignore[attr-defined]
 
 

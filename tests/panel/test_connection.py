@@ -65,7 +65,7 @@ def test_another_model_is_asked_from_the_next_question_on(
     choose(page, panel, "demo")
     header = panel._controller.toolbar
     assert (header.demo, header.model, header.key["text"]) == (True, "nbvlm/demo", "")
-    assert panel.run().model == "nbvlm/demo"
+    assert panel.run().model == "nbvlm/demo-scenes"
     assert server.wait_for(lambda: server.open == 0)
 
 
@@ -358,7 +358,7 @@ def test_ask_another_model_switches_and_asks(page: Page, panel: nbvlm.Panel, ser
         panel.run()
     page.send(panel._controller.error_card, {"type": "act", "action": "model:demo", "fields": None})
     screen.wait("done")
-    assert panel.result.model == "nbvlm/demo"
+    assert panel.result.model == "nbvlm/demo-scenes"
     assert screen.error is None
 
 
