@@ -334,7 +334,14 @@ def translate(prompt: str, dialect: Dialect, size: tuple[int, int] = (1000, 1000
 
 
 def counted(prompt: str, labels: Sequence[str]) -> str | None:
-    """Say how often each thing of a `count` prompt was found, and that places were counted; None for others.
+    """Say how often each thing of a `count` prompt was found, and that places were counted.
+
+    Parameters
+    ----------
+    prompt
+        As a person wrote it; the result is None for other tasks.
+    labels
+        Of the detections in the answer.
 
     Examples
     --------

@@ -118,7 +118,22 @@ def only_model(service: Service, origin: str | None = None) -> str:
 
 
 def look(service: Service, seconds: float = SECONDS, *, origin: str | None = None) -> LocalServer | None:
-    """Ask one server on this computer for its models; None if it does not respond or is elsewhere."""
+    """Ask one server on this computer for its models.
+
+    Parameters
+    ----------
+    service
+        One of `SERVICES` that is local.
+    seconds
+        Most time for each of its answers.
+    origin
+        Where it listens; by default its usual place.
+
+    Returns
+    -------
+    LocalServer or None
+        None if it does not respond, or is not on this computer.
+    """
     try:
         url = address(service) if origin is None else origin + service.path
         origin, path = split(url)

@@ -38,7 +38,15 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request for a list: GET, or POST where it has a body; an answer of None stands for a refusal."""
+    """A request for a list; an answer of None stands for a refusal.
+
+    Attributes
+    ----------
+    path
+        Path of the address.
+    body
+        JSON of a POST; None for a GET.
+    """
 
     path: str
     body: dict[str, Any] | None = None

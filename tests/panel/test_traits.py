@@ -190,7 +190,8 @@ def test_what_python_sets_is_on_the_page_and_observed_at_once(
     assert [new for name, _, new in seen.changes if name == "temperature"][:2] == [0.4, 0.2]
     assert [new for name, _, new in seen.changes if name == "max_tokens"][:2] == [64, 12]
     assert all(same(value, getattr(panel, name)) for name, value in last.items())
-    assert (controls.prompt.value, panel._controller.toolbar.choice) == ("caption en", "google/gemma-4-31b-it")
+    assert controls.prompt.value == "caption en"
+    assert panel._controller.toolbar.choice == "google/gemma-4-31b-it"
     shown = [content for content, _ in page.custom(panel._controller.viewer) if content["type"] == "all"]
     assert shown[-1]["picture"]["width"] == 64
 
