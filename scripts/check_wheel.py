@@ -18,7 +18,7 @@ from pathlib import Path
 from served import Served, clean_environment
 
 ROOT = Path(__file__).resolve().parents[1]
-MEGABYTES = 6
+MEGABYTES = 9
 
 
 def newest_wheel() -> Path:
