@@ -12,7 +12,7 @@ import httpx
 
 from nbvlm._text import encodable
 from nbvlm.client import SseDecoder, SseEvent, Tokens, UnreadableAnswer, read_chunk, redact
-from nbvlm.recording.format import RecordedAnswer, RecordedQuestion
+from nbvlm.recording.format import ABOUT, RecordedAnswer, RecordedQuestion
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -35,6 +35,8 @@ class ResponseRecorder:
         self._question, self._endpoint, self._began = request
         self._status = response.status_code
         self._streamed = self._status == 200 and response.headers.get("content-type", "").startswith(_EVENTS)
+        headers = response.headers
+        self._about = {name: redact(headers[name]) for name in ABOUT if name in headers}
         self._decoder = SseDecoder()
         self._body = bytearray()
         self._events: list[tuple[float, str]] = []
@@ -70,7 +72,7 @@ class ResponseRecorder:
         else:
             self._add(redact(self._body.decode("utf-8", "replace")))
         usage = {name: getattr(self._usage, name) for name in _USAGE} if self._usage else None
-        rest = (self._reason, usage, ended, self._error, self._endpoint, self._entities)
+        rest = (self._reason, usage, ended, self._error, self._endpoint, self._entities, self._about)
         keep(RecordedAnswer(self._question, self._status, tuple(self._events), *rest))
 
     def _read(self, arrived: list[SseEvent]) -> None:
