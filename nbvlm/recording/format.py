@@ -80,6 +80,7 @@ class RecordedAnswer:
     error: Any = None  # the error object in the middle of a stream
     endpoint: str | None = None  # its name
     entities: Any = None  # grounded phrases beside the text
+    reasoning: Sequence[tuple[float, str]] = ()  # as `events`: thinking beside the text
     about: Mapping[str, str] = field(default_factory=dict)  # what an embedded model says of it, see `ABOUT`
 
 
@@ -213,6 +214,9 @@ class _Picture(msgspec.Struct):
     name: str | None = None
 
 
+_Event = tuple[Annotated[float, msgspec.Meta(ge=0, le=1e6)], str]
+
+
 class _Exchange(msgspec.Struct):
     """An exchange as the file has it; numbers are in the ranges that can be played."""
 
@@ -224,10 +228,11 @@ class _Exchange(msgspec.Struct):
     finish_reason: str | None
     usage: dict[str, int | None] | None
     ended: bool
-    events: list[tuple[Annotated[float, msgspec.Meta(ge=0, le=1e6)], str]]
+    events: list[_Event]
     error: Any = None
     endpoint: str | None = None
     entities: Any = None
+    reasoning: list[_Event] = []
     about: dict[str, Annotated[str, msgspec.Meta(pattern=r"^[ -~]*\Z")]] = {}
 
 
@@ -237,9 +242,18 @@ def _answered(item: Any) -> RecordedAnswer:
     question = RecordedQuestion(
         found.model, found.prompt, found.parameters, picture.sha256, picture.pixels, picture.name
     )
-    end = (found.finish_reason, found.usage, found.ended)
     return RecordedAnswer(
-        question, found.status, found.events, *end, found.error, found.endpoint, found.entities, found.about
+        question,
+        found.status,
+        found.events,
+        finish_reason=found.finish_reason,
+        usage=found.usage,
+        ended=found.ended,
+        error=found.error,
+        endpoint=found.endpoint,
+        entities=found.entities,
+        reasoning=found.reasoning,
+        about=found.about,
     )
 
 
@@ -270,8 +284,14 @@ def _written(answer: RecordedAnswer) -> str:
     if answer.about:
         head["about"] = dict(answer.about)
     lines = [f"  {json.dumps(name)}: {_dumped(value)}" for name, value in head.items()]
-    events = ",\n".join(f"    [{seconds:.4f}, {_dumped(text)}]" for seconds, text in answer.events)
-    return "{\n" + ",\n".join([*lines, f'  "events": [\n{events}\n  ]']) + "\n}"
+    if answer.reasoning:
+        lines.append(f'  "reasoning": {_events(answer.reasoning)}')
+    return "{\n" + ",\n".join([*lines, f'  "events": {_events(answer.events)}']) + "\n}"
+
+
+def _events(events: Sequence[tuple[float, str]]) -> str:
+    lines = ",\n".join(f"    [{seconds:.4f}, {_dumped(text)}]" for seconds, text in events)
+    return f"[\n{lines}\n  ]"
 
 
 def _dumped(value: Any) -> str:

@@ -225,6 +225,22 @@ def test_the_embedded_model_that_answered_and_its_caveat_are_replayed(path: Path
     assert played.model == "nbvlm/demo-photos"
 
 
+@pytest.mark.parametrize("first", ["ask", "stream"])
+def test_thinking_beside_the_text_is_replayed(path: Path, first: str) -> None:
+    picture, found = PHOTOS[0].picture(), {}
+    for opened in (nbvlm.record, nbvlm.replay, nbvlm.replay):
+        with nbvlm.Client("demo", speak="qwen3-vl+reason", transport=opened(path)) as client:
+            if (len(found) == 0) == (first == "ask"):
+                result = client.ask(picture, "detect cat")
+            else:
+                with client.stream(picture, "detect cat") as stream:
+                    list(stream)
+                result = stream.result
+            found[len(found)] = (result.reasoning, result.text)
+    assert len(set(found.values())) == 1
+    assert found[0][0].startswith("The question is about cat.")
+
+
 @pytest.mark.parametrize("value", ["two\nlines", "naïve", 7])
 def test_a_header_that_no_response_can_have_makes_an_exchange_damaged(path: Path, value: Any) -> None:
     with nbvlm.Client("demo", transport=nbvlm.record(path)) as client:
