@@ -157,7 +157,7 @@ def card(entry: NumberedResult) -> dict[str, Any]:
         "pinned": entry.pinned,
         "prompt": shorten(result.prompt, 200),
         "detail": " · ".join(filter(None, facts)),
-        "said": shorten(summary(result), 200),
+        "said": shorten(" ".join([summary(result), *result.notices]), 400),  # a caveat stays with its answer
         "model": result.model,
         "picture": result.picture.name or "picture",
         "created": result.created,

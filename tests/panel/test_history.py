@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -120,6 +121,11 @@ def test_a_card_says_what_was_asked_and_what_came() -> None:
     assert card["detail"] == "T 0.2 · p 0.7 · 800 ms"
     assert card["said"].startswith("2 cats; 1 dog")
     assert card["pinned"] is False
+
+
+def test_a_card_has_the_notices_of_its_answer() -> None:
+    result = replace(made.result(), notices=("One in six boxes is wrong.",))
+    assert thumbnails.card(History().add(result))["said"].endswith("One in six boxes is wrong.")
 
 
 def test_a_card_draws_boxes_small_and_does_without_the_pictures_bytes() -> None:
