@@ -181,7 +181,11 @@ def did_you_mean(name: object, known: Iterable[str], *, cutoff: float = 0.5, for
     >>> did_you_mean("temprature", ["temperature", "top_p"])
     "Did you mean 'temperature'? "
     """
-    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=cutoff)
+    names = list(known)
+    near = difflib.get_close_matches(str(name), names, n=1, cutoff=cutoff)
+    if not near:
+        lower = {one.lower(): one for one in names}
+        near = [lower[one] for one in difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=cutoff)]
     return f"Did you mean {form.format(near[0])}? " if near else ""
 
 

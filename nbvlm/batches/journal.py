@@ -145,7 +145,7 @@ class Journal(NullJournal):
         try:
             for line in entries.lines(self._reader):
                 ours = ours or entries.looks_like_one(line)
-                foreign = foreign or bool(line.strip(b"\0\r\n \t"))
+                foreign = foreign or _written(line)
                 for start, part, head in entries.sound(line):
                     place = rows.Position(head.index, head.source, head.copy)
                     self._learn(head.key, place, head.failure, at + start, len(part))
@@ -153,10 +153,7 @@ class Journal(NullJournal):
         except OSError as error:
             raise _unreadable(self.path, error) from None
         if foreign and not ours:
-            raise Error(
-                f"{str(self.path)!r} is not the journal of a batch, and is left as it is.",
-                hint='Give the journal another name: journal="run.jsonl".',
-            )
+            raise _no_journal(self.path, ", and is left as it is")
         return at, not line.endswith(b"\n")
 
     def _learn(
@@ -184,13 +181,30 @@ def lines(path: str | os.PathLike[str]) -> Iterator[bytes]:
     file = _path(path)
     if not file.exists():
         raise Error(f"There is no journal {os.fspath(path)!r}.", hint=f"This runs in {Path.cwd()}.")
+    ours = foreign = False
     try:
         with _reading(file) as opened:
             for line in entries.lines(opened):
+                ours = ours or entries.looks_like_one(line)
+                foreign = foreign or _written(line)
                 for _, part, _head in entries.sound(line):
                     yield part
     except OSError as error:
         raise _unreadable(file, error) from None
+    if foreign and not ours:
+        raise _no_journal(file)
+
+
+def _written(line: bytes) -> bool:
+    """Return whether a line holds anything; a crash can leave zeros."""
+    return bool(line.strip(b"\0\r\n \t"))
+
+
+def _no_journal(path: Path, left: str = "") -> Error:
+    return Error(
+        f"{str(path)!r} is not the journal of a batch{left}.",
+        hint='Give the name of another file: journal="run.jsonl".',
+    )
 
 
 def _path(path: str | os.PathLike[str], folder: str = "") -> Path:

@@ -60,8 +60,9 @@ class Prompt:
                 hint=f"It was given a row with: {', '.join(row)}.",
             ) from None
         if not isinstance(made, str):
+            kind = type(made).__name__
             raise PromptError(
-                f"The function that writes the prompt returned a {type(made).__name__}, not a text."
+                f"The function that writes the prompt returned a value of type {kind}, not text."
             )
         return prompts.check(made)
 
@@ -92,7 +93,7 @@ def _check_value(name: str, value: Any) -> None:
         )
     if isinstance(value, (bytes, bytearray, memoryview)) or " object at 0x" in str(value):
         raise PromptError(
-            f"The column {name!r} holds a {type(value).__name__}, which is not a text.",
+            f"The column {name!r} holds a value of type {type(value).__name__}, which is not a text.",
             hint="Name a column with words or numbers.",
         )
 

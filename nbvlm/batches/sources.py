@@ -69,7 +69,7 @@ def listing(images: Any, column: str | None = None) -> Listing:
         size = len(images) if isinstance(images, Sized) else None
         return Listing(lambda: _each(images, column), lambda: size, None)
     raise ImageError(
-        f"A {type(images).__name__} holds no pictures.",
+        f"A value of type {type(images).__name__} holds no pictures.",
         hint="Pass a folder, a glob, a list, a table's column, an iterator or an address such as s3://….",
     )
 

@@ -237,7 +237,10 @@ def _choose(
     if endpoint is None and model is None:
         found = given or keys.find()
         return endpoints.get("nvidia" if found else "demo"), found
-    name = endpoint or "nvidia"
+    if endpoint is not None and not isinstance(endpoint, str):
+        wrong = type(endpoint).__name__
+        raise TypeError(f"endpoint must be a name, a server's URL or an Endpoint, got {wrong}.")
+    name = "nvidia" if endpoint is None else endpoint
     if "://" in name:
         entry = endpoints.openai(name, model or "")
     else:

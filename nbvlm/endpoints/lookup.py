@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from nbvlm.endpoints.values import Endpoint
 
 __all__ = ["alternatives", "embedded", "get", "openai"]
+
+_ADDRESS = re.compile(r"[\w.-]+:\d+(?:/|$)")  # of a server, without the scheme
 
 
 def get(name: str, model: str | None = None) -> Endpoint:
@@ -52,9 +55,12 @@ def get(name: str, model: str | None = None) -> Endpoint:
     if wanted in RETIRED:
         raise _refusal(RETIRED[wanted])
     known = [*ENDPOINTS, *SERVICES, "google/paligemma"]
+    near = did_you_mean(wanted, [*known, *RETIRED])
+    if _ADDRESS.match(wanted):
+        near = f"Did you mean {f'http://{wanted}'!r}? "
     raise ParameterError(
         f"Unknown endpoint {wanted!r}.",
-        hint=f"{did_you_mean(wanted, [*known, *RETIRED])}Known endpoints: "
+        hint=f"{near}Known endpoints: "
         f"{', '.join(dict.fromkeys([*ENDPOINTS, *SERVICES]))}. Or pass a server's URL.",
     )
 

@@ -278,6 +278,9 @@ class Parser:
         if bins < 1:
             kinds = "1023, the inverse of the encoder, or 1024"
             raise ValueError(f"bins must be at least 1 ({kinds}), got {bins}.")
+        for name, value in (("prompt", prompt), ("model", model)):
+            if not isinstance(value, str | None):
+                raise TypeError(f"{name} must be text or None, got {type(value).__name__}.")
         self._size = size_of(size)
         sent = size_of(sent) if sent is not None else self._size
         chosen = dialects.get(dialect) if isinstance(dialect, str) else dialect or dialects.of(model)
@@ -438,6 +441,8 @@ def parse(
     >>> parse('[{"bbox_2d": [250, 500, 750, 1000], "label": "dog"}]', (640, 480), model="qwen3-vl-8b").xyxy
     array([[160., 240., 480., 480.]])
     """
+    if not isinstance(text, str):
+        raise TypeError(f"The answer must be text, got {type(text).__name__}.")
     parser = Parser(size, prompt, bins, codebook, model=model, dialect=dialect, sent=sent)
     parser.feed(text)
     parser.close()

@@ -147,6 +147,8 @@ def _from_data_uri(uri: str) -> bytes:
 
 
 def _from_path(text: str) -> tuple[bytes, str | None]:
+    if not text.strip():
+        raise ImageError("The path of the picture is empty.", hint=f"Pass {_ACCEPTED}.")
     path = expanded(text)
     name = path.name or text
     try:

@@ -12,7 +12,7 @@ import traitlets
 
 from nbvlm import endpoints
 from nbvlm._text import encodable
-from nbvlm.client import AsyncClient, Client, check_parameters
+from nbvlm.client import AsyncClient, Client, check_parameters, refuse_unknown
 from nbvlm.endpoints import Endpoint
 from nbvlm.images import Picture
 from nbvlm.panel.controller import STATE, PanelController
@@ -193,6 +193,7 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
         if isinstance(image, Client | AsyncClient):
             raise TypeError("The first argument of a Panel is a picture; give the client as client=….")
         client = _client(Client() if client is None else client, TypeError)
+        _check_names(traits, type(self))
         picture = None if image is None else Picture.load(image)
         given = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens}
         given = {name: value for name, value in given.items() if value is not None}
@@ -375,7 +376,7 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
         --------
         >>> panel.on_answer(lambda result: print(result.text))  # doctest: +SKIP
         """
-        self._on_answer.register_callback(callback, remove=remove)
+        self._on_answer.register_callback(_callable(callback), remove=remove)
 
     def on_event(self, callback: Callable[[Event], Any], remove: bool = False) -> None:
         """Call a function with each event of an answer as it streams.
@@ -392,7 +393,7 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
         --------
         >>> panel.on_event(lambda event: print(event))  # doctest: +SKIP
         """
-        self._on_event.register_callback(callback, remove=remove)
+        self._on_event.register_callback(_callable(callback), remove=remove)
 
     def _notify(self, changes: Mapping[str, tuple[Any, Any]]) -> None:
         for name, (old, new) in changes.items():
@@ -464,6 +465,21 @@ def _endpoint(value: Any) -> Endpoint:
     if not isinstance(value, Endpoint):
         raise traitlets.TraitError(f"endpoint must be an Endpoint or the name of one, got {value!r}.")
     return value
+
+
+def _callable(callback: Any) -> Any:
+    if not callable(callback):
+        raise TypeError(f"The callback must be a function, got {type(callback).__name__}.")
+    return callback
+
+
+def _check_names(given: Mapping[str, Any], panel: type[Panel]) -> None:
+    """Refuse a keyword that is not a trait: ipywidgets warns and goes on."""
+    known = {*panel.class_trait_names(), "model_id"}
+    unknown = {name: value for name, value in given.items() if name not in known}
+    refuse_unknown(
+        unknown, ("image", "prompt", "client", "temperature", "top_p", "max_tokens", "route", "layout")
+    )
 
 
 def _client(given: Any, error: type[Exception]) -> Client | AsyncClient:

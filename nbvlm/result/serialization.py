@@ -279,8 +279,11 @@ def to_json(result: ResultData, *, indent: int | None = None) -> str:
 
 def from_json(cls: type[R], text: str | bytes, picture: ImageSource | None = None) -> R:
     """Read a result from JSON; see `Result.from_json`."""
+    if not isinstance(text, str | bytes | bytearray):
+        raise ParameterError(f"The text of a result must be text, got {type(text).__name__}.", hint=_HINT)
     try:
-        data = json.loads(text)
+        # Some editors put a byte order mark before a text; json reads it in bytes only.
+        data = json.loads(text.removeprefix("\ufeff") if isinstance(text, str) else text)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ParameterError(f"The text is not JSON: {visible(reason)}.", hint=_HINT) from error

@@ -191,6 +191,8 @@ def test_what_is_no_journal_is_left_as_it_is(service: Loopback, tmp_path: Path) 
     table.write_text("path,thing\na.png,cat\n")
     with pytest.raises(nbvlm.Error, match="is not the journal"):
         run(service, folder, table)
+    with pytest.raises(nbvlm.Error, match="is not the journal"):
+        nbvlm.results(table)
     assert table.read_text() == "path,thing\na.png,cat\n"
     with pytest.raises(nbvlm.Error, match="cannot be opened"):
         run(service, folder, tmp_path / "nowhere" / "run.jsonl")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -297,3 +298,32 @@ def test_png_on_request(server: Loopback, open_side: Open, tmp_path: Any) -> Non
     assert url.startswith("data:image/png;base64,iVBOR")
     with pytest.raises(nbvlm.ParameterError, match="'png'"):
         side.ask(SCENE, "Read.", format="gif")
+
+
+@pytest.mark.parametrize("name", [name for name in OWN if name not in REMOTE])
+def test_a_server_of_this_computer_that_does_not_run_says_how_to_start_it(
+    name: str, open_side: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as bound:  # a port on which nothing listens
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        monkeypatch.setenv(OWN[name][1], str(port) if name == "llamacpp" else f"http://127.0.0.1:{port}")
+        service = endpoints.SERVICES[name]
+        never = nbvlm.client.Retry.never()
+        side = open_side(name, model="a", base_url=None, api_key=None, retry=never)
+        listing = nbvlm.Client(name, model="?", retry=never)
+        for call in (lambda: side.ask(SCENE, "What is it?"), listing.models):
+            with pytest.raises(nbvlm.TransportError) as caught:
+                call()
+            assert f"{service.title} does not respond at http://127.0.0.1:{port}" in str(caught.value)
+            assert caught.value.hint == service.advice
+
+
+@pytest.mark.parametrize("kind", [nbvlm.Client, nbvlm.AsyncClient])
+def test_an_empty_name_chooses_no_endpoint(kind: type[Any]) -> None:
+    with pytest.raises(nbvlm.ParameterError, match="Unknown endpoint ''"):
+        kind("")
+    with pytest.raises(TypeError, match="endpoint must be a name, a server's URL or an Endpoint, got int"):
+        kind(3)
+    with pytest.raises(nbvlm.ParameterError, match="speak must be a family"):
+        kind("demo", speak=3)

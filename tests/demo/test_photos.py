@@ -128,6 +128,19 @@ def test_synonyms_and_groups_name_kinds(word: str, kinds: list[str]) -> None:
     assert sorted(KINDS[n].name for n in found.kinds) == sorted(kinds)
 
 
+@pytest.mark.parametrize(
+    ("phrase", "known"),
+    [
+        *(("Tasse", "“cup”"), ("gato", "“cat”"), ("feux de signalisation", "“traffic light”")),
+        *(("coffee cup", "“cup”"), ("cup and table", "“cup” and “table”"), ("persn", "“person”")),
+    ],
+)
+def test_an_unknown_word_is_answered_with_those_that_are_known(phrase: str, known: str) -> None:
+    made = answer(f"detect {phrase}", [thing("cup"), thing("cat")])
+    assert "".join(made.pieces) == "nothing found"
+    assert made.notes == [f"The detector does not know the word “{phrase.lower()}”; it knows {known}."]
+
+
 def test_an_unknown_word_is_named_and_has_no_box() -> None:
     made = answer("detect lion ; cat", [thing("cat")])
     assert "".join(made.pieces) == "<loc0205><loc0102><loc0818><loc0512> cat"

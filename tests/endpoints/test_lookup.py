@@ -138,7 +138,12 @@ def test_the_table_has_its_date():
 
 @pytest.mark.parametrize(
     ("wrong", "near"),
-    [("nvida", "nvidia"), ("nvidia/villa", "nvidia/vila"), ("demoo", "demo"), ("olama", "ollama")],
+    [
+        *(("nvida", "nvidia"), ("nvidia/villa", "nvidia/vila"), ("demoo", "demo"), ("olama", "ollama")),
+        *(("DEMO", "demo"), ("LMSTUDIO", "lmstudio"), ("LM Studio", "lmstudio")),
+        ("localhost:11434", "http://localhost:11434"),
+        ("127.0.0.1:8000/v1", "http://127.0.0.1:8000/v1"),
+    ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(wrong, near):
     with pytest.raises(ParameterError, match=f"Did you mean '{near}'"):

@@ -499,3 +499,29 @@ def test_the_public_names() -> None:
     assert nbvlm.parse is parse
     assert nbvlm.Parser is Parser
     assert nbvlm.grounding.dialects is dialects
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("[a, b, 500, 500]", '["a", "b", 500, 500]', "[-, -, 500, 500]", "[１, １, 500, 500]"),
+        *("[100, 200, ...]", "[100, 200, null, null]", "[100, 200, NaN, NaN]"),
+    ],
+)
+@pytest.mark.parametrize(
+    "form", ['[{{"bbox_2d": {}, "label": "cat"}}]', "bbox_2d: {}", "<ref>cat</ref><box>[{}]</box>"]
+)
+def test_two_numbers_of_a_box_beside_something_else_are_not_a_point(form: str, place: str) -> None:
+    parser = read(form.format(place), model="qwen3-vl")
+    assert len(parser.detections) == 0
+    assert kinds(parser) == ["item"]
+
+
+def test_what_is_not_text_is_refused_in_words() -> None:
+    for text in (None, b"<loc0001>", 3):
+        with pytest.raises(TypeError, match="The answer must be text, got"):
+            parse(text, SIZE)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="model must be text or None, got int"):
+        parse("cat", SIZE, model=3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="prompt must be text or None, got list"):
+        Parser(SIZE, ["cat"])  # type: ignore[arg-type]

@@ -82,12 +82,12 @@ def test_a_missing_folder_is_named(folder):
     ("source", "words"),
     [
         ("deep", "'deep' is a folder"),
+        *(("", "path of the picture is empty"), (" ", "path of the picture is empty")),
         (Path("/"), "is a folder"),
         ("/dev/zero", "not an ordinary file"),
         ("cat.png/x", "cannot be read|no folder"),
         ("x" * 300, "cannot be read: File name too long"),
         ("a\0b", "cannot be read"),
-        ("", "folder"),
         ("s3://bucket/cat.png", "s3:// cannot be fetched"),
         ("gs://bucket/cat.png", "gs:// cannot be fetched"),
         (base64.b64encode(PNG * 99).decode(), "written as base64 text"),

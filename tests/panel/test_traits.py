@@ -277,6 +277,22 @@ def test_panels_are_linked_with_each_other_and_with_other_widgets(page: Page, pa
 # Callbacks
 
 
+def test_what_cannot_be_called_is_no_callback(panel: nbvlm.Panel, server: Loopback) -> None:
+    for register in (panel.on_answer, panel.on_event):
+        with pytest.raises(TypeError, match="The callback must be a function, got int"):
+            register(3)
+    server.replies.append(stream("a car"))
+    assert panel.run().text == "a car"
+
+
+def test_an_unknown_keyword_is_answered_with_the_nearest() -> None:
+    with pytest.raises(TypeError, match=r"There is no keyword 'temprature'\. Did you mean 'temperature'"):
+        nbvlm.Panel(temprature=0.5)
+    panel = nbvlm.Panel(made.image(), client=nbvlm.Client("demo"), layout={"width": "50%"}, box_style="info")
+    assert (panel.layout.width, panel.box_style) == ("50%", "info")
+    panel.close()
+
+
 def test_callbacks_take_answers_and_events_and_their_errors_are_logged(
     panel: nbvlm.Panel, server: Loopback, caplog: pytest.LogCaptureFixture
 ) -> None:

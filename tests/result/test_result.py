@@ -128,13 +128,20 @@ def test_another_picture_is_refused() -> None:
     [
         *("", "{", "[]", "null", '{"format": "nbvlm-result/9"}', '{"format": "nbvlm-result/1"}', '"x"'),
         *("[" * 100_000, '{"a":' * 100_000, "1" * 5000, b"\xff\xfe\xff", '{"format": NaN}'),
+        *(None, {}, 3),
     ],
 )
 def test_what_is_no_saved_result_is_refused(text: str) -> None:
-    with pytest.raises(nbvlm.ParameterError, match=r"saved result|not JSON") as caught:
+    with pytest.raises(nbvlm.ParameterError, match=r"saved result|not JSON|must be text") as caught:
         Result.from_json(text)
     assert isinstance(caught.value, ValueError)
     assert len(str(caught.value)) < 300
+
+
+def test_a_byte_order_mark_of_an_editor_is_no_harm() -> None:
+    text = made.result().to_json()
+    for marked in ("\ufeff" + text, b"\xef\xbb\xbf" + text.encode()):
+        assert Result.from_json(marked).to_json() == text
 
 
 def changed(path: str, value: object) -> dict:

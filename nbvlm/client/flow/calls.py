@@ -212,9 +212,14 @@ def _unreachable(context: Context, cause: httpx.RequestError, url: httpx.URL) ->
             hint=_certificates(),
         )
         return _Failure(error)
-    if proxy is None:
+    service = SERVICES.get(context.settings.endpoint.service or "")
+    if service is not None and service.local:
+        origin = f"{url.scheme}://{url.netloc.decode('ascii')}"
+        error = TransportError(f"{service.title} does not respond at {origin}{because}.", hint=service.advice)
+    elif proxy is None:
         error = TransportError(
-            f"No connection to {host}{because}.", hint="Check the network and the address, then try again."
+            f"No connection to {url.netloc.decode('ascii')}{because}.",
+            hint="Check the network and the address, then try again.",
         )
     else:
         error = TransportError(

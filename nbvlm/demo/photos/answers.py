@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nbvlm.demo.model import QUESTION_WORDS, Reader
-from nbvlm.demo.photos.kinds import KINDS, meaning
+from nbvlm.demo.photos.kinds import KINDS, meaning, suggestions
 from nbvlm.demo.world.vocabulary import place
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ class Answer:
         """Return the kinds that a phrase names, and note what the detector cannot know."""
         found = meaning(phrase)
         if found is None:
-            self.notes.append(f"The detector does not know the word “{phrase}”.")
+            near = " and ".join(f"“{word}”" for word in suggestions(phrase))
+            known = f"; it knows {near}" if near else ""
+            self.notes.append(f"The detector does not know the word “{phrase}”{known}.")
         elif found.note:
             self.notes.append(found.note)
         return found

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["GROUPS", "KINDS", "Kind", "Meaning", "meaning"]
+__all__ = ["GROUPS", "KINDS", "Kind", "Meaning", "meaning", "suggestions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,26 @@ def _meanings() -> dict[str, Meaning]:
         for word in kind.words["en"]:
             found[word] = Meaning((n,))
     return found
+
+
+def suggestions(phrase: str) -> list[str]:
+    """Return words that the detector knows for a phrase that it does not know, at most three.
+
+    These are the English words for a word of another language, the known words in a phrase, or the
+    nearest spelling.
+
+    Examples
+    --------
+    >>> suggestions("tasse"), suggestions("cup and table"), suggestions("persn"), suggestions("glorp")
+    (['cup'], ['cup', 'table'], ['person'], [])
+    """
+    english = [
+        kind.name for kind in KINDS for words in kind.words.values() if phrase in map(str.lower, words)
+    ]
+    found = english or [word for word in phrase.split() if word in _meanings()]
+    if not found:
+        found = difflib.get_close_matches(phrase, _meanings(), n=1, cutoff=0.8)
+    return list(dict.fromkeys(found))[:3]
 
 
 def meaning(word: str) -> Meaning | None:

@@ -78,7 +78,7 @@ def model_id(name: str) -> str:
     >>> model_id("qwen3-vl"), model_id("Qwen/Qwen2.5-VL-7B-Instruct"), model_id("gemini+think")
     ('nbvlm/demo-qwen3-vl', 'nbvlm/demo-Qwen2.5-VL-7B-Instruct', 'nbvlm/demo-gemini+think')
     """
-    family, *habits = name.strip().split("+")
+    family, *habits = str(name).strip().split("+")
     last = family.rpartition("/")[2]
     if not _NAME.fullmatch(last) or (_dialect(last) is None and last not in _MEMBERS):
         names = ", ".join((*dialects.names(), "llama"))

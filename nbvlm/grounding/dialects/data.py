@@ -106,6 +106,8 @@ class DataScanner(State):
         if not final and (end == len(text) or (text[end] in "eE" and len(text) - end < 5)):
             return _WAIT
         if number is None:
+            if isinstance(top := self._stack[-1], Numbers):
+                top.other = True
             return end
         if end < len(text) and text[end].isdigit():
             self._digits = True
@@ -164,7 +166,7 @@ class DataScanner(State):
             if top.numbers.values or top.numbers.children:
                 top.numbers.stray = True
         elif isinstance(top, Numbers):
-            top.stray = top.stray or bool(top.values)
+            top.stray, top.other = top.stray or bool(top.values), True
         elif top.key:
             if word.lower() not in ("none", "null", "true", "false", "nan", "infinity", "inf"):
                 top.put(top.key, word)

@@ -29,7 +29,13 @@ class Numbers:
     strings: list[str] = field(default_factory=list)
     broken: bool = False  # a number without end
     stray: bool = False  # characters between numbers
+    other: bool = False  # words, or characters that are not a number, anywhere in it
     percent: bool = False
+
+    @property
+    def is_rest(self) -> bool:
+        """Whether it is two numbers beside something else: what is left of a box, not a point."""
+        return len(self.values) == 2 and (self.other or bool(self.strings))
 
     def flat(self) -> Iterator[Numbers]:
         """The lists of numbers in it, itself included."""
@@ -93,7 +99,7 @@ def shapes(numbers: Numbers, kind: str) -> tuple[list[tuple[Kind, tuple[float, .
     found: list[tuple[Kind, tuple[float, ...]]] = []
     wrong = False
     for one in lists:
-        read = None if one.broken else shape(tuple(one.values), kind)
+        read = None if one.broken or (kind == "box" and one.is_rest) else shape(tuple(one.values), kind)
         if read is None:
             wrong = True
         else:

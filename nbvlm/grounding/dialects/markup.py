@@ -251,14 +251,15 @@ def _tagged_places(done: Tagged) -> tuple[list[Found], bool]:
     if numbers.values or numbers.broken:
         lists.append(Numbers(done.position, numbers.values, broken=numbers.broken, stray=numbers.stray))
     lists = [one for one in lists if one.values or one.broken]
-    pairs = bool(lists) and all(len(one.values) == 2 and not one.broken for one in lists)
+    pairs = bool(lists) and all(len(one.values) == 2 and not (one.broken or one.is_rest) for one in lists)
     if pairs and not done.bare and kind in ("box", "outline"):
         flat = [value for one in lists for value in one.values]
         lists = [Numbers(done.position, flat)]
     found: list[Found] = []
     wrong = False
     for one in lists:
-        read = None if one.broken else _tagged_shape(tuple(one.values), kind, done)
+        rest = kind == "box" and one.is_rest
+        read = None if one.broken or rest else _tagged_shape(tuple(one.values), kind, done)
         if read is None:
             wrong = True
             continue
