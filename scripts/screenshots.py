@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from nbvlm.demo.gallery import GALLERY
+from nbvlm.demo.gallery import SCENES
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -38,17 +38,17 @@ CELL = "import nbvlm\n\npanel = nbvlm.Panel()\npanel"
 
 
 def _kinds(index: int) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(thing.kind for thing in GALLERY[index].scene().things))
+    return SCENES[index].kinds
 
 
 def _fitness(index: int) -> tuple[bool, int]:
     """Tell how well a scene fits the panel: a broad one, with about four kinds of things, does best."""
-    width, height = GALLERY[index].scene().picture.size
+    width, height = SCENES[index].scene().picture.size
     return width > height, -abs(len(_kinds(index)) - 4)
 
 
-SCENE = max(range(len(GALLERY)), key=_fitness)
-THINGS = GALLERY[SCENE].scene().things
+SCENE = max(range(len(SCENES)), key=_fitness)
+THINGS = SCENES[SCENE].scene().things
 KINDS = _kinds(SCENE)
 
 
@@ -134,7 +134,7 @@ def narrow(stage: Stage) -> None:
 
 def _truth() -> str:
     """Write what a perfect answer would say."""
-    width, height = GALLERY[SCENE].scene().picture.size
+    width, height = SCENES[SCENE].scene().picture.size
     said = []
     for thing in THINGS:
         x0, y0, x1, y1 = thing.box

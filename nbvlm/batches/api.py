@@ -76,7 +76,8 @@ def batch(
     -------
     pandas.DataFrame
         `source, prompt, text, detections` (a `Detections` each), `error` (kind and sentence), `seconds`,
-        `tokens` (in all), `request_id`; missing where there is none. After Stop, the rows until then. Rows of
+        `tokens` (in all), `request_id`, `model`, `endpoint`, `notices`; missing where there is none. After
+        Stop, the rows until then. Rows of
         a Series or DataFrame keep its index.
 
     Raises

@@ -32,6 +32,9 @@ KINDS = {
     "seconds": "float64",
     "tokens": "Int64",
     "request_id": _TEXT,
+    "model": _TEXT,
+    "endpoint": _TEXT,
+    "notices": _TEXT,
 }
 """Columns that are added, and their types."""
 
@@ -66,8 +69,8 @@ def map_partitions(
     Returns
     -------
     dask.dataframe.DataFrame
-        `ddf` with `prompt, text, detections, error, seconds, tokens, request_id`. `detections` is JSON, a
-        list of objects with `label`, `box` (x0, y0, x1, y1 in pixels) and `codes`.
+        `ddf` with `prompt, text, detections, error, seconds, tokens, request_id, model, endpoint, notices`.
+        `detections` is JSON, a list of objects with `label`, `box` (x0, y0, x1, y1 in pixels) and `codes`.
 
     Raises
     ------

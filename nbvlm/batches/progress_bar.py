@@ -10,11 +10,13 @@ import base64
 import contextlib
 import time
 from collections import Counter
+from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from nbvlm import prompts
 from nbvlm._background import Task
+from nbvlm._text import shorten
 from nbvlm.draw import annotate
 from nbvlm.errors import Error
 from nbvlm.images import Picture, encoded
@@ -179,8 +181,16 @@ def _card(row: Row, thumbnails: dict[str, str]) -> str:
     style = f' style="{_WRONG}"' if row.error is not None else ""
     return (
         f'<div style="{_CARD}">{thumbnails[row.source]}<span style="{_NAME}">{name}</span>'
-        f"<span{style}>{html_text(short)}</span></div>"
+        f"<span{style}>{html_text(short)}</span>{_caveat(row)}</div>"
     )
+
+
+def _caveat(row: Row) -> str:
+    """Return the beginning of the notices; the whole of them shows under the pointer."""
+    if not row.notices:
+        return ""
+    begun = html_text(shorten(row.notices, 60))
+    return f'<span style="{_NAME}" title="{escape(row.notices)}">⚠ {begun}</span>'
 
 
 def _said(row: Row) -> str:

@@ -82,6 +82,10 @@ class Row:
         Name of the error's class, else None.
     copy
         How often this source came before in the run.
+    model, endpoint
+        Who answered; None where there is no answer.
+    notices
+        What the reader of the answer must know, as one text; "" for nothing, None where there is no answer.
     """
 
     index: int
@@ -97,6 +101,9 @@ class Row:
     label: Any = None
     kind: str | None = None
     copy: int = 0
+    model: str | None = None
+    endpoint: str | None = None
+    notices: str | None = None
     _line: bytes = field(default=b"", compare=False)
     _folder: str = field(default="", compare=False)
 
@@ -181,6 +188,9 @@ def row_of(
         label=place and place.label,
         kind=None if error is None else error["kind"],
         copy=data["copy"],
+        model=result.model if result is not None else None,
+        endpoint=result.endpoint if result is not None else None,
+        notices=" ".join(result.notices) if result is not None else None,
         _line=line,
         _folder=place.folder if place is not None else "",
     )
@@ -220,10 +230,15 @@ def _picture(path: Path, sha256: str) -> Any:
     return picture if picture is not None and picture.sha256 == sha256 else None
 
 
-COLUMNS = ("source", "prompt", "text", "detections", "error", "seconds", "tokens", "request_id")
+COLUMNS = (
+    "source", "prompt", "text", "detections", "error", "seconds", "tokens", "request_id",
+    "model", "endpoint", "notices",
+)  # fmt: skip
 _EXPLODED = (*COLUMNS[:3], "label", "x0", "y0", "x1", "y1", *COLUMNS[4:])
 _KINDS = (
-    dict.fromkeys(("source", "prompt", "text", "label", "error", "request_id"), "string")
+    dict.fromkeys(
+        ("source", "prompt", "text", "label", "error", "request_id", "model", "endpoint", "notices"), "string"
+    )
     | dict.fromkeys(("x0", "y0", "x1", "y1", "seconds"), "float64")
     | {"tokens": "Int64", "detections": "object"}
 )

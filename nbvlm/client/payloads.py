@@ -70,6 +70,13 @@ class Piece(msgspec.Struct, gc=False):
         return (message.content or "") if message else ""
 
     @property
+    def reasoning(self) -> str:
+        """The thinking beside the text, "" for none."""
+        message = (self.choices[0].delta or self.choices[0].message) if self.choices else None
+        thought = (message.reasoning_content or message.reasoning) if message else None
+        return thought if isinstance(thought, str) else ""
+
+    @property
     def entities(self) -> Any:
         """Grounded phrases with their boxes, as kosmos-2 sends them beside the text; None for none."""
         message = self.choices[0].message if self.choices else None

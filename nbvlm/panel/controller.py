@@ -24,6 +24,7 @@ from nbvlm.panel.history_actions import HistoryActions
 from nbvlm.panel.image_source import PictureSource
 from nbvlm.panel.messages import MessageSequencer
 from nbvlm.panel.notifications import StateLock
+from nbvlm.panel.rereading import reading_of, reread
 from nbvlm.panel.streaming import MaskOutliner, StreamThrottle
 from nbvlm.panel.sweep_runner import SweepRunner
 from nbvlm.result import alt_text, summary
@@ -106,7 +107,10 @@ class PanelController:
         self.connection = ModelConnection(client)
         endpoint = self.connection.endpoint
         messages = self._messages = MessageSequencer(self.guarded)
-        self.viewer = Viewer(on_region=lambda box: self.task_bar.region(box))
+        self.viewer = Viewer(
+            on_region=lambda box: self.task_bar.region(box),
+            on_message=messages.handler({"reread": lambda message: self.reread(message)}),
+        )
         self._outliner = MaskOutliner(self.viewer)
         self.task_bar = TaskBar(endpoint, on_region=self.viewer.pick_region)
         self.controls = Controls(
@@ -329,6 +333,9 @@ class PanelController:
             said=summary(result),
             notes=result.notices,
             reasoning=result.reasoning,
+            by=result.model,
+            asked="" if result.asked == result.prompt else result.asked,
+            reading=reading_of(result.detections),
         )
         self._outliner.want(0, result.detections)
 
@@ -341,6 +348,7 @@ class PanelController:
     def result(self, result: Result | None) -> None:
         self._result = result
         self.answers.mark(result)
+        self.toolbar.answered(result.model if result is not None else "")
 
     def restore(self, entry: HistoryEntry) -> None:
         """Show an answer again: its picture, prompt, parameters, text and boxes."""
@@ -351,6 +359,17 @@ class PanelController:
                 self.show(result.picture)
             self.form.fill(result.prompt, result.parameters)
             self._show_answer(result, entry.pieces)
+
+    def reread(self, message: Mapping[str, Any]) -> None:
+        """Read the numbers of the answer in the viewer again, in an `order` and on a `scale`."""
+        with self._lock:
+            if (result := self.result) is None:
+                raise Ignored("no answer is shown")
+            scale = message.get("scale")
+            again = reread(result, message["order"], None if scale is None else tuple(scale))
+            pieces = self.answers.replace(result, again)
+            self._show_answer(again, pieces)
+        self.answers.finish(again)
 
     def ask_again(self, entry: HistoryEntry) -> None:
         """Show an answer again, and ask its question."""

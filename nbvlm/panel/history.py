@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbvlm.errors import Error
 
@@ -88,9 +88,17 @@ class History:
     def pin(self, number: int, pinned: bool = True) -> None:
         """Pin an answer, or unpin it."""
         with self._lock:
-            entry = self.find(number)
-            changed = replace(entry, pinned=pinned)
-            self._entries = tuple(changed if one is entry else one for one in self._entries)
+            self._change(number, pinned=pinned)
+
+    def replace(self, number: int, result: Result) -> None:
+        """Put another form of an answer in its place."""
+        with self._lock:
+            self._change(number, result=result)
+
+    def _change(self, number: int, **values: Any) -> None:
+        entry = self.find(number)
+        changed = replace(entry, **values)
+        self._entries = tuple(changed if one is entry else one for one in self._entries)
 
     def delete(self, number: int) -> None:
         """Drop an answer; a number that is gone already is ignored."""

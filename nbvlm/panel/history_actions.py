@@ -62,6 +62,15 @@ class HistoryActions:
         self._refresh()
         return entry
 
+    def replace(self, result: Result, other: Result) -> int | None:
+        """Put another form of an answer in its place; return the pieces that it came in, if known."""
+        number = self.history.number_of(result)
+        if number is None:
+            return None
+        self.history.replace(number, other)
+        self._refresh()
+        return self.history.find(number).pieces
+
     def finish(self, result: Result) -> None:
         """Draw an answer small and update the static output; takes a moment, so not on the loop thread."""
         number = self.history.number_of(result)

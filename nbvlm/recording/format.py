@@ -1,7 +1,8 @@
 """Read and write recordings: questions, answers and their timing, in one readable JSON file.
 
-A recording contains neither headers nor keys nor pictures: two hashes identify a picture, one of its file and
-one of its pixels, so that the same picture encoded by another version of a library is still recognised.
+A recording contains neither keys nor pictures, and no headers but `ABOUT`: two hashes identify a picture, one
+of its file and one of its pixels, so that the same picture encoded by another version of a library is still
+recognised.
 
 >>> RecordedQuestion("google/paligemma", "caption en", {"max_tokens": 8}, "0f…").prompt
 'caption en'
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from nbvlm.images import Picture
 
 __all__ = [
+    "ABOUT",
     "FORMAT",
     "RecordedAnswer",
     "RecordedQuestion",
@@ -43,6 +45,8 @@ __all__ = [
 ]
 
 FORMAT = "nbvlm recording 1"
+ABOUT = ("nbvlm-model", "nbvlm-notice")
+"""Headers in which the embedded models say which of them answers, and what limits its answer."""
 _SAMPLING = ("temperature", "top_p", "max_tokens")
 _TAG = re.compile(r'\s*<img src="data:[^;"]+;base64,([^"]*)" />\Z')
 
@@ -76,6 +80,8 @@ class RecordedAnswer:
     error: Any = None  # the error object in the middle of a stream
     endpoint: str | None = None  # its name
     entities: Any = None  # grounded phrases beside the text
+    reasoning: Sequence[tuple[float, str]] = ()  # as `events`: thinking beside the text
+    about: Mapping[str, str] = field(default_factory=dict)  # what an embedded model says of it, see `ABOUT`
 
 
 def question_of(
@@ -208,6 +214,9 @@ class _Picture(msgspec.Struct):
     name: str | None = None
 
 
+_Event = tuple[Annotated[float, msgspec.Meta(ge=0, le=1e6)], str]
+
+
 class _Exchange(msgspec.Struct):
     """An exchange as the file has it; numbers are in the ranges that can be played."""
 
@@ -219,10 +228,12 @@ class _Exchange(msgspec.Struct):
     finish_reason: str | None
     usage: dict[str, int | None] | None
     ended: bool
-    events: list[tuple[Annotated[float, msgspec.Meta(ge=0, le=1e6)], str]]
+    events: list[_Event]
     error: Any = None
     endpoint: str | None = None
     entities: Any = None
+    reasoning: list[_Event] = []
+    about: dict[str, Annotated[str, msgspec.Meta(pattern=r"^[ -~]*\Z")]] = {}
 
 
 def _answered(item: Any) -> RecordedAnswer:
@@ -231,9 +242,18 @@ def _answered(item: Any) -> RecordedAnswer:
     question = RecordedQuestion(
         found.model, found.prompt, found.parameters, picture.sha256, picture.pixels, picture.name
     )
-    end = (found.finish_reason, found.usage, found.ended)
     return RecordedAnswer(
-        question, found.status, found.events, *end, found.error, found.endpoint, found.entities
+        question,
+        found.status,
+        found.events,
+        finish_reason=found.finish_reason,
+        usage=found.usage,
+        ended=found.ended,
+        error=found.error,
+        endpoint=found.endpoint,
+        entities=found.entities,
+        reasoning=found.reasoning,
+        about=found.about,
     )
 
 
@@ -261,9 +281,17 @@ def _written(answer: RecordedAnswer) -> str:
     }
     if answer.entities is not None:
         head["entities"] = answer.entities
+    if answer.about:
+        head["about"] = dict(answer.about)
     lines = [f"  {json.dumps(name)}: {_dumped(value)}" for name, value in head.items()]
-    events = ",\n".join(f"    [{seconds:.4f}, {_dumped(text)}]" for seconds, text in answer.events)
-    return "{\n" + ",\n".join([*lines, f'  "events": [\n{events}\n  ]']) + "\n}"
+    if answer.reasoning:
+        lines.append(f'  "reasoning": {_events(answer.reasoning)}')
+    return "{\n" + ",\n".join([*lines, f'  "events": {_events(answer.events)}']) + "\n}"
+
+
+def _events(events: Sequence[tuple[float, str]]) -> str:
+    lines = ",\n".join(f"    [{seconds:.4f}, {_dumped(text)}]" for seconds, text in events)
+    return f"[\n{lines}\n  ]"
 
 
 def _dumped(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import operator
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import httpx
 
 from nbvlm._text import encodable
 from nbvlm.client import SseDecoder, SseEvent, Tokens, UnreadableAnswer, read_chunk, redact
-from nbvlm.recording.format import RecordedAnswer, RecordedQuestion
+from nbvlm.recording.format import ABOUT, RecordedAnswer, RecordedQuestion
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -35,9 +36,12 @@ class ResponseRecorder:
         self._question, self._endpoint, self._began = request
         self._status = response.status_code
         self._streamed = self._status == 200 and response.headers.get("content-type", "").startswith(_EVENTS)
+        headers = response.headers
+        self._about = {name: redact(headers[name]) for name in ABOUT if name in headers}
         self._decoder = SseDecoder()
         self._body = bytearray()
         self._events: list[tuple[float, str]] = []
+        self._reasoning: list[tuple[float, str]] = []
         self._usage: Tokens | None = None
         self._reason: str | None = None
         self._error: Any = None
@@ -70,8 +74,20 @@ class ResponseRecorder:
         else:
             self._add(redact(self._body.decode("utf-8", "replace")))
         usage = {name: getattr(self._usage, name) for name in _USAGE} if self._usage else None
-        rest = (self._reason, usage, ended, self._error, self._endpoint, self._entities)
-        keep(RecordedAnswer(self._question, self._status, tuple(self._events), *rest))
+        answer = RecordedAnswer(
+            self._question,
+            self._status,
+            tuple(self._events),
+            finish_reason=self._reason,
+            usage=usage,
+            ended=ended,
+            error=self._error,
+            endpoint=self._endpoint,
+            entities=self._entities,
+            reasoning=tuple(self._reasoning),
+            about=self._about,
+        )
+        keep(answer)
 
     def _read(self, arrived: list[SseEvent]) -> None:
         for event in arrived:
@@ -86,6 +102,8 @@ class ResponseRecorder:
         except UnreadableAnswer as unreadable:
             self._error = redact(unreadable.data)
             return
+        if piece.reasoning:
+            self._reasoning.append((self._elapsed(), piece.reasoning))
         if piece.text:
             self._add(piece.text)
         self._reason = piece.finish_reason or self._reason
@@ -93,7 +111,10 @@ class ResponseRecorder:
         self._entities = piece.entities or self._entities
 
     def _add(self, text: str) -> None:
-        self._events.append((time.perf_counter() - self._began, text))
+        self._events.append((self._elapsed(), text))
+
+    def _elapsed(self) -> float:
+        return time.perf_counter() - self._began
 
 
 class RecordedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -141,19 +162,25 @@ class RecordedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
 def timed_pieces(answer: RecordedAnswer, *, stream: bool) -> tuple[list[tuple[float, bytes]], str]:
     """Return an answer as timed pieces of a body, and its content type."""
     events = list(answer.events)
-    last = events[-1][0] if events else 0.0
+    last = max((seconds for seconds, _ in (*events, *answer.reasoning)), default=0.0)
     if answer.status != 200:
         return [(last, encodable("".join(text for _, text in events)).encode())], "application/problem+json"
     if not stream:
         return [(last, _whole(answer))], "application/json"
-    pieces = [(seconds, _event(_chunk(text))) for seconds, text in events]
+    thoughts = [(seconds, _event(_chunk("", reasoning=text))) for seconds, text in answer.reasoning]
+    pieces = thoughts + [(seconds, _event(_chunk(text))) for seconds, text in events]
+    pieces.sort(key=operator.itemgetter(0))  # of one time, thoughts come first
     pieces += [(last, _event(value)) for value in _closing(answer)]
     return [*pieces, *([(last, b"data: [DONE]\n\n")] if answer.ended else [])], _EVENTS
 
 
-def _chunk(text: str, reason: str | None = None) -> dict[str, Any]:
-    delta = {"role": "assistant", "content": text}
+def _chunk(text: str, reason: str | None = None, reasoning: str = "") -> dict[str, Any]:
+    delta = {"role": "assistant", "content": text, **_thinking(reasoning)}
     return {"id": "replay", "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
+
+
+def _thinking(text: str) -> dict[str, str]:
+    return {"reasoning_content": text} if text else {}
 
 
 def _closing(answer: RecordedAnswer) -> list[Any]:
@@ -169,6 +196,7 @@ def _whole(answer: RecordedAnswer) -> bytes:
     if not answer.ended or answer.error is not None:
         return json.dumps(answer.error).encode() if answer.error is not None else b""
     message: dict[str, Any] = {"role": "assistant", "content": "".join(text for _, text in answer.events)}
+    message |= _thinking("".join(text for _, text in answer.reasoning))
     if answer.entities is not None:
         message["entities"] = answer.entities
     choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason}

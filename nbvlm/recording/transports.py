@@ -22,6 +22,7 @@ from nbvlm._text import warn_outside
 from nbvlm.client import AsyncTransport, RequestInfo, Transport
 from nbvlm.errors import ParameterError
 from nbvlm.recording.format import (
+    ABOUT,
     RecordedAnswer,
     RecordedQuestion,
     find,
@@ -263,7 +264,8 @@ class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
         answer = self._next(question)
         pieces, kind = timed_pieces(answer, stream=_EVENTS in request.headers.get("accept", ""))
         body = TimedStream(pieces, self._speed, RequestInfo.of(request).hold)
-        return httpx.Response(answer.status, headers={"content-type": kind}, stream=body)
+        about = {name: answer.about[name] for name in ABOUT if name in answer.about}
+        return httpx.Response(answer.status, headers={"content-type": kind, **about}, stream=body)
 
     def _next(self, question: RecordedQuestion) -> RecordedAnswer:
         """Return the next answer to a question; after the last one, the first again."""

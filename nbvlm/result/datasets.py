@@ -29,8 +29,9 @@ __all__ = ["ordered", "to_coco", "to_csv", "to_dataframe", "to_supervision", "to
 
 COLUMNS = (
     "label", "x0", "y0", "x1", "y1", "width", "height", "area", "mask_area",
-    "x0_norm", "y0_norm", "x1_norm", "y1_norm",
+    "x0_norm", "y0_norm", "x1_norm", "y1_norm", "model", "endpoint", "notices",
 )  # fmt: skip
+_TEXTS = ("label", "model", "endpoint", "notices")
 UNLABELLED = "unlabelled"
 
 
@@ -38,31 +39,32 @@ def _rows(result: ResultData) -> list[tuple[Any, ...]]:
     """One row a detection, in the order of `COLUMNS`."""
     found = result.detections
     width, height = found.size
+    source = (result.model, result.endpoint, " ".join(result.notices))
     rows = []
     columns = found.labels, found.xyxy.tolist(), found.areas.tolist(), decoded(found).mask_crops
     for label, box, area, crop in zip(*columns, strict=True):
         x0, y0, x1, y1 = box
         mask_area = int(crop.pixels.sum()) if crop is not None else None
         norm = (x0 / width, y0 / height, x1 / width, y1 / height)
-        rows.append((label, *box, x1 - x0, y1 - y0, area, mask_area, *norm))
+        rows.append((label, *box, x1 - x0, y1 - y0, area, mask_area, *norm, *source))
     return rows
 
 
 def to_dataframe(result: ResultData) -> pd.DataFrame:
     """Make a pandas table; see `Result.to_dataframe`."""
     pandas = require("pandas", extra="pandas", purpose="A table")
-    rows = [(encodable(label), *numbers) for label, *numbers in _rows(result)]
+    rows = [[encodable(cell) if isinstance(cell, str) else cell for cell in row] for row in _rows(result)]
     frame: pd.DataFrame = pandas.DataFrame(rows, columns=list(COLUMNS))
-    kinds = dict.fromkeys(COLUMNS, "float64") | {"label": "str", "mask_area": "Int64"}
+    kinds = dict.fromkeys(COLUMNS, "float64") | dict.fromkeys(_TEXTS, "str") | {"mask_area": "Int64"}
     return frame.astype(kinds)
 
 
 def to_csv(result: ResultData) -> str:
-    """Write the same table as comma-separated values; no label is a formula for a spreadsheet."""
+    """Write the same table as comma-separated values; no text is a formula for a spreadsheet."""
     text = io.StringIO()
     writer = csv.writer(text)  # ends lines by CR LF, so that a label with either of them is put in quotes
     writer.writerow(COLUMNS)
-    writer.writerows((csv_cell(label), *numbers) for label, *numbers in _rows(result))
+    writer.writerows(map(csv_cell, row) for row in _rows(result))
     return text.getvalue()
 
 
@@ -84,12 +86,19 @@ def to_coco(
         {"id": at, "image_id": image_id, "category_id": names.index(label) + 1, "iscrowd": 0}
         | _shape(box, crop, result.detections.size, segmentation)
         | ({"keypoints": [*point, 2], "num_keypoints": 1} if point is not None else {})
+        | ({"notices": list(result.notices)} if result.notices else {})
         for at, (label, box, crop, point) in enumerate(things, 1)
     ]
     picture = result.picture
     image = {"id": image_id, "width": picture.width, "height": picture.height}
     return {
-        "info": {"description": result.prompt, "contributor": result.model, "date_created": result.created},
+        "info": {
+            "description": result.prompt,
+            "contributor": result.model,
+            "date_created": result.created,
+            "endpoint": result.endpoint,
+            "notices": list(result.notices),
+        },
         "licenses": [],
         "images": [image | {"file_name": file_name(result)}],
         "annotations": annotations,

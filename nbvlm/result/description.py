@@ -16,6 +16,7 @@ __all__ = ["alt_text", "count", "plain", "shorten", "summary", "tally", "visible
 
 _SHOWN = 6
 _ALT = 800
+_NOTE = 300
 
 
 def where(box: Sequence[float], size: tuple[int, int]) -> str:
@@ -48,7 +49,10 @@ def alt_text(result: ResultData) -> str:
     """
     name = f"Picture {result.picture.name}" if result.picture.name else "Picture"
     size = f"{name}, {result.picture.width} by {result.picture.height} pixels."
-    return visible(f"{shorten(summary(result, places=True), _ALT)} {size}")
+    said = f"{shorten(summary(result, places=True), _ALT)} {size}"
+    if result.notices:
+        said += f" Note: {shorten(' '.join(result.notices), _NOTE)}"
+    return visible(said)
 
 
 def summary(result: ResultData, *, places: bool = False) -> str:

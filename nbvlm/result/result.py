@@ -248,6 +248,8 @@ class Result(ResultData):
 
     def __repr__(self) -> str:
         said = f"{description.summary(self)!r} by {self.model} in {self.timing.total_s:.2f} s"
+        if self.notices:
+            said += f"; {description.shorten(' '.join(self.notices), 120)}"
         return f"<Result {description.visible(said)}>"
 
     def _repr_mimebundle_(

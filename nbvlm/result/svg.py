@@ -6,6 +6,8 @@ the picture; a viewer that does not know it draws them all the same.
 
 from __future__ import annotations
 
+import json
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,10 +37,33 @@ def to_svg(result: ResultData) -> str:
     width, height = result.picture.width, result.picture.height
     paints = markup.label_colors(result)
     sizes = measures((width, height), max(1, len(result.detections)), Style())
-    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
+    caveat = _caveat(result, sizes)
+    below = height + len(caveat) * sizes.type * 3 // 2  # the ground counts as half a line above and below
+    size = f'width="{width}" height="{below}" viewBox="0 0 {width} {below}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
     title = f"<title>{markup.text_only(description.alt_text(result))}</title>"
-    return "\n".join([head, title, _picture(result), *_shapes(result, paints, sizes), "</svg>"]) + "\n"
+    facts = json.dumps(
+        {"model": result.model, "endpoint": result.endpoint, "notices": result.notices}, ensure_ascii=False
+    )
+    metadata = f"<metadata>{markup.text_only(facts)}</metadata>"
+    shapes = _shapes(result, paints, sizes)
+    return "\n".join([head, title, metadata, _picture(result), *shapes, *caveat, "</svg>"]) + "\n"
+
+
+def _caveat(result: ResultData, sizes: Measures) -> list[str]:
+    """Write the notices below the picture, a line each as long as fits."""
+    letters = max(10, int(result.picture.width / (0.55 * sizes.type)))
+    lines = [
+        line for notice in result.notices for line in textwrap.wrap(description.visible(notice), letters)
+    ]
+    if not lines:
+        return []
+    ground = f'<rect y="{result.picture.height}" width="100%" height="100%" fill="#fff8e1"/>'
+    return [ground] + [
+        f'<text x="{sizes.pad}" y="{result.picture.height + (at + 1) * sizes.type * 1.4:g}" '
+        f'font-family="sans-serif" font-size="{sizes.type}" fill="#8a4b00">{markup.text_only(line)}</text>'
+        for at, line in enumerate(lines)
+    ]
 
 
 def _picture(result: ResultData) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import traitlets
 
+from nbvlm.endpoints import EMBEDDED
 from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.messages import FIELDS, Message, fields, optional, text
@@ -20,7 +21,7 @@ __all__ = ["Toolbar"]
 
 
 class Toolbar(PageWidget):
-    """Names the model, and wears a badge when the embedded demo model answers.
+    """Names the model, and wears a badge when an embedded model answers.
 
     Its page part also keeps the notebook's one-letter shortcuts away from the panel's fields, gives sliders
     their spoken names, and knows Ctrl+Enter (Run) and Esc (Stop). A press on Run travels in one message with
@@ -37,7 +38,9 @@ class Toolbar(PageWidget):
     model
         The model's id.
     demo
-        Whether the embedded demo model answers.
+        Whether an embedded model answers.
+    answerer
+        Which of the embedded models gave the answer in the viewer, if there is one.
     choices, choice
         The models that can be asked, and the value of the one in use.
     key
@@ -61,6 +64,7 @@ class Toolbar(PageWidget):
     )
     model = traitlets.Unicode("").tag(sync=True)
     demo = traitlets.Bool(False).tag(sync=True)
+    answerer = traitlets.Unicode("").tag(sync=True)
     choices = traitlets.List(traitlets.Dict()).tag(sync=True)
     choice = traitlets.Unicode("").tag(sync=True)
     key = traitlets.Dict().tag(sync=True)
@@ -76,6 +80,10 @@ class Toolbar(PageWidget):
             self.model, self.demo = endpoint.model, endpoint.name == "demo"
             self.choices, self.choice, self.key = list(choices), choice, dict(key)
             self.parameters = [parameter.name for parameter in endpoint.parameters]
+
+    def answered(self, model: str) -> None:
+        """Name the embedded model that gave the answer in the viewer, on the badge; "" for none."""
+        self.answerer = model if model in EMBEDDED else ""
 
     def _summary(self) -> str:
         return str(self.model)

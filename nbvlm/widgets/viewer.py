@@ -24,6 +24,19 @@ __all__ = ["Region", "Viewer"]
 
 Region = tuple[float, float, float, float]
 
+# What stands around an answer, in words; lists are replaced, never changed.
+_NO_WORDS: Mapping[str, Any] = MappingProxyType(
+    {"alt": "", "said": "", "notes": [], "reasoning": "", "by": "", "asked": "", "reading": None}
+)
+
+
+def _is_order(value: Any) -> bool:
+    return value in ("xyxy", "yxyx")
+
+
+def _is_side(value: Any) -> bool:
+    return number(value) and value > 0
+
 
 class Viewer(PageWidget):
     """Shows a picture, boxes, masks, streamed text and a status line.
@@ -35,6 +48,9 @@ class Viewer(PageWidget):
     on_region
         Called with the box that was drawn after `pick_region`, `(x0, y0, x1, y1)` in pixels of the picture;
         with None if the drawing was cancelled.
+    on_message
+        Called with the message "reread": in which `order` the numbers of the answer are to be read, and on
+        which `scale` of both sides (None: as now).
 
     Attributes
     ----------
@@ -46,26 +62,38 @@ class Viewer(PageWidget):
 
     _esm = script("viewer_root")
     _css = style("viewer_root", "picture_view", "detections_list")
-    messages = MappingProxyType({"region": Message(box=optional(items(number, 4)))})
+    messages = MappingProxyType(
+        {
+            "region": Message(box=optional(items(number, 4))),
+            "reread": Message(order=_is_order, scale=optional(items(_is_side, 2))),
+        }
+    )
     answer = traitlets.Unicode("").tag(sync=True)
 
-    def __init__(self, on_region: Callable[[Region | None], None] | None = None) -> None:
+    def __init__(
+        self,
+        on_region: Callable[[Region | None], None] | None = None,
+        on_message: Callable[[Mapping[str, Any]], Any] | None = None,
+    ) -> None:
         self._preview: list[bytes] = []
         self._picture: dict[str, Any] | None = None
         self._text: list[str] = []
         self._boxes: list[dict[str, Any]] = []
         self._shapes: dict[str, str] = {}
-        self._words: dict[str, Any] = {"alt": "", "said": "", "notes": [], "reasoning": ""}
+        self._words: dict[str, Any] = dict(_NO_WORDS)
         self._pick: dict[str, Any] = {"picking": False, "region": None}
         self._status: dict[str, Any] = {"state": "empty", "parts": []}
         self._until = 0.0
         self._on_region = on_region
         self.turn = 0
-        super().__init__()
+        super().__init__(on_message)
 
-    def take(self, message: Mapping[str, Any], _buffers: Sequence[Any]) -> None:
-        """Take a box that a page drew."""
-        self.take_region(message.get("box"))
+    def take(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        """Take a box that a page drew, or another reading of the numbers."""
+        if message["type"] == "region":
+            self.take_region(message.get("box"))
+        else:
+            super().take(message, buffers)
 
     def picture(self, facts: Mapping[str, Any] | None, preview: bytes | None) -> None:
         """Show another picture, or none, without boxes and answer.
@@ -136,12 +164,17 @@ class Viewer(PageWidget):
         said: str = "",
         notes: Sequence[str] = (),
         reasoning: str = "",
+        by: str = "",
+        asked: str = "",
+        reading: Mapping[str, Any] | None = None,
     ) -> None:
         """Show the whole answer, once.
 
         Parts of the status line are texts, or `text`, `title` and the text to `copy` at a press. `alt` is the
-        picture with its boxes in words, `said` one sentence for screen readers; notes
-        stand below the status, and `reasoning` is folded below the answer.
+        picture with its boxes in words, `said` one sentence for screen readers. The model that answered
+        (`by`) and the notes stand above the answer; below it are the words that were sent, where they are not
+        those of the prompt (`asked`), and `reasoning`, folded. `reading` is the order and the scale of the
+        numbers, if they can be read again.
         """
         with self._lock:
             found = [dict(box) for box in boxes]
@@ -149,7 +182,8 @@ class Viewer(PageWidget):
                 self._shapes, self.turn = {}, self.turn + 1
             status = {"state": "done", "parts": list(parts)}
             notes = [*self._words["notes"], *notes] if found == self._boxes else list(notes)
-            words = {"alt": alt, "said": said, "notes": notes, "reasoning": reasoning}
+            words: dict[str, Any] = {"alt": alt, "said": said, "notes": notes, "reasoning": reasoning}
+            words |= {"by": by, "asked": asked, "reading": None if reading is None else dict(reading)}
             self._put(text=text, boxes=found, status=status, **words)
         self.answer = text
 
@@ -212,7 +246,7 @@ class Viewer(PageWidget):
 
     def _clear(self) -> None:
         self._boxes, self._shapes, self.turn, self._until = [], {}, self.turn + 1, 0.0
-        self._words = {"alt": "", "said": "", "notes": [], "reasoning": ""}
+        self._words = dict(_NO_WORDS)
 
     def _put(self, **changes: Any) -> None:
         with self._lock:

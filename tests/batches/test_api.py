@@ -46,6 +46,7 @@ def batch(service: Loopback, images: Any, prompt: Any = "caption en", **options:
 def test_a_folder_becomes_a_table_in_the_order_of_its_names(service: Loopback, folder: Path) -> None:
     table = batch(service, folder)
     names = ["source", "prompt", "text", "detections", "error", "seconds", "tokens", "request_id"]
+    names += ["model", "endpoint", "notices"]
     assert list(table.columns) == names
     assert list(table.source) == [str(path) for path in sorted(folder.glob("*.png"))]
     assert set(table.text) == {"a red car"}

@@ -291,6 +291,7 @@ def test_columns_of_a_lazy_table_have_the_types_they_promise(
     assert asked(service) == 0
     assert lazy.columns.tolist() == [
         "path", "thing", "prompt", "text", "detections", "error", "seconds", "tokens", "request_id",
+        "model", "endpoint", "notices",
     ]  # fmt: skip
     lazy.to_parquet(tmp_path / "answers")
     assert asked(service) == 8

@@ -77,7 +77,7 @@ def asked(shell):
 def test_a_line_asks_the_embedded_model_and_keeps_the_result(shell):
     shell.run("%vlm scene.png caption en")
     assert shell.names["_vlm"].prompt == "caption en"
-    assert shell.names["_vlm"].model == "nbvlm/demo"
+    assert shell.names["_vlm"].model == "nbvlm/demo-photos"  # a red area is not a picture-book scene
     assert shell.names["_vlm"].text in shell.out
 
 
@@ -206,7 +206,7 @@ def test_a_line_shows_its_result_once(shell, monkeypatch, code, times, interacti
         times += 1  # the user asks to see what is assigned
     monkeypatch.setattr(shell.ip, "ast_node_interactivity", interactivity)
     assert shell.run(code).success
-    assert shell.out.count("nbvlm/demo, ") == times
+    assert shell.out.count("(nbvlm/demo-photos, ") == times
 
 
 ERRORS = {

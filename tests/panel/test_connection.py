@@ -210,21 +210,22 @@ def test_a_recording_answers_as_the_model_that_was_recorded(
     }
     picture = scenes.sample(3).picture
     with clients[where]() as client:
-        expected = client.ask(picture, "caption en", max_tokens=20)
+        expected, model = client.ask(picture, "caption en", max_tokens=20), client.endpoint.model
     asked = len(server.seen)
     page.send(panel._controller.connecting.server_form, {"type": "play", "path": f" {path} "})
     assert page.custom(panel._controller.connecting.server_form)[-1][0] == {"type": "connected"}
     header = panel._controller.toolbar
-    assert (header.choice, header.model, header.key["text"]) == ("recording", expected.model, "")
-    assert header.choices[-1]["label"] == f"{expected.model} in lesson.json"
+    assert (header.choice, header.model, header.key["text"]) == ("recording", model, "")
+    assert header.choices[-1]["label"] == f"{model} in lesson.json"
     panel.image, panel.prompt = picture, "caption en"
-    assert panel.run().text == expected.text
+    played = panel.run()
+    assert (played.text, played.model) == (expected.text, expected.model)
     panel.prompt = "ocr"
     with pytest.raises(nbvlm.ReplayMiss):
         panel.run()
     choose(page, panel, "demo")
     choose(page, panel, "recording")
-    assert header.model == expected.model
+    assert header.model == model
     assert len(server.seen) == asked
 
 

@@ -36,7 +36,7 @@ OTHERS: list[dict[str, Any]] = [
     {"type": "open", "index": 99},
     {"type": "make", "format": "exe", "id": "1"},
 ]
-GOOD: list[Any] = ["1", 1, True, {}, ["1"], [1, 2, 3, 4]]
+GOOD: list[Any] = ["1", "xyxy", 1, True, {}, ["1"], [1, 2], [1, 2, 3, 4]]
 FIELDS: list[Any] = [
     {"prompt": 5}, {"parameters": {"temperature": "hot"}}, {"edition": []}, {"tuning": math.nan},
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from support.sides import KEY, LARGE, SCENE, SIDES
 
 import nbvlm
 from nbvlm.client.flow.events import DetectionFound, TextDelta
+from nbvlm.demo.gallery import PHOTOS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -211,6 +212,45 @@ def test_the_demo_model_is_recorded_in_process(path: Path, monkeypatch: pytest.M
     with nbvlm.Client(transport=nbvlm.replay(path)) as client:
         assert repr(client).startswith("Client('demo'")
         assert client.ask(SCENE, "caption en").text == "a red house"
+
+
+def test_the_embedded_model_that_answered_and_its_caveat_are_replayed(path: Path) -> None:
+    picture = PHOTOS[1].picture()
+    with nbvlm.Client("demo", transport=nbvlm.record(path)) as client:
+        recorded = client.ask(picture, PHOTOS[1].prompt)
+    assert recorded.notices
+    with nbvlm.Client("demo", transport=nbvlm.replay(path)) as client:
+        played = client.ask(picture, PHOTOS[1].prompt)
+    assert (played.model, played.notices) == (recorded.model, recorded.notices)
+    assert played.model == "nbvlm/demo-photos"
+
+
+@pytest.mark.parametrize("first", ["ask", "stream"])
+def test_thinking_beside_the_text_is_replayed(path: Path, first: str) -> None:
+    picture, found = PHOTOS[0].picture(), {}
+    for opened in (nbvlm.record, nbvlm.replay, nbvlm.replay):
+        with nbvlm.Client("demo", speak="qwen3-vl+reason", transport=opened(path)) as client:
+            if (len(found) == 0) == (first == "ask"):
+                result = client.ask(picture, "detect cat")
+            else:
+                with client.stream(picture, "detect cat") as stream:
+                    list(stream)
+                result = stream.result
+            found[len(found)] = (result.reasoning, result.text)
+    assert len(set(found.values())) == 1
+    assert found[0][0].startswith("The question is about cat.")
+
+
+@pytest.mark.parametrize("value", ["two\nlines", "naïve", 7])
+def test_a_header_that_no_response_can_have_makes_an_exchange_damaged(path: Path, value: Any) -> None:
+    with nbvlm.Client("demo", transport=nbvlm.record(path)) as client:
+        client.ask(PHOTOS[0].picture(), "detect cat")
+        client.ask(PHOTOS[0].picture(), "caption en")
+    saved = json.loads(path.read_text())
+    saved["exchanges"][0]["about"]["nbvlm-notice"] = value
+    path.write_text(json.dumps(saved))
+    with pytest.warns(UserWarning, match="damaged"):
+        nbvlm.replay(path)
 
 
 def test_recording_the_hosted_service_needs_a_key(path: Path) -> None:

@@ -133,7 +133,10 @@ def test_a_picture_is_shown_at_a_sensible_size() -> None:
 
 def test_alt_text_says_what_is_where() -> None:
     (image,) = Reader(bundle(made.result())["text/html"]).all("img")
-    assert image["alt"] == "2 cats: left, right; 1 dog: bottom. Picture pets.png, 200 by 120 pixels."
+    assert (
+        image["alt"]
+        == "2 cats: left, right; 1 dog: bottom. Picture pets.png, 200 by 120 pixels. Note: turned upright"
+    )
     metadata = made.result()._repr_mimebundle_()[1]
     assert metadata["image/png"]["alt"] == image["alt"]
 

@@ -22,7 +22,7 @@ def parsed(result) -> ElementTree.Element:
 
 
 def test_boxes_masks_and_labels_are_shapes_in_pixels_of_the_picture() -> None:
-    root = parsed(made.result())
+    root = parsed(made.result(notices=()))
     assert root.get("viewBox") == "0 0 200 120"
     assert root.findtext(f"{SVG}title").startswith("2 cats")
     boxes = {
@@ -50,14 +50,14 @@ def test_labels_from_strangers_are_text(label: str) -> None:
     found = Detections(np.array([[1.0, 2, 30, 40]]), (label,), (200, 120))
     root = parsed(made.result(detections=found, prompt=f"detect {label}"))
     assert {element.tag for element in root.iter()} <= {
-        f"{SVG}{name}" for name in ("svg", "title", "image", "g", "rect", "text")
+        f"{SVG}{name}" for name in ("svg", "title", "metadata", "image", "g", "rect", "text")
     }
     assert next(root.iter(f"{SVG}text")).text
 
 
 def test_a_result_without_its_pictures_bytes_still_has_its_shapes() -> None:
     plain = Picture.reference("0" * 64, "image/png", 200, 120)
-    root = parsed(made.result(plain))
+    root = parsed(made.result(plain, notices=()))
     assert len(list(root.iter(f"{SVG}text"))) == 3
     assert not list(root.iter(f"{SVG}image"))
 

@@ -1,6 +1,6 @@
 // The legend with a switch for each label, and the list of detections, which arrow keys move through.
 
-import { element } from "./dom.js";
+import { element, options } from "./dom.js";
 import { rectangle } from "./geometry.js";
 import { iconButton } from "./icons.js";
 import { nameOf, paint, reveal } from "./marking.js";
@@ -91,6 +91,54 @@ function headRow() {
   return row;
 }
 
+const ORDERS = [
+  ["xyxy", "x before y"],
+  ["yxyx", "y before x"],
+];
+const SCALES = [1000, 100, 1];
+
+// Models drift between conventions, and a swapped order cannot be seen in the numbers: a person chooses another.
+function rereader(store, act) {
+  const root = element("details", "nbvlm-reread");
+  const fields = element("div", "nbvlm-reread-fields");
+  const field = (text, className) => {
+    const label = element("label", "");
+    const select = element("select", className);
+    label.append(text, select);
+    fields.append(label);
+    return select;
+  };
+  const order = field("Order", "nbvlm-reread-order");
+  const scale = field("Scale", "nbvlm-reread-scale");
+  root.append(element("summary", "", {}, "boxes look wrong?"), fields);
+  order.append(...options(ORDERS));
+  let first = null; // the scale as the answer was read first
+  let read = ""; // the numbers that it belongs to
+  const show = () => {
+    root.hidden = !store.reading;
+    if (!store.reading) return;
+    if (read !== store.text) [first, read] = [store.reading.scale, store.text];
+    const { width, height } = store.picture;
+    const sides = new Map(SCALES.map((side) => [String([side, side]), `0 to ${side}`]));
+    sides.set(String([width, height]), "pixels of the picture");
+    for (const [wide, high] of [first, store.reading.scale]) {
+      const text = wide === high ? `0 to ${wide}` : `${wide} × ${high}`;
+      if (!sides.has(String([wide, high]))) sides.set(String([wide, high]), text);
+    }
+    scale.replaceChildren(...options([...sides]));
+    order.value = store.reading.order;
+    scale.value = String(store.reading.scale);
+  };
+  const choose = () => {
+    const same = scale.value === String(store.reading.scale);
+    act.reread(order.value, same ? null : scale.value.split(",").map(Number));
+  };
+  order.addEventListener("change", choose);
+  scale.addEventListener("change", choose);
+  root.hidden = true;
+  return { root, show };
+}
+
 export function foundList(store, act) {
   const root = element("section", "nbvlm-found", { "aria-label": "Detections" });
   const heading = element("div", "nbvlm-heading nbvlm-found-title");
@@ -100,7 +148,8 @@ export function foundList(store, act) {
   const top = element("div", "", { role: "rowgroup" });
   top.append(head);
   grid.append(top, body);
-  root.append(heading, grid);
+  const again = rereader(store, act);
+  root.append(heading, grid, again.root);
   let rows = [];
   let known = "[]";
 
@@ -182,5 +231,13 @@ export function foundList(store, act) {
     bright = index;
   };
   root.hidden = true;
-  return { root, add, show, look, light, reveal: (index) => rows[index] && reveal(grid, rows[index], 26) };
+  return {
+    root,
+    add,
+    show,
+    look,
+    light,
+    read: again.show,
+    reveal: (index) => rows[index] && reveal(grid, rows[index], 26),
+  };
 }

@@ -48,10 +48,9 @@ export function statusView(store, say) {
   const words = element("span", "nbvlm-status-words");
   const clock = element("span", "nbvlm-clock", { "aria-hidden": "true" });
   const wait = element("progress", "nbvlm-wait", { max: "1", "aria-label": "Until the next try" });
-  const notes = element("ul", "nbvlm-notes");
   const line = element("div", "nbvlm-status-line");
   line.append(light, words, clock);
-  root.append(line, wait, notes);
+  root.append(line, wait);
   let timer = 0;
   let started = 0;
 
@@ -77,7 +76,9 @@ export function statusView(store, say) {
     tick();
   };
   const spoken = ({ state, parts }) => {
-    if (state === "done") return store.said ? `Answer: ${store.said}` : "The answer is complete";
+    // A caveat belongs to the answer, also where it is spoken.
+    if (state === "done" && store.said) return ["Answer:", store.said, ...(store.notes ?? [])].join(" ");
+    if (state === "done") return "The answer is complete";
     if (state === "waiting" || state === "ready" || state === "empty") return "";
     return parts.length ? parts.map((part) => part.text ?? part).join(", ") : IDLE[state];
   };
@@ -88,8 +89,6 @@ export function statusView(store, say) {
     words.replaceChildren(
       ...nodes.flatMap((node, at) => (at ? [element("span", "nbvlm-dot", {}, " · "), node] : [node])),
     );
-    notes.replaceChildren(...(store.notes ?? []).map((text) => element("li", "", {}, text)));
-    notes.hidden = !notes.childNodes.length;
     if (state === "running") run();
     else stop();
     say(spoken(store.status));

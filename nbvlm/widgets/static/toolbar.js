@@ -143,7 +143,15 @@ function keyButton(model) {
   return { root, show };
 }
 
-const SHOWN = ["model", "demo", "choices", "choice", "key"];
+const SHOWN = ["model", "demo", "answerer", "choices", "choice", "key"];
+
+const EMBEDDED = {
+  "nbvlm/demo-scenes": ["Demo model: scenes", "A small model of picture-book scenes has answered."],
+  "nbvlm/demo-photos": ["Demo model: photographs", "A small detector of 80 everyday kinds has answered."],
+};
+const HERE =
+  "Small models inside the package answer, on this computer: one knows picture-book scenes, one finds 80 " +
+  "everyday kinds in photographs. Choose another model beside the name of the panel for better answers.";
 
 function render({ model, el }) {
   const controller = new AbortController();
@@ -153,14 +161,14 @@ function render({ model, el }) {
   const choice = modelChoice(model);
   const key = keyButton(model);
   const badge = element("span", "nbvlm-badge", "Demo model");
-  badge.title =
-    "The small model inside the package answers, on this computer. It knows picture-book scenes; " +
-    "choose a hosted model beside this badge to ask about photographs.";
   el.replaceChildren(element("span", "nbvlm-mark", "nbvlm"), choice.root, key.root, badge);
 
   const show = () => {
     choice.show();
     key.show();
+    const [text, answered] = EMBEDDED[model.get("answerer")] ?? ["Demo model", ""];
+    badge.textContent = text;
+    badge.title = `${answered} ${HERE}`.trim();
     badge.hidden = !model.get("demo");
   };
   for (const name of SHOWN) model.on(`change:${name}`, show);

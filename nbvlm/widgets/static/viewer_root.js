@@ -2,7 +2,7 @@
 
 import { answerView } from "./answer_tokens.js";
 import { foundList } from "./detections_list.js";
-import { dataUri, element, subscribe, whenInPanel } from "./dom.js";
+import { dataUri, element, numbered, subscribe, whenInPanel } from "./dom.js";
 import { viewer } from "./picture_view.js";
 import { statusView, voice } from "./status_line.js";
 import { emptyStore } from "./viewer_state.js";
@@ -34,13 +34,14 @@ function lights(apply) {
   return { said, set, clear };
 }
 
-function view(el, store, { change, picked }) {
+function view(el, store, { change, picked, reread }) {
   const lit = lights((index) => {
     for (const one of [all.viewer, all.answer, all.found]) one.light(index);
   });
   const act = {
     change,
     picked,
+    reread,
     hide: (indices, show = indices.some((index) => store.look.hidden.has(index))) => {
       const hidden = new Set(store.look.hidden);
       for (const index of indices) hidden[show ? "delete" : "add"](index);
@@ -63,10 +64,15 @@ function view(el, store, { change, picked }) {
   };
   const all = parts(store, act);
   const words = element("div", "nbvlm-words-area");
+  const heading = element("div", "nbvlm-heading nbvlm-answer-title");
+  const by = element("span", "nbvlm-by");
+  heading.append(element("span", "", {}, "Answer"), by);
+  const notes = element("ul", "nbvlm-notes", { "aria-label": "About this answer" });
+  const asked = element("div", "nbvlm-asked", { tabindex: "0", role: "note" });
   const thinking = element("details", "nbvlm-reasoning");
   const thoughts = element("div", "nbvlm-reasoning-text", { tabindex: "0" });
   thinking.append(element("summary", "", {}, "Reasoning"), thoughts);
-  words.append(element("div", "nbvlm-heading", {}, "Answer"), all.answer.root, thinking);
+  words.append(heading, notes, all.answer.root, asked, thinking);
   const below = element("div", "nbvlm-below");
   below.append(words, all.found.root);
   el.classList.add("nbvlm-stage");
@@ -85,6 +91,16 @@ function view(el, store, { change, picked }) {
       found();
     }
     if ("text" in changes || "boxes" in changes) all.answer.show();
+    if ("notes" in changes || "by" in changes) {
+      by.textContent = store.by;
+      notes.replaceChildren(...store.notes.map((text) => element("li", "", {}, text)));
+      notes.hidden = !store.notes.length;
+    }
+    if ("asked" in changes) {
+      asked.replaceChildren(element("span", "", {}, "asked as "), element("q", "", {}, store.asked));
+      asked.hidden = !store.asked;
+    }
+    if ("reading" in changes) all.found.read();
     if ("status" in changes || "notes" in changes) {
       all.status.show();
       el.dataset.state = store.status.state;
@@ -138,6 +154,9 @@ const ASKING = {
   said: "",
   notes: [],
   reasoning: "",
+  by: "",
+  asked: "",
+  reading: null,
   status: { state: "running", parts: ["Asking"] },
 };
 
@@ -209,7 +228,8 @@ export default () => {
         put({ picking: false, region: box ?? store.region });
         model.send({ type: "region", box });
       };
-      const one = view(el, store, { change, picked });
+      const reread = (order, scale) => model.send(numbered(el, { type: "reread", order, scale }));
+      const one = view(el, store, { change, picked, reread });
       views.add(one);
       one.listen(controller.signal);
       // A press while an answer streams waits for its end, and so does the old answer.
