@@ -90,7 +90,7 @@ def map_partitions(
             f"ddf must be a Dask DataFrame, got {type(ddf).__name__}.",
             hint="nbvlm.batch(…) takes everything else.",
         )
-    if column not in names:
+    if str(column) not in names:
         raise ParameterError(f"There is no column {column!r}.", hint=f"There are: {', '.join(names)}.")
     if taken := [name for name in KINDS if name in names]:
         raise ParameterError(

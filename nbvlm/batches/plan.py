@@ -69,6 +69,11 @@ class Prompt:
     def check(self, names: Collection[str]) -> None:
         """Check a template against the names of the columns."""
         for name in self._names:
+            if list(names).count(name) > 1:
+                raise PromptError(
+                    f"The prompt names {{{name}}}, and the table has several columns of this name.",
+                    hint="Rename all but one.",
+                )
             if name not in names:
                 meant = did_you_mean(name, names, cutoff=0.4, form="{{{}}}")
                 if special := [

@@ -191,6 +191,8 @@ def _several(found: list[Any]) -> Listing:
 def _table(table: Any, column: str | None) -> Listing:
     names = [str(name) for name in table.columns]
     chosen = _column(names, column)
+    if names.count(chosen) > 1:
+        raise ParameterError(f"The table has several columns {chosen!r}.", hint="Rename all but one.")
 
     def each() -> Iterator[tuple[Any, Any, Mapping[str, Any] | None]]:
         for label, *values in table.itertuples(name=None):
@@ -201,12 +203,16 @@ def _table(table: Any, column: str | None) -> Listing:
 
 
 def _column(names: list[str], column: str | None) -> str:
-    if column is not None and column in names:
-        return column
+    if column is not None and str(column) in names:  # a table without a head has numbers
+        return str(column)
     found = [name for name in COLUMNS if name in names] or (names if len(names) == 1 else [])
     if column is None and found:
         return found[0]
-    what = f"There is no column {column!r}." if column else "It is not clear which column holds the pictures."
+    what = (
+        f"There is no column {column!r}."
+        if column is not None
+        else "It is not clear which column holds the pictures."
+    )
     raise ParameterError(what, hint=f'Pass column="…"; there are: {", ".join(names)}.')
 
 

@@ -63,8 +63,12 @@ def hosted(seconds: float, *, required: bool | None = None) -> Iterator[Finding]
     """Check hosted PaliGemma, and with a key the list of NVIDIA's other vision models."""
     from nbvlm.client import find_key, resolve
 
-    with_key = find_key() is not None
-    settings = resolve("nvidia", timeout=seconds)
+    try:
+        with_key = find_key() is not None
+        settings = resolve("nvidia", timeout=seconds)
+    except Error as error:  # a key or an address that cannot be one
+        yield problem("endpoint", error.message, error.hint or "")
+        return
     finding = _reach("endpoint", settings, settings.url, required=with_key if required is None else required)
     if isinstance(finding, tuple):
         status, _, took = finding
@@ -146,7 +150,11 @@ def local(seconds: float) -> Iterator[Finding]:
 
 def _local(service: Service, server: LocalServer | None) -> Finding:
     if server is None:
-        return note(service.title, f"does not respond at {endpoints.address(service)}", service.advice)
+        try:
+            address = endpoints.address(service)
+        except Error as error:
+            return problem(service.title, error.message, error.hint or service.advice)
+        return note(service.title, f"does not respond at {address}", service.advice)
     if server.problem:
         advice = f"Set {service.variables[0]}." if service.variables else "Pass api_key=…."
         return note(service.title, f"{server.url} responds. {server.problem}", advice)

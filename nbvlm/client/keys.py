@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from nbvlm._text import did_you_mean
 from nbvlm.client.secrets import Secret
 from nbvlm.endpoints import SERVICES
-from nbvlm.errors import ParameterError
+from nbvlm.errors import AuthenticationError, ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,13 @@ def login(key: str | None = None, service: str = "nvidia") -> None:
         raise ParameterError(f"Unknown service {service!r}.", hint=did_you_mean(service, SERVICES).strip())
     place = SERVICES[service].page or SERVICES[service].title
     ask = f"Key for {place}{' (nvapi-…)' if service == 'nvidia' else ''}: "
-    held: dict[str, Any] = {"key": key if key is not None else getpass.getpass(ask)}
+    try:
+        held: dict[str, Any] = {"key": key if key is not None else getpass.getpass(ask)}
+    except EOFError:
+        variables = SERVICES[service].variables
+        raise AuthenticationError(
+            "There is no terminal to type the key into.", hint=f"Set {variables[0]}." if variables else None
+        ) from None
     key = None
     Secret.hide(held, "key")
     _memory[service] = held["key"]

@@ -285,13 +285,20 @@ def _check_owner(entry: Endpoint, origin: str | None) -> None:
 
 def _origins(entry: Endpoint, base_url: str | None, assets_url: str | None) -> tuple[str | None, str | None]:
     if entry.service == "nvidia" and endpoints.service_of(entry) is not None:
-        base_url = base_url or os.environ.get("NBVLM_BASE_URL") or None
-        assets_url = assets_url or os.environ.get("NBVLM_ASSETS_URL") or None
-    origin = _origin(base_url, "base_url") if base_url else None
-    if assets_url:
-        return origin, _origin(assets_url, "assets_url")
+        base, base_name = _given_or_set(base_url, "base_url", "NBVLM_BASE_URL")
+        assets, assets_name = _given_or_set(assets_url, "assets_url", "NBVLM_ASSETS_URL")
+    else:
+        base, base_name, assets, assets_name = base_url, "base_url", assets_url, "assets_url"
+    origin = _origin(base, base_name) if base else None
+    if assets:
+        return origin, _origin(assets, assets_name)
     # A client that is pointed elsewhere sends the pictures there too.
     return origin, origin if entry.assets_url is not None else None
+
+
+def _given_or_set(given: str | None, name: str, variable: str) -> tuple[str | None, str]:
+    """Return an address, and the argument or the environment variable that it comes from."""
+    return (given, name) if given else (os.environ.get(variable), variable)
 
 
 def _origin(url: str, name: str) -> str:

@@ -123,6 +123,25 @@ def test_an_iterator_is_never_held(service: Loopback, folder: Path) -> None:
     assert most <= 20
 
 
+def test_a_table_without_a_head_has_numbers_for_columns(service: Loopback, folder: Path) -> None:
+    paths = sorted(map(str, folder.glob("*.png")))
+    frame = pd.DataFrame(list(zip(paths, "abcdef", strict=True)))
+    table = batch(service, frame, "detect {1}", column=0)
+    assert (table.source.tolist(), table.prompt.tolist()) == (paths, [f"detect {one}" for one in "abcdef"])
+    levels = frame.set_axis(pd.MultiIndex.from_tuples([("a", "path"), ("a", "thing")]), axis="columns")
+    assert batch(service, levels, "caption en", column=("a", "path")).source.tolist() == paths
+
+
+def test_two_columns_of_one_name_are_not_chosen_from(service: Loopback, folder: Path) -> None:
+    path = next(map(str, folder.glob("*.png")))
+    things = pd.DataFrame([[path, "cat", "dog"]], columns=["path", "thing", "thing"])
+    with pytest.raises(nbvlm.PromptError, match=r"\{thing\}, and the table has several columns"):
+        batch(service, things, "detect {thing}")
+    assert batch(service, things, "caption en").error.isna().all()
+    with pytest.raises(nbvlm.ParameterError, match="several columns 'path'"):
+        batch(service, pd.DataFrame([[path, path]], columns=["path", "path"]), "caption en")
+
+
 def test_rows_of_a_table_keep_their_labels_and_write_their_prompts(service: Loopback, folder: Path) -> None:
     frame = pd.DataFrame({"path": sorted(map(str, folder.glob("*.png"))), "thing": list("abcdef")})
     frame.index = pd.Index([f"row {letter}" for letter in "abcdef"])
@@ -382,7 +401,7 @@ def test_an_object_never_becomes_words(service: Loopback, folder: Path) -> None:
     rows = [{"image": io.BytesIO(data), "thing": thing} for thing in (io.BytesIO(data), data, object(), 7)]
     table = batch(service, rows, "detect {thing}")
     assert table.error.notna().tolist() == [True, True, True, False]
-    assert "The column 'thing' holds a BytesIO, which is not a text" in table.error[0]
+    assert "The column 'thing' holds a value of type BytesIO, which is not a text" in table.error[0]
     assert "0x" not in table.to_csv()
     assert asked(service) == 1
 

@@ -108,6 +108,21 @@ def test_a_key_that_cannot_be_one_does_not_hide_the_other_services(server, monke
     assert "two words" not in found["OpenAI"].found + found["OpenAI"].advice
 
 
+def test_an_address_that_cannot_be_one_does_not_hide_the_other_endpoints(server, monkeypatch):
+    server.pages = {"/v1/models": model_servers.page({"id": "a"})}
+    monkeypatch.setenv("NBVLM_BASE_URL", "nowhere")
+    monkeypatch.setenv("OLLAMA_HOST", "http://[::1")
+    monkeypatch.setenv("VLLM_BASE_URL", f"{server.url}/v1")
+    found = list(endpoint_checks.check(None, 5))
+    hosted, ollama = one(found, "endpoint"), one(found, "Ollama")
+    assert (hosted.state, ollama.state) == ("problem", "problem")
+    assert f"{server.url}/v1 responds" in one(found, "vLLM").found
+    assert hosted.found == "NBVLM_BASE_URL is not an http(s) origin."
+    assert ollama.found == "OLLAMA_HOST is not an address."
+    assert hosted.advice
+    assert ollama.advice
+
+
 def test_servers_on_this_computer_are_found_with_what_they_lack(monkeypatch):
     with Loopback() as ollama, Loopback() as studio, Loopback() as vllm:
         ollama.pages = model_servers.ollama_pages(a=["vision"], b=["completion"])

@@ -392,6 +392,17 @@ def test_a_wrong_argument_beside_a_key_shows_no_key() -> None:
                 assert clean({name: repr(value) for name, value in frame.f_locals.items()})
 
 
+def test_login_without_a_terminal_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def at_the_end(prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", at_the_end)
+    with pytest.raises(nbvlm.AuthenticationError, match=r"no terminal .* Set OPENAI_API_KEY\."):
+        nbvlm.login(service="openai")
+    with pytest.raises(nbvlm.AuthenticationError, match="no terminal"):
+        nbvlm.login(service="ollama")
+
+
 def test_login_asks_without_echo_and_keeps_the_key_in_memory_only(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr("getpass.getpass", lambda prompt: asked.append(prompt) or "nvapi-typed\n")

@@ -141,6 +141,14 @@ def test_an_unknown_word_is_answered_with_those_that_are_known(phrase: str, know
     assert made.notes == [f"The detector does not know the word “{phrase.lower()}”; it knows {known}."]
 
 
+def test_a_thing_comes_once_under_a_name() -> None:
+    for prompt in ("detect cat ; animal", "detect animal ; thing ; cat", "detect cat ; cat"):
+        assert "".join(answer(prompt, [thing("cat")]).pieces) == "<loc0205><loc0102><loc0818><loc0512> cat"
+    twins = [thing("cat"), thing("cat", (0.6, 0.2, 0.9, 0.8))]
+    assert "".join(answer("detect animal ; cat", twins).pieces).count("cat") == 2
+    assert "".join(answer("detect cat ; cats", [thing("cat")]).pieces).count("<loc") == 8
+
+
 def test_an_unknown_word_is_named_and_has_no_box() -> None:
     made = answer("detect lion ; cat", [thing("cat")])
     assert "".join(made.pieces) == "<loc0205><loc0102><loc0818><loc0512> cat"

@@ -115,13 +115,20 @@ def _those(made: Answer, phrase: str, things: Sequence[Found]) -> list[Found]:
 
 
 def _boxes(made: Answer, phrases: Sequence[str], things: Sequence[Found]) -> None:
+    written: set[tuple[tuple[float, ...], str]] = (
+        set()
+    )  # a thing comes once under a name: detect cat ; animal
     for phrase in phrases:
         for thing in _those(made, phrase, things):
+            label = _label(phrase, thing)
+            if (thing.box, label) in written:
+                continue
+            written.add((thing.box, label))
             if made.pieces:
                 made.pieces.append(" ; ")
             x0, y0, x1, y1 = thing.box
             made.pieces += [f"<loc{round(edge * 1023):04d}>" for edge in (y0, x0, y1, x1)]
-            made.pieces += [f" {word}" for word in _label(phrase, thing).split()]
+            made.pieces += [f" {word}" for word in label.split()]
     if not made.pieces:
         made.say(_NOTHING["en"])
 
