@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,11 @@ SNOWMAN = {"phrase": "a  snowman", "substring": [12, 21], "bboxes": [[0.25, 0.5,
 FIRES = {"phrase": "a fire", "substring": [41, 47], "bboxes": [[0, 0, 0.5, 0.5], [0.5, 0, 1, 0.5]]}
 
 
+SERVED = dataclasses.replace(
+    nbvlm.endpoints.get("nvidia"), name="own", model="microsoft/kosmos-2", path="/v1/vlm/microsoft/kosmos-2"
+)
+
+
 def grounded(*found: Any) -> Reply:
     message = {"role": "assistant", "content": "An image of a snowman by a fire.", "entities": list(found)}
     value = {"id": "k", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
@@ -31,8 +37,9 @@ def grounded(*found: Any) -> Reply:
 
 @pytest.fixture
 def kosmos(open_side: Any, server: Loopback) -> Any:
+    """A client of a service that answers as kosmos-2 did at NVIDIA, which no longer has it."""
     server.model = "/v1/vlm/microsoft/kosmos-2"
-    return open_side("microsoft/kosmos-2")
+    return open_side(SERVED)
 
 
 def test_each_box_of_a_phrase_is_a_detection(kosmos: Any, server: Loopback) -> None:
@@ -96,8 +103,8 @@ def test_a_recording_plays_them_again(server: Loopback, tmp_path: Path) -> None:
     server.replies.append(grounded(SNOWMAN))
     path = tmp_path / "class.json"
     options = {"transport": nbvlm.record(path), "base_url": server.url, "api_key": KEY}
-    with nbvlm.Client("microsoft/kosmos-2", **options) as client:
+    with nbvlm.Client(SERVED, **options) as client:
         first = client.ask(SCENE, "describe")
-    with nbvlm.Client("microsoft/kosmos-2", transport=nbvlm.replay(path, speed=math.inf)) as client:
+    with nbvlm.Client(SERVED, transport=nbvlm.replay(path, speed=math.inf)) as client:
         assert client.ask(SCENE, "describe").detections == first.detections
     assert first.detections.labels == ("a snowman",)
