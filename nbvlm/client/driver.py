@@ -23,7 +23,7 @@ from nbvlm.client.secrets import redact
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 
     from nbvlm.client.flow.events import Event
     from nbvlm.client.flow.steps import Flow
@@ -241,10 +241,7 @@ class AsyncDriver(_Driver):
             with contextlib.suppress(BaseException):  # It ends by the error that began it.
                 await self.finish(error)
 
-        rest = asyncio.ensure_future(wind_down())  # The flow's deadline bounds it.
-        _WINDING_DOWN.add(rest)
-        rest.add_done_callback(_WINDING_DOWN.discard)
-        await asyncio.shield(rest)
+        await _to_its_end(wind_down())  # The flow's deadline bounds it.
 
     async def _piece(self) -> bytes:
         async for piece in self._pieces:
@@ -284,7 +281,15 @@ class AsyncDriver(_Driver):
     async def _close(self) -> None:
         self._pieces = _nothing()
         if (response := self._ended()) is not None:
-            await response.aclose()
+            await _to_its_end(response.aclose())  # half closed, the pool would count it as in use for ever
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for something that goes on where the wait is cancelled."""
+    task = asyncio.ensure_future(work)
+    _WINDING_DOWN.add(task)
+    task.add_done_callback(_WINDING_DOWN.discard)
+    await asyncio.shield(task)
 
 
 def _cut(connection: Any) -> None:
