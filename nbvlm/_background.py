@@ -28,6 +28,7 @@ __all__ = [
     "iterate_in_thread",
     "run_in_thread",
     "shared_loop",
+    "start_thread",
     "thread_pool",
 ]
 
@@ -295,6 +296,11 @@ def run_in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
 
     (value,) = iterate_in_thread(once)
     return value  # type: ignore[return-value] # None comes only where it is asked for
+
+
+def start_thread(function: Callable[[], None], name: str) -> None:
+    """Call a function in a thread that does not keep Python from ending."""
+    threading.Thread(target=function, name=name, daemon=True).start()
 
 
 def thread_pool(size: int) -> concurrent.futures.ThreadPoolExecutor:

@@ -5,12 +5,12 @@ Lists of models and health addresses are asked, which cost nothing.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from typing import TYPE_CHECKING, Any
 
 from nbvlm import endpoints
+from nbvlm._background import run_in_thread
 from nbvlm._text import count
 from nbvlm.cli.findings import good, note, problem
 from nbvlm.errors import Error
@@ -138,7 +138,7 @@ def services(seconds: float) -> Iterator[Finding]:
 
 def local(seconds: float) -> Iterator[Finding]:
     """Look for model servers on this computer."""
-    found = {server.service: server for server in asyncio.run(endpoints.find_local(seconds))}
+    found = {server.service: server for server in run_in_thread(endpoints.find_local(seconds))}
     programs = [service for service in endpoints.SERVICES.values() if service.local]
     for service in programs:
         if service.name in found or os.environ.get(service.address):

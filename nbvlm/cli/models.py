@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from nbvlm import endpoints
+from nbvlm._background import run_in_thread
 from nbvlm._text import visible
 from nbvlm.cli.options import add_server_arguments, client_keywords
 from nbvlm.cli.terminal import print_line
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
 def _known() -> Iterator[_Row]:
     for name, entry in endpoints.ENDPOINTS.items():
         yield _Row(name, entry.model, True, entry.note)
-    for server in asyncio.run(endpoints.find_local()):
+    for server in run_in_thread(endpoints.find_local()):
         yield from (_Row(server.service, model.id, model.vision) for model in server.models)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import threading
 import time
 import weakref
 from concurrent.futures import Future, wait
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore
 
+from nbvlm._background import start_thread
 from nbvlm.client.policies import GRACE
 from nbvlm.client.request_info import CURRENT, RequestInfo
 
@@ -166,7 +166,7 @@ class Backend(httpcore.NetworkBackend):
                 found.set_exception(error)
 
         # The system's calls cannot be interrupted, so they are left to a thread that may end later.
-        threading.Thread(target=connect, name="nbvlm-connect", daemon=True).start()
+        start_thread(connect, "nbvlm-connect")
         info = CURRENT.get() or RequestInfo()
         ends = time.monotonic() + (timeout if timeout is not None else math.inf)
         try:
