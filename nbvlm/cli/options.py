@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "add_server_arguments", "client_keywords", "question_keywords"]
 
 _CLIENT = ("model", "base_url", "timeout")
-_QUESTION = ("temperature", "top_p", "max_tokens")
+_QUESTION = ("temperature", "top_p", "max_tokens", "seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     answer.add_argument("--temperature", type=float, metavar="T", help="randomness, above 0")
     answer.add_argument("--top-p", type=float, metavar="P", help="share of the likeliest tokens, up to 1")
     answer.add_argument("--max-tokens", type=int, metavar="N", help="longest answer, in tokens")
+    answer.add_argument("--seed", type=int, metavar="N", help="makes the choice of words repeatable")
     answer.add_argument(
         "--no-translate", action="store_true", help="send a task in PaliGemma's words to any model"
     )

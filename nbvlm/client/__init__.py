@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nbvlm.client.client import AsyncClient, Client, Stream, ask, login, probe
+from nbvlm.client.fallback import warn_of_demo
 from nbvlm.client.flow.assets import Asset
 from nbvlm.client.flow.events import DetectionFound, Event, ReasoningDelta, Status, TextDelta
 from nbvlm.client.flow.validation import check_parameters, check_question
@@ -49,4 +50,5 @@ __all__ = [
     "redact",
     "refuse_unknown",
     "resolve",
+    "warn_of_demo",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -49,9 +49,10 @@ class AskOptions(TypedDict, total=False):
     temperature: float | None
     top_p: float | None
     max_tokens: int | None
-    route: str
-    content: str
-    format: str
+    seed: int | None
+    route: Literal["auto", "inline", "asset"]
+    content: Literal["tag", "parts"]
+    format: Literal["auto", "png"]
     translate: bool
     progress: Callable[[Status], None] | None
 
