@@ -60,6 +60,8 @@ class Service:
     ----------
     model
         Computes the answers; by default the embedded model, loaded with the first question.
+    name
+        Id of a `model` of one's own, for callers of chat completions.
     key
         When given, callers must send it, or one of several; never in a repr or a log.
     origin
@@ -91,6 +93,7 @@ class Service:
         self,
         model: Model | None = None,
         *,
+        name: str | None = None,
         key: str | Sequence[str] | None = None,
         origin: str | None = None,
         bucket: Bucket | None = None,
@@ -106,7 +109,7 @@ class Service:
         bucket = bucket or Bucket(capacity=limits.store, capacity_of_owner=limits.store_of_caller)
         assets = AssetApi(bucket, origin)
         self._engine = engine = Engine(model, at_once or min(os.cpu_count() or 1, _AT_ONCE), limits)
-        inference, completions = Inference(engine, bucket), Completions(engine, speak)
+        inference, completions = Inference(engine, bucket), Completions(engine, speak, own=name)
         self._bucket = bucket
         self._routes = tuple(
             _Route(*route)

@@ -1,0 +1,147 @@
+"""A local model behind the service's protocol, in this process."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+from nbvlm._background import start_thread
+from nbvlm.demo import DemoTransport, Reply, Service
+from nbvlm.errors import Error
+from nbvlm.local import loading
+from nbvlm.local.generation import AT_ONCE
+from nbvlm.local.progress import Progress, Stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from PIL import Image
+
+    from nbvlm.demo import Request
+    from nbvlm.local.generation import Generation, Token
+    from nbvlm.local.options import LocalOptions
+
+__all__ = ["LOADING", "LocalModel", "LocalTransport"]
+
+LOADING = "/v1/loading"
+"""Path of the events about loading: `{"kind", "done", "total", "files"}`, at last `{"ready": true}`."""
+STEP_S = 0.25
+
+
+class LocalModel:
+    """A model for `nbvlm.demo.Service`; loaded with the first question, or by `load`.
+
+    Parameters
+    ----------
+    options
+        Which model.
+    token
+        Returns a token of Hugging Face, or None; called when files are asked for.
+
+    Attributes
+    ----------
+    longest_side
+        None: the processor of the model resizes pictures itself.
+    """
+
+    longest_side = None
+
+    def __init__(self, options: LocalOptions, token: Callable[[], str | None] = lambda: None) -> None:
+        self.options, self._token = options, token
+
+    def __repr__(self) -> str:
+        return f"LocalModel({self.options.name!r})"
+
+    def load(self, progress: Progress | None = None) -> Generation:
+        """Load the model where it is not in memory; see `nbvlm.local.loading.load`."""
+        return loading.load(self.options, self._token(), progress or Progress(), id(self))
+
+    def stream(self, image: Image.Image, prompt: str, **options: Any) -> Iterator[Token]:
+        """Answer a prompt; see `nbvlm.local.generation.Generation.stream`."""
+        return self.load().stream(image, prompt, **options)
+
+    def count(self, prompt: str) -> int:
+        """Count the tokens of a request."""
+        return self.load().count(prompt)
+
+    def close(self) -> None:
+        """Free the memory, unless another client uses the same model."""
+        loading.release(self.options, id(self))
+
+    __del__ = close
+
+
+class _LocalService(Service):
+    """The service, with one more path that follows the loading."""
+
+    def __init__(self, model: LocalModel) -> None:
+        super().__init__(model, name=model.options.name, at_once=AT_ONCE)
+        self._model = model
+
+    def handle(self, request: Request) -> Reply:
+        if request.path == LOADING and request.method == "GET":
+            head = (("content-type", "text/event-stream"), ("cache-control", "no-cache"))
+            return Reply(200, head, _follow(self._model, request))
+        return super().handle(request)
+
+
+def _follow(model: LocalModel, request: Request) -> Iterator[bytes]:
+    """Load a model in a thread, and yield events about it; closing the connection stops it."""
+    progress, ended = Progress(), threading.Event()
+    request.connection.on_close(progress.stop)
+    outcome: list[dict[str, Any]] = []
+
+    def work() -> None:
+        try:
+            model.load(progress)
+            outcome.append({"ready": True})
+        except Stopped:
+            pass
+        except Error as error:
+            found = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
+            outcome.append({"error": found | {"status": error.status}})
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not hang the caller
+            outcome.append({"error": {"type": "Error", "message": f"{type(error).__name__}: {error}"}})
+        finally:
+            ended.set()
+
+    start_thread(work, "nbvlm-local-loading")
+    shown = None
+    while not ended.wait(STEP_S):
+        if (now := progress.shown()) != shown:
+            shown = now
+            yield _event(now)
+    for value in outcome:
+        yield _event(value)
+
+
+def _event(value: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n\n"
+
+
+class LocalTransport(DemoTransport):
+    """An httpx transport to a local model in this process; closing it frees the model.
+
+    Parameters
+    ----------
+    options
+        Which model.
+    token
+        As in `LocalModel`.
+    """
+
+    def __init__(self, options: LocalOptions, token: Callable[[], str | None] = lambda: None) -> None:
+        self._model = LocalModel(options, token)
+        super().__init__(_LocalService(self._model))
+
+    def __repr__(self) -> str:
+        return f"LocalTransport({self._model.options.name!r})"
+
+    def close(self) -> None:
+        """Free the model, unless another client uses it."""
+        self._model.close()
+
+    async def aclose(self) -> None:
+        """Free the model, unless another client uses it."""
+        self._model.close()
