@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from nbvlm.local.loading import keep as keep
     from nbvlm.local.memory import Fit as Fit
     from nbvlm.local.memory import device_memory as device_memory
+    from nbvlm.local.memory import devices as devices
     from nbvlm.local.memory import fitting as fitting
     from nbvlm.local.options import LocalOptions as LocalOptions
     from nbvlm.local.service import LocalModel as LocalModel
@@ -19,7 +20,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     {
         "nbvlm.local.loading": "free keep",
-        "nbvlm.local.memory": "Fit device_memory fitting",
+        "nbvlm.local.memory": "Fit device_memory devices fitting",
         "nbvlm.local.options": "LocalOptions",
         "nbvlm.local.service": "LocalModel LocalTransport",
     },

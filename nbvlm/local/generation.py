@@ -6,9 +6,11 @@ a limit. Each row samples by its own temperature, top-p, limit and seed, and end
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import queue
 import threading
+import weakref
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -112,6 +114,7 @@ class Generation:
         self._working = False
         self._rows: list[_Row] = []  # of the running pass
         self._features = _Features.of(network)
+        _OPEN.add(self)
 
     def __repr__(self) -> str:
         return f"Generation({self._name!r})"
@@ -254,10 +257,19 @@ class Generation:
         with self._changed:
             for row in (*self._rows, *self._waiting):
                 row.fail(Error("The model was freed before it answered.", hint="Ask again."))
-            # A thread that computes while Python ends would take the process down.
             self._changed.wait_for(lambda: not self._working, CLOSES_WITHIN)
         if self._features is not None:
             self._features.close()
+
+
+_OPEN: weakref.WeakSet[Generation] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Let threads end: one that computes while Python ends would take the process down."""
+    for generation in list(_OPEN):
+        generation.close()
 
 
 class _Feed:
@@ -332,21 +344,24 @@ class _Features:
 
     def __call__(self, pixel_values: Any, **options: Any) -> Any:
         torch = require("torch", purpose="A local model", extra="local")
+        keys, self._keys = self._keys, []
+        if len(keys) != len(pixel_values):  # the network's owner uses it, too
+            return self._encode(pixel_values, **options)
         outputs = require("transformers.modeling_outputs", purpose="A local model", extra="local")
-        new = [key for key in dict.fromkeys(self._keys) if key not in self._kept]
+        new = [key for key in dict.fromkeys(keys) if key not in self._kept]
         if new:
-            places = [self._keys.index(key) for key in new]
+            places = [keys.index(key) for key in new]
             seen = self._encode(pixel_values[places], **options).pooler_output
             self._kept.update(zip(new, seen, strict=True))
-        found = torch.stack([self._kept[key] for key in self._keys])
-        for key in self._keys:
+        found = torch.stack([self._kept[key] for key in keys])
+        for key in keys:
             self._kept.move_to_end(key)
-        while len(self._kept) > max(KEPT, len(self._keys)):
+        while len(self._kept) > max(KEPT, len(keys)):
             self._kept.popitem(last=False)
         return outputs.BaseModelOutputWithPooling(pooler_output=found)
 
     def close(self) -> None:
-        del self._model.get_image_features  # the class's own is found again
+        self._model.__dict__.pop("get_image_features", None)  # the class's own is found again
         self._kept.clear()
 
 

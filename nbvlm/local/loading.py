@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
 import threading
 from typing import TYPE_CHECKING, Any
@@ -92,12 +91,6 @@ def release(options: LocalOptions, user: int) -> None:
         if not _users.get(options) and (found := _loaded.pop(options, None)) is not None:
             _users.pop(options, None)
             _drop(found)
-
-
-@atexit.register
-def _at_exit() -> None:
-    if _loaded:
-        free()
 
 
 def _make_room(most: int) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from nbvlm.local.options import LocalOptions
 
-__all__ = ["KNOWN", "Fit", "check", "choose", "device_memory", "fitting", "needed", "sizes"]
+__all__ = ["KNOWN", "Fit", "check", "choose", "device_memory", "devices", "fitting", "needed", "sizes"]
 
 KNOWN: Mapping[str, float] = {
     "google/paligemma2-28b-mix-448": 27.7e9,
@@ -76,6 +76,17 @@ def needed(parameters: float, dtype: str) -> float:
     return weights + max(_SPARE * weights, _FLOOR)
 
 
+def devices() -> dict[str, str]:
+    """Return the devices that PyTorch sees, with their titles; "cpu" is the last."""
+    torch = require("torch", purpose="A local model", extra="local")
+    found = {}
+    if torch.cuda.is_available():
+        found = {f"cuda:{n}": torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())}
+    if torch.backends.mps.is_available():
+        found["mps"] = "Apple GPU"
+    return found | {"cpu": f"no GPU, PyTorch {torch.__version__}" if not found else "this computer"}
+
+
 def device_memory(device: str) -> float:
     """Return the bytes that are free on a device; "cpu" is this computer, within its control group."""
     torch = require("torch", purpose="A local model", extra="local")
@@ -127,9 +138,9 @@ def _product(shape: Iterable[int]) -> float:
     return total
 
 
-def fitting(free: float, *, names: Mapping[str, float] = KNOWN, quantized: bool = True) -> list[Fit]:
-    """Return what fits into so many bytes, in the best precision of each model, the largest first."""
-    precisions = ("bfloat16", "8bit", "4bit") if quantized else ("bfloat16",)
+def fitting(free: float, *, device: str = "cuda", names: Mapping[str, float] = KNOWN) -> list[Fit]:
+    """Return what fits into so many bytes of a device, each in its best precision, the largest first."""
+    precisions = ("bfloat16", "8bit", "4bit") if device.startswith("cuda") else ("bfloat16",)
     found = []
     for name, parameters in names.items():
         for dtype in precisions:
@@ -150,12 +161,10 @@ def check(options: LocalOptions, parameters: float, device: str, dtype: str) -> 
     free, need = device_memory(device), needed(parameters, options.quantize or dtype)
     if need <= free:
         return
-    quantized = device.startswith("cuda")
-    own = fitting(free, names={options.name: parameters}, quantized=quantized)
-    others = fitting(
-        free, names={name: n for name, n in KNOWN.items() if name != options.name}, quantized=quantized
-    )[:2]
-    fits = " or ".join(str(fit) for fit in (*own, *others))
+    own = fitting(free, device=device, names={options.name: parameters})
+    others = {name: count for name, count in KNOWN.items() if name != options.name}
+    found = (*own, *fitting(free, device=device, names=others)[:2])
+    fits = " or ".join(map(str, found))
     where = _DEVICES[device.partition(":")[0]]
     raise ParameterError(
         f"{options.name} needs about {need / _GB:.1f} GB in {options.quantize or dtype}; "

@@ -64,6 +64,11 @@ class Progress:
         """Stop at the next opportunity."""
         self._stopped.set()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopped.is_set()
+
     def check(self) -> None:
         """Raise if the work is to stop."""
         if self._stopped.is_set():

@@ -57,6 +57,30 @@ class LocalModel:
         """Load the model where it is not in memory; see `nbvlm.local.loading.load`."""
         return loading.load(self.options, self._token(), progress or Progress(), id(self))
 
+    def loading(self, progress: Progress | None = None) -> Iterator[dict[str, Any]]:
+        """Load the model in a thread, and yield how far it is, as `Progress.shown`; raise as `load` does."""
+        progress, ended = progress or Progress(), threading.Event()
+        failed: list[Exception] = []
+
+        def work() -> None:
+            try:
+                self.load(progress)
+            except Stopped:
+                pass
+            except Exception as error:  # noqa: BLE001 - raised again by the generator
+                failed.append(error)
+            finally:
+                ended.set()
+
+        start_thread(work, "nbvlm-local-loading")
+        state = None
+        while not ended.wait(STEP_S):
+            if (now := progress.shown()) != state:
+                state = now
+                yield now
+        for error in failed:
+            raise error if isinstance(error, Error) else Error(f"{type(error).__name__}: {error}.")
+
     def stream(self, image: Image.Image, prompt: str, **options: Any) -> Iterator[Token]:
         """Answer a prompt; see `nbvlm.local.generation.Generation.stream`."""
         return self.load().stream(image, prompt, **options)
@@ -82,38 +106,22 @@ class _LocalService(Service):
     def handle(self, request: Request) -> Reply:
         if request.path == LOADING and request.method == "GET":
             head = (("content-type", "text/event-stream"), ("cache-control", "no-cache"))
-            return Reply(200, head, _follow(self._model, request))
+            return Reply(200, head, _events(self._model, request))
         return super().handle(request)
 
 
-def _follow(model: LocalModel, request: Request) -> Iterator[bytes]:
-    """Load a model in a thread, and yield events about it; closing the connection stops it."""
-    progress, ended = Progress(), threading.Event()
+def _events(model: LocalModel, request: Request) -> Iterator[bytes]:
+    """Load a model, and yield events about it; closing the connection stops it."""
+    progress = Progress()
     request.connection.on_close(progress.stop)
-    outcome: list[dict[str, Any]] = []
-
-    def work() -> None:
-        try:
-            model.load(progress)
-            outcome.append({"ready": True})
-        except Stopped:
-            pass
-        except Error as error:
-            found = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
-            outcome.append({"error": found | {"status": error.status}})
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not hang the caller
-            outcome.append({"error": {"type": "Error", "message": f"{type(error).__name__}: {error}"}})
-        finally:
-            ended.set()
-
-    start_thread(work, "nbvlm-local-loading")
-    shown = None
-    while not ended.wait(STEP_S):
-        if (now := progress.shown()) != shown:
-            shown = now
-            yield _event(now)
-    for value in outcome:
-        yield _event(value)
+    try:
+        for state in model.loading(progress):
+            yield _event(state)
+    except Error as error:
+        found = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
+        yield _event({"error": found | {"status": error.status}})
+    else:
+        yield _event({"ready": not progress.stopped})
 
 
 def _event(value: dict[str, Any]) -> bytes:

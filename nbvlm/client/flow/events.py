@@ -68,12 +68,15 @@ class Status(msgspec.Struct, frozen=True):
     done, total
         Bytes of an upload, a download or of memory while loading; attempts made and allowed of a retry; else
         None.
+    files
+        Files of a download; else None.
     """
 
     kind: str
     seconds: float
     done: int | None = None
     total: int | None = None
+    files: int | None = None
 
 
 Event = TextDelta | ReasoningDelta | DetectionFound | Status

@@ -86,7 +86,9 @@ def _load(context: Context) -> Flow[None]:
                 kind = getattr(errors, failure["type"], Error)
                 raise kind(failure["message"], hint=failure.get("hint"), status=failure.get("status"))
             if not is_ready:
-                yield context.status(value["kind"], value["done"], value["total"])
+                yield context.status(
+                    value["kind"], value["done"], value["total"], files=value["files"] or None
+                )
     if not is_ready:
         raise TransportError("The loading of the model ended early.", hint="Ask again.")
     context.deadline = Deadline(context.settings.timeouts)
