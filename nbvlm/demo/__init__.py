@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from nbvlm.demo.service.server import listen as listen
     from nbvlm.demo.service.server import origin as origin
     from nbvlm.demo.service.server import server as server
-    from nbvlm.demo.service.service import Reply as Reply
-    from nbvlm.demo.service.service import Request as Request
     from nbvlm.demo.service.service import Service as Service
     from nbvlm.demo.transport import DemoTransport as DemoTransport
 
@@ -24,7 +22,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     {
         "nbvlm.demo.service.limits": "SERVED",
         "nbvlm.demo.service.server": "hosts listen origin server",
-        "nbvlm.demo.service.service": "Reply Request Service",
+        "nbvlm.demo.service.service": "Service",
         "nbvlm.demo.transport": "DemoTransport",
     },
     modules=("gallery", "scenes", "speaking"),

@@ -159,7 +159,8 @@ def _taken(torch: Any, device: str) -> Any:
     if device == "mps":
         before = torch.mps.current_allocated_memory()
         return lambda: torch.mps.current_allocated_memory() - before
-    process = require("psutil", purpose="A local model", extra="local").Process()
+    psutil = require("psutil", purpose="A local model", extra="local")
+    process = psutil.Process()
     before = process.memory_info().rss
     return lambda: process.memory_info().rss - before
 

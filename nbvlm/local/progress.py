@@ -20,6 +20,11 @@ class Stopped(BaseException):
 class Progress:
     """What is being done, and how far it is.
 
+    Parameters
+    ----------
+    stopped
+        When it is set, the work stops at the next opportunity.
+
     Attributes
     ----------
     kind
@@ -30,13 +35,13 @@ class Progress:
         Files of a download.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stopped: threading.Event | None = None) -> None:
         self.kind = "loading"
         self.done: int | None = None
         self.total: int | None = None
         self.files = 0
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
+        self._stopped = stopped or threading.Event()
         self._measure: Callable[[], int] | None = None
 
     def begin(
@@ -59,15 +64,6 @@ class Progress:
         self.check()
         with self._lock:
             self.done = (self.done or 0) + count
-
-    def stop(self) -> None:
-        """Stop at the next opportunity."""
-        self._stopped.set()
-
-    @property
-    def stopped(self) -> bool:
-        """Whether `stop` was called."""
-        return self._stopped.is_set()
 
     def check(self) -> None:
         """Raise if the work is to stop."""

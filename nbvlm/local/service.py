@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from typing import TYPE_CHECKING, Any
 
 from nbvlm._background import start_thread
-from nbvlm.demo import DemoTransport, Reply, Service
+from nbvlm.demo import DemoTransport, Service
 from nbvlm.errors import Error
 from nbvlm.local import loading
 from nbvlm.local.generation import AT_ONCE
@@ -18,14 +17,11 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-    from nbvlm.demo import Request
     from nbvlm.local.generation import Generation, Token
     from nbvlm.local.options import LocalOptions
 
-__all__ = ["LOADING", "LocalModel", "LocalTransport"]
+__all__ = ["LocalModel", "LocalTransport"]
 
-LOADING = "/v1/loading"
-"""Path of the events about loading: `{"kind", "done", "total", "files"}`, at last `{"ready": true}`."""
 STEP_S = 0.25
 
 
@@ -57,9 +53,12 @@ class LocalModel:
         """Load the model where it is not in memory; see `nbvlm.local.loading.load`."""
         return loading.load(self.options, self._token(), progress or Progress(), id(self))
 
-    def loading(self, progress: Progress | None = None) -> Iterator[dict[str, Any]]:
-        """Load the model in a thread, and yield how far it is, as `Progress.shown`; raise as `load` does."""
-        progress, ended = progress or Progress(), threading.Event()
+    def loading(self, stop: threading.Event | None = None) -> Iterator[dict[str, Any]]:
+        """Load the model in a thread, and yield how far it is, as `Progress.shown`; raise as `load` does.
+
+        Setting `stop` ends it.
+        """
+        progress, ended = Progress(stop), threading.Event()
         failed: list[Exception] = []
 
         def work() -> None:
@@ -96,38 +95,6 @@ class LocalModel:
     __del__ = close
 
 
-class _LocalService(Service):
-    """The service, with one more path that follows the loading."""
-
-    def __init__(self, model: LocalModel) -> None:
-        super().__init__(model, name=model.options.name, at_once=AT_ONCE)
-        self._model = model
-
-    def handle(self, request: Request) -> Reply:
-        if request.path == LOADING and request.method == "GET":
-            head = (("content-type", "text/event-stream"), ("cache-control", "no-cache"))
-            return Reply(200, head, _events(self._model, request))
-        return super().handle(request)
-
-
-def _events(model: LocalModel, request: Request) -> Iterator[bytes]:
-    """Load a model, and yield events about it; closing the connection stops it."""
-    progress = Progress()
-    request.connection.on_close(progress.stop)
-    try:
-        for state in model.loading(progress):
-            yield _event(state)
-    except Error as error:
-        found = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
-        yield _event({"error": found | {"status": error.status}})
-    else:
-        yield _event({"ready": not progress.stopped})
-
-
-def _event(value: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n\n"
-
-
 class LocalTransport(DemoTransport):
     """An httpx transport to a local model in this process; closing it frees the model.
 
@@ -141,7 +108,7 @@ class LocalTransport(DemoTransport):
 
     def __init__(self, options: LocalOptions, token: Callable[[], str | None] = lambda: None) -> None:
         self._model = LocalModel(options, token)
-        super().__init__(_LocalService(self._model))
+        super().__init__(Service(self._model, name=options.name, at_once=AT_ONCE))
 
     def __repr__(self) -> str:
         return f"LocalTransport({self._model.options.name!r})"

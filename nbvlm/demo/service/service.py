@@ -21,6 +21,7 @@ from nbvlm.demo.service.chat_completions import Completions, refusal
 from nbvlm.demo.service.inference import Inference
 from nbvlm.demo.service.jobs import Engine
 from nbvlm.demo.service.limits import IN_PROCESS, Limits
+from nbvlm.demo.service.loading import Loading
 from nbvlm.demo.service.messages import Refusal, Reply, Request, problem, server_error, text, xml
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ class Service:
         self._engine = engine = Engine(model, at_once or min(os.cpu_count() or 1, _AT_ONCE), limits)
         inference, completions = Inference(engine, bucket), Completions(engine, speak, own=name)
         self._bucket = bucket
+        load = getattr(model, "loading", None)
+        loading = () if load is None else (("GET", r"/v1/loading", Loading(load).follow),)
         self._routes = tuple(
             _Route(*route)
             for route in (
@@ -125,6 +128,7 @@ class Service:
                 ("GET", r"/v1/models", completions.models),
                 ("GET", r"/v1/models/(.+)", completions.model),
                 ("PUT", r"/s3/assets/([^/]+)", bucket.put),
+                *loading,
             )
         )
 
