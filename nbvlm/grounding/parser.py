@@ -17,6 +17,7 @@ decoders divide by 1024, which ``bins=1024`` reproduces.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nbvlm import prompts
@@ -292,9 +293,9 @@ class Parser:
         self._dialect = chosen
         named = prompts.things(prompt)
         fallback = named[0] if len(named) == 1 else ""
-        self._make_readers = lambda: (
-            LocReader(self._size, prompt, bins, codebook, fallback),
-            DialectReader(chosen, self._size, sent, prompt, fallback, explicit=dialect is not None),
+        self._new_loc = partial(LocReader, self._size, prompt, bins, codebook, fallback)
+        self._new_other = partial(
+            DialectReader, chosen, self._size, sent, prompt, fallback, explicit=dialect is not None
         )
         self._reasoning = Reasoning() if chosen.form != "loc" else None
         self._held: list[str] = []
@@ -303,10 +304,10 @@ class Parser:
 
     def _begin(self, position: int = 0) -> None:
         """Begin to read at a position: all before it was thinking."""
-        loc, other = self._make_readers()
-        loc.skip(position)
-        self._reader: LocReader | DialectReader = loc
-        self._other = other if self._reasoning is not None else None
+        self._loc = self._new_loc()
+        self._loc.skip(position)
+        self._reader: LocReader | DialectReader = self._loc
+        self._other = self._new_other() if self._reasoning is not None else None
         self._tail, self._tail_at = "", position  # may be a token's beginning, while the form is not known
         self._within = False  # whether a location next would end nothing
         self._returned = 0
@@ -392,9 +393,9 @@ class Parser:
         if self._reasoning is not None:
             self._parts(self._reasoning.feed(text))
         else:
-            self._reader.feed(text)
-        if isinstance(self._reader, LocReader):
-            self._within = self._reader.within
+            self._loc.feed(text)
+        if self._reader is self._loc:
+            self._within = self._loc.within
 
     def _parts(self, parts: list[Part]) -> None:
         for part in parts:
@@ -408,21 +409,21 @@ class Parser:
             elif isinstance(self._reader, DialectReader):
                 self._reader.feed(part.text, part.position)
             else:
-                self._reader.feed(part.text)
+                self._loc.feed(part.text)
 
     def _pass_over(self, part: Part) -> None:
-        if self._other is not None and self._tail:
+        """Leave out thinking."""
+        if self._other is not None:
             self._other.feed(self._tail, self._tail_at)
             self._tail = ""
-        if isinstance(self._reader, LocReader):
-            self._reader.skip(len(part.text))
+        self._loc.skip(len(part.text))
 
     def _recognise(self, text: str, position: int) -> None:
         """Let both readers read until one has found what only it can read."""
         other = self._other
         if other is None:
             return
-        self._reader.feed(text)
+        self._loc.feed(text)
         start = position - len(self._tail)
         text = self._tail + text
         end = complete(text)
@@ -442,7 +443,7 @@ class Parser:
             other.feed(self._tail, self._tail_at)
             self._choose(other)
         elif at < end:
-            self._choose(self._reader)
+            self._choose(self._loc)
 
 
 def parse(

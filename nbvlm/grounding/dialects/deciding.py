@@ -93,7 +93,7 @@ class Decision:
         self._top, self._fractional, self._count, self._beyond, self._outside = 0.0, False, 0, 0, False
         self._most = [0.0, 0.0]
         self._readings: dict[str, Reading] = {}
-        # Coordinates in attributes are percent (Molmo), unless they are too large, or the family writes pixels.
+        # Coordinates in attributes are percent (Molmo) if they can be, and the family does not write pixels.
         self._tags_on_scale = dialect.scale == "pixels"
         self.scale: Scale = None
         self._decide()

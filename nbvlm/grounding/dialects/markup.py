@@ -268,9 +268,8 @@ class MarkupScanner(DataScanner):
         label, at = self._places_label, self._places_at
         wrong = len(values) % 4 > 0
         if parts:
-            places = [
-                Found("outline", part, label, at, space="bins", named=True) for part in parts if _is_outline(part)
-            ]
+            outlines = [part for part in parts if _is_outline(part)]
+            places = [Found("outline", part, label, at, space="bins", named=True) for part in outlines]
             wrong = len(places) < len(parts)
         else:
             half = len(values) % _QUAD if name == "LOC" or self._quads else 0

@@ -22,6 +22,7 @@ __all__ = ["DialectReader"]
 
 _REPEATS = 3  # the same place in a row more often is a loop
 _EXCERPT = 80
+_OUTLINES = "SEGMENTATION>"  # Florence-2's task tokens that ask for outlines
 
 
 class DialectReader:
@@ -32,7 +33,11 @@ class DialectReader:
     ) -> None:
         self._size, self._fallback = size, fallback
         self._dialect, self._sent, self._prompt, self._explicit = dialect, sent, prompt, explicit
-        self._scanner = Scanner(label_last=dialect.label_last, prose=dialect.form == "bare", outlines="SEGMENTATION>" in (prompt or ""))
+        self._scanner = Scanner(
+            label_last=dialect.label_last,
+            prose=dialect.form == "bare",
+            outlines=_OUTLINES in (prompt or ""),
+        )
         self._decision = Decision(self._dialect, self._sent, self._prompt, explicit=self._explicit)
         self._places: list[Found] = []
         self._seen = 0
@@ -51,7 +56,8 @@ class DialectReader:
 
     def feed(self, text: str, position: int) -> None:
         """Read the next piece of the answer, which begins at a position; thinking is left out of it."""
-        self._scanner.feed(text, position)
+        if text:
+            self._scanner.feed(text, position)
         self._take()
 
     def close(self) -> None:

@@ -253,12 +253,7 @@ class Scanner(MarkupScanner):
         """Take a list of numbers in prose, if it is the whole line, or if the words say what it is."""
         numbers = floats(NUMBER.findall(flat[1]))
         words = self._words
-        several = [floats(NUMBER.findall(part)) for part in flat[1].split(";")] if ";" in flat[1] else []
-        boxes = [part for part in several if part is not None and len(part) == _BOX_NUMBERS]
-        if len(boxes) > 1 and len(boxes) == len(several):
-            label = self._said(flat=True)
-            for box in boxes:
-                self._place(Found("box", box, label, position, flat[0], space="percent" if "%" in flat[1] else ""))
+        if ";" in flat[1] and self._several(flat, position):
             return
         label = self._said(flat=True)
         alone = not words.strip(" \t*-•>#`\"'") or bool(
@@ -279,6 +274,17 @@ class Scanner(MarkupScanner):
             return
         space = "percent" if "%" in flat[1] else ""
         self._place(Found("box" if box else "point", numbers, label, position, flat[0], space=space))
+
+    def _several(self, flat: re.Match[str], position: int) -> bool:
+        """Take the boxes that a semicolon separates in one bracket (Shikra); return whether there are any."""
+        boxes = [floats(NUMBER.findall(part)) for part in flat[1].split(";")]
+        if any(box is None or len(box) != _BOX_NUMBERS for box in boxes):
+            return False
+        label = self._said(flat=True)
+        space = "percent" if "%" in flat[1] else ""
+        for box in boxes:
+            self._place(Found("box", box or (), label, position, flat[0], space=space))
+        return True
 
     def _said(self, *, flat: bool = False) -> str:
         """Return the label that the prose before a place gives."""
