@@ -104,6 +104,8 @@ class Endpoint:
         True where a request may carry a seed, which makes the choice of tokens repeatable.
     streams
         True where the endpoint answers in server-sent events on request.
+    loads
+        True where the service loads the model with the first question, and reports how far it is.
     note
         A peculiarity of this endpoint, as one sentence.
 
@@ -135,6 +137,7 @@ class Endpoint:
     silence: float | None = None
     seed: bool = False
     streams: bool = True
+    loads: bool = False
     note: str = ""
 
     @property

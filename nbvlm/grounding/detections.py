@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nbvlm.grounding.masks.codebooks import Codebook
     from nbvlm.grounding.masks.types import Box, MaskCrop, Point, Size
     from nbvlm.grounding.origin import Origin
-    from nbvlm.images import Picture
+    from nbvlm.images.picture import ImageSource
 
 __all__ = ["Detection", "Detections"]
 
@@ -104,13 +104,14 @@ class Detection:
         """Area of the box in pixels; 0 for a point, and where the corners are swapped."""
         return float(areas(np.array([self.box]))[0])
 
-    def crop(self, picture: Picture | Image.Image | None = None, *, margin: float = 0) -> Image.Image:
+    def crop(self, picture: ImageSource | None = None, *, margin: float = 0) -> Image.Image:
         """Cut the thing out of its picture.
 
         Parameters
         ----------
         picture
-            The upright picture that the box refers to; a detection of a `nbvlm.Result` knows its own.
+            The picture that was asked about, in any form that `Client.ask` takes; a detection of a
+            `nbvlm.Result` knows its own.
         margin
             Pixels around the box, from 0 on.
 
@@ -124,7 +125,7 @@ class Detection:
         ValueError
             The picture is not known, or has another size.
         ImageError
-            The result holds no bytes of its picture.
+            The picture cannot be read, or the result holds no bytes of it.
 
         Examples
         --------

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.grounding.masks.types import by
+from nbvlm.images import load_lazily
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from nbvlm.grounding.masks.types import Box, Size
 
 __all__ = ["Origin", "crop", "joined"]
+
+_ORIENTATION = 0x0112  # of EXIF
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -47,9 +49,14 @@ def crop(picture: Any, box: Box, size: Size | None, margin: float) -> Image.Imag
     """Cut a box out of a picture: whole pixels, within the picture, at least one each way."""
     if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < math.inf:
         raise ValueError(f"margin must be a number of pixels from 0 on, got {margin!r}.")
+    if picture is None:
+        raise ValueError("The picture of this detection is not known: pass it, crop(picture).")
     image = _image(picture)
     if size is not None and image.size != size:
-        raise ValueError(f"The boxes refer to a picture of {by(size)} pixels, got one of {by(image.size)}.")
+        raise ValueError(
+            f"The box belongs to a picture of {size[0]} × {size[1]} pixels; "
+            f"this one has {image.size[0]} × {image.size[1]}. Give the picture that was asked about."
+        )
     (left, right), (top, bottom) = (
         _span(low, high, margin, most) for low, high, most in zip(box[:2], box[2:], image.size, strict=True)
     )
@@ -57,14 +64,8 @@ def crop(picture: Any, box: Box, size: Size | None, margin: float) -> Image.Imag
 
 
 def _image(picture: Any) -> Image.Image:
-    if picture is None:
-        raise ValueError("The picture of this detection is not known: pass it, crop(picture).")
-    if hasattr(picture, "crop"):
-        return picture  # type: ignore[no-any-return]  # a PIL image
-    if hasattr(picture, "image"):
-        return picture.image()  # type: ignore[no-any-return]  # a `nbvlm.Picture`
-    kind = type(picture).__name__
-    raise ValueError(f"picture must be a nbvlm.Picture or a PIL image, got {kind}.")
+    upright = hasattr(picture, "getexif") and picture.getexif().get(_ORIENTATION, 1) == 1
+    return picture if upright else load_lazily(picture).image()
 
 
 def _span(one: float, other: float, margin: float, most: int) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nbvlm import Detection, Detections, Picture, Problem
+from nbvlm import Detection, Detections, ImageError, Picture, Problem
 from nbvlm.grounding import Origin
 from nbvlm.grounding.masks.codebooks import Codebook
 
@@ -378,12 +378,12 @@ def test_a_crop_is_within_the_picture_and_never_empty(box: Any, margin: float, s
 def test_a_crop_needs_the_picture_of_its_boxes() -> None:
     with pytest.raises(ValueError, match="pass it"):
         found()[0].crop()
-    with pytest.raises(ValueError, match="40×30 pixels, got one of 41×30"):
+    with pytest.raises(ValueError, match="belongs to a picture of 40 × 30 pixels"):
         found()[0].crop(Image.new("RGB", (41, 30)))
     with pytest.raises(ValueError, match="margin must be"):
         found()[0].crop(Image.new("RGB", SIZE), margin=-1)
-    with pytest.raises(ValueError, match="PIL image, got str"):
-        found()[0].crop("cat.jpg")  # type: ignore[arg-type]
+    with pytest.raises(ImageError, match=r"no file 'cat\.jpg'"):
+        found()[0].crop("cat.jpg")
 
 
 def test_a_table_of_detections_has_a_row_each() -> None:
@@ -413,3 +413,16 @@ def test_the_notices_of_an_answer_follow_its_detections() -> None:
     assert set(both.to_dataframe()["model"]) == {"one/model, two/model"}
     assert both.origin is not None
     assert both.origin.picture is None
+
+
+def test_a_detection_has_an_area_and_can_be_cut_out_of_its_picture() -> None:
+    picture = Image.fromarray(np.arange(40 * 60, dtype=np.uint16).reshape(40, 60).astype(np.uint8))
+    thing = Detection("cat", (10.2, 5.0, 20.5, 15.0), size=(60, 40))
+    assert thing.area == pytest.approx(103)
+    assert thing.crop(picture).size == (11, 10)
+    assert np.asarray(thing.crop(picture).convert("L")).tolist() == np.asarray(picture)[5:15, 10:21].tolist()
+    point = Detection("dot", (60.0, 40.0, 60.0, 40.0), size=(60, 40))
+    assert (point.area, point.crop(picture).size) == (0, (1, 1))
+    assert Detection("swapped", (20, 15, 10, 5), size=(60, 40)).crop(picture).size == (10, 10)
+    with pytest.raises(ValueError, match="belongs to a picture of 60 × 40 pixels"):
+        thing.crop(picture.resize((30, 20)))
