@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbvlm.widgets._base import PageState, ignored
+from nbvlm.widgets._base import OfferingWidget, PageState, ignored
 from nbvlm.widgets.comparison import ComparisonView
 from nbvlm.widgets.controls import Controls, column
 from nbvlm.widgets.dialogs import KeyField, ServerForm
@@ -10,6 +10,7 @@ from nbvlm.widgets.error_card import ErrorCard
 from nbvlm.widgets.export_menu import ExportMenu
 from nbvlm.widgets.history_strip import HistoryStrip
 from nbvlm.widgets.messages import Ignored
+from nbvlm.widgets.offers import Allow, NotOffered, Offer, is_address
 from nbvlm.widgets.picker import Picker, Upload
 from nbvlm.widgets.status_text import (
     failure_sentences,
@@ -38,6 +39,7 @@ from nbvlm.widgets.toolbar import Toolbar
 from nbvlm.widgets.viewer import Region, Viewer
 
 __all__ = [
+    "Allow",
     "ComparisonView",
     "Controls",
     "ErrorCard",
@@ -45,6 +47,9 @@ __all__ = [
     "HistoryStrip",
     "Ignored",
     "KeyField",
+    "NotOffered",
+    "Offer",
+    "OfferingWidget",
     "PageState",
     "Picker",
     "Region",
@@ -60,6 +65,7 @@ __all__ = [
     "failure_text",
     "finished_text",
     "ignored",
+    "is_address",
     "is_route_known",
     "label_colors",
     "picture_text",
