@@ -13,9 +13,13 @@ from nbvlm._background import Task
 from nbvlm._files import expanded
 from nbvlm.client import AsyncClient, Client, Secret, find_key, login, resolve
 from nbvlm.errors import AuthenticationError
+from nbvlm.images import path_inside
 from nbvlm.recording import replay
+from nbvlm.widgets import Offer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nbvlm.client import Settings
     from nbvlm.endpoints import Endpoint
 
@@ -83,8 +87,22 @@ class ModelConnection:
                 self._client = AsyncClient.from_settings(self.settings)
             return self._client
 
-    def choices(self) -> list[dict[str, str]]:
-        """Return the models that can be asked: `value`, `label`, `group` and a `note` for each."""
+    def choices(self, offer: Offer | None = None) -> list[dict[str, str]]:
+        """Return the models that can be asked: `value`, `label`, `group` and a `note` for each.
+
+        Of those that `offer` leaves out, the one in use and the panel's own stay.
+        """
+        offer = Offer() if offer is None else offer
+        if "models" not in offer:
+            kept: tuple[str, ...] = (self.choice,)
+        else:
+            kept = (self.choice, self._own, SERVER, RECORDING, *(offer.models or endpoints.ENDPOINTS))
+        found = [one for one in self._all_choices() if one["value"] in kept]
+        if offer.public:
+            found = [{**one, "label": one["label"].partition(" at ")[0]} for one in found]
+        return found
+
+    def _all_choices(self) -> list[dict[str, str]]:
         found = [_entry(self._own, self._given, "This panel's client")] if self._own == OWN else []
         found += [
             {"value": name, "label": entry.model, "group": _group(entry), "note": entry.note}
@@ -107,12 +125,12 @@ class ModelConnection:
         self._server = resolve(url.strip(), model=model.strip())
         self._switch(SERVER, self._server)
 
-    def play(self, path: str) -> dict[str, float | int]:
-        """Take the answers from a recording on the kernel's machine from now on.
+    def play(self, path: str, within: Path | None = None) -> dict[str, float | int]:
+        """Take the answers from a recording on the kernel's machine, in a folder if given, from now on.
 
         Returns the parameters of its first question: with others the recording may hold no answer.
         """
-        file = expanded(path.strip())
+        file = expanded(path.strip()) if within is None else path_inside(within, path.strip())
         recorded = replay(file)
         settings = resolve(recorded.endpoint or self.endpoint, transport=recorded)
         self._recording = file.name, settings
