@@ -193,11 +193,13 @@ WAYS: dict[str, Callable[[Image.Image], Image.Image]] = {
 """Changes to the pictures before the model sees them, by name."""
 
 
-def evaluate(model: Model, count: int, first: int = FIRST_SEED, way: str = "plain") -> list[Score]:
+def evaluate(
+    model: Model, count: int, first: int = FIRST_SEED, way: str = "plain", hard: float = 0.0
+) -> list[Score]:
     """Ask about `count` scenes, greedily, and return the scores in the order of `FIGURES`."""
     samples: dict[str, list[float]] = defaultdict(list)
     for seed in range(first, first + count):
-        scene = scenes.sample(seed)
+        scene = scenes.sample(seed, hard=hard)
         picture = WAYS[way](scene.picture)
         seen = model.see(picture)
         samples["scenes taken for scenes"].append(seen.familiar >= FAMILIAR)
@@ -210,15 +212,17 @@ def evaluate(model: Model, count: int, first: int = FIRST_SEED, way: str = "plai
     return [Score(name, sum(got) / len(got), len(got)) for name in FIGURES if (got := samples[name])]
 
 
-def table(columns: dict[str, list[Score]]) -> str:
+def table(columns: dict[str, list[Score]], *, floors: bool = True) -> str:
     """Return the scores as text: a row for each figure, with floor, goal and a column for each way."""
     ways = list(columns)
-    head = f"{'':28}{'floor':>8}{'goal':>8}" + "".join(f"{way:>9}" for way in ways) + f"{'samples':>9}"
+    limits = f"{'floor':>8}{'goal':>8}" if floors else ""
+    head = f"{'':28}{limits}" + "".join(f"{way:>9}" for way in ways) + f"{'samples':>9}"
     lines = [head]
     for row in zip(*columns.values(), strict=True):
         figure = FIGURES[row[0].name]
         values = "".join(f"{score.value:9.3f}" for score in row)
-        lines.append(f"{row[0].name:28}{figure.floor:8.2f}{figure.goal:8.2f}{values}{row[0].samples:9d}")
+        limits = f"{figure.floor:8.2f}{figure.goal:8.2f}" if floors else ""
+        lines.append(f"{row[0].name:28}{limits}{values}{row[0].samples:9d}")
     return "\n".join(lines) + "\n"
 
 
@@ -232,6 +236,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--as", dest="ways", nargs="+", choices=WAYS, default=["plain"], help="changes to the pictures"
     )
+    parser.add_argument(
+        "--hard",
+        type=float,
+        nargs="+",
+        metavar="H",
+        help="measure hard scenes instead, from 0.0 to 1.0; floors do not apply",
+    )
     photographs = parser.add_argument_group("photographs", "measure the detector for photographs instead")
     photographs.add_argument("--photos", type=Path, metavar="FOLDER", help="pictures that the file names")
     photographs.add_argument("--truth", type=Path, metavar="FILE", help="their things, in COCO's format")
@@ -239,6 +250,11 @@ def main(arguments: list[str] | None = None) -> int:
     if given.photos or given.truth:
         return _photographs(parser, given.photos, given.truth)
     model, count = load(), FULL if given.full else given.scenes
+    if given.hard:
+        sys.stdout.write(
+            table({f"hard {hard}": evaluate(model, count, hard=hard) for hard in given.hard}, floors=False)
+        )
+        return 0
     columns = {way: evaluate(model, count, way=way) for way in given.ways}
     sys.stdout.write(table(columns))
     return int(
