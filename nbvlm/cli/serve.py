@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -47,6 +48,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="answer as another model family does, for example qwen3-vl or gemini+think, to test with known "
         "boxes; it is one more model, and the option may be repeated",
     )
+    parser.add_argument(
+        "--pace",
+        type=_pace,
+        metavar="N",
+        help="most tokens a second of an answer, as of a busy service "
+        "(default: as fast as they are computed)",
+    )
     limits = parser.add_argument_group(
         "limits", "A request above a limit is refused with a sentence and status 408, 413, 429 or 503."
     )
@@ -86,6 +94,14 @@ def _count(text: str) -> int:
     return value
 
 
+def _pace(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise ValueError
+    return value
+
+
+_pace.__name__ = "positive number"
 _count.__name__ = "positive integer"  # argparse names it in its error
 
 
@@ -108,7 +124,9 @@ def run(options: argparse.Namespace) -> int:
     try:
         with listen(options.host, options.port) as listener:
             names = hosts(listener, *options.allow_host)
-            service = Service(key=keys, at_once=options.at_once, limits=limits, hosts=names, speak=speak)
+            service = Service(
+                key=keys, at_once=options.at_once, limits=limits, hosts=names, speak=speak, pace=options.pace
+            )
             running = server(service)
             _announce(origin(listener), listener, bool(keys), speak)
             running.run(sockets=[listener])

@@ -143,6 +143,9 @@ class Client(_Client):
     speak
         With `"demo"`: answer in the form of another model family, to test and teach with known boxes. Name a
         dialect or a model; habits of `nbvlm.demo.speaking.HABITS` follow a "+": `"qwen3-vl+think"`.
+    pace
+        With `"demo"`: the most tokens a second of an answer, so that it streams as from a busy service, and
+        can be stopped. By default they arrive as fast as they are computed.
 
     Raises
     ------
@@ -157,7 +160,7 @@ class Client(_Client):
 
     def _open(self, settings: Settings) -> None:
         super()._open(settings)
-        self._transport, own = transports.blocking(settings.transport, settings.in_process)
+        self._transport, own = transports.blocking(settings.transport, settings.in_process, settings.pace)
         self._end = weakref.finalize(
             self,
             _abandon,
@@ -267,7 +270,9 @@ class AsyncClient(_Client):
 
     def _open(self, settings: Settings) -> None:
         super()._open(settings)
-        self._transport, self._own = transports.awaiting(settings.transport, settings.in_process)
+        self._transport, self._own = transports.awaiting(
+            settings.transport, settings.in_process, settings.pace
+        )
         self._end = weakref.finalize(self, _abandon, os.getpid(), settings, self._temporary, None, None)
 
     @with_keywords(AskOptions, route="auto", content="tag", format="auto", translate=True)

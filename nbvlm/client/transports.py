@@ -33,10 +33,15 @@ AT_ONCE = 16
 """Connections of an `AsyncClient` without aiohttp: httpx's pool looks through all for each request."""
 
 
-def blocking(given: Given | None, in_process: bool) -> tuple[httpx.BaseTransport, bool]:
-    """Return a blocking transport, and whether the client must close it."""
+def blocking(
+    given: Given | None, in_process: bool, pace: float | None = None
+) -> tuple[httpx.BaseTransport, bool]:
+    """Return a blocking transport, and whether the client must close it.
+
+    `pace` is that of the embedded model, in tokens a second.
+    """
     if given is None:
-        return (_demo() if in_process else Transport()), True
+        return (_demo(pace) if in_process else Transport()), True
     if isinstance(given, httpx.BaseTransport):
         return given, False
     if isinstance(given, httpx.Client):
@@ -44,10 +49,12 @@ def blocking(given: Given | None, in_process: bool) -> tuple[httpx.BaseTransport
     raise TypeError("This transport only serves an AsyncClient; pass an httpx.BaseTransport or httpx.Client.")
 
 
-def awaiting(given: Given | None, in_process: bool) -> tuple[httpx.AsyncBaseTransport, bool]:
+def awaiting(
+    given: Given | None, in_process: bool, pace: float | None = None
+) -> tuple[httpx.AsyncBaseTransport, bool]:
     """Return an awaited transport, and whether the client must close it; parameters as `blocking`."""
     if given is None:
-        return (_demo() if in_process else AsyncTransport()), True
+        return (_demo(pace) if in_process else AsyncTransport()), True
     if isinstance(given, httpx.AsyncBaseTransport):
         return given, False
     if isinstance(given, httpx.AsyncClient):
@@ -55,10 +62,10 @@ def awaiting(given: Given | None, in_process: bool) -> tuple[httpx.AsyncBaseTran
     return _ThreadedTransport(blocking(given, in_process)[0]), False
 
 
-def _demo() -> Any:
+def _demo(pace: float | None) -> Any:
     from nbvlm.demo import DemoTransport
 
-    return DemoTransport()
+    return DemoTransport(pace=pace)
 
 
 # Certificates and proxies: `nbvlm._environment` reads and checks them.

@@ -62,6 +62,7 @@ STATE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "top_p": lambda controller: controller.controls.parameters.get("top_p"),
         "max_tokens": lambda controller: controller.controls.parameters.get("max_tokens"),
         "parameters": lambda controller: controller.controls.parameters,
+        "pace": lambda controller: controller.connection.pace,
         "route": lambda controller: controller.source.route,
         "client": lambda controller: controller.connection.shown,
         "endpoint": lambda controller: controller.connection.endpoint,
@@ -120,6 +121,7 @@ class PanelController:
             on_run=self.press,
             on_stop=self.stop,
             on_reset=lambda: self.form.reset(),
+            on_pace=lambda: self.put_pace(self.controls.pace),
             guard=self.guarded,
         )
         self.toolbar = Toolbar(
@@ -220,6 +222,12 @@ class PanelController:
         values = check_parameters(self.connection.endpoint, given)
         self.form.put({name: values[name] for name in given if name in values})
 
+    def put_pace(self, pace: float | None) -> None:
+        """Slow the embedded model down to some tokens a second, or no longer; from the next answer on."""
+        with self._lock:
+            self.connection.pace = pace
+            self.controls.put_pace(pace)
+
     def use(self, client: Client | AsyncClient) -> None:
         """Ask with another client from now on."""
         if client is not self.connection.shown:
@@ -242,6 +250,8 @@ class PanelController:
     def _show_connection(self) -> None:
         used = self.connection
         self.toolbar.show(used.endpoint, used.choices(), used.choice, used.key())
+        self.controls.put_pace(used.pace)
+        self.controls.offer_pace(used.settings.in_process)
 
     # The answer
 

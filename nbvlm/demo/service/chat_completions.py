@@ -70,6 +70,7 @@ class Completions:
                 caller=request.caller,
                 name=name,
                 speaker=speaker,
+                pace=request.pace,
             )
             request.connection.on_close(job.cancel)
             job.wait(None)
