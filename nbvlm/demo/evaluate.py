@@ -29,7 +29,19 @@ if TYPE_CHECKING:
     from nbvlm.demo.model.vision import Observation as Observation
     from nbvlm.grounding import Detection
 
-__all__ = ["FIGURES", "FIRST_SEED", "WAYS", "Figure", "Score", "evaluate", "facts_of", "judged", "main"]
+__all__ = [
+    "FIGURES",
+    "FIRST_SEED",
+    "WAYS",
+    "Figure",
+    "Score",
+    "boxes",
+    "evaluate",
+    "facts_of",
+    "judged",
+    "main",
+    "named",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +85,8 @@ def judged(ask: Callable[[str], str], scene: scenes.Scene, seed: int) -> Iterato
     kind = rng.choice(kinds)
     absent = rng.choice([k for k in scenes.KINDS if k not in kinds])
     counted = rng.choice((kind, kind, kind, absent))
-    yield "captions", _named(ask(prompts.caption())) == Counter((fact.color, fact.kind) for fact in facts)
-    yield from _boxes(ask(prompts.detect(*kinds)), scene)
+    yield "captions", named(ask(prompts.caption())) == Counter((fact.color, fact.kind) for fact in facts)
+    yield from boxes(ask(prompts.detect(*kinds)), scene)
     yield "absent without a box", "<loc" not in ask(prompts.detect(absent))
     yield "counts", _right(ask, prompts.answer(f"How many {PLURALS[counted]} are there?"), scene, facts)
     yield "colors", _right(ask, prompts.answer(f"What color is the {kind}?"), scene, facts)
@@ -95,7 +107,8 @@ def _right(ask: Callable[[str], str], prompt: str, scene: scenes.Scene, facts: l
     )
 
 
-def _named(caption: str) -> Counter[tuple[str, str]]:
+def named(caption: str) -> Counter[tuple[str, str]]:
+    """Count the things that a caption names, by color and kind."""
     words = caption.replace(",", " ").split()
     return Counter((a, b) for a, b in pairwise(words) if a in scenes.COLORS and b in scenes.KINDS)
 
@@ -130,7 +143,8 @@ def _asks_well(ask: Callable[[str], str], given: str, scene: scenes.Scene, facts
     return ground_truth.text(ground_truth.answer(parsed.words, facts, scene.background)) == given
 
 
-def _boxes(answer: str, scene: scenes.Scene) -> Iterator[tuple[str, float]]:
+def boxes(answer: str, scene: scenes.Scene) -> Iterator[tuple[str, float]]:
+    """Yield the figures of a detection answer about all kinds of a scene."""
     found = parse(answer, scene.size)
     left = dict(enumerate(scene.things))
     table = overlaps(found.xyxy, np.array([thing.box for thing in scene.things]))
