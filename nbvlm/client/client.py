@@ -146,6 +146,9 @@ class Client(_Client):
     speak
         With `"demo"`: answer in the form of another model family, to test and teach with known boxes. Name a
         dialect or a model; habits of `nbvlm.demo.speaking.HABITS` follow a "+": `"qwen3-vl+think"`.
+    pace
+        With `"demo"`: the most tokens a second of an answer, so that it streams as from a busy service, and
+        can be stopped. By default they arrive as fast as they are computed.
 
     Raises
     ------

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
@@ -34,6 +35,7 @@ __all__ = [
     "AskOptions",
     "OpeningOptions",
     "Settings",
+    "check_pace",
     "is_safe",
     "refuse_unknown",
     "resolve",
@@ -72,6 +74,7 @@ class OpeningOptions(TypedDict, total=False):
     device: str | None
     dtype: str | None
     quantize: str | None
+    pace: float | None
 
 
 def with_keywords(options: type[Any], **defaults: Any) -> Callable[[F], F]:
@@ -118,6 +121,7 @@ class Settings:
     retry: Retry = field(default_factory=Retry)
     allow_http: bool = False
     local: LocalOptions | None = None  # of a model in this process
+    pace: float | None = None  # tokens a second of the embedded model; None does not slow it down
     chosen: bool = True  # False if no endpoint was named, so that the key, or its absence, decided
 
     @property
@@ -166,6 +170,8 @@ class Settings:
         parts = [repr(self.endpoint.name), f"model={self.endpoint.model!r}"]
         if self.origin is not None or self.endpoint.name == "server":
             parts.append(f"base_url={self.base_url!r}")
+        if self.pace is not None:
+            parts.append(f"pace={self.pace:g}")
         if not self.chosen and self.endpoint.name == "demo":
             parts.append("no key found: the embedded demo model answers")
         elif self.in_process and self.api_key is None:
@@ -225,6 +231,7 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
         retry=Retry.of(options.get("retry")),
         allow_http=allow_http,
         local=local,
+        pace=_pace_of(options.get("pace"), entry),
         chosen=endpoint is not None,
     )
     for address in (settings.base_url, settings.assets_url):
@@ -303,6 +310,27 @@ def _speaking(entry: Endpoint, speak: str) -> Endpoint:
 
     facts = endpoints.openai(entry.base_url, speaking.model_id(speak))
     return replace(facts, name="demo", codebook="demo")
+
+
+def check_pace(pace: float | None) -> float | None:
+    """Return a pace in tokens a second; raise a `ParameterError` if it is not positive."""
+    if pace is None:
+        return None
+    if isinstance(pace, bool) or not isinstance(pace, (int, float)) or not 0 < pace < math.inf:
+        raise ParameterError(
+            f"pace must be a positive number of tokens a second, got {pace!r}.",
+            hint="Leave it out for answers as fast as they are computed.",
+        )
+    return float(pace)
+
+
+def _pace_of(pace: float | None, entry: Endpoint) -> float | None:
+    checked = check_pace(pace)
+    if checked is not None and entry.name != "demo":
+        raise ParameterError(
+            "pace is for the embedded model.", hint='Use nbvlm.Client("demo", pace=…), or nbvlm serve --pace.'
+        )
+    return checked
 
 
 def _found_for(entry: Endpoint) -> keys.Found | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import sys
 import threading
 from dataclasses import replace
@@ -31,6 +33,10 @@ OWN = "own"
 SERVER = "server"
 #: Value of the choice for a recording whose path was typed.
 RECORDING = "recording"
+#: Tokens a second of the embedded model in a panel: about those of a hosted service.
+PACE = 30.0
+#: Replaces `PACE`: a number, or "off".
+PACE_VARIABLE = "NBVLM_PANEL_PACE"
 #: Origin of a key that was typed into the panel.
 TYPED = "this panel"
 
@@ -46,6 +52,8 @@ class ModelConnection:
         self._server: Settings | None = None
         self._recording: tuple[str, Settings] | None = None
         self._typed: dict[str, Secret] = {}  # by the name of the service
+        self.pace = _usual_pace() if client.settings.pace is None else client.settings.pace
+        self._opened_pace: float | None = None
         self.choice = self._own = _choice_of(self.settings)
 
     @property
@@ -66,6 +74,7 @@ class ModelConnection:
         settings = client.settings
         with self._lock:
             self._given, self._shown = settings, client
+            self.pace = self.pace if settings.pace is None else settings.pace
             self._own = _choice_of(settings)
             self._switch(self._own, settings)
 
@@ -83,8 +92,14 @@ class ModelConnection:
     def client(self) -> AsyncClient:
         """Return the client in use; call this on the package's loop."""
         with self._lock:
+            if self._client is not None and self._opened_pace != self.pace:
+                self.close()
             if self._client is None:
-                self._client = AsyncClient.from_settings(self.settings)
+                # The settings of the panel's client stay as they are: only the panel itself slows down.
+                self._opened_pace = self.pace
+                settings = self.settings
+                paced = replace(settings, pace=self.pace) if settings.in_process else settings
+                self._client = AsyncClient.from_settings(paced)
             return self._client
 
     def choices(self, offer: Offer | None = None) -> list[dict[str, str]]:
@@ -204,6 +219,16 @@ class ModelConnection:
         if typed is None or endpoints.service_of(settings.endpoint) is None:
             return settings
         return replace(settings, api_key=typed, key_source=TYPED)
+
+
+def _usual_pace() -> float | None:
+    """Return the tokens a second of a panel whose client names none; None does not slow it down."""
+    given = os.environ.get(PACE_VARIABLE, "")
+    try:
+        pace = float(given)
+    except ValueError:
+        return None if given.strip().lower() == "off" else PACE
+    return pace if 0 < pace < math.inf else None
 
 
 def _choice_of(settings: Settings) -> str:

@@ -63,6 +63,7 @@ STATE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "top_p": lambda controller: controller.controls.parameters.get("top_p"),
         "max_tokens": lambda controller: controller.controls.parameters.get("max_tokens"),
         "parameters": lambda controller: controller.controls.parameters,
+        "pace": lambda controller: controller.connection.pace,
         "route": lambda controller: controller.source.route,
         "client": lambda controller: controller.connection.shown,
         "endpoint": lambda controller: controller.connection.endpoint,
@@ -125,6 +126,7 @@ class PanelController:
             on_run=self.press,
             on_stop=self.stop,
             on_reset=lambda: self.form.reset(),
+            on_pace=lambda: self.put_pace(self.controls.pace),
             guard=self.guarded,
         )
         self.toolbar = Toolbar(
@@ -239,6 +241,12 @@ class PanelController:
         values = check_parameters(self.connection.endpoint, given)
         self.form.put({name: values[name] for name in given if name in values})
 
+    def put_pace(self, pace: float | None) -> None:
+        """Slow the embedded model down to some tokens a second, or no longer; from the next answer on."""
+        with self._lock:
+            self.connection.pace = pace
+            self.controls.put_pace(pace)
+
     def use(self, client: Client | AsyncClient) -> None:
         """Ask with another client from now on."""
         if client is not self.connection.shown:
@@ -264,6 +272,8 @@ class PanelController:
         self.toolbar.show(used.endpoint, used.choices(self.offer), used.choice, key)
         self.toolbar.hideable = bool({"path", "key"} & self.offer.allowed)
         self.toolbar.hidden = self.offer.hidden
+        self.controls.put_pace(used.pace)
+        self.controls.offer_pace(used.endpoint.name == "demo" and used.settings.in_process)
 
     # What is offered
 
