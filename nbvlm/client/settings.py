@@ -153,8 +153,10 @@ class Settings:
     def describe(self) -> str:
         """Say endpoint, model and where the key came from, never the key."""
         parts = [repr(self.endpoint.name), f"model={self.endpoint.model!r}"]
-        if self.origin is not None or self.endpoint.name == "server":
+        if self.origin is not None or self.endpoint.name in ("server", "gateway"):
             parts.append(f"base_url={self.base_url!r}")
+        if not self.chosen and self.endpoint.name == "gateway":
+            parts.append(f"the class gateway that {endpoints.GATEWAY.address} names")
         if not self.chosen and self.endpoint.name == "demo":
             parts.append("no key found: the embedded demo model answers")
         elif self.endpoint.name == "demo" and self.api_key is None:
@@ -187,6 +189,9 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
     recorded = getattr(transport, "endpoint", None)
     if endpoint is None and model is None and isinstance(recorded, (str, Endpoint)):
         endpoint = recorded
+    chosen = endpoint is not None
+    if endpoint == endpoints.GATEWAY.name or (endpoint is None and _is_of_a_class(options)):
+        endpoint = _gateway(options)
     entry, found = _choose(endpoint, model, options.get("api_key"), options.get("base_url"))
     if entry.name == "demo" and model is not None:
         entry = endpoints.embedded(model)
@@ -207,7 +212,7 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
         timeouts=timeouts,
         retry=Retry.of(options.get("retry")),
         allow_http=allow_http,
-        chosen=endpoint is not None,
+        chosen=chosen,
     )
     for address in (settings.base_url, settings.assets_url):
         if address is not None and not has_host(address):
@@ -221,6 +226,25 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
                 hint="Use https, or insist with allow_http=True.",
             )
     return settings
+
+
+_OWN = ("model", "api_key", "base_url", "assets_url", "transport", "speak")
+
+
+def _is_of_a_class(options: OpeningOptions) -> bool:
+    """Return whether a gateway is set, and nothing else says what to ask."""
+    return all(options.get(name) is None for name in _OWN) and endpoints.gateway_address() is not None
+
+
+def _gateway(options: OpeningOptions) -> Endpoint:
+    for name in ("model", "base_url", "assets_url", "speak"):
+        if options.get(name) is not None:
+            variable = endpoints.GATEWAY.address
+            raise ParameterError(
+                f"The class gateway takes no {name}.",
+                hint=f"The variable {variable} says where it is, and your teacher chooses the model.",
+            )
+    return endpoints.gateway_endpoint(allow_http=options.get("allow_http", False))
 
 
 def _choose(

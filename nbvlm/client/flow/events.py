@@ -61,11 +61,13 @@ class Status(msgspec.Struct, frozen=True):
     ----------
     kind
         "upload" (the picture travels to the asset service), "waiting" (the request is on its way),
-        "queued" (the service works on it and asked to be polled) or "retry" (a pause before the next try).
+        "queued" (the service works on it and asked to be polled, or it waits for its turn), "quota" (what a
+        class gateway still allows) or "retry" (a pause before the next try).
     seconds
         Since the start; for "retry" the length of the pause.
     done, total
-        Bytes of an upload, or attempts made and allowed of a retry; else None.
+        Bytes of an upload; attempts made and allowed of a retry; place in the queue, 1 for the next, and
+        questions in it; questions left and allowed of a quota; else None.
     """
 
     kind: str
