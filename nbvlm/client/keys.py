@@ -14,9 +14,9 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from nbvlm import endpoints
 from nbvlm._text import did_you_mean
 from nbvlm.client.secrets import Secret
-from nbvlm import endpoints
 from nbvlm.endpoints import SERVICES
 from nbvlm.errors import AuthenticationError, ParameterError
 

@@ -22,7 +22,18 @@ from nbvlm.endpoints.services import service_of as service_by_address
 from nbvlm.endpoints.values import Endpoint, Parameter
 from nbvlm.errors import AuthenticationError, NotFoundError, ParameterError, TransportError
 
-__all__ = ["FACTS", "GATEWAY", "described", "facts_of", "gateway_address", "gateway_endpoint", "join_gateway", "named", "service_of", "through_hub"]
+__all__ = [
+    "FACTS",
+    "GATEWAY",
+    "described",
+    "facts_of",
+    "gateway_address",
+    "gateway_endpoint",
+    "join_gateway",
+    "named",
+    "service_of",
+    "through_hub",
+]
 
 VARIABLE = "NBVLM_GATEWAY"
 FACTS = "/v1/gateway"

@@ -231,7 +231,11 @@ class PieceCollector:
                     break
                 self._keep(payloads.read_chunk(event.data), taken)
             except payloads.UnreadableAnswer as error:
-                if event.event == REPORT or _is_noise(event, error.data) or (last and isinstance(error.data, str)):
+                if (
+                    event.event == REPORT
+                    or _is_noise(event, error.data)
+                    or (last and isinstance(error.data, str))
+                ):
                     continue
                 self.failure = error_responses.error_in_stream(error.data)
                 break

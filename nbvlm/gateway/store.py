@@ -1,0 +1,187 @@
+"""Students, codes, usage and the teacher's settings in one SQLite file, written in groups by one thread.
+
+What was written when `await` returns survives the end of the process at any moment (`kill -9`), because the
+file has a write-ahead log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from nbvlm._background import thread_pool
+from nbvlm.errors import Error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Store"]
+
+VERSION = 1
+_APPLICATION = 0x6E627667  # "nbvg"
+_TABLES = """
+CREATE TABLE students (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, folded TEXT NOT NULL UNIQUE, role TEXT NOT NULL,
+    token BLOB UNIQUE, created REAL NOT NULL, blocked INTEGER NOT NULL DEFAULT 0,
+    extra_day INTEGER NOT NULL DEFAULT 0, extra_tokens INTEGER NOT NULL DEFAULT 0, extra_until REAL NOT NULL DEFAULT 0
+);
+CREATE TABLE usage (
+    id INTEGER PRIMARY KEY, student INTEGER NOT NULL, started REAL NOT NULL, model TEXT NOT NULL,
+    task TEXT NOT NULL, ended REAL, prompt_tokens INTEGER, completion_tokens INTEGER, status TEXT,
+    first_s REAL, total_s REAL, shared INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX usage_by_time ON usage (started);
+CREATE INDEX usage_by_student ON usage (student, started);
+CREATE TABLE codes (code TEXT PRIMARY KEY, name TEXT NOT NULL, used REAL);
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+Statement = tuple[str, "Sequence[Any]"]
+
+
+class Store:
+    """One file; of several processes only one may use it.
+
+    Parameters
+    ----------
+    path
+        The file; None for a temporary one, which is deleted in the end.
+
+    Raises
+    ------
+    Error
+        If it cannot be opened, is in use by another gateway, or is not a gateway's file.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._folder = None if path is not None else tempfile.TemporaryDirectory(prefix="nbvlm-gateway-")
+        self.path = path if path is not None else Path(self._folder.name, "usage.sqlite")  # type: ignore[union-attr]
+        self._lock = FileLock(f"{self.path}.lock", timeout=0)
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise Error(
+                f"Another gateway uses {self.path}.", hint="End it, or name another [store] file."
+            ) from None
+        except OSError as error:
+            raise self._unusable(error) from None
+        try:
+            self._connection = self._opened()
+        except BaseException:
+            self._lock.release()
+            raise
+        self._pool = thread_pool(1)
+        self._guard, self._queue = threading.Lock(), threading.Lock()
+        self._waiting: list[tuple[Statement, asyncio.Future[int], asyncio.AbstractEventLoop]] = []
+
+    def _unusable(self, error: Exception) -> Error:
+        reason = getattr(error, "strerror", None) or str(error)
+        return Error(f"{self.path} cannot be used: {reason}.", hint="Name another file: [store] file = …")
+
+    def _opened(self) -> sqlite3.Connection:
+        try:
+            self.path.touch(mode=0o600)
+            connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=10)
+            # A killed process loses nothing that the system has; only a failing computer may lose the last second.
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+            if version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+                connection.executescript(
+                    f"BEGIN; {_TABLES} PRAGMA application_id = {_APPLICATION};"
+                    f" PRAGMA user_version = {VERSION}; COMMIT;"
+                )
+            elif (version, application) != (VERSION, _APPLICATION):
+                hint = "Name another file: [store] file = …"
+                raise Error(f"{self.path} is not the file of a gateway of this version.", hint=hint)
+        except (OSError, sqlite3.Error) as error:
+            raise self._unusable(error) from None
+        with suppress(OSError):  # what the file holds is not for other users of this computer
+            os.chmod(self.path, 0o600)  # noqa: PTH101
+        return connection
+
+    def read(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query; what was written before and awaited is in them."""
+        with self._guard:
+            return self._connection.execute(query, values).fetchall()
+
+    def setting(self, name: str) -> Any:
+        """Return a setting, or None."""
+        rows = self.read("SELECT value FROM settings WHERE name = ?", (name,))
+        return json.loads(rows[0][0]) if rows else None
+
+    def write_now(self, statement: str, values: Sequence[Any] = ()) -> int:
+        """Write at once, before the gateway serves; return the number of the row."""
+        with self._guard:
+            return int(self._connection.execute(statement, values).lastrowid or 0)
+
+    def set_now(self, name: str, value: Any) -> None:
+        """Keep a setting at once."""
+        self.write_now("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, json.dumps(value)))
+
+    async def set(self, name: str, value: Any) -> None:
+        """Keep a setting."""
+        await self.write("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, json.dumps(value)))
+
+    def write(self, statement: str, values: Sequence[Any] = ()) -> asyncio.Future[int]:
+        """Write; the future is done when it is kept, and has the number of the row.
+
+        Everything that waits is written in one transaction, so two hundred students cost one write.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[int] = loop.create_future()
+        # A caller that does not wait does not want to hear of a failure either.
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        with self._queue:
+            self._waiting.append(((statement, values), future, loop))
+            first = len(self._waiting) == 1
+        if first:
+            self._pool.submit(self._flush)
+        return future
+
+    def _flush(self) -> None:
+        with self._guard:
+            with self._queue:
+                batch, self._waiting = self._waiting, []
+            done: list[tuple[asyncio.Future[int], int | Exception]] = []
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                for (statement, values), future, _ in batch:
+                    done.append((future, int(self._connection.execute(statement, values).lastrowid or 0)))
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                with suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+                done = [(future, error) for _, future, _ in batch]
+        if batch:
+            with suppress(RuntimeError):  # the loop has ended
+                batch[0][2].call_soon_threadsafe(_settle, done)
+
+    def close(self) -> None:
+        """Write what waits, and close the file."""
+        self._pool.shutdown(wait=True)
+        self._flush()
+        self._connection.close()
+        self._lock.release()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+
+def _settle(done: list[tuple[asyncio.Future[int], int | Exception]]) -> None:
+    for future, outcome in done:
+        if future.done():
+            continue
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
