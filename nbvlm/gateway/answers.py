@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nbvlm.demo.service import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from nbvlm.client import Piece
     from nbvlm.errors import Error
@@ -94,7 +94,7 @@ class Answer:
         for event in self._waiting:
             event.set()
 
-    async def follow(self, tick: float, event: asyncio.Event | None = None) -> AsyncIterator[list[Chunk]]:
+    async def follow(self, tick: float, event: asyncio.Event | None = None) -> AsyncGenerator[list[Chunk]]:
         """Yield the new pieces as they come.
 
         An empty list comes on the start, after `tick` seconds without a piece, and when `event` is set from

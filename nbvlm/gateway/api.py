@@ -316,7 +316,7 @@ class Api:
                         await exchange.begin(inquiry, form)
                     await exchange.part(_chunks(form, batch))
                     continue
-                report = _report(inquiry) if reports else ""
+                report = _report(inquiry, told) if reports and inquiry.first_s is None else ""
                 late = time.monotonic() - since >= QUIET_S
                 if (report and report != told) or late:
                     if not exchange.begun:
@@ -336,8 +336,8 @@ class Api:
             error = {"message": f"{sentence}.", "type": "gateway_error", "code": status}
             await exchange.part(_event({"error": error}), more=False)
             return
-        late = [notice for notice in answer.notices if notice not in exchange.said] if reports else []
-        ending = [_report_event({"kind": "notice", "text": notice}) for notice in late]
+        unsaid = [notice for notice in answer.notices if notice not in exchange.said] if reports else []
+        ending = [_report_event({"kind": "notice", "text": notice}) for notice in unsaid]
         closing = b"".join(map(_event, form.closing(answer)))
         # The books are closed before the student has the last byte: whoever asks on sees what is left.
         inquiry.close("answered")
@@ -543,12 +543,12 @@ def _report_event(value: dict[str, Any]) -> str:
     return f"event: {REPORT}\ndata: {json.dumps(value)}\n\n"
 
 
-def _report(inquiry: Inquiry) -> str:
+def _report(inquiry: Inquiry, told: str) -> str:
     """Return the report about a question that waits, or that waits no longer."""
     if inquiry.waits:
         place, total = inquiry.place()
         return _report_event({"kind": "queued", "done": place, "total": total})
-    return _report_event({"kind": "waiting"}) if inquiry.ticket is not None else ""
+    return _report_event({"kind": "waiting"}) if told else ""
 
 
 def _nvcf(id_: str, status: str) -> tuple[tuple[str, str], ...]:

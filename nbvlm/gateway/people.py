@@ -74,7 +74,8 @@ class Register:
         self._by_name: dict[str, int] = {}
         self._by_token: dict[bytes, int] = {}
         for *values, folded, token in store.read(f"SELECT {columns} FROM students"):  # noqa: S608 - constants
-            person = Person(*values[:3], bool(values[3]), *values[4:])
+            number, name, role, blocked, *extra = values
+            person = Person(number, name, role, bool(blocked), *extra)
             self._keep(person, folded)
             if token is not None:
                 self._by_token[token] = person.id

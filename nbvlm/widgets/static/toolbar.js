@@ -143,7 +143,7 @@ function keyButton(model) {
   return { root, show };
 }
 
-const SHOWN = ["model", "demo", "answerer", "choices", "choice", "key"];
+const SHOWN = ["model", "demo", "gateway", "answerer", "choices", "choice", "key"];
 
 const EMBEDDED = {
   "nbvlm/demo-scenes": ["Demo model: scenes", "A small model of picture-book scenes has answered."],
@@ -167,9 +167,10 @@ function render({ model, el }) {
     choice.show();
     key.show();
     const [text, answered] = EMBEDDED[model.get("answerer")] ?? ["Demo model", ""];
-    badge.textContent = text;
-    badge.title = `${answered} ${HERE}`.trim();
-    badge.hidden = !model.get("demo");
+    const gateway = model.get("gateway");
+    badge.textContent = gateway ? "Class gateway" : text;
+    badge.title = gateway || `${answered} ${HERE}`.trim();
+    badge.hidden = !(gateway || model.get("demo"));
   };
   for (const name of SHOWN) model.on(`change:${name}`, show);
   show();
