@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
 from nbvlm import endpoints
+from nbvlm._text import shorten, visible
 from nbvlm.client import REPORT, STATUS_HEADER
 from nbvlm.demo import service
 from nbvlm.demo.service import (
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Any]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-__all__ = ["Api"]
+__all__ = ["Api", "note"]
 
 TICK_S = 1.0
 """Seconds between two reports of a place in the line."""
@@ -61,7 +62,7 @@ QUIET_S = 15.0
 _POLL_DEFAULT_S, _POLL_MOST_S = 300, 3600
 _SAFE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 _NO_BODY = 64 * 1024
-_log = logging.getLogger("nbvlm")
+_log = logging.getLogger("nbvlm.gateway")
 
 _ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
     (method, re.compile(pattern), name)
@@ -115,23 +116,22 @@ class Api:
         """Answer one request."""
         head = request_head(scope)
         head = replace(head, target=head.target.removeprefix(self._prefix) or "/")
-        exchange = _Exchange(receive, send)
+        exchange = _Exchange(head, receive, send)
         try:
-            try:
-                await self._answer(scope, head, exchange)
-            except Invalid as invalid:
-                await exchange.whole(_rejected(head, invalid))
-            except Refused as refused:
-                await exchange.whole(_refused(head, refused))
-            except Refusal as refused:
-                await exchange.whole(refused.reply)
-            except Exception:
-                _log.exception("The gateway failed at %s %s", head.method, head.path)
-                if exchange.begun:
-                    raise
-                await exchange.whole(server_error())
+            await self._answer(scope, head, exchange)
         except Disconnected:
             return
+        except Invalid as invalid:
+            await exchange.whole(_rejected(head, invalid))
+        except Refused as refused:
+            await exchange.whole(_refused(head, refused))
+        except Refusal as refused:
+            await exchange.whole(refused.reply)
+        except Exception:
+            _log.exception("The gateway failed at %s %s", head.method, head.path)
+            if exchange.begun:
+                raise
+            await exchange.whole(server_error())
         finally:
             exchange.close()
 
@@ -285,7 +285,6 @@ class Api:
         async with contextlib.aclosing(exchange.follow(answer, QUIET_S)) as batches:
             async for _ in batches:
                 pass
-        await _kept(inquiry)
         inquiry.seen_first()
         if answer.error is not None:
             self._fail(inquiry)
@@ -310,7 +309,6 @@ class Api:
             async for batch in batches:
                 if batch:
                     if not exchange.begun or inquiry.first_s is None:
-                        await _kept(inquiry)
                         inquiry.seen_first()
                     if not exchange.begun:
                         await exchange.begin(inquiry, form)
@@ -320,11 +318,9 @@ class Api:
                 late = time.monotonic() - since >= QUIET_S
                 if (report and report != told) or late:
                     if not exchange.begun:
-                        await _kept(inquiry)
                         await exchange.begin(inquiry, form)
                     await exchange.part(report.encode() or b": the answer is on its way\n\n")
                     since, told = time.monotonic(), report
-        await _kept(inquiry)
         inquiry.seen_first()
         if answer.error is not None and not exchange.begun:
             self._fail(inquiry)
@@ -366,7 +362,8 @@ class Api:
 class _Exchange:
     """One request and its response: what was sent already, and whether the client is still there."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, head: Request, receive: Receive, send: Send) -> None:
+        self._method, self._path = head.method, head.path
         self.receive, self._send = receive, send
         self.begun = False
         self.said: tuple[str, ...] = ()
@@ -394,6 +391,8 @@ class _Exchange:
     async def head(self, reply: Reply) -> None:
         """Send status and headers."""
         self.begun = True
+        if reply.status >= 400:
+            note(reply.status, self._method, self._path)
         await self._send(
             {
                 "type": "http.response.start",
@@ -426,10 +425,9 @@ class _Exchange:
             self._gone.cancel()
 
 
-async def _kept(inquiry: Inquiry) -> None:
-    """Wait until the question is in the books: no answer goes out that a restart would forget."""
-    if inquiry.row is not None:
-        await inquiry.row
+def note(status: int, method: str, path: str) -> None:
+    """Log a refusal, without tokens, names and queries."""
+    _log.info("%s %s %s", status, visible(method[:16]), visible(shorten(path, 200)))
 
 
 # The two forms

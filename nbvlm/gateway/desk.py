@@ -60,7 +60,7 @@ class Inquiry:
         self.person, self.answer, self.shared = person, answer, shared
         self.stream, self.with_usage = asked.stream, asked.with_usage
         self.ticket: Ticket | None = None
-        self.row: asyncio.Future[int] | None = None
+        self.row = 0
         self.left = desk.quotas.left(person)
         self.record: Record | None = None
         self._desk = desk
@@ -242,20 +242,11 @@ class Desk:
             record = inquiry.record
             record.status, record.first_s, record.total_s = status, inquiry.first_s, total_s
             record.tokens, record.shared, record.text = tokens, inquiry.shared, answer.text[:2000]
-        task = asyncio.get_running_loop().create_task(
-            self._close_row(inquiry, (time.time(), prompt, tokens, status, inquiry.first_s, total_s))
+        self._store.write(
+            "UPDATE usage SET ended = ?, prompt_tokens = ?, completion_tokens = ?, status = ?, first_s = ?, "
+            "total_s = ? WHERE id = ?",
+            (time.time(), prompt, tokens, status, inquiry.first_s, total_s, inquiry.row),
         )
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _close_row(self, inquiry: Inquiry, values: tuple[Any, ...]) -> None:
-        if inquiry.row is not None:
-            row = await inquiry.row
-            await self._store.write(
-                "UPDATE usage SET ended = ?, prompt_tokens = ?, completion_tokens = ?, status = ?, first_s = ?, "
-                "total_s = ? WHERE id = ?",
-                (*values, row),
-            )
 
     def _remember(self, inquiry: Inquiry, asked: Asked) -> None:
         self._number += 1

@@ -105,7 +105,7 @@ class Register:
         number = self._by_token.get(digest(token))
         return None if number is None else self._by_id.get(number)
 
-    async def add(self, name: str, role: str = STUDENT, *, with_token: bool = True) -> tuple[Person, str]:
+    def add(self, name: str, role: str = STUDENT, *, with_token: bool = True) -> tuple[Person, str]:
         """Add a person; return the token too, which is kept nowhere.
 
         Raises
@@ -116,25 +116,19 @@ class Register:
         if len(self._by_id) >= self._most:
             raise NotJoined("The class is full. Ask your teacher to remove a name.", 403)
         token = f"nbc-{secrets.token_urlsafe(24)}" if with_token else ""
-        folded = folded_name(name)
-        self._by_name[folded] = -1  # taken while it is written
-        try:
-            number = await self._store.write(
-                "INSERT INTO students (name, folded, role, token, created) VALUES (?, ?, ?, ?, ?)",
-                (name, folded, role, digest(token) if token else None, time.time()),
-            )
-        except BaseException:
-            del self._by_name[folded]
-            raise
+        number = self._store.write(
+            "INSERT INTO students (name, folded, role, token, created) VALUES (?, ?, ?, ?, ?)",
+            (name, folded_name(name), role, digest(token) if token else None, time.time()),
+        )
         person = self._keep(Person(number, name, role))
         if token:
             self._by_token[digest(token)] = number
         return person, token
 
-    async def change(self, person: Person, **changes: Any) -> Person:
+    def change(self, person: Person, **changes: Any) -> Person:
         """Block, unblock, or raise the quota of a person."""
         changed = replace(person, **changes)
-        await self._store.write(
+        self._store.write(
             "UPDATE students SET role = ?, blocked = ?, extra_day = ?, extra_tokens = ?, extra_until = ? WHERE id = ?",
             (
                 changed.role,
@@ -147,12 +141,10 @@ class Register:
         )
         return self._keep(changed)
 
-    async def revoke(self, person: Person) -> None:
+    def revoke(self, person: Person) -> None:
         """Make the token of a person worthless and free the name; the usage stays."""
         gone = f"{folded_name(person.name)}\0{person.id}"
-        await self._store.write(
-            "UPDATE students SET token = NULL, folded = ? WHERE id = ?", (gone, person.id)
-        )
+        self._store.write("UPDATE students SET token = NULL, folded = ? WHERE id = ?", (gone, person.id))
         self._by_token = {token: id_ for token, id_ in self._by_token.items() if id_ != person.id}
         self._by_name = {name: id_ for name, id_ in self._by_name.items() if id_ != person.id}
         del self._by_id[person.id]
@@ -218,17 +210,17 @@ class Joins:
         if store.setting("teacher") is None:
             self.renew_teacher()
         if store.setting("code") is None:
-            store.set_now("code", code())
+            store.set("code", code())
         self._code: str = store.setting("code")
         known = {name for (name,) in store.read("SELECT name FROM codes")}
         for name in self._names:
             if name not in known:
-                store.write_now("INSERT INTO codes VALUES (?, ?, NULL)", (code(), name))
+                store.write("INSERT INTO codes VALUES (?, ?, NULL)", (code(), name))
 
     def renew_teacher(self) -> str:
         """Make a new code for the teacher's page; the old one becomes worthless."""
         self.new_teacher_code = f"{code()}-{code()}"
-        self._store.set_now("teacher", digest(plain(self.new_teacher_code)).hex())
+        self._store.set("teacher", digest(plain(self.new_teacher_code)).hex())
         return self.new_teacher_code
 
     @property
@@ -242,15 +234,15 @@ class Joins:
         rows = self._store.read("SELECT name, code, used FROM codes ORDER BY name")
         return [(name, text, used is not None) for name, text, used in rows if name in wanted]
 
-    async def renew_class(self) -> None:
+    def renew_class(self) -> None:
         """Make a new code of the class; tokens stay good."""
         self._code = code()
-        await self._store.set("code", self._code)
+        self._store.set("code", self._code)
 
-    async def renew_personal(self, name: str) -> None:
+    def renew_personal(self, name: str) -> None:
         """Make a new code for a name of the list."""
-        await self._store.write("DELETE FROM codes WHERE name = ?", (name,))
-        await self._store.write("INSERT INTO codes VALUES (?, ?, NULL)", (code(), name))
+        self._store.write("DELETE FROM codes WHERE name = ?", (name,))
+        self._store.write("INSERT INTO codes VALUES (?, ?, NULL)", (code(), name))
 
     def check_teacher(self, given: str, peer: str) -> bool:
         """Return whether this is the teacher's code; failures are counted."""
@@ -260,7 +252,7 @@ class Joins:
             self.attempts.failed(peer)
         return good
 
-    async def join(self, given: Any, name: Any, peer: str) -> tuple[Person, str]:
+    def join(self, given: Any, name: Any, peer: str) -> tuple[Person, str]:
         """Admit a student by code and name; return the token too.
 
         Raises
@@ -271,7 +263,7 @@ class Joins:
         self._check_attempts(peer)
         text = plain(given) if isinstance(given, str) else ""
         if self._names:
-            return await self._join_by_list(text, peer)
+            return self._join_by_list(text, peer)
         if not hmac.compare_digest(text.encode(), plain(self._code).encode()):
             self.attempts.failed(peer)
             raise NotJoined("This is not the code of the class.")
@@ -281,9 +273,9 @@ class Joins:
             raise NotJoined(
                 f"The name {shown} is taken. Choose another, or ask your teacher to free it.", 409
             )
-        return await self._register.add(shown)
+        return self._register.add(shown)
 
-    async def _join_by_list(self, text: str, peer: str) -> tuple[Person, str]:
+    def _join_by_list(self, text: str, peer: str) -> tuple[Person, str]:
         found = None
         for name, known, used in self.personal():  # all are compared, so that the time does not tell
             if hmac.compare_digest(text.encode(), plain(known).encode()):
@@ -295,8 +287,8 @@ class Joins:
         if used or self._register.is_taken(name):
             self.attempts.failed(peer)
             raise NotJoined("This code was used already. Ask your teacher for another.", 409)
-        person, token = await self._register.add(name)
-        await self._store.write("UPDATE codes SET used = ? WHERE code = ?", (time.time(), known))
+        person, token = self._register.add(name)
+        self._store.write("UPDATE codes SET used = ? WHERE code = ?", (time.time(), known))
         return person, token
 
     def _check_attempts(self, peer: str) -> None:
@@ -311,7 +303,7 @@ class Sessions:
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
         if store.setting("secret") is None:
-            store.set_now("secret", secrets.token_hex(32))
+            store.set("secret", secrets.token_hex(32))
         self._secret = bytes.fromhex(store.setting("secret"))
         self._clock = clock
 

@@ -51,10 +51,10 @@ class RuleBook:
         self.now = _restored(begun, kept) if isinstance(kept, dict) else begun
         self.known_models = models
 
-    async def change(self, **changes: Any) -> Rules:
+    def change(self, **changes: Any) -> Rules:
         """Put other rules in force."""
         self.now = replace(self.now, **changes)
-        await self._store.set("rules", asdict(self.now))
+        self._store.set("rules", asdict(self.now))
         return self.now
 
 

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
-import logging
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from nbvlm._optional import require
-from nbvlm._text import shorten, visible
 from nbvlm.demo import service
 from nbvlm.demo.service import SERVED, Refusal, asgi_server, network, read_body, request_head
 from nbvlm.errors import Error
 from nbvlm.gateway import pages
-from nbvlm.gateway.api import Api
+from nbvlm.gateway.api import Api, note
 from nbvlm.gateway.desk import Desk
 from nbvlm.gateway.hub import Hub
 from nbvlm.gateway.people import STUDENT, TEACHER, Attempts, Joins, NotJoined, Person, Register, Sessions
+from nbvlm.gateway.questions import task_of
 from nbvlm.gateway.quotas import Refused
 from nbvlm.gateway.rules import RuleBook
 from nbvlm.gateway.store import Store
 from nbvlm.gateway.teacher import Teacher
 from nbvlm.gateway.upstream import Upstream
+from nbvlm.images import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -39,7 +40,9 @@ COOKIE = "nbvlm-gateway"
 _STATE = "nbvlm-gateway-state"
 _FORM_MOST = 64 * 1024
 _MIB = 1024 * 1024
-_log = logging.getLogger("nbvlm.gateway")
+_SAMPLE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
 
 
 class Gateway:
@@ -84,7 +87,6 @@ class Gateway:
             note=config.class_.notice or "Your teacher can see your questions.",
         )
         self._attempts = Attempts(of_one=60, of_all=1000, within_s=60)
-        self._adding = asyncio.Lock()
         self.address = self.public  # shown to people; the server sets it where it is not configured
 
     # Who is who
@@ -117,20 +119,19 @@ class Gateway:
             raise Refused(503, "The JupyterHub does not answer", 5) from None
         if user is None:
             raise Refused(401, "The JupyterHub does not know this token, or does not allow it here")
-        return await self.of_user(user.name, TEACHER if user.is_teacher else STUDENT)
+        return self.of_user(user.name, TEACHER if user.is_teacher else STUDENT)
 
-    async def of_user(self, name: str, role: str) -> Person:
+    def of_user(self, name: str, role: str) -> Person:
         """Return the person of a user of the hub, who is added at the first time."""
-        async with self._adding:
-            person = self.register.named(name)
-            if person is None:
-                try:
-                    person, _ = await self.register.add(name, role, with_token=False)
-                except NotJoined as full:
-                    raise Refused(full.status, str(full)) from None
-            elif person.role != role:
-                person = await self.register.change(person, role=role)
-            return person
+        person = self.register.named(name)
+        if person is None:
+            try:
+                person, _ = self.register.add(name, role, with_token=False)
+            except NotJoined as full:
+                raise Refused(full.status, str(full)) from None
+        elif person.role != role:
+            person = self.register.change(person, role=role)
+        return person
 
     def check_host(self, head: Request) -> None:
         """Refuse a request under a name that is not the gateway's, as after DNS rebinding."""
@@ -139,10 +140,18 @@ class Gateway:
         if self.hosts is not None and name not in self.hosts:
             raise Refused(403, f"'{name[:64]}' is not a name of this gateway; [listen] hosts adds names")
 
+    async def warm(self) -> None:
+        """Load what the first question needs, so that it waits no longer than the others."""
+        picture = Picture.load(_SAMPLE)
+        await asyncio.to_thread(lambda: picture.thumbnail(8))
+        for model in self.upstream.models:
+            task_of("detect cat", model)
+        await self.upstream.warm(picture)
+
     async def close(self) -> None:
         """End everything that is under way, and close the store."""
         await self.desk.close()
-        await asyncio.to_thread(self.store.close)
+        self.store.close()
 
 
 def hub_of(config: Config) -> Hub | None:
@@ -161,12 +170,10 @@ def _path(config: Config) -> Path | None:
 
 def _tidy(store: Store, config: Config) -> None:
     """Mark what a killed process left, and delete what is old."""
-    store.write_now("UPDATE usage SET ended = ?, status = 'interrupted' WHERE ended IS NULL", (time.time(),))
+    store.write("UPDATE usage SET ended = ?, status = 'interrupted' WHERE ended IS NULL", (time.time(),))
     oldest = time.time() - config.store.days * 86_400
-    store.write_now("DELETE FROM usage WHERE started < ?", (oldest,))
-    store.write_now(
-        "DELETE FROM students WHERE created < ? AND id NOT IN (SELECT student FROM usage)", (oldest,)
-    )
+    store.write("DELETE FROM usage WHERE started < ?", (oldest,))
+    store.write("DELETE FROM students WHERE created < ? AND id NOT IN (SELECT student FROM usage)", (oldest,))
 
 
 def _limits(config: Config, *, behind_proxy: bool) -> Limits:
@@ -205,6 +212,10 @@ class _Door:
         """`GET /style.css`."""
         headers = {"cache-control": "max-age=300", "x-content-type-options": "nosniff"}
         return self._responses.FileResponse(pages.STYLE, media_type="text/css", headers=headers)
+
+    async def nothing(self, _request: Any) -> Any:
+        """`GET /favicon.ico`, which browsers ask for by themselves."""
+        return self._responses.Response(status_code=204, headers={"cache-control": "max-age=86400"})
 
     # Sessions
 
@@ -329,15 +340,13 @@ class _Door:
             body = await read_body(head, request.receive, _FORM_MOST, gateway.limits)
             values = service.read_json(replace(head, body=body))
             try:
-                _, token = await gateway.joins.join(values.get("code"), values.get("name"), peer)
+                _, token = gateway.joins.join(values.get("code"), values.get("name"), peer)
             except NotJoined as reason:
                 raise Refused(reason.status, str(reason).rstrip(".")) from None
             return self._responses.JSONResponse({"token": token}, headers={"cache-control": "no-store"})
         form = await self.form(request)
         try:
-            person, token = await gateway.joins.join(
-                form.get("code", [""])[0], form.get("name", [""])[0], peer
-            )
+            person, token = gateway.joins.join(form.get("code", [""])[0], form.get("name", [""])[0], peer)
         except NotJoined as reason:
             wrong = str(reason)
             return self.visitor(request, lambda token: self._join_page(token, wrong), reason.status)
@@ -377,7 +386,7 @@ class _Door:
             raise Refused(403, "The JupyterHub did not accept the sign-in: open the page again") from None
         if user is None:
             raise Refused(403, "The JupyterHub does not allow you to use the gateway")
-        person = await self._gateway.of_user(user.name, TEACHER if user.is_teacher else STUDENT)
+        person = self._gateway.of_user(user.name, TEACHER if user.is_teacher else STUDENT)
         cookie = self._gateway.sessions.cookie(kind=person.role, id=person.id)
         response = self.with_session(request, self.to(path if path in ("/", "/teacher") else "/"), cookie)
         response.delete_cookie(_STATE, path=self._gateway.prefix or "/")
@@ -469,7 +478,7 @@ def application(gateway: Gateway) -> Any:
         status, sentence = getattr(error, "status", 500), str(error)
         if isinstance(error, Refusal):
             status, sentence = error.reply.status, "The form could not be read"
-        _note(status, request.method, request.url.path)
+        note(status, request.method, request.url.path)
         if request.url.path.endswith("/join") and "json" in request.headers.get("content-type", ""):
             return door._responses.JSONResponse({"detail": f"{sentence}."}, status)  # noqa: SLF001 - a helper of this module
         body = f"<h1>{pages.e(gateway.config.class_.title)}</h1>{pages.message(f'{sentence}.', bad=True)}"
@@ -483,6 +492,7 @@ def application(gateway: Gateway) -> Any:
     routes = [
         route("/", door.home),
         route("/style.css", door.style),
+        route("/favicon.ico", door.nothing),
         route("/join", door.join, methods=["POST"]),
         route("/oauth_callback", door.callback),
         route("/teacher", door.teacher),
@@ -490,39 +500,35 @@ def application(gateway: Gateway) -> Any:
         route("/teacher/act", door.act, methods=["POST"]),
         route("/teacher/usage.csv", door.usage),
         route("/teacher/wall/{number:int}.jpg", door.thumbnail),
-        routing.Mount("/", app=_Noted(gateway.api)),
     ]
     if gateway.prefix:
         routes = [routing.Mount(gateway.prefix, routes=routes)]
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Any) -> Any:
+        await gateway.warm()
+        keeping = asyncio.get_running_loop().create_task(gateway.store.keep_short())
         try:
             yield
         finally:
+            keeping.cancel()
             await gateway.close()
 
     handlers = {Refused: refused, Refusal: refused, service.Invalid: invalid}
-    return starlette.Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    site = starlette.Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    return _Application(site, gateway)
 
 
-class _Noted:
-    """Logs refusals of the protocol, without tokens, names and addresses."""
+class _Application:
+    """Sends requests of the protocol to the protocol, each token by the shortest way, and all others on."""
 
-    def __init__(self, api: Api) -> None:
-        self._api = api
+    def __init__(self, site: Any, gateway: Gateway) -> None:
+        self._site, self._api = site, gateway.api
+        self._starts = tuple(f"{gateway.prefix}/{name}/" for name in ("v1", "v2", "s3"))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def noting(message: Any) -> None:
-            if message["type"] == "http.response.start" and message["status"] >= 400:
-                _note(message["status"], scope["method"], scope["path"])
-            await send(message)
-
-        await self._api(scope, receive, noting)
-
-
-def _note(status: int, method: str, path: str) -> None:
-    _log.info("%s %s %s", status, visible(method[:16]), visible(shorten(path, 200)))
+        is_protocol = scope["type"] == "http" and scope["path"].startswith(self._starts)
+        await (self._api if is_protocol else self._site)(scope, receive, send)
 
 
 def server(gateway: Gateway) -> Any:

@@ -1,7 +1,8 @@
-"""Students, codes, usage and the teacher's settings in one SQLite file, written in groups by one thread.
+"""Students, codes, usage and the teacher's settings in one SQLite file.
 
-What was written when `await` returns survives the end of the process at any moment (`kill -9`), because the
-file has a write-ahead log.
+What `write` has written survives the end of the process at any moment (`kill -9`), because the file has a
+write-ahead log. A write takes some hundredths of a millisecond; moving the log into the file, which may take
+long, is left to a thread.
 """
 
 from __future__ import annotations
@@ -11,14 +12,12 @@ import json
 import os
 import sqlite3
 import tempfile
-import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from nbvlm._background import thread_pool
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Store"]
 
 VERSION = 1
+CHECKPOINT_S = 20.0
+"""Seconds between two moves of the log into the file."""
 _APPLICATION = 0x6E627667  # "nbvg"
 _TABLES = """
 CREATE TABLE students (
@@ -44,8 +45,6 @@ CREATE INDEX usage_by_student ON usage (student, started);
 CREATE TABLE codes (code TEXT PRIMARY KEY, name TEXT NOT NULL, used REAL);
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
-
-Statement = tuple[str, "Sequence[Any]"]
 
 
 class Store:
@@ -65,7 +64,7 @@ class Store:
     def __init__(self, path: Path | None = None) -> None:
         self._folder = None if path is not None else tempfile.TemporaryDirectory(prefix="nbvlm-gateway-")
         self.path = path if path is not None else Path(self._folder.name, "usage.sqlite")  # type: ignore[union-attr]
-        self._lock = FileLock(f"{self.path}.lock", timeout=0)
+        self._lock = FileLock(f"{self.path}.lock", timeout=0, thread_local=False)
         try:
             self._lock.acquire()
         except Timeout:
@@ -79,9 +78,6 @@ class Store:
         except BaseException:
             self._lock.release()
             raise
-        self._pool = thread_pool(1)
-        self._guard, self._queue = threading.Lock(), threading.Lock()
-        self._waiting: list[tuple[Statement, asyncio.Future[int], asyncio.AbstractEventLoop]] = []
 
     def _unusable(self, error: Exception) -> Error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -94,6 +90,7 @@ class Store:
             # A killed process loses nothing that the system has; only a failing computer may lose the last second.
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             if version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
@@ -111,77 +108,44 @@ class Store:
         return connection
 
     def read(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return the rows of a query; what was written before and awaited is in them."""
-        with self._guard:
-            return self._connection.execute(query, values).fetchall()
+        """Return the rows of a query that is quickly answered."""
+        return self._connection.execute(query, values).fetchall()
+
+    async def read_slowly(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of any query, read in a thread."""
+        return await asyncio.to_thread(self._read_apart, query, values)
+
+    def _read_apart(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.path, timeout=10)) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def write(self, statement: str, values: Sequence[Any] = ()) -> int:
+        """Write one statement; when this returns, it is kept. Return the number of the row."""
+        return int(self._connection.execute(statement, values).lastrowid or 0)
 
     def setting(self, name: str) -> Any:
         """Return a setting, or None."""
         rows = self.read("SELECT value FROM settings WHERE name = ?", (name,))
         return json.loads(rows[0][0]) if rows else None
 
-    def write_now(self, statement: str, values: Sequence[Any] = ()) -> int:
-        """Write at once, before the gateway serves; return the number of the row."""
-        with self._guard:
-            return int(self._connection.execute(statement, values).lastrowid or 0)
-
-    def set_now(self, name: str, value: Any) -> None:
-        """Keep a setting at once."""
-        self.write_now("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, json.dumps(value)))
-
-    async def set(self, name: str, value: Any) -> None:
+    def set(self, name: str, value: Any) -> None:
         """Keep a setting."""
-        await self.write("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, json.dumps(value)))
+        self.write("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, json.dumps(value)))
 
-    def write(self, statement: str, values: Sequence[Any] = ()) -> asyncio.Future[int]:
-        """Write; the future is done when it is kept, and has the number of the row.
-
-        Everything that waits is written in one transaction, so two hundred students cost one write.
-        """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[int] = loop.create_future()
-        # A caller that does not wait does not want to hear of a failure either.
-        future.add_done_callback(lambda done: done.cancelled() or done.exception())
-        with self._queue:
-            self._waiting.append(((statement, values), future, loop))
-            first = len(self._waiting) == 1
-        if first:
-            self._pool.submit(self._flush)
-        return future
-
-    def _flush(self) -> None:
-        with self._guard:
-            with self._queue:
-                batch, self._waiting = self._waiting, []
-            done: list[tuple[asyncio.Future[int], int | Exception]] = []
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                for (statement, values), future, _ in batch:
-                    done.append((future, int(self._connection.execute(statement, values).lastrowid or 0)))
-                self._connection.execute("COMMIT")
-            except sqlite3.Error as error:
-                with suppress(sqlite3.Error):
-                    self._connection.execute("ROLLBACK")
-                done = [(future, error) for _, future, _ in batch]
-        if batch:
-            with suppress(RuntimeError):  # the loop has ended
-                batch[0][2].call_soon_threadsafe(_settle, done)
+    async def keep_short(self) -> None:
+        """Move the log into the file again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(CHECKPOINT_S)
+            with suppress(
+                sqlite3.Error
+            ):  # a full disk; the log goes on to grow, and the next time may succeed
+                await self.read_slowly("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
-        """Write what waits, and close the file."""
-        self._pool.shutdown(wait=True)
-        self._flush()
+        """Move the log into the file, and close it."""
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
         self._lock.release()
         if self._folder is not None:
             self._folder.cleanup()
-
-
-def _settle(done: list[tuple[asyncio.Future[int], int | Exception]]) -> None:
-    for future, outcome in done:
-        if future.done():
-            continue
-        if isinstance(outcome, Exception):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import time
@@ -45,8 +44,7 @@ class Teacher:
         """Collect what the page shows."""
         gateway, desk = self._gateway, self._gateway.desk
         latencies = sorted(one.first_s for one in desk.recent if one.first_s is not None)
-        rows = await asyncio.to_thread(
-            gateway.store.read,
+        rows = await gateway.store.read_slowly(
             "SELECT student, MAX(started) FROM usage WHERE started >= ? GROUP BY student",
             (midnight(time.time()),),
         )
@@ -78,7 +76,7 @@ class Teacher:
             "students": students,
             "alone": gateway.hub is None,
             "code": joins.class_code if joins is not None else None,
-            "personal": await asyncio.to_thread(joins.personal) if joins is not None else [],
+            "personal": joins.personal() if joins is not None else [],
             "address": address,
             "recent": list(reversed(desk.recent)),
             "wall": desk.wall(),
@@ -123,12 +121,12 @@ class Teacher:
         return person
 
     async def _do_pause(self, _form: dict[str, list[str]]) -> tuple[str, str]:
-        await self._gateway.rules.change(paused=True)
+        self._gateway.rules.change(paused=True)
         self._gateway.desk.line.pause(True)
         return "paused", "main"
 
     async def _do_resume(self, _form: dict[str, list[str]]) -> tuple[str, str]:
-        await self._gateway.rules.change(paused=False)
+        self._gateway.rules.change(paused=False)
         self._gateway.desk.line.pause(False)
         return "resumed", "main"
 
@@ -147,14 +145,14 @@ class Teacher:
         except ValueError:
             raise Refused(400, "The closing time is a time of day, such as 17:30") from None
         wall = form.get("wall", [""])[0] == "on"
-        await self._gateway.rules.change(model=model, models=models, tasks=tasks, closes=closes, wall=wall)
+        self._gateway.rules.change(model=model, models=models, tasks=tasks, closes=closes, wall=wall)
         self._gateway.desk.wall()  # forgets pictures at once where it was switched off
         return "rules", "rules"
 
     async def _do_more(self, form: dict[str, list[str]]) -> tuple[str, str]:
         person, now = self._person(form), time.time()
         kept = person.extra_until > now
-        await self._gateway.register.change(
+        self._gateway.register.change(
             person,
             extra_day=(person.extra_day if kept else 0) + _MORE,
             extra_tokens=(person.extra_tokens if kept else 0) + _MORE_TOKENS,
@@ -163,22 +161,22 @@ class Teacher:
         return "more", "students"
 
     async def _do_block(self, form: dict[str, list[str]]) -> tuple[str, str]:
-        await self._gateway.register.change(self._person(form), blocked=True)
+        self._gateway.register.change(self._person(form), blocked=True)
         return "blocked", "students"
 
     async def _do_unblock(self, form: dict[str, list[str]]) -> tuple[str, str]:
-        await self._gateway.register.change(self._person(form), blocked=False)
+        self._gateway.register.change(self._person(form), blocked=False)
         return "unblocked", "students"
 
     async def _do_remove(self, form: dict[str, list[str]]) -> tuple[str, str]:
         if self._gateway.hub is not None:
             raise Refused(400, "Users of the JupyterHub are removed there")
-        await self._gateway.register.revoke(self._person(form))
+        self._gateway.register.revoke(self._person(form))
         return "removed", "students"
 
     async def _do_code(self, _form: dict[str, list[str]]) -> tuple[str, str]:
         if self._gateway.joins is not None:
-            await self._gateway.joins.renew_class()
+            self._gateway.joins.renew_class()
         return "code", "codes"
 
     async def _do_personal(self, form: dict[str, list[str]]) -> tuple[str, str]:
@@ -186,14 +184,13 @@ class Teacher:
         if joins is None or name not in self._gateway.config.people.names:
             raise Refused(404, "There is no such name")
         if (person := self._gateway.register.named(name)) is not None:
-            await self._gateway.register.revoke(person)
-        await joins.renew_personal(name)
+            self._gateway.register.revoke(person)
+        joins.renew_personal(name)
         return "code", "codes"
 
     async def csv(self) -> str:
         """Return the usage that is kept, one question a line."""
-        rows = await asyncio.to_thread(
-            self._gateway.store.read,
+        rows = await self._gateway.store.read_slowly(
             "SELECT students.name, usage.started, model, task, status, prompt_tokens, completion_tokens, first_s, "
             "total_s, shared FROM usage LEFT JOIN students ON students.id = usage.student ORDER BY usage.id",
         )

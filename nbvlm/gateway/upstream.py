@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import importlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -19,6 +22,7 @@ from nbvlm.errors import (
     ServerError,
     TimeoutError,  # noqa: A004 - the public name
 )
+from nbvlm.images import Picture
 
 if TYPE_CHECKING:
     from nbvlm.endpoints import Endpoint
@@ -75,13 +79,28 @@ class Upstream:
         """Questions a minute that the service allows in all; 0 where that is not known."""
         return max((client.endpoint.requests_per_minute or 0 for client in self._clients.values()), default=0)
 
+    async def warm(self, picture: Picture) -> None:
+        """Load what the first question needs; only the embedded models are asked something."""
+        with contextlib.suppress(ImportError):
+            await asyncio.to_thread(importlib.import_module, "aiohttp")
+        for client in self._clients.values():
+            if client.settings.in_process:
+                async with Relay(
+                    client, picture, "caption en", translate=False, max_tokens=1
+                ).stream as stream:
+                    async for _ in stream:
+                        pass
+
     async def ask(self, answer: Answer) -> None:
         """Ask, and write the answer as it comes; raises what `nbvlm.AsyncClient` raises."""
         asked = answer.asked
         if asked is None:
             return
         client = self._clients[answer.model]
-        relay = Relay(client, asked.picture, asked.prompt, translate=False, **asked.parameters)
+        # Loaded here, a picture costs its header; one that must be shrunk is decoded in a thread.
+        picture = Picture.load(asked.picture)
+        relay = Relay(client, picture, asked.prompt, translate=False, **asked.parameters)
+        del picture
         answer.asked = asked = None  # from here on the client holds the picture, as long as it needs it
         async with relay.stream as stream:
             async for event in stream:

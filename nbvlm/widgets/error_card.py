@@ -62,9 +62,7 @@ def describe(
     if not asking:  # no question caused it, so "Ask again" would make no sense
         offered: Sequence[Action] = [UPLOAD] if isinstance(error, errors.ImageError) else []
     elif alternatives := getattr(error, "alternatives", ()):
-        offered = [
-            _ALTERNATIVES.get(name) or Action(f"model:{name}", f"Ask {name}") for name in alternatives
-        ]
+        offered = [_ALTERNATIVES.get(name) or Action(f"model:{name}", f"Ask {name}") for name in alternatives]
     else:
         offered = buttons(error, endpoint) if callable(buttons) else buttons
     return {
