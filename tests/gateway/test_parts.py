@@ -19,6 +19,7 @@ from support.service_standin import picture
 
 import nbvlm
 from nbvlm import cli, gateway
+from nbvlm.client import Retry
 from nbvlm.errors import Error, ParameterError
 from nbvlm.gateway import answers
 from nbvlm.gateway.config import parsed
@@ -240,7 +241,7 @@ def killed(folder: Path, times: int, seed: int = 0) -> list[tuple[int, int]]:
                 )
                 token = joined.json()["token"]
             ends = time.monotonic() + chance.uniform(0.05, 0.6)
-            with nbvlm.Client("gateway", api_key=token, retry=nbvlm.client.Retry.never()) as client:
+            with nbvlm.Client("gateway", api_key=token, retry=Retry.never()) as client:
                 while time.monotonic() < ends:
                     client.ask(scene, f"caption {chance.choice(['en', 'de'])}", max_tokens=3)
                     had += 1

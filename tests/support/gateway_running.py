@@ -13,6 +13,7 @@ from support.service_standin import StandIn
 
 import nbvlm
 from nbvlm import gateway
+from nbvlm.client import Retry
 from nbvlm.demo import hosts, listen, origin
 from nbvlm.demo.service import Service
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from nbvlm.gateway import Gateway
 
-QUIET = nbvlm.client.Retry.never()
+QUIET = Retry.never()
 
 
 @dataclass
