@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from nbvlm import endpoints
 from nbvlm._background import Task
 from nbvlm._files import expanded
-from nbvlm.client import AsyncClient, Client, Secret, find_key, login, resolve
+from nbvlm.client import AsyncClient, Client, Secret, find_key, login, remembered, resolve
 from nbvlm.errors import AuthenticationError
 from nbvlm.images import path_inside
 from nbvlm.recording import replay
@@ -132,7 +132,11 @@ class ModelConnection:
         return found
 
     def choose(self, value: str) -> None:
-        """Ask another of the choices from now on."""
+        """Ask another of the choices from now on; "gateway" asks the class gateway for its model anew."""
+        if value == endpoints.GATEWAY.name:
+            given = self._given
+            new = resolve(value, allow_http=given.allow_http, timeout=given.timeouts, retry=given.retry)
+            self._given, value = new, self._own
         self._switch(value, self._settings_of(value))
 
     def connect(self, url: str, model: str) -> None:
@@ -156,6 +160,7 @@ class ModelConnection:
         """Use a key: one for a known service is kept as by `nbvlm.login()`, others for this panel."""
         if (service := endpoints.service_of(self.endpoint)) is not None:
             login(key.reveal(), service.name)
+            key = remembered(service.name) or key  # a code and a name have become a token
             self._typed[service.name] = key
         settings = replace(self.settings, api_key=key, key_source=TYPED)
         if self.choice == SERVER:
@@ -238,7 +243,10 @@ def _choice_of(settings: Settings) -> str:
 
 def _entry(value: str, settings: Settings, group: str) -> dict[str, Any]:
     host = urlsplit(settings.base_url).netloc
-    return {"value": value, "label": f"{settings.endpoint.model} at {host}", "group": group, "note": ""}
+    if settings.endpoint.name == endpoints.GATEWAY.name:
+        group = "Your class"
+    label, note = f"{settings.endpoint.model} at {host}", settings.endpoint.note
+    return {"value": value, "label": label, "group": group, "note": note}
 
 
 def _group(entry: Endpoint) -> str:

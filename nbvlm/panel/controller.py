@@ -353,7 +353,7 @@ class PanelController:
         except BaseException as error:
             self._settle(throttle, functools.partial(self._show_end, throttle, error))
             raise
-        self._settle(throttle, functools.partial(self._add, result, throttle.pieces))
+        self._settle(throttle, functools.partial(self._add, result, throttle.pieces, throttle.quota))
         await asyncio.to_thread(self.guarded, functools.partial(self.answers.finish, result))
         return result
 
@@ -375,17 +375,17 @@ class PanelController:
         else:
             self.viewer.stopped(stopped_text(throttle.seconds, throttle.pieces))
 
-    def _add(self, result: Result, pieces: int) -> None:
+    def _add(self, result: Result, pieces: int, quota: str) -> None:
         self.answers.add(result, pieces)
-        self._show_answer(result, pieces)
+        self._show_answer(result, pieces, quota)
         self._on_answer(result)
 
-    def _show_answer(self, result: Result, pieces: int | None) -> None:
+    def _show_answer(self, result: Result, pieces: int | None, quota: str = "") -> None:
         self.result = result
         self.viewer.finish(
             result.text,
             streaming.boxes(result.detections, result.prompt),
-            finished_text(result, pieces),
+            [*finished_text(result, pieces), *filter(None, [quota])],
             alt=alt_text(result),
             said=summary(result),
             notes=result.notices,

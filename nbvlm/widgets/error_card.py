@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm import errors
 from nbvlm.client import redact
+from nbvlm.endpoints import GATEWAY
 from nbvlm.widgets._base import OfferingWidget
 from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.messages import Ignored, Message, fields, optional, text
@@ -40,6 +41,7 @@ class Action:
 AGAIN = Action("again", "Ask again")
 KEY = Action("key", "Enter a key")
 DEMO = Action("model:demo", "Ask the demo model")
+CLASS = Action("model:gateway", "Ask the model of the class")
 RECORDING = Action("recording", "Play a recording")
 SHRINK = Action("shrink", "Shrink the picture and ask")
 RESET = Action("reset", "Reset the parameters")
@@ -63,20 +65,21 @@ def describe(
     if not asking:  # no question caused it, so "Ask again" would make no sense
         offered: Sequence[Action] = [UPLOAD] if isinstance(error, errors.ImageError) else []
     elif alternatives := getattr(error, "alternatives", ()):
-        offered = [
-            DEMO if name == "demo" else Action(f"model:{name}", f"Ask {name}") for name in alternatives
-        ]
+        offered = [_ALTERNATIVES.get(name) or Action(f"model:{name}", f"Ask {name}") for name in alternatives]
     else:
         offered = buttons(error, endpoint) if callable(buttons) else buttons
     return {
         **failure_text(error),
-        "title": _special_title(error) or title,
+        "title": _special_title(error, is_class=endpoint.name == GATEWAY.name) or title,
         "details": _details(error, endpoint, endpoint.base_url if origin is None else origin),
-        "actions": [asdict(action) for action in offered if action.id != f"model:{endpoint.name}"],
+        "actions": [
+            asdict(action) for action in offered if action is CLASS or action.id != f"model:{endpoint.name}"
+        ],
         "seconds": _wait(error) if asking else None,
     }
 
 
+_ALTERNATIVES = {"demo": DEMO, "gateway": CLASS}
 _LOST_ASSET = "failed to find asset"
 _GONE = {
     "retired": "This model has been retired",
@@ -88,8 +91,12 @@ _GONE = {
 }
 
 
-def _special_title(error: BaseException) -> str:
+def _special_title(error: BaseException, *, is_class: bool) -> str:
     status = getattr(error, "status", None)
+    if isinstance(error, errors.QuotaError) and is_class:
+        return "Your quota is used up"
+    if isinstance(error, errors.AuthenticationError) and is_class and status == 403:
+        return "Your class does not allow this now"
     if gone := getattr(error, "gone", None):
         return _GONE[gone]
     if isinstance(error, errors.AuthenticationError) and status is None:

@@ -164,7 +164,7 @@ function hideButton(model) {
 }
 
 const SHOWN = [
-  ...["model", "demo", "answerer", "choices", "choice", "key"],
+  ...["model", "demo", "gateway", "answerer", "choices", "choice", "key"],
   ...["offered", "hideable", "hidden"],
 ];
 
@@ -192,9 +192,10 @@ function render({ model, el }) {
     key.show();
     hide.show();
     const [text, answered] = EMBEDDED[model.get("answerer")] ?? ["Demo model", ""];
-    badge.textContent = text;
-    badge.title = `${answered} ${HERE}`.trim();
-    badge.hidden = !model.get("demo");
+    const gateway = model.get("gateway");
+    badge.textContent = gateway ? "Class gateway" : text;
+    badge.title = gateway || `${answered} ${HERE}`.trim();
+    badge.hidden = !(gateway || model.get("demo"));
   };
   for (const name of SHOWN) model.on(`change:${name}`, show);
   show();
