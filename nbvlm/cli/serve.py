@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -51,6 +52,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="answer as another model family does, for example qwen3-vl or gemini+think, to test with known "
         "boxes; it is one more model, and the option may be repeated",
     )
+    parser.add_argument(
+        "--pace",
+        type=_pace,
+        metavar="N",
+        help="most tokens a second of an answer, as of a busy service "
+        "(default: as fast as they are computed)",
+    )
     local = parser.add_argument_group("a model of Hugging Face", "It takes the place of the embedded one.")
     local.add_argument("--model", metavar="ID", help="id, such as google/paligemma2-3b-mix-448, or a folder")
     add_local_arguments(local)
@@ -93,6 +101,14 @@ def _count(text: str) -> int:
     return value
 
 
+def _pace(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise ValueError
+    return value
+
+
+_pace.__name__ = "positive number"
 _count.__name__ = "positive integer"  # argparse names it in its error
 
 
@@ -124,6 +140,7 @@ def run(options: argparse.Namespace) -> int:
                 limits=limits,
                 hosts=names,
                 speak=speak,
+                pace=options.pace,
             )
             running = server(service)
             _announce(origin(listener), listener, bool(keys), _names(model, speak))

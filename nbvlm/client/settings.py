@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
@@ -34,6 +35,7 @@ __all__ = [
     "AskOptions",
     "OpeningOptions",
     "Settings",
+    "check_pace",
     "is_safe",
     "refuse_unknown",
     "resolve",
@@ -73,6 +75,7 @@ class OpeningOptions(TypedDict, total=False):
     device: str | None
     dtype: str | None
     quantize: str | None
+    pace: float | None
 
 
 def with_keywords(options: type[Any], **defaults: Any) -> Callable[[F], F]:
@@ -119,6 +122,7 @@ class Settings:
     retry: Retry = field(default_factory=Retry)
     allow_http: bool = False
     local: LocalOptions | None = None  # of a model in this process
+    pace: float | None = None  # tokens a second of the embedded model; None does not slow it down
     chosen: bool = True  # False if no endpoint was named, so that the key, or its absence, decided
 
     @property
@@ -165,8 +169,12 @@ class Settings:
     def describe(self) -> str:
         """Say endpoint, model and where the key came from, never the key."""
         parts = [repr(self.endpoint.name), f"model={self.endpoint.model!r}"]
-        if self.origin is not None or self.endpoint.name == "server":
+        if self.origin is not None or self.endpoint.name in ("server", "gateway"):
             parts.append(f"base_url={self.base_url!r}")
+        if self.pace is not None:
+            parts.append(f"pace={self.pace:g}")
+        if not self.chosen and self.endpoint.name == "gateway":
+            parts.append(f"the class gateway that {endpoints.GATEWAY.address} names")
         if not self.chosen and self.endpoint.name == "demo":
             parts.append("no key found: the embedded demo model answers")
         elif self.in_process and self.api_key is None:
@@ -199,13 +207,12 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
     recorded = getattr(transport, "endpoint", None)
     if endpoint is None and model is None and isinstance(recorded, (str, Endpoint)):
         endpoint = recorded
+    chosen = endpoint is not None
     local = _local(endpoint, options)
-    entry, found = _choose(
-        local.endpoint() if local is not None else endpoint,
-        model,
-        options.get("api_key"),
-        options.get("base_url"),
-    )
+    wanted = local.endpoint() if local is not None else endpoint
+    if endpoint == endpoints.GATEWAY.name or (endpoint is None and _is_of_a_class(options)):
+        wanted = _gateway(options)
+    entry, found = _choose(wanted, model, options.get("api_key"), options.get("base_url"))
     if entry.name == "demo" and model is not None:
         entry = endpoints.embedded(model)
     if (speak := options.get("speak")) is not None:
@@ -226,7 +233,8 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
         retry=Retry.of(options.get("retry")),
         allow_http=allow_http,
         local=local,
-        chosen=endpoint is not None,
+        pace=_pace_of(options.get("pace"), entry),
+        chosen=chosen,
     )
     for address in (settings.base_url, settings.assets_url):
         if address is not None and not has_host(address):
@@ -240,6 +248,25 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
                 hint="Use https, or insist with allow_http=True.",
             )
     return settings
+
+
+_OWN = ("model", "api_key", "base_url", "assets_url", "transport", "speak")
+
+
+def _is_of_a_class(options: OpeningOptions) -> bool:
+    """Return whether a gateway is set, and nothing else says what to ask."""
+    return all(options.get(name) is None for name in _OWN) and endpoints.gateway_address() is not None
+
+
+def _gateway(options: OpeningOptions) -> Endpoint:
+    for name in ("model", "base_url", "assets_url", "speak"):
+        if options.get(name) is not None:
+            variable = endpoints.GATEWAY.address
+            raise ParameterError(
+                f"The class gateway takes no {name}.",
+                hint=f"The variable {variable} says where it is, and your teacher chooses the model.",
+            )
+    return endpoints.gateway_endpoint(allow_http=options.get("allow_http", False))
 
 
 def _choose(
@@ -304,6 +331,27 @@ def _speaking(entry: Endpoint, speak: str) -> Endpoint:
 
     facts = endpoints.openai(entry.base_url, speaking.model_id(speak))
     return replace(facts, name="demo", codebook="demo")
+
+
+def check_pace(pace: float | None) -> float | None:
+    """Return a pace in tokens a second; raise a `ParameterError` if it is not positive."""
+    if pace is None:
+        return None
+    if isinstance(pace, bool) or not isinstance(pace, (int, float)) or not 0 < pace < math.inf:
+        raise ParameterError(
+            f"pace must be a positive number of tokens a second, got {pace!r}.",
+            hint="Leave it out for answers as fast as they are computed.",
+        )
+    return float(pace)
+
+
+def _pace_of(pace: float | None, entry: Endpoint) -> float | None:
+    checked = check_pace(pace)
+    if checked is not None and entry.name != "demo":
+        raise ParameterError(
+            "pace is for the embedded model.", hint='Use nbvlm.Client("demo", pace=…), or nbvlm serve --pace.'
+        )
+    return checked
 
 
 def _found_for(entry: Endpoint) -> keys.Found | None:

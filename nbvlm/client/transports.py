@@ -66,7 +66,7 @@ def _embedded(settings: Settings) -> Any:
         return LocalTransport(settings.local, lambda: key.reveal() if key is not None else None)
     from nbvlm.demo import DemoTransport
 
-    return DemoTransport()
+    return DemoTransport(pace=settings.pace)
 
 
 # Certificates and proxies: `nbvlm._environment` reads and checks them.

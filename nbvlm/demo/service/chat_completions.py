@@ -73,6 +73,7 @@ class Completions:
                 caller=request.caller,
                 name=name,
                 speaker=speaker,
+                pace=request.pace,
             )
             request.connection.on_close(job.cancel)
             job.wait(None)

@@ -77,6 +77,8 @@ class Service:
         The names of this service: a request whose `Host` is another one is refused. None accepts any.
     speak
         Ids of `nbvlm.demo.speaking.model_id` to list. Every other one can be asked for too.
+    pace
+        Most tokens a second of an answer, as of a busy service; by default as fast as they are computed.
 
     Notes
     -----
@@ -102,6 +104,7 @@ class Service:
         limits: Limits = IN_PROCESS,
         hosts: Collection[str] | None = None,
         speak: Sequence[str] = (),
+        pace: float | None = None,
     ) -> None:
         self._keys = (key,) if isinstance(key, str) else tuple(key or ())
         self._token = secrets.token_bytes(32)
@@ -109,7 +112,9 @@ class Service:
         self.limits = limits
         bucket = bucket or Bucket(capacity=limits.store, capacity_of_owner=limits.store_of_caller)
         assets = AssetApi(bucket, origin)
-        self._engine = engine = Engine(model, at_once or min(os.cpu_count() or 1, _AT_ONCE), limits)
+        self._engine = engine = Engine(
+            model, at_once or min(os.cpu_count() or 1, _AT_ONCE), limits, pace=pace
+        )
         inference, completions = Inference(engine, bucket), Completions(engine, speak, own=name)
         self._bucket = bucket
         load = getattr(model, "loading", None)
