@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from nbvlm.client.flow.events import Status
     from nbvlm.client.transports import Given
+    from nbvlm.local import LocalOptions
 
 __all__ = [
     "AskOptions",
@@ -71,6 +72,9 @@ class OpeningOptions(TypedDict, total=False):
     allow_http: bool
     speak: str | None
     pace: float | None
+    device: str | None
+    dtype: str | None
+    quantize: str | None
 
 
 def with_keywords(options: type[Any], **defaults: Any) -> Callable[[F], F]:
@@ -117,6 +121,7 @@ class Settings:
     retry: Retry = field(default_factory=Retry)
     allow_http: bool = False
     pace: float | None = None  # tokens a second of the embedded model; None does not slow it down
+    local: LocalOptions | None = None  # of a model in this process
     chosen: bool = True  # False if no endpoint was named, so that the key, or its absence, decided
 
     @property
@@ -136,11 +141,17 @@ class Settings:
 
     @property
     def in_process(self) -> bool:
-        """Whether the embedded model answers, without any network."""
-        return self.endpoint.name == "demo" and self.origin is None and self.transport is None
+        """Whether a model in this process answers: an embedded one, or one of `local`."""
+        return (
+            (self.endpoint.name == "demo" or self.local is not None)
+            and self.origin is None
+            and self.transport is None
+        )
 
     def key(self) -> Secret | None:
         """Return the key to send."""
+        if self.local is not None:
+            return None  # it is for the site with the model's files
         if self.api_key is not None:
             return self.api_key
         service = endpoints.service_of(self.endpoint)
@@ -163,7 +174,7 @@ class Settings:
             parts.append(f"pace={self.pace:g}")
         if not self.chosen and self.endpoint.name == "demo":
             parts.append("no key found: the embedded demo model answers")
-        elif self.endpoint.name == "demo" and self.api_key is None:
+        elif self.in_process and self.api_key is None:
             parts.append("no key needed")
         else:
             parts.append(f"key from {self.key_source}" if self.api_key is not None else "no key")
@@ -193,7 +204,13 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
     recorded = getattr(transport, "endpoint", None)
     if endpoint is None and model is None and isinstance(recorded, (str, Endpoint)):
         endpoint = recorded
-    entry, found = _choose(endpoint, model, options.get("api_key"), options.get("base_url"))
+    local = _local(endpoint, options)
+    entry, found = _choose(
+        local.endpoint() if local is not None else endpoint,
+        model,
+        options.get("api_key"),
+        options.get("base_url"),
+    )
     if entry.name == "demo" and model is not None:
         entry = endpoints.embedded(model)
     if (speak := options.get("speak")) is not None:
@@ -214,6 +231,7 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
         retry=Retry.of(options.get("retry")),
         allow_http=allow_http,
         pace=_pace_of(options.get("pace"), entry),
+        local=local,
         chosen=endpoint is not None,
     )
     for address in (settings.base_url, settings.assets_url):
@@ -262,6 +280,26 @@ def _choose(
                 error.hint = f"The address of a server comes first, in place of base_url: {call}."
             raise
     return entry, given or _found_for(entry)
+
+
+def _local(endpoint: str | Endpoint | None, options: OpeningOptions) -> LocalOptions | None:
+    """Read which model runs in this process; None where none does."""
+    given = {name: options.get(name) for name in ("device", "dtype", "quantize")}
+    given = {name: value for name, value in given.items() if value is not None}
+    if endpoint != "local":
+        if given:
+            names = ", ".join(f"{name}=…" for name in given)
+            raise ParameterError(f"{names} is for a model in this process.", hint=_LOCAL)
+        return None
+    for name in ("base_url", "assets_url", "speak"):
+        if options.get(name) is not None:
+            raise ParameterError(f"A local model has no {name}.", hint="Leave it out.")
+    from nbvlm.local import LocalOptions
+
+    return LocalOptions(options.get("model") or "", **given)  # type: ignore[arg-type]
+
+
+_LOCAL = 'Use nbvlm.Client("local", model="google/paligemma2-3b-mix-448", …).'
 
 
 def _speaking(entry: Endpoint, speak: str) -> Endpoint:

@@ -65,6 +65,11 @@ class ModelConnection:
                 self._shown = Client.from_settings(self.settings)
             return self._shown
 
+    @property
+    def has_pace(self) -> bool:
+        """Whether the embedded model answers in this process, which can be slowed down."""
+        return self.settings.in_process and self.endpoint.name == "demo"
+
     def use(self, client: Client | AsyncClient) -> None:
         """Ask with the settings of another client from now on."""
         settings = client.settings
@@ -94,7 +99,7 @@ class ModelConnection:
                 # The settings of the panel's client stay as they are: only the panel itself slows down.
                 self._opened_pace = self.pace
                 settings = self.settings
-                paced = replace(settings, pace=self.pace) if settings.in_process else settings
+                paced = replace(settings, pace=self.pace) if self.has_pace else settings
                 self._client = AsyncClient.from_settings(paced)
             return self._client
 

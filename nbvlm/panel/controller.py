@@ -29,11 +29,11 @@ from nbvlm.panel.streaming import MaskOutliner, StreamThrottle
 from nbvlm.panel.sweep_runner import SweepRunner
 from nbvlm.result import alt_text, summary
 from nbvlm.widgets import (
+    AnswerViewer,
     Controls,
     Ignored,
     TaskBar,
     Toolbar,
-    Viewer,
     column,
     finished_text,
     ignored,
@@ -108,7 +108,7 @@ class PanelController:
         self.connection = ModelConnection(client)
         endpoint = self.connection.endpoint
         messages = self._messages = MessageSequencer(self.guarded)
-        self.viewer = Viewer(
+        self.viewer = AnswerViewer(
             on_region=lambda box: self.task_bar.region(box),
             on_message=messages.handler({"reread": lambda message: self.reread(message)}),
         )
@@ -251,7 +251,7 @@ class PanelController:
         used = self.connection
         self.toolbar.show(used.endpoint, used.choices(), used.choice, used.key())
         self.controls.put_pace(used.pace)
-        self.controls.offer_pace(used.settings.in_process)
+        self.controls.offer_pace(used.has_pace)
 
     # The answer
 

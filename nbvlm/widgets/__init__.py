@@ -5,12 +5,14 @@ from __future__ import annotations
 from nbvlm.widgets._base import PageState, ignored
 from nbvlm.widgets.comparison import ComparisonView
 from nbvlm.widgets.controls import Controls, column
+from nbvlm.widgets.detection_list import DetectionList, reading_of
 from nbvlm.widgets.dialogs import KeyField, ServerForm
 from nbvlm.widgets.error_card import ErrorCard
 from nbvlm.widgets.export_menu import ExportMenu
 from nbvlm.widgets.history_strip import HistoryStrip
 from nbvlm.widgets.messages import Ignored
 from nbvlm.widgets.picker import Picker, Upload
+from nbvlm.widgets.picture_viewer import Region, Viewer
 from nbvlm.widgets.status_text import (
     failure_sentences,
     failure_text,
@@ -35,11 +37,13 @@ from nbvlm.widgets.thumbnails import (
     thumbnail,
 )
 from nbvlm.widgets.toolbar import Toolbar
-from nbvlm.widgets.viewer import Region, Viewer
+from nbvlm.widgets.viewer import Viewer as AnswerViewer
 
 __all__ = [
+    "AnswerViewer",
     "ComparisonView",
     "Controls",
+    "DetectionList",
     "ErrorCard",
     "ExportMenu",
     "HistoryStrip",
@@ -65,6 +69,7 @@ __all__ = [
     "picture_text",
     "preview",
     "progress_text",
+    "reading_of",
     "route_text",
     "routes_of",
     "sample_picture",

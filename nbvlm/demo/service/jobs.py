@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbvlm.demo.service.limits import IN_PROCESS, Limits
+from nbvlm.demo.service.pictures import SIDE
 from nbvlm.demo.service.turns import Turns
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Token(Protocol):
 
 
 class Model(Protocol):
-    """What the service needs of a model."""
+    """What the service needs of a model; its attribute `longest_side`, where it has one, replaces `SIDE`."""
 
     def stream(
         self,
@@ -353,7 +354,7 @@ def _tokens(
     model: Model, picture: EncodedPicture, prompt: str, parameters: dict[str, Any], speaker: Speaker | None
 ) -> Iterator[Token]:
     if speaker is None:
-        return model.stream(picture.decode(), prompt, **parameters)
+        return model.stream(picture.decode(getattr(model, "longest_side", SIDE)), prompt, **parameters)
     whole = parameters | {"max_tokens": _WHOLE}  # the family's answer is cut, not the one that it is made of
     tokens = model.stream(picture.decode(), speaker.prompt(prompt), **whole)
     return speaker.say(tokens, prompt, picture.size, parameters["max_tokens"])

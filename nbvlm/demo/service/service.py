@@ -21,6 +21,7 @@ from nbvlm.demo.service.chat_completions import Completions, refusal
 from nbvlm.demo.service.inference import Inference
 from nbvlm.demo.service.jobs import Engine
 from nbvlm.demo.service.limits import IN_PROCESS, Limits
+from nbvlm.demo.service.loading import Loading
 from nbvlm.demo.service.messages import Refusal, Reply, Request, problem, server_error, text, xml
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class Service:
     ----------
     model
         Computes the answers; by default the embedded model, loaded with the first question.
+    name
+        Id of a `model` of one's own, for callers of chat completions.
     key
         When given, callers must send it, or one of several; never in a repr or a log.
     origin
@@ -93,6 +96,7 @@ class Service:
         self,
         model: Model | None = None,
         *,
+        name: str | None = None,
         key: str | Sequence[str] | None = None,
         origin: str | None = None,
         bucket: Bucket | None = None,
@@ -111,8 +115,10 @@ class Service:
         self._engine = engine = Engine(
             model, at_once or min(os.cpu_count() or 1, _AT_ONCE), limits, pace=pace
         )
-        inference, completions = Inference(engine, bucket), Completions(engine, speak)
+        inference, completions = Inference(engine, bucket), Completions(engine, speak, own=name)
         self._bucket = bucket
+        load = getattr(model, "loading", None)
+        loading = () if load is None else (("GET", r"/v1/loading", Loading(load).follow),)
         self._routes = tuple(
             _Route(*route)
             for route in (
@@ -127,6 +133,7 @@ class Service:
                 ("GET", r"/v1/models", completions.models),
                 ("GET", r"/v1/models/(.+)", completions.model),
                 ("PUT", r"/s3/assets/([^/]+)", bucket.put),
+                *loading,
             )
         )
 
