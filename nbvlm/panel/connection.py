@@ -15,11 +15,12 @@ from nbvlm._background import Task
 from nbvlm._files import expanded
 from nbvlm.client import AsyncClient, Client, Secret, find_key, login, resolve
 from nbvlm.errors import AuthenticationError
-from nbvlm.recording import replay
+from nbvlm.recording import Replayer, replay
 
 if TYPE_CHECKING:
     from nbvlm.client import Settings
     from nbvlm.endpoints import Endpoint
+    from nbvlm.recording import RecordedQuestion
 
 __all__ = ["OWN", "TYPED", "ModelConnection"]
 
@@ -132,12 +133,17 @@ class ModelConnection:
 
         Returns the parameters of its first question: with others the recording may hold no answer.
         """
-        file = expanded(path.strip())
-        recorded = replay(file)
+        name = path.strip()
+        recorded = replay(name)
         settings = resolve(recorded.endpoint or self.endpoint, transport=recorded)
-        self._recording = file.name, settings
+        self._recording = expanded(name).name, settings
         self._switch(RECORDING, settings)
         return recorded.parameters
+
+    def questions(self) -> tuple[RecordedQuestion, ...]:
+        """Return the questions of the recording in use; none where a model answers."""
+        transport = self.settings.transport
+        return transport.questions if isinstance(transport, Replayer) else ()
 
     def take_key(self, key: Secret) -> None:
         """Use a key: one for a known service is kept as by `nbvlm.login()`, others for this panel."""

@@ -13,6 +13,7 @@ from nbvlm.widgets.history_strip import HistoryStrip
 from nbvlm.widgets.messages import Ignored
 from nbvlm.widgets.picker import Picker, Upload
 from nbvlm.widgets.picture_viewer import Region, Viewer
+from nbvlm.widgets.recorded_questions import RecordedQuestions
 from nbvlm.widgets.status_text import (
     failure_sentences,
     failure_text,
@@ -51,6 +52,7 @@ __all__ = [
     "KeyField",
     "PageState",
     "Picker",
+    "RecordedQuestions",
     "Region",
     "ServerForm",
     "SweepGrid",

@@ -21,7 +21,7 @@ __all__ = ["Toolbar"]
 
 
 class Toolbar(PageWidget):
-    """Names the model, and wears a badge when an embedded model answers.
+    """Names the model, and wears a badge when an embedded model or a recording answers.
 
     Its page part also keeps the notebook's one-letter shortcuts away from the panel's fields, gives sliders
     their spoken names, and knows Ctrl+Enter (Run) and Esc (Stop). A press on Run travels in one message with
@@ -37,6 +37,8 @@ class Toolbar(PageWidget):
     ----------
     model
         The model's id.
+    recorded
+        Whether a recording answers.
     demo
         Whether an embedded model answers.
     answerer
@@ -64,6 +66,7 @@ class Toolbar(PageWidget):
     )
     model = traitlets.Unicode("").tag(sync=True)
     demo = traitlets.Bool(False).tag(sync=True)
+    recorded = traitlets.Bool(False).tag(sync=True)
     answerer = traitlets.Unicode("").tag(sync=True)
     choices = traitlets.List(traitlets.Dict()).tag(sync=True)
     choice = traitlets.Unicode("").tag(sync=True)
@@ -73,10 +76,17 @@ class Toolbar(PageWidget):
     tuning = traitlets.Int(0).tag(sync=True)
 
     def show(
-        self, endpoint: Endpoint, choices: Sequence[Mapping[str, str]], choice: str, key: Mapping[str, str]
+        self,
+        endpoint: Endpoint,
+        choices: Sequence[Mapping[str, str]],
+        choice: str,
+        key: Mapping[str, str],
+        *,
+        recorded: bool = False,
     ) -> None:
         """Show the model in use, those that can be chosen, and where the key comes from."""
         with self.hold_sync():
+            self.recorded = recorded
             self.model, self.demo = endpoint.model, endpoint.name == "demo"
             self.choices, self.choice, self.key = list(choices), choice, dict(key)
             self.parameters = [parameter.name for parameter in endpoint.parameters]

@@ -143,7 +143,7 @@ function keyButton(model) {
   return { root, show };
 }
 
-const SHOWN = ["model", "demo", "answerer", "choices", "choice", "key"];
+const SHOWN = ["model", "demo", "recorded", "answerer", "choices", "choice", "key"];
 
 const EMBEDDED = {
   "nbvlm/demo-scenes": ["Demo model: scenes", "A small model of picture-book scenes has answered."],
@@ -152,6 +152,10 @@ const EMBEDDED = {
 const HERE =
   "Small models inside the package answer, on this computer: one knows picture-book scenes, one finds 80 " +
   "everyday kinds in photographs. Choose another model beside the name of the panel for better answers.";
+
+const RECORDED =
+  "A recording answers: only the questions that it holds, each with the answer that a model gave when it was " +
+  "recorded.";
 
 function render({ model, el }) {
   const controller = new AbortController();
@@ -166,10 +170,11 @@ function render({ model, el }) {
   const show = () => {
     choice.show();
     key.show();
+    const recorded = model.get("recorded");
     const [text, answered] = EMBEDDED[model.get("answerer")] ?? ["Demo model", ""];
-    badge.textContent = text;
-    badge.title = `${answered} ${HERE}`.trim();
-    badge.hidden = !model.get("demo");
+    badge.textContent = recorded ? "Recording" : text;
+    badge.title = recorded ? RECORDED : `${answered} ${HERE}`.trim();
+    badge.hidden = !(recorded || model.get("demo"));
   };
   for (const name of SHOWN) model.on(`change:${name}`, show);
   show();
