@@ -52,23 +52,27 @@ def test_the_expected_results_are_computed(pages):
     assert recalls[0] - recalls[-1] > 0.2
 
 
+class Balance(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: list[str] = []
+
+    def handle_starttag(self, tag: str, _attributes: object) -> None:
+        if tag not in ("img", "meta"):
+            self.opened.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.opened.pop() == tag
+
+
 def test_the_pages_are_whole_and_need_no_other_file(pages):
     for page in pages.values():
         assert "{{" not in page
         assert "<!--" not in page
         assert not re.search(r'(?:src|href)="(?!data:)', page)
-        opened: list[str] = []
-
-        class Balance(HTMLParser):
-            def handle_starttag(self, tag: str, _attributes: object) -> None:
-                if tag not in ("img", "meta"):
-                    opened.append(tag)
-
-            def handle_endtag(self, tag: str) -> None:
-                assert opened.pop() == tag
-
-        Balance().feed(page)
-        assert opened == []
+        balance = Balance()
+        balance.feed(page)
+        assert balance.opened == []
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch, capsys):
