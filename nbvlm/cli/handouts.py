@@ -19,7 +19,10 @@ from nbvlm.errors import ParameterError
 if TYPE_CHECKING:
     import argparse
 
+    from nbvlm.client import Client
     from nbvlm.demo.scenes import Scene
+    from nbvlm.grounding import Detections
+    from nbvlm.result import Result
 
 __all__ = ["FILES", "arguments", "filled", "pages", "run"]
 
@@ -105,13 +108,13 @@ def filled(source: str, reader: str, values: dict[str, dict[str, str]]) -> str:
 
 def _values() -> dict[str, dict[str, str]]:
     """Compute what the source has as ``{{name}}``, for each reader."""
-    import nbvlm
     from nbvlm import prompts
+    from nbvlm.client import Client
     from nbvlm.demo import scenes
 
     scene = scenes.sample(_SEED, pixels=640, hard=_HARD)
     prompt = prompts.detect(*sorted({thing.kind for thing in scene.things}))
-    with nbvlm.Client("demo") as client:
+    with Client("demo") as client:
         answer = client.ask(scene.picture, prompt, temperature=0.01)
         tries = [
             len(
@@ -139,11 +142,11 @@ def _values() -> dict[str, dict[str, str]]:
     return values | {"picture": dict.fromkeys(FILES, _image(scene)), "wordings": _wordings()}
 
 
-def _marked(scene: Scene, answer: object) -> str:
-    import nbvlm
+def _marked(scene: Scene, answer: Result) -> str:
+    from nbvlm.grounding import evaluate
 
     truth = _truth(scene)
-    found = nbvlm.evaluate(answer, truth)  # type: ignore[arg-type]
+    found = evaluate(answer, truth)
     named = ", ".join(f"{thing.color} {thing.kind}" for thing in scene.things)
     return (
         f"The picture has {count(found.truth, 'thing')}, from left to right: {named}. The model writes "
@@ -152,27 +155,28 @@ def _marked(scene: Scene, answer: object) -> str:
     )
 
 
-def _truth(scene: Scene) -> object:
-    import nbvlm
+def _truth(scene: Scene) -> Detections:
+    import numpy as np
 
-    return nbvlm.Detections(
-        [thing.box for thing in scene.things], [thing.kind for thing in scene.things], scene.size
-    )
+    from nbvlm.grounding import Detections
+
+    boxes = np.array([thing.box for thing in scene.things])
+    return Detections(boxes, tuple(thing.kind for thing in scene.things), scene.size)
 
 
-def _recall(client: object, level: float) -> float:
-    import nbvlm
+def _recall(client: Client, level: float) -> float:
     from nbvlm import prompts
     from nbvlm.demo import scenes
+    from nbvlm.grounding import evaluate
 
     drawn = [scenes.sample(seed, pixels=320, hard=level) for seed in range(8)]
     answers = [
-        client.ask(  # type: ignore[attr-defined]
+        client.ask(
             one.picture, prompts.detect(*sorted({thing.kind for thing in one.things})), temperature=0.01
         )
         for one in drawn
     ]
-    return nbvlm.evaluate(answers, [_truth(one) for one in drawn]).recall  # type: ignore[arg-type]
+    return evaluate(answers, [_truth(one) for one in drawn]).recall
 
 
 def _wordings() -> dict[str, str]:

@@ -36,6 +36,7 @@ __all__ = [
     "AsyncClient",
     "AsyncStream",
     "Client",
+    "Relay",
     "Retry",
     "Settings",
     "Stream",
@@ -119,9 +120,9 @@ class Client(_Client):
     endpoint
         `"nvidia"` (hosted PaliGemma), `"demo"` (the embedded model: no key, no network), the id of another
         model in `nbvlm.endpoints.ENDPOINTS`, a service such as `"ollama"` or `"openai"`, see
-        `nbvlm.endpoints.SERVICES`, an `Endpoint`, the URL of an OpenAI-compatible server, or `"local"` (a
-        model of Hugging Face in this process). By default the hosted model if a key is found, else the demo;
-        the repr says which.
+        `nbvlm.endpoints.SERVICES`, an `Endpoint`, the URL of an OpenAI-compatible server, `"local"` (a model
+        of Hugging Face in this process), or `"gateway"` (the gateway of a class). By default the gateway that
+        `NBVLM_GATEWAY` names, else the hosted model if a key is found, else the demo; the repr says which.
     api_key
         Key for the endpoint. By default it is looked for in the environment variable of its service, such
         as `NVIDIA_API_KEY`, the keyring, Colab's user data, and `nbvlm.login()`, in this order.
@@ -315,6 +316,33 @@ class AsyncClient(_Client):
 
     async def _finish(self, steps: Flow[Any]) -> Any:
         return await AsyncDriver(steps, self._transport, self._log).finish()
+
+
+class Relay:
+    """An answer on its way through, for a gateway: pieces as the service sends them, and statuses.
+
+    Attributes
+    ----------
+    stream
+        Its events are `Piece` and `Status`; to be used as a context manager.
+    """
+
+    def __init__(self, client: AsyncClient, image: Any, prompt: str, **options: Any) -> None:
+        given = {name: options.pop(name, None) for name in ("temperature", "top_p", "max_tokens")}
+        question = check_question(client.endpoint, image, prompt, given=given, stream=True, **options)
+        self._context = client._context()  # noqa: SLF001 - our own class
+        flow = inference.relay(question, self._context)
+        self.stream = AsyncStream(AsyncDriver(flow, client._transport, client._log), client)  # noqa: SLF001
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What must be said with the answer, as far as it is known."""
+        return tuple(dict.fromkeys(self._context.notices))
+
+    @property
+    def model(self) -> str | None:
+        """The model that answers, where the service names it."""
+        return self._context.model
 
 
 def probe(settings: Settings, url: str) -> tuple[int, Any]:

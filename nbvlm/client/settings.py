@@ -71,10 +71,10 @@ class OpeningOptions(TypedDict, total=False):
     retry: Retry | None
     allow_http: bool
     speak: str | None
-    pace: float | None
     device: str | None
     dtype: str | None
     quantize: str | None
+    pace: float | None
 
 
 def with_keywords(options: type[Any], **defaults: Any) -> Callable[[F], F]:
@@ -120,8 +120,8 @@ class Settings:
     timeouts: Timeouts = field(default_factory=Timeouts)
     retry: Retry = field(default_factory=Retry)
     allow_http: bool = False
-    pace: float | None = None  # tokens a second of the embedded model; None does not slow it down
     local: LocalOptions | None = None  # of a model in this process
+    pace: float | None = None  # tokens a second of the embedded model; None does not slow it down
     chosen: bool = True  # False if no endpoint was named, so that the key, or its absence, decided
 
     @property
@@ -168,10 +168,12 @@ class Settings:
     def describe(self) -> str:
         """Say endpoint, model and where the key came from, never the key."""
         parts = [repr(self.endpoint.name), f"model={self.endpoint.model!r}"]
-        if self.origin is not None or self.endpoint.name == "server":
+        if self.origin is not None or self.endpoint.name in ("server", "gateway"):
             parts.append(f"base_url={self.base_url!r}")
         if self.pace is not None:
             parts.append(f"pace={self.pace:g}")
+        if not self.chosen and self.endpoint.name == "gateway":
+            parts.append(f"the class gateway that {endpoints.GATEWAY.address} names")
         if not self.chosen and self.endpoint.name == "demo":
             parts.append("no key found: the embedded demo model answers")
         elif self.in_process and self.api_key is None:
@@ -204,13 +206,12 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
     recorded = getattr(transport, "endpoint", None)
     if endpoint is None and model is None and isinstance(recorded, (str, Endpoint)):
         endpoint = recorded
+    chosen = endpoint is not None
     local = _local(endpoint, options)
-    entry, found = _choose(
-        local.endpoint() if local is not None else endpoint,
-        model,
-        options.get("api_key"),
-        options.get("base_url"),
-    )
+    wanted = local.endpoint() if local is not None else endpoint
+    if endpoint == endpoints.GATEWAY.name or (endpoint is None and _is_of_a_class(options)):
+        wanted = _gateway(options)
+    entry, found = _choose(wanted, model, options.get("api_key"), options.get("base_url"))
     if entry.name == "demo" and model is not None:
         entry = endpoints.embedded(model)
     if (speak := options.get("speak")) is not None:
@@ -230,9 +231,9 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
         timeouts=timeouts,
         retry=Retry.of(options.get("retry")),
         allow_http=allow_http,
-        pace=_pace_of(options.get("pace"), entry),
         local=local,
-        chosen=endpoint is not None,
+        pace=_pace_of(options.get("pace"), entry),
+        chosen=chosen,
     )
     for address in (settings.base_url, settings.assets_url):
         if address is not None and not has_host(address):
@@ -246,6 +247,25 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
                 hint="Use https, or insist with allow_http=True.",
             )
     return settings
+
+
+_OWN = ("model", "api_key", "base_url", "assets_url", "transport", "speak")
+
+
+def _is_of_a_class(options: OpeningOptions) -> bool:
+    """Return whether a gateway is set, and nothing else says what to ask."""
+    return all(options.get(name) is None for name in _OWN) and endpoints.gateway_address() is not None
+
+
+def _gateway(options: OpeningOptions) -> Endpoint:
+    for name in ("model", "base_url", "assets_url", "speak"):
+        if options.get(name) is not None:
+            variable = endpoints.GATEWAY.address
+            raise ParameterError(
+                f"The class gateway takes no {name}.",
+                hint=f"The variable {variable} says where it is, and your teacher chooses the model.",
+            )
+    return endpoints.gateway_endpoint(allow_http=options.get("allow_http", False))
 
 
 def _choose(

@@ -15,7 +15,6 @@ from nbvlm.grounding.masks.lazy import LazyMask, MaskField, MasksField, all_mask
 from nbvlm.grounding.masks.shapes import Outline
 from nbvlm.grounding.masks.types import Codes, by, size_of
 from nbvlm.grounding.readings import Order, Reading, placed
-from nbvlm.images import load_lazily
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -13,11 +13,15 @@ from urllib.parse import urlsplit
 from nbvlm import endpoints
 from nbvlm._background import Task
 from nbvlm._files import expanded
-from nbvlm.client import AsyncClient, Client, Secret, find_key, login, resolve
+from nbvlm.client import AsyncClient, Client, Secret, find_key, login, remembered, resolve
 from nbvlm.errors import AuthenticationError
+from nbvlm.images import path_inside
 from nbvlm.recording import Replayer, replay
+from nbvlm.widgets import Offer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nbvlm.client import Settings
     from nbvlm.endpoints import Endpoint
     from nbvlm.recording import RecordedQuestion
@@ -104,8 +108,22 @@ class ModelConnection:
                 self._client = AsyncClient.from_settings(paced)
             return self._client
 
-    def choices(self) -> list[dict[str, str]]:
-        """Return the models that can be asked: `value`, `label`, `group` and a `note` for each."""
+    def choices(self, offer: Offer | None = None) -> list[dict[str, str]]:
+        """Return the models that can be asked: `value`, `label`, `group` and a `note` for each.
+
+        Of those that `offer` leaves out, the one in use and the panel's own stay.
+        """
+        offer = Offer() if offer is None else offer
+        if "models" not in offer:
+            kept: tuple[str, ...] = (self.choice,)
+        else:
+            kept = (self.choice, self._own, SERVER, RECORDING, *(offer.models or endpoints.ENDPOINTS))
+        found = [one for one in self._all_choices() if one["value"] in kept]
+        if offer.public:
+            found = [{**one, "label": one["label"].partition(" at ")[0]} for one in found]
+        return found
+
+    def _all_choices(self) -> list[dict[str, str]]:
         found = [_entry(self._own, self._given, "This panel's client")] if self._own == OWN else []
         found += [
             {"value": name, "label": entry.model, "group": _group(entry), "note": entry.note}
@@ -120,7 +138,11 @@ class ModelConnection:
         return found
 
     def choose(self, value: str) -> None:
-        """Ask another of the choices from now on."""
+        """Ask another of the choices from now on; "gateway" asks the class gateway for its model anew."""
+        if value == endpoints.GATEWAY.name:
+            given = self._given
+            new = resolve(value, allow_http=given.allow_http, timeout=given.timeouts, retry=given.retry)
+            self._given, value = new, self._own
         self._switch(value, self._settings_of(value))
 
     def connect(self, url: str, model: str) -> None:
@@ -128,13 +150,13 @@ class ModelConnection:
         self._server = resolve(url.strip(), model=model.strip())
         self._switch(SERVER, self._server)
 
-    def play(self, path: str) -> dict[str, float | int]:
-        """Take the answers from a recording on the kernel's machine from now on.
+    def play(self, path: str, within: Path | None = None) -> dict[str, float | int]:
+        """Take the answers from a recording on the kernel's machine, in a folder if given, from now on.
 
         Returns the parameters of its first question: with others the recording may hold no answer.
         """
         name = path.strip()
-        recorded = replay(name)
+        recorded = replay(name if within is None else path_inside(within, name))
         settings = resolve(recorded.endpoint or self.endpoint, transport=recorded)
         self._recording = expanded(name).name, settings
         self._switch(RECORDING, settings)
@@ -149,6 +171,7 @@ class ModelConnection:
         """Use a key: one for a known service is kept as by `nbvlm.login()`, others for this panel."""
         if (service := endpoints.service_of(self.endpoint)) is not None:
             login(key.reveal(), service.name)
+            key = remembered(service.name) or key  # a code and a name have become a token
             self._typed[service.name] = key
         settings = replace(self.settings, api_key=key, key_source=TYPED)
         if self.choice == SERVER:
@@ -231,7 +254,10 @@ def _choice_of(settings: Settings) -> str:
 
 def _entry(value: str, settings: Settings, group: str) -> dict[str, Any]:
     host = urlsplit(settings.base_url).netloc
-    return {"value": value, "label": f"{settings.endpoint.model} at {host}", "group": group, "note": ""}
+    if settings.endpoint.name == endpoints.GATEWAY.name:
+        group = "Your class"
+    label, note = f"{settings.endpoint.model} at {host}", settings.endpoint.note
+    return {"value": value, "label": label, "group": group, "note": note}
 
 
 def _group(entry: Endpoint) -> str:

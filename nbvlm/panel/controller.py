@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from nbvlm.panel.history import HistoryEntry
     from nbvlm.recording import RecordedQuestion
     from nbvlm.result import Result
+    from nbvlm.widgets import Offer, OfferingWidget
 
 __all__ = ["PanelController", "family"]
 
@@ -72,6 +73,8 @@ STATE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "running": lambda controller: controller.running,
         "result": lambda controller: controller.result,
         "history": lambda controller: controller.answers.history.results,
+        "allow": lambda controller: controller.offer.names,
+        "hidden_for_class": lambda controller: controller.offer.hidden,
     }
 )
 
@@ -106,7 +109,9 @@ class PanelController:
         on_change: Callable[[Mapping[str, tuple[Any, Any]]], None],
         on_answer: Callable[[Result], None],
         on_event: Callable[[Event], None],
+        offer: Offer,
     ) -> None:
+        self.offer = offer
         self._lock = StateLock(self._note_changes)
         self._noted: dict[str, Any] | None = None
         self._on_change, self._on_answer, self._on_event = on_change, on_answer, on_event
@@ -142,8 +147,11 @@ class PanelController:
                     "stop": lambda _message: self.stop(),
                     "reset": lambda _message: self.form.reset(),
                     "model": lambda message: self.connecting.choose(message),
+                    "hide": lambda message: self.hide(message["hidden"]),
                 }
-            )
+            ),
+            offer=offer,
+            on_refused=self.complain,
         )
         self.form = Form(self.controls, self.task_bar, self.toolbar, self._lock)
         self.connecting = ConnectionActions(
@@ -155,6 +163,8 @@ class PanelController:
             on_ask=self.press,
             on_shrink=self.press_inline,
             on_recorded=self.ask_recorded,
+            on_refused=self.complain,
+            offer=offer,
         )
         self.recorded = RecordedQuestions(messages.handler({"ask": self._ask_listed}))
         self.error_card = self.connecting.error_card
@@ -165,6 +175,7 @@ class PanelController:
             on_fields=self.form.take,
             on_route=self._changed,
             on_error=self.complain,
+            offer=offer,
         )
         self.answers = HistoryActions(
             messages,
@@ -172,8 +183,16 @@ class PanelController:
             on_again=self.ask_again,
             on_change=self._changed,
             on_error=self.complain,
+            offer=offer,
         )
-        self.sweeps = SweepRunner(self.connection, messages, inputs=self.inputs, on_open=self.open)
+        self.sweeps = SweepRunner(
+            self.connection,
+            messages,
+            inputs=self.inputs,
+            on_open=self.open,
+            on_refused=self.complain,
+            offer=offer,
+        )
         self.widgets = self._layout()
         self._show_connection()
         self._noted = {name: read(self) for name, read in STATE.items()}
@@ -264,11 +283,40 @@ class PanelController:
 
     def _show_connection(self) -> None:
         used = self.connection
+        key = used.key() if "key" in self.offer else {"state": "none", "text": ""}
         recorded = bool(used.questions())
-        self.toolbar.show(used.endpoint, used.choices(), used.choice, used.key(), recorded=recorded)
+        choices = used.choices(self.offer)
+        self.toolbar.show(used.endpoint, choices, used.choice, key, recorded=recorded)
         self.recorded.put(used.questions())
+        self.toolbar.hideable = bool({"path", "key"} & self.offer.allowed)
+        self.toolbar.hidden = self.offer.hidden
         self.controls.put_pace(used.pace)
         self.controls.offer_pace(used.has_pace)
+
+    # What is offered
+
+    def take_offer(self, offer: Offer) -> None:
+        """Offer the person at the page other things from now on."""
+        with self._lock:
+            self.offer = offer
+            for widget in self._offering:
+                widget.allowed = offer
+            self._show_connection()
+            if "key" not in offer:
+                self.connecting.key_field.leave()
+            if not {"server", "path"} <= set(offer.names):
+                self.connecting.server_form.connected()
+
+    @property
+    def _offering(self) -> tuple[OfferingWidget, ...]:
+        connecting, answers = self.connecting, self.answers
+        dialogs = (connecting.key_field, connecting.server_form, connecting.error_card)
+        return (self.toolbar, self.source.picker, *dialogs, answers.export_menu, self.sweeps.grid)
+
+    def hide(self, hidden: bool) -> None:
+        """Hide paths, the key field and folders for a class, or show them again."""
+        if hidden != self.offer.hidden:
+            self.take_offer(self.offer.hide(hidden))
 
     # The answer
 
@@ -344,7 +392,7 @@ class PanelController:
         except BaseException as error:
             self._settle(throttle, functools.partial(self._show_end, throttle, error))
             raise
-        self._settle(throttle, functools.partial(self._add, result, throttle.pieces))
+        self._settle(throttle, functools.partial(self._add, result, throttle.pieces, throttle.quota))
         await asyncio.to_thread(self.guarded, functools.partial(self.answers.finish, result))
         return result
 
@@ -366,17 +414,17 @@ class PanelController:
         else:
             self.viewer.stopped(stopped_text(throttle.seconds, throttle.pieces))
 
-    def _add(self, result: Result, pieces: int) -> None:
+    def _add(self, result: Result, pieces: int, quota: str) -> None:
         self.answers.add(result, pieces)
-        self._show_answer(result, pieces)
+        self._show_answer(result, pieces, quota)
         self._on_answer(result)
 
-    def _show_answer(self, result: Result, pieces: int | None) -> None:
+    def _show_answer(self, result: Result, pieces: int | None, quota: str = "") -> None:
         self.result = result
         self.viewer.finish(
             result.text,
             streaming.boxes(result.detections, result.prompt),
-            finished_text(result, pieces),
+            [*finished_text(result, pieces), *filter(None, [quota])],
             alt=alt_text(result),
             said=summary(result),
             notes=result.notices,
@@ -472,4 +520,6 @@ def same(one: Any, other: Any) -> bool:
     """Check whether two values of a trait are the same; pictures and answers are compared by identity."""
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(operator.is_, one, other))
-    return one is other or (isinstance(one, str | float | int | dict | Endpoint) and bool(one == other))
+    return one is other or (
+        isinstance(one, str | float | int | dict | tuple | Endpoint) and bool(one == other)
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from nbvlm._text import count, duration, size
+from nbvlm._text import count, duration, ordinal, size
 from nbvlm.errors import Error
 from nbvlm.images import fit
 
@@ -37,6 +37,10 @@ def progress_text(event: Status) -> str:
         return f"Waiting {duration(event.seconds or 0)} to ask again{tries}"
     if event.kind in ("download", "loading"):
         return _loading_text(event)
+    if event.kind == "queued" and event.done:
+        return f"{ordinal(event.done)} in line"
+    if event.kind == "quota" and event.total:
+        return f"{event.done or 0} of {event.total} left"
     known = {"upload": "Uploading", "queued": "Queued", "waiting": "Waiting for the model"}
     return known.get(event.kind, event.kind.capitalize())
 

@@ -79,6 +79,7 @@ class Context:
     asset: str | None = None  # the one that this exchange must delete
     bytes_sent: int = 0
     notices: list[str] = field(default_factory=list)
+    model: str | None = None  # that answers, where the service names it
 
     def status(
         self,

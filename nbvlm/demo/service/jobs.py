@@ -243,7 +243,7 @@ class Engine:
         self._loading = threading.Lock()
         self._at_once, self._limits = at_once, limits
         self._lock = threading.Lock()
-        self._turns = Turns()
+        self._turns: Turns[GenerationJob] = Turns()
         self._workers = 0  # threads that compute
         self._running: Counter[str] = Counter()  # jobs by caller
         self._large = False  # whether one of them has a large picture
