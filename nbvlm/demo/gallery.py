@@ -74,6 +74,11 @@ class GalleryPhoto:
     prompt: str
     kinds: tuple[str, ...]
 
+    @property
+    def path(self) -> Path:
+        """The file, a JPEG."""
+        return _PICTURES / f"{self.name}.jpg"
+
     def picture(self) -> Image.Image:
         """Load the photograph (RGB, a copy); the longer side has at most 640 pixels."""
         return _loaded(self.name).copy()
