@@ -41,7 +41,7 @@ from nbvlm.gateway.quotas import Refused
 from nbvlm.gateway.upstream import explained
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     from nbvlm.demo.service import Limits, Request
     from nbvlm.gateway.answers import Answer, Chunk
@@ -274,17 +274,19 @@ class Api:
     async def _wait(self, inquiry: Inquiry, exchange: _Exchange, seconds: float) -> bool:
         """Wait for the whole answer; False where it takes longer."""
         ends = time.monotonic() + seconds
-        async with contextlib.aclosing(exchange.follow(inquiry.answer, TICK_S)) as batches:
+        following = inquiry.answer.follow(TICK_S, exchange.event, always=True)
+        async with contextlib.aclosing(following) as batches:
             async for _ in batches:
+                exchange.check()
                 if time.monotonic() >= ends and not inquiry.answer.done:
                     return False
         return True
 
     async def _whole(self, inquiry: Inquiry, exchange: _Exchange, form: _Nvidia | _OpenAI) -> None:
         answer = inquiry.answer
-        async with contextlib.aclosing(exchange.follow(answer, QUIET_S)) as batches:
+        async with contextlib.aclosing(answer.follow(QUIET_S, exchange.event)) as batches:
             async for _ in batches:
-                pass
+                exchange.check()
         inquiry.seen_first()
         if answer.error is not None:
             self._fail(inquiry)
@@ -305,8 +307,9 @@ class Api:
     ) -> None:
         answer, reports = inquiry.answer, bool(request.header(STATUS_HEADER))
         since, told = time.monotonic(), ""
-        async with contextlib.aclosing(exchange.follow(answer, TICK_S)) as batches:
+        async with contextlib.aclosing(answer.follow(TICK_S, exchange.event)) as batches:
             async for batch in batches:
+                exchange.check()
                 if batch:
                     if not exchange.begun or inquiry.first_s is None:
                         inquiry.seen_first()
@@ -368,25 +371,22 @@ class _Exchange:
         self.begun = False
         self.said: tuple[str, ...] = ()
         self._gone: asyncio.Task[None] | None = None
-        self._event, self._is_gone = asyncio.Event(), False
+        self.event, self._is_gone = asyncio.Event(), False
 
     def watch(self) -> None:
         """Notice from now on when the client leaves."""
         self._gone = asyncio.get_running_loop().create_task(self._until_gone())
 
+    def check(self) -> None:
+        """Raise `Disconnected` if the client has left."""
+        if self._is_gone:
+            raise Disconnected
+
     async def _until_gone(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":
             pass
         self._is_gone = True
-        self._event.set()
-
-    async def follow(self, answer: Answer, tick: float) -> AsyncGenerator[list[Chunk]]:
-        """Yield the pieces of an answer, see `Answer.follow`; `Disconnected` when the client leaves."""
-        async with contextlib.aclosing(answer.follow(tick, self._event)) as batches:
-            async for batch in batches:
-                if self._is_gone:
-                    raise Disconnected
-                yield batch
+        self.event.set()
 
     async def head(self, reply: Reply) -> None:
         """Send status and headers."""

@@ -169,7 +169,7 @@ function render({ model, el }) {
     const [text, answered] = EMBEDDED[model.get("answerer")] ?? ["Demo model", ""];
     const gateway = model.get("gateway");
     badge.textContent = gateway ? "Class gateway" : text;
-    badge.title = gateway || `${answered} ${HERE}`.trim();
+    badge.title = `${answered} ${gateway || HERE}`.trim();
     badge.hidden = !(gateway || model.get("demo"));
   };
   for (const name of SHOWN) model.on(`change:${name}`, show);
