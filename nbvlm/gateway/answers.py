@@ -8,7 +8,7 @@ import time
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
-from nbvlm.demo.service import Turns
+from nbvlm.gateway.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -119,7 +119,9 @@ class Answer:
                     began = self.began
                     yield []
                 else:
-                    await (event.wait() if seen and not always else _tick(event, tick))  # no clock for each piece
+                    await (
+                        event.wait() if seen and not always else _tick(event, tick)
+                    )  # no clock for each piece
                     if len(self.chunks) == seen and not self.done and began == self.began:
                         yield []
         finally:
@@ -232,7 +234,7 @@ class Line:
 
     def add(self, ticket: Ticket) -> None:
         """Queue a question, or ask it at once."""
-        self._turns.add(ticket.caller, ticket)
+        self._turns.add(ticket)
         self.move()
 
     def pause(self, paused: bool) -> None:

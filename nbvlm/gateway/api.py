@@ -324,6 +324,13 @@ class Api:
                         await exchange.begin(inquiry, form)
                     await exchange.part(report.encode() or b": the answer is on its way\n\n")
                     since, told = time.monotonic(), report
+        await self._end(inquiry, exchange, form, reports=reports)
+
+    async def _end(
+        self, inquiry: Inquiry, exchange: _Exchange, form: _Nvidia | _OpenAI, *, reports: bool
+    ) -> None:
+        """Send the end of a stream."""
+        answer = inquiry.answer
         inquiry.seen_first()
         if answer.error is not None and not exchange.begun:
             self._fail(inquiry)
@@ -337,6 +344,8 @@ class Api:
             return
         unsaid = [notice for notice in answer.notices if notice not in exchange.said] if reports else []
         ending = [_report_event({"kind": "notice", "text": notice}) for notice in unsaid]
+        if reports and answer.by and answer.by != exchange.model:
+            ending.append(_report_event({"kind": "model", "text": answer.by}))
         closing = b"".join(map(_event, form.closing(answer)))
         # The books are closed before the student has the last byte: whoever asks on sees what is left.
         inquiry.close("answered")
@@ -370,6 +379,7 @@ class _Exchange:
         self.receive, self._send = receive, send
         self.begun = False
         self.said: tuple[str, ...] = ()
+        self.model: str | None = None  # that the head names
         self._gone: asyncio.Task[None] | None = None
         self.event, self._is_gone = asyncio.Event(), False
 
@@ -408,8 +418,8 @@ class _Exchange:
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
 
     async def begin(self, inquiry: Inquiry, form: _Nvidia | _OpenAI) -> None:
-        """Send the head of a stream of events; `said` are the notices that are in it."""
-        self.said = _first_notice(inquiry.answer)
+        """Send the head of a stream of events; `said` and `model` are the notices and the model in it."""
+        self.said, self.model = _first_notice(inquiry.answer), inquiry.answer.by
         await self.head(_events_head(inquiry, form))
         if opening := form.opening():
             await self.part(b"".join(map(_event, opening)))

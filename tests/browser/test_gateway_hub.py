@@ -1,4 +1,4 @@
-"""A lesson at a real JupyterHub: students ask through the gateway, use their quota up, the teacher raises it."""
+"""A lesson at a real JupyterHub: students ask, use their quota up, and the teacher raises it."""
 
 from __future__ import annotations
 
@@ -100,7 +100,9 @@ def test_students_have_no_teachers_page_and_strangers_nothing(hub: hubs.Hub, bro
     expect(page.locator("main")).to_contain_text("This page is for teachers")
     service = f"{hub.url}/services/nbvlm"
     for token in ("", "wrong", "x" * 3000):
-        answer = httpx.get(f"{service}/v1/models", headers={"Authorization": f"Bearer {token}"} if token else {})
+        answer = httpx.get(
+            f"{service}/v1/models", headers={"Authorization": f"Bearer {token}"} if token else {}
+        )
         assert answer.status_code == 401
     assert httpx.get(f"{service}/oauth_callback?code=a&state=b").status_code == 403
     assert httpx.post(f"{service}/join", json={"code": "a", "name": "b"}).status_code == 404

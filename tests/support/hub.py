@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = ROOT / "build" / "environments" / "hub"
 PROXY = ROOT / "build" / "environments" / "hub-proxy"
-CONFIG = '''
+CONFIG = """
 import os, sys
 c.JupyterHub.bind_url = "http://127.0.0.1:{public}/class"
 c.JupyterHub.hub_connect_url = "http://127.0.0.1:{hub}"
@@ -59,8 +59,8 @@ c.JupyterHub.load_roles = [
 c.JupyterHub.db_url = "sqlite:///{folder}/hub.sqlite"
 c.JupyterHub.cookie_secret_file = "{folder}/cookie_secret"
 c.JupyterHub.log_level = "INFO"
-'''
-GATEWAY = '''
+"""
+GATEWAY = """
 [class]
 title = "Physics 10b"
 [upstream]
@@ -72,7 +72,7 @@ per_day = 2
 teachers = ["curie"]
 [store]
 file = "usage.sqlite"
-'''
+"""
 
 
 class Missing(Exception):
@@ -99,7 +99,15 @@ def install() -> Path:
     if not script.exists():
         PROXY.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(
-            ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(PROXY), "configurable-http-proxy@4"],
+            [
+                "npm",
+                "install",
+                "--no-audit",
+                "--no-fund",
+                "--prefix",
+                str(PROXY),
+                "configurable-http-proxy@4",
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -152,7 +160,10 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()[-4000:]
-        with contextlib.suppress(urllib.error.URLError, ConnectionError), urllib.request.urlopen(url, timeout=5):
+        with (
+            contextlib.suppress(urllib.error.URLError, ConnectionError),
+            urllib.request.urlopen(url, timeout=5),
+        ):
             return
         time.sleep(0.2)
     raise AssertionError(log.read_text()[-4000:])
