@@ -14,7 +14,7 @@ from nbvlm.client.payloads import Piece, Tokens, UnreadableAnswer, read_chunk
 from nbvlm.client.policies import Retry, Timeouts
 from nbvlm.client.request_info import RequestInfo
 from nbvlm.client.secrets import Secret, redact
-from nbvlm.client.settings import Settings, refuse_unknown, resolve
+from nbvlm.client.settings import Settings, check_pace, refuse_unknown, resolve
 from nbvlm.client.sse import Decoder as SseDecoder
 from nbvlm.client.sse import Event as SseEvent
 from nbvlm.client.transports import AsyncTransport, Transport
@@ -47,6 +47,7 @@ __all__ = [
     "Transport",
     "UnreadableAnswer",
     "ask",
+    "check_pace",
     "check_parameters",
     "check_question",
     "find_key",

@@ -9,6 +9,7 @@ from nbvlm.grounding.dialects.deciding import asked_order, asked_scale
 from nbvlm.grounding.dialects.kosmos2 import read as read_kosmos2
 from nbvlm.grounding.dialects.reasoning import Part as ReasoningPart
 from nbvlm.grounding.dialects.reasoning import Reasoning
+from nbvlm.grounding.editing import with_box, with_label
 from nbvlm.grounding.evaluation import Evaluation, evaluate
 from nbvlm.grounding.masks.codebooks import Codebook, codebook, paste
 from nbvlm.grounding.masks.lazy import LazyMask, decode_masks, decoded
@@ -55,4 +56,6 @@ __all__ = [
     "polygon_area",
     "read_kosmos2",
     "read_rle",
+    "with_box",
+    "with_label",
 ]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nbvlm.grounding import Detection, LazyMask
     from nbvlm.panel.form import Inputs
     from nbvlm.result import Result
-    from nbvlm.widgets import Viewer
+    from nbvlm.widgets import AnswerViewer
 
 __all__ = ["MaskOutliner", "StreamThrottle", "ask", "boxes"]
 
@@ -41,7 +41,7 @@ class StreamThrottle:
 
     def __init__(
         self,
-        viewer: Viewer,
+        viewer: AnswerViewer,
         prompt: str,
         outliner: MaskOutliner | None = None,
         interval: float = TEXT_INTERVAL,
@@ -126,7 +126,7 @@ class MaskOutliner:
     The first mask of all may wait for its decoder to be downloaded; boxes and text never wait for it.
     """
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: AnswerViewer) -> None:
         self._viewer = viewer
         self._lock = threading.Lock()
         self._turn = -1

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from nbvlm.widgets._base import PageState, ignored
+from nbvlm.widgets._base import OfferingWidget, PageState, ignored
 from nbvlm.widgets.comparison import ComparisonView
 from nbvlm.widgets.controls import Controls, column
+from nbvlm.widgets.detection_list import DetectionList, reading_of
 from nbvlm.widgets.dialogs import KeyField, ServerForm
 from nbvlm.widgets.error_card import ErrorCard
 from nbvlm.widgets.export_menu import ExportMenu
 from nbvlm.widgets.history_strip import HistoryStrip
 from nbvlm.widgets.messages import Ignored
+from nbvlm.widgets.offers import Allow, NotOffered, Offer, is_address
 from nbvlm.widgets.picker import Picker, Upload
+from nbvlm.widgets.picture_viewer import Region, Viewer
 from nbvlm.widgets.status_text import (
     failure_sentences,
     failure_text,
@@ -35,16 +38,22 @@ from nbvlm.widgets.thumbnails import (
     thumbnail,
 )
 from nbvlm.widgets.toolbar import Toolbar
-from nbvlm.widgets.viewer import Region, Viewer
+from nbvlm.widgets.viewer import Viewer as AnswerViewer
 
 __all__ = [
+    "Allow",
+    "AnswerViewer",
     "ComparisonView",
     "Controls",
+    "DetectionList",
     "ErrorCard",
     "ExportMenu",
     "HistoryStrip",
     "Ignored",
     "KeyField",
+    "NotOffered",
+    "Offer",
+    "OfferingWidget",
     "PageState",
     "Picker",
     "Region",
@@ -60,11 +69,13 @@ __all__ = [
     "failure_text",
     "finished_text",
     "ignored",
+    "is_address",
     "is_route_known",
     "label_colors",
     "picture_text",
     "preview",
     "progress_text",
+    "reading_of",
     "route_text",
     "routes_of",
     "sample_picture",

@@ -13,21 +13,21 @@ import json
 import re
 import time
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import httpx
 
-from nbvlm import endpoints, prompts, request_body
+from nbvlm import endpoints, errors, prompts, request_body
 from nbvlm.client import error_responses, payloads, sse
 from nbvlm.client.flow import assets
 from nbvlm.client.flow.calls import LARGEST_BODY, call, read, read_on, request
 from nbvlm.client.flow.collector import PieceCollector, ResponseCollector
 from nbvlm.client.flow.routing import Prepared, prepare
 from nbvlm.client.flow.steps import READ, Context, Emit, Flow, Sleep
-from nbvlm.client.policies import Retry
+from nbvlm.client.policies import Deadline, Retry
 from nbvlm.client.settings import signed
 from nbvlm.errors import Error, ServerError, TransportError, TruncatedStream
 from nbvlm.grounding import dialects
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Relayed", "ask", "forget_listed", "models", "probe", "relay"]
 
+LOADS_WITHIN = 24 * 3600.0
+"""Seconds that a download and loading of a model may take."""
 POLL_GAP = 1.0
 """Least seconds between the beginnings of two polls, as the service asks."""
 DRAIN = 0.5
@@ -61,9 +63,37 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 def ask(question: Question, context: Context) -> Flow[Result]:
     """Ask, and return the result; an uploaded picture is deleted in every ending."""
+    if context.settings.endpoint.loads:
+        yield from _load(context)
     finish = yield from assets.discarding(context, _ask(question, context))
     yield from assets.discard(context)
     return finish()
+
+
+def _load(context: Context) -> Flow[None]:
+    """Wait until a model is in memory, which no time limit of an answer bounds; leaving early stops it."""
+    limits = replace(
+        context.settings.timeouts, first_token=LOADS_WITHIN, between_tokens=LOADS_WITHIN, total=LOADS_WITHIN
+    )
+    context.deadline = Deadline(limits)
+    context.deadline.enter("first_token")
+    url = f"{context.settings.base_url}/v1/loading"
+    yield from call(context, lambda: request(context, "GET", url, headers={"accept": _EVENTS}))
+    decoder, is_ready = sse.Decoder(), False
+    while piece := (yield READ):
+        for event in decoder.feed(piece):
+            value = json.loads(event.data)
+            is_ready = value.get("ready", False)
+            if (failure := value.get("error")) is not None:
+                kind = getattr(errors, failure["type"], Error)
+                raise kind(failure["message"], hint=failure.get("hint"), status=failure.get("status"))
+            if not is_ready:
+                yield context.status(
+                    value["kind"], value["done"], value["total"], files=value["files"] or None
+                )
+    if not is_ready:
+        raise TransportError("The loading of the model ended early.", hint="Ask again.")
+    context.deadline = Deadline(context.settings.timeouts)
 
 
 def _ask(question: Question, context: Context) -> Flow[Callable[[], Result]]:

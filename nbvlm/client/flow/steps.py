@@ -81,9 +81,17 @@ class Context:
     notices: list[str] = field(default_factory=list)
     model: str | None = None  # that answers, where the service names it
 
-    def status(self, kind: str, done: int | None = None, total: int | None = None, **more: float) -> Emit:
+    def status(
+        self,
+        kind: str,
+        done: int | None = None,
+        total: int | None = None,
+        *,
+        seconds: float | None = None,
+        files: int | None = None,
+    ) -> Emit:
         """Call `progress` with a status, and return the step that emits it."""
-        status = Status(kind, more.get("seconds", self.deadline.elapsed()), done, total)
+        status = Status(kind, self.deadline.elapsed() if seconds is None else seconds, done, total, files)
         if self.progress is not None:
             self.progress(status)
         return Emit([status])
