@@ -241,6 +241,8 @@ async def contest(port: int, tokens: list[str], seconds: float) -> list[int]:
         while time.monotonic() < ends:
             text = f"describe it, {number} {time.perf_counter()}"
             await student.ask(question(text, tokens=5, temperature=0.7))
+            if time.monotonic() > ends:  # what was under way at the end belongs to no contest
+                student.answers -= 1
 
     others = [Student(port, token) for token in tokens[1:]]
     greedy = [Student(port, tokens[0]) for _ in range(8)]
