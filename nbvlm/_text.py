@@ -19,6 +19,7 @@ __all__ = [
     "did_you_mean",
     "duration",
     "encodable",
+    "ordinal",
     "reason",
     "shorten",
     "size",
@@ -222,3 +223,13 @@ def warn_outside(message: str, package: str = "nbvlm") -> None:
 
 def _module(names: dict[str, object]) -> str:
     return str(names.get("__name__", ""))
+
+
+def ordinal(number: int) -> str:
+    """Return a number as a place.
+
+    >>> [ordinal(number) for number in (1, 2, 3, 4, 11, 22, 113)]
+    ['1st', '2nd', '3rd', '4th', '11th', '22nd', '113th']
+    """
+    teen = 10 <= number % 100 <= 20
+    return f"{number}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"

@@ -102,6 +102,8 @@ class Endpoint:
         Seconds that the service may need for the next piece of an answer, or None for the usual limit.
     streams
         True where the endpoint answers in server-sent events on request.
+    loads
+        True where the service loads the model with the first question, and reports how far it is.
     note
         A peculiarity of this endpoint, as one sentence.
 
@@ -132,6 +134,7 @@ class Endpoint:
     requests_per_minute: int | None = None
     silence: float | None = None
     streams: bool = True
+    loads: bool = False
     note: str = ""
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -18,8 +19,11 @@ from nbvlm.grounding.readings import Order, Reading, placed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from PIL import Image
+
     from nbvlm.grounding.masks.codebooks import Codebook
     from nbvlm.grounding.masks.types import Box, MaskCrop, Point, Size
+    from nbvlm.images.picture import ImageSource
 
 __all__ = ["Detection", "Detections"]
 
@@ -90,6 +94,36 @@ class Detection:
         self.__dict__.update(
             label=label, box=box, codes=codes, size=size, lazy_mask=mask, point=point, raw=raw
         )
+
+    @property
+    def area(self) -> float:
+        """Area of the box in square pixels; 0 where the corners are swapped."""
+        return float(areas(np.array([self.box]))[0])
+
+    def crop(self, picture: ImageSource) -> Image.Image:
+        """Cut the box out of a picture, in whole pixels and at least one.
+
+        Parameters
+        ----------
+        picture
+            The picture that was asked about, in any form that `Client.ask` takes; `Result.picture` is one.
+
+        Raises
+        ------
+        ValueError
+            For a picture of another size than the box refers to.
+        nbvlm.ImageError
+            For a picture that cannot be read.
+        """
+        image = load_lazily(picture).image()
+        if self.size is not None and image.size != self.size:
+            raise ValueError(
+                f"The box belongs to a picture of {self.size[0]} × {self.size[1]} pixels; "
+                f"this one has {image.size[0]} × {image.size[1]}. Give the picture that was asked about."
+            )
+        (left, right), (top, bottom) = (sorted((self.box[axis], self.box[axis + 2])) for axis in (0, 1))
+        left, top = min(int(left), image.width - 1), min(int(top), image.height - 1)
+        return image.crop((left, top, max(left + 1, math.ceil(right)), max(top + 1, math.ceil(bottom))))
 
     @property
     def mask_crop(self) -> MaskCrop | None:

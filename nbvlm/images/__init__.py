@@ -10,6 +10,7 @@ from nbvlm.images.headers import header as read_header
 from nbvlm.images.opening import opened as open_encoded
 from nbvlm.images.paths import SUFFIXES
 from nbvlm.images.paths import completions as path_completions
+from nbvlm.images.paths import inside as path_inside
 from nbvlm.images.paths import resolved as resolved_path
 from nbvlm.images.paths import shown as shown_path
 from nbvlm.images.picture import Picture, adapt, fit, load_lazily
@@ -33,6 +34,7 @@ __all__ = [
     "load_lazily",
     "open_encoded",
     "path_completions",
+    "path_inside",
     "plain",
     "read_header",
     "read_source",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from nbvlm._files import expanded, here
+from nbvlm._text import shorten, visible
 from nbvlm.errors import ImageError
 
-__all__ = ["SUFFIXES", "completions", "resolved", "shown"]
+__all__ = ["SUFFIXES", "completions", "inside", "resolved", "shown"]
 
 MOST = 50  # completions
 _SCHEME = re.compile(r"(?i)[a-z][a-z0-9+.-]+:")
@@ -23,13 +25,15 @@ SUFFIXES = frozenset(
 """Endings of files that are taken for pictures."""
 
 
-def resolved(text: str) -> str | Path:
+def resolved(text: str, within: Path | None = None) -> str | Path:
     """Turn typed text into a source: an address as it is, else the path on this machine.
+
+    With a folder `within`, the text is taken for a path that begins there; see `inside`.
 
     Raises
     ------
     ImageError
-        If the text is empty, or the path leads nowhere or to a folder.
+        If the text is empty, or the path leads nowhere, to a folder, or out of `within`.
 
     >>> resolved(" https://example.org/cat.jpg ")
     'https://example.org/cat.jpg'
@@ -37,6 +41,15 @@ def resolved(text: str) -> str | Path:
     place = text.strip().strip("\"'")
     if not place:
         raise ImageError("The address or path is empty.", hint="Type one, such as pictures/cat.jpg.")
+    if within is not None:
+        path = inside(within, place)
+        if os.path.isfile(path):  # noqa: PTH113 - as below
+            return path
+        fault = "is a folder" if os.path.isdir(path) else "does not exist"  # noqa: PTH112
+        raise ImageError(
+            f"{shorten(visible(place), 80)!r} {fault}.",
+            hint="Type on; the pictures of the folder are listed.",
+        )
     if _is_address(place):
         return place
     path = expanded(place)
@@ -48,6 +61,29 @@ def resolved(text: str) -> str | Path:
     if os.path.islink(path):  # noqa: PTH114
         raise ImageError(f"{place!r} is a link to a file that does not exist.", hint="Correct the link.")
     raise ImageError(f"There is no file {place!r} on the server.", hint=_nearest(path))
+
+
+def inside(folder: Path, text: str) -> Path:
+    """Return the path that a text names in a folder, with all links followed.
+
+    A path that leads elsewhere is refused before the disk is touched, one that follows a link out of the
+    folder after that, with the same message.
+
+    Raises
+    ------
+    ImageError
+        If the path is absolute, begins with `~`, climbs with `..`, or a link in it leads out.
+    """
+    parts = re.split(r"[/\\]", text)
+    if parts[0] and not text.startswith("~") and ".." not in parts:
+        root = folder.resolve()
+        with suppress(OSError, RuntimeError, ValueError):  # a circle of links, a name that is too long
+            if (path := (root / text).resolve()).is_relative_to(root):
+                return path
+    raise ImageError(
+        f"{shorten(visible(text), 80)!r} is not in the folder of pictures that is offered here.",
+        hint="Choose one of the paths that are listed.",
+    )
 
 
 def _is_address(place: str) -> bool:
@@ -74,18 +110,30 @@ def shown(text: str) -> str:
     return bare.replace("\\", "/").rstrip("/").rpartition("/")[2] or "picture"
 
 
-def completions(text: str) -> list[str]:
-    """Complete a path with folders and pictures on this machine, folders first; no addresses."""
+def completions(text: str, within: Path | None = None) -> list[str]:
+    """Complete a path with folders and pictures on this machine, folders first; no addresses.
+
+    With a folder `within`, paths begin there, and nothing outside it is read or listed.
+    """
     typed = text.strip()
     if _SCHEME.match(typed):
         return []
     folder, start = os.path.split(typed)
     try:
-        entries = sorted(os.scandir(expanded(folder or ".")), key=lambda entry: entry.name.lower())
+        place = expanded(folder or ".") if within is None else inside(within, folder or ".")
+        entries = sorted(os.scandir(place), key=lambda entry: entry.name.lower())
+        if within is not None:
+            entries = [entry for entry in entries if _is_inside(within, entry)]
         found = [_written(folder, entry) for entry in entries if _suits(entry, start)]
-    except OSError:
+    except (OSError, ValueError, ImageError):
         return []
     return sorted(found, key=lambda place: not place.endswith("/"))[:MOST]
+
+
+def _is_inside(folder: Path, entry: os.DirEntry[str]) -> bool:
+    with suppress(OSError, RuntimeError):
+        return Path(entry.path).resolve().is_relative_to(folder.resolve())
+    return False
 
 
 def _suits(entry: os.DirEntry[str], start: str) -> bool:

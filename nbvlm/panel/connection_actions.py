@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nbvlm.panel.connection import ModelConnection
     from nbvlm.panel.form import Form
     from nbvlm.panel.messages import MessageSequencer
+    from nbvlm.widgets import Offer
 
 __all__ = ["ConnectionActions"]
 
@@ -35,29 +36,39 @@ class ConnectionActions:
         on_key: Callable[[], None],
         on_ask: Callable[[], None],
         on_shrink: Callable[[], None],
+        on_refused: Callable[[Exception], None],
+        offer: Offer,
     ) -> None:
+        options: dict[str, Any] = {"offer": offer, "on_refused": on_refused}
         self._connection, self._form = connection, form
         self._on_connection, self._on_key = on_connection, on_key
         self._on_ask, self._on_shrink = on_ask, on_shrink
-        self.key_field = KeyField(messages.handler({"key": self._take_key}))
+        self.key_field = KeyField(messages.handler({"key": self._take_key}), **options)
         self.server_form = ServerForm(
             messages.handler(
                 {
                     "connect": lambda message: self._switch(
                         lambda: connection.connect(message["url"], message["model"])
                     ),
-                    "play": lambda message: self._switch(lambda: connection.play(message["path"])),
+                    "play": lambda message: self._switch(
+                        lambda: connection.play(message["path"], self._offer.folder)
+                    ),
                     "models": lambda message: Task(self._list_models(message["url"])),
                     "local": lambda _message: Task(self._look_here()),
                 }
-            )
+            ),
+            **options,
         )
-        self.error_card = ErrorCard(messages.handler({"act": self._act}))
+        self.error_card = ErrorCard(messages.handler({"act": self._act}), **options)
+
+    @property
+    def _offer(self) -> Offer:
+        return self.error_card.allowed
 
     def choose(self, message: Mapping[str, Any]) -> None:
         """Ask another model from now on; `choice` is the value of one of `ModelConnection.choices`."""
         choice = message["choice"]
-        if choice not in {entry["value"] for entry in self._connection.choices()}:
+        if choice not in {entry["value"] for entry in self._connection.choices(self._offer)}:
             raise Ignored("this model is not offered")
         self._form.take(message.get("fields") or {})
         self._choose(choice)
@@ -139,7 +150,7 @@ class ConnectionActions:
     def show(self, error: Exception, *, asking: bool = False) -> None:
         """Show an error; where an answer was under way, a key that is missing or refused is asked for."""
         settings = self._connection.settings
-        origin = None if settings.in_process else settings.base_url
+        origin = "" if self._offer.public else None if settings.in_process else settings.base_url
         self.error_card.show(error, settings.endpoint, asking=asking, origin=origin)
         if asking and isinstance(error, AuthenticationError) and error.status in (None, 401):
             self.key_field.ask(again=True)

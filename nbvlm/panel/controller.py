@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from nbvlm.images import Picture
     from nbvlm.panel.history import HistoryEntry
     from nbvlm.result import Result
+    from nbvlm.widgets import Offer, OfferingWidget
 
 __all__ = ["PanelController", "family"]
 
@@ -62,12 +63,15 @@ STATE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "top_p": lambda controller: controller.controls.parameters.get("top_p"),
         "max_tokens": lambda controller: controller.controls.parameters.get("max_tokens"),
         "parameters": lambda controller: controller.controls.parameters,
+        "pace": lambda controller: controller.connection.pace,
         "route": lambda controller: controller.source.route,
         "client": lambda controller: controller.connection.shown,
         "endpoint": lambda controller: controller.connection.endpoint,
         "running": lambda controller: controller.running,
         "result": lambda controller: controller.result,
         "history": lambda controller: controller.answers.history.results,
+        "allow": lambda controller: controller.offer.names,
+        "hidden_for_class": lambda controller: controller.offer.hidden,
     }
 )
 
@@ -94,7 +98,9 @@ class PanelController:
         on_change: Callable[[Mapping[str, tuple[Any, Any]]], None],
         on_answer: Callable[[Result], None],
         on_event: Callable[[Event], None],
+        offer: Offer,
     ) -> None:
+        self.offer = offer
         self._lock = StateLock(self._note_changes)
         self._noted: dict[str, Any] | None = None
         self._on_change, self._on_answer, self._on_event = on_change, on_answer, on_event
@@ -120,6 +126,7 @@ class PanelController:
             on_run=self.press,
             on_stop=self.stop,
             on_reset=lambda: self.form.reset(),
+            on_pace=lambda: self.put_pace(self.controls.pace),
             guard=self.guarded,
         )
         self.toolbar = Toolbar(
@@ -129,8 +136,11 @@ class PanelController:
                     "stop": lambda _message: self.stop(),
                     "reset": lambda _message: self.form.reset(),
                     "model": lambda message: self.connecting.choose(message),
+                    "hide": lambda message: self.hide(message["hidden"]),
                 }
-            )
+            ),
+            offer=offer,
+            on_refused=self.complain,
         )
         self.form = Form(self.controls, self.task_bar, self.toolbar, self._lock)
         self.connecting = ConnectionActions(
@@ -141,6 +151,8 @@ class PanelController:
             on_key=self._show_connection,
             on_ask=self.press,
             on_shrink=self.press_inline,
+            on_refused=self.complain,
+            offer=offer,
         )
         self.error_card = self.connecting.error_card
         self.source = PictureSource(
@@ -150,6 +162,7 @@ class PanelController:
             on_fields=self.form.take,
             on_route=self._changed,
             on_error=self.complain,
+            offer=offer,
         )
         self.answers = HistoryActions(
             messages,
@@ -157,8 +170,16 @@ class PanelController:
             on_again=self.ask_again,
             on_change=self._changed,
             on_error=self.complain,
+            offer=offer,
         )
-        self.sweeps = SweepRunner(self.connection, messages, inputs=self.inputs, on_open=self.open)
+        self.sweeps = SweepRunner(
+            self.connection,
+            messages,
+            inputs=self.inputs,
+            on_open=self.open,
+            on_refused=self.complain,
+            offer=offer,
+        )
         self.widgets = self._layout()
         self._show_connection()
         self._noted = {name: read(self) for name, read in STATE.items()}
@@ -220,6 +241,12 @@ class PanelController:
         values = check_parameters(self.connection.endpoint, given)
         self.form.put({name: values[name] for name in given if name in values})
 
+    def put_pace(self, pace: float | None) -> None:
+        """Slow the embedded model down to some tokens a second, or no longer; from the next answer on."""
+        with self._lock:
+            self.connection.pace = pace
+            self.controls.put_pace(pace)
+
     def use(self, client: Client | AsyncClient) -> None:
         """Ask with another client from now on."""
         if client is not self.connection.shown:
@@ -241,7 +268,37 @@ class PanelController:
 
     def _show_connection(self) -> None:
         used = self.connection
-        self.toolbar.show(used.endpoint, used.choices(), used.choice, used.key())
+        key = used.key() if "key" in self.offer else {"state": "none", "text": ""}
+        self.toolbar.show(used.endpoint, used.choices(self.offer), used.choice, key)
+        self.toolbar.hideable = bool({"path", "key"} & self.offer.allowed)
+        self.toolbar.hidden = self.offer.hidden
+        self.controls.put_pace(used.pace)
+        self.controls.offer_pace(used.endpoint.name == "demo" and used.settings.in_process)
+
+    # What is offered
+
+    def take_offer(self, offer: Offer) -> None:
+        """Offer the person at the page other things from now on."""
+        with self._lock:
+            self.offer = offer
+            for widget in self._offering:
+                widget.allowed = offer
+            self._show_connection()
+            if "key" not in offer:
+                self.connecting.key_field.leave()
+            if not {"server", "path"} <= set(offer.names):
+                self.connecting.server_form.connected()
+
+    @property
+    def _offering(self) -> tuple[OfferingWidget, ...]:
+        connecting, answers = self.connecting, self.answers
+        dialogs = (connecting.key_field, connecting.server_form, connecting.error_card)
+        return (self.toolbar, self.source.picker, *dialogs, answers.export_menu, self.sweeps.grid)
+
+    def hide(self, hidden: bool) -> None:
+        """Hide paths, the key field and folders for a class, or show them again."""
+        if hidden != self.offer.hidden:
+            self.take_offer(self.offer.hide(hidden))
 
     # The answer
 
@@ -296,7 +353,7 @@ class PanelController:
         except BaseException as error:
             self._settle(throttle, functools.partial(self._show_end, throttle, error))
             raise
-        self._settle(throttle, functools.partial(self._add, result, throttle.pieces))
+        self._settle(throttle, functools.partial(self._add, result, throttle.pieces, throttle.quota))
         await asyncio.to_thread(self.guarded, functools.partial(self.answers.finish, result))
         return result
 
@@ -318,17 +375,17 @@ class PanelController:
         else:
             self.viewer.stopped(stopped_text(throttle.seconds, throttle.pieces))
 
-    def _add(self, result: Result, pieces: int) -> None:
+    def _add(self, result: Result, pieces: int, quota: str) -> None:
         self.answers.add(result, pieces)
-        self._show_answer(result, pieces)
+        self._show_answer(result, pieces, quota)
         self._on_answer(result)
 
-    def _show_answer(self, result: Result, pieces: int | None) -> None:
+    def _show_answer(self, result: Result, pieces: int | None, quota: str = "") -> None:
         self.result = result
         self.viewer.finish(
             result.text,
             streaming.boxes(result.detections, result.prompt),
-            finished_text(result, pieces),
+            [*finished_text(result, pieces), *filter(None, [quota])],
             alt=alt_text(result),
             said=summary(result),
             notes=result.notices,
@@ -424,4 +481,6 @@ def same(one: Any, other: Any) -> bool:
     """Check whether two values of a trait are the same; pictures and answers are compared by identity."""
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(operator.is_, one, other))
-    return one is other or (isinstance(one, str | float | int | dict | Endpoint) and bool(one == other))
+    return one is other or (
+        isinstance(one, str | float | int | dict | tuple | Endpoint) and bool(one == other)
+    )

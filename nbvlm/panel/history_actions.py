@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nbvlm.panel.history import HistoryEntry
     from nbvlm.panel.messages import MessageSequencer
     from nbvlm.result import Result
+    from nbvlm.widgets import Offer
 
 __all__ = ["HistoryActions"]
 
@@ -33,6 +34,7 @@ class HistoryActions:
         on_again: Callable[[HistoryEntry], None],
         on_change: Callable[[], None],
         on_error: Callable[[Exception], None],
+        offer: Offer,
     ) -> None:
         self._on_change = on_change
         self.history = History()
@@ -48,7 +50,7 @@ class HistoryActions:
         )
         self.strip = HistoryStrip(handler, self.static_output.name)
         self.comparison = ComparisonView(handler)
-        self.export_menu = ExportMenu(on_error)
+        self.export_menu = ExportMenu(on_error, offer)
 
     def _entry(self, message: Mapping[str, Any]) -> HistoryEntry:
         try:

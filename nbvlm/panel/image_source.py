@@ -12,6 +12,7 @@ from nbvlm.images import Picture, path_completions, resolved_path, shown_path
 from nbvlm.widgets import (
     Ignored,
     Picker,
+    is_address,
     is_route_known,
     picture_text,
     route_text,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from nbvlm.endpoints import Endpoint
     from nbvlm.panel.messages import MessageSequencer
-    from nbvlm.widgets import Upload
+    from nbvlm.widgets import Offer, Upload
 
 __all__ = ["PictureSource"]
 
@@ -51,6 +52,7 @@ class PictureSource:
         on_fields: Callable[[Mapping[str, Any]], None],
         on_route: Callable[[], None],
         on_error: Callable[[Exception], None],
+        offer: Offer,
     ) -> None:
         self._endpoint, self._on_route = endpoint, on_route
         self._on_picture, self._on_fields, self._on_error = on_picture, on_fields, on_error
@@ -70,7 +72,9 @@ class PictureSource:
             "route": self._take_route,
             "reset": lambda _message: self.reset(),
         }
-        self.picker = Picker(on_message=messages.handler(actions), on_upload=self.receive, on_error=on_error)
+        self.picker = Picker(
+            on_message=messages.handler(actions), on_upload=self.receive, on_error=on_error, offer=offer
+        )
 
     # The choice
 
@@ -91,7 +95,8 @@ class PictureSource:
 
     def open(self, place: str) -> None:
         """Fetch an address, or read a path on this machine, and choose the picture."""
-        self._read(resolved_path(place), None, shown_path(place))
+        folder = None if is_address(place) else self.picker.allowed.folder
+        self._read(resolved_path(place, folder), None, shown_path(place))
 
     def _read(self, source: Any, name: str | None, shown: str) -> None:
         with self._lock:
@@ -126,7 +131,8 @@ class PictureSource:
         self._on_picture(None, None)
 
     async def _complete(self, text: str) -> None:
-        self.picker.completions(text, await asyncio.to_thread(path_completions, text))
+        found = await asyncio.to_thread(path_completions, text, self.picker.allowed.folder)
+        self.picker.completions(text, found)
 
     # The chosen picture
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import weakref
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar
 
 import ipywidgets
@@ -12,14 +13,15 @@ import traitlets
 
 from nbvlm import endpoints
 from nbvlm._text import encodable
-from nbvlm.client import AsyncClient, Client, check_parameters, refuse_unknown
+from nbvlm.client import AsyncClient, Client, check_pace, check_parameters, refuse_unknown
 from nbvlm.endpoints import Endpoint
 from nbvlm.images import Picture
 from nbvlm.panel.controller import STATE, PanelController
 from nbvlm.panel.notifications import Notifications
-from nbvlm.widgets import PageState
+from nbvlm.widgets import Offer, PageState
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable
 
     from nbvlm._background import Task
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from nbvlm.images import ImageSource
     from nbvlm.panel.sweep import Sweep
     from nbvlm.result import Result
+    from nbvlm.widgets import Allow
 
 __all__ = ["Panel"]
 
@@ -96,6 +99,16 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
         takes `Client()`: the hosted model if a key is found, else the embedded demo model.
     temperature, top_p, max_tokens
         Sampling parameters; None takes the model's defaults.
+    allow
+        What the person at the page is offered: names among "samples", "upload", "camera", "link", "path",
+        "models", "server" (another server by its address), "key", "sweep" and "exports", and nothing else;
+        or a dictionary of such names that changes the default: ``{"sweep": False, "models": ["demo"]}``;
+        or "all". None takes the default: everything, and where visitors see the panel (Voila, Solara, HoloViz
+        Panel, Shiny) no paths, no key field, no other servers, and of the models only the panel's own and
+        the embedded ones. The page hides the rest, and the kernel refuses it.
+    paths
+        A folder: paths are offered, begin there, and cannot leave it, not by a link either. None offers the
+        whole disk where paths are offered.
 
     Attributes
     ----------
@@ -116,12 +129,22 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
     route : str
         How the picture travels: "auto" (the default), "inline" or "asset", as far as the model offers it.
         ``panel.route = "inline"``
+    pace : float or None
+        The most tokens a second of the embedded model, so that its answers stream as from a service and can
+        be stopped; None does not slow it down. Default: that of the client, else 30, or the value of the
+        environment variable `NBVLM_PANEL_PACE`, a number or "off". ``panel.pace = None``
     client : Client or AsyncClient
         The client that the panel was given, or one for the model that was chosen since. Default: `Client()`.
         ``panel.client = nbvlm.Client("demo")``
     endpoint : Endpoint
         The model that answers; takes an `Endpoint` or its name. Default: that of the client.
         ``panel.endpoint = "google/gemma-4-31b-it"``
+    allow : tuple of str
+        The names of what the panel offers; takes what the argument takes. Default: everything in a notebook.
+        ``panel.allow = ["samples", "upload"]``
+    hidden_for_class : bool
+        Whether paths, the key field and folders are hidden; see `hide_for_class`. Default: False.
+        ``panel.hidden_for_class = True``
     running : bool
         Whether an answer is under way. Default: False. Read-only.
         ``panel.observe(lambda change: print(change.new), "running")``
@@ -167,6 +190,9 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
     parameters: _Trait[dict[str, float | int], Mapping[str, float | int | None]] = _Trait(
         lambda controller, value: controller.put(_names(value))
     )
+    pace: _Trait[float | None, float | None] = _Trait(
+        lambda controller, value: controller.put_pace(check_pace(value))
+    )
     route: _Trait[str, str] = _Trait(lambda controller, value: controller.source.take_route(value))
     client: _Trait[Client | AsyncClient, Client | AsyncClient] = _Trait(
         lambda controller, value: controller.use(_client(value, traitlets.TraitError))
@@ -174,6 +200,10 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
     endpoint: _Trait[Endpoint, Endpoint | str] = _Trait(
         lambda controller, value: controller.ask_endpoint(_endpoint(value))
     )
+    allow: _Trait[tuple[str, ...], Allow] = _Trait(
+        lambda controller, value: controller.take_offer(_offer(controller, value))
+    )
+    hidden_for_class: _Trait[bool, bool] = _Trait(lambda controller, value: controller.hide(_flag(value)))
     running: _Trait[bool, Never] = _Trait()
     result: _Trait[Result | None, Never] = _Trait()
     history: _Trait[list[Result], Never] = _Trait()
@@ -188,10 +218,13 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
         top_p: float | None = None,
         max_tokens: int | None = None,
         route: str = "auto",
+        allow: Allow = None,
+        paths: str | os.PathLike[str] | None = None,
         **traits: Any,
     ) -> None:
         if isinstance(image, Client | AsyncClient):
             raise TypeError("The first argument of a Panel is a picture; give the client as client=….")
+        offer = Offer.of(allow, paths)
         client = _client(Client() if client is None else client, TypeError)
         _check_names(traits, type(self))
         picture = None if image is None else Picture.load(image)
@@ -206,6 +239,7 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
             on_change=_weakly(self._notify),
             on_answer=_weakly(self._answered),
             on_event=_weakly(self._heard),
+            offer=offer,
         )
         super().__init__(self._controller.widgets, **traits)
         self.add_class("nbvlm-panel")
@@ -360,6 +394,41 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
             self._controller.stop()
             self._controller.sweeps.stop()
 
+    # What is offered
+
+    def lock(self, allow: Allow = None, *, paths: str | os.PathLike[str] | None = None) -> None:
+        """Offer the person at the page less, or other things, from now on.
+
+        Parameters
+        ----------
+        allow
+            As the argument of `Panel`; None takes what a panel offers where visitors see it, and hides
+            folders in messages.
+        paths
+            As the argument of `Panel`.
+
+        Raises
+        ------
+        nbvlm.Error
+            If a name is not known, or `paths` is not a folder.
+
+        Examples
+        --------
+        >>> panel.lock()  # doctest: +SKIP
+        >>> panel.lock(["samples", "upload"], paths="lesson/pictures")  # doctest: +SKIP
+        """
+        public = True if allow is None else None
+        with self._notifications.at_once():
+            self._controller.take_offer(Offer.of(allow, paths, public=public))
+
+    def hide_for_class(self, hidden: bool = True) -> None:
+        """Hide what a class should not see, as the button of the panel does, or show it again.
+
+        Paths, their completions, the key field and where the key comes from are hidden and refused, and
+        messages name no folders. The button shows the state, and so does `hidden_for_class`.
+        """
+        self.hidden_for_class = hidden
+
     # Callbacks
 
     def on_answer(self, callback: Callable[[Result], Any], remove: bool = False) -> None:
@@ -447,6 +516,19 @@ def _picture(value: Any) -> Picture | None:
     return None if value is None else Picture.load(value)
 
 
+def _offer(controller: PanelController, allow: Any) -> Offer:
+    try:
+        return replace(Offer.of(allow), folder=controller.offer.folder, hidden=controller.offer.hidden)
+    except TypeError as error:
+        raise traitlets.TraitError(str(error)) from None
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise traitlets.TraitError(f"hidden_for_class must be True or False, got {value!r}.")
+    return value
+
+
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise traitlets.TraitError(f"{name} must be a text, got {value!r}.")
@@ -478,7 +560,19 @@ def _check_names(given: Mapping[str, Any], panel: type[Panel]) -> None:
     known = {*panel.class_trait_names(), "model_id"}
     unknown = {name: value for name, value in given.items() if name not in known}
     refuse_unknown(
-        unknown, ("image", "prompt", "client", "temperature", "top_p", "max_tokens", "route", "layout")
+        unknown,
+        (
+            "image",
+            "prompt",
+            "client",
+            "temperature",
+            "top_p",
+            "max_tokens",
+            "route",
+            "allow",
+            "paths",
+            "layout",
+        ),
     )
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nbvlm.panel.messages import MessageSequencer
     from nbvlm.panel.sweep import Cell, Sweep
     from nbvlm.result import Result
+    from nbvlm.widgets import Offer
 
 __all__ = ["SweepRunner"]
 
@@ -43,6 +44,8 @@ class SweepRunner:
         *,
         inputs: Callable[[], Inputs],
         on_open: Callable[[Result], None],
+        on_refused: Callable[[Exception], None],
+        offer: Offer,
     ) -> None:
         self._connection, self._inputs, self._on_open = connection, inputs, on_open
         self._lock = threading.RLock()
@@ -58,7 +61,7 @@ class SweepRunner:
             "open": self._open,
             "facts": lambda _message: self._send_facts(),
         }
-        self.grid = SweepGrid(messages.handler(actions))
+        self.grid = SweepGrid(messages.handler(actions), offer=offer, on_refused=on_refused)
 
     # Messages of the page
 

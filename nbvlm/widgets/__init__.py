@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbvlm.widgets._base import PageState, ignored
+from nbvlm.widgets._base import OfferingWidget, PageState, ignored
 from nbvlm.widgets.comparison import ComparisonView
 from nbvlm.widgets.controls import Controls, column
 from nbvlm.widgets.detection_list import DetectionList, reading_of
@@ -11,6 +11,7 @@ from nbvlm.widgets.error_card import ErrorCard
 from nbvlm.widgets.export_menu import ExportMenu
 from nbvlm.widgets.history_strip import HistoryStrip
 from nbvlm.widgets.messages import Ignored
+from nbvlm.widgets.offers import Allow, NotOffered, Offer, is_address
 from nbvlm.widgets.picker import Picker, Upload
 from nbvlm.widgets.picture_viewer import Region, Viewer
 from nbvlm.widgets.status_text import (
@@ -40,6 +41,7 @@ from nbvlm.widgets.toolbar import Toolbar
 from nbvlm.widgets.viewer import Viewer as AnswerViewer
 
 __all__ = [
+    "Allow",
     "AnswerViewer",
     "ComparisonView",
     "Controls",
@@ -49,6 +51,9 @@ __all__ = [
     "HistoryStrip",
     "Ignored",
     "KeyField",
+    "NotOffered",
+    "Offer",
+    "OfferingWidget",
     "PageState",
     "Picker",
     "Region",
@@ -64,6 +69,7 @@ __all__ = [
     "failure_text",
     "finished_text",
     "ignored",
+    "is_address",
     "is_route_known",
     "label_colors",
     "picture_text",

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import anywidget
 import ipywidgets
+import traitlets
 
 from nbvlm._text import encodable
 from nbvlm.widgets.messages import Ignored, Message
+from nbvlm.widgets.offers import NotOffered, Offer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from nbvlm.widgets.messages import Check
 
-__all__ = ["PageState", "PageWidget", "ignored"]
+__all__ = ["OfferingWidget", "PageState", "PageWidget", "ignored"]
 
 _LOGGER = logging.getLogger("nbvlm")
 HELLO = Message()
@@ -165,3 +167,69 @@ class PageWidget(PageState, anywidget.AnyWidget):  # type: ignore[misc] # the ba
     def __repr__(self) -> str:
         summary = self._summary()
         return f"<{type(self).__name__}{summary and f': {summary}'}>"
+
+
+class OfferingWidget(PageWidget):
+    """A widget with parts that it may not offer: its page hides them, and it refuses their messages.
+
+    `on_refused` takes the error of such a message; without it, it is logged.
+
+    Attributes
+    ----------
+    offered
+        The names of what is offered; see `nbvlm.widgets.offers`.
+    """
+
+    #: What a message asks for, by its `type`; a type that is not listed is always taken.
+    needs: ClassVar[Mapping[str, str]] = MappingProxyType({})
+
+    offered = traitlets.List(traitlets.Unicode()).tag(sync=True)
+
+    def __init__(
+        self,
+        on_message: Callable[[Mapping[str, Any]], Any] | None = None,
+        *,
+        offer: Offer | None = None,
+        on_refused: Callable[[Exception], Any] | None = None,
+        **traits: Any,
+    ) -> None:
+        self._on_refused = on_refused
+        self._offer = Offer.of() if offer is None else offer
+        super().__init__(on_message, offered=list(self._offer.names), **traits)
+
+    @property
+    def allowed(self) -> Offer:
+        """What is offered."""
+        return self._offer
+
+    @allowed.setter
+    def allowed(self, offer: Offer) -> None:
+        self._offer, self.offered = offer, list(offer.names)
+
+    def needed(self, message: Mapping[str, Any]) -> str | None:
+        """Return the name of what a message asks for, None if it is always offered."""
+        return self.needs.get(message["type"])
+
+    def receive(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        """Take one message of a page, unless it asks for what is not offered."""
+        try:
+            super().receive(message, buffers)
+        except NotOffered as error:
+            self.turn_away(error, message)
+
+    def turn_away(self, error: NotOffered, _message: Mapping[str, Any]) -> None:
+        """Report a message that asks for what is not offered."""
+        if self._on_refused is None:
+            ignored(type(self).__name__, error.message)
+        else:
+            self._on_refused(error)
+
+    def _check(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        super()._check(message, buffers)
+        if (name := self.needed(message)) is not None:
+            self._offer.need(name)
+
+    def close(self) -> None:
+        """Take the widget off the page, and drop what it showed."""
+        self._on_refused = None
+        super().close()

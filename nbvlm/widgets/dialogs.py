@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm.client import Secret
 from nbvlm.errors import AuthenticationError
-from nbvlm.widgets._base import PageWidget
+from nbvlm.widgets._base import OfferingWidget
 from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.messages import Message, text
 
@@ -20,7 +20,7 @@ __all__ = ["KeyField", "ServerForm"]
 KEY_BYTES = 4096
 
 
-class KeyField(PageWidget):
+class KeyField(OfferingWidget):
     """Asks for a key, masked. No trait ever holds it, so no notebook, echo or saved state does.
 
     Parameters
@@ -33,6 +33,7 @@ class KeyField(PageWidget):
     _css = style("dialog")
     css_class = "nbvlm-key"
     messages = MappingProxyType({"key": Message(KEY_BYTES)})
+    needs = MappingProxyType({"key": "key"})
 
     def take(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
         """Take a key from the buffer of a message: kernels may log what stands in the message itself."""
@@ -45,19 +46,24 @@ class KeyField(PageWidget):
             super().take({**message, "key": key}, ())
 
     def ask(self, *, again: bool = False) -> None:
-        """Open the field; `again` repeats the question with the new key."""
-        self.send({"type": "open", "again": again})
+        """Open the field, if it is offered; `again` repeats the question with the new key."""
+        if "key" in self.allowed:
+            self.send({"type": "open", "again": again})
 
     def accepted(self) -> None:
-        """Close the field."""
+        """Close the field, and repeat the question that it was opened for."""
         self.send({"type": "taken"})
+
+    def leave(self) -> None:
+        """Close the field."""
+        self.send({"type": "close"})
 
     def refused(self, reason: str) -> None:
         """Show below the field why the key cannot be used."""
-        self.send({"type": "refused", "words": reason})
+        self.send({"type": "refused", "words": self.allowed.shown(reason)})
 
 
-class ServerForm(PageWidget):
+class ServerForm(OfferingWidget):
     """Asks for the address and the model of a server, or for the path of a recording.
 
     Parameters
@@ -78,14 +84,17 @@ class ServerForm(PageWidget):
             "play": Message(path=text),
         }
     )
+    needs = MappingProxyType({"connect": "server", "models": "server", "local": "server", "play": "path"})
 
     def models(self, names: Sequence[str], reason: str = "") -> None:
         """Offer the models of a server, or show the reason why there are none."""
-        self.send({"type": "models", "names": list(names), "words": reason})
+        self.send({"type": "models", "names": list(names), "words": self.allowed.shown(reason)})
 
     def here(self, models: Sequence[Mapping[str, str]], words: str = "") -> None:
         """Offer the models that were found on this computer: `service`, `model` and a `label` for each."""
-        self.send({"type": "here", "models": [dict(model) for model in models], "words": words})
+        self.send(
+            {"type": "here", "models": [dict(model) for model in models], "words": self.allowed.shown(words)}
+        )
 
     def connected(self) -> None:
         """Close the form."""

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm import errors
 from nbvlm.client import redact
-from nbvlm.widgets._base import PageWidget
+from nbvlm.endpoints import GATEWAY
+from nbvlm.widgets._base import OfferingWidget
 from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.messages import Ignored, Message, fields, optional, text
+from nbvlm.widgets.offers import NotOffered
 from nbvlm.widgets.status_text import failure_text
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Action:
 AGAIN = Action("again", "Ask again")
 KEY = Action("key", "Enter a key")
 DEMO = Action("model:demo", "Ask the demo model")
+CLASS = Action("model:gateway", "Ask the model of the class")
 RECORDING = Action("recording", "Play a recording")
 SHRINK = Action("shrink", "Shrink the picture and ask")
 RESET = Action("reset", "Reset the parameters")
@@ -52,6 +55,8 @@ def describe(
 ) -> dict[str, Any]:
     """Describe a failure for the page; `asking`: whether an answer was under way.
 
+    `origin` is the address of the service, "" to leave it out.
+
     Only nbvlm's own errors are quoted, for their texts are free of keys by construction; any other error is
     named by its type alone. The card has `title`, `message`, `hint`, `details` (pairs of name and text),
     `actions` (`id` and `label`), and `seconds` to wait before asking again, or None.
@@ -60,20 +65,21 @@ def describe(
     if not asking:  # no question caused it, so "Ask again" would make no sense
         offered: Sequence[Action] = [UPLOAD] if isinstance(error, errors.ImageError) else []
     elif alternatives := getattr(error, "alternatives", ()):
-        offered = [
-            DEMO if name == "demo" else Action(f"model:{name}", f"Ask {name}") for name in alternatives
-        ]
+        offered = [_ALTERNATIVES.get(name) or Action(f"model:{name}", f"Ask {name}") for name in alternatives]
     else:
         offered = buttons(error, endpoint) if callable(buttons) else buttons
     return {
         **failure_text(error),
-        "title": _special_title(error) or title,
-        "details": _details(error, endpoint, origin or endpoint.base_url),
-        "actions": [asdict(action) for action in offered if action.id != f"model:{endpoint.name}"],
+        "title": _special_title(error, is_class=endpoint.name == GATEWAY.name) or title,
+        "details": _details(error, endpoint, endpoint.base_url if origin is None else origin),
+        "actions": [
+            asdict(action) for action in offered if action is CLASS or action.id != f"model:{endpoint.name}"
+        ],
         "seconds": _wait(error) if asking else None,
     }
 
 
+_ALTERNATIVES = {"demo": DEMO, "gateway": CLASS}
 _LOST_ASSET = "failed to find asset"
 _GONE = {
     "retired": "This model has been retired",
@@ -85,8 +91,12 @@ _GONE = {
 }
 
 
-def _special_title(error: BaseException) -> str:
+def _special_title(error: BaseException, *, is_class: bool) -> str:
     status = getattr(error, "status", None)
+    if isinstance(error, errors.QuotaError) and is_class:
+        return "Your quota is used up"
+    if isinstance(error, errors.AuthenticationError) and is_class and status == 403:
+        return "Your class does not allow this now"
     if gone := getattr(error, "gone", None):
         return _GONE[gone]
     if isinstance(error, errors.AuthenticationError) and status is None:
@@ -125,6 +135,7 @@ def _rejected(error: BaseException, _endpoint: Endpoint) -> Sequence[Action]:
 
 #: The title and the buttons of a card, by the kind of its error; the first that fits counts.
 _CARDS: tuple[tuple[type[BaseException], str, _Buttons], ...] = (
+    (NotOffered, "This is not offered", []),
     (errors.PromptError, "The prompt cannot be sent", [PROMPT]),
     (errors.ParameterError, "A value cannot be sent", [RESET]),
     (errors.ImageError, "The picture cannot be used", [UPLOAD]),
@@ -150,7 +161,7 @@ def _details(error: BaseException, endpoint: Endpoint, origin: str) -> list[list
         ("Error", type(error).__name__),
         ("Status", getattr(error, "status", None)),
         ("Request", getattr(error, "request_id", None)),
-        ("Model", f"{endpoint.model} at {origin}"),
+        ("Model", f"{endpoint.model} at {origin}" if origin else endpoint.model),
         ("nbvlm", __version__),
         ("The service said", _detail(getattr(error, "detail", None))),
     ]
@@ -165,7 +176,7 @@ def _detail(detail: Any) -> str | None:
     )
 
 
-class ErrorCard(PageWidget):
+class ErrorCard(OfferingWidget):
     """Shows one failure at a time, or none.
 
     Parameters
@@ -173,6 +184,8 @@ class ErrorCard(PageWidget):
     on_message
         Called with the message of a press: `action` is the id of a card's action. "again" never comes: the
         page presses Run itself, so that the values of the fields travel with it.
+    **options
+        As of every widget with parts that it may not offer: `offer` and `on_refused`.
     """
 
     _esm = script("error_card")
@@ -180,14 +193,30 @@ class ErrorCard(PageWidget):
     css_class = "nbvlm-alert"
     messages = MappingProxyType({"act": Message(action=text, fields=optional(fields)), "close": Message()})
 
-    def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
+    def __init__(self, on_message: Callable[[Mapping[str, Any]], None], **options: Any) -> None:
         self._card: dict[str, Any] | None = None
-        super().__init__(on_message)
+        super().__init__(on_message, **options)
+        self.observe(lambda _change: self.send_all(), "offered")
 
     @property
     def card(self) -> dict[str, Any] | None:
-        """The card that is shown; see `nbvlm.widgets.error_card.describe`."""
-        return self._card
+        """The card that is shown; see `nbvlm.widgets.error_card.describe`.
+
+        It has no buttons for what is not offered, and no folders where they are not to be seen.
+        """
+        if self._card is None:
+            return None
+        shown = self.allowed.shown
+        texts = {name: shown(self._card[name]) for name in ("message", "hint")}
+        details = [[name, shown(text)] for name, text in self._card["details"]]
+        actions = [action for action in self._card["actions"] if self._offers(action["id"])]
+        return {**self._card, **texts, "details": details, "actions": actions}
+
+    def _offers(self, action: str) -> bool:
+        if action.startswith("model:"):
+            return self.allowed.has_model(action.removeprefix("model:"))
+        name = {"key": "key", "recording": "path", "models": "models", "upload": "upload"}.get(action)
+        return name is None or name in self.allowed
 
     def show(
         self, error: BaseException, endpoint: Endpoint, *, asking: bool = False, origin: str | None = None
@@ -206,14 +235,14 @@ class ErrorCard(PageWidget):
         """Take a press on a button of the card."""
         if message["type"] == "close":
             self._card = None
-        elif message["action"] not in {action["id"] for action in (self._card or {}).get("actions", ())}:
+        elif message["action"] not in {action["id"] for action in (self.card or {}).get("actions", ())}:
             raise Ignored("the card has no such button")
         else:
             super().take(message, buffers)
 
     def send_all(self) -> None:
         """Send the card, to a page that opens."""
-        self.send({"type": "card", "card": self._card})
+        self.send({"type": "card", "card": self.card})
 
     def _summary(self) -> str:
         return self._card["title"] if self._card else "nothing"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nbvlm._background import Task
 from nbvlm.errors import Error
 from nbvlm.result import export_file
-from nbvlm.widgets._base import PageWidget
+from nbvlm.widgets._base import OfferingWidget
 from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.messages import Ignored, Message, either, text, whole
 from nbvlm.widgets.thumbnails import sample_picture, scenes
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from nbvlm.images import Picture
     from nbvlm.result import Result
+    from nbvlm.widgets.offers import Offer
 
 __all__ = ["CHUNK", "FORMATS", "ExportFile", "ExportMenu", "make", "python_code"]
 
@@ -90,7 +91,7 @@ def _sample(picture: Picture) -> int | None:
     return None
 
 
-class ExportMenu(PageWidget):
+class ExportMenu(OfferingWidget):
     """Offers an answer as files and as code.
 
     No file is made before it is asked for, and none is in a synced trait: a file travels in pieces to the
@@ -100,17 +101,20 @@ class ExportMenu(PageWidget):
     ----------
     on_error
         Called with an error that prevented a file.
+    offer
+        Whether exports are offered; None takes the host's default.
     """
 
     _esm = script("export_menu")
     _css = style("export_menu")
 
     messages = MappingProxyType({"make": Message(format=text, id=either(text, whole))})
+    needs = MappingProxyType({"make": "exports"})
 
-    def __init__(self, on_error: Callable[[Exception], None]) -> None:
+    def __init__(self, on_error: Callable[[Exception], None], offer: Offer | None = None) -> None:
         self._result: Result | None = None
         self._on_error = on_error
-        super().__init__()
+        super().__init__(offer=offer, on_refused=on_error)
 
     def offer(self, result: Result | None) -> None:
         """Offer an answer, or none."""

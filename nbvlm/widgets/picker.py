@@ -14,12 +14,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.errors import ImageError
-from nbvlm.widgets._base import PageWidget
+from nbvlm.widgets._base import OfferingWidget
 from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.messages import Message, either, fields, optional, text, whole
+from nbvlm.widgets.offers import NotOffered, is_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from nbvlm.widgets.offers import Offer
 
 __all__ = ["LIMIT", "Picker", "Upload", "UploadReceiver"]
 
@@ -146,7 +149,7 @@ _FILES = frozenset({"begin", "chunk", "end", "cancel"})
 _ID = either(text, whole)
 
 
-class Picker(PageWidget):
+class Picker(OfferingWidget):
     """Shows the samples and the other ways to a picture, and reports the choice or an uploaded file.
 
     It holds no picture itself: the owner sends everything that it shows, and none of it is in a synced trait.
@@ -161,11 +164,14 @@ class Picker(PageWidget):
         Called with a file that has arrived whole.
     on_error
         Called with an error on the way.
+    offer
+        What is offered, of samples, upload, camera, link and path; None takes the host's default.
     """
 
     _esm = script("picker")
     _css = style("picker")
     css_class = "nbvlm-picker"
+    needs = MappingProxyType({"choose": "samples", "complete": "path", "begin": "upload"})
     messages = MappingProxyType(
         {
             "choose": Message(index=whole, fields=optional(fields)),
@@ -187,10 +193,26 @@ class Picker(PageWidget):
         on_message: Callable[[Mapping[str, Any]], None],
         on_upload: Callable[[Upload], None],
         on_error: Callable[[Exception], None],
+        offer: Offer | None = None,
     ) -> None:
         self._receiver = UploadReceiver()
         self._on_upload, self._on_error = on_upload, on_error
-        super().__init__(on_message)
+        super().__init__(on_message, offer=offer, on_refused=on_error)
+
+    def needed(self, message: Mapping[str, Any]) -> str | None:
+        """Return the name of what a message asks for; typed text is an address or a path."""
+        if message["type"] == "open":
+            return "link" if is_address(message["place"]) else "path"
+        # A picture of the camera arrives as a file: Python cannot tell the two apart.
+        if message["type"] == "begin" and "camera" in self.allowed:
+            return "camera"
+        return super().needed(message)
+
+    def turn_away(self, error: NotOffered, message: Mapping[str, Any]) -> None:
+        """Report a message that asks for what is not offered; a page that sends a file stops waiting."""
+        if message["type"] in _FILES:
+            self.send({"type": "refused", "id": message.get("id")})
+        super().turn_away(error, message)
 
     def gallery(self, titles: Sequence[str], thumbnails: Sequence[bytes], mime: str = "image/png") -> None:
         """Show the samples, in order."""

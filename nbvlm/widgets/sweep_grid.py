@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm._text import duration, shorten
 from nbvlm.result import summary
-from nbvlm.widgets._base import PageWidget
+from nbvlm.widgets._base import OfferingWidget
 from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.messages import Message, either, items, number, optional, text, whole
 from nbvlm.widgets.status_text import failure_text
@@ -17,17 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from nbvlm.result import Result
+    from nbvlm.widgets.offers import Offer
 
 __all__ = ["SweepGrid"]
 
 
-class SweepGrid(PageWidget):
+class SweepGrid(OfferingWidget):
     """Shows a sweep, and asks its owner to start and stop one, and to open a cell.
 
     Parameters
     ----------
     on_message
         Called with each message of a page that asks for something: "start", "stop", "open" or "facts".
+    **options
+        As of every widget with parts that it may not offer: `offer` and `on_refused`.
     """
 
     _esm = script("sweep_grid")
@@ -43,13 +46,15 @@ class SweepGrid(PageWidget):
         }
     )
 
-    def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
+    needs = MappingProxyType({"start": "sweep"})
+
+    def __init__(self, on_message: Callable[[Mapping[str, Any]], None], **options: Any) -> None:
         self._facts: dict[str, Any] = {"perMinute": None, "hasTemperature": True}
         self._plan: dict[str, Any] | None = None
         self._cells: dict[int, dict[str, Any]] = {}
         self._thumbnails: dict[int, bytes] = {}
         self._state = "idle"
-        super().__init__(on_message)
+        super().__init__(on_message, **options)
 
     def facts(self, per_minute: int | None, has_temperature: bool) -> None:
         """Show the limits of the endpoint in the form."""
@@ -76,7 +81,7 @@ class SweepGrid(PageWidget):
     ) -> None:
         """Show one cell as it is now."""
         with self._lock:
-            self._cells[index] = _described(result, error, busy)
+            self._cells[index] = _described(result, error, busy, self.allowed)
             self.send({"type": "cell", "index": index, "cell": self._cells[index]})
 
     def draw(self, index: int, thumbnail: bytes) -> None:
@@ -115,11 +120,11 @@ class SweepGrid(PageWidget):
         return self._state
 
 
-def _described(result: Result | None, error: Exception | None, busy: bool) -> dict[str, Any]:
+def _described(result: Result | None, error: Exception | None, busy: bool, offer: Offer) -> dict[str, Any]:
     """Describe a cell for the browser."""
     if error is not None:
         text = failure_text(error)
-        return {"state": "failed", "said": text["message"], "more": text["hint"]}
+        return {"state": "failed", "said": offer.shown(text["message"]), "more": offer.shown(text["hint"])}
     if result is None:
         return {"state": "busy" if busy else "waiting"}
     return {

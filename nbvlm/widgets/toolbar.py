@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import traitlets
 
-from nbvlm.endpoints import EMBEDDED
-from nbvlm.widgets._base import PageWidget
+from nbvlm.endpoints import EMBEDDED, GATEWAY
+from nbvlm.widgets._base import OfferingWidget
 from nbvlm.widgets.esm import script, style
-from nbvlm.widgets.messages import FIELDS, Message, fields, optional, text
+from nbvlm.widgets.messages import FIELDS, Message, fields, flag, optional, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Toolbar"]
 
 
-class Toolbar(PageWidget):
-    """Names the model, and wears a badge when an embedded model answers.
+class Toolbar(OfferingWidget):
+    """Names the model, and wears a badge when an embedded model or a class gateway answers.
 
     Its page part also keeps the notebook's one-letter shortcuts away from the panel's fields, gives sliders
     their spoken names, and knows Ctrl+Enter (Run) and Esc (Stop). A press on Run travels in one message with
@@ -31,7 +31,8 @@ class Toolbar(PageWidget):
     ----------
     on_message
         Called with each message: `type` is "run" (with `prompt`, `parameters`, `edition` and `tuning`),
-        "stop", "reset" (of the sliders) or "model" (with the value of a `choice`).
+        "stop", "reset" (of the sliders), "model" (with the value of a `choice`) or "hide" (`hidden` for a
+        class).
 
     Attributes
     ----------
@@ -39,6 +40,8 @@ class Toolbar(PageWidget):
         The model's id.
     demo
         Whether an embedded model answers.
+    gateway
+        The address of the class gateway that is asked, and what its students must know; "" for none.
     answerer
         Which of the embedded models gave the answer in the viewer, if there is one.
     choices, choice
@@ -47,6 +50,8 @@ class Toolbar(PageWidget):
         Where the key comes from, never the key.
     parameters
         Names of the parameters that have sliders.
+    hideable, hidden
+        Whether there is something to hide for a class, and whether it is hidden.
     edition, tuning
         Count what the kernel has written into the prompt and into the sliders. A page sends the numbers that
         it has seen, so a value that it sends before it saw the newest one is recognised.
@@ -60,15 +65,20 @@ class Toolbar(PageWidget):
             "stop": Message(),
             "reset": Message(),
             "model": Message(choice=text, fields=optional(fields)),
+            "hide": Message(hidden=flag),
         }
     )
+    needs = MappingProxyType({"model": "models"})
     model = traitlets.Unicode("").tag(sync=True)
     demo = traitlets.Bool(False).tag(sync=True)
+    gateway = traitlets.Unicode("").tag(sync=True)
     answerer = traitlets.Unicode("").tag(sync=True)
     choices = traitlets.List(traitlets.Dict()).tag(sync=True)
     choice = traitlets.Unicode("").tag(sync=True)
     key = traitlets.Dict().tag(sync=True)
     parameters = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    hideable = traitlets.Bool(False).tag(sync=True)
+    hidden = traitlets.Bool(False).tag(sync=True)
     edition = traitlets.Int(0).tag(sync=True)
     tuning = traitlets.Int(0).tag(sync=True)
 
@@ -78,6 +88,8 @@ class Toolbar(PageWidget):
         """Show the model in use, those that can be chosen, and where the key comes from."""
         with self.hold_sync():
             self.model, self.demo = endpoint.model, endpoint.name == "demo"
+            is_class = endpoint.name == GATEWAY.name
+            self.gateway = f"Questions go to {endpoint.base_url}. {endpoint.note}" if is_class else ""
             self.choices, self.choice, self.key = list(choices), choice, dict(key)
             self.parameters = [parameter.name for parameter in endpoint.parameters]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nbvlm import Detection, Detections, Problem
 from nbvlm.grounding.masks.codebooks import Codebook
@@ -319,3 +320,16 @@ def test_a_detection_that_cannot_be_is_refused(label: Any, box: Any, more: Any) 
 def test_detections_of_one_picture_do_not_take_masks_of_another() -> None:
     with pytest.raises(ValueError, match="size of its picture"):
         Detections.of([Detection("a", (0, 0, 1, 1), mask=np.zeros((3, 3)))], SIZE)
+
+
+def test_a_detection_has_an_area_and_can_be_cut_out_of_its_picture() -> None:
+    picture = Image.fromarray(np.arange(40 * 60, dtype=np.uint16).reshape(40, 60).astype(np.uint8))
+    thing = Detection("cat", (10.2, 5.0, 20.5, 15.0), size=(60, 40))
+    assert thing.area == pytest.approx(103)
+    assert thing.crop(picture).size == (11, 10)
+    assert np.asarray(thing.crop(picture).convert("L")).tolist() == np.asarray(picture)[5:15, 10:21].tolist()
+    point = Detection("dot", (60.0, 40.0, 60.0, 40.0), size=(60, 40))
+    assert (point.area, point.crop(picture).size) == (0, (1, 1))
+    assert Detection("swapped", (20, 15, 10, 5), size=(60, 40)).crop(picture).size == (10, 10)
+    with pytest.raises(ValueError, match="belongs to a picture of 60 × 40 pixels"):
+        thing.crop(picture.resize((30, 20)))

@@ -14,7 +14,13 @@ from nbvlm.widgets import esm
 from nbvlm.widgets._base import PageWidget
 
 STATIC = Path(esm.__file__).with_name("static")
-WIDGETS = PageWidget.__subclasses__()
+
+
+def widgets(base: type[PageWidget]) -> list[type[PageWidget]]:
+    return [one for kind in base.__subclasses__() for one in [*widgets(kind), kind] if "_esm" in vars(one)]
+
+
+WIDGETS = widgets(PageWidget)
 SCRIPTS = sorted(path.stem for path in STATIC.glob("*.js") if path.stem != "loader")
 
 

@@ -60,6 +60,7 @@ class Inference:
                 id_=id_,
                 caller=request.caller,
                 name=name,
+                pace=request.pace,
             )
         except Busy as busy:
             raise Refusal(problem(busy.status, detail=str(busy)).plus(RETRY_AFTER)) from None

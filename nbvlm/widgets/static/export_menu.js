@@ -74,7 +74,7 @@ function fallback(text) {
   return area;
 }
 
-function view(el, store, ask) {
+function view(el, store, model, ask) {
   const bar = element("div", "nbvlm-exports-bar");
   const said = element("span", "nbvlm-exports-said", { role: "status" });
   const below = element("div", "nbvlm-exports-below");
@@ -137,7 +137,7 @@ function view(el, store, ask) {
   el.replaceChildren(bar, said, below);
 
   const show = () => {
-    el.hidden = !store.offered;
+    el.hidden = !store.offered || !(model.get("offered") ?? []).includes("exports");
     // A cell can be inserted only in a notebook that can be edited.
     cell.hidden = Boolean(el.isConnected && !el.closest(".jp-NotebookPanel")?.querySelector(INSERT));
     say("");
@@ -178,14 +178,18 @@ export default () => {
     },
     render({ model, el }) {
       const page = Math.random().toString(36).slice(2);
-      const one = view(el, store, (format, finish) => {
+      const one = view(el, store, model, (format, finish) => {
         const id = `${page}-${++count}`;
         waiting.set(id, { finish, file: null });
         model.send({ type: "make", format, id });
       });
       views.add(one);
       one.show();
-      return () => views.delete(one);
+      model.on("change:offered", one.show);
+      return () => {
+        views.delete(one);
+        model.off("change:offered", one.show);
+      };
     },
   };
 };

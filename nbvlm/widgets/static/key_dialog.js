@@ -79,6 +79,7 @@ export default () => {
           if (free || el.closest(".nbvlm-panel")?.contains(activeElement))
             form.field.focus({ preventScroll: true });
         },
+        close,
         refused: ({ words }) => {
           if (!form) return;
           form.words.textContent = words;

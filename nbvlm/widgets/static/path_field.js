@@ -8,9 +8,9 @@ export function openView(model, store) {
   const root = element("div", "nbvlm-open");
   root.hidden = true;
   const label = element("label", "nbvlm-open-label");
-  label.textContent = "Address, or path on the server";
+  const words = element("span", "");
+  label.append(words);
   const field = element("input", "nbvlm-place", { type: "text", spellcheck: "false", autocomplete: "off" });
-  field.placeholder = "https://… or pictures/cat.jpg";
   const list = element("datalist", "", {
     id: `nbvlm-places-${++lists}-${Math.random().toString(36).slice(2)}`,
   });
@@ -18,6 +18,22 @@ export function openView(model, store) {
   const open = textButton("nbvlm-open-button nbvlm-way", "Open");
   const view = { root, onDone: () => {} };
   let timer = 0;
+  let offered = "";
+  // What was typed for something else is not left on the screen.
+  view.offer = (places) => {
+    if (places.join() === offered) return;
+    offered = places.join();
+    field.value = "";
+    words.textContent =
+      { link: "Address of a picture", path: "Path on the server" }[offered] ??
+      "Address, or path on the server";
+    field.placeholder =
+      { link: "https://…", path: "pictures/cat.jpg" }[offered] ?? "https://… or pictures/cat.jpg";
+    list.replaceChildren();
+  };
+  const complete = () => {
+    if (offered.includes("path")) model.send(numbered(root, { type: "complete", text: field.value }));
+  };
   const submit = () => {
     clearTimeout(timer);
     if (!field.value.trim()) return;
@@ -27,7 +43,7 @@ export function openView(model, store) {
   open.addEventListener("click", submit);
   field.addEventListener("input", () => {
     clearTimeout(timer);
-    timer = setTimeout(() => model.send(numbered(root, { type: "complete", text: field.value })), 120);
+    timer = setTimeout(complete, 120);
   });
   field.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && !event.ctrlKey && !event.metaKey) submit();
@@ -40,7 +56,7 @@ export function openView(model, store) {
   view.toggle = (on) => {
     root.hidden = !on;
     if (!on) return;
-    model.send(numbered(root, { type: "complete", text: field.value }));
+    complete();
     field.focus();
   };
   view.show = () =>

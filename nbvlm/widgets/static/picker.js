@@ -47,6 +47,7 @@ function galleryView(model, store) {
 // Buttons for a file, the camera and a link; while a picture is being sent, its progress.
 function waysView(model, store, uploader) {
   const root = element("div", "nbvlm-ways");
+  const offers = (name) => (model.get("offered") ?? []).includes(name);
   const upload = textButton("nbvlm-upload nbvlm-way", "Upload");
   upload.setAttribute("aria-label", "Upload a picture");
   const camera = textButton("nbvlm-webcam nbvlm-way", "Webcam");
@@ -93,13 +94,23 @@ function waysView(model, store, uploader) {
   const show = () => {
     const { active, sent, size } = uploader;
     const busy = active || Boolean(store.opening);
-    upload.hidden = camera.hidden = link.hidden = hint.hidden = busy;
+    upload.hidden = hint.hidden = busy || !offers("upload");
+    camera.hidden = busy || !offers("camera");
+    const places = ["link", "path"].filter(offers);
+    link.hidden = busy || !places.length;
+    link.textContent = { link: "Link", path: "Path" }[places.join()] ?? "Link or path";
+    opener.offer(places);
     progress.hidden = cancel.hidden = !busy;
     if (active && size) progress.value = sent / size;
     else progress.removeAttribute("value");
     opener.show();
   };
-  return { root, show, stop: booth.stop };
+  const offered = () => {
+    if (!offers("link") && !offers("path")) opener.toggle(false);
+    if (!offers("camera")) booth.toggle(false);
+    show();
+  };
+  return { root, show, offered, stop: booth.stop };
 }
 
 const ROUTES = { auto: "Route: auto", inline: "Route: inline", asset: "Route: asset" };
@@ -143,9 +154,9 @@ function chosenView(model, store, uploader) {
 
 const fileOf = (transfer) => [...(transfer?.files ?? [])][0];
 
-// Files may be dropped and pasted anywhere on the panel.
-function listen(area, uploader, signal) {
-  const hasFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+// Files may be dropped and pasted anywhere on the panel, where uploads are offered.
+function listen(area, uploader, signal, offered) {
+  const hasFile = (event) => offered() && [...(event.dataTransfer?.types ?? [])].includes("Files");
   const over = (event) => {
     if (!hasFile(event)) return;
     event.preventDefault();
@@ -156,7 +167,7 @@ function listen(area, uploader, signal) {
     if (!area.contains(event.relatedTarget)) area.classList.remove("nbvlm-dropping");
   };
   const take = (event, file) => {
-    if (!file) return;
+    if (!file || !offered()) return;
     event.preventDefault();
     event.stopPropagation();
     uploader.send(file);
@@ -233,12 +244,22 @@ export default () => {
         ways.show();
         chosen.show();
       };
+      const offers = (name) => (model.get("offered") ?? []).includes(name);
+      const offered = () => {
+        gallery.root.hidden = !offers("samples");
+        ways.offered();
+      };
       el.replaceChildren(heading, gallery.root, ways.root, chosen.root);
       views.add(update);
       update("gallery");
-      whenAttached(el, controller.signal, (area) => listen(area, uploader, controller.signal));
+      model.on("change:offered", offered);
+      offered();
+      whenAttached(el, controller.signal, (area) =>
+        listen(area, uploader, controller.signal, () => offers("upload")),
+      );
       return () => {
         controller.abort();
+        model.off("change:offered", offered);
         ways.stop();
         views.delete(update);
         if (!uploader.active) uploaders.delete(uploader);

@@ -163,7 +163,7 @@ function table(store, act) {
   return { root, draw: (index) => places.get(index)?.() };
 }
 
-function view(el, store, send) {
+function view(el, store, send, model) {
   const act = (message) => send(numbered(el, message));
   const details = element("details", "nbvlm-sweep-details");
   const summary = element("summary", "nbvlm-sweep-summary");
@@ -216,8 +216,16 @@ function view(el, store, send) {
     else if (planned) for (const at of Array(bar.max).keys()) shown.draw(at);
     fields.show();
     showProgress();
+    offered();
   };
-  return { show };
+  // A sweep that Python has started is shown also where none can be started from the page.
+  const offered = () => {
+    const offers = (model.get("offered") ?? []).includes("sweep");
+    el.hidden = !offers && !store.plan;
+    fields.root.hidden = !offers;
+  };
+  model.on("change:offered", offered);
+  return { show, stop: () => model.off("change:offered", offered) };
 }
 
 export default () => {
@@ -242,5 +250,5 @@ export default () => {
     return message.index;
   }
 
-  return sharedViews(receive, (el, send) => view(el, store, send));
+  return sharedViews(receive, (el, send, model) => view(el, store, send, model));
 };

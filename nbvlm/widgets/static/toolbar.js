@@ -103,6 +103,7 @@ function onKeyDown(event, model) {
 }
 
 const FORMS = { "nbvlm-server": "Another server …", "nbvlm-recording": "A recording …" };
+const NEEDS = { "nbvlm-server": "server", "nbvlm-recording": "path" };
 
 // A list of the models by group, and of the entries that open a form.
 function modelChoice(model) {
@@ -113,7 +114,10 @@ function modelChoice(model) {
       if (!groups.has(group)) groups.set(group, element("optgroup", "", { label: group }));
       groups.get(group).append(element("option", "", { value, title: note }, label));
     }
-    root.replaceChildren(...groups.values(), ...options(Object.entries(FORMS)));
+    const offered = model.get("offered") ?? [];
+    const forms = Object.entries(FORMS).filter(([name]) => offered.includes(NEEDS[name]));
+    root.replaceChildren(...groups.values(), ...options(forms));
+    root.disabled = root.options.length < 2;
     root.value = model.get("choice");
     root.title = root.selectedOptions[0]?.title || "Which model answers";
   };
@@ -143,7 +147,26 @@ function keyButton(model) {
   return { root, show };
 }
 
-const SHOWN = ["model", "demo", "answerer", "choices", "choice", "key"];
+// For the screen that a class sees: paths, the key and folders go.
+function hideButton(model) {
+  const root = textButton("nbvlm-hide-button", "");
+  root.addEventListener("click", () => model.send({ type: "hide", hidden: !model.get("hidden") }));
+  const show = () => {
+    const hidden = model.get("hidden");
+    root.hidden = !model.get("hideable");
+    root.setAttribute("aria-pressed", String(hidden));
+    root.textContent = hidden ? "Hidden for class" : "Hide for class";
+    root.title = hidden
+      ? "Paths, the key and folders are hidden. Press to show them again"
+      : "Hide paths, the key and folders while others see this screen";
+  };
+  return { root, show };
+}
+
+const SHOWN = [
+  ...["model", "demo", "gateway", "answerer", "choices", "choice", "key"],
+  ...["offered", "hideable", "hidden"],
+];
 
 const EMBEDDED = {
   "nbvlm/demo-scenes": ["Demo model: scenes", "A small model of picture-book scenes has answered."],
@@ -161,15 +184,18 @@ function render({ model, el }) {
   const choice = modelChoice(model);
   const key = keyButton(model);
   const badge = element("span", "nbvlm-badge", "Demo model");
-  el.replaceChildren(element("span", "nbvlm-mark", "nbvlm"), choice.root, key.root, badge);
+  const hide = hideButton(model);
+  el.replaceChildren(element("span", "nbvlm-mark", "nbvlm"), choice.root, key.root, badge, hide.root);
 
   const show = () => {
     choice.show();
     key.show();
+    hide.show();
     const [text, answered] = EMBEDDED[model.get("answerer")] ?? ["Demo model", ""];
-    badge.textContent = text;
-    badge.title = `${answered} ${HERE}`.trim();
-    badge.hidden = !model.get("demo");
+    const gateway = model.get("gateway");
+    badge.textContent = gateway ? "Class gateway" : text;
+    badge.title = gateway || `${answered} ${HERE}`.trim();
+    badge.hidden = !(gateway || model.get("demo"));
   };
   for (const name of SHOWN) model.on(`change:${name}`, show);
   show();
