@@ -180,7 +180,16 @@ class TimeoutError(Error, builtins.TimeoutError):  # noqa: A001 - the public nam
 
 
 class ReplayMiss(Error, LookupError):
-    """The recording holds no exchange for this picture, prompt and parameters."""
+    """The recording holds no exchange for this picture, prompt and parameters.
+
+    Attributes
+    ----------
+    nearest
+        The recorded question with the most similar prompt, about the same picture where there is one: it has
+        `prompt`, `parameters`, and the `name` of its picture. None for an empty recording.
+    """
+
+    nearest: Any = None
 
 
 class DemoWarning(UserWarning):

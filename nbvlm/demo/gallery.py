@@ -121,8 +121,13 @@ class GalleryPhoto(_Sample):
     def __init__(self, name: str, title: str, prompt: str, kinds: tuple[str, ...]) -> None:
         super().__init__(name, title, prompt, kinds=kinds)
 
+    @property
+    def path(self) -> Path:
+        """The file, a JPEG."""
+        return _PICTURES / f"{self.name}.jpg"
+
     def _content(self) -> tuple[bytes, str]:
-        return (_PICTURES / f"{self.name}.jpg").read_bytes(), f"{self.name}.jpg"
+        return self.path.read_bytes(), self.path.name
 
 
 @cache

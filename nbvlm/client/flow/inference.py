@@ -268,6 +268,8 @@ def _reported(context: Context, collector: Collector) -> Emit:
         kind, done, total = report.get("kind"), report.get("done"), report.get("total")
         if kind == "notice" and isinstance(report.get("text"), str):
             context.notices.append(error_responses.clean(report["text"], 400))
+        elif kind == "model" and isinstance(report.get("text"), str):
+            context.model = error_responses.clean(report["text"], 200)
         elif kind in ("queued", "waiting", "quota"):
             counts = [count if isinstance(count, int) else None for count in (done, total)]
             events += context.status(kind, *counts).events
