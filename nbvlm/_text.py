@@ -19,6 +19,7 @@ __all__ = [
     "did_you_mean",
     "duration",
     "encodable",
+    "ordinal",
     "reason",
     "shorten",
     "size",
@@ -202,23 +203,42 @@ def reason(error: BaseException) -> str:
     return " ".join(_OBJECT.sub(r"\1", str(said)).split()).rstrip(".") or type(error).__name__
 
 
-def warn_outside(message: str, package: str = "nbvlm") -> None:
+def warn_outside(message: str, package: str = "nbvlm", category: type[Warning] = UserWarning) -> bool:
     """Warn at the line that called the package.
 
     Parameters
     ----------
     message
-        Text of the `UserWarning`.
+        Text of the warning.
     package
         Frames of this package are passed over. Where the next one still belongs to nbvlm, nothing is warned:
         that part shows the message in its own way.
+    category
+        Kind of the warning.
+
+    Returns
+    -------
+    bool
+        Whether it was warned.
     """
     frame, level = inspect.currentframe(), 1
     while frame is not None and _module(frame.f_globals).startswith((package, __name__)):
         frame, level = frame.f_back, level + 1
     if frame is not None and _module(frame.f_globals).partition(".")[0] != "nbvlm":
-        warnings.warn(message, UserWarning, stacklevel=level)
+        warnings.warn(message, category, stacklevel=level)
+        return True
+    return False
 
 
 def _module(names: dict[str, object]) -> str:
     return str(names.get("__name__", ""))
+
+
+def ordinal(number: int) -> str:
+    """Return a number as a place.
+
+    >>> [ordinal(number) for number in (1, 2, 3, 4, 11, 22, 113)]
+    ['1st', '2nd', '3rd', '4th', '11th', '22nd', '113th']
+    """
+    teen = 10 <= number % 100 <= 20
+    return f"{number}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"

@@ -9,6 +9,7 @@ A notebook shows a plot as an image without a text alternative. `described` give
 
 from __future__ import annotations
 
+import html
 import io
 import sys
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from nbvlm.result import EncodedPicture
 if TYPE_CHECKING:
     from nbvlm.images import ImageSource
 
-__all__ = ["Described", "described"]
+__all__ = ["Described", "Finding", "described", "finding"]
 
 BUDGET = 200_000
 """Bytes of a shown picture at most."""
@@ -96,6 +97,47 @@ def described(figure: Any | ImageSource, alt: str) -> Described:
     return Described(data, mime, round(image.width * factor), round(image.height * factor), alt)
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Finding:
+    """A sentence about what a cell computed, and whether the computed numbers bear it out.
+
+    Attributes
+    ----------
+    holds
+        Whether the sentence is true of this run.
+    sentence
+        The sentence, with the numbers.
+    """
+
+    holds: bool
+    sentence: str
+
+    def __repr__(self) -> str:
+        return f"{'✓ Seen' if self.holds else '✗ Not seen'} in this run: {visible(self.sentence)}"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        del include, exclude
+        return {"text/plain": repr(self), "text/html": f"<p><b>{html.escape(repr(self))}</b></p>"}
+
+
+def finding(holds: bool, sentence: str) -> Finding:
+    """Say what a cell shows, as the last line of the cell; a missing effect is shown as missing.
+
+    Parameters
+    ----------
+    holds
+        Whether the numbers show the effect, computed from them: ``warm > cold + 3``.
+    sentence
+        The effect in words, with the numbers.
+
+    Examples
+    --------
+    >>> finding(7 > 1 + 3, "7 of 10 captions differ at temperature 1, and 1 at 0.01.")
+    ✓ Seen in this run: 7 of 10 captions differ at temperature 1, and 1 at 0.01.
+    """
+    return Finding(bool(holds), sentence)
+
+
 def _plotted(figure: Any, alt: str) -> Described:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DOTS)
@@ -103,3 +145,7 @@ def _plotted(figure: Any, alt: str) -> Described:
         sys.modules["matplotlib.pyplot"].close(figure)
     width, height = (round(inches * _CSS_DOTS) for inches in figure.get_size_inches())
     return Described(buffer.getvalue(), "image/png", width, height, alt)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

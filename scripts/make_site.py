@@ -35,6 +35,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "docs/how-to/large-pictures",
         "docs/how-to/own-models",
         "docs/how-to/other-models",
+        "docs/how-to/local-models",
         "docs/how-to/many-pictures",
         "docs/how-to/classes",
         "docs/how-to/binder",

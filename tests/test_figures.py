@@ -9,7 +9,7 @@ import matplotlib.figure
 import pytest
 from PIL import Image
 
-from nbvlm.figures import Described, described
+from nbvlm.figures import Described, described, finding
 
 SQUARE = Image.new("RGB", (1600, 800), "teal")
 
@@ -67,3 +67,12 @@ def test_a_figure_without_words_is_refused() -> None:
 
 def test_control_characters_do_not_reach_a_terminal() -> None:
     assert repr(described(SQUARE, "a\x1b[31mb")) == r"<Described 'a\\x1b[31mb'>"
+
+
+def test_a_finding_says_whether_it_is_seen():
+    seen, missing = finding(True, "7 of <10> captions differ."), finding(False, "7 of <10> captions differ.")
+    assert repr(seen) == "✓ Seen in this run: 7 of <10> captions differ."
+    assert repr(missing) == "✗ Not seen in this run: 7 of <10> captions differ."
+    bundle = seen._repr_mimebundle_()
+    assert bundle["text/plain"] == repr(seen)
+    assert "&lt;10&gt;" in bundle["text/html"]

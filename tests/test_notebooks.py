@@ -8,11 +8,14 @@ import re
 import time
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import nbclient
 import nbformat
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -38,7 +41,7 @@ class Run(NamedTuple):
 
 async def execute(path: Path) -> Run:
     offline = str(ROOT / "tests" / "support" / "offline")
-    environment = {**os.environ, "PYTHONPATH": offline}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((offline, str(ROOT)))}  # this checkout
     assert "NVIDIA_API_KEY" not in environment
     notebook = nbformat.read(path, as_version=4)
     client = nbclient.NotebookClient(
@@ -116,3 +119,64 @@ def test_each_leads_to_the_next() -> None:
     order = sorted(NOTEBOOKS, key=lambda path: (path.stem != "quickstart", path.stem))
     for path, after in pairwise(order):
         assert after.name in nbformat.read(path, as_version=4).cells[-1].source, path.name
+
+
+def findings(run: Run) -> list[str]:
+    plain = [output.data.get("text/plain", "") for output in run.outputs if "data" in output]
+    return [text for text in plain if " in this run: " in text]
+
+
+@EACH
+def test_what_a_tutorial_claims_is_seen_in_its_run(path: Path, run: Run) -> None:
+    assert [text for text in findings(run) if not text.startswith("✓ Seen in this run: ")] == []
+
+
+def numbers(run: Run, words: str) -> list[float]:
+    """The numbers of the finding that has these words, shares as percent."""
+    found = [text for text in findings(run) if words in text]
+    assert len(found) == 1, words
+    return [float(number) for number in re.findall(r"\d+(?:\.\d+)?", found[0])]
+
+
+# By the number of a tutorial: words of a finding, and its effect with the least size that it must have.
+EFFECTS: dict[str, list[tuple[str, Callable[..., bool]]]] = {
+    "03": [
+        (
+            "The wording decides",
+            lambda best, worst, _count, partly: best >= worst + 50 and worst < partly < best,
+        ),
+        ("Chance grows", lambda cold, _runs, _t, warm, *_: warm >= cold + 2),
+        ("Top p limits chance", lambda _t, few, _runs, _p, many, *_: many >= few + 2),
+    ],
+    "05": [
+        ("The first of", lambda boxes, share: boxes > 1 and 5 < share < 60),
+        ("Stopped at the first box", lambda stopped, whole: stopped < 0.7 * whole > 250),
+    ],
+    "06": [
+        ("Stricter marks", lambda a, b, c, d: a - b > 0.1 < c - d),
+        ("The harder the pictures", lambda easy, _0, hard, *_: easy > 0.95 and easy - hard > 0.3),
+        ("Small things are harder", lambda small, large: large - small > 15),
+        ("Blur changes", lambda changed, all_: 0 < changed <= all_ + 5),
+    ],
+    "09": [
+        ("A colour and its kind", lambda same, all_: same == all_ > 1),
+        ("The answer depends on", lambda on, all_on, off, all_off: on / all_on > 0.5 > off / all_off + 0.4),
+        ("Another scene is less sound", lambda off, _on: off > 0),
+    ],
+}
+
+
+@EACH
+def test_its_effects_have_a_size(path: Path, run: Run) -> None:
+    for words, holds in EFFECTS.get(path.name[:2], []):
+        assert holds(*numbers(run, words)), (words, findings(run))
+
+
+def test_tutorials_begin_with_different_pictures() -> None:
+    first = [
+        re.search(r"(?:GALLERY|PHOTOS|SCENES)\[[\d:]+\]|scenes\.sample\(\d\w*", path.read_text("utf-8"))
+        for path in NOTEBOOKS
+    ]
+    named = [found[0] for found in first if found]
+    assert len(named) >= 9
+    assert len(set(named)) == len(named)

@@ -72,5 +72,6 @@ def findings(endpoint: str | None = None, seconds: float = SECONDS) -> list[Find
         "endpoint": lambda: endpoint_checks.check(endpoint, seconds),
         "cache": doctor_checks.cache,
         "embedded model": doctor_checks.model,
+        "local models": doctor_checks.local,
     }
     return [finding for name, check in checks.items() for finding in run_check(name, check)]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from nbvlm.cli.findings import Finding
 
-__all__ = ["cache", "extensions", "kernel", "key", "model", "packages", "python", "websocket"]
+__all__ = ["cache", "extensions", "kernel", "key", "local", "model", "packages", "python", "websocket"]
 
 _SHOWN = ("jupyterlab", "ipykernel", "ipywidgets", "anywidget", "ipython")
 _OPTIONAL = ("notebook", "voila", "jupyter-server")
@@ -206,3 +206,21 @@ def model() -> Iterator[Finding]:
     with Client("demo") as client:
         result = client.ask(GALLERY[0].picture(), "caption en")
     yield good("embedded model", f"answers in {result.timing.total_s:.2f} s")
+
+
+def local() -> Iterator[Finding]:
+    """Check whether PyTorch sees a GPU, and which models fit into its memory."""
+    if _version("torch") is None or _version("transformers") is None:
+        advice = 'To run PaliGemma on this computer: pip install "nbvlm[local]"'
+        yield note("local models", "PyTorch and transformers are not installed", advice)
+        return
+    from nbvlm.local import device_memory, devices, fitting
+
+    for device, title in devices().items():
+        free = device_memory(device)
+        fits = [str(fit) for fit in fitting(free, device=device)][:3]
+        found = f"{title}, {free / 1e9:.1f} GB free"
+        if fits:
+            yield good("local models", f"{found}; fits: {', '.join(fits)}")
+        else:
+            yield note("local models", f"{found}; none of the models to advise fits", "Close other programs.")

@@ -45,6 +45,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("lab", "open JupyterLab on a copy of the tutorials"),
     Command("ask", "ask a model about a picture"),
     Command("serve", "serve the embedded model as the hosted service does"),
+    Command("collect", "gather the exported results of a class into one table"),
+    Command("handouts", "write a lesson as worksheet and teacher's copy, to be printed"),
+    Command("gateway", "share one key, or one model, with a class"),
     Command("models", "list the models that can be asked"),
     Command("doctor", "check the installation, and say what to do about each problem"),
 )

@@ -12,10 +12,18 @@ if TYPE_CHECKING:
 
     from nbvlm.client import Secret
 
-__all__ = ["add_arguments", "add_server_arguments", "client_keywords", "question_keywords"]
+__all__ = [
+    "add_arguments",
+    "add_local_arguments",
+    "add_server_arguments",
+    "client_keywords",
+    "local_keywords",
+    "question_keywords",
+]
 
-_CLIENT = ("model", "base_url", "timeout")
-_QUESTION = ("temperature", "top_p", "max_tokens")
+_LOCAL = ("device", "dtype", "quantize")
+_CLIENT = ("model", "base_url", "timeout", *_LOCAL)
+_QUESTION = ("temperature", "top_p", "max_tokens", "seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,20 +33,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--endpoint",
         metavar="NAME",
         help="nvidia, demo, ollama, lmstudio, vllm, llamacpp, openai, gemini, openrouter, the id of one of "
-        "NVIDIA's models, or the URL of an OpenAI-compatible server (default: nvidia with a key, else demo)",
+        "NVIDIA's models, local (a model of Hugging Face in this process), or a URL of an OpenAI-compatible "
+        "server (default: nvidia with a key, else demo)",
     )
-    model.add_argument("--model", metavar="ID", help="model of a service or server")
+    model.add_argument("--model", metavar="ID", help="model of a service or server; for local also a folder")
+    add_local_arguments(model)
     add_server_arguments(model)
     answer = parser.add_argument_group("the answer")
     answer.add_argument("--temperature", type=float, metavar="T", help="randomness, above 0")
     answer.add_argument("--top-p", type=float, metavar="P", help="share of the likeliest tokens, up to 1")
     answer.add_argument("--max-tokens", type=int, metavar="N", help="longest answer, in tokens")
+    answer.add_argument("--seed", type=int, metavar="N", help="makes the choice of words repeatable")
     answer.add_argument(
         "--no-translate", action="store_true", help="send a task in PaliGemma's words to any model"
     )
     answer.add_argument(
         "--route", choices=("auto", "inline", "asset"), default="auto", help="how the picture travels"
     )
+
+
+def add_local_arguments(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add the options of a model in this process."""
+    parser.add_argument("--device", metavar="NAME", help="of a local model: auto, cuda, cuda:1, mps or cpu")
+    parser.add_argument(
+        "--dtype", metavar="NAME", help="of a local model: auto, bfloat16, float16 or float32"
+    )
+    parser.add_argument("--quantize", metavar="BITS", help="of a local model on an NVIDIA GPU: 4bit or 8bit")
+
+
+def local_keywords(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the keywords of a model in this process."""
+    return {name: value for name in _LOCAL if (value := getattr(options, name)) is not None}
 
 
 def add_server_arguments(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nbvlm._text import visible
+from nbvlm._text import count, size, visible
 from nbvlm.cli.terminal import is_terminal, print_error, print_line
 from nbvlm.client import DetectionFound, ReasoningDelta, Status, TextDelta
 from nbvlm.result import facts, plain_text
@@ -92,6 +92,8 @@ def status_line(event: Event) -> str:
     match event.kind:
         case "retry":
             return f"The service is busy; the next try is in {event.seconds:.0f} s."
+        case "download" | "loading":
+            return _loading(event)
         case "queued":
             return "The service has queued the question."
         case "upload" if event.seconds >= _LATE_S:
@@ -100,6 +102,15 @@ def status_line(event: Event) -> str:
             return "Still waiting for the answer."
         case _:
             return ""
+
+
+def _loading(status: Status) -> str:
+    """Describe how far a model is, in steps of ten percent."""
+    what = "Downloading the model" if status.kind == "download" else "Loading the model"
+    if not status.total:
+        return f"{what}."
+    files = f" in {count(status.files, 'file')}" if status.files else ""
+    return f"{what}: {10 * (10 * (status.done or 0) // status.total)} % of {size(status.total)}{files}."
 
 
 class JsonWriter:
@@ -121,7 +132,9 @@ class JsonWriter:
                 found = event.detection
                 _write_json({"event": "detection", "label": found.label, "box": list(map(float, found.box))})
             case Status():
-                fields = {name: getattr(event, name) for name in ("kind", "seconds", "done", "total")}
+                fields = {
+                    name: getattr(event, name) for name in ("kind", "seconds", "done", "total", "files")
+                }
                 _write_json({"event": "status"} | fields)
 
     def result(self, result: Result) -> None:

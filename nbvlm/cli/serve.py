@@ -1,21 +1,26 @@
-"""`nbvlm serve`: serves the embedded model by the hosted service's protocol and by OpenAI's."""
+"""`nbvlm serve`: serves an embedded or a local model by the hosted service's protocol and by OpenAI's."""
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from nbvlm.cli.options import add_local_arguments, local_keywords
 from nbvlm.cli.terminal import print_error, print_line
-from nbvlm.errors import Error
+from nbvlm.errors import Error, ParameterError
 
 if TYPE_CHECKING:
     import argparse
     import socket
 
+    from nbvlm.local import LocalModel
+
 __all__ = ["KEY_VARIABLE", "arguments", "run"]
 
 KEY_VARIABLE = "NBVLM_SERVE_KEY"
+AT_ONCE = 8  # answers of a local model, computed in one pass
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +52,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="answer as another model family does, for example qwen3-vl or gemini+think, to test with known "
         "boxes; it is one more model, and the option may be repeated",
     )
+    parser.add_argument(
+        "--pace",
+        type=_pace,
+        metavar="N",
+        help="most tokens a second of an answer, as of a busy service "
+        "(default: as fast as they are computed)",
+    )
+    local = parser.add_argument_group("a model of Hugging Face", "It takes the place of the embedded one.")
+    local.add_argument("--model", metavar="ID", help="id, such as google/paligemma2-3b-mix-448, or a folder")
+    add_local_arguments(local)
     limits = parser.add_argument_group(
         "limits", "A request above a limit is refused with a sentence and status 408, 413, 429 or 503."
     )
@@ -86,6 +101,14 @@ def _count(text: str) -> int:
     return value
 
 
+def _pace(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise ValueError
+    return value
+
+
+_pace.__name__ = "positive number"
 _count.__name__ = "positive integer"  # argparse names it in its error
 
 
@@ -94,6 +117,7 @@ def run(options: argparse.Namespace) -> int:
     from nbvlm.demo import SERVED, Service, hosts, listen, origin, server, speaking
 
     keys = _keys(options.key)
+    model = _model(options)
     speak = [speaking.model_id(name) for name in options.speak]
     limits = replace(
         SERVED,
@@ -108,9 +132,18 @@ def run(options: argparse.Namespace) -> int:
     try:
         with listen(options.host, options.port) as listener:
             names = hosts(listener, *options.allow_host)
-            service = Service(key=keys, at_once=options.at_once, limits=limits, hosts=names, speak=speak)
+            service = Service(
+                model,
+                name=model.options.name if model is not None else None,
+                key=keys,
+                at_once=options.at_once or (AT_ONCE if model is not None else None),
+                limits=limits,
+                hosts=names,
+                speak=speak,
+                pace=options.pace,
+            )
             running = server(service)
-            _announce(origin(listener), listener, bool(keys), speak)
+            _announce(origin(listener), listener, bool(keys), _names(model, speak))
             running.run(sockets=[listener])
     except KeyboardInterrupt:
         pass
@@ -127,12 +160,36 @@ def _keys(given: list[str] | None) -> list[str]:
     return keys
 
 
-def _announce(origin: str, listener: socket.socket, has_key: bool, speak: list[str]) -> None:
+def _model(options: argparse.Namespace) -> LocalModel | None:
+    """Load the model that the options name, showing how far it is; None for the embedded one."""
+    given = local_keywords(options)
+    if options.model is None:
+        if given:
+            raise ParameterError(f"{', '.join(f'--{name}' for name in given)} needs --model.")
+        return None
+    if options.speak:
+        raise ParameterError("--speak is for the embedded model.", hint="Leave out --speak, or --model.")
+    from nbvlm.cli.output import TextWriter
+    from nbvlm.client import Status
+    from nbvlm.local import LocalModel, LocalOptions
+
+    model = LocalModel(LocalOptions(options.model, **given))
+    writer = TextWriter()
+    for state in model.loading():
+        writer.event(Status(state["kind"], 0.0, state["done"], state["total"], state["files"]))
+    return model
+
+
+def _names(model: LocalModel | None, speak: list[str]) -> list[str]:
+    return [model.options.name] if model is not None else [*speak, "nbvlm/demo"]
+
+
+def _announce(origin: str, listener: socket.socket, has_key: bool, names: list[str]) -> None:
     host = listener.getsockname()[0]
     if not has_key and not host.startswith("127.") and host != "::1":
         print_error(f"nbvlm serve: any computer that reaches {host} can use this; --key asks for a key.")
     shown = f'os.environ["{KEY_VARIABLE}"]' if has_key else '"none"'
     print_line(f'nbvlm.Client("nvidia", base_url="{origin}", assets_url="{origin}", api_key={shown})')
     again = f", api_key={shown}" if has_key else ""
-    for model in (*speak, "nbvlm/demo"):
+    for model in names:
         print_line(f'nbvlm.Client("{origin}/v1", model="{model}"{again})  # or any OpenAI-compatible client')

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from nbvlm._text import warn_outside
 from nbvlm.client import keys, transports
 from nbvlm.client.driver import AsyncDriver, Driver, Exchange
+from nbvlm.client.fallback import warn_of_demo
 from nbvlm.client.flow import assets, inference
 from nbvlm.client.flow.assets import AsyncKeptAssets, KeptAssets
 from nbvlm.client.flow.steps import Context
@@ -36,6 +37,7 @@ __all__ = [
     "AsyncClient",
     "AsyncStream",
     "Client",
+    "Relay",
     "Retry",
     "Settings",
     "Stream",
@@ -105,6 +107,7 @@ class _Client:
         given = {name: rest.pop(name, None) for name in ("temperature", "top_p", "max_tokens")}
         question = check_question(self.endpoint, image, prompt, given=given, stream=stream, **rest)
         self._settings.key()
+        warn_of_demo(self._settings, "nbvlm.client")
         for notice in question.notices:
             _LOGGER.info("%s", notice)
             warn_outside(notice, "nbvlm.client")
@@ -119,8 +122,9 @@ class Client(_Client):
     endpoint
         `"nvidia"` (hosted PaliGemma), `"demo"` (the embedded model: no key, no network), the id of another
         model in `nbvlm.endpoints.ENDPOINTS`, a service such as `"ollama"` or `"openai"`, see
-        `nbvlm.endpoints.SERVICES`, an `Endpoint`, or the URL of an OpenAI-compatible server. By default the
-        hosted model if a key is found, else the demo; the repr says which.
+        `nbvlm.endpoints.SERVICES`, an `Endpoint`, the URL of an OpenAI-compatible server, `"local"` (a model
+        of Hugging Face in this process), or `"gateway"` (the gateway of a class). By default the gateway that
+        `NBVLM_GATEWAY` names, else the hosted model if a key is found, else the demo; the repr says which.
     api_key
         Key for the endpoint. By default it is looked for in the environment variable of its service, such
         as `NVIDIA_API_KEY`, the keyring, Colab's user data, and `nbvlm.login()`, in this order.
@@ -128,9 +132,9 @@ class Client(_Client):
         Origins, without a path, that replace the endpoint's own; `NBVLM_BASE_URL` and `NBVLM_ASSETS_URL` do
         the same for the hosted models. Assets follow `base_url` where only that is given.
     model
-        Model of a service or an OpenAI-compatible server, or the id of another model of NVIDIA's; of
-        `"demo"`, `"scenes"` or `"photos"`, which otherwise the picture decides. A program on this computer
-        with one vision model needs none.
+        Model of a service or an OpenAI-compatible server, or the id of another model of NVIDIA's; for
+        `"local"` an id of Hugging Face or a folder; for `"demo"`, `"scenes"` or `"photos"`, which otherwise
+        the picture decides. A program on this computer with one vision model needs none.
     transport
         An httpx transport of your own, such as `nbvlm.replay(path)`, which is closed with the client; or an
         `httpx.Client` or `httpx.AsyncClient`, which stays open.
@@ -140,9 +144,14 @@ class Client(_Client):
         `Retry`, the policy for failures before an answer begins.
     allow_http
         Insist on plain http to another machine.
+    device, dtype, quantize
+        With `"local"`: where and how precisely the model runs; see `nbvlm.local.LocalOptions`.
     speak
         With `"demo"`: answer in the form of another model family, to test and teach with known boxes. Name a
         dialect or a model; habits of `nbvlm.demo.speaking.HABITS` follow a "+": `"qwen3-vl+think"`.
+    pace
+        With `"demo"`: the most tokens a second of an answer, so that it streams as from a busy service, and
+        can be stopped. By default they arrive as fast as they are computed.
 
     Raises
     ------
@@ -157,7 +166,7 @@ class Client(_Client):
 
     def _open(self, settings: Settings) -> None:
         super()._open(settings)
-        self._transport, own = transports.blocking(settings.transport, settings.in_process)
+        self._transport, own = transports.blocking(settings)
         self._end = weakref.finalize(
             self,
             _abandon,
@@ -181,6 +190,9 @@ class Client(_Client):
         temperature, top_p, max_tokens
             Sampling parameters within the endpoint's ranges; None for its defaults. Hosted models advise to
             change temperature or top_p, not both: a `UserWarning`, and a notice of the result, says so.
+        seed
+            Makes the choice of tokens repeatable, from 0 to 2147483647: the embedded model and most services
+            take it, hosted PaliGemma does not (`Endpoint.seed`).
         route
             `"inline"` sends the picture inside the request, shrunk to fit; `"asset"` uploads it before;
             `"auto"` sends inline what fits and uploads what does not. The model sees 224 to 896 pixels, so
@@ -208,6 +220,11 @@ class Client(_Client):
             Of the other kinds in `nbvlm.errors`, where the service or the way to it failed.
         TypeError
             For an unknown keyword; the message names the nearest.
+
+        Warns
+        -----
+        DemoWarning
+            Once a process, where the embedded model answers because no key was found.
         """
         return self._finish(self._ask(image, prompt, stream=False, options=options))  # type: ignore[no-any-return]
 
@@ -236,7 +253,7 @@ class Client(_Client):
         vision
             Leave out those that do not see, or do not say so: as the service says, else by their names.
         """
-        if self.endpoint.name == "demo":
+        if self.settings.in_process:
             return (self.endpoint.model,)
         return self._finish(inference.models(self._context(), vision=vision))  # type: ignore[no-any-return]
 
@@ -267,7 +284,7 @@ class AsyncClient(_Client):
 
     def _open(self, settings: Settings) -> None:
         super()._open(settings)
-        self._transport, self._own = transports.awaiting(settings.transport, settings.in_process)
+        self._transport, self._own = transports.awaiting(settings)
         self._end = weakref.finalize(self, _abandon, os.getpid(), settings, self._temporary, None, None)
 
     @with_keywords(AskOptions, route="auto", content="tag", format="auto", translate=True)
@@ -289,7 +306,7 @@ class AsyncClient(_Client):
 
     async def models(self, *, vision: bool = False) -> tuple[str, ...]:
         """List the models of the service; see `Client.models`."""
-        if self.endpoint.name == "demo":
+        if self.settings.in_process:
             return (self.endpoint.model,)
         return await self._finish(inference.models(self._context(), vision=vision))  # type: ignore[no-any-return]
 
@@ -311,9 +328,36 @@ class AsyncClient(_Client):
         return await AsyncDriver(steps, self._transport, self._log).finish()
 
 
+class Relay:
+    """An answer on its way through, for a gateway: pieces as the service sends them, and statuses.
+
+    Attributes
+    ----------
+    stream
+        Its events are `Piece` and `Status`; to be used as a context manager.
+    """
+
+    def __init__(self, client: AsyncClient, image: Any, prompt: str, **options: Any) -> None:
+        given = {name: options.pop(name, None) for name in ("temperature", "top_p", "max_tokens")}
+        question = check_question(client.endpoint, image, prompt, given=given, stream=True, **options)
+        self._context = client._context()  # noqa: SLF001 - our own class
+        flow = inference.relay(question, self._context)
+        self.stream = AsyncStream(AsyncDriver(flow, client._transport, client._log), client)  # noqa: SLF001
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What must be said with the answer, as far as it is known."""
+        return tuple(dict.fromkeys(self._context.notices))
+
+    @property
+    def model(self) -> str | None:
+        """The model that answers, where the service names it."""
+        return self._context.model
+
+
 def probe(settings: Settings, url: str) -> tuple[int, Any]:
     """Send a GET without a key; return the HTTP status, whatever it is, and the parsed answer."""
-    transport, own = transports.blocking(settings.transport, settings.in_process)
+    transport, own = transports.blocking(settings)
     context = Context(settings, Deadline(settings.timeouts))
     try:
         return Driver(inference.probe(context, url), transport, deque()).finish()  # type: ignore[no-any-return]
@@ -332,7 +376,7 @@ def _abandon(
     """Delete the uploads of a closed or collected client, then close its connections."""
     if temporary and process == os.getpid():  # They are not those of a child process.
         with contextlib.suppress(Exception):
-            used = transport or transports.blocking(settings.transport, settings.in_process)[0]
+            used = transport or transports.blocking(settings)[0]
             context = Context(settings, Deadline(settings.timeouts), temporary)
             Driver(assets.delete_left(context), used, deque()).finish()
             if transport is None:

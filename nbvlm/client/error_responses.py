@@ -17,7 +17,7 @@ from nbvlm._text import shorten, visible
 from nbvlm.client import keys, payloads
 from nbvlm.client.policies import retry_after
 from nbvlm.client.secrets import redact
-from nbvlm.endpoints import SERVICES, Service
+from nbvlm.endpoints import GATEWAY, SERVICES, Service
 from nbvlm.errors import (
     AssetError,
     AuthenticationError,
@@ -101,14 +101,19 @@ def error_of(
         kind, sentence, hint = AssetError, *_ASSETS.get(status, (sentence, hint))
     if service is not _NVIDIA:
         hint = _elsewhere(status, service) or hint
-    if asked and status in (429, 503):
+    if service is GATEWAY and message:  # whose sentences are written for students
+        sentence, message = f"{clean(message, _LONGEST).rstrip('.')} ({status})", ""
+    elif asked and status in (429, 503):
         hint = f"The service asks to wait {_duration(asked)}."
-    gone = _gone(status, asked, message, service) if what == "request" and not asset else None
+    is_model = what == "request" and not asset and service is not GATEWAY
+    gone = _gone(status, asked, message, service) if is_model else None
     if gone is not None:
         wait = f", and the service asks to wait {_duration(asked)}" if gone == "offline" and asked else ""
         sentence, hint = f"{_GONE[gone]}{wait}", hint if service is _NVIDIA else _LIST
     error = _error(kind, sentence.format(what=what, status=status), hint, message, detail)
     error.gone = gone
+    if service is GATEWAY and status == 404 and what == "request" and not asset:
+        error.alternatives = (GATEWAY.name,)
     error.status, error.request_id = status, request_id(headers) or error.request_id
     error.retry_after = asked
     return error
@@ -116,6 +121,8 @@ def error_of(
 
 def _elsewhere(status: int, service: Service | None) -> str | None:
     """Return the hint for a service that is not NVIDIA's, where that differs."""
+    if service is GATEWAY:
+        return _CLASS.get(status) or (keys.advice(service) if status == 401 else None)
     if status == 401:
         if service is not None and service.variables:
             return keys.advice(service)
@@ -125,6 +132,16 @@ def _elsewhere(status: int, service: Service | None) -> str | None:
     return {403: "Check that the key may use this model.", 404: _LIST, 410: _LIST, 429: "Wait a minute."}.get(
         status
     )
+
+
+_CLASS = {
+    402: "Ask your teacher for more.",
+    403: "Ask your teacher.",
+    404: 'Make the client again, nbvlm.Client("gateway"): it asks the model of the class.',
+    429: "Wait a moment.",
+    503: "Try again in a while.",
+}
+"""The next step for a student, by the status of the class gateway."""
 
 
 def _gone(status: int, asked: float | None, message: str, service: Service | None) -> str | None:
@@ -322,6 +339,7 @@ _IN_STREAM = (
 )
 _SPECIAL = {
     "failed to find asset": "It was deleted, or its 24 hours are over: upload the picture again.",
+    "payload is below": "The request is too large for the service: send a smaller picture.",
     "DEGRADED": "The model is out of order at the moment: try again later.",
     r"\A\s*Inference error\s*\Z": "The service hides the reason; stream(…) with the same arguments shows it.",
 }

@@ -14,6 +14,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from nbvlm import endpoints
 from nbvlm._text import did_you_mean
 from nbvlm.client.secrets import Secret
 from nbvlm.endpoints import SERVICES
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from nbvlm.endpoints import Service
 
-__all__ = ["ENVIRONMENT", "Found", "advice", "find", "forget", "login"]
+__all__ = ["ENVIRONMENT", "Found", "advice", "find", "forget", "login", "remembered"]
 
 ENVIRONMENT = "NVIDIA_API_KEY"
 Found = tuple[Secret, str]
@@ -39,7 +40,8 @@ def login(key: str | None = None, service: str = "nvidia") -> None:
     key
         The key; asked for without echo when missing, so that it never stands in a notebook.
     service
-        Name in `nbvlm.endpoints.SERVICES` of the service that the key is for.
+        Name in `nbvlm.endpoints.SERVICES` of the service that the key is for; `"gateway"` for the gateway of
+        a class, where the key is the token from its page, or code and name of a student: `"code:name"`.
 
     Raises
     ------
@@ -51,20 +53,32 @@ def login(key: str | None = None, service: str = "nvidia") -> None:
     >>> login()  # doctest: +SKIP
     Key for build.nvidia.com (nvapi-…):
     """
-    if service not in SERVICES:
+    facts = endpoints.named(service)
+    if facts is None:
         raise ParameterError(f"Unknown service {service!r}.", hint=did_you_mean(service, SERVICES).strip())
-    place = SERVICES[service].page or SERVICES[service].title
+    place = facts.page or facts.title
     ask = f"Key for {place}{' (nvapi-…)' if service == 'nvidia' else ''}: "
+    if facts is endpoints.GATEWAY:
+        ask = "Token of the class gateway, or code:name: "
     try:
         held: dict[str, Any] = {"key": key if key is not None else getpass.getpass(ask)}
     except EOFError:
-        variables = SERVICES[service].variables
+        variables = facts.variables
         raise AuthenticationError(
             "There is no terminal to type the key into.", hint=f"Set {variables[0]}." if variables else None
         ) from None
     key = None
+    if facts is endpoints.GATEWAY:
+        _join(held)
     Secret.hide(held, "key")
     _memory[service] = held["key"]
+
+
+def _join(held: dict[str, Any]) -> None:
+    """Put the token of the gateway in the place of a code and a name."""
+    code, colon, name = str(held["key"]).partition(":")
+    if colon:
+        held["key"] = endpoints.join_gateway(code.strip(), name.strip())
 
 
 def advice(service: Service) -> str:
@@ -72,6 +86,11 @@ def advice(service: Service) -> str:
     name = "" if service.name == "nvidia" else f'service="{service.name}"'
     keys = "keys are free at" if service.name == "nvidia" else "keys come from"
     return f"Set {service.variables[0]}, or call nbvlm.login({name}); {keys} {service.page}."
+
+
+def remembered(service: str) -> Secret | None:
+    """Return the key that `login` took for a service, or None."""
+    return _memory.get(service)
 
 
 def forget() -> None:
@@ -90,7 +109,7 @@ def find(service: str = "nvidia") -> Found | None:
         If a source holds what cannot be a key.
     """
     for source, look in _SOURCES.items():
-        for variable in SERVICES[service].variables:
+        for variable in _variables(service):
             held: dict[str, Any] = {}
             with contextlib.suppress(Exception):
                 held["key"] = look(variable)
@@ -98,6 +117,15 @@ def find(service: str = "nvidia") -> Found | None:
                 Secret.hide(held, "key", f"The key from {source or variable}")
                 return held["key"], source or variable
     return (_memory[service], "login()") if service in _memory else None
+
+
+def _variables(service: str) -> tuple[str, ...]:
+    facts = endpoints.named(service)
+    if facts is None:
+        return ()
+    # The token of a student's own server goes to its own JupyterHub only.
+    hidden = () if endpoints.through_hub() else ("JUPYTERHUB_API_TOKEN",)
+    return tuple(variable for variable in facts.variables if variable not in hidden)
 
 
 def _from_environment(variable: str) -> str | None:

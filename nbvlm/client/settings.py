@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -28,11 +29,13 @@ if TYPE_CHECKING:
 
     from nbvlm.client.flow.events import Status
     from nbvlm.client.transports import Given
+    from nbvlm.local import LocalOptions
 
 __all__ = [
     "AskOptions",
     "OpeningOptions",
     "Settings",
+    "check_pace",
     "is_safe",
     "refuse_unknown",
     "resolve",
@@ -49,9 +52,10 @@ class AskOptions(TypedDict, total=False):
     temperature: float | None
     top_p: float | None
     max_tokens: int | None
-    route: str
-    content: str
-    format: str
+    seed: int | None
+    route: Literal["auto", "inline", "asset"]
+    content: Literal["tag", "parts"]
+    format: Literal["auto", "png"]
     translate: bool
     progress: Callable[[Status], None] | None
 
@@ -68,6 +72,10 @@ class OpeningOptions(TypedDict, total=False):
     retry: Retry | None
     allow_http: bool
     speak: str | None
+    device: str | None
+    dtype: str | None
+    quantize: str | None
+    pace: float | None
 
 
 def with_keywords(options: type[Any], **defaults: Any) -> Callable[[F], F]:
@@ -113,6 +121,8 @@ class Settings:
     timeouts: Timeouts = field(default_factory=Timeouts)
     retry: Retry = field(default_factory=Retry)
     allow_http: bool = False
+    local: LocalOptions | None = None  # of a model in this process
+    pace: float | None = None  # tokens a second of the embedded model; None does not slow it down
     chosen: bool = True  # False if no endpoint was named, so that the key, or its absence, decided
 
     @property
@@ -132,11 +142,17 @@ class Settings:
 
     @property
     def in_process(self) -> bool:
-        """Whether the embedded model answers, without any network."""
-        return self.endpoint.name == "demo" and self.origin is None and self.transport is None
+        """Whether a model in this process answers: an embedded one, or one of `local`."""
+        return (
+            (self.endpoint.name == "demo" or self.local is not None)
+            and self.origin is None
+            and self.transport is None
+        )
 
     def key(self) -> Secret | None:
         """Return the key to send."""
+        if self.local is not None:
+            return None  # it is for the site with the model's files
         if self.api_key is not None:
             return self.api_key
         service = endpoints.service_of(self.endpoint)
@@ -153,11 +169,15 @@ class Settings:
     def describe(self) -> str:
         """Say endpoint, model and where the key came from, never the key."""
         parts = [repr(self.endpoint.name), f"model={self.endpoint.model!r}"]
-        if self.origin is not None or self.endpoint.name == "server":
+        if self.origin is not None or self.endpoint.name in ("server", "gateway"):
             parts.append(f"base_url={self.base_url!r}")
+        if self.pace is not None:
+            parts.append(f"pace={self.pace:g}")
+        if not self.chosen and self.endpoint.name == "gateway":
+            parts.append(f"the class gateway that {endpoints.GATEWAY.address} names")
         if not self.chosen and self.endpoint.name == "demo":
             parts.append("no key found: the embedded demo model answers")
-        elif self.endpoint.name == "demo" and self.api_key is None:
+        elif self.in_process and self.api_key is None:
             parts.append("no key needed")
         else:
             parts.append(f"key from {self.key_source}" if self.api_key is not None else "no key")
@@ -187,7 +207,12 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
     recorded = getattr(transport, "endpoint", None)
     if endpoint is None and model is None and isinstance(recorded, (str, Endpoint)):
         endpoint = recorded
-    entry, found = _choose(endpoint, model, options.get("api_key"), options.get("base_url"))
+    chosen = endpoint is not None
+    local = _local(endpoint, options)
+    wanted = local.endpoint() if local is not None else endpoint
+    if endpoint == endpoints.GATEWAY.name or (endpoint is None and _is_of_a_class(options)):
+        wanted = _gateway(options)
+    entry, found = _choose(wanted, model, options.get("api_key"), options.get("base_url"))
     if entry.name == "demo" and model is not None:
         entry = endpoints.embedded(model)
     if (speak := options.get("speak")) is not None:
@@ -207,7 +232,9 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
         timeouts=timeouts,
         retry=Retry.of(options.get("retry")),
         allow_http=allow_http,
-        chosen=endpoint is not None,
+        local=local,
+        pace=_pace_of(options.get("pace"), entry),
+        chosen=chosen,
     )
     for address in (settings.base_url, settings.assets_url):
         if address is not None and not has_host(address):
@@ -221,6 +248,25 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
                 hint="Use https, or insist with allow_http=True.",
             )
     return settings
+
+
+_OWN = ("model", "api_key", "base_url", "assets_url", "transport", "speak")
+
+
+def _is_of_a_class(options: OpeningOptions) -> bool:
+    """Return whether a gateway is set, and nothing else says what to ask."""
+    return all(options.get(name) is None for name in _OWN) and endpoints.gateway_address() is not None
+
+
+def _gateway(options: OpeningOptions) -> Endpoint:
+    for name in ("model", "base_url", "assets_url", "speak"):
+        if options.get(name) is not None:
+            variable = endpoints.GATEWAY.address
+            raise ParameterError(
+                f"The class gateway takes no {name}.",
+                hint=f"The variable {variable} says where it is, and your teacher chooses the model.",
+            )
+    return endpoints.gateway_endpoint(allow_http=options.get("allow_http", False))
 
 
 def _choose(
@@ -257,6 +303,26 @@ def _choose(
     return entry, given or _found_for(entry)
 
 
+def _local(endpoint: str | Endpoint | None, options: OpeningOptions) -> LocalOptions | None:
+    """Read which model runs in this process; None where none does."""
+    given = {name: options.get(name) for name in ("device", "dtype", "quantize")}
+    given = {name: value for name, value in given.items() if value is not None}
+    if endpoint != "local":
+        if given:
+            names = ", ".join(f"{name}=…" for name in given)
+            raise ParameterError(f"{names} is for a model in this process.", hint=_LOCAL)
+        return None
+    for name in ("base_url", "assets_url", "speak"):
+        if options.get(name) is not None:
+            raise ParameterError(f"A local model has no {name}.", hint="Leave it out.")
+    from nbvlm.local import LocalOptions
+
+    return LocalOptions(options.get("model") or "", **given)  # type: ignore[arg-type]
+
+
+_LOCAL = 'Use nbvlm.Client("local", model="google/paligemma2-3b-mix-448", …).'
+
+
 def _speaking(entry: Endpoint, speak: str) -> Endpoint:
     """Return the embedded model as one that answers in the form of another family."""
     if entry.name != "demo":
@@ -265,6 +331,27 @@ def _speaking(entry: Endpoint, speak: str) -> Endpoint:
 
     facts = endpoints.openai(entry.base_url, speaking.model_id(speak))
     return replace(facts, name="demo", codebook="demo")
+
+
+def check_pace(pace: float | None) -> float | None:
+    """Return a pace in tokens a second; raise a `ParameterError` if it is not positive."""
+    if pace is None:
+        return None
+    if isinstance(pace, bool) or not isinstance(pace, (int, float)) or not 0 < pace < math.inf:
+        raise ParameterError(
+            f"pace must be a positive number of tokens a second, got {pace!r}.",
+            hint="Leave it out for answers as fast as they are computed.",
+        )
+    return float(pace)
+
+
+def _pace_of(pace: float | None, entry: Endpoint) -> float | None:
+    checked = check_pace(pace)
+    if checked is not None and entry.name != "demo":
+        raise ParameterError(
+            "pace is for the embedded model.", hint='Use nbvlm.Client("demo", pace=…), or nbvlm serve --pace.'
+        )
+    return checked
 
 
 def _found_for(entry: Endpoint) -> keys.Found | None:

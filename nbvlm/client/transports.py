@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from nbvlm.client.connections import Backend
+    from nbvlm.client.settings import Settings
 
 __all__ = ["AsyncTransport", "Given", "Transport", "awaiting", "blocking"]
 
@@ -33,10 +34,11 @@ AT_ONCE = 16
 """Connections of an `AsyncClient` without aiohttp: httpx's pool looks through all for each request."""
 
 
-def blocking(given: Given | None, in_process: bool) -> tuple[httpx.BaseTransport, bool]:
+def blocking(settings: Settings) -> tuple[httpx.BaseTransport, bool]:
     """Return a blocking transport, and whether the client must close it."""
+    given = settings.transport
     if given is None:
-        return (_demo() if in_process else Transport()), True
+        return (_embedded(settings) if settings.in_process else Transport()), True
     if isinstance(given, httpx.BaseTransport):
         return given, False
     if isinstance(given, httpx.Client):
@@ -44,21 +46,27 @@ def blocking(given: Given | None, in_process: bool) -> tuple[httpx.BaseTransport
     raise TypeError("This transport only serves an AsyncClient; pass an httpx.BaseTransport or httpx.Client.")
 
 
-def awaiting(given: Given | None, in_process: bool) -> tuple[httpx.AsyncBaseTransport, bool]:
+def awaiting(settings: Settings) -> tuple[httpx.AsyncBaseTransport, bool]:
     """Return an awaited transport, and whether the client must close it; parameters as `blocking`."""
+    given = settings.transport
     if given is None:
-        return (_demo() if in_process else AsyncTransport()), True
+        return (_embedded(settings) if settings.in_process else AsyncTransport()), True
     if isinstance(given, httpx.AsyncBaseTransport):
         return given, False
     if isinstance(given, httpx.AsyncClient):
         return _OwnClient(given), False
-    return _ThreadedTransport(blocking(given, in_process)[0]), False
+    return _ThreadedTransport(blocking(settings)[0]), False
 
 
-def _demo() -> Any:
+def _embedded(settings: Settings) -> Any:
+    if settings.local is not None:
+        from nbvlm.local import LocalTransport
+
+        key = settings.api_key
+        return LocalTransport(settings.local, lambda: key.reveal() if key is not None else None)
     from nbvlm.demo import DemoTransport
 
-    return DemoTransport()
+    return DemoTransport(pace=settings.pace)
 
 
 # Certificates and proxies: `nbvlm._environment` reads and checks them.

@@ -29,7 +29,19 @@ if TYPE_CHECKING:
     from nbvlm.demo.model.vision import Observation as Observation
     from nbvlm.grounding import Detection
 
-__all__ = ["FIGURES", "FIRST_SEED", "WAYS", "Figure", "Score", "evaluate", "facts_of", "judged", "main"]
+__all__ = [
+    "FIGURES",
+    "FIRST_SEED",
+    "WAYS",
+    "Figure",
+    "Score",
+    "boxes",
+    "evaluate",
+    "facts_of",
+    "judged",
+    "main",
+    "named",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +85,8 @@ def judged(ask: Callable[[str], str], scene: scenes.Scene, seed: int) -> Iterato
     kind = rng.choice(kinds)
     absent = rng.choice([k for k in scenes.KINDS if k not in kinds])
     counted = rng.choice((kind, kind, kind, absent))
-    yield "captions", _named(ask(prompts.caption())) == Counter((fact.color, fact.kind) for fact in facts)
-    yield from _boxes(ask(prompts.detect(*kinds)), scene)
+    yield "captions", named(ask(prompts.caption())) == Counter((fact.color, fact.kind) for fact in facts)
+    yield from boxes(ask(prompts.detect(*kinds)), scene)
     yield "absent without a box", "<loc" not in ask(prompts.detect(absent))
     yield "counts", _right(ask, prompts.answer(f"How many {PLURALS[counted]} are there?"), scene, facts)
     yield "colors", _right(ask, prompts.answer(f"What color is the {kind}?"), scene, facts)
@@ -95,7 +107,8 @@ def _right(ask: Callable[[str], str], prompt: str, scene: scenes.Scene, facts: l
     )
 
 
-def _named(caption: str) -> Counter[tuple[str, str]]:
+def named(caption: str) -> Counter[tuple[str, str]]:
+    """Count the things that a caption names, by color and kind."""
     words = caption.replace(",", " ").split()
     return Counter((a, b) for a, b in pairwise(words) if a in scenes.COLORS and b in scenes.KINDS)
 
@@ -130,7 +143,8 @@ def _asks_well(ask: Callable[[str], str], given: str, scene: scenes.Scene, facts
     return ground_truth.text(ground_truth.answer(parsed.words, facts, scene.background)) == given
 
 
-def _boxes(answer: str, scene: scenes.Scene) -> Iterator[tuple[str, float]]:
+def boxes(answer: str, scene: scenes.Scene) -> Iterator[tuple[str, float]]:
+    """Yield the figures of a detection answer about all kinds of a scene."""
     found = parse(answer, scene.size)
     left = dict(enumerate(scene.things))
     table = overlaps(found.xyxy, np.array([thing.box for thing in scene.things]))
@@ -193,11 +207,13 @@ WAYS: dict[str, Callable[[Image.Image], Image.Image]] = {
 """Changes to the pictures before the model sees them, by name."""
 
 
-def evaluate(model: Model, count: int, first: int = FIRST_SEED, way: str = "plain") -> list[Score]:
+def evaluate(
+    model: Model, count: int, first: int = FIRST_SEED, way: str = "plain", hard: float = 0.0
+) -> list[Score]:
     """Ask about `count` scenes, greedily, and return the scores in the order of `FIGURES`."""
     samples: dict[str, list[float]] = defaultdict(list)
     for seed in range(first, first + count):
-        scene = scenes.sample(seed)
+        scene = scenes.sample(seed, hard=hard)
         picture = WAYS[way](scene.picture)
         seen = model.see(picture)
         samples["scenes taken for scenes"].append(seen.familiar >= FAMILIAR)
@@ -210,15 +226,17 @@ def evaluate(model: Model, count: int, first: int = FIRST_SEED, way: str = "plai
     return [Score(name, sum(got) / len(got), len(got)) for name in FIGURES if (got := samples[name])]
 
 
-def table(columns: dict[str, list[Score]]) -> str:
+def table(columns: dict[str, list[Score]], *, floors: bool = True) -> str:
     """Return the scores as text: a row for each figure, with floor, goal and a column for each way."""
     ways = list(columns)
-    head = f"{'':28}{'floor':>8}{'goal':>8}" + "".join(f"{way:>9}" for way in ways) + f"{'samples':>9}"
+    limits = f"{'floor':>8}{'goal':>8}" if floors else ""
+    head = f"{'':28}{limits}" + "".join(f"{way:>9}" for way in ways) + f"{'samples':>9}"
     lines = [head]
     for row in zip(*columns.values(), strict=True):
         figure = FIGURES[row[0].name]
         values = "".join(f"{score.value:9.3f}" for score in row)
-        lines.append(f"{row[0].name:28}{figure.floor:8.2f}{figure.goal:8.2f}{values}{row[0].samples:9d}")
+        limits = f"{figure.floor:8.2f}{figure.goal:8.2f}" if floors else ""
+        lines.append(f"{row[0].name:28}{limits}{values}{row[0].samples:9d}")
     return "\n".join(lines) + "\n"
 
 
@@ -232,6 +250,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--as", dest="ways", nargs="+", choices=WAYS, default=["plain"], help="changes to the pictures"
     )
+    parser.add_argument(
+        "--hard",
+        type=float,
+        nargs="+",
+        metavar="H",
+        help="measure hard scenes instead, from 0.0 to 1.0; floors do not apply",
+    )
     photographs = parser.add_argument_group("photographs", "measure the detector for photographs instead")
     photographs.add_argument("--photos", type=Path, metavar="FOLDER", help="pictures that the file names")
     photographs.add_argument("--truth", type=Path, metavar="FILE", help="their things, in COCO's format")
@@ -239,6 +264,11 @@ def main(arguments: list[str] | None = None) -> int:
     if given.photos or given.truth:
         return _photographs(parser, given.photos, given.truth)
     model, count = load(), FULL if given.full else given.scenes
+    if given.hard:
+        sys.stdout.write(
+            table({f"h={hard:g}": evaluate(model, count, hard=hard) for hard in given.hard}, floors=False)
+        )
+        return 0
     columns = {way: evaluate(model, count, way=way) for way in given.ways}
     sys.stdout.write(table(columns))
     return int(

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageFilter
 
-from nbvlm.demo.world import backgrounds, layouts, objects
+from nbvlm.demo.world import backgrounds, difficulty, layouts, lookalikes, objects
 from nbvlm.demo.world.layouts import APART, MOST_THINGS, Layout, Placed, compose
+from nbvlm.errors import ParameterError
 from nbvlm.images import encoded, open_encoded
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Scene:
         return self.picture.size
 
 
-def sample(seed: int, *, pixels: int | None = None, clean: bool = False) -> Scene:
+def sample(seed: int, *, pixels: int | None = None, clean: bool = False, hard: float = 0.0) -> Scene:
     """Draw the scene of a seed.
 
     Parameters
@@ -110,21 +111,34 @@ def sample(seed: int, *, pixels: int | None = None, clean: bool = False) -> Scen
     pixels
         Length of the longer side; by default it varies from 160 to 2000. The layout does not depend on it.
     clean
-        True to skip `spoil`.
+        True to skip `spoil`, and the blur, haze and noise of hard scenes.
+    hard
+        From 0.0, the scene as it is, to 1.0: more, smaller and overlapping things (at most ten) in unusual
+        shades, look-alikes that are in no truth, then blur, haze and noise. `docs/embedded-model.md` has the
+        rates at which the embedded model fails.
 
     Returns
     -------
     Scene
         Picture, things with boxes and masks, background.
 
+    Raises
+    ------
+    ParameterError
+        If `hard` is not between 0 and 1.
+
     Examples
     --------
     >>> sample(7, pixels=320).size == sample(7, pixels=320, clean=True).size
     True
     """
+    if isinstance(hard, bool) or not isinstance(hard, (int, float)) or not 0 <= hard <= 1:
+        raise ParameterError(f"hard must be a number from 0.0 to 1.0, got {hard!r}.")
     rng = Random(seed)
     layout = compose(rng)
     drawn = round(LONGER[0] * (LONGER[1] / LONGER[0]) ** rng.random())
+    if hard:
+        layout = difficulty.harder(layout, hard, seed)
     w, h = _size(layout.aspect, pixels or drawn)
     if max(w, h) <= TWICE_UP_TO:
         picture, plan = render(layout, (2 * w, 2 * h))
@@ -132,7 +146,7 @@ def sample(seed: int, *, pixels: int | None = None, clean: bool = False) -> Scen
     else:
         picture, plan = render(layout, (w, h))
     if not clean:
-        picture = spoil(picture, rng)
+        picture = difficulty.veiled(picture, hard, seed) if hard else spoil(picture, rng)
     return Scene(picture, _things(layout, np.asarray(plan)), layout.background)
 
 
@@ -141,7 +155,9 @@ def _size(aspect: float, longer: int) -> tuple[int, int]:
 
 
 def _things(layout: Layout, seen: NDArray[np.uint8]) -> list[Thing]:
-    masks = [(placed, seen == number) for number, placed in enumerate(layout.placed, 1)]
+    masks = [
+        (placed, seen == number) for number, placed in enumerate(layout.placed, 1) if placed.kind in KINDS
+    ]
     found = [Thing(placed.kind, placed.color, bounds(mask), mask, placed.text) for placed, mask in masks]
     return sorted(found, key=lambda thing: thing.box[0] + thing.box[2])
 
@@ -167,9 +183,15 @@ def _shadow(layout: Layout, placed: Placed, picture: Image.Image) -> None:
     w, h = picture.size
     half = placed.size * min(w, h) / 2
     foot = placed.y * h + half * 0.95
-    if not objects.KINDS[placed.kind].stands or foot < backgrounds.BACKGROUNDS[layout.background].horizon * h:
+    kind = lookalikes.drawing_of(placed.kind)
+    if not kind.stands or foot < backgrounds.BACKGROUNDS[layout.background].horizon * h:
         return
-    wide = max(2, round(half * min(1.0, objects.aspect(placed.kind, placed.text)) * 2.0))
+    wide = max(
+        2,
+        round(
+            half * min(1.0, objects.aspect(placed.kind, placed.text) if placed.text else kind.aspect) * 2.0
+        ),
+    )
     backgrounds.shade(picture, (round(placed.x * w), round(foot)), (wide, max(2, round(half * 0.26))))
 
 
@@ -197,3 +219,7 @@ def _noise(picture: Image.Image, sigma: float, seed: int) -> Image.Image:
 def packed(picture: Image.Image, quality: int) -> Image.Image:
     """Return a picture with the traces of JPEG."""
     return open_encoded(encoded(picture, "JPEG", quality=quality), "JPEG", "The scene").convert("RGB")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -46,10 +46,12 @@ class DemoTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     ----------
     service
         Answers the requests; by default one service that all transports of the process share.
+    pace
+        Most tokens a second of an answer; by default as fast as they are computed.
     """
 
-    def __init__(self, service: Service | None = None) -> None:
-        self._service = service
+    def __init__(self, service: Service | None = None, *, pace: float | None = None) -> None:
+        self._service, self._pace = service, pace
 
     def __repr__(self) -> str:
         return "DemoTransport()"
@@ -64,7 +66,7 @@ class DemoTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         body = _Body(self.service.room(_request(request)))
         for part in request.stream:  # type: ignore[union-attr]
             body.add(part)
-        exchange = Exchange(self.service, _request(request, body), _read_timeout(request))
+        exchange = Exchange(self.service, self._asked(request, body), _read_timeout(request))
         try:
             return _response(exchange.head(), _Stream(exchange, request))
         except queue.Empty:
@@ -79,7 +81,7 @@ class DemoTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         body = _Body(self.service.room(_request(request)))
         async for part in request.stream:  # type: ignore[union-attr]
             body.add(part)
-        exchange = AsyncExchange(self.service, _request(request, body), _read_timeout(request))
+        exchange = AsyncExchange(self.service, self._asked(request, body), _read_timeout(request))
         try:
             return _response(await exchange.head(), _AsyncStream(exchange, request))
         except TimeoutError:
@@ -88,6 +90,9 @@ class DemoTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         except BaseException:
             exchange.close()
             raise
+
+    def _asked(self, request: httpx.Request, body: _Body) -> Request:
+        return replace(_request(request, body), pace=self._pace)
 
 
 class _Stream(httpx.SyncByteStream):

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from nbvlm.endpoints.catalog import INTEGRATE as INTEGRATE
     from nbvlm.endpoints.catalog import RETIRED as RETIRED
     from nbvlm.endpoints.catalog import Retired as Retired
+    from nbvlm.endpoints.gateway import FACTS as FACTS
+    from nbvlm.endpoints.gateway import GATEWAY as GATEWAY
+    from nbvlm.endpoints.gateway import described as described
+    from nbvlm.endpoints.gateway import facts_of as facts_of
+    from nbvlm.endpoints.gateway import gateway_address as gateway_address
+    from nbvlm.endpoints.gateway import gateway_endpoint as gateway_endpoint
+    from nbvlm.endpoints.gateway import join_gateway as join_gateway
+    from nbvlm.endpoints.gateway import named as named
+    from nbvlm.endpoints.gateway import service_of as service_of
+    from nbvlm.endpoints.gateway import through_hub as through_hub
     from nbvlm.endpoints.local import LocalServer as LocalServer
     from nbvlm.endpoints.local import find_local as find_local
     from nbvlm.endpoints.local import look as look
@@ -34,7 +44,6 @@ if TYPE_CHECKING:
     from nbvlm.endpoints.services import Service as Service
     from nbvlm.endpoints.services import address as address
     from nbvlm.endpoints.services import owner as owner
-    from nbvlm.endpoints.services import service_of as service_of
     from nbvlm.endpoints.values import Endpoint as Endpoint
     from nbvlm.endpoints.values import Parameter as Parameter
 
@@ -42,10 +51,14 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     {
         "nbvlm.endpoints.catalog": "CHECKED EMBEDDED ENDPOINTS HOSTED INTEGRATE RETIRED Retired",
+        "nbvlm.endpoints.gateway": (
+            "FACTS GATEWAY described facts_of gateway_address gateway_endpoint join_gateway named "
+            "service_of through_hub"
+        ),
         "nbvlm.endpoints.local": "LocalServer find_local look only_model",
         "nbvlm.endpoints.lookup": "alternatives embedded get openai",
         "nbvlm.endpoints.models": "Asked Model known listing sees",
-        "nbvlm.endpoints.services": "SERVICES Service address owner service_of",
+        "nbvlm.endpoints.services": "SERVICES Service address owner",
         "nbvlm.endpoints.values": "Endpoint Parameter",
     },
 )

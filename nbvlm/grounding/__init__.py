@@ -9,6 +9,7 @@ from nbvlm.grounding.dialects.deciding import asked_order, asked_scale
 from nbvlm.grounding.dialects.kosmos2 import read as read_kosmos2
 from nbvlm.grounding.dialects.reasoning import Part as ReasoningPart
 from nbvlm.grounding.dialects.reasoning import Reasoning
+from nbvlm.grounding.editing import with_box, with_label
 from nbvlm.grounding.evaluation import Evaluation, evaluate
 from nbvlm.grounding.masks.codebooks import Codebook, codebook, paste
 from nbvlm.grounding.masks.lazy import LazyMask, decode_masks, decoded
@@ -19,12 +20,17 @@ from nbvlm.grounding.masks.rle import RunLengths
 from nbvlm.grounding.masks.rle import encode as encode_rle
 from nbvlm.grounding.masks.rle import read as read_rle
 from nbvlm.grounding.masks.types import MaskCrop
+from nbvlm.grounding.origin import Origin
 from nbvlm.grounding.parser import Parser, parse
 from nbvlm.grounding.problems import KINDS, Problem
 from nbvlm.grounding.readings import Reading
+from nbvlm.grounding.tables import PLACES, SOURCES
+from nbvlm.grounding.tables import rows as table_rows
 
 __all__ = [
     "KINDS",
+    "PLACES",
+    "SOURCES",
     "Codebook",
     "Comparison",
     "Detection",
@@ -32,6 +38,7 @@ __all__ = [
     "Evaluation",
     "LazyMask",
     "MaskCrop",
+    "Origin",
     "Pair",
     "Parser",
     "Problem",
@@ -55,4 +62,7 @@ __all__ = [
     "polygon_area",
     "read_kosmos2",
     "read_rle",
+    "table_rows",
+    "with_box",
+    "with_label",
 ]

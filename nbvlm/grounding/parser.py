@@ -17,6 +17,7 @@ decoders divide by 1024, which ``bins=1024`` reproduces.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nbvlm import prompts
@@ -24,6 +25,7 @@ from nbvlm.grounding import dialects
 from nbvlm.grounding.detections import Detection, Detections, unchecked
 from nbvlm.grounding.dialects.paligemma import CORNERS, REGULAR_ITEM, TOKEN, PendingItem, PromptEcho, complete
 from nbvlm.grounding.dialects.reader import DialectReader
+from nbvlm.grounding.dialects.reasoning import Reasoning
 from nbvlm.grounding.masks.lazy import LazyMask
 from nbvlm.grounding.masks.types import CODES, Codes, size_of
 from nbvlm.grounding.problems import Problem
@@ -32,7 +34,7 @@ from nbvlm.grounding.readings import Reading
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nbvlm.grounding.dialects import Dialect
+    from nbvlm.grounding.dialects import Dialect, Part
     from nbvlm.grounding.masks.codebooks import Codebook
     from nbvlm.grounding.masks.types import Size
 
@@ -80,6 +82,10 @@ class LocReader:
     def feed(self, text: str) -> None:
         """Read the next piece of the answer."""
         self._scan(*self._echo.feed(text))
+
+    def skip(self, length: int) -> None:
+        """Pass over characters that are not part of the answer."""
+        self._position += length
 
     def close(self) -> None:
         """Read the rest at the end of the answer."""
@@ -287,18 +293,24 @@ class Parser:
         self._dialect = chosen
         named = prompts.things(prompt)
         fallback = named[0] if len(named) == 1 else ""
-        loc = LocReader(self._size, prompt, bins, codebook, fallback)
-        self._reader: LocReader | DialectReader = loc
-        self._other: DialectReader | None = None
-        if chosen.form != "loc":
-            self._other = DialectReader(
-                chosen, self._size, sent, prompt, fallback, explicit=dialect is not None
-            )
+        self._new_loc = partial(LocReader, self._size, prompt, bins, codebook, fallback)
+        self._new_other = partial(
+            DialectReader, chosen, self._size, sent, prompt, fallback, explicit=dialect is not None
+        )
+        self._reasoning = Reasoning() if chosen.form != "loc" else None
         self._held: list[str] = []
-        self._tail = ""  # what may be the beginning of a token, while the form is not known
+        self._closed = False
+        self._begin()
+
+    def _begin(self, position: int = 0) -> None:
+        """Begin to read at a position: all before it was thinking."""
+        self._loc = self._new_loc()
+        self._loc.skip(position)
+        self._reader: LocReader | DialectReader = self._loc
+        self._other = self._new_other() if self._reasoning is not None else None
+        self._tail, self._tail_at = "", position  # may be a token's beginning, while the form is not known
         self._within = False  # whether a location next would end nothing
         self._returned = 0
-        self._closed = False
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -354,8 +366,10 @@ class Parser:
             return []
         self._read()
         self._closed = True
+        if self._reasoning is not None:
+            self._parts(self._reasoning.close())
         if self._other is not None:
-            self._other.feed(self._tail)
+            self._other.feed(self._tail, self._tail_at)
             self._other.close()
             if self._other.has_locations or self._other.problems:
                 self._choose(self._other)
@@ -376,38 +390,60 @@ class Parser:
             return
         text = "".join(self._held)
         self._held = []
-        if self._other is not None:
-            self._recognise(text)
-            return
-        self._reader.feed(text)
-        if isinstance(self._reader, LocReader):
-            self._within = self._reader.within
+        if self._reasoning is not None:
+            self._parts(self._reasoning.feed(text))
+        else:
+            self._loc.feed(text)
+        if self._reader is self._loc:
+            self._within = self._loc.within
 
-    def _recognise(self, text: str) -> None:
+    def _parts(self, parts: list[Part]) -> None:
+        for part in parts:
+            end = part.position + len(part.text)
+            if part.before:  # it was thinking all the time
+                self._begin(end)
+            elif part.thinking:
+                self._pass_over(part)
+            elif self._other is not None:
+                self._recognise(part.text, part.position)
+            elif isinstance(self._reader, DialectReader):
+                self._reader.feed(part.text, part.position)
+            else:
+                self._loc.feed(part.text)
+
+    def _pass_over(self, part: Part) -> None:
+        """Leave out thinking."""
+        if self._other is not None:
+            self._other.feed(self._tail, self._tail_at)
+            self._tail = ""
+        self._loc.skip(len(part.text))
+
+    def _recognise(self, text: str, position: int) -> None:
         """Let both readers read until one has found what only it can read."""
         other = self._other
         if other is None:
             return
-        self._reader.feed(text)
+        self._loc.feed(text)
+        start = position - len(self._tail)
         text = self._tail + text
         end = complete(text)
         at = 0
         for token in TOKEN.finditer(text, 0, end):
             if token.lastindex != _LOCATION_GROUP:
                 continue
-            other.feed(text[at : token.start()])
+            other.feed(text[at : token.start()], start + at)
             at = token.start()
             if other.has_locations or other.idle:
                 break
         else:
-            other.feed(text[at:end])
+            other.feed(text[at:end], start + at)
             at = end
-        self._tail = text[at:]
+        self._tail, self._tail_at = text[at:], start + at
         if other.has_locations:
-            other.feed(self._tail)
+            other.feed(self._tail, self._tail_at)
             self._choose(other)
         elif at < end:
-            self._choose(self._reader)
+            self._choose(self._loc)
 
 
 def parse(

@@ -46,7 +46,10 @@ def resolved(text: str, within: Path | None = None) -> str | Path:
         if os.path.isfile(path):  # noqa: PTH113 - as below
             return path
         fault = "is a folder" if os.path.isdir(path) else "does not exist"  # noqa: PTH112
-        raise ImageError(f"{shorten(visible(place), 80)!r} {fault}.", hint="Type on; the pictures of the folder are listed.")
+        raise ImageError(
+            f"{shorten(visible(place), 80)!r} {fault}.",
+            hint="Type on; the pictures of the folder are listed.",
+        )
     if _is_address(place):
         return place
     path = expanded(place)

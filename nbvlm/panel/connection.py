@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import sys
 import threading
 from dataclasses import replace
@@ -11,10 +13,10 @@ from urllib.parse import urlsplit
 from nbvlm import endpoints
 from nbvlm._background import Task
 from nbvlm._files import expanded
-from nbvlm.client import AsyncClient, Client, Secret, find_key, login, resolve
+from nbvlm.client import AsyncClient, Client, Secret, find_key, login, remembered, resolve
 from nbvlm.errors import AuthenticationError
 from nbvlm.images import path_inside
-from nbvlm.recording import replay
+from nbvlm.recording import Replayer, replay
 from nbvlm.widgets import Offer
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from nbvlm.client import Settings
     from nbvlm.endpoints import Endpoint
+    from nbvlm.recording import RecordedQuestion
 
 __all__ = ["OWN", "TYPED", "ModelConnection"]
 
@@ -31,6 +34,10 @@ OWN = "own"
 SERVER = "server"
 #: Value of the choice for a recording whose path was typed.
 RECORDING = "recording"
+#: Tokens a second of the embedded model in a panel: about those of a hosted service.
+PACE = 30.0
+#: Replaces `PACE`: a number, or "off".
+PACE_VARIABLE = "NBVLM_PANEL_PACE"
 #: Origin of a key that was typed into the panel.
 TYPED = "this panel"
 
@@ -46,6 +53,8 @@ class ModelConnection:
         self._server: Settings | None = None
         self._recording: tuple[str, Settings] | None = None
         self._typed: dict[str, Secret] = {}  # by the name of the service
+        self.pace = _usual_pace() if client.settings.pace is None else client.settings.pace
+        self._opened_pace: float | None = None
         self.choice = self._own = _choice_of(self.settings)
 
     @property
@@ -61,11 +70,17 @@ class ModelConnection:
                 self._shown = Client.from_settings(self.settings)
             return self._shown
 
+    @property
+    def has_pace(self) -> bool:
+        """Whether the embedded model answers in this process, which can be slowed down."""
+        return self.settings.in_process and self.endpoint.name == "demo"
+
     def use(self, client: Client | AsyncClient) -> None:
         """Ask with the settings of another client from now on."""
         settings = client.settings
         with self._lock:
             self._given, self._shown = settings, client
+            self.pace = self.pace if settings.pace is None else settings.pace
             self._own = _choice_of(settings)
             self._switch(self._own, settings)
 
@@ -83,8 +98,14 @@ class ModelConnection:
     def client(self) -> AsyncClient:
         """Return the client in use; call this on the package's loop."""
         with self._lock:
+            if self._client is not None and self._opened_pace != self.pace:
+                self.close()
             if self._client is None:
-                self._client = AsyncClient.from_settings(self.settings)
+                # The settings of the panel's client stay as they are: only the panel itself slows down.
+                self._opened_pace = self.pace
+                settings = self.settings
+                paced = replace(settings, pace=self.pace) if self.has_pace else settings
+                self._client = AsyncClient.from_settings(paced)
             return self._client
 
     def choices(self, offer: Offer | None = None) -> list[dict[str, str]]:
@@ -117,7 +138,11 @@ class ModelConnection:
         return found
 
     def choose(self, value: str) -> None:
-        """Ask another of the choices from now on."""
+        """Ask another of the choices from now on; "gateway" asks the class gateway for its model anew."""
+        if value == endpoints.GATEWAY.name:
+            given = self._given
+            new = resolve(value, allow_http=given.allow_http, timeout=given.timeouts, retry=given.retry)
+            self._given, value = new, self._own
         self._switch(value, self._settings_of(value))
 
     def connect(self, url: str, model: str) -> None:
@@ -130,17 +155,23 @@ class ModelConnection:
 
         Returns the parameters of its first question: with others the recording may hold no answer.
         """
-        file = expanded(path.strip()) if within is None else path_inside(within, path.strip())
-        recorded = replay(file)
+        name = path.strip()
+        recorded = replay(name if within is None else path_inside(within, name))
         settings = resolve(recorded.endpoint or self.endpoint, transport=recorded)
-        self._recording = file.name, settings
+        self._recording = expanded(name).name, settings
         self._switch(RECORDING, settings)
         return recorded.parameters
+
+    def questions(self) -> tuple[RecordedQuestion, ...]:
+        """Return the questions of the recording in use; none where a model answers."""
+        transport = self.settings.transport
+        return transport.questions if isinstance(transport, Replayer) else ()
 
     def take_key(self, key: Secret) -> None:
         """Use a key: one for a known service is kept as by `nbvlm.login()`, others for this panel."""
         if (service := endpoints.service_of(self.endpoint)) is not None:
             login(key.reveal(), service.name)
+            key = remembered(service.name) or key  # a code and a name have become a token
             self._typed[service.name] = key
         settings = replace(self.settings, api_key=key, key_source=TYPED)
         if self.choice == SERVER:
@@ -206,6 +237,16 @@ class ModelConnection:
         return replace(settings, api_key=typed, key_source=TYPED)
 
 
+def _usual_pace() -> float | None:
+    """Return the tokens a second of a panel whose client names none; None does not slow it down."""
+    given = os.environ.get(PACE_VARIABLE, "")
+    try:
+        pace = float(given)
+    except ValueError:
+        return None if given.strip().lower() == "off" else PACE
+    return pace if 0 < pace < math.inf else None
+
+
 def _choice_of(settings: Settings) -> str:
     listed = endpoints.ENDPOINTS.get(settings.endpoint.name) == settings.endpoint
     return settings.endpoint.name if listed else OWN
@@ -213,7 +254,10 @@ def _choice_of(settings: Settings) -> str:
 
 def _entry(value: str, settings: Settings, group: str) -> dict[str, Any]:
     host = urlsplit(settings.base_url).netloc
-    return {"value": value, "label": f"{settings.endpoint.model} at {host}", "group": group, "note": ""}
+    if settings.endpoint.name == endpoints.GATEWAY.name:
+        group = "Your class"
+    label, note = f"{settings.endpoint.model} at {host}", settings.endpoint.note
+    return {"value": value, "label": label, "group": group, "note": note}
 
 
 def _group(entry: Endpoint) -> str:

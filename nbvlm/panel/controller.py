@@ -29,15 +29,17 @@ from nbvlm.panel.streaming import MaskOutliner, StreamThrottle
 from nbvlm.panel.sweep_runner import SweepRunner
 from nbvlm.result import alt_text, summary
 from nbvlm.widgets import (
+    AnswerViewer,
     Controls,
     Ignored,
+    RecordedQuestions,
     TaskBar,
     Toolbar,
-    Viewer,
     column,
     finished_text,
     ignored,
     preview,
+    sample_picture,
     scenes,
     stopped_text,
 )
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from nbvlm.client import AsyncClient, Client, Event
     from nbvlm.images import Picture
     from nbvlm.panel.history import HistoryEntry
+    from nbvlm.recording import RecordedQuestion
     from nbvlm.result import Result
     from nbvlm.widgets import Offer, OfferingWidget
 
@@ -63,6 +66,7 @@ STATE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "top_p": lambda controller: controller.controls.parameters.get("top_p"),
         "max_tokens": lambda controller: controller.controls.parameters.get("max_tokens"),
         "parameters": lambda controller: controller.controls.parameters,
+        "pace": lambda controller: controller.connection.pace,
         "route": lambda controller: controller.source.route,
         "client": lambda controller: controller.connection.shown,
         "endpoint": lambda controller: controller.connection.endpoint,
@@ -73,6 +77,14 @@ STATE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "hidden_for_class": lambda controller: controller.offer.hidden,
     }
 )
+
+
+def _sample_of(question: RecordedQuestion) -> int | None:
+    """Return the number of the sample that a recorded question is about, or None."""
+    for index, entry in enumerate(scenes()):
+        if (question.name or "").rpartition(".")[0] == entry.name:
+            return index if question.is_about(sample_picture(entry)) else None
+    return None
 
 
 def family(widget: Any) -> list[Any]:
@@ -112,7 +124,7 @@ class PanelController:
         self.connection = ModelConnection(client)
         endpoint = self.connection.endpoint
         messages = self._messages = MessageSequencer(self.guarded)
-        self.viewer = Viewer(
+        self.viewer = AnswerViewer(
             on_region=lambda box: self.task_bar.region(box),
             on_message=messages.handler({"reread": lambda message: self.reread(message)}),
         )
@@ -125,6 +137,7 @@ class PanelController:
             on_run=self.press,
             on_stop=self.stop,
             on_reset=lambda: self.form.reset(),
+            on_pace=lambda: self.put_pace(self.controls.pace),
             guard=self.guarded,
         )
         self.toolbar = Toolbar(
@@ -149,9 +162,11 @@ class PanelController:
             on_key=self._show_connection,
             on_ask=self.press,
             on_shrink=self.press_inline,
+            on_recorded=self.ask_recorded,
             on_refused=self.complain,
             offer=offer,
         )
+        self.recorded = RecordedQuestions(messages.handler({"ask": self._ask_listed}))
         self.error_card = self.connecting.error_card
         self.source = PictureSource(
             endpoint,
@@ -185,7 +200,9 @@ class PanelController:
     def _layout(self) -> tuple[Any, ...]:
         """Return the head, two columns, and the shelf, to be placed one below the other."""
         head = [self.toolbar, self.connecting.key_field, self.connecting.server_form]
-        left = column([self.source.picker, self.task_bar, *self.controls.widgets], "nbvlm-controls")
+        left = column(
+            [self.source.picker, self.recorded, self.task_bar, *self.controls.widgets], "nbvlm-controls"
+        )
         right = column([self.error_card, self.viewer, self.answers.export_menu], "nbvlm-answers")
         body = column([left, right], "nbvlm-body")
         shelf = column([self.answers.strip, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
@@ -239,6 +256,12 @@ class PanelController:
         values = check_parameters(self.connection.endpoint, given)
         self.form.put({name: values[name] for name in given if name in values})
 
+    def put_pace(self, pace: float | None) -> None:
+        """Slow the embedded model down to some tokens a second, or no longer; from the next answer on."""
+        with self._lock:
+            self.connection.pace = pace
+            self.controls.put_pace(pace)
+
     def use(self, client: Client | AsyncClient) -> None:
         """Ask with another client from now on."""
         if client is not self.connection.shown:
@@ -261,9 +284,14 @@ class PanelController:
     def _show_connection(self) -> None:
         used = self.connection
         key = used.key() if "key" in self.offer else {"state": "none", "text": ""}
-        self.toolbar.show(used.endpoint, used.choices(self.offer), used.choice, key)
+        recorded = bool(used.questions())
+        choices = used.choices(self.offer)
+        self.toolbar.show(used.endpoint, choices, used.choice, key, recorded=recorded)
+        self.recorded.put(used.questions())
         self.toolbar.hideable = bool({"path", "key"} & self.offer.allowed)
         self.toolbar.hidden = self.offer.hidden
+        self.controls.put_pace(used.pace)
+        self.controls.offer_pace(used.has_pace)
 
     # What is offered
 
@@ -327,6 +355,27 @@ class PanelController:
             self._next = self.inputs()
             self.controls.running(True, queued=True)
 
+    def _ask_listed(self, message: Mapping[str, Any]) -> None:
+        questions = self.connection.questions()
+        if message["index"] >= len(questions):
+            raise Ignored("there is no such question")
+        self.ask_recorded(questions[message["index"]])
+
+    def ask_recorded(self, question: RecordedQuestion) -> None:
+        """Ask a question of the recording, about its picture: the chosen one, or one of the gallery."""
+        with self._lock:
+            if self.picture is None or not question.is_about(self.picture):
+                index = _sample_of(question)
+                if index is None:
+                    name = f" {question.name!r}" if question.name else ""
+                    raise ImageError(
+                        f"This question is about the picture{name}, and another one is chosen.",
+                        hint="A recording holds no pictures: open that picture, then ask again.",
+                    )
+                self.source.choose(index)
+            self.form.fill(question.prompt, question.parameters)
+            self.press()
+
     def press_inline(self) -> None:
         """Choose the route inside the request, and ask."""
         self.source.take_route("inline")
@@ -343,7 +392,7 @@ class PanelController:
         except BaseException as error:
             self._settle(throttle, functools.partial(self._show_end, throttle, error))
             raise
-        self._settle(throttle, functools.partial(self._add, result, throttle.pieces))
+        self._settle(throttle, functools.partial(self._add, result, throttle.pieces, throttle.quota))
         await asyncio.to_thread(self.guarded, functools.partial(self.answers.finish, result))
         return result
 
@@ -365,17 +414,17 @@ class PanelController:
         else:
             self.viewer.stopped(stopped_text(throttle.seconds, throttle.pieces))
 
-    def _add(self, result: Result, pieces: int) -> None:
+    def _add(self, result: Result, pieces: int, quota: str) -> None:
         self.answers.add(result, pieces)
-        self._show_answer(result, pieces)
+        self._show_answer(result, pieces, quota)
         self._on_answer(result)
 
-    def _show_answer(self, result: Result, pieces: int | None) -> None:
+    def _show_answer(self, result: Result, pieces: int | None, quota: str = "") -> None:
         self.result = result
         self.viewer.finish(
             result.text,
             streaming.boxes(result.detections, result.prompt),
-            finished_text(result, pieces),
+            [*finished_text(result, pieces), *filter(None, [quota])],
             alt=alt_text(result),
             said=summary(result),
             notes=result.notices,

@@ -13,7 +13,7 @@ import traitlets
 
 from nbvlm import endpoints
 from nbvlm._text import encodable
-from nbvlm.client import AsyncClient, Client, check_parameters, refuse_unknown
+from nbvlm.client import AsyncClient, Client, check_pace, check_parameters, refuse_unknown
 from nbvlm.endpoints import Endpoint
 from nbvlm.images import Picture
 from nbvlm.panel.controller import STATE, PanelController
@@ -129,6 +129,10 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
     route : str
         How the picture travels: "auto" (the default), "inline" or "asset", as far as the model offers it.
         ``panel.route = "inline"``
+    pace : float or None
+        The most tokens a second of the embedded model, so that its answers stream as from a service and can
+        be stopped; None does not slow it down. Default: that of the client, else 30, or the value of the
+        environment variable `NBVLM_PANEL_PACE`, a number or "off". ``panel.pace = None``
     client : Client or AsyncClient
         The client that the panel was given, or one for the model that was chosen since. Default: `Client()`.
         ``panel.client = nbvlm.Client("demo")``
@@ -185,6 +189,9 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
     )
     parameters: _Trait[dict[str, float | int], Mapping[str, float | int | None]] = _Trait(
         lambda controller, value: controller.put(_names(value))
+    )
+    pace: _Trait[float | None, float | None] = _Trait(
+        lambda controller, value: controller.put_pace(check_pace(value))
     )
     route: _Trait[str, str] = _Trait(lambda controller, value: controller.source.take_route(value))
     client: _Trait[Client | AsyncClient, Client | AsyncClient] = _Trait(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nbvlm.grounding import Detection, LazyMask
     from nbvlm.panel.form import Inputs
     from nbvlm.result import Result
-    from nbvlm.widgets import Viewer
+    from nbvlm.widgets import AnswerViewer
 
 __all__ = ["MaskOutliner", "StreamThrottle", "ask", "boxes"]
 
@@ -41,7 +41,7 @@ class StreamThrottle:
 
     def __init__(
         self,
-        viewer: Viewer,
+        viewer: AnswerViewer,
         prompt: str,
         outliner: MaskOutliner | None = None,
         interval: float = TEXT_INTERVAL,
@@ -54,6 +54,7 @@ class StreamThrottle:
         self._boxes: list[dict[str, Any]] = []
         self._found = 0
         self._phase = self._sent_phase = ""
+        self.quota = ""  # what a class gateway still allows, in words
         self._pause = 0.0
         self.pieces = 0
         self._began = time.monotonic()
@@ -85,6 +86,8 @@ class StreamThrottle:
             self._found += 1
         elif isinstance(event, ReasoningDelta):
             self._phase, self._pause = "Thinking", 0.0
+        elif event.kind == "quota":
+            self.quota = progress_text(event)
         else:
             self._phase = progress_text(event)
             self._pause = event.seconds if event.kind == "retry" else 0.0
@@ -100,9 +103,10 @@ class StreamThrottle:
         if self._closed:
             return
         phase, pause = ("Answering", 0.0) if self._text else (self._phase, self._pause)
-        new_phase = phase if phase != self._sent_phase else ""
+        shown = f"{phase} · {self.quota}" if phase and self.quota else phase
+        new_phase = shown if shown != self._sent_phase else ""
         self._viewer.more("".join(self._text), self._boxes, new_phase, pause)
-        self._text, self._boxes, self._phase, self._sent_phase = [], [], phase, phase
+        self._text, self._boxes, self._phase, self._sent_phase = [], [], phase, shown
 
     def close(self) -> bool:
         """Send the rest and then nothing more; return whether it was open.
@@ -122,7 +126,7 @@ class MaskOutliner:
     The first mask of all may wait for its decoder to be downloaded; boxes and text never wait for it.
     """
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: AnswerViewer) -> None:
         self._viewer = viewer
         self._lock = threading.Lock()
         self._turn = -1

@@ -12,6 +12,7 @@ import json
 import keyword
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -91,7 +92,7 @@ def to_curl(result: ResultData, *, image: str | None = None) -> str:
     """Write a shell script; see `Result.to_curl`."""
     endpoint = _endpoint(result)
     start = _START.format(setup="\n".join(_setup(result, endpoint)))
-    if result.route == "asset":
+    if result.route == "asset" and endpoint.assets_url is not None:
         return start + _with_asset(result, endpoint, image)
     picture, file = _travelling(result, endpoint, image)
     head, tail = _request(result, endpoint, picture.mime)
@@ -104,11 +105,24 @@ def to_curl(result: ResultData, *, image: str | None = None) -> str:
 def _endpoint(result: ResultData) -> Endpoint:
     if result.endpoint.startswith(("http://", "https://")):
         return endpoints.openai(result.endpoint, result.model)
+    if result.endpoint == endpoints.GATEWAY.name:
+        return _of_a_class(result)
     return endpoints.get(result.endpoint, result.model if result.endpoint in endpoints.SERVICES else None)
+
+
+def _of_a_class(result: ResultData) -> Endpoint:
+    """Describe the class gateway, which is where its variable says when the code runs."""
+    known = endpoints.openai(endpoints.GATEWAY.base_url, result.model)
+    return replace(known, name=endpoints.GATEWAY.name, service=endpoints.GATEWAY.name)
 
 
 def _setup(result: ResultData, endpoint: Endpoint) -> list[str]:
     """Set `url`, `key` and `assets`; origins can be changed from outside, as for the client."""
+    if endpoint.name == endpoints.GATEWAY.name:
+        return [
+            f"url=${{NBVLM_GATEWAY#jupyterhub+}}{endpoint.path}",
+            "key=${NBVLM_GATEWAY_TOKEN:-$JUPYTERHUB_API_TOKEN}",
+        ]
     if endpoint.dialect == "openai":
         chain = "none"
         for name in reversed(_variables(result, endpoint)):
@@ -218,7 +232,7 @@ def _client(result: ResultData) -> str:
         assets = result.assets_url or result.base_url
         parts += [f"base_url={_literal(result.base_url)}", f"assets_url={_literal(assets)}"]
         parts += [f'api_key=os.environ.get("{_own_key(result.base_url, assets)}", "none")']
-    elif result.endpoint != "demo":
+    elif result.endpoint not in ("demo", endpoints.GATEWAY.name):
         parts += [f'api_key=os.environ["{HOSTED_KEY}"]']
     line = f"nbvlm.Client({', '.join(parts)})"
     if len(line) <= _WIDEST:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nbvlm.widgets._base import OfferingWidget, PageState, ignored
 from nbvlm.widgets.comparison import ComparisonView
 from nbvlm.widgets.controls import Controls, column
+from nbvlm.widgets.detection_list import DetectionList, reading_of
 from nbvlm.widgets.dialogs import KeyField, ServerForm
 from nbvlm.widgets.error_card import ErrorCard
 from nbvlm.widgets.export_menu import ExportMenu
@@ -12,6 +13,8 @@ from nbvlm.widgets.history_strip import HistoryStrip
 from nbvlm.widgets.messages import Ignored
 from nbvlm.widgets.offers import Allow, NotOffered, Offer, is_address
 from nbvlm.widgets.picker import Picker, Upload
+from nbvlm.widgets.picture_viewer import Region, Viewer
+from nbvlm.widgets.recorded_questions import RecordedQuestions
 from nbvlm.widgets.status_text import (
     failure_sentences,
     failure_text,
@@ -36,12 +39,14 @@ from nbvlm.widgets.thumbnails import (
     thumbnail,
 )
 from nbvlm.widgets.toolbar import Toolbar
-from nbvlm.widgets.viewer import Region, Viewer
+from nbvlm.widgets.viewer import Viewer as AnswerViewer
 
 __all__ = [
     "Allow",
+    "AnswerViewer",
     "ComparisonView",
     "Controls",
+    "DetectionList",
     "ErrorCard",
     "ExportMenu",
     "HistoryStrip",
@@ -52,6 +57,7 @@ __all__ = [
     "OfferingWidget",
     "PageState",
     "Picker",
+    "RecordedQuestions",
     "Region",
     "ServerForm",
     "SweepGrid",
@@ -71,6 +77,7 @@ __all__ = [
     "picture_text",
     "preview",
     "progress_text",
+    "reading_of",
     "route_text",
     "routes_of",
     "sample_picture",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["Controls", "column"]
 
 _TITLES = {"temperature": "Temperature", "top_p": "Top p", "max_tokens": "Max tokens"}
+_PACES = (30.0, 5.0)
+_FASTEST = "As fast as it can"
 _NOTE = "The service advises changing temperature or top p, not both."
 
 
@@ -30,6 +32,8 @@ class Controls:
         Gives the sliders their ranges and defaults.
     on_prompt, on_parameters
         Called when the prompt or a slider has changed.
+    on_pace
+        Called when another pace of the embedded model was chosen.
     on_run, on_stop, on_reset
         Called when the buttons are pressed; a page with the toolbar sends a message of its own instead.
     guard
@@ -37,7 +41,7 @@ class Controls:
 
     Attributes
     ----------
-    prompt, sliders, note, run, stop
+    prompt, sliders, pace_field, note, run, stop
         The single widgets; sliders by the names of their parameters.
     widgets
         The widgets to place in a layout, in order.
@@ -52,6 +56,7 @@ class Controls:
         on_run: Callable[[], Any],
         on_stop: Callable[[], Any],
         on_reset: Callable[[], Any],
+        on_pace: Callable[[], Any],
         guard: Callable[[Callable[[], Any]], None],
     ) -> None:
         self._guard, self._on_parameters = guard, on_parameters
@@ -60,12 +65,19 @@ class Controls:
         self.stop = _button("Stop", "nbvlm-stop", "Stop the answer (Esc)", disabled=True)
         self._reset = _button("Reset", "nbvlm-reset", "Set all sliders to the model's defaults")
         self.note = _label(_NOTE, "nbvlm-note")
+        self.pace_field = _Dropdown(
+            description="Pace",
+            tooltip="Tokens a second of the embedded model: slow answers can be watched, and stopped",
+        ).add_class("nbvlm-pace")
+        self._putting = False
+        self.put_pace(None)
         self._head = column([_label("Parameters", "nbvlm-heading"), self._reset], "nbvlm-sliders-head")
         self._sliders = column([], "nbvlm-sliders")
         self.widgets = (self.prompt, self._sliders, column([self.run, self.stop], "nbvlm-actions"))
         self.prompt.observe(lambda _change: guard(on_prompt), "value")
         self.run.on_click(lambda _button: guard(on_run))
         self.stop.on_click(lambda _button: guard(on_stop))
+        self.pace_field.observe(lambda _change: None if self._putting else guard(on_pace), "value")
         self._reset.on_click(lambda _button: guard(on_reset))
         self.sliders: dict[str, Any] = {}
         self.serve(endpoint)
@@ -78,10 +90,33 @@ class Controls:
         self.take(parameters=kept)
         for slider in self.sliders.values():
             slider.observe(lambda _change: self._guard(self._moved), "value")
-        self._sliders.children = [self._head, *self.sliders.values(), self.note] if self.sliders else []
+        sliders = [self._head, *self.sliders.values(), self.note] if self.sliders else []
+        self._sliders.children = [*sliders[:-1], self.pace_field, *sliders[-1:]]
         self.advise()
         for slider in old.values():
             slider.close()
+
+    def offer_pace(self, offered: bool) -> None:
+        """Show the choice of a pace, or not: only the embedded model has one."""
+        self.pace_field.layout.display = "" if offered else "none"
+
+    @property
+    def pace(self) -> float | None:
+        """The chosen tokens a second; None does not slow the model down."""
+        return self.pace_field.value or None
+
+    def put_pace(self, pace: float | None) -> None:
+        """Choose a pace, which need not be one of the usual ones."""
+        paces = sorted({*_PACES, *([pace] if pace else [])}, reverse=True)
+        titles = [(f"{one:g} tokens a second", one) for one in paces]
+        options = ((_FASTEST, 0.0), *titles)
+        self._putting = True  # new options choose the first one for a moment
+        try:
+            if self.pace_field.options != options:
+                self.pace_field.options = options
+            self.pace_field.value = pace or 0.0
+        finally:
+            self._putting = False
 
     @property
     def parameters(self) -> dict[str, float | int]:
@@ -149,6 +184,16 @@ class _Textarea(PageState, ipywidgets.Textarea):  # type: ignore[misc] # likewis
     """A field that takes any text of a page."""
 
     page_traits = MappingProxyType({"value": text})
+
+
+class _Dropdown(PageState, ipywidgets.Dropdown):  # type: ignore[misc] # likewise
+    """A choice that takes one of its options."""
+
+    page_traits = MappingProxyType({"index": whole})
+
+    def accepts(self, name: str, value: Any) -> bool:
+        """Check the `index` that a page gives."""
+        return super().accepts(name, value) and value < len(self.options)
 
 
 class _InRange(PageState):

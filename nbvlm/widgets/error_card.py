@@ -8,7 +8,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nbvlm import errors
+from nbvlm._text import shorten, visible
 from nbvlm.client import redact
+from nbvlm.endpoints import GATEWAY
 from nbvlm.widgets._base import OfferingWidget
 from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.messages import Ignored, Message, fields, optional, text
@@ -40,6 +42,7 @@ class Action:
 AGAIN = Action("again", "Ask again")
 KEY = Action("key", "Enter a key")
 DEMO = Action("model:demo", "Ask the demo model")
+CLASS = Action("model:gateway", "Ask the model of the class")
 RECORDING = Action("recording", "Play a recording")
 SHRINK = Action("shrink", "Shrink the picture and ask")
 RESET = Action("reset", "Reset the parameters")
@@ -63,20 +66,21 @@ def describe(
     if not asking:  # no question caused it, so "Ask again" would make no sense
         offered: Sequence[Action] = [UPLOAD] if isinstance(error, errors.ImageError) else []
     elif alternatives := getattr(error, "alternatives", ()):
-        offered = [
-            DEMO if name == "demo" else Action(f"model:{name}", f"Ask {name}") for name in alternatives
-        ]
+        offered = [_ALTERNATIVES.get(name) or Action(f"model:{name}", f"Ask {name}") for name in alternatives]
     else:
         offered = buttons(error, endpoint) if callable(buttons) else buttons
     return {
         **failure_text(error),
-        "title": _special_title(error) or title,
+        "title": _special_title(error, is_class=endpoint.name == GATEWAY.name) or title,
         "details": _details(error, endpoint, endpoint.base_url if origin is None else origin),
-        "actions": [asdict(action) for action in offered if action.id != f"model:{endpoint.name}"],
+        "actions": [
+            asdict(action) for action in offered if action is CLASS or action.id != f"model:{endpoint.name}"
+        ],
         "seconds": _wait(error) if asking else None,
     }
 
 
+_ALTERNATIVES = {"demo": DEMO, "gateway": CLASS}
 _LOST_ASSET = "failed to find asset"
 _GONE = {
     "retired": "This model has been retired",
@@ -88,8 +92,12 @@ _GONE = {
 }
 
 
-def _special_title(error: BaseException) -> str:
+def _special_title(error: BaseException, *, is_class: bool) -> str:
     status = getattr(error, "status", None)
+    if isinstance(error, errors.QuotaError) and is_class:
+        return "Your quota is used up"
+    if isinstance(error, errors.AuthenticationError) and is_class and status == 403:
+        return "Your class does not allow this now"
     if gone := getattr(error, "gone", None):
         return _GONE[gone]
     if isinstance(error, errors.AuthenticationError) and status is None:
@@ -120,6 +128,13 @@ def _other_models(error: BaseException, _endpoint: Endpoint) -> Sequence[Action]
     return [DEMO, MODELS]
 
 
+def _nearest(error: BaseException, _endpoint: Endpoint) -> Sequence[Action]:
+    nearest = getattr(error, "nearest", None)
+    if nearest is None:
+        return [DEMO]
+    return [Action("nearest", f"Ask “{shorten(visible(nearest.prompt), 60)}”"), DEMO]
+
+
 def _rejected(error: BaseException, _endpoint: Endpoint) -> Sequence[Action]:
     text = str(error).lower()
     large = getattr(error, "status", None) == 413 or any(word in text for word in ("large", "size", "180"))
@@ -142,7 +157,7 @@ _CARDS: tuple[tuple[type[BaseException], str, _Buttons], ...] = (
     (errors.TruncatedStream, "The answer is incomplete", [AGAIN, DEMO, RECORDING]),
     (errors.TransportError, "The connection failed", [AGAIN, DEMO, RECORDING]),
     (errors.TimeoutError, "The service took too long", _again_or_demo),
-    (errors.ReplayMiss, "The recording does not hold this question", [DEMO]),
+    (errors.ReplayMiss, "The recording does not hold this question", _nearest),
     (BaseException, "An unexpected error", _again_or_demo),
 )
 

@@ -19,6 +19,7 @@ from pathlib import Path
 __all__ = ["modules", "script", "style"]
 
 _STATIC = Path(__file__).parent / "static"
+_PANEL = re.compile(r"\.nbvlm-panel(?![\w-])")
 _IMPORT = re.compile(r' from "\./(\w+\.js)";')
 
 
@@ -43,8 +44,13 @@ def modules(name: str) -> dict[str, str]:
 
 
 def style(*names: str) -> str:
-    """Return style sheets as one, in the order of their names (without ".css"), without comments."""
+    """Return style sheets as one, in the order of their names (without ".css"), without comments.
+
+    What is written for the panel holds for a part that stands alone as well.
+    """
     text = "".join((_STATIC / f"{name}.css").read_text(encoding="utf-8") for name in names)
+    if "theme" in names:
+        text = _PANEL.sub(":is(.nbvlm-panel, .nbvlm-part)", text)
     return re.sub(r"(?<![^;{}])(?:\s|/\*.*?\*/)+", "", text, flags=re.DOTALL)
 
 

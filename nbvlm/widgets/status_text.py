@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from nbvlm._text import count, duration, size
+from nbvlm._text import count, duration, ordinal, size
 from nbvlm.errors import Error
 from nbvlm.images import fit
 
@@ -35,8 +35,26 @@ def progress_text(event: Status) -> str:
     if event.kind == "retry":
         tries = f": try {event.done + 1} of {event.total}" if event.done and event.total else ""
         return f"Waiting {duration(event.seconds or 0)} to ask again{tries}"
+    if event.kind in ("download", "loading"):
+        return _loading_text(event)
+    if event.kind == "queued" and event.done:
+        return f"{ordinal(event.done)} in line"
+    if event.kind == "quota" and event.total:
+        return f"{event.done or 0} of {event.total} left"
     known = {"upload": "Uploading", "queued": "Queued", "waiting": "Waiting for the model"}
     return known.get(event.kind, event.kind.capitalize())
+
+
+def _loading_text(event: Status) -> str:
+    """Write how far a model is: bytes, files, and the time that is left at the pace so far."""
+    what = "Downloading the model" if event.kind == "download" else "Loading the model"
+    if not event.total:
+        return what
+    done = min(event.done or 0, event.total)
+    files = f" in {count(event.files, 'file')}" if event.files else ""
+    left = event.seconds * (event.total - done) / done if done else 0.0
+    rest = f", about {duration(left)} left" if left >= 1 else ""
+    return f"{what}: {size(done)} of {size(event.total)}{files}{rest}"
 
 
 def finished_text(result: Result, pieces: int | None) -> list[str | dict[str, str]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import traitlets
 
-from nbvlm.endpoints import EMBEDDED
+from nbvlm.endpoints import EMBEDDED, GATEWAY
 from nbvlm.widgets._base import OfferingWidget
 from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.messages import FIELDS, Message, fields, flag, optional, text
@@ -21,7 +21,7 @@ __all__ = ["Toolbar"]
 
 
 class Toolbar(OfferingWidget):
-    """Names the model, and wears a badge when an embedded model answers.
+    """Names the model, and wears a badge when an embedded model, a recording or a class gateway answers.
 
     Its page part also keeps the notebook's one-letter shortcuts away from the panel's fields, gives sliders
     their spoken names, and knows Ctrl+Enter (Run) and Esc (Stop). A press on Run travels in one message with
@@ -38,8 +38,12 @@ class Toolbar(OfferingWidget):
     ----------
     model
         The model's id.
+    recorded
+        Whether a recording answers.
     demo
         Whether an embedded model answers.
+    gateway
+        The address of the class gateway that is asked, and what its students must know; "" for none.
     answerer
         Which of the embedded models gave the answer in the viewer, if there is one.
     choices, choice
@@ -69,6 +73,8 @@ class Toolbar(OfferingWidget):
     needs = MappingProxyType({"model": "models"})
     model = traitlets.Unicode("").tag(sync=True)
     demo = traitlets.Bool(False).tag(sync=True)
+    recorded = traitlets.Bool(False).tag(sync=True)
+    gateway = traitlets.Unicode("").tag(sync=True)
     answerer = traitlets.Unicode("").tag(sync=True)
     choices = traitlets.List(traitlets.Dict()).tag(sync=True)
     choice = traitlets.Unicode("").tag(sync=True)
@@ -80,11 +86,20 @@ class Toolbar(OfferingWidget):
     tuning = traitlets.Int(0).tag(sync=True)
 
     def show(
-        self, endpoint: Endpoint, choices: Sequence[Mapping[str, str]], choice: str, key: Mapping[str, str]
+        self,
+        endpoint: Endpoint,
+        choices: Sequence[Mapping[str, str]],
+        choice: str,
+        key: Mapping[str, str],
+        *,
+        recorded: bool = False,
     ) -> None:
         """Show the model in use, those that can be chosen, and where the key comes from."""
         with self.hold_sync():
+            self.recorded = recorded
             self.model, self.demo = endpoint.model, endpoint.name == "demo"
+            is_class = endpoint.name == GATEWAY.name
+            self.gateway = f"Questions go to {endpoint.base_url}. {endpoint.note}" if is_class else ""
             self.choices, self.choice, self.key = list(choices), choice, dict(key)
             self.parameters = [parameter.name for parameter in endpoint.parameters]
 

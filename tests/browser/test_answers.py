@@ -62,7 +62,13 @@ def are_known(boxes: list[tuple[str, tuple[float, ...]]]) -> bool:
 
 @pytest.mark.parametrize(
     ("family", "habit"),
-    [("qwen3-vl", "+reason"), ("qwen2.5-vl", ""), ("gemini", "+think"), ("molmo", ""), ("internvl", "")],
+    [
+        ("qwen3-vl", "+reason"),
+        pytest.param("qwen2.5-vl", "", marks=pytest.mark.heavy),
+        ("gemini", "+think"),
+        pytest.param("molmo", "", marks=pytest.mark.heavy),
+        pytest.param("internvl", "", marks=pytest.mark.heavy),
+    ],
 )
 def test_boxes_of_another_family_are_where_the_things_are(
     sheet: Sheet, jupyter: Jupyter, family: str, habit: str

@@ -72,7 +72,17 @@ def test_two_views_of_a_panel_upload_at_the_same_time(sheet: Sheet, jupyter: Jup
     assert sheet.errors == []
 
 
-@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+QUICK = ("beside each other", "in tabs")
+"""The layouts that differ most; the others are tried by the heavy tests."""
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        pytest.param(code, id=name, marks=[] if name in QUICK else [pytest.mark.heavy])
+        for name, code in LAYOUTS.items()
+    ],
+)
 def test_panels_fit_into_every_layout_and_width(sheet: Sheet, jupyter: Jupyter, layout: str) -> None:
     sheet.page.set_viewport_size({"width": 1280, "height": HEIGHT})
     opened(sheet, jupyter, MAKE, layout)

@@ -33,7 +33,7 @@ def test_without_key_and_network_everything_needed_works(capsys):
     assert "note  key " in out
     assert "note  endpoint " in out
     assert "embedded model" in out
-    assert out.endswith("Everything needed works; 6 notes.\n")  # with the four servers that are set up
+    assert out.endswith("Everything needed works; 7 notes.\n")  # with the four servers that are set up
 
 
 def test_for_a_program_it_is_json_and_the_status_tells(capsys, monkeypatch):

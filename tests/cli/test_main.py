@@ -61,6 +61,8 @@ def test_serve_names_the_families_that_it_speaks():
         (["--waiting", "0"], "positive integer"),
         (["--connections", "many"], "positive integer"),
         (["--at-once", "-1"], "positive integer"),
+        (["--pace", "0"], "positive number"),
+        (["--pace", "nan"], "positive number"),
     ],
 )
 def test_an_impossible_option_is_refused(capsys, options, complaint):

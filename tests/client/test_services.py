@@ -327,3 +327,16 @@ def test_an_empty_name_chooses_no_endpoint(kind: type[Any]) -> None:
         kind(3)
     with pytest.raises(nbvlm.ParameterError, match="speak must be a family"):
         kind("demo", speak=3)
+
+
+@pytest.mark.parametrize("kind", [nbvlm.Client, nbvlm.AsyncClient])
+@pytest.mark.parametrize("pace", [0, -2, True, "fast", float("nan"), float("inf")])
+def test_a_pace_is_a_positive_number(kind: Any, pace: Any) -> None:
+    with pytest.raises(nbvlm.ParameterError, match="pace must be a positive number"):
+        kind("demo", pace=pace)
+
+
+def test_a_pace_is_of_the_embedded_model_alone() -> None:
+    assert "pace=20" in repr(nbvlm.Client("demo", pace=20))
+    with pytest.raises(nbvlm.ParameterError, match="pace is for the embedded model"):
+        nbvlm.Client("nvidia", api_key="k", pace=20)

@@ -181,3 +181,50 @@ def test_every_thing_has_words_in_every_language(code):
 
 def test_plurals_contain_the_singular():
     assert all(kind in PLURALS[kind] for kind in scenes.KINDS)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words", "ignored"),
+    [
+        ("Count the red cars.", "answer en how many red car", ()),
+        ("What is the number of cars, please?", "answer en how many car", ()),
+        ("How many of the cars are red?", "answer en how many car", ("red",)),
+        ("answer en how many bright red cars are there?", "answer en how many red car", ("bright",)),
+        ("How many cats and dogs are there?", "answer en how many cat", ("dog",)),
+        ("Tell me the colour of the puppy.", "answer en what color dog", ()),
+        ("Is the car red?", "answer en is there car", ("red",)),
+        ("Where is the car, the red one?", "answer en where car", ("red", "one")),
+        ("Find the cat and the red dog!", "detect cat ; red dog", ()),
+        ("draw a box around every cat", "detect cat", ()),
+        ("detect striped cat ; dragon", "detect cat ; <unk>", ("striped",)),
+        ("detect every cat", "detect cat", ()),
+        ("What do you see?", "caption en", ()),
+        ("which letters are written there", "ocr", ()),
+    ],
+)
+def test_free_words_are_read_as_far_as_they_are_known(prompt, words, ignored):
+    parsed = prompt_reader.understand(prompt)
+    assert parsed is not None
+    assert (parsed.words, parsed.ignored, parsed.free) == (tuple(words.split()), ignored, True)
+    read = words.removeprefix("answer en ")
+    assert parsed.notice is not None
+    assert f"reads this question as “{read}”" in parsed.notice
+    assert all(word in parsed.notice for word in ignored)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "What is the meaning of life?",
+        "please tell me a story",
+        "count them",
+        "can you help me?",
+        "car " * 100,
+    ],
+)
+def test_other_free_words_are_no_question(prompt):
+    assert prompt_reader.understand(prompt) is None
+
+
+def test_a_question_in_the_usual_words_has_no_notice():
+    assert prompt_reader.understand("answer en how many red cars are there?").notice is None

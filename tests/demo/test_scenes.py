@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from PIL import ImageChops
 
+import nbvlm
+from nbvlm import prompts
 from nbvlm.demo import scenes
+from nbvlm.demo.evaluate import boxes
 from nbvlm.demo.gallery import GALLERY, PHOTOS, SCENES
-from nbvlm.demo.world import backgrounds, objects, signs
+from nbvlm.demo.model import load
+from nbvlm.demo.world import backgrounds, difficulty, lookalikes, objects, signs
+from nbvlm.errors import ParameterError
 
 
 def test_the_same_seed_draws_the_same_scene():
@@ -247,3 +254,101 @@ def test_a_gallery_picture_can_be_changed_without_changing_the_next():
     picture = GALLERY[0].picture()
     picture.paste((0, 0, 0), (0, 0, *picture.size))
     assert GALLERY[0].picture().tobytes() != picture.tobytes()
+
+
+def test_samples_are_pictures():
+    scene, photo = SCENES[0], PHOTOS[0]
+    assert isinstance(scene, nbvlm.Picture)
+    assert (scene.width, scene.height) == scene.picture().size
+    assert scene.image().tobytes() == scene.scene().picture.tobytes()
+    assert repr(nbvlm.Picture.load(scene)).startswith("Picture('pets.png', 800×533, image/png")
+    assert repr(nbvlm.Picture.load(photo)).startswith("Picture('cat.jpg', 451×300, image/jpeg")
+    assert nbvlm.Picture.load(photo).data == photo.data
+    assert pickle.loads(pickle.dumps(GALLERY[3])) == GALLERY[3] != GALLERY[4]
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = scene.nonsense
+
+
+def test_samples_can_be_asked_about():
+    with nbvlm.Client("demo") as client:
+        result = client.ask(GALLERY[0], GALLERY[0].prompt)
+        assert result.picture == nbvlm.Picture.load(GALLERY[0])
+        assert (type(result.picture), result.picture.name) == (nbvlm.Picture, "pets.png")
+        assert nbvlm.Result.from_json(result.to_json(), picture=GALLERY[0]).picture == result.picture
+        assert client.ask(client.assets.upload(GALLERY[0]), "caption en").picture.name == "pets.png"
+
+
+HARD = (0.25, 0.5, 1.0)
+
+
+@pytest.mark.parametrize("hard", HARD)
+def test_hard_scenes_have_a_truth_as_others_do(hard):
+    for seed in range(12):
+        scene = scenes.sample(seed, pixels=240, hard=hard)
+        assert 1 <= len(scene.things) <= 10
+        assert np.sum([thing.mask for thing in scene.things], axis=0).max() <= 1
+        for thing in scene.things:
+            assert thing.kind in scenes.KINDS
+            assert thing.color in scenes.COLORS
+            assert thing.box == scenes.bounds(thing.mask)
+        middles = [thing.box[0] + thing.box[2] for thing in scene.things]
+        assert middles == sorted(middles)
+
+
+def test_at_least_thirty_percent_of_each_thing_of_a_hard_scene_is_visible():
+    for seed in range(25):
+        layout = difficulty.harder(scenes.compose(scenes.Random(seed)), 1.0, seed)
+        size = (240, round(240 / layout.aspect))
+        plan = np.asarray(scenes.render(layout, size)[1])
+        for number, placed in enumerate(layout.placed, 1):
+            alone = scenes.Layout(layout.background, layout.detail, layout.aspect, (placed,))
+            whole = np.count_nonzero(np.asarray(scenes.render(alone, size)[1]))
+            assert np.count_nonzero(plan == number) >= 0.3 * whole
+
+
+def test_harder_scenes_have_more_and_smaller_things_and_look_alikes():
+    easy, hard = ([scenes.sample(seed, pixels=240, hard=hard) for seed in range(30)] for hard in (0, 1.0))
+    assert sum(len(scene.things) for scene in hard) > 1.5 * sum(len(scene.things) for scene in easy)
+    areas = [
+        np.mean([thing.mask.mean() for scene in group for thing in scene.things]) for group in (easy, hard)
+    ]
+    assert areas[1] < 0.6 * areas[0]
+    layouts = [difficulty.harder(scenes.compose(scenes.Random(seed)), 1.0, seed) for seed in range(10)]
+    kinds = {placed.kind for layout in layouts for placed in layout.placed}
+    assert kinds & set(lookalikes.LOOKALIKES)
+
+
+def test_hard_shades_are_nearest_to_the_colour_that_they_are_named_after():
+    for seed in range(40):
+        for placed in difficulty.harder(scenes.compose(scenes.Random(seed)), 1.0, seed).placed:
+            apart = {
+                color: np.abs(np.subtract(placed.shade, other)).sum()
+                for color, other in objects.COLORS.items()
+            }
+            assert apart[placed.color] <= 1.45 * min(apart.values())
+
+
+def test_without_difficulty_a_scene_is_the_same_as_ever():
+    assert scenes.sample(11, hard=0).picture.tobytes() == scenes.sample(11).picture.tobytes()
+    same = [scenes.sample(11, pixels=200, hard=0.6).picture.tobytes() for _ in range(2)]
+    assert same[0] == same[1]
+
+
+@pytest.mark.parametrize("hard", [-0.1, 1.5, float("nan"), True, "hard"])
+def test_difficulty_is_from_0_to_1(hard):
+    with pytest.raises(ParameterError, match=r"hard must be a number from 0\.0 to 1\.0"):
+        scenes.sample(1, hard=hard)
+
+
+def test_the_embedded_model_fails_more_often_in_harder_scenes():
+    def recall(hard):
+        seen = [scenes.sample(seed, pixels=320, hard=hard) for seed in range(14)]
+        figures = [value for scene in seen for name, value in boxes(asked(scene), scene) if "recall" in name]
+        return np.mean(figures)
+
+    def asked(scene):
+        prompt = prompts.detect(*dict.fromkeys(thing.kind for thing in scene.things))
+        return "".join(token.text for token in load().stream(scene.picture, prompt, temperature=1e-4))
+
+    assert recall(0.0) > 0.9
+    assert 0.3 < recall(1.0) < 0.75

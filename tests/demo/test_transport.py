@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 
 import httpx
 import pytest
@@ -184,3 +185,28 @@ def test_a_body_above_the_limit_is_refused_without_being_kept():
 
 def test_all_transports_share_one_service():
     assert DemoTransport().service is DemoTransport().service
+
+
+def test_a_pace_holds_tokens_back_and_a_stop_does_not_wait_for_them():
+    model = StandIn(words=("a",) * 5)
+    service = Service(model=model)
+    began = time.monotonic()
+    with (
+        httpx.Client(transport=DemoTransport(service, pace=50)) as client,
+        client.stream("POST", URL, json=body(stream=True), headers=EVENTS) as answer,
+    ):
+        assert text_of(b"".join(answer.iter_raw())) == "aaaaa"
+    assert time.monotonic() - began >= 5 / 50  # the first of six tokens is not held back
+    with (
+        httpx.Client(transport=DemoTransport(service, pace=0.001)) as client,
+        client.stream("POST", URL, json=body(stream=True), headers=EVENTS) as answer,
+    ):
+        assert text_of(next(answer.iter_raw())) == "a"  # the next one would come after a quarter of an hour
+
+
+def test_a_whole_answer_at_a_pace_is_asked_for_later():
+    with httpx.Client(transport=DemoTransport(Service(model=StandIn(), pace=6))) as client:
+        begun = client.post(URL, json=body(), headers={"NVCF-POLL-SECONDS": "1"})
+        assert begun.status_code == 202
+        ended = client.get(f"http://demo.nbvlm.localhost/v1/status/{begun.headers['nvcf-reqid']}")
+    assert ended.json()["choices"][0]["message"]["content"] == "".join(WORDS)

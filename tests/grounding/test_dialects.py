@@ -517,6 +517,102 @@ def test_two_numbers_of_a_box_beside_something_else_are_not_a_point(form: str, p
     assert kinds(parser) == ["item"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<ref>cat</ref><box>100 2",
+        "<ref>cat</ref><box>(100,200),(3",
+        "<ref>cat</ref><point>100 2",
+        "<ref>cat</ref><box>100 200 300 4",
+        "<ref>cat</ref><box><100><2",
+        "<ref>cat</ref><box><100><200><300><4",
+        "<|box_start|>(100,200)",
+        "<bbox><x_53><y_573>",
+        "<polygon> (100,200) (300,200) (300,400)",
+        "cat<poly><loc_100><loc_200><loc_300><loc_200><loc_300><loc_400>",
+        "hello<|LOC_100|><|LOC_200|><|LOC_300|><|LOC_200|>",
+        "hello<|LOC_100|><|LOC_200|><|LOC_300|><|LOC_200|><|LO",
+    ],
+)
+def test_half_a_place_at_the_end_of_a_cut_answer_is_not_a_place(text: str) -> None:
+    parser = read(text)
+    assert parser.detections.labels == ()
+    assert kinds(parser)
+
+
+def test_a_place_whose_tag_has_no_end_counts_if_it_has_all_numbers() -> None:
+    assert parse("<bbox>175 98 791 476", SIZE, model="seed-2.0").raw == ((175, 98, 791, 476),)
+    assert parse("<quad>1 2 30 2 30 40 1 40", SIZE, model="minicpm-v").xyxy.tolist() == [[1, 2, 30, 40]]
+
+
+@pytest.mark.parametrize("model", [None, "gpt-4o", "gemma-3-4b"])
+@pytest.mark.parametrize(
+    "thought",
+    [
+        "<think>maybe <loc0001><loc0001><loc0002><loc0002> dog</think>",
+        "maybe <loc0001><loc0001><loc0002><loc0002> dog</think>",
+        '{"bbox_2d": [1, 2, 30, 40], "label": "dog"}</think>',
+        "<think>maybe [[1, 2, 30, 40]]</think>",
+    ],
+)
+def test_location_tokens_after_thinking_are_read_wherever_the_text_is_cut(
+    thought: str, model: str | None
+) -> None:
+    text = thought + "```\n<loc0200><loc0100><loc0400><loc0300> cat\n```"
+    whole = read(text, model=model)
+    assert numbers(whole.detections) == [("cat", (200, 100, 400, 300))]
+    for at in range(1, len(text)):
+        parser = Parser(SIZE, model=model)
+        found = [*parser.feed(text[:at]), *parser.feed(text[at:]), *parser.close()]
+        assert numbers(parser.detections) == numbers(whole.detections)
+        assert parser.problems == whole.problems
+        assert found[-1].label == "cat"  # also what `feed` and `close` return, after a box that was a thought
+
+
+def test_pairs_in_attributes_are_percent_only_if_they_can_be() -> None:
+    text = '<points x1="100" y1="200" x2="300" y2="400">cats</points>'
+    assert [thing.point for thing in parse(text, SIZE, model="qwen3-vl")] == [(100, 200), (300, 400)]
+    seen = Resize(28, 3136, 12_845_056).size((640, 480))
+    one = parse('<point x="10" y="20">cat</point>', (640, 480), model="qwen2.5-vl-7b")
+    assert one[0].point == pytest.approx((10 * 640 / seen[0], 20 * 480 / seen[1]))
+    assert parse('<point x="10" y="20">cat</point>', SIZE)[0].point == (100, 200)
+    late = '<points x1="50" y1="20" x2="300" y2="400">cats</points>'  # one number decides for all
+    assert [thing.point for thing in parse(late, SIZE)] == [(50, 20), (300, 400)]
+
+
+def test_outlines_of_florence() -> None:
+    one = "<loc_100><loc_200><loc_300><loc_200><loc_300><loc_400>"
+    two = "<loc_500><loc_100><loc_900><loc_100><loc_900><loc_800>"
+    boxes = [[100.5, 200.5, 300.5, 400.5], [500.5, 100.5, 900.5, 800.5]]
+    for text in (f"cat<poly>{one}<sep>{two}</poly>", f"cat{one}<sep>{two}"):
+        found = parse(text, SIZE, model="florence-2")
+        assert list(found.labels) == ["cat", "cat"]
+        assert found.xyxy.tolist() == boxes
+        assert all(mask is not None for mask in found.masks)
+    plain = one + "<loc_150><loc_400>" * 3
+    asked = parse(plain, SIZE, "<REFERRING_EXPRESSION_SEGMENTATION>cat", model="florence-2")
+    assert len(asked) == 1
+    assert asked.masks[0] is not None
+
+
+def test_several_boxes_in_one_bracket() -> None:
+    text = "Dogs [0.500,0.100,0.900,0.800;0.100,0.200,0.300,0.400] play."
+    assert parse(text, SIZE, model="shikra-7b").xyxy.tolist() == [[500, 100, 900, 800], [100, 200, 300, 400]]
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ('{"result": [100, 200, 300, 400]}', ""),
+        ('{"answer": [[100, 200, 300, 400]]}', ""),
+        ('{"result": {"cat": [100, 200, 300, 400]}}', "cat"),
+        ('{"detections": {"cat": [[100, 200, 300, 400]], "dog": []}}', "cat"),
+    ],
+)
+def test_a_list_under_any_wrapper(text: str, label: str) -> None:
+    assert numbers(parse(text, SIZE, model="qwen3-vl")) == [(label, (100, 200, 300, 400))]
+
+
 def test_what_is_not_text_is_refused_in_words() -> None:
     for text in (None, b"<loc0001>", 3):
         with pytest.raises(TypeError, match="The answer must be text, got"):

@@ -121,7 +121,15 @@ def test_two_hundred_runs_leave_no_memory_thread_task_socket_or_asset(
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="sockets are read from /proc, as on Linux")  # noqa: PTH110
-@pytest.mark.parametrize("how", ["closed", "collected", "shown", "in a box"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "closed",
+        "collected",
+        pytest.param("shown", marks=pytest.mark.heavy),
+        pytest.param("in a box", marks=pytest.mark.heavy),
+    ],
+)
 def test_panels_that_ended_keep_no_picture_widget_comm_thread_or_connection(kernel: Kernel, how: str) -> None:
     kernel.execute(OPEN + ENDED + "panel.close(); del panel, large")
     kernel.execute(f"one({how!r}); one({how!r}); time.sleep(0.5); before = counts()")

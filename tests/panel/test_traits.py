@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 KEY = "nvapi-not-a-real-key-but-just-as-secret"
 TRAITS = {
-    "image", "prompt", "temperature", "top_p", "max_tokens", "parameters", "route", "client", "endpoint",
-    "running", "result", "history",
+    "image", "prompt", "temperature", "top_p", "max_tokens", "parameters", "pace", "route", "client",
+    "endpoint", "running", "result", "history",
 }  # fmt: skip
 KEPT = ipywidgets.widgets.widget._instances
 
@@ -417,4 +417,58 @@ def test_a_panel_in_another_widget_lives_on_without_a_name(page: Page, client: n
     assert panel is box.children[0]
     page.click(panel._controller.controls.run)
     page.wait(lambda: panel.history)
+    panel.close()
+
+
+# The pace of the embedded model
+
+
+def test_the_panel_answers_at_the_pace_of_a_service_and_python_does_not(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with nbvlm.Client("demo") as client:
+        assert client.settings.pace is None
+        panel = nbvlm.Panel(client=client)
+        assert panel.pace is None  # the tests set it off
+        panel.close()
+        monkeypatch.delenv("NBVLM_PANEL_PACE")
+        panel = nbvlm.Panel(client=client)
+        assert panel.pace == 30
+        assert panel.client is client
+        panel.close()
+        monkeypatch.setenv("NBVLM_PANEL_PACE", "12")
+        panel = nbvlm.Panel(client=client)
+        assert panel.pace == 12
+        panel.close()
+    panel = nbvlm.Panel(client=nbvlm.Client("demo", pace=400))
+    assert panel.pace == 400
+    panel.close()
+
+
+def test_the_pace_is_chosen_on_the_page_and_holds_for_the_next_answer(page: Page) -> None:
+    panel = nbvlm.Panel(client=nbvlm.Client("demo"))
+    seen, field = Seen(panel), panel._controller.controls.pace_field
+    titles = [title for title, _ in field.options]
+    assert titles == ["As fast as it can", "30 tokens a second", "5 tokens a second"]
+    field.set_state({"index": 2})
+    assert seen.wait("pace") == (None, 5)
+    started = panel.run(wait=False)
+    assert started is None
+    page.wait(lambda: "'more'" in str(page.custom(panel._controller.viewer)))
+    panel.stop()
+    assert (panel.running, panel.result) == (False, None)
+    panel.pace = 250
+    assert field.label == "250 tokens a second"
+    assert panel.run().finish_reason == "stop"
+    with pytest.raises(ParameterError, match="positive number of tokens"):
+        panel.pace = -1
+    panel.close()
+
+
+def test_only_the_embedded_model_has_a_pace(page: Page, client: nbvlm.Client) -> None:
+    panel = nbvlm.Panel(client=nbvlm.Client("demo"))
+    field = panel._controller.controls.pace_field
+    assert field.layout.display == ""
+    panel.client = client
+    assert field.layout.display == "none"
     panel.close()

@@ -21,7 +21,7 @@ from nbvlm.client import error_responses
 from nbvlm.client.flow.steps import PIECE, READ, Context, Flow, Sleep, Upload
 from nbvlm.client.request_info import RequestInfo
 from nbvlm.client.secrets import redact
-from nbvlm.endpoints import SERVICES
+from nbvlm.endpoints import GATEWAY, SERVICES, named
 from nbvlm.errors import Error, TimeoutError, TransportError  # noqa: A004 - the public name
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LARGEST_BODY", "call", "read", "read_on", "request"]
 
+STATUS_HEADER = "nbvlm-status"
+"""Header by which a client says that it reads the gateway's events about queue and quota."""
 LARGEST_BODY = 16 * 1024 * 1024
 """Bytes of an answer that is read as a whole."""
 LARGEST_REFUSAL = 64 * 1024
@@ -58,6 +60,8 @@ def request(
     secret = context.settings.key() if key else None
     if secret is not None:
         fields["authorization"] = f"Bearer {secret.reveal()}"
+    if context.settings.endpoint.name == GATEWAY.name and key:
+        fields[STATUS_HEADER] = "1"
     if isinstance(body, bytes) and len(body) > PIECE:
         body = Upload(body)
     if body is not None:
@@ -149,7 +153,7 @@ def _attempt(
     if status < 400 or status in allowed:
         return response
     body = yield from _error_body(context)
-    service = SERVICES.get(context.settings.endpoint.service or "")
+    service = named(context.settings.endpoint.service)
     error = error_responses.error_of(status, response.headers, body, asset=asset, what=what, service=service)
     # A service that accepts a request and fails is asked once more: some containers recover, some do not.
     once_more = status == 500 and what == "request" and not asset and service is SERVICES["nvidia"]
@@ -212,7 +216,7 @@ def _unreachable(context: Context, cause: httpx.RequestError, url: httpx.URL) ->
             hint=_certificates(),
         )
         return _Failure(error)
-    service = SERVICES.get(context.settings.endpoint.service or "")
+    service = named(context.settings.endpoint.service)
     if service is not None and service.local:
         origin = f"{url.scheme}://{url.netloc.decode('ascii')}"
         error = TransportError(f"{service.title} does not respond at {origin}{because}.", hint=service.advice)

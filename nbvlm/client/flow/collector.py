@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from nbvlm.grounding import Detection, Problem
     from nbvlm.grounding import ReasoningPart as Part
 
-__all__ = ["ResponseCollector"]
+__all__ = ["PieceCollector", "ResponseCollector"]
+
+
+REPORT = "nbvlm"
+"""Type of the events by which a gateway reports place, quota and notices; others pass them over."""
 
 
 class ResponseCollector:
@@ -44,6 +48,7 @@ class ResponseCollector:
         self.begun = False  # whether any part of an answer came, an empty one too
         self.failure: Error | None = None
         self.refusal = ""
+        self.reports: list[dict[str, Any]] = []  # of a gateway, beside the answer
         self._characters = _Characters()
         self._thought_characters = _Characters()
         self._size = size
@@ -84,6 +89,9 @@ class ResponseCollector:
                 if isinstance(error.data, str) and error.data.strip() == "[DONE]":
                     self.done = True
                     break
+                if event.event == REPORT and isinstance(error.data, dict):
+                    self.reports.append(error.data)
+                    continue
                 if _is_noise(event, error.data) or (last and isinstance(error.data, str)):
                     continue
                 self.failure = error_responses.error_in_stream(error.data)
@@ -196,6 +204,60 @@ class ResponseCollector:
     def _beside_text(self, message: payloads.Message) -> None:
         if isinstance(message.refusal, str):
             self.refusal += message.refusal
+
+
+class PieceCollector:
+    """Hands the pieces of an answer on, with the little that tells a whole answer from a broken one."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.reports: list[dict[str, Any]] = []
+        self.finish_reason: str | None = None
+        self.done = self.begun = False
+        self.failure: Error | None = None
+
+    @property
+    def text(self) -> str:
+        """All text so far."""
+        return "".join(self.pieces)
+
+    def take(self, arrived: list[sse.Event], *, last: bool = False) -> list[Any]:
+        """Return the pieces in events of a stream; the last may have been cut off."""
+        taken: list[Any] = []
+        for event in arrived:
+            try:
+                if event.data.strip() == b"[DONE]":
+                    self.done = True
+                    break
+                self._keep(payloads.read_chunk(event.data), taken)
+            except payloads.UnreadableAnswer as error:
+                if (
+                    event.event == REPORT
+                    or _is_noise(event, error.data)
+                    or (last and isinstance(error.data, str))
+                ):
+                    continue
+                self.failure = error_responses.error_in_stream(error.data)
+                break
+        return taken
+
+    def answer(self, piece: payloads.Piece) -> list[Any]:
+        """Return a whole answer as its only piece."""
+        taken: list[Any] = []
+        self._keep(piece, taken)
+        return taken
+
+    def close(self) -> list[Any]:
+        """Nothing is kept back."""
+        return []
+
+    def _keep(self, piece: payloads.Piece, taken: list[Any]) -> None:
+        taken.append(piece)
+        if piece.choices:
+            self.begun = True
+            if text := piece.text:
+                self.pieces.append(text)
+            self.finish_reason = piece.finish_reason or self.finish_reason
 
 
 class _Characters:

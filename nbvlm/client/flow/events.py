@@ -61,17 +61,23 @@ class Status(msgspec.Struct, frozen=True):
     ----------
     kind
         "upload" (the picture travels to the asset service), "waiting" (the request is on its way),
-        "queued" (the service works on it and asked to be polled) or "retry" (a pause before the next try).
+        "queued" (the service works on it and asked to be polled, or it waits for its turn), "quota" (what a
+        class gateway still allows), "retry" (a pause before the next try), or for a model in this process
+        "download" (its files come) and "loading" (it is read into memory).
     seconds
         Since the start; for "retry" the length of the pause.
     done, total
-        Bytes of an upload, or attempts made and allowed of a retry; else None.
+        Bytes of an upload, a download or of memory while loading; attempts made and allowed of a retry; place
+        in the queue, 1 for the next, and questions in it; questions left and allowed of a quota; else None.
+    files
+        Files of a download; else None.
     """
 
     kind: str
     seconds: float
     done: int | None = None
     total: int | None = None
+    files: int | None = None
 
 
 Event = TextDelta | ReasoningDelta | DetectionFound | Status

@@ -13,20 +13,21 @@ import json
 import re
 import time
 import zipfile
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import httpx
 
-from nbvlm import endpoints, prompts, request_body
+from nbvlm import endpoints, errors, prompts, request_body
 from nbvlm.client import error_responses, payloads, sse
 from nbvlm.client.flow import assets
 from nbvlm.client.flow.calls import LARGEST_BODY, call, read, read_on, request
-from nbvlm.client.flow.collector import ResponseCollector
+from nbvlm.client.flow.collector import PieceCollector, ResponseCollector
 from nbvlm.client.flow.routing import Prepared, prepare
 from nbvlm.client.flow.steps import READ, Context, Emit, Flow, Sleep
-from nbvlm.client.policies import Retry
+from nbvlm.client.policies import Deadline, Retry
 from nbvlm.client.settings import signed
 from nbvlm.errors import Error, ServerError, TransportError, TruncatedStream
 from nbvlm.grounding import dialects
@@ -35,10 +36,13 @@ from nbvlm.result import Result, Timing, Usage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nbvlm.client.flow.events import Event
     from nbvlm.client.flow.validation import Question
 
-__all__ = ["ask", "forget_listed", "models", "probe"]
+__all__ = ["Relayed", "ask", "forget_listed", "models", "probe", "relay"]
 
+LOADS_WITHIN = 24 * 3600.0
+"""Seconds that a download and loading of a model may take."""
 POLL_GAP = 1.0
 """Least seconds between the beginnings of two polls, as the service asks."""
 DRAIN = 0.5
@@ -49,6 +53,7 @@ LISTED_WITHIN = 5.0
 """Seconds that it may take, so that an error is not held up for long."""
 LONGEST_REFUSAL = 64 * 1024
 """Bytes before the first text that are kept, to find the message in a body that is not a stream of events."""
+Collector = ResponseCollector | PieceCollector
 _FIELDS = (b":", b"data", b"event", b"id", b"retry")
 _BOM = b"\xef\xbb\xbf"
 _JSON = "application/json"
@@ -58,9 +63,37 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 def ask(question: Question, context: Context) -> Flow[Result]:
     """Ask, and return the result; an uploaded picture is deleted in every ending."""
+    if context.settings.endpoint.loads:
+        yield from _load(context)
     finish = yield from assets.discarding(context, _ask(question, context))
     yield from assets.discard(context)
     return finish()
+
+
+def _load(context: Context) -> Flow[None]:
+    """Wait until a model is in memory, which no time limit of an answer bounds; leaving early stops it."""
+    limits = replace(
+        context.settings.timeouts, first_token=LOADS_WITHIN, between_tokens=LOADS_WITHIN, total=LOADS_WITHIN
+    )
+    context.deadline = Deadline(limits)
+    context.deadline.enter("first_token")
+    url = f"{context.settings.base_url}/v1/loading"
+    yield from call(context, lambda: request(context, "GET", url, headers={"accept": _EVENTS}))
+    decoder, is_ready = sse.Decoder(), False
+    while piece := (yield READ):
+        for event in decoder.feed(piece):
+            value = json.loads(event.data)
+            is_ready = value.get("ready", False)
+            if (failure := value.get("error")) is not None:
+                kind = getattr(errors, failure["type"], Error)
+                raise kind(failure["message"], hint=failure.get("hint"), status=failure.get("status"))
+            if not is_ready:
+                yield context.status(
+                    value["kind"], value["done"], value["total"], files=value["files"] or None
+                )
+    if not is_ready:
+        raise TransportError("The loading of the model ended early.", hint="Ask again.")
+    context.deadline = Deadline(context.settings.timeouts)
 
 
 def _ask(question: Question, context: Context) -> Flow[Callable[[], Result]]:
@@ -90,7 +123,7 @@ def _ask(question: Question, context: Context) -> Flow[Callable[[], Result]]:
 
 
 def _infer(
-    question: Question, asked: str, context: Context, prepared: Prepared, collector: ResponseCollector
+    question: Question, asked: str, context: Context, prepared: Prepared, collector: Collector
 ) -> Flow[tuple[httpx.Response, float | None]]:
     """Send the question, wait for the answer, read it; return its head and when its text began."""
     settings = context.settings
@@ -110,12 +143,23 @@ def _infer(
     if prepared.source.asset_id is not None:
         posted["nvcf-input-asset-references"] = prepared.source.asset_id
     facts = (prepared.picture, settings.endpoint.model, question.prompt, question.parameters)
+    url = settings.url
+    if (
+        settings.endpoint.name == "demo"
+        and settings.endpoint.dialect == "nvidia"
+        and "seed" in question.parameters
+    ):
+        # Under the name of the hosted model the embedded service is as strict as the published one.
+        url = f"{settings.base_url}/v1/vlm/{settings.endpoint.model}"
     context.deadline.enter("first_token")
     yield context.status("waiting")
     response = yield from call(
-        context, lambda: request(context, "POST", settings.url, headers=posted, body=content, question=facts)
+        context, lambda: request(context, "POST", url, headers=posted, body=content, question=facts)
     )
     response = yield from _settled(context, response, headers)
+    _note_head(context, response)
+    if (left := _pair(response.headers.get("nbvlm-quota"))) is not None:
+        yield context.status("quota", *left)
     begun = b""
     if not response.headers.get("content-type", "").strip().lower().startswith(_EVENTS):
         while not (text := begun.removeprefix(_BOM).lstrip()) and (piece := (yield from read_on(context))):
@@ -126,6 +170,23 @@ def _infer(
     return response, (yield from _stream(context, response, collector, begun))
 
 
+def _note_head(context: Context, response: httpx.Response) -> None:
+    """Keep what the head of an answer says about it."""
+    if notice := response.headers.get("nbvlm-notice"):  # from the embedded model's service
+        context.notices.append(error_responses.clean(unquote(notice), 400))
+    if (retired := response.headers.get("deprecation")) is not None:
+        ends = error_responses.clean(retired, 100)
+        context.notices.append(f"The service announces the end of this model: {ends}.")
+    if (model := response.headers.get("nbvlm-model")) is not None:
+        context.model = error_responses.clean(unquote(model), 200)
+
+
+def _pair(text: str | None) -> tuple[int, int] | None:
+    """Read "3/40" of a gateway's header."""
+    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text or "")
+    return (int(found[1]), int(found[2])) if found else None
+
+
 def _settled(context: Context, response: httpx.Response, headers: dict[str, str]) -> Flow[httpx.Response]:
     """Poll while the service says 202; pick up a result that was put elsewhere."""
     while response.status_code == 202:
@@ -134,7 +195,7 @@ def _settled(context: Context, response: httpx.Response, headers: dict[str, str]
             raise ServerError("The service took the request but gave no id to ask for it.", status=202)
         began = context.deadline.elapsed()
         context.deadline.check()
-        yield context.status("queued")
+        yield context.status("queued", *(_pair(response.headers.get("nbvlm-place")) or (None, None)))
         url = f"{context.settings.base_url}/v1/status/{name}"
         poll = functools.partial(request, context, "GET", url, headers=headers)
         response = yield from call(context, poll, what="poll")
@@ -161,7 +222,7 @@ def _elsewhere(context: Context, response: httpx.Response) -> Flow[httpx.Respons
 
 
 def _stream(
-    context: Context, response: httpx.Response, collector: ResponseCollector, begun: bytes
+    context: Context, response: httpx.Response, collector: Collector, begun: bytes
 ) -> Flow[float | None]:
     """Hand over events as they come; return when the first did."""
     decoder = sse.Decoder()
@@ -175,6 +236,9 @@ def _stream(
             if not collector.pieces and len(begun) < LONGEST_REFUSAL:
                 begun += piece
             events = collector.take(decoder.feed(piece) if piece else decoder.close(), last=not piece)
+            if collector.reports:
+                yield _reported(context, collector)
+                deadline.touch()
             if events:
                 first = deadline.elapsed() if first is None else first
                 yield Emit(events)
@@ -197,7 +261,23 @@ def _stream(
     return first
 
 
-def _failure(response: httpx.Response, collector: ResponseCollector, begun: bytes) -> Error | None:
+def _reported(context: Context, collector: Collector) -> Emit:
+    """Return what a gateway says beside the answer: places and quotas as events; keep its notices."""
+    events: list[Event] = []
+    for report in collector.reports:
+        kind, done, total = report.get("kind"), report.get("done"), report.get("total")
+        if kind == "notice" and isinstance(report.get("text"), str):
+            context.notices.append(error_responses.clean(report["text"], 400))
+        elif kind == "model" and isinstance(report.get("text"), str):
+            context.model = error_responses.clean(report["text"], 200)
+        elif kind in ("queued", "waiting", "quota"):
+            counts = [count if isinstance(count, int) else None for count in (done, total)]
+            events += context.status(kind, *counts).events
+    collector.reports.clear()
+    return Emit(events)
+
+
+def _failure(response: httpx.Response, collector: Collector, begun: bytes) -> Error | None:
     """Return the error of a stream that has ended or broken, or None; `begun` came before any text."""
     name = error_responses.request_id(response.headers)
     if collector.failure is not None:
@@ -234,7 +314,7 @@ def _whole(
     question: Question,
     context: Context,
     response: httpx.Response,
-    collector: ResponseCollector,
+    collector: Collector,
     begun: bytes,
 ) -> Flow[float | None]:
     content = begun + (yield from read(context)) if begun else b""
@@ -279,6 +359,27 @@ def _refusal(response: httpx.Response, data: Any) -> Error:
     )
 
 
+def relay(question: Question, context: Context) -> Flow[Relayed]:
+    """Ask, and hand the pieces of the answer on as they come, unread: the events are `Piece` values."""
+    return (yield from assets.discarding(context, _relay(question, context)))
+
+
+def _relay(question: Question, context: Context) -> Flow[Relayed]:
+    prepared = yield from prepare(question, context)
+    collector = PieceCollector()
+    yield from _infer(question, question.prompt, context, prepared, collector)
+    yield from assets.discard(context)
+    return Relayed(tuple(dict.fromkeys(context.notices)), context.model)
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """What is known about an answer that was handed on: notices, and the model if the service named it."""
+
+    notices: tuple[str, ...]
+    model: str | None
+
+
 def _result(
     question: Question,
     asked: str,
@@ -290,11 +391,6 @@ def _result(
 ) -> Result:
     settings, usage = context.settings, collector.usage
     notices = [*question.notices, *context.notices]
-    if notice := response.headers.get("nbvlm-notice"):  # from the embedded model's service
-        notices.append(error_responses.clean(unquote(notice), 400))
-    if (retired := response.headers.get("deprecation")) is not None:
-        ends = error_responses.clean(retired, 100)
-        notices.append(f"The service announces the end of this model: {ends}.")
     notices += collector.notices(question.parameters.get("max_tokens"))
     if collector.has_locations and (counted := prompts.counted(question.prompt, collector.detections.labels)):
         notices.append(counted)
@@ -306,7 +402,7 @@ def _result(
         finish_reason=collector.finish_reason,
         request_id=error_responses.request_id(response.headers) or error_responses.clean_id(collector.id),
         # One of several embedded models answers, and its service names it.
-        model=error_responses.clean(response.headers.get("nbvlm-model", settings.endpoint.model), 200),
+        model=context.model or settings.endpoint.model,
         prompt=question.prompt,
         asked=asked,
         parameters=question.parameters,
@@ -328,6 +424,8 @@ def _result(
 
 def models(context: Context, *, vision: bool = False) -> Flow[tuple[str, ...]]:
     """List the models of a service, those that see first; with `vision` only these."""
+    if context.settings.endpoint.name == endpoints.GATEWAY.name:
+        return (yield from _models_of_class(context))
     endpoint = context.settings.endpoint
     context.deadline.enter("first_token")
     if endpoint.service == "nvidia":
@@ -367,6 +465,15 @@ def _fetch(
         retry=None if key else Retry.never(),
     )
     return response, payloads.loads((yield from read(context)))
+
+
+def _models_of_class(context: Context) -> Flow[tuple[str, ...]]:
+    """List the models that the teacher allows; the gateway asks none that does not see."""
+    context.deadline.enter("first_token")
+    url = f"{context.settings.base_url}/v1/models"
+    _, answer = yield from _fetch(context, endpoints.Asked(url), frozenset())
+    items = answer.get("data") if isinstance(answer, dict) else None
+    return tuple(str(item["id"]) for item in items or () if isinstance(item, dict) and "id" in item)
 
 
 def _offer(error: Error, context: Context) -> Flow[None]:

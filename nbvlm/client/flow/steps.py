@@ -79,10 +79,19 @@ class Context:
     asset: str | None = None  # the one that this exchange must delete
     bytes_sent: int = 0
     notices: list[str] = field(default_factory=list)
+    model: str | None = None  # that answers, where the service names it
 
-    def status(self, kind: str, done: int | None = None, total: int | None = None, **more: float) -> Emit:
+    def status(
+        self,
+        kind: str,
+        done: int | None = None,
+        total: int | None = None,
+        *,
+        seconds: float | None = None,
+        files: int | None = None,
+    ) -> Emit:
         """Call `progress` with a status, and return the step that emits it."""
-        status = Status(kind, more.get("seconds", self.deadline.elapsed()), done, total)
+        status = Status(kind, self.deadline.elapsed() if seconds is None else seconds, done, total, files)
         if self.progress is not None:
             self.progress(status)
         return Emit([status])

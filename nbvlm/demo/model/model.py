@@ -183,7 +183,8 @@ class Model:
         with one_thread():
             seen = seen or self.vision.see(frame)
             decoding = Decoding(self.decoder, seen, parsed)
-        notice = UNFAMILIAR if seen.familiar < FAMILIAR else None
+        notices = [parsed.notice, UNFAMILIAR if seen.familiar < FAMILIAR else None]
+        notice = " ".join(filter(None, notices)) or None
         choose = _Choice(self, frame, seen, temperature, top_p, np.random.default_rng(seed))
         limit = min(max_tokens, PLACES - PROMPT_MOST)
         given: list[w.Piece] = []

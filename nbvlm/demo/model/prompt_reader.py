@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nbvlm.demo.model.free_wording import phrases, read_words
 from nbvlm.demo.scenes import COLORS, KINDS
 from nbvlm.demo.world.vocabulary import LANGUAGES, PLURALS
 
@@ -65,6 +66,18 @@ class ParsedPrompt:
 
     words: tuple[str, ...]  # for example ("detect", "car", ";", "red", "tree")
     box: tuple[float, float, float, float] | None = None  # of ("caption", "<box>"), in shares of the sides
+    free: bool = False  # whether single words of a free question gave this away
+    ignored: tuple[str, ...] = ()  # words of such a question that had no effect
+
+    @property
+    def notice(self) -> str | None:
+        """A sentence about what was understood of a question in free words, else None."""
+        if not self.free:
+            return None
+        read = " ".join(self.words).removeprefix("answer en ")
+        ignored = ", ".join(f"“{word[:30]}”" for word in self.ignored[:5])
+        without = f" and ignores {ignored}" if ignored else ""
+        return f"The embedded model reads this question as “{read}”{without}."
 
 
 def _scene_item(words: list[str]) -> list[str]:
@@ -165,5 +178,40 @@ def _without(words: list[str], *out: str) -> list[str]:
     return [word for word in words if word not in out]
 
 
-understand = Reader(_SYNONYMS, _scene_item).understand
-"""Parse a prompt about a scene; see `Reader.understand`."""
+_strictly = Reader(_SYNONYMS, _scene_item).understand
+
+
+def understand(prompt: str) -> ParsedPrompt | None:
+    """Parse a prompt about a scene; see `Reader.understand`.
+
+    What is not one of the tasks as they are written is read in free words, see `free_wording`.
+    """
+    parsed = _strictly(prompt)
+    if parsed is not None and "<unk>" not in parsed.words:
+        return parsed
+    plain = " ".join(prompt.lower().split())
+    if parsed is not None and parsed.words[0] in ("detect", "segment"):
+        return _freely_listed(parsed, plain)
+    if plain.partition(" ")[0] in ("caption", "cap", "question", "segment", "ocr"):
+        return parsed  # a task that is written wrongly; the list of tasks helps more than a guess
+    found = read_words(plain.removeprefix("answer en "), _SYNONYMS, QUESTION_WORDS)
+    return parsed if found is None else ParsedPrompt(found.words, free=True, ignored=found.ignored)
+
+
+def _freely_listed(parsed: ParsedPrompt, plain: str) -> ParsedPrompt:
+    """Read the items of a list that are not known in free words, each by itself."""
+    task, _, rest = plain.partition(" ")
+    items, ignored, free = [], [], False
+    for part in re.split(r"[;,]", rest):
+        words = re.findall(r"[^\s.,;:!?\"'()]+", part)
+        plainly = [_SYNONYMS.get(word, word) for word in words if word not in _FILLERS]
+        if not plainly:
+            continue
+        item = _scene_item(plainly)
+        found = phrases(words, _SYNONYMS) if item == ["<unk>"] else None
+        if found is not None and found.things:
+            item, free = list(found.things[0]), True
+            ignored += [*found.ignored, *(word for thing in found.things[1:] for word in thing)]
+        items.append(item)
+    listed = [word for n, item in enumerate(items) for word in ((";", *item) if n else item)]
+    return ParsedPrompt((task, *listed), free=True, ignored=tuple(ignored)) if free else parsed

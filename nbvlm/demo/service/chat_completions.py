@@ -11,6 +11,7 @@ from nbvlm.demo.service.jobs import Busy
 from nbvlm.demo.service.messages import RETRY_AFTER, Refusal, Reply, Request, as_json
 from nbvlm.demo.service.pictures import InvalidPicture, from_base64
 from nbvlm.demo.service.request_body import (
+    SEED,
     Inline,
     ParsedRequest,
     Source,
@@ -22,6 +23,7 @@ from nbvlm.demo.service.request_body import (
 from nbvlm.demo.service.responses import OpenAI, reply
 from nbvlm.demo.service.schema import Faults, Invalid, Loc, flag, number, read_json
 from nbvlm.endpoints import Parameter
+from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +42,7 @@ _PARAMETERS = (
     Parameter("top_p", 0, 1, 0.7, low_open=True),
 )
 _MOST = Parameter("max_tokens", 1, 1 << 20, 1024, integer=True)
-_SEED = Parameter("seed", -(1 << 63), (1 << 63) - 1, 0, integer=True)
+_OWN_MOST = 65_536  # tokens of an answer of a model that is not embedded
 _COLDEST = 1e-6  # replaces 0, which requests the likeliest token
 _NOT_OFFERED = ("stop", "tools", "functions", "logprobs", "response_format")
 
@@ -49,16 +51,17 @@ class Completions:
     """Answers chat completions, whole and streamed.
 
     Each id of `nbvlm.demo.speaking.model_id` is a model that answers as another family does; the list of
-    models has those that are `listed`.
+    models has those that are `listed`. Where the engine has a model that is not embedded, `own` is its id,
+    and there is no other.
     """
 
-    def __init__(self, engine: Engine, listed: Sequence[str] = ()) -> None:
-        self._engine, self._listed = engine, listed
+    def __init__(self, engine: Engine, listed: Sequence[str] = (), own: str | None = None) -> None:
+        self._engine, self._listed, self._own = engine, listed, own
 
     def complete(self, request: Request, _: str) -> Reply:
         """`POST /v1/chat/completions`."""
         try:
-            ask, name, speaker, include_usage = _read(request)
+            ask, name, speaker, include_usage = _read(request, self._own)
             picture = from_base64(ask.picture.base64) if isinstance(ask.picture, Inline) else None
             ask = replace(ask, picture=None)  # the text of the picture is not kept while the question waits
             job = self._engine.start(
@@ -70,6 +73,7 @@ class Completions:
                 caller=request.caller,
                 name=name,
                 speaker=speaker,
+                pace=request.pace,
             )
             request.connection.on_close(job.cancel)
             job.wait(None)
@@ -78,19 +82,26 @@ class Completions:
             raise Refusal(refusal(400, str(invalid.faults), param=_param(invalid.faults))) from None
         except InvalidPicture as error:
             raise Refusal(refusal(400, str(error), param="messages")) from None
+        except Error as error:
+            raise Refusal(refusal(400, str(error), code="model_failed")) from None
         except Busy as busy:
             refused = refusal(busy.status, str(busy), code="rate_limit_exceeded")
             raise Refusal(refused.plus(RETRY_AFTER)) from None
 
     def models(self, _request: Request, _: str) -> Reply:
         """`GET /v1/models`."""
-        return as_json({"object": "list", "data": [_listed(name) for name in (*self._listed, MODEL)]})
+        names = (*self._listed, MODEL) if self._own is None else (self._own,)
+        return as_json({"object": "list", "data": [_listed(name) for name in names]})
 
     def model(self, _request: Request, name: str) -> Reply:
         """`GET /v1/models/{id}`."""
-        name = MODEL if name == _HOSTED else name
-        if name not in router.MODELS and speaking.speaker(name) is None:
-            raise Refusal(_unknown(name))
+        if self._own is None:
+            name = MODEL if name == _HOSTED else name
+            known = name in router.MODELS or speaking.speaker(name) is not None
+        else:
+            known = name == self._own
+        if not known:
+            raise Refusal(_unknown(name, self._own or MODEL))
         return as_json(_listed(name))
 
 
@@ -104,8 +115,8 @@ def _listed(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": _CREATED, "owned_by": "nbvlm"}
 
 
-def _unknown(name: str) -> Reply:
-    message = f"The model `{name[:64]}` does not exist; this service has `{MODEL}`"
+def _unknown(name: str, known: str = MODEL) -> Reply:
+    message = f"The model `{name[:64]}` does not exist; this service has `{known}`"
     return refusal(404, message, param="model", code="model_not_found")
 
 
@@ -115,10 +126,10 @@ def _param(faults: Faults) -> str | None:
     return str(loc[1]) if len(loc) > 1 and isinstance(loc[1], str) else None
 
 
-def _read(request: Request) -> tuple[ParsedRequest, str, Speaker | None, bool]:
+def _read(request: Request, own: str | None) -> tuple[ParsedRequest, str, Speaker | None, bool]:
     """Read the body: question, model, who speaks, and whether a stream ends with the token counts."""
     faults, body = Faults(), read_json(request)
-    name, speaker = _model(faults, body)
+    name, speaker = _model(faults, body, own)
     for option in _NOT_OFFERED:
         if body.get(option) not in (None, False, [], {"type": "text"}):
             faults.add(("body", option), "not_supported", "The embedded model does not support this")
@@ -128,7 +139,7 @@ def _read(request: Request) -> tuple[ParsedRequest, str, Speaker | None, bool]:
     options = _given(body, "stream_options", {})
     include_usage = isinstance(options, dict) and options.get("include_usage") is True
     prompt, picture = _conversation(faults, body)
-    parameters = _parameters(faults, body)
+    parameters = _parameters(faults, body, int(_MOST.default) if own is None else _OWN_MOST)
     faults.check()
     return ParsedRequest(prompt, picture, parameters, stream), name, speaker, include_usage
 
@@ -138,12 +149,16 @@ def _given(body: dict[str, Any], name: str, default: Any) -> Any:
     return default if body.get(name) is None else body[name]
 
 
-def _model(faults: Faults, body: dict[str, Any]) -> tuple[str, Speaker | None]:
+def _model(faults: Faults, body: dict[str, Any], own: str | None) -> tuple[str, Speaker | None]:
     """Return the model's id, and the family that it answers as."""
     name = body.get("model")
     if not isinstance(name, str):
         faults.add(("body", "model"), "missing", "Field required")
         return MODEL, None
+    if own is not None:
+        if name != own:
+            raise Refusal(_unknown(name, own))
+        return own, None
     if name == _HOSTED or name in router.MODELS:
         return MODEL if name == _HOSTED else name, None
     speaker = speaking.speaker(name)
@@ -154,7 +169,7 @@ def _model(faults: Faults, body: dict[str, Any]) -> tuple[str, Speaker | None]:
     return name, speaker.asked(keeps_tokens=body.get("skip_special_tokens") is False, thinks=thinks)
 
 
-def _parameters(faults: Faults, body: dict[str, Any]) -> dict[str, Any]:
+def _parameters(faults: Faults, body: dict[str, Any], most_tokens: int) -> dict[str, Any]:
     values: dict[str, Any] = {
         spec.name: number(faults, ("body", spec.name), _given(body, spec.name, spec.default), spec)
         for spec in _PARAMETERS
@@ -162,9 +177,9 @@ def _parameters(faults: Faults, body: dict[str, Any]) -> dict[str, Any]:
     name = "max_tokens" if body.get("max_completion_tokens") is None else "max_completion_tokens"
     most = number(faults, ("body", name), _given(body, name, _MOST.default), _MOST)
     values["temperature"] = max(values["temperature"], _COLDEST)
-    values["max_tokens"] = min(int(most), int(_MOST.default))
+    values["max_tokens"] = min(int(most), most_tokens)
     if body.get("seed") is not None:
-        values["seed"] = abs(int(number(faults, ("body", "seed"), body["seed"], _SEED)))
+        values["seed"] = abs(int(number(faults, ("body", "seed"), body["seed"], SEED)))
     return values
 
 

@@ -5,6 +5,7 @@ A job continues while its caller waits, polls or reads slowly; once cancelled, i
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbvlm.demo.service.limits import IN_PROCESS, Limits
+from nbvlm.demo.service.pictures import SIDE
 from nbvlm.demo.service.turns import Turns
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ class Token(Protocol):
 
 
 class Model(Protocol):
-    """What the service needs of a model."""
+    """What the service needs of a model; its attribute `longest_side`, where it has one, replaces `SIDE`."""
 
     def stream(
         self,
@@ -74,7 +76,11 @@ class _End:
 
 
 class GenerationJob:
-    """One answer while it is computed; `source` is called in the thread that runs it, and yields tokens."""
+    """One answer while it is computed; `source` is called in the thread that runs it, and yields tokens.
+
+    With a `pace`, readers get so many tokens a second; the thread computes them at its own speed, so that a
+    slow answer does not keep others waiting.
+    """
 
     def __init__(
         self,
@@ -85,12 +91,15 @@ class GenerationJob:
         large: bool = False,
         stream: bool = False,
         prompt_tokens: int = 0,
+        pace: float | None = None,
     ) -> None:
         self.id = id_
         self.caller = caller
         self.large = large
         self.stream = stream
         self.prompt_tokens = prompt_tokens
+        self.pace = pace
+        self._began = 0.0  # when the first token was computed
         self.error: Exception | None = None
         self._source: Callable[[], Iterator[Token]] | None = source
         self._changed = threading.Condition()
@@ -130,7 +139,31 @@ class GenerationJob:
     def wait(self, seconds: float | None) -> bool:
         """Wait for the first token of a stream or the whole answer; False when `seconds` passed first."""
         with self._changed:
-            return self._changed.wait_for(self._ready, seconds)
+            return self._wait(self._ready, seconds)
+
+    def _wait(self, ready: Callable[[], bool], seconds: float | None = None) -> bool:
+        """Wait for tokens and for the pace; call it with the lock held."""
+        end = math.inf if seconds is None else time.monotonic() + seconds
+        while not ready():
+            now = time.monotonic()
+            if now >= end:
+                return False
+            until = min(end, self._next_release())
+            self._changed.wait(None if until == math.inf else max(until - now, 0.0))
+        return True
+
+    def _released(self) -> int:
+        """Count the tokens that readers may have; call it with the lock held."""
+        if self.pace is None or not self._tokens:
+            return len(self._tokens)
+        return min(len(self._tokens), 1 + int((time.monotonic() - self._began) * self.pace))
+
+    def _next_release(self) -> float:
+        """Return when the pace releases one more token, infinite where none is held back."""
+        released = self._released()
+        if self.pace is None or released == len(self._tokens):
+            return math.inf
+        return self._began + released / self.pace
 
     @property
     def notice(self) -> str | None:
@@ -158,11 +191,11 @@ class GenerationJob:
     def _after(self, sent: int) -> list[Token]:
         """Wait for more than `sent` tokens and return the new ones; an empty list is the end."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self._tokens) > sent or self._over())
-            return [] if self._cancelled else self._tokens[sent:]
+            self._wait(lambda: self._released() > sent or self._over())
+            return [] if self._cancelled else self._tokens[sent : self._released()]
 
     def _over(self) -> bool:
-        return self._done or self._cancelled
+        return self._cancelled or (self._done and self._released() == len(self._tokens))
 
     def _ready(self) -> bool:
         return self._over() or (self.stream and bool(self._tokens))
@@ -184,6 +217,7 @@ class GenerationJob:
             return
         for token in source():
             with self._changed:
+                self._began = self._began or time.monotonic()
                 self._tokens.append(token)
                 self._changed.notify_all()
                 if self._expired():
@@ -197,12 +231,19 @@ class Engine:
     none running does not wait for another one's long answers.
     """
 
-    def __init__(self, model: Model | None, at_once: int, limits: Limits = IN_PROCESS) -> None:
-        self._model = model
+    def __init__(
+        self,
+        model: Model | None,
+        at_once: int,
+        limits: Limits = IN_PROCESS,
+        *,
+        pace: float | None = None,
+    ) -> None:
+        self._model, self._pace = model, pace
         self._loading = threading.Lock()
         self._at_once, self._limits = at_once, limits
         self._lock = threading.Lock()
-        self._turns = Turns()
+        self._turns: Turns[GenerationJob] = Turns()
         self._workers = 0  # threads that compute
         self._running: Counter[str] = Counter()  # jobs by caller
         self._large = False  # whether one of them has a large picture
@@ -228,11 +269,12 @@ class Engine:
         caller: str,
         name: str | None = None,
         speaker: Speaker | None = None,
+        pace: float | None = None,
     ) -> GenerationJob:
         """Start to answer, when it is the caller's turn; without a picture the answer is empty.
 
         `name` is the model that the caller asks for. A `speaker` writes the answer as another model family
-        would.
+        would. `pace` is in tokens a second; by default that of the service.
 
         Raises
         ------
@@ -250,6 +292,7 @@ class Engine:
                 large=picture.large,
                 stream=stream,
                 prompt_tokens=model.count(prompt),
+                pace=pace or self._pace,
             )
         with self._lock:
             self._check(caller)
@@ -311,7 +354,7 @@ def _tokens(
     model: Model, picture: EncodedPicture, prompt: str, parameters: dict[str, Any], speaker: Speaker | None
 ) -> Iterator[Token]:
     if speaker is None:
-        return model.stream(picture.decode(), prompt, **parameters)
+        return model.stream(picture.decode(getattr(model, "longest_side", SIDE)), prompt, **parameters)
     whole = parameters | {"max_tokens": _WHOLE}  # the family's answer is cut, not the one that it is made of
     tokens = model.stream(picture.decode(), speaker.prompt(prompt), **whole)
     return speaker.say(tokens, prompt, picture.size, parameters["max_tokens"])

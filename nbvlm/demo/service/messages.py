@@ -82,6 +82,7 @@ class Request:
     connection: Connection = field(default_factory=Connection, repr=False)
     peer: str = ""  # network address of the caller; empty in this process
     caller: str = ""  # who asks, as `Service.admit` finds
+    pace: float | None = None  # tokens a second that a caller in this process asks for
 
     @property
     def path(self) -> str:

@@ -21,7 +21,7 @@ __all__ = ["PIXEL_LIMIT", "EncodedPicture", "InvalidPicture", "from_base64"]
 PIXEL_LIMIT = 64_000_000
 SCAN_LIMIT = 200  # a progressive JPEG has about ten; each costs as much as decoding a picture
 _STARTS = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff"}
-_SIDE = 1280  # twice the longest side that the embedded model reads
+SIDE = 1280  # twice the longest side that the embedded model reads
 _LARGE = 2_000_000  # pixels
 _ROWS = 2_000_000  # pixels that are converted at a time
 
@@ -65,8 +65,8 @@ class EncodedPicture:
             raise InvalidPicture(f"The picture has more than {SCAN_LIMIT} scans")
         return cls(data, kind, (header.width, header.height))
 
-    def decode(self) -> Image.Image:
-        """Decode to RGB, and shrink by a whole factor what is larger than the model reads.
+    def decode(self, side: int | None = SIDE) -> Image.Image:
+        """Decode to RGB, and shrink by a whole factor what is larger than `side` pixels; None keeps the size.
 
         The EXIF orientation is ignored, as at the hosted service.
 
@@ -77,17 +77,19 @@ class EncodedPicture:
         """
         try:
             with decoding("The picture", self.kind):
-                return _small(open_encoded(self.data, self.kind, "The picture"))
+                return _small(open_encoded(self.data, self.kind, "The picture"), side)
         except ImageError as error:
             raise InvalidPicture(error.message) from None
 
 
-def _small(picture: Any) -> Image.Image:
+def _small(picture: Any, side: int | None) -> Image.Image:
     """Decode a picture, a large one at a fraction of its size; only that much is ever held as RGB."""
-    share = _SIDE / max(picture.size)
+    if side is None:
+        return picture.convert("RGB")  # type: ignore[no-any-return]
+    share = side / max(picture.size)
     if share < 1:
         picture.draft(None, tuple(max(1, round(side * share)) for side in picture.size))
-    factor = max(picture.size) // _SIDE
+    factor = max(picture.size) // side
     if factor < 2:
         return picture.convert("RGB")  # type: ignore[no-any-return]
     width, height = picture.size

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json, problem
+from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,9 +157,10 @@ def events(dialect: Dialect, job: GenerationJob) -> Iterator[bytes]:
         for token in job:
             count, last = count + 1, token.finish_reason
             yield _event(dialect.chunk(token.text, last, _thought(token)))
-    except Exception:  # noqa: BLE001 - a model may raise anything; the stream must report it
+    except Exception as failure:  # noqa: BLE001 - a model may raise anything; the stream must report it
         _log.exception("The model failed in the middle of an answer")
-        error = {"object": "error", "message": "Internal server error", "type": "internal_server_error"}
+        message = str(failure) if isinstance(failure, Error) else "Internal server error"
+        error = {"object": "error", "message": message, "type": "internal_server_error"}
         yield _event({"error": error})
         return
     if job.cancelled:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import functools
 import socket
-from collections import Counter
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nbvlm._optional import require
 from nbvlm.demo.service.asgi import request_head, send_head, send_part, send_whole
+from nbvlm.demo.service.bodies import Bodies, Disconnected, body_size, read_body
 from nbvlm.demo.service.execution import AsyncExchange
-from nbvlm.demo.service.messages import RETRY_AFTER, Refusal, Reply, Request, problem
-from nbvlm.demo.service.service import sized, too_large
+from nbvlm.demo.service.messages import Refusal, Reply
+from nbvlm.demo.service.service import sized
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import Collection
 
     import uvicorn
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from nbvlm.demo.service.limits import Limits
     from nbvlm.demo.service.service import Service
 
-__all__ = ["hosts", "listen", "origin", "server"]
+__all__ = ["asgi_server", "hosts", "listen", "origin", "server"]
 
 _LAST_PORT = 65_535
 _BACKLOG = 100  # connections that the system accepts for the service; below a peer's limit, see `connections`
@@ -38,13 +37,14 @@ class _Application:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._bodies = _Bodies(service.limits)
+        self._bodies = Bodies(service.limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             head = self._service.admit(request_head(scope))
-            async with self._bodies.room(head.caller, _body_size(head, self._service.room(head))):
-                exchange = AsyncExchange(self._service, replace(head, body=await self._read(head, receive)))
+            async with self._bodies.room(head.caller, body_size(head, self._service.room(head))):
+                body = await read_body(head, receive, self._service.room(head), self._service.limits)
+                exchange = AsyncExchange(self._service, replace(head, body=body))
                 watch = asyncio.create_task(_watch(receive, exchange))
                 try:
                     reply = await exchange.head()
@@ -55,81 +55,13 @@ class _Application:
         except Refusal as refused:
             await send_whole(sized(refused.reply), send)
             return
-        except _Disconnected:
+        except Disconnected:
             return
         try:
             await _send(reply, exchange, send)
         finally:
             exchange.close()
             watch.cancel()
-
-    async def _read(self, head: Request, receive: Receive) -> bytes:
-        """Read a body of the allowed size."""
-        limits, room = self._service.limits, self._service.room(head)
-        body, more = bytearray(), True
-        try:
-            async with asyncio.timeout(limits.body_s):
-                while more:
-                    async with asyncio.timeout(limits.pause_s):
-                        message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise _Disconnected
-                    body += message.get("body", b"")
-                    more = message.get("more_body", False)
-                    if len(body) > room:
-                        raise Refusal(too_large(head, room))
-        except TimeoutError:
-            detail = f"The body was not complete after {limits.body_s:g} seconds, or came with long pauses"
-            raise Refusal(problem(408, detail=detail)) from None
-        return bytes(body)
-
-
-class _Disconnected(Exception):
-    """The caller closed the connection."""
-
-
-class _Bodies:
-    """Memory for bodies: who finds no room waits for it, before anything of the body is read."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._held: Counter[str] = Counter()
-        self._changed = asyncio.Condition()
-
-    @asynccontextmanager
-    async def room(self, caller: str, size: int) -> AsyncIterator[None]:
-        """Hold room for a body of a caller; refuse where there is none for some time."""
-        limits = self._limits
-        try:
-            async with asyncio.timeout(limits.pause_s), self._changed:
-                await self._changed.wait_for(lambda: self._fits(caller, size))
-                self._held[caller] += size
-        except TimeoutError:
-            detail = "The service is busy with other requests of this size; try again soon"
-            raise Refusal(problem(503, detail=detail).plus(RETRY_AFTER)) from None
-        try:
-            yield
-        finally:
-            self._held[caller] -= size
-            if not self._held[caller]:
-                del self._held[caller]
-            async with self._changed:
-                self._changed.notify_all()
-
-    def _fits(self, caller: str, size: int) -> bool:
-        limits = self._limits
-        return (
-            self._held[caller] + size <= limits.bodies_of_caller
-            and self._held.total() + size <= limits.bodies
-        )
-
-
-def _body_size(head: Request, room: int) -> int:
-    """Return the bytes of a body as its head declares them; without a declaration, the most allowed."""
-    if "transfer-encoding" in head.headers:
-        return room
-    length = head.header("content-length", "0")
-    return int(length) if length.isdecimal() else room
 
 
 async def _watch(receive: Receive, exchange: AsyncExchange) -> None:
@@ -230,23 +162,55 @@ def server(service: Service) -> uvicorn.Server:
     Error
         When uvicorn is not installed.
     """
-    uvicorn = require("uvicorn", extra="serve", purpose="The local service")
+    return asgi_server(_Application(service), service.limits)
+
+
+def asgi_server(
+    application: Any,
+    limits: Limits,
+    *,
+    extra: str = "serve",
+    purpose: str = "The local service",
+    graceful_s: int = 2,
+    **options: Any,
+) -> uvicorn.Server:
+    """Return a uvicorn server of any ASGI application, with the limits of connections that uvicorn lacks.
+
+    Parameters
+    ----------
+    application
+        The application.
+    limits
+        Limits of its connections and heads.
+    extra, purpose
+        What to install, and for what, where uvicorn is missing.
+    graceful_s
+        Seconds that answers under way may take after the end was asked for.
+    options
+        Further settings of uvicorn, such as certificates.
+
+    Raises
+    ------
+    Error
+        When uvicorn is not installed.
+    """
+    uvicorn = require("uvicorn", extra=extra, purpose=purpose)
     from nbvlm.demo.service.connections import LimitedProtocol
 
-    limits = _fitting(service.limits)
+    limits = _fitting(limits)
     config = uvicorn.Config(
-        _Application(service),
+        application,
         http=functools.partial(LimitedProtocol, limits),
         ws="none",
-        lifespan="off",
         h11_max_incomplete_event_size=limits.head,
         limit_concurrency=2 * limits.connections,  # answers whose callers have vanished count too
         backlog=_BACKLOG,
-        timeout_graceful_shutdown=2,
+        timeout_graceful_shutdown=graceful_s,
         proxy_headers=False,  # a caller could make up an address
         access_log=False,
         log_level="error",  # a warning for each bad request would fill the terminal
         server_header=False,
+        **{"lifespan": "off"} | options,
     )
     return uvicorn.Server(config)
 

@@ -21,6 +21,7 @@ from nbvlm.demo.service.chat_completions import Completions, refusal
 from nbvlm.demo.service.inference import Inference
 from nbvlm.demo.service.jobs import Engine
 from nbvlm.demo.service.limits import IN_PROCESS, Limits
+from nbvlm.demo.service.loading import Loading
 from nbvlm.demo.service.messages import Refusal, Reply, Request, problem, server_error, text, xml
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class Service:
     ----------
     model
         Computes the answers; by default the embedded model, loaded with the first question.
+    name
+        Id of a `model` of one's own, for callers of chat completions.
     key
         When given, callers must send it, or one of several; never in a repr or a log.
     origin
@@ -74,6 +77,8 @@ class Service:
         The names of this service: a request whose `Host` is another one is refused. None accepts any.
     speak
         Ids of `nbvlm.demo.speaking.model_id` to list. Every other one can be asked for too.
+    pace
+        Most tokens a second of an answer, as of a busy service; by default as fast as they are computed.
 
     Notes
     -----
@@ -91,6 +96,7 @@ class Service:
         self,
         model: Model | None = None,
         *,
+        name: str | None = None,
         key: str | Sequence[str] | None = None,
         origin: str | None = None,
         bucket: Bucket | None = None,
@@ -98,6 +104,7 @@ class Service:
         limits: Limits = IN_PROCESS,
         hosts: Collection[str] | None = None,
         speak: Sequence[str] = (),
+        pace: float | None = None,
     ) -> None:
         self._keys = (key,) if isinstance(key, str) else tuple(key or ())
         self._token = secrets.token_bytes(32)
@@ -105,13 +112,17 @@ class Service:
         self.limits = limits
         bucket = bucket or Bucket(capacity=limits.store, capacity_of_owner=limits.store_of_caller)
         assets = AssetApi(bucket, origin)
-        self._engine = engine = Engine(model, at_once or min(os.cpu_count() or 1, _AT_ONCE), limits)
-        inference, completions = Inference(engine, bucket), Completions(engine, speak)
+        self._engine = engine = Engine(
+            model, at_once or min(os.cpu_count() or 1, _AT_ONCE), limits, pace=pace
+        )
+        inference, completions = Inference(engine, bucket), Completions(engine, speak, own=name)
         self._bucket = bucket
+        load = getattr(model, "loading", None)
+        loading = () if load is None else (("GET", r"/v1/loading", Loading(load).follow),)
         self._routes = tuple(
             _Route(*route)
             for route in (
-                ("POST", r"/v1/vlm/(google/paligemma|nbvlm/demo-scenes|nbvlm/demo-photos)", inference.ask),
+                ("POST", r"/v1/vlm/(google/paligemma|nbvlm/demo(?:-scenes|-photos)?)", inference.ask),
                 ("GET", r"/v1/status/([^/]+)", inference.poll),
                 ("GET", r"/v2/nvcf/pexec/status/([^/]+)", inference.poll),
                 ("POST", r"/v2/nvcf/assets", assets.create),
@@ -122,6 +133,7 @@ class Service:
                 ("GET", r"/v1/models", completions.models),
                 ("GET", r"/v1/models/(.+)", completions.model),
                 ("PUT", r"/s3/assets/([^/]+)", bucket.put),
+                *loading,
             )
         )
 

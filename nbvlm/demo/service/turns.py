@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nbvlm.demo.service.jobs import GenerationJob
-
 __all__ = ["Turns"]
 
 
-class Turns:
+class _Job(Protocol):
+    def expired(self) -> bool:
+        """Whether it is not wanted any more."""
+
+
+T = TypeVar("T", bound=_Job)
+
+
+class Turns(Generic[T]):
     """Waiting jobs by caller; the lock is the owner's."""
 
     def __init__(self) -> None:
-        self._jobs: dict[str, deque[GenerationJob]] = {}  # the first caller is the next one
+        self._jobs: dict[str, deque[T]] = {}  # the first caller is the next one
 
     def waiting(self, caller: str | None = None) -> int:
         """Count the waiting jobs, of one caller or of all; those that are not wanted any more are dropped."""
@@ -30,11 +37,11 @@ class Turns:
                 self._jobs.pop(name, None)
         return sum(len(self._jobs.get(name, ())) for name in callers)
 
-    def add(self, caller: str, job: GenerationJob) -> None:
+    def add(self, caller: str, job: T) -> None:
         """Append a job to those of its caller."""
         self._jobs.setdefault(caller, deque()).append(job)
 
-    def next(self, allowed: Callable[[GenerationJob], bool]) -> GenerationJob | None:
+    def next(self, allowed: Callable[[T], bool]) -> T | None:
         """Take the first job that is allowed, one a caller; its caller goes behind all others."""
         for caller, jobs in self._jobs.items():
             if allowed(jobs[0]):
@@ -44,3 +51,9 @@ class Turns:
                     self._jobs[caller] = jobs
                 return job
         return None
+
+    def order(self) -> list[T]:
+        """Return the waiting jobs in the order of their turns, if none comes or goes."""
+        self.waiting()
+        rounds: Any = zip_longest(*self._jobs.values())
+        return [job for job in chain.from_iterable(rounds) if job is not None]

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from nbvlm.demo.world import backgrounds, objects, signs
+from nbvlm.demo.world.lookalikes import drawing_of
 from nbvlm.demo.world.objects import RGB, Canvas
 
 if TYPE_CHECKING:
@@ -17,7 +18,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["APART", "MOST_THINGS", "Layout", "Placed", "compose", "paint"]
+__all__ = [
+    "APART",
+    "MOST_THINGS",
+    "SEEN_AT_LEAST",
+    "Layout",
+    "Page",
+    "Placed",
+    "compose",
+    "paint",
+    "place",
+    "shade_of",
+    "stamp",
+]
 
 MOST_THINGS = 8
 COUNTS = (2, 3, 4, 4, 3, 2, 1, 1)
@@ -27,6 +40,7 @@ LARGE = (0.26, 0.45)
 SIGNS = (0.27, 0.38)
 MOST_SIGNS = 2
 SEEN_AT_LEAST = 0.5
+"""Least visible share of a thing."""
 SIGN_SEEN = 0.97
 APART = 0.03
 """Least distance of two things' middles, as a share of the width, so that their order is clear."""
@@ -68,38 +82,44 @@ class _Entry:
 
 
 @dataclass(slots=True)
-class _Page:
-    """The things placed so far, as masks on a coarse plan."""
+class Page:
+    """The things placed so far, as masks on a coarse plan; each is visible to the share `seen` at least."""
 
     size: tuple[int, int]
+    seen: float = SEEN_AT_LEAST
     entries: list[_Entry] = field(default_factory=list)
 
-    def add(self, placed: Placed, stamp: NDArray[np.bool_]) -> bool:
+    @classmethod
+    def of(cls, aspect: float, seen: float = SEEN_AT_LEAST) -> Page:
+        """Return an empty page for a picture of an aspect ratio."""
+        return cls((round(PROBE * max(1.0, aspect)), round(PROBE * max(1.0, 1 / aspect))), seen)
+
+    def add(self, placed: Placed, painted: NDArray[np.bool_]) -> bool:
         """Add a thing if all can still be recognised."""
         w, h = self.size
-        tall, wide = stamp.shape
+        tall, wide = painted.shape
         x, y = round(placed.x * w - wide / 2), round(placed.y * h - tall / 2)
         mask = np.zeros((h, w), bool)
         top, left = max(0, y), max(0, x)
-        part = stamp[top - y : h - y, left - x : w - x]
+        part = painted[top - y : h - y, left - x : w - x]
         mask[top : top + part.shape[0], left : left + part.shape[1]] = part
         foot = placed.y * h + placed.size * min(w, h) / 2
         entry = _Entry(placed, foot, mask, int(np.count_nonzero(mask)))
         entries = sorted([*self.entries, entry], key=lambda e: e.foot)
-        if not _clear(entries, w):
+        if not _clear(entries, w, self.seen):
             return False
         self.entries = entries
         return True
 
 
-def _clear(entries: list[_Entry], width: int) -> bool:
+def _clear(entries: list[_Entry], width: int, least: float) -> bool:
     """Whether every thing is visible enough, in one piece, and the middles of all have different x."""
     above = np.zeros_like(entries[0].mask)
     middles = []
     for entry in reversed(entries):
         seen = entry.mask & ~above
         count = int(np.count_nonzero(seen))
-        if count < (SIGN_SEEN if entry.placed.text else SEEN_AT_LEAST) * entry.area:
+        if count < (SIGN_SEEN if entry.placed.text else least) * entry.area:
             return False
         columns, rows = np.flatnonzero(seen.any(0)), np.flatnonzero(seen.any(1))
         if count < entry.area and not (_unbroken(columns) and _unbroken(rows)):
@@ -117,7 +137,7 @@ def compose(rng: Random) -> Layout:
     """Compose a scene of one to eight things; those in front are drawn last."""
     background = rng.choice(tuple(backgrounds.BACKGROUNDS))
     aspect = rng.choices(tuple(ASPECTS), tuple(ASPECTS.values()))[0]
-    page = _Page((round(PROBE * max(1.0, aspect)), round(PROBE * max(1.0, 1 / aspect))))
+    page = Page.of(aspect)
     for _ in range(rng.choices(range(1, MOST_THINGS + 1), COUNTS)[0]):
         for attempt in range(7):
             if _join(rng, page, background, aspect, crowded=attempt > 2):
@@ -126,10 +146,10 @@ def compose(rng: Random) -> Layout:
     return Layout(background, rng.randrange(1 << 30), aspect, placed)
 
 
-def _join(rng: Random, page: _Page, background: str, aspect: float, *, crowded: bool) -> bool:
+def _join(rng: Random, page: Page, background: str, aspect: float, *, crowded: bool) -> bool:
     kind = _kind(rng, page, crowded=crowded)
     color = rng.choice(tuple(objects.COLORS))
-    shade = _shade(rng, objects.COLORS[color])
+    shade = shade_of(rng, objects.COLORS[color])
     text = signs.words(rng) if kind == "sign" else None
     size = _measure(rng, kind, text, crowded=crowded)
     flip = rng.random() < 0.5
@@ -137,15 +157,15 @@ def _join(rng: Random, page: _Page, background: str, aspect: float, *, crowded: 
     if objects.aspect(kind, text) * size > 0.94 * max(1.0, aspect) * min(1.0, 1 / min(1.0, aspect)):
         return False
     origin = Placed(kind, color, shade, 0.5, 0.5, size, flip, turn, text)
-    stamp = _stamp(origin)
+    painted = stamp(origin)
     for _ in range(5):
-        x, y = _place(rng, origin, background, aspect)
-        if page.add(Placed(kind, color, shade, x, y, size, flip, turn, text), stamp):
+        x, y = place(rng, origin, background, aspect)
+        if page.add(Placed(kind, color, shade, x, y, size, flip, turn, text), painted):
             return True
     return False
 
 
-def _kind(rng: Random, page: _Page, *, crowded: bool) -> str:
+def _kind(rng: Random, page: Page, *, crowded: bool) -> str:
     """Choose a kind, often one that the scene has already, for questions that count."""
     there = [entry.placed.kind for entry in page.entries]
     repeated = bool(there) and rng.random() < 0.25
@@ -161,18 +181,19 @@ def _measure(rng: Random, kind: str, text: str | None, *, crowded: bool) -> floa
     return float(size / max(1.0, objects.KINDS[kind].aspect) ** 0.5)
 
 
-def _shade(rng: Random, color: RGB) -> RGB:
+def shade_of(rng: Random, color: RGB) -> RGB:
+    """Return a random shade of a colour."""
     light = rng.uniform(-7, 7)
     r, g, b = (min(255, max(0, round(c + light + rng.uniform(-6, 6)))) for c in color)
     return r, g, b
 
 
-def _place(rng: Random, placed: Placed, background: str, aspect: float) -> tuple[float, float]:
+def place(rng: Random, placed: Placed, background: str, aspect: float) -> tuple[float, float]:
     """Choose a middle: mostly on the ground for standing things, anywhere for others."""
-    kind = objects.KINDS[placed.kind]
+    kind = drawing_of(placed.kind)
     slack = 1.25 if kind.turns else 1.03
     half_y = placed.size * min(1.0, aspect) / 2
-    half_x = placed.size * objects.aspect(placed.kind, placed.text) * min(1.0, 1 / aspect) / 2 * slack
+    half_x = placed.size * _aspect(placed) * min(1.0, 1 / aspect) / 2 * slack
     low, high = half_y * slack, 1 - half_y * slack
     if kind.stands and rng.random() < 0.94:
         low = min(high, max(low, backgrounds.BACKGROUNDS[background].horizon + 0.03 - half_y))
@@ -180,11 +201,17 @@ def _place(rng: Random, placed: Placed, background: str, aspect: float) -> tuple
     return x, rng.uniform(min(low, high), high)
 
 
-def _stamp(placed: Placed) -> NDArray[np.bool_]:
-    kind = objects.KINDS[placed.kind]
+def _aspect(placed: Placed) -> float:
+    """Return width divided by height."""
+    return objects.aspect(placed.kind, placed.text) if placed.text else drawing_of(placed.kind).aspect
+
+
+def stamp(placed: Placed) -> NDArray[np.bool_]:
+    """Return the pixels of a thing on the coarse plan, itself in the middle."""
+    kind = drawing_of(placed.kind)
     half = placed.size * PROBE / 2
     reach = 1.3 if kind.turns else 1.1
-    wide = 2 * round(half * objects.aspect(placed.kind, placed.text) * reach + 1)
+    wide = 2 * round(half * _aspect(placed) * reach + 1)
     tall = 2 * round(half * reach + 1)
     plan = Image.new("L", (wide, tall))
     kind.draw(_canvas(placed, None, plan, 1, (wide / 2, tall / 2), half))
@@ -206,6 +233,4 @@ def paint(placed: Placed, picture: Image.Image, plan: Image.Image, number: int) 
     """Paint a thing on a picture, and its number on the plan of the same size."""
     w, h = plan.size
     center = (placed.x * w, placed.y * h)
-    objects.KINDS[placed.kind].draw(
-        _canvas(placed, picture, plan, number, center, placed.size * min(w, h) / 2)
-    )
+    drawing_of(placed.kind).draw(_canvas(placed, picture, plan, number, center, placed.size * min(w, h) / 2))

@@ -488,7 +488,7 @@ class DataScanner(State):
         while self._stack:
             top = self._stack[-1]
             if isinstance(top, Tagged):
-                self._close_tagged()
+                self._close_tagged(cut=True)
             elif isinstance(top, Fields):
                 if top.implicit and top.placed:
                     self._close_fields()

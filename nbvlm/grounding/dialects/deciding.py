@@ -93,6 +93,8 @@ class Decision:
         self._top, self._fractional, self._count, self._beyond, self._outside = 0.0, False, 0, 0, False
         self._most = [0.0, 0.0]
         self._readings: dict[str, Reading] = {}
+        # Coordinates in attributes are percent (Molmo) if they can be, and the family does not write pixels.
+        self._tags_on_scale = dialect.scale == "pixels"
         self.scale: Scale = None
         self._decide()
 
@@ -103,10 +105,20 @@ class Decision:
 
     def take(self, place: Found) -> bool:
         """Look at a place; return whether the reading has changed."""
-        if place.space:
+        if place.space == "tag" and not self._tags_on_scale:
+            if max(place.numbers) <= 100.0 * _SLACK:
+                return False
+            self._tags_on_scale = True
+            self._readings.clear()
+            self._take(place)
+            return True
+        if place.space and place.space != "tag":
             return False
         if place.label == ANCHOR and place.kind == "box":
             return self._anchored(place)
+        return self._take(place)
+
+    def _take(self, place: Found) -> bool:
         first = 0 if place.named or self.order != "yxyx" else 1
         numbers = place.numbers
         self._count += 1
@@ -139,6 +151,8 @@ class Decision:
     def _make(self, space: str, order: Order) -> Reading:
         if space == "parse":
             return _CANVAS.reading(self._sent)
+        if space == "tag":
+            space = "" if self._tags_on_scale else "percent"
         if space == "pixels":
             return Reading("xyxy", (float(self._sent[0]), float(self._sent[1])))
         if space == "bins" and self._dialect.form == "doctags":

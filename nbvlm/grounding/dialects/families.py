@@ -282,7 +282,7 @@ FAMILIES: tuple[Dialect, ...] = (
     ),
     Dialect(
         "nemotron-parse",
-        ("nemotronparse",),
+        ("nemotron.*parse",),
         "parse",
         scale=1.0,
         space=Canvas(1648, 2048),

@@ -37,6 +37,11 @@ _CONTAINERS = frozenset([
     "instances", "output", "answer", "response", "regions", "elements", "arguments", "parameters",
     "image", "images", "input", "detection", "object", "found", "entities", "list", "content", "function",
 ])  # fmt: skip
+_ANSWERS = frozenset([
+    "detections", "detection", "objects", "object", "results", "result", "predictions", "instances", "output",
+    "answer", "response", "found",
+])  # fmt: skip
+"""Containers whose list of four numbers is a box."""
 _LABELS = {
     name: rank
     for rank, name in enumerate(
@@ -211,6 +216,7 @@ class Fields:
         """Take over what an object under `key` holds that makes no place by itself."""
         if inner.placed:
             self.lists += inner.lists
+            self.others += inner.others
             self.named.update(inner.named)
             self.mask, self.percent, self.wanted = (
                 self.mask or inner.mask,
@@ -285,7 +291,8 @@ class Fields:
         places = []
         for key, numbers in self.others:
             read, bad = shapes(numbers, "any")
-            if bad or (not (named := class_of(key) or (label if not key else "")) and key):
+            named = class_of(key) or ("" if key else label)
+            if bad or (key and not named and simple(key) not in _ANSWERS):
                 continue
             places += [
                 Found(

@@ -13,6 +13,7 @@ from nbvlm.grounding.dialects.state import Frame, Tagged
 __all__ = ["MarkupScanner"]
 
 _WAIT = -1
+_QUAD, _TRIANGLE = 8, 6  # numbers of their corners
 _ACTION = re.compile(r"([A-Za-z_]\w{0,40})\(\s*(?:\w{1,20}\s*=\s*)?[\"']?\Z")
 
 
@@ -25,8 +26,13 @@ class MarkupScanner(DataScanner):
         if token is None:
             if not final and tags.incomplete(text, at):
                 return _WAIT
-            if not self._stack:
+            top = self._stack[-1] if self._stack else None
+            if top is None:
+                if self._places_list and tags.incomplete(text, at):
+                    return len(text)  # the answer ends within a location
                 self._say(text[at])
+            elif isinstance(top, Tagged) and top.bare and tags.incomplete(text, at):
+                return len(text)  # the answer ends within a number
             return at + 1
         self._token(token, self._base + at)
         return token.end
@@ -53,6 +59,8 @@ class MarkupScanner(DataScanner):
 
     def _element(self, token: tags.Token) -> None:
         """Pass over a tag that says nothing about places; it may name the locations behind it."""
+        if token.name == "sep" and self._separate():
+            return
         self._flush_locations()
         if self._pending and self._until in ("line", "content"):
             self._settle(self._words)
@@ -60,6 +68,19 @@ class MarkupScanner(DataScanner):
         if token.name == "collection":
             self._label = ""
         self._words = ""
+
+    def _separate(self) -> bool:
+        """Begin another outline of the same thing (Florence-2); return False where there is none before."""
+        top = self._stack[-1] if self._stack else None
+        if isinstance(top, Tagged):
+            top.numbers.children.append(Numbers(top.position, top.numbers.values))
+            top.numbers.values = []
+            return True
+        if top is not None or not self._places_list or self._places_name != "loc":
+            return False
+        self._parts.append(tuple(self._places_list))
+        self._places_list.clear()
+        return True
 
     def _names(self, token: tags.Token) -> None:
         self._leave_tagged()
@@ -138,7 +159,8 @@ class MarkupScanner(DataScanner):
                     self._stack[-1].numbers.children.append(top)
         self._close_tagged()
 
-    def _close_tagged(self) -> None:
+    def _close_tagged(self, *, cut: bool = False) -> None:
+        """End the innermost tag; with `cut`, the answer has ended first, and half a place is left out."""
         while self._stack:
             done = self._stack.pop()
             if isinstance(done, Tagged):
@@ -146,6 +168,9 @@ class MarkupScanner(DataScanner):
         else:
             return
         places, wrong = _tagged_places(done)
+        if cut and (kept := [place for place in places if _whole(place, done)]) != places:
+            places = kept
+            self._report("unfinished", done.position, done.label)
         label = done.label or (" ".join(done.words) if done.name == "det" else "")
         for place in places:
             place.label = label
@@ -211,7 +236,7 @@ class MarkupScanner(DataScanner):
         page = before in ("x", "y") and token.name in ("x", "y")
         if before and not page and (before != token.name or self._words.strip()):
             self._flush_locations()
-        if not self._places_list:
+        if not (self._places_list or self._parts):
             self._places_at = position
             self._places_label = self._said() if token.name not in ("x", "y") else ""
             self._places_doc = self._element_name if not self._words.strip() else ""
@@ -231,17 +256,31 @@ class MarkupScanner(DataScanner):
         else:
             self._report("item", position, name)
 
-    def _flush_locations(self) -> None:
+    def _flush_locations(self, *, final: bool = False) -> None:
         values, name = tuple(self._places_list), self._places_name
-        if not values:
+        parts = (*self._parts, values) if self._parts or (self._outlines and name == "loc") else ()
+        if not (values or parts):
             return
         self._places_list.clear()
+        self._parts.clear()
         self._places_name = ""
         self._plain = False
-        for place in tags.located(values, name, self._places_label, self._places_doc, self._places_at):
+        label, at = self._places_label, self._places_at
+        wrong = len(values) % 4 > 0
+        if parts:
+            outlines = [part for part in parts if _is_outline(part)]
+            places = [Found("outline", part, label, at, space="bins", named=True) for part in outlines]
+            wrong = len(places) < len(parts)
+        else:
+            half = len(values) % _QUAD if name == "LOC" or self._quads else 0
+            if final and half:  # the answer ends within four corners
+                values, wrong = values[:-half], True
+            places = tags.located(values, name, label, self._places_doc, at)
+        for place in places:
+            self._quads = self._quads or place.kind == "outline"
             self._emit(place)
-        if len(values) % 4:
-            self._report("item", self._places_at, self._places_label)
+        if wrong:
+            self._report("item", at, label)
 
 
 def _tagged_places(done: Tagged) -> tuple[list[Found], bool]:
@@ -268,6 +307,19 @@ def _tagged_places(done: Tagged) -> tuple[list[Found], bool]:
             for form, values in read
         ]
     return found, wrong
+
+
+def _is_outline(numbers: tuple[float, ...]) -> bool:
+    return len(numbers) >= _TRIANGLE and len(numbers) % 2 == 0
+
+
+def _whole(place: Found, done: Tagged) -> bool:
+    """Whether a place in a tag without an end has all its numbers."""
+    if place.kind == "outline":
+        return done.name == "quad" and len(place.numbers) == _QUAD
+    if place.kind == "box" and place.numbers[3] < place.numbers[1]:
+        return False  # its last number is cut
+    return place.kind == "box" and done.kind in ("box", "patch")
 
 
 def _tagged_shape(

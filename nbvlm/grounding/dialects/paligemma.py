@@ -48,8 +48,8 @@ class PendingItem:
 
     @property
     def label(self) -> str:
-        """The words, blanks collapsed."""
-        return " ".join("".join(self.words).split())
+        """The words, blanks collapsed, without the end of a fence around the answer."""
+        return " ".join("".join(self.words).split()).removesuffix("```").rstrip()
 
     def excerpt(self) -> str:
         """Write the item again, shortened, for a problem."""

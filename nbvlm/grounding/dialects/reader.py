@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from nbvlm.grounding.detections import Detection, unchecked
 from nbvlm.grounding.dialects.deciding import Decision
 from nbvlm.grounding.dialects.fields import ANCHOR
-from nbvlm.grounding.dialects.reasoning import Reasoning
 from nbvlm.grounding.dialects.scanner import Scanner
 from nbvlm.grounding.masks.lazy import LazyMask
 from nbvlm.grounding.masks.shapes import Outline, Raster
@@ -17,13 +16,13 @@ from nbvlm.grounding.readings import placed
 if TYPE_CHECKING:
     from nbvlm.grounding.dialects.dialect import Dialect
     from nbvlm.grounding.dialects.found import Found
-    from nbvlm.grounding.dialects.reasoning import Part
     from nbvlm.grounding.masks.types import Size
 
 __all__ = ["DialectReader"]
 
 _REPEATS = 3  # the same place in a row more often is a loop
 _EXCERPT = 80
+_OUTLINES = "SEGMENTATION>"  # Florence-2's task tokens that ask for outlines
 
 
 class DialectReader:
@@ -34,11 +33,11 @@ class DialectReader:
     ) -> None:
         self._size, self._fallback = size, fallback
         self._dialect, self._sent, self._prompt, self._explicit = dialect, sent, prompt, explicit
-        self._reasoning = Reasoning()
-        self._scanner = Scanner(label_last=dialect.label_last, prose=dialect.form == "bare")
-        self._begin()
-
-    def _begin(self) -> None:
+        self._scanner = Scanner(
+            label_last=dialect.label_last,
+            prose=dialect.form == "bare",
+            outlines=_OUTLINES in (prompt or ""),
+        )
         self._decision = Decision(self._dialect, self._sent, self._prompt, explicit=self._explicit)
         self._places: list[Found] = []
         self._seen = 0
@@ -55,25 +54,16 @@ class DialectReader:
         """Whether any place came, or the answer that there is none."""
         return bool(self._places) or self._scanner.answered
 
-    def feed(self, text: str) -> None:
-        """Read the next piece."""
-        for part in self._reasoning.feed(text):
-            self._part(part)
+    def feed(self, text: str, position: int) -> None:
+        """Read the next piece of the answer, which begins at a position; thinking is left out of it."""
+        if text:
+            self._scanner.feed(text, position)
         self._take()
 
     def close(self) -> None:
         """Read the rest at the end of the answer."""
-        for part in self._reasoning.close():
-            self._part(part)
         self._scanner.close()
         self._take()
-
-    def _part(self, part: Part) -> None:
-        if part.before:  # it was thinking all the time
-            self._scanner.drop()
-            self._begin()
-        elif not part.thinking:
-            self._scanner.feed(part.text, part.position)
 
     def _take(self) -> None:
         """Make detections of what the scanner has found."""

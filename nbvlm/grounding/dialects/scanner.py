@@ -22,6 +22,7 @@ __all__ = ["Scanner"]
 _WAIT = -1
 _ACTION_RANK = (99, 0)  # an action's name is a label if there is no other
 _LONGEST_LINE = 500
+_BOX_NUMBERS = 4
 _LONGEST_NAME = 120
 _VERB = re.compile(r"\b(?:is|are|was|at|located|found)\b", re.IGNORECASE)
 _KEYS = (
@@ -50,8 +51,8 @@ _LONGEST_WAIT = 300  # characters that an object may be short of its end before 
 _LIST = re.compile(r"[\[(［]\s{0,64}(?:[\[({\"'“［]|//|/\*)")
 _EMPTY = re.compile(r"\[\s{0,64}\]")
 # A number is taken whole: tried in parts, one of many digits would be read in exponentially many ways.
-_FLAT = re.compile(r"[\[(［]((?:[\s,，;]{0,64}+[-+]?[0-9.]{1,24}+%?(?:px)?){1,8})[\s,，]{0,64}[\])］]")
-_FLAT_PART = re.compile(r"[\[(［][-+\s,，;0-9.%px]{0,200}\Z")
+_FLAT = re.compile(r"[\[(［]((?:[\s,，;]{0,64}+[-+]?[0-9.]{1,24}+%?(?:px)?){1,32})[\s,，]{0,64}[\])］]")
+_FLAT_PART = re.compile(r"[\[(［][-+\s,，;0-9.%px]{0,800}\Z")
 _PAIR = re.compile(
     r"\(\s{0,8}([-+]?[0-9.]{1,24})\s{0,8}[,，]\s{0,8}([-+]?[0-9.]{1,24})\s{0,8}\)\s{0,8}[,，]?\s{0,8}"
     r"\(\s{0,8}([-+]?[0-9.]{1,24})\s{0,8}[,，]\s{0,8}([-+]?[0-9.]{1,24})\s{0,8}\)"
@@ -78,6 +79,10 @@ class Scanner(MarkupScanner):
     ----------
     label_last
         Whether tokens name a box after it.
+    prose
+        Whether a list of four numbers in a sentence is a box.
+    outlines
+        Whether locations that are tokens go round a thing.
 
     Attributes
     ----------
@@ -248,6 +253,8 @@ class Scanner(MarkupScanner):
         """Take a list of numbers in prose, if it is the whole line, or if the words say what it is."""
         numbers = floats(NUMBER.findall(flat[1]))
         words = self._words
+        if ";" in flat[1] and self._several(flat, position):
+            return
         label = self._said(flat=True)
         alone = not words.strip(" \t*-•>#`\"'") or bool(
             re.fullmatch(r"[^.!?]{1,80}[:：|]\W{0,4}", _BULLET.sub("", words).strip())
@@ -267,6 +274,17 @@ class Scanner(MarkupScanner):
             return
         space = "percent" if "%" in flat[1] else ""
         self._place(Found("box" if box else "point", numbers, label, position, flat[0], space=space))
+
+    def _several(self, flat: re.Match[str], position: int) -> bool:
+        """Take the boxes that a semicolon separates in one bracket (Shikra); return whether there are any."""
+        boxes = [floats(NUMBER.findall(part)) for part in flat[1].split(";")]
+        if any(box is None or len(box) != _BOX_NUMBERS for box in boxes):
+            return False
+        label = self._said(flat=True)
+        space = "percent" if "%" in flat[1] else ""
+        for box in boxes:
+            self._place(Found("box", box or (), label, position, flat[0], space=space))
+        return True
 
     def _said(self, *, flat: bool = False) -> str:
         """Return the label that the prose before a place gives."""

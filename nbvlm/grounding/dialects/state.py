@@ -34,7 +34,7 @@ Frame = Fields | Numbers | Tagged
 class State:
     """The memory of a `Scanner`, which describes it."""
 
-    def __init__(self, *, label_last: bool = False, prose: bool = False) -> None:
+    def __init__(self, *, label_last: bool = False, prose: bool = False, outlines: bool = False) -> None:
         self.found: list[Found] = []
         self.problems: list[Problem] = []
         self.answered = False  # whether the answer says that there is nothing
@@ -57,6 +57,9 @@ class State:
         self._element_name = ""  # of the tag right before
         self._places_list: list[float] = []  # locations that are tokens
         self._places_name, self._places_label, self._places_doc, self._places_at = "", "", "", 0
+        self._parts: list[tuple[float, ...]] = []  # outlines that are complete, of the same thing
+        self._outlines = outlines
+        self._quads = False  # whether locations made an outline
         self._lines: list[Found] = []  # lines of four numbers
         self._plain = True  # whether there were no other lines
         self._line_at = 0
@@ -80,16 +83,11 @@ class State:
         """Read the rest at the end of the text."""
         self._run(final=True)
         self._unclosed()
+        self._flush_locations(final=True)
         self._end_line()
-        self._flush_locations()
         self._settle()
         if self._plain and not self.found:
             self.found += self._lines
-
-    def drop(self) -> None:
-        """Forget everything so far: it was thinking."""
-        self._run(final=True)
-        self.__init__(label_last=self._label_last, prose=self._prose_lists)  # type: ignore[misc]
 
     def _run(self, *, final: bool) -> None:
         text, at, end = self._text, 0, len(self._text)
@@ -175,10 +173,10 @@ class State:
     def _unclosed(self) -> None:
         raise NotImplementedError
 
-    def _close_tagged(self) -> None:
+    def _close_tagged(self, *, cut: bool = False) -> None:
         raise NotImplementedError
 
-    def _flush_locations(self) -> None:
+    def _flush_locations(self, *, final: bool = False) -> None:
         raise NotImplementedError
 
     def _end_line(self, position: int = 0) -> None:

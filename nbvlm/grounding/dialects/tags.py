@@ -159,7 +159,7 @@ class Reader:
             number = name[1:]
             if f"x{number}" in self._values and f"y{number}" in self._values:
                 pair = self._values.pop(f"x{number}"), self._values.pop(f"y{number}")
-                self.places.append(Found("point", pair, "", self.position, space="percent"))
+                self.places.append(Found("point", pair, "", self.position, named=True, space="tag"))
 
 
 def _coords(value: str, position: int) -> list[Found]:

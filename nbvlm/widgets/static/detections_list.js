@@ -62,7 +62,7 @@ function rowOf(store, index, act) {
     element("span", "nbvlm-swatch", { "aria-hidden": "true" }),
     element("span", "nbvlm-found-label", {}, nameOf(box)),
   );
-  label.addEventListener("click", () => act.onto(index));
+  label.addEventListener("click", (event) => act.onto(index, event));
   const copy = iconButton("nbvlm-found-copy", "copy", `Copy the crop of ${name}`, () => act.copy(index));
   const share = (100 * width * height) / (store.picture.width * store.picture.height);
   row.append(
@@ -225,10 +225,17 @@ export function foundList(store, act) {
   body.addEventListener("pointerover", (event) => act.hover(indexOf(event)));
   body.addEventListener("pointerleave", () => act.hover(null));
   let bright = null;
+  // Lights one row or several.
   const light = (index) => {
-    rows[bright]?.classList.remove("nbvlm-lit");
-    rows[index]?.classList.add("nbvlm-lit");
+    for (const one of [bright].flat()) rows[one]?.classList.remove("nbvlm-lit");
+    for (const one of [index].flat()) rows[one]?.classList.add("nbvlm-lit");
     bright = index;
+  };
+  // Marks the rows that are selected.
+  const mark = () => {
+    rows.forEach((row, index) => {
+      row.setAttribute("aria-selected", String(store.selected.includes(index)));
+    });
   };
   root.hidden = true;
   return {
@@ -237,6 +244,7 @@ export function foundList(store, act) {
     show,
     look,
     light,
+    mark,
     read: again.show,
     reveal: (index) => rows[index] && reveal(grid, rows[index], 26),
   };

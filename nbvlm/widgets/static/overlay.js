@@ -17,16 +17,21 @@ function markOf(box, index) {
 }
 
 // Labels are placed in percent, so their size stays the same when the picture is zoomed.
-function labelOf(box, { width, height }) {
+function labelOf(box, picture) {
   const node = element("span", "nbvlm-label");
-  const { x, y, width: wide } = rectangle(box.box);
   node.textContent = box.label || "?";
   paint(node, box);
+  placeLabel(node, box.box, picture);
+  return node;
+}
+
+function placeLabel(node, box, { width, height }) {
+  const { x, y, width: wide } = rectangle(box);
+  Object.assign(node.style, { left: "", right: "" });
   node.style.top = `${(100 * Math.max(0, y)) / height}%`;
   if (x > 0.7 * width) node.style.right = `${100 - (100 * Math.min(width, x + wide)) / width}%`;
   else node.style.left = `${(100 * Math.max(0, x)) / width}%`;
   node.classList.toggle("nbvlm-label-inside", y < 0.08 * height);
-  return node;
 }
 
 export function overlay(store) {
@@ -66,6 +71,39 @@ export function overlay(store) {
       masks.append(nodes.mask);
     }
   };
+  // Masks that are drawn already may belong to other boxes now.
+  const reshape = () => {
+    for (const nodes of all) {
+      nodes.mask = null;
+      nodes.mark.classList.remove("nbvlm-masked");
+    }
+    masks.replaceChildren();
+    shapes();
+    look();
+    light(bright);
+  };
+  // Draws a box elsewhere; its mask follows if the box has kept its size.
+  const move = (index, box) => {
+    const { mark, label, mask } = all[index];
+    const { x, y, width, height } = rectangle(box);
+    const from = rectangle(store.boxes[index].box);
+    mark.querySelector(".nbvlm-halo").setAttribute("d", `M${x} ${y}h${width}v${height}h${-width}z`);
+    const rect = mark.querySelector(".nbvlm-box");
+    for (const [name, value] of Object.entries({ x, y, width, height })) rect.setAttribute(name, value);
+    placeLabel(label, box, store.picture);
+    const moved = Math.abs(width - from.width) < 0.2 && Math.abs(height - from.height) < 0.2;
+    mask?.setAttribute("transform", moved ? `translate(${x - from.x} ${y - from.y})` : "");
+  };
+  // The boxes of the store have moved to where they are drawn.
+  const moved = (indices) => {
+    for (const index of indices) {
+      const { mask } = all[index];
+      const before = mask?.getAttribute("transform");
+      move(index, store.boxes[index].box);
+      if (before) mask.setAttribute("transform", before);
+    }
+    known = JSON.stringify(store.boxes);
+  };
   const each = ({ mark, label, mask }, name, on) => {
     for (const node of [mark, label, mask]) node?.classList.toggle(name, on);
   };
@@ -93,11 +131,13 @@ export function overlay(store) {
     show();
   };
   let bright = null;
+  // Lights one box or several.
   const light = (index) => {
-    if (all[bright]) each(all[bright], "nbvlm-lit", false);
+    for (const one of [bright].flat()) if (all[one]) each(all[one], "nbvlm-lit", false);
     bright = index;
-    for (const node of [svg, labels]) node.classList.toggle("nbvlm-dimmed", Boolean(all[index]));
-    if (all[index]) each(all[index], "nbvlm-lit", true);
+    const found = [index].flat().filter((one) => all[one]);
+    for (const node of [svg, labels]) node.classList.toggle("nbvlm-dimmed", found.length > 0);
+    for (const one of found) each(all[one], "nbvlm-lit", true);
   };
   const draw = (box) => {
     const { x, y, width, height } = rectangle(box ?? [0, 0, 0, 0]);
@@ -115,5 +155,5 @@ export function overlay(store) {
     });
     return found;
   };
-  return { svg, labels, add, shapes, look, show, picture, light, draw, at };
+  return { svg, labels, add, shapes, reshape, move, moved, look, show, picture, light, draw, at };
 }

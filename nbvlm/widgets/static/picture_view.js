@@ -1,5 +1,6 @@
 // The picture with its drawings, and the tools above it.
 
+import { boxEditor } from "./box_editor.js";
 import { annotatedOf, copyOrOffer, cropOf, fileName } from "./crop_copy.js";
 import { legend } from "./detections_list.js";
 import { element } from "./dom.js";
@@ -19,6 +20,8 @@ function alternative(picture, boxes) {
   return `${picture.name}, marked: ${things.join(", ")}`;
 }
 
+const CHOOSE = "Choose a picture: click a sample, drop a file, or paste one";
+
 function emptyView() {
   const root = element("div", "nbvlm-no-picture");
   const drawing = svgElement("svg", "nbvlm-no-picture-drawing", {
@@ -34,10 +37,8 @@ function emptyView() {
   );
   const words = element("div", "");
   root.append(drawing, words);
-  const show = (waiting) => {
-    words.textContent = waiting
-      ? "Waiting for the kernel …"
-      : "Choose a picture: click a sample, drop a file, or paste one";
+  const show = (waiting, text) => {
+    words.textContent = waiting ? "Waiting for the kernel …" : text;
   };
   return { root, show };
 }
@@ -63,22 +64,39 @@ export function viewer(store, act) {
   const empty = emptyView();
   frame.append(image, drawn.svg, drawn.labels);
   viewport.append(frame);
-  root.append(tools.root, picker.bar, viewport, empty.root, note.root, labels.root);
+  const editor =
+    act.edits && boxEditor(store, { viewport, frame, zoom, drawn, act: { ...act, pick: act.pin } });
+  if (editor) tools.root.append(editor.toggle);
+  root.append(
+    tools.root,
+    picker.bar,
+    ...(editor ? [editor.bar] : []),
+    viewport,
+    empty.root,
+    note.root,
+    labels.root,
+  );
 
   const under = (event) => {
     const [x, y] = zoom.under(event.clientX, event.clientY);
     return drawn.at([x * store.picture.width, y * store.picture.height]);
   };
-  const free = () => Boolean(store.picture) && !store.picking;
+  const free = () => Boolean(store.picture) && !store.picking && !store.editing;
+  const hovers = () => Boolean(store.picture) && !store.picking && !editor?.busy();
   const listen = (signal) => {
     listenToWheel(viewport, zoom, signal);
     listenToFingers(viewport, zoom, signal);
     picker.listen(signal);
-    listenToDrag(viewport, zoom, signal, { free, click: (event) => act.pin(under(event)) });
-    const hover = (event) => act.hover(free() && event.pointerType !== "touch" ? under(event) : null);
+    editor?.listen(signal);
+    listenToDrag(viewport, zoom, signal, { free, click: (event) => act.pin(under(event), event) });
+    const hover = (event) => act.hover(hovers() && event.pointerType !== "touch" ? under(event) : null);
     viewport.addEventListener("pointermove", hover, { signal });
     viewport.addEventListener("pointerleave", () => act.hover(null), { signal });
-    viewport.addEventListener("keydown", (event) => picker.key(event) || zoomKey(zoom, event), { signal });
+    viewport.addEventListener(
+      "keydown",
+      (event) => picker.key(event) || editor?.key(event) || zoomKey(zoom, event),
+      { signal },
+    );
     viewport.addEventListener(
       "dblclick",
       (event) =>
@@ -111,10 +129,13 @@ export function viewer(store, act) {
     const { picture: facts, src } = store;
     viewport.hidden = !facts;
     empty.root.hidden = Boolean(facts);
-    empty.show(store.status.state === "waiting");
+    empty.show(store.status.state === "waiting", store.noPicture ?? CHOOSE);
     if (facts) {
-      if (image.getAttribute("src") !== src) {
-        image.src = src;
+      image.hidden = !src;
+      if (image.getAttribute("src") !== src || frame.dataset.size !== `${facts.width}×${facts.height}`) {
+        if (src) image.src = src;
+        else image.removeAttribute("src");
+        frame.dataset.size = `${facts.width}×${facts.height}`;
         zoom.picture(facts.width, facts.height);
       }
       drawn.picture(facts);
@@ -145,9 +166,15 @@ export function viewer(store, act) {
     crop,
     words,
     shapes: boxes,
+    reshape: drawn.reshape,
+    moved: drawn.moved,
+    edited: () => editor?.show(),
     light: drawn.light,
     pick: picker.turn,
-    stop: note.stop,
+    stop: () => {
+      note.stop();
+      editor?.stop();
+    },
     say: note.say,
   };
 }

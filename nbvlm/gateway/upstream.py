@@ -1,0 +1,136 @@
+"""The service that is asked for the whole class, with the one key; and what students read of its failures."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import logging
+from typing import TYPE_CHECKING
+
+from nbvlm.client import AsyncClient, Piece, Relay, Secret, Timeouts, resolve
+from nbvlm.errors import (
+    AuthenticationError,
+    Error,
+    ImageError,
+    NotFoundError,
+    ParameterError,
+    PromptError,
+    QuotaError,
+    RateLimitError,
+    RequestRejected,
+    ServerError,
+    TimeoutError,  # noqa: A004 - the public name
+)
+from nbvlm.images import Picture
+
+if TYPE_CHECKING:
+    from nbvlm.endpoints import Endpoint
+    from nbvlm.gateway.answers import Answer
+    from nbvlm.gateway.config import Config
+
+__all__ = ["Upstream", "explained"]
+
+_log = logging.getLogger("nbvlm")
+
+
+class Upstream:
+    """One service, and a client for each of its models.
+
+    Raises
+    ------
+    Error
+        If the configuration names a service, model or key that cannot be used.
+    """
+
+    def __init__(self, config: Config) -> None:
+        key, given = config.key(), config.upstream
+        secret = Secret(key) if key is not None else None
+        self._clients: dict[str, AsyncClient] = {}
+        limits = Timeouts(total=float(config.limits.answer_s))
+        for model in given.models or (None,):
+            settings = resolve(
+                given.endpoint,
+                model=model,
+                api_key=secret,
+                base_url=given.base_url or None,
+                assets_url=given.assets_url or None,
+                allow_http=given.allow_http,
+                timeout=limits,
+            )
+            settings.key()  # a missing key is an error now, not at the first question
+            self._clients[settings.endpoint.model] = AsyncClient.from_settings(settings)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models, the first one first."""
+        return tuple(self._clients)
+
+    def endpoint(self, model: str) -> Endpoint:
+        """Return the facts about a model."""
+        return self._clients[model].endpoint
+
+    def describe(self) -> str:
+        """Return which service is asked, and where its key came from, without the key."""
+        return next(iter(self._clients.values())).settings.describe()
+
+    @property
+    def per_minute(self) -> int:
+        """Questions a minute that the service allows in all; 0 where that is not known."""
+        return max((client.endpoint.requests_per_minute or 0 for client in self._clients.values()), default=0)
+
+    async def warm(self, picture: Picture) -> None:
+        """Load what the first question needs; only the embedded models are asked something."""
+        with contextlib.suppress(ImportError):
+            await asyncio.to_thread(importlib.import_module, "aiohttp")
+        for client in self._clients.values():
+            if client.settings.in_process:
+                async with Relay(
+                    client, picture, "caption en", translate=False, max_tokens=1
+                ).stream as stream:
+                    async for _ in stream:
+                        pass
+
+    async def ask(self, answer: Answer) -> None:
+        """Ask, and write the answer as it comes; raises what `nbvlm.AsyncClient` raises."""
+        asked = answer.asked
+        if asked is None:
+            return
+        client = self._clients[answer.model]
+        # Loaded here, a picture costs its header; one that must be shrunk is decoded in a thread.
+        picture = Picture.load(asked.picture)
+        relay = Relay(client, picture, asked.prompt, translate=False, **asked.parameters)
+        del picture
+        answer.asked = asked = None  # from here on the client holds the picture, as long as it needs it
+        async with relay.stream as stream:
+            async for event in stream:
+                if isinstance(event, Piece):
+                    answer.notices, answer.by = relay.notices, relay.model or answer.by
+                    answer.take(event)
+        answer.notices = relay.notices
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for client in self._clients.values():
+            await client.aclose()
+
+
+_MINE = (ImageError, PromptError, ParameterError, RequestRejected)
+_OWN_FAULTS = (AuthenticationError, QuotaError)
+
+
+def explained(error: BaseException) -> tuple[int, str]:
+    """Return status and sentence for students: nothing about key and account of the class."""
+    if isinstance(error, _MINE):
+        return 422, error.message.rstrip(".")
+    if isinstance(error, _OWN_FAULTS):
+        return 502, "The service does not accept the key of this class at present: your teacher must look"
+    if isinstance(error, RateLimitError):
+        return 503, "The service has too many questions of this class at present"
+    if isinstance(error, NotFoundError):
+        return 502, "The service does not have this model any more: your teacher must choose another"
+    if isinstance(error, TimeoutError):
+        return 504, "The service did not answer in time"
+    if isinstance(error, (ServerError, Error)):
+        return 502, f"The service failed: {error.message.rstrip('.')}"
+    return 500, "The gateway failed at this question"

@@ -1,0 +1,123 @@
+// The list of detections as a widget.
+
+import { foundList } from "./detections_list.js";
+import { numbered } from "./dom.js";
+import { lights, partStore } from "./part_store.js";
+
+function view(el, store, act) {
+  const lit = lights(
+    (index) => list.light(index),
+    () => store.selected,
+  );
+  const list = foundList(store, {
+    ...act,
+    hide: (indices) => {
+      const hidden = new Set(store.hidden);
+      for (const index of indices) if (!hidden.delete(index)) hidden.add(index);
+      act.set("hidden", [...hidden]);
+    },
+    hover: (index) => lit.set("hover", index) && act.say("light", index),
+    focus: (index) => lit.set("focus", index) && act.say("light", index),
+    onto: (index, event) => {
+      const chosen = new Set(store.selected);
+      const more = event?.ctrlKey || event?.metaKey || event?.shiftKey;
+      if (more) {
+        if (!chosen.delete(index)) chosen.add(index);
+        act.set("selected", [...chosen]);
+        return;
+      }
+      act.set("selected", [index]);
+      act.say("onto", index);
+    },
+    copy: (index) => act.say("copy", index),
+    reread: (order, scale) => act.send(numbered(el, { type: "reread", order, scale })),
+  });
+  el.classList.add("nbvlm-part", "nbvlm-list-part");
+  el.replaceChildren(list.root);
+  const leave = (event) => {
+    if (event.key !== "Escape" || event.defaultPrevented || !store.selected.length) return;
+    event.stopPropagation();
+    act.set("selected", []);
+  };
+  const alone = () => el.classList.toggle("nbvlm-list-alone", act.members() < 2);
+  const put = () => {
+    list.show();
+    list.look();
+    list.read();
+    list.mark();
+    lit.clear();
+  };
+  put();
+  alone();
+  return {
+    put,
+    more: () => {
+      list.add();
+      list.look();
+    },
+    traits: (name) => {
+      if (name === "hidden") list.look();
+      if (name !== "selected") return;
+      list.mark();
+      lit.show();
+      if (store.selected.length) list.reveal(store.selected[0]);
+    },
+    said: (kind, value) => {
+      if (kind === "light") lit.set("hover", value);
+      if (kind === "members") alone();
+    },
+    listen: (signal) => el.addEventListener("keydown", leave, { signal }),
+  };
+}
+
+export default () => {
+  const look = { hidden: new Set(), of: null };
+  const store = {
+    boxes: [],
+    picture: null,
+    reading: null,
+    text: "",
+    selected: [],
+    hidden: [],
+    get look() {
+      if (look.of !== store.hidden) Object.assign(look, { of: store.hidden, hidden: new Set(store.hidden) });
+      return look;
+    },
+  };
+  const views = new Set();
+  const each = (call) => {
+    for (const one of views) call(one);
+  };
+  let part = null;
+  const receive = ({ type, ...message }) => {
+    if (type === "more") {
+      store.boxes = [...store.boxes, ...message.boxes];
+      each((one) => one.more());
+    } else if (type === "put") {
+      Object.assign(store, message, { text: message.answer });
+      each((one) => one.put());
+    }
+  };
+  return {
+    initialize({ model }) {
+      part = partStore(model, store, each);
+      model.on("msg:custom", receive);
+      model.send({ type: "hello" });
+      return () => {
+        part.stop();
+        model.off("msg:custom", receive);
+      };
+    },
+    render({ model, el }) {
+      const controller = new AbortController();
+      const send = (message) => model.send(message);
+      const one = view(el, store, { set: part.set, say: part.say, members: part.members, send });
+      views.add(one);
+      one.listen(controller.signal);
+      return () => {
+        controller.abort();
+        views.delete(one);
+      };
+    },
+  };
+};
