@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.heavy
 
-PROGRAM = ROOT / "build" / "environments" / "solara" / "bin" / "solara"
-APP = """
+ENVIRONMENTS = ROOT / "build" / "environments"
+SOLARA = """
 import nbvlm
 import solara
 
@@ -35,23 +35,37 @@ def Page():
     panel = solara.use_memo(lambda: nbvlm.Panel(client=nbvlm.Client("demo")), [])
     solara.Column(children=[panel])
 """
+HOLOVIZ = """
+import nbvlm
+import panel as pn
+
+pn.extension("ipywidgets")
+pn.pane.IPyWidget(nbvlm.Panel(client=nbvlm.Client("demo")), sizing_mode="stretch_width").servable()
+"""
+# HoloViz Panel loads anywidget from this address; the test gives it the same file from the environment.
+ANYWIDGET = "https://unpkg.com/anywidget@**"
 
 
-@pytest.fixture
-def address(tmp_path: Path) -> Iterator[str]:
-    if not PROGRAM.exists():
-        pytest.skip("Solara is not installed: sh scripts/hosts.sh")
-    (tmp_path / "app.py").write_text(APP)
+@contextlib.contextmanager
+def served(name: str, code: str, folder: Path, *arguments: str, path: str = "") -> Iterator[str]:
+    program = ENVIRONMENTS / name / "bin" / arguments[0]
+    if not program.exists():
+        pytest.skip(f"{arguments[0]} is not installed: sh scripts/hosts.sh")
+    (folder / "app.py").write_text(code)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [PROGRAM, "run", "app.py", "--host=127.0.0.1", f"--port={port}", "--no-open", "--production"]
-    log = tmp_path / "log"
+    log = folder / "log"
     with log.open("wb") as file:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=file, stderr=file)
+        process = subprocess.Popen(
+            [program, *arguments[1:], f"--port={port}"],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=file,
+            stderr=file,
+        )
     try:
-        url, deadline = f"http://127.0.0.1:{port}/", time.monotonic() + SLOW / 1000
+        url, deadline = f"http://127.0.0.1:{port}/{path}", time.monotonic() + SLOW / 1000
         while True:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
@@ -65,8 +79,7 @@ def address(tmp_path: Path) -> Iterator[str]:
         process.wait(30)
 
 
-def test_solara_answers_and_its_visitors_find_no_path(browser: Browser, address: str) -> None:
-    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+def answers_and_visitors_find_no_path(page: Page, address: str) -> None:
     page.goto(address)
     page.locator(".nbvlm-panel .nbvlm-thumb").first.wait_for(timeout=SLOW)
     expect(page.locator("button.nbvlm-link")).to_have_text("Link")
@@ -77,3 +90,23 @@ def test_solara_answers_and_its_visitors_find_no_path(browser: Browser, address:
     page.locator(".nbvlm-status[data-state=done]").wait_for(timeout=SLOW)
     expect(page.locator(".nbvlm-viewer svg rect").first).to_be_attached()
     page.close()
+
+
+def test_solara(browser: Browser, tmp_path: Path) -> None:
+    start = ("solara", "run", "app.py", "--host=127.0.0.1", "--no-open", "--production")
+    with served("solara", SOLARA, tmp_path, *start) as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        answers_and_visitors_find_no_path(page, address)
+
+
+def test_holoviz_panel(browser: Browser, tmp_path: Path) -> None:
+    start = ("panel", "serve", "app.py", "--address=127.0.0.1")
+    with served("holoviz", HOLOVIZ, tmp_path, *start, path="app") as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        script = ENVIRONMENTS / "holoviz" / "share" / "jupyter" / "nbextensions" / "anywidget" / "index.js"
+        headers = {"Access-Control-Allow-Origin": "*"}
+        page.route(
+            ANYWIDGET,
+            lambda route: route.fulfill(path=script, content_type="text/javascript", headers=headers),
+        )
+        answers_and_visitors_find_no_path(page, address)
