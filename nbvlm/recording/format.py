@@ -47,7 +47,7 @@ __all__ = [
 FORMAT = "nbvlm recording 1"
 ABOUT = ("nbvlm-model", "nbvlm-notice")
 """Headers in which the embedded models say which of them answers, and what limits its answer."""
-_SAMPLING = ("temperature", "top_p", "max_tokens")
+_SAMPLING = ("temperature", "top_p", "max_tokens", "seed")
 _TAG = re.compile(r'\s*<img src="data:[^;"]+;base64,([^"]*)" />\Z')
 
 

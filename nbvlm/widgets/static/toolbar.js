@@ -199,7 +199,7 @@ function render({ model, el }) {
     const gateway = model.get("gateway");
     const recorded = model.get("recorded");
     badge.textContent = recorded ? "Recording" : gateway ? "Class gateway" : text;
-    badge.title = recorded ? RECORDED : gateway || `${answered} ${HERE}`.trim();
+    badge.title = recorded ? RECORDED : `${answered} ${gateway || HERE}`.trim();
     badge.hidden = !(recorded || gateway || model.get("demo"));
   };
   for (const name of SHOWN) model.on(`change:${name}`, show);
