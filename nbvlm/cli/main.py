@@ -84,7 +84,7 @@ def _run(given: list[str]) -> int:
     try:
         return command.module().run(options)
     except Error as error:
-        from nbvlm.cli.options import as_options
+        from nbvlm.cli.hints import as_options
 
         print_error(f"nbvlm {command.name}: {as_options(error)}")
         return FAILED
