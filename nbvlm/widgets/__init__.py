@@ -14,6 +14,7 @@ from nbvlm.widgets.messages import Ignored
 from nbvlm.widgets.offers import Allow, NotOffered, Offer, is_address
 from nbvlm.widgets.picker import Picker, Upload
 from nbvlm.widgets.picture_viewer import Region, Viewer
+from nbvlm.widgets.review import Review
 from nbvlm.widgets.status_text import (
     failure_sentences,
     failure_text,
@@ -57,6 +58,7 @@ __all__ = [
     "PageState",
     "Picker",
     "Region",
+    "Review",
     "ServerForm",
     "SweepGrid",
     "TaskBar",
