@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nbvlm.widgets._base import OfferingWidget, PageState, ignored
-from nbvlm.widgets.comparison import ComparisonView
+from nbvlm.widgets.comparison import Comparison
 from nbvlm.widgets.controls import Controls, column
 from nbvlm.widgets.detection_list import DetectionList, reading_of
 from nbvlm.widgets.dialogs import KeyField, ServerForm
@@ -44,7 +44,7 @@ from nbvlm.widgets.viewer import Viewer as AnswerViewer
 __all__ = [
     "Allow",
     "AnswerViewer",
-    "ComparisonView",
+    "Comparison",
     "Controls",
     "DetectionList",
     "ErrorCard",
