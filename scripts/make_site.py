@@ -57,6 +57,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "docs/reference/answers",
         "docs/reference/prompts-and-pictures",
         "docs/reference/panel",
+        "docs/reference/widgets",
         "docs/reference/magics",
         "docs/reference/command-line",
         "docs/reference/*",
