@@ -111,7 +111,10 @@ function view(el, store, { change, picked, reread }) {
     if ("text" in changes || "boxes" in changes) all.answer.show();
     if ("notes" in changes || "by" in changes) {
       by.textContent = store.by;
-      notes.replaceChildren(...store.notes.map((text) => element("li", "", {}, text)), ...nextStep(el, store));
+      notes.replaceChildren(
+        ...store.notes.map((text) => element("li", "", {}, text)),
+        ...nextStep(el, store),
+      );
       notes.hidden = !store.notes.length;
     }
     if ("asked" in changes) {
