@@ -10,10 +10,10 @@ from nbvlm.widgets.dialogs import KeyField, ServerForm
 from nbvlm.widgets.error_card import ErrorCard
 from nbvlm.widgets.export_menu import ExportMenu
 from nbvlm.widgets.history_strip import HistoryStrip
-from nbvlm.widgets.messages import Ignored
+from nbvlm.widgets.messages import Ignored as Ignored
 from nbvlm.widgets.offers import Allow, NotOffered, Offer, is_address
 from nbvlm.widgets.picker import Picker, Upload
-from nbvlm.widgets.picture_viewer import Region, Viewer
+from nbvlm.widgets.picture_viewer import Viewer
 from nbvlm.widgets.review import Review
 from nbvlm.widgets.status_text import (
     failure_sentences,
@@ -50,14 +50,12 @@ __all__ = [
     "ErrorCard",
     "ExportMenu",
     "HistoryStrip",
-    "Ignored",
     "KeyField",
     "NotOffered",
     "Offer",
     "OfferingWidget",
     "PageState",
     "Picker",
-    "Region",
     "Review",
     "ServerForm",
     "SweepGrid",

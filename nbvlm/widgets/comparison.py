@@ -76,7 +76,8 @@ class Comparison(Part):
         The answers. Default: (). ``comparison.results = [first, second]``
     counts : tuple
         For each answer a dictionary of how many boxes are kept, moved, lost and new; None for those that
-        others are compared with. Read-only. ``comparison.observe(lambda change: print(change.new), "counts")``
+        others are compared with. Read-only.
+        ``comparison.observe(lambda change: print(change.new), "counts")``
 
     Raises
     ------
