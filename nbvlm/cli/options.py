@@ -23,7 +23,7 @@ __all__ = [
 
 _LOCAL = ("device", "dtype", "quantize")
 _CLIENT = ("model", "base_url", "timeout", *_LOCAL)
-_QUESTION = ("temperature", "top_p", "max_tokens")
+_QUESTION = ("temperature", "top_p", "max_tokens", "seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     answer.add_argument("--temperature", type=float, metavar="T", help="randomness, above 0")
     answer.add_argument("--top-p", type=float, metavar="P", help="share of the likeliest tokens, up to 1")
     answer.add_argument("--max-tokens", type=int, metavar="N", help="longest answer, in tokens")
+    answer.add_argument("--seed", type=int, metavar="N", help="makes the choice of words repeatable")
     answer.add_argument(
         "--no-translate", action="store_true", help="send a task in PaliGemma's words to any model"
+    )
+    answer.add_argument(
+        "--allow-private", action="store_true", help="allow a picture's address in a private network"
     )
     answer.add_argument(
         "--route", choices=("auto", "inline", "asset"), default="auto", help="how the picture travels"
@@ -88,7 +92,8 @@ def client_keywords(options: argparse.Namespace) -> dict[str, Any]:
 def question_keywords(options: argparse.Namespace) -> dict[str, Any]:
     """Return the keywords of a question."""
     given = {name: getattr(options, name) for name in _QUESTION if getattr(options, name) is not None}
-    return given | {"route": options.route, "translate": not options.no_translate}
+    private = {"allow_private": True} if options.allow_private else {}
+    return given | private | {"route": options.route, "translate": not options.no_translate}
 
 
 def _key(variable: str) -> Secret:

@@ -16,6 +16,7 @@ from nbvlm.widgets.messages import items, text, whole
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from nbvlm.result import Result  # noqa: F401 - the type checker reads it in a string
     from nbvlm.widgets.messages import Check
 
 __all__ = ["BoxPart", "DetectionsTrait", "Indices", "Typed", "described"]
