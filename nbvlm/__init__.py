@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from nbvlm import demo as demo
     from nbvlm import endpoints as endpoints
     from nbvlm import prompts as prompts
-    from nbvlm import widgets as widgets
     from nbvlm.batches import abatch as abatch
     from nbvlm.batches import batch as batch
     from nbvlm.batches import ibatch as ibatch
@@ -79,7 +78,8 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     },
     modules=("demo", "endpoints", "prompts", "widgets"),
 )
-__all__ = ["__version__", *__all__]
+# The face of widgets holds inner parts of the panel beside those that are documented.
+__all__ = ["__version__", *(name for name in __all__ if name != "widgets")]
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -10,10 +10,10 @@ from nbvlm.widgets.dialogs import KeyField, ServerForm
 from nbvlm.widgets.error_card import ErrorCard
 from nbvlm.widgets.export_menu import ExportMenu
 from nbvlm.widgets.history_strip import HistoryStrip
-from nbvlm.widgets.messages import Ignored
+from nbvlm.widgets.messages import Ignored as Ignored
 from nbvlm.widgets.offers import Allow, NotOffered, Offer, is_address
 from nbvlm.widgets.picker import Picker, Upload
-from nbvlm.widgets.picture_viewer import Region, Viewer
+from nbvlm.widgets.picture_viewer import Viewer
 from nbvlm.widgets.recorded_questions import RecordedQuestions
 from nbvlm.widgets.review import Review
 from nbvlm.widgets.status_text import (
@@ -51,7 +51,6 @@ __all__ = [
     "ErrorCard",
     "ExportMenu",
     "HistoryStrip",
-    "Ignored",
     "KeyField",
     "NotOffered",
     "Offer",
@@ -59,7 +58,6 @@ __all__ = [
     "PageState",
     "Picker",
     "RecordedQuestions",
-    "Region",
     "Review",
     "ServerForm",
     "SweepGrid",
