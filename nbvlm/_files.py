@@ -15,7 +15,18 @@ from typing import IO, Any
 from nbvlm._text import visible
 from nbvlm.errors import Error, NotFoundError, ServerError, TransportError
 
-__all__ = ["VAE_OID", "Progress", "Source", "directory", "expanded", "fetch", "here", "save_file", "sound", "write_atomic"]
+__all__ = [
+    "VAE_OID",
+    "Progress",
+    "Source",
+    "directory",
+    "expanded",
+    "fetch",
+    "here",
+    "save_file",
+    "sound",
+    "write_atomic",
+]
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:

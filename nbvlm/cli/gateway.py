@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,10 +76,10 @@ def _serve(config: Config, options: argparse.Namespace) -> int:
         running.address = running.address or address
         server = gateway.server(running)
         _announce(running, new=options.teacher_code)
-        try:
+        gc.collect()
+        gc.freeze()  # what lives as long as the gateway is not looked through again and again
+        with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
-        except KeyboardInterrupt:
-            pass
     return 0
 
 
@@ -94,9 +96,8 @@ def _announce(gateway: Gateway, *, new: bool) -> None:
     )
     print_line(f"Teacher:  {gateway.address}/teacher")
     if joins.new_teacher_code is not None:
-        print_line(
-            f"          code {joins.new_teacher_code}  (it is shown this once; --teacher-code makes a new one)"
-        )
+        shown = "(it is shown this once; --teacher-code makes a new one)"
+        print_line(f"          code {joins.new_teacher_code}  {shown}")
     host = config.listen.host
     if not config.listen.tls_certificate and not host.startswith("127.") and host not in ("::1", "localhost"):
         print_error("nbvlm gateway: without TLS, others in this network can read tokens and pictures.")

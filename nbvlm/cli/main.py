@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from typing import IO, TYPE_CHECKING, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 from nbvlm._version import __version__
 from nbvlm.cli.terminal import finish_output, prepare_streams, print_error, print_line
@@ -45,6 +45,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("lab", "open JupyterLab on a copy of the tutorials"),
     Command("ask", "ask a model about a picture"),
     Command("serve", "serve the embedded model as the hosted service does"),
+    Command("collect", "gather the exported results of a class into one table"),
+    Command("handouts", "write a lesson as worksheet and teacher's copy, to be printed"),
     Command("gateway", "share one key, or one model, with a class"),
     Command("models", "list the models that can be asked"),
     Command("doctor", "check the installation, and say what to do about each problem"),
@@ -96,7 +98,7 @@ class _Parser(argparse.ArgumentParser):
 
         super().error(visible(message))
 
-    def _print_message(self, message: str, file: IO[str] | None = None) -> None:
+    def _print_message(self, message: str, file: Any = None) -> None:
         if file is sys.stdout:  # argparse ignores an output that cannot be written
             try:
                 print_line(message, end="")

@@ -25,7 +25,7 @@ __all__ = [
 
 _LOCAL = ("device", "dtype", "quantize")
 _CLIENT = ("model", "base_url", "timeout", *_LOCAL)
-_QUESTION = ("temperature", "top_p", "max_tokens")
+_QUESTION = ("temperature", "top_p", "max_tokens", "seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     answer.add_argument("--temperature", type=float, metavar="T", help="randomness, above 0")
     answer.add_argument("--top-p", type=float, metavar="P", help="share of the likeliest tokens, up to 1")
     answer.add_argument("--max-tokens", type=int, metavar="N", help="longest answer, in tokens")
+    answer.add_argument("--seed", type=int, metavar="N", help="makes the choice of words repeatable")
     answer.add_argument(
         "--no-translate", action="store_true", help="send a task in PaliGemma's words to any model"
     )
@@ -98,7 +99,7 @@ _KEYWORD = re.compile(
     r"\b(model|base_url|timeout|device|dtype|quantize|route|temperature|top_p|max_tokens)"
     r"""=(nbvlm\.client\.Timeouts\([^()]*\)|"[^"]*"|'[^']*'|…)"""
 )
-_LISTED = re.compile(r'''`Client\((?:"([^"]*)"|url), model="\?"\)\.models\((vision=True)?\)`''')
+_LISTED = re.compile(r"""`Client\((?:"([^"]*)"|url), model="\?"\)\.models\((vision=True)?\)`""")
 _WHOLE = {
     "allow_http=True": "--allow-http",
     "translate=False": "--no-translate",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from nbvlm._text import warn_outside
 from nbvlm.client import keys, transports
 from nbvlm.client.driver import AsyncDriver, Driver, Exchange
+from nbvlm.client.fallback import warn_of_demo
 from nbvlm.client.flow import assets, inference
 from nbvlm.client.flow.assets import AsyncKeptAssets, KeptAssets
 from nbvlm.client.flow.steps import Context
@@ -115,6 +116,7 @@ class _Client:
         given = {name: rest.pop(name, None) for name in ("temperature", "top_p", "max_tokens")}
         question = check_question(self.endpoint, image, prompt, given=given, stream=stream, **rest)
         self._settings.key()
+        warn_of_demo(self._settings, "nbvlm.client")
         for notice in question.notices:
             _LOGGER.info("%s", notice)
             warn_outside(notice, "nbvlm.client")
@@ -197,6 +199,9 @@ class Client(_Client):
         temperature, top_p, max_tokens
             Sampling parameters within the endpoint's ranges; None for its defaults. Hosted models advise to
             change temperature or top_p, not both: a `UserWarning`, and a notice of the result, says so.
+        seed
+            Makes the choice of tokens repeatable, from 0 to 2147483647: the embedded model and most services
+            take it, hosted PaliGemma does not (`Endpoint.seed`).
         route
             `"inline"` sends the picture inside the request, shrunk to fit; `"asset"` uploads it before;
             `"auto"` sends inline what fits and uploads what does not. The model sees 224 to 896 pixels, so
@@ -224,6 +229,11 @@ class Client(_Client):
             Of the other kinds in `nbvlm.errors`, where the service or the way to it failed.
         TypeError
             For an unknown keyword; the message names the nearest.
+
+        Warns
+        -----
+        DemoWarning
+            Once a process, where the embedded model answers because no key was found.
         """
         return self._finish(self._ask(image, prompt, stream=False, options=options))  # type: ignore[no-any-return]
 

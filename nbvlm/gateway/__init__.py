@@ -1,4 +1,4 @@
-"""The gateway of a class: one key for all its students, with quotas, fair turns and a page for the teacher."""
+"""The gateway of a class: one key for all students, with quotas, fair turns and a page for the teacher."""
 
 from __future__ import annotations
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
-from nbvlm.demo.service import Turns
+from nbvlm.gateway.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -94,11 +95,13 @@ class Answer:
         for event in self._waiting:
             event.set()
 
-    async def follow(self, tick: float, event: asyncio.Event | None = None) -> AsyncGenerator[list[Chunk]]:
+    async def follow(
+        self, tick: float, event: asyncio.Event | None = None, *, always: bool = False
+    ) -> AsyncGenerator[list[Chunk]]:
         """Yield the new pieces as they come.
 
-        An empty list comes on the start, after `tick` seconds without a piece, and when `event` is set from
-        outside.
+        An empty list comes on the start, when `event` is set from outside, and after `tick` seconds without
+        a piece, until the first piece or `always`.
         """
         event = event or asyncio.Event()
         self._waiting.add(event)
@@ -116,16 +119,19 @@ class Answer:
                     began = self.began
                     yield []
                 else:
-                    try:
-                        async with asyncio.timeout(tick):
-                            await event.wait()
-                    except TimeoutError:
+                    await (
+                        event.wait() if seen and not always else _tick(event, tick)
+                    )  # no clock for each piece
+                    if len(self.chunks) == seen and not self.done and began == self.began:
                         yield []
-                    else:
-                        if len(self.chunks) == seen and not self.done and began == self.began:
-                            yield []
         finally:
             self._waiting.discard(event)
+
+
+async def _tick(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 class Cache:
@@ -228,7 +234,7 @@ class Line:
 
     def add(self, ticket: Ticket) -> None:
         """Queue a question, or ask it at once."""
-        self._turns.add(ticket.caller, ticket)
+        self._turns.add(ticket)
         self.move()
 
     def pause(self, paused: bool) -> None:

@@ -41,7 +41,7 @@ from nbvlm.gateway.quotas import Refused
 from nbvlm.gateway.upstream import explained
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     from nbvlm.demo.service import Limits, Request
     from nbvlm.gateway.answers import Answer, Chunk
@@ -274,17 +274,19 @@ class Api:
     async def _wait(self, inquiry: Inquiry, exchange: _Exchange, seconds: float) -> bool:
         """Wait for the whole answer; False where it takes longer."""
         ends = time.monotonic() + seconds
-        async with contextlib.aclosing(exchange.follow(inquiry.answer, TICK_S)) as batches:
+        following = inquiry.answer.follow(TICK_S, exchange.event, always=True)
+        async with contextlib.aclosing(following) as batches:
             async for _ in batches:
+                exchange.check()
                 if time.monotonic() >= ends and not inquiry.answer.done:
                     return False
         return True
 
     async def _whole(self, inquiry: Inquiry, exchange: _Exchange, form: _Nvidia | _OpenAI) -> None:
         answer = inquiry.answer
-        async with contextlib.aclosing(exchange.follow(answer, QUIET_S)) as batches:
+        async with contextlib.aclosing(answer.follow(QUIET_S, exchange.event)) as batches:
             async for _ in batches:
-                pass
+                exchange.check()
         inquiry.seen_first()
         if answer.error is not None:
             self._fail(inquiry)
@@ -305,8 +307,9 @@ class Api:
     ) -> None:
         answer, reports = inquiry.answer, bool(request.header(STATUS_HEADER))
         since, told = time.monotonic(), ""
-        async with contextlib.aclosing(exchange.follow(answer, TICK_S)) as batches:
+        async with contextlib.aclosing(answer.follow(TICK_S, exchange.event)) as batches:
             async for batch in batches:
+                exchange.check()
                 if batch:
                     if not exchange.begun or inquiry.first_s is None:
                         inquiry.seen_first()
@@ -321,6 +324,13 @@ class Api:
                         await exchange.begin(inquiry, form)
                     await exchange.part(report.encode() or b": the answer is on its way\n\n")
                     since, told = time.monotonic(), report
+        await self._end(inquiry, exchange, form, reports=reports)
+
+    async def _end(
+        self, inquiry: Inquiry, exchange: _Exchange, form: _Nvidia | _OpenAI, *, reports: bool
+    ) -> None:
+        """Send the end of a stream."""
+        answer = inquiry.answer
         inquiry.seen_first()
         if answer.error is not None and not exchange.begun:
             self._fail(inquiry)
@@ -334,6 +344,8 @@ class Api:
             return
         unsaid = [notice for notice in answer.notices if notice not in exchange.said] if reports else []
         ending = [_report_event({"kind": "notice", "text": notice}) for notice in unsaid]
+        if reports and answer.by and answer.by != exchange.model:
+            ending.append(_report_event({"kind": "model", "text": answer.by}))
         closing = b"".join(map(_event, form.closing(answer)))
         # The books are closed before the student has the last byte: whoever asks on sees what is left.
         inquiry.close("answered")
@@ -367,26 +379,24 @@ class _Exchange:
         self.receive, self._send = receive, send
         self.begun = False
         self.said: tuple[str, ...] = ()
+        self.model: str | None = None  # that the head names
         self._gone: asyncio.Task[None] | None = None
-        self._event, self._is_gone = asyncio.Event(), False
+        self.event, self._is_gone = asyncio.Event(), False
 
     def watch(self) -> None:
         """Notice from now on when the client leaves."""
         self._gone = asyncio.get_running_loop().create_task(self._until_gone())
 
+    def check(self) -> None:
+        """Raise `Disconnected` if the client has left."""
+        if self._is_gone:
+            raise Disconnected
+
     async def _until_gone(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":
             pass
         self._is_gone = True
-        self._event.set()
-
-    async def follow(self, answer: Answer, tick: float) -> AsyncGenerator[list[Chunk]]:
-        """Yield the pieces of an answer, see `Answer.follow`; `Disconnected` when the client leaves."""
-        async with contextlib.aclosing(answer.follow(tick, self._event)) as batches:
-            async for batch in batches:
-                if self._is_gone:
-                    raise Disconnected
-                yield batch
+        self.event.set()
 
     async def head(self, reply: Reply) -> None:
         """Send status and headers."""
@@ -408,8 +418,8 @@ class _Exchange:
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
 
     async def begin(self, inquiry: Inquiry, form: _Nvidia | _OpenAI) -> None:
-        """Send the head of a stream of events; `said` are the notices that are in it."""
-        self.said = _first_notice(inquiry.answer)
+        """Send the head of a stream of events; `said` and `model` are the notices and the model in it."""
+        self.said, self.model = _first_notice(inquiry.answer), inquiry.answer.by
         await self.head(_events_head(inquiry, form))
         if opening := form.opening():
             await self.part(b"".join(map(_event, opening)))

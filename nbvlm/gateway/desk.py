@@ -1,4 +1,4 @@
-"""Takes questions of students: rules, quotas, the answer that others wait for already, the line, the books."""
+"""Takes questions of students: rules, quotas, the answer that others wait for, the line, the books."""
 
 from __future__ import annotations
 
@@ -138,25 +138,12 @@ class Desk:
         Refused
             If rules, quotas or limits do not allow it now.
         """
-        rules, limits = self.rules.now, self._config.limits
-        caller = str(person.id)
-        if person.blocked:
-            raise Refused(403, "Your teacher has blocked your questions")
-        if rules.is_closed():
-            raise Refused(403, f"The class has closed at {rules.closes}")
-        if rules.paused:
-            raise Refused(503, "Your teacher has paused the class", 15)
-        if (task := asked.task) not in rules.tasks:
-            raise Refused(403, f"This class does not allow this task now: {task}")
+        task = asked.task
+        self._check_rules(person, task)
         answer, shared = self._shared(asked)
+        caller = str(person.id)
         if answer is None or not answer.began:
-            if self.line.waiting(caller) >= limits.waiting_of_student:
-                message = (
-                    f"You have {limits.waiting_of_student} questions waiting: let them be answered first"
-                )
-                raise Refused(429, message, 5)
-            if self.line.waiting() >= limits.waiting:
-                raise Refused(503, f"{limits.waiting} questions of this class wait already", 5)
+            self._check_line(caller)
         started = self.quotas.take(person)
         if answer is None:
             answer = Answer(asked)
@@ -172,6 +159,25 @@ class Desk:
             inquiry.ticket = Ticket(caller, answer, 0.0)
             self.line.add(inquiry.ticket)
         return inquiry
+
+    def _check_rules(self, person: Person, task: str) -> None:
+        rules = self.rules.now
+        if person.blocked:
+            raise Refused(403, "Your teacher has blocked your questions")
+        if rules.is_closed():
+            raise Refused(403, f"The class has closed at {rules.closes}")
+        if rules.paused:
+            raise Refused(503, "Your teacher has paused the class", 15)
+        if task not in rules.tasks:
+            raise Refused(403, f"This class does not allow this task now: {task}")
+
+    def _check_line(self, caller: str) -> None:
+        limits = self._config.limits
+        if self.line.waiting(caller) >= limits.waiting_of_student:
+            message = f"You have {limits.waiting_of_student} questions waiting: let them be answered first"
+            raise Refused(429, message, 5)
+        if self.line.waiting() >= limits.waiting:
+            raise Refused(503, f"{limits.waiting} questions of this class wait already", 5)
 
     def _is_shared(self, asked: Asked) -> bool:
         return (asked.is_greedy and self._sharing.greedy) or self._sharing.within_s > 0
@@ -206,7 +212,7 @@ class Desk:
             failure = Error("The answer took too long.")
         except Error as error:
             failure = error
-        except Exception:
+        except Exception:  # noqa: BLE001 - the students get a sentence, and the next question its turn
             _log.exception("The gateway failed at a question")
             failure = Error("The gateway failed.")
         finally:

@@ -75,7 +75,7 @@ class Hub:
         try:
             # Its cache is not used: a token that was revoked shall be refused within a minute.
             model = await asyncio.to_thread(self._auth.user_for_token, token, use_cache=False)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever its client raises
             if getattr(error, "status_code", 500) in (401, 403):
                 model = None
             else:

@@ -158,13 +158,16 @@ def teacher_page(view: dict[str, Any]) -> str:
         if view["every"]
         else f'<a href="{e(prefix)}/teacher?every=10">Refresh every 10 seconds</a>'
     )
+    nav = (
+        f'<nav aria-label="On this page" class="row"><a href="{e(prefix)}/teacher">Refresh</a> {again} '
+        '<a href="#students">Students</a> <a href="#rules">Rules</a> <a href="#codes">Codes</a> '
+        f'<a href="#questions">Questions</a> <a href="#wall">Wall</a> <a href="{e(prefix)}/teacher/usage.csv">'
+        "Usage as CSV</a></nav>"
+    )
     body = "".join(
         [
             f"<h1>{e(config.class_.title)}</h1>{message(view['said'])}",
-            f'<nav aria-label="On this page" class="row"><a href="{e(prefix)}/teacher">Refresh</a> {again} '
-            '<a href="#students">Students</a> <a href="#rules">Rules</a> <a href="#codes">Codes</a> '
-            f'<a href="#questions">Questions</a> <a href="#wall">Wall</a> <a href="{e(prefix)}/teacher/usage.csv">'
-            "Usage as CSV</a></nav>",
+            nav,
             _state(view),
             _facts(view["facts"]),
             _students(view),

@@ -1,4 +1,4 @@
-"""Who is who: students and teachers, codes and tokens of a gateway that stands alone, sessions of browsers."""
+"""Who is who: students and teachers, codes and tokens, sessions of browsers."""
 
 from __future__ import annotations
 
@@ -129,7 +129,8 @@ class Register:
         """Block, unblock, or raise the quota of a person."""
         changed = replace(person, **changes)
         self._store.write(
-            "UPDATE students SET role = ?, blocked = ?, extra_day = ?, extra_tokens = ?, extra_until = ? WHERE id = ?",
+            "UPDATE students SET role = ?, blocked = ?, extra_day = ?, extra_tokens = ?, extra_until = ? "
+            "WHERE id = ?",
             (
                 changed.role,
                 changed.blocked,

@@ -33,7 +33,8 @@ _TABLES = """
 CREATE TABLE students (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, folded TEXT NOT NULL UNIQUE, role TEXT NOT NULL,
     token BLOB UNIQUE, created REAL NOT NULL, blocked INTEGER NOT NULL DEFAULT 0,
-    extra_day INTEGER NOT NULL DEFAULT 0, extra_tokens INTEGER NOT NULL DEFAULT 0, extra_until REAL NOT NULL DEFAULT 0
+    extra_day INTEGER NOT NULL DEFAULT 0, extra_tokens INTEGER NOT NULL DEFAULT 0,
+    extra_until REAL NOT NULL DEFAULT 0
 );
 CREATE TABLE usage (
     id INTEGER PRIMARY KEY, student INTEGER NOT NULL, started REAL NOT NULL, model TEXT NOT NULL,
@@ -87,7 +88,7 @@ class Store:
         try:
             self.path.touch(mode=0o600)
             connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=10)
-            # A killed process loses nothing that the system has; only a failing computer may lose the last second.
+            # A killed process loses nothing that the system has; a failing computer may lose the last second.
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA wal_autocheckpoint = 0")

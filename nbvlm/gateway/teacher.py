@@ -191,8 +191,9 @@ class Teacher:
     async def csv(self) -> str:
         """Return the usage that is kept, one question a line."""
         rows = await self._gateway.store.read_slowly(
-            "SELECT students.name, usage.started, model, task, status, prompt_tokens, completion_tokens, first_s, "
-            "total_s, shared FROM usage LEFT JOIN students ON students.id = usage.student ORDER BY usage.id",
+            "SELECT students.name, usage.started, model, task, status, prompt_tokens, completion_tokens, "
+            "first_s, total_s, shared FROM usage LEFT JOIN students ON students.id = usage.student "
+            "ORDER BY usage.id"
         )
         buffer = io.StringIO()
         writer = csv.writer(buffer)

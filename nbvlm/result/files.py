@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nbvlm.draw import Style
     from nbvlm.result.values import ResultData
 
-__all__ = ["ENDINGS", "annotated", "contents", "save"]
+__all__ = ["ENDINGS", "annotated", "contents", "crops", "save"]
 
 # Full colour resolution: thin coloured lines and small type would blur.
 _JPEG: tuple[str, dict[str, Any]] = ("JPEG", {"quality": 92, "subsampling": 0})
@@ -48,6 +48,12 @@ def annotated(result: ResultData, style: Style | None = None, **options: Any) ->
     """Draw boxes, masks and labels on the picture; see `Result.annotate`."""
     things = prompts.things(result.prompt)
     return annotate(result.picture.image(), result.detections, style, things=things, keep=False, **options)
+
+
+def crops(result: ResultData, margin: float = 0) -> list[Image.Image]:
+    """Cut each detection out of the picture; see `Result.crops`."""
+    picture = result.picture.image() if len(result.detections) else None  # decoded once for all
+    return [found.crop(picture, margin=margin) for found in result.detections]
 
 
 def save(result: ResultData, path: str | os.PathLike[str], **options: Any) -> Path:

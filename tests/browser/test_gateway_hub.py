@@ -1,4 +1,4 @@
-"""A lesson at a real JupyterHub: students ask through the gateway, use their quota up, the teacher raises it."""
+"""A lesson at a real JupyterHub: students ask, use their quota up, and the teacher raises it."""
 
 from __future__ import annotations
 

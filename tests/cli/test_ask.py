@@ -249,5 +249,5 @@ def test_an_error_names_the_options_of_the_command(
     tmp_path, capsys, options: list[str], sentence: str
 ) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    assert main(["ask", str(tmp_path / "a.png"), "caption en", *options]) != 0
+    assert main.main(["ask", str(tmp_path / "a.png"), "caption en", *options]) != 0
     assert sentence in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The pages of a gateway: who may open them, what their buttons do, and that other sites cannot press them."""
+"""The pages of a gateway: who may open them, what their buttons do, and forms of other sites."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 import re
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from support.gateway_running import Class, running
 from support.service_standin import StandIn, picture
@@ -17,6 +16,8 @@ from nbvlm.errors import AuthenticationError, NotFoundError, QuotaError, ServerE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import httpx
 
 EVIL = "<script>alert(1)</script>"
 
@@ -29,12 +30,12 @@ def lesson() -> Iterator[Class]:
 
 
 @pytest.fixture
-def teacher(lesson: Class) -> Iterator[httpx.Client]:
+def teacher(lesson: Class) -> httpx.Client:
     browser = lesson.browser()
     code = lesson.gateway.joins.new_teacher_code
     page = send(browser, "/teacher", "/teacher/open", code=code.lower().replace("-", " "))
     assert "Teacher" in page.text
-    yield browser
+    return browser
 
 
 def form_of(browser: httpx.Client, path: str) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from support.gateway_running import Class, running
-from support.service_standin import PATH, WORDS, StandIn, body, data_uri, picture, tag
+from support.service_standin import PATH, WORDS, StandIn, Word, body, data_uri, picture, tag
 
 import nbvlm
 from nbvlm import endpoints
@@ -25,6 +25,9 @@ from nbvlm.errors import (
     ServerError,
     TransportError,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 EVENTS = {"Accept": "text/event-stream"}
 
@@ -174,7 +177,50 @@ def test_a_failure_of_the_service_is_a_sentence_without_its_key(monkeypatch: pyt
             client.ask(picture(), "detect car")
         assert "CLASS" not in str(caught.value)
         assert "nvapi" not in repr(lesson.gateway.upstream.describe())
-        assert [status for _, status in lesson.gateway.desk.errors][0].startswith("502 ")
+        assert next(iter(lesson.gateway.desk.errors))[1].startswith("502 ")
+
+
+@dataclass(frozen=True)
+class Caveat(Word):
+    notice: str = "This picture is unlike the model's world; its answer may be wrong."
+    model: str = "nbvlm/demo-photos"
+
+
+class Doubtful(StandIn):
+    """Says with the first word how far to trust the answer."""
+
+    def stream(self, image: Any, prompt: str, **parameters: Any) -> Iterator[Word]:
+        words = super().stream(image, prompt, **parameters)
+        yield Caveat(next(words).text)
+        yield from words
+
+
+def test_a_caveat_reaches_everybody_who_gets_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(Doubtful(gate=threading.Semaphore(0)), upstream={"at_once": 1}) as lesson:
+        first, second = lesson.client("Ada", monkeypatch), lesson.client("Emil", monkeypatch)
+        results: list[nbvlm.Result] = []
+
+        def ask(client: nbvlm.Client, prompt: str) -> None:
+            with client.stream(picture(), prompt, temperature=0.01) as stream:
+                for _ in stream:
+                    pass
+            results.append(stream.result)
+
+        # The third waits in line, so that the head of its answer goes before the caveat is known.
+        asks = [(first, "detect car"), (second, "detect car"), (second, "detect tree")]
+        threads = [threading.Thread(target=ask, args=one) for one in asks]
+        for number, thread in enumerate(threads, 1):
+            thread.start()
+            while len(lesson.gateway.desk.recent) < number:
+                time.sleep(0.005)
+        time.sleep(1.2)
+        lesson.model.gate.release(1000)
+        for thread in threads:
+            thread.join(20)
+        results.append(second.ask(picture(), "detect car", temperature=0.01))
+        for result in results:
+            assert any("unlike the model's world" in notice for notice in result.notices)
+        assert {result.model for result in results} == {"nbvlm/demo-photos"}
 
 
 # The client finds it
@@ -414,11 +460,14 @@ def test_a_student_in_line_sees_the_place_and_turns_are_fair(monkeypatch: pytest
         order: list[str] = []
         statuses: list[nbvlm.Status] = []
 
+        def note(event: Any, client: nbvlm.Client) -> None:
+            if isinstance(event, nbvlm.Status) and client is modest:
+                statuses.append(event)
+
         def ask(client: nbvlm.Client, prompt: str) -> None:
             with client.stream(picture(), prompt) as stream:
                 for event in stream:
-                    if isinstance(event, nbvlm.Status) and client is modest:
-                        statuses.append(event)
+                    note(event, client)
             order.append(prompt)
 
         threads = []
@@ -467,7 +516,7 @@ def test_the_books_survive_a_restart(tmp_path: Any, monkeypatch: pytest.MonkeyPa
         nbvlm.Client("gateway", api_key=token).ask(picture(), "detect car")
         with pytest.raises(nbvlm.Error, match="Another gateway uses"), running(store=store):
             pass
-    assert os.stat(tmp_path / "class.sqlite").st_mode & 0o077 == 0
+    assert (tmp_path / "class.sqlite").stat().st_mode & 0o077 == 0
     assert token.encode() not in (tmp_path / "class.sqlite").read_bytes()
     with running(store=store, quota=quota) as lesson:
         monkeypatch.setenv("NBVLM_GATEWAY", lesson.origin)

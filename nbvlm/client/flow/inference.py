@@ -143,10 +143,18 @@ def _infer(
     if prepared.source.asset_id is not None:
         posted["nvcf-input-asset-references"] = prepared.source.asset_id
     facts = (prepared.picture, settings.endpoint.model, question.prompt, question.parameters)
+    url = settings.url
+    if (
+        settings.endpoint.name == "demo"
+        and settings.endpoint.dialect == "nvidia"
+        and "seed" in question.parameters
+    ):
+        # Under the name of the hosted model the embedded service is as strict as the published one.
+        url = f"{settings.base_url}/v1/vlm/{settings.endpoint.model}"
     context.deadline.enter("first_token")
     yield context.status("waiting")
     response = yield from call(
-        context, lambda: request(context, "POST", settings.url, headers=posted, body=content, question=facts)
+        context, lambda: request(context, "POST", url, headers=posted, body=content, question=facts)
     )
     response = yield from _settled(context, response, headers)
     _note_head(context, response)
@@ -260,6 +268,8 @@ def _reported(context: Context, collector: Collector) -> Emit:
         kind, done, total = report.get("kind"), report.get("done"), report.get("total")
         if kind == "notice" and isinstance(report.get("text"), str):
             context.notices.append(error_responses.clean(report["text"], 400))
+        elif kind == "model" and isinstance(report.get("text"), str):
+            context.model = error_responses.clean(report["text"], 200)
         elif kind in ("queued", "waiting", "quota"):
             counts = [count if isinstance(count, int) else None for count in (done, total)]
             events += context.status(kind, *counts).events

@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from nbvlm.demo.service.service import Service as Service
     from nbvlm.demo.service.service import network as network
     from nbvlm.demo.service.service import sized as sized
-    from nbvlm.demo.service.turns import Turns as Turns
 
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
@@ -70,6 +69,5 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "nbvlm.demo.service.schema": "Faults Invalid flag members number read_json",
         "nbvlm.demo.service.server": "asgi_server hosts listen origin",
         "nbvlm.demo.service.service": "Service network sized",
-        "nbvlm.demo.service.turns": "Turns",
     },
 )
