@@ -5,6 +5,7 @@
 Each part is measured beside the same networks in PyTorch on one thread, where it is installed, in turns;
 ratios are of medians over rounds. Gates: the first token of a medium prompt within 100 ms, 400 tokens a
 second, loaded within 150 ms with at most 120 MB (Linux tells it), and an answer no slower than in PyTorch.
+The detector for photographs follows, with its own gates: `bench/photos.py`.
 """
 
 from __future__ import annotations
@@ -202,7 +203,11 @@ def main() -> int:
     here, there = figures[ALL]
     slower = there is not None and here > BESIDE * there
     good = figures[FIRST][0] <= FIRST_MS and rate >= RATE and load <= LOAD_MS and memory <= MEMORY_MB
-    return int(not good or slower)
+    print("\nphotographs", flush=True)
+    photos = subprocess.run(  # a process of its own, for its peak of memory
+        [sys.executable, ROOT / "bench" / "photos.py", "--rounds", str(rounds)], check=False
+    )
+    return int(not good or slower or photos.returncode != 0)
 
 
 if __name__ == "__main__":

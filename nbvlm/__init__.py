@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nbvlm.client import login as login
     from nbvlm.errors import AssetError as AssetError
     from nbvlm.errors import AuthenticationError as AuthenticationError
+    from nbvlm.errors import DemoWarning as DemoWarning
     from nbvlm.errors import Error as Error
     from nbvlm.errors import ImageError as ImageError
     from nbvlm.errors import NotFoundError as NotFoundError
@@ -65,8 +66,8 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "nbvlm.batches": "abatch batch ibatch map_partitions results",
         "nbvlm.client": "Asset AsyncClient Client DetectionFound ReasoningDelta Status TextDelta ask login",
         "nbvlm.errors": (
-            "AssetError AuthenticationError Error ImageError NotFoundError ParameterError PromptError "
-            "QuotaError RateLimitError ReplayMiss RequestRejected ServerError TimeoutError "
+            "AssetError AuthenticationError DemoWarning Error ImageError NotFoundError ParameterError "
+            "PromptError QuotaError RateLimitError ReplayMiss RequestRejected ServerError TimeoutError "
             "TransportError TruncatedStream"
         ),
         "nbvlm.grounding": "Detection Detections Parser Problem compare evaluate parse",

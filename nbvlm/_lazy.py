@@ -41,4 +41,14 @@ def attach(
         return value
 
     names = sorted({*home_of, *modules})
-    return get, lambda: sorted({*namespace, *names}), names
+
+    def listed() -> list[str]:
+        # For completion: neither what the package imports for itself nor what was imported by chance.
+        own = {name for name, value in namespace.items() if getattr(value, "__module__", None) == package}
+        return sorted({*names, *own, *filter(_is_special, namespace)})
+
+    return get, listed, names
+
+
+def _is_special(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")

@@ -203,22 +203,31 @@ def reason(error: BaseException) -> str:
     return " ".join(_OBJECT.sub(r"\1", str(said)).split()).rstrip(".") or type(error).__name__
 
 
-def warn_outside(message: str, package: str = "nbvlm") -> None:
+def warn_outside(message: str, package: str = "nbvlm", category: type[Warning] = UserWarning) -> bool:
     """Warn at the line that called the package.
 
     Parameters
     ----------
     message
-        Text of the `UserWarning`.
+        Text of the warning.
     package
         Frames of this package are passed over. Where the next one still belongs to nbvlm, nothing is warned:
         that part shows the message in its own way.
+    category
+        Kind of the warning.
+
+    Returns
+    -------
+    bool
+        Whether it was warned.
     """
     frame, level = inspect.currentframe(), 1
     while frame is not None and _module(frame.f_globals).startswith((package, __name__)):
         frame, level = frame.f_back, level + 1
     if frame is not None and _module(frame.f_globals).partition(".")[0] != "nbvlm":
-        warnings.warn(message, UserWarning, stacklevel=level)
+        warnings.warn(message, category, stacklevel=level)
+        return True
+    return False
 
 
 def _module(names: dict[str, object]) -> str:

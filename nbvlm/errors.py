@@ -15,6 +15,8 @@ Error
 │   └── TruncatedStream the answer stopped before its end; `.text` holds what came
 ├── TimeoutError        a deadline passed                              (also builtins.TimeoutError)
 └── ReplayMiss          the recording has no such exchange             (also LookupError)
+
+DemoWarning             the embedded model answers for lack of a key   (a UserWarning)
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ _LATER = frozenset({407, 408, 409, 421, 425, 429, 499})
 __all__ = [
     "AssetError",
     "AuthenticationError",
+    "DemoWarning",
     "Error",
     "ImageError",
     "NotFoundError",
@@ -177,4 +180,37 @@ class TimeoutError(Error, builtins.TimeoutError):  # noqa: A001 - the public nam
 
 
 class ReplayMiss(Error, LookupError):
-    """The recording holds no exchange for this picture, prompt and parameters."""
+    """The recording holds no exchange for this picture, prompt and parameters.
+
+    Attributes
+    ----------
+    nearest
+        The recorded question with the most similar prompt, about the same picture where there is one: it has
+        `prompt`, `parameters`, and the `name` of its picture. None for an empty recording.
+    """
+
+    nearest: Any = None
+
+
+class DemoWarning(UserWarning):
+    """No key was found, so the embedded model answers: a warning, once a process.
+
+    `nbvlm.Client("demo")` chooses the embedded model, and does not warn.
+
+    Parameters
+    ----------
+    message
+        What it says.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> warnings.simplefilter("ignore", DemoWarning)  # doctest: +SKIP
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

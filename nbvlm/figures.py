@@ -145,3 +145,7 @@ def _plotted(figure: Any, alt: str) -> Described:
         sys.modules["matplotlib.pyplot"].close(figure)
     width, height = (round(inches * _CSS_DOTS) for inches in figure.get_size_inches())
     return Described(buffer.getvalue(), "image/png", width, height, alt)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -478,3 +478,7 @@ def _box(box: Sequence[float], width: int, height: int) -> tuple[float, float, f
 
 def _bin(value: float, bins: int) -> int:
     return min(max(round(value * bins), 0), bins)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -34,6 +34,21 @@ def test_import_nbvlm_starts_no_thread_and_opens_no_connection() -> None:
     assert run("\n".join(line.strip() for line in code.splitlines())) == "1"
 
 
+def test_completion_lists_public_names_only() -> None:
+    names = run("import nbvlm; nbvlm.Client; print(*(n for n in dir(nbvlm) if not n.startswith('__')))")
+    assert not {"TYPE_CHECKING", "annotations", "_lazy", "client", "images"} & set(names.split())
+    assert {"Client", "Panel", "ask", "batch", "demo", "load_ipython_extension"} <= set(names.split())
+    assert not [name for name in names.split() if name.startswith("_")]
+    for module in ("prompts", "demo.gallery", "demo.scenes", "errors", "figures"):
+        code = f"import nbvlm.{module} as m; print(sorted(dir(m)) == sorted(m.__all__))"
+        assert run(code) == "True"
+
+
+def test_keywords_of_a_question_are_shown_with_their_types() -> None:
+    code = "import inspect, nbvlm; print(inspect.signature(nbvlm.ask))"
+    assert "seed: 'int | None' = None, route: \"Literal['auto', 'inline', 'asset']\" = 'auto'" in run(code)
+
+
 def test_the_client_needs_no_widgets_and_no_torch() -> None:
     code = "import sys, nbvlm; nbvlm.Client('demo').close(); print([n for n in {} if n in sys.modules])"
     assert run(code.format(("IPython", "ipywidgets", "pandas", "torch"))) == "[]"

@@ -10,7 +10,7 @@ from nbvlm import prompts
 from nbvlm._text import did_you_mean, warn_outside
 from nbvlm.batches.rate_limit import rate_of
 from nbvlm.batches.rows import key_of
-from nbvlm.client import Settings, check_question, refuse_unknown, resolve
+from nbvlm.client import Settings, check_question, refuse_unknown, resolve, warn_of_demo
 from nbvlm.endpoints import owner
 from nbvlm.errors import Error, ParameterError, PromptError
 
@@ -145,7 +145,7 @@ def _unreadable(reason: str) -> PromptError:
     )
 
 
-_OPTIONS = ("temperature", "top_p", "max_tokens", "route", "content")
+_OPTIONS = ("temperature", "top_p", "max_tokens", "seed", "route", "content")
 _PARAMETERS = _OPTIONS[:3]
 
 
@@ -191,9 +191,10 @@ def plan(
         raise ParameterError(f'on_error must be "record" or "raise", got {on_error!r}.')
     written = Prompt(prompt)
     given = {name: options.get(name) for name in _PARAMETERS}
-    more = {name: options[name] for name in ("route", "content") if name in options}
+    more = {name: options[name] for name in ("seed", "route", "content") if name in options}
     question = check_question(settings.endpoint, None, written.fixed or "caption en", given=given, **more)
     settings.key()
+    warn_of_demo(settings, "nbvlm")
     for notice in question.notices:
         warn_outside(notice)
     return Plan(

@@ -7,7 +7,7 @@ import contextlib
 import inspect
 import os
 import sys
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, cast
 
 from nbvlm._background import iterate_in_thread
 from nbvlm.batches import sources
@@ -45,8 +45,9 @@ class BatchOptions(TypedDict, total=False):
     temperature: float | None
     top_p: float | None
     max_tokens: int | None
-    route: str
-    content: str
+    seed: int | None
+    route: Literal["auto", "inline", "asset"]
+    content: Literal["tag", "parts"]
 
 
 DEFAULTS: dict[str, Any] = {"concurrency": 8, "journal": "run.jsonl", "on_error": "record"}

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.cli.options import add_arguments, client_keywords, question_keywords
+from nbvlm.cli.options import add_arguments, as_options, client_keywords, question_keywords
 from nbvlm.cli.terminal import is_terminal, print_error
 from nbvlm.errors import (
     AuthenticationError,
@@ -111,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
             if not as_json:
                 text.text(f"  Saved: {options.out}")
     except Error as error:
-        writer.error(error)
+        writer.error(as_options(error))
         print_error(f"nbvlm ask: {error}")
         return status_of(error)
     return 0
@@ -186,5 +186,7 @@ def _check(out: Path | None) -> None:
 def _save(result: Result, out: Path) -> None:
     try:
         result.save(out)
+    except Error:
+        raise
     except (OSError, ValueError) as error:
         raise Error(f"{out.name!r} could not be saved: {error}") from None

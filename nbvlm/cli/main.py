@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
+from typing import IO, TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 from nbvlm._version import __version__
-from nbvlm.cli.terminal import finish_output, prepare_streams, print_error
+from nbvlm.cli.terminal import finish_output, prepare_streams, print_error, print_line
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("lab", "open JupyterLab on a copy of the tutorials"),
     Command("ask", "ask a model about a picture"),
     Command("serve", "serve the embedded model as the hosted service does"),
+    Command("collect", "gather the exported results of a class into one table"),
+    Command("handouts", "write a lesson as worksheet and teacher's copy, to be printed"),
     Command("gateway", "share one key, or one model, with a class"),
     Command("models", "list the models that can be asked"),
     Command("doctor", "check the installation, and say what to do about each problem"),
@@ -82,7 +84,9 @@ def _run(given: list[str]) -> int:
     try:
         return command.module().run(options)
     except Error as error:
-        print_error(f"nbvlm {command.name}: {error}")
+        from nbvlm.cli.options import as_options
+
+        print_error(f"nbvlm {command.name}: {as_options(error)}")
         return FAILED
 
 
@@ -93,6 +97,18 @@ class _Parser(argparse.ArgumentParser):
         from nbvlm._text import visible
 
         super().error(visible(message))
+
+    def _print_message(self, message: str, file: IO[str] | None = None) -> None:
+        if file is sys.stdout:  # argparse ignores an output that cannot be written
+            try:
+                print_line(message, end="")
+            except Error as error:
+                print_error(f"nbvlm: {error}")
+                raise SystemExit(FAILED) from None
+            except BrokenPipeError:
+                raise SystemExit(FAILED) from None
+        else:
+            super()._print_message(message, file)
 
 
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nbvlm.client.client import AsyncClient, AsyncStream, Client, Relay, Stream, ask, login, probe
+from nbvlm.client.fallback import warn_of_demo
 from nbvlm.client.flow.assets import Asset
 from nbvlm.client.flow.calls import STATUS_HEADER
 from nbvlm.client.flow.collector import REPORT
@@ -58,4 +59,5 @@ __all__ = [
     "refuse_unknown",
     "remembered",
     "resolve",
+    "warn_of_demo",
 ]

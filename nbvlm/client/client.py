@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from nbvlm._text import warn_outside
 from nbvlm.client import keys, transports
 from nbvlm.client.driver import AsyncDriver, Driver, Exchange
+from nbvlm.client.fallback import warn_of_demo
 from nbvlm.client.flow import assets, inference
 from nbvlm.client.flow.assets import AsyncKeptAssets, KeptAssets
 from nbvlm.client.flow.steps import Context
@@ -21,6 +22,7 @@ from nbvlm.client.policies import Deadline, Retry, Timeouts
 from nbvlm.client.secrets import Secret, guard_logs
 from nbvlm.client.settings import AskOptions, OpeningOptions, Settings, refuse_unknown, resolve, with_keywords
 from nbvlm.client.streams import AsyncStream, Stream
+from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +75,7 @@ class _Client:
         self._settings = settings
         self._log: deque[Exchange] = deque(maxlen=KEPT)
         self._temporary: set[str] = set()
+        self._closed = False
 
     @property
     def settings(self) -> Settings:
@@ -97,15 +100,23 @@ class _Client:
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).from_settings, (self._settings,)
 
+    def _check_open(self) -> None:
+        """Refuse to open connections that are never closed."""
+        if self._closed:
+            raise Error("The client is closed.", hint=f"Open another one: nbvlm.{type(self).__name__}(…).")
+
     def _context(self, progress: Callable[[Status], None] | None = None) -> Context:
+        self._check_open()
         return Context(self._settings, Deadline(self._settings.timeouts), self._temporary, progress)
 
     def _ask(self, image: Any, prompt: str, *, stream: bool, options: AskOptions) -> Flow[Result]:
+        self._check_open()
         refuse_unknown(options, AskOptions)
         rest: dict[str, Any] = {**options}
         given = {name: rest.pop(name, None) for name in ("temperature", "top_p", "max_tokens")}
         question = check_question(self.endpoint, image, prompt, given=given, stream=stream, **rest)
         self._settings.key()
+        warn_of_demo(self._settings, "nbvlm.client")
         for notice in question.notices:
             _LOGGER.info("%s", notice)
             warn_outside(notice, "nbvlm.client")
@@ -188,6 +199,9 @@ class Client(_Client):
         temperature, top_p, max_tokens
             Sampling parameters within the endpoint's ranges; None for its defaults. Hosted models advise to
             change temperature or top_p, not both: a `UserWarning`, and a notice of the result, says so.
+        seed
+            Makes the choice of tokens repeatable, from 0 to 2147483647: the embedded model and most services
+            take it, hosted PaliGemma does not (`Endpoint.seed`).
         route
             `"inline"` sends the picture inside the request, shrunk to fit; `"asset"` uploads it before;
             `"auto"` sends inline what fits and uploads what does not. The model sees 224 to 896 pixels, so
@@ -215,6 +229,11 @@ class Client(_Client):
             Of the other kinds in `nbvlm.errors`, where the service or the way to it failed.
         TypeError
             For an unknown keyword; the message names the nearest.
+
+        Warns
+        -----
+        DemoWarning
+            Once a process, where the embedded model answers because no key was found.
         """
         return self._finish(self._ask(image, prompt, stream=False, options=options))  # type: ignore[no-any-return]
 
@@ -243,12 +262,14 @@ class Client(_Client):
         vision
             Leave out those that do not see, or do not say so: as the service says, else by their names.
         """
+        self._check_open()
         if self.settings.in_process:
             return (self.endpoint.model,)
         return self._finish(inference.models(self._context(), vision=vision))  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Close the connections, and delete what could not be deleted before; a second call does nothing."""
+        self._closed = True
         self._end()
         if self._owner:
             self._transport.close()
@@ -296,14 +317,18 @@ class AsyncClient(_Client):
 
     async def models(self, *, vision: bool = False) -> tuple[str, ...]:
         """List the models of the service; see `Client.models`."""
+        self._check_open()
         if self.settings.in_process:
             return (self.endpoint.model,)
         return await self._finish(inference.models(self._context(), vision=vision))  # type: ignore[no-any-return]
 
     async def aclose(self) -> None:
         """Close the connections, and delete what could not be deleted before; a second call does nothing."""
+        if self._closed:
+            return
         with contextlib.suppress(Exception):
             await self._finish(assets.delete_left(self._context()))
+        self._closed = True
         self._end.detach()
         if self._own or self._owner:
             await self._transport.aclose()

@@ -339,6 +339,7 @@ _IN_STREAM = (
 )
 _SPECIAL = {
     "failed to find asset": "It was deleted, or its 24 hours are over: upload the picture again.",
+    "payload is below": "The request is too large for the service: send a smaller picture.",
     "DEGRADED": "The model is out of order at the moment: try again later.",
     r"\A\s*Inference error\s*\Z": "The service hides the reason; stream(…) with the same arguments shows it.",
 }

@@ -10,7 +10,7 @@ import inspect
 import math
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -52,9 +52,10 @@ class AskOptions(TypedDict, total=False):
     temperature: float | None
     top_p: float | None
     max_tokens: int | None
-    route: str
-    content: str
-    format: str
+    seed: int | None
+    route: Literal["auto", "inline", "asset"]
+    content: Literal["tag", "parts"]
+    format: Literal["auto", "png"]
     translate: bool
     progress: Callable[[Status], None] | None
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from nbvlm.demo import gallery as gallery
     from nbvlm.demo import scenes as scenes
     from nbvlm.demo import speaking as speaking
+    from nbvlm.demo import wordings as wordings
     from nbvlm.demo.service.limits import SERVED as SERVED
     from nbvlm.demo.service.server import hosts as hosts
     from nbvlm.demo.service.server import listen as listen
@@ -25,5 +26,5 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "nbvlm.demo.service.service": "Service",
         "nbvlm.demo.transport": "DemoTransport",
     },
-    modules=("gallery", "scenes", "speaking"),
+    modules=("gallery", "scenes", "speaking", "wordings"),
 )

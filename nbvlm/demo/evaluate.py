@@ -266,7 +266,7 @@ def main(arguments: list[str] | None = None) -> int:
     model, count = load(), FULL if given.full else given.scenes
     if given.hard:
         sys.stdout.write(
-            table({f"hard {hard}": evaluate(model, count, hard=hard) for hard in given.hard}, floors=False)
+            table({f"h={hard:g}": evaluate(model, count, hard=hard) for hard in given.hard}, floors=False)
         )
         return 0
     columns = {way: evaluate(model, count, way=way) for way in given.ways}

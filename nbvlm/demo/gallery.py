@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbvlm.demo import scenes
-from nbvlm.images import open_encoded
+from nbvlm.images import Picture, encoded
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -16,11 +15,53 @@ if TYPE_CHECKING:
 __all__ = ["GALLERY", "PHOTOS", "SCENES", "GalleryPhoto", "GalleryScene"]
 
 _PICTURES = Path(__file__).parent / "photos" / "pictures"
+_LATER = ("data", "mime", "width", "height", "sha256", "changes")
 
 
-@dataclass(frozen=True, slots=True)
-class GalleryScene:
-    """A scene with a name and a prompt that suits it.
+class _Sample(Picture):
+    """A picture that is drawn or read on first use."""
+
+    __slots__ = ("prompt", "title")
+    name: str
+    title: str
+    prompt: str
+
+    def __init__(self, name: str, title: str, prompt: str, **more: Any) -> None:
+        for key, value in {"name": name, "title": title, "prompt": prompt, **more}.items():
+            object.__setattr__(self, key, value)
+        object.__setattr__(self, "_unturned", None)
+        object.__setattr__(self, "_file", None)
+
+    def _plain(self) -> Picture:
+        return _encoded(self)
+
+    def picture(self) -> Image.Image:
+        """Return the picture as a PIL image (RGB, a copy)."""
+        return self.image()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            # Reached for what only the drawn picture has.
+            if name not in _LATER:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            return getattr(_encoded(self), name)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.name == getattr(other, "name", None)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.name))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _named, (self.name,)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {self.title!r}, prompt={self.prompt!r})"
+
+
+class GalleryScene(_Sample):
+    """A scene as a `nbvlm.Picture`, with a name and a prompt that suits it.
 
     Attributes
     ----------
@@ -32,12 +73,19 @@ class GalleryScene:
         For `nbvlm.demo.scenes.sample`.
     prompt
         A first question.
+
+    Examples
+    --------
+    >>> GALLERY[0]
+    GalleryScene('pets', 'Cats and a dog', prompt='detect cat ; dog')
+    >>> nbvlm.ask(GALLERY[0], GALLERY[0].prompt)  # doctest: +SKIP
     """
 
-    name: str
-    title: str
+    __slots__ = ("seed",)
     seed: int
-    prompt: str
+
+    def __init__(self, name: str, title: str, seed: int, prompt: str) -> None:
+        super().__init__(name, title, prompt, seed=seed)
 
     def scene(self) -> scenes.Scene:
         """Draw the scene with its ground truth; the longer side has 800 pixels."""
@@ -48,14 +96,12 @@ class GalleryScene:
         """The kinds of things in it, each once."""
         return tuple(dict.fromkeys(thing.kind for thing in self.scene().things))
 
-    def picture(self) -> Image.Image:
-        """Draw the picture alone (RGB, a copy)."""
-        return self.scene().picture.copy()
+    def _content(self) -> tuple[bytes, str]:
+        return encoded(self.scene().picture, "PNG"), f"{self.name}.png"
 
 
-@dataclass(frozen=True, slots=True)
-class GalleryPhoto:
-    """A photograph with a name and a prompt that suits it.
+class GalleryPhoto(_Sample):
+    """A photograph as a `nbvlm.Picture`, with a name and a prompt that suits it.
 
     Attributes
     ----------
@@ -69,24 +115,35 @@ class GalleryPhoto:
         The kinds of things in it that the embedded detector knows.
     """
 
-    name: str
-    title: str
-    prompt: str
+    __slots__ = ("kinds",)
     kinds: tuple[str, ...]
 
-    def picture(self) -> Image.Image:
-        """Load the photograph (RGB, a copy); the longer side has at most 640 pixels."""
-        return _loaded(self.name).copy()
+    def __init__(self, name: str, title: str, prompt: str, kinds: tuple[str, ...]) -> None:
+        super().__init__(name, title, prompt, kinds=kinds)
+
+    @property
+    def path(self) -> Path:
+        """The file, a JPEG."""
+        return _PICTURES / f"{self.name}.jpg"
+
+    def _content(self) -> tuple[bytes, str]:
+        return self.path.read_bytes(), self.path.name
 
 
 @cache
-def _loaded(name: str) -> Image.Image:
-    return open_encoded((_PICTURES / f"{name}.jpg").read_bytes(), "JPEG", "The photograph").convert("RGB")
+def _encoded(sample: GalleryScene | GalleryPhoto) -> Picture:
+    data, name = sample._content()  # noqa: SLF001 - our own class
+    return Picture.load(data, name=name)
 
 
 @cache
 def _drawn(seed: int) -> scenes.Scene:
     return scenes.sample(seed, pixels=800, clean=True)
+
+
+def _named(name: str) -> GalleryScene | GalleryPhoto:
+    """Return a pickled sample again."""
+    return next(sample for sample in GALLERY if sample.name == name)
 
 
 SCENES: tuple[GalleryScene, ...] = (
@@ -114,4 +171,8 @@ PHOTOS: tuple[GalleryPhoto, ...] = (
 """Photographs, for the embedded detector of 80 everyday kinds; their licences are in `photos/LICENSES.md`."""
 
 GALLERY: tuple[GalleryScene | GalleryPhoto, ...] = (*SCENES, *PHOTOS)
-"""All samples, in the order of the panel, which opens with the first."""
+"""All samples, in the order of the panel, which opens with the first; each is a `nbvlm.Picture`."""
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

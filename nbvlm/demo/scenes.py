@@ -219,3 +219,7 @@ def _noise(picture: Image.Image, sigma: float, seed: int) -> Image.Image:
 def packed(picture: Image.Image, quality: int) -> Image.Image:
     """Return a picture with the traces of JPEG."""
     return open_encoded(encoded(picture, "JPEG", quality=quality), "JPEG", "The scene").convert("RGB")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

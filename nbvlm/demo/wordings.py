@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from nbvlm.demo.ground_truth import Fact
 
-__all__ = ["FIRST_SEED", "WORDINGS", "Asked", "is_right", "main", "measure", "targets", "written"]
+__all__ = ["FIRST_SEED", "WORDINGS", "Asked", "is_right", "main", "measure", "measured", "targets", "written"]
 
 WORDINGS: Mapping[str, tuple[str, ...]] = {
     "count": (
@@ -193,6 +193,11 @@ def measure(
         for task, group in wordings.items()
         for wording in group
     ]
+
+
+def measured(task: str, count: int = SCENES, *, pixels: int | None = None) -> list[Asked]:
+    """Measure the wordings of one task with the embedded model; see `measure`."""
+    return measure(load(), count, pixels=pixels, wordings={task: WORDINGS[task]})
 
 
 def _asking(model: Model, scene: scenes.Scene) -> Callable[[str], str]:

@@ -71,6 +71,7 @@ def live(model: str, most: int, **facts: Any) -> Endpoint:
         parameters=openai_parameters(most),
         service="nvidia",
         stream_usage=False,
+        seed=True,
         requests_per_minute=40,
         longest_side=2048,
         silence=180.0,
@@ -105,6 +106,7 @@ _DEMO = Endpoint(
     parameters=HOSTED_PARAMETERS,
     pictures=1,
     codebook="demo",
+    seed=True,
     note=(
         "Small models inside the package, without key and network: one knows picture-book scenes, one finds "
         "80 everyday kinds in photographs."

@@ -53,6 +53,8 @@ class Service:
         Pixels to which the longer side of a picture is shrunk before it travels, or None.
     stream_usage
         True where a stream counts its tokens only on request.
+    seed
+        True where a request may carry a seed.
 
     Examples
     --------
@@ -74,6 +76,7 @@ class Service:
     parameters: tuple[Parameter, ...] = openai_parameters(65_536)
     longest_side: int | None = None
     stream_usage: bool = True
+    seed: bool = True
 
     @property
     def needs_key(self) -> bool:
@@ -151,6 +154,7 @@ _ALL = (
         page="aistudio.google.com/apikey",
         address="GOOGLE_GEMINI_BASE_URL",
         parameters=openai_parameters(65_536, 4096, temperature=1),
+        seed=False,  # not among the keys that its compatible interface documents
     ),
     Service(
         "openrouter",
@@ -198,6 +202,7 @@ def serve(url: str, model: str, service: Service | None = None) -> Endpoint:
         # Other services refuse the key, or ignore it.
         keeps_tokens=facts.name in ("server", "vllm") and any(part in kind for part in _TOKENS),
         stream_usage=facts.stream_usage,
+        seed=facts.seed,
     )
 
 

@@ -100,6 +100,8 @@ class Endpoint:
         Published limit per account, or None.
     silence
         Seconds that the service may need for the next piece of an answer, or None for the usual limit.
+    seed
+        True where a request may carry a seed, which makes the choice of tokens repeatable.
     streams
         True where the endpoint answers in server-sent events on request.
     loads
@@ -133,6 +135,7 @@ class Endpoint:
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
     requests_per_minute: int | None = None
     silence: float | None = None
+    seed: bool = False
     streams: bool = True
     loads: bool = False
     note: str = ""

@@ -20,12 +20,17 @@ from nbvlm.grounding.masks.rle import RunLengths
 from nbvlm.grounding.masks.rle import encode as encode_rle
 from nbvlm.grounding.masks.rle import read as read_rle
 from nbvlm.grounding.masks.types import MaskCrop
+from nbvlm.grounding.origin import Origin
 from nbvlm.grounding.parser import Parser, parse
 from nbvlm.grounding.problems import KINDS, Problem
 from nbvlm.grounding.readings import Reading
+from nbvlm.grounding.tables import PLACES, SOURCES
+from nbvlm.grounding.tables import rows as table_rows
 
 __all__ = [
     "KINDS",
+    "PLACES",
+    "SOURCES",
     "Codebook",
     "Comparison",
     "Detection",
@@ -33,6 +38,7 @@ __all__ = [
     "Evaluation",
     "LazyMask",
     "MaskCrop",
+    "Origin",
     "Pair",
     "Parser",
     "Problem",
@@ -56,6 +62,7 @@ __all__ = [
     "polygon_area",
     "read_kosmos2",
     "read_rle",
+    "table_rows",
     "with_box",
     "with_label",
 ]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from nbvlm.grounding import checks
+from nbvlm.grounding import checks, tables
+from nbvlm.grounding import origin as origins
 from nbvlm.grounding.checks import areas, overlaps
+from nbvlm.grounding.labels import Labels
 from nbvlm.grounding.masks.lazy import LazyMask, MaskField, MasksField, all_masks, decode_masks
 from nbvlm.grounding.masks.shapes import Outline
 from nbvlm.grounding.masks.types import Codes, by, size_of
@@ -19,10 +20,12 @@ from nbvlm.grounding.readings import Order, Reading, placed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    import pandas as pd
     from PIL import Image
 
     from nbvlm.grounding.masks.codebooks import Codebook
     from nbvlm.grounding.masks.types import Box, MaskCrop, Point, Size
+    from nbvlm.grounding.origin import Origin
     from nbvlm.images.picture import ImageSource
 
 __all__ = ["Detection", "Detections"]
@@ -81,6 +84,7 @@ class Detection:
     reading: Reading | None = field(default=None, kw_only=True)
     if TYPE_CHECKING:  # not a field at run time: dataclasses.asdict would list it
         lazy_mask: LazyMask = field(init=False)
+        origin: Origin | None = field(init=False)
 
     def __post_init__(self) -> None:
         label, box, codes = checks.label_of(self.label), checks.box_of(self.box), checks.codes_of(self.codes)
@@ -92,38 +96,46 @@ class Detection:
         mask = LazyMask(box, size, codes, self.codebook, given)
         point, raw = checks.point_of(self.point), checks.raw_of(self.raw)
         self.__dict__.update(
-            label=label, box=box, codes=codes, size=size, lazy_mask=mask, point=point, raw=raw
+            label=label, box=box, codes=codes, size=size, lazy_mask=mask, point=point, raw=raw, origin=None
         )
 
     @property
     def area(self) -> float:
-        """Area of the box in square pixels; 0 where the corners are swapped."""
+        """Area of the box in pixels; 0 for a point, and where the corners are swapped."""
         return float(areas(np.array([self.box]))[0])
 
-    def crop(self, picture: ImageSource) -> Image.Image:
-        """Cut the box out of a picture, in whole pixels and at least one.
+    def crop(self, picture: ImageSource | None = None, *, margin: float = 0) -> Image.Image:
+        """Cut the thing out of its picture.
 
         Parameters
         ----------
         picture
-            The picture that was asked about, in any form that `Client.ask` takes; `Result.picture` is one.
+            The picture that was asked about, in any form that `Client.ask` takes; a detection of a
+            `nbvlm.Result` knows its own.
+        margin
+            Pixels around the box, from 0 on.
+
+        Returns
+        -------
+        PIL.Image.Image
+            Whole pixels within the picture, at least one each way.
 
         Raises
         ------
         ValueError
-            For a picture of another size than the box refers to.
-        nbvlm.ImageError
-            For a picture that cannot be read.
+            The picture is not known, or has another size.
+        ImageError
+            The picture cannot be read, or the result holds no bytes of it.
+
+        Examples
+        --------
+        >>> import PIL.Image
+        >>> Detection("cat", (10, 20, 50, 40)).crop(PIL.Image.new("RGB", (100, 80)), margin=5).size
+        (50, 30)
         """
-        image = load_lazily(picture).image()
-        if self.size is not None and image.size != self.size:
-            raise ValueError(
-                f"The box belongs to a picture of {self.size[0]} × {self.size[1]} pixels; "
-                f"this one has {image.size[0]} × {image.size[1]}. Give the picture that was asked about."
-            )
-        (left, right), (top, bottom) = (sorted((self.box[axis], self.box[axis + 2])) for axis in (0, 1))
-        left, top = min(int(left), image.width - 1), min(int(top), image.height - 1)
-        return image.crop((left, top, max(left + 1, math.ceil(right)), max(top + 1, math.ceil(bottom))))
+        if picture is None and self.origin is not None:
+            picture = self.origin.picture
+        return origins.crop(picture, self.box, self.size, margin)
 
     @property
     def mask_crop(self) -> MaskCrop | None:
@@ -159,7 +171,7 @@ class Detections:
     xyxy
         n×4 corners x0, y0, x1, y1 in pixels of the upright picture; kept as float64, read only.
     labels
-        n labels; "" where the model gave none.
+        n labels; "" where the model gave none. A tuple, but `labels == "cat"` is a boolean array.
     size
         Width and height of the picture in pixels.
     masks
@@ -188,10 +200,12 @@ class Detections:
     Detections(1 of 10×10: 'dog')
     >>> found[found.xyxy[:, 0] < 5].labels
     ('cat',)
+    >>> found[(found.labels == "dog") & (found.areas < 100)].labels
+    ('dog',)
     """
 
     xyxy: npt.NDArray[np.float64]
-    labels: tuple[str, ...]
+    labels: Labels
     size: Size
     masks: MasksField = MasksField(all_masks)  # noqa: RUF009 - as above
     codes: tuple[Codes | None, ...] = field(default=(), kw_only=True)
@@ -201,9 +215,25 @@ class Detections:
     readings: tuple[Reading | None, ...] = field(default=(), kw_only=True)
     if TYPE_CHECKING:
         lazy_masks: tuple[LazyMask, ...] = field(init=False)
+        origin: Origin | None = field(init=False)
+
+        # A type checker takes any labels.
+        def __init__(
+            self,
+            xyxy: npt.ArrayLike,
+            labels: Iterable[str],
+            size: Size,
+            masks: Any = None,
+            *,
+            codes: tuple[Codes | None, ...] = (),
+            codebook: Codebook | str | None = None,
+            points: tuple[Point | None, ...] = (),
+            raw: tuple[tuple[float, ...] | None, ...] = (),
+            readings: tuple[Reading | None, ...] = (),
+        ) -> None: ...
 
     def __post_init__(self) -> None:
-        labels = tuple(checks.label_of(label) for label in self.labels)
+        labels = Labels(checks.label_of(label) for label in self.labels)
         xyxy, size = checks.xyxy_of(self.xyxy, len(labels)), size_of(self.size)
         codes = tuple(checks.codes_of(row) for row in self.codes or (None,) * len(labels))
         given = self.__dict__.pop("_given", None)
@@ -223,6 +253,7 @@ class Detections:
             size=size,
             codes=codes,
             lazy_masks=lazy_masks,
+            origin=None,
             points=checks.column_of(self.points, count, "points", checks.point_of),
             raw=checks.column_of(self.raw, count, "raw", checks.raw_of),
             readings=checks.column_of(self.readings, count, "readings", lambda reading: reading),
@@ -249,7 +280,8 @@ class Detections:
             raw=tuple(row.raw for row in rows),
             readings=tuple(row.reading for row in rows),
         )
-        return column._adopt(_fitted(row, column.size) for row in rows)
+        origin = origins.joined(row.origin for row in rows)
+        return column._adopt((_fitted(row, column.size) for row in rows), origin)
 
     @property
     def mask_crops(self) -> tuple[MaskCrop | None, ...]:
@@ -261,6 +293,29 @@ class Detections:
     def areas(self) -> npt.NDArray[np.float64]:
         """Areas of the boxes in pixels; 0 where the corners are swapped."""
         return areas(self.xyxy)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Make a pandas table, one row a detection.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `label`; `x0, y0, x1, y1, width, height, area` in pixels as floats; `mask_area` in pixels, missing
+            without a mask; `x0_norm … y1_norm` as shares of the picture. Detections of a `nbvlm.Result` have
+            `model, endpoint, notices` too.
+
+        Raises
+        ------
+        Error
+            pandas is not installed; the message has the line that installs it.
+        """
+        return tables.dataframe(self, self.origin)
+
+    def bound_to(self, origin: Origin | None) -> Detections:
+        """Return the same detections as those of this answer: of its picture, with its notices."""
+        bound = object.__new__(Detections)
+        bound.__dict__.update(self.__dict__, origin=origin)
+        return bound
 
     def unique(self, iou: float = 0.9) -> Detections:
         """Drop repetitions: of boxes with one label that overlap by `iou` or more, the first is kept.
@@ -331,7 +386,9 @@ class Detections:
             given = None  # an outline beside a box was read with it
         mask = LazyMask(box, self.size, row.codes, row.codebook, given)
         point = (box[0], box[1]) if len(row.raw) == 2 else None
-        return unchecked(row.label, box, row.codes, self.size, mask, point, row.raw, reading)
+        return unchecked(
+            row.label, box, row.codes, self.size, mask, point, row.raw, reading, origin=self.origin
+        )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -356,6 +413,7 @@ class Detections:
                 self.points[row],
                 self.raw[row],
                 self.readings[row],
+                origin=self.origin,
             )
         rows = checks.rows_of(key, self.labels)
         column = Detections(
@@ -368,13 +426,15 @@ class Detections:
             raw=tuple(self.raw[row] for row in rows),
             readings=tuple(self.readings[row] for row in rows),
         )
-        return column._adopt(self.lazy_masks[row] for row in rows)
+        return column._adopt((self.lazy_masks[row] for row in rows), self.origin)
 
-    def _adopt(self, masks: Iterable[LazyMask]) -> Detections:
+    def _adopt(self, masks: Iterable[LazyMask], origin: Origin | None) -> Detections:
         lazy_masks = tuple(masks)
         books = {mask.codebook for mask in lazy_masks if mask.codes is not None}
         self.__dict__.update(
-            lazy_masks=lazy_masks, codebook=books.pop() if len(books) == 1 else self.codebook
+            lazy_masks=lazy_masks,
+            codebook=books.pop() if len(books) == 1 else self.codebook,
+            origin=origin,
         )
         return self
 
@@ -393,7 +453,7 @@ class Detections:
             raw=self.raw + other.raw,
             readings=self.readings + other.readings,
         )
-        return joined._adopt(self.lazy_masks + other.lazy_masks)
+        return joined._adopt(self.lazy_masks + other.lazy_masks, origins.joined([self.origin, other.origin]))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Detections):
@@ -422,13 +482,16 @@ class Detections:
             "points": self.points,
             "raw": self.raw,
             "readings": self.readings,
+            # The notices travel, the picture does not: it would be in the pickle once a detection.
+            "origin": self.origin and replace(self.origin, picture=None),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        books, given = state.pop("codebooks"), state.pop("given")
+        books, given, origin = state.pop("codebooks"), state.pop("given"), state.pop("origin")
         self.__init__(**state)  # type: ignore[misc]  # the state is the arguments
         for mask, book, one in zip(self.lazy_masks, books, given, strict=True):
             mask.codebook, mask.given = book, one
+        self.__dict__.update(origin=origin)
 
 
 def unchecked(
@@ -440,6 +503,8 @@ def unchecked(
     point: Point | None = None,
     raw: tuple[float, ...] | None = None,
     reading: Reading | None = None,
+    *,
+    origin: Origin | None = None,
 ) -> Detection:
     """Make a detection of values that are known to be right, without checking them."""
     one = object.__new__(Detection)
@@ -453,6 +518,7 @@ def unchecked(
         point=point,
         raw=raw,
         reading=reading,
+        origin=origin,
     )
     return one
 

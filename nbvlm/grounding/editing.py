@@ -36,9 +36,9 @@ class Placed:
 
 def with_label(row: Detection, label: str) -> Detection:
     """Return a detection with another label; everything else stays."""
-    return unchecked(
-        checks.label_of(label), row.box, row.codes, row.size, row.lazy_mask, row.point, row.raw, row.reading
-    )
+    label = checks.label_of(label)
+    codes, mask, origin = row.codes, row.lazy_mask, row.origin
+    return unchecked(label, row.box, codes, row.size, mask, row.point, row.raw, row.reading, origin=origin)
 
 
 def with_box(row: Detection, box: Box) -> Detection:
@@ -71,7 +71,7 @@ def with_box(row: Detection, box: Box) -> Detection:
         mask = LazyMask(corners, row.size, codes, row.lazy_mask.codebook)
     else:
         mask = LazyMask(corners, row.size, given=_placed(row, shift, None if moved else corners))
-    return unchecked(row.label, corners, codes, row.size, mask, point)
+    return unchecked(row.label, corners, codes, row.size, mask, point, origin=row.origin)
 
 
 def _placed(row: Detection, shift: tuple[int, int], frame: Box | None) -> Placed | None:

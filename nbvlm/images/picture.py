@@ -106,7 +106,8 @@ class Picture:
             takes too long to arrive or to decode.
         """
         if isinstance(source, Picture):
-            return source if name is None else replace(source, name=loading.bare(name))
+            picture = source._plain()  # noqa: SLF001 - our own class
+            return picture if name is None else replace(picture, name=loading.bare(name))
         loaded = loading.load(source, name, allow_private)
         parts = loaded.mime, loaded.size, loaded.name, loaded.changes
         if loaded.pending:
@@ -152,6 +153,10 @@ class Picture:
             As `image`.
         """
         return shrinking.reduced(*self.source(), side, subject(self.name)).convert("RGB")
+
+    def _plain(self) -> Picture:
+        """Return the picture without what a subclass adds."""
+        return self
 
     @property
     def pending(self) -> bool:

@@ -8,8 +8,9 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from glob import has_magic
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,8 @@ _CHUNK = 1 << 20
 _LONGEST_PATH = 4096
 _COMPARED = 5000  # names of a folder
 _SCHEME = re.compile(r"\s*(data:|[a-z][a-z0-9+.-]+://)", re.IGNORECASE)
+SEVERAL = "Ask about each with nbvlm.batch(images, prompt)"
+"""The way to several pictures, as the beginning of a hint."""
 _ACCEPTED = "a path, an http(s) URL, a data URI, bytes, a binary file, a PIL image or a uint8 numpy array"
 
 
@@ -109,7 +112,13 @@ def read(source: Any, allow_private: bool) -> tuple[bytes, str | None]:
         return _from_path(os.fsdecode(source))
     if hasattr(source, "read"):
         return _from_file(source)
-    raise ImageError(f"A value of type {type(source).__name__} is not a picture.", hint=f"Pass {_ACCEPTED}.")
+    kind = type(source).__name__
+    if isinstance(source, Iterable):
+        raise ImageError(
+            f"A value of type {kind} is not a picture.",
+            hint=f"{SEVERAL}, or pass one picture: {_ACCEPTED}.",
+        )
+    raise ImageError(f"A value of type {kind} is not a picture.", hint=f"Pass {_ACCEPTED}.")
 
 
 def _from_text(text: str, allow_private: bool) -> tuple[bytes, str | None]:
@@ -167,7 +176,8 @@ def _from_path(text: str) -> tuple[bytes, str | None]:
 
 def _check_file(status: os.stat_result, subject: str) -> None:
     if stat.S_ISDIR(status.st_mode):
-        raise ImageError(f"{subject} is a folder, not a picture.", hint="Pass the path of one file in it.")
+        hint = f"{SEVERAL}, or pass the path of one file in it."
+        raise ImageError(f"{subject} is a folder, not a picture.", hint=hint)
     if not stat.S_ISREG(status.st_mode):
         raise ImageError(f"{subject} is not an ordinary file.", hint="Pass the path of a picture.")
     if status.st_size > MAX_BYTES:
@@ -179,6 +189,9 @@ def _missing(path: Path) -> ImageError:
         target = os.readlink(path)  # noqa: PTH115 - a text
         message = f"{path.name!r} is a link to {target!r}, which does not exist."
         return ImageError(message, hint="Correct the link, or pass the path of the picture itself.")
+    if has_magic(str(path)):
+        message = f"{path.name!r} is a pattern for several files, not a picture."
+        raise ImageError(message, hint=f"{SEVERAL}, or pass the path of one file.")
     folder = path.parent
     if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir() raises where a folder above may not be read
         return ImageError(f"There is no folder {str(folder)!r}.", hint=f"This runs in {here()}.")

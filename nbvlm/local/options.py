@@ -97,9 +97,8 @@ class LocalOptions:
     def endpoint(self) -> endpoints.Endpoint:
         """Describe the served model."""
         facts = endpoints.openai(f"{ORIGIN}/v1", self.name)
-        return replace(
-            facts, name="local", loads=True, pictures=1, note="Runs in this process, by transformers."
-        )
+        note = "Runs in this process, by transformers."
+        return replace(facts, name="local", loads=True, seed=True, pictures=1, note=note)
 
 
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:

@@ -16,7 +16,7 @@ from nbvlm._files import expanded
 from nbvlm.client import AsyncClient, Client, Secret, find_key, login, remembered, resolve
 from nbvlm.errors import AuthenticationError
 from nbvlm.images import path_inside
-from nbvlm.recording import replay
+from nbvlm.recording import Replayer, replay
 from nbvlm.widgets import Offer
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from nbvlm.client import Settings
     from nbvlm.endpoints import Endpoint
+    from nbvlm.recording import RecordedQuestion
 
 __all__ = ["OWN", "TYPED", "ModelConnection"]
 
@@ -69,6 +70,11 @@ class ModelConnection:
                 self._shown = Client.from_settings(self.settings)
             return self._shown
 
+    @property
+    def has_pace(self) -> bool:
+        """Whether the embedded model answers in this process, which can be slowed down."""
+        return self.settings.in_process and self.endpoint.name == "demo"
+
     def use(self, client: Client | AsyncClient) -> None:
         """Ask with the settings of another client from now on."""
         settings = client.settings
@@ -98,7 +104,7 @@ class ModelConnection:
                 # The settings of the panel's client stay as they are: only the panel itself slows down.
                 self._opened_pace = self.pace
                 settings = self.settings
-                paced = replace(settings, pace=self.pace) if settings.in_process else settings
+                paced = replace(settings, pace=self.pace) if self.has_pace else settings
                 self._client = AsyncClient.from_settings(paced)
             return self._client
 
@@ -149,12 +155,17 @@ class ModelConnection:
 
         Returns the parameters of its first question: with others the recording may hold no answer.
         """
-        file = expanded(path.strip()) if within is None else path_inside(within, path.strip())
-        recorded = replay(file)
+        name = path.strip()
+        recorded = replay(name if within is None else path_inside(within, name))
         settings = resolve(recorded.endpoint or self.endpoint, transport=recorded)
-        self._recording = file.name, settings
+        self._recording = expanded(name).name, settings
         self._switch(RECORDING, settings)
         return recorded.parameters
+
+    def questions(self) -> tuple[RecordedQuestion, ...]:
+        """Return the questions of the recording in use; none where a model answers."""
+        transport = self.settings.transport
+        return transport.questions if isinstance(transport, Replayer) else ()
 
     def take_key(self, key: Secret) -> None:
         """Use a key: one for a known service is kept as by `nbvlm.login()`, others for this panel."""

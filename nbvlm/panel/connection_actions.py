@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nbvlm.panel.connection import ModelConnection
     from nbvlm.panel.form import Form
     from nbvlm.panel.messages import MessageSequencer
+    from nbvlm.recording import RecordedQuestion
     from nbvlm.widgets import Offer
 
 __all__ = ["ConnectionActions"]
@@ -36,13 +37,15 @@ class ConnectionActions:
         on_key: Callable[[], None],
         on_ask: Callable[[], None],
         on_shrink: Callable[[], None],
+        on_recorded: Callable[[RecordedQuestion], None],
         on_refused: Callable[[Exception], None],
         offer: Offer,
     ) -> None:
         options: dict[str, Any] = {"offer": offer, "on_refused": on_refused}
         self._connection, self._form = connection, form
         self._on_connection, self._on_key = on_connection, on_key
-        self._on_ask, self._on_shrink = on_ask, on_shrink
+        self._on_ask, self._on_shrink, self._on_recorded = on_ask, on_shrink, on_recorded
+        self._nearest: RecordedQuestion | None = None
         self.key_field = KeyField(messages.handler({"key": self._take_key}), **options)
         self.server_form = ServerForm(
             messages.handler(
@@ -141,6 +144,8 @@ class ConnectionActions:
         self.error_card.clear()
         if action == "reset":
             self._form.reset()
+        elif action == "nearest" and self._nearest is not None:
+            self._on_recorded(self._nearest)
         elif action == "shrink":
             self._on_shrink()
         elif action.startswith("model:"):
@@ -151,6 +156,7 @@ class ConnectionActions:
         """Show an error; where an answer was under way, a key that is missing or refused is asked for."""
         settings = self._connection.settings
         origin = "" if self._offer.public else None if settings.in_process else settings.base_url
+        self._nearest = getattr(error, "nearest", None)
         self.error_card.show(error, settings.endpoint, asking=asking, origin=origin)
         if asking and isinstance(error, AuthenticationError) and error.status in (None, 401):
             self.key_field.ask(again=True)

@@ -32,12 +32,14 @@ from nbvlm.widgets import (
     AnswerViewer,
     Controls,
     Ignored,
+    RecordedQuestions,
     TaskBar,
     Toolbar,
     column,
     finished_text,
     ignored,
     preview,
+    sample_picture,
     scenes,
     stopped_text,
 )
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from nbvlm.client import AsyncClient, Client, Event
     from nbvlm.images import Picture
     from nbvlm.panel.history import HistoryEntry
+    from nbvlm.recording import RecordedQuestion
     from nbvlm.result import Result
     from nbvlm.widgets import Offer, OfferingWidget
 
@@ -74,6 +77,14 @@ STATE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "hidden_for_class": lambda controller: controller.offer.hidden,
     }
 )
+
+
+def _sample_of(question: RecordedQuestion) -> int | None:
+    """Return the number of the sample that a recorded question is about, or None."""
+    for index, entry in enumerate(scenes()):
+        if (question.name or "").rpartition(".")[0] == entry.name:
+            return index if question.is_about(sample_picture(entry)) else None
+    return None
 
 
 def family(widget: Any) -> list[Any]:
@@ -151,9 +162,11 @@ class PanelController:
             on_key=self._show_connection,
             on_ask=self.press,
             on_shrink=self.press_inline,
+            on_recorded=self.ask_recorded,
             on_refused=self.complain,
             offer=offer,
         )
+        self.recorded = RecordedQuestions(messages.handler({"ask": self._ask_listed}))
         self.error_card = self.connecting.error_card
         self.source = PictureSource(
             endpoint,
@@ -187,7 +200,9 @@ class PanelController:
     def _layout(self) -> tuple[Any, ...]:
         """Return the head, two columns, and the shelf, to be placed one below the other."""
         head = [self.toolbar, self.connecting.key_field, self.connecting.server_form]
-        left = column([self.source.picker, self.task_bar, *self.controls.widgets], "nbvlm-controls")
+        left = column(
+            [self.source.picker, self.recorded, self.task_bar, *self.controls.widgets], "nbvlm-controls"
+        )
         right = column([self.error_card, self.viewer, self.answers.export_menu], "nbvlm-answers")
         body = column([left, right], "nbvlm-body")
         shelf = column([self.answers.strip, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
@@ -269,11 +284,14 @@ class PanelController:
     def _show_connection(self) -> None:
         used = self.connection
         key = used.key() if "key" in self.offer else {"state": "none", "text": ""}
-        self.toolbar.show(used.endpoint, used.choices(self.offer), used.choice, key)
+        recorded = bool(used.questions())
+        choices = used.choices(self.offer)
+        self.toolbar.show(used.endpoint, choices, used.choice, key, recorded=recorded)
+        self.recorded.put(used.questions())
         self.toolbar.hideable = bool({"path", "key"} & self.offer.allowed)
         self.toolbar.hidden = self.offer.hidden
         self.controls.put_pace(used.pace)
-        self.controls.offer_pace(used.endpoint.name == "demo" and used.settings.in_process)
+        self.controls.offer_pace(used.has_pace)
 
     # What is offered
 
@@ -336,6 +354,27 @@ class PanelController:
                 return
             self._next = self.inputs()
             self.controls.running(True, queued=True)
+
+    def _ask_listed(self, message: Mapping[str, Any]) -> None:
+        questions = self.connection.questions()
+        if message["index"] >= len(questions):
+            raise Ignored("there is no such question")
+        self.ask_recorded(questions[message["index"]])
+
+    def ask_recorded(self, question: RecordedQuestion) -> None:
+        """Ask a question of the recording, about its picture: the chosen one, or one of the gallery."""
+        with self._lock:
+            if self.picture is None or not question.is_about(self.picture):
+                index = _sample_of(question)
+                if index is None:
+                    name = f" {question.name!r}" if question.name else ""
+                    raise ImageError(
+                        f"This question is about the picture{name}, and another one is chosen.",
+                        hint="A recording holds no pictures: open that picture, then ask again.",
+                    )
+                self.source.choose(index)
+            self.form.fill(question.prompt, question.parameters)
+            self.press()
 
     def press_inline(self) -> None:
         """Choose the route inside the request, and ask."""

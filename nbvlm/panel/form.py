@@ -24,7 +24,7 @@ class Inputs:
     picture: Picture
     prompt: str
     parameters: Mapping[str, Any]
-    route: str
+    route: Any
 
 
 class Form:

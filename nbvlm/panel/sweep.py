@@ -85,7 +85,7 @@ class Sweep:
     repeats: int
     parameters: Mapping[str, Any]
     cells: tuple[Cell, ...]
-    route: str = "auto"
+    route: Any = "auto"
 
     @property
     def done(self) -> int:

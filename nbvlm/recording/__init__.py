@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from nbvlm.recording.transports import record, replay
+from nbvlm.recording.format import RecordedQuestion
+from nbvlm.recording.transports import Replayer, record, replay
 
-__all__ = ["record", "replay"]
+__all__ = ["RecordedQuestion", "Replayer", "record", "replay"]

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from nbvlm._files import expanded, write_atomic
+from nbvlm._files import expanded, save_file
 from nbvlm._text import encodable, warn_outside
 from nbvlm.client import redact
 from nbvlm.errors import ParameterError, ReplayMiss
@@ -47,7 +47,7 @@ __all__ = [
 FORMAT = "nbvlm recording 1"
 ABOUT = ("nbvlm-model", "nbvlm-notice")
 """Headers in which the embedded models say which of them answers, and what limits its answer."""
-_SAMPLING = ("temperature", "top_p", "max_tokens")
+_SAMPLING = ("temperature", "top_p", "max_tokens", "seed")
 _TAG = re.compile(r'\s*<img src="data:[^;"]+;base64,([^"]*)" />\Z')
 
 
@@ -61,6 +61,10 @@ class RecordedQuestion:
     sha256: str  # of the picture's file
     pixels: str | Callable[[], str] = ""  # hash of size and pixels, or a function that computes it
     name: str | None = field(default=None, compare=False)  # of the picture, for readers of the file
+
+    def is_about(self, picture: Picture) -> bool:
+        """Check whether a picture is the recorded one: the same file, or the same pixels."""
+        return self.sha256 == picture.sha256 or self.pixel_hash() == _pixels(picture)
 
     def pixel_hash(self) -> str:
         """Return the hash of the pixels."""
@@ -128,10 +132,21 @@ def _pixels(picture: Picture) -> str:
     return hashlib.sha256(f"{image.width}x{image.height} ".encode() + image.tobytes()).hexdigest()
 
 
+SHIPPED = Path(__file__).parent / "data"
+"""Folder of the recordings that are part of the package."""
+
+
+def _file_of(path: str | os.PathLike[str]) -> Path:
+    """Return the file of a path, or of the name of a recording that is part of the package."""
+    file, shipped = expanded(path), SHIPPED / f"{os.fspath(path)}.json"
+    plain = isinstance(path, str) and path.isidentifier()
+    return shipped if plain and not file.exists() and shipped.is_file() else file
+
+
 def load(path: str | os.PathLike[str]) -> list[RecordedAnswer]:
     """Read a recording; a damaged exchange is left out, with a warning that names its line."""
     try:
-        if not (file := expanded(path)).is_file() and file.exists():
+        if not (file := _file_of(path)).is_file() and file.exists():
             raise ParameterError(f"The recording {os.fspath(path)!r} is not a file.", hint=_HINT)
         data = file.read_bytes()
     except FileNotFoundError:
@@ -262,7 +277,7 @@ def save(path: str | os.PathLike[str], answers: Sequence[RecordedAnswer]) -> Non
     target = Path(path)
     text = '{\n"format": %s,\n"exchanges": [\n%s\n]\n}\n'
     written = text % (json.dumps(FORMAT), ",\n".join(map(_written, answers)))
-    write_atomic(target, written.encode())
+    save_file(target, written.encode())
 
 
 def _written(answer: RecordedAnswer) -> str:
@@ -320,15 +335,19 @@ def find(answers: Sequence[RecordedAnswer], question: RecordedQuestion) -> list[
 
 
 def _miss(answers: Sequence[RecordedAnswer], question: RecordedQuestion) -> ReplayMiss:
+    same = [answer for answer in answers if answer.question.sha256 == question.sha256]
+    answers = same or answers
     prompts = list(dict.fromkeys(answer.question.prompt for answer in answers))
     near = difflib.get_close_matches(question.prompt, prompts, n=1, cutoff=0.0)
     if not near:
         return ReplayMiss("The recording is empty.", hint="Record it with nbvlm.record(path).")
     nearest = next(answer.question for answer in answers if answer.question.prompt == near[0])
-    return ReplayMiss(
+    missed = ReplayMiss(
         f"The recording has no answer to {question.prompt!r} for this picture and these parameters.",
         hint=f"The nearest recorded prompt is {near[0]!r}{_difference(nearest, question)}.",
     )
+    missed.nearest = nearest
+    return missed
 
 
 def _difference(recorded: RecordedQuestion, asked: RecordedQuestion) -> str:

@@ -90,7 +90,9 @@ def replay(path: str | os.PathLike[str], speed: float = 1.0) -> Replayer:
     Parameters
     ----------
     path
-        A file of `record`.
+        A file of `record`; or ``"photographs"``, the recording that is part of the package: questions about
+        the four photographs of the gallery, answered by the embedded detector, which `Result.model` and
+        `Result.notices` name.
     speed
         1 plays the answers at the recorded pace, 2 twice as fast, `math.inf` at once.
 
@@ -239,6 +241,17 @@ class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
         if name not in endpoints.ENDPOINTS:  # a server without a name, or a retired model
             return endpoints.openai(f"{_ORIGIN}/v1", model)
         return found.endpoint
+
+    @property
+    def questions(self) -> tuple[RecordedQuestion, ...]:
+        """The recorded questions that have an answer, each once, in their order."""
+        seen: dict[tuple[Any, ...], RecordedQuestion] = {}
+        for answer in self._answers:
+            one = answer.question
+            if answer.status == 200 and answer.ended:
+                parameters = tuple(sorted(one.parameters.items()))
+                seen.setdefault((one.sha256, one.prompt, one.model, parameters), one)
+        return tuple(seen.values())
 
     @property
     def parameters(self) -> dict[str, float | int]:

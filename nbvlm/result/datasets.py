@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbvlm._optional import require
-from nbvlm._text import csv_cell, encodable, warn_outside
-from nbvlm.grounding import decoded, encode_rle, mask_outlines, polygon_area
+from nbvlm._text import csv_cell, warn_outside
+from nbvlm.grounding import PLACES, SOURCES, decoded, encode_rle, mask_outlines, polygon_area, table_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,36 +27,13 @@ if TYPE_CHECKING:
 
 __all__ = ["ordered", "to_coco", "to_csv", "to_dataframe", "to_supervision", "to_yolo"]
 
-COLUMNS = (
-    "label", "x0", "y0", "x1", "y1", "width", "height", "area", "mask_area",
-    "x0_norm", "y0_norm", "x1_norm", "y1_norm", "model", "endpoint", "notices",
-)  # fmt: skip
-_TEXTS = ("label", "model", "endpoint", "notices")
+COLUMNS = (*PLACES, *SOURCES)
 UNLABELLED = "unlabelled"
-
-
-def _rows(result: ResultData) -> list[tuple[Any, ...]]:
-    """One row a detection, in the order of `COLUMNS`."""
-    found = result.detections
-    width, height = found.size
-    source = (result.model, result.endpoint, " ".join(result.notices))
-    rows = []
-    columns = found.labels, found.xyxy.tolist(), found.areas.tolist(), decoded(found).mask_crops
-    for label, box, area, crop in zip(*columns, strict=True):
-        x0, y0, x1, y1 = box
-        mask_area = int(crop.pixels.sum()) if crop is not None else None
-        norm = (x0 / width, y0 / height, x1 / width, y1 / height)
-        rows.append((label, *box, x1 - x0, y1 - y0, area, mask_area, *norm, *source))
-    return rows
 
 
 def to_dataframe(result: ResultData) -> pd.DataFrame:
     """Make a pandas table; see `Result.to_dataframe`."""
-    pandas = require("pandas", extra="pandas", purpose="A table")
-    rows = [[encodable(cell) if isinstance(cell, str) else cell for cell in row] for row in _rows(result)]
-    frame: pd.DataFrame = pandas.DataFrame(rows, columns=list(COLUMNS))
-    kinds = dict.fromkeys(COLUMNS, "float64") | dict.fromkeys(_TEXTS, "str") | {"mask_area": "Int64"}
-    return frame.astype(kinds)
+    return result.detections.to_dataframe()
 
 
 def to_csv(result: ResultData) -> str:
@@ -64,7 +41,8 @@ def to_csv(result: ResultData) -> str:
     text = io.StringIO()
     writer = csv.writer(text)  # ends lines by CR LF, so that a label with either of them is put in quotes
     writer.writerow(COLUMNS)
-    writer.writerows(map(csv_cell, row) for row in _rows(result))
+    rows = table_rows(result.detections, result.detections.origin)
+    writer.writerows(map(csv_cell, row) for row in rows)
     return text.getvalue()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbvlm import prompts
-from nbvlm._files import write_atomic
+from nbvlm._files import save_file
 from nbvlm.draw import annotate
 from nbvlm.errors import ImageError
 from nbvlm.images import encoded
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nbvlm.draw import Style
     from nbvlm.result.values import ResultData
 
-__all__ = ["ENDINGS", "annotated", "contents", "save"]
+__all__ = ["ENDINGS", "annotated", "contents", "crops", "save"]
 
 # Full colour resolution: thin coloured lines and small type would blur.
 _JPEG: tuple[str, dict[str, Any]] = ("JPEG", {"quality": 92, "subsampling": 0})
@@ -50,14 +50,17 @@ def annotated(result: ResultData, style: Style | None = None, **options: Any) ->
     return annotate(result.picture.image(), result.detections, style, things=things, keep=False, **options)
 
 
+def crops(result: ResultData, margin: float = 0) -> list[Image.Image]:
+    """Cut each detection out of the picture; see `Result.crops`."""
+    picture = result.picture.image() if len(result.detections) else None  # decoded once for all
+    return [found.crop(picture, margin=margin) for found in result.detections]
+
+
 def save(result: ResultData, path: str | os.PathLike[str], **options: Any) -> Path:
     """Save a result; see `Result.save`."""
     path = Path(path)
     data = contents(result, path.suffix, **options)
-    if not path.parent.is_dir():
-        message = f"The folder {str(path.parent)!r} does not exist. Create it to save {path.name!r} there."
-        raise FileNotFoundError(message)
-    write_atomic(path, data)
+    save_file(path, data)
     return path
 
 

@@ -87,6 +87,31 @@ class Result(ResultData):
         """
         return files.annotated(self, style, **options)
 
+    def crops(self, *, margin: float = 0) -> list[Image.Image]:
+        """Cut each thing that was found out of the picture.
+
+        Parameters
+        ----------
+        margin
+            Pixels around each box, from 0 on.
+
+        Returns
+        -------
+        list of PIL.Image.Image
+            In the order of `detections`: whole pixels within the picture, at least one each way.
+
+        Raises
+        ------
+        ImageError
+            The result holds no bytes of its picture.
+
+        Examples
+        --------
+        >>> for crop in result.crops(margin=10):  # doctest: +SKIP
+        ...     display(crop)
+        """
+        return files.crops(self, margin)
+
     def to_dict(self, *, masks: bool = True) -> dict[str, Any]:
         """Turn the result into plain data: masks as COCO run lengths, the picture by its hash.
 
@@ -243,6 +268,8 @@ class Result(ResultData):
         ------
         ValueError
             Another ending; the message lists those that exist.
+        Error
+            The file cannot be written; the message names its path.
         """
         return files.save(self, path, **options)
 

@@ -234,7 +234,7 @@ def _detections(saved: _Detections, size: tuple[int, int]) -> Detections:
     # Run lengths pass through as they are; the types of Detections name what is given by hand.
     masks: list[Any] = [_mask(item.mask, size, at) for at, item in enumerate(saved.items)]
     return Detections(
-        [item.box for item in saved.items],  # type: ignore[arg-type]  # lists become an array there
+        [item.box for item in saved.items],  # lists become an array there
         tuple(item.label for item in saved.items),
         size,
         masks,

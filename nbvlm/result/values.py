@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from nbvlm.grounding import Origin
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -95,6 +97,8 @@ class ResultData:
     def __post_init__(self) -> None:
         object.__setattr__(self, "asked", self.asked or self.prompt)
         object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+        origin = Origin(self.picture, self.model, self.endpoint, self.notices)
+        object.__setattr__(self, "detections", self.detections.bound_to(origin))
 
     def __hash__(self) -> int:
         return hash((self.text, self.prompt, self.model, self.request_id, self.created, self.picture.sha256))

@@ -14,6 +14,7 @@ from nbvlm.widgets.messages import Ignored
 from nbvlm.widgets.offers import Allow, NotOffered, Offer, is_address
 from nbvlm.widgets.picker import Picker, Upload
 from nbvlm.widgets.picture_viewer import Region, Viewer
+from nbvlm.widgets.recorded_questions import RecordedQuestions
 from nbvlm.widgets.status_text import (
     failure_sentences,
     failure_text,
@@ -56,6 +57,7 @@ __all__ = [
     "OfferingWidget",
     "PageState",
     "Picker",
+    "RecordedQuestions",
     "Region",
     "ServerForm",
     "SweepGrid",

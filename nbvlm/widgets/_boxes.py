@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import traitlets
 
@@ -16,19 +16,33 @@ from nbvlm.widgets.messages import items, text, whole
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from nbvlm.result import Result  # noqa: F401 - the type checker reads it in a string
     from nbvlm.widgets.messages import Check
 
-__all__ = ["BoxPart", "DetectionsTrait", "Indices", "described"]
+__all__ = ["BoxPart", "DetectionsTrait", "Indices", "Typed", "described"]
+
+Held = TypeVar("Held")
+Given = TypeVar("Given")
 
 NO_COLORS: Mapping[str, Any] = MappingProxyType({})
 
 
-class DetectionsTrait(traitlets.TraitType):  # type: ignore[misc] # the base class has no types
+class Typed(traitlets.TraitType, Generic[Held, Given]):  # type: ignore[misc] # the base class has no types
+    """A trait that type checkers know the values of: those it has, and those it takes."""
+
+    if TYPE_CHECKING:
+
+        def __get__(self, obj: Any, cls: Any = None) -> Held: ...
+
+        def __set__(self, obj: Any, value: Given) -> None: ...
+
+
+class DetectionsTrait(Typed["Detections | None", "Detections | Result | None"]):
     """Detections, or None; takes a result in their place."""
 
     info_text = "a Detections, a Result, or None"
 
-    def validate(self, obj: Any, value: Any) -> Detections | None:
+    def validate(self, _obj: Any, value: Any) -> Detections | None:
         """Take the detections of a result, or detections."""
         found = getattr(value, "detections", value)
         if found is None or isinstance(found, Detections):
@@ -38,7 +52,7 @@ class DetectionsTrait(traitlets.TraitType):  # type: ignore[misc] # the base cla
         )
 
 
-class Indices(traitlets.List):  # type: ignore[misc] # the base class has no types
+class Indices(traitlets.List):  # type: ignore[misc] # as above
     """Numbers of detections, from 0 on; each once, in order."""
 
     info_text = "a list of numbers of detections"
@@ -96,11 +110,11 @@ class BoxPart(Part):
         {"selected": items(whole), "hidden": items(whole)}
     )
 
-    @traitlets.default("group")
+    @traitlets.default("group")  # type: ignore[untyped-decorator]
     def _new_group(self) -> str:
         return secrets.token_hex(8)
 
-    @traitlets.validate("colors")
+    @traitlets.validate("colors")  # type: ignore[untyped-decorator]
     def _check_colors(self, proposal: Any) -> dict[str, Any]:
         try:
             assign_colors((), proposal["value"])
@@ -115,13 +129,13 @@ class BoxPart(Part):
     def _describe(self) -> list[dict[str, Any]]:
         return described(self.detections, self.things, self.colors)
 
-    @traitlets.observe("detections")
+    @traitlets.observe("detections")  # type: ignore[untyped-decorator]
     def _detections_changed(self, change: Any) -> None:
         with self._lock:
             self._fit(change["old"], change["new"])
             self._show_boxes()
 
-    @traitlets.observe("colors", "things")
+    @traitlets.observe("colors", "things")  # type: ignore[untyped-decorator]
     def _colors_changed(self, _change: Any) -> None:
         with self._lock:
             if self._describe() != self._boxes:

@@ -77,7 +77,7 @@ class Controls:
         self.prompt.observe(lambda _change: guard(on_prompt), "value")
         self.run.on_click(lambda _button: guard(on_run))
         self.stop.on_click(lambda _button: guard(on_stop))
-        self.pace_field.observe(lambda _change: self._putting or guard(on_pace), "value")
+        self.pace_field.observe(lambda _change: None if self._putting else guard(on_pace), "value")
         self._reset.on_click(lambda _button: guard(on_reset))
         self.sliders: dict[str, Any] = {}
         self.serve(endpoint)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import traitlets
 
-from nbvlm.grounding import Detections
 from nbvlm.widgets._boxes import BoxPart
 from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.messages import Message, items, number, optional
@@ -17,6 +16,8 @@ from nbvlm.widgets.picture_viewer import Viewer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from nbvlm.grounding import Detections
+    from nbvlm.grounding.readings import Order
     from nbvlm.result import Result
 
 __all__ = ["DetectionList", "reading_of"]
@@ -116,14 +117,14 @@ class DetectionList(BoxPart):
         else:
             self.reread(message["order"], message.get("scale"))
 
-    def reread(self, order: str, scale: Sequence[float] | None = None) -> None:
-        """Read the numbers of the model in another order, and on another scale of both sides unless it is None.
+    def reread(self, order: Order, scale: Sequence[float] | None = None) -> None:
+        """Read the numbers of the model in another order, and on another scale unless it is None.
 
         See `Detections.reproject`.
         """
         if self.detections is not None:
             width_height = None if scale is None else (scale[0], scale[1])
-            self.detections = self.detections.reproject(order=order, scale=width_height)  # type: ignore[arg-type] # checked there
+            self.detections = self.detections.reproject(order=order, scale=width_height)
 
     def send_all(self) -> None:
         """Send all rows, to a page that opens."""
@@ -135,9 +136,7 @@ class DetectionList(BoxPart):
         if found is None:
             return {**super()._put(), "picture": None, "reading": None, "answer": ""}
         width, height = found.size
-        numbers = hashlib.sha256(repr(found.raw).encode()).hexdigest()[
-            :16
-        ]  # the same where they are read again
+        numbers = hashlib.sha256(repr(found.raw).encode()).hexdigest()[:16]  # stays when they are read again
         facts = {"picture": {"width": width, "height": height}, "reading": reading_of(found)}
         return {**super()._put(), **facts, "answer": numbers}
 

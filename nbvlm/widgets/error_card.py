@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nbvlm import errors
+from nbvlm._text import shorten, visible
 from nbvlm.client import redact
 from nbvlm.endpoints import GATEWAY
 from nbvlm.widgets._base import OfferingWidget
@@ -127,6 +128,13 @@ def _other_models(error: BaseException, _endpoint: Endpoint) -> Sequence[Action]
     return [DEMO, MODELS]
 
 
+def _nearest(error: BaseException, _endpoint: Endpoint) -> Sequence[Action]:
+    nearest = getattr(error, "nearest", None)
+    if nearest is None:
+        return [DEMO]
+    return [Action("nearest", f"Ask “{shorten(visible(nearest.prompt), 60)}”"), DEMO]
+
+
 def _rejected(error: BaseException, _endpoint: Endpoint) -> Sequence[Action]:
     text = str(error).lower()
     large = getattr(error, "status", None) == 413 or any(word in text for word in ("large", "size", "180"))
@@ -149,7 +157,7 @@ _CARDS: tuple[tuple[type[BaseException], str, _Buttons], ...] = (
     (errors.TruncatedStream, "The answer is incomplete", [AGAIN, DEMO, RECORDING]),
     (errors.TransportError, "The connection failed", [AGAIN, DEMO, RECORDING]),
     (errors.TimeoutError, "The service took too long", _again_or_demo),
-    (errors.ReplayMiss, "The recording does not hold this question", [DEMO]),
+    (errors.ReplayMiss, "The recording does not hold this question", _nearest),
     (BaseException, "An unexpected error", _again_or_demo),
 )
 

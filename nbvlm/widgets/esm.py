@@ -48,11 +48,9 @@ def style(*names: str) -> str:
 
     What is written for the panel holds for a part that stands alone as well.
     """
-    text = "".join((_STATIC / f"{name}.css").read_text(encoding="utf-8") for name in names if name != "theme")
+    text = "".join((_STATIC / f"{name}.css").read_text(encoding="utf-8") for name in names)
     if "theme" in names:
-        text = (_STATIC / "theme.css").read_text(encoding="utf-8") + _PANEL.sub(
-            ":is(.nbvlm-panel, .nbvlm-part)", text
-        )
+        text = _PANEL.sub(":is(.nbvlm-panel, .nbvlm-part)", text)
     return re.sub(r"(?<![^;{}])(?:\s|/\*.*?\*/)+", "", text, flags=re.DOTALL)
 
 

@@ -80,13 +80,13 @@ def python_code(result: Result) -> str:
     marker = "the sample"
     written = result.to_python(image=marker)
     written = written.replace("import nbvlm\n", "import nbvlm\nfrom nbvlm.demo.gallery import GALLERY\n", 1)
-    return written.replace(f'picture = "{marker}"', f"picture = GALLERY[{index}].picture()", 1)
+    return written.replace(f'picture = "{marker}"', f"picture = GALLERY[{index}]", 1)
 
 
 def _sample(picture: Picture) -> int | None:
     """Find the number of a sample by its name, then by its bytes."""
     for index, scene in enumerate(scenes()):
-        if picture.name == f"{scene.name}.png":
+        if picture.name in (f"{scene.name}.png", f"{scene.name}.jpg"):
             return index if sample_picture(scene) == picture else None
     return None
 

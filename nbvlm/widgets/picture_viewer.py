@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,14 +12,14 @@ from nbvlm.errors import ImageError
 from nbvlm.grounding import Detection, Detections, with_box, with_label
 from nbvlm.images import Picture
 from nbvlm.result import Result, alt_text
-from nbvlm.widgets._boxes import BoxPart
+from nbvlm.widgets._boxes import BoxPart, Typed
 from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.mask_outliner import MaskOutliner
 from nbvlm.widgets.messages import Ignored, Message, flag, items, number, optional, text, whole
 from nbvlm.widgets.thumbnails import preview
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from nbvlm.images import ImageSource
     from nbvlm.widgets.messages import Check
@@ -48,22 +47,22 @@ def _is_moved(value: Any) -> bool:
 _EDIT: Mapping[str, Check] = MappingProxyType({"page": optional(text), "edit": optional(whole)})
 
 
-class PictureTrait(traitlets.TraitType):  # type: ignore[misc] # the base class has no types
+class PictureTrait(Typed["Picture | None", "ImageSource | None"]):
     """A picture, or None; takes anything that `Picture.load` takes."""
 
     info_text = "a picture or None"
 
-    def validate(self, obj: Any, value: Any) -> Picture | None:
+    def validate(self, _obj: Any, value: Any) -> Picture | None:
         """Load the picture."""
         return None if value is None else Picture.load(value)
 
 
-class ResultTrait(traitlets.TraitType):  # type: ignore[misc] # the base class has no types
+class ResultTrait(Typed["Result | None", "Result | None"]):
     """A result, or None."""
 
     info_text = "a Result or None"
 
-    def validate(self, obj: Any, value: Any) -> Result | None:
+    def validate(self, _obj: Any, value: Any) -> Result | None:
         """Take results only."""
         if value is None or isinstance(value, Result):
             return value
@@ -83,14 +82,14 @@ class Viewer(BoxPart):
     `redo`.
 
     A box that is moved takes its mask with it; one that is resized keeps the pixels of its mask that lie
-    inside, at their place. The numbers as the model wrote them (`raw`) and, of a resized box, the mask's codes
-    do not describe a corrected box and are dropped. `nbvlm.evaluate(viewer.result, viewer.detections)`
-    compares the model's answer with the corrected one.
+    inside, at their place. The numbers as the model wrote them (`raw`) and, of a resized box, the codes of
+    its mask do not describe a corrected box and are dropped. To compare the model's answer with the corrected
+    one: `nbvlm.evaluate(viewer.result, viewer.detections)`.
 
     Parameters
     ----------
     image
-        Anything that `Picture.load` takes; or a `Result`, or `Detections`, which are shown on an empty ground.
+        Anything that `Picture.load` takes; or a `Result`, or `Detections`, shown on an empty ground.
     detections
         `Detections`, or a `Result`.
     on_region
@@ -249,14 +248,14 @@ class Viewer(BoxPart):
                 self._setting = False
             self._picture_changed()
 
-    @traitlets.validate("detections")
+    @traitlets.validate("detections")  # type: ignore[untyped-decorator]
     def _fits_picture(self, proposal: Any) -> Any:
         found = proposal["value"]
         if found is not None and self.image is not None and not self._setting:
             _check_size(found, self.image)
         return found
 
-    @traitlets.validate("region")
+    @traitlets.validate("region")  # type: ignore[untyped-decorator]
     def _within_picture(self, proposal: Any) -> Region | None:
         if proposal["value"] is None:
             return None
@@ -269,18 +268,18 @@ class Viewer(BoxPart):
             )
         return box
 
-    @traitlets.observe("image")
+    @traitlets.observe("image")  # type: ignore[untyped-decorator]
     def _image_changed(self, change: Any) -> None:
         if not self._setting and change["old"] is not change["new"]:
             self._show(change["new"], None)
 
-    @traitlets.observe("result")
+    @traitlets.observe("result")  # type: ignore[untyped-decorator]
     def _result_changed(self, change: Any) -> None:
         if not self._setting:
             result = change["new"]
             self._show(self.image if result is None else result.picture, result)
 
-    @traitlets.observe("detections")
+    @traitlets.observe("detections")  # type: ignore[untyped-decorator]
     def _detections_changed(self, change: Any) -> None:
         if self._setting:
             return
@@ -336,13 +335,13 @@ class Viewer(BoxPart):
             self.send({**shown, **self._words()}, buffers=self._preview)
 
     def _words(self) -> dict[str, Any]:
-        """Return what stands around the boxes: the picture in words, notices, and the labels to choose from."""
+        """Return what stands around the boxes: the picture in words, notices, labels to choose from."""
         result, found = self.result, self.detections
         labels = dict.fromkeys([*self.things, *(found.labels if found is not None else ())])
         notices = result.notices if result is not None else ()
-        untouched = result is not None and found is result.detections
+        untouched = result if result is not None and found is result.detections else None
         return {
-            "alt": alt_text(result) if untouched else "",
+            "alt": alt_text(untouched) if untouched is not None else "",
             "notes": list(filter(None, [*notices, self._no_picture, self._no_masks])),
             "labels": [label for label in labels if label],
         }
@@ -382,7 +381,7 @@ class Viewer(BoxPart):
         """
         with self._lock:
             if turn == self.turn and shapes:
-                self._shapes = self._shapes | shapes
+                self._shapes = {**self._shapes, **shapes}
                 self.send({"type": "shapes", "shapes": dict(shapes)})
 
     def remark(self, turn: int, text: str) -> None:
@@ -561,7 +560,7 @@ class Viewer(BoxPart):
         after = Detections.of(rows, size)
         if after.labels == before.labels and after.xyxy.tolist() == before.xyxy.tolist():
             return
-        self._past = [*self._past, before][-_STEPS:]
+        self._past = [*self._past[1 - _STEPS :], before]
         self._future = []
         self._put_corrected(after, select, hide)
 

@@ -74,7 +74,7 @@ def scenes() -> tuple[GalleryScene | GalleryPhoto, ...]:
 @functools.lru_cache(maxsize=64)
 def sample_picture(scene: GalleryScene | GalleryPhoto) -> Picture:
     """Paint or load a sample and name it."""
-    return Picture.load(encoded(scene.picture(), "PNG"), name=f"{scene.name}.png")
+    return Picture.load(scene)
 
 
 @functools.lru_cache(maxsize=1)

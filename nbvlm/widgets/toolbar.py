@@ -21,7 +21,7 @@ __all__ = ["Toolbar"]
 
 
 class Toolbar(OfferingWidget):
-    """Names the model, and wears a badge when an embedded model or a class gateway answers.
+    """Names the model, and wears a badge when an embedded model, a recording or a class gateway answers.
 
     Its page part also keeps the notebook's one-letter shortcuts away from the panel's fields, gives sliders
     their spoken names, and knows Ctrl+Enter (Run) and Esc (Stop). A press on Run travels in one message with
@@ -38,6 +38,8 @@ class Toolbar(OfferingWidget):
     ----------
     model
         The model's id.
+    recorded
+        Whether a recording answers.
     demo
         Whether an embedded model answers.
     gateway
@@ -71,6 +73,7 @@ class Toolbar(OfferingWidget):
     needs = MappingProxyType({"model": "models"})
     model = traitlets.Unicode("").tag(sync=True)
     demo = traitlets.Bool(False).tag(sync=True)
+    recorded = traitlets.Bool(False).tag(sync=True)
     gateway = traitlets.Unicode("").tag(sync=True)
     answerer = traitlets.Unicode("").tag(sync=True)
     choices = traitlets.List(traitlets.Dict()).tag(sync=True)
@@ -83,10 +86,17 @@ class Toolbar(OfferingWidget):
     tuning = traitlets.Int(0).tag(sync=True)
 
     def show(
-        self, endpoint: Endpoint, choices: Sequence[Mapping[str, str]], choice: str, key: Mapping[str, str]
+        self,
+        endpoint: Endpoint,
+        choices: Sequence[Mapping[str, str]],
+        choice: str,
+        key: Mapping[str, str],
+        *,
+        recorded: bool = False,
     ) -> None:
         """Show the model in use, those that can be chosen, and where the key comes from."""
         with self.hold_sync():
+            self.recorded = recorded
             self.model, self.demo = endpoint.model, endpoint.name == "demo"
             is_class = endpoint.name == GATEWAY.name
             self.gateway = f"Questions go to {endpoint.base_url}. {endpoint.note}" if is_class else ""

@@ -1,4 +1,4 @@
-"""A host in miniature that joins real widgets of this process to a page: what one sends, the other receives."""
+"""A host in miniature that joins real widgets of this process to a page: each receives from the other."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ from nbvlm.client.flow.assets import AsyncKeptAssets, KeptAssets
 from nbvlm.client.flow.validation import check_question
 from nbvlm.client.secrets import Secret
 from nbvlm.client.streams import AsyncStream, Stream
+from nbvlm.demo.gallery import PHOTOS, SCENES
 from nbvlm.result import Usage
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"max_tokens": True}, "whole number"),
     ({"route": "asse"}, "Did you mean 'asset'"),
     ({"content": "list"}, "'tag', 'parts'"),
+    ({"translate": "x"}, "translate must be True or False"),
+    ({"translate": 1}, "translate must be True or False"),
+    ({"progress": "x"}, "progress must be a function"),
 ]
 
 
@@ -190,7 +194,7 @@ def test_what_happened_on_the_way_is_noticed(side: Any, server: Loopback) -> Non
     assert notices[1] == "The service announces the end of this model: 2026-12-31T00:00:00Z."
 
 
-@pytest.mark.parametrize("name", ["temprature", "max_token", "seed", "stream"])
+@pytest.mark.parametrize("name", ["temprature", "max_token", "seeds", "stream"])
 def test_unknown_keywords_of_a_question(side: Any, server: Loopback, name: str) -> None:
     with pytest.raises(TypeError, match=f"no keyword '{name}'"):
         side.ask(SCENE, "caption en", **{name: 1})
@@ -550,3 +554,86 @@ def test_an_upload_address_whose_host_cannot_be_one_is_refused(side: Any, server
     with pytest.raises(nbvlm.AssetError) as caught:
         side.ask(LARGE, "caption en", route="asset")
     assert "X-Amz" not in str(caught.value)
+
+
+@pytest.mark.parametrize("model", ["scenes", "photos"])
+def test_a_seed_makes_an_answer_repeatable(model: str) -> None:
+    picture = SCENES[0] if model == "scenes" else PHOTOS[0]
+    with nbvlm.Client("demo", model=model) as client:
+        answers = [client.ask(picture, picture.prompt, seed=seed, temperature=1) for seed in (7, 7, 8, 9, 10)]
+    assert answers[0].text == answers[1].text
+    assert len({answer.text for answer in answers}) > 1
+    assert answers[0].parameters["seed"] == 7
+    assert "seed=7" in answers[0].to_python()
+    assert '"seed":7' in answers[0].to_curl()
+
+
+def test_a_seed_travels_only_where_it_was_given(side: Any, server: Loopback) -> None:
+    checked = replace(endpoints.get("nvidia"), seed=True)
+    assert "seed" not in check_question(checked, SCENE, "x", given={}).parameters
+    assert check_question(checked, SCENE, "x", given={}, seed=0).parameters["seed"] == 0
+    with pytest.raises(nbvlm.ParameterError, match="takes no seed"):
+        side.ask(SCENE, "caption en", seed=3)
+    for wrong in (-1, 2**31, 1.5, True):
+        with pytest.raises(nbvlm.ParameterError, match="seed"):
+            check_question(checked, SCENE, "x", given={}, seed=wrong)  # type: ignore[arg-type]
+    assert server.seen == []
+
+
+def test_a_temperature_of_zero_names_the_value_to_use() -> None:
+    with pytest.raises(nbvlm.ParameterError, match=r"use temperature=0\.01") as refused:
+        check_question(endpoints.get("nvidia"), SCENE, "x", given={"temperature": 0})
+    assert "top_p" not in str(refused.value)
+    assert check_question(endpoints.get("nvidia"), SCENE, "x", given={"temperature": 0.01})
+
+
+@pytest.mark.parametrize(
+    ("several", "message"),
+    [
+        (["a.jpg", "b.jpg"], "type list is not a picture"),
+        (("a.jpg",), "type tuple is not a picture"),
+        ((name for name in "ab"), "type generator is not a picture"),
+        ({"a.jpg", "b.jpg"}, "type set is not a picture"),
+        (".", "is a folder, not a picture"),
+        ("pictures/*.jpg", "is a pattern for several files"),
+    ],
+)
+def test_several_pictures_lead_to_batch(several: Any, message: str) -> None:
+    with (
+        nbvlm.Client("demo") as client,
+        pytest.raises(nbvlm.ImageError, match=rf"{message}.*nbvlm\.batch\(images, prompt\)"),
+    ):
+        client.ask(several, "caption en")
+
+
+OPENINGS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+    (("demo",), {}),
+    (("nvidia",), {"api_key": KEY, "base_url": "http://127.0.0.1:9", "assets_url": "http://127.0.0.1:9"}),
+    (("http://127.0.0.1:9/v1",), {"model": "x"}),
+]
+
+
+@pytest.mark.parametrize(("endpoint", "options"), OPENINGS, ids=["demo", "hosted", "server"])
+def test_a_closed_client_says_so(endpoint: tuple[str, ...], options: dict[str, Any]) -> None:
+    client = nbvlm.Client(*endpoint, **options)
+    client.close()
+    client.close()
+    for use in (
+        lambda: client.ask(SCENE, "caption en"),
+        lambda: client.stream(SCENE, "caption en"),
+        client.models,
+        client.assets.list,
+    ):
+        with pytest.raises(nbvlm.Error, match=r"The client is closed\. Open another one: nbvlm\.Client"):
+            use()
+    assert pickle.loads(pickle.dumps(client)).endpoint == client.endpoint
+
+    async def awaited() -> None:
+        async with nbvlm.AsyncClient(*endpoint, **options) as closed:
+            pass
+        await closed.aclose()
+        for use in (lambda: closed.ask(SCENE, "caption en"), closed.models, closed.assets.list):
+            with pytest.raises(nbvlm.Error, match=r"nbvlm\.AsyncClient"):
+                await use()
+
+    asyncio.run(awaited())

@@ -161,6 +161,15 @@ def test_other_failures_offer_nothing(status: int, server: Loopback, open_side: 
     assert "GET /v1/models" not in paths
 
 
+def test_a_question_that_is_too_large_is_not_a_lost_model(server: Loopback, open_side: Open) -> None:
+    message = "Please make sure your payload is below 26214400 bytes in size."
+    body = {"error": {"message": message, "type": "invalid_request_error", "code": "invalid_image_format"}}
+    error, paths = ask(server, open_side, model_servers.page(body, 400))
+    assert (error.gone, error.alternatives) == (None, ())
+    assert error.hint == "The request is too large for the service: send a smaller picture."
+    assert "GET /v1/models" not in paths
+
+
 def test_a_lost_asset_is_not_a_lost_model(server: Loopback, open_side: Open) -> None:
     error, paths = ask(server, open_side, problem(404, "NotFound error: failed to find asset 1234"))
     assert (error.gone, error.alternatives) == (None, ())

@@ -156,6 +156,16 @@ def test_an_unknown_word_is_named_and_has_no_box() -> None:
     assert "".join(answer("detect lion", [thing("cat")]).pieces) == "nothing found"
 
 
+@pytest.mark.parametrize(
+    "question",
+    ["how many lions are there?", "is there a lion?", "where is the lion?", "which is larger, lion or cat?"],
+)
+def test_a_question_about_an_unknown_word_is_not_answered_with_no(question: str) -> None:
+    made = answer(f"answer en {question}", [thing("cat")])
+    assert "".join(made.pieces) in ("unknown: lion", "unknown: lions")
+    assert made.notes
+
+
 def test_a_word_for_some_people_is_answered_with_people_and_a_note() -> None:
     made = answer("detect woman", [thing("person")])
     assert "".join(made.pieces).endswith("> person")

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from PIL import ImageChops
 
+import nbvlm
 from nbvlm import prompts
 from nbvlm.demo import scenes
 from nbvlm.demo.evaluate import boxes
@@ -251,6 +254,28 @@ def test_a_gallery_picture_can_be_changed_without_changing_the_next():
     picture = GALLERY[0].picture()
     picture.paste((0, 0, 0), (0, 0, *picture.size))
     assert GALLERY[0].picture().tobytes() != picture.tobytes()
+
+
+def test_samples_are_pictures():
+    scene, photo = SCENES[0], PHOTOS[0]
+    assert isinstance(scene, nbvlm.Picture)
+    assert (scene.width, scene.height) == scene.picture().size
+    assert scene.image().tobytes() == scene.scene().picture.tobytes()
+    assert repr(nbvlm.Picture.load(scene)).startswith("Picture('pets.png', 800×533, image/png")
+    assert repr(nbvlm.Picture.load(photo)).startswith("Picture('cat.jpg', 451×300, image/jpeg")
+    assert nbvlm.Picture.load(photo).data == photo.data
+    assert pickle.loads(pickle.dumps(GALLERY[3])) == GALLERY[3] != GALLERY[4]
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = scene.nonsense
+
+
+def test_samples_can_be_asked_about():
+    with nbvlm.Client("demo") as client:
+        result = client.ask(GALLERY[0], GALLERY[0].prompt)
+        assert result.picture == nbvlm.Picture.load(GALLERY[0])
+        assert (type(result.picture), result.picture.name) == (nbvlm.Picture, "pets.png")
+        assert nbvlm.Result.from_json(result.to_json(), picture=GALLERY[0]).picture == result.picture
+        assert client.ask(client.assets.upload(GALLERY[0]), "caption en").picture.name == "pets.png"
 
 
 HARD = (0.25, 0.5, 1.0)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nbvlm import Detection, Detections, Problem
+from nbvlm import Detection, Detections, ImageError, Picture, Problem
+from nbvlm.grounding import Origin
 from nbvlm.grounding.masks.codebooks import Codebook
 
 SIZE = (40, 30)
@@ -320,6 +321,98 @@ def test_a_detection_that_cannot_be_is_refused(label: Any, box: Any, more: Any) 
 def test_detections_of_one_picture_do_not_take_masks_of_another() -> None:
     with pytest.raises(ValueError, match="size of its picture"):
         Detections.of([Detection("a", (0, 0, 1, 1), mask=np.zeros((3, 3)))], SIZE)
+
+
+# Labels, areas, crops and tables
+
+
+def test_labels_compare_label_by_label() -> None:
+    labels = found().labels
+    assert (labels == "cat").tolist() == [True, False, True]
+    assert (labels != "cat").tolist() == [False, True, False]
+    assert ("cat" == labels).tolist() == [True, False, True]  # noqa: SIM300 - the other order
+    assert (labels == np.array(["cat", "cat", "cat"])).tolist() == [True, False, True]
+    assert np.isin(labels, ["dog"]).tolist() == [False, True, False]
+    assert (found()[:0].labels == "cat").tolist() == []
+
+
+def test_labels_are_a_tuple_besides() -> None:
+    labels = found().labels
+    assert labels == ("cat", "dog", "cat")
+    assert labels != ("cat",)
+    assert hash(labels) == hash(("cat", "dog", "cat"))
+    assert repr(labels) == "('cat', 'dog', 'cat')"
+    assert pickle.loads(pickle.dumps(labels)) == labels
+    assert "dog" in labels
+
+
+def test_rows_are_chosen_by_a_comparison_of_labels() -> None:
+    chosen = found()[(found().labels == "cat") & (found().areas > 80)]
+    assert chosen.xyxy.tolist() == [[0, 0, 10, 10]]
+
+
+def test_a_single_detection_has_the_area_of_its_row() -> None:
+    assert [one.area for one in found()] == found().areas.tolist() == [100, 150, 64]
+    assert Detection("x", (9, 9, 1, 1)).area == 0
+    assert Detection("x", (3, 4, 3, 4), point=(3, 4)).area == 0
+
+
+@pytest.mark.parametrize(
+    ("box", "margin", "size"),
+    [
+        ((5, 5, 20, 15), 0, (15, 10)),
+        ((5.2, 5.8, 19.1, 14.1), 0, (15, 10)),  # whole pixels around
+        ((20, 15, 5, 5), 0, (15, 10)),  # corners swapped
+        ((5, 5, 20, 15), 100, SIZE),
+        ((7, 8, 7, 8), 0, (1, 1)),  # a point
+        ((90, 90, 95, 95), 0, (1, 1)),  # outside
+        ((-5, -5, 3, 3), 0, (3, 3)),
+    ],
+)
+def test_a_crop_is_within_the_picture_and_never_empty(box: Any, margin: float, size: Any) -> None:
+    picture = Image.new("RGB", SIZE)
+    assert Detection("x", box).crop(picture, margin=margin).size == size
+    assert Detection("x", box).crop(Picture.load(picture), margin=margin).size == size
+
+
+def test_a_crop_needs_the_picture_of_its_boxes() -> None:
+    with pytest.raises(ValueError, match="pass it"):
+        found()[0].crop()
+    with pytest.raises(ValueError, match="belongs to a picture of 40 × 30 pixels"):
+        found()[0].crop(Image.new("RGB", (41, 30)))
+    with pytest.raises(ValueError, match="margin must be"):
+        found()[0].crop(Image.new("RGB", SIZE), margin=-1)
+    with pytest.raises(ImageError, match=r"no file 'cat\.jpg'"):
+        found()[0].crop("cat.jpg")
+
+
+def test_a_table_of_detections_has_a_row_each() -> None:
+    table = found().to_dataframe()
+    assert table["label"].tolist() == ["cat", "dog", "cat"]
+    assert table["area"].tolist() == [100, 150, 64]
+    assert "notices" not in table
+    assert list(found()[:0].to_dataframe().columns) == list(table.columns)
+
+
+def test_the_notices_of_an_answer_follow_its_detections() -> None:
+    first = Origin("a picture", "one/model", "demo", ("A guess.",))
+    other = Origin("another", "two/model", "demo", ("Cut.", "A guess."))
+    bound = found().bound_to(first)
+    for one in (
+        bound,
+        bound[:1],
+        bound["cat"],
+        bound.unique(),
+        bound.reproject(order="xyxy"),
+        Detections.of(bound, SIZE),
+        pickle.loads(pickle.dumps(bound)),
+    ):
+        assert set(one.to_dataframe()["notices"]) == {"A guess."}
+    both = bound + found().bound_to(other)
+    assert set(both.to_dataframe()["notices"]) == {"A guess. Cut."}
+    assert set(both.to_dataframe()["model"]) == {"one/model, two/model"}
+    assert both.origin is not None
+    assert both.origin.picture is None
 
 
 def test_a_detection_has_an_area_and_can_be_cut_out_of_its_picture() -> None:

@@ -377,3 +377,54 @@ def test_shrink_sends_the_picture_inside_the_request(
     screen.wait("done")
     assert panel.result.route == "inline"
     assert panel._controller.source.route == "inline"
+
+
+# Recordings
+
+
+def test_a_recording_lists_its_questions_and_one_is_asked_by_a_press(page: Page) -> None:
+    panel = nbvlm.Panel(client=nbvlm.Client("demo"))
+    controller = panel._controller
+    assert controller.recorded._pictures == []
+    page.send(controller.connecting.server_form, {"type": "play", "path": "photographs"})
+    page.wait(lambda: controller.toolbar.recorded)
+    pictures = controller.recorded._pictures
+    assert [picture["name"] for picture in pictures] == [
+        "cat.png",
+        "coffee.png",
+        "astronaut.png",
+        "camera.png",
+    ]
+    index, prompt = pictures[1]["asks"][0]
+    page.send(controller.recorded, {"type": "ask", "index": index})
+    page.wait(lambda: panel.result is not None)
+    assert (panel.image.name, panel.prompt, panel.result.prompt) == ("coffee.png", prompt, prompt)
+    assert panel.result.model == "nbvlm/demo-photos"
+    page.send(controller.recorded, {"type": "ask", "index": 9999})  # is ignored
+    panel.prompt = "detect cups"
+    with pytest.raises(nbvlm.ReplayMiss):
+        panel.run()
+    card = controller.error_card.card
+    assert {"id": "nearest", "label": "Ask “detect cup ; table”"} in card["actions"]
+    page.send(controller.error_card, {"type": "act", "action": "nearest"})
+    page.wait(lambda: panel.result is not None)
+    assert panel.result.prompt == "detect cup ; table"
+    panel.client = nbvlm.Client("demo")
+    assert (controller.recorded._pictures, controller.toolbar.recorded) == ([], False)
+    panel.close()
+
+
+def test_a_question_about_a_picture_that_is_not_there_names_it(page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "lesson.json"
+    scene = scenes.sample(5, pixels=200).picture
+    scene.save(tmp_path / "own.png")
+    with nbvlm.Client("demo", transport=nbvlm.record(file)) as client:
+        client.ask(tmp_path / "own.png", "caption en")
+    panel = nbvlm.Panel(client=nbvlm.Client(transport=nbvlm.replay(file)))
+    page.send(panel._controller.recorded, {"type": "ask", "index": 0})
+    page.wait(lambda: panel._controller.error_card.card)
+    assert "about the picture 'own.png'" in panel._controller.error_card.card["message"]
+    panel.image = tmp_path / "own.png"
+    page.send(panel._controller.recorded, {"type": "ask", "index": 0})
+    page.wait(lambda: panel.result is not None)
+    panel.close()

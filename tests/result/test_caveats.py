@@ -30,6 +30,10 @@ def test_each_row_of_a_table_has_notices_model_and_endpoint(doubtful: Result) ->
     assert set(table["endpoint"]) == {"demo"}
 
 
+def test_the_table_of_its_detections_has_them_too(doubtful: Result) -> None:
+    assert doubtful.detections[:1].to_dataframe().equals(doubtful.to_dataframe()[:1])
+
+
 def test_each_line_of_a_csv_has_them(doubtful: Result, tmp_path) -> None:
     text = doubtful.save(tmp_path / "answer.csv").read_text("utf-8")
     lines = list(csv.DictReader(io.StringIO(text, newline="")))

@@ -294,7 +294,7 @@ class AsyncKeptAssets(_Assets):
 def _keep(context: Context, image: Any) -> Flow[Asset]:
     """Upload, and hand the asset over to the caller; an upload that failed is deleted again."""
     picture = image
-    if not isinstance(picture, Picture):
+    if type(picture) is not Picture:  # a sample of the gallery is drawn first
         picture = yield RunInThread(lambda: load_lazily(image))
     if picture.pending and picture.path is None:
         yield RunInThread(lambda: picture.data)

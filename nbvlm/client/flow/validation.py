@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm import prompts
 from nbvlm._text import did_you_mean
+from nbvlm.endpoints import Parameter
 from nbvlm.errors import ParameterError, PromptError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nbvlm.client.flow.events import Status
-    from nbvlm.endpoints import Endpoint, Parameter
+    from nbvlm.endpoints import Endpoint
 
 __all__ = ["Question", "check_parameters", "check_question"]
 
 _ROUTES = ("auto", "inline", "asset")
 _CONTENTS = ("tag", "parts")
 _FORMATS = ("auto", "png")
+_SEED = Parameter("seed", 0, 2**31 - 1, 0, integer=True)  # every service takes these
 _ONE_OF_THEM = ("temperature", "top_p")
 _BOTH_CHANGED = (
     "Both temperature and top_p were changed; the service advises to change one of them at a time."
@@ -56,6 +58,7 @@ def check_question(
     stream: bool = False,
     progress: Callable[[Status], None] | None = None,
     translate: bool = True,
+    seed: int | None = None,
 ) -> Question:
     """Check a question."""
     text = prompts.check(prompt)
@@ -73,6 +76,12 @@ def check_question(
                 f"{name} must be one of {', '.join(map(repr, known))}, got {chosen!r}.",
                 hint=did_you_mean(chosen, known, cutoff=0.4).strip() or None,
             )
+    if not isinstance(translate, bool):
+        raise ParameterError(f"translate must be True or False, got {translate!r}.")
+    if progress is not None and not callable(progress):
+        raise ParameterError(
+            f"progress must be a function, got {progress!r}.", hint="It is called with each Status."
+        )
     if route == "asset" and endpoint.assets_url is None:
         raise ParameterError(
             f"The endpoint {endpoint.name!r} has no asset service.",
@@ -84,6 +93,8 @@ def check_question(
             hint='Use route="auto" or route="asset".',
         )
     parameters = check_parameters(endpoint, given)
+    if seed is not None:
+        parameters["seed"] = _checked_seed(endpoint, seed)
     changed = [
         parameter.name
         for parameter in endpoint.parameters
@@ -113,6 +124,15 @@ def check_parameters(endpoint: Endpoint, given: Mapping[str, float | int | None]
     return values
 
 
+def _checked_seed(endpoint: Endpoint, seed: int) -> int:
+    if not endpoint.seed:
+        raise ParameterError(
+            f"The endpoint {endpoint.name!r} takes no seed.",
+            hint="Leave seed out; a low temperature makes answers alike.",
+        )
+    return int(_value(_SEED, {"seed": seed}))
+
+
 def _value(parameter: Parameter, given: Mapping[str, float | int | None]) -> float | int:
     """Return the value to send: the given one, checked, or the default."""
     value = given.get(parameter.name)
@@ -125,10 +145,14 @@ def _value(parameter: Parameter, given: Mapping[str, float | int | None]) -> flo
     number = int(value) if parameter.integer else float(value)
     above = number > parameter.low if parameter.low_open else number >= parameter.low
     if not math.isfinite(number) or not above or number > parameter.high:
-        raise ParameterError(f"{parameter.name}={value} is outside its range.", hint=_range(parameter))
+        hint = _range(parameter)
+        if parameter.name == "temperature" and number == 0:
+            hint += " For the likeliest answer use temperature=0.01."
+        raise ParameterError(f"{parameter.name}={value} is outside its range.", hint=hint)
     return number
 
 
 def _range(parameter: Parameter) -> str:
     low = "above" if parameter.low_open else "from"
-    return f"It goes {low} {parameter.low:g} to {parameter.high:g}; the default is {parameter.default:g}."
+    scope = f"It goes {low} {parameter.low:g} to {parameter.high:.10g}"
+    return f"{scope}." if parameter is _SEED else f"{scope}; the default is {parameter.default:g}."

@@ -49,10 +49,13 @@ class Answer:
         Joined, they are the text.
     notes
         Sentences about the answer as a whole.
+    unknown
+        Words for things that the detector does not know.
     """
 
     pieces: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
 
     def say(self, text: str) -> None:
         """Add words, each a piece."""
@@ -65,6 +68,7 @@ class Answer:
         if found is None:
             near = " and ".join(f"“{word}”" for word in suggestions(phrase))
             known = f"; it knows {near}" if near else ""
+            self.unknown.append(phrase)
             self.notes.append(f"The detector does not know the word “{phrase}”{known}.")
         elif found.note:
             self.notes.append(found.note)
@@ -106,6 +110,9 @@ def answer(prompt: str, things: Sequence[Found]) -> Answer:
             _larger(made, one, other, things)
         case _:
             made.say(CANNOT)
+    if made.unknown and parsed and parsed.words[0] == "answer":  # "no" and "0" would claim to know
+        made.pieces.clear()
+        made.say(f"unknown: {', '.join(made.unknown)}")
     return made
 
 

@@ -11,6 +11,7 @@ from nbvlm.demo.service.jobs import Busy
 from nbvlm.demo.service.messages import RETRY_AFTER, Refusal, Reply, Request, as_json
 from nbvlm.demo.service.pictures import InvalidPicture, from_base64
 from nbvlm.demo.service.request_body import (
+    SEED,
     Inline,
     ParsedRequest,
     Source,
@@ -41,7 +42,6 @@ _PARAMETERS = (
     Parameter("top_p", 0, 1, 0.7, low_open=True),
 )
 _MOST = Parameter("max_tokens", 1, 1 << 20, 1024, integer=True)
-_SEED = Parameter("seed", -(1 << 63), (1 << 63) - 1, 0, integer=True)
 _OWN_MOST = 65_536  # tokens of an answer of a model that is not embedded
 _COLDEST = 1e-6  # replaces 0, which requests the likeliest token
 _NOT_OFFERED = ("stop", "tools", "functions", "logprobs", "response_format")
@@ -179,7 +179,7 @@ def _parameters(faults: Faults, body: dict[str, Any], most_tokens: int) -> dict[
     values["temperature"] = max(values["temperature"], _COLDEST)
     values["max_tokens"] = min(int(most), most_tokens)
     if body.get("seed") is not None:
-        values["seed"] = abs(int(number(faults, ("body", "seed"), body["seed"], _SEED)))
+        values["seed"] = abs(int(number(faults, ("body", "seed"), body["seed"], SEED)))
     return values
 
 

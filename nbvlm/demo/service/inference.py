@@ -1,4 +1,4 @@
-"""Answer `POST /v1/vlm/google/paligemma` and the polls that may follow."""
+"""Answer `POST /v1/vlm/google/paligemma`, or an embedded model's name there, and the polls that follow."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ __all__ = ["Inference"]
 _log = logging.getLogger(__name__)
 _POLL_DEFAULT_S, _POLL_MOST_S, _LEAST_KEPT_S = 300, 3600, 10
 _REFERENCES_MOST = 370
+_HOSTED = "google/paligemma"  # this path is as strict as the published service
 _CONTENT = ("body", "messages", 0, "content")
 
 
@@ -46,7 +47,7 @@ class Inference:
         seconds = _poll_seconds(request)
         references = self._references(request)
         try:
-            ask = request_body.read(request)
+            ask = request_body.read(request, seeded=name != _HOSTED)
             picture = self._picture(request, ask, references)
         except Invalid as invalid:
             raise Refusal(_rejected(invalid.faults, accept)) from None

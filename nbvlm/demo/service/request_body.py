@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROMPT_LIMIT",
+    "SEED",
     "Inline",
     "ParsedRequest",
     "Source",
@@ -112,6 +113,8 @@ def source(faults: Faults, loc: Loc, url: str, limit: int | None = None) -> Sour
 
 PROMPT_LIMIT = 6_000  # characters: at most 3,000 words, which the published 3,072 tokens hold
 
+SEED = endpoints.Parameter("seed", -(1 << 63), (1 << 63) - 1, 0, integer=True)
+
 _ALLOWED = "messages temperature top_p max_tokens stream model"
 _CONTENT: Loc = ("body", "messages", 0, "content")
 
@@ -126,17 +129,21 @@ class ParsedRequest:
     stream: bool = False
 
 
-def read(request: Request) -> ParsedRequest:
+def read(request: Request, *, seeded: bool = False) -> ParsedRequest:
     """Read the body of `POST /v1/vlm/google/paligemma`.
 
-    `model` is accepted because known clients send it; every other unknown member is a fault.
+    `model` is accepted because known clients send it; every other unknown member is a fault. Where `seeded`,
+    under the embedded model's own name, a `seed` is accepted too.
     """
     faults = Faults()
-    body = members(faults, ("body",), read_json(request), _ALLOWED)
+    allowed = f"{_ALLOWED} seed" if seeded else _ALLOWED
+    body = members(faults, ("body",), read_json(request), allowed)
     parameters = {
         spec.name: number(faults, ("body", spec.name), body.get(spec.name, spec.default), spec)
         for spec in endpoints.get("demo").parameters
     }
+    if seeded and body.get("seed") is not None:
+        parameters["seed"] = abs(int(number(faults, ("body", "seed"), body["seed"], SEED)))
     stream = flag(faults, ("body", "stream"), body.get("stream", False))
     prompt, picture = _message(faults, body)
     faults.check()

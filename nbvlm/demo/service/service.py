@@ -122,7 +122,7 @@ class Service:
         self._routes = tuple(
             _Route(*route)
             for route in (
-                ("POST", r"/v1/vlm/(google/paligemma|nbvlm/demo-scenes|nbvlm/demo-photos)", inference.ask),
+                ("POST", r"/v1/vlm/(google/paligemma|nbvlm/demo(?:-scenes|-photos)?)", inference.ask),
                 ("GET", r"/v1/status/([^/]+)", inference.poll),
                 ("GET", r"/v2/nvcf/pexec/status/([^/]+)", inference.poll),
                 ("POST", r"/v2/nvcf/assets", assets.create),

@@ -153,7 +153,7 @@ export function boxEditor(store, { viewport, frame, zoom, drawn, act }) {
     act.set("mode", "select");
   };
   const bar = barOf({ add: addInMiddle, remove, undo, redo, done: end });
-  const toggle = iconButton("nbvlm-view-switch nbvlm-edit-toggle", "pencil", "Correct the boxes", () =>
+  const toggle = iconButton("nbvlm-edit-toggle", "pencil", "Correct the boxes", () =>
     store.editing ? end() : begin(),
   );
   toggle.append(element("span", "", {}, "Edit"));

@@ -79,7 +79,7 @@ function serverForm(say, onClose) {
 
 function recordingForm(say, onClose) {
   const root = element("div", "nbvlm-drawer", { role: "group", "aria-label": "Recording" });
-  const path = serverField("Path of a recording, where the kernel runs", {
+  const path = serverField("Path of a recording, where the kernel runs; “photographs” is part of nbvlm", {
     class: "nbvlm-recording-path",
     placeholder: "lesson.json",
   });

@@ -164,7 +164,7 @@ function hideButton(model) {
 }
 
 const SHOWN = [
-  ...["model", "demo", "gateway", "answerer", "choices", "choice", "key"],
+  ...["model", "demo", "gateway", "recorded", "answerer", "choices", "choice", "key"],
   ...["offered", "hideable", "hidden"],
 ];
 
@@ -175,6 +175,10 @@ const EMBEDDED = {
 const HERE =
   "Small models inside the package answer, on this computer: one knows picture-book scenes, one finds 80 " +
   "everyday kinds in photographs. Choose another model beside the name of the panel for better answers.";
+
+const RECORDED =
+  "A recording answers: only the questions that it holds, each with the answer that a model gave when it was " +
+  "recorded.";
 
 function render({ model, el }) {
   const controller = new AbortController();
@@ -193,9 +197,10 @@ function render({ model, el }) {
     hide.show();
     const [text, answered] = EMBEDDED[model.get("answerer")] ?? ["Demo model", ""];
     const gateway = model.get("gateway");
-    badge.textContent = gateway ? "Class gateway" : text;
-    badge.title = `${answered} ${gateway || HERE}`.trim();
-    badge.hidden = !(gateway || model.get("demo"));
+    const recorded = model.get("recorded");
+    badge.textContent = recorded ? "Recording" : gateway ? "Class gateway" : text;
+    badge.title = recorded ? RECORDED : `${answered} ${gateway || HERE}`.trim();
+    badge.hidden = !(recorded || gateway || model.get("demo"));
   };
   for (const name of SHOWN) model.on(`change:${name}`, show);
   show();
