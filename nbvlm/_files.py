@@ -15,7 +15,19 @@ from typing import IO, Any
 from nbvlm._text import visible
 from nbvlm.errors import Error, NotFoundError, ServerError, TransportError
 
-__all__ = ["VAE_OID", "Progress", "Source", "directory", "expanded", "fetch", "here", "save_file", "sound", "write_atomic"]
+__all__ = [
+    "VAE_OID",
+    "Progress",
+    "Source",
+    "directory",
+    "expanded",
+    "fetch",
+    "here",
+    "replacing",
+    "save_file",
+    "sound",
+    "write_atomic",
+]
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
@@ -57,7 +69,7 @@ def directory() -> Path:
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file in one step: a reader of `path` sees the old file or the whole new one."""
-    with _replacing(path) as file:
+    with replacing(path) as file:
         file.write(data)
 
 
@@ -83,7 +95,7 @@ def save_file(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a new file that takes the place of `path` when the block ends without an error."""
     beside = path.with_name(f".nbvlm-{secrets.token_hex(6)}")
     try:
@@ -175,7 +187,7 @@ def _download(source: Source, path: Path, stream: Stream, progress: Progress) ->
     ways = f"Download it elsewhere and copy it to {path}, or set {source.variable} to its path."
     hint, digest, received = f"{ways} {source.purpose}", hashlib.sha256(), 0
     try:
-        with _replacing(path) as file, stream(source.url) as (status, chunks):
+        with replacing(path) as file, stream(source.url) as (status, chunks):
             if status != 200:
                 kind = NotFoundError if status in (404, 410) else ServerError if status >= 500 else Error
                 message = f"{source.url} answered {status} instead of {source.file}."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from typing import IO, TYPE_CHECKING, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 from nbvlm._version import __version__
 from nbvlm.cli.terminal import finish_output, prepare_streams, print_error, print_line
@@ -17,6 +17,8 @@ from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from _typeshed import SupportsWrite
 
 __all__ = ["COMMANDS", "Command", "main"]
 
@@ -84,7 +86,7 @@ def _run(given: list[str]) -> int:
     try:
         return command.module().run(options)
     except Error as error:
-        from nbvlm.cli.options import as_options
+        from nbvlm.cli.hints import as_options
 
         print_error(f"nbvlm {command.name}: {as_options(error)}")
         return FAILED
@@ -98,7 +100,7 @@ class _Parser(argparse.ArgumentParser):
 
         super().error(visible(message))
 
-    def _print_message(self, message: str, file: IO[str] | None = None) -> None:
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
         if file is sys.stdout:  # argparse ignores an output that cannot be written
             try:
                 print_line(message, end="")

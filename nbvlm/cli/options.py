@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.errors import AuthenticationError, Error
+from nbvlm.errors import AuthenticationError
 
 if TYPE_CHECKING:
     import argparse
@@ -17,7 +16,6 @@ __all__ = [
     "add_arguments",
     "add_local_arguments",
     "add_server_arguments",
-    "as_options",
     "client_keywords",
     "local_keywords",
     "question_keywords",
@@ -48,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     answer.add_argument("--seed", type=int, metavar="N", help="makes the choice of words repeatable")
     answer.add_argument(
         "--no-translate", action="store_true", help="send a task in PaliGemma's words to any model"
+    )
+    answer.add_argument(
+        "--allow-private", action="store_true", help="allow a picture's address in a private network"
     )
     answer.add_argument(
         "--route", choices=("auto", "inline", "asset"), default="auto", help="how the picture travels"
@@ -91,44 +92,8 @@ def client_keywords(options: argparse.Namespace) -> dict[str, Any]:
 def question_keywords(options: argparse.Namespace) -> dict[str, Any]:
     """Return the keywords of a question."""
     given = {name: getattr(options, name) for name in _QUESTION if getattr(options, name) is not None}
-    return given | {"route": options.route, "translate": not options.no_translate}
-
-
-_METAVAR = {"model": "ID", "timeout": "S", "device": "NAME", "base_url": "URL"}
-_KEYWORD = re.compile(
-    r"\b(model|base_url|timeout|device|dtype|quantize|route|temperature|top_p|max_tokens)"
-    r"""=(nbvlm\.client\.Timeouts\([^()]*\)|"[^"]*"|'[^']*'|…)"""
-)
-_LISTED = re.compile(r'''`Client\((?:"([^"]*)"|url), model="\?"\)\.models\((vision=True)?\)`''')
-_WHOLE = {
-    "allow_http=True": "--allow-http",
-    "translate=False": "--no-translate",
-    "api_key=…": "--key-from VARIABLE",
-}
-
-
-def as_options(error: Error) -> Error:
-    """Name the options of the command in the hint of an error, in place of Python's keywords.
-
-    >>> as_options(Error("It needs a model.", hint="Pass model=….")).hint
-    'Pass --model ID.'
-    """
-    if error.hint is None:
-        return error
-    hint = _LISTED.sub(lambda m: f"`nbvlm models {m[1] or 'URL'}{' --vision' if m[2] else ''}`", error.hint)
-    for keyword, option in _WHOLE.items():
-        hint = hint.replace(keyword, option)
-    error.hint = _KEYWORD.sub(_option, hint)
-    return error
-
-
-def _option(keyword: re.Match[str]) -> str:
-    name, value = keyword[1], keyword[2]
-    if value[0] not in "\"'":  # "…", or an object of Python
-        value = _METAVAR.get(name, "VALUE")
-    elif " " not in value:
-        value = value[1:-1]
-    return f"--{name.replace('_', '-')} {value}"
+    private = {"allow_private": True} if options.allow_private else {}
+    return given | private | {"route": options.route, "translate": not options.no_translate}
 
 
 def _key(variable: str) -> Secret:

@@ -48,6 +48,8 @@ __all__ = [
     "probe",
 ]
 
+DEFAULTS = {"route": "auto", "content": "tag", "format": "auto", "translate": True, "allow_private": False}
+"""Defaults of the keywords of a question that are not None."""
 KEPT = 100  # exchanges in `requests`
 _LOGGER = logging.getLogger("nbvlm")
 
@@ -186,7 +188,9 @@ class Client(_Client):
             self._transport if own else None,
         )
 
-    @with_keywords(AskOptions, route="auto", content="tag", format="auto", translate=True)
+    @with_keywords(
+        AskOptions, route="auto", content="tag", format="auto", translate=True, allow_private=False
+    )
     def ask(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> Result:
         """Ask, and wait for the whole answer.
 
@@ -213,6 +217,8 @@ class Client(_Client):
         translate
             Whether a task of `nbvlm.prompts` is asked in the words of the model's family; False sends the
             prompt as it is. `Result.asked` is what was sent.
+        allow_private
+            Whether the address of a picture may lead to this machine or its private network.
         progress
             Called with each `Status`, at once.
 
@@ -237,7 +243,9 @@ class Client(_Client):
         """
         return self._finish(self._ask(image, prompt, stream=False, options=options))  # type: ignore[no-any-return]
 
-    @with_keywords(AskOptions, route="auto", content="tag", format="auto", translate=True)
+    @with_keywords(
+        AskOptions, route="auto", content="tag", format="auto", translate=True, allow_private=False
+    )
     def stream(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> Stream:
         """Ask, and take the answer as it comes; parameters and errors as `ask`.
 
@@ -298,13 +306,17 @@ class AsyncClient(_Client):
         self._transport, self._own = transports.awaiting(settings)
         self._end = weakref.finalize(self, _abandon, os.getpid(), settings, self._temporary, None, None)
 
-    @with_keywords(AskOptions, route="auto", content="tag", format="auto", translate=True)
+    @with_keywords(
+        AskOptions, route="auto", content="tag", format="auto", translate=True, allow_private=False
+    )
     async def ask(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> Result:
         """Ask, and wait for the whole answer; see `Client.ask`."""
         question = self._ask(image, prompt, stream=False, options=options)
         return await self._finish(question)  # type: ignore[no-any-return]
 
-    @with_keywords(AskOptions, route="auto", content="tag", format="auto", translate=True)
+    @with_keywords(
+        AskOptions, route="auto", content="tag", format="auto", translate=True, allow_private=False
+    )
     def stream(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> AsyncStream:
         """Ask, and take the answer as it comes; see `Client.stream`. Cancelling the task stops it."""
         question = self._ask(image, prompt, stream=True, options=options)
@@ -403,7 +415,7 @@ def _abandon(
 _default: dict[str, Any] = {}
 
 
-@with_keywords(AskOptions, route="auto", content="tag", format="auto", translate=True)
+@with_keywords(AskOptions, **DEFAULTS)
 def ask(image: Any, prompt: str, **options: Unpack[AskOptions]) -> Result:
     """Ask on a client that is opened when first needed: `Client()`; see `Client.ask`.
 

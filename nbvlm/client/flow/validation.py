@@ -43,6 +43,7 @@ class Question:
     stream: bool
     progress: Callable[[Status], None] | None = None
     translate: bool = True
+    allow_private: bool = False
     notices: tuple[str, ...] = ()
 
 
@@ -58,6 +59,7 @@ def check_question(
     stream: bool = False,
     progress: Callable[[Status], None] | None = None,
     translate: bool = True,
+    allow_private: bool = False,
     seed: int | None = None,
 ) -> Question:
     """Check a question."""
@@ -111,6 +113,7 @@ def check_question(
         stream=stream,
         progress=progress,
         translate=translate,
+        allow_private=allow_private,
         notices=(_BOTH_CHANGED,) if both else (),
     )
 
