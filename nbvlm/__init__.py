@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nbvlm import demo as demo
     from nbvlm import endpoints as endpoints
     from nbvlm import prompts as prompts
+    from nbvlm import widgets as widgets
     from nbvlm.batches import abatch as abatch
     from nbvlm.batches import batch as batch
     from nbvlm.batches import ibatch as ibatch
@@ -76,7 +77,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "nbvlm.recording": "record replay",
         "nbvlm.result": "Result",
     },
-    modules=("demo", "endpoints", "prompts"),
+    modules=("demo", "endpoints", "prompts", "widgets"),
 )
 __all__ = ["__version__", *__all__]
 

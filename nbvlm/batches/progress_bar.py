@@ -135,10 +135,12 @@ def figures(progress: Progress) -> str:
     errors = f"{progress.errors:,} {'error' if progress.errors == 1 else 'errors'}"
     before = f" · {progress.resumed:,} from before" if progress.resumed else ""
     if progress.state == "finished":
-        return f"Finished: {progress.done:,} pictures in {spell(progress.seconds)} · {errors}{before}"
+        pictures = "picture" if progress.done == 1 else "pictures"
+        return f"Finished: {progress.done:,} {pictures} in {spell(progress.seconds)} · {errors}{before}"
     if progress.state == "stopped":
+        pictures = "picture" if (progress.total or progress.done) == 1 else "pictures"
         return (
-            f"Stopped after {progress.done:,}{of} pictures · {errors}{before}. "
+            f"Stopped after {progress.done:,}{of} {pictures} · {errors}{before}. "
             "Running the same again goes on from here."
         )
     parts = [f"{progress.done:,}{of}", f"{progress.per_minute:,.0f} a minute", errors]

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbvlm.cli.hints import as_options
 from nbvlm.cli.options import add_arguments, client_keywords, question_keywords
 from nbvlm.cli.terminal import is_terminal, print_error
 from nbvlm.errors import (
@@ -16,9 +17,11 @@ from nbvlm.errors import (
     PromptError,
     QuotaError,
     RateLimitError,
+    RequestRejected,
     ServerError,
     TimeoutError,  # noqa: A004 - the public name
     TransportError,
+    TruncatedStream,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +48,9 @@ STATUSES: tuple[tuple[type[Error], int], ...] = (
 )
 """Exit status of each kind of error; the first kind that fits counts, any other error has 1."""
 
+_OF_ONE = (ImageError, RequestRejected, TruncatedStream)
+"""Failures of one picture, which do not keep the others from being asked about."""
+
 _EPILOG = """\
 On a terminal the answer is text for a person. In a pipe, or with --json, it is
 one line of JSON; with --stream as well, one line for each event:
@@ -64,8 +70,13 @@ exit status:
   5    try again: too many requests, no network, no answer in time
   130  interrupted by Ctrl-C
 
+Several pictures (nbvlm ask *.jpg "caption en") are asked about one after the
+other; a picture that fails does not end the rest. For many pictures, with a
+table and a journal, Python has nbvlm.batch.
+
 examples:
   nbvlm ask photo.jpg "detect cat ; dog" --out found.png
+  nbvlm ask *.jpg "caption en"
   nbvlm ask photo.jpg caption en --stream
   cat photo.jpg | nbvlm ask - ocr --json | jq -r .text
 """
@@ -74,7 +85,9 @@ examples:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.epilog = _EPILOG
-    parser.add_argument("image", metavar="IMAGE", help="path or URL of a picture; - reads standard input")
+    parser.add_argument(
+        "image", metavar="IMAGE", help="path or URL of a picture, or several; - reads standard input"
+    )
     parser.add_argument(
         "prompt", metavar="PROMPT", nargs="+", help="task and question; - reads standard input"
     )
@@ -83,7 +96,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         metavar="FILE",
         type=Path,
-        help="save the annotated picture (.png .jpg .webp) or the result (.json .html .csv)",
+        help="save the annotated picture (.png .jpg .jpeg .webp .svg) or the result (.json .html .csv)",
     )
     form = output.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="write JSON lines, on a terminal too")
@@ -100,21 +113,36 @@ def run(options: argparse.Namespace) -> int:
     as_json = options.json or not (options.text or is_terminal())
     text = TextWriter(raw=not is_terminal())
     writer: AnswerWriter = JsonWriter(stream=options.stream) if as_json else text
+    status = 0
     try:
-        image, prompt = _question(options)
-        _check(options.out)
+        images, prompt = _question(options)
+        _check(options.out, len(images))
         with Client(options.endpoint, **client_keywords(options)) as client:
-            result = _answer(client, image, prompt, options, writer)
-        writer.result(result)
-        if options.out is not None:
-            _save(result, options.out)
-            if not as_json:
-                text.text(f"  Saved: {options.out}")
+            for image in images:
+                if len(images) > 1 and not as_json:
+                    text.heading(image)
+                try:
+                    result = _answer(client, image, prompt, options, writer)
+                except _OF_ONE as error:
+                    if len(images) == 1:
+                        raise
+                    status = status or _failed(error, writer, image)
+                    continue
+                writer.result(result)
+                if options.out is not None:
+                    _save(result, options.out)
+                    if not as_json:
+                        text.text(f"  Saved: {options.out}")
     except Error as error:
-        writer.error(error)
-        print_error(f"nbvlm ask: {error}")
-        return status_of(error)
-    return 0
+        return _failed(error, writer)
+    return status
+
+
+def _failed(error: Error, writer: AnswerWriter, image: str = "") -> int:
+    """Write an error in the words of the command line, and return its exit status."""
+    writer.error(as_options(error))
+    print_error(f"nbvlm ask: {f'{image}: ' if image else ''}{error}")
+    return status_of(error)
 
 
 def status_of(error: Error) -> int:
@@ -126,7 +154,33 @@ def status_of(error: Error) -> int:
     return next((status for kind, status in STATUSES if isinstance(error, kind)), FAILED)
 
 
-def _question(options: argparse.Namespace) -> tuple[Any, str]:
+def _pictures(words: list[str]) -> int:
+    """Count the pictures at the beginning of the words after the first picture."""
+    from nbvlm.images import SUFFIXES
+
+    for count, word in enumerate(words):
+        address = word.startswith(("http://", "https://"))
+        if not (address or (Path(word).suffix.lower() in SUFFIXES and Path(word).is_file())):
+            return count
+    return len(words)
+
+
+def _question(options: argparse.Namespace) -> tuple[list[Any], str]:
+    """Return the pictures and the prompt."""
+    more = _pictures(options.prompt) if options.image != "-" else 0
+    images, words = [options.image, *options.prompt[:more]], options.prompt[more:]
+    if not words:
+        message = f"There are {len(images)} pictures and no prompt."
+        raise PromptError(message, hint='Write the question last: nbvlm ask *.jpg "caption en".')
+    if len(images) > 1 and words == ["-"]:
+        return images, _prompt()
+    if len(images) > 1:
+        return images, " ".join(words)
+    image, prompt = _one_question(options)
+    return [image], prompt
+
+
+def _one_question(options: argparse.Namespace) -> tuple[Any, str]:
     image, prompt = options.image, " ".join(options.prompt)
     if image == prompt == "-":
         message = "Picture and prompt cannot both be read from standard input."
@@ -170,12 +224,15 @@ def _answer(
     return stream.result
 
 
-def _check(out: Path | None) -> None:
+def _check(out: Path | None, count: int) -> None:
     """Check before asking that the answer can be saved."""
     from nbvlm.result import ENDINGS
 
     if out is None:
         return
+    if count > 1:
+        message = f"--out saves one answer, and there are {count} pictures."
+        raise ParameterError(message, hint="Leave out --out and use --json, or ask about one picture.")
     if out.suffix.lower() not in ENDINGS:
         message = f"{out.name!r} has an ending that cannot be saved."
         raise ParameterError(message, hint=f"Use one of {', '.join(ENDINGS)}.")
@@ -186,5 +243,7 @@ def _check(out: Path | None) -> None:
 def _save(result: Result, out: Path) -> None:
     try:
         result.save(out)
+    except Error:
+        raise
     except (OSError, ValueError) as error:
         raise Error(f"{out.name!r} could not be saved: {error}") from None

@@ -48,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-translate", action="store_true", help="send a task in PaliGemma's words to any model"
     )
     answer.add_argument(
+        "--allow-private", action="store_true", help="allow a picture's address in a private network"
+    )
+    answer.add_argument(
         "--route", choices=("auto", "inline", "asset"), default="auto", help="how the picture travels"
     )
 
@@ -89,7 +92,8 @@ def client_keywords(options: argparse.Namespace) -> dict[str, Any]:
 def question_keywords(options: argparse.Namespace) -> dict[str, Any]:
     """Return the keywords of a question."""
     given = {name: getattr(options, name) for name in _QUESTION if getattr(options, name) is not None}
-    return given | {"route": options.route, "translate": not options.no_translate}
+    private = {"allow_private": True} if options.allow_private else {}
+    return given | private | {"route": options.route, "translate": not options.no_translate}
 
 
 def _key(variable: str) -> Secret:

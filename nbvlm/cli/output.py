@@ -65,6 +65,11 @@ class TextWriter:
         for line in (*problems, *result.notices, f"({', '.join(facts(result))})"):
             self.text(f"  {line}")
 
+    def heading(self, image: str) -> None:
+        """Name the picture that is asked about next."""
+        self._wrote = False
+        self.text(f"{image}:")
+
     def text(self, text: str, *, end: str = "\n") -> None:
         """Write a text from outside."""
         print_line(text if self._raw else visible(text), end=end)

@@ -57,6 +57,7 @@ class AskOptions(TypedDict, total=False):
     content: Literal["tag", "parts"]
     format: Literal["auto", "png"]
     translate: bool
+    allow_private: bool
     progress: Callable[[Status], None] | None
 
 

@@ -37,7 +37,7 @@ class _Sample(Picture):
 
     def picture(self) -> Image.Image:
         """Return the picture as a PIL image (RGB, a copy)."""
-        return self.image()
+        return self.image().copy()  # a copy is pixels alone, which no notice calls a converted PNG
 
     if not TYPE_CHECKING:
 

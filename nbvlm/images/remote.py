@@ -227,7 +227,7 @@ async def _addresses(target: httpx.URL, proxied: bool, allow_private: bool) -> l
     if not allow_private and any(_is_private(str(address)) for address in addresses):
         raise ImageError(
             f"{_shown(target)} leads to a private network, which is refused.",
-            hint="If you trust the address: Picture.load(url, allow_private=True).",
+            hint="If you trust the address: ask(…, allow_private=True).",
         )
     return [None] if proxied else addresses[:MAX_ADDRESSES]
 

@@ -431,6 +431,7 @@ class PanelController:
             reasoning=result.reasoning,
             by=result.model,
             asked="" if result.asked == result.prompt else result.asked,
+            step="models" if result.notices and result.endpoint == "demo" else "",
             reading=reading_of(result.detections),
         )
         self._outliner.want(0, result.detections)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from nbvlm._files import expanded, write_atomic
+from nbvlm._files import expanded, save_file
 from nbvlm._text import encodable, warn_outside
 from nbvlm.client import redact
 from nbvlm.errors import ParameterError, ReplayMiss
@@ -277,7 +277,7 @@ def save(path: str | os.PathLike[str], answers: Sequence[RecordedAnswer]) -> Non
     target = Path(path)
     text = '{\n"format": %s,\n"exchanges": [\n%s\n]\n}\n'
     written = text % (json.dumps(FORMAT), ",\n".join(map(_written, answers)))
-    write_atomic(target, written.encode())
+    save_file(target, written.encode())
 
 
 def _written(answer: RecordedAnswer) -> str:

@@ -122,5 +122,6 @@ def _request(result: ResultData) -> str:
 
 
 def _code(result: ResultData) -> str:
-    """Show the Python code with the file's name: the picture itself is in the page already."""
-    return f"<pre>{markup.text(code.to_python(result, image=code.file_name(result.picture)))}</pre>"
+    """Show the Python code; the picture itself is in the page already, and its file may be elsewhere."""
+    lead = "<p>Write the path of the picture into the line that begins with <code>picture =</code>.</p>"
+    return f"{lead}<pre>{markup.text(code.to_python(result, image='path/of/the/picture'))}</pre>"

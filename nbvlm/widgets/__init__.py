@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nbvlm.widgets._base import OfferingWidget, PageState, ignored
-from nbvlm.widgets.comparison import ComparisonView
+from nbvlm.widgets.comparison import Comparison
 from nbvlm.widgets.controls import Controls, column
 from nbvlm.widgets.detection_list import DetectionList, reading_of
 from nbvlm.widgets.dialogs import KeyField, ServerForm
@@ -15,6 +15,7 @@ from nbvlm.widgets.offers import Allow, NotOffered, Offer, is_address
 from nbvlm.widgets.picker import Picker, Upload
 from nbvlm.widgets.picture_viewer import Region, Viewer
 from nbvlm.widgets.recorded_questions import RecordedQuestions
+from nbvlm.widgets.review import Review
 from nbvlm.widgets.status_text import (
     failure_sentences,
     failure_text,
@@ -44,7 +45,7 @@ from nbvlm.widgets.viewer import Viewer as AnswerViewer
 __all__ = [
     "Allow",
     "AnswerViewer",
-    "ComparisonView",
+    "Comparison",
     "Controls",
     "DetectionList",
     "ErrorCard",
@@ -59,6 +60,7 @@ __all__ = [
     "Picker",
     "RecordedQuestions",
     "Region",
+    "Review",
     "ServerForm",
     "SweepGrid",
     "TaskBar",

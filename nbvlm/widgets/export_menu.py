@@ -73,11 +73,19 @@ def _data(result: Result, form: str) -> bytes:
 
 
 def python_code(result: Result) -> str:
-    """Write Python that asks the same again; a sample picture is named rather than brought along."""
+    """Write Python that asks the same again; the picture is named rather than brought along.
+
+    A sample is named by its number; a file of the working directory by its name; any other picture is the
+    panel's.
+    """
     index = _sample(result.picture)
-    if index is None:
-        return result.to_python()
     marker = "the sample"
+    if index is None:
+        written = result.to_python()
+        if "nbvlm.Picture.load(" not in written:
+            return written
+        own = "picture = panel.image  # of panel = nbvlm.Panel(); or write the path of the picture"
+        return result.to_python(image=marker).replace(f'picture = "{marker}"', own, 1)
     written = result.to_python(image=marker)
     written = written.replace("import nbvlm\n", "import nbvlm\nfrom nbvlm.demo.gallery import GALLERY\n", 1)
     return written.replace(f'picture = "{marker}"', f"picture = GALLERY[{index}]", 1)

@@ -26,7 +26,7 @@ Region = tuple[float, float, float, float]
 
 # What stands around an answer, in words; lists are replaced, never changed.
 _NO_WORDS: Mapping[str, Any] = MappingProxyType(
-    {"alt": "", "said": "", "notes": [], "reasoning": "", "by": "", "asked": "", "reading": None}
+    {"alt": "", "said": "", "notes": [], "reasoning": "", "by": "", "asked": "", "step": "", "reading": None}
 )
 
 
@@ -166,6 +166,7 @@ class Viewer(PageWidget):
         reasoning: str = "",
         by: str = "",
         asked: str = "",
+        step: str = "",
         reading: Mapping[str, Any] | None = None,
     ) -> None:
         """Show the whole answer, once.
@@ -173,7 +174,8 @@ class Viewer(PageWidget):
         Parts of the status line are texts, or `text`, `title` and the text to `copy` at a press. `alt` is the
         picture with its boxes in words, `said` one sentence for screen readers. The model that answered
         (`by`) and the notes stand above the answer; below it are the words that were sent, where they are not
-        those of the prompt (`asked`), and `reasoning`, folded. `reading` is the order and the scale of the
+        those of the prompt (`asked`), and `reasoning`, folded. With `step` "models", a button below the notes
+        leads to the choice of models. `reading` is the order and the scale of the
         numbers, if they can be read again.
         """
         with self._lock:
@@ -183,7 +185,12 @@ class Viewer(PageWidget):
             status = {"state": "done", "parts": list(parts)}
             notes = [*self._words["notes"], *notes] if found == self._boxes else list(notes)
             words: dict[str, Any] = {"alt": alt, "said": said, "notes": notes, "reasoning": reasoning}
-            words |= {"by": by, "asked": asked, "reading": None if reading is None else dict(reading)}
+            words |= {
+                "by": by,
+                "asked": asked,
+                "step": step,
+                "reading": None if reading is None else dict(reading),
+            }
             self._put(text=text, boxes=found, status=status, **words)
         self.answer = text
 

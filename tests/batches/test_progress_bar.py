@@ -43,6 +43,7 @@ def test_one_line_says_how_far_it_is() -> None:
     assert figures(progress(state="finished", done=2000)).startswith(
         "Finished: 2,000 pictures in 31 min 30 s"
     )
+    assert figures(progress(state="finished", done=1)).startswith("Finished: 1 picture in ")
     assert "goes on from here" in figures(progress(state="stopped"))
     assert "400 from before" in figures(progress(resumed=400))
     assert spell(59.6) == "1 min 0 s"

@@ -234,3 +234,45 @@ def test_a_real_terminal_is_recognized(picture):
     os.close(mine)
     assert "nbvlm/demo" in said
     assert "{" not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--endpoint", "http://127.0.0.1:9/v1"], "Pass --model ID; `nbvlm models URL` lists"),
+        (["--endpoint", "openai"], "Pass --model ID; `nbvlm models openai --vision` lists"),
+        (["--endpoint", "local"], "Pass --model google/paligemma2-3b-mix-448,"),
+        (["--endpoint", "http://example.com/v1", "--model", "x"], "or insist with --allow-http."),
+    ],
+)
+def test_an_error_names_the_options_of_the_command(
+    tmp_path, capsys, options: list[str], sentence: str
+) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    assert main.main(["ask", str(tmp_path / "a.png"), "caption en", *options]) != 0
+    assert sentence in capsys.readouterr().err
+
+
+def test_several_pictures_are_asked_about_one_after_the_other(picture, capsys, tmp_path) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"not a picture")
+    names = [str(picture), str(bad), str(picture)]
+    status = main.main(["ask", *names, "caption", "en", "--text"])
+    out, err = capsys.readouterr()
+    assert status == 3
+    assert [line for line in out.splitlines() if line.endswith(".png:")] == [f"{name}:" for name in names]
+    assert f"nbvlm ask: {bad}: 'bad.png' is text" in err
+    assert main.main(["ask", names[0], names[2], "caption en"]) == 0
+    assert [json.loads(line)["prompt"] for line in capsys.readouterr().out.splitlines()] == ["caption en"] * 2
+
+
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [
+        ([], 'Write the question last: nbvlm ask *.jpg "caption en".'),
+        (["caption en", "--out", "found.png"], "--out saves one answer, and there are 2 pictures."),
+    ],
+)
+def test_several_pictures_need_a_prompt_and_no_file(picture, capsys, rest, message) -> None:
+    assert main.main(["ask", str(picture), str(picture), *rest]) == 2
+    assert message in capsys.readouterr().err

@@ -234,3 +234,28 @@ def test_most_pictures_of_another_world_are_told_from_scenes(embedded):
     known = [embedded.see(scenes.sample(seed).picture).familiar for seed in range(UNSEEN + 100, UNSEEN + 130)]
     assert np.mean(strange) >= 0.9
     assert np.mean(np.array(known) >= model.FAMILIAR) >= 0.95
+
+
+@pytest.mark.parametrize("temperature", [0.01, 1.0])
+def test_a_picture_without_things_is_described_as_such(temperature):
+
+    with nbvlm.Client("demo", model="scenes") as client:
+        result = client.ask(Image.new("RGB", (400, 300), "white"), "describe en", temperature=temperature)
+    assert result.text.endswith("nothing that this model knows.")
+    assert result.finish_reason == "stop"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "word"),
+    [
+        ("detect giraffe ; cat", "giraffe"),
+        ("segment zebra", "zebra"),
+        ("how many giraffes are there?", "giraffes"),
+        ("what color is the submarine?", "submarine"),
+    ],
+)
+def test_a_word_that_the_model_does_not_know_is_named(prompt, word):
+    with nbvlm.Client("demo") as client:
+        notices = client.ask(GALLERY[0], prompt).notices
+        assert [notice for notice in notices if f"does not know “{word}”: it knows cat, dog" in notice]
+        assert client.ask(GALLERY[0], "detect fish ; pink boat").notices == ()

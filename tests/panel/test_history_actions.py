@@ -22,6 +22,7 @@ from nbvlm.widgets.export_menu import FORMATS, make
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from support.loopback import Loopback
 
@@ -74,7 +75,7 @@ def test_each_file_is_what_its_name_says() -> None:
     assert json.loads(make(result, "coco").data) == result.to_coco()
     assert make(result, "html").data.decode() == result.to_html()
     assert make(result, "curl").data.decode() == result.to_curl()
-    assert make(result, "python").data.decode() == result.to_python()
+    assert make(result, "python").data.decode() == export_menu.python_code(result)
     assert [make(result, form).name for form in FORMATS] == [
         "pets-answer.png", "pets-answer.svg", "pets-answer.json", "pets-answer.csv", "pets-answer.coco.json",
         "pets-answer.html", "pets-answer.py", "pets-answer.sh",
@@ -139,3 +140,19 @@ def test_a_failed_export_shows_an_error_and_the_page_stops_waiting(page: Page, p
     head, _ = fetch(page, panel, "png")
     assert head["type"] == "failed"
     assert Screen(page, panel).sentence.startswith("There is no answer to export.")
+
+
+def test_code_for_an_uploaded_picture_takes_the_panels_own() -> None:
+    written = export_menu.python_code(made.result(name="cat.jpg"))
+    assert "picture = panel.image  # of panel = nbvlm.Panel()" in written
+    assert "base64" not in written
+    compile(written, "code", "exec")
+
+
+def test_code_for_a_picture_of_the_folder_names_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = made.result(name="cat.png")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cat.png").write_bytes(result.picture.data or b"")
+    assert 'picture = "cat.png"' in export_menu.python_code(result)

@@ -41,7 +41,9 @@ def prepare(question: Question, context: Context) -> Flow[Prepared]:
         return _kept(question.image)
     picture = question.image
     if type(picture) is not Picture:  # a sample of the gallery is drawn first
-        picture = yield RunInThread(lambda: Picture.load(question.image))
+        picture = yield RunInThread(
+            lambda: Picture.load(question.image, allow_private=question.allow_private)
+        )
     if changes := [change for change in picture.changes if not change.startswith("pixels to ")]:
         context.notices.append(f"The picture was converted: {', '.join(changes)}.")
     limit = context.settings.endpoint.inline_limit

@@ -43,6 +43,7 @@ class Question:
     stream: bool
     progress: Callable[[Status], None] | None = None
     translate: bool = True
+    allow_private: bool = False
     notices: tuple[str, ...] = ()
 
 
@@ -58,6 +59,7 @@ def check_question(
     stream: bool = False,
     progress: Callable[[Status], None] | None = None,
     translate: bool = True,
+    allow_private: bool = False,
     seed: int | None = None,
 ) -> Question:
     """Check a question."""
@@ -76,6 +78,12 @@ def check_question(
                 f"{name} must be one of {', '.join(map(repr, known))}, got {chosen!r}.",
                 hint=did_you_mean(chosen, known, cutoff=0.4).strip() or None,
             )
+    if not isinstance(translate, bool):
+        raise ParameterError(f"translate must be True or False, got {translate!r}.")
+    if progress is not None and not callable(progress):
+        raise ParameterError(
+            f"progress must be a function, got {progress!r}.", hint="It is called with each Status."
+        )
     if route == "asset" and endpoint.assets_url is None:
         raise ParameterError(
             f"The endpoint {endpoint.name!r} has no asset service.",
@@ -105,6 +113,7 @@ def check_question(
         stream=stream,
         progress=progress,
         translate=translate,
+        allow_private=allow_private,
         notices=(_BOTH_CHANGED,) if both else (),
     )
 

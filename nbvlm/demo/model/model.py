@@ -64,6 +64,8 @@ UNFAMILIAR = (
     "its answer cannot be trusted."
 )
 """The notice about other pictures."""
+NOTHING = " nothing that this model knows."
+"""End of a description of a picture without things."""
 _SPREAD = 1.5
 """Spread of locations at temperature 1, in bins."""
 
@@ -194,7 +196,10 @@ class Model:
                 if piece.token != w.EOS and n < limit:
                     decoding.append(piece)
             end = "stop" if piece.token == w.EOS else "length" if n == limit else None
-            yield Token(w.text_of(piece, given), end, notice if n == 1 else None)
+            text = w.text_of(piece, given)
+            if text == " 0" and parsed.words[0] == "describe":  # a list of none would follow
+                text, end = NOTHING, "stop"
+            yield Token(text, end, notice if n == 1 else None)
             if end:
                 return
             given.append(piece)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from nbvlm._text import shorten
 from nbvlm.demo.model.free_wording import phrases, read_words
 from nbvlm.demo.scenes import COLORS, KINDS
 from nbvlm.demo.world.vocabulary import LANGUAGES, PLURALS
@@ -68,12 +69,22 @@ class ParsedPrompt:
     box: tuple[float, float, float, float] | None = None  # of ("caption", "<box>"), in shares of the sides
     free: bool = False  # whether single words of a free question gave this away
     ignored: tuple[str, ...] = ()  # words of such a question that had no effect
+    unknown: tuple[str, ...] = field(default=(), compare=False)  # things that the model has no word for
 
     @property
     def notice(self) -> str | None:
-        """A sentence about what was understood of a question in free words, else None."""
+        """What was understood of a question in free words, and which words are not known; else None."""
+        return " ".join(filter(None, [self._read_as(), self._not_known()])) or None
+
+    def _not_known(self) -> str:
+        if not self.unknown:
+            return ""
+        words = " and ".join(f"“{shorten(phrase, 30)}”" for phrase in self.unknown[:5])
+        return f"The embedded model does not know {words}: it knows {', '.join(KINDS)}."
+
+    def _read_as(self) -> str:
         if not self.free:
-            return None
+            return ""
         read = " ".join(self.words).removeprefix("answer en ")
         ignored = ", ".join(f"“{word[:30]}”" for word in self.ignored[:5])
         without = f" and ignores {ignored}" if ignored else ""
@@ -186,6 +197,28 @@ def understand(prompt: str) -> ParsedPrompt | None:
 
     What is not one of the tasks as they are written is read in free words, see `free_wording`.
     """
+    parsed = _read(prompt)
+    if parsed is None or "<unk>" not in parsed.words:
+        return parsed
+    return replace(parsed, unknown=_unknown(prompt))
+
+
+def _unknown(prompt: str) -> tuple[str, ...]:
+    """Return the things of a prompt that the model has no word for."""
+    met: list[str] = []
+
+    def note(words: list[str]) -> list[str]:
+        item = _scene_item(words)
+        if item == ["<unk>"] and words:
+            met.append(" ".join(words))
+        return item
+
+    Reader(_SYNONYMS, note).understand(prompt)
+    freely = {phrase: phrases(phrase.split(), _SYNONYMS) for phrase in dict.fromkeys(met)}
+    return tuple(phrase for phrase, found in freely.items() if found is None or not found.things)
+
+
+def _read(prompt: str) -> ParsedPrompt | None:
     parsed = _strictly(prompt)
     if parsed is not None and "<unk>" not in parsed.words:
         return parsed

@@ -34,6 +34,24 @@ function lights(apply) {
   return { said, set, clear };
 }
 
+// What to do about a caveat of the embedded model: another model, where the panel offers one.
+function nextStep(el, store) {
+  const choice = el.closest(".nbvlm-panel")?.querySelector(".nbvlm-model:enabled");
+  if (!store.step || !store.notes.length || !choice) return [];
+  const button = element("button", "nbvlm-notes-step", { type: "button" }, "Choose another model");
+  button.addEventListener("click", () => {
+    choice.focus();
+    try {
+      choice.showPicker();
+    } catch {
+      // The list opens by the keyboard, too.
+    }
+  });
+  const item = element("li", "nbvlm-notes-last");
+  item.append(button);
+  return [item];
+}
+
 function view(el, store, { change, picked, reread }) {
   const lit = lights((index) => {
     for (const one of [all.viewer, all.answer, all.found]) one.light(index);
@@ -93,7 +111,7 @@ function view(el, store, { change, picked, reread }) {
     if ("text" in changes || "boxes" in changes) all.answer.show();
     if ("notes" in changes || "by" in changes) {
       by.textContent = store.by;
-      notes.replaceChildren(...store.notes.map((text) => element("li", "", {}, text)));
+      notes.replaceChildren(...store.notes.map((text) => element("li", "", {}, text)), ...nextStep(el, store));
       notes.hidden = !store.notes.length;
     }
     if ("asked" in changes) {
@@ -153,6 +171,7 @@ const ASKING = {
   alt: "",
   said: "",
   notes: [],
+  step: "",
   reasoning: "",
   by: "",
   asked: "",

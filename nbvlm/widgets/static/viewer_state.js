@@ -15,6 +15,7 @@ export function emptyStore() {
     reasoning: "",
     by: "",
     asked: "",
+    step: "",
     reading: null,
     region: null,
     picking: false,
