@@ -76,9 +76,10 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "nbvlm.recording": "record replay",
         "nbvlm.result": "Result",
     },
-    modules=("demo", "endpoints", "prompts"),
+    modules=("demo", "endpoints", "prompts", "widgets"),
 )
-__all__ = ["__version__", *__all__]
+# The face of widgets holds inner parts of the panel beside those that are documented.
+__all__ = ["__version__", *(name for name in __all__ if name != "widgets")]
 
 
 def load_ipython_extension(shell: Any) -> None:

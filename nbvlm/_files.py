@@ -12,9 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from nbvlm._text import visible
 from nbvlm.errors import Error, NotFoundError, ServerError, TransportError
 
-__all__ = ["VAE_OID", "Progress", "Source", "directory", "expanded", "fetch", "here", "sound", "write_atomic"]
+__all__ = [
+    "VAE_OID",
+    "Progress",
+    "Source",
+    "directory",
+    "expanded",
+    "fetch",
+    "here",
+    "replacing",
+    "save_file",
+    "sound",
+    "write_atomic",
+]
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
@@ -56,12 +69,33 @@ def directory() -> Path:
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file in one step: a reader of `path` sees the old file or the whole new one."""
-    with _replacing(path) as file:
+    with replacing(path) as file:
         file.write(data)
 
 
+def save_file(path: Path, data: bytes) -> None:
+    """Write a file that the user asked for.
+
+    Raises
+    ------
+    Error
+        The file cannot be written; the message names its path.
+    """
+    try:
+        missing = not path.parent.is_dir()
+        if not missing:
+            write_atomic(path, data)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = getattr(error, "strerror", None) or str(error)
+        message = f"The file {visible(str(path))!r} cannot be written: {reason}."
+        raise Error(message, hint="Choose another path.") from error
+    if missing:
+        message = f"The folder {visible(str(path.parent))!r} does not exist."
+        raise Error(message, hint=f"Create it to save {visible(path.name)!r} there.")
+
+
 @contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a new file that takes the place of `path` when the block ends without an error."""
     beside = path.with_name(f".nbvlm-{secrets.token_hex(6)}")
     try:
@@ -153,7 +187,7 @@ def _download(source: Source, path: Path, stream: Stream, progress: Progress) ->
     ways = f"Download it elsewhere and copy it to {path}, or set {source.variable} to its path."
     hint, digest, received = f"{ways} {source.purpose}", hashlib.sha256(), 0
     try:
-        with _replacing(path) as file, stream(source.url) as (status, chunks):
+        with replacing(path) as file, stream(source.url) as (status, chunks):
             if status != 200:
                 kind = NotFoundError if status in (404, 410) else ServerError if status >= 500 else Error
                 message = f"{source.url} answered {status} instead of {source.file}."

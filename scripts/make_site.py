@@ -31,6 +31,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Tutorials": ("notebooks/quickstart", "notebooks/*"),
     "How to": (
         "docs/how-to/panel",
+        "docs/how-to/hosts",
         "docs/how-to/keys",
         "docs/how-to/large-pictures",
         "docs/how-to/own-models",
@@ -56,6 +57,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "docs/reference/answers",
         "docs/reference/prompts-and-pictures",
         "docs/reference/panel",
+        "docs/reference/widgets",
         "docs/reference/magics",
         "docs/reference/command-line",
         "docs/reference/*",

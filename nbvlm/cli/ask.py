@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.cli.hints import in_command
+from nbvlm.cli.hints import as_options
 from nbvlm.cli.options import add_arguments, client_keywords, question_keywords
 from nbvlm.cli.terminal import is_terminal, print_error
 from nbvlm.errors import (
@@ -140,9 +140,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _failed(error: Error, writer: AnswerWriter, image: str = "") -> int:
     """Write an error in the words of the command line, and return its exit status."""
-    if error.hint is not None:
-        error.hint = in_command(error.hint)
-    writer.error(error)
+    writer.error(as_options(error))
     print_error(f"nbvlm ask: {f'{image}: ' if image else ''}{error}")
     return status_of(error)
 
@@ -245,5 +243,7 @@ def _check(out: Path | None, count: int) -> None:
 def _save(result: Result, out: Path) -> None:
     try:
         result.save(out)
+    except Error:
+        raise
     except (OSError, ValueError) as error:
         raise Error(f"{out.name!r} could not be saved: {error}") from None

@@ -7,8 +7,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-__all__ = ["in_command"]
+if TYPE_CHECKING:
+    from nbvlm.errors import Error
+
+__all__ = ["as_options", "in_command"]
 
 _OPTIONS = (
     "temperature", "top_p", "max_tokens", "seed", "route", "model", "base_url", "timeout", "speak", "pace",
@@ -20,18 +24,44 @@ _RULES = (
     (r"(?:ask\(…, |Picture\.load\(url, )allow_private=True\)", "--allow-private"),
     (r", or call nbvlm\.login\(\)", ""),
     (r"allow_http=True", "--allow-http"),
-    (r"`?Client\([^)]*\)\.models\([^)]*\)`?", "nbvlm models"),
+    (r"translate=False", "--no-translate"),
+    (r"`Client\(\"([^\"]*)\", model=\"\?\"\)\.models\(vision=True\)`", r"`nbvlm models \1 --vision`"),
+    (r"`Client\(\"([^\"]*)\", model=\"\?\"\)\.models\(\)`", r"`nbvlm models \1`"),
+    (r"`Client\(url, model=\"\?\"\)\.models\([^)]*\)`", "`nbvlm models URL`"),
     (r"nbvlm\.Client\(\"([\w.-]+)\", ([a-z_]+)=…\)", r"--endpoint \1 --\2 …"),
     (r"nbvlm\.Client\(\"([\w.-]+)\"(?:, …)?\)", r"--endpoint \1"),
     (r"nbvlm\.Client\(url, model=('[^']*')\)", r"--endpoint URL --model \1"),
     (r"(?:nbvlm\.)?client\.Timeouts\((\w+)=…\)", "SECONDS"),
     (r"\bapi_key=…", "--key-from VARIABLE"),
 )
-_KEYWORD = re.compile(rf"\b({'|'.join(_OPTIONS)})=(\"[^\"]*\"|'[^']*'|[^\s,;)]*[^\s,;).])")
+_KEYWORD = re.compile(rf"\b({'|'.join(_OPTIONS)})=(\"[^\"]*\"|'[^']*'|…|[^\s,;)]*[^\s,;).])")
+
+
+_VALUES = {"model": "ID", "timeout": "S", "device": "NAME", "base_url": "URL"}
+"""What stands for a value that is left open."""
+
+
+def as_options(error: Error) -> Error:
+    """Write the hint of an error in the words of the command line.
+
+    >>> from nbvlm.errors import Error
+    >>> as_options(Error("It needs a model.", hint="Pass model=….")).hint
+    'Pass --model ID.'
+    """
+    if error.hint is not None:
+        error.hint = in_command(error.hint)
+    return error
 
 
 def in_command(text: str) -> str:
     """Write what a sentence says of Python in the words of the command line."""
     for pattern, words in _RULES:
         text = re.sub(pattern, words, text)
-    return _KEYWORD.sub(lambda match: f"--{match[1].replace('_', '-')} {match[2].strip(chr(34))}", text)
+    return _KEYWORD.sub(_option, text)
+
+
+def _option(keyword: re.Match[str]) -> str:
+    name, value = keyword[1], keyword[2].strip('"')
+    if value == "…":
+        value = _VALUES.get(name, "VALUE")
+    return f"--{name.replace('_', '-')} {value}"

@@ -12,11 +12,13 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 from nbvlm._version import __version__
-from nbvlm.cli.terminal import finish_output, prepare_streams, print_error
+from nbvlm.cli.terminal import finish_output, prepare_streams, print_error, print_line
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from _typeshed import SupportsWrite
 
 __all__ = ["COMMANDS", "Command", "main"]
 
@@ -84,7 +86,9 @@ def _run(given: list[str]) -> int:
     try:
         return command.module().run(options)
     except Error as error:
-        print_error(f"nbvlm {command.name}: {error}")
+        from nbvlm.cli.hints import as_options
+
+        print_error(f"nbvlm {command.name}: {as_options(error)}")
         return FAILED
 
 
@@ -95,6 +99,18 @@ class _Parser(argparse.ArgumentParser):
         from nbvlm._text import visible
 
         super().error(visible(message))
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        if file is sys.stdout:  # argparse ignores an output that cannot be written
+            try:
+                print_line(message, end="")
+            except Error as error:
+                print_error(f"nbvlm: {error}")
+                raise SystemExit(FAILED) from None
+            except BrokenPipeError:
+                raise SystemExit(FAILED) from None
+        else:
+            super()._print_message(message, file)
 
 
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:

@@ -22,6 +22,7 @@ from nbvlm.client.policies import Deadline, Retry, Timeouts
 from nbvlm.client.secrets import Secret, guard_logs
 from nbvlm.client.settings import AskOptions, OpeningOptions, Settings, refuse_unknown, resolve, with_keywords
 from nbvlm.client.streams import AsyncStream, Stream
+from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +77,7 @@ class _Client:
         self._settings = settings
         self._log: deque[Exchange] = deque(maxlen=KEPT)
         self._temporary: set[str] = set()
+        self._closed = False
 
     @property
     def settings(self) -> Settings:
@@ -100,10 +102,17 @@ class _Client:
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).from_settings, (self._settings,)
 
+    def _check_open(self) -> None:
+        """Refuse to open connections that are never closed."""
+        if self._closed:
+            raise Error("The client is closed.", hint=f"Open another one: nbvlm.{type(self).__name__}(…).")
+
     def _context(self, progress: Callable[[Status], None] | None = None) -> Context:
+        self._check_open()
         return Context(self._settings, Deadline(self._settings.timeouts), self._temporary, progress)
 
     def _ask(self, image: Any, prompt: str, *, stream: bool, options: AskOptions) -> Flow[Result]:
+        self._check_open()
         refuse_unknown(options, AskOptions)
         rest: dict[str, Any] = {**options}
         given = {name: rest.pop(name, None) for name in ("temperature", "top_p", "max_tokens")}
@@ -261,12 +270,14 @@ class Client(_Client):
         vision
             Leave out those that do not see, or do not say so: as the service says, else by their names.
         """
+        self._check_open()
         if self.settings.in_process:
             return (self.endpoint.model,)
         return self._finish(inference.models(self._context(), vision=vision))  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Close the connections, and delete what could not be deleted before; a second call does nothing."""
+        self._closed = True
         self._end()
         if self._owner:
             self._transport.close()
@@ -318,14 +329,18 @@ class AsyncClient(_Client):
 
     async def models(self, *, vision: bool = False) -> tuple[str, ...]:
         """List the models of the service; see `Client.models`."""
+        self._check_open()
         if self.settings.in_process:
             return (self.endpoint.model,)
         return await self._finish(inference.models(self._context(), vision=vision))  # type: ignore[no-any-return]
 
     async def aclose(self) -> None:
         """Close the connections, and delete what could not be deleted before; a second call does nothing."""
+        if self._closed:
+            return
         with contextlib.suppress(Exception):
             await self._finish(assets.delete_left(self._context()))
+        self._closed = True
         self._end.detach()
         if self._own or self._owner:
             await self._transport.aclose()

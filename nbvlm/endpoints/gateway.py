@@ -208,6 +208,13 @@ def facts_of(endpoint: Endpoint) -> dict[str, Any]:
 def described(url: str, facts: Any) -> Endpoint:
     """Describe the model behind a gateway by the facts that it states.
 
+    Parameters
+    ----------
+    url
+        Address of the gateway, without a slash at its end.
+    facts
+        The parsed answer of `FACTS`.
+
     Raises
     ------
     NotFoundError

@@ -177,7 +177,7 @@ class Api:
             await self._reply(request, inquiry, exchange, name, stream=stream, usage=usage)
 
     async def _read(self, request: Request, name: str, argument: str) -> Asked:
-        """Read a question; a large one away from the loop, so that it holds nobody up."""
+        """Read a question; a large one away from the loop, so that no other request waits for it."""
 
         def read() -> Asked:
             if name == "ask_openai":

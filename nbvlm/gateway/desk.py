@@ -84,7 +84,7 @@ class Inquiry:
             self.first_s = time.monotonic() - self._began
 
     def close(self, status: str) -> None:
-        """Leave; an answer that nobody waits for any more is not asked on. A second call does nothing."""
+        """Leave; an answer without a reader is stopped. A second call does nothing."""
         if self._open:
             self._open = False
             if self.ticket is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nbvlm.errors import Error
 from nbvlm.panel.history import History
 from nbvlm.panel.static_output import StaticOutput
-from nbvlm.widgets import ComparisonView, ExportMenu, HistoryStrip, Ignored, thumbnail
+from nbvlm.widgets import Comparison, ExportMenu, HistoryStrip, Ignored, thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,7 +49,7 @@ class HistoryActions:
             }
         )
         self.strip = HistoryStrip(handler, self.static_output.name)
-        self.comparison = ComparisonView(handler)
+        self.comparison = Comparison(on_message=handler)
         self.export_menu = ExportMenu(on_error, offer)
 
     def _entry(self, message: Mapping[str, Any]) -> HistoryEntry:

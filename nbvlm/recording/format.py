@@ -336,6 +336,9 @@ def find(answers: Sequence[RecordedAnswer], question: RecordedQuestion) -> list[
 
 def _miss(answers: Sequence[RecordedAnswer], question: RecordedQuestion) -> ReplayMiss:
     same = [answer for answer in answers if answer.question.sha256 == question.sha256]
+    if answers and not same:  # the same picture in another file
+        pixels = question.pixel_hash()
+        same = [answer for answer in answers if answer.question.pixel_hash() == pixels]
     answers = same or answers
     prompts = list(dict.fromkeys(answer.question.prompt for answer in answers))
     near = difflib.get_close_matches(question.prompt, prompts, n=1, cutoff=0.0)

@@ -22,10 +22,19 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from nbvlm.grounding import MaskCrop
+    from nbvlm.grounding import Detections, MaskCrop
     from nbvlm.result.values import ResultData
 
-__all__ = ["ordered", "to_coco", "to_csv", "to_dataframe", "to_supervision", "to_yolo"]
+__all__ = [
+    "UNLABELLED",
+    "coco_annotations",
+    "ordered",
+    "to_coco",
+    "to_csv",
+    "to_dataframe",
+    "to_supervision",
+    "to_yolo",
+]
 
 COLUMNS = (*PLACES, *SOURCES)
 UNLABELLED = "unlabelled"
@@ -57,16 +66,9 @@ def to_coco(
     if segmentation not in {"rle", "polygon"}:
         raise ValueError(f'segmentation must be "rle" or "polygon", got {segmentation!r}.')
     names = _names(result, categories)
-    boxes = ordered(result).tolist()
-    labels = [label or UNLABELLED for label in result.detections.labels]
-    things = zip(labels, boxes, _mask_crops(result), result.detections.points, strict=True)
-    annotations = [
-        {"id": at, "image_id": image_id, "category_id": names.index(label) + 1, "iscrowd": 0}
-        | _shape(box, crop, result.detections.size, segmentation)
-        | ({"keypoints": [*point, 2], "num_keypoints": 1} if point is not None else {})
-        | ({"notices": list(result.notices)} if result.notices else {})
-        for at, (label, box, crop, point) in enumerate(things, 1)
-    ]
+    annotations = coco_annotations(
+        result.detections, names, image_id=image_id, segmentation=segmentation, notices=result.notices
+    )
     picture = result.picture
     image = {"id": image_id, "width": picture.width, "height": picture.height}
     return {
@@ -84,9 +86,34 @@ def to_coco(
     }
 
 
+def coco_annotations(
+    found: Detections,
+    names: Sequence[str],
+    *,
+    image_id: int = 1,
+    first: int = 1,
+    segmentation: str = "rle",
+    notices: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """Write the annotations of one picture, numbered from `first` on; categories are numbered from 1 on."""
+    labels = [label or UNLABELLED for label in found.labels]
+    things = zip(labels, _in_order(found.xyxy).tolist(), _crops(found), found.points, strict=True)
+    return [
+        {"id": at, "image_id": image_id, "category_id": names.index(label) + 1, "iscrowd": 0}
+        | _shape(box, crop, found.size, segmentation)
+        | ({"keypoints": [*point, 2], "num_keypoints": 1} if point is not None else {})
+        | ({"notices": list(notices)} if notices else {})
+        for at, (label, box, crop, point) in enumerate(things, first)
+    ]
+
+
 def _mask_crops(result: ResultData) -> tuple[MaskCrop | None, ...]:
+    return _crops(result.detections)
+
+
+def _crops(found: Detections) -> tuple[MaskCrop | None, ...]:
     """Return the masks; where they cannot be decoded, warn and return None for each."""
-    crops, reason = decoded(result.detections)
+    crops, reason = decoded(found)
     if reason is not None:
         warn_outside(f"The masks are left out. {reason}")
     return crops
@@ -168,5 +195,8 @@ def _names(result: ResultData, categories: Sequence[str] | None) -> list[str]:
 
 def ordered(result: ResultData) -> npt.NDArray[np.float64]:
     """Return the boxes with their corners in order."""
-    xyxy = result.detections.xyxy
+    return _in_order(result.detections.xyxy)
+
+
+def _in_order(xyxy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.hstack([np.minimum(xyxy[:, :2], xyxy[:, 2:]), np.maximum(xyxy[:, :2], xyxy[:, 2:])])

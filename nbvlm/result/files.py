@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbvlm import prompts
-from nbvlm._files import write_atomic
+from nbvlm._files import save_file
 from nbvlm.draw import annotate
 from nbvlm.errors import ImageError
 from nbvlm.images import encoded
@@ -60,10 +60,7 @@ def save(result: ResultData, path: str | os.PathLike[str], **options: Any) -> Pa
     """Save a result; see `Result.save`."""
     path = Path(path)
     data = contents(result, path.suffix, **options)
-    if not path.parent.is_dir():
-        message = f"The folder {str(path.parent)!r} does not exist. Create it to save {path.name!r} there."
-        raise FileNotFoundError(message)
-    write_atomic(path, data)
+    save_file(path, data)
     return path
 
 

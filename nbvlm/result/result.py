@@ -268,6 +268,8 @@ class Result(ResultData):
         ------
         ValueError
             Another ending; the message lists those that exist.
+        Error
+            The file cannot be written; the message names its path.
         """
         return files.save(self, path, **options)
 

@@ -246,6 +246,14 @@ def _detections(saved: _Detections, size: tuple[int, int]) -> Detections:
     )
 
 
+def detections_from_dict(data: Any, size: tuple[int, int]) -> Detections:
+    """Turn plain data, as `detections_to_dict` writes them, back into detections of a picture of `size`."""
+    try:
+        return _detections(msgspec.convert(data, _Detections), size)
+    except (msgspec.ValidationError, UnicodeError, RecursionError) as error:
+        raise _damaged(_field(error)) from error
+
+
 def _reading(saved: _Reading | None) -> Reading | None:
     return Reading(saved.order, saved.frame, saved.origin) if saved is not None else None
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from nbvlm.widgets._base import OfferingWidget, PageState, ignored
-from nbvlm.widgets.comparison import ComparisonView
+from nbvlm.widgets.comparison import Comparison
 from nbvlm.widgets.controls import Controls, column
 from nbvlm.widgets.detection_list import DetectionList, reading_of
 from nbvlm.widgets.dialogs import KeyField, ServerForm
 from nbvlm.widgets.error_card import ErrorCard
 from nbvlm.widgets.export_menu import ExportMenu
 from nbvlm.widgets.history_strip import HistoryStrip
-from nbvlm.widgets.messages import Ignored
+from nbvlm.widgets.messages import Ignored as Ignored
 from nbvlm.widgets.offers import Allow, NotOffered, Offer, is_address
 from nbvlm.widgets.picker import Picker, Upload
-from nbvlm.widgets.picture_viewer import Region, Viewer
+from nbvlm.widgets.picture_viewer import Viewer
 from nbvlm.widgets.recorded_questions import RecordedQuestions
+from nbvlm.widgets.review import Review
 from nbvlm.widgets.status_text import (
     failure_sentences,
     failure_text,
@@ -44,13 +45,12 @@ from nbvlm.widgets.viewer import Viewer as AnswerViewer
 __all__ = [
     "Allow",
     "AnswerViewer",
-    "ComparisonView",
+    "Comparison",
     "Controls",
     "DetectionList",
     "ErrorCard",
     "ExportMenu",
     "HistoryStrip",
-    "Ignored",
     "KeyField",
     "NotOffered",
     "Offer",
@@ -58,7 +58,7 @@ __all__ = [
     "PageState",
     "Picker",
     "RecordedQuestions",
-    "Region",
+    "Review",
     "ServerForm",
     "SweepGrid",
     "TaskBar",

@@ -37,7 +37,7 @@ class Typed(traitlets.TraitType, Generic[Held, Given]):  # type: ignore[misc] # 
         def __set__(self, obj: Any, value: Given) -> None: ...
 
 
-class DetectionsTrait(Typed["Detections | None", "Detections | Result | None"]):
+class DetectionsTrait(Typed["Detections | None", Any]):
     """Detections, or None; takes a result in their place."""
 
     info_text = "a Detections, a Result, or None"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+import traitlets
 
 from nbvlm import prompts
 from nbvlm.draw import annotate
 from nbvlm.errors import ImageError
 from nbvlm.grounding import compare
 from nbvlm.images import encoded
-from nbvlm.result import where
-from nbvlm.widgets._base import PageWidget
+from nbvlm.result import Result, where
+from nbvlm.widgets._boxes import Typed
+from nbvlm.widgets._part import Part
 from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.messages import Message, flag, whole
 from nbvlm.widgets.thumbnails import card, label_colors
@@ -20,53 +24,127 @@ from nbvlm.widgets.thumbnails import card, label_colors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from nbvlm.grounding import Comparison, Detection, Pair
-    from nbvlm.result import Result
+    from nbvlm.grounding import Comparison as Compared
+    from nbvlm.grounding import Detection, Pair
     from nbvlm.widgets.thumbnails import LabelColors, NumberedResult
 
-__all__ = ["ComparisonView", "columns", "masked_picture", "word_changes"]
+__all__ = ["Comparison", "columns", "masked_picture", "word_changes"]
 
 #: Pixels of the longer side of a picture here.
 SIDE = 640
 
 
-class ComparisonView(PageWidget):
-    """Shows two or more answers beside each other; it is hidden while there are fewer.
+@dataclass(frozen=True, slots=True)
+class Side:
+    """An answer of a comparison, with its number there."""
+
+    number: int
+    result: Result
+    pinned: bool = False
+
+
+class ResultsTrait(Typed["tuple[Result, ...]", Any]):
+    """Results, in the order in which they stand beside each other."""
+
+    info_text = "an iterable of Result"
+
+    def validate(self, _obj: Any, value: Any) -> tuple[Result, ...]:
+        """Take results only."""
+        found = (value,) if isinstance(value, Result) else tuple(value)
+        if wrong := [one for one in found if not isinstance(one, Result)]:
+            raise traitlets.TraitError(f"results must be results of a model, got {type(wrong[0]).__name__}.")
+        return found
+
+
+class Comparison(Part):
+    """Show two or more answers beside each other, and which of their boxes are kept, moved, lost or new.
+
+    The first answer about a picture is the one that the others about it are compared with. Fewer than two
+    answers are not shown.
 
     Parameters
     ----------
+    *results
+        The answers, or one iterable of them.
     on_message
-        Called with each message of a page that asks for something: "show" or "pin".
+        Called with each message of the page that asks for something: "show" or "pin", and the number of the
+        `answer`. Without it the page has no buttons for that.
+
+    Attributes
+    ----------
+    results : tuple of Result
+        The answers. Default: (). ``comparison.results = [first, second]``
+    counts : tuple
+        For each answer a dictionary of how many boxes are kept, moved, lost and new; None for those that
+        others are compared with. Read-only.
+        ``comparison.observe(lambda change: print(change.new), "counts")``
+
+    Raises
+    ------
+    traitlets.TraitError
+        For something else than results.
+
+    Examples
+    --------
+    >>> nbvlm.widgets.Comparison(first, second)  # doctest: +SKIP
     """
 
     _esm = script("comparison")
-    _css = style("comparison")
+    _css = style("theme", "comparison")
     messages = MappingProxyType({"show": Message(answer=whole), "pin": Message(answer=whole, pinned=flag)})
 
-    def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
-        self._pinned: tuple[NumberedResult, ...] = ()
-        self._columns: list[dict[str, Any]] = []
-        self._pictures: dict[int, bytes] = {}
-        super().__init__(on_message)
+    results = ResultsTrait(default_value=())
+    counts: Any = traitlets.Tuple(read_only=True)
 
-    def update(self, pinned: Sequence[NumberedResult]) -> None:
-        """Compare these; the first about a picture is the one that the others about it are compared with."""
+    def __init__(
+        self,
+        *results: Result | Iterable[Result],
+        on_message: Callable[[Mapping[str, Any]], None] | None = None,
+        **traits: Any,
+    ) -> None:
+        self._sides: tuple[NumberedResult, ...] = ()
+        self._columns: list[dict[str, Any]] = []
+        self._pictures: dict[int, tuple[Result, bytes]] = {}
+        super().__init__(on_message, **traits)
+        if results:
+            try:
+                one = results[0]
+                self.results = results if len(results) > 1 or isinstance(one, Result) else one
+            except BaseException:
+                self.close()
+                raise
+
+    @traitlets.observe("results")  # type: ignore[untyped-decorator]
+    def _results_changed(self, change: Any) -> None:
+        if change["new"] != tuple(side.result for side in self._sides):
+            self.update([Side(at, result) for at, result in enumerate(change["new"], 1)])
+
+    def update(self, sides: Sequence[NumberedResult]) -> None:
+        """Compare answers that have numbers of their own."""
         with self._lock:
-            if tuple(pinned) == self._pinned:
+            if tuple(sides) == self._sides:
                 return
-            self._pinned = tuple(pinned)
-            shown = self._pinned if len(self._pinned) > 1 else ()
-            self._pictures = {
-                one.number: self._pictures.get(one.number) or masked_picture(one.result) for one in shown
-            }
+            self._sides = tuple(sides)
+            shown = self._sides if len(self._sides) > 1 else ()
+            kept = self._pictures
+            self._pictures = {}
+            for one in shown:
+                before = kept.get(one.number)
+                same = before is not None and before[0] is one.result
+                self._pictures[one.number] = (
+                    before if same and before else (one.result, masked_picture(one.result))
+                )
             self._columns = columns(shown)
+            self.results = tuple(side.result for side in self._sides)
+            self.set_trait("counts", tuple(column["counts"] for column in self._columns))
             self.send_all()
 
     def send_all(self) -> None:
         """Send all columns, to a page that opens."""
         with self._lock:
-            buffers = [self._pictures[column["number"]] for column in self._columns]
-            self.send({"type": "sides", "columns": self._columns}, buffers=buffers)
+            buffers = [self._pictures[column["number"]][1] for column in self._columns]
+            asks = self._on_message is not None
+            self.send({"type": "sides", "columns": self._columns, "asks": asks}, buffers=buffers)
 
     def _summary(self) -> str:
         return f"{len(self._columns)} answers"
@@ -113,7 +191,7 @@ def _column(one: NumberedResult, base: NumberedResult, colors: LabelColors) -> d
     return column | {"boxes": boxes, "counts": counts, "words": word_changes(base.result, result)}
 
 
-def _compared(comparison: Comparison, colors: LabelColors) -> Iterable[dict[str, Any]]:
+def _compared(comparison: Compared, colors: LabelColors) -> Iterable[dict[str, Any]]:
     for pair in comparison.kept:
         yield _box(pair.after, colors, "kept", note=f"overlap {pair.iou:.0%}")
     for pair in comparison.moved:

@@ -83,8 +83,8 @@ class Viewer(BoxPart):
 
     A box that is moved takes its mask with it; one that is resized keeps the pixels of its mask that lie
     inside, at their place. The numbers as the model wrote them (`raw`) and, of a resized box, the codes of
-    its mask do not describe a corrected box and are dropped. To compare the model's answer with the corrected
-    one: `nbvlm.evaluate(viewer.result, viewer.detections)`.
+    its mask do not describe a corrected box and are dropped.
+    `nbvlm.evaluate(viewer.result, viewer.detections)` compares the model's answer with the corrected one.
 
     Parameters
     ----------
@@ -339,9 +339,8 @@ class Viewer(BoxPart):
         result, found = self.result, self.detections
         labels = dict.fromkeys([*self.things, *(found.labels if found is not None else ())])
         notices = result.notices if result is not None else ()
-        untouched = result if result is not None and found is result.detections else None
         return {
-            "alt": alt_text(untouched) if untouched is not None else "",
+            "alt": alt_text(result) if result is not None and found is result.detections else "",
             "notes": list(filter(None, [*notices, self._no_picture, self._no_masks])),
             "labels": [label for label in labels if label],
         }

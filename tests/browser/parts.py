@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 # About what VS Code grants to a widget: nothing from anywhere, pictures as data only.
 POLICY = "default-src 'none'; script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; img-src data:"
 BASE = """
-window.makeModel = (state) => {
+window.makeModel = (given) => {
+  const ways = ["samples", "upload", "camera", "link", "path"];
+  const state = { offered: [...ways, "models", "server", "key", "sweep", "exports"], ...given };
   const listeners = new Map();
   const heard = (name) => listeners.get(name) ?? [];
   const model = {

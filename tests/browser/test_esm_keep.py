@@ -14,7 +14,7 @@ from browser.parts import base64_png, load, say
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-PARTS = ("history_strip", "comparison", "sweep_grid", "export_menu")
+PARTS = ("history_strip", "comparison", "sweep_grid", "export_menu", "recorded_questions")
 
 
 def card(number: int, **more: Any) -> dict[str, Any]:
@@ -228,3 +228,24 @@ def test_a_failure_frees_the_button(page: Page) -> None:
     expect(button).to_be_disabled()
     say(page, {"type": "failed", "id": last(page)["id"]})
     expect(button).to_be_enabled()
+
+
+def test_the_questions_of_a_recording_are_buttons_by_picture(page: Page) -> None:
+    load(page, "recorded_questions")
+    page.evaluate("show()")
+    root = page.locator(".nbvlm-recorded-group")
+    expect(root).to_have_count(0)
+    pictures = [
+        {"name": "<b>cat</b>.png", "asks": [[0, "detect cat"], [1, "caption en <i>"]]},
+        {"name": "dog.png", "asks": [[2, "detect dog"]]},
+    ]
+    say(page, {"type": "questions", "pictures": pictures})
+    page.evaluate("show()")  # a second view shows the same
+    expect(root).to_have_count(4)
+    expect(root.first).to_have_attribute("aria-label", "About <b>cat</b>.png")
+    expect(page.locator("b, i")).to_have_count(0)
+    page.locator(".nbvlm-recorded-ask", has_text="caption en <i>").first.focus()
+    page.keyboard.press("Enter")
+    assert (last(page)["type"], last(page)["index"]) == ("ask", 1)
+    say(page, {"type": "questions", "pictures": []})
+    expect(root).to_have_count(0)

@@ -28,6 +28,18 @@ def boxes_arrive(sheet: Sheet) -> None:
     assert box["height"] == pytest.approx(picture["height"] * 400 / 1023, abs=3)  # and its line
 
 
+def its_visitors_find_no_path_and_no_key(sheet: Sheet) -> None:
+    expect(sheet.find("button.nbvlm-upload")).to_be_visible()
+    expect(sheet.find("button.nbvlm-link")).to_have_text("Link")
+    for hidden in ("button.nbvlm-key-button", "button.nbvlm-hide-button"):
+        expect(sheet.find(hidden)).to_be_hidden()
+    models = sheet.find("select.nbvlm-model option").all_text_contents()
+    assert not {"Another server …", "A recording …"} & set(models)
+    sheet.find("button.nbvlm-link").click()
+    expect(sheet.find(".nbvlm-open-label")).to_contain_text("Address of a picture")
+    sheet.find("button.nbvlm-link").click()
+
+
 STOPS = (
     *("nbvlm-model", "nbvlm-key-button", "nbvlm-thumb", "nbvlm-upload", "nbvlm-webcam", "nbvlm-link"),
     *("nbvlm-route", "nbvlm-reset-picture", "nbvlm-task-choice", "nbvlm-chip-remove", "nbvlm-thing"),
@@ -87,5 +99,6 @@ def test_notebook_7_answers_and_leaves_the_keys_to_the_panel(notebook7: Sheet, s
 def test_voila_answers(sheet: Sheet, quickstart: str, service: Loopback) -> None:
     service.text = "<loc0100><loc0100><loc0500><loc0500> car"
     sheet.open_voila(quickstart).ready()
+    its_visitors_find_no_path_and_no_key(sheet)
     boxes_arrive(sheet)
     assert [error for error in sheet.errors if OURS.search(error)] == []

@@ -236,6 +236,23 @@ def test_a_real_terminal_is_recognized(picture):
     assert "{" not in said
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--endpoint", "http://127.0.0.1:9/v1"], "Pass --model ID; `nbvlm models URL` lists"),
+        (["--endpoint", "openai"], "Pass --model ID; `nbvlm models openai --vision` lists"),
+        (["--endpoint", "local"], "Pass --model google/paligemma2-3b-mix-448,"),
+        (["--endpoint", "http://example.com/v1", "--model", "x"], "or insist with --allow-http."),
+    ],
+)
+def test_an_error_names_the_options_of_the_command(
+    tmp_path, capsys, options: list[str], sentence: str
+) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    assert main.main(["ask", str(tmp_path / "a.png"), "caption en", *options]) != 0
+    assert sentence in capsys.readouterr().err
+
+
 def test_several_pictures_are_asked_about_one_after_the_other(picture, capsys, tmp_path) -> None:
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"not a picture")

@@ -61,6 +61,8 @@ def shell(command: list[str], redirected: str, **environment: str) -> subprocess
         ([*DEMO, "--stream"], "> /dev/full", 1, b"The output cannot be written"),
         ([*NBVLM, "ask", "none.png", "x"], "> /dev/full 2> /dev/full", None, b""),
         ([*NBVLM, "--help"], "> /dev/full", 1, b""),
+        ([sys.executable, "-u", "-m", "nbvlm", "--help"], "> /dev/full", 1, b"The output cannot be written"),
+        ([sys.executable, "-u", "-m", "nbvlm", "ask", "--help"], "> /dev/full", 1, b"cannot be written"),
         ([*NBVLM, "--version"], ">&-", 0, b""),
         ([*NBVLM, "ask", "--help"], "| true", 0, b""),
         ([*NBVLM, "serve", "--port", "0"], "> /dev/full", 1, b"nbvlm serve: The output cannot be written"),

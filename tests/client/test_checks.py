@@ -48,6 +48,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"max_tokens": True}, "whole number"),
     ({"route": "asse"}, "Did you mean 'asset'"),
     ({"content": "list"}, "'tag', 'parts'"),
+    ({"translate": "x"}, "translate must be True or False"),
+    ({"translate": 1}, "translate must be True or False"),
+    ({"progress": "x"}, "progress must be a function"),
 ]
 
 
@@ -601,3 +604,36 @@ def test_several_pictures_lead_to_batch(several: Any, message: str) -> None:
         pytest.raises(nbvlm.ImageError, match=rf"{message}.*nbvlm\.batch\(images, prompt\)"),
     ):
         client.ask(several, "caption en")
+
+
+OPENINGS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+    (("demo",), {}),
+    (("nvidia",), {"api_key": KEY, "base_url": "http://127.0.0.1:9", "assets_url": "http://127.0.0.1:9"}),
+    (("http://127.0.0.1:9/v1",), {"model": "x"}),
+]
+
+
+@pytest.mark.parametrize(("endpoint", "options"), OPENINGS, ids=["demo", "hosted", "server"])
+def test_a_closed_client_says_so(endpoint: tuple[str, ...], options: dict[str, Any]) -> None:
+    client = nbvlm.Client(*endpoint, **options)
+    client.close()
+    client.close()
+    for use in (
+        lambda: client.ask(SCENE, "caption en"),
+        lambda: client.stream(SCENE, "caption en"),
+        client.models,
+        client.assets.list,
+    ):
+        with pytest.raises(nbvlm.Error, match=r"The client is closed\. Open another one: nbvlm\.Client"):
+            use()
+    assert pickle.loads(pickle.dumps(client)).endpoint == client.endpoint
+
+    async def awaited() -> None:
+        async with nbvlm.AsyncClient(*endpoint, **options) as closed:
+            pass
+        await closed.aclose()
+        for use in (lambda: closed.ask(SCENE, "caption en"), closed.models, closed.assets.list):
+            with pytest.raises(nbvlm.Error, match=r"nbvlm\.AsyncClient"):
+                await use()
+
+    asyncio.run(awaited())

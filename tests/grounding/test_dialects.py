@@ -142,6 +142,21 @@ def test_one_bad_item_costs_one_item(name: str) -> None:
     assert {problem.kind for problem in parser.problems} <= set(KINDS)
 
 
+@pytest.mark.parametrize(
+    "inside",
+    ["(100,200),(?,?)", "(?,?),(100,200)", "(100,200),(x,300)", "(100,200),(300", "(100,200),(300,?)"],
+)
+@pytest.mark.parametrize("tag", ["box", "quad", "bbox"])
+def test_a_corner_without_the_other_one_is_a_problem_and_not_a_point(tag: str, inside: str) -> None:
+    parser = read(f"<ref>cat</ref><{tag}>{inside}</{tag}>", model="qwen2-vl")
+    assert (len(parser.detections), kinds(parser)) == (0, ["item"])
+
+
+def test_whole_boxes_before_a_damaged_one_are_kept() -> None:
+    parser = read("<ref>cat</ref><box>(100,200),(300,400),(500</box>", model="qwen2-vl")
+    assert (len(parser.detections), kinds(parser)) == (1, ["item"])
+
+
 def test_what_was_wrong_is_said() -> None:
     assert kinds(read('{"bbox_2d": [900, 900, 1200, 1000], "label": "a"}', model="qwen3")) == ["range"]
     assert kinds(read('{"bbox_2d": [9, 9, 1, 1], "label": "a"}', model="qwen3")) == ["sorted"]

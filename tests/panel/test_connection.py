@@ -398,7 +398,8 @@ def test_a_recording_lists_its_questions_and_one_is_asked_by_a_press(page: Page)
     index, prompt = pictures[1]["asks"][0]
     page.send(controller.recorded, {"type": "ask", "index": index})
     page.wait(lambda: panel.result is not None)
-    assert (panel.image.name, panel.prompt, panel.result.prompt) == ("coffee.png", prompt, prompt)
+    assert panel.image.name.startswith("coffee.")
+    assert (panel.prompt, panel.result.prompt) == (prompt, prompt)
     assert panel.result.model == "nbvlm/demo-photos"
     page.send(controller.recorded, {"type": "ask", "index": 9999})  # is ignored
     panel.prompt = "detect cups"

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from support import made_results as made
 
+from nbvlm.errors import Error
 from nbvlm.grounding.detections import Detections
 from nbvlm.result import Result, files
 
@@ -49,8 +50,18 @@ def test_another_ending_names_those_that_exist(name: str, tmp_path) -> None:
 
 
 def test_a_missing_folder_is_named(tmp_path) -> None:
-    with pytest.raises(FileNotFoundError, match="does not exist"):
+    with pytest.raises(Error, match="none' does not exist"):
         made.result().save(tmp_path / "none" / "a.png")
+
+
+@pytest.mark.parametrize("name", ["folder.json", "x" * 300 + ".json", "a\0.json", "file.txt/a.json"])
+def test_a_file_that_cannot_be_written_is_named(name: str, tmp_path) -> None:
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "file.txt").write_text("a")
+    with pytest.raises(Error, match=r"(cannot be written|does not exist)") as failed:
+        made.result().save(tmp_path / name)
+    assert failed.value.hint
+    assert str(tmp_path) in failed.value.message
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch) -> None:
@@ -61,7 +72,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path, monk
         raise OSError("disk full")
 
     monkeypatch.setattr(files.Path, "replace", broken)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(Error, match=r"a\.json' cannot be written: disk full"):
         made.result(text="new").save(path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

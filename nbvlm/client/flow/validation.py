@@ -78,6 +78,12 @@ def check_question(
                 f"{name} must be one of {', '.join(map(repr, known))}, got {chosen!r}.",
                 hint=did_you_mean(chosen, known, cutoff=0.4).strip() or None,
             )
+    if not isinstance(translate, bool):
+        raise ParameterError(f"translate must be True or False, got {translate!r}.")
+    if progress is not None and not callable(progress):
+        raise ParameterError(
+            f"progress must be a function, got {progress!r}.", hint="It is called with each Status."
+        )
     if route == "asset" and endpoint.assets_url is None:
         raise ParameterError(
             f"The endpoint {endpoint.name!r} has no asset service.",

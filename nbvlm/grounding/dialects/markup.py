@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from nbvlm.grounding.dialects import tags
 from nbvlm.grounding.dialects.data import DataScanner
 from nbvlm.grounding.dialects.fields import Fields
 from nbvlm.grounding.dialects.found import NUMBER, Found, Numbers, chunks, floats, shape
 from nbvlm.grounding.dialects.state import Frame, Tagged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["MarkupScanner"]
 
@@ -135,7 +139,11 @@ class MarkupScanner(DataScanner):
         self._stack.pop()
         if isinstance(top, Numbers) and (top.values or top.broken):
             if top.broken or len(top.values) not in (2, 4, 8):
-                self._report("item", top.position, str(top.values[:8]))
+                if self._stack and isinstance(self._stack[-1], Tagged):
+                    top.broken = True  # reported with its tag
+                    self._stack[-1].numbers.children.append(top)
+                else:
+                    self._report("item", top.position, str(top.values[:8]))
                 return
             if self._stack and isinstance(self._stack[-1], Numbers):
                 self._stack[-1].children.append(top)
@@ -290,12 +298,15 @@ def _tagged_places(done: Tagged) -> tuple[list[Found], bool]:
     if numbers.values or numbers.broken:
         lists.append(Numbers(done.position, numbers.values, broken=numbers.broken, stray=numbers.stray))
     lists = [one for one in lists if one.values or one.broken]
+    damaged = kind in ("box", "outline") and any(map(_is_damaged, _leaves(numbers)))
+    if damaged:
+        lists = _without_lone_corners(numbers)
     pairs = bool(lists) and all(len(one.values) == 2 and not (one.broken or one.is_rest) for one in lists)
     if pairs and not done.bare and kind in ("box", "outline"):
         flat = [value for one in lists for value in one.values]
         lists = [Numbers(done.position, flat)]
     found: list[Found] = []
-    wrong = False
+    wrong = damaged
     for one in lists:
         rest = kind == "box" and one.is_rest
         read = None if one.broken or rest else _tagged_shape(tuple(one.values), kind, done)
@@ -320,6 +331,36 @@ def _whole(place: Found, done: Tagged) -> bool:
     if place.kind == "box" and place.numbers[3] < place.numbers[1]:
         return False  # its last number is cut
     return place.kind == "box" and done.kind in ("box", "patch")
+
+
+def _leaves(numbers: Numbers) -> Iterator[Numbers]:
+    """The innermost lists within `numbers`."""
+    for child in numbers.children:
+        if child.children:
+            yield from _leaves(child)
+        else:
+            yield child
+
+
+def _is_damaged(part: Numbers) -> bool:
+    return part.broken or part.is_rest or not part.values or len(part.values) % 2 == 1
+
+
+def _without_lone_corners(numbers: Numbers) -> list[Numbers]:
+    """Return the whole parts of a damaged tag; a corner without its other one is not a point."""
+    kept: list[Numbers] = []
+    corner: Numbers | None = None
+    for part in _leaves(numbers):
+        if _is_damaged(part):
+            corner = None
+        elif len(part.values) != 2:
+            kept.append(part)
+        elif corner is None:
+            corner = part
+        else:
+            kept.append(Numbers(corner.position, [*corner.values, *part.values]))
+            corner = None
+    return kept
 
 
 def _tagged_shape(

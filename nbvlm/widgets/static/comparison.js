@@ -121,7 +121,7 @@ function side(column, act) {
   const name = element("div", "nbvlm-side-name");
   name.append(element("strong", "", {}, `#${column.number}`), " ", element("code", "", {}, column.prompt));
   const detail = element("div", "nbvlm-side-detail", {}, [column.detail, column.model].join(" · "));
-  head.append(name, show, loose, detail);
+  head.append(name, ...(act ? [show, loose] : []), detail);
   const picture = pictureOf(column);
   const light = (index) => {
     picture.classList.toggle("nbvlm-lit", index !== null);
@@ -137,23 +137,26 @@ function side(column, act) {
 function view(el, store, send) {
   const heading = element("div", "nbvlm-heading", {}, "Compare");
   const body = element("div", "nbvlm-sides-body");
-  el.classList.add("nbvlm-sides");
+  el.classList.add("nbvlm-part", "nbvlm-sides");
   el.setAttribute("role", "region");
   el.setAttribute("aria-label", "Pinned answers side by side");
   el.replaceChildren(heading, body);
   const show = () => {
     el.hidden = store.columns.length < 2;
     body.replaceChildren(
-      ...store.columns.map((column) => side(column, (message) => send(numbered(el, message)))),
+      ...store.columns.map((column) =>
+        side(column, store.asks ? (message) => send(numbered(el, message)) : null),
+      ),
     );
   };
   return { show };
 }
 
 export default () => {
-  const store = { columns: [] };
+  const store = { columns: [], asks: true };
 
   function receive(message, buffers) {
+    store.asks = message.asks ?? true;
     store.columns = message.columns.map((column, index) => {
       const data = buffers[index];
       return { ...column, src: data?.byteLength ? dataUri(data, "image/jpeg") : "" };

@@ -1,0 +1,71 @@
+"""A review without a page: which rows it takes, and what is refused."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import TYPE_CHECKING
+
+import ipywidgets
+import pandas as pd
+import pytest
+from PIL import Image
+
+import nbvlm
+from nbvlm.widgets import Review
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOUND = nbvlm.Detections([[1, 2, 30, 20]], ["cat"], (60, 40))
+
+
+def test_pictures_that_were_not_files_are_given(tmp_path: Path) -> None:
+    table = pd.DataFrame({"source": ["#0", "#1"], "detections": [FOUND, FOUND]})
+    assert Review(table).states == ("error", "error")
+    pictures = [Image.new("RGB", (60, 40)), Image.new("RGB", (50, 40))]
+    review = Review(table, pictures=pictures)
+    review.keep()
+    assert review.states == ("kept", "error")  # the second has another size
+    with pytest.raises(ValueError, match="one for each of the 2 rows"):
+        Review(table, pictures=pictures[:1])
+    assert review.save(tmp_path / "out.zip").stat().st_size > 100
+
+
+def test_results_can_be_reviewed() -> None:
+    result = nbvlm.Client("demo").ask(Image.new("RGB", (60, 40), "teal"), "detect cat")
+    review = Review([result])
+    assert review.viewer.image is not None
+    assert list(review.to_dataframe().review) == ["open"]
+
+
+def test_other_tables_are_refused() -> None:
+    with pytest.raises(ValueError, match="explode=True"):
+        Review(pd.DataFrame({"source": ["a.png"], "label": ["cat"]}))
+    with pytest.raises(ValueError, match="takes the table"):
+        Review(["a.png"])
+
+
+def test_a_damaged_journal_line_leaves_its_row_open(tmp_path: Path) -> None:
+    table = pd.DataFrame({"source": ["#0"], "detections": [FOUND]})
+    journal = tmp_path / "review.jsonl"
+    options = {"pictures": [Image.new("RGB", (60, 40))], "journal": journal}
+    Review(table, **options).keep()
+    assert Review(table, **options).states == ("kept",)
+    whole = journal.read_text()
+    journal.write_text(whole[: len(whole) // 2])
+    assert Review(table, **options).states == ("open",)
+    journal.write_text(whole.replace('"label": "cat"', '"label": 3'))
+    assert Review(table, **options).states == ("open",)
+
+
+def test_a_review_leaves_nothing_behind() -> None:
+    table = pd.DataFrame({"source": ["#0"], "detections": [FOUND]})
+    before = set(ipywidgets.widgets.widget._instances)
+    review = Review(table, pictures=[Image.new("RGB", (60, 40))])
+    gone = weakref.ref(review)
+    review.close()
+    del review
+    gc.collect()
+    assert gone() is None
+    assert set(ipywidgets.widgets.widget._instances) == before
