@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from nbvlm.endpoints import EMBEDDED
+
 if TYPE_CHECKING:
     from nbvlm.grounding import Detections
     from nbvlm.result import Result
 
-__all__ = ["reading_of", "reread"]
+__all__ = ["has_caveat", "reading_of", "reread"]
 
 _ORDERS = {"xyxy": "x before y", "yxyx": "y before x"}
 _BEGIN = "The numbers of the boxes were read again: "
@@ -23,6 +25,12 @@ def reading_of(detections: Detections) -> dict[str, Any] | None:
     readings = zip(detections.raw, detections.readings, strict=True)
     found = next((reading for raw, reading in readings if raw is not None and reading is not None), None)
     return None if found is None else {"order": found.order, "scale": list(found.frame)}
+
+
+def has_caveat(result: Result) -> bool:
+    """Return whether the embedded model limits its answer; that boxes were read again is not such a limit."""
+    mine = result.endpoint == "demo" and result.model in EMBEDDED
+    return mine and any(not notice.startswith(_BEGIN) for notice in result.notices)
 
 
 def reread(result: Result, order: Literal["xyxy", "yxyx"], scale: tuple[float, float] | None) -> Result:

@@ -157,5 +157,8 @@ def test_a_photograph_is_answered_by_the_detector_which_says_so_before_its_answe
     )
     assert colors[0] != colors[1]
     expect(lab.find(".nbvlm-voice")).to_contain_text("A small detector of 80 everyday kinds answers")
+    lab.find(".nbvlm-notes-step").press("Enter")
+    expect(lab.find(".nbvlm-model")).to_be_focused()
+    lab.page.keyboard.press("Escape")
     assert serious(lab.page) == []
     assert lab.errors == []
