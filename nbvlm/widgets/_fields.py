@@ -24,6 +24,7 @@ __all__ = [
     "on_slider",
     "prompt_field",
     "slider_of",
+    "text_block",
 ]
 
 TITLES = {"temperature": "Temperature", "top_p": "Top p", "max_tokens": "Max tokens"}
@@ -35,6 +36,10 @@ class Box(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class ha
 
 class Label(PageState, ipywidgets.Label):  # type: ignore[misc] # likewise
     """A text that no page changes."""
+
+
+class Html(PageState, ipywidgets.HTML):  # type: ignore[misc] # likewise
+    """A text of several lines that no page changes."""
 
 
 class Button(PageState, ipywidgets.Button):  # type: ignore[misc] # likewise
@@ -82,6 +87,11 @@ def column(children: list[Any], name: str) -> Any:
 
 def label(text: str, name: str) -> Any:
     return Label(text).add_class(name)
+
+
+def text_block() -> Any:
+    """Return a text that breaks its lines; its value is HTML."""
+    return Html()
 
 
 def prompt_field() -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import html
 from typing import TYPE_CHECKING, Any
 
 import traitlets
 
 from nbvlm import endpoints
 from nbvlm.client import Client, resolve
-from nbvlm.widgets._fields import Dropdown, label
+from nbvlm.widgets._fields import Dropdown, text_block
 from nbvlm.widgets._part import PartBox, weakly
 from nbvlm.widgets._values import ClientTrait, EndpointTrait
 
@@ -69,7 +70,8 @@ class ModelChoice(PartBox):
         self._own: list[Client] = []
         self._putting = False
         self._field = Dropdown(description="Model").add_class("nbvlm-model-choice")
-        self._note = label("", "nbvlm-model-note")
+        self._note = text_block()
+        self._field.layout.width = "auto"
         self._field.observe(weakly(self._picked), "index")
         self._listed: list[Endpoint] = []
         self.client = self._made(Client()) if client is None else client
@@ -112,7 +114,7 @@ class ModelChoice(PartBox):
                 self._listed = list(listed)
                 self._field.options = [(one.model, index) for index, one in enumerate(self._listed)]
             self._field.index = self._listed.index(self.endpoint)
-            self._note.value = self.endpoint.note
+            self._note.value = html.escape(self.endpoint.note)
         finally:
             self._putting = False
 

@@ -93,6 +93,9 @@ class Parameters(PartBox):
         self._reset = button("Reset", "nbvlm-reset", "Set all sliders to the model's defaults")
         self._reset.on_click(weakly(self._take_reset))
         self._head = column([label("Parameters", "nbvlm-heading"), self._reset], "nbvlm-sliders-head")
+        for place in (self._reset.layout, self._box.layout):
+            place.width = "auto"
+        self._head.layout.flex_flow, self._head.layout.justify_content = "row wrap", "space-between"
         self._fitting = False
         if endpoint is not None:
             self.endpoint = endpoint
@@ -134,6 +137,7 @@ class Parameters(PartBox):
         kept, old = self._now(), self._sliders
         self._sliders = {one.name: slider_of(one) for one in self.endpoint.parameters}
         for name, slider in self._sliders.items():
+            slider.style.description_width, slider.layout.width = "96px", "auto"
             if name in kept:
                 slider.value = on_slider(slider, kept[name])
             slider.observe(weakly(self._moved), "value")

@@ -62,9 +62,7 @@ def test_a_module_stands_after_its_imports_and_keeps_its_line_numbers(name: str)
         assert line == original.strip() or (not line and re.match(r" *(//|/\*\*.*\*/$)", original))
 
 
-def test_style_sheets_lose_what_browsers_do_not_need(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_style_sheets_lose_what_browsers_do_not_need(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(esm, "_STATIC", tmp_path)
     one = '/* One */\n\n.a,\n.b {\n  content: "/* x";\n\n  /* two\n lines */\n  top: 0;\n}\n'
     (tmp_path / "one.css").write_text(one)
