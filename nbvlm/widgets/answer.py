@@ -103,7 +103,7 @@ class Answer(PartBox):
         Raises
         ------
         TypeError
-            If `event` is none of these.
+            If `event` is of another kind.
         """
         if isinstance(event, Result):
             self.finish(event)

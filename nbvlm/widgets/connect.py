@@ -68,7 +68,7 @@ class Connection(PartBox):
         self._stop.on_click(weakly(self._stop_pressed))
         self._run.button_style, self._run.layout.flex, self._run.layout.min_width = "primary", "1 1 0", "80px"
         super().__init__([self._run, self._stop])
-        self.layout.flex_flow = "row nowrap"
+        self.layout.display, self.layout.flex_flow = "flex", "row nowrap"
 
     def on_answer(self, callback: Callable[[Result], Any], remove: bool = False) -> None:
         """Call a function with each whole answer, on a thread of the package; `remove` ends that."""

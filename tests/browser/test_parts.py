@@ -29,7 +29,7 @@ ipywidgets.HBox([ipywidgets.VBox([choice, picker, bar, parameters, asking], layo
 # Parts that stick out of the notebook, or whose content sticks out of them.
 MISFITS = """() => [...document.querySelectorAll(".nbvlm-own")].filter((part) => part.offsetParent)
   .filter((part) => part.scrollWidth > part.clientWidth + 1 || part.clientWidth < 200)
-  .map((part) => part.className)"""
+  .map((part) => [part.firstElementChild.className, part.scrollWidth, part.clientWidth].join(" "))"""
 
 
 @pytest.mark.heavy
@@ -53,7 +53,7 @@ def test_a_panel_of_ones_own(sheet: Sheet, jupyter: Jupyter) -> None:
     expect(page.locator(".nbvlm-answer")).not_to_be_empty()
     expect(page.locator(".nbvlm-card")).to_have_count(1, timeout=SLOW)
     expect(page.locator(".nbvlm-answer-only .nbvlm-viewer")).to_be_hidden()
-    for width in (2000, 1400, 800):
+    for width in (2000, 1400, 1000):
         page.set_viewport_size({"width": width, "height": 1800})
         page.wait_for_function(f"document.querySelector('.jp-Notebook').offsetWidth < {width}")
         assert page.evaluate(MISFITS) == [], width
