@@ -574,7 +574,7 @@ def test_a_panel_without_references_and_pages_stops_its_work(page: Page, server:
         return gone() is None
 
     # The loop's thread may hold it for the moment of an event, and is then the one that closes it.
-    assert server.wait_for(is_gone)
+    page.wait_until(is_gone)
     assert inner.comm is None
     assert server.wait_for(lambda: server.open == 0)
 

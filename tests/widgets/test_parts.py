@@ -272,5 +272,5 @@ def test_a_connection_without_references_ends_its_question(page: Page, server: L
         gc.collect()
         return gone() is None
 
-    assert server.wait_for(is_gone)
+    page.wait_until(is_gone)
     assert server.wait_for(lambda: server.open == 0)
