@@ -24,7 +24,7 @@ from nbvlm.panel.history_actions import HistoryActions
 from nbvlm.panel.image_source import PictureSource
 from nbvlm.panel.messages import MessageSequencer
 from nbvlm.panel.notifications import StateLock
-from nbvlm.panel.rereading import reading_of, reread
+from nbvlm.panel.rereading import caveats, reading_of, reread
 from nbvlm.panel.streaming import MaskOutliner, StreamThrottle
 from nbvlm.panel.sweep_runner import SweepRunner
 from nbvlm.result import alt_text, summary
@@ -431,7 +431,7 @@ class PanelController:
             reasoning=result.reasoning,
             by=result.model,
             asked="" if result.asked == result.prompt else result.asked,
-            step="models" if result.notices and result.endpoint == "demo" else "",
+            step="models" if caveats(result) and result.endpoint == "demo" else "",
             reading=reading_of(result.detections),
         )
         self._outliner.want(0, result.detections)
