@@ -63,7 +63,7 @@ class Controls:
         self.prompt = _prompt_field()
         self.run = _button("Run", "nbvlm-run", "Ask the model (Ctrl+Enter, on a Mac ⌘+Enter)")
         self.stop = _button("Stop", "nbvlm-stop", "Stop the answer (Esc)", disabled=True)
-        self._reset = _button("Reset", "nbvlm-reset", "Set all sliders to the model's defaults")
+        self._reset = _button("Defaults", "nbvlm-reset", "Set all sliders to the model's defaults")
         self.note = _label(_NOTE, "nbvlm-note")
         self.pace_field = _Dropdown(
             description="Pace",
