@@ -23,7 +23,7 @@ from nbvlm.panel.form import Form, Inputs
 from nbvlm.panel.history_actions import HistoryActions
 from nbvlm.panel.messages import MessageSequencer
 from nbvlm.panel.notifications import StateLock
-from nbvlm.panel.rereading import reading_of, reread
+from nbvlm.panel.rereading import caveats, reading_of, reread
 from nbvlm.panel.streaming import MaskOutliner
 from nbvlm.panel.sweep_runner import SweepRunner
 from nbvlm.result import alt_text, summary
@@ -433,7 +433,7 @@ class PanelController:
             reasoning=result.reasoning,
             by=result.model,
             asked="" if result.asked == result.prompt else result.asked,
-            step="models" if result.notices and result.endpoint == "demo" else "",
+            step="models" if caveats(result) and result.endpoint == "demo" else "",
             reading=reading_of(result.detections),
         )
         self._outliner.want(0, result.detections)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from nbvlm.grounding import Detections
     from nbvlm.result import Result
 
-__all__ = ["reading_of", "reread"]
+__all__ = ["caveats", "reading_of", "reread"]
 
 _ORDERS = {"xyxy": "x before y", "yxyx": "y before x"}
 _BEGIN = "The numbers of the boxes were read again: "
@@ -30,5 +30,11 @@ def reread(result: Result, order: Literal["xyxy", "yxyx"], scale: tuple[float, f
     detections = result.detections.reproject(order=order, scale=scale)
     read = reading_of(detections)
     on = " on a scale of {:g} × {:g}".format(*read["scale"]) if read else ""
-    notices = [notice for notice in result.notices if not notice.startswith(_BEGIN)]
-    return replace(result, detections=detections, notices=(*notices, f"{_BEGIN}{_ORDERS[order]}{on}."))
+    return replace(
+        result, detections=detections, notices=(*caveats(result), f"{_BEGIN}{_ORDERS[order]}{on}.")
+    )
+
+
+def caveats(result: Result) -> list[str]:
+    """Return the notices of the answer itself, without the one that its boxes were read again."""
+    return [notice for notice in result.notices if not notice.startswith(_BEGIN)]

@@ -68,7 +68,7 @@ class Controls:
         self.prompt = prompt_field()
         self.run = button("Run", "nbvlm-run", "Ask the model (Ctrl+Enter, on a Mac ⌘+Enter)")
         self.stop = button("Stop", "nbvlm-stop", "Stop the answer (Esc)", disabled=True)
-        self._reset = button("Reset", "nbvlm-reset", "Set all sliders to the model's defaults")
+        self._reset = button("Defaults", "nbvlm-reset", "Set all sliders to the model's defaults")
         self.note = label(_NOTE, "nbvlm-note")
         self.pace_field = Dropdown(
             description="Pace",

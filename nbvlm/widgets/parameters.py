@@ -90,7 +90,7 @@ class Parameters(PartBox):
     def __init__(self, endpoint: Endpoint | str | None = None, **traits: Any) -> None:
         self._sliders: dict[str, Any] = {}
         self._box = column([], "nbvlm-sliders")
-        self._reset = button("Reset", "nbvlm-reset", "Set all sliders to the model's defaults")
+        self._reset = button("Defaults", "nbvlm-reset", "Set all sliders to the model's defaults")
         self._reset.on_click(weakly(self._take_reset))
         self._head = column([label("Parameters", "nbvlm-heading"), self._reset], "nbvlm-sliders-head")
         for place in (self._reset.layout, self._box.layout):

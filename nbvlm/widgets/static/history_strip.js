@@ -35,10 +35,11 @@ function makeCard(number, act) {
   const image = element("img", "nbvlm-card-picture", { alt: "", draggable: "false" });
   const parts = {
     head: element("span", "nbvlm-card-head"),
+    said: element("span", "nbvlm-card-said"),
     prompt: element("span", "nbvlm-card-prompt"),
     detail: element("span", "nbvlm-card-detail"),
   };
-  main.append(image, parts.head, parts.prompt, parts.detail);
+  main.append(image, parts.said, parts.head, parts.prompt, parts.detail);
   const tools = element("div", "nbvlm-card-tools");
   const pin = tool("pin", () => act("pin", number));
   const again = tool("again", () => act("again", number));
@@ -56,6 +57,7 @@ function makeCard(number, act) {
     parts.head.textContent = [`#${card.number}`, clock(card.created)].filter(Boolean).join(" · ");
     parts.prompt.textContent = card.prompt;
     parts.detail.textContent = card.detail;
+    parts.said.textContent = card.said;
     main.title = `${card.prompt}\n${card.said}\n${card.model}, ${card.picture}, ${card.detail}`;
     main.setAttribute(
       "aria-label",
