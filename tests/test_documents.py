@@ -66,11 +66,12 @@ WITH_CODE = [path for path in DOCUMENTS if cells(path)]
 def failures() -> dict[str, str]:
     """What went wrong in the code of each document; all are run in one process beside one service."""
     code = {str(path): cells(path) for path in WITH_CODE}
+    offline = str(ROOT / "tests" / "support" / "offline")
     with running(Service()) as origin:
         result = subprocess.run(
             [sys.executable, str(ROOT / "tests" / "support" / "document_code.py"), origin],
             input=json.dumps(code),
-            env={**os.environ, "PYTHONPATH": str(ROOT / "tests" / "support" / "offline")},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join((offline, str(ROOT)))},  # this checkout
             capture_output=True,
             text=True,
             check=False,

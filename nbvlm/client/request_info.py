@@ -22,6 +22,7 @@ class RequestInfo:
     question: tuple[Any, ...] | None = None  # picture, model, prompt and parameters
     with_key: bool = True  # False where the address itself is the permission, so that no key may go along
     seconds_left: Callable[[], float] | None = None  # until the nearest time limit
+    own: Callable[[], Any] | None = None  # opens a transport to the model, where it is in this process
     hold: Callable[[Any], None] | None = None  # called with the connection at once; `cut` ends it
 
     @classmethod

@@ -20,12 +20,12 @@ from nbvlm._environment import proxy_for, tls
 from nbvlm.client.request_info import CURRENT, RequestInfo
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from nbvlm.client.connections import Backend
     from nbvlm.client.settings import Settings
 
-__all__ = ["AsyncTransport", "Given", "Transport", "awaiting", "blocking"]
+__all__ = ["AsyncTransport", "Given", "Transport", "awaiting", "blocking", "own_transport"]
 
 Given = httpx.BaseTransport | httpx.AsyncBaseTransport | httpx.Client | httpx.AsyncClient
 
@@ -56,6 +56,11 @@ def awaiting(settings: Settings) -> tuple[httpx.AsyncBaseTransport, bool]:
     if isinstance(given, httpx.AsyncClient):
         return _OwnClient(given), False
     return _ThreadedTransport(blocking(settings)[0]), False
+
+
+def own_transport(settings: Settings) -> Callable[[], Any] | None:
+    """Return what opens a transport to a model in this process; None where the model is elsewhere."""
+    return functools.partial(_embedded, settings) if settings.local is not None else None
 
 
 def _embedded(settings: Settings) -> Any:

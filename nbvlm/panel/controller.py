@@ -21,20 +21,22 @@ from nbvlm.panel.connection import ModelConnection
 from nbvlm.panel.connection_actions import ConnectionActions
 from nbvlm.panel.form import Form, Inputs
 from nbvlm.panel.history_actions import HistoryActions
-from nbvlm.panel.image_source import PictureSource
 from nbvlm.panel.messages import MessageSequencer
 from nbvlm.panel.notifications import StateLock
-from nbvlm.panel.rereading import has_caveat, reading_of, reread
-from nbvlm.panel.streaming import MaskOutliner, StreamThrottle
+from nbvlm.panel.rereading import caveats, reading_of, reread
+from nbvlm.panel.streaming import MaskOutliner
 from nbvlm.panel.sweep_runner import SweepRunner
 from nbvlm.result import alt_text, summary
 from nbvlm.widgets import (
     AnswerViewer,
     Controls,
     Ignored,
+    PictureSource,
     RecordedQuestions,
-    TaskBar,
+    StreamThrottle,
+    TaskFields,
     Toolbar,
+    boxes,
     column,
     finished_text,
     ignored,
@@ -129,7 +131,7 @@ class PanelController:
             on_message=messages.handler({"reread": lambda message: self.reread(message)}),
         )
         self._outliner = MaskOutliner(self.viewer)
-        self.task_bar = TaskBar(endpoint, on_region=self.viewer.pick_region)
+        self.task_bar = TaskFields(endpoint, on_region=self.viewer.pick_region)
         self.controls = Controls(
             endpoint,
             on_prompt=self._prompt_changed,
@@ -170,7 +172,7 @@ class PanelController:
         self.error_card = self.connecting.error_card
         self.source = PictureSource(
             endpoint,
-            messages,
+            handler=messages.handler,
             on_picture=self.show,
             on_fields=self.form.take,
             on_route=self._changed,
@@ -423,7 +425,7 @@ class PanelController:
         self.result = result
         self.viewer.finish(
             result.text,
-            streaming.boxes(result.detections, result.prompt),
+            boxes(result.detections, result.prompt),
             [*finished_text(result, pieces), *filter(None, [quota])],
             alt=alt_text(result),
             said=summary(result),
@@ -431,7 +433,7 @@ class PanelController:
             reasoning=result.reasoning,
             by=result.model,
             asked="" if result.asked == result.prompt else result.asked,
-            step="models" if has_caveat(result) else "",
+            step="models" if caveats(result) and result.endpoint == "demo" else "",
             reading=reading_of(result.detections),
         )
         self._outliner.want(0, result.detections)

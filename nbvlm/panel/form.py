@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nbvlm.demo.gallery import GalleryPhoto, GalleryScene
     from nbvlm.endpoints import Endpoint
     from nbvlm.images import Picture
-    from nbvlm.widgets import Controls, TaskBar, Toolbar
+    from nbvlm.widgets import Controls, TaskFields, Toolbar
 
 __all__ = ["Form", "Inputs"]
 
@@ -35,7 +35,7 @@ class Form:
     """
 
     def __init__(
-        self, controls: Controls, task_bar: TaskBar, toolbar: Toolbar, lock: AbstractContextManager[Any]
+        self, controls: Controls, task_bar: TaskFields, toolbar: Toolbar, lock: AbstractContextManager[Any]
     ) -> None:
         self._controls, self._task_bar, self._toolbar, self._lock = controls, task_bar, toolbar, lock
         self._suggested = ""

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from nbvlm.endpoints import EMBEDDED
-
 if TYPE_CHECKING:
     from nbvlm.grounding import Detections
     from nbvlm.result import Result
 
-__all__ = ["has_caveat", "reading_of", "reread"]
+__all__ = ["caveats", "reading_of", "reread"]
 
 _ORDERS = {"xyxy": "x before y", "yxyx": "y before x"}
 _BEGIN = "The numbers of the boxes were read again: "
@@ -27,16 +25,16 @@ def reading_of(detections: Detections) -> dict[str, Any] | None:
     return None if found is None else {"order": found.order, "scale": list(found.frame)}
 
 
-def has_caveat(result: Result) -> bool:
-    """Return whether the embedded model limits its answer; that boxes were read again is not such a limit."""
-    mine = result.endpoint == "demo" and result.model in EMBEDDED
-    return mine and any(not notice.startswith(_BEGIN) for notice in result.notices)
-
-
 def reread(result: Result, order: Literal["xyxy", "yxyx"], scale: tuple[float, float] | None) -> Result:
     """Return a result whose boxes are read in another order, and on another scale unless it is None."""
     detections = result.detections.reproject(order=order, scale=scale)
     read = reading_of(detections)
     on = " on a scale of {:g} × {:g}".format(*read["scale"]) if read else ""
-    notices = [notice for notice in result.notices if not notice.startswith(_BEGIN)]
-    return replace(result, detections=detections, notices=(*notices, f"{_BEGIN}{_ORDERS[order]}{on}."))
+    return replace(
+        result, detections=detections, notices=(*caveats(result), f"{_BEGIN}{_ORDERS[order]}{on}.")
+    )
+
+
+def caveats(result: Result) -> list[str]:
+    """Return the notices of the answer itself, without the one that its boxes were read again."""
+    return [notice for notice in result.notices if not notice.startswith(_BEGIN)]

@@ -1,18 +1,14 @@
-"""An answer under way: its text and boxes go to the viewer at a steady pace, its masks as SVG paths."""
+"""An answer under way: asked for, and its masks sent to the viewer as SVG paths."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nbvlm import prompts
 from nbvlm._background import Task
-from nbvlm.client import DetectionFound, ReasoningDelta, TextDelta
 from nbvlm.errors import Error
 from nbvlm.grounding import decode_masks, mask_svg_path
-from nbvlm.widgets import label_colors, progress_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,103 +17,13 @@ if TYPE_CHECKING:
     from nbvlm.grounding import Detection, LazyMask
     from nbvlm.panel.form import Inputs
     from nbvlm.result import Result
-    from nbvlm.widgets import AnswerViewer
+    from nbvlm.widgets import AnswerViewer, StreamThrottle
 
-__all__ = ["MaskOutliner", "StreamThrottle", "ask", "boxes"]
+__all__ = ["MaskOutliner", "ask"]
 
-#: Seconds between two messages with text: smooth to read, and 1,000 tokens in 4 s stay below 60 KB.
-TEXT_INTERVAL = 1 / 12
 #: Seconds between two messages with masks, and the most masks of one.
 MASK_INTERVAL = 1 / 6
 _MASKS = 32
-
-
-class StreamThrottle:
-    """Collects the events of a running answer, and sends them to the viewer at a steady pace.
-
-    Events are taken on the loop thread; `close` may be called on any. A closed throttle sends nothing, so an
-    answer that was stopped cannot write over the next one. The prompt decides the colours of the boxes.
-    """
-
-    def __init__(
-        self,
-        viewer: AnswerViewer,
-        prompt: str,
-        outliner: MaskOutliner | None = None,
-        interval: float = TEXT_INTERVAL,
-    ) -> None:
-        self._viewer, self._prompt, self._outliner, self._interval = viewer, prompt, outliner, interval
-        self._lock = threading.Lock()
-        self._waiting = self._closed = False
-        self._sent_at = 0.0
-        self._text: list[str] = []
-        self._boxes: list[dict[str, Any]] = []
-        self._found = 0
-        self._phase = self._sent_phase = ""
-        self.quota = ""  # what a class gateway still allows, in words
-        self._pause = 0.0
-        self.pieces = 0
-        self._began = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        """Seconds since the question was asked."""
-        return time.monotonic() - self._began
-
-    def take(self, event: Event) -> None:
-        """Take one event of the stream; the first text is sent at once, everything else at the pace."""
-        with self._lock:
-            first = self._collect(event)
-            if first or not self._waiting:
-                self._waiting = True
-                pause = 0.0 if first else max(0.0, self._sent_at + self._interval - time.monotonic())
-                asyncio.get_running_loop().call_later(pause, self._flush)
-
-    def _collect(self, event: Event) -> bool:
-        """Collect an event; return whether it is the first text."""
-        if isinstance(event, TextDelta):
-            self._text.append(event.text)
-            self.pieces += bool(event.text)
-            return self.pieces == 1 and bool(event.text)
-        if isinstance(event, DetectionFound):
-            self._boxes += boxes([event.detection], self._prompt)
-            if self._outliner is not None:
-                self._outliner.want(self._found, [event.detection])
-            self._found += 1
-        elif isinstance(event, ReasoningDelta):
-            self._phase, self._pause = "Thinking", 0.0
-        elif event.kind == "quota":
-            self.quota = progress_text(event)
-        else:
-            self._phase = progress_text(event)
-            self._pause = event.seconds if event.kind == "retry" else 0.0
-        return False
-
-    def _flush(self) -> None:
-        with self._lock:
-            self._waiting = False
-            self._sent_at = time.monotonic()
-            self._send()
-
-    def _send(self) -> None:
-        if self._closed:
-            return
-        phase, pause = ("Answering", 0.0) if self._text else (self._phase, self._pause)
-        shown = f"{phase} · {self.quota}" if phase and self.quota else phase
-        new_phase = shown if shown != self._sent_phase else ""
-        self._viewer.more("".join(self._text), self._boxes, new_phase, pause)
-        self._text, self._boxes, self._phase, self._sent_phase = [], [], phase, shown
-
-    def close(self) -> bool:
-        """Send the rest and then nothing more; return whether it was open.
-
-        Only the first caller may show how the answer ended.
-        """
-        with self._lock:
-            was_open = not self._closed
-            self._send()
-            self._closed = True
-            return was_open
 
 
 class MaskOutliner:
@@ -179,20 +85,6 @@ def _shapes(wanted: list[tuple[int, LazyMask]]) -> dict[str, str]:
     decode_masks(mask for _, mask in wanted)
     crops = ((index, mask.crop()) for index, mask in wanted)
     return {str(index): mask_svg_path(crop) for index, crop in crops if crop is not None}
-
-
-def boxes(detections: Iterable[Detection], prompt: str) -> list[dict[str, Any]]:
-    """Describe boxes for the browser: label, corners in pixels of the upright picture, colour and ink.
-
-    Where the prompt names the labels, colours depend on it and the label alone, so a box does not change its
-    colour when the next one arrives.
-    """
-    found = list(detections)
-    colors = label_colors([*prompts.things(prompt), *(one.label for one in found)])
-    return [
-        {"label": one.label, "box": [round(float(value), 2) for value in one.box], **colors[one.label]}
-        for one in found
-    ]
 
 
 async def ask(

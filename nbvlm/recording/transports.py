@@ -147,9 +147,10 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
         if self._given is not None:
             return self._given
         name = "demo" if request.url.host.endswith("nbvlm.localhost") else kind
+        own = RequestInfo.of(request).own
         with self._lock:
             if name not in self._made:
-                self._made[name] = _CARRIERS[name]()
+                self._made[name] = own() if own is not None else _CARRIERS[name]()
             return self._made[name]
 
     def _recorded_request(self, request: httpx.Request) -> RecordedRequest | None:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from nbvlm.widgets._base import OfferingWidget, PageState, ignored
+from nbvlm.widgets._fields import column
+from nbvlm.widgets.answer import Answer
 from nbvlm.widgets.comparison import Comparison
-from nbvlm.widgets.controls import Controls, column
+from nbvlm.widgets.connect import Connection, connect
+from nbvlm.widgets.controls import Controls
 from nbvlm.widgets.detection_list import DetectionList, reading_of
 from nbvlm.widgets.dialogs import KeyField, ServerForm
-from nbvlm.widgets.error_card import ErrorCard
+from nbvlm.widgets.error_card import ErrorPage
 from nbvlm.widgets.export_menu import ExportMenu
+from nbvlm.widgets.failure import ErrorCard
+from nbvlm.widgets.history import History
 from nbvlm.widgets.history_strip import HistoryStrip
 from nbvlm.widgets.messages import Ignored as Ignored
+from nbvlm.widgets.model_choice import ModelChoice
 from nbvlm.widgets.offers import Allow, NotOffered, Offer, is_address
-from nbvlm.widgets.picker import Picker, Upload
+from nbvlm.widgets.parameters import Parameters
+from nbvlm.widgets.picker import Upload
+from nbvlm.widgets.picture_choice import Picker
+from nbvlm.widgets.picture_source import PictureSource
 from nbvlm.widgets.picture_viewer import Viewer
+from nbvlm.widgets.prompt_bar import TaskBar
 from nbvlm.widgets.recorded_questions import RecordedQuestions
 from nbvlm.widgets.review import Review
 from nbvlm.widgets.status_text import (
@@ -27,8 +37,9 @@ from nbvlm.widgets.status_text import (
     routes_of,
     stopped_text,
 )
+from nbvlm.widgets.stream_throttle import StreamThrottle, boxes
 from nbvlm.widgets.sweep_grid import SweepGrid
-from nbvlm.widgets.task_bar import TaskBar
+from nbvlm.widgets.task_bar import TaskFields
 from nbvlm.widgets.thumbnails import (
     base_thumbnail,
     label_colors,
@@ -44,29 +55,40 @@ from nbvlm.widgets.viewer import Viewer as AnswerViewer
 
 __all__ = [
     "Allow",
+    "Answer",
     "AnswerViewer",
     "Comparison",
+    "Connection",
     "Controls",
     "DetectionList",
     "ErrorCard",
+    "ErrorPage",
     "ExportMenu",
+    "History",
     "HistoryStrip",
     "KeyField",
+    "ModelChoice",
     "NotOffered",
     "Offer",
     "OfferingWidget",
     "PageState",
+    "Parameters",
     "Picker",
+    "PictureSource",
     "RecordedQuestions",
     "Review",
     "ServerForm",
+    "StreamThrottle",
     "SweepGrid",
     "TaskBar",
+    "TaskFields",
     "Toolbar",
     "Upload",
     "Viewer",
     "base_thumbnail",
+    "boxes",
     "column",
+    "connect",
     "failure_sentences",
     "failure_text",
     "finished_text",

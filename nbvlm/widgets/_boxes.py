@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import traitlets
 
 from nbvlm.draw import assign_colors, css_color, ink_color
 from nbvlm.grounding import Detections
 from nbvlm.widgets._part import Part
+from nbvlm.widgets._values import Typed
 from nbvlm.widgets.messages import items, text, whole
 
 if TYPE_CHECKING:
@@ -19,22 +20,9 @@ if TYPE_CHECKING:
     from nbvlm.result import Result  # noqa: F401 - the type checker reads it in a string
     from nbvlm.widgets.messages import Check
 
-__all__ = ["BoxPart", "DetectionsTrait", "Indices", "Typed", "described"]
-
-Held = TypeVar("Held")
-Given = TypeVar("Given")
+__all__ = ["BoxPart", "DetectionsTrait", "Indices", "described"]
 
 NO_COLORS: Mapping[str, Any] = MappingProxyType({})
-
-
-class Typed(traitlets.TraitType, Generic[Held, Given]):  # type: ignore[misc] # the base class has no types
-    """A trait that type checkers know the values of: those it has, and those it takes."""
-
-    if TYPE_CHECKING:
-
-        def __get__(self, obj: Any, cls: Any = None) -> Held: ...
-
-        def __set__(self, obj: Any, value: Given) -> None: ...
 
 
 class DetectionsTrait(Typed["Detections | None", Any]):

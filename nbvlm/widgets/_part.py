@@ -9,12 +9,12 @@ import anywidget
 import ipywidgets
 
 from nbvlm.client import refuse_unknown
-from nbvlm.widgets._base import PageWidget
+from nbvlm.widgets._base import PageState, PageWidget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-__all__ = ["LocalLife", "Part", "weakly"]
+__all__ = ["LocalLife", "Part", "PartBox", "weakly"]
 
 #: The widgets that ipywidgets keeps alive, by their ids.
 _KEPT: dict[str, Any] = getattr(ipywidgets.widgets.widget, "_instances", {})
@@ -74,3 +74,48 @@ class Part(LocalLife, PageWidget):
         refuse_unknown({name: one for name, one in traits.items() if name not in known}, offered)
         super().__init__(on_message, **traits)
         self._leave_to_python()
+
+
+class PartBox(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class has no types
+    """A part that consists of several widgets; its life is that of a `Part`.
+
+    The widgets inside hold no reference to their box (see `weakly`), so they end with it.
+    """
+
+    def __init__(self, children: Sequence[Any], **traits: Any) -> None:
+        own = set(type(self).class_trait_names()) - set(ipywidgets.VBox.class_trait_names())
+        offered = (*sorted(name for name in own if not name.startswith("_")), "layout")
+        known = {*type(self).class_trait_names(), "model_id"}
+        try:
+            refuse_unknown({name: one for name, one in traits.items() if name not in known}, offered)
+            given = {name: traits.pop(name) for name in own if name in traits}
+            super().__init__(children, **traits)
+            self.add_class("nbvlm-part")
+            self.add_class("nbvlm-own")
+            self._leave_to_python()
+            for name, value in given.items():
+                setattr(self, name, value)
+        except BaseException:
+            for child in children:
+                _close_all(child)
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Take the part and all inside it off the page, and end it; again, nothing happens."""
+        for child in self.children:
+            _close_all(child)
+        super().close()
+        self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets hides the method of a closed widget
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+def _close_all(widget: Any) -> None:
+    for child in getattr(widget, "children", ()):
+        _close_all(child)
+    for name in ("layout", "style"):
+        if widget.has_trait(name):
+            getattr(widget, name).close()
+    widget.close()

@@ -15,8 +15,8 @@ from nbvlm.errors import ImageError
 from nbvlm.grounding import compare
 from nbvlm.images import encoded
 from nbvlm.result import Result, where
-from nbvlm.widgets._boxes import Typed
 from nbvlm.widgets._part import Part
+from nbvlm.widgets._values import Typed
 from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.messages import Message, flag, whole
 from nbvlm.widgets.thumbnails import card, label_colors

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import ipywidgets
-
-from nbvlm.widgets._base import PageState
-from nbvlm.widgets.messages import number, text, whole
+from nbvlm.widgets._fields import (
+    Dropdown,
+    button,
+    column,
+    is_on_grid,
+    label,
+    number_of,
+    on_slider,
+    prompt_field,
+    slider_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nbvlm.endpoints import Endpoint, Parameter
+    from nbvlm.endpoints import Endpoint
 
-__all__ = ["Controls", "column"]
+__all__ = ["Controls"]
 
-_TITLES = {"temperature": "Temperature", "top_p": "Top p", "max_tokens": "Max tokens"}
 _PACES = (30.0, 5.0)
 _FASTEST = "As fast as it can"
 _NOTE = "The service advises changing temperature or top p, not both."
@@ -60,18 +65,18 @@ class Controls:
         guard: Callable[[Callable[[], Any]], None],
     ) -> None:
         self._guard, self._on_parameters = guard, on_parameters
-        self.prompt = _prompt_field()
-        self.run = _button("Run", "nbvlm-run", "Ask the model (Ctrl+Enter, on a Mac ⌘+Enter)")
-        self.stop = _button("Stop", "nbvlm-stop", "Stop the answer (Esc)", disabled=True)
-        self._reset = _button("Defaults", "nbvlm-reset", "Set all sliders to the model's defaults")
-        self.note = _label(_NOTE, "nbvlm-note")
-        self.pace_field = _Dropdown(
+        self.prompt = prompt_field()
+        self.run = button("Run", "nbvlm-run", "Ask the model (Ctrl+Enter, on a Mac ⌘+Enter)")
+        self.stop = button("Stop", "nbvlm-stop", "Stop the answer (Esc)", disabled=True)
+        self._reset = button("Defaults", "nbvlm-reset", "Set all sliders to the model's defaults")
+        self.note = label(_NOTE, "nbvlm-note")
+        self.pace_field = Dropdown(
             description="Pace",
             tooltip="Tokens a second of the embedded model: slow answers can be watched, and stopped",
         ).add_class("nbvlm-pace")
         self._putting = False
         self.put_pace(None)
-        self._head = column([_label("Parameters", "nbvlm-heading"), self._reset], "nbvlm-sliders-head")
+        self._head = column([label("Parameters", "nbvlm-heading"), self._reset], "nbvlm-sliders-head")
         self._sliders = column([], "nbvlm-sliders")
         self.widgets = (self.prompt, self._sliders, column([self.run, self.stop], "nbvlm-actions"))
         self.prompt.observe(lambda _change: guard(on_prompt), "value")
@@ -86,7 +91,7 @@ class Controls:
         """Fit the fields to an endpoint; values within its ranges are kept."""
         kept, old = self.parameters, self.sliders
         self._endpoint = endpoint
-        self.sliders = {parameter.name: _slider(parameter) for parameter in endpoint.parameters}
+        self.sliders = {parameter.name: slider_of(parameter) for parameter in endpoint.parameters}
         self.take(parameters=kept)
         for slider in self.sliders.values():
             slider.observe(lambda _change: self._guard(self._moved), "value")
@@ -129,7 +134,7 @@ class Controls:
             self.prompt.value = prompt
         for name, value in (parameters or {}).items():
             if name in self.sliders:
-                self.sliders[name].value = _of_slider(self.sliders[name], value)
+                self.sliders[name].value = on_slider(self.sliders[name], value)
 
     def takes(self, name: str, value: float) -> bool:
         """Check that a slider reaches a value of a page, and that this is more than a rounding of its own."""
@@ -137,7 +142,7 @@ class Controls:
         if slider is None or not slider.min <= round(value, 6) <= slider.max:
             return False
         # A slider on a page stands on multiples of its step only.
-        return bool(abs(value - slider.value) > 0.51 * slider.step or _on_grid(slider))
+        return bool(abs(value - slider.value) > 0.51 * slider.step or is_on_grid(slider))
 
     def put(self, values: Mapping[str, float]) -> None:
         """Write values that the endpoint accepts, exactly."""
@@ -153,7 +158,7 @@ class Controls:
     def reset(self) -> None:
         """Set all sliders to the endpoint's defaults."""
         for parameter in self._endpoint.parameters:
-            self.sliders[parameter.name].value = _number(parameter, parameter.default)
+            self.sliders[parameter.name].value = number_of(parameter, parameter.default)
 
     def advise(self) -> None:
         """Show the published advice while both temperature and top p differ from their defaults."""
@@ -166,102 +171,3 @@ class Controls:
         """Switch Run and Stop; while an answer is under way, Run keeps one question for later."""
         self.stop.disabled = not running
         self.run.description = "Queued" if queued else "Run next" if running else "Run"
-
-
-class _Box(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class has no types
-    """A box that no page changes."""
-
-
-class _Label(PageState, ipywidgets.Label):  # type: ignore[misc] # likewise
-    """A text that no page changes."""
-
-
-class _Button(PageState, ipywidgets.Button):  # type: ignore[misc] # likewise
-    """A button that a page presses."""
-
-
-class _Textarea(PageState, ipywidgets.Textarea):  # type: ignore[misc] # likewise
-    """A field that takes any text of a page."""
-
-    page_traits = MappingProxyType({"value": text})
-
-
-class _Dropdown(PageState, ipywidgets.Dropdown):  # type: ignore[misc] # likewise
-    """A choice that takes one of its options."""
-
-    page_traits = MappingProxyType({"index": whole})
-
-    def accepts(self, name: str, value: Any) -> bool:
-        """Check the `index` that a page gives."""
-        return super().accepts(name, value) and value < len(self.options)
-
-
-class _InRange(PageState):
-    """A slider that takes the numbers of its range."""
-
-    page_traits = MappingProxyType({"value": number})
-
-    def accepts(self, name: str, value: Any) -> bool:
-        """Check the `value` that a page gives the trait `name`."""
-        return super().accepts(name, value) and self.min <= value <= self.max  # type: ignore[attr-defined]
-
-
-class _FloatSlider(_InRange, ipywidgets.FloatSlider):  # type: ignore[misc] # likewise
-    pass
-
-
-class _IntSlider(_InRange, ipywidgets.IntSlider):  # type: ignore[misc] # likewise
-    page_traits = MappingProxyType({"value": whole})
-
-
-def column(children: list[Any], name: str) -> Any:
-    """Place widgets one below the other, in a box with a CSS class that no page changes."""
-    return _Box(children).add_class(name)
-
-
-def _label(text: str, name: str) -> Any:
-    return _Label(text).add_class(name)
-
-
-def _prompt_field() -> Any:
-    return _Textarea(
-        description="Prompt",
-        placeholder="caption en, detect cat ; dog, …",
-        continuous_update=False,
-        tooltip="Arrow up brings back earlier prompts",
-    ).add_class("nbvlm-prompt")
-
-
-def _number(parameter: Parameter, value: float) -> float | int:
-    return int(value) if parameter.integer else float(value)
-
-
-def _slider(parameter: Parameter) -> Any:
-    kind = _IntSlider if parameter.integer else _FloatSlider
-    lowest = parameter.low + parameter.step if parameter.low_open else parameter.low
-    title = _TITLES.get(parameter.name, parameter.name)
-    return kind(
-        value=_number(parameter, parameter.default),
-        min=_number(parameter, lowest),
-        max=_number(parameter, parameter.high),
-        step=_number(parameter, parameter.step),
-        description=title,
-        tooltip=f"{title}: {lowest:g} to {parameter.high:g}, by default {parameter.default:g}",
-        continuous_update=False,
-        **({} if parameter.integer else {"readout_format": ".2f"}),
-    ).add_class(f"nbvlm-{parameter.name.replace('_', '-')}")
-
-
-def _on_grid(slider: Any) -> bool:
-    steps = (slider.value - slider.min) / slider.step
-    return bool(abs(steps - round(steps)) < 1e-6)
-
-
-def _of_slider(slider: Any, value: Any) -> Any:
-    """Round off the error of a browser's arithmetic, as in 0.30000000000000004, and keep to the range."""
-    number = round(value) if isinstance(slider, ipywidgets.IntSlider) else round(float(value), 6)
-    return min(max(number, slider.min), slider.max)
-
-
-def _button(text: str, name: str, tooltip: str, *, disabled: bool = False) -> Any:
-    return _Button(description=text, tooltip=tooltip, disabled=disabled).add_class(name)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     _Buttons = Sequence["Action"] | Callable[[BaseException, Endpoint], Sequence["Action"]]
 
-__all__ = ["Action", "ErrorCard", "describe"]
+__all__ = ["Action", "ErrorPage", "describe"]
 
 #: Seconds to wait after a 429 that does not say how long: the hosted limit is counted by the minute.
 MINUTE = 60.0
@@ -184,7 +184,7 @@ def _detail(detail: Any) -> str | None:
     )
 
 
-class ErrorCard(OfferingWidget):
+class ErrorPage(OfferingWidget):
     """Shows one failure at a time, or none.
 
     Parameters

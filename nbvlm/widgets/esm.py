@@ -51,7 +51,9 @@ def style(*names: str) -> str:
     text = "".join((_STATIC / f"{name}.css").read_text(encoding="utf-8") for name in names)
     if "theme" in names:
         text = _PANEL.sub(":is(.nbvlm-panel, .nbvlm-part)", text)
-    return re.sub(r"(?<![^;{}])(?:\s|/\*.*?\*/)+", "", text, flags=re.DOTALL)
+    text = re.sub(r"(?<![^;{}])(?:\s|/\*.*?\*/)+", "", text, flags=re.DOTALL)
+    # A saved notebook holds the style sheets of every widget: what browsers do not need goes.
+    return text.replace(" {", "{").replace(";}", "}").replace(",\n", ",")
 
 
 def _read(file: str) -> str:

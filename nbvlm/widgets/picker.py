@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from nbvlm.widgets.offers import Offer
 
-__all__ = ["LIMIT", "Picker", "Upload", "UploadReceiver"]
+__all__ = ["LIMIT", "PickerPage", "Upload", "UploadReceiver"]
 
 #: Largest file that is taken, in bytes.
 LIMIT = 512 * 2**20
@@ -149,7 +149,7 @@ _FILES = frozenset({"begin", "chunk", "end", "cancel"})
 _ID = either(text, whole)
 
 
-class Picker(OfferingWidget):
+class PickerPage(OfferingWidget):
     """Shows the samples and the other ways to a picture, and reports the choice or an uploaded file.
 
     It holds no picture itself: the owner sends everything that it shows, and none of it is in a synced trait.

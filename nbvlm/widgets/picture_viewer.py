@@ -12,7 +12,8 @@ from nbvlm.errors import ImageError
 from nbvlm.grounding import Detection, Detections, with_box, with_label
 from nbvlm.images import Picture
 from nbvlm.result import Result, alt_text
-from nbvlm.widgets._boxes import BoxPart, Typed
+from nbvlm.widgets._boxes import BoxPart
+from nbvlm.widgets._values import Typed
 from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.mask_outliner import MaskOutliner
 from nbvlm.widgets.messages import Ignored, Message, flag, items, number, optional, text, whole

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from nbvlm.endpoints import Endpoint
 
-__all__ = ["PRESETS", "Preset", "TaskBar", "tasks_for"]
+__all__ = ["PRESETS", "Preset", "TaskFields", "tasks_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def _languages(kind: str, endpoint: Endpoint) -> list[list[str]]:
 _REMEMBERED = 100  # prompts
 
 
-class TaskBar(PageWidget):
+class TaskFields(PageWidget):
     """Writes prompts: the preset with its fields and the text of the prompt follow each other.
 
     All of that happens on the page, so a press on Run right after a choice already uses it. A region is drawn

@@ -372,6 +372,23 @@ def test_the_service_serves_the_model(folders: dict[str, Path]) -> None:
     model.close()
 
 
+def test_an_answer_is_recorded_and_played(folders: dict[str, Path], tmp_path: Path) -> None:
+    file = tmp_path / "recording.json"
+    with client(folders["paligemma"], transport=nbvlm.record(file)) as asked:
+        shown: list[nbvlm.Status] = []
+        answer = asked.ask(picture(), "detect cat", temperature=0, max_tokens=5, progress=shown.append)
+        assert answer.model == "paligemma:tiny-paligemma"
+    local.free()
+    for playing in (
+        nbvlm.Client(transport=nbvlm.replay(file)),
+        client(folders["paligemma"], transport=nbvlm.replay(file)),
+    ):
+        with playing:
+            played = playing.ask(picture(), "detect cat", temperature=0, max_tokens=5)
+            assert (played.text, played.model) == (answer.text, answer.model)
+    assert not local.loading._loaded
+
+
 def test_a_settings_copy_travels_without_the_token(folders: dict[str, Path]) -> None:
     asked = client(folders["paligemma"], api_key="hf_secret123456")
     assert "hf_secret" not in repr(asked)

@@ -346,7 +346,7 @@ def test_without_a_picture_run_says_so(page: Page, panel: nbvlm.Panel, screen: S
 def test_an_error_in_a_callback_is_seen(
     page: Page, panel: nbvlm.Panel, screen: Screen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nbvlm.panel.image_source.sample_picture", lambda scene: {}[scene])
+    monkeypatch.setattr("nbvlm.widgets.picture_source.sample_picture", lambda scene: {}[scene])
     page.send(panel._controller.source.picker, {"type": "choose", "index": 1})
     assert screen.sentence.startswith("nbvlm failed with an unexpected KeyError.")
     assert panel.run().text == "a red car"
@@ -370,6 +370,8 @@ def test_choosing_a_picture_ends_the_answer_and_clears_the_stage(
     panel.run()
     server.replies.append(stream("a", hold=True, done=False))
     panel.run(wait=False)
+    # A question that is stopped before it is sent leaves the kept connection of the first one open.
+    page.wait(lambda: screen.text == "a")
     page.send(panel._controller.source.picker, {"type": "choose", "index": 3})
     assert (screen.state, screen.text, screen.boxes, panel.result) == ("ready", "", [], None)
     assert screen.picture["name"] == f"{GALLERY[3].name}.png"
@@ -572,7 +574,7 @@ def test_a_panel_without_references_and_pages_stops_its_work(page: Page, server:
         return gone() is None
 
     # The loop's thread may hold it for the moment of an event, and is then the one that closes it.
-    assert server.wait_for(is_gone)
+    page.wait_until(is_gone)
     assert inner.comm is None
     assert server.wait_for(lambda: server.open == 0)
 

@@ -16,8 +16,8 @@ import nbvlm
 from nbvlm.client.flow.events import Status, TextDelta
 from nbvlm.grounding import mask_svg_path
 from nbvlm.grounding.masks import codebooks
-from nbvlm.panel import streaming
 from nbvlm.result import description
+from nbvlm.widgets import StreamThrottle
 from nbvlm.widgets.viewer import Viewer
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def test_masks_of_an_earlier_answer_are_not_shown(page: Page) -> None:
 
 def test_a_pause_before_the_next_try_is_counted_down(page: Page) -> None:
     async def wait() -> None:
-        live = streaming.StreamThrottle(stage, "caption en", interval=0.0)
+        live = StreamThrottle(stage, "caption en", interval=0.0)
         live.take(Status("retry", 12.0, 1, 4))
         await asyncio.sleep(0.05)
         stage.send_all()

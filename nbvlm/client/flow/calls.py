@@ -21,6 +21,7 @@ from nbvlm.client import error_responses
 from nbvlm.client.flow.steps import PIECE, READ, Context, Flow, Sleep, Upload
 from nbvlm.client.request_info import RequestInfo
 from nbvlm.client.secrets import redact
+from nbvlm.client.transports import own_transport
 from nbvlm.endpoints import GATEWAY, SERVICES, named
 from nbvlm.errors import Error, TimeoutError, TransportError  # noqa: A004 - the public name
 
@@ -76,7 +77,13 @@ def request(
         stream=body if isinstance(body, Upload) else httpx.ByteStream(body or b""),
         extensions={
             "timeout": limits,
-            "nbvlm": RequestInfo(context.settings.endpoint.name, question, key, context.deadline.left),
+            "nbvlm": RequestInfo(
+                context.settings.endpoint.name,
+                question,
+                key,
+                context.deadline.left,
+                own_transport(context.settings),
+            ),
         },
     )
 

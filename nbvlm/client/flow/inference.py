@@ -63,7 +63,11 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 def ask(question: Question, context: Context) -> Flow[Result]:
     """Ask, and return the result; an uploaded picture is deleted in every ending."""
-    if context.settings.endpoint.loads:
+    settings = context.settings
+    # A recording that is played, or a transport of the caller's own, has nothing to load.
+    if settings.endpoint.loads and (
+        settings.transport is None or getattr(settings.transport, "needs_key", False)
+    ):
         yield from _load(context)
     finish = yield from assets.discarding(context, _ask(question, context))
     yield from assets.discard(context)

@@ -67,7 +67,7 @@ export function sharedViews(receive, view) {
 export function whenInPanel(el, signal, callback) {
   const look = () => {
     if (signal.aborted) return;
-    const panel = el.closest(".nbvlm-panel");
+    const panel = el.closest(".nbvlm-panel, .nbvlm-own");
     if (panel) callback(panel);
     else requestAnimationFrame(look);
   };

@@ -100,6 +100,7 @@ function view(el, store, send) {
 // The page does itself what needs no kernel. Asking again presses Run, which carries the fields' values.
 function act(el, id, send) {
   const panel = el.closest(".nbvlm-panel") ?? document;
+  if (el.closest(".nbvlm-own")) return send(numbered(el, { type: "act", action: id, fields: null }));
   const own = { again: "button.nbvlm-run", upload: "button.nbvlm-upload" }[id];
   if (own) panel.querySelector(own)?.click();
   else if (id === "prompt") panel.querySelector(".nbvlm-prompt textarea")?.focus();

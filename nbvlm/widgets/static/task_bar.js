@@ -113,7 +113,7 @@ function bar(model, el) {
   const tasks = () => model.get("tasks") ?? [];
   const size = () => model.get("size") ?? [];
   const known = () => model.get("things") ?? [];
-  const panel = () => el.closest(".nbvlm-panel");
+  const panel = () => el.closest(".nbvlm-panel, .nbvlm-own");
   const prompt = () => panel()?.querySelector(".nbvlm-prompt textarea");
   /** @type {import("./prompt_syntax.js").Fields} */
   let fields = { title: OWN };

@@ -9,26 +9,20 @@ from typing import TYPE_CHECKING, Any
 from nbvlm._background import Task, in_thread
 from nbvlm.errors import ImageError, ParameterError
 from nbvlm.images import Picture, path_completions, resolved_path, shown_path
-from nbvlm.widgets import (
-    Ignored,
-    Picker,
-    is_address,
-    is_route_known,
-    picture_text,
-    route_text,
-    routes_of,
-    sample_picture,
-    sample_thumbnails,
-    scenes,
-    small_picture,
-)
+from nbvlm.widgets.messages import Ignored
+from nbvlm.widgets.offers import is_address
+from nbvlm.widgets.picker import PickerPage
+from nbvlm.widgets.status_text import is_route_known, picture_text, route_text, routes_of
+from nbvlm.widgets.thumbnails import sample_picture, sample_thumbnails, scenes, small_picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nbvlm.endpoints import Endpoint
-    from nbvlm.panel.messages import MessageSequencer
-    from nbvlm.widgets import Offer, Upload
+    from nbvlm.widgets.offers import Offer
+    from nbvlm.widgets.picker import Upload
+
+    Actions = Mapping[str, Callable[[Mapping[str, Any]], Any]]
 
 __all__ = ["PictureSource"]
 
@@ -39,20 +33,22 @@ class PictureSource:
     """The chosen picture, its route, and the picker that chooses it; methods may be called from any thread.
 
     `on_picture` takes a picture that is chosen here and its number in the gallery or None; `on_fields` the
-    values of a page's fields, before the choice that came with them. `on_route` is called when the route has
+    values of a page's fields, before the choice that came with them. `handler` makes of actions, by the type
+    of their messages, the function that takes a message of the page. `on_route` is called when the route has
     changed.
     """
 
     def __init__(
         self,
         endpoint: Endpoint,
-        messages: MessageSequencer,
         *,
+        handler: Callable[[Actions], Callable[[Mapping[str, Any]], Any]],
         on_picture: Callable[[Picture | None, int | None], None],
         on_fields: Callable[[Mapping[str, Any]], None],
         on_route: Callable[[], None],
         on_error: Callable[[Exception], None],
         offer: Offer,
+        page: type[PickerPage] = PickerPage,
     ) -> None:
         self._endpoint, self._on_route = endpoint, on_route
         self._on_picture, self._on_fields, self._on_error = on_picture, on_fields, on_error
@@ -72,8 +68,8 @@ class PictureSource:
             "route": self._take_route,
             "reset": lambda _message: self.reset(),
         }
-        self.picker = Picker(
-            on_message=messages.handler(actions), on_upload=self.receive, on_error=on_error, offer=offer
+        self.picker = page(
+            on_message=handler(actions), on_upload=self.receive, on_error=on_error, offer=offer
         )
 
     # The choice

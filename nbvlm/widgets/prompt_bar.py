@@ -1,0 +1,118 @@
+"""The task bar with its prompt, as a part of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import traitlets
+
+from nbvlm import endpoints, prompts
+from nbvlm.widgets._fields import prompt_field
+from nbvlm.widgets._part import PartBox, weakly
+from nbvlm.widgets._values import EndpointTrait
+from nbvlm.widgets.esm import style
+from nbvlm.widgets.picture_viewer import PictureTrait
+from nbvlm.widgets.task_bar import TaskFields
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nbvlm.endpoints import Endpoint
+
+__all__ = ["TaskBar"]
+
+
+class _Page(TaskFields):
+    _css = style("theme", "form", "task_bar", "own")
+
+
+class TaskBar(PartBox):
+    """Choose a task, fill in its fields, and see the prompt that they write; or write the prompt.
+
+    Each trait below can be given by name, observed and linked.
+
+    Parameters
+    ----------
+    prompt
+        The text of the prompt field.
+
+    Attributes
+    ----------
+    prompt : str
+        The prompt; both ways. Default: "". ``bar.prompt = "detect cat ; dog"``
+    endpoint : Endpoint
+        The model, which decides the languages that are offered; takes its name. Default: the embedded model.
+        ``bar.endpoint = "nvidia"``
+    image : Picture or None
+        The picture that is asked about, for the task "Caption a region". Default: None.
+        ``traitlets.dlink((picker, "image"), (bar, "image"))``
+    things : list of str
+        Names that the fields offer. Default: those of the prompt. ``bar.things = ["cat", "dog"]``
+    drawing : bool
+        Whether a region is to be drawn on the picture; `take_region` ends it. Default: False.
+        ``bar.observe(lambda change: print(change.new), "drawing")``
+
+    Raises
+    ------
+    traitlets.TraitError
+        For a value of another kind.
+
+    Examples
+    --------
+    >>> import nbvlm  # doctest: +SKIP
+    >>> nbvlm.widgets.TaskBar("detect cat ; dog")  # doctest: +SKIP
+    """
+
+    prompt = traitlets.Unicode("")
+    endpoint = EndpointTrait()
+    image = PictureTrait(default_value=None, allow_none=True)
+    things = traitlets.List(traitlets.Unicode(), default_value=[])
+    drawing = traitlets.Bool(False)
+
+    @traitlets.default("endpoint")  # type: ignore[untyped-decorator]
+    def _default_endpoint(self) -> Endpoint:
+        return endpoints.get("demo")
+
+    def __init__(self, prompt: str = "", **traits: Any) -> None:
+        self._field = prompt_field()
+        self._page = _Page(endpoints.get("demo"), on_region=weakly(self._wish_region))
+        self._field.observe(weakly(self._typed), "value")
+        super().__init__([self._page, self._field], **traits)
+        self.prompt = prompt or self.prompt
+
+    def _wish_region(self, on: bool) -> None:
+        self.drawing = on
+
+    def _typed(self, change: Any) -> None:
+        self.prompt = change["new"]
+
+    def take_region(self, box: Sequence[float] | None) -> None:
+        """Take a region that was drawn, in pixels of the picture, and write it into the prompt."""
+        self.drawing = False
+        self._page.region(box)
+
+    def remember(self, prompt: str | None = None) -> None:
+        """Keep a prompt for the arrow keys of the field; None takes the current one."""
+        self._page.remember(self.prompt if prompt is None else prompt)
+
+    @traitlets.observe("prompt")  # type: ignore[untyped-decorator]
+    def _prompt_changed(self, change: Any) -> None:
+        if self._field.value != change["new"]:
+            self._field.value = change["new"]
+        self._page.look()
+        if not self.things:
+            self._page.things = list(prompts.things(change["new"]))
+
+    @traitlets.observe("endpoint")  # type: ignore[untyped-decorator]
+    def _endpoint_changed(self, change: Any) -> None:
+        self._page.serve(change["new"])
+
+    @traitlets.observe("image")  # type: ignore[untyped-decorator]
+    def _image_changed(self, change: Any) -> None:
+        picture = change["new"]
+        self._page.size = [] if picture is None else [picture.width, picture.height]
+        self.drawing = False
+
+    @traitlets.observe("things")  # type: ignore[untyped-decorator]
+    def _things_changed(self, change: Any) -> None:
+        self._page.things = list(change["new"])

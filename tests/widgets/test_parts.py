@@ -1,0 +1,276 @@
+"""The parts of the panel, each alone: traits, pages, and the end of their lives."""
+
+from __future__ import annotations
+
+import gc
+import json
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+import pytest
+import traitlets
+from PIL import Image
+from support.loopback import Loopback, stream
+
+import nbvlm
+from nbvlm import widgets
+from nbvlm.errors import ImageError, ParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.panel_page import Page
+
+PARTS: dict[str, Callable[[], Any]] = {
+    "Picker": lambda: widgets.Picker(Image.new("RGB", (60, 40), "teal")),
+    "Parameters": widgets.Parameters,
+    "TaskBar": lambda: widgets.TaskBar("detect cat"),
+    "Answer": widgets.Answer,
+    "History": widgets.History,
+    "ErrorCard": lambda: widgets.ErrorCard(nbvlm.Error("The lamp is off."), actions={"again": print}),
+    "ModelChoice": lambda: widgets.ModelChoice(nbvlm.Client("demo")),
+    "Connection": lambda: widgets.connect(
+        Image.new("RGB", (9, 9)), "caption en", client=nbvlm.Client("demo")
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def result() -> nbvlm.Result:
+    return nbvlm.Client("demo").ask(nbvlm.demo.scenes.sample(3).picture, "detect cat ; dog")
+
+
+def alive() -> set[str]:
+    gc.collect()
+    return set(ipywidgets.widgets.widget._instances)
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_leaves_nothing_behind(page: Page, name: str) -> None:
+    before = alive()
+    part = PARTS[name]()
+    box = ipywidgets.HBox([part])
+    assert part.model_id in ipywidgets.widgets.widget._instances
+    box.layout.close()
+    box.close()
+    part.close()
+    part.close()
+    assert alive() == before
+    there = weakref.ref(PARTS[name]())
+    gc.collect()
+    assert there() is None
+    assert alive() == before
+
+
+@pytest.mark.parametrize("name", [name for name in PARTS if name != "Connection"])
+def test_a_part_that_refuses_a_keyword_leaves_nothing(page: Page, name: str) -> None:
+    before = alive()
+    with pytest.raises(TypeError, match="There is no keyword 'colour'"):
+        getattr(widgets, name)(**{"colour": 1} | ({"client": nbvlm.Client("demo")} if "Mod" in name else {}))
+    assert alive() == before
+
+
+def test_parameters_check_each_value_at_once(page: Page) -> None:
+    parameters = widgets.Parameters(temperature=0.9)
+    defaults = {one.name: one.default for one in nbvlm.endpoints.get("demo").parameters}
+    assert parameters.value == {**defaults, "temperature": 0.9}
+    for name, value in (("temperature", 7.0), ("temperature", "warm"), ("max_tokens", 0)):
+        with pytest.raises(ParameterError):
+            setattr(parameters, name, value)
+    with pytest.raises(ParameterError):
+        parameters.value = {"temperature": 0.3, "top_p": 9}
+    assert parameters.value == {**defaults, "temperature": 0.9}
+    parameters.temperature = None
+    assert parameters.value == defaults
+
+
+def test_parameters_are_linked_and_follow_the_page(page: Page) -> None:
+    parameters = widgets.Parameters()
+    slider = ipywidgets.FloatSlider(value=0.5, min=0.1, max=1.0)
+    traitlets.link((slider, "value"), (parameters, "temperature"))
+    assert parameters.value["temperature"] == 0.5
+    changes: list[Any] = []
+    parameters.observe(lambda change: changes.append(change.new), "value")
+    page.update(parameters._sliders["temperature"], value=0.7)
+    assert slider.value == 0.7
+    assert [one["temperature"] for one in changes] == [0.7]
+    page.click(parameters._reset)
+    assert slider.value == 0.2
+
+
+def test_a_picker_chooses_by_python_and_by_its_page(page: Page) -> None:
+    picker = widgets.Picker()
+    assert (picker.image, picker.value) == (None, None)
+    seen: list[Any] = []
+    picker.observe(lambda change: seen.append(change.new), "value")
+    page.send(picker._source.picker, {"type": "choose", "index": 1, "fields": None})
+    assert seen == [picker.image]
+    assert picker.sample == nbvlm.demo.gallery.GALLERY[1].prompt
+    picker.value = Image.new("RGB", (60, 40))
+    assert picker.image is not None
+    assert (picker.image.width, picker.sample) == (60, "")
+    with pytest.raises(ImageError):
+        picker.image = "no-such-file.jpg"
+    assert picker.image.width == 60
+    with pytest.raises(ParameterError):
+        picker.route = "by hand"
+    assert picker.route == "auto"
+
+
+def test_a_path_that_cannot_be_read_is_shown_and_changes_nothing(page: Page) -> None:
+    picker = widgets.Picker(Image.new("RGB", (60, 40)), allow=["path"])
+    page.send(picker._source.picker, {"type": "open", "place": "/no/such/file.png"})
+    page.wait_until(lambda: picker.error is not None)
+    assert isinstance(picker.error, ImageError)
+    assert picker.image is not None
+    page.send(picker._source.picker, {"type": "open", "place": "https://example.org/a.png"})
+    page.wait_until(lambda: isinstance(picker.error, nbvlm.Error) and "offer" in str(picker.error))
+
+
+def test_a_task_bar_and_its_field_have_one_prompt(page: Page) -> None:
+    bar = widgets.TaskBar("detect cat ; dog")
+    assert bar._page.things == ["cat", "dog"]
+    page.update(bar._field, value="caption en")
+    assert bar.prompt == "caption en"
+    bar.image = Image.new("RGB", (60, 40))
+    assert bar._page.size == [60, 40]
+    page.send(bar._page, {"type": "region", "on": True})
+    assert bar.drawing
+    bar.take_region((1, 2, 30, 20))
+    assert not bar.drawing
+    assert page.custom(bar._page)[-1][0] == {"type": "region", "box": [1.0, 2.0, 30.0, 20.0]}
+
+
+def test_an_answer_takes_events_and_then_the_result(page: Page, result: nbvlm.Result) -> None:
+    answer = widgets.Answer()
+    answer.feed(nbvlm.ReasoningDelta("Hm."))
+    answer.feed(nbvlm.TextDelta("<loc0001>"))
+    answer.feed(nbvlm.TextDelta(" cat"))
+    assert (answer.text, answer.reasoning, answer.running) == ("<loc0001> cat", "Hm.", True)
+    answer.feed(result)
+    assert (answer.text, answer.running, answer.result) == (result.text, False, result)
+    last = page.custom(answer._page)[-1][0]
+    assert (last["text"], last["notes"]) == (result.text, list(result.notices))
+    answer.clear()
+    assert (answer.text, answer.result) == ("", None)
+    with pytest.raises(TypeError, match="feed takes"):
+        answer.feed("cat")  # type: ignore[arg-type]
+
+
+def test_a_thousand_tokens_are_few_messages_and_no_state(page: Page) -> None:
+    answer = widgets.Answer()
+    for number in range(1000):
+        answer.feed(nbvlm.TextDelta(f"w{number} "))
+    answer.stop()
+    sent = page.custom(answer._page)
+    assert len(sent) < 100
+    assert len(json.dumps([content for content, _ in sent])) < 60_000
+    text = "".join(content.get("text", "") for content, _ in sent if content["type"] == "more")
+    assert text == answer.text
+
+
+def test_a_history_is_selected_pinned_and_deleted_both_ways(page: Page, result: nbvlm.Result) -> None:
+    other = nbvlm.Client("demo").ask(nbvlm.demo.scenes.sample(4).picture, "caption en")
+    again: list[Any] = []
+    history = widgets.History([result], on_again=again.append)
+    history.add(other)
+    assert history.selected is other
+    page.send(history._page, {"type": "show", "answer": 1})
+    assert history.selected is result
+    page.send(history._page, {"type": "pin", "answer": 1, "pinned": True})
+    page.send(history._page, {"type": "again", "answer": 2})
+    page.send(history._page, {"type": "clear"})
+    assert (history.entries, history.pinned, again) == ([result], [result], [other])
+    with pytest.raises(traitlets.TraitError, match="Add the answer first"):
+        history.selected = other
+    page.send(history._page, {"type": "delete", "answer": 1})
+    assert (history.entries, history.pinned, history.selected) == ([], [], None)
+
+
+def test_an_error_card_has_the_buttons_that_were_given(page: Page) -> None:
+    pressed: list[str] = []
+    error = nbvlm.RateLimitError("The limit is reached.")
+    card = widgets.ErrorCard(error, actions={"again": lambda: pressed.append("again")})
+    shown = card._page.card
+    assert shown is not None
+    assert [one["id"] for one in shown["actions"]] == ["again"]
+    page.send(card._page, {"type": "act", "action": "model:demo"})
+    assert (pressed, card.error) == ([], error)
+    page.send(card._page, {"type": "act", "action": "again"})
+    assert (pressed, card.error) == (["again"], None)
+    card.error = error
+    page.send(card._page, {"type": "close"})
+    assert card.error is None
+
+
+def test_a_model_is_chosen_by_a_person_or_by_python_only(page: Page) -> None:
+    given = nbvlm.Client("demo")
+    choice = widgets.ModelChoice(given, models=["demo", "nvidia"])
+    assert (choice.client, choice.endpoint.name) == (given, "demo")
+    page.update(choice._field, index=1)
+    assert (choice.endpoint.name, choice.client.settings.endpoint.name) == ("nvidia", "nvidia")
+    choice.endpoint = "demo"
+    assert choice.client.settings.endpoint.name == "demo"
+    choice.client = given
+    assert choice._field.index == 0
+    with pytest.raises(ValueError, match="nowhere"):
+        choice.endpoint = "nowhere"
+    assert choice.client is given
+
+
+def test_a_panel_of_ones_own(page: Page, server: Loopback) -> None:
+    server.text = "a red car"
+    client = nbvlm.Client("nvidia", api_key="nvapi-secret", base_url=server.url)
+    picker = widgets.Picker(Image.new("RGB", (60, 40)))
+    bar, slider = widgets.TaskBar("caption en"), ipywidgets.FloatSlider(value=0.5, min=0.1, max=1.0)
+    answer, viewer, history = widgets.Answer(), widgets.Viewer(), widgets.History()
+    asking = widgets.connect(
+        picker, bar, temperature=slider, client=client, answer=answer, viewer=viewer, history=history
+    )
+    counted: list[Any] = []
+    asking.on_answer(counted.append)
+    result = asking.run()
+    assert result is not None
+    assert (result.text, answer.text, viewer.result) == ("a red car", "a red car", result)
+    assert (asking.result, counted, history.entries) == (result, [result], [result])
+    assert result.parameters["temperature"] == 0.5
+    server.replies.append(stream("slow", hold=True, done=False))
+    page.click(asking._run)
+    page.wait_until(lambda: answer.text == "slow")
+    assert (asking.running, asking.result) == (True, None)
+    with pytest.raises(nbvlm.Error, match="under way"):
+        asking.run()
+    page.click(asking._stop)
+    assert (asking.running, answer.running, answer.text) == (False, False, "slow")
+    asking.close()
+    assert server.wait_for(lambda: server.open == 0)
+
+
+def test_what_cannot_be_asked_is_an_error_on_the_card(page: Page) -> None:
+    picker, card = widgets.Picker(), widgets.ErrorCard()
+    asking = widgets.connect(picker, "caption en", client=nbvlm.Client("demo"), error_card=card)
+    with pytest.raises(ImageError, match="No picture is chosen"):
+        asking.run()
+    page.click(asking._run)
+    assert isinstance(card.error, ImageError)
+    assert asking.error is card.error
+    with pytest.raises(TypeError, match="has no trait 'image'"):
+        widgets.connect(ipywidgets.HBox(), "caption en")
+
+
+def test_a_connection_without_references_ends_its_question(page: Page, server: Loopback) -> None:
+    client = nbvlm.Client("nvidia", api_key="nvapi-secret", base_url=server.url)
+    asking = widgets.connect(Image.new("RGB", (60, 40)), "caption en", client=client)
+    server.replies.append(stream("a", hold=True, done=False))
+    asking.run(wait=False)
+    assert server.wait_for(lambda: server.open == 1)
+    gone = weakref.ref(asking)
+    del asking
+
+    def is_gone() -> bool:
+        gc.collect()
+        return gone() is None
+
+    page.wait_until(is_gone)
+    assert server.wait_for(lambda: server.open == 0)
