@@ -66,7 +66,7 @@ def test_a_notebook_run_without_a_browser_keeps_the_last_answer_as_a_still_form(
     written = nbformat.writes(notebook)
     assert not SECRETS.search(written)
     state = notebook.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]
-    assert len(json.dumps(state)) < 200 * 1024
+    assert len(json.dumps(state)) < 200_000
     path = tmp_path / "saved.ipynb"
     path.write_text(written)
     shown = subprocess.run(
