@@ -12,7 +12,7 @@ from nbvlm.draw import assign_colors, css_color, ink_color
 from nbvlm.grounding import Detections
 from nbvlm.widgets._part import Part
 from nbvlm.widgets._values import Typed
-from nbvlm.widgets.messages import items, text, whole
+from nbvlm.widgets.messages import items, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,11 +77,6 @@ def described(
         {"label": label, "box": [round(value, 2) for value in box], **paint[label]}
         for label, box in zip(detections.labels, detections.xyxy.tolist(), strict=True)
     ]
-
-
-def is_group(value: Any) -> bool:
-    """Check the name of a group."""
-    return text(value) and len(value) <= 64
 
 
 class BoxPart(Part):

@@ -20,7 +20,6 @@ _PLACES = {
     "box", "object": "box", "quad": "outline", "poly": "outline", "polygon": "outline", "point": "point",
     "points": "point",
 }  # fmt: skip
-_WITH_ATTRIBUTES = frozenset(["point", "points", "tracks", "point_box", "polygon", "collection", "box"])
 _SPECIAL = frozenset(["s", "pad", "unk", "bos", "eos", "mask", "br", "image", "img"])
 
 _TOKEN = re.compile(
