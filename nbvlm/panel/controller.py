@@ -23,14 +23,14 @@ from nbvlm.panel.form import Form, Inputs
 from nbvlm.panel.history_actions import HistoryActions
 from nbvlm.panel.messages import MessageSequencer
 from nbvlm.panel.notifications import StateLock
-from nbvlm.panel.rereading import caveats, reading_of, reread
-from nbvlm.panel.streaming import MaskOutliner
+from nbvlm.panel.rereading import caveats, reread
 from nbvlm.panel.sweep_runner import SweepRunner
 from nbvlm.result import alt_text, summary
 from nbvlm.widgets import (
     AnswerViewer,
     Controls,
     Ignored,
+    MaskOutliner,
     PictureSource,
     RecordedQuestions,
     StreamThrottle,
@@ -41,6 +41,7 @@ from nbvlm.widgets import (
     finished_text,
     ignored,
     preview,
+    reading_of,
     sample_picture,
     scenes,
     stopped_text,
@@ -436,7 +437,7 @@ class PanelController:
             step="models" if caveats(result) and result.endpoint == "demo" else "",
             reading=reading_of(result.detections),
         )
-        self._outliner.want(0, result.detections)
+        self._outliner.want(enumerate(result.detections.lazy_masks))
 
     @property
     def result(self) -> Result | None:

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+from nbvlm.widgets import reading_of
 
 if TYPE_CHECKING:
-    from nbvlm.grounding import Detections
     from nbvlm.result import Result
 
-__all__ = ["caveats", "reading_of", "reread"]
+__all__ = ["caveats", "reread"]
 
 _ORDERS = {"xyxy": "x before y", "yxyx": "y before x"}
 _BEGIN = "The numbers of the boxes were read again: "
-
-
-def reading_of(detections: Detections) -> dict[str, Any] | None:
-    """Return how the first numbers of an answer are read: `order`, and the `scale` of both sides.
-
-    None if the answer has no numbers that can be read again.
-    """
-    readings = zip(detections.raw, detections.readings, strict=True)
-    found = next((reading for raw, reading in readings if raw is not None and reading is not None), None)
-    return None if found is None else {"order": found.order, "scale": list(found.frame)}
 
 
 def reread(result: Result, order: Literal["xyxy", "yxyx"], scale: tuple[float, float] | None) -> Result:

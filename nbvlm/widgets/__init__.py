@@ -15,6 +15,7 @@ from nbvlm.widgets.export_menu import ExportMenu
 from nbvlm.widgets.failure import ErrorCard
 from nbvlm.widgets.history import History
 from nbvlm.widgets.history_strip import HistoryStrip
+from nbvlm.widgets.mask_outliner import MaskOutliner
 from nbvlm.widgets.messages import Ignored as Ignored
 from nbvlm.widgets.model_choice import ModelChoice
 from nbvlm.widgets.offers import Allow, NotOffered, Offer, is_address
@@ -67,6 +68,7 @@ __all__ = [
     "History",
     "HistoryStrip",
     "KeyField",
+    "MaskOutliner",
     "ModelChoice",
     "NotOffered",
     "Offer",

@@ -10,7 +10,7 @@ import traitlets
 
 from nbvlm.widgets._boxes import BoxPart
 from nbvlm.widgets.esm import script, style
-from nbvlm.widgets.messages import Message, items, number, optional
+from nbvlm.widgets.messages import REREAD
 from nbvlm.widgets.picture_viewer import Viewer
 
 if TYPE_CHECKING:
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
     from nbvlm.result import Result
 
 __all__ = ["DetectionList", "reading_of"]
-
-
-def _is_order(value: Any) -> bool:
-    return value in ("xyxy", "yxyx")
-
-
-def _is_side(value: Any) -> bool:
-    return number(value) and value > 0
 
 
 def reading_of(detections: Detections) -> dict[str, Any] | None:
@@ -85,7 +77,7 @@ class DetectionList(BoxPart):
 
     _esm = script("detection_list")
     _css = style("theme", "detections_list")
-    messages = MappingProxyType({"reread": Message(order=_is_order, scale=optional(items(_is_side, 2)))})
+    messages = MappingProxyType({"reread": REREAD})
     #: Traits that the list shares with its viewer, both ways.
     shared: ClassVar[tuple[str, ...]] = ("detections", "selected", "hidden", "colors", "things", "group")
 

@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 
     Check = Callable[[Any], bool]
 
-__all__ = ["Ignored", "Message", "either", "fields", "flag", "items", "number", "optional", "text", "whole"]
+__all__ = [
+    "REREAD",
+    "Ignored",
+    "Message",
+    "either",
+    "fields",
+    "flag",
+    "items",
+    "number",
+    "optional",
+    "text",
+    "whole",
+]
 
 #: Characters of a text, and items of a list, at most.
 LONGEST, MOST = 2**20, 1000
@@ -95,6 +107,18 @@ def items(check: Check, count: int | None = None) -> Check:
         and (len(value) <= MOST if count is None else len(value) == count)
         and all(map(check, value))
     )
+
+
+def _is_order(value: Any) -> bool:
+    return value in ("xyxy", "yxyx")
+
+
+def _is_side(value: Any) -> bool:
+    return number(value) and value > 0
+
+
+REREAD = Message(order=_is_order, scale=optional(items(_is_side, 2)))
+"""Read the numbers of the boxes in another order, and on another scale of both sides (None: as now)."""
 
 
 def fields(value: Any) -> bool:

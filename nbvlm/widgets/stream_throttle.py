@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from nbvlm.client import Event
     from nbvlm.grounding import Detection
+    from nbvlm.widgets.mask_outliner import MaskOutliner
 
 __all__ = ["StreamThrottle", "boxes"]
 
@@ -32,13 +33,6 @@ class Target(Protocol):
         """Show more text, more boxes, and another phase."""
 
 
-class Outliner(Protocol):
-    """What outlines masks."""
-
-    def want(self, first: int, detections: Iterable[Detection], /) -> None:
-        """Ask for the masks of some boxes, numbered from `first` on."""
-
-
 class StreamThrottle:
     """Collects the events of a running answer, and sends them to the viewer at a steady pace.
 
@@ -50,7 +44,7 @@ class StreamThrottle:
         self,
         viewer: Target,
         prompt: str,
-        outliner: Outliner | None = None,
+        outliner: MaskOutliner | None = None,
         interval: float = TEXT_INTERVAL,
     ) -> None:
         self._viewer, self._prompt, self._outliner, self._interval = viewer, prompt, outliner, interval
@@ -93,7 +87,7 @@ class StreamThrottle:
         if isinstance(event, DetectionFound):
             self._boxes += boxes([event.detection], self._prompt)
             if self._outliner is not None:
-                self._outliner.want(self._found, [event.detection])
+                self._outliner.want([(self._found, event.detection.lazy_mask)])
             self._found += 1
         elif isinstance(event, ReasoningDelta):
             self._phase, self._pause = "Thinking", 0.0

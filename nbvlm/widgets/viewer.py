@@ -15,7 +15,7 @@ import traitlets
 
 from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
-from nbvlm.widgets.messages import Message, items, number, optional
+from nbvlm.widgets.messages import REREAD, Message, items, number, optional
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,14 +28,6 @@ Region = tuple[float, float, float, float]
 _NO_WORDS: Mapping[str, Any] = MappingProxyType(
     {"alt": "", "said": "", "notes": [], "reasoning": "", "by": "", "asked": "", "step": "", "reading": None}
 )
-
-
-def _is_order(value: Any) -> bool:
-    return value in ("xyxy", "yxyx")
-
-
-def _is_side(value: Any) -> bool:
-    return number(value) and value > 0
 
 
 class Viewer(PageWidget):
@@ -65,7 +57,7 @@ class Viewer(PageWidget):
     messages = MappingProxyType(
         {
             "region": Message(box=optional(items(number, 4))),
-            "reread": Message(order=_is_order, scale=optional(items(_is_side, 2))),
+            "reread": REREAD,
         }
     )
     answer = traitlets.Unicode("").tag(sync=True)
