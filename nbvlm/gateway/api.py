@@ -27,14 +27,17 @@ from nbvlm.demo.service import (
     Invalid,
     Refusal,
     Reply,
+    as_event,
     as_json,
     body_size,
+    nvcf_headers,
     problem,
     read_body,
     refusal,
     request_head,
     server_error,
     sized,
+    usage,
 )
 from nbvlm.gateway.questions import read_nvidia, read_openai
 from nbvlm.gateway.quotas import Refused
@@ -263,7 +266,7 @@ class Api:
                 return
             parked = True
             self._park(inquiry, max(2 * seconds, 10))
-            headers = [*_nvcf(inquiry.id, "pending-evaluation" if inquiry.waits else "in-progress")]
+            headers = [*nvcf_headers(inquiry.id, "pending-evaluation" if inquiry.waits else "in-progress")]
             if inquiry.waits:
                 headers.append(("nbvlm-place", "{}/{}".format(*inquiry.place())))
             await exchange.whole(Reply(202, (*headers, *_quota(inquiry))))
@@ -340,13 +343,13 @@ class Api:
             status, sentence = explained(answer.error)
             inquiry.close(f"failed {status}")
             error = {"message": f"{sentence}.", "type": "gateway_error", "code": status}
-            await exchange.part(_event({"error": error}), more=False)
+            await exchange.part(as_event({"error": error}), more=False)
             return
         unsaid = [notice for notice in answer.notices if notice not in exchange.said] if reports else []
         ending = [_report_event({"kind": "notice", "text": notice}) for notice in unsaid]
         if reports and answer.by and answer.by != exchange.model:
             ending.append(_report_event({"kind": "model", "text": answer.by}))
-        closing = b"".join(map(_event, form.closing(answer)))
+        closing = b"".join(map(as_event, form.closing(answer)))
         # The books are closed before the student has the last byte: whoever asks on sees what is left.
         inquiry.close("answered")
         await exchange.part("".join(ending).encode() + closing + DONE, more=False)
@@ -422,7 +425,7 @@ class _Exchange:
         self.said, self.model = _first_notice(inquiry.answer), inquiry.answer.by
         await self.head(_events_head(inquiry, form))
         if opening := form.opening():
-            await self.part(b"".join(map(_event, opening)))
+            await self.part(b"".join(map(as_event, opening)))
 
     async def whole(self, reply: Reply) -> None:
         """Send a response that is complete."""
@@ -450,7 +453,7 @@ class _Nvidia:
         self.id = id_
 
     def headers(self, status: str) -> tuple[tuple[str, str], ...]:
-        return _nvcf(self.id, status)
+        return nvcf_headers(self.id, status)
 
     def opening(self) -> list[dict[str, Any]]:
         return []
@@ -493,9 +496,9 @@ class _OpenAI:
 
     def closing(self, answer: Answer) -> list[dict[str, Any]]:
         events = [self.chunk(None, answer.finish_reason or "stop")]
-        usage = _usage(answer)
-        if self._with_usage and usage:
-            events.append(self._head("chat.completion.chunk") | {"choices": []} | usage)
+        counts = _usage(answer)
+        if self._with_usage and counts:
+            events.append(self._head("chat.completion.chunk") | {"choices": []} | counts)
         return events
 
     def answer(self, answer: Answer) -> dict[str, Any]:
@@ -535,16 +538,11 @@ def _usage(answer: Answer) -> dict[str, Any]:
     prompt, completion = answer.prompt_tokens, answer.completion_tokens
     if prompt is None or completion is None:
         return {}
-    counts = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-    return {"usage": counts}
-
-
-def _event(value: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n\n"
+    return {"usage": usage(prompt, completion)}
 
 
 def _chunks(form: _Nvidia | _OpenAI, batch: list[Chunk]) -> bytes:
-    return b"".join(_event(form.chunk(chunk)) for chunk in batch)
+    return b"".join(as_event(form.chunk(chunk)) for chunk in batch)
 
 
 def _report_event(value: dict[str, Any]) -> str:
@@ -557,10 +555,6 @@ def _report(inquiry: Inquiry, told: str) -> str:
         place, total = inquiry.place()
         return _report_event({"kind": "queued", "done": place, "total": total})
     return _report_event({"kind": "waiting"}) if told else ""
-
-
-def _nvcf(id_: str, status: str) -> tuple[tuple[str, str], ...]:
-    return ("nvcf-reqid", id_), ("nvcf-status", status), ("access-control-expose-headers", "nvcf-reqid")
 
 
 def _quota(inquiry: Inquiry) -> tuple[tuple[str, str], ...]:

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from nbvlm.demo.service.messages import Refusal as Refusal
     from nbvlm.demo.service.messages import Reply as Reply
     from nbvlm.demo.service.messages import Request as Request
+    from nbvlm.demo.service.messages import as_event as as_event
     from nbvlm.demo.service.messages import as_json as as_json
+    from nbvlm.demo.service.messages import nvcf_headers as nvcf_headers
     from nbvlm.demo.service.messages import problem as problem
     from nbvlm.demo.service.messages import server_error as server_error
     from nbvlm.demo.service.messages import text as text
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from nbvlm.demo.service.responses import DONE as DONE
     from nbvlm.demo.service.responses import EVENT_STREAM as EVENT_STREAM
     from nbvlm.demo.service.responses import Accept as Accept
+    from nbvlm.demo.service.responses import usage as usage
     from nbvlm.demo.service.schema import Faults as Faults
     from nbvlm.demo.service.schema import Invalid as Invalid
     from nbvlm.demo.service.schema import flag as flag
@@ -62,10 +65,12 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "nbvlm.demo.service.bodies": "Bodies Disconnected body_size read_body",
         "nbvlm.demo.service.chat_completions": "refusal",
         "nbvlm.demo.service.limits": "SERVED Limits",
-        "nbvlm.demo.service.messages": "Refusal Reply Request as_json problem server_error text xml",
+        "nbvlm.demo.service.messages": (
+            "Refusal Reply Request as_event as_json nvcf_headers problem server_error text xml"
+        ),
         "nbvlm.demo.service.pictures": "EncodedPicture InvalidPicture from_base64",
         "nbvlm.demo.service.request_body": "Inline Source Uploaded clean parts source split",
-        "nbvlm.demo.service.responses": "DONE EVENT_STREAM Accept",
+        "nbvlm.demo.service.responses": "DONE EVENT_STREAM Accept usage",
         "nbvlm.demo.service.schema": "Faults Invalid flag members number read_json",
         "nbvlm.demo.service.server": "asgi_server hosts listen origin",
         "nbvlm.demo.service.service": "Service network sized",

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 from nbvlm.demo.service import request_body
 from nbvlm.demo.service.jobs import Busy
-from nbvlm.demo.service.messages import RETRY_AFTER, Refusal, Reply, Request, as_json, problem, server_error
+from nbvlm.demo.service.messages import (
+    RETRY_AFTER,
+    Refusal,
+    Reply,
+    Request,
+    as_json,
+    nvcf_headers,
+    problem,
+    server_error,
+)
 from nbvlm.demo.service.pictures import EncodedPicture, InvalidPicture, from_base64
 from nbvlm.demo.service.request_body import Inline
 from nbvlm.demo.service.responses import Accept, Nvidia, reply
@@ -83,12 +92,12 @@ class Inference:
         if not job.wait(seconds):
             request.connection.release()
             self._engine.park(job, max(2 * seconds, _LEAST_KEPT_S))
-            return Reply(202, _headers(job.id, "in-progress"))
+            return Reply(202, nvcf_headers(job.id, "in-progress"))
         try:
             answer = reply(Nvidia(job.id, job.prompt_tokens), job)
         except InvalidPicture as error:
             raise Refusal(_rejected(_picture_fault(error).faults, accept)) from None
-        return answer.plus(*_headers(job.id, "fulfilled"))
+        return answer.plus(*nvcf_headers(job.id, "fulfilled"))
 
     def _references(self, request: Request) -> set[str]:
         """Return the asset ids of the header; each asset must exist before the model is asked."""
@@ -130,15 +139,11 @@ def _with_request_id(id_: str, answer: Callable[[], Reply]) -> Reply:
     except Exception:  # noqa: BLE001 - a model may raise anything
         _log.exception("The model failed")
         reply = server_error()
-    return reply.plus(*_headers(id_, "errored"))
+    return reply.plus(*nvcf_headers(id_, "errored"))
 
 
 def _picture_fault(error: InvalidPicture) -> Invalid:
     return Faults().stop(_CONTENT, "value_error", str(error))
-
-
-def _headers(id_: str, status: str) -> tuple[tuple[str, str], ...]:
-    return ("nvcf-reqid", id_), ("nvcf-status", status), ("access-control-expose-headers", "nvcf-reqid")
 
 
 def _poll_seconds(request: Request) -> int:

@@ -6,11 +6,10 @@ connection stops the work.
 
 from __future__ import annotations
 
-import json
 import threading
 from typing import TYPE_CHECKING, Any
 
-from nbvlm.demo.service.messages import Reply
+from nbvlm.demo.service.messages import Reply, as_event
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
@@ -43,13 +42,9 @@ class Loading:
         request.connection.on_close(stop.set)
         try:
             for state in self._load(stop):
-                yield _event(state)
+                yield as_event(state)
         except Error as error:
             found = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
-            yield _event({"error": found | {"status": error.status}})
+            yield as_event({"error": found | {"status": error.status}})
         else:
-            yield _event({"ready": not stop.is_set()})
-
-
-def _event(value: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n\n"
+            yield as_event({"ready": not stop.is_set()})

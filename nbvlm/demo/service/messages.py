@@ -23,7 +23,9 @@ __all__ = [
     "Refusal",
     "Reply",
     "Request",
+    "as_event",
     "as_json",
+    "nvcf_headers",
     "problem",
     "server_error",
     "text",
@@ -122,6 +124,16 @@ class Refusal(Exception):
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
         self.reply = reply
+
+
+def as_event(value: Any) -> bytes:
+    """Write a JSON value as a server-sent event."""
+    return b"data: " + json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n\n"
+
+
+def nvcf_headers(id_: str, status: str) -> tuple[tuple[str, str], ...]:
+    """Return the headers that NVIDIA's functions add to a response."""
+    return ("nvcf-reqid", id_), ("nvcf-status", status), ("access-control-expose-headers", "nvcf-reqid")
 
 
 def as_json(value: Any, status: int = 200, content_type: str = "application/json") -> Reply:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from nbvlm.demo.service.messages import Refusal, Reply, Request, as_json, problem
+from nbvlm.demo.service.messages import Refusal, Reply, Request, as_event, as_json, problem
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
@@ -151,30 +150,26 @@ def events(dialect: Dialect, job: GenerationJob) -> Iterator[bytes]:
     A cancelled job ends without `[DONE]`; so does a failed one, after an error event.
     """
     for value in dialect.opening():
-        yield _event(value)
+        yield as_event(value)
     count, last = 0, None
     try:
         for token in job:
             count, last = count + 1, token.finish_reason
-            yield _event(dialect.chunk(token.text, last, _thought(token)))
+            yield as_event(dialect.chunk(token.text, last, _thought(token)))
     except Exception as failure:  # noqa: BLE001 - a model may raise anything; the stream must report it
         _log.exception("The model failed in the middle of an answer")
         message = str(failure) if isinstance(failure, Error) else "Internal server error"
         error = {"object": "error", "message": message, "type": "internal_server_error"}
-        yield _event({"error": error})
+        yield as_event({"error": error})
         return
     if job.cancelled:
         return
     if last is None:
-        yield _event(dialect.chunk("", "stop"))
+        yield as_event(dialect.chunk("", "stop"))
     for value in dialect.closing(count):
-        yield _event(value)
+        yield as_event(value)
     yield DONE
 
 
 def _thought(token: Token) -> str:
     return getattr(token, "reasoning", "")
-
-
-def _event(value: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n\n"
