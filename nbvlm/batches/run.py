@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, cast
 
 from nbvlm._background import iterate_in_thread
+from nbvlm._files import here
 from nbvlm.batches import sources
 from nbvlm.batches.journal import Journal, NullJournal
 from nbvlm.batches.plan import plan
@@ -83,7 +84,7 @@ class Run:
         self._journal, self._engine = chosen.pop("journal"), chosen.pop("engine", None)
         limits = {name: chosen.pop(name, None) for name in ("concurrency", "rate", "on_error")}
         self.plan = plan(prompt, chosen.pop("client", None), **limits, options=chosen)
-        self._folder = str(sources.here())  # a change of the folder while the run goes on does not matter
+        self._folder = str(here())  # a change of the folder while the run goes on does not matter
         self._listed = sources.listing(images, column)
         if self._listed.names is not None:
             self.plan.prompt.check(self._listed.names)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from nbvlm._files import expanded
+from nbvlm._files import expanded, here
 from nbvlm._optional import require
 from nbvlm._text import warn_outside
 from nbvlm.batches.rows import Position
@@ -26,7 +26,7 @@ from nbvlm.images import SUFFIXES
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-__all__ = ["Item", "Listing", "here", "is_remote", "items", "listed", "listing", "read"]
+__all__ = ["Item", "Listing", "is_remote", "items", "listed", "listing", "read"]
 
 COLUMNS = ("image", "picture", "path", "file", "filename", "source", "url")
 """Columns of a table that hold the pictures where the caller names no column."""
@@ -72,14 +72,6 @@ def listing(images: Any, column: str | None = None) -> Listing:
         f"A value of type {type(images).__name__} holds no pictures.",
         hint="Pass a folder, a glob, a list, a table's column, an iterator or an address such as s3://….",
     )
-
-
-def here() -> Path:
-    """Return the present folder; one that was deleted has no path."""
-    try:
-        return Path.cwd()
-    except OSError:
-        return Path()
 
 
 def items(listed: Listing, folder: str = "") -> Iterator[Item]:
