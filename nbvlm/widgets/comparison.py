@@ -90,7 +90,7 @@ class Comparison(Part):
     """
 
     _esm = script("comparison")
-    _css = style("theme", "comparison")
+    _css = style("colors", "theme", "comparison")
     messages = MappingProxyType({"show": Message(answer=whole), "pin": Message(answer=whole, pinned=flag)})
 
     results = ResultsTrait(default_value=())

@@ -50,7 +50,9 @@ def item(label: str, corners: tuple[int, ...], codes: str = "") -> str:
 
 def opened(page: Page, dark: bool = False) -> Page:
     """Show a viewer with its styles and a picture."""
-    css = style("panel", "form", "viewer_root", "picture_view", "detections_list") + (DARK if dark else "")
+    css = style("colors", "panel", "form", "viewer_root", "picture_view", "detections_list") + (
+        DARK if dark else ""
+    )
     page.evaluate(
         "css => document.head.append(Object.assign(document.createElement('style'), {textContent: css}))", css
     )
