@@ -309,7 +309,7 @@ class Api:
         self, request: Request, inquiry: Inquiry, exchange: _Exchange, form: _Nvidia | _OpenAI
     ) -> None:
         answer, reports = inquiry.answer, bool(request.header(STATUS_HEADER))
-        since, told = time.monotonic(), ""
+        since, shown = time.monotonic(), ""
         async with contextlib.aclosing(answer.follow(TICK_S, exchange.event)) as batches:
             async for batch in batches:
                 exchange.check()
@@ -320,13 +320,13 @@ class Api:
                         await exchange.begin(inquiry, form)
                     await exchange.part(_chunks(form, batch))
                     continue
-                report = _report(inquiry, told) if reports and inquiry.first_s is None else ""
+                report = _report(inquiry, shown) if reports and inquiry.first_s is None else ""
                 late = time.monotonic() - since >= QUIET_S
-                if (report and report != told) or late:
+                if (report and report != shown) or late:
                     if not exchange.begun:
                         await exchange.begin(inquiry, form)
                     await exchange.part(report.encode() or b": the answer is on its way\n\n")
-                    since, told = time.monotonic(), report
+                    since, shown = time.monotonic(), report
         await self._end(inquiry, exchange, form, reports=reports)
 
     async def _end(
@@ -549,12 +549,12 @@ def _report_event(value: dict[str, Any]) -> str:
     return f"event: {REPORT}\ndata: {json.dumps(value)}\n\n"
 
 
-def _report(inquiry: Inquiry, told: str) -> str:
+def _report(inquiry: Inquiry, shown: str) -> str:
     """Return the report about a question that waits, or that waits no longer."""
     if inquiry.waits:
         place, total = inquiry.place()
         return _report_event({"kind": "queued", "done": place, "total": total})
-    return _report_event({"kind": "waiting"}) if told else ""
+    return _report_event({"kind": "waiting"}) if shown else ""
 
 
 def _quota(inquiry: Inquiry) -> tuple[tuple[str, str], ...]:

@@ -1,4 +1,4 @@
-"""Load models, and keep as many in memory as asked for: one, unless told otherwise."""
+"""Load models, and keep as many in memory as asked for: one by default."""
 
 from __future__ import annotations
 

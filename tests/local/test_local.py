@@ -372,6 +372,13 @@ def test_the_service_serves_the_model(folders: dict[str, Path]) -> None:
     model.close()
 
 
+def test_a_picture_that_cannot_be_read_is_refused_before_a_model_is_loaded(folders: dict[str, Path]) -> None:
+    with client(folders["paligemma"]) as asked:
+        with pytest.raises(nbvlm.ImageError):
+            asked.ask("missing.jpg", "detect cat")
+        assert not local.loading._loaded
+
+
 def test_an_answer_is_recorded_and_played(folders: dict[str, Path], tmp_path: Path) -> None:
     file = tmp_path / "recording.json"
     with client(folders["paligemma"], transport=nbvlm.record(file)) as asked:

@@ -63,12 +63,6 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 def ask(question: Question, context: Context) -> Flow[Result]:
     """Ask, and return the result; an uploaded picture is deleted in every ending."""
-    settings = context.settings
-    # A recording that is played, or a transport of the caller's own, has nothing to load.
-    if settings.endpoint.loads and (
-        settings.transport is None or getattr(settings.transport, "needs_key", False)
-    ):
-        yield from _load(context)
     finish = yield from assets.discarding(context, _ask(question, context))
     yield from assets.discard(context)
     return finish()
@@ -104,7 +98,10 @@ def _ask(question: Question, context: Context) -> Flow[Callable[[], Result]]:
     prepared = yield from prepare(question, context)
     size = (prepared.picture.width, prepared.picture.height)
     sent = (prepared.sent.width, prepared.sent.height)
-    endpoint = context.settings.endpoint
+    endpoint, transport = context.settings.endpoint, context.settings.transport
+    # A recording that is played, or a transport of the caller's own, has nothing to load.
+    if endpoint.loads and (transport is None or getattr(transport, "needs_key", False)):
+        yield from _load(context)
     collector = ResponseCollector(endpoint, size, question.prompt, sent)
     asked = question.prompt
     if question.translate:
