@@ -6,7 +6,7 @@ import concurrent.futures
 import weakref
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar
+from typing import TYPE_CHECKING, Any, Never, TypeVar
 
 import ipywidgets
 import traitlets
@@ -18,7 +18,7 @@ from nbvlm.endpoints import Endpoint
 from nbvlm.images import Picture
 from nbvlm.panel.controller import STATE, PanelController
 from nbvlm.panel.notifications import Notifications
-from nbvlm.widgets import Offer, PageState
+from nbvlm.widgets import Offer, PageState, Typed
 
 if TYPE_CHECKING:
     import os
@@ -41,7 +41,7 @@ Given = TypeVar("Given")
 _KEPT: dict[str, Any] = getattr(ipywidgets.widgets.widget, "_instances", {})
 
 
-class _Trait(traitlets.TraitType, Generic[Held, Given]):  # type: ignore[misc] # the base class has no types
+class _Trait(Typed[Held, Given]):
     """A trait whose value the controller holds, so that Python and all pages have the same.
 
     `write` takes the controller and a value, checks it, and changes the controller; without it the trait is
@@ -51,12 +51,6 @@ class _Trait(traitlets.TraitType, Generic[Held, Given]):  # type: ignore[misc] #
     def __init__(self, write: Callable[[PanelController, Any], Any] | None = None) -> None:
         super().__init__(read_only=write is None)
         self._write = write
-
-    if TYPE_CHECKING:
-
-        def __get__(self, obj: Any, cls: Any = None) -> Held: ...
-
-        def __set__(self, obj: Any, value: Given) -> None: ...
 
     def get(self, obj: Panel, _cls: Any = None) -> Any:
         return STATE[self.name](obj._controller)  # noqa: SLF001 - a part of Panel, and so below

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nbvlm.widgets._base import OfferingWidget, PageState, ignored
 from nbvlm.widgets._fields import column
+from nbvlm.widgets._values import Typed
 from nbvlm.widgets.answer import Answer
 from nbvlm.widgets.comparison import Comparison
 from nbvlm.widgets.connect import Connection, connect
@@ -85,6 +86,7 @@ __all__ = [
     "TaskBar",
     "TaskFields",
     "Toolbar",
+    "Typed",
     "Upload",
     "Viewer",
     "base_thumbnail",
