@@ -203,7 +203,7 @@ def asgi_server(
         http=functools.partial(LimitedProtocol, limits),
         ws="none",
         h11_max_incomplete_event_size=limits.head,
-        limit_concurrency=2 * limits.connections,  # answers whose callers have vanished count too
+        limit_concurrency=2 * (limits.connections + _BACKLOG),  # it counts closed ones for a moment
         backlog=_BACKLOG,
         timeout_graceful_shutdown=graceful_s,
         proxy_headers=False,  # a caller could make up an address
