@@ -25,6 +25,7 @@ from nbvlm.widgets.picker import Upload
 from nbvlm.widgets.picture_choice import Picker
 from nbvlm.widgets.picture_source import PictureSource
 from nbvlm.widgets.picture_viewer import Viewer
+from nbvlm.widgets.playground import Playground
 from nbvlm.widgets.prompt_bar import TaskBar
 from nbvlm.widgets.recorded_questions import RecordedQuestions
 from nbvlm.widgets.review import Review
@@ -78,6 +79,7 @@ __all__ = [
     "Parameters",
     "Picker",
     "PictureSource",
+    "Playground",
     "RecordedQuestions",
     "Review",
     "ServerForm",

@@ -14,6 +14,7 @@ import ipywidgets
 import traitlets
 
 from nbvlm._text import encodable
+from nbvlm.widgets._inner import InnerComm, is_inner
 from nbvlm.widgets.messages import Ignored, Message
 from nbvlm.widgets.offers import NotOffered, Offer
 
@@ -49,6 +50,12 @@ class PageState:
             inner = getattr(self, name, None)
             if isinstance(inner, ipywidgets.Widget):
                 _close_to_pages(inner)
+
+    def open(self) -> None:
+        """Open the connection to the pages; a widget that is made inside of another one uses that one's."""
+        if is_inner() and self.comm is None:
+            self.comm = InnerComm()
+        super().open()  # type: ignore[misc] # opens none where there is one
 
     def accepts(self, name: str, value: Any) -> bool:
         """Check the `value` that a page gives the trait `name`."""
@@ -118,6 +125,8 @@ class PageWidget(PageState, anywidget.AnyWidget):  # type: ignore[misc] # the ba
 
     #: Class of the HTML element, if the page relies on one.
     css_class = ""
+    #: The name of its module in `static`, where a `Carrier` can show it.
+    kind = ""
     #: The messages that a page sends, by their `type`; any other is ignored.
     messages: ClassVar[Mapping[str, Message]] = MappingProxyType({})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -10,53 +9,13 @@ import ipywidgets
 
 from nbvlm.client import refuse_unknown
 from nbvlm.widgets._base import PageState, PageWidget
+from nbvlm.widgets._carrier import Carrier
+from nbvlm.widgets._life import LocalLife, weakly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = ["LocalLife", "Part", "PartBox", "weakly"]
-
-#: The widgets that ipywidgets keeps alive, by their ids.
-_KEPT: dict[str, Any] = getattr(ipywidgets.widgets.widget, "_instances", {})
-
-
-def weakly(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that calls a method as long as its object lives, and keeps no object alive."""
-    held = weakref.WeakMethod(method)
-
-    def call(*values: Any) -> Any:
-        there = held()
-        return there(*values) if there is not None else None
-
-    return call
-
-
-class LocalLife:
-    """Lets a widget end with its last reference in Python, until a page or another widget asks for its id.
-
-    Stands before a class of ipywidgets.
-    """
-
-    def _leave_to_python(self) -> None:
-        if self.comm is not None:  # type: ignore[attr-defined] # as the others, of the class that stands after
-            self.comm.on_msg(weakly(self._handle_msg))  # type: ignore[attr-defined]
-            _KEPT.pop(self.comm.comm_id, None)  # type: ignore[attr-defined]
-
-    @property
-    def model_id(self) -> str:
-        """The id of the widget; None once it is closed."""
-        comm = self.comm  # type: ignore[attr-defined]
-        if comm is None:
-            return None  # type: ignore[return-value] # as ipywidgets
-        _KEPT[comm.comm_id] = self
-        return comm.comm_id  # type: ignore[no-any-return]
-
-    def close(self) -> None:
-        """Take the widget off the page, and end it; again, nothing happens."""
-        if self.comm is not None:  # type: ignore[attr-defined]
-            self.layout.close()  # type: ignore[attr-defined]
-        super().close()  # type: ignore[misc]
-
 
 class Part(LocalLife, PageWidget):
     """A part of the panel that stands alone as well.
@@ -107,6 +66,10 @@ class PartBox(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # th
             _close_all(child)
         super().close()
         self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets hides the method of a closed widget
+
+    def _display_(self) -> Carrier:
+        """Return what marimo shows, which runs single anywidgets only."""
+        return Carrier(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from nbvlm.client import ReasoningDelta, TextDelta
-from nbvlm.result import Result, summary
+from nbvlm.result import Result, alt_text, summary
 from nbvlm.widgets._part import PartBox
 from nbvlm.widgets.esm import style
 from nbvlm.widgets.status_text import failure_sentences, finished_text, stopped_text
@@ -18,6 +18,7 @@ from nbvlm.widgets.viewer import Viewer
 if TYPE_CHECKING:
     from nbvlm.client import Event
     from nbvlm.errors import Error
+    from nbvlm.widgets.mask_outliner import MaskOutliner
 
 __all__ = ["Answer"]
 
@@ -74,7 +75,8 @@ class Answer(PartBox):
         self._lock = threading.RLock()
         self._throttle: StreamThrottle | None = None
         self._showing = False
-        self._page = _Page()
+        self._page = self._new_page()
+        self._outliner = self._new_outliner()
         super().__init__([self._page], **traits)
         if result is not None:
             self.result = result
@@ -83,7 +85,7 @@ class Answer(PartBox):
         """Show nothing; pieces that are still under way to the page are dropped."""
         with self._lock:
             self._end()
-            self._page.picture(None, None)
+            self._blank()
             self._put(text="", reasoning="")
             self._set_result(None)
 
@@ -92,7 +94,7 @@ class Answer(PartBox):
         with self._lock:
             self._end()
             self.prompt = prompt or self.prompt
-            self._throttle = StreamThrottle(self._page, self.prompt)
+            self._throttle = StreamThrottle(self._page, self.prompt, self._outliner)
             self._page.begin()
             self._put(text="", reasoning="", running=True)
             self._set_result(None)
@@ -133,12 +135,15 @@ class Answer(PartBox):
                 result.text,
                 boxes(result.detections, result.prompt),
                 [*finished_text(result, pieces), *filter(None, [quota])],
+                alt=alt_text(result),
                 said=summary(result),
                 notes=result.notices,
                 reasoning=result.reasoning,
                 by=result.model,
                 asked="" if result.asked == result.prompt else result.asked,
             )
+            if self._outliner is not None:
+                self._outliner.want(enumerate(result.detections.lazy_masks))
             self._put(text=result.text, reasoning=result.reasoning)
             self._set_result(result)
 
@@ -155,7 +160,21 @@ class Answer(PartBox):
         with self._lock:
             self._end()
             self._page.fail()
-            self._page.remark(self._page.turn, failure_sentences(error))
+            self._explain(error)
+
+    # What a picture above the answer changes
+
+    def _new_page(self) -> Viewer:
+        return _Page()
+
+    def _new_outliner(self) -> MaskOutliner | None:
+        return None
+
+    def _blank(self) -> None:
+        self._page.picture(None, None)
+
+    def _explain(self, error: BaseException) -> None:
+        self._page.remark(self._page.turn, failure_sentences(error))
 
     def _end(self) -> None:
         throttle, self._throttle = self._throttle, None

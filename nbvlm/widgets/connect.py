@@ -126,6 +126,10 @@ class Connection(PartBox):
             _leave(opened)
         super().close()
 
+    def press(self) -> None:
+        """Ask as the button does: an error is shown, not raised."""
+        self._pressed(None)
+
     def _pressed(self, _button: Any) -> None:
         try:
             self.run(wait=False)

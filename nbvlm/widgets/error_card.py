@@ -197,6 +197,7 @@ class ErrorPage(OfferingWidget):
     """
 
     _esm = script("error_card")
+    kind = "error_card"
     _css = style("error_card")
     css_class = "nbvlm-alert"
     messages = MappingProxyType({"act": Message(action=text, fields=optional(fields)), "close": Message()})

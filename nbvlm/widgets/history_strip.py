@@ -34,6 +34,7 @@ class HistoryStrip(PageWidget):
     """
 
     _esm = script("history_strip")
+    kind = "history_strip"
     _css = style("history_strip")
     messages = MappingProxyType(
         {

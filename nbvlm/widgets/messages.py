@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Check = Callable[[Any], bool]
 
 __all__ = [
+    "PIECE",
     "REREAD",
     "Ignored",
     "Message",
@@ -36,6 +37,8 @@ __all__ = [
 
 #: Characters of a text, and items of a list, at most.
 LONGEST, MOST = 2**20, 1000
+#: Bytes of one piece of a file, at most.
+PIECE = 2**20
 #: The largest whole number that a page can hold exactly.
 LARGEST = 2**53 - 1
 

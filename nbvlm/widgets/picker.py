@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from nbvlm.errors import ImageError
 from nbvlm.widgets._base import OfferingWidget
 from nbvlm.widgets.esm import script, style
-from nbvlm.widgets.messages import Message, either, fields, optional, text, whole
+from nbvlm.widgets.messages import PIECE, Message, either, fields, optional, text, whole
 from nbvlm.widgets.offers import NotOffered, is_address
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ __all__ = ["LIMIT", "PickerPage", "Upload", "UploadReceiver"]
 
 #: Largest file that is taken, in bytes.
 LIMIT = 512 * 2**20
-#: Most bytes of one piece.
-CHUNK = 2**20
 #: Files under way at most.
 AT_ONCE = 8
 
@@ -169,6 +167,7 @@ class PickerPage(OfferingWidget):
     """
 
     _esm = script("picker")
+    kind = "picker"
     _css = style("picker")
     css_class = "nbvlm-picker"
     needs = MappingProxyType({"choose": "samples", "complete": "path", "begin": "upload"})
@@ -181,7 +180,7 @@ class PickerPage(OfferingWidget):
             "route": Message(route=text),
             "reset": Message(),
             "begin": Message(id=_ID, name=text, size=whole),
-            "chunk": Message(CHUNK, id=_ID, offset=whole),
+            "chunk": Message(PIECE, id=_ID, offset=whole),
             "end": Message(id=_ID, crc=whole),
             "cancel": Message(id=_ID),
         }

@@ -88,6 +88,7 @@ class TaskFields(PageWidget):
     """
 
     _esm = script("task_bar")
+    kind = "task_bar"
     _css = style("task_bar")
     css_class = "nbvlm-taskbar"
     messages = MappingProxyType({"region": Message(on=flag)})

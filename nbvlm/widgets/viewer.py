@@ -53,6 +53,7 @@ class Viewer(PageWidget):
     """
 
     _esm = script("viewer_root")
+    kind = "viewer_root"
     _css = style("viewer_root", "picture_view", "detections_list")
     messages = MappingProxyType(
         {

@@ -1,13 +1,9 @@
 // The head of the panel, and the keys of the whole panel.
 
 import { element, numbered, options, textButton, whenInPanel } from "./dom.js";
+import { suppressShortcuts } from "./shortcuts.js";
 
-const FOCUSABLE = "button, select, input, textarea, [tabindex], [contenteditable='true'], .noUi-handle";
-
-// Notebook 7 takes arrow keys from sliders, and letters typed on a button insert cells, unless the focused
-// element itself has the attribute data-lm-suppress-shortcuts.
-function keepKeys(panel) {
-  for (const node of panel.querySelectorAll(FOCUSABLE)) node.dataset.lmSuppressShortcuts = "true";
+function nameSliders(panel) {
   for (const slider of panel.querySelectorAll(".widget-slider")) {
     const name = slider.querySelector(".widget-label")?.textContent;
     if (!name) continue;
@@ -206,7 +202,8 @@ function render({ model, el }) {
   show();
 
   whenInPanel(el, signal, (panel) => {
-    const observer = new MutationObserver(() => keepKeys(panel));
+    suppressShortcuts(panel, signal);
+    const observer = new MutationObserver(() => nameSliders(panel));
     observer.observe(panel, { childList: true, subtree: true });
     signal.addEventListener("abort", () => observer.disconnect());
     // Text fields keep their keys to themselves, so the panel listens on the way down.
@@ -219,7 +216,7 @@ function render({ model, el }) {
     panel.nbvlmFields = () => currentFields(panel, model);
     panel.setAttribute("role", "group");
     panel.setAttribute("aria-label", "Ask a vision-language model about a picture");
-    keepKeys(panel);
+    nameSliders(panel);
   });
 
   return () => {

@@ -1,0 +1,162 @@
+// Several widgets in one: their states and messages travel through the one that carries them.
+
+import { element } from "./dom.js";
+import error_card from "./error_card.js";
+import { fields } from "./fields.js";
+import history_strip from "./history_strip.js";
+import picker from "./picker.js";
+import { suppressShortcuts } from "./shortcuts.js";
+import task_bar from "./task_bar.js";
+import viewer_root from "./viewer_root.js";
+
+const KINDS = { error_card, history_strip, picker, task_bar, viewer_root, ...fields };
+
+// The model of a widget inside. `own` has what this page has set and the kernel has not changed since.
+function innerModel(id, carry) {
+  let state = {};
+  let changed = {};
+  const listeners = new Map();
+  const heard = (name) => listeners.get(name) ?? [];
+  const emit = (name, ...values) => {
+    for (const listener of heard(name)) listener(...values);
+  };
+  const own = new Set();
+  const put = (name, value) => {
+    const same = JSON.stringify(state[name]) === JSON.stringify(value);
+    state = { ...state, [name]: value };
+    if (!same) emit(`change:${name}`);
+    return !same;
+  };
+  const model = {
+    get: (name) => state[name],
+    set: (name, value) => {
+      if (!put(name, value)) return;
+      own.add(name);
+      changed[name] = value;
+    },
+    save_changes: () => {
+      if (Object.keys(changed).length) carry({ type: "inner", id, state: changed });
+      changed = {};
+    },
+    send: (content, _callbacks, buffers = []) =>
+      carry({ type: buffers.length ? "bytes" : "inner", id, content }, buffers),
+    press: () => carry({ type: "press", id }),
+    on: (name, listener) => listeners.set(name, [...heard(name), listener]),
+    off: (name, listener) =>
+      listeners.set(
+        name,
+        heard(name).filter((one) => one !== listener),
+      ),
+  };
+  const take = (news) => {
+    for (const [name, value] of Object.entries(news)) {
+      own.delete(name);
+      put(name, value);
+    }
+  };
+  return { model, own, take, say: (content, buffers) => emit("msg:custom", content, buffers) };
+}
+
+// `extra(el, signal)` adds what a page does with all of its widgets.
+export function carrying(extra = (_el, _signal) => {}) {
+  return () => {
+    const inside = new Map();
+    const views = new Set();
+    let tree = null;
+
+    const start = async (node, carry) => {
+      const one = { ...innerModel(node.id, carry), widget: null, end: null };
+      inside.set(node.id, one);
+      const made = KINDS[node.kind];
+      one.widget = typeof made === "function" ? await made() : made;
+      return one;
+    };
+    const nodesOf = (node) => [node, ...(node.children ?? []).flatMap(nodesOf)];
+    const build = async (message, carry) => {
+      const same = JSON.stringify(tree) === JSON.stringify(message.tree);
+      tree = message.tree;
+      const nodes = nodesOf(tree);
+      for (const [id, { end }] of [...inside]) {
+        if (nodes.some((node) => node.id === id)) continue;
+        inside.delete(id);
+        end?.();
+      }
+      const fresh = nodes.filter((node) => !inside.has(node.id));
+      await Promise.all(fresh.map((node) => start(node, carry)));
+      for (const [id, state] of Object.entries(message.states)) inside.get(id)?.take(state);
+      for (const { id } of fresh) {
+        const one = inside.get(id);
+        one.end = await one?.widget?.initialize?.({ model: one.model });
+      }
+      if (!same) for (const one of views) one.build();
+    };
+
+    const draw = (node, ends) => {
+      const el = element(node.kind === "button" ? "button" : "div", node.classes.join(" "));
+      for (const [name, value] of Object.entries(node.css)) el.style.setProperty(name, value);
+      if (node.kind === "box") {
+        el.classList.add("widget-box");
+        el.append(...node.children.map((child) => draw(child, ends)));
+        return el;
+      }
+      const { widget, model } = inside.get(node.id);
+      Promise.resolve(widget.render({ model, el })).then((end) => ends.push(end));
+      return el;
+    };
+    const view = (el) => {
+      let ends = [];
+      const clear = () => {
+        for (const end of ends) end?.();
+        ends = [];
+      };
+      const waiting = element("p", "nbvlm-carrier-waiting", { role: "status" }, "Waiting for the kernel …");
+      const show = () => {
+        clear();
+        el.replaceChildren(tree ? draw(tree, ends) : waiting);
+      };
+      show();
+      return { build: show, stop: clear };
+    };
+
+    return {
+      initialize({ model }) {
+        let turn = Promise.resolve(); // messages are taken one after the other, the first ones wait for modules
+        const carry = (message, buffers = []) => {
+          if (message.type !== "press") return model.send(message, undefined, buffers);
+          const values = [...inside].filter(([, one]) => one.own.has("value"));
+          const own = values.map(([id, one]) => [id, one.model.get("value")]);
+          return model.send({ ...message, values: own });
+        };
+        const receive = (message, buffers) => {
+          turn = turn.then(() => {
+            if (message.type === "tree") return build(message, carry);
+            const one = inside.get(message.id);
+            if (message.state) one?.take(message.state);
+            else one?.say(message.content, buffers);
+          });
+        };
+        model.on("msg:custom", receive);
+        model.send({ type: "hello" });
+        return () => {
+          model.off("msg:custom", receive);
+          for (const { end } of inside.values()) end?.();
+        };
+      },
+      render({ el }) {
+        const controller = new AbortController();
+        el.classList.add("nbvlm-carrier");
+        suppressShortcuts(el, controller.signal);
+        extra(el, controller.signal);
+        const one = view(el);
+        views.add(one);
+        return () => {
+          controller.abort();
+          views.delete(one);
+          one.stop();
+        };
+      },
+    };
+  };
+}
+
+export default carrying();
