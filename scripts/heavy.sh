@@ -8,5 +8,5 @@ if ! .venv/bin/python -c 'import torch, torchvision, transformers, accelerate' >
     .venv/bin/python -m pip install -qq --no-input --disable-pip-version-check -e ".[train,local]" ||
         echo "They could not be installed: the tests that need them are skipped."
 fi
-sh scripts/hosts.sh || echo "Solara or HoloViz Panel could not be installed: the test of each that is missing is skipped."
+sh scripts/hosts.sh || echo "Solara, HoloViz Panel or marimo could not be installed: the test of each that is missing is skipped."
 exec .venv/bin/python -m pytest -m heavy

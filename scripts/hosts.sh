@@ -1,5 +1,5 @@
 #!/bin/sh
-# The environments of Solara and HoloViz Panel, for the tests of the panel in them, under build/environments.
+# The environments of Solara, HoloViz Panel and marimo, for the tests in them, under build/environments.
 # Solara's pages load nothing from elsewhere in this release, with the package of its assets.
 set -eu
 
@@ -14,3 +14,4 @@ make() { # NAME PROGRAM REQUIREMENT...
 
 make solara solara "solara==1.58.2" "solara-ui==1.58.2" "solara-server[starlette]==1.58.2" "solara-assets==1.58.2"
 make holoviz panel "panel>=1.9,<2" "ipywidgets_bokeh>=1.8,<2"
+make marimo marimo "marimo>=0.25,<0.26"

@@ -53,8 +53,9 @@ class PageState:
 
     def open(self) -> None:
         """Open the connection to the pages; a widget that is made inside of another one uses that one's."""
-        if is_inner() and self.comm is None:
-            self.comm = InnerComm()
+        widget: Any = self  # of the class that stands after this, as below
+        if is_inner() and widget.comm is None:
+            widget.comm = InnerComm()
         super().open()  # type: ignore[misc] # opens none where there is one
 
     def accepts(self, name: str, value: Any) -> bool:

@@ -40,7 +40,12 @@ def _is_object(value: Any) -> bool:
 
 
 def _is_entry(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and text(value[0]) and (text(value[1]) or number(value[1]))
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and text(value[0])
+        and (text(value[1]) or number(value[1]))
+    )
 
 
 class Carrier(LocalLife, PageWidget):
@@ -187,4 +192,3 @@ def _css_of(layout: Any) -> dict[str, str]:
     names = (name for name in layout.keys if not name.startswith("_"))
     values = {name.replace("_", "-"): getattr(layout, name) for name in names}
     return {name: value for name, value in values.items() if value is not None}
-

@@ -10,7 +10,7 @@ import ipywidgets
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["KEPT", "LocalLife", "weakly"]
+__all__ = ["KEPT", "LocalLife", "close_all", "weakly"]
 
 #: The widgets that ipywidgets keeps alive, by their ids.
 KEPT: dict[str, Any] = getattr(ipywidgets.widgets.widget, "_instances", {})
@@ -52,3 +52,13 @@ class LocalLife:
         if self.comm is not None:  # type: ignore[attr-defined]
             self.layout.close()  # type: ignore[attr-defined]
         super().close()  # type: ignore[misc]
+
+
+def close_all(widget: Any) -> None:
+    """Close a widget and all inside it, their layouts and styles included."""
+    for child in getattr(widget, "children", ()):
+        close_all(child)
+    for name in ("layout", "style"):
+        if widget.has_trait(name):
+            getattr(widget, name).close()
+    widget.close()

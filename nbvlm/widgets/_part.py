@@ -10,12 +10,13 @@ import ipywidgets
 from nbvlm.client import refuse_unknown
 from nbvlm.widgets._base import PageState, PageWidget
 from nbvlm.widgets._carrier import Carrier
-from nbvlm.widgets._life import LocalLife, weakly
+from nbvlm.widgets._life import LocalLife, close_all, weakly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = ["LocalLife", "Part", "PartBox", "weakly"]
+
 
 class Part(LocalLife, PageWidget):
     """A part of the panel that stands alone as well.
@@ -56,14 +57,14 @@ class PartBox(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # th
                 setattr(self, name, value)
         except BaseException:
             for child in children:
-                _close_all(child)
+                close_all(child)
             self.close()
             raise
 
     def close(self) -> None:
         """Take the part and all inside it off the page, and end it; again, nothing happens."""
         for child in self.children:
-            _close_all(child)
+            close_all(child)
         super().close()
         self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets hides the method of a closed widget
 
@@ -73,12 +74,3 @@ class PartBox(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # th
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
-
-
-def _close_all(widget: Any) -> None:
-    for child in getattr(widget, "children", ()):
-        _close_all(child)
-    for name in ("layout", "style"):
-        if widget.has_trait(name):
-            getattr(widget, name).close()
-    widget.close()

@@ -14,7 +14,7 @@ from nbvlm.widgets.thumbnails import preview
 from nbvlm.widgets.viewer import Viewer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from nbvlm.widgets.viewer import Region
 
@@ -54,7 +54,7 @@ class PictureAnswer(Answer):
     def _explain(self, error: BaseException) -> None:
         pass
 
-    def _drawn(self, box: Sequence[float] | None) -> None:
+    def _drawn(self, box: Region | None) -> None:
         self.drawing = False
         self._on_region(box)
 

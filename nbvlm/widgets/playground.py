@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import ipywidgets
 import traitlets
 
 from nbvlm.client import AsyncClient, Client, refuse_unknown
 from nbvlm.demo.gallery import GALLERY
-from nbvlm.endpoints import Endpoint
-from nbvlm.result import Result
 from nbvlm.widgets._carrier import Carrier
 from nbvlm.widgets._fields import column, label
 from nbvlm.widgets._inner import made_inside
-from nbvlm.widgets._life import weakly
+from nbvlm.widgets._life import close_all, weakly
 from nbvlm.widgets._values import ClientTrait, Typed
 from nbvlm.widgets.connect import Connection, connect
 from nbvlm.widgets.esm import script, style
@@ -32,7 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from nbvlm.client import Event
+    from nbvlm.endpoints import Endpoint
     from nbvlm.images import ImageSource, Picture
+    from nbvlm.result import Result
     from nbvlm.widgets.messages import Check
     from nbvlm.widgets.offers import Allow
 
@@ -71,7 +71,7 @@ class _Held(Typed[Any, Any]):
 
 
 class _Source:
-    """Has the client that a connection asks."""
+    """Has the client that a connection asks, in place of a `ModelChoice`."""
 
     def __init__(self, client: Client | AsyncClient) -> None:
         self.client = client
@@ -179,7 +179,7 @@ class Playground(Carrier):
     #: The number of the last answer that a page has shown.
     _seen = traitlets.Int(0).tag(sync=True)
 
-    page_traits: Mapping[str, Check] = MappingProxyType({"_seen": whole})
+    page_traits: ClassVar[Mapping[str, Check]] = MappingProxyType({"_seen": whole})
 
     def __init__(
         self,
@@ -200,7 +200,7 @@ class Playground(Carrier):
             raise TypeError(f"client must be a Client or an AsyncClient, got {type(used).__name__}.")
         self._suggested = ""
         self._on_answer, self._on_event = ipywidgets.CallbackDispatcher(), ipywidgets.CallbackDispatcher()
-        self._source = _Source(used)
+        self._source: Any = _Source(used)
         with made_inside():
             root = self._made(Offer.of(allow, paths).names, paths)
         super().__init__(root)
@@ -289,7 +289,8 @@ class Playground(Carrier):
     @property
     def endpoint(self) -> Endpoint:
         """The model that answers."""
-        return self._source.client.settings.endpoint
+        found: Endpoint = self._source.client.settings.endpoint
+        return found
 
     # Questions
 
@@ -351,9 +352,8 @@ class Playground(Carrier):
 
     def close(self) -> None:
         """Stop, close the connections, and take the playground off the page; again, nothing happens."""
-        if "_parts" in self.__dict__:
-            for part in self._parts.values():
-                part.close()
+        if "_root" in self.__dict__:
+            close_all(self._root)
         super().close()
 
     def _summary(self) -> str:

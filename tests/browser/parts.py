@@ -82,18 +82,18 @@ def say(page: Page, message: dict[str, Any], *buffers: str) -> None:
     page.evaluate("([message, buffers]) => model.say(message, buffers)", [message, list(buffers)])
 
 
-AXE = """async () => {
-  const found = await axe.run(document.querySelector(".nbvlm-panel"), {resultTypes: ["violations"]});
+AXE = """async (place) => {
+  const found = await axe.run(document.querySelector(place), {resultTypes: ["violations"]});
   return found.violations.filter(({impact}) => ["serious", "critical"].includes(impact))
     .map(({id, nodes}) => [id, nodes.map(({html}) => html.slice(0, 120))]);
 }"""
 
 
-def serious(page: Page) -> list[Any]:
+def serious(page: Page, place: str = ".nbvlm-panel") -> list[Any]:
     """What axe-core finds in the panel that is serious or critical: names of rules, and the elements."""
     if not page.evaluate("'axe' in window"):
         # Run as a script tag of the page: its rules allow that, and forbid eval.
         axe = resources.files("axe_playwright_python") / "axe.min.js"
         page.add_script_tag(content=axe.read_text(encoding="utf-8"))
-    found: list[Any] = page.evaluate(AXE)
+    found: list[Any] = page.evaluate(AXE, place)
     return found

@@ -113,6 +113,7 @@ export function viewer(store, act) {
     tools.show();
   };
   const add = (boxes) => {
+    if (!store.picture) return; // an answer alone
     drawn.add(boxes);
     drawn.shapes();
     around();
