@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import time
@@ -192,6 +193,7 @@ def marimo(
         page.on("request", lambda request: outside.append(request.url))
         page.goto(address)
         page.locator(".nbvlm-thumb").first.wait_for(timeout=SLOW)
+        expect(page.locator(".nbvlm-chosen-way")).not_to_have_text(re.compile("^…?$"), timeout=SLOW)
         yield page
         page.close()
     ours = (address, address.replace("http", "ws"), "data:", "blob:")
