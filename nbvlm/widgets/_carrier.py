@@ -67,7 +67,7 @@ class Carrier(LocalLife, PageWidget):
 
     _esm = script("carrier")
     _css = style(
-        *("colors", "fields", "theme", "form", "task_bar", "picker", "viewer_root", "picture_view"),
+        *("colors", "scheme", "fields", "theme", "form", "task_bar", "picker", "viewer_root", "picture_view"),
         *("detections_list", "error_card", "history_strip", "answer", "own"),
     )
     css_class = "nbvlm-carrier"

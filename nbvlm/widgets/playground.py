@@ -160,7 +160,7 @@ class Playground(Carrier):
 
     _esm = script("playground")
     _css = style(
-        *("colors", "fields", "panel", "form", "task_bar", "picker", "viewer_root", "picture_view"),
+        *("colors", "scheme", "fields", "panel", "form", "task_bar", "picker", "viewer_root", "picture_view"),
         *("detections_list", "error_card", "playground"),
     )
 

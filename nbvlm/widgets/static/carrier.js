@@ -4,8 +4,8 @@ import { element } from "./dom.js";
 import error_card from "./error_card.js";
 import { fields } from "./fields.js";
 import history_strip from "./history_strip.js";
+import { suppressShortcuts } from "./keep_keys.js";
 import picker from "./picker.js";
-import { suppressShortcuts } from "./shortcuts.js";
 import task_bar from "./task_bar.js";
 import viewer_root from "./viewer_root.js";
 

@@ -25,11 +25,6 @@ export function dataUri(view, mime) {
   return `data:${mime};base64,${btoa(binary)}`;
 }
 
-// The element in focus, of the page or of the shadow root that a host shows widgets in.
-export function focused(node) {
-  return node.getRootNode().activeElement ?? null;
-}
-
 // Kernels may handle messages in another order than they were sent in, so each carries a number.
 export function numbered(el, message) {
   const panel = el.closest(".nbvlm-panel") ?? el;

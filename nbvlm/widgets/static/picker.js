@@ -1,7 +1,7 @@
 // The picker: sample pictures, upload, camera, link, drop and paste, and the chosen picture with its route.
 
 import { cameraView } from "./camera.js";
-import { dataUri, element, focused, numbered, options, subscribe, textButton } from "./dom.js";
+import { dataUri, element, numbered, options, subscribe, textButton } from "./dom.js";
 import { openView } from "./path_field.js";
 import { Uploader } from "./uploader.js";
 
@@ -11,7 +11,7 @@ function galleryView(model, store) {
   const choose = (index) => model.send(numbered(root, { type: "choose", index, fields: fields() }));
   root.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    const index = [...root.children].indexOf(focused(root));
+    const index = [...root.children].indexOf(root.getRootNode().activeElement);
     if (!step || index < 0) return;
     event.preventDefault();
     const next = root.children[(index + step + root.children.length) % root.children.length];

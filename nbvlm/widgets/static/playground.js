@@ -1,13 +1,13 @@
 // The playground: a small panel in one widget. Its keys: Ctrl+Enter asks, Esc stops.
 
 import { carrying } from "./carrier.js";
-import { focused } from "./dom.js";
+import { focusedIn } from "./focus.js";
 
 function press(el, selector) {
   const button = el.querySelector(selector);
   if (!button || button.disabled) return false;
   // What is being typed is left first, so that it is asked.
-  focused(el)?.dispatchEvent(new Event("change", { bubbles: true }));
+  focusedIn(el)?.dispatchEvent(new Event("change", { bubbles: true }));
   button.click();
   return true;
 }

@@ -1,6 +1,6 @@
 // The task bar: a preset and its fields. They follow the prompt, and the prompt follows them.
 
-import { element, focused, options, subscribe, textButton, whenInPanel } from "./dom.js";
+import { element, options, subscribe, textButton, whenInPanel } from "./dom.js";
 import { recall } from "./prompt_history.js";
 import { OWN, read, thingsOf, write } from "./prompt_syntax.js";
 
@@ -62,7 +62,7 @@ function chipField(change) {
     things = next ?? [];
     const others = known.filter((thing) => !things.includes(thing));
     list.replaceChildren(...others.map((value) => element("option", "", { value })));
-    const typing = focused(root) === field;
+    const typing = root.getRootNode().activeElement === field;
     root.replaceChildren(...things.map(chip), ...others.map(offer), field, list);
     if (typing) field.focus();
   };
@@ -93,7 +93,7 @@ function regionField(change, pick) {
   const show = (box, [width, height]) => {
     edges.forEach((edge, index) => {
       edge.max = String(index % 2 ? height : width);
-      if (box && focused(root) !== edge) edge.value = String(box[index]);
+      if (box && root.getRootNode().activeElement !== edge) edge.value = String(box[index]);
     });
   };
   return { root, show, picking: (on) => draw.setAttribute("aria-pressed", String(on)) };
@@ -185,7 +185,7 @@ function bar(model, el) {
     language.root.parentElement.hidden = (task?.languages ?? []).length < 2;
     language.show(task?.languages ?? [], fields.language);
     question.hidden = task?.kind !== "answer";
-    if (focused(el) !== question) question.value = fields.question ?? "";
+    if (el.getRootNode().activeElement !== question) question.value = fields.question ?? "";
     chips.root.hidden = !["detect", "segment"].includes(task?.kind);
     if (!chips.root.hidden) chips.show(fields.things, known());
     region.root.hidden = task?.kind !== "region" || !size().length;

@@ -1,9 +1,13 @@
 // The head of the panel, and the keys of the whole panel.
 
 import { element, numbered, options, textButton, whenInPanel } from "./dom.js";
-import { suppressShortcuts } from "./shortcuts.js";
 
-function nameSliders(panel) {
+const FOCUSABLE = "button, select, input, textarea, [tabindex], [contenteditable='true'], .noUi-handle";
+
+// Notebook 7 takes arrow keys from sliders, and letters typed on a button insert cells, unless the focused
+// element itself has the attribute data-lm-suppress-shortcuts.
+function keepKeys(panel) {
+  for (const node of panel.querySelectorAll(FOCUSABLE)) node.dataset.lmSuppressShortcuts = "true";
   for (const slider of panel.querySelectorAll(".widget-slider")) {
     const name = slider.querySelector(".widget-label")?.textContent;
     if (!name) continue;
@@ -202,8 +206,7 @@ function render({ model, el }) {
   show();
 
   whenInPanel(el, signal, (panel) => {
-    suppressShortcuts(panel, signal);
-    const observer = new MutationObserver(() => nameSliders(panel));
+    const observer = new MutationObserver(() => keepKeys(panel));
     observer.observe(panel, { childList: true, subtree: true });
     signal.addEventListener("abort", () => observer.disconnect());
     // Text fields keep their keys to themselves, so the panel listens on the way down.
@@ -216,7 +219,7 @@ function render({ model, el }) {
     panel.nbvlmFields = () => currentFields(panel, model);
     panel.setAttribute("role", "group");
     panel.setAttribute("aria-label", "Ask a vision-language model about a picture");
-    nameSliders(panel);
+    keepKeys(panel);
   });
 
   return () => {
