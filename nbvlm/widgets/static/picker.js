@@ -133,6 +133,8 @@ function chosenView(model, store, uploader) {
   const switches = element("div", "nbvlm-chosen-switches");
   switches.append(route, reset);
   root.append(image, words, switches);
+  const place = element("div", "nbvlm-chosen-place");
+  place.append(root);
   const show = () => {
     const { active, sent, size } = uploader;
     const { chosen, opening } = store;
@@ -149,7 +151,7 @@ function chosenView(model, store, uploader) {
     route.value = chosen?.route ?? "auto";
     name.title = name.textContent;
   };
-  return { root, show };
+  return { root: place, show };
 }
 
 const fileOf = (transfer) => [...(transfer?.files ?? [])][0];
