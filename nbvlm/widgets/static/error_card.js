@@ -1,7 +1,7 @@
 // The error area: a card with buttons, folded details, and a countdown where the service asks for a wait.
 
 import { copyText } from "./clipboard.js";
-import { element, numbered, subscribe, textButton } from "./dom.js";
+import { element, focusedIn, numbered, subscribe, textButton } from "./dom.js";
 
 const inWords = (card) =>
   [card.title, `${card.message} ${card.hint}`, ...card.details.map((pair) => pair.join(": "))].join("\n");
@@ -63,6 +63,9 @@ function view(el, store, send) {
     stop();
     stop = () => {};
     const { card } = store;
+    // The focus does not vanish with the card.
+    if (el.contains(focusedIn(el)))
+      el.closest(".nbvlm-panel")?.querySelector("button.nbvlm-run")?.focus({ preventScroll: true });
     el.hidden = !card;
     if (!card) {
       el.replaceChildren();
