@@ -206,8 +206,8 @@ function render({ model, el }) {
   const speech = voice();
   const mark = element("span", "nbvlm-mark", "nbvlm");
   const last = element("span", "nbvlm-header-last");
-  last.append(hide.root, keys.button);
-  el.replaceChildren(mark, choice.root, key.root, badge, last, keys.root, speech.root);
+  last.append(badge, hide.root, keys.button);
+  el.replaceChildren(mark, choice.root, key.root, last, keys.root, speech.root);
 
   const show = () => {
     choice.show();
