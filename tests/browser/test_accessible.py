@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 from support.loopback import Loopback, problem
 
+from browser.conftest import hosted_by, opened_notebook
 from browser.hosts import SLOW, Sheet
 from browser.parts import violations
 
@@ -37,12 +38,10 @@ def service() -> Iterator[Loopback]:
 @pytest.fixture(scope="module")
 def lab(browser: Browser, jupyter: Jupyter, service: Loopback) -> Iterator[Sheet]:
     """A panel in JupyterLab, on a screen of a usual size, for all tests of this module in their order."""
-    jupyter.environment({"NVIDIA_API_KEY": "nvapi-not-a-real-key", "NBVLM_BASE_URL": service.url})
-    page = browser.new_page(viewport={"width": 1400, "height": 900})
-    sheet = Sheet(page, jupyter)
-    sheet.open_lab(jupyter.notebook("accessible.ipynb", MAKE)).run_all()
-    yield sheet
-    page.close()
+    name = jupyter.notebook("accessible.ipynb", MAKE)
+    with opened_notebook(browser, jupyter, name, hosted_by(service)) as sheet:
+        sheet.page.set_viewport_size({"width": 1400, "height": 900})
+        yield sheet
     jupyter.configure(THEMES, {})  # JupyterLab remembers a theme; the next test begins in the light one
     assert sheet.errors == []
 
