@@ -9,7 +9,7 @@ const KEYS = [
     [
       ["Ctrl + Enter, ⌘ + Enter", "run"],
       ["Esc", "stop the answer; close a form, or leave the answer, and go back to where you came from"],
-      ["Alt + A", "go to the answer; outside of text fields A alone"],
+      ["Alt + A", "go to the answer"],
       ["?", "show these keys; outside of text fields"],
     ],
   ],
@@ -97,7 +97,8 @@ export function shortcutList() {
 
 const TYPES = "input, textarea, select, [contenteditable='true']";
 
-// Keys without Ctrl, where no text is typed. Returns the function that handles one.
+// Keys without Ctrl. A letter alone leads nowhere: in a notebook it is pressed by habit, and screen readers keep
+// it for themselves. Returns the function that handles a key.
 export function plainKeys(panel, openKeys) {
   let back = null;
   const toAnswer = () => {
@@ -124,7 +125,6 @@ export function plainKeys(panel, openKeys) {
       if (!leaveAnswer(target)) return;
     } else if (types) return;
     else if (key === "?") openKeys();
-    else if (key.toLowerCase() === "a") toAnswer();
     else return;
     event.preventDefault();
     event.stopPropagation();

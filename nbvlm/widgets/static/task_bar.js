@@ -61,9 +61,12 @@ function chipField(change) {
     things = next ?? [];
     const others = known.filter((thing) => !things.includes(thing));
     list.replaceChildren(...others.map((value) => element("option", "", { value })));
-    const held = root.contains(focusedIn(root)); // a chip that was pressed is another one now
+    const holder = focusedIn(root);
+    const held = root.contains(holder) ? holder.getAttribute("aria-label") : null;
     root.replaceChildren(...things.map(chip), ...others.map(offer), field, list);
-    if (held) field.focus({ preventScroll: true });
+    // The chips are others now: the focus goes to the one of the same name, else to the field.
+    const same = [...root.querySelectorAll("button")].find((one) => one.getAttribute("aria-label") === held);
+    if (held) (same ?? field).focus({ preventScroll: true });
   };
   return { root, show };
 }

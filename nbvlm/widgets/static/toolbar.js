@@ -203,7 +203,7 @@ function render({ model, el }) {
   const badge = element("span", "nbvlm-badge", "Demo model");
   const hide = hideButton(model);
   const keys = shortcutList();
-  const speech = voice();
+  const speech = voice("nbvlm-aside");
   const mark = element("span", "nbvlm-mark", "nbvlm");
   const last = element("span", "nbvlm-header-last");
   last.append(badge, hide.root, keys.button);
