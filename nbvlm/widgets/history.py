@@ -30,7 +30,7 @@ class _Entry:
 
 
 class _Page(HistoryStrip):
-    _css = style("colors", "theme", "history_strip")
+    _css = style("colors", "theme", "place", "history_strip")
 
 
 class History(PartBox):

@@ -99,7 +99,7 @@ def test_tokens_are_chips_of_their_box_however_the_text_is_cut(page: Page) -> No
     linked = page.locator(".nbvlm-tokens.nbvlm-linked")
     assert linked.evaluate_all("nodes => nodes.map((node) => node.getAttribute('aria-label'))") == [
         "Box 1: cat, left third, top, 39 % of the width, 20 % of the height",
-        "Box 2: dog, middle third, middle, 20 % of the width, 20 % of the height",
+        "Box 2: dog, middle third, middle, 15 % of the width, 15 % of the height",
     ]
     assert page.locator(".nbvlm-answer b").count() == 0
 

@@ -1,6 +1,7 @@
 // Boxes are corrected here, by pointer and by keyboard: moved, resized, added, named, deleted.
 
-import { element, focusedIn, options, textButton } from "./dom.js";
+import { element, options, textButton } from "./dom.js";
+import { focusedIn } from "./focus.js";
 import { rectangle, within } from "./geometry.js";
 import { iconButton } from "./icons.js";
 import { nameOf } from "./marking.js";

@@ -63,28 +63,6 @@ export function sharedViews(receive, view) {
   };
 }
 
-// The element that has the focus, where it is one of this page or shadow root; null if there is none.
-export function focusedIn(el) {
-  const root = /** @type {Document | ShadowRoot} */ (el.getRootNode());
-  const found = root.activeElement ?? null;
-  return found === document.body ? null : found;
-}
-
-// Notes what has the focus, and returns the function that gives it back: to Run where that is gone.
-export function focusReturn(el) {
-  const from = focusedIn(el);
-  return () => {
-    if (from?.isConnected) from.focus({ preventScroll: true });
-    if (from && focusedIn(el) === from) return;
-    el.closest(".nbvlm-panel, .nbvlm-own")?.querySelector("button.nbvlm-run")?.focus({ preventScroll: true });
-  };
-}
-
-// Lets the panel say a sentence to a screen reader.
-export function announce(el, text) {
-  el.closest(".nbvlm-panel")?.dispatchEvent(new CustomEvent("nbvlm-say", { detail: text }));
-}
-
 // The view is rendered before it is put into the page, so the panel around it is found a moment later.
 export function whenInPanel(el, signal, callback) {
   const look = () => {

@@ -1,7 +1,8 @@
 // The error area: a card with buttons, folded details, and a countdown where the service asks for a wait.
 
 import { copyText } from "./clipboard.js";
-import { element, focusedIn, numbered, subscribe, textButton } from "./dom.js";
+import { element, numbered, subscribe, textButton } from "./dom.js";
+import { focusedIn } from "./focus.js";
 
 const inWords = (card) =>
   [card.title, `${card.message} ${card.hint}`, ...card.details.map((pair) => pair.join(": "))].join("\n");

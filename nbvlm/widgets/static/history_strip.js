@@ -1,6 +1,7 @@
 // The history strip: one card for each answer, in the order of `panel.history`.
 
-import { dataUri, element, focusedIn, numbered, sharedViews } from "./dom.js";
+import { dataUri, element, numbered, sharedViews } from "./dom.js";
+import { focusedIn } from "./focus.js";
 import { svgElement } from "./svg.js";
 
 const ICONS = {

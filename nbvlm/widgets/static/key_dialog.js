@@ -1,7 +1,9 @@
 // The key field. The key leaves the page in the buffer of one message, for kernels and pages may log
 // messages, and the field forgets it.
 
-import { announce, element, focusedIn, focusReturn, numbered, textButton, whenInPanel } from "./dom.js";
+import { element, numbered, textButton, whenInPanel } from "./dom.js";
+import { focusedIn } from "./focus.js";
+import { announce, focusReturn } from "./focus_return.js";
 
 function keyForm(onKey, onClose) {
   const root = element("div", "nbvlm-drawer", { role: "group", "aria-label": "Key" });

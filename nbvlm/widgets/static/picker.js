@@ -1,7 +1,8 @@
 // The picker: sample pictures, upload, camera, link, drop and paste, and the chosen picture with its route.
 
 import { cameraView } from "./camera.js";
-import { dataUri, element, focusedIn, numbered, options, subscribe, textButton } from "./dom.js";
+import { dataUri, element, numbered, options, subscribe, textButton } from "./dom.js";
+import { focusedIn } from "./focus.js";
 import { openView } from "./path_field.js";
 import { Uploader } from "./uploader.js";
 

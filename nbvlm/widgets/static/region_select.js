@@ -1,6 +1,7 @@
 // Drawing a box on the picture, by pointer or by keyboard.
 
-import { element, focusedIn, textButton } from "./dom.js";
+import { element, textButton } from "./dom.js";
+import { focusedIn } from "./focus.js";
 import { within } from "./geometry.js";
 
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };

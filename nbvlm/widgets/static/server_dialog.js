@@ -1,6 +1,8 @@
 // Forms for models that are not in the list: an OpenAI-compatible server, and a recording.
 
-import { announce, element, focusedIn, focusReturn, numbered, textButton, whenInPanel } from "./dom.js";
+import { element, numbered, textButton, whenInPanel } from "./dom.js";
+import { focusedIn } from "./focus.js";
+import { announce, focusReturn } from "./focus_return.js";
 
 let forms = 0;
 

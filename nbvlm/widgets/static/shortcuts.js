@@ -1,6 +1,8 @@
 // The list of the panel's keys, and the keys that open it and lead to the answer.
 
-import { element, focusedIn, focusReturn, textButton } from "./dom.js";
+import { element, textButton } from "./dom.js";
+import { focusedIn } from "./focus.js";
+import { focusReturn } from "./focus_return.js";
 
 /** @type {[string, [string, string][]][]} What the keys are for, with the keys and what each does. */
 const KEYS = [

@@ -10,8 +10,8 @@ const IDLE = {
 };
 
 // Screen readers read changes of state, but not each token or each second of a countdown.
-export function voice(name = "nbvlm-voice") {
-  const root = element("div", `nbvlm-unseen ${name}`, { role: "status", "aria-live": "polite" });
+export function voice() {
+  const root = element("div", "nbvlm-unseen nbvlm-voice", { role: "status", "aria-live": "polite" });
   let said = "";
   const say = (text) => {
     if (!text || text === said) return;

@@ -1,6 +1,7 @@
 // The task bar: a preset and its fields. They follow the prompt, and the prompt follows them.
 
-import { element, focusedIn, options, subscribe, textButton, whenInPanel } from "./dom.js";
+import { element, options, subscribe, textButton, whenInPanel } from "./dom.js";
+import { focusedIn } from "./focus.js";
 import { recall } from "./prompt_history.js";
 import { OWN, read, thingsOf, write } from "./prompt_syntax.js";
 

@@ -1,9 +1,9 @@
 // The head of the panel, and the keys of the whole panel.
 
-import { element, focusedIn, numbered, options, textButton, whenInPanel } from "./dom.js";
+import { element, numbered, options, textButton, whenInPanel } from "./dom.js";
+import { focusedIn } from "./focus.js";
 import { plainKeys, shortcutList } from "./shortcuts.js";
 import { nameSliders } from "./sliders.js";
-import { voice } from "./status_line.js";
 
 const FOCUSABLE = "button, select, input, textarea, [tabindex], [contenteditable='true'], .noUi-handle";
 
@@ -203,11 +203,11 @@ function render({ model, el }) {
   const badge = element("span", "nbvlm-badge", "Demo model");
   const hide = hideButton(model);
   const keys = shortcutList();
-  const speech = voice("nbvlm-aside");
+  const speech = element("div", "nbvlm-unseen", { role: "status" });
   const mark = element("span", "nbvlm-mark", "nbvlm");
   const last = element("span", "nbvlm-header-last");
   last.append(badge, hide.root, keys.button);
-  el.replaceChildren(mark, choice.root, key.root, last, keys.root, speech.root);
+  el.replaceChildren(mark, choice.root, key.root, last, keys.root, speech);
 
   const show = () => {
     choice.show();
@@ -233,7 +233,7 @@ function render({ model, el }) {
     panel.addEventListener("keydown", (event) => ownEvents.has(event) && event.stopPropagation(), { signal });
     panel.addEventListener("focusout", (event) => commit(event.target), { signal });
     panel.addEventListener("nbvlm-server-closed", choice.show, { signal });
-    panel.addEventListener("nbvlm-say", (event) => speech.say(event.detail), { signal });
+    panel.addEventListener("nbvlm-say", (event) => speech.replaceChildren(event.detail), { signal });
     const plain = plainKeys(panel, keys.open);
     panel.addEventListener("keydown", plain, { signal });
     panel.addEventListener("keydown", (event) => event.altKey && plain(event), { signal, capture: true });
