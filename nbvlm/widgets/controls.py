@@ -78,7 +78,9 @@ class Controls:
         self.put_pace(None)
         self._head = column([label("Parameters", "nbvlm-heading"), self._reset], "nbvlm-sliders-head")
         self._sliders = column([], "nbvlm-sliders")
-        self.widgets = (self.prompt, self._sliders, column([self.run, self.stop], "nbvlm-actions"))
+        actions = column([self.run, self.stop], "nbvlm-actions")
+        # Run stands above the sliders, which few people move: it is on the screen without scrolling.
+        self.widgets = (self.prompt, actions, self._sliders)
         self.prompt.observe(lambda _change: guard(on_prompt), "value")
         self.run.on_click(lambda _button: guard(on_run))
         self.stop.on_click(lambda _button: guard(on_stop))

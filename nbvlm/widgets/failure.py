@@ -23,7 +23,7 @@ __all__ = ["ErrorCard"]
 class _Page(ErrorPage):
     """A card that offers the buttons that have a function."""
 
-    _css = style("colors", "theme", "error_card")
+    _css = style("colors", "theme", "place", "error_card")
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None], on_close: Callable[[], None]) -> None:
         self._buttons: Mapping[str, Any] = {}

@@ -31,7 +31,7 @@ __all__ = ["Picker"]
 
 
 class _Page(PickerPage):
-    _css = style("colors", "theme", "form", "picker", "own")
+    _css = style("colors", "theme", "place", "form", "picker", "own")
 
 
 class Picker(PartBox):
