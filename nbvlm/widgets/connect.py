@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import traitlets
 
-from nbvlm._background import Task
 from nbvlm import prompts
+from nbvlm._background import Task
 from nbvlm.client import AsyncClient, Client, DetectionFound, check_parameters
 from nbvlm.errors import Error, ImageError
 from nbvlm.images import Picture

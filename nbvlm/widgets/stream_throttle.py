@@ -28,7 +28,7 @@ __all__ = ["DetectionFeed", "StreamThrottle", "boxes"]
 _LOGGER = logging.getLogger("nbvlm")
 #: Seconds between two messages with text: smooth to read, and 1,000 tokens in 4 s stay below 60 KB.
 TEXT_INTERVAL = 1 / 12
-#: Seconds between two messages with boxes alone: beside text and masks, a page gets 25 messages a second at most.
+#: Seconds between two messages with boxes alone: with text and masks, 25 messages a second at most.
 BOX_INTERVAL = 1 / 3
 
 
@@ -167,7 +167,7 @@ class DetectionFeed:
 
     def _put(self, found: list[Detection]) -> None:
         try:
-            self._viewer.detections = Detections.of(found, found[0].size)
+            self._viewer.detections = Detections.of(found, found[0].size or (1, 1))
         except Exception:  # an observer's: the answer goes on
             _LOGGER.exception("An observer of a viewer failed.")
 
