@@ -31,7 +31,7 @@ from nbvlm.widgets import (
     Controls,
     Ignored,
     MaskOutliner,
-    PictureSource,
+    Picker,
     RecordedQuestions,
     StreamThrottle,
     TaskFields,
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from nbvlm.panel.history import HistoryEntry
     from nbvlm.recording import RecordedQuestion
     from nbvlm.result import Result
-    from nbvlm.widgets import Offer, OfferingWidget
+    from nbvlm.widgets import ErrorCard, Offer, OfferingWidget
 
 __all__ = ["PanelController", "family"]
 
@@ -70,7 +70,7 @@ STATE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "max_tokens": lambda controller: controller.controls.parameters.get("max_tokens"),
         "parameters": lambda controller: controller.controls.parameters,
         "pace": lambda controller: controller.connection.pace,
-        "route": lambda controller: controller.source.route,
+        "route": lambda controller: controller.picker.route,
         "client": lambda controller: controller.connection.shown,
         "endpoint": lambda controller: controller.connection.endpoint,
         "running": lambda controller: controller.running,
@@ -171,15 +171,16 @@ class PanelController:
         )
         self.recorded = RecordedQuestions(messages.handler({"ask": self._ask_listed}))
         self.error_card = self.connecting.error_card
-        self.source = PictureSource(
-            endpoint,
+        self.picker = Picker(
+            endpoint=endpoint,
             handler=messages.handler,
             on_picture=self.show,
             on_fields=self.form.take,
-            on_route=self._changed,
             on_error=self.complain,
             offer=offer,
+            bare=True,
         )
+        self.picker.observe(lambda _change: self._changed(), "route")
         self.answers = HistoryActions(
             messages,
             on_show=self.restore,
@@ -203,9 +204,7 @@ class PanelController:
     def _layout(self) -> tuple[Any, ...]:
         """Return the head, two columns, and the shelf, to be placed one below the other."""
         head = [self.toolbar, self.connecting.key_field, self.connecting.server_form]
-        left = column(
-            [self.source.picker, self.recorded, self.task_bar, *self.controls.widgets], "nbvlm-controls"
-        )
+        left = column([self.picker, self.recorded, self.task_bar, *self.controls.widgets], "nbvlm-controls")
         right = column([self.error_card, self.viewer, self.answers.export_menu], "nbvlm-answers")
         body = column([left, right], "nbvlm-body")
         shelf = column([self.answers.strip, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
@@ -246,12 +245,12 @@ class PanelController:
             self.viewer.picture(facts, data)
             self.error_card.clear()
             self.form.suggest(None if index is None else scenes()[index], picture)
-            self.source.chosen(picture, index, data)
+            self.picker.put(picture, index, data)
 
     def choose(self, picture: Picture | None) -> None:
         """Choose another picture, or none; nothing changes where it is the chosen one."""
         if picture is not self.picture:
-            self.source.cancel()
+            self.picker.cancel()
             self.show(picture)
 
     def put(self, given: Mapping[str, Any]) -> None:
@@ -281,7 +280,7 @@ class PanelController:
             self.stop()
             self._show_connection()
             self.form.serve(self.connection.endpoint)
-            self.source.serve(self.connection.endpoint)
+            self.picker.endpoint = self.connection.endpoint
             self.error_card.clear()
 
     def _show_connection(self) -> None:
@@ -311,10 +310,10 @@ class PanelController:
                 self.connecting.server_form.connected()
 
     @property
-    def _offering(self) -> tuple[OfferingWidget, ...]:
+    def _offering(self) -> tuple[OfferingWidget | ErrorCard | Picker, ...]:
         connecting, answers = self.connecting, self.answers
         dialogs = (connecting.key_field, connecting.server_form, connecting.error_card)
-        return (self.toolbar, self.source.picker, *dialogs, answers.export_menu, self.sweeps.grid)
+        return (self.toolbar, self.picker, *dialogs, answers.export_menu, self.sweeps.grid)
 
     def hide(self, hidden: bool) -> None:
         """Hide paths, the key field and folders for a class, or show them again."""
@@ -330,7 +329,7 @@ class PanelController:
         if self.picture is None:
             raise ImageError("No picture is chosen.", hint="Choose a sample or upload a picture.")
         controls = self.controls
-        return Inputs(self.picture, controls.prompt.value, controls.parameters, self.source.route)
+        return Inputs(self.picture, controls.prompt.value, controls.parameters, self.picker.route)
 
     def start(self) -> Task[Result]:
         """Ask the model with the values of the fields; an error if an answer is under way already."""
@@ -375,13 +374,13 @@ class PanelController:
                         f"This question is about the picture{name}, and another one is chosen.",
                         hint="A recording holds no pictures: open that picture, then ask again.",
                     )
-                self.source.choose(index)
+                self.picker.choose(index)
             self.form.fill(question.prompt, question.parameters)
             self.press()
 
     def press_inline(self) -> None:
         """Choose the route inside the request, and ask."""
-        self.source.take_route("inline")
+        self.picker.take_route("inline")
         self.press()
 
     @property
@@ -513,7 +512,7 @@ class PanelController:
         with self._lock:
             self._closed = True
             self.stop()
-        self.source.cancel()
+        self.picker.cancel()
         self.sweeps.stop()
         self.connection.close()
         for widget in [one for child in self.widgets for one in family(child)]:

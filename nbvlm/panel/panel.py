@@ -187,7 +187,7 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
     pace: _Trait[float | None, float | None] = _Trait(
         lambda controller, value: controller.put_pace(check_pace(value))
     )
-    route: _Trait[str, str] = _Trait(lambda controller, value: controller.source.take_route(value))
+    route: _Trait[str, str] = _Trait(lambda controller, value: controller.picker.take_route(value))
     client: _Trait[Client | AsyncClient, Client | AsyncClient] = _Trait(
         lambda controller, value: controller.use(_client(value, traitlets.TraitError))
     )
@@ -246,7 +246,7 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
     ) -> None:
         try:
             if picture is None:
-                self._controller.source.choose(0)
+                self._controller.picker.choose(0)
             else:
                 self._controller.show(picture)
                 self._controller.form.suggest_prompt("caption en")

@@ -376,7 +376,7 @@ def test_shrink_sends_the_picture_inside_the_request(
     page.send(panel._controller.error_card, {"type": "act", "action": "shrink", "fields": None})
     screen.wait("done")
     assert panel.result.route == "inline"
-    assert panel._controller.source.route == "inline"
+    assert panel._controller.picker.route == "inline"
 
 
 # Recordings

@@ -76,7 +76,7 @@ def test_a_press_before_the_choice_that_it_follows_waits_for_it(
 ) -> None:
     run = press(panel, 2, GALLERY[0].prompt)  # the page has not seen the sample's own prompt yet
     page.send(panel._controller.toolbar, run)
-    page.send(panel._controller.source.picker, {"type": "choose", "index": 1, "page": "one", "number": 1})
+    page.send(panel._controller.picker, {"type": "choose", "index": 1, "page": "one", "number": 1})
     screen.wait("done")
     assert panel.result.picture.name == f"{GALLERY[1].name}.png"
     assert asked(server) == [GALLERY[1].prompt]

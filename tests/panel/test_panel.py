@@ -83,14 +83,12 @@ def test_a_page_that_opens_receives_everything(page: Page, panel: nbvlm.Panel) -
     name = f"{GALLERY[0].name}.png"
     assert content["picture"] == {"name": name, "width": width, "height": height, "mime": "image/png"}
     assert Image.open(io.BytesIO(buffers[0])).size == (width, height)
-    page.send(controller.source.picker, {"type": "hello"})
-    page.wait(
-        lambda: any(content["type"] == "gallery" for content, _ in page.custom(controller.source.picker))
-    )
-    gallery, thumbnails = next(m for m in page.custom(controller.source.picker) if m[0]["type"] == "gallery")
+    page.send(controller.picker, {"type": "hello"})
+    page.wait(lambda: any(content["type"] == "gallery" for content, _ in page.custom(controller.picker)))
+    gallery, thumbnails = next(m for m in page.custom(controller.picker) if m[0]["type"] == "gallery")
     assert gallery["titles"] == [scene.title for scene in GALLERY]
     assert [max(Image.open(io.BytesIO(data)).size) for data in thumbnails] == [120] * len(GALLERY)
-    chosen = page.custom(controller.source.picker)[-1][0]
+    chosen = page.custom(controller.picker)[-1][0]
     assert (chosen["index"], chosen["name"]) == (0, f"{GALLERY[0].name}.png")
     assert chosen["detail"].startswith(f"{width} × {height} px · ")
 
@@ -347,7 +345,7 @@ def test_an_error_in_a_callback_is_seen(
     page: Page, panel: nbvlm.Panel, screen: Screen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nbvlm.widgets.picture_source.sample_picture", lambda scene: {}[scene])
-    page.send(panel._controller.source.picker, {"type": "choose", "index": 1})
+    page.send(panel._controller.picker, {"type": "choose", "index": 1})
     assert screen.sentence.startswith("nbvlm failed with an unexpected KeyError.")
     assert panel.run().text == "a red car"
 
@@ -356,7 +354,7 @@ def test_an_error_in_a_callback_is_seen(
 
 
 def test_a_sample_brings_its_prompt_unless_a_person_wrote_one(page: Page, panel: nbvlm.Panel) -> None:
-    picker = panel._controller.source.picker
+    picker = panel._controller.picker
     page.send(picker, {"type": "choose", "index": 1})
     assert (panel.image.name, panel.prompt) == (f"{GALLERY[1].name}.png", GALLERY[1].prompt)
     page.update(controls(panel).prompt, value="detect my own thing")
@@ -372,7 +370,7 @@ def test_choosing_a_picture_ends_the_answer_and_clears_the_stage(
     panel.run(wait=False)
     # A question that is stopped before it is sent leaves the kept connection of the first one open.
     page.wait(lambda: screen.text == "a")
-    page.send(panel._controller.source.picker, {"type": "choose", "index": 3})
+    page.send(panel._controller.picker, {"type": "choose", "index": 3})
     assert (screen.state, screen.text, screen.boxes, panel.result) == ("ready", "", [], None)
     assert screen.picture["name"] == f"{GALLERY[3].name}.png"
     assert len(panel.history) == 1
@@ -447,7 +445,7 @@ def test_a_bad_file_is_one_sentence_and_the_picture_stays(
 
 
 def test_a_file_that_arrives_damaged_is_refused(page: Page, panel: nbvlm.Panel, screen: Screen) -> None:
-    picker, data = panel._controller.source.picker, png()
+    picker, data = panel._controller.picker, png()
     page.send(picker, {"type": "begin", "id": 1, "name": "cat.png", "size": len(data)})
     page.send(picker, {"type": "chunk", "id": 1, "offset": 0}, [data])
     page.send(picker, {"type": "end", "id": 1, "crc": 1})

@@ -169,7 +169,7 @@ def test_without_a_picture_no_sweep(panel: nbvlm.Panel) -> None:
 
 
 def test_a_sweep_takes_the_route_that_was_chosen(panel: nbvlm.Panel, server: Loopback) -> None:
-    panel._controller.source.take_route("asset")
+    panel._controller.picker.take_route("asset")
     swept = panel.run_sweep("caption en")
     assert swept[0].result.route == "asset"
     assert list(server.created) == server.deleted

@@ -209,9 +209,9 @@ def test_what_a_page_changes_is_in_the_traits_and_observed(
     page.update(controller.controls.sliders["temperature"], value=0.5)
     assert seen.wait("temperature") == (0.2, 0.5)
     assert seen.wait("parameters")[1] == {"temperature": 0.5, "top_p": 0.7, "max_tokens": 1024}
-    page.send(controller.source.picker, {"type": "choose", "index": 1})
+    page.send(controller.picker, {"type": "choose", "index": 1})
     assert seen.wait("image")[1].name == f"{GALLERY[1].name}.png"
-    page.send(controller.source.picker, {"type": "route", "route": "asset"})
+    page.send(controller.picker, {"type": "route", "route": "asset"})
     assert seen.wait("route") == ("auto", "asset")
     page.send(controller.toolbar, {"type": "model", "choice": "demo"})
     old, new = seen.wait("client")
@@ -330,7 +330,7 @@ def test_an_observer_may_ask_again_and_wait(page: Page, panel: nbvlm.Panel, serv
     panel.image = made.photo((64, 48))
     assert done.is_set()
     done.clear()
-    picker = panel._controller.source.picker
+    picker = panel._controller.picker
     page.send(picker, {"type": "choose", "index": 2, "page": "a", "number": 2})
     page.send(picker, {"type": "complete", "text": "x", "page": "a", "number": 4})
     assert done.wait(20)

@@ -104,7 +104,7 @@ def test_a_picker_chooses_by_python_and_by_its_page(page: Page) -> None:
     assert (picker.image, picker.value) == (None, None)
     seen: list[Any] = []
     picker.observe(lambda change: seen.append(change.new), "value")
-    page.send(picker._source.picker, {"type": "choose", "index": 1, "fields": None})
+    page.send(picker, {"type": "choose", "index": 1, "fields": None})
     assert seen == [picker.image]
     assert picker.sample == nbvlm.demo.gallery.GALLERY[1].prompt
     picker.value = Image.new("RGB", (60, 40))
@@ -120,11 +120,11 @@ def test_a_picker_chooses_by_python_and_by_its_page(page: Page) -> None:
 
 def test_a_path_that_cannot_be_read_is_shown_and_changes_nothing(page: Page) -> None:
     picker = widgets.Picker(Image.new("RGB", (60, 40)), allow=["path"])
-    page.send(picker._source.picker, {"type": "open", "place": "/no/such/file.png"})
+    page.send(picker, {"type": "open", "place": "/no/such/file.png"})
     page.wait_until(lambda: picker.error is not None)
     assert isinstance(picker.error, ImageError)
     assert picker.image is not None
-    page.send(picker._source.picker, {"type": "open", "place": "https://example.org/a.png"})
+    page.send(picker, {"type": "open", "place": "https://example.org/a.png"})
     page.wait_until(lambda: isinstance(picker.error, nbvlm.Error) and "offer" in str(picker.error))
 
 
