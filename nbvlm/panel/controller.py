@@ -28,13 +28,14 @@ from nbvlm.panel.sweep_runner import SweepRunner
 from nbvlm.result import alt_text, summary
 from nbvlm.widgets import (
     AnswerViewer,
-    Controls,
     Ignored,
     MaskOutliner,
+    Parameters,
     Picker,
     RecordedQuestions,
+    RunButtons,
     StreamThrottle,
-    TaskFields,
+    TaskBar,
     Toolbar,
     boxes,
     column,
@@ -64,11 +65,11 @@ __all__ = ["PanelController", "family"]
 STATE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {
         "image": lambda controller: controller.picture,
-        "prompt": lambda controller: str(controller.controls.prompt.value),
-        "temperature": lambda controller: controller.controls.parameters.get("temperature"),
-        "top_p": lambda controller: controller.controls.parameters.get("top_p"),
-        "max_tokens": lambda controller: controller.controls.parameters.get("max_tokens"),
-        "parameters": lambda controller: controller.controls.parameters,
+        "prompt": lambda controller: controller.task_bar.prompt,
+        "temperature": lambda controller: controller.parameters.value.get("temperature"),
+        "top_p": lambda controller: controller.parameters.value.get("top_p"),
+        "max_tokens": lambda controller: controller.parameters.value.get("max_tokens"),
+        "parameters": lambda controller: dict(controller.parameters.value),
         "pace": lambda controller: controller.connection.pace,
         "route": lambda controller: controller.picker.route,
         "client": lambda controller: controller.connection.shown,
@@ -128,21 +129,21 @@ class PanelController:
         endpoint = self.connection.endpoint
         messages = self._messages = MessageSequencer(self.guarded)
         self.viewer = AnswerViewer(
-            on_region=lambda box: self.task_bar.region(box),
+            on_region=lambda box: self.task_bar.take_region(box),
             on_message=messages.handler({"reread": lambda message: self.reread(message)}),
         )
         self._outliner = MaskOutliner(self.viewer)
-        self.task_bar = TaskFields(endpoint, on_region=self.viewer.pick_region)
-        self.controls = Controls(
-            endpoint,
-            on_prompt=self._prompt_changed,
-            on_parameters=self._changed,
-            on_run=self.press,
-            on_stop=self.stop,
-            on_reset=lambda: self.form.reset(),
-            on_pace=lambda: self.put_pace(self.controls.pace),
-            guard=self.guarded,
+        self.task_bar = TaskBar(endpoint=endpoint, bare=True)
+        self.parameters = Parameters(
+            endpoint, on_reset=lambda: self.guarded(lambda: self.form.reset()), bare=True
         )
+        self.buttons = RunButtons(
+            on_run=lambda: self.guarded(self.press), on_stop=lambda: self.guarded(self.stop)
+        )
+        self.task_bar.observe(lambda _change: self._changed(), "prompt")
+        self.task_bar.observe(lambda change: self.viewer.pick_region(change["new"]), "drawing")
+        self.parameters.observe(lambda _change: self._changed(), "value")
+        self.parameters.observe(lambda change: self.put_pace(change["new"]), "pace")
         self.toolbar = Toolbar(
             messages.handler(
                 {
@@ -156,7 +157,7 @@ class PanelController:
             offer=offer,
             on_refused=self.complain,
         )
-        self.form = Form(self.controls, self.task_bar, self.toolbar, self._lock)
+        self.form = Form(self.task_bar, self.parameters, self.toolbar, self._lock)
         self.connecting = ConnectionActions(
             self.connection,
             self.form,
@@ -204,7 +205,10 @@ class PanelController:
     def _layout(self) -> tuple[Any, ...]:
         """Return the head, two columns, and the shelf, to be placed one below the other."""
         head = [self.toolbar, self.connecting.key_field, self.connecting.server_form]
-        left = column([self.picker, self.recorded, self.task_bar, *self.controls.widgets], "nbvlm-controls")
+        left = column(
+            [self.picker, self.recorded, self.task_bar, self.parameters, self.buttons.widget],
+            "nbvlm-controls",
+        )
         right = column([self.error_card, self.viewer, self.answers.export_menu], "nbvlm-answers")
         body = column([left, right], "nbvlm-body")
         shelf = column([self.answers.strip, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
@@ -226,10 +230,6 @@ class PanelController:
     def _changed(self) -> None:
         with self._lock:
             pass  # its end reports the change
-
-    def _prompt_changed(self) -> None:
-        self.task_bar.look()
-        self._changed()
 
     # Picture and model
 
@@ -262,7 +262,7 @@ class PanelController:
         """Slow the embedded model down to some tokens a second, or no longer; from the next answer on."""
         with self._lock:
             self.connection.pace = pace
-            self.controls.put_pace(pace)
+            self.parameters.pace = pace
 
     def use(self, client: Client | AsyncClient) -> None:
         """Ask with another client from now on."""
@@ -292,8 +292,7 @@ class PanelController:
         self.recorded.put(used.questions())
         self.toolbar.hideable = bool({"path", "key"} & self.offer.allowed)
         self.toolbar.hidden = self.offer.hidden
-        self.controls.put_pace(used.pace)
-        self.controls.offer_pace(used.has_pace)
+        self.parameters.pace, self.parameters.has_pace = used.pace, used.has_pace
 
     # What is offered
 
@@ -328,8 +327,7 @@ class PanelController:
             raise Error("The panel is closed.", hint="Make a new one with nbvlm.Panel().")
         if self.picture is None:
             raise ImageError("No picture is chosen.", hint="Choose a sample or upload a picture.")
-        controls = self.controls
-        return Inputs(self.picture, controls.prompt.value, controls.parameters, self.picker.route)
+        return Inputs(self.picture, self.task_bar.prompt, dict(self.parameters.value), self.picker.route)
 
     def start(self) -> Task[Result]:
         """Ask the model with the values of the fields; an error if an answer is under way already."""
@@ -343,7 +341,7 @@ class PanelController:
         self.task_bar.remember(inputs.prompt)
         self.result, self._throttle = None, StreamThrottle(self.viewer, inputs.prompt, self._outliner)
         self.viewer.begin()
-        self.controls.running(True)
+        self.buttons.running(True)
         self._task = Task(self._answer(inputs, self._throttle))
         return self._task
 
@@ -355,7 +353,7 @@ class PanelController:
                 self.start()
                 return
             self._next = self.inputs()
-            self.controls.running(True, queued=True)
+            self.buttons.running(True, queued=True)
 
     def _ask_listed(self, message: Mapping[str, Any]) -> None:
         questions = self.connection.questions()
@@ -405,7 +403,7 @@ class PanelController:
                 self._throttle = None
                 show()
                 following, self._next = self._next, None
-                self.controls.running(False)
+                self.buttons.running(False)
                 if following is not None:
                     self._begin(following)
 

@@ -18,7 +18,7 @@ from nbvlm.endpoints import Endpoint
 from nbvlm.images import Picture
 from nbvlm.panel.controller import STATE, PanelController
 from nbvlm.panel.notifications import Notifications
-from nbvlm.widgets import Offer, PageState, Typed
+from nbvlm.widgets import Offer, PageState, Typed, one_layout
 
 if TYPE_CHECKING:
     import os
@@ -228,13 +228,14 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
         self._notifications = Notifications()
         self._on_answer, self._on_event = ipywidgets.CallbackDispatcher(), ipywidgets.CallbackDispatcher()
         # The controller holds its widgets, and they their controller: the panel stays outside of this circle.
-        self._controller = PanelController(
-            client,
-            on_change=_weakly(self._notify),
-            on_answer=_weakly(self._answered),
-            on_event=_weakly(self._heard),
-            offer=offer,
-        )
+        with one_layout():
+            self._controller = PanelController(
+                client,
+                on_change=_weakly(self._notify),
+                on_answer=_weakly(self._answered),
+                on_event=_weakly(self._heard),
+                offer=offer,
+            )
         super().__init__(self._controller.widgets, **traits)
         self.add_class("nbvlm-panel")
         self._leave_to_python()

@@ -14,7 +14,7 @@ from nbvlm.widgets._base import PageState, PageWidget
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["LocalLife", "Part", "PartBox", "weakly"]
+__all__ = ["LocalLife", "Part", "PartBox", "close_all", "weakly"]
 
 #: The widgets that ipywidgets keeps alive, by their ids.
 _KEPT: dict[str, Any] = getattr(ipywidgets.widgets.widget, "_instances", {})
@@ -98,14 +98,14 @@ class PartBox(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # th
                 setattr(self, name, value)
         except BaseException:
             for child in children:
-                _close_all(child)
+                close_all(child)
             self.close()
             raise
 
     def close(self) -> None:
         """Take the part and all inside it off the page, and end it; again, nothing happens."""
         for child in self.children:
-            _close_all(child)
+            close_all(child)
         super().close()
         self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets hides the method of a closed widget
 
@@ -113,9 +113,10 @@ class PartBox(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # th
         return f"<{type(self).__name__}>"
 
 
-def _close_all(widget: Any) -> None:
+def close_all(widget: Any) -> None:
+    """Close a widget, all inside it, and their layouts and styles."""
     for child in getattr(widget, "children", ()):
-        _close_all(child)
+        close_all(child)
     for name in ("layout", "style"):
         if widget.has_trait(name):
             getattr(widget, name).close()

@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import sys
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -164,7 +165,7 @@ class Connection(PartBox):
             route = getattr(self._sources["picture"], "route", "auto")
             self._task = Task(
                 _ask(
-                    self._opened_for(client.settings),
+                    self._opened_for(self._paced(client.settings)),
                     (picture, prompt, {"route": route, **parameters}),
                     self._turn,
                     viewer,
@@ -187,8 +188,14 @@ class Connection(PartBox):
         parameters = {name: one for name, one in parameters.items() if one is not None}
         return Picture.load(source), str(_value_of(given["prompt"], "prompt")), parameters
 
+    def _paced(self, settings: Settings) -> Settings:
+        part = self._sources["parameters"]
+        if isinstance(part, Parameters) and part.has_pace and settings.pace != part.pace:
+            return replace(settings, pace=part.pace)
+        return settings
+
     def _opened_for(self, settings: Settings) -> AsyncClient:
-        if self._opened is None or self._opened[0] is not settings:
+        if self._opened is None or self._opened[0] != settings:
             _leave(self._opened)
             self._opened = (settings, AsyncClient.from_settings(settings))
         return self._opened[1]

@@ -114,7 +114,7 @@ class Picker(PartBox):
         allow: Allow = None,
         paths: str | os.PathLike[str] | None = None,
         on_picture: Callable[[Picture | None, int | None], Any] | None = None,
-        on_error: Callable[[BaseException], Any] | None = None,
+        on_error: Callable[[Exception], Any] | None = None,
         offer: Offer | None = None,
         handler: _Handler | None = None,
         on_fields: Callable[[Mapping[str, Any]], Any] | None = None,
@@ -199,7 +199,7 @@ class Picker(PartBox):
     def _routed(self) -> None:
         self.route = self._source.route
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: Exception) -> None:
         self.set_trait("error", error)
         if self._on_error is not None:
             self._on_error(error)
@@ -240,7 +240,7 @@ def _nothing(_fields: Any) -> None:
 
 
 def _guarded(
-    fail: Callable[[BaseException], Any],
+    fail: Callable[[Exception], Any],
 ) -> Callable[[Mapping[str, Callable[[Mapping[str, Any]], Any]]], Callable[[Mapping[str, Any]], Any]]:
     """Return what makes of actions a function that takes a message, and shows its error."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["TaskBar"]
 
 
-class _Page(TaskFields):
+class _OwnPage(TaskFields):
     _css = style("colors", "theme", "form", "task_bar", "own")
 
 
@@ -76,12 +76,13 @@ class TaskBar(PartBox):
     def _default_endpoint(self) -> Endpoint:
         return endpoints.get("demo")
 
-    def __init__(self, prompt: str = "", **traits: Any) -> None:
+    def __init__(self, prompt: str = "", *, bare: bool = False, **traits: Any) -> None:
         self._take_region, self._show_picture = weakly(self.take_region), weakly(self._follow_picture)
         self._field = prompt_field()
-        self._page = _Page(endpoints.get("demo"), on_region=weakly(self._wish_region))
+        page = TaskFields if bare else _OwnPage
+        self._page = page(endpoints.get("demo"), on_region=weakly(self._wish_region))
         self._field.observe(weakly(self._typed), "value")
-        super().__init__([self._page, self._field], **traits)
+        super().__init__([self._page, self._field], bare=bare, **traits)
         self.prompt = prompt or self.prompt
 
     def _wish_region(self, on: bool) -> None:

@@ -312,7 +312,7 @@ def test_an_opened_cell_comes_to_the_stage_and_into_the_history(
         page.send(shown.widget, {"type": "open", "index": 3})
     assert panel.history == [swept[3].result]
     assert panel.result is swept[3].result
-    assert (panel.prompt, panel._controller.controls.parameters["temperature"]) == ("detect car", 0.9)
+    assert (panel.prompt, panel._controller.parameters.value["temperature"]) == ("detect car", 0.9)
     assert Screen(page, panel).text == CAR
 
 
