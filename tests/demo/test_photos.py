@@ -243,6 +243,20 @@ def test_every_answer_says_who_answered_and_how_good_it_is() -> None:
         assert all(token.notice is None for token in others)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "text", "known"),
+    [
+        ("caption it", "1 cat", "English, Spanish, French and German, not in Italian"),
+        ("describe fr", "The picture shows a cat in the middle.", "English only, not in French"),
+        ("answer de is there a cat?", "yes", "English only, not in German"),
+    ],
+)
+def test_a_language_that_it_does_not_have_is_named(prompt: str, text: str, known: str) -> None:
+    tokens = list(photos.load().stream(PHOTOS[0].picture(), prompt, temperature=0.01))
+    assert "".join(token.text for token in tokens) == text
+    assert known in (tokens[0].notice or "")
+
+
 def test_an_answer_streams_as_tokens_and_ends_at_the_limit() -> None:
     tokens = list(photos.load().stream(PHOTOS[1].picture(), "detect cup", seed=1))
     assert [token.text[:4] for token in tokens] == ["<loc"] * 4 + [" cup"]

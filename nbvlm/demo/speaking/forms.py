@@ -266,10 +266,12 @@ def _tracks(page: Page) -> str:
 
 
 def _loc(page: Page) -> str:
-    items = (
-        "".join(f"<loc{min(number, 1023):04d}>" for number in page.box(one)) + f" {one.label}"
-        for one in page.found
-    )
+    items = []
+    for one in page.found:
+        codes = one.codes if page.masks and one.codes else ()
+        tokens = [f"<loc{min(number, 1023):04d}>" for number in page.box(one)]
+        tokens += [f"<seg{code:03d}>" for code in codes]
+        items.append(f"{''.join(tokens)} {one.label}")
     return " ; ".join(items)
 
 

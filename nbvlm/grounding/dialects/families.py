@@ -331,6 +331,7 @@ FAMILIES: tuple[Dialect, ...] = (
             "segment": "<REFERRING_EXPRESSION_SEGMENTATION>{list}",
             "ocr": "<OCR_WITH_REGION>",
             "caption": "<CAPTION>",
+            "cap": "<CAPTION>",
             "describe": "<MORE_DETAILED_CAPTION>",
         },
     ),
@@ -343,6 +344,7 @@ FAMILIES: tuple[Dialect, ...] = (
         words={
             **_boxes("<grounding><phrase> {list}</phrase>", "<grounding><phrase> {list}</phrase>"),
             "caption": "<grounding>An image of",
+            "cap": "<grounding>An image of",
         },
     ),
     Dialect("paddleocr-vl", ("paddleocr",), "corners", words={"ocr": "Spotting:"}),
