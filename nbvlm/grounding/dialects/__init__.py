@@ -47,7 +47,7 @@ __all__ = [
 _own: list[Dialect] = []
 _REMARK = re.compile(r"\([^)]*\)")
 _DATE = re.compile(r"[-_@]?20[0-9]{2}[-_]?[01][0-9][-_]?[0-3][0-9]")
-_PUNCTUATION = re.compile(r"[-_.\s]+")
+_PUNCTUATION = re.compile(r"[-_.\s]+|(?<=[0-9])p(?=[0-9])")  # "qwen2p5" is "qwen2.5"
 _LONGEST_ID = 1000
 
 
