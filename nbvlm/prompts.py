@@ -334,7 +334,7 @@ def translate(prompt: str, dialect: Dialect, size: tuple[int, int] = (1000, 1000
     )
 
 
-def counted(prompt: str, labels: Sequence[str]) -> str | None:
+def counted(prompt: str, labels: Sequence[str] | None) -> str | None:
     """Say how often each thing of a `count` prompt was found, and that places were counted.
 
     Parameters
@@ -342,7 +342,7 @@ def counted(prompt: str, labels: Sequence[str]) -> str | None:
     prompt
         As a person wrote it; the result is None for other tasks.
     labels
-        Of the detections in the answer.
+        Of the detections in the answer; None where it says nothing about places.
 
     Examples
     --------
@@ -352,6 +352,8 @@ def counted(prompt: str, labels: Sequence[str]) -> str | None:
     asked = task(prompt)
     if asked is None or asked.name != "count":
         return None
+    if labels is None:
+        return "The answer names no places that could be counted."
     names = dict.fromkeys((*asked.things, *filter(None, labels)))
     listed = ", ".join(f"{name} {list(labels).count(name)}" for name in names)
     return f"Counted from the places in the answer: {listed}."

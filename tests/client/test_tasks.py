@@ -71,6 +71,13 @@ def test_a_count_says_how_it_counted() -> None:
         assert "zebra 0" in said[0]
 
 
+def test_a_count_of_nothing_says_so() -> None:
+    with nbvlm.Client("demo") as client:
+        result = client.ask(SCENE.picture, prompts.count("fish"))
+    assert result.text == "nothing found"
+    assert result.notices == ("The answer names no places that could be counted.",)
+
+
 def test_a_prompt_can_be_sent_as_it_is() -> None:
     with nbvlm.Client("demo", speak="qwen3-vl") as client:
         raw = client.ask(SCENE.picture, prompts.detect(*KINDS), translate=False)

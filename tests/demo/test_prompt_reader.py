@@ -88,6 +88,17 @@ def test_another_language_is_answered_in_english_and_named(prompt, words, langua
         assert f"in {known}," in asked.notice
 
 
+def test_of_many_things_the_first_are_looked_for_and_the_rest_is_left_out_with_a_notice():
+    asked = prompt_reader.understand(
+        prompts.detect(*(f"{color} {kind}" for color in scenes.COLORS for kind in scenes.KINDS[:6]))
+    )
+    assert asked.words[0] == "detect"
+    assert asked.words.count(";") == 9
+    assert asked.notice == "The embedded model looks for 10 things at once, and leaves the last 50 out."
+    again = prompt_reader.understand("detect " + " ; ".join(["cat"] * 60))
+    assert (again.words, again.notice) == (("detect", "cat"), None)
+
+
 def test_a_pronoun_is_not_a_language():
     assert prompt_reader.understand("describe it in detail").language == ""
 

@@ -393,7 +393,9 @@ def _result(
     settings, usage = context.settings, collector.usage
     notices = [*question.notices, *context.notices]
     notices += collector.notices(question.parameters.get("max_tokens"))
-    if collector.has_locations and (counted := prompts.counted(question.prompt, collector.detections.labels)):
+    if counted := prompts.counted(
+        question.prompt, collector.detections.labels if collector.has_locations else None
+    ):
         notices.append(counted)
     if unlike := _unlike_asked(question.prompt, context, collector):
         notices.append(unlike)

@@ -72,11 +72,17 @@ class ParsedPrompt:
     ignored: tuple[str, ...] = ()  # words of such a question that had no effect
     unknown: tuple[str, ...] = field(default=(), compare=False)  # things that the model has no word for
     language: str = field(default="", compare=False)  # code of one that was asked for and is not known
+    left_out: str = field(default="", compare=False)  # says that some things are not looked for
 
     @property
     def notice(self) -> str | None:
         """What was understood of a question in free words, and which words are not known; else None."""
-        return " ".join(filter(None, [self._read_as(), self._not_known(), self.in_english])) or None
+        return " ".join(filter(None, [self._read_as(), self._not_known(), self.limits])) or None
+
+    @property
+    def limits(self) -> str:
+        """Say which part of the question the model does not serve; "" where it serves all."""
+        return " ".join(filter(None, [self.in_english, self.left_out]))
 
     @property
     def in_english(self) -> str:
@@ -124,10 +130,13 @@ class Reader:
         A word that stands for another one.
     item
         Turns the words for a thing ("red", "car") into the model's.
+    most
+        Most things that are looked for at once.
     """
 
     synonyms: Mapping[str, str]
     item: Callable[[list[str]], list[str]]
+    most: int = MOST_ITEMS
 
     def understand(self, prompt: str) -> ParsedPrompt | None:
         """Parse a prompt into the model's words; return None if it is not one of the tasks.
@@ -139,8 +148,9 @@ class Reader:
             y0, x0, y1, x1 = (min(int(k), 1023) / 1023 for k in _LOC.findall(region[1]))
             return ParsedPrompt(("caption", "<box>"), (x0, y0, x1, y1))
         plain, code = _in_known_language(plain)
+        plain, left_out = _within(plain, self.most)
         words = self._words(plain)
-        return None if words is None else ParsedPrompt(tuple(words), language=code)
+        return None if words is None else ParsedPrompt(tuple(words), language=code, left_out=left_out)
 
     def _words(self, plain: str) -> list[str] | None:
         task, _, rest = plain.partition(" ")
@@ -167,7 +177,7 @@ class Reader:
 
     def _listed(self, task: str, rest: str) -> list[str] | None:
         items = [self.item(words) for part in re.split(r"[;,]", rest) if (words := self._plain(part))]
-        if not items or len(items) > MOST_ITEMS:
+        if not items:
             return None
         return [task, *(word for n, item in enumerate(items) for word in ((";", *item) if n else item))]
 
@@ -208,6 +218,20 @@ def _in_known_language(plain: str) -> tuple[str, str]:
     task, code = found[1] or found[2], found[3]
     known = LANGUAGES if task in ("caption", "cap") else ("en",)
     return (plain, "") if code in known else (f"{task} en{found[4]}", code)
+
+
+def _within(plain: str, most: int) -> tuple[str, str]:
+    """Return a prompt with at most `most` things, each once, and a sentence about those left out."""
+    task, _, rest = plain.partition(" ")
+    if task not in ("detect", "segment"):
+        return plain, ""
+    parts = re.split(r"[;,]", rest)
+    if len(parts) <= most:
+        return plain, ""
+    things = list(dict.fromkeys(filter(None, map(str.strip, parts))))
+    more = len(things) - most
+    said = f"The embedded model looks for {most} things at once, and leaves the last {more} out."
+    return f"{task} {' ; '.join(things[:most])}", said if more > 0 else ""
 
 
 def _asking(given: str) -> list[str] | None:
@@ -254,6 +278,7 @@ def _read(prompt: str) -> ParsedPrompt | None:
     if parsed is not None and "<unk>" not in parsed.words:
         return parsed
     plain, code = _in_known_language(" ".join(prompt.lower().split()))
+    plain, _ = _within(plain, MOST_ITEMS)
     if parsed is not None and parsed.words[0] in ("detect", "segment"):
         return _freely_listed(parsed, plain)
     if plain.partition(" ")[0] in ("caption", "cap", "question", "segment", "ocr"):
@@ -280,4 +305,4 @@ def _freely_listed(parsed: ParsedPrompt, plain: str) -> ParsedPrompt:
             ignored += [*found.ignored, *(word for thing in found.things[1:] for word in thing)]
         items.append(item)
     listed = [word for n, item in enumerate(items) for word in ((";", *item) if n else item)]
-    return ParsedPrompt((task, *listed), free=True, ignored=tuple(ignored)) if free else parsed
+    return replace(parsed, words=(task, *listed), free=True, ignored=tuple(ignored)) if free else parsed

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nbvlm._text import shorten
 from nbvlm.demo.model import QUESTION_WORDS, Reader
 from nbvlm.demo.photos.kinds import KINDS, meaning, suggestions
 from nbvlm.demo.world.vocabulary import place
@@ -28,6 +29,7 @@ CANNOT = (
 
 _NOTHING = {"en": "nothing found", "de": "nichts gefunden", "es": "nada encontrado", "fr": "rien trouvé"}
 _AND = {"en": "and", "de": "und", "es": "y", "fr": "et"}
+_NAMED = 10  # most unknown words that are named
 _ENOUGH = 0.3  # least overlap of a region and the box that it is named after
 
 
@@ -35,7 +37,7 @@ def _item(words: list[str]) -> list[str]:
     return [" ".join(words)]
 
 
-understand = Reader(QUESTION_WORDS, _item).understand
+understand = Reader(QUESTION_WORDS, _item, most=len(KINDS)).understand
 """Parse a prompt; the words for a thing stay as they were written, as one element."""
 
 
@@ -68,8 +70,12 @@ class Answer:
         if found is None:
             near = " and ".join(f"“{word}”" for word in suggestions(phrase))
             known = f"; it knows {near}" if near else ""
+            phrase = shorten(phrase, 60)
             self.unknown.append(phrase)
-            self.notes.append(f"The detector does not know the word “{phrase}”{known}.")
+            if len(self.unknown) <= _NAMED:
+                self.notes.append(f"The detector does not know the word “{phrase}”{known}.")
+            elif len(self.unknown) == _NAMED + 1:
+                self.notes.append("It does not know some of the other words either.")
         elif found.note:
             self.notes.append(found.note)
         return found
