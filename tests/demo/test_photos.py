@@ -236,8 +236,7 @@ def test_any_number_of_words_is_looked_for() -> None:
     words = [f"word {n}" for n in range(40)]
     made = answer(f"detect {' ; '.join([*words, 'dog', 'x' * 5000])}", THREE)
     assert "".join(made.pieces).endswith(" dog")
-    assert len(made.notes) == 11  # ten words, and that there are more
-    assert max(map(len, made.notes)) < 200
+    assert made.notes == ["The detector does not know the words “word 0”, “word 1”, “word 2” and 38 more."]
 
 
 # The model
@@ -408,7 +407,7 @@ def test_the_service_of_a_class_says_so_on_both_its_routes() -> None:
 def test_a_notice_names_a_word_of_any_language(word: str) -> None:
     with nbvlm.Client("demo", model="photos") as client:
         (notice,) = client.ask(PHOTOS[1].picture(), f"detect {word}").notices
-    assert word.lower().split()[0][:50] in notice
+    assert word.lower().split()[0][:30] in notice
 
 
 def test_the_detector_is_not_loaded_before_a_photograph_is_asked_about() -> None:

@@ -29,7 +29,7 @@ CANNOT = (
 
 _NOTHING = {"en": "nothing found", "de": "nichts gefunden", "es": "nada encontrado", "fr": "rien trouvé"}
 _AND = {"en": "and", "de": "und", "es": "y", "fr": "et"}
-_NAMED = 10  # most unknown words that are named
+_NAMED = 3  # most unknown words that are named
 _ENOUGH = 0.3  # least overlap of a region and the box that it is named after
 
 
@@ -58,6 +58,7 @@ class Answer:
     pieces: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    near: list[str] = field(default_factory=list)  # for each of these, what the detector knows
 
     def say(self, text: str) -> None:
         """Add words, each a piece."""
@@ -68,17 +69,21 @@ class Answer:
         """Return the kinds that a phrase names, and note what the detector cannot know."""
         found = meaning(phrase)
         if found is None:
+            self.unknown.append(shorten(phrase, 40))
             near = " and ".join(f"“{word}”" for word in suggestions(phrase))
-            known = f"; it knows {near}" if near else ""
-            phrase = shorten(phrase, 60)
-            self.unknown.append(phrase)
-            if len(self.unknown) <= _NAMED:
-                self.notes.append(f"The detector does not know the word “{phrase}”{known}.")
-            elif len(self.unknown) == _NAMED + 1:
-                self.notes.append("It does not know some of the other words either.")
+            self.near.append(f"; it knows {near}" if near else "")
         elif found.note:
             self.notes.append(found.note)
         return found
+
+
+def _unknown(words: Sequence[str], near: Sequence[str]) -> list[str]:
+    """Name the words that are not known; many in one sentence, since a notice travels in a header."""
+    if len(words) <= _NAMED:
+        pairs = zip(words, near, strict=True)
+        return [f"The detector does not know the word “{word}”{known}." for word, known in pairs]
+    first = ", ".join(f"“{word}”" for word in words[:_NAMED])
+    return [f"The detector does not know the words {first} and {len(words) - _NAMED} more."]
 
 
 def answer(prompt: str, things: Sequence[Found]) -> Answer:
@@ -116,6 +121,7 @@ def answer(prompt: str, things: Sequence[Found]) -> Answer:
             _larger(made, one, other, things)
         case _:
             made.say(CANNOT)
+    made.notes += _unknown(made.unknown, made.near)
     if made.unknown and parsed and parsed.words[0] == "answer":  # "no" and "0" would claim to know
         made.pieces.clear()
         made.say(f"unknown: {', '.join(made.unknown)}")

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 
+from nbvlm._text import did_you_mean
 from nbvlm.grounding.dialects.dialect import TASKS, Dialect, Form
 from nbvlm.grounding.dialects.families import FAMILIES, GENERIC
 from nbvlm.grounding.dialects.reasoning import Part, Reasoning
@@ -94,7 +95,8 @@ def get(name: str) -> Dialect:
     for dialect in (*_own, *FAMILIES, GENERIC):
         if dialect.name == name:
             return dialect
-    raise ValueError(f"There is no dialect {name!r}. There are: {', '.join(names())}.")
+    near = did_you_mean(name, names())
+    raise ValueError(f"There is no dialect {name!r}. {near}There are: {', '.join(names())}.")
 
 
 def names() -> tuple[str, ...]:
