@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["PIXEL_LIMIT", "EncodedPicture", "InvalidPicture", "from_base64"]
 
 PIXEL_LIMIT = 64_000_000
+_COEFFICIENTS = 4 * PIXEL_LIMIT  # bytes: as many as the pixels of the largest PNG take
 SCAN_LIMIT = 200  # a progressive JPEG has about ten; each costs as much as decoding a picture
 _STARTS = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff"}
 SIDE = 1280  # twice the longest side that the embedded model reads
@@ -61,6 +62,10 @@ class EncodedPicture:
             raise InvalidPicture(error.message) from None
         if header.width * header.height > PIXEL_LIMIT:
             raise InvalidPicture(f"The picture has more than {PIXEL_LIMIT:,} pixels")
+        if header.coefficients > _COEFFICIENTS:
+            raise InvalidPicture(
+                "The picture is a progressive JPEG of too many pixels and channels; save it as a baseline JPEG"
+            )
         if kind == "JPEG" and data.count(b"\xff\xda") > SCAN_LIMIT:
             raise InvalidPicture(f"The picture has more than {SCAN_LIMIT} scans")
         return cls(data, kind, (header.width, header.height))
