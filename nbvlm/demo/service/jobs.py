@@ -228,7 +228,8 @@ class Engine:
     """Runs jobs in turn by caller, and keeps those whose caller has to poll.
 
     Of one caller `at_once` jobs run at the same time, of all callers `limits.spare` more: so a caller who has
-    none running does not wait for another one's long answers. `reading` is for the threads that read questions.
+    none running does not wait for another one's long answers. `reading` is for the threads that read
+    questions.
     """
 
     def __init__(

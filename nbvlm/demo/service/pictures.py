@@ -64,7 +64,7 @@ class EncodedPicture:
             raise InvalidPicture(f"The picture has more than {PIXEL_LIMIT:,} pixels")
         if header.coefficients > _COEFFICIENTS:
             raise InvalidPicture(
-                "The picture is a progressive JPEG of too many pixels and channels; save it as a baseline JPEG"
+                "The picture is a progressive JPEG of too many pixels; save it as a baseline JPEG"
             )
         if kind == "JPEG" and data.count(b"\xff\xda") > SCAN_LIMIT:
             raise InvalidPicture(f"The picture has more than {SCAN_LIMIT} scans")
