@@ -37,11 +37,14 @@ class Chunk(NamedTuple):
 
 
 class Answer:
-    """One answer; those who follow it may come and go, and read at their own pace."""
+    """One answer; those who follow it may come and go, and read at their own pace.
 
-    def __init__(self, asked: Asked) -> None:
+    `key` is the question's where it may be shared, else empty: a hash of the picture takes time.
+    """
+
+    def __init__(self, asked: Asked, key: bytes = b"") -> None:
         self.asked: Asked | None = asked  # until it was asked: the picture is not kept longer than needed
-        self.key, self.model = asked.key, asked.model
+        self.key, self.model = key, asked.model
         self.created = time.monotonic()
         self.chunks: list[Chunk] = []
         self.finish_reason: str | None = None

@@ -26,6 +26,7 @@ from nbvlm.errors import (
     ServerError,
     TransportError,
 )
+from nbvlm.gateway import upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,6 +134,56 @@ def test_each_piece_goes_on_when_it_comes(monkeypatch: pytest.MonkeyPatch) -> No
                     assert model.computed <= len(seen) + (len(seen) == len(WORDS))
                     model.gate.release()
         assert seen == list(WORDS)
+
+
+def test_the_head_of_an_answer_comes_with_its_first_piece() -> None:
+    model = StandIn(gate=threading.Semaphore(1))
+    with running(model) as lesson:
+        port = int(lesson.origin.rpartition(":")[2])
+        asked = json.dumps(chat(stream=True)).encode()
+        head = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(asked)}\r\n"
+            f"Authorization: Bearer {lesson.join('Ada')}\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", port), 20) as plug:
+            plug.sendall(head.encode() + asked)
+            first = plug.recv(65536)
+            model.gate.release(len(WORDS))
+    assert first.startswith(b"HTTP/1.1 200 ")
+    assert b'"role":"assistant"' in first
+    assert json.dumps(WORDS[0]).encode() in first
+
+
+def test_pictures_are_decoded_one_at_a_time_while_others_are_answered(
+    raw: httpx.Client, lesson: Class, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared, inside, go = upstream._prepared, [], threading.Semaphore(0)
+
+    def slow(*given: Any) -> Any:
+        inside.append(threading.current_thread().name)
+        assert go.acquire(timeout=20)
+        return prepared(*given)
+
+    monkeypatch.setattr(upstream, "_prepared", slow)
+    statuses: list[int] = []
+
+    def ask(mode: str) -> None:
+        content = f"detect car {tag(picture((60, 40), mode=mode))}"
+        statuses.append(raw.post(PATH, json=body(content)).status_code)
+
+    threads = [threading.Thread(target=ask, args=("P",)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    while not inside or lesson.gateway.desk.line.under_way < 2:
+        time.sleep(0.005)
+    ask("RGB")
+    assert (len(inside), statuses) == (1, [200])
+    go.release(2)
+    for thread in threads:
+        thread.join(20)
+    assert statuses == [200] * 3
+    assert all(name.startswith("nbvlm-gateway-pictures") for name in inside)
 
 
 def test_a_student_who_leaves_stops_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
