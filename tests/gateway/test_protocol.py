@@ -167,17 +167,18 @@ def test_pictures_are_decoded_one_at_a_time_while_others_are_answered(
 
     monkeypatch.setattr(upstream, "_prepared", slow)
     statuses: list[int] = []
+    other = {"Authorization": f"Bearer {lesson.join('Emil')}"}
 
-    def ask(mode: str) -> None:
+    def ask(mode: str, headers: dict[str, str]) -> None:
         content = f"detect car {tag(picture((60, 40), mode=mode))}"
-        statuses.append(raw.post(PATH, json=body(content)).status_code)
+        statuses.append(raw.post(PATH, json=body(content), headers=headers).status_code)
 
-    threads = [threading.Thread(target=ask, args=("P",)) for _ in range(2)]
+    threads = [threading.Thread(target=ask, args=("P", {})) for _ in range(2)]
     for thread in threads:
         thread.start()
     while not inside or lesson.gateway.desk.line.under_way < 2:
         time.sleep(0.005)
-    ask("RGB")
+    ask("RGB", other)
     assert (len(inside), statuses) == (1, [200])
     go.release(2)
     for thread in threads:
