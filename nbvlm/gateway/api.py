@@ -71,6 +71,7 @@ _ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
     (method, re.compile(pattern), name)
     for method, pattern, name in (
         ("GET", endpoints.FACTS, "facts"),
+        ("GET", endpoints.STANDING, "standing"),
         ("POST", r"/v1/vlm/([\w./-]+)", "ask_nvidia"),
         ("POST", r"/v1/chat/completions", "ask_openai"),
         ("GET", r"/v1/status/([0-9a-fA-F-]{1,64})", "poll"),
@@ -149,6 +150,9 @@ class Api:
         else:
             _check_page(head)
             person = await self._identify(head)
+            if name == "standing":
+                await exchange.whole(as_json(self._desk.standing(person)))
+                return
             caller = str(person.id)
         head = replace(head, caller=caller)
         if name in ("ask_nvidia", "ask_openai", "create"):

@@ -161,7 +161,26 @@ class Desk:
             self.line.add(inquiry.ticket)
         return inquiry
 
+    def standing(self, person: Person) -> dict[str, Any]:
+        """Return name and role of a person, the questions left of today, and why none is taken now."""
+        try:
+            self._check_open(person)
+            refused = ""
+        except Refused as reason:
+            refused = f"{reason}."
+        return {
+            "name": person.name,
+            "role": person.role,
+            "left": self.quotas.left(person),
+            "refused": refused,
+        }
+
     def _check_rules(self, person: Person, task: str) -> None:
+        self._check_open(person)
+        if task not in self.rules.now.tasks:
+            raise Refused(403, f"This class does not allow this task now: {task}")
+
+    def _check_open(self, person: Person) -> None:
         rules = self.rules.now
         if person.blocked:
             raise Refused(403, "Your teacher has blocked your questions")
@@ -169,8 +188,6 @@ class Desk:
             raise Refused(403, f"The class has closed at {rules.closes}")
         if rules.paused:
             raise Refused(503, "Your teacher has paused the class", 15)
-        if task not in rules.tasks:
-            raise Refused(403, f"This class does not allow this task now: {task}")
 
     def _check_line(self, caller: str) -> None:
         limits = self._config.limits

@@ -377,7 +377,7 @@ class _Door:
         hub = self._gateway.hub
         code, state = request.query_params.get("code", ""), request.query_params.get("state", "")
         if hub is None:
-            raise Refused(404, "There is no JupyterHub here")
+            raise Refused(404, "This gateway runs without a JupyterHub: join with the code of your class")
         if not code or not state or state != request.cookies.get(_STATE):
             raise Refused(403, "The sign-in was not begun in this browser: open the page again")
         try:

@@ -46,7 +46,7 @@ def test_the_example_is_a_configuration(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"quotas": {}}, "There is no section [quotas]. Did you mean 'quota'?"),
+        ({"quotas": {}}, "The section [quotas] is not known. Did you mean 'quota'?"),
         ({"quota": {"per_minuet": 1}}, "[quota] has no 'per_minuet'. Did you mean 'per_minute'?"),
         ({"quota": {"per_day": "many"}}, "[quota] per_day must be a whole number of at least 0, got 'many'."),
         ({"quota": {"per_day": -1}}, "[quota] per_day must be a whole number of at least 0, got -1."),

@@ -16,6 +16,7 @@ from support.service_standin import PATH, WORDS, StandIn, Word, body, data_uri, 
 
 import nbvlm
 from nbvlm import endpoints
+from nbvlm.cli import endpoint_checks
 from nbvlm.errors import (
     AuthenticationError,
     NotFoundError,
@@ -328,6 +329,33 @@ def test_the_token_of_a_hub_goes_to_its_own_hub_only(lesson: Class, monkeypatch:
     assert nbvlm.Client().settings.api_key is None
     monkeypatch.setenv("NBVLM_GATEWAY", f"jupyterhub+{lesson.origin}")
     assert nbvlm.Client().settings.key_source == "JUPYTERHUB_API_TOKEN"
+
+
+def test_the_doctor_says_who_you_are_and_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(endpoint_checks.gateway(5)) == []
+    with running(quota={"per_minute": 0, "per_day": 1}) as lesson:
+        monkeypatch.setenv("NBVLM_GATEWAY", lesson.origin)
+        reached, missing = endpoint_checks.gateway(5)
+        assert (reached.state, missing.state) == ("ok", "problem")
+        assert reached.found == f"{lesson.origin} responds and asks google/paligemma"
+        assert "nbvlm.login(" in missing.advice
+        monkeypatch.setenv("NBVLM_GATEWAY_TOKEN", "a-wrong-one")
+        assert [finding.state for finding in endpoint_checks.gateway(5)] == ["ok", "problem"]
+        token = lesson.join("Ada")
+        monkeypatch.setenv("NBVLM_GATEWAY_TOKEN", token)
+        _, standing = endpoint_checks.gateway(5)
+        assert (standing.state, standing.found) == ("ok", "Ada, student; 1 of 1 questions of today left")
+        with nbvlm.Client() as client:
+            client.ask(picture(), "detect car")
+        _, standing = endpoint_checks.named("gateway", 5)
+        assert (standing.state, standing.found) == ("note", "Ada, student; 0 of 1 questions of today left")
+        lesson.gateway.register.change(lesson.gateway.register.named("Ada"), blocked=True)
+        _, standing = endpoint_checks.gateway(5)
+        assert "Your teacher has blocked your questions" in standing.found
+        assert token not in repr(list(endpoint_checks.gateway(5)))
+        address = lesson.origin
+    [gone] = endpoint_checks.gateway(5)
+    assert (gone.state, address in gone.found) == ("problem", True)
 
 
 def test_code_and_name_become_a_token(lesson: Class, monkeypatch: pytest.MonkeyPatch) -> None:
