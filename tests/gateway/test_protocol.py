@@ -410,6 +410,8 @@ def test_many_wrong_tokens_close_the_door_of_one_computer(monkeypatch: pytest.Mo
             anyone.get("/v1/models", headers={"Authorization": f"Bearer nbc-{number}"}).status_code
             for number in range(62)
         ]
+        right = {"Authorization": f"Bearer {lesson.join('Ada')}"}
+        assert anyone.get("/v1/models", headers=right).status_code == 200
     assert statuses == [401] * 60 + [429] * 2
 
 
