@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from nbvlm._optional import require
-from nbvlm.gateway.people import LONGEST_TOKEN
 
 if TYPE_CHECKING:
     from nbvlm.gateway.config import People
@@ -22,6 +21,7 @@ __all__ = ["Hub", "HubUser"]
 
 _KEPT_S = 60.0
 _MOST = 4096
+_LONGEST = 512  # letters of a token
 _AT_ONCE, _WAITING = 4, 100  # unknown tokens that the hub is asked about, and that wait for it
 
 
@@ -81,7 +81,7 @@ class Hub:
         kept = self._known.get(key)
         if kept is not None and kept[0] > time.monotonic():
             return kept[1]
-        if len(token) > LONGEST_TOKEN or self._refused.get(key, 0.0) > time.monotonic():
+        if len(token) > _LONGEST or self._refused.get(key, 0.0) > time.monotonic():
             return None
         if kept is None and self._waiting >= _WAITING:
             raise ConnectionError("too many unknown tokens come")

@@ -280,7 +280,10 @@ class _Door:
         ):
             raise Refused(415, "A form of the gateway's pages is expected")
         body = await read_body(head, request.receive, _FORM_MOST, self._gateway.limits)
-        values = parse_qs(body.decode("utf-8", "replace"), max_num_fields=200)
+        try:
+            values = parse_qs(body.decode("utf-8", "replace"), max_num_fields=200)
+        except ValueError:
+            raise Refused(400, "This form has too many fields: open the page again") from None
         cookie, _ = self.session(request)
         if not cookie or not self._gateway.sessions.is_form_token(cookie, values.get("form", [""])[0]):
             raise Refused(403, "This form is too old: open the page again")

@@ -215,7 +215,8 @@ def _coefficients(image: Any) -> int:
     """Return the bytes of all coefficients of a JPEG, two each; a decoder of several scans holds them all."""
     factors = [(across, down) for _, across, down, _ in image.layer]
     most = max(across for across, _ in factors) * max(down for _, down in factors)
-    return 2 * image.width * image.height * sum(across * down for across, down in factors) // max(most, 1)
+    values: int = image.width * image.height * sum(across * down for across, down in factors) // max(most, 1)
+    return 2 * values
 
 
 _JPEG_SIDE = 65_500  # libjpeg's limit

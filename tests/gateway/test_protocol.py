@@ -431,6 +431,20 @@ def test_tricks_with_paths_find_nothing(raw: httpx.Client, path: str, lesson: Cl
     assert raw.send(request).status_code in (400, 403, 404, 405)
 
 
+def test_questions_that_end_before_they_begin_free_their_place(raw: httpx.Client) -> None:
+    for _ in range(10):
+        assert raw.post(PATH, json=body(), headers={"NVCF-POLL-SECONDS": "0"}).status_code == 400
+    assert raw.post(PATH, json=body()).status_code == 200
+
+
+def test_texts_that_utf_8_cannot_hold_and_forms_without_end_are_no_failures(raw: httpx.Client) -> None:
+    wish = b'{"contentType": "image/png", "description": "\\ud800"}'
+    made = raw.post("/v2/nvcf/assets", content=wish, headers={"Content-Type": "application/json"})
+    assert made.json()["description"] == "?"
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert raw.post("/join", content=b"&a=" * 1000, headers=kind).status_code == 400
+
+
 def test_large_bodies_and_damaged_pictures(raw: httpx.Client) -> None:
     huge = raw.post(PATH, content=b" " * (26 << 20), headers={"Content-Type": "application/json"})
     assert huge.status_code == 413
