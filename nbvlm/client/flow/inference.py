@@ -524,9 +524,9 @@ def _listed(context: Context) -> Flow[frozenset[str] | None]:
     return ids
 
 
-def probe(context: Context, url: str) -> Flow[tuple[int, Any]]:
-    """Send a GET without a key; return the status, whatever it is, and the parsed answer."""
+def probe(context: Context, url: str, *, key: bool = False) -> Flow[tuple[int, Any]]:
+    """Send a GET, without a key unless `key`; return the status, whatever it is, and the parsed answer."""
     context.deadline.enter("first_token")
     allowed = frozenset(range(400, 600))
-    response, answer = yield from _fetch(context, endpoints.Asked(url), allowed, key=False)
+    response, answer = yield from _fetch(context, endpoints.Asked(url), allowed, key=key)
     return response.status_code, answer

@@ -61,8 +61,9 @@ class Completions:
     def complete(self, request: Request, _: str) -> Reply:
         """`POST /v1/chat/completions`."""
         try:
-            ask, name, speaker, include_usage = _read(request, self._own)
-            picture = from_base64(ask.picture.base64) if isinstance(ask.picture, Inline) else None
+            with self._engine.reading.of(request.caller):
+                ask, name, speaker, include_usage = _read(request, self._own)
+                picture = from_base64(ask.picture.base64) if isinstance(ask.picture, Inline) else None
             ask = replace(ask, picture=None)  # the text of the picture is not kept while the question waits
             job = self._engine.start(
                 picture,

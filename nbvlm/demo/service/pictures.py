@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["PIXEL_LIMIT", "EncodedPicture", "InvalidPicture", "from_base64"]
 
 PIXEL_LIMIT = 64_000_000
+_COEFFICIENTS = 4 * PIXEL_LIMIT  # bytes: as many as the pixels of the largest PNG take
 SCAN_LIMIT = 200  # a progressive JPEG has about ten; each costs as much as decoding a picture
 _STARTS = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff"}
 SIDE = 1280  # twice the longest side that the embedded model reads
@@ -37,6 +38,7 @@ class EncodedPicture:
     data: bytes = field(repr=False)
     kind: str
     size: tuple[int, int]  # width and height as stored
+    plain: bool = True  # whether every service reads it as it is: upright, 8 bits, RGB or grey
 
     @property
     def large(self) -> bool:
@@ -61,9 +63,14 @@ class EncodedPicture:
             raise InvalidPicture(error.message) from None
         if header.width * header.height > PIXEL_LIMIT:
             raise InvalidPicture(f"The picture has more than {PIXEL_LIMIT:,} pixels")
+        if header.coefficients > _COEFFICIENTS:
+            raise InvalidPicture(
+                "The picture is a progressive JPEG of too many pixels; save it as a baseline JPEG"
+            )
         if kind == "JPEG" and data.count(b"\xff\xda") > SCAN_LIMIT:
             raise InvalidPicture(f"The picture has more than {SCAN_LIMIT} scans")
-        return cls(data, kind, (header.width, header.height))
+        plain = not header.reasons and header.orientation == 1
+        return cls(data, kind, (header.width, header.height), plain)
 
     def decode(self, side: int | None = SIDE) -> Image.Image:
         """Decode to RGB, and shrink by a whole factor what is larger than `side` pixels; None keeps the size.
