@@ -34,7 +34,7 @@ class Hub(ThreadingHTTPServer):
 def serving(
     models: dict[str, Path], *, gated: Sequence[str] = (), closed: Sequence[str] = ()
 ) -> Iterator[Hub]:
-    """Serve folders by id; files of the `gated` ones need the token "hf_good", the `closed` ones are refused."""
+    """Serve folders by id; files of the `gated` ones need the token "hf_good", the `closed` ones refuse."""
     server = Hub(models, gated, closed)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
