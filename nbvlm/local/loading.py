@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["free", "keep", "load", "release"]
 
 _LOADING = threading.Lock()  # one model is loaded at a time; held for as long as a download takes
-# Guards what follows, for moments only, so that nobody waits for a download to close a client.
+# Guards what follows, for moments only: a client closes without waiting for a download.
 _TABLE = threading.RLock()
 _loaded: dict[LocalOptions, Generation] = {}  # the least recently asked for first
 _users: dict[LocalOptions, set[int]] = {}
