@@ -56,7 +56,7 @@ class ErrorCard(PartBox):
     actions
         The functions of the buttons, called without arguments, by the names of the buttons: "again", "key",
         "model:demo" (or another name of a model), "shrink", "reset", "prompt", "models", "upload",
-        "recording" and "nearest".
+        "private", "recording" and "nearest".
 
     Attributes
     ----------

@@ -17,6 +17,7 @@ from nbvlm.widgets.offers import Offer
 from nbvlm.widgets.picker import PickerPage
 from nbvlm.widgets.picture_source import PictureSource
 from nbvlm.widgets.picture_viewer import PictureTrait
+from nbvlm.widgets.series_bar import SeriesBar
 from nbvlm.widgets.thumbnails import preview, scenes
 
 if TYPE_CHECKING:
@@ -34,8 +35,14 @@ class _Page(PickerPage):
     _css = style("colors", "theme", "form", "picker", "own")
 
 
+class _Bar(SeriesBar):
+    _css = style("colors", "theme", "form", "series_bar", "own")
+
+
 class Picker(PartBox):
     """Choose a picture: a sample, an upload, the camera, an address or a path.
+
+    Of a folder, or of several files that were dropped, the first is chosen, and buttons choose the next ones.
 
     Each trait below can be given by name, observed and linked. A picture that cannot be read leaves the
     chosen one as it is; the error is shown below the ways to a picture, and is in `error`.
@@ -104,6 +111,7 @@ class Picker(PartBox):
         paths: str | os.PathLike[str] | None = None,
         **traits: Any,
     ) -> None:
+        offer = Offer.of(allow, paths)
         self._card = ErrorCard()
         self._source = PictureSource(
             endpoints.get("demo"),
@@ -112,12 +120,15 @@ class Picker(PartBox):
             on_fields=_nothing,
             on_route=weakly(self._routed),
             on_error=weakly(self._fail),
-            offer=Offer.of(allow, paths),
+            offer=offer,
             page=_Page,
+            bar=_Bar,
         )
+        if offer.private:
+            self._card.actions = {"private": weakly(self._open_private)}
         self._index: int | None = None
         self._inside = False
-        super().__init__([self._source.picker, self._card], **traits)
+        super().__init__([self._source.picker, self._source.bar, self._card], **traits)
         try:
             if image is not None:
                 self.image = image
@@ -128,6 +139,9 @@ class Picker(PartBox):
     def choose(self, index: int) -> None:
         """Choose a sample by its number in `nbvlm.demo.gallery.GALLERY`, from 0 on."""
         self._source.choose(index)
+
+    def _open_private(self) -> None:
+        self._source.open_private()
 
     def _chosen(self, picture: Picture | None, index: int | None) -> None:
         self._index, self._inside = index, True
