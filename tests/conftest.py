@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import ipaddress
 import os
 import shutil
@@ -76,6 +77,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if driven and find_chromium() is None:
         for item in driven:
             item.add_marker(pytest.mark.skip(reason="no Chromium here (Debian: apt-get install chromium)"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_heap() -> None:
+    """Let the garbage collector look at what comes from now on; all tests weigh much."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

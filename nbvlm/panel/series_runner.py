@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nbvlm.images import Picture
     from nbvlm.panel.connection import ModelConnection
     from nbvlm.result import Result
-    from nbvlm.widgets import PictureSource, Series
+    from nbvlm.widgets import Picker, Series
 
 __all__ = ["SeriesRunner"]
 
@@ -34,7 +34,7 @@ class SeriesRunner:
     def __init__(
         self,
         connection: ModelConnection,
-        source: PictureSource,
+        source: Picker,
         *,
         question: Callable[[], tuple[str, Mapping[str, Any], Any]],
         on_change: Callable[[], None],

@@ -1,20 +1,24 @@
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import ViewportSize
 from support.loopback import Loopback
 
 from browser.hosts import ROOT, Jupyter, Sheet, launched
 from browser.parts import BASE, POLICY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from playwright.sync_api import Browser, Page
 
 QUICKSTART = ROOT / "notebooks" / "quickstart.ipynb"
+SIZE = ViewportSize(width=1280, height=1000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,10 +45,67 @@ def browser(chromium: str) -> Iterator[Browser]:
 def sheet(browser: Browser, jupyter: Jupyter) -> Iterator[Sheet]:
     """An empty page; afterwards nothing outside this machine was asked for."""
     jupyter.environment({})
-    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page = browser.new_page(viewport=SIZE)
     sheet = Sheet(page, jupyter)
     yield sheet
     page.close()
+
+
+class Opened:
+    """A notebook in one page with one kernel, for tests that need no more than a new panel."""
+
+    def __init__(self, sheet: Sheet, service: Loopback | None = None) -> None:
+        self._sheet, self._service = sheet, service
+
+    def again(self) -> Sheet:
+        """Put a new panel where the one of the test before was, and forget that test."""
+        if self._service is not None:
+            self._service.as_new()
+        self._sheet.errors.clear()
+        self._sheet.outside.clear()
+        self._sheet.page.set_viewport_size(SIZE)
+        return self._sheet.run_all_again()
+
+    @property
+    def service(self) -> Loopback:
+        """The hosted service on loopback that the kernel asks."""
+        assert self._service is not None
+        return self._service
+
+
+@contextmanager
+def opened_notebook(
+    browser: Browser, jupyter: Jupyter, name: str, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Sheet]:
+    """A page with a notebook of the server, all its cells run in a kernel with these variables."""
+    jupyter.environment(environment)
+    page = browser.new_page(viewport=SIZE)
+    yield Sheet(page, jupyter).open_lab(name).run_all()
+    page.close()
+
+
+# Other fixtures that open a notebook end the kernel of these; a module uses one of them for all its tests.
+@pytest.fixture(scope="module")
+def opened(browser: Browser, jupyter: Jupyter) -> Iterator[Opened]:
+    """The quick-start, answered by the embedded model."""
+    with opened_notebook(browser, jupyter, jupyter.fresh(QUICKSTART, "quickstart.ipynb")) as sheet:
+        yield Opened(sheet)
+
+
+@pytest.fixture(scope="module")
+def opened_hosted(browser: Browser, jupyter: Jupyter) -> Iterator[Opened]:
+    """The quick-start, answered by a hosted service on loopback."""
+    name = jupyter.fresh(QUICKSTART, "quickstart.ipynb")
+    with (
+        Loopback() as service,
+        opened_notebook(browser, jupyter, name, hosted_by(service)) as sheet,
+    ):
+        yield Opened(sheet, service)
+
+
+def hosted_by(service: Loopback) -> dict[str, str]:
+    """The environment of kernels that take a service on loopback for the real one."""
+    return {"NVIDIA_API_KEY": "nvapi-not-a-real-key", "NBVLM_BASE_URL": service.url}
 
 
 @pytest.fixture
@@ -57,7 +118,7 @@ def quickstart(jupyter: Jupyter) -> str:
 def service(jupyter: Jupyter, sheet: Sheet) -> Iterator[Loopback]:
     """A hosted service on loopback, which kernels to come will take for the real one."""
     with Loopback() as server:
-        jupyter.environment({"NVIDIA_API_KEY": "nvapi-not-a-real-key", "NBVLM_BASE_URL": server.url})
+        jupyter.environment(hosted_by(server))
         yield server
 
 

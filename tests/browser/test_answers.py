@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import expect
 
-from browser.parts import serious
+from browser.conftest import Opened, opened_notebook
+from browser.parts import violations
 from nbvlm import prompts
 from nbvlm.demo.gallery import GALLERY, PHOTOS, SCENES
 from nbvlm.grounding import dialects
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
     from browser.hosts import Jupyter, Sheet
 
 PETS = SCENES[0]
@@ -21,10 +27,25 @@ TASK = "detect cat ; dog"
 THOUGHT = "The question is about cat, dog."
 
 
-def panel(sheet: Sheet, jupyter: Jupyter, options: str) -> Sheet:
-    """Open a notebook with one panel, whose client has these options."""
-    cell = f"import nbvlm\npanel = nbvlm.Panel(client=nbvlm.Client('demo'{options}))\npanel"
-    return sheet.open_lab(jupyter.notebook("families.ipynb", cell)).run_all()
+# The options of the client stand in a file, so that one page and one kernel serve all tests.
+CELL = """
+import json, pathlib, nbvlm
+panel = nbvlm.Panel(client=nbvlm.Client("demo", **json.loads(pathlib.Path("options.json").read_text())))
+panel
+"""
+
+
+@pytest.fixture(scope="module")
+def families(browser: Browser, jupyter: Jupyter) -> Iterator[Opened]:
+    (jupyter.notebooks / "options.json").write_text("{}")
+    with opened_notebook(browser, jupyter, jupyter.notebook("families.ipynb", CELL)) as sheet:
+        yield Opened(sheet)
+
+
+def panel(families: Opened, jupyter: Jupyter, **options: str) -> Sheet:
+    """Open a panel whose client has these options."""
+    (jupyter.notebooks / "options.json").write_text(json.dumps(options))
+    return families.again()
 
 
 def drawn(sheet: Sheet) -> list[tuple[str, tuple[float, ...]]]:
@@ -71,9 +92,9 @@ def are_known(boxes: list[tuple[str, tuple[float, ...]]]) -> bool:
     ],
 )
 def test_boxes_of_another_family_are_where_the_things_are(
-    sheet: Sheet, jupyter: Jupyter, family: str, habit: str
+    families: Opened, jupyter: Jupyter, family: str, habit: str
 ) -> None:
-    lab = panel(sheet, jupyter, f", speak={family + habit!r}")
+    lab = panel(families, jupyter, speak=family + habit)
     answer = lab.ask(TASK)
     assert "<loc" not in answer
     boxes = drawn(lab)
@@ -96,12 +117,12 @@ def test_boxes_of_another_family_are_where_the_things_are(
         expect(thoughts).to_contain_text(THOUGHT)
     else:
         expect(lab.find(".nbvlm-reasoning")).to_be_hidden()
-    assert serious(lab.page) == []
+    assert violations(lab.page) == []
     assert lab.errors == []
 
 
-def test_boxes_that_look_wrong_are_read_again_by_keyboard(sheet: Sheet, jupyter: Jupyter) -> None:
-    lab = panel(sheet, jupyter, ", speak='gemini'")
+def test_boxes_that_look_wrong_are_read_again_by_keyboard(families: Opened, jupyter: Jupyter) -> None:
+    lab = panel(families, jupyter, speak="gemini")
     keyboard = lab.page.keyboard
     lab.ask(TASK)
     before = drawn(lab)
@@ -129,14 +150,14 @@ def test_boxes_that_look_wrong_are_read_again_by_keyboard(sheet: Sheet, jupyter:
     expect(note).to_contain_text("y before x")
     assert drawn(lab) == before
     expect(lab.find(".nbvlm-card")).to_have_count(1)
-    assert serious(lab.page) == []
+    assert violations(lab.page) == []
     assert lab.errors == []
 
 
 def test_a_photograph_is_answered_by_the_detector_which_says_so_before_its_answer(
-    sheet: Sheet, jupyter: Jupyter
+    families: Opened, jupyter: Jupyter
 ) -> None:
-    lab = panel(sheet, jupyter, "")
+    lab = panel(families, jupyter)
     badge, notes = lab.find(".nbvlm-badge"), lab.find(".nbvlm-notes")
     expect(badge).to_have_text("Demo model")
     lab.ask("detect cat ; dog")
@@ -160,5 +181,5 @@ def test_a_photograph_is_answered_by_the_detector_which_says_so_before_its_answe
     lab.find(".nbvlm-notes-step").press("Enter")
     expect(lab.find(".nbvlm-model")).to_be_focused()
     lab.page.keyboard.press("Escape")
-    assert serious(lab.page) == []
+    assert violations(lab.page) == []
     assert lab.errors == []

@@ -16,14 +16,20 @@ from nbvlm.demo.gallery import GALLERY
 if TYPE_CHECKING:
     from support.loopback import Loopback
 
+    from browser.conftest import Opened
     from browser.hosts import Jupyter, Sheet
 
 TYPED = "not-a-real-key-but-typed"
 
 
 @pytest.fixture
-def lab(sheet: Sheet, quickstart: str, service: Loopback) -> Sheet:
-    return sheet.open_lab(quickstart).run_all()
+def lab(opened_hosted: Opened) -> Sheet:
+    return opened_hosted.again()
+
+
+@pytest.fixture
+def service(opened_hosted: Opened, lab: Sheet) -> Loopback:
+    return opened_hosted.service
 
 
 def asked(service: Loopback) -> list[str]:

@@ -129,6 +129,17 @@ class Loopback:
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.tls = tls
+        self.as_new()
+        self.connections = 0
+        self.open = 0
+        self.keep_bodies = True
+        self._changed = threading.Condition()
+        self._loop = asyncio.new_event_loop()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._writers: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
+
+    def as_new(self) -> None:
+        """Forget what was ordered and seen."""
         self.model = MODEL
         self.text = "a red car"
         self.result = answer(self.text).body
@@ -142,13 +153,6 @@ class Loopback:
         self.stored: dict[str, bytes] = {}
         self.deleted: list[str] = []
         self.seen: list[Seen] = []
-        self.connections = 0
-        self.open = 0
-        self.keep_bodies = True
-        self._changed = threading.Condition()
-        self._loop = asyncio.new_event_loop()
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._writers: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._serve, daemon=True)
