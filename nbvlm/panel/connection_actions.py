@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nbvlm import endpoints
 from nbvlm._background import Task
-from nbvlm.client import AsyncClient
+from nbvlm.client import AsyncClient, resolve
 from nbvlm.errors import AuthenticationError, Error
+from nbvlm.panel.connection import TYPED
 from nbvlm.widgets import ErrorCard, Ignored, KeyField, ServerForm, failure_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nbvlm.client import Client
+    from nbvlm.client import Client, Secret
     from nbvlm.endpoints import Endpoint
     from nbvlm.panel.connection import ModelConnection
     from nbvlm.panel.form import Form
@@ -38,6 +40,7 @@ class ConnectionActions:
         on_ask: Callable[[], None],
         on_shrink: Callable[[], None],
         on_recorded: Callable[[RecordedQuestion], None],
+        on_private: Callable[[], None],
         on_refused: Callable[[Exception], None],
         offer: Offer,
     ) -> None:
@@ -45,18 +48,19 @@ class ConnectionActions:
         self._connection, self._form = connection, form
         self._on_connection, self._on_key = on_connection, on_key
         self._on_ask, self._on_shrink, self._on_recorded = on_ask, on_shrink, on_recorded
+        self._on_private = on_private
         self._nearest: RecordedQuestion | None = None
         self.key_field = KeyField(messages.handler({"key": self._take_key}), **options)
         self.server_form = ServerForm(
             messages.handler(
                 {
                     "connect": lambda message: self._switch(
-                        lambda: connection.connect(message["url"], message["model"])
+                        lambda: connection.connect(message["url"], message["model"], message["key"])
                     ),
                     "play": lambda message: self._switch(
                         lambda: connection.play(message["path"], self._offer.folder)
                     ),
-                    "models": lambda message: Task(self._list_models(message["url"])),
+                    "models": lambda message: Task(self._list_models(message["url"], message["key"])),
                     "local": lambda _message: Task(self._look_here()),
                 }
             ),
@@ -101,9 +105,12 @@ class ConnectionActions:
         self._on_connection()
         self._form.fill(parameters=parameters)
 
-    async def _list_models(self, url: str) -> None:
+    async def _list_models(self, url: str, key: Secret | None) -> None:
         try:
-            async with AsyncClient(url.strip(), model="?") as client:
+            settings = resolve(url.strip(), model="?")
+            if key is not None:
+                settings = replace(settings, api_key=key, key_source=TYPED)
+            async with AsyncClient.from_settings(settings) as client:
                 names = await client.models()
         except Exception as error:  # noqa: BLE001 - shown below the form
             self.server_form.refused(failure_sentences(error))
@@ -146,6 +153,8 @@ class ConnectionActions:
             self._form.reset()
         elif action == "nearest" and self._nearest is not None:
             self._on_recorded(self._nearest)
+        elif action == "private":
+            self._on_private()
         elif action == "shrink":
             self._on_shrink()
         elif action.startswith("model:"):

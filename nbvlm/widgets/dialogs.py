@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import traitlets
+
 from nbvlm.client import Secret
 from nbvlm.errors import AuthenticationError
 from nbvlm.widgets._base import OfferingWidget
@@ -20,6 +22,18 @@ __all__ = ["KeyField", "ServerForm"]
 KEY_BYTES = 4096
 
 
+def _secret(buffers: Sequence[Any]) -> Secret | str:
+    """Read a key from the buffer of a message: kernels may log what stands in the message itself.
+
+    A text says why it is none.
+    """
+    try:
+        return Secret(bytes(buffers[0]).decode())
+    except (AuthenticationError, UnicodeDecodeError) as error:
+        hint = getattr(error, "hint", None) or "Copy it again."
+        return f"{getattr(error, 'message', 'This is not a key.')} {hint}"
+
+
 class KeyField(OfferingWidget):
     """Asks for a key, masked. No trait ever holds it, so no notebook, echo or saved state does.
 
@@ -27,6 +41,11 @@ class KeyField(OfferingWidget):
     ----------
     on_message
         Called with each message: `type` is "key", and `key` is a `Secret`.
+
+    Attributes
+    ----------
+    about
+        One sentence below the field: which key is asked for, and where it comes from.
     """
 
     _esm = script("key_dialog")
@@ -35,15 +54,15 @@ class KeyField(OfferingWidget):
     messages = MappingProxyType({"key": Message(KEY_BYTES)})
     needs = MappingProxyType({"key": "key"})
 
+    about = traitlets.Unicode("").tag(sync=True)
+
     def take(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
-        """Take a key from the buffer of a message: kernels may log what stands in the message itself."""
-        try:
-            key = Secret(bytes(buffers[0]).decode())
-        except (AuthenticationError, UnicodeDecodeError) as error:
-            hint = getattr(error, "hint", None) or "Copy it again."
-            self.refused(f"{getattr(error, 'message', 'This is not a key.')} {hint}")
-        else:
+        """Take a key from the buffer of a message."""
+        key = _secret(buffers)
+        if isinstance(key, Secret):
             super().take({**message, "key": key}, ())
+        else:
+            self.refused(key)
 
     def ask(self, *, again: bool = False) -> None:
         """Open the field, if it is offered; `again` repeats the question with the new key."""
@@ -70,7 +89,8 @@ class ServerForm(OfferingWidget):
     ----------
     on_message
         Called with each message: `type` is "connect" (`url` or the name of a service, `model`), "models"
-        (`url`), "local" or "play" (`path`).
+        (`url`), "local" or "play" (`path`). The first two have a `key`, a `Secret` or None; it travels as
+        that of the `KeyField` does.
     """
 
     _esm = script("server_dialog")
@@ -79,12 +99,27 @@ class ServerForm(OfferingWidget):
     messages = MappingProxyType(
         {
             "connect": Message(url=text, model=text),
+            "connect-keyed": Message(KEY_BYTES, url=text, model=text),
             "models": Message(url=text),
+            "models-keyed": Message(KEY_BYTES, url=text),
             "local": Message(),
             "play": Message(path=text),
         }
     )
-    needs = MappingProxyType({"connect": "server", "models": "server", "local": "server", "play": "path"})
+    needs = MappingProxyType(
+        {
+            **dict.fromkeys(("connect", "connect-keyed", "models", "models-keyed", "local"), "server"),
+            "play": "path",
+        }
+    )
+
+    def take(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        """Take a message, with the key from its buffer if there is one."""
+        key = _secret(buffers) if buffers else None
+        if isinstance(key, str):
+            self.refused(key)
+        else:
+            super().take({**message, "type": message["type"].removesuffix("-keyed"), "key": key}, ())
 
     def models(self, names: Sequence[str], reason: str = "") -> None:
         """Offer the models of a server, or show the reason why there are none."""

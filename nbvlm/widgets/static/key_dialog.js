@@ -3,7 +3,7 @@
 
 import { element, numbered, textButton, whenInPanel } from "./dom.js";
 
-function keyForm(onKey, onClose) {
+function keyForm(about, onKey, onClose) {
   const root = element("div", "nbvlm-drawer", { role: "group", "aria-label": "Key" });
   const label = element("label", "nbvlm-drawer-field");
   const field = element("input", "nbvlm-key-input", {
@@ -21,7 +21,7 @@ function keyForm(onKey, onClose) {
   const use = textButton("nbvlm-key-use nbvlm-drawer-main", "Use this key");
   const close = textButton("nbvlm-drawer-close", "Cancel");
   const words = element("p", "nbvlm-drawer-words", { role: "alert" });
-  const hint = element("p", "nbvlm-drawer-hint", "Keys for the hosted models are free at build.nvidia.com.");
+  const hint = element("p", "nbvlm-drawer-hint", about);
   const row = element("div", "nbvlm-drawer-row");
   row.append(label, use, close);
   root.append(row, words, hint);
@@ -71,7 +71,7 @@ export default () => {
         open: (message) => {
           again = Boolean(message?.again);
           el.hidden = false;
-          form = keyForm(send, close);
+          form = keyForm(model.get("about") ?? "", send, close);
           el.replaceChildren(form.root);
           // A person who types in a cell keeps the focus there.
           const { activeElement } = document;
