@@ -25,7 +25,7 @@ __all__ = ["Answer"]
 class _Page(Viewer):
     """The panel's answer without its picture."""
 
-    _css = style("colors", "theme", "viewer_root", "picture_view", "detections_list", "answer")
+    _css = style("colors", "theme", "place", "viewer_root", "picture_view", "detections_list", "answer")
     css_class = "nbvlm-answer-only"
 
 

@@ -94,7 +94,7 @@ class ServerForm(OfferingWidget):
     """
 
     _esm = script("server_dialog")
-    _css = style("dialog")
+    _css = ""  # the key field brings the style sheet of all dialogs
     css_class = "nbvlm-server"
     messages = MappingProxyType(
         {

@@ -49,7 +49,7 @@ class _Page(ErrorPage):
 
 
 class _OwnPage(_Page):
-    _css = style("colors", "theme", "error_card")
+    _css = style("colors", "theme", "place", "error_card")
 
 
 class ErrorCard(PartBox):

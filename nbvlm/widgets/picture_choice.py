@@ -35,11 +35,11 @@ __all__ = ["Picker"]
 
 
 class _OwnPage(PickerPage):
-    _css = style("colors", "theme", "form", "picker", "own")
+    _css = style("colors", "theme", "place", "form", "picker", "own")
 
 
 class _OwnBar(SeriesBar):
-    _css = style("colors", "theme", "form", "series_bar", "own")
+    _css = style("colors", "theme", "place", "form", "series_bar", "own")
 
 
 class Picker(PartBox):

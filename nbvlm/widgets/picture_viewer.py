@@ -154,7 +154,7 @@ class Viewer(BoxPart):
     """
 
     _esm = script("viewer")
-    _css = style("colors", "theme", "picture_view", "detections_list", "box_editor")
+    _css = style("colors", "theme", "place", "picture_view", "detections_list", "box_editor")
 
     image = PictureTrait(default_value=None, allow_none=True)
     result = ResultTrait(default_value=None, allow_none=True)

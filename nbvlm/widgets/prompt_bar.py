@@ -23,7 +23,7 @@ __all__ = ["TaskBar"]
 
 
 class _OwnPage(TaskFields):
-    _css = style("colors", "theme", "form", "task_bar", "own")
+    _css = style("colors", "theme", "place", "form", "task_bar", "own")
 
 
 class TaskBar(PartBox):

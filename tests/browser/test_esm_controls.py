@@ -348,6 +348,36 @@ def test_models_on_this_computer_are_listed_and_asked_at_a_press(page: Page) -> 
     assert page.locator(".nbvlm-server-found").count() == 0
 
 
+def test_a_choice_opens_a_form_without_the_focus_and_esc_takes_it_back(page: Page) -> None:
+    load(page, "server_dialog")
+    page.evaluate("show()")
+    page.evaluate("new Promise(requestAnimationFrame)")
+    page.evaluate("""() => {
+      const panel = document.querySelector(".nbvlm-panel");
+      panel.insertAdjacentHTML("afterbegin", "<select><option>a<option>b</select><button>Open</button>");
+      panel.addEventListener("nbvlm-say", (event) => { window.said = event.detail; });
+      const open = (event) => event.target.matches("select, button") && event.isTrusted &&
+        panel.dispatchEvent(new CustomEvent("nbvlm-server"));
+      panel.querySelector("select").addEventListener("change", open);
+      panel.querySelector("button").addEventListener("click", open);
+    }""")
+    choice, field = page.locator("select"), page.locator(".nbvlm-server-url")
+    choice.focus()
+    page.keyboard.press("ArrowDown")
+    expect(field).to_be_visible()
+    expect(choice).to_be_focused()
+    assert "OpenAI-compatible server" in page.evaluate("window.said")
+    page.evaluate("document.querySelector('.nbvlm-panel').dispatchEvent(new CustomEvent('nbvlm-form-enter'))")
+    expect(field).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(field).to_be_hidden()
+    expect(choice).to_be_focused()
+    page.get_by_role("button", name="Open").click()
+    expect(field).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Open")).to_be_focused()
+
+
 def test_the_form_for_a_recording_asks_for_its_path_and_says_what_is_wrong(page: Page) -> None:
     load(page, "server_dialog")
     page.evaluate("show()")

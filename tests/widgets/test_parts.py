@@ -182,10 +182,16 @@ def test_a_history_is_selected_pinned_and_deleted_both_ways(page: Page, result: 
     page.send(history._page, {"type": "again", "answer": 2})
     page.send(history._page, {"type": "clear"})
     assert (history.entries, history.pinned, again) == ([result], [result], [other])
+    page.send(history._page, {"type": "undo"})
+    assert (history.entries, history.pinned) == ([result, other], [result])
+    history.undo()
+    history.delete(other)
     with pytest.raises(traitlets.TraitError, match="Add the answer first"):
         history.selected = other
     page.send(history._page, {"type": "delete", "answer": 1})
     assert (history.entries, history.pinned, history.selected) == ([], [], None)
+    history.undo()
+    assert (history.entries, history.pinned) == ([result], [result])
 
 
 def test_an_error_card_has_the_buttons_that_were_given(page: Page) -> None:

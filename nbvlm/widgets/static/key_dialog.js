@@ -2,6 +2,8 @@
 // messages, and the field forgets it.
 
 import { element, numbered, textButton, whenInPanel } from "./dom.js";
+import { focusedIn } from "./focus.js";
+import { announce, focusReturn } from "./focus_return.js";
 
 function keyForm(about, onKey, onClose) {
   const root = element("div", "nbvlm-drawer", { role: "group", "aria-label": "Key" });
@@ -59,25 +61,29 @@ export default () => {
       const controller = new AbortController();
       let form = null;
       let again = false;
+      let back = () => {};
       const close = () => {
+        const held = form?.root.contains(focusedIn(el));
         if (form) form.field.value = "";
         el.replaceChildren();
         el.hidden = true;
         form = null;
+        if (held) back();
       };
       const send = (key) =>
         model.send(numbered(el, { type: "key" }), undefined, [new TextEncoder().encode(key).buffer]);
       const view = {
         open: (message) => {
           again = Boolean(message?.again);
+          if (!form) back = focusReturn(el);
           el.hidden = false;
           form = keyForm(model.get("about") ?? "", send, close);
           el.replaceChildren(form.root);
-          // A person who types in a cell keeps the focus there.
-          const { activeElement } = document;
-          const free = !activeElement || activeElement === document.body;
-          if (free || el.closest(".nbvlm-panel")?.contains(activeElement))
+          // A person who types in a cell keeps the focus there, and so does one who chooses a model.
+          const holder = focusedIn(el);
+          if (!holder || (el.closest(".nbvlm-panel")?.contains(holder) && !holder.matches("select")))
             form.field.focus({ preventScroll: true });
+          else announce(el, "A field for a key is open below the model");
         },
         close,
         refused: ({ words }) => {

@@ -2,6 +2,7 @@
 
 import { cameraView } from "./camera.js";
 import { dataUri, element, numbered, options, subscribe, textButton } from "./dom.js";
+import { focusedIn } from "./focus.js";
 import { openView } from "./path_field.js";
 import { Uploader } from "./uploader.js";
 
@@ -95,6 +96,7 @@ function waysView(model, store, uploader) {
   const show = () => {
     const { active, sent, size } = uploader;
     const busy = active || Boolean(store.opening);
+    const held = row.contains(focusedIn(row));
     upload.hidden = hint.hidden = busy || !offers("upload");
     camera.hidden = busy || !offers("camera");
     const places = ["link", "path"].filter(offers);
@@ -104,6 +106,9 @@ function waysView(model, store, uploader) {
     progress.hidden = cancel.hidden = !busy;
     if (active && size) progress.value = sent / size;
     else progress.removeAttribute("value");
+    // A button that goes gives the focus to one that comes.
+    if (held && focusedIn(row)?.hidden)
+      [cancel, upload, camera, link].find((one) => !one.hidden)?.focus({ preventScroll: true });
     opener.show();
   };
   const offered = () => {
@@ -134,6 +139,8 @@ function chosenView(model, store, uploader) {
   const switches = element("div", "nbvlm-chosen-switches");
   switches.append(route, reset);
   root.append(image, words, switches);
+  const place = element("div", "nbvlm-chosen-place");
+  place.append(root);
   const show = () => {
     const { active, sent, size } = uploader;
     const { chosen, opening } = store;
@@ -144,13 +151,16 @@ function chosenView(model, store, uploader) {
     way.textContent = busy ? "" : (chosen?.way ?? "");
     image.hidden = busy || !chosen?.src;
     if (chosen?.src) image.src = chosen.src;
+    const held = switches.contains(focusedIn(switches));
     switches.hidden = busy || !chosen?.detail;
+    if (held && switches.hidden && !busy)
+      place.parentElement?.querySelector(".nbvlm-thumb[tabindex='0']")?.focus({ preventScroll: true });
     const routes = chosen?.routes ?? [];
     route.replaceChildren(...options(routes.map((value) => [value, ROUTES[value]])));
     route.value = chosen?.route ?? "auto";
     name.title = name.textContent;
   };
-  return { root, show };
+  return { root: place, show };
 }
 
 const PICTURE = /\.(png|jpe?g|jpe|jfif|webp|gif|bmp|tiff?|hei[cf]|avif|jp2|ppm|pgm|ico|tga)$/i;

@@ -1,6 +1,8 @@
 // Forms for models that are not in the list: an OpenAI-compatible server, and a recording.
 
 import { element, numbered, textButton, whenInPanel } from "./dom.js";
+import { focusedIn } from "./focus.js";
+import { announce, focusReturn } from "./focus_return.js";
 
 let forms = 0;
 
@@ -131,11 +133,14 @@ export default () => {
       const controller = new AbortController();
       const { signal } = controller;
       let form = null;
+      let back = () => {};
       const close = () => {
         form?.forget?.();
+        const held = form?.root.contains(focusedIn(el));
         el.replaceChildren();
         el.hidden = true;
         form = null;
+        if (held) back();
       };
       const cancel = () => {
         close();
@@ -143,14 +148,20 @@ export default () => {
       };
       const view = {
         open: ({ type }) => {
+          if (!form) back = focusReturn(el);
           el.hidden = false;
           form = FORMS[type](
             (message, buffers) => model.send(numbered(el, message), undefined, buffers),
             cancel,
           );
           el.replaceChildren(form.root);
-          form.first.focus({ preventScroll: true });
+          // Arrow keys walk through the models, so a choice leaves the focus where it is; Enter goes on.
+          const holder = focusedIn(el);
+          if (!holder?.matches("select")) form.first.focus({ preventScroll: true });
+          else
+            announce(el, `A form is open below: ${form.root.getAttribute("aria-label")}. Enter goes there`);
         },
+        enter: () => form?.first.focus({ preventScroll: true }),
         models: ({ names, words }) => form?.models(names, words),
         here: ({ models, words }) => form?.here?.(models, words),
         connected: close,
@@ -159,6 +170,7 @@ export default () => {
       views.add(view);
       whenInPanel(el, signal, (panel) => {
         for (const name of Object.keys(FORMS)) panel.addEventListener(name, view.open, { signal });
+        panel.addEventListener("nbvlm-form-enter", view.enter, { signal });
       });
       return () => {
         controller.abort();
