@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
     from nbvlm.batches import Row
     from nbvlm.images import Picture
-    from nbvlm.panel.connection import ModelConnection
     from nbvlm.result import Result
-    from nbvlm.widgets import PictureSource, Series
+    from nbvlm.widgets import ModelConnection, PictureSource, Series
 
 __all__ = ["SeriesRunner"]
 
