@@ -227,10 +227,8 @@ class PanelController:
         """Return the head, two columns, and the shelf, to be placed one below the other."""
         head = [self.toolbar, self.connecting.key_field, self.connecting.server_form]
         # Run stands above the sliders, which few people move: it is on the screen without scrolling.
-        left = column(
-            [self.picker, self.recorded, self.task_bar, self.buttons.widget, self.parameters],
-            "nbvlm-controls",
-        )
+        fields = [self.picker, self.recorded, self.task_bar, self.buttons.widget, self.parameters]
+        left = column(fields, "nbvlm-controls")
         right = column([self.error_card, self.viewer, self.answers.export_menu], "nbvlm-answers")
         body = column([left, right], "nbvlm-body")
         shelf = column([self.answers.strip, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
