@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,7 @@ class SeriesRunner:
         self._question, self._on_change, self._on_error = question, on_change, on_error
         self._lock = threading.RLock()
         self._run: Run | None = None
+        self._task: Task[None] | None = None
         self._series: Series | None = None
         self._rows: dict[int, Row] = {}
         self._results: dict[int, Result] = {}
@@ -80,7 +82,8 @@ class SeriesRunner:
             self._run, self._series = run, series
             self._rows, self._results = {}, {}
             self._show()
-            return Task(self._work(run, series, table))
+            self._task = Task(self._work(run, series, table))
+            return self._task
 
     def stop(self) -> None:
         """Ask about no more pictures; the rows until then make the table."""
@@ -105,11 +108,12 @@ class SeriesRunner:
     async def _work(self, run: Run, series: Series, table: Table) -> None:
         failure: Exception | None = None
         try:
-            async for row in run.rows():
-                table.add(row)
-                with self._lock:
-                    self._rows[row.index] = row
-                self._show()
+            async with contextlib.aclosing(run.rows()) as found:
+                async for row in found:
+                    table.add(row)
+                    with self._lock:
+                        self._rows[row.index] = row
+                    self._show()
         except Exception as error:  # noqa: BLE001 - shown on the error card
             failure = error
         finally:

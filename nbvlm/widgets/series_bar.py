@@ -60,6 +60,8 @@ class SeriesBar(OfferingWidget):
 
     def put(self, title: str, names: Sequence[str], index: int | None) -> None:
         """Show pictures by their names, and which one is chosen; no names show nothing."""
+        if list(names) != self._shown["names"] and not self._asked["running"]:
+            self._asked = {"running": False, "words": "", "table": False}  # it was about other pictures
         self._shown = {"title": title, "names": list(names), "index": index}
         self.send_all()
 

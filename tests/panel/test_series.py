@@ -181,6 +181,11 @@ def test_several_files_are_kept_at_hand_and_one_alone_ends_them(
     send(page, panel, "ask-all")
     page.wait_until(lambda: panel.table is not None)
     assert list(panel.table.source) == ["red.png", "green.png", "blue.png"]
+    assert bar(page, panel, "asked")["words"] == "3 answers. Their table: panel.table"
+    for number in (5, 6):
+        page.upload(panel, f"{number}.png", png(), number, group="h")
+    page.wait_until(lambda: panel.image.name == "5.png")
+    assert (bar(page, panel)["names"], bar(page, panel, "asked")["words"]) == (["5.png", "6.png"], "")
     page.upload(panel, "one.png", png("white"), 9)
     page.wait_until(lambda: panel.image.name == "one.png")
     assert bar(page, panel)["names"] == []

@@ -169,7 +169,7 @@ def _attempt(
         asset=asset,
         what=what,
         service=service,
-        server=urlsplit(context.settings.base_url).netloc,
+        server="" if context.settings.in_process else urlsplit(context.settings.base_url).netloc,
         keyed=context.settings.api_key is not None,
     )
     # A service that accepts a request and fails is asked once more: some containers recover, some do not.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from nbvlm.demo.service.limits import SERVED
 from nbvlm.errors import ImageError
 from nbvlm.images import decoding, open_encoded, read_header
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PIXEL_LIMIT", "EncodedPicture", "InvalidPicture", "from_base64"]
 
-PIXEL_LIMIT = 64_000_000
+PIXEL_LIMIT = SERVED.pixels
 SCAN_LIMIT = 200  # a progressive JPEG has about ten; each costs as much as decoding a picture
 _STARTS = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff"}
 SIDE = 1280  # twice the longest side that the embedded model reads
@@ -44,8 +45,8 @@ class EncodedPicture:
         return self.size[0] * self.size[1] > _LARGE
 
     @classmethod
-    def of(cls, data: bytes) -> EncodedPicture:
-        """Check kind, completeness and size without decoding a pixel.
+    def of(cls, data: bytes, pixels: int = PIXEL_LIMIT) -> EncodedPicture:
+        """Check kind, completeness and size, at most so many `pixels`, without decoding one.
 
         Raises
         ------
@@ -59,8 +60,8 @@ class EncodedPicture:
             header = read_header(io.BytesIO(data), kind, "The picture")
         except ImageError as error:
             raise InvalidPicture(error.message) from None
-        if header.width * header.height > PIXEL_LIMIT:
-            raise InvalidPicture(f"The picture has more than {PIXEL_LIMIT:,} pixels")
+        if header.width * header.height > pixels:
+            raise InvalidPicture(f"The picture has more than {pixels:,} pixels")
         if kind == "JPEG" and data.count(b"\xff\xda") > SCAN_LIMIT:
             raise InvalidPicture(f"The picture has more than {SCAN_LIMIT} scans")
         return cls(data, kind, (header.width, header.height))
@@ -103,10 +104,10 @@ def _small(picture: Any, side: int | None) -> Image.Image:
     return small
 
 
-def from_base64(text: str) -> EncodedPicture:
+def from_base64(text: str, pixels: int = PIXEL_LIMIT) -> EncodedPicture:
     """Check the base64 text of a picture; white space is an error, as at the hosted service."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidPicture(f"Invalid base64: {error}") from None
-    return EncodedPicture.of(data)
+    return EncodedPicture.of(data, pixels)
