@@ -188,17 +188,17 @@ class PanelController:
             on_fields=self.form.take,
             on_error=self.complain,
             offer=offer,
-            bare=True,
             all_actions={
                 "ask-all": self._ask_all,
                 "stop-all": lambda _message: self.series.stop(),
                 "cell": lambda _message: self._insert_table(),
             },
+            bare=True,
         )
         self.series = SeriesRunner(
             self.connection,
-            self.picker.source,
-            question=lambda: (self.task_bar.prompt, dict(self.parameters.value), self.picker.route),
+            self.picker,
+            question=self._question,
             on_change=self._asked_all,
             on_error=lambda error: self.connecting.show(error, asking=True),
         )
@@ -280,8 +280,8 @@ class PanelController:
 
     def _show_of_all(self) -> None:
         if self.picture is not None and not self.running:
-            prompt, parameters = self.task_bar.prompt.strip(), dict(self.parameters.value)
-            result = self.series.answer(self.picture, prompt, parameters)
+            prompt, parameters, _ = self._question()
+            result = self.series.answer(self.picture, prompt.strip(), parameters)
             if result is not None:
                 self.open(result)
 
@@ -295,7 +295,7 @@ class PanelController:
         self.guarded(self._show_of_all)
 
     def _insert_table(self) -> None:
-        self.picker.source.bar.cell(f"table = {self._name()}.table\ntable")
+        self.picker.bar.cell(f"table = {self._name()}.table\ntable")
 
     def put(self, given: Mapping[str, Any]) -> None:
         """Write some parameters into the fields; None sets a default."""
@@ -366,13 +366,16 @@ class PanelController:
 
     # The answer
 
+    def _question(self) -> tuple[str, dict[str, Any], Any]:
+        return self.task_bar.prompt, dict(self.parameters.value), self.picker.route
+
     def inputs(self) -> Inputs:
         """Return the values that a press on Run takes now."""
         if self._closed:
             raise Error("The panel is closed.", hint="Make a new one with nbvlm.Panel().")
         if self.picture is None:
             raise ImageError("No picture is chosen.", hint="Choose a sample or upload a picture.")
-        return Inputs(self.picture, self.task_bar.prompt, dict(self.parameters.value), self.picker.route)
+        return Inputs(self.picture, *self._question())
 
     def start(self) -> Task[Result]:
         """Ask the model with the values of the fields; an error if an answer is under way already."""

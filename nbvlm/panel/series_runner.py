@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nbvlm.batches import Row
     from nbvlm.images import Picture
     from nbvlm.result import Result
-    from nbvlm.widgets import ModelConnection, PictureSource, Series
+    from nbvlm.widgets import ModelConnection, Picker, Series
 
 __all__ = ["SeriesRunner"]
 
@@ -33,7 +33,7 @@ class SeriesRunner:
     def __init__(
         self,
         connection: ModelConnection,
-        source: PictureSource,
+        source: Picker,
         *,
         question: Callable[[], tuple[str, Mapping[str, Any], Any]],
         on_change: Callable[[], None],

@@ -23,7 +23,7 @@ from nbvlm.widgets.offers import Allow, NotOffered, Offer, is_address
 from nbvlm.widgets.parameters import Parameters
 from nbvlm.widgets.picker import Upload
 from nbvlm.widgets.picture_choice import Picker
-from nbvlm.widgets.picture_source import PictureSource, Series
+from nbvlm.widgets.picture_source import Series
 from nbvlm.widgets.picture_viewer import Viewer
 from nbvlm.widgets.prompt_bar import TaskBar
 from nbvlm.widgets.recorded_questions import RecordedQuestions
@@ -76,7 +76,6 @@ __all__ = [
     "PageState",
     "Parameters",
     "Picker",
-    "PictureSource",
     "RecordedQuestions",
     "Review",
     "RunButtons",

@@ -29,7 +29,7 @@ KEY_BYTES = 4096
 def _secret(buffers: Sequence[Any]) -> Secret | str:
     """Read a key from the buffer of a message: kernels may log what stands in the message itself.
 
-    A text says why the buffer holds no key.
+    A text says what is wrong with it.
     """
     try:
         return Secret(bytes(buffers[0]).decode())

@@ -163,7 +163,7 @@ class ModelConnection:
         if endpoint.name == endpoints.GATEWAY.name:
             return "The token from the page of your class, or the code of the class and your name: code:name."
         service = endpoints.service_of(endpoint) if self.settings.origin is None else None
-        if endpoint.name == "demo" or (service is not None and service.name == "nvidia"):
+        if endpoint.name == "demo" or endpoint.service == "nvidia":
             return "Keys for the hosted models are free at build.nvidia.com."
         if service is not None and service.page:
             return f"Keys come from {service.page}."

@@ -15,7 +15,7 @@ from nbvlm.widgets.failure import ErrorCard
 from nbvlm.widgets.messages import Ignored
 from nbvlm.widgets.offers import Offer
 from nbvlm.widgets.picker import PickerPage
-from nbvlm.widgets.picture_source import PictureSource
+from nbvlm.widgets.picture_source import PictureSource, Series
 from nbvlm.widgets.picture_viewer import PictureTrait
 from nbvlm.widgets.series_bar import SeriesBar
 from nbvlm.widgets.thumbnails import preview, scenes
@@ -130,10 +130,8 @@ class Picker(PartBox):
         bare: bool = False,
         **traits: Any,
     ) -> None:
-        offered = Offer.of(allow, paths) if offer is None else offer
+        given = Offer.of(allow, paths) if offer is None else offer
         self._card = ErrorCard() if on_error is None else None
-        if self._card is not None and offered.private:
-            self._card.actions = {"private": weakly(self.open_private)}
         self._on_picture, self._on_error = on_picture, on_error
         self._source = PictureSource(
             endpoints.get("demo"),
@@ -142,15 +140,16 @@ class Picker(PartBox):
             on_fields=_nothing if on_fields is None else on_fields,
             on_route=weakly(self._routed),
             on_error=weakly(self._fail),
-            offer=offered,
+            offer=given,
             page=PickerPage if bare else _OwnPage,
             bar=SeriesBar if bare else _OwnBar,
             all_actions=all_actions,
         )
-        self._page = self._source.picker
+        if self._card is not None and given.private:
+            self._card.actions = {"private": weakly(self.open_private)}
+        self._page, self.bar = self._source.picker, self._source.bar
         self._inside = False
-        shown = [self._page, self._source.bar, *filter(None, [self._card])]
-        super().__init__(shown, bare=bare, **traits)
+        super().__init__([self._page, self.bar, *filter(None, [self._card])], bare=bare, **traits)
         try:
             if image is not None:
                 self.image = image
@@ -163,13 +162,17 @@ class Picker(PartBox):
         self._source.choose(index)
 
     def open_private(self) -> None:
-        """Fetch the address that was refused because it leads to a private network, if that is offered."""
+        """Fetch the address that was refused because it leads to a private network."""
         self._source.open_private()
 
     @property
-    def source(self) -> PictureSource:
-        """The pictures to choose from: `series` holds those of a folder."""
-        return self._source
+    def series(self) -> Series | None:
+        """The pictures of a folder, or those that were dropped together, to choose from; None for none."""
+        return self._source.series
+
+    def number_of(self, picture: Picture) -> int | None:
+        """Return the number in the series of the picture that was chosen from it; None for any other."""
+        return self._source.number_of(picture)
 
     def _chosen(self, picture: Picture | None, index: int | None) -> None:
         if self._on_picture is None:
@@ -214,7 +217,7 @@ class Picker(PartBox):
 
     @allowed.setter
     def allowed(self, offer: Offer) -> None:
-        self._page.allowed = self._source.bar.allowed = offer
+        self._page.allowed = self.bar.allowed = offer
 
     def take_route(self, route: str) -> None:
         """Choose the route; a `ParameterError` for one that the model does not offer."""

@@ -57,13 +57,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 def bar(page: Page, panel: nbvlm.Panel, kind: str = "series") -> dict[str, Any]:
-    sent = [one for one, _ in page.custom(panel._controller.picker.source.bar) if one["type"] == kind]
+    sent = [one for one, _ in page.custom(panel._controller.picker.bar) if one["type"] == kind]
     return sent[-1] if sent else {"names": [], "index": None}
 
 
 def send(page: Page, panel: nbvlm.Panel, kind: str, **more: Any) -> None:
-    source = panel._controller.picker.source
-    page.send(source.picker if kind == "open" else source.bar, {"type": kind, **more})
+    picker = panel._controller.picker
+    page.send(picker._page if kind == "open" else picker.bar, {"type": kind, **more})
 
 
 def test_a_folder_is_opened_at_its_first_picture_and_walked(
@@ -96,7 +96,7 @@ def test_a_folder_within_the_offered_one_shows_no_picture_from_outside(
         panel._controller.error_card.clear()
         send(page, panel, "open", place=place)
         assert "not in the folder" in Screen(page, panel).sentence
-    assert str(folder.parent) not in repr(page.custom(panel._controller.picker.source.bar))
+    assert str(folder.parent) not in repr(page.custom(panel._controller.picker.bar))
 
 
 def test_a_folder_without_pictures_and_one_that_is_closed_say_so(

@@ -49,7 +49,7 @@ def test_a_server_that_refuses_its_size_gets_it_shrunk_at_a_press(
     assert panel.image.width == 896
     assert "converted: Shrunk from 10000×10000 pixels" in panel.result.notices[0]
     assert ".." not in panel.result.notices[0]
-    page.send(panel._controller.picker, {"type": "open", "place": str(pictures / "too-large.png")})
+    page.send(panel._controller.picker._page, {"type": "open", "place": str(pictures / "too-large.png")})
     page.wait(lambda: screen.error is not None)
     assert [action["id"] for action in screen.error["actions"]] == ["upload"]
     panel.close()
