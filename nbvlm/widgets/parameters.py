@@ -8,9 +8,11 @@ import traitlets
 
 from nbvlm import endpoints
 from nbvlm.client import check_parameters
+from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets._fields import button, column, label, number_of, on_slider, slider_of
 from nbvlm.widgets._part import PartBox, weakly
 from nbvlm.widgets._values import EndpointTrait, Typed
+from nbvlm.widgets.esm import script
 
 if TYPE_CHECKING:
     from nbvlm.endpoints import Endpoint
@@ -18,6 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["Parameters"]
 
 _NAMES = ("temperature", "top_p", "max_tokens")
+
+
+class _SliderNames(PageWidget):
+    """Lets screen readers say the sliders' names, and their values as the fields beside them show them."""
+
+    _esm = script("slider_names")
+    _css = ""
 
 
 class _Parameter(Typed[Any, Any]):
@@ -97,10 +106,12 @@ class Parameters(PartBox):
             place.width = "auto"
         self._head.layout.flex_flow, self._head.layout.justify_content = "row wrap", "space-between"
         self._fitting = False
+        self._names = _SliderNames()
+        self._names.layout.display = "none"
         if endpoint is not None:
             self.endpoint = endpoint
         self._fit()
-        super().__init__([self._box], **traits)
+        super().__init__([self._box, self._names], **traits)
 
     def reset(self) -> None:
         """Set all parameters to the model's defaults."""
