@@ -8,7 +8,7 @@ from nbvlm import endpoints
 from nbvlm._background import Task
 from nbvlm.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error
-from nbvlm.widgets import ErrorPage, Ignored, KeyField, ServerForm, failure_sentences
+from nbvlm.widgets import ErrorCard, Ignored, KeyField, ServerForm, failure_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,7 +62,7 @@ class ConnectionActions:
             ),
             **options,
         )
-        self.error_card = ErrorPage(messages.handler({"act": self._act}), **options)
+        self.error_card = ErrorCard(on_message=messages.handler({"act": self._act}), bare=True, **options)
 
     @property
     def _offer(self) -> Offer:

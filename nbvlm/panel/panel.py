@@ -18,7 +18,7 @@ from nbvlm.endpoints import Endpoint
 from nbvlm.images import Picture
 from nbvlm.panel.controller import STATE, PanelController
 from nbvlm.panel.notifications import Notifications
-from nbvlm.widgets import Offer, PageState, Typed
+from nbvlm.widgets import Offer, PageState, Typed, one_layout
 
 if TYPE_CHECKING:
     import os
@@ -187,7 +187,7 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
     pace: _Trait[float | None, float | None] = _Trait(
         lambda controller, value: controller.put_pace(check_pace(value))
     )
-    route: _Trait[str, str] = _Trait(lambda controller, value: controller.source.take_route(value))
+    route: _Trait[str, str] = _Trait(lambda controller, value: controller.picker.take_route(value))
     client: _Trait[Client | AsyncClient, Client | AsyncClient] = _Trait(
         lambda controller, value: controller.use(_client(value, traitlets.TraitError))
     )
@@ -228,13 +228,14 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
         self._notifications = Notifications()
         self._on_answer, self._on_event = ipywidgets.CallbackDispatcher(), ipywidgets.CallbackDispatcher()
         # The controller holds its widgets, and they their controller: the panel stays outside of this circle.
-        self._controller = PanelController(
-            client,
-            on_change=_weakly(self._notify),
-            on_answer=_weakly(self._answered),
-            on_event=_weakly(self._heard),
-            offer=offer,
-        )
+        with one_layout():
+            self._controller = PanelController(
+                client,
+                on_change=_weakly(self._notify),
+                on_answer=_weakly(self._answered),
+                on_event=_weakly(self._heard),
+                offer=offer,
+            )
         super().__init__(self._controller.widgets, **traits)
         self.add_class("nbvlm-panel")
         self._leave_to_python()
@@ -246,7 +247,7 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
     ) -> None:
         try:
             if picture is None:
-                self._controller.source.choose(0)
+                self._controller.picker.choose(0)
             else:
                 self._controller.show(picture)
                 self._controller.form.suggest_prompt("caption en")

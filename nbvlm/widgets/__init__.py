@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from nbvlm.widgets._base import OfferingWidget, PageState, ignored
+from nbvlm.widgets._base import OfferingWidget, PageState, ignored, one_layout
 from nbvlm.widgets._fields import column
 from nbvlm.widgets._values import Typed
 from nbvlm.widgets.answer import Answer
 from nbvlm.widgets.comparison import Comparison
 from nbvlm.widgets.connect import Connection, connect
-from nbvlm.widgets.controls import Controls
+from nbvlm.widgets.controls import RunButtons
 from nbvlm.widgets.detection_list import DetectionList, reading_of
 from nbvlm.widgets.dialogs import KeyField, ServerForm
-from nbvlm.widgets.error_card import ErrorPage
 from nbvlm.widgets.export_menu import ExportMenu
 from nbvlm.widgets.failure import ErrorCard
 from nbvlm.widgets.history import History
@@ -23,7 +22,6 @@ from nbvlm.widgets.offers import Allow, NotOffered, Offer, is_address
 from nbvlm.widgets.parameters import Parameters
 from nbvlm.widgets.picker import Upload
 from nbvlm.widgets.picture_choice import Picker
-from nbvlm.widgets.picture_source import PictureSource
 from nbvlm.widgets.picture_viewer import Viewer
 from nbvlm.widgets.prompt_bar import TaskBar
 from nbvlm.widgets.recorded_questions import RecordedQuestions
@@ -41,7 +39,6 @@ from nbvlm.widgets.status_text import (
 )
 from nbvlm.widgets.stream_throttle import StreamThrottle, boxes
 from nbvlm.widgets.sweep_grid import SweepGrid
-from nbvlm.widgets.task_bar import TaskFields
 from nbvlm.widgets.thumbnails import (
     base_thumbnail,
     label_colors,
@@ -61,10 +58,8 @@ __all__ = [
     "AnswerViewer",
     "Comparison",
     "Connection",
-    "Controls",
     "DetectionList",
     "ErrorCard",
-    "ErrorPage",
     "ExportMenu",
     "History",
     "HistoryStrip",
@@ -77,14 +72,13 @@ __all__ = [
     "PageState",
     "Parameters",
     "Picker",
-    "PictureSource",
     "RecordedQuestions",
     "Review",
+    "RunButtons",
     "ServerForm",
     "StreamThrottle",
     "SweepGrid",
     "TaskBar",
-    "TaskFields",
     "Toolbar",
     "Typed",
     "Upload",
@@ -100,6 +94,7 @@ __all__ = [
     "is_address",
     "is_route_known",
     "label_colors",
+    "one_layout",
     "picture_text",
     "preview",
     "progress_text",

@@ -14,7 +14,7 @@ from nbvlm.widgets._base import PageState, PageWidget
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["LocalLife", "Part", "PartBox", "weakly"]
+__all__ = ["LocalLife", "Part", "PartBox", "close_all", "weakly"]
 
 #: The widgets that ipywidgets keeps alive, by their ids.
 _KEPT: dict[str, Any] = getattr(ipywidgets.widgets.widget, "_instances", {})
@@ -79,10 +79,11 @@ class Part(LocalLife, PageWidget):
 class PartBox(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class has no types
     """A part that consists of several widgets; its life is that of a `Part`.
 
-    The widgets inside hold no reference to their box (see `weakly`), so they end with it.
+    The widgets inside hold no reference to their box (see `weakly`), so they end with it. A part that is
+    `bare` leaves colours, margins and the page's keys to the panel around it.
     """
 
-    def __init__(self, children: Sequence[Any], **traits: Any) -> None:
+    def __init__(self, children: Sequence[Any], *, bare: bool = False, **traits: Any) -> None:
         own = set(type(self).class_trait_names()) - set(ipywidgets.VBox.class_trait_names())
         offered = (*sorted(name for name in own if not name.startswith("_")), "layout")
         known = {*type(self).class_trait_names(), "model_id"}
@@ -90,21 +91,21 @@ class PartBox(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # th
             refuse_unknown({name: one for name, one in traits.items() if name not in known}, offered)
             given = {name: traits.pop(name) for name in own if name in traits}
             super().__init__(children, **traits)
-            self.add_class("nbvlm-part")
-            self.add_class("nbvlm-own")
+            for name in ("nbvlm-inside",) if bare else ("nbvlm-part", "nbvlm-own"):
+                self.add_class(name)
             self._leave_to_python()
             for name, value in given.items():
                 setattr(self, name, value)
         except BaseException:
             for child in children:
-                _close_all(child)
+                close_all(child)
             self.close()
             raise
 
     def close(self) -> None:
         """Take the part and all inside it off the page, and end it; again, nothing happens."""
         for child in self.children:
-            _close_all(child)
+            close_all(child)
         super().close()
         self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets hides the method of a closed widget
 
@@ -112,9 +113,10 @@ class PartBox(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # th
         return f"<{type(self).__name__}>"
 
 
-def _close_all(widget: Any) -> None:
+def close_all(widget: Any) -> None:
+    """Close a widget, all inside it, and their layouts and styles."""
     for child in getattr(widget, "children", ()):
-        _close_all(child)
+        close_all(child)
     for name in ("layout", "style"):
         if widget.has_trait(name):
             getattr(widget, name).close()

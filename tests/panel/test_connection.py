@@ -70,13 +70,13 @@ def test_another_model_is_asked_from_the_next_question_on(
 
 
 def test_the_sliders_fit_the_model_and_keep_what_fits(page: Page, panel: nbvlm.Panel) -> None:
-    fields = panel._controller.controls
-    page.update(fields.sliders["temperature"], value=0.5)
+    fields = panel._controller.parameters
+    page.update(fields._sliders["temperature"], value=0.5)
     choose(page, panel, "moonshotai/kimi-k3")
-    assert (fields.sliders["temperature"].min, fields.sliders["temperature"].value) == (0.0, 0.5)
-    page.update(fields.sliders["temperature"], value=1.5)
+    assert (fields._sliders["temperature"].min, fields._sliders["temperature"].value) == (0.0, 0.5)
+    page.update(fields._sliders["temperature"], value=1.5)
     choose(page, panel, "nvidia")
-    assert fields.parameters["temperature"] == 1.0
+    assert fields.value["temperature"] == 1.0
 
 
 def test_sliders_moved_just_before_the_choice_come_along_to_the_other_model(
@@ -85,7 +85,7 @@ def test_sliders_moved_just_before_the_choice_come_along_to_the_other_model(
     header = panel._controller.toolbar
     fields = {"prompt": "x", "edition": header.edition, "parameters": {"top_p": 0.5}, "tuning": header.tuning}
     page.send(header, {"type": "model", "choice": "google/gemma-4-31b-it", "fields": fields})
-    assert panel._controller.controls.parameters["top_p"] == 0.5
+    assert panel._controller.parameters.value["top_p"] == 0.5
     assert panel.prompt == "x"
 
 
@@ -376,7 +376,7 @@ def test_shrink_sends_the_picture_inside_the_request(
     page.send(panel._controller.error_card, {"type": "act", "action": "shrink", "fields": None})
     screen.wait("done")
     assert panel.result.route == "inline"
-    assert panel._controller.source.route == "inline"
+    assert panel._controller.picker.route == "inline"
 
 
 # Recordings

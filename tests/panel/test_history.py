@@ -204,18 +204,18 @@ def test_an_old_answer_comes_back_with_all_that_was_asked(
     page: Page, panel: nbvlm.Panel, strip: Strip, server: Loopback
 ) -> None:
     server.text = CAR
-    page.update(panel._controller.controls.prompt, value="detect car")
-    page.update(panel._controller.controls.sliders["temperature"], value=0.5)
+    page.update(panel._controller.task_bar._field, value="detect car")
+    page.update(panel._controller.parameters._sliders["temperature"], value=0.5)
     first, screen = panel.run(), Screen(page, panel)
     before = screen.now()
     panel.image, panel.prompt = made.photo((64, 48)), "caption en"
-    page.update(panel._controller.controls.sliders["temperature"], value=0.9)
+    page.update(panel._controller.parameters._sliders["temperature"], value=0.9)
     server.text = "a red car"
     panel.run()
     strip.press("show", 1)
     assert panel.result is first
     assert (panel.image, panel.prompt) == (first.picture, "detect car")
-    assert panel._controller.controls.parameters["temperature"] == 0.5
+    assert panel._controller.parameters.value["temperature"] == 0.5
     after = screen.now()
     assert {key: after[key] for key in ("text", "boxes", "status")} == {
         key: before[key] for key in ("text", "boxes", "status")

@@ -57,7 +57,8 @@ class Page:
             time.sleep(0.02)
 
     def custom(self, widget: Any) -> list[tuple[dict[str, Any], list[Any]]]:
-        """Custom messages of one widget, in order, with their buffers."""
+        """Custom messages of one widget, in order, with buffers; a part stands for the one inside it."""
+        widget = getattr(widget, "_page", widget)
         return [
             (data["content"], buffers)
             for comm_id, _, data, buffers in list(self.sent)
@@ -66,6 +67,7 @@ class Page:
 
     def send(self, widget: Any, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
         data = {"method": "custom", "content": content}
+        widget = getattr(widget, "_page", widget)
         views = [memoryview(buffer) for buffer in buffers or []]
         widget.comm.handle_msg({"content": {"data": data}, "buffers": views})
 
@@ -82,7 +84,7 @@ class Page:
 
     def upload(self, panel: Panel, name: str, data: bytes, key: int = 1) -> list[dict[str, Any]]:
         """Send a file as the file button does; return the replies."""
-        picker = panel._controller.source.picker
+        picker = panel._controller.picker
         before = len(self.custom(picker))
         self.send(picker, {"type": "begin", "id": key, "name": name, "size": len(data)})
         for offset in range(0, len(data), CHUNK):

@@ -11,7 +11,7 @@ import ipywidgets
 import pytest
 import traitlets
 from PIL import Image
-from support.loopback import Loopback, stream
+from support.loopback import Loopback, delta, stream
 
 import nbvlm
 from nbvlm import widgets
@@ -104,7 +104,7 @@ def test_a_picker_chooses_by_python_and_by_its_page(page: Page) -> None:
     assert (picker.image, picker.value) == (None, None)
     seen: list[Any] = []
     picker.observe(lambda change: seen.append(change.new), "value")
-    page.send(picker._source.picker, {"type": "choose", "index": 1, "fields": None})
+    page.send(picker, {"type": "choose", "index": 1, "fields": None})
     assert seen == [picker.image]
     assert picker.sample == nbvlm.demo.gallery.GALLERY[1].prompt
     picker.value = Image.new("RGB", (60, 40))
@@ -120,11 +120,11 @@ def test_a_picker_chooses_by_python_and_by_its_page(page: Page) -> None:
 
 def test_a_path_that_cannot_be_read_is_shown_and_changes_nothing(page: Page) -> None:
     picker = widgets.Picker(Image.new("RGB", (60, 40)), allow=["path"])
-    page.send(picker._source.picker, {"type": "open", "place": "/no/such/file.png"})
+    page.send(picker, {"type": "open", "place": "/no/such/file.png"})
     page.wait_until(lambda: picker.error is not None)
     assert isinstance(picker.error, ImageError)
     assert picker.image is not None
-    page.send(picker._source.picker, {"type": "open", "place": "https://example.org/a.png"})
+    page.send(picker, {"type": "open", "place": "https://example.org/a.png"})
     page.wait_until(lambda: isinstance(picker.error, nbvlm.Error) and "offer" in str(picker.error))
 
 
@@ -280,3 +280,40 @@ def test_a_connection_without_references_ends_its_question(page: Page, server: L
 
     page.wait_until(is_gone)
     assert server.wait_for(lambda: server.open == 0)
+
+
+def test_boxes_are_in_the_viewer_while_the_answer_streams(page: Page, server: Loopback) -> None:
+    client = nbvlm.Client("nvidia", api_key="nvapi-secret", base_url=server.url)
+    viewer = widgets.Viewer()
+    asking = widgets.connect(Image.new("RGB", (60, 40)), "detect cat ; dog", client=client, viewer=viewer)
+    cat, dog = "<loc0100><loc0200><loc0300><loc0400> cat", "<loc0500><loc0500><loc0900><loc0900> dog"
+    server.replies.append(stream(f"{cat} ; ", 0.5, f"{dog} ; ", 0.5, cat, delta("", "stop")))
+    asking.run(wait=False)
+    page.wait_until(lambda: viewer.detections is not None and list(viewer.detections.labels) == ["cat"])
+    viewer.selected = [0]
+    page.wait_until(lambda: asking.result is not None)
+    assert viewer.result is asking.result
+    assert (list(viewer.detections.labels), viewer.selected) == (["cat", "dog", "cat"], [0])
+    shown = [content for content, _ in page.custom(viewer)]
+    assert [one["type"] for one in shown].count("all") == 1  # the picture is sent once
+    assert [len(one["boxes"]) for one in shown if one["type"] == "put"][-1] == 3
+    asking.close()
+
+
+def test_a_region_for_the_task_is_drawn_in_the_viewer(page: Page) -> None:
+    bar, viewer = widgets.TaskBar(), widgets.Viewer(Image.new("RGB", (60, 40)))
+    widgets.connect(viewer, bar, client=nbvlm.Client("demo"), viewer=viewer)
+    assert (bar.viewer, bar._page.size) == (viewer, [60, 40])
+    for box, region in (([50, 30, 10, 5], (10.0, 5.0, 50.0, 30.0)), (None, (10.0, 5.0, 50.0, 30.0))):
+        page.send(bar._page, {"type": "region", "on": True})
+        assert viewer.mode == "region"
+        page.send(viewer, {"type": "region", "box": box})
+        assert (bar.drawing, viewer.mode, viewer.region) == (False, "select", region)
+    drawn = [one["box"] for one, _ in page.custom(bar._page) if one["type"] == "region"]
+    assert drawn == [[10.0, 5.0, 50.0, 30.0], None]
+    page.send(bar._page, {"type": "region", "on": True})
+    page.send(bar._page, {"type": "region", "on": False})
+    assert viewer.mode == "select"
+    page.send(bar._page, {"type": "region", "on": True})
+    viewer.image = Image.new("RGB", (90, 80))
+    assert (bar.drawing, viewer.mode, bar._page.size) == (False, "select", [90, 80])
