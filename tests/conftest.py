@@ -81,7 +81,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _small_heap() -> None:
-    """Let the garbage collector look at what comes from now on; all tests and what they import is very much."""
+    """Let the garbage collector look at what comes from now on; all tests weigh much."""
     gc.collect()
     gc.freeze()
 

@@ -12,29 +12,32 @@ import operator
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from nbvlm._background import Task
+from nbvlm._background import Task, in_thread
 from nbvlm.client import check_parameters
 from nbvlm.endpoints import Endpoint
 from nbvlm.errors import Error, ImageError
+from nbvlm.images import fit
 from nbvlm.panel import streaming
-from nbvlm.panel.connection import ModelConnection
 from nbvlm.panel.connection_actions import ConnectionActions
 from nbvlm.panel.form import Form, Inputs
 from nbvlm.panel.history_actions import HistoryActions
 from nbvlm.panel.messages import MessageSequencer
 from nbvlm.panel.notifications import StateLock
 from nbvlm.panel.rereading import caveats, reread
+from nbvlm.panel.series_runner import SeriesRunner
 from nbvlm.panel.sweep_runner import SweepRunner
 from nbvlm.result import alt_text, summary
 from nbvlm.widgets import (
     AnswerViewer,
-    Controls,
     Ignored,
     MaskOutliner,
-    PictureSource,
+    ModelConnection,
+    Parameters,
+    Picker,
     RecordedQuestions,
+    RunButtons,
     StreamThrottle,
-    TaskFields,
+    TaskBar,
     Toolbar,
     boxes,
     column,
@@ -55,27 +58,31 @@ if TYPE_CHECKING:
     from nbvlm.panel.history import HistoryEntry
     from nbvlm.recording import RecordedQuestion
     from nbvlm.result import Result
-    from nbvlm.widgets import Offer, OfferingWidget
+    from nbvlm.widgets import ErrorCard, Offer, OfferingWidget
 
 __all__ = ["PanelController", "family"]
 
+
+#: Base64 characters of a picture that is shrunk at a press, where the service names no limit.
+SMALL = 180_000
 
 #: Traits of a panel, and how its controller knows their values.
 STATE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {
         "image": lambda controller: controller.picture,
-        "prompt": lambda controller: str(controller.controls.prompt.value),
-        "temperature": lambda controller: controller.controls.parameters.get("temperature"),
-        "top_p": lambda controller: controller.controls.parameters.get("top_p"),
-        "max_tokens": lambda controller: controller.controls.parameters.get("max_tokens"),
-        "parameters": lambda controller: controller.controls.parameters,
+        "prompt": lambda controller: controller.task_bar.prompt,
+        "temperature": lambda controller: controller.parameters.value.get("temperature"),
+        "top_p": lambda controller: controller.parameters.value.get("top_p"),
+        "max_tokens": lambda controller: controller.parameters.value.get("max_tokens"),
+        "parameters": lambda controller: dict(controller.parameters.value),
         "pace": lambda controller: controller.connection.pace,
-        "route": lambda controller: controller.source.route,
+        "route": lambda controller: controller.picker.route,
         "client": lambda controller: controller.connection.shown,
         "endpoint": lambda controller: controller.connection.endpoint,
         "running": lambda controller: controller.running,
         "result": lambda controller: controller.result,
         "history": lambda controller: controller.answers.history.results,
+        "table": lambda controller: controller.series.table,
         "allow": lambda controller: controller.offer.names,
         "hidden_for_class": lambda controller: controller.offer.hidden,
     }
@@ -94,7 +101,7 @@ def family(widget: Any) -> list[Any]:
     """Return a widget with all inside it, their layouts and styles included."""
     own = [getattr(widget, name) for name in ("layout", "style") if widget.has_trait(name)]
     inner = [one for child in getattr(widget, "children", ()) for one in family(child)]
-    return [widget, *own, *inner]
+    return list(dict.fromkeys([widget, *own, *inner]))  # some share a layout
 
 
 class PanelController:
@@ -112,12 +119,14 @@ class PanelController:
         on_change: Callable[[Mapping[str, tuple[Any, Any]]], None],
         on_answer: Callable[[Result], None],
         on_event: Callable[[Event], None],
+        name: Callable[[], str],
         offer: Offer,
     ) -> None:
         self.offer = offer
         self._lock = StateLock(self._note_changes)
         self._noted: dict[str, Any] | None = None
         self._on_change, self._on_answer, self._on_event = on_change, on_answer, on_event
+        self._name = name
         self._closed = False
         self._throttle: StreamThrottle | None = None
         self._task: Task[Result] | None = None
@@ -128,21 +137,21 @@ class PanelController:
         endpoint = self.connection.endpoint
         messages = self._messages = MessageSequencer(self.guarded)
         self.viewer = AnswerViewer(
-            on_region=lambda box: self.task_bar.region(box),
+            on_region=lambda box: self.task_bar.take_region(box),
             on_message=messages.handler({"reread": lambda message: self.reread(message)}),
         )
         self._outliner = MaskOutliner(self.viewer)
-        self.task_bar = TaskFields(endpoint, on_region=self.viewer.pick_region)
-        self.controls = Controls(
-            endpoint,
-            on_prompt=self._prompt_changed,
-            on_parameters=self._changed,
-            on_run=self.press,
-            on_stop=self.stop,
-            on_reset=lambda: self.form.reset(),
-            on_pace=lambda: self.put_pace(self.controls.pace),
-            guard=self.guarded,
+        self.task_bar = TaskBar(endpoint=endpoint, bare=True)
+        self.parameters = Parameters(
+            endpoint, on_reset=lambda: self.guarded(lambda: self.form.reset()), bare=True
         )
+        self.buttons = RunButtons(
+            on_run=lambda: self.guarded(self.press), on_stop=lambda: self.guarded(self.stop)
+        )
+        self.task_bar.observe(lambda _change: self._changed(), "prompt")
+        self.task_bar.observe(lambda change: self.viewer.pick_region(change["new"]), "drawing")
+        self.parameters.observe(lambda _change: self._changed(), "value")
+        self.parameters.observe(lambda change: self.put_pace(change["new"]), "pace")
         self.toolbar = Toolbar(
             messages.handler(
                 {
@@ -156,7 +165,7 @@ class PanelController:
             offer=offer,
             on_refused=self.complain,
         )
-        self.form = Form(self.controls, self.task_bar, self.toolbar, self._lock)
+        self.form = Form(self.task_bar, self.parameters, self.toolbar, self._lock)
         self.connecting = ConnectionActions(
             self.connection,
             self.form,
@@ -166,20 +175,34 @@ class PanelController:
             on_ask=self.press,
             on_shrink=self.press_inline,
             on_recorded=self.ask_recorded,
+            on_private=lambda: self.picker.open_private(),
             on_refused=self.complain,
             offer=offer,
         )
         self.recorded = RecordedQuestions(messages.handler({"ask": self._ask_listed}))
         self.error_card = self.connecting.error_card
-        self.source = PictureSource(
-            endpoint,
+        self.picker = Picker(
+            endpoint=endpoint,
             handler=messages.handler,
-            on_picture=self.show,
+            on_picture=self._take_picture,
             on_fields=self.form.take,
-            on_route=self._changed,
             on_error=self.complain,
             offer=offer,
+            all_actions={
+                "ask-all": self._ask_all,
+                "stop-all": lambda _message: self.series.stop(),
+                "cell": lambda _message: self._insert_table(),
+            },
+            bare=True,
         )
+        self.series = SeriesRunner(
+            self.connection,
+            self.picker,
+            question=self._question,
+            on_change=self._asked_all,
+            on_error=lambda error: self.connecting.show(error, asking=True),
+        )
+        self.picker.observe(lambda _change: self._changed(), "route")
         self.answers = HistoryActions(
             messages,
             on_show=self.restore,
@@ -203,9 +226,9 @@ class PanelController:
     def _layout(self) -> tuple[Any, ...]:
         """Return the head, two columns, and the shelf, to be placed one below the other."""
         head = [self.toolbar, self.connecting.key_field, self.connecting.server_form]
-        left = column(
-            [self.source.picker, self.recorded, self.task_bar, *self.controls.widgets], "nbvlm-controls"
-        )
+        # Run stands above the sliders, which few people move: it is on the screen without scrolling.
+        fields = [self.picker, self.recorded, self.task_bar, self.buttons.widget, self.parameters]
+        left = column(fields, "nbvlm-controls")
         right = column([self.error_card, self.viewer, self.answers.export_menu], "nbvlm-answers")
         body = column([left, right], "nbvlm-body")
         shelf = column([self.answers.strip, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
@@ -228,10 +251,6 @@ class PanelController:
         with self._lock:
             pass  # its end reports the change
 
-    def _prompt_changed(self) -> None:
-        self.task_bar.look()
-        self._changed()
-
     # Picture and model
 
     def show(self, picture: Picture | None, index: int | None = None) -> None:
@@ -246,13 +265,37 @@ class PanelController:
             self.viewer.picture(facts, data)
             self.error_card.clear()
             self.form.suggest(None if index is None else scenes()[index], picture)
-            self.source.chosen(picture, index, data)
+            self.picker.put(picture, index, data)
 
     def choose(self, picture: Picture | None) -> None:
         """Choose another picture, or none; nothing changes where it is the chosen one."""
         if picture is not self.picture:
-            self.source.cancel()
+            self.picker.cancel()
             self.show(picture)
+
+    def _take_picture(self, picture: Picture | None, index: int | None) -> None:
+        """Choose a picture of the source; if a question about all was answered for it, show that answer."""
+        self.show(picture, index)
+        self._show_of_all()
+
+    def _show_of_all(self) -> None:
+        if self.picture is not None and not self.running:
+            prompt, parameters, _ = self._question()
+            result = self.series.answer(self.picture, prompt.strip(), parameters)
+            if result is not None:
+                self.open(result)
+
+    def _ask_all(self, message: Mapping[str, Any]) -> None:
+        self.form.take(message.get("fields") or {})
+        self.error_card.clear()
+        self.series.start()
+
+    def _asked_all(self) -> None:
+        self._changed()
+        self.guarded(self._show_of_all)
+
+    def _insert_table(self) -> None:
+        self.picker.bar.cell(f"table = {self._name()}.table\ntable")
 
     def put(self, given: Mapping[str, Any]) -> None:
         """Write some parameters into the fields; None sets a default."""
@@ -263,7 +306,7 @@ class PanelController:
         """Slow the embedded model down to some tokens a second, or no longer; from the next answer on."""
         with self._lock:
             self.connection.pace = pace
-            self.controls.put_pace(pace)
+            self.parameters.pace = pace
 
     def use(self, client: Client | AsyncClient) -> None:
         """Ask with another client from now on."""
@@ -281,7 +324,7 @@ class PanelController:
             self.stop()
             self._show_connection()
             self.form.serve(self.connection.endpoint)
-            self.source.serve(self.connection.endpoint)
+            self.picker.endpoint = self.connection.endpoint
             self.error_card.clear()
 
     def _show_connection(self) -> None:
@@ -290,11 +333,11 @@ class PanelController:
         recorded = bool(used.questions())
         choices = used.choices(self.offer)
         self.toolbar.show(used.endpoint, choices, used.choice, key, recorded=recorded)
+        self.connecting.key_field.about = used.about_key()
         self.recorded.put(used.questions())
         self.toolbar.hideable = bool({"path", "key"} & self.offer.allowed)
         self.toolbar.hidden = self.offer.hidden
-        self.controls.put_pace(used.pace)
-        self.controls.offer_pace(used.has_pace)
+        self.parameters.pace, self.parameters.has_pace = used.pace, used.has_pace
 
     # What is offered
 
@@ -311,10 +354,10 @@ class PanelController:
                 self.connecting.server_form.connected()
 
     @property
-    def _offering(self) -> tuple[OfferingWidget, ...]:
+    def _offering(self) -> tuple[OfferingWidget | ErrorCard | Picker, ...]:
         connecting, answers = self.connecting, self.answers
         dialogs = (connecting.key_field, connecting.server_form, connecting.error_card)
-        return (self.toolbar, self.source.picker, *dialogs, answers.export_menu, self.sweeps.grid)
+        return (self.toolbar, self.picker, *dialogs, answers.export_menu, self.sweeps.grid)
 
     def hide(self, hidden: bool) -> None:
         """Hide paths, the key field and folders for a class, or show them again."""
@@ -323,14 +366,16 @@ class PanelController:
 
     # The answer
 
+    def _question(self) -> tuple[str, dict[str, Any], Any]:
+        return self.task_bar.prompt, dict(self.parameters.value), self.picker.route
+
     def inputs(self) -> Inputs:
         """Return the values that a press on Run takes now."""
         if self._closed:
             raise Error("The panel is closed.", hint="Make a new one with nbvlm.Panel().")
         if self.picture is None:
             raise ImageError("No picture is chosen.", hint="Choose a sample or upload a picture.")
-        controls = self.controls
-        return Inputs(self.picture, controls.prompt.value, controls.parameters, self.source.route)
+        return Inputs(self.picture, *self._question())
 
     def start(self) -> Task[Result]:
         """Ask the model with the values of the fields; an error if an answer is under way already."""
@@ -344,7 +389,7 @@ class PanelController:
         self.task_bar.remember(inputs.prompt)
         self.result, self._throttle = None, StreamThrottle(self.viewer, inputs.prompt, self._outliner)
         self.viewer.begin()
-        self.controls.running(True)
+        self.buttons.running(True)
         self._task = Task(self._answer(inputs, self._throttle))
         return self._task
 
@@ -356,7 +401,7 @@ class PanelController:
                 self.start()
                 return
             self._next = self.inputs()
-            self.controls.running(True, queued=True)
+            self.buttons.running(True, queued=True)
 
     def _ask_listed(self, message: Mapping[str, Any]) -> None:
         questions = self.connection.questions()
@@ -375,14 +420,27 @@ class PanelController:
                         f"This question is about the picture{name}, and another one is chosen.",
                         hint="A recording holds no pictures: open that picture, then ask again.",
                     )
-                self.source.choose(index)
+                self.picker.choose(index)
             self.form.fill(question.prompt, question.parameters)
             self.press()
 
     def press_inline(self) -> None:
-        """Choose the route inside the request, and ask."""
-        self.source.take_route("inline")
-        self.press()
+        """Choose the route inside the request, and ask; a service without a limit gets a shrunk picture."""
+        self.picker.take_route("inline")
+        if self.picture is not None and self.connection.endpoint.inline_limit is None:
+            Task(self._press_shrunk(self.picture))
+        else:
+            self.press()
+
+    async def _press_shrunk(self, picture: Picture) -> None:
+        try:
+            fitted = await in_thread(fit, picture, SMALL)
+        except Exception as error:  # noqa: BLE001 - shown on the error card
+            self.complain(error)
+            return
+        if self.picture is picture:
+            await asyncio.to_thread(self.show, fitted.picture)
+            self.guarded(self.press)
 
     @property
     def running(self) -> bool:
@@ -406,7 +464,7 @@ class PanelController:
                 self._throttle = None
                 show()
                 following, self._next = self._next, None
-                self.controls.running(False)
+                self.buttons.running(False)
                 if following is not None:
                     self._begin(following)
 
@@ -513,7 +571,8 @@ class PanelController:
         with self._lock:
             self._closed = True
             self.stop()
-        self.source.cancel()
+        self.picker.cancel()
+        self.series.stop()
         self.sweeps.stop()
         self.connection.close()
         for widget in [one for child in self.widgets for one in family(child)]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nbvlm.demo.gallery import GalleryPhoto, GalleryScene
     from nbvlm.endpoints import Endpoint
     from nbvlm.images import Picture
-    from nbvlm.widgets import Controls, TaskFields, Toolbar
+    from nbvlm.widgets import Parameters, TaskBar, Toolbar
 
 __all__ = ["Form", "Inputs"]
 
@@ -35,16 +35,16 @@ class Form:
     """
 
     def __init__(
-        self, controls: Controls, task_bar: TaskFields, toolbar: Toolbar, lock: AbstractContextManager[Any]
+        self, task_bar: TaskBar, parameters: Parameters, toolbar: Toolbar, lock: AbstractContextManager[Any]
     ) -> None:
-        self._controls, self._task_bar, self._toolbar, self._lock = controls, task_bar, toolbar, lock
+        self._task_bar, self._parameters, self._toolbar, self._lock = task_bar, parameters, toolbar, lock
         self._suggested = ""
 
     def suggest(self, scene: GalleryScene | GalleryPhoto | None, picture: Picture | None) -> None:
         """Fit the task bar to a picture, and write a sample's prompt unless a person wrote another one."""
         self._task_bar.things = [] if scene is None else list(scene.kinds)
-        self._task_bar.size = [] if picture is None else [picture.width, picture.height]
-        if scene is not None and self._controls.prompt.value.strip() in ("", self._suggested):
+        self._task_bar.image = picture
+        if scene is not None and self._task_bar.prompt.strip() in ("", self._suggested):
             self.suggest_prompt(scene.prompt)
 
     def suggest_prompt(self, prompt: str) -> None:
@@ -55,35 +55,37 @@ class Form:
     def fill(self, prompt: str | None = None, parameters: Mapping[str, Any] | None = None) -> None:
         """Write into the fields; a page that has not seen it yet does not undo it."""
         with self._lock:
-            self._controls.take(prompt, parameters)
+            if prompt is not None:
+                self._task_bar.prompt = prompt
+            self._parameters.take(parameters or {})
             self._toolbar.edition += prompt is not None
             self._toolbar.tuning += parameters is not None
 
     def put(self, parameters: Mapping[str, float]) -> None:
         """Write checked values of some parameters."""
         with self._lock:
-            self._controls.put(parameters)
+            self._parameters.value = parameters
             self._toolbar.tuning += 1
 
     def take(self, fields: Mapping[str, Any]) -> None:
         """Take the values of a page's fields, unless the kernel has written newer ones."""
         with self._lock:
-            if fields.get("edition") == self._toolbar.edition:
-                self._controls.take(prompt=fields.get("prompt"))
+            prompt = fields.get("prompt")
+            if prompt is not None and fields.get("edition") == self._toolbar.edition:
+                self._task_bar.prompt = prompt
             if fields.get("tuning", 0) == self._toolbar.tuning:
                 given = (fields.get("parameters") or {}).items()
-                fits = self._controls.takes
-                self._controls.take(parameters={name: value for name, value in given if fits(name, value)})
+                fits = self._parameters.takes
+                self._parameters.take({name: value for name, value in given if fits(name, value)})
 
     def reset(self) -> None:
         """Set all sliders to the model's defaults."""
         with self._lock:
-            self._controls.reset()
+            self._parameters.reset()
             self._toolbar.tuning += 1
 
     def serve(self, endpoint: Endpoint) -> None:
         """Fit sliders and tasks to an endpoint."""
         with self._lock:
-            self._controls.serve(endpoint)
-            self._task_bar.serve(endpoint)
+            self._parameters.endpoint = self._task_bar.endpoint = endpoint
             self._toolbar.tuning += 1

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nbvlm.images import Picture
     from nbvlm.result import Result
 
@@ -41,6 +43,7 @@ class History:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._entries: tuple[HistoryEntry, ...] = ()
+        self._removed: tuple[HistoryEntry, ...] = ()
         self._count = 0
 
     @property
@@ -59,6 +62,11 @@ class History:
         return tuple(one for one in self._entries if one.pinned)
 
     @property
+    def removed(self) -> tuple[HistoryEntry, ...]:
+        """The entries that were deleted or cleared last, which `undo` brings back."""
+        return self._removed
+
+    @property
     def newest(self) -> int | None:
         """The number of the newest entry."""
         return self._entries[-1].number if self._entries else None
@@ -72,6 +80,8 @@ class History:
             self._count += 1
             entry = HistoryEntry(self._count, result, pieces)
             self._entries = _trimmed((*self._entries, entry))
+            if _weight([*self._entries, *self._removed]) > MEMORY:
+                self._removed = ()
             return entry
 
     def find(self, number: int) -> HistoryEntry:
@@ -102,13 +112,25 @@ class History:
 
     def delete(self, number: int) -> None:
         """Drop an answer; a number that is gone already is ignored."""
-        with self._lock:
-            self._entries = tuple(one for one in self._entries if one.number != number)
+        self._keep(lambda one: one.number != number)
 
     def clear(self) -> None:
         """Drop all answers that are not pinned."""
+        self._keep(lambda one: one.pinned)
+
+    def _keep(self, is_kept: Callable[[HistoryEntry], bool]) -> None:
         with self._lock:
-            self._entries = self.pinned
+            removed = tuple(one for one in self._entries if not is_kept(one))
+            if removed:
+                self._entries, self._removed = tuple(filter(is_kept, self._entries)), removed
+
+    def undo(self) -> None:
+        """Bring back what was deleted or cleared last, in its old place; again, nothing happens."""
+        with self._lock:
+            entries = tuple(sorted((*self._entries, *self._removed), key=lambda one: one.number))
+            self._removed = ()
+            if entries:
+                self._entries = _trimmed(entries)
 
 
 def _trimmed(entries: tuple[HistoryEntry, ...]) -> tuple[HistoryEntry, ...]:

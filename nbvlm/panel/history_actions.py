@@ -46,6 +46,7 @@ class HistoryActions:
                 "pin": lambda message: self.pin(self._entry(message).number, message["pinned"]),
                 "delete": lambda message: self.delete(message["answer"]),
                 "clear": lambda _message: self.clear(),
+                "undo": lambda _message: self.undo(),
             }
         )
         self.strip = HistoryStrip(handler, self.static_output.name)
@@ -102,7 +103,12 @@ class HistoryActions:
         self.history.clear()
         self._refresh()
 
+    def undo(self) -> None:
+        """Bring back what was deleted or cleared last."""
+        self.history.undo()
+        self._refresh()
+
     def _refresh(self) -> None:
         self._on_change()
-        self.strip.update(self.history.entries)
+        self.strip.update(self.history.entries, self.history.removed)
         self.comparison.update(self.history.pinned)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from nbvlm.widgets._base import OfferingWidget, PageState, ignored
+from nbvlm.widgets._base import OfferingWidget, PageState, ignored, one_layout
 from nbvlm.widgets._fields import column
 from nbvlm.widgets._values import Typed
 from nbvlm.widgets.answer import Answer
 from nbvlm.widgets.comparison import Comparison
 from nbvlm.widgets.connect import Connection, connect
-from nbvlm.widgets.controls import Controls
+from nbvlm.widgets.controls import RunButtons
 from nbvlm.widgets.detection_list import DetectionList, reading_of
-from nbvlm.widgets.dialogs import KeyField, ServerForm
-from nbvlm.widgets.error_card import ErrorPage
+from nbvlm.widgets.dialogs import KeyField, ServerForm, list_models, look_here
 from nbvlm.widgets.export_menu import ExportMenu
 from nbvlm.widgets.failure import ErrorCard
 from nbvlm.widgets.history import History
@@ -19,11 +18,12 @@ from nbvlm.widgets.history_strip import HistoryStrip
 from nbvlm.widgets.mask_outliner import MaskOutliner
 from nbvlm.widgets.messages import Ignored as Ignored
 from nbvlm.widgets.model_choice import ModelChoice
+from nbvlm.widgets.model_connection import TYPED, ModelConnection
 from nbvlm.widgets.offers import Allow, NotOffered, Offer, is_address
 from nbvlm.widgets.parameters import Parameters
 from nbvlm.widgets.picker import Upload
 from nbvlm.widgets.picture_choice import Picker
-from nbvlm.widgets.picture_source import PictureSource
+from nbvlm.widgets.picture_source import Series
 from nbvlm.widgets.picture_viewer import Viewer
 from nbvlm.widgets.playground import Playground
 from nbvlm.widgets.prompt_bar import TaskBar
@@ -42,7 +42,6 @@ from nbvlm.widgets.status_text import (
 )
 from nbvlm.widgets.stream_throttle import StreamThrottle, boxes
 from nbvlm.widgets.sweep_grid import SweepGrid
-from nbvlm.widgets.task_bar import TaskFields
 from nbvlm.widgets.thumbnails import (
     base_thumbnail,
     label_colors,
@@ -57,36 +56,36 @@ from nbvlm.widgets.toolbar import Toolbar
 from nbvlm.widgets.viewer import Viewer as AnswerViewer
 
 __all__ = [
+    "TYPED",
     "Allow",
     "Answer",
     "AnswerViewer",
     "Comparison",
     "Connection",
-    "Controls",
     "DetectionList",
     "ErrorCard",
-    "ErrorPage",
     "ExportMenu",
     "History",
     "HistoryStrip",
     "KeyField",
     "MaskOutliner",
     "ModelChoice",
+    "ModelConnection",
     "NotOffered",
     "Offer",
     "OfferingWidget",
     "PageState",
     "Parameters",
     "Picker",
-    "PictureSource",
     "Playground",
     "RecordedQuestions",
     "Review",
+    "RunButtons",
+    "Series",
     "ServerForm",
     "StreamThrottle",
     "SweepGrid",
     "TaskBar",
-    "TaskFields",
     "Toolbar",
     "Typed",
     "Upload",
@@ -102,6 +101,9 @@ __all__ = [
     "is_address",
     "is_route_known",
     "label_colors",
+    "list_models",
+    "look_here",
+    "one_layout",
     "picture_text",
     "preview",
     "progress_text",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import threading
 import weakref
+from contextvars import ContextVar
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,14 +21,29 @@ from nbvlm.widgets.messages import Ignored, Message
 from nbvlm.widgets.offers import NotOffered, Offer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from nbvlm.widgets.messages import Check
 
-__all__ = ["OfferingWidget", "PageState", "PageWidget", "ignored"]
+__all__ = ["OfferingWidget", "PageState", "PageWidget", "ignored", "one_layout"]
 
 _LOGGER = logging.getLogger("nbvlm")
 HELLO = Message()
+_LAYOUT: ContextVar[ipywidgets.Layout | None] = ContextVar("layout", default=None)
+
+
+@contextlib.contextmanager
+def one_layout() -> Iterator[None]:
+    """Let the widgets that are made in this block share one layout, which stays as it is.
+
+    A layout is a widget of its own, with a connection and a kilobyte of saved state. A widget that is given a
+    layout keeps that one.
+    """
+    token = _LAYOUT.set(ipywidgets.Layout())
+    try:
+        yield
+    finally:
+        _LAYOUT.reset(token)
 
 
 def ignored(name: str, reason: str) -> None:
@@ -45,6 +62,8 @@ class PageState:
     page_traits: ClassVar[Mapping[str, Check]] = MappingProxyType({})
 
     def __init__(self, *args: Any, **traits: Any) -> None:
+        if (shared := _LAYOUT.get()) is not None:
+            traits.setdefault("layout", shared)
         super().__init__(*args, **traits)
         for name in ("layout", "style"):
             inner = getattr(self, name, None)

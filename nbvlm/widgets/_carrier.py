@@ -15,7 +15,7 @@ from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.messages import PIECE, Ignored, Message, items, number, optional, text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["Carrier"]
 
@@ -67,8 +67,9 @@ class Carrier(LocalLife, PageWidget):
 
     _esm = script("carrier")
     _css = style(
-        *("colors", "scheme", "fields", "theme", "form", "task_bar", "picker", "viewer_root", "picture_view"),
-        *("detections_list", "error_card", "history_strip", "answer", "own"),
+        *("colors", "scheme", "fields", "theme", "place", "form", "task_bar", "picker", "series_bar"),
+        *("viewer_root", "picture_view", "detections_list", "error_card", "history_strip", "answer"),
+        *("dialog", "own"),
     )
     css_class = "nbvlm-carrier"
     messages = MappingProxyType(
@@ -83,6 +84,7 @@ class Carrier(LocalLife, PageWidget):
         self._root = root
         self._inside: dict[str, Any] = {}
         self._boxes: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._layouts: weakref.WeakSet[Any] = weakref.WeakSet()
         self._tree = self._attach(root)
         super().__init__(**traits)
         self._leave_to_python()
@@ -100,11 +102,13 @@ class Carrier(LocalLife, PageWidget):
         kind = getattr(widget, "kind", "") or next(fields, "")
         if not kind:
             raise TypeError(f"A {type(widget).__name__} cannot be shown inside of another widget.")
-        css = _css_of(widget.layout)
+        if widget not in self._layouts:
+            self._layouts.add(widget)
+            widget.layout.observe(_passing(weakly(self._lay_out), widget), _css_names(widget.layout))
         comm = _inner_comm(widget)
         comm.outer.add(self)
         self._inside[comm.comm_id] = widget
-        node = {"id": comm.comm_id, "kind": kind, "classes": list(widget._dom_classes), "css": css}  # noqa: SLF001 - ipywidgets has no public name
+        node = {"id": comm.comm_id, "kind": kind, "classes": list(widget._dom_classes)}  # noqa: SLF001 - ipywidgets has no public name
         if kind == "box":
             if widget not in self._boxes:
                 self._boxes.add(widget)
@@ -117,6 +121,13 @@ class Carrier(LocalLife, PageWidget):
             self._inside = {}
             self._tree = self._attach(self._root)
             self.send_all()
+
+    def _lay_out(self, widget: Any) -> None:
+        """Send the layout of a widget inside, which is one of its own."""
+        with self._lock:
+            if widget.comm is not None and widget.comm.comm_id in self._inside and self.is_open:
+                css = _css_of(widget.layout)
+                self.send({"type": "inner", "id": widget.comm.comm_id, "state": {"_css": css}})
 
     # Messages
 
@@ -184,11 +195,24 @@ def _is_shown(name: str) -> bool:
 
 def _state_of(widget: Any) -> dict[str, Any]:
     names = [name for name in widget.keys if _is_shown(name)]
-    state: dict[str, Any] = widget.get_state(names)
-    return state
+    return {**widget.get_state(names), "_css": _css_of(widget.layout)}
+
+
+def _passing(call: Callable[[Any], Any], widget: Any) -> Callable[[Any], None]:
+    """Return an observer of a widget's layout that calls a function with the widget, and keeps none alive."""
+    held = weakref.ref(widget)
+
+    def changed(_change: Any) -> None:
+        if (there := held()) is not None:
+            call(there)
+
+    return changed
+
+
+def _css_names(layout: Any) -> list[str]:
+    return [name for name in layout.keys if not name.startswith("_")]
 
 
 def _css_of(layout: Any) -> dict[str, str]:
-    names = (name for name in layout.keys if not name.startswith("_"))
-    values = {name.replace("_", "-"): getattr(layout, name) for name in names}
+    values = {name.replace("_", "-"): getattr(layout, name) for name in _css_names(layout)}
     return {name: value for name, value in values.items() if value is not None}

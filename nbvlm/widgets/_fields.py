@@ -85,8 +85,8 @@ def column(children: list[Any], name: str) -> Any:
     return Box(children).add_class(name)
 
 
-def label(text: str, name: str) -> Any:
-    return Label(text).add_class(name)
+def label(text: str, name: str, **traits: Any) -> Any:
+    return Label(text, **traits).add_class(name)
 
 
 def text_block() -> Any:
@@ -119,6 +119,7 @@ def slider_of(parameter: Parameter) -> Any:
         description=title,
         tooltip=f"{title}: {lowest:g} to {parameter.high:g}, by default {parameter.default:g}",
         continuous_update=False,
+        layout=ipywidgets.Layout(),  # it is closed with the slider, when another model is chosen
         **({} if parameter.integer else {"readout_format": ".2f"}),
     ).add_class(f"nbvlm-{parameter.name.replace('_', '-')}")
 

@@ -15,7 +15,7 @@ from nbvlm.widgets._life import LocalLife, close_all, weakly
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["LocalLife", "Part", "PartBox", "weakly"]
+__all__ = ["LocalLife", "Part", "PartBox", "close_all", "weakly"]
 
 
 class Part(LocalLife, PageWidget):
@@ -39,10 +39,11 @@ class Part(LocalLife, PageWidget):
 class PartBox(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class has no types
     """A part that consists of several widgets; its life is that of a `Part`.
 
-    The widgets inside hold no reference to their box (see `weakly`), so they end with it.
+    The widgets inside hold no reference to their box (see `weakly`), so they end with it. A part that is
+    `bare` leaves colours, margins and the page's keys to the panel around it.
     """
 
-    def __init__(self, children: Sequence[Any], **traits: Any) -> None:
+    def __init__(self, children: Sequence[Any], *, bare: bool = False, **traits: Any) -> None:
         own = set(type(self).class_trait_names()) - set(ipywidgets.VBox.class_trait_names())
         offered = (*sorted(name for name in own if not name.startswith("_")), "layout")
         known = {*type(self).class_trait_names(), "model_id"}
@@ -50,8 +51,8 @@ class PartBox(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # th
             refuse_unknown({name: one for name, one in traits.items() if name not in known}, offered)
             given = {name: traits.pop(name) for name in own if name in traits}
             super().__init__(children, **traits)
-            self.add_class("nbvlm-part")
-            self.add_class("nbvlm-own")
+            for name in ("nbvlm-inside",) if bare else ("nbvlm-part", "nbvlm-own"):
+                self.add_class(name)
             self._leave_to_python()
             for name, value in given.items():
                 setattr(self, name, value)

@@ -26,7 +26,9 @@ __all__ = ["Answer"]
 class _Page(Viewer):
     """The panel's answer without its picture."""
 
-    _css = style("colors", "scheme", "theme", "viewer_root", "picture_view", "detections_list", "answer")
+    _css = style(
+        *("colors", "scheme", "theme", "place", "viewer_root", "picture_view", "detections_list", "answer")
+    )
     css_class = "nbvlm-answer-only"
 
 

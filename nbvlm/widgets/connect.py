@@ -6,19 +6,23 @@ import asyncio
 import concurrent.futures
 import sys
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 import traitlets
 
+from nbvlm import prompts
 from nbvlm._background import Task
-from nbvlm.client import AsyncClient, Client, check_parameters
+from nbvlm.client import AsyncClient, Client, DetectionFound, check_parameters
 from nbvlm.errors import Error, ImageError
 from nbvlm.images import Picture
 from nbvlm.result import Result
 from nbvlm.widgets._fields import button
 from nbvlm.widgets._part import PartBox, weakly
 from nbvlm.widgets.parameters import Parameters
+from nbvlm.widgets.prompt_bar import TaskBar
+from nbvlm.widgets.stream_throttle import DetectionFeed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -156,17 +160,19 @@ class Connection(PartBox):
                 card.error, card.endpoint = None, client.settings.endpoint
             if "answer" in self._shown:
                 self._shown["answer"].begin(prompt)
-            if "viewer" in self._shown:
-                self._shown["viewer"].result = None
-                self._shown["viewer"].image = picture
+            viewer = self._shown.get("viewer")
+            if viewer is not None:
+                viewer.result = None
+                viewer.image, viewer.things = picture, list(prompts.things(prompt))
             self._run.disabled, self._stop.disabled = True, False
             self.set_trait("running", True)
             route = getattr(self._sources["picture"], "route", "auto")
             self._task = Task(
                 _ask(
-                    self._opened_for(client.settings),
+                    self._opened_for(self._paced(client.settings)),
                     (picture, prompt, {"route": route, **parameters}),
                     self._turn,
+                    viewer,
                     weakly(self._heard),
                     weakly(self._answered),
                     weakly(self._failed),
@@ -186,8 +192,14 @@ class Connection(PartBox):
         parameters = {name: one for name, one in parameters.items() if one is not None}
         return Picture.load(source), str(_value_of(given["prompt"], "prompt")), parameters
 
+    def _paced(self, settings: Settings) -> Settings:
+        part = self._sources["parameters"]
+        if isinstance(part, Parameters) and part.has_pace and settings.pace != part.pace:
+            return replace(settings, pace=part.pace)
+        return settings
+
     def _opened_for(self, settings: Settings) -> AsyncClient:
-        if self._opened is None or self._opened[0] is not settings:
+        if self._opened is None or self._opened[0] != settings:
             _leave(self._opened)
             self._opened = (settings, AsyncClient.from_settings(settings))
         return self._opened[1]
@@ -234,19 +246,26 @@ async def _ask(
     client: AsyncClient,
     question: tuple[Picture, str, dict[str, Any]],
     turn: int,
+    viewer: Viewer | None,
     heard: Callable[..., Any],
     answered: Callable[..., Any],
     failed: Callable[..., Any],
 ) -> Result:
     """Stream one answer; what is called holds no reference to the connection."""
     picture, prompt, options = question
+    feed = None if viewer is None else DetectionFeed(viewer)
     try:
         async with client.stream(picture, prompt, **options) as stream:
             async for event in stream:
                 heard(turn, event)
+                if feed is not None and isinstance(event, DetectionFound):
+                    feed.take(event.detection)
     except Exception as error:
         await asyncio.to_thread(failed, turn, error)
         raise
+    finally:
+        if feed is not None:
+            await feed.end()
     await asyncio.to_thread(answered, turn, stream.result)
     return stream.result
 
@@ -285,8 +304,10 @@ def connect(
 ) -> Connection:
     """Connect parts and controls to a model; return the buttons that ask it.
 
-    At Run the values are read; the answer streams into `answer`, and when it is whole, `viewer` and `history`
-    take it. Each of these may be left out.
+    At Run the values are read. The answer streams into `answer`, and its boxes into `viewer`; when it is
+    whole, `viewer` shows it as its `result`, and `history` takes it. Each of these may be left out.
+
+    A `TaskBar` without a viewer of its own gets this one: a region is drawn there.
 
     Parameters
     ----------
@@ -331,6 +352,8 @@ def connect(
         *((one, "value") for one in single.values()),
     ):
         _value_of(source, name)
+    if isinstance(prompt, TaskBar) and prompt.viewer is None:
+        prompt.viewer = viewer
     sources = {"picture": picture, "prompt": prompt, "parameters": parameters, "single": single}
     shown = {"answer": answer, "viewer": viewer, "history": history, "error_card": error_card}
     return Connection(sources, {name: one for name, one in shown.items() if one is not None}, used)

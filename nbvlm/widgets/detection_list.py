@@ -76,7 +76,7 @@ class DetectionList(BoxPart):
     """
 
     _esm = script("detection_list")
-    _css = style("colors", "scheme", "theme", "detections_list")
+    _css = style("colors", "scheme", "theme", "place", "detections_list")
     messages = MappingProxyType({"reread": REREAD})
     #: Traits that the list shares with its viewer, both ways.
     shared: ClassVar[tuple[str, ...]] = ("detections", "selected", "hidden", "colors", "things", "group")

@@ -53,7 +53,8 @@ def style(*names: str) -> str:
         text = _PANEL.sub(":is(.nbvlm-panel, .nbvlm-part)", text)
     text = re.sub(r"(?<![^;{}])(?:\s|/\*.*?\*/)+", "", text, flags=re.DOTALL)
     # A saved notebook holds the style sheets of every widget: what browsers do not need goes.
-    return text.replace(" {", "{").replace(";}", "}").replace(",\n", ",")
+    text = text.replace(" {", "{").replace(";}", "}").replace(",\n", ",")
+    return re.sub(r"(?<=[;{])([\w-]+): ", r"\1:", text)
 
 
 def _read(file: str) -> str:

@@ -30,7 +30,7 @@ class _Entry:
 
 
 class _Page(HistoryStrip):
-    _css = style("colors", "scheme", "theme", "history_strip")
+    _css = style("colors", "scheme", "theme", "place", "history_strip")
 
 
 class History(PartBox):
@@ -82,6 +82,7 @@ class History(PartBox):
         self._on_again = on_again
         self._count = 0
         self._numbered: list[_Entry] = []
+        self._removed: list[_Entry] = []
         self._page = _Page(weakly(self._take))
         super().__init__([self._page], **({"entries": list(entries)} | traits))
 
@@ -93,18 +94,33 @@ class History(PartBox):
 
     def delete(self, result: Result) -> None:
         """Drop an answer."""
-        with self._lock:
-            self.entries = [one for one in self.entries if one is not result]
+        self._keep(lambda entry: entry.result is not result)
 
     def clear(self) -> None:
         """Drop all answers that are not pinned."""
+        self._keep(lambda entry: entry.pinned)
+
+    def _keep(self, is_kept: Callable[[_Entry], bool]) -> None:
         with self._lock:
-            self.entries = [one for one in self.entries if _is_in(one, self.pinned)]
+            removed = [entry for entry in self._numbered if not is_kept(entry)]
+            if removed:
+                self._removed = removed
+                self.entries = [entry.result for entry in self._numbered if is_kept(entry)]
+
+    def undo(self) -> None:
+        """Bring back what was deleted or cleared last; again, nothing happens."""
+        with self._lock:
+            back = [one for one in self._removed if not _is_in(one.result, self.entries)]
+            entries = sorted([*self._numbered, *back], key=lambda entry: entry.number)
+            self.entries = [entry.result for entry in entries]
+            self.pinned = [*self.pinned, *(entry.result for entry in back if entry.pinned)]
+            self._removed = []
+            self._show()
 
     def _take(self, message: Mapping[str, Any]) -> None:
         kind = message["type"]
-        if kind == "clear":
-            self.clear()
+        if kind in ("clear", "undo"):
+            (self.clear if kind == "clear" else self.undo)()
             return
         result = next((one.result for one in self._numbered if one.number == message["answer"]), None)
         if result is None:
@@ -132,7 +148,7 @@ class History(PartBox):
     @traitlets.observe("entries")  # type: ignore[untyped-decorator]
     def _entries_changed(self, _change: Any) -> None:
         with self._lock:
-            known = list(self._numbered)
+            known = [*self._numbered, *self._removed]
             new: list[_Entry] = []
             for result in self.entries:
                 entry = next((one for one in known if one.result is result), None)
@@ -156,7 +172,7 @@ class History(PartBox):
     def _show(self) -> None:
         with self._lock:
             self._numbered = [replace(one, pinned=_is_in(one.result, self.pinned)) for one in self._numbered]
-            self._page.update(self._numbered)
+            self._page.update(self._numbered, self._removed)
             marked = (one.number for one in self._numbered if one.result is self.selected)
             self._page.mark(next(marked, None))
 

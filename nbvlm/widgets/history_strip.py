@@ -28,7 +28,8 @@ class HistoryStrip(PageWidget):
     Parameters
     ----------
     on_message
-        Called with each message that asks for something: "show", "again", "pin", "delete" or "clear".
+        Called with each message that asks for something: "show", "again", "pin", "delete", "clear", or "undo"
+        of the last two.
     still
         CSS class of the panel's static output: a page shows either the panel or that output.
     """
@@ -43,6 +44,7 @@ class HistoryStrip(PageWidget):
             "pin": Message(answer=whole, pinned=flag),
             "delete": Message(answer=whole),
             "clear": Message(),
+            "undo": Message(),
         }
     )
 
@@ -51,26 +53,37 @@ class HistoryStrip(PageWidget):
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None], still: str = "") -> None:
         self._cards: dict[int, dict[str, Any]] = {}
         self._thumbnails: dict[int, bytes] = {}
+        self._removed: frozenset[int] = frozenset()
         self._current: int | None = None
         super().__init__(on_message, still=still)
 
-    def update(self, entries: Sequence[NumberedResult]) -> None:
-        """Show these entries and no others; only the changes are sent."""
+    def update(self, entries: Sequence[NumberedResult], removed: Sequence[NumberedResult] = ()) -> None:
+        """Show these entries and no others; only the changes are sent.
+
+        `removed` are those that "undo" brings back; their pictures are kept.
+        """
         wanted = {entry.number: card(entry) for entry in entries}
         with self._lock:
             gone = [number for number in self._cards if number not in wanted]
             changed = [card for number, card in wanted.items() if self._cards.get(number) != card]
+            drawn = [one for one in wanted if one not in self._cards and one in self._thumbnails]
+            before, self._removed = self._removed, frozenset(entry.number for entry in removed)
             self._cards = wanted
-            for number in gone:
-                self._thumbnails.pop(number, None)
-            if gone or changed:
-                self.send({"type": "cards", "gone": gone, "cards": changed})
+            kept = {*wanted, *self._removed}
+            self._thumbnails = {one: data for one, data in self._thumbnails.items() if one in kept}
+            if gone or changed or before != self._removed:
+                message = {"type": "cards", "gone": gone, "cards": changed, "drawn": drawn}
+                self.send(
+                    {**message, "removed": len(self._removed)},
+                    buffers=[self._thumbnails[one] for one in drawn],
+                )
 
     def draw(self, number: int, thumbnail: bytes) -> None:
         """Give a card its picture."""
         with self._lock:
-            if thumbnail and number in self._cards:
+            if thumbnail and (number in self._cards or number in self._removed):
                 self._thumbnails[number] = thumbnail
+            if thumbnail and number in self._cards:
                 self.send({"type": "thumbnail", "number": number}, buffers=[thumbnail])
 
     def mark(self, number: int | None) -> None:
@@ -83,13 +96,15 @@ class HistoryStrip(PageWidget):
     def send_all(self) -> None:
         """Send all cards, to a page that opens."""
         with self._lock:
+            drawn = [number for number in self._cards if number in self._thumbnails]
             message = {
                 "type": "all",
                 "cards": list(self._cards.values()),
-                "drawn": list(self._thumbnails),
+                "drawn": drawn,
                 "number": self._current,
+                "removed": len(self._removed),
             }
-            self.send(message, buffers=list(self._thumbnails.values()))
+            self.send(message, buffers=[self._thumbnails[number] for number in drawn])
 
     def _summary(self) -> str:
         return f"{len(self._cards)} answers"

@@ -15,8 +15,9 @@ from nbvlm.widgets.failure import ErrorCard
 from nbvlm.widgets.messages import Ignored
 from nbvlm.widgets.offers import Offer
 from nbvlm.widgets.picker import PickerPage
-from nbvlm.widgets.picture_source import PictureSource
+from nbvlm.widgets.picture_source import PictureSource, Series
 from nbvlm.widgets.picture_viewer import PictureTrait
+from nbvlm.widgets.series_bar import SeriesBar
 from nbvlm.widgets.thumbnails import preview, scenes
 
 if TYPE_CHECKING:
@@ -27,15 +28,24 @@ if TYPE_CHECKING:
     from nbvlm.images import ImageSource, Picture
     from nbvlm.widgets.offers import Allow
 
+    _Action = Callable[[Mapping[str, Any]], Any]
+    _Handler = Callable[[Mapping[str, _Action]], _Action]
+
 __all__ = ["Picker"]
 
 
-class _Page(PickerPage):
-    _css = style("colors", "scheme", "theme", "form", "picker", "own")
+class _OwnPage(PickerPage):
+    _css = style("colors", "scheme", "theme", "place", "form", "picker", "own")
+
+
+class _OwnBar(SeriesBar):
+    _css = style("colors", "scheme", "theme", "place", "form", "series_bar", "own")
 
 
 class Picker(PartBox):
     """Choose a picture: a sample, an upload, the camera, an address or a path.
+
+    Of a folder, or of several files that were dropped, the first is chosen, and buttons choose the next ones.
 
     Each trait below can be given by name, observed and linked. A picture that cannot be read leaves the
     chosen one as it is; the error is shown below the ways to a picture, and is in `error`.
@@ -49,6 +59,15 @@ class Picker(PartBox):
         of the host, as `Panel` does.
     paths
         A folder that paths cannot leave; None offers the whole disk where paths are offered.
+    on_picture
+        Called with each picture that a person chooses, or None, and the number of the sample or None; in
+        place of choosing it here. `put` then shows it as the chosen one.
+    on_error
+        Called with the error of a choice, in place of showing it here.
+    **options
+        `offer` in place of `allow` and `paths`; `handler` makes of actions, by the types of messages, the
+        function that takes a message of the page; `on_fields` takes the values of fields that come with it;
+        `all_actions` take the messages "ask-all", "stop-all" and "cell" about all pictures of a folder.
 
     Attributes
     ----------
@@ -102,22 +121,35 @@ class Picker(PartBox):
         *,
         allow: Allow = None,
         paths: str | os.PathLike[str] | None = None,
+        on_picture: Callable[[Picture | None, int | None], Any] | None = None,
+        on_error: Callable[[Exception], Any] | None = None,
+        offer: Offer | None = None,
+        handler: _Handler | None = None,
+        on_fields: Callable[[Mapping[str, Any]], Any] | None = None,
+        all_actions: Mapping[str, _Action] | None = None,
+        bare: bool = False,
         **traits: Any,
     ) -> None:
-        self._card = ErrorCard()
+        given = Offer.of(allow, paths) if offer is None else offer
+        self._card = ErrorCard() if on_error is None else None
+        self._on_picture, self._on_error = on_picture, on_error
         self._source = PictureSource(
             endpoints.get("demo"),
-            handler=_guarded(weakly(self._fail)),
+            handler=_guarded(weakly(self._fail)) if handler is None else handler,
             on_picture=weakly(self._chosen),
-            on_fields=_nothing,
+            on_fields=_nothing if on_fields is None else on_fields,
             on_route=weakly(self._routed),
             on_error=weakly(self._fail),
-            offer=Offer.of(allow, paths),
-            page=_Page,
+            offer=given,
+            page=PickerPage if bare else _OwnPage,
+            bar=SeriesBar if bare else _OwnBar,
+            all_actions=all_actions,
         )
-        self._index: int | None = None
+        if self._card is not None and given.private:
+            self._card.actions = {"private": weakly(self.open_private)}
+        self._page, self.bar = self._source.picker, self._source.bar
         self._inside = False
-        super().__init__([self._source.picker, self._card], **traits)
+        super().__init__([self._page, self.bar, *filter(None, [self._card])], bare=bare, **traits)
         try:
             if image is not None:
                 self.image = image
@@ -129,19 +161,77 @@ class Picker(PartBox):
         """Choose a sample by its number in `nbvlm.demo.gallery.GALLERY`, from 0 on."""
         self._source.choose(index)
 
+    def open_private(self) -> None:
+        """Fetch the address that was refused because it leads to a private network."""
+        self._source.open_private()
+
+    @property
+    def series(self) -> Series | None:
+        """The pictures of a folder, or those that were dropped together, to choose from; None for none."""
+        return self._source.series
+
+    def number_of(self, picture: Picture) -> int | None:
+        """Return the number in the series of the picture that was chosen from it; None for any other."""
+        return self._source.number_of(picture)
+
     def _chosen(self, picture: Picture | None, index: int | None) -> None:
-        self._index, self._inside = index, True
+        if self._on_picture is None:
+            self.put(picture, index)
+        else:
+            self._on_picture(picture, index)
+
+    def put(self, picture: Picture | None, index: int | None = None, small: bytes | None = None) -> None:
+        """Show which picture is chosen.
+
+        Parameters
+        ----------
+        picture
+            The picture, or None.
+        index
+            Its number in the gallery, if it is from there.
+        small
+            A file of it that is quickly read; None makes one.
+        """
+        data = small if picture is None or small is not None else preview(picture)[1]
+        self._inside = True
         try:
             self.image = picture
         finally:
             self._inside = False
+        self._source.chosen(picture, index, data)
+        self.set_trait("error", None)
+        if self._card is not None:
+            self._card.clear()
+        self.set_trait("sample", "" if index is None else scenes()[index].prompt)
+        self.route = self._source.route
+        self.value = picture
+
+    def cancel(self) -> None:
+        """Stop reading or fetching a picture; the chosen one stays."""
+        self._source.cancel()
+
+    @property
+    def allowed(self) -> Offer:
+        """What is offered."""
+        return self._page.allowed
+
+    @allowed.setter
+    def allowed(self, offer: Offer) -> None:
+        self._page.allowed = self.bar.allowed = offer
+
+    def take_route(self, route: str) -> None:
+        """Choose the route; a `ParameterError` for one that the model does not offer."""
+        self._source.take_route(route)
 
     def _routed(self) -> None:
         self.route = self._source.route
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: Exception) -> None:
         self.set_trait("error", error)
-        self._card.error = error
+        if self._on_error is not None:
+            self._on_error(error)
+        elif self._card is not None:
+            self._card.error = error
 
     @traitlets.validate("route")  # type: ignore[untyped-decorator]
     def _check_route(self, proposal: Any) -> str:
@@ -156,17 +246,9 @@ class Picker(PartBox):
 
     @traitlets.observe("image")  # type: ignore[untyped-decorator]
     def _image_changed(self, change: Any) -> None:
-        picture, index = change["new"], self._index
-        self._index = None
         if not self._inside:  # another one is given: what is being read is not wanted any more
             self._source.cancel()
-        data = None if picture is None else preview(picture)[1]
-        self._source.chosen(picture, index, data)
-        self.set_trait("error", None)
-        self._card.clear()
-        self.set_trait("sample", "" if index is None else scenes()[index].prompt)
-        self.route = self._source.route
-        self.value = picture
+            self.put(change["new"])
 
     @traitlets.observe("value")  # type: ignore[untyped-decorator]
     def _value_changed(self, change: Any) -> None:
@@ -176,6 +258,7 @@ class Picker(PartBox):
         """Stop reading, take the part off the page, and end it; again, nothing happens."""
         if "_source" in self.__dict__:
             self._source.cancel()
+        self._on_picture = self._on_error = None
         super().close()
 
 
@@ -184,7 +267,7 @@ def _nothing(_fields: Any) -> None:
 
 
 def _guarded(
-    fail: Callable[[BaseException], Any],
+    fail: Callable[[Exception], Any],
 ) -> Callable[[Mapping[str, Callable[[Mapping[str, Any]], Any]]], Callable[[Mapping[str, Any]], Any]]:
     """Return what makes of actions a function that takes a message, and shows its error."""
 

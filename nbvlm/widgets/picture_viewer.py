@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import ipywidgets
 import traitlets
 
 from nbvlm import prompts
@@ -94,8 +95,7 @@ class Viewer(BoxPart):
     detections
         `Detections`, or a `Result`.
     on_region
-        Called with each region that was drawn, `(x0, y0, x1, y1)`, and with None where the drawing was given
-        up.
+        A first callback of the method `on_region`.
     on_message
         Called with each message of the page that the viewer does not handle itself.
 
@@ -154,7 +154,7 @@ class Viewer(BoxPart):
     """
 
     _esm = script("viewer")
-    _css = style("colors", "scheme", "theme", "picture_view", "detections_list", "box_editor")
+    _css = style("colors", "scheme", "theme", "place", "picture_view", "detections_list", "box_editor")
 
     image = PictureTrait(default_value=None, allow_none=True)
     result = ResultTrait(default_value=None, allow_none=True)
@@ -202,13 +202,16 @@ class Viewer(BoxPart):
         self.turn = 0
         self._facts: dict[str, Any] | None = None
         self._preview: list[bytes] = []
+        self._sent: Picture | None = None  # the picture of the preview
         self._shapes: dict[str, str] = {}
         self._no_picture = self._no_masks = ""  # notes: why the picture, or the masks, are not drawn
         self._past: list[Detections] = []
         self._future: list[Detections] = []
         self._edit: dict[str, Any] = {}
         self._setting = False  # image, detections and result change together
-        self._on_region = on_region
+        self._on_region = ipywidgets.CallbackDispatcher()
+        if on_region is not None:
+            self.on_region(on_region)
         self._outliner = MaskOutliner(self)
         late = {name: traits.pop(name) for name in ("selected", "hidden", "region") if name in traits}
         super().__init__(on_message, **traits)
@@ -239,6 +242,7 @@ class Viewer(BoxPart):
         if found is not None and picture is not None:
             _check_size(found, picture)
         with self._lock:
+            same, before = picture is not None and picture is self._sent, self.detections
             self._setting = True
             try:
                 with self.hold_trait_notifications():
@@ -247,7 +251,20 @@ class Viewer(BoxPart):
                         self.things = list(prompts.things(result.prompt))
             finally:
                 self._setting = False
-            self._picture_changed()
+            if same:
+                self._answer_changed(before)
+            else:
+                self._picture_changed()
+
+    def _answer_changed(self, before: Detections | None) -> None:
+        """Show another answer about the same picture, which is not sent again."""
+        self._past, self._future = [], []
+        self._fit(before, self.detections)
+        self._keep_shapes(before)
+        self._boxes = self._describe()
+        self.send(self._put())
+        self._tell_steps()
+        self._outline()
 
     @traitlets.validate("detections")  # type: ignore[untyped-decorator]
     def _fits_picture(self, proposal: Any) -> Any:
@@ -307,6 +324,7 @@ class Viewer(BoxPart):
                 self._no_picture = f"The picture is not shown. {error}"
         with self._lock:
             self._facts, self._preview = facts, [] if data is None else [data]
+            self._sent = self.image
             self._past, self._future = [], []
             self.selected, self.hidden, self.region = [], [], None
             self._shapes, self.turn = {}, self.turn + 1
@@ -393,14 +411,30 @@ class Viewer(BoxPart):
 
     # Regions
 
+    def on_region(self, callback: Callable[[Region | None], Any], remove: bool = False) -> None:
+        """Call a function with each region that a person draws; with None where the drawing was given up.
+
+        Parameters
+        ----------
+        callback
+            Called with x0, y0, x1, y1 in pixels of the upright picture, or None.
+        remove
+            True forgets the function.
+
+        Examples
+        --------
+        >>> viewer.on_region(print)  # doctest: +SKIP
+        """
+        self._on_region.register_callback(callback, remove=remove)
+
     def take_region(self, box: Sequence[Any] | None) -> None:
         """Take a region that was drawn on a page, cut to the picture; None where the drawing was given up."""
         region = None if box is None else self._clipped([float(value) for value in box])
         self.mode = "select"
         if region is not None:
             self.region = region
-        if self._on_region is not None:
-            self._on_region(region)
+        for callback in self._on_region.callbacks:
+            callback(region)
 
     def _clipped(self, box: Sequence[float]) -> Region | None:
         size = self._size()
@@ -587,7 +621,7 @@ class Viewer(BoxPart):
 
     def close(self) -> None:
         """Take the viewer off the page, and end it; again, nothing happens."""
-        self._on_region = None
+        self._on_region = ipywidgets.CallbackDispatcher()
         super().close()
 
     def _summary(self) -> str:

@@ -237,7 +237,7 @@ class Playground(Carrier):
     def _follow(self) -> None:
         """Let the parts follow each other, and the traits the parts."""
         parts = self._parts
-        parts["picker"].observe(weakly(self._picked), "image")
+        parts["picker"].observe(weakly(self._picked), "value")  # set last, once the sample is known
         parts["bar"].observe(weakly(self._drawing), "drawing")
         parts["answer"].observe(weakly(self._drawing), "drawing")
         parts["asking"].on_answer(weakly(self._count))

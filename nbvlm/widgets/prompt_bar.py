@@ -11,7 +11,7 @@ from nbvlm.widgets._fields import prompt_field
 from nbvlm.widgets._part import PartBox, weakly
 from nbvlm.widgets._values import EndpointTrait
 from nbvlm.widgets.esm import style
-from nbvlm.widgets.picture_viewer import PictureTrait
+from nbvlm.widgets.picture_viewer import PictureTrait, Viewer
 from nbvlm.widgets.task_bar import TaskFields
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["TaskBar"]
 
 
-class _Page(TaskFields):
-    _css = style("colors", "scheme", "theme", "form", "task_bar", "own")
+class _OwnPage(TaskFields):
+    _css = style("colors", "scheme", "theme", "place", "form", "task_bar", "own")
 
 
 class TaskBar(PartBox):
@@ -49,8 +49,10 @@ class TaskBar(PartBox):
     things : list of str
         Names that the fields offer. Default: those of the prompt. ``bar.things = ["cat", "dog"]``
     drawing : bool
-        Whether a region is to be drawn on the picture; `take_region` ends it. Default: False.
-        ``bar.observe(lambda change: print(change.new), "drawing")``
+        Whether a region is to be drawn on the picture: in `viewer`, or where you ask for it; then
+        `take_region` ends it. Default: False. ``bar.observe(lambda change: print(change.new), "drawing")``
+    viewer : Viewer or None
+        Where a region is drawn; the bar follows its picture. Default: None. ``bar.viewer = viewer``
 
     Raises
     ------
@@ -68,20 +70,28 @@ class TaskBar(PartBox):
     image = PictureTrait(default_value=None, allow_none=True)
     things = traitlets.List(traitlets.Unicode(), default_value=[])
     drawing = traitlets.Bool(False)
+    viewer = traitlets.Instance(Viewer, allow_none=True)
 
     @traitlets.default("endpoint")  # type: ignore[untyped-decorator]
     def _default_endpoint(self) -> Endpoint:
         return endpoints.get("demo")
 
-    def __init__(self, prompt: str = "", **traits: Any) -> None:
+    def __init__(self, prompt: str = "", *, bare: bool = False, **traits: Any) -> None:
+        self._take_region, self._show_picture = weakly(self.take_region), weakly(self._follow_picture)
         self._field = prompt_field()
-        self._page = _Page(endpoints.get("demo"), on_region=weakly(self._wish_region))
+        page = TaskFields if bare else _OwnPage
+        self._page = page(endpoints.get("demo"), on_region=weakly(self._wish_region))
         self._field.observe(weakly(self._typed), "value")
-        super().__init__([self._page, self._field], **traits)
+        super().__init__([self._page, self._field], bare=bare, **traits)
         self.prompt = prompt or self.prompt
 
     def _wish_region(self, on: bool) -> None:
+        if on:  # a second press asks again: the focus goes to the picture
+            self.drawing = False
         self.drawing = on
+
+    def _follow_picture(self, change: Any) -> None:
+        self.image = change["new"]
 
     def _typed(self, change: Any) -> None:
         self.prompt = change["new"]
@@ -90,6 +100,34 @@ class TaskBar(PartBox):
         """Take a region that was drawn, in pixels of the picture, and write it into the prompt."""
         self.drawing = False
         self._page.region(box)
+
+    @traitlets.observe("viewer")  # type: ignore[untyped-decorator]
+    def _viewer_changed(self, change: Any) -> None:
+        self._leave(change["old"])
+        self.drawing = False
+        if (viewer := change["new"]) is not None:
+            viewer.on_region(self._take_region)
+            viewer.observe(self._show_picture, "image")
+            self.image = viewer.image if viewer.image is not None else self.image
+
+    def _leave(self, viewer: Any) -> None:
+        if isinstance(viewer, Viewer):
+            viewer.on_region(self._take_region, remove=True)
+            viewer.unobserve(self._show_picture, "image")
+
+    @traitlets.observe("drawing")  # type: ignore[untyped-decorator]
+    def _drawing_changed(self, change: Any) -> None:
+        if self.viewer is None:
+            return
+        if change["new"]:
+            self.viewer.mode = "region"
+        elif self.viewer.mode == "region":
+            self.viewer.mode = "select"
+
+    def close(self) -> None:
+        """Follow the viewer no more, take the part off the page, and end it; again, nothing happens."""
+        self._leave(self.viewer)
+        super().close()
 
     def remember(self, prompt: str | None = None) -> None:
         """Keep a prompt for the arrow keys of the field; None takes the current one."""

@@ -37,7 +37,7 @@ class ReviewBar(Part):
     """Shows how far a review is, and its buttons; a part of `Review`."""
 
     _esm = script("review")
-    _css = style("colors", "scheme", "theme", "review")
+    _css = style("colors", "scheme", "theme", "place", "review")
     messages = MappingProxyType(
         {name: Message() for name in ("keep", "next", "previous", "reset", "save")}
         | {"go": Message(row=whole)}

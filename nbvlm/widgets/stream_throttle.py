@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nbvlm import prompts
 from nbvlm._background import shared_loop
 from nbvlm.client import DetectionFound, ReasoningDelta, TextDelta
+from nbvlm.grounding import Detections
 from nbvlm.widgets.status_text import progress_text
 from nbvlm.widgets.thumbnails import label_colors
 
@@ -20,10 +23,13 @@ if TYPE_CHECKING:
     from nbvlm.grounding import Detection
     from nbvlm.widgets.mask_outliner import MaskOutliner
 
-__all__ = ["StreamThrottle", "boxes"]
+__all__ = ["DetectionFeed", "StreamThrottle", "boxes"]
 
+_LOGGER = logging.getLogger("nbvlm")
 #: Seconds between two messages with text: smooth to read, and 1,000 tokens in 4 s stay below 60 KB.
 TEXT_INTERVAL = 1 / 12
+#: Seconds between two messages with boxes alone: with text and masks, 25 messages a second at most.
+BOX_INTERVAL = 1 / 3
 
 
 class Target(Protocol):
@@ -123,6 +129,53 @@ class StreamThrottle:
             self._send()
             self._closed = True
             return was_open
+
+
+class Viewing(Protocol):
+    """What shows detections."""
+
+    detections: Any
+
+
+class DetectionFeed:
+    """Shows the detections of a running answer in a viewer, at a steady pace.
+
+    Its methods are called on the package's loop. The viewer changes on another thread, for observers of
+    `detections` may take their time.
+    """
+
+    def __init__(self, viewer: Viewing, interval: float = BOX_INTERVAL) -> None:
+        self._viewer, self._interval = viewer, interval
+        self._found: list[Detection] = []
+        self._shown_at = 0.0
+        self._ended = asyncio.Event()
+        self._showing: asyncio.Task[None] | None = None
+
+    def take(self, detection: Detection) -> None:
+        """Take one detection; the first is shown at once."""
+        self._found.append(detection)
+        if self._showing is None or self._showing.done():
+            pause = max(0.0, self._shown_at + self._interval - time.monotonic())
+            self._showing = asyncio.get_running_loop().create_task(self._show(pause))
+
+    async def _show(self, pause: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), pause)
+        if not self._ended.is_set():
+            self._shown_at = time.monotonic()
+            await asyncio.to_thread(self._put, list(self._found))
+
+    def _put(self, found: list[Detection]) -> None:
+        try:
+            self._viewer.detections = Detections.of(found, found[0].size or (1, 1))
+        except Exception:  # an observer's: the answer goes on
+            _LOGGER.exception("An observer of a viewer failed.")
+
+    async def end(self) -> None:
+        """Show nothing more; what is being shown is on the screen when this returns."""
+        self._ended.set()
+        if self._showing is not None:
+            await self._showing
 
 
 def boxes(detections: Iterable[Detection], prompt: str) -> list[dict[str, Any]]:

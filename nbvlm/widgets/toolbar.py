@@ -60,7 +60,7 @@ class Toolbar(OfferingWidget):
     """
 
     _esm = script("toolbar")
-    _css = style("colors", "panel", "form")
+    _css = style("colors", "place", "panel", "form")
     messages = MappingProxyType(
         {
             "run": Message(**FIELDS),

@@ -12,7 +12,7 @@ from PIL import Image
 from nbvlm.widgets.esm import script
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Frame, Page
 
 # About what VS Code grants to a widget: nothing from anywhere, pictures as data only.
 POLICY = "default-src 'none'; script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; img-src data:"
@@ -82,18 +82,21 @@ def say(page: Page, message: dict[str, Any], *buffers: str) -> None:
     page.evaluate("([message, buffers]) => model.say(message, buffers)", [message, list(buffers)])
 
 
-AXE = """async (place) => {
-  const found = await axe.run(document.querySelector(place), {resultTypes: ["violations"]});
-  return found.violations.filter(({impact}) => ["serious", "critical"].includes(impact))
-    .map(({id, nodes}) => [id, nodes.map(({html}) => html.slice(0, 120))]);
+# HoloViz Panel shows widgets within shadow roots.
+AXE = """async (selector) => {
+  const within = (root) => [...root.querySelectorAll("*")].filter((one) => one.shadowRoot);
+  const all = (root) =>
+    [...root.querySelectorAll(selector), ...within(root).flatMap((one) => all(one.shadowRoot))];
+  const found = await axe.run({include: all(document)}, {resultTypes: ["violations"]});
+  return found.violations.map(({id, nodes}) => [id, nodes.map(({html}) => html.slice(0, 160))]);
 }"""
 
 
-def serious(page: Page, place: str = ".nbvlm-panel") -> list[Any]:
-    """What axe-core finds in the panel that is serious or critical: names of rules, and the elements."""
+def violations(page: Page | Frame, selector: str = ".nbvlm-panel") -> list[Any]:
+    """What axe-core finds in the panel, be it grave or slight: names of rules, and the elements."""
     if not page.evaluate("'axe' in window"):
         # Run as a script tag of the page: its rules allow that, and forbid eval.
         axe = resources.files("axe_playwright_python") / "axe.min.js"
         page.add_script_tag(content=axe.read_text(encoding="utf-8"))
-    found: list[Any] = page.evaluate(AXE, place)
+    found: list[Any] = page.evaluate(AXE, selector)
     return found

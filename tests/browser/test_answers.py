@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from browser.conftest import Opened, opened_notebook
-from browser.parts import serious
+from browser.parts import violations
 from nbvlm import prompts
 from nbvlm.demo.gallery import GALLERY, PHOTOS, SCENES
 from nbvlm.grounding import dialects
@@ -117,7 +117,7 @@ def test_boxes_of_another_family_are_where_the_things_are(
         expect(thoughts).to_contain_text(THOUGHT)
     else:
         expect(lab.find(".nbvlm-reasoning")).to_be_hidden()
-    assert serious(lab.page) == []
+    assert violations(lab.page) == []
     assert lab.errors == []
 
 
@@ -150,7 +150,7 @@ def test_boxes_that_look_wrong_are_read_again_by_keyboard(families: Opened, jupy
     expect(note).to_contain_text("y before x")
     assert drawn(lab) == before
     expect(lab.find(".nbvlm-card")).to_have_count(1)
-    assert serious(lab.page) == []
+    assert violations(lab.page) == []
     assert lab.errors == []
 
 
@@ -181,5 +181,5 @@ def test_a_photograph_is_answered_by_the_detector_which_says_so_before_its_answe
     lab.find(".nbvlm-notes-step").press("Enter")
     expect(lab.find(".nbvlm-model")).to_be_focused()
     lab.page.keyboard.press("Escape")
-    assert serious(lab.page) == []
+    assert violations(lab.page) == []
     assert lab.errors == []

@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 import nbvlm
-from browser.parts import serious
+from browser.parts import violations
 from browser.wired import Wired
 from nbvlm.widgets import DetectionList, Viewer
 
@@ -206,7 +206,7 @@ def test_detections_without_a_picture_are_shown_on_an_empty_ground(wired: Wired)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_nothing_serious(wired: Wired, viewer: Viewer, dark: bool) -> None:
+def test_axe_finds_nothing(wired: Wired, viewer: Viewer, dark: bool) -> None:
     page = wired.page
     page.evaluate(
         "css => document.head.append(Object.assign(document.createElement('style'), {textContent: css}))",
@@ -217,4 +217,4 @@ def test_axe_finds_nothing_serious(wired: Wired, viewer: Viewer, dark: bool) -> 
     edit(wired)
     wired.key("n")
     page.locator(".nbvlm-edit-keys summary").click()
-    assert serious(page) == []
+    assert violations(page) == []

@@ -99,6 +99,29 @@ def test_the_strip_is_one_stop_for_tab_and_its_keys_do_what_its_buttons_do(page:
     assert page.evaluate("model.sent.map((one) => one.content.number).slice(1)") == [1, 2, 3, 4]
 
 
+def test_clear_gives_the_focus_to_undo_and_undo_gives_it_back(page: Page) -> None:
+    load(page, "history_strip")
+    page.evaluate("show()")
+    say(page, cards(1, 2))
+    clear, undo = page.locator(".nbvlm-clear"), page.locator(".nbvlm-undo")
+    expect(undo).to_be_hidden()
+    clear.focus()
+    page.keyboard.press("Enter")
+    assert last(page)["type"] == "clear"
+    say(page, {"type": "cards", "gone": [1, 2], "cards": [], "drawn": [], "removed": 2})
+    expect(undo).to_be_focused()
+    expect(page.get_by_role("status")).to_have_text("0 answers · 2 deleted")
+    page.keyboard.press("Control+z")
+    assert last(page)["type"] == "undo"
+    back = {"gone": [], "cards": [card(1), card(2)], "drawn": [2], "removed": 0}
+    say(page, {"type": "cards", **back}, base64_png())
+    expect(clear).to_be_focused()
+    expect(page.locator(".nbvlm-card img:visible")).to_have_count(1)
+    page.locator(".nbvlm-card-delete").last.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".nbvlm-card-main").first).to_be_focused()
+
+
 def test_a_card_shows_strangers_words_as_text(page: Page) -> None:
     load(page, "history_strip")
     page.evaluate("show()")

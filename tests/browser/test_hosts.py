@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from browser.parts import violations
 from nbvlm.demo.gallery import GALLERY
 
 if TYPE_CHECKING:
@@ -43,23 +44,25 @@ def its_visitors_find_no_path_and_no_key(sheet: Sheet) -> None:
 STOPS = (
     *("nbvlm-model", "nbvlm-key-button", "nbvlm-thumb", "nbvlm-upload", "nbvlm-webcam", "nbvlm-link"),
     *("nbvlm-route", "nbvlm-reset-picture", "nbvlm-task-choice", "nbvlm-chip-remove", "nbvlm-thing"),
-    *("widget-input", "nbvlm-reset", "noUi-handle", "widget-readout", "nbvlm-run"),
+    *("widget-input", "nbvlm-run", "nbvlm-reset", "noUi-handle", "widget-readout", "nbvlm-viewport"),
 )
 
 
 def the_keyboard_reaches_everything(sheet: Sheet, service: Loopback) -> None:
-    """Tab from field to field, with letters that are shortcuts of the notebook in between; then ask."""
+    """Tab from field to field, with letters that are shortcuts of the notebook in between; ask on the way."""
     page, press = sheet.page, sheet.page.keyboard.press
     sheet.find("select.nbvlm-model").focus()
     reached: list[str] = []
-    while len(reached) < 60 and "nbvlm-run" not in "".join(reached):
+    while len(reached) < 60 and "nbvlm-viewport" not in "".join(reached):
         if page.evaluate("document.activeElement.matches('button, .noUi-handle')"):
             for key in "bddax":
                 press(key)
         reached.append(page.evaluate("document.activeElement.className"))
-        press("Tab" if "nbvlm-run" not in reached[-1] else "Enter")
+        if "nbvlm-run" in reached[-1]:
+            press("Enter")
+            sheet.wait("done")
+        press("Tab")
     assert [stop for stop in STOPS if not any(stop in name for name in reached)] == []
-    sheet.wait("done")
     readout = sheet.find(".nbvlm-max-tokens .widget-readout")
     readout.focus()
     press("Control+a")
@@ -102,3 +105,30 @@ def test_voila_answers(sheet: Sheet, quickstart: str, service: Loopback) -> None
     its_visitors_find_no_path_and_no_key(sheet)
     boxes_arrive(sheet)
     assert [error for error in sheet.errors if OURS.search(error)] == []
+
+
+def everything_open(sheet: Sheet) -> None:
+    """An answer with boxes, the list of keys, the sweep, and an error with its details."""
+    sheet.ask("detect car")
+    sheet.find(".nbvlm-keys-button").click()
+    sheet.find(".nbvlm-sweep-summary").click()
+    sheet.press("reset-picture")
+    expect(sheet.find(".nbvlm-chosen-name")).to_have_text("No picture chosen")
+    sheet.press("run")
+    sheet.find(".nbvlm-error-details summary").click()
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("host", ["notebook", "voila"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing(sheet: Sheet, quickstart: str, service: Loopback, host: str, theme: str) -> None:
+    service.text = "<loc0100><loc0100><loc0500><loc0500> car"
+    if host == "notebook":
+        sheet.open_notebook(quickstart).run_all_until_it_runs()
+        if theme == "dark":
+            sheet.dark()
+    else:
+        sheet.open_voila(quickstart, theme).ready()
+    assert violations(sheet.page) == []
+    everything_open(sheet)
+    assert violations(sheet.page) == []

@@ -20,7 +20,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from browser.hosts import ROOT, SLOW
-from browser.parts import serious
+from browser.parts import violations
 from nbvlm.demo.gallery import GALLERY
 
 if TYPE_CHECKING:
@@ -155,6 +155,9 @@ def answers_and_visitors_find_no_path(page: Page, address: str) -> None:
     page.locator("button.nbvlm-run").click()
     page.locator(".nbvlm-status[data-state=done]").wait_for(timeout=SLOW)
     expect(page.locator(".nbvlm-viewer svg rect").first).to_be_attached()
+    page.locator(".nbvlm-keys-button").click()
+    page.locator(".nbvlm-sweep-summary").click()
+    assert violations(page) == []
     page.close()
 
 
@@ -225,7 +228,7 @@ def test_the_playground_in_an_editor_of_marimo(browser: Browser, tmp_path: Path)
         expect(prompt).to_have_value("detect car ; house ; tree")
         expect(page.locator(".nbvlm-token").first).to_be_visible()
         expect(page.get_by_text("The answer: <loc")).to_be_visible(timeout=SLOW)
-        assert serious(page, "marimo-anywidget") == []
+        assert violations(page, "marimo-anywidget") == []
         # A file in pieces, and a question that cannot be asked.
         page.set_input_files(".nbvlm-picker input[type=file]", large)
         expect(page.locator(".nbvlm-chosen-name")).to_have_text("large.png", timeout=SLOW)
@@ -241,7 +244,7 @@ def test_the_playground_for_visitors_of_marimo(browser: Browser, tmp_path: Path)
         page.locator(".nbvlm-status[data-state=done]").wait_for(timeout=SLOW)
         ground = page.locator(".nbvlm-panel").evaluate("panel => getComputedStyle(panel).backgroundColor")
         assert ground == "rgb(26, 28, 30)"
-        assert serious(page, "marimo-anywidget") == []
+        assert violations(page, "marimo-anywidget") == []
         for width in (2000, 1000, 320):
             page.set_viewport_size({"width": width, "height": 1000})
             assert page.evaluate(TOO_WIDE) == [], width

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 import nbvlm
-from browser.parts import serious
+from browser.parts import violations
 from browser.wired import Wired
 from nbvlm.demo.gallery import GALLERY
 from nbvlm.widgets import Answer, Playground
@@ -61,10 +61,10 @@ def test_a_playground_asks_by_the_keyboard_and_stops(wired: Wired, page: Page) -
     expect(page.locator(".nbvlm-viewer svg rect")).to_have_count(len(result.detections))
     expect(page.locator(".nbvlm-token").first).to_be_visible()
     wired.until(lambda: playground._seen == 1)  # the page reports the answer back
-    assert serious(page) == []
+    assert violations(page) == []
     page.emulate_media(color_scheme="dark")
     page.add_style_tag(content=":root { color-scheme: dark; background: #111 }")
-    assert serious(page) == []
+    assert violations(page) == []
     # Esc stops an answer that is slow.
     playground.client = nbvlm.Client("demo", pace=4)
     prompt.press("Control+Enter")

@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 import nbvlm
-from browser.parts import serious
+from browser.parts import violations
 from browser.wired import Wired
 from nbvlm.widgets import Review
 
@@ -78,7 +78,7 @@ def test_rows_are_kept_and_corrected_by_keyboard_and_written_as_one_zip(
     assert review.states == ("kept", "error", "error", "corrected")
     expect(bar.locator(".nbvlm-review-message")).to_have_text("All rows are reviewed.")
     page.evaluate("document.querySelector('.nbvlm-review').classList.add('nbvlm-panel')")
-    assert serious(page) == []
+    assert violations(page) == []
     bar.locator(".nbvlm-review-save").click()
     wired.pump()
     expect(bar.locator(".nbvlm-review-message")).to_contain_text("2 of 4 pictures written to")

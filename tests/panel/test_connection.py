@@ -17,8 +17,8 @@ from nbvlm.client import keys
 from nbvlm.client.client import Retry
 from nbvlm.demo import scenes
 from nbvlm.errors import ParameterError
-from nbvlm.panel.connection import ModelConnection
 from nbvlm.panel.controller import family
+from nbvlm.widgets import ModelConnection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,13 +70,13 @@ def test_another_model_is_asked_from_the_next_question_on(
 
 
 def test_the_sliders_fit_the_model_and_keep_what_fits(page: Page, panel: nbvlm.Panel) -> None:
-    fields = panel._controller.controls
-    page.update(fields.sliders["temperature"], value=0.5)
+    fields = panel._controller.parameters
+    page.update(fields._sliders["temperature"], value=0.5)
     choose(page, panel, "moonshotai/kimi-k3")
-    assert (fields.sliders["temperature"].min, fields.sliders["temperature"].value) == (0.0, 0.5)
-    page.update(fields.sliders["temperature"], value=1.5)
+    assert (fields._sliders["temperature"].min, fields._sliders["temperature"].value) == (0.0, 0.5)
+    page.update(fields._sliders["temperature"], value=1.5)
     choose(page, panel, "nvidia")
-    assert fields.parameters["temperature"] == 1.0
+    assert fields.value["temperature"] == 1.0
 
 
 def test_sliders_moved_just_before_the_choice_come_along_to_the_other_model(
@@ -85,7 +85,7 @@ def test_sliders_moved_just_before_the_choice_come_along_to_the_other_model(
     header = panel._controller.toolbar
     fields = {"prompt": "x", "edition": header.edition, "parameters": {"top_p": 0.5}, "tuning": header.tuning}
     page.send(header, {"type": "model", "choice": "google/gemma-4-31b-it", "fields": fields})
-    assert panel._controller.controls.parameters["top_p"] == 0.5
+    assert panel._controller.parameters.value["top_p"] == 0.5
     assert panel.prompt == "x"
 
 
@@ -303,6 +303,44 @@ def test_a_key_for_a_server_of_ones_own_stays_with_it(
     assert server.seen[-1].headers["authorization"] == f"Bearer {KEY}"
 
 
+def test_the_form_of_a_server_takes_its_key_and_refusals_name_that_server(
+    page: Page, panel: nbvlm.Panel, server: Loopback
+) -> None:
+    form, field = panel._controller.connecting.server_form, panel._controller.connecting.key_field
+    assert "build.nvidia.com" in ModelConnection(nbvlm.Client("nvidia")).about_key()
+    host = server.url.partition("//")[2]
+    connect = {"type": "connect", "url": f"{server.url}/v1", "model": "m1"}
+    page.send(form, {"type": "models-keyed", "url": f"{server.url}/v1"}, [TYPED.encode()])
+    page.wait(lambda: page.custom(form))
+    assert server.seen[-1].headers["authorization"] == f"Bearer {TYPED}"
+    page.send(form, connect)
+    server.replies.append(problem(401, "no key"))
+    with pytest.raises(nbvlm.AuthenticationError, match=f"The server {host} asks for a key"):
+        panel.run()
+    screen = Screen(page, panel)
+    assert field.about == f"The key of {host}; no other server receives it."
+    assert "nvidia" not in repr([screen.error, field.about]).lower().replace("ask the demo", "")
+    keyed = {**connect, "type": "connect-keyed"}
+    page.send(form, keyed, [b"two words"])
+    assert "blank" in page.custom(form)[-1][0]["words"]
+    page.send(form, keyed, [f" {TYPED}\n".encode()])
+    panel.run()
+    assert server.seen[-1].headers["authorization"] == f"Bearer {TYPED}"
+    assert keys.find() is None
+    server.replies.append(problem(401, "old key"))
+    with pytest.raises(nbvlm.AuthenticationError, match=f"The server {host} refused the key"):
+        panel.run()
+    page.send(form, connect)  # again, without typing it again
+    panel.run()
+    assert server.seen[-1].headers["authorization"] == f"Bearer {TYPED}"
+    states = [widget.get_state() for widget in family(panel.widget)]
+    sent = repr([message[:3] for message in page.sent])
+    assert TYPED not in json.dumps(states, default=lambda value: value.hex()) + sent
+    choose(page, panel, "nvidia")
+    panel.run()
+    assert server.seen[-1].headers["authorization"] == f"Bearer {KEY}"
+
+
 def test_a_key_typed_before_the_press_is_used_whatever_comes_first(
     page: Page, panel: nbvlm.Panel, server: Loopback
 ) -> None:
@@ -376,7 +414,7 @@ def test_shrink_sends_the_picture_inside_the_request(
     page.send(panel._controller.error_card, {"type": "act", "action": "shrink", "fields": None})
     screen.wait("done")
     assert panel.result.route == "inline"
-    assert panel._controller.source.route == "inline"
+    assert panel._controller.picker.route == "inline"
 
 
 # Recordings

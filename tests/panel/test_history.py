@@ -115,6 +115,34 @@ def test_clear_keeps_what_is_pinned() -> None:
     assert [one.number for one in kept.entries] == [2]
 
 
+def test_what_was_cleared_or_deleted_last_comes_back_to_its_place() -> None:
+    kept = History()
+    for _ in range(4):
+        kept.add(made.result(), pieces=7)
+    kept.pin(2)
+    whole = kept.entries
+    kept.clear()
+    assert [one.number for one in kept.removed] == [1, 3, 4]
+    fifth = kept.add(made.result())
+    kept.undo()
+    kept.undo()
+    assert (kept.entries, kept.removed) == ((*whole, fifth), ())
+    kept.delete(2)
+    kept.delete(2)  # as a second press before the page heard of the first
+    kept.undo()
+    assert kept.entries == (*whole, fifth)
+
+
+def test_what_was_cleared_is_forgotten_before_memory_runs_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture, other = Picture.load(made.photo((60, 40))), Picture.load(made.photo((60, 40)))
+    monkeypatch.setattr(history, "MEMORY", picture.nbytes + other.nbytes - 1)
+    kept = History()
+    kept.add(made.result(picture))
+    kept.clear()
+    kept.add(made.result(other))
+    assert kept.removed == ()
+
+
 def test_a_card_says_what_was_asked_and_what_came() -> None:
     card = thumbnails.card(History().add(made.result()))
     assert card["prompt"] == "detect cat ; dog"
@@ -176,18 +204,18 @@ def test_an_old_answer_comes_back_with_all_that_was_asked(
     page: Page, panel: nbvlm.Panel, strip: Strip, server: Loopback
 ) -> None:
     server.text = CAR
-    page.update(panel._controller.controls.prompt, value="detect car")
-    page.update(panel._controller.controls.sliders["temperature"], value=0.5)
+    page.update(panel._controller.task_bar._field, value="detect car")
+    page.update(panel._controller.parameters._sliders["temperature"], value=0.5)
     first, screen = panel.run(), Screen(page, panel)
     before = screen.now()
     panel.image, panel.prompt = made.photo((64, 48)), "caption en"
-    page.update(panel._controller.controls.sliders["temperature"], value=0.9)
+    page.update(panel._controller.parameters._sliders["temperature"], value=0.9)
     server.text = "a red car"
     panel.run()
     strip.press("show", 1)
     assert panel.result is first
     assert (panel.image, panel.prompt) == (first.picture, "detect car")
-    assert panel._controller.controls.parameters["temperature"] == 0.5
+    assert panel._controller.parameters.value["temperature"] == 0.5
     after = screen.now()
     assert {key: after[key] for key in ("text", "boxes", "status")} == {
         key: before[key] for key in ("text", "boxes", "status")
@@ -218,6 +246,12 @@ def test_pin_delete_and_clear_change_the_history_and_the_strip_alike(
     assert panel.history == [results[2]]
     assert [card["number"] for card in strip.cards] == [3]
     assert panel.result is results[3]  # deleted from the history, still on the screen
+    strip.page.send(strip.widget, {"type": "undo"})
+    assert panel.history == [results[0], results[2], results[3]]
+    content, pictures = strip.messages("cards")[-1]
+    assert (content["drawn"], len(pictures), content["removed"]) == ([1, 4], 2, 0)
+    strip.page.send(strip.widget, {"type": "undo"})
+    assert len(panel.history) == 3
 
 
 def test_a_press_on_a_deleted_card_has_no_effect(panel: nbvlm.Panel, strip: Strip) -> None:

@@ -46,12 +46,12 @@ def noise(size: tuple[int, int] = (700, 700)) -> Picture:
 
 
 def chosen(page: Page, panel: nbvlm.Panel) -> dict[str, Any]:
-    messages = [content for content, _ in page.custom(panel._controller.source.picker)]
+    messages = [content for content, _ in page.custom(panel._controller.picker)]
     return next(message for message in reversed(messages) if message["type"] == "chosen")
 
 
 def send(page: Page, panel: nbvlm.Panel, kind: str, **more: Any) -> None:
-    page.send(panel._controller.source.picker, {"type": kind, **more})
+    page.send(panel._controller.picker, {"type": kind, **more})
 
 
 # Addresses and paths
@@ -70,7 +70,7 @@ def test_an_address_is_fetched_in_the_kernel(page: Page, panel: nbvlm.Panel) -> 
     send(page, panel, "open", place=address)
 
     def opening() -> list[str]:
-        return [m["name"] for m, _ in page.custom(panel._controller.source.picker) if m["type"] == "opening"]
+        return [m["name"] for m, _ in page.custom(panel._controller.picker) if m["type"] == "opening"]
 
     page.wait(lambda: opening() == ["picture", ""])
     assert chosen(page, panel)["detail"].startswith("7 × 5 px")
@@ -131,10 +131,8 @@ def test_paths_are_completed_folders_first_pictures_only(tmp_path: Path) -> None
 def test_completions_come_by_message(page: Page, panel: nbvlm.Panel, tmp_path: Path) -> None:
     (tmp_path / "cat.png").touch()
     send(page, panel, "complete", text=f"{tmp_path}/c")
-    page.wait(
-        lambda: any(m["type"] == "completions" for m, _ in page.custom(panel._controller.source.picker))
-    )
-    assert page.custom(panel._controller.source.picker)[-1][0]["places"] == [f"{tmp_path}/cat.png"]
+    page.wait(lambda: any(m["type"] == "completions" for m, _ in page.custom(panel._controller.picker)))
+    assert page.custom(panel._controller.picker)[-1][0]["places"] == [f"{tmp_path}/cat.png"]
 
 
 # How it will travel
@@ -188,7 +186,7 @@ def test_the_chosen_route_is_shown_and_used(page: Page, panel: nbvlm.Panel, serv
 
 def test_a_route_that_the_model_does_not_know_is_ignored(page: Page, panel: nbvlm.Panel) -> None:
     send(page, panel, "route", route="pigeon")
-    assert panel._controller.source.route == "auto"
+    assert panel._controller.picker.route == "auto"
 
 
 def test_another_model_takes_back_a_route_that_it_lacks(page: Page, panel: nbvlm.Panel) -> None:
@@ -208,7 +206,7 @@ def test_another_model_takes_back_a_route_that_it_lacks(page: Page, panel: nbvlm
 
 def test_the_chosen_picture_comes_with_a_thumbnail(page: Page, panel: nbvlm.Panel) -> None:
     panel.image = png((900, 300))
-    content, buffers = page.custom(panel._controller.source.picker)[-1]
+    content, buffers = page.custom(panel._controller.picker)[-1]
     assert content["detail"].startswith("900 × 300 px · ")
     assert Image.open(io.BytesIO(buffers[0])).size == (96, 32)
 

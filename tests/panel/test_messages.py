@@ -51,13 +51,13 @@ def test_a_press_that_overtakes_the_fields_asks_what_they_say(
         panel._controller.toolbar, press(panel, 1, "detect fast fingers", temperature=0.3, max_tokens=7)
     )
     screen.wait("done")
-    page.update(panel._controller.controls.prompt, value="detect fast fingers")
-    page.update(panel._controller.controls.sliders["temperature"], value=0.3)
+    page.update(panel._controller.task_bar._field, value="detect fast fingers")
+    page.update(panel._controller.parameters._sliders["temperature"], value=0.3)
     assert asked(server) == ["detect fast fingers"]
     body = server.seen[0].json
     assert (body["temperature"], body["top_p"], body["max_tokens"]) == (0.3, 0.7, 7)
     assert panel.prompt == "detect fast fingers"
-    assert panel._controller.controls.parameters["max_tokens"] == 7
+    assert panel._controller.parameters.value["max_tokens"] == 7
 
 
 def test_what_a_browser_adds_to_a_number_is_rounded_off(
@@ -76,7 +76,7 @@ def test_a_press_before_the_choice_that_it_follows_waits_for_it(
 ) -> None:
     run = press(panel, 2, GALLERY[0].prompt)  # the page has not seen the sample's own prompt yet
     page.send(panel._controller.toolbar, run)
-    page.send(panel._controller.source.picker, {"type": "choose", "index": 1, "page": "one", "number": 1})
+    page.send(panel._controller.picker, {"type": "choose", "index": 1, "page": "one", "number": 1})
     screen.wait("done")
     assert panel.result.picture.name == f"{GALLERY[1].name}.png"
     assert asked(server) == [GALLERY[1].prompt]
@@ -154,7 +154,7 @@ def test_a_press_while_an_answer_comes_asks_the_newest_question_once(
 ) -> None:
     go_on = threading.Event()
     server.replies.append(lambda seen: (go_on.wait(WAIT), stream("first"))[1])
-    header, run = panel._controller.toolbar, panel._controller.controls.run
+    header, run = panel._controller.toolbar, panel._controller.buttons.run
     page.send(header, press(panel, 1, "first"))
     page.send(header, press(panel, 2, "second"))
     page.send(header, press(panel, 3, "third"))

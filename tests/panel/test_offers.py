@@ -45,7 +45,7 @@ def make(page: Page, server: Loopback) -> Iterator[Callable[..., nbvlm.Panel]]:
 
 
 def send(page: Page, panel: nbvlm.Panel, kind: str, **more: Any) -> None:
-    page.send(panel._controller.source.picker, {"type": kind, **more})
+    page.send(panel._controller.picker, {"type": kind, **more})
 
 
 ADDRESS = f"data:image/png;base64,{base64.b64encode(png()).decode()}"
@@ -113,7 +113,7 @@ def test_what_is_offered_works_beside_it(page: Page, make: Callable[..., nbvlm.P
     panel = make(allow=["camera"])
     page.upload(panel, "webcam.jpg", png())
     page.wait_until(lambda: panel.image.name == "webcam.jpg")
-    assert panel._controller.source.picker.offered == ["camera"]
+    assert panel._controller.picker._page.offered == ["camera"]
     assert panel.run_sweep(["caption en"]) is not None  # Python may
 
 
@@ -211,7 +211,7 @@ def test_a_path_that_leads_out_of_the_folder_is_refused(
 
 
 def completions(page: Page, panel: nbvlm.Panel) -> list[str] | None:
-    sent = [content for content, _ in page.custom(panel._controller.source.picker)]
+    sent = [content for content, _ in page.custom(panel._controller.picker)]
     return next((one["places"] for one in reversed(sent) if one["type"] == "completions"), None)
 
 

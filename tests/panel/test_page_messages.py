@@ -63,7 +63,7 @@ def now(panel: nbvlm.Panel, server: Loopback) -> Any:
     controller = panel._controller
     shown = [json.dumps(widget.get_state(), default=repr) for widget in family(panel.widget)]
     return (
-        shown, panel.image, panel.prompt, controller.controls.parameters, controller.source.route,
+        shown, panel.image, panel.prompt, controller.parameters.value, controller.picker.route,
         controller.connection.choice, panel.history, panel.result, controller.error_card.card,
         controller.viewer._pick, panel.sweep, len(server.seen),
     )  # fmt: skip

@@ -44,8 +44,8 @@ def hosted(server: Loopback) -> nbvlm.Client:
     return nbvlm.Client("nvidia", api_key=KEY, base_url=server.url)
 
 
-def controls(panel: nbvlm.Panel) -> Any:
-    return panel._controller.controls
+def buttons(panel: nbvlm.Panel) -> Any:
+    return panel._controller.buttons
 
 
 def png(size: tuple[int, int] = (40, 30), color: str = "teal") -> bytes:
@@ -69,8 +69,8 @@ def test_a_new_panel_is_ready_with_the_first_sample(panel: nbvlm.Panel, server: 
     assert (panel.image.name, panel.prompt) == (f"{scene.name}.png", scene.prompt)
     assert panel.image.changes == ()
     assert (panel.result, panel.history) == (None, [])
-    assert not controls(panel).run.disabled
-    assert controls(panel).stop.disabled
+    assert not buttons(panel).run.disabled
+    assert buttons(panel).stop.disabled
     assert server.seen == []
 
 
@@ -83,14 +83,12 @@ def test_a_page_that_opens_receives_everything(page: Page, panel: nbvlm.Panel) -
     name = f"{GALLERY[0].name}.png"
     assert content["picture"] == {"name": name, "width": width, "height": height, "mime": "image/png"}
     assert Image.open(io.BytesIO(buffers[0])).size == (width, height)
-    page.send(controller.source.picker, {"type": "hello"})
-    page.wait(
-        lambda: any(content["type"] == "gallery" for content, _ in page.custom(controller.source.picker))
-    )
-    gallery, thumbnails = next(m for m in page.custom(controller.source.picker) if m[0]["type"] == "gallery")
+    page.send(controller.picker, {"type": "hello"})
+    page.wait(lambda: any(content["type"] == "gallery" for content, _ in page.custom(controller.picker)))
+    gallery, thumbnails = next(m for m in page.custom(controller.picker) if m[0]["type"] == "gallery")
     assert gallery["titles"] == [scene.title for scene in GALLERY]
     assert [max(Image.open(io.BytesIO(data)).size) for data in thumbnails] == [120] * len(GALLERY)
-    chosen = page.custom(controller.source.picker)[-1][0]
+    chosen = page.custom(controller.picker)[-1][0]
     assert (chosen["index"], chosen["name"]) == (0, f"{GALLERY[0].name}.png")
     assert chosen["detail"].startswith(f"{width} × {height} px · ")
 
@@ -157,7 +155,7 @@ def test_run_streams_text_and_boxes_and_ends_with_a_result(
     page: Page, panel: nbvlm.Panel, screen: Screen, server: Loopback
 ) -> None:
     server.replies.append(stream("<loc0100><loc0200>", "<loc0300><loc0400> car", " ; ", 0.2, BOXES[43:]))
-    page.click(controls(panel).run)
+    page.click(buttons(panel).run)
     screen.wait("done")
     assert screen.text == panel.result.text == BOXES
     assert [box["label"] for box in screen.boxes] == ["car", "tree"]
@@ -176,9 +174,9 @@ def test_run_streams_text_and_boxes_and_ends_with_a_result(
 
 
 def test_what_is_asked_is_what_the_fields_say(page: Page, panel: nbvlm.Panel, server: Loopback) -> None:
-    page.update(controls(panel).prompt, value="answer en how many cars?")
-    page.update(controls(panel).sliders["temperature"], value=0.5)
-    page.update(controls(panel).sliders["max_tokens"], value=64)
+    page.update(panel._controller.task_bar._field, value="answer en how many cars?")
+    page.update(panel._controller.parameters._sliders["temperature"], value=0.5)
+    page.update(panel._controller.parameters._sliders["max_tokens"], value=64)
     panel.run()
     body = server.seen[-1].json
     assert body["messages"][0]["content"].startswith("answer en how many cars? <img src=")
@@ -206,11 +204,11 @@ def test_a_new_run_clears_the_answer_and_the_result(
 
 def test_run_and_stop_say_what_they_would_do(page: Page, panel: nbvlm.Panel, server: Loopback) -> None:
     server.replies.append(stream("a", hold=True, done=False))
-    buttons = controls(panel)
-    page.click(buttons.run)
-    assert (buttons.run.description, buttons.stop.disabled) == ("Run next", False)
-    page.click(buttons.stop)
-    assert (buttons.run.description, buttons.stop.disabled) == ("Run", True)
+    pressed = buttons(panel)
+    page.click(pressed.run)
+    assert (pressed.run.description, pressed.stop.disabled) == ("Run next", False)
+    page.click(pressed.stop)
+    assert (pressed.run.description, pressed.stop.disabled) == ("Run", True)
 
 
 def test_a_second_run_while_one_is_under_way_is_refused(panel: nbvlm.Panel, server: Loopback) -> None:
@@ -228,9 +226,9 @@ def test_stop_ends_a_long_answer_and_keeps_what_came(
     page: Page, panel: nbvlm.Panel, screen: Screen, server: Loopback
 ) -> None:
     server.replies.append(stream("a ", "red ", hold=True, done=False))
-    page.click(controls(panel).run)
+    page.click(buttons(panel).run)
     page.wait(lambda: screen.text == "a red ")
-    page.click(controls(panel).stop)
+    page.click(buttons(panel).stop)
     assert (screen.state, screen.text) == ("stopped", "a red ")
     assert screen.status["parts"][0].startswith("Stopped after ")
     assert (panel.result, panel.history) == (None, [])
@@ -309,8 +307,8 @@ def test_each_failure_is_one_sentence_with_what_to_do_and_the_panel_goes_on(
 def test_an_empty_prompt_is_refused_without_the_network(
     page: Page, panel: nbvlm.Panel, screen: Screen, server: Loopback
 ) -> None:
-    page.update(controls(panel).prompt, value="  ")
-    page.click(controls(panel).run)
+    page.update(panel._controller.task_bar._field, value="  ")
+    page.click(buttons(panel).run)
     screen.wait("failed")
     assert screen.sentence.startswith("The prompt is empty.")
     assert server.seen == []
@@ -330,14 +328,14 @@ def test_a_missing_network_is_shown(page: Page) -> None:
     with pytest.raises(TransportError):
         panel.run()
     assert screen.sentence
-    assert not controls(panel).run.disabled
+    assert not buttons(panel).run.disabled
     panel.close()
 
 
 def test_without_a_picture_run_says_so(page: Page, panel: nbvlm.Panel, screen: Screen) -> None:
     panel.image = None
     assert screen.state == "empty"
-    page.click(controls(panel).run)
+    page.click(buttons(panel).run)
     assert screen.sentence == "No picture is chosen. Choose a sample or upload a picture."
     panel.image = png()
     assert panel.run().text == "a red car"
@@ -347,7 +345,7 @@ def test_an_error_in_a_callback_is_seen(
     page: Page, panel: nbvlm.Panel, screen: Screen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nbvlm.widgets.picture_source.sample_picture", lambda scene: {}[scene])
-    page.send(panel._controller.source.picker, {"type": "choose", "index": 1})
+    page.send(panel._controller.picker, {"type": "choose", "index": 1})
     assert screen.sentence.startswith("nbvlm failed with an unexpected KeyError.")
     assert panel.run().text == "a red car"
 
@@ -356,10 +354,10 @@ def test_an_error_in_a_callback_is_seen(
 
 
 def test_a_sample_brings_its_prompt_unless_a_person_wrote_one(page: Page, panel: nbvlm.Panel) -> None:
-    picker = panel._controller.source.picker
+    picker = panel._controller.picker
     page.send(picker, {"type": "choose", "index": 1})
     assert (panel.image.name, panel.prompt) == (f"{GALLERY[1].name}.png", GALLERY[1].prompt)
-    page.update(controls(panel).prompt, value="detect my own thing")
+    page.update(panel._controller.task_bar._field, value="detect my own thing")
     page.send(picker, {"type": "choose", "index": 2})
     assert (panel.image.name, panel.prompt) == (f"{GALLERY[2].name}.png", "detect my own thing")
 
@@ -372,7 +370,7 @@ def test_choosing_a_picture_ends_the_answer_and_clears_the_stage(
     panel.run(wait=False)
     # A question that is stopped before it is sent leaves the kept connection of the first one open.
     page.wait(lambda: screen.text == "a")
-    page.send(panel._controller.source.picker, {"type": "choose", "index": 3})
+    page.send(panel._controller.picker, {"type": "choose", "index": 3})
     assert (screen.state, screen.text, screen.boxes, panel.result) == ("ready", "", [], None)
     assert screen.picture["name"] == f"{GALLERY[3].name}.png"
     assert len(panel.history) == 1
@@ -447,7 +445,7 @@ def test_a_bad_file_is_one_sentence_and_the_picture_stays(
 
 
 def test_a_file_that_arrives_damaged_is_refused(page: Page, panel: nbvlm.Panel, screen: Screen) -> None:
-    picker, data = panel._controller.source.picker, png()
+    picker, data = panel._controller.picker, png()
     page.send(picker, {"type": "begin", "id": 1, "name": "cat.png", "size": len(data)})
     page.send(picker, {"type": "chunk", "id": 1, "offset": 0}, [data])
     page.send(picker, {"type": "end", "id": 1, "crc": 1})
@@ -459,7 +457,7 @@ def test_a_file_that_arrives_damaged_is_refused(page: Page, panel: nbvlm.Panel, 
 
 
 def test_sliders_have_the_endpoints_own_ranges_and_defaults(panel: nbvlm.Panel) -> None:
-    ranges = {name: (s.min, s.max, s.value) for name, s in controls(panel).sliders.items()}
+    ranges = {name: (s.min, s.max, s.value) for name, s in panel._controller.parameters._sliders.items()}
     assert ranges == {
         "temperature": (0.01, 1.0, 0.2),
         "top_p": (0.01, 1.0, 0.7),
@@ -469,7 +467,9 @@ def test_sliders_have_the_endpoints_own_ranges_and_defaults(panel: nbvlm.Panel) 
 
 def test_presets_and_languages_are_those_that_the_model_knows(page: Page, panel: nbvlm.Panel) -> None:
     demo = nbvlm.Panel(client=nbvlm.Client("demo"))
-    own, hosted = ({one["kind"]: one for one in each._controller.task_bar.tasks} for each in (demo, panel))
+    own, hosted = (
+        {one["kind"]: one for one in each._controller.task_bar._page.tasks} for each in (demo, panel)
+    )
     assert (
         own.keys() == hosted.keys() >= {"caption", "describe", "ocr", "answer", "detect", "segment", "region"}
     )
@@ -479,7 +479,7 @@ def test_presets_and_languages_are_those_that_the_model_knows(page: Page, panel:
 
 
 def test_the_task_bar_knows_what_a_sample_holds(page: Page, panel: nbvlm.Panel) -> None:
-    task = panel._controller.task_bar
+    task = panel._controller.task_bar._page
     scene = GALLERY[0].scene()
     kinds = {thing.kind for thing in scene.things}
     assert (set(task.things), task.size) == (kinds, list(scene.size))
@@ -490,15 +490,15 @@ def test_the_task_bar_knows_what_a_sample_holds(page: Page, panel: nbvlm.Panel) 
 def test_reset_brings_the_sliders_back_and_the_advice_is_there_while_it_holds(
     page: Page, panel: nbvlm.Panel
 ) -> None:
-    fields = controls(panel)
-    assert fields.note.layout.display == "none"
-    page.update(fields.sliders["temperature"], value=0.5)
-    assert fields.note.layout.display == "none"
-    page.update(fields.sliders["top_p"], value=0.9)
-    assert fields.note.layout.display == ""
+    fields = panel._controller.parameters
+    assert fields._note.layout.display == "none"
+    page.update(fields._sliders["temperature"], value=0.5)
+    assert fields._note.layout.display == "none"
+    page.update(fields._sliders["top_p"], value=0.9)
+    assert fields._note.layout.display == ""
     page.send(panel._controller.toolbar, {"type": "reset"})
-    assert fields.parameters == {"temperature": 0.2, "top_p": 0.7, "max_tokens": 1024}
-    assert fields.note.layout.display == "none"
+    assert fields.value == {"temperature": 0.2, "top_p": 0.7, "max_tokens": 1024}
+    assert fields._note.layout.display == "none"
 
 
 # What must never be
@@ -582,7 +582,7 @@ def test_a_panel_without_references_and_pages_stops_its_work(page: Page, server:
 def test_a_panel_on_the_screen_lives_on_without_a_name(page: Page, server: Loopback) -> None:
     panel = nbvlm.Panel(client=hosted(server))
     panel._repr_mimebundle_()
-    run, screen = controls(panel).run, Screen(page, panel)
+    run, screen = buttons(panel).run, Screen(page, panel)
     del panel
     gc.collect()
     page.click(run)

@@ -169,7 +169,7 @@ def test_without_a_picture_no_sweep(panel: nbvlm.Panel) -> None:
 
 
 def test_a_sweep_takes_the_route_that_was_chosen(panel: nbvlm.Panel, server: Loopback) -> None:
-    panel._controller.source.take_route("asset")
+    panel._controller.picker.take_route("asset")
     swept = panel.run_sweep("caption en")
     assert swept[0].result.route == "asset"
     assert list(server.created) == server.deleted
@@ -312,7 +312,7 @@ def test_an_opened_cell_comes_to_the_stage_and_into_the_history(
         page.send(shown.widget, {"type": "open", "index": 3})
     assert panel.history == [swept[3].result]
     assert panel.result is swept[3].result
-    assert (panel.prompt, panel._controller.controls.parameters["temperature"]) == ("detect car", 0.9)
+    assert (panel.prompt, panel._controller.parameters.value["temperature"]) == ("detect car", 0.9)
     assert Screen(page, panel).text == CAR
 
 

@@ -172,7 +172,7 @@ def test_a_value_that_does_not_fit_is_an_error_at_once_and_changes_nothing(
 def test_what_python_sets_is_on_the_page_and_observed_at_once(
     page: Page, panel: nbvlm.Panel, server: Loopback
 ) -> None:
-    seen, controls = Seen(panel), panel._controller.controls
+    seen, task_bar = Seen(panel), panel._controller.task_bar
     picture = made.photo((64, 48))
     panel.image = picture
     panel.prompt = "caption en"
@@ -190,7 +190,7 @@ def test_what_python_sets_is_on_the_page_and_observed_at_once(
     assert [new for name, _, new in seen.changes if name == "temperature"][:2] == [0.4, 0.2]
     assert [new for name, _, new in seen.changes if name == "max_tokens"][:2] == [64, 12]
     assert all(same(value, getattr(panel, name)) for name, value in last.items())
-    assert controls.prompt.value == "caption en"
+    assert task_bar._field.value == "caption en"
     assert panel._controller.toolbar.choice == "google/gemma-4-31b-it"
     shown = [content for content, _ in page.custom(panel._controller.viewer) if content["type"] == "all"]
     assert shown[-1]["picture"]["width"] == 64
@@ -204,14 +204,14 @@ def test_what_a_page_changes_is_in_the_traits_and_observed(
     page: Page, panel: nbvlm.Panel, client: nbvlm.Client
 ) -> None:
     seen, controller = Seen(panel), panel._controller
-    page.update(controller.controls.prompt, value="detect tree")
+    page.update(controller.task_bar._field, value="detect tree")
     assert seen.wait("prompt") == ("detect car", "detect tree")
-    page.update(controller.controls.sliders["temperature"], value=0.5)
+    page.update(controller.parameters._sliders["temperature"], value=0.5)
     assert seen.wait("temperature") == (0.2, 0.5)
     assert seen.wait("parameters")[1] == {"temperature": 0.5, "top_p": 0.7, "max_tokens": 1024}
-    page.send(controller.source.picker, {"type": "choose", "index": 1})
+    page.send(controller.picker, {"type": "choose", "index": 1})
     assert seen.wait("image")[1].name == f"{GALLERY[1].name}.png"
-    page.send(controller.source.picker, {"type": "route", "route": "asset"})
+    page.send(controller.picker, {"type": "route", "route": "asset"})
     assert seen.wait("route") == ("auto", "asset")
     page.send(controller.toolbar, {"type": "model", "choice": "demo"})
     old, new = seen.wait("client")
@@ -267,7 +267,7 @@ def test_panels_are_linked_with_each_other_and_with_other_widgets(page: Page, pa
     slider.value = 0.6
     assert panel.temperature == 0.6
     seen = Seen(other)
-    page.update(panel._controller.controls.prompt, value="detect tree")
+    page.update(panel._controller.task_bar._field, value="detect tree")
     assert seen.wait("prompt")[1] == "detect tree"
     panel.run()
     assert text.value == "a red car"
@@ -330,7 +330,7 @@ def test_an_observer_may_ask_again_and_wait(page: Page, panel: nbvlm.Panel, serv
     panel.image = made.photo((64, 48))
     assert done.is_set()
     done.clear()
-    picker = panel._controller.source.picker
+    picker = panel._controller.picker
     page.send(picker, {"type": "choose", "index": 2, "page": "a", "number": 2})
     page.send(picker, {"type": "complete", "text": "x", "page": "a", "number": 4})
     assert done.wait(20)
@@ -415,7 +415,7 @@ def test_a_panel_in_another_widget_lives_on_without_a_name(page: Page, client: n
     identity = json.loads(json.dumps(box.get_state()["children"]))[0].removeprefix("IPY_MODEL_")
     panel = KEPT[identity]
     assert panel is box.children[0]
-    page.click(panel._controller.controls.run)
+    page.click(panel._controller.buttons.run)
     page.wait(lambda: panel.history)
     panel.close()
 
@@ -447,7 +447,7 @@ def test_the_panel_answers_at_the_pace_of_a_service_and_python_does_not(
 
 def test_the_pace_is_chosen_on_the_page_and_holds_for_the_next_answer(page: Page) -> None:
     panel = nbvlm.Panel(client=nbvlm.Client("demo"))
-    seen, field = Seen(panel), panel._controller.controls.pace_field
+    seen, field = Seen(panel), panel._controller.parameters._pace_field
     titles = [title for title, _ in field.options]
     assert titles == ["As fast as it can", "30 tokens a second", "5 tokens a second"]
     field.set_state({"index": 2})
@@ -467,7 +467,7 @@ def test_the_pace_is_chosen_on_the_page_and_holds_for_the_next_answer(page: Page
 
 def test_only_the_embedded_model_has_a_pace(page: Page, client: nbvlm.Client) -> None:
     panel = nbvlm.Panel(client=nbvlm.Client("demo"))
-    field = panel._controller.controls.pace_field
+    field = panel._controller.parameters._pace_field
     assert field.layout.display == ""
     panel.client = client
     assert field.layout.display == "none"

@@ -57,7 +57,8 @@ class Page:
             time.sleep(0.02)
 
     def custom(self, widget: Any) -> list[tuple[dict[str, Any], list[Any]]]:
-        """Custom messages of one widget, in order, with their buffers."""
+        """Custom messages of one widget, in order, with buffers; a part stands for the one inside it."""
+        widget = getattr(widget, "_page", widget)
         return [
             (data["content"], buffers)
             for comm_id, _, data, buffers in list(self.sent)
@@ -66,6 +67,7 @@ class Page:
 
     def send(self, widget: Any, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
         data = {"method": "custom", "content": content}
+        widget = getattr(widget, "_page", widget)
         views = [memoryview(buffer) for buffer in buffers or []]
         widget.comm.handle_msg({"content": {"data": data}, "buffers": views})
 
@@ -80,11 +82,11 @@ class Page:
         """Send a key as the key field does: in a buffer."""
         self.send(panel._controller.connecting.key_field, {"type": "key", **message}, [text.encode()])
 
-    def upload(self, panel: Panel, name: str, data: bytes, key: int = 1) -> list[dict[str, Any]]:
+    def upload(self, panel: Panel, name: str, data: bytes, key: int = 1, **more: Any) -> list[dict[str, Any]]:
         """Send a file as the file button does; return the replies."""
-        picker = panel._controller.source.picker
+        picker = panel._controller.picker
         before = len(self.custom(picker))
-        self.send(picker, {"type": "begin", "id": key, "name": name, "size": len(data)})
+        self.send(picker, {"type": "begin", "id": key, "name": name, "size": len(data), **more})
         for offset in range(0, len(data), CHUNK):
             piece = data[offset : offset + CHUNK]
             self.send(picker, {"type": "chunk", "id": key, "offset": offset}, [piece])

@@ -169,7 +169,7 @@ def test_the_card_stays_for_a_page_that_opens_later_until_it_is_closed(
 ) -> None:
     alert = panel._controller.error_card
     panel.image = None
-    page.click(panel._controller.controls.run)
+    page.click(panel._controller.buttons.run)
     page.send(alert, {"type": "hello"})
     assert page.custom(alert)[-1][0]["card"]["message"] == "No picture is chosen."
     page.send(alert, {"type": "close"})

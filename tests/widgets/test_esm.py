@@ -67,4 +67,4 @@ def test_style_sheets_lose_what_browsers_do_not_need(monkeypatch: pytest.MonkeyP
     one = '/* One */\n\n.a,\n.b {\n  content: "/* x";\n\n  /* two\n lines */\n  top: 0;\n}\n'
     (tmp_path / "one.css").write_text(one)
     (tmp_path / "two.css").write_text("/* Two */\n.c {\n  left: 0;\n}\n")
-    assert esm.style("one", "two") == '.a,.b{content: "/* x";top: 0}.c{left: 0}'
+    assert esm.style("one", "two") == '.a,.b{content:"/* x";top:0}.c{left:0}'

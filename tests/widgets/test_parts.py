@@ -11,14 +11,15 @@ import ipywidgets
 import pytest
 import traitlets
 from PIL import Image
-from support.loopback import Loopback, stream
+from support.loopback import Loopback, delta, stream
 
 import nbvlm
 from nbvlm import widgets
 from nbvlm.errors import ImageError, ParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from support.panel_page import Page
 
@@ -104,7 +105,7 @@ def test_a_picker_chooses_by_python_and_by_its_page(page: Page) -> None:
     assert (picker.image, picker.value) == (None, None)
     seen: list[Any] = []
     picker.observe(lambda change: seen.append(change.new), "value")
-    page.send(picker._source.picker, {"type": "choose", "index": 1, "fields": None})
+    page.send(picker, {"type": "choose", "index": 1, "fields": None})
     assert seen == [picker.image]
     assert picker.sample == nbvlm.demo.gallery.GALLERY[1].prompt
     picker.value = Image.new("RGB", (60, 40))
@@ -120,11 +121,11 @@ def test_a_picker_chooses_by_python_and_by_its_page(page: Page) -> None:
 
 def test_a_path_that_cannot_be_read_is_shown_and_changes_nothing(page: Page) -> None:
     picker = widgets.Picker(Image.new("RGB", (60, 40)), allow=["path"])
-    page.send(picker._source.picker, {"type": "open", "place": "/no/such/file.png"})
+    page.send(picker, {"type": "open", "place": "/no/such/file.png"})
     page.wait_until(lambda: picker.error is not None)
     assert isinstance(picker.error, ImageError)
     assert picker.image is not None
-    page.send(picker._source.picker, {"type": "open", "place": "https://example.org/a.png"})
+    page.send(picker, {"type": "open", "place": "https://example.org/a.png"})
     page.wait_until(lambda: isinstance(picker.error, nbvlm.Error) and "offer" in str(picker.error))
 
 
@@ -182,10 +183,16 @@ def test_a_history_is_selected_pinned_and_deleted_both_ways(page: Page, result: 
     page.send(history._page, {"type": "again", "answer": 2})
     page.send(history._page, {"type": "clear"})
     assert (history.entries, history.pinned, again) == ([result], [result], [other])
+    page.send(history._page, {"type": "undo"})
+    assert (history.entries, history.pinned) == ([result, other], [result])
+    history.undo()
+    history.delete(other)
     with pytest.raises(traitlets.TraitError, match="Add the answer first"):
         history.selected = other
     page.send(history._page, {"type": "delete", "answer": 1})
     assert (history.entries, history.pinned, history.selected) == ([], [], None)
+    history.undo()
+    assert (history.entries, history.pinned) == ([result], [result])
 
 
 def test_an_error_card_has_the_buttons_that_were_given(page: Page) -> None:
@@ -274,3 +281,128 @@ def test_a_connection_without_references_ends_its_question(page: Page, server: L
 
     page.wait_until(is_gone)
     assert server.wait_for(lambda: server.open == 0)
+
+
+def test_boxes_are_in_the_viewer_while_the_answer_streams(page: Page, server: Loopback) -> None:
+    client = nbvlm.Client("nvidia", api_key="nvapi-secret", base_url=server.url)
+    viewer = widgets.Viewer()
+    asking = widgets.connect(Image.new("RGB", (60, 40)), "detect cat ; dog", client=client, viewer=viewer)
+    cat, dog = "<loc0100><loc0200><loc0300><loc0400> cat", "<loc0500><loc0500><loc0900><loc0900> dog"
+    server.replies.append(stream(f"{cat} ; ", 0.5, f"{dog} ; ", 0.5, cat, delta("", "stop")))
+    asking.run(wait=False)
+    page.wait_until(lambda: viewer.detections is not None and list(viewer.detections.labels) == ["cat"])
+    viewer.selected = [0]
+    page.wait_until(lambda: asking.result is not None)
+    assert viewer.result is asking.result
+    assert (list(viewer.detections.labels), viewer.selected) == (["cat", "dog", "cat"], [0])
+    shown = [content for content, _ in page.custom(viewer)]
+    assert [one["type"] for one in shown].count("all") == 1  # the picture is sent once
+    assert [len(one["boxes"]) for one in shown if one["type"] == "put"][-1] == 3
+    asking.close()
+
+
+def test_a_region_for_the_task_is_drawn_in_the_viewer(page: Page) -> None:
+    bar, viewer = widgets.TaskBar(), widgets.Viewer(Image.new("RGB", (60, 40)))
+    widgets.connect(viewer, bar, client=nbvlm.Client("demo"), viewer=viewer)
+    assert (bar.viewer, bar._page.size) == (viewer, [60, 40])
+    for box, region in (([50, 30, 10, 5], (10.0, 5.0, 50.0, 30.0)), (None, (10.0, 5.0, 50.0, 30.0))):
+        page.send(bar._page, {"type": "region", "on": True})
+        assert viewer.mode == "region"
+        page.send(viewer, {"type": "region", "box": box})
+        assert (bar.drawing, viewer.mode, viewer.region) == (False, "select", region)
+    drawn = [one["box"] for one, _ in page.custom(bar._page) if one["type"] == "region"]
+    assert drawn == [[10.0, 5.0, 50.0, 30.0], None]
+    page.send(bar._page, {"type": "region", "on": True})
+    page.send(bar._page, {"type": "region", "on": False})
+    assert viewer.mode == "select"
+    page.send(bar._page, {"type": "region", "on": True})
+    viewer.image = Image.new("RGB", (90, 80))
+    assert (bar.drawing, viewer.mode, bar._page.size) == (False, "select", [90, 80])
+
+
+@pytest.fixture
+def choice(page: Page, monkeypatch: pytest.MonkeyPatch) -> Iterator[widgets.ModelChoice]:
+    """A choice that has asked the demo model; keys are forgotten afterwards."""
+    monkeypatch.setattr("nbvlm.client.keys._memory", {})
+    choice = widgets.ModelChoice(nbvlm.Client("demo"), models=["demo", "nvidia"])
+    yield choice
+    choice.close()
+
+
+def test_a_key_is_taken_by_a_model_choice_and_is_in_no_trait_or_message(
+    page: Page, choice: widgets.ModelChoice, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = "nvapi-not-a-real-key-but-just-as-secret"
+    choice.endpoint = "nvidia"
+    assert choice.key_state == "No key yet"
+    page.click(button_of(choice, "nbvlm-open-key"))
+    assert page.custom(choice._key_page)[-1][0] == {"type": "open", "again": False}
+    page.send(choice._key_page, {"type": "key"}, [key.encode()])
+    assert choice.key_state == "Key from this panel"
+    assert choice.client.settings.api_key.reveal() == key
+    page.send(choice._key_page, {"type": "key"}, [b"two words"])
+    assert page.custom(choice._key_page)[-1][0]["type"] == "refused"
+    assert choice.client.settings.api_key.reveal() == key
+    said = repr(page.sent) + caplog.text + repr(choice) + repr(choice.trait_values()) + repr(vars(choice))
+    assert key not in said
+    states = json.dumps(ipywidgets.Widget.get_manager_state()) + repr(choice._key_page.get_state())
+    assert key not in states
+    choice.endpoint = "demo"
+    choice.endpoint = "nvidia"
+    assert choice.client.settings.api_key.reveal() == key
+
+
+def test_a_model_choice_connects_a_server_by_its_address(
+    page: Page, choice: widgets.ModelChoice, server: Loopback
+) -> None:
+    server.text = "a red car"
+    page.click(button_of(choice, "nbvlm-open-server"))
+    assert page.custom(choice._form_page)[-1][0] == {"type": "open", "name": "nbvlm-server"}
+    page.send(choice._form_page, {"type": "connect", "url": "nowhere at all", "model": "m"})
+    assert page.custom(choice._form_page)[-1][0]["words"]
+    assert choice.endpoint.name == "demo"
+    wanted = {"type": "connect-keyed", "url": f"{server.url}/v1", "model": "house/vlm"}
+    page.send(choice._form_page, wanted, [b"nvapi-of-the-house"])
+    assert page.custom(choice._form_page)[-1][0] == {"type": "connected"}
+    assert (choice.endpoint.model, choice._field.label.partition(" at ")[0]) == ("house/vlm", "house/vlm")
+    assert choice.client.settings.api_key.reveal() == "nvapi-of-the-house"
+    asking = widgets.connect(Image.new("RGB", (60, 40)), "caption en", client=choice)
+    result = asking.run()
+    assert result is not None
+    assert (result.text, result.model) == ("a red car", "house/vlm")
+    asking.close()
+    page.update(choice._field, index=0)
+    assert choice.endpoint.name == "demo"
+    at = [label.partition(" at ")[0] for label, _ in choice._field.options].index("house/vlm")
+    page.update(choice._field, index=at)
+    assert choice.endpoint.model == "house/vlm"
+
+
+def test_a_model_choice_plays_a_recording(page: Page, choice: widgets.ModelChoice, tmp_path: Path) -> None:
+    picture = Image.new("RGB", (60, 40), "teal")
+    with nbvlm.Client("demo", transport=nbvlm.record(tmp_path / "lesson.json")) as client:
+        told = client.ask(picture, "caption en")
+    page.click(button_of(choice, "nbvlm-open-path"))
+    assert page.custom(choice._form_page)[-1][0] == {"type": "open", "name": "nbvlm-recording"}
+    page.send(choice._form_page, {"type": "play", "path": str(tmp_path / "none.json")})
+    assert page.custom(choice._form_page)[-1][0]["words"]
+    page.send(choice._form_page, {"type": "play", "path": str(tmp_path / "lesson.json")})
+    asking = widgets.connect(picture, "caption en", client=choice)
+    assert asking.run().text == told.text
+    asking.close()
+
+
+def test_a_model_choice_offers_what_it_may(page: Page, tmp_path: Path) -> None:
+    choice = widgets.ModelChoice(nbvlm.Client("demo"), allow=["models", "path"], paths=tmp_path)
+    assert button_of(choice, "nbvlm-open-key") is None
+    page.send(choice._key_page, {"type": "key"}, [b"nvapi-not-a-real-key"])
+    page.send(choice._form_page, {"type": "connect", "url": "http://127.0.0.1:1/v1", "model": "m"})
+    page.send(choice._form_page, {"type": "play", "path": "/etc/hostname"})
+    assert "is not in the folder" in page.custom(choice._form_page)[-1][0]["words"]
+    assert (choice.endpoint.name, choice.client.settings.api_key) == ("demo", None)
+    choice.close()
+
+
+def button_of(choice: widgets.ModelChoice, name: str) -> Any:
+    row = next(one for one in choice.children if "nbvlm-model-forms" in one._dom_classes)
+    return next((one for one in row.children if name in one._dom_classes), None)

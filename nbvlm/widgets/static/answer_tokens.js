@@ -1,7 +1,7 @@
 // The answer as text; location and mask tokens are chips that belong to a box.
 
 import { element } from "./dom.js";
-import { nameOf, paint, reveal } from "./marking.js";
+import { nameOf, paint, placeOf, reveal } from "./marking.js";
 
 const TOKEN = /<(loc)(\d{4})>|<(seg)(\d{3})>/g;
 const CUT = /<(?:l(?:o(?:c\d{0,4})?)?|s(?:e(?:g\d{0,3})?)?)?$/;
@@ -93,7 +93,9 @@ export function answerView(store, act) {
     }
     group.node.tabIndex = -1;
     group.node.setAttribute("role", "button");
-    group.node.setAttribute("aria-label", `Box ${index + 1}: ${nameOf(store.boxes[index])}`);
+    const box = store.boxes[index];
+    const place = store.picture ? `, ${placeOf(box, store.picture)}` : "";
+    group.node.setAttribute("aria-label", `Box ${index + 1}: ${nameOf(box)}${place}`);
     group.node.dataset.lmSuppressShortcuts = "true";
     if (!root.querySelector(".nbvlm-linked[tabindex='0']")) group.node.tabIndex = 0;
   };

@@ -1,6 +1,7 @@
 // Boxes are corrected here, by pointer and by keyboard: moved, resized, added, named, deleted.
 
 import { element, options, textButton } from "./dom.js";
+import { focusedIn } from "./focus.js";
 import { rectangle, within } from "./geometry.js";
 import { iconButton } from "./icons.js";
 import { nameOf } from "./marking.js";
@@ -150,6 +151,8 @@ export function boxEditor(store, { viewport, frame, zoom, drawn, act }) {
   };
   const end = () => {
     settle();
+    const holder = focusedIn(viewport);
+    if (holder === viewport || bar.root.contains(holder)) toggle.focus({ preventScroll: true });
     act.set("mode", "select");
   };
   const bar = barOf({ add: addInMiddle, remove, undo, redo, done: end });

@@ -5,11 +5,26 @@ import error_card from "./error_card.js";
 import { fields } from "./fields.js";
 import history_strip from "./history_strip.js";
 import { suppressShortcuts } from "./keep_keys.js";
+import key_dialog from "./key_dialog.js";
 import picker from "./picker.js";
+import series_bar from "./series_bar.js";
+import server_dialog from "./server_dialog.js";
+import slider_names from "./slider_names.js";
 import task_bar from "./task_bar.js";
 import viewer_root from "./viewer_root.js";
 
-const KINDS = { error_card, history_strip, picker, task_bar, viewer_root, ...fields };
+const KINDS = {
+  error_card,
+  history_strip,
+  key_dialog,
+  picker,
+  series_bar,
+  server_dialog,
+  slider_names,
+  task_bar,
+  viewer_root,
+  ...fields,
+};
 
 // The model of a widget inside. `own` has what this page has set and the kernel has not changed since.
 function innerModel(id, carry) {
@@ -93,13 +108,22 @@ export function carrying(extra = (_el, _signal) => {}) {
 
     const draw = (node, ends) => {
       const el = element(node.kind === "button" ? "button" : "div", node.classes.join(" "));
-      for (const [name, value] of Object.entries(node.css)) el.style.setProperty(name, value);
+      const { widget, model } = inside.get(node.id);
+      const names = new Set();
+      const lay = () => {
+        const css = model.get("_css") ?? {};
+        for (const name of names) if (!(name in css)) el.style.removeProperty(name);
+        for (const [name, value] of Object.entries(css)) el.style.setProperty(name, value);
+        for (const name of Object.keys(css)) names.add(name);
+      };
+      lay();
+      model.on("change:_css", lay);
+      ends.push(() => model.off("change:_css", lay));
       if (node.kind === "box") {
         el.classList.add("widget-box");
         el.append(...node.children.map((child) => draw(child, ends)));
         return el;
       }
-      const { widget, model } = inside.get(node.id);
       Promise.resolve(widget.render({ model, el })).then((end) => ends.push(end));
       return el;
     };

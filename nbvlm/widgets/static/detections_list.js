@@ -3,7 +3,7 @@
 import { element, options } from "./dom.js";
 import { rectangle } from "./geometry.js";
 import { iconButton } from "./icons.js";
-import { nameOf, paint, reveal } from "./marking.js";
+import { nameOf, paint, placeOf, reveal } from "./marking.js";
 
 const CELLS = ".nbvlm-found-eye, .nbvlm-found-name, .nbvlm-found-copy";
 
@@ -57,7 +57,11 @@ function rowOf(store, index, act) {
     return node;
   };
   const eye = iconButton("nbvlm-found-eye", "eye", `Show ${name}`, () => act.hide([index]));
-  const label = element("button", "nbvlm-found-name", { type: "button", title: "Zoom to it" });
+  const label = element("button", "nbvlm-found-name", {
+    type: "button",
+    title: "Zoom to it",
+    "aria-label": `${nameOf(box)}, ${placeOf(box, store.picture)}`,
+  });
   label.append(
     element("span", "nbvlm-swatch", { "aria-hidden": "true" }),
     element("span", "nbvlm-found-label", {}, nameOf(box)),

@@ -2,6 +2,7 @@
 
 import { copyText } from "./clipboard.js";
 import { element, numbered, subscribe, textButton } from "./dom.js";
+import { focusedIn } from "./focus.js";
 
 const inWords = (card) =>
   [card.title, `${card.message} ${card.hint}`, ...card.details.map((pair) => pair.join(": "))].join("\n");
@@ -63,6 +64,9 @@ function view(el, store, send) {
     stop();
     stop = () => {};
     const { card } = store;
+    // The focus does not vanish with the card.
+    if (el.contains(focusedIn(el)))
+      el.closest(".nbvlm-panel")?.querySelector("button.nbvlm-run")?.focus({ preventScroll: true });
     el.hidden = !card;
     if (!card) {
       el.replaceChildren();

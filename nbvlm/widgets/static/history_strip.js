@@ -1,6 +1,7 @@
 // The history strip: one card for each answer, in the order of `panel.history`.
 
 import { dataUri, element, numbered, sharedViews } from "./dom.js";
+import { focusedIn } from "./focus.js";
 import { svgElement } from "./svg.js";
 
 const ICONS = {
@@ -81,8 +82,10 @@ function view(el, store, send) {
   const words = element("span", "nbvlm-strip-words", { role: "status" });
   const clear = element("button", "nbvlm-quiet-button nbvlm-clear", { type: "button" }, "Clear");
   clear.title = "Delete all answers that are not pinned";
+  const undo = element("button", "nbvlm-quiet-button nbvlm-undo", { type: "button" }, "Undo");
+  undo.title = "Bring back what was deleted or cleared last (Ctrl+Z)";
   const head = element("div", "nbvlm-strip-head");
-  head.append(heading, words, clear);
+  head.append(heading, words, undo, clear);
   const owner = `nbvlm-owner-${Math.random().toString(36).slice(2)}`;
   el.classList.add(owner);
   const style = element("style", "");
@@ -103,7 +106,15 @@ function view(el, store, send) {
       ),
     );
   };
-  clear.addEventListener("click", () => send(numbered(el, { type: "clear" })));
+  const take = (type) => () => send(numbered(el, { type }));
+  clear.addEventListener("click", take("clear"));
+  undo.addEventListener("click", take("undo"));
+  el.addEventListener("keydown", (event) => {
+    if (event.key.toLowerCase() !== "z" || !(event.ctrlKey || event.metaKey) || !store.removed) return;
+    event.preventDefault();
+    event.stopPropagation();
+    undo.click();
+  });
 
   const step = (number, by) => {
     const numbers = [...store.cards.keys()];
@@ -138,6 +149,8 @@ function view(el, store, send) {
 
   const show = () => {
     style.textContent = eitherOr(store, owner);
+    const holder = focusedIn(el);
+    const held = el.contains(holder);
     for (const [number, card] of shown) {
       if (store.cards.has(number)) continue;
       card.root.remove();
@@ -154,11 +167,17 @@ function view(el, store, send) {
     }
     const pinned = [...store.cards.values()].filter((card) => card.pinned).length;
     const count = `${store.cards.size} ${store.cards.size === 1 ? "answer" : "answers"}`;
-    const parts = [count, pinned ? `${pinned} pinned` : "", hint(store.cards.size, pinned)];
+    const removed = store.removed ? `${store.removed} deleted` : "";
+    const parts = [count, removed, pinned ? `${pinned} pinned` : "", hint(store.cards.size, pinned)];
     words.textContent = parts.filter(Boolean).join(" · ");
     clear.disabled = pinned === store.cards.size;
-    el.hidden = !store.cards.size;
+    undo.hidden = !store.removed;
+    el.hidden = !store.cards.size && !store.removed;
+    list.hidden = !store.cards.size;
     reach();
+    // A button that is gone or does nothing now gives the focus to the one that takes it back.
+    if (held && (!el.contains(holder) || holder.hidden || holder.disabled))
+      (undo.hidden ? clear : undo).focus({ preventScroll: true });
     if (grown) list.scrollLeft = list.scrollWidth;
   };
   return { show };
@@ -180,7 +199,7 @@ function hint(count, pinned) {
 }
 
 export default () => {
-  const store = { cards: new Map(), current: null, still: "", answered: false };
+  const store = { cards: new Map(), current: null, removed: 0, still: "", answered: false };
 
   function receive(message, buffers) {
     if (message.type === "all") {
@@ -195,6 +214,7 @@ export default () => {
       const card = store.cards.get(number);
       if (card) card.src = dataUri(buffers[index], "image/jpeg");
     });
+    store.removed = message.removed ?? store.removed;
     if (message.type === "mark" || message.type === "all") store.current = message.number;
   }
 

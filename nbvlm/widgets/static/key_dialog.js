@@ -2,8 +2,10 @@
 // messages, and the field forgets it.
 
 import { element, numbered, textButton, whenInPanel } from "./dom.js";
+import { focusedIn } from "./focus.js";
+import { announce, focusReturn } from "./focus_return.js";
 
-function keyForm(onKey, onClose) {
+function keyForm(about, onKey, onClose) {
   const root = element("div", "nbvlm-drawer", { role: "group", "aria-label": "Key" });
   const label = element("label", "nbvlm-drawer-field");
   const field = element("input", "nbvlm-key-input", {
@@ -21,7 +23,7 @@ function keyForm(onKey, onClose) {
   const use = textButton("nbvlm-key-use nbvlm-drawer-main", "Use this key");
   const close = textButton("nbvlm-drawer-close", "Cancel");
   const words = element("p", "nbvlm-drawer-words", { role: "alert" });
-  const hint = element("p", "nbvlm-drawer-hint", "Keys for the hosted models are free at build.nvidia.com.");
+  const hint = element("p", "nbvlm-drawer-hint", about);
   const row = element("div", "nbvlm-drawer-row");
   row.append(label, use, close);
   root.append(row, words, hint);
@@ -59,25 +61,29 @@ export default () => {
       const controller = new AbortController();
       let form = null;
       let again = false;
+      let back = () => {};
       const close = () => {
+        const held = form?.root.contains(focusedIn(el));
         if (form) form.field.value = "";
         el.replaceChildren();
         el.hidden = true;
         form = null;
+        if (held) back();
       };
       const send = (key) =>
         model.send(numbered(el, { type: "key" }), undefined, [new TextEncoder().encode(key).buffer]);
       const view = {
         open: (message) => {
           again = Boolean(message?.again);
+          if (!form) back = focusReturn(el);
           el.hidden = false;
-          form = keyForm(send, close);
+          form = keyForm(model.get("about") ?? "", send, close);
           el.replaceChildren(form.root);
-          // A person who types in a cell keeps the focus there.
-          const { activeElement } = document;
-          const free = !activeElement || activeElement === document.body;
-          if (free || el.closest(".nbvlm-panel")?.contains(activeElement))
+          // A person who types in a cell keeps the focus there, and so does one who chooses a model.
+          const holder = focusedIn(el);
+          if (!holder || (el.closest(".nbvlm-panel")?.contains(holder) && !holder.matches("select")))
             form.field.focus({ preventScroll: true });
+          else announce(el, "A field for a key is open below the model");
         },
         close,
         refused: ({ words }) => {

@@ -1,6 +1,5 @@
 // The picture with its drawings, and the tools above it.
 
-import { boxEditor } from "./box_editor.js";
 import { annotatedOf, copyOrOffer, cropOf, fileName } from "./crop_copy.js";
 import { legend } from "./detections_list.js";
 import { element } from "./dom.js";
@@ -43,7 +42,8 @@ function emptyView() {
   return { root, show };
 }
 
-export function viewer(store, act) {
+// `makeEditor` is given where boxes can be corrected.
+export function viewer(store, act, makeEditor = null) {
   const root = element("figure", "nbvlm-viewer");
   const viewport = element("div", "nbvlm-viewport", {
     role: "group",
@@ -64,8 +64,7 @@ export function viewer(store, act) {
   const empty = emptyView();
   frame.append(image, drawn.svg, drawn.labels);
   viewport.append(frame);
-  const editor =
-    act.edits && boxEditor(store, { viewport, frame, zoom, drawn, act: { ...act, pick: act.pin } });
+  const editor = makeEditor?.(store, { viewport, frame, zoom, drawn, act: { ...act, pick: act.pin } });
   if (editor) tools.root.append(editor.toggle);
   root.append(
     tools.root,

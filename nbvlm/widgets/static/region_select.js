@@ -1,6 +1,7 @@
 // Drawing a box on the picture, by pointer or by keyboard.
 
 import { element, textButton } from "./dom.js";
+import { focusedIn } from "./focus.js";
 import { within } from "./geometry.js";
 
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -19,11 +20,15 @@ export function regionPicker(store, viewport, zoom, { draw, done }) {
   );
   let box = null; // in pixels of the picture
   let corner = null;
+  let from = null; // what had the focus before the picture
 
   const sides = () => [store.picture.width, store.picture.height];
   const show = () => draw(store.picking ? box : store.region);
   const end = (found) => {
     corner = null;
+    if (focusedIn(viewport) === viewport || bar.contains(focusedIn(viewport)))
+      (from?.isConnected ? from : viewport).focus({ preventScroll: true });
+    from = null;
     done(found?.map((value) => Math.round(value * 10) / 10));
   };
   const point = (event) => {
@@ -40,6 +45,7 @@ export function regionPicker(store, viewport, zoom, { draw, done }) {
     if (!store.picking || event.button || event.target.closest("button")) return;
     event.preventDefault();
     viewport.focus({ preventScroll: true });
+    from = null;
     viewport.setPointerCapture(event.pointerId);
     corner = point(event);
   };
@@ -84,11 +90,16 @@ export function regionPicker(store, viewport, zoom, { draw, done }) {
     if (started && store.picture) {
       const [width, height] = sides();
       box = [0.3 * width, 0.3 * height, 0.7 * width, 0.7 * height];
-      viewport.focus({ preventScroll: true });
+      // Arrow keys walk through the tasks of a list: a choice there leaves the focus where it is.
+      if (!focusedIn(viewport)?.matches("select")) viewport.focus({ preventScroll: true });
     }
     show();
   };
   const listen = (signal) => {
+    const come = ({ relatedTarget }) => {
+      if (store.picking && relatedTarget && !bar.contains(relatedTarget)) from = relatedTarget;
+    };
+    viewport.addEventListener("focus", come, { signal });
     viewport.addEventListener("pointerdown", down, { signal });
     viewport.addEventListener("pointermove", move, { signal });
     viewport.addEventListener("pointerup", up, { signal });

@@ -1,6 +1,7 @@
 // The task bar: a preset and its fields. They follow the prompt, and the prompt follows them.
 
 import { element, options, subscribe, textButton, whenInPanel } from "./dom.js";
+import { focusedIn } from "./focus.js";
 import { recall } from "./prompt_history.js";
 import { OWN, read, thingsOf, write } from "./prompt_syntax.js";
 
@@ -47,7 +48,6 @@ function chipField(change) {
     });
     remove.addEventListener("click", () => {
       put(things.filter((one) => one !== thing));
-      field.focus();
     });
     node.append(remove);
     return node;
@@ -62,9 +62,12 @@ function chipField(change) {
     things = next ?? [];
     const others = known.filter((thing) => !things.includes(thing));
     list.replaceChildren(...others.map((value) => element("option", "", { value })));
-    const typing = root.getRootNode().activeElement === field;
+    const holder = focusedIn(root);
+    const held = root.contains(holder) ? holder.getAttribute("aria-label") : null;
     root.replaceChildren(...things.map(chip), ...others.map(offer), field, list);
-    if (typing) field.focus();
+    // The chips are others now: the focus goes to the one of the same name, else to the field.
+    const same = [...root.querySelectorAll("button")].find((one) => one.getAttribute("aria-label") === held);
+    if (held) (same ?? field).focus({ preventScroll: true });
   };
   return { root, show };
 }
@@ -74,7 +77,16 @@ function regionField(change, pick) {
   const root = element("div", "nbvlm-region", { role: "group", "aria-label": "Region" });
   const draw = textButton("nbvlm-pick-region", "Draw it on the picture");
   draw.setAttribute("aria-pressed", "false");
-  draw.addEventListener("click", () => pick(draw.getAttribute("aria-pressed") !== "true"));
+  draw.addEventListener("click", (event) => {
+    // The picture itself says whether a region is drawn on it: a press may be quicker than the kernel.
+    const picture = root.closest(".nbvlm-panel")?.querySelector(".nbvlm-viewport");
+    const begun = picture
+      ? picture.classList.contains("nbvlm-picking")
+      : draw.getAttribute("aria-pressed") === "true";
+    // By keyboard the way to the picture leads over this button, also where drawing has begun already.
+    if (begun && picture && !event.detail) picture.focus();
+    else pick(!begun);
+  });
   const edges = ["left", "top", "right", "bottom"].map((name) =>
     element("input", "nbvlm-edge", {
       type: "number",

@@ -1,6 +1,9 @@
 // The head of the panel, and the keys of the whole panel.
 
 import { element, numbered, options, textButton, whenInPanel } from "./dom.js";
+import { focusedIn } from "./focus.js";
+import { plainKeys, shortcutList } from "./shortcuts.js";
+import { CHANGES, nameSliders } from "./sliders.js";
 
 const FOCUSABLE = "button, select, input, textarea, [tabindex], [contenteditable='true'], .noUi-handle";
 
@@ -8,14 +11,11 @@ const FOCUSABLE = "button, select, input, textarea, [tabindex], [contenteditable
 // element itself has the attribute data-lm-suppress-shortcuts.
 function keepKeys(panel) {
   for (const node of panel.querySelectorAll(FOCUSABLE)) node.dataset.lmSuppressShortcuts = "true";
-  for (const slider of panel.querySelectorAll(".widget-slider")) {
-    const name = slider.querySelector(".widget-label")?.textContent;
-    if (!name) continue;
-    slider.querySelector(".noUi-handle")?.setAttribute("aria-label", name);
-    const readout = slider.querySelector(".widget-readout");
-    readout?.setAttribute("aria-label", `${name}, as a number`);
-    readout?.setAttribute("role", "textbox");
-  }
+  nameSliders(panel);
+  // Stop ends with the answer; its focus goes on to Run.
+  const holder = focusedIn(panel);
+  if (holder?.matches(".nbvlm-stop:disabled"))
+    panel.querySelector("button.nbvlm-run")?.focus({ preventScroll: true });
 }
 
 // Ctrl+S still saves the notebook: of the keys with Ctrl or Cmd, the panel keeps those for text and Run.
@@ -94,6 +94,7 @@ function stop(panel, model) {
 
 function onKeyDown(event, model) {
   const panel = event.currentTarget;
+  if (event.target.closest(".nbvlm-shortcuts") && event.key === "Escape") return;
   const isRun = event.key === "Enter" && (event.ctrlKey || event.metaKey);
   const pressed = isRun ? press(panel, ".nbvlm-run") : event.key === "Escape" && stop(panel, model);
   if (isRun || pressed) {
@@ -121,6 +122,11 @@ function modelChoice(model) {
     root.value = model.get("choice");
     root.title = root.selectedOptions[0]?.title || "Which model answers";
   };
+  root.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.ctrlKey || event.metaKey || !FORMS[root.value]) return;
+    event.preventDefault();
+    root.closest(".nbvlm-panel")?.dispatchEvent(new CustomEvent("nbvlm-form-enter"));
+  });
   root.addEventListener("change", () => {
     const panel = root.closest(".nbvlm-panel");
     if (FORMS[root.value]) panel?.dispatchEvent(new CustomEvent(root.value));
@@ -189,7 +195,12 @@ function render({ model, el }) {
   const key = keyButton(model);
   const badge = element("span", "nbvlm-badge", "Demo model");
   const hide = hideButton(model);
-  el.replaceChildren(element("span", "nbvlm-mark", "nbvlm"), choice.root, key.root, badge, hide.root);
+  const keys = shortcutList();
+  const speech = element("div", "nbvlm-unseen", { role: "status" });
+  const mark = element("span", "nbvlm-mark", "nbvlm");
+  const last = element("span", "nbvlm-header-last");
+  last.append(badge, hide.root, keys.button);
+  el.replaceChildren(mark, choice.root, key.root, last, keys.root, speech);
 
   const show = () => {
     choice.show();
@@ -207,7 +218,7 @@ function render({ model, el }) {
 
   whenInPanel(el, signal, (panel) => {
     const observer = new MutationObserver(() => keepKeys(panel));
-    observer.observe(panel, { childList: true, subtree: true });
+    observer.observe(panel, CHANGES);
     signal.addEventListener("abort", () => observer.disconnect());
     // Text fields keep their keys to themselves, so the panel listens on the way down.
     panel.addEventListener("keydown", (event) => onKeyDown(event, model), { signal, capture: true });
@@ -215,6 +226,10 @@ function render({ model, el }) {
     panel.addEventListener("keydown", (event) => ownEvents.has(event) && event.stopPropagation(), { signal });
     panel.addEventListener("focusout", (event) => commit(event.target), { signal });
     panel.addEventListener("nbvlm-server-closed", choice.show, { signal });
+    panel.addEventListener("nbvlm-say", (event) => speech.replaceChildren(event.detail), { signal });
+    const plain = plainKeys(panel, keys.open);
+    panel.addEventListener("keydown", plain, { signal });
+    panel.addEventListener("keydown", (event) => event.altKey && plain(event), { signal, capture: true });
     window.addEventListener("keydown", (event) => shareKeys(panel, event), { signal, capture: true });
     panel.nbvlmFields = () => currentFields(panel, model);
     panel.setAttribute("role", "group");

@@ -1,5 +1,6 @@
 // The viewer as a widget: the picture with its boxes and masks, to look through, select and correct.
 
+import { boxEditor } from "./box_editor.js";
 import { dataUri, element } from "./dom.js";
 import { lights, partStore } from "./part_store.js";
 import { viewer } from "./picture_view.js";
@@ -76,7 +77,7 @@ function view(el, store, act) {
     },
     speak: speech.say,
   };
-  const shown = viewer(store, actions);
+  const shown = viewer(store, actions, boxEditor);
   el.classList.add("nbvlm-part", "nbvlm-viewer-part");
   el.replaceChildren(shown.root, notes, speech.root);
 
