@@ -160,8 +160,8 @@ class Playground(Carrier):
 
     _esm = script("playground")
     _css = style(
-        *("colors", "scheme", "fields", "panel", "form", "task_bar", "picker", "viewer_root", "picture_view"),
-        *("detections_list", "error_card", "playground"),
+        *("colors", "scheme", "fields", "panel", "form", "task_bar", "picker", "series_bar", "viewer_root"),
+        *("picture_view", "detections_list", "error_card", "playground"),
     )
 
     image: Typed[Picture | None, ImageSource | None] = _Held()
@@ -222,7 +222,8 @@ class Playground(Carrier):
 
     def _made(self, allow: Sequence[str], paths: Any) -> Any:
         """Make the parts, and place them as the panel does."""
-        picker, bar, sliders, card = Picker(allow=allow, paths=paths), TaskBar(), Parameters(), ErrorCard()
+        picker, bar = Picker(allow=allow, paths=paths, bare=True), TaskBar(bare=True)
+        sliders, card = Parameters(bare=True), ErrorCard(bare=True)
         answer = PictureAnswer(on_region=weakly(bar.take_region))
         asking = connect(picker, bar, sliders, client=self._source, answer=answer, error_card=card)
         asking.layout.display = asking.layout.flex_flow = None  # the style sheet of the panel lays them out
@@ -230,7 +231,7 @@ class Playground(Carrier):
         self._parts |= {"card": card, "answer": answer}
         self._name, self._badge = label("", "nbvlm-model-name"), label("", "nbvlm-badge")
         head = column([label("nbvlm", "nbvlm-mark"), self._name, self._badge], "nbvlm-header")
-        left = column([picker, bar, sliders, asking.add_class("nbvlm-actions")], "nbvlm-controls")
+        left = column([picker, bar, asking.add_class("nbvlm-actions"), sliders], "nbvlm-controls")
         body = column([left, column([card, answer], "nbvlm-answers")], "nbvlm-body")
         return column([head, body], "nbvlm-panel")
 

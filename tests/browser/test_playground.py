@@ -72,6 +72,13 @@ def test_a_playground_asks_by_the_keyboard_and_stops(wired: Wired, page: Page) -
     page.keyboard.press("Escape")
     wired.until(lambda: page.locator(".nbvlm-status").get_attribute("data-state") == "stopped")
     assert (playground.running, playground.result) == (False, None)
+    # The focus on Stop goes on to Run, for Stop has nothing to do any more.
+    prompt.press("Control+Enter")
+    stop = page.locator("button.nbvlm-stop")
+    wired.until(stop.is_enabled)
+    stop.focus()
+    page.keyboard.press("Enter")
+    wired.until(lambda: page.locator("button.nbvlm-run:focus").count())
     # An error is a card with buttons that help.
     prompt.fill("")
     prompt.press("Control+Enter")

@@ -185,6 +185,30 @@ def test_it_has_one_connection_and_leaves_nothing_behind(page: Page) -> None:
         widgets.Playground(client="demo")  # type: ignore[arg-type]
 
 
+def test_all_parts_of_several_widgets_can_be_carried(page: Page) -> None:
+    client = nbvlm.Client("demo")
+    made = [widgets.Picker(), widgets.TaskBar(), widgets.Parameters(), widgets.Answer()]
+    made += [widgets.History(), widgets.ErrorCard(), widgets.ModelChoice(client)]
+    made.append(widgets.connect(made[0], made[1], client=client))
+    for part in made:
+        carrier = part._display_()
+        page.send(carrier, {"type": "hello"})
+        told = [one for one, _ in page.custom(carrier) if one["type"] == "tree"][-1]
+        assert set(told["states"]) == set(carrier._inside)
+
+
+def test_a_key_given_inside_is_in_no_state(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nbvlm.client.keys._memory", {})
+    key = "nvapi-not-a-real-key-but-just-as-secret"
+    choice = widgets.ModelChoice(nbvlm.Client("nvidia", api_key="nvapi-not-a-real-key"))
+    carrier = choice._display_()
+    inside = node(carrier, kind="key_dialog")["id"]
+    page.send(carrier, {"type": "bytes", "id": inside, "content": {"type": "key"}}, [key.encode()])
+    page.wait_until(lambda: choice.key_state == "Key from this panel")
+    assert key not in repr(page.sent)
+    assert key not in repr(carrier.get_state())
+
+
 def test_a_part_is_shown_by_a_host_of_single_anywidgets(page: Page) -> None:
     answer = widgets.Answer()
     shown, again = answer._display_(), answer._display_()
@@ -198,5 +222,10 @@ def test_a_part_is_shown_by_a_host_of_single_anywidgets(page: Page) -> None:
     sliders.endpoint = "google/gemma-4-31b-it"  # has other sliders
     told = [one for one, _ in page.custom(carrier) if one["type"] == "tree"][-1]
     assert set(told["states"]) == set(carrier._inside)
+    note = node(carrier, name="nbvlm-note")["id"]  # shown where two values differ from their defaults
+    sliders.endpoint = "nvidia"
+    sliders.value = {"temperature": 0.9, "top_p": 0.1}
+    laid = [one["state"]["_css"] for one, _ in page.custom(carrier) if one.get("id") == note]
+    assert laid[-1]["display"] == ""
     with pytest.raises(TypeError, match="A Play cannot be shown"):
         Carrier(ipywidgets.VBox([ipywidgets.Play()]))

@@ -4,12 +4,13 @@ import { element } from "./dom.js";
 import error_card from "./error_card.js";
 import { fields } from "./fields.js";
 import history_strip from "./history_strip.js";
-import { suppressShortcuts } from "./keep_keys.js";
+import { keepKeys } from "./keep_keys.js";
 import key_dialog from "./key_dialog.js";
 import picker from "./picker.js";
 import series_bar from "./series_bar.js";
 import server_dialog from "./server_dialog.js";
 import slider_names from "./slider_names.js";
+import { CHANGES } from "./sliders.js";
 import task_bar from "./task_bar.js";
 import viewer_root from "./viewer_root.js";
 
@@ -169,12 +170,15 @@ export function carrying(extra = (_el, _signal) => {}) {
       render({ el }) {
         const controller = new AbortController();
         el.classList.add("nbvlm-carrier");
-        suppressShortcuts(el, controller.signal);
+        const observer = new MutationObserver(() => keepKeys(el));
+        observer.observe(el, CHANGES);
+        keepKeys(el);
         extra(el, controller.signal);
         const one = view(el);
         views.add(one);
         return () => {
           controller.abort();
+          observer.disconnect();
           views.delete(one);
           one.stop();
         };

@@ -1,22 +1,9 @@
 // The head of the panel, and the keys of the whole panel.
 
 import { element, numbered, options, textButton, whenInPanel } from "./dom.js";
-import { focusedIn } from "./focus.js";
+import { keepKeys } from "./keep_keys.js";
 import { plainKeys, shortcutList } from "./shortcuts.js";
 import { CHANGES, nameSliders } from "./sliders.js";
-
-const FOCUSABLE = "button, select, input, textarea, [tabindex], [contenteditable='true'], .noUi-handle";
-
-// Notebook 7 takes arrow keys from sliders, and letters typed on a button insert cells, unless the focused
-// element itself has the attribute data-lm-suppress-shortcuts.
-function keepKeys(panel) {
-  for (const node of panel.querySelectorAll(FOCUSABLE)) node.dataset.lmSuppressShortcuts = "true";
-  nameSliders(panel);
-  // Stop ends with the answer; its focus goes on to Run.
-  const holder = focusedIn(panel);
-  if (holder?.matches(".nbvlm-stop:disabled"))
-    panel.querySelector("button.nbvlm-run")?.focus({ preventScroll: true });
-}
 
 // Ctrl+S still saves the notebook: of the keys with Ctrl or Cmd, the panel keeps those for text and Run.
 function shareKeys(panel, event) {
@@ -217,7 +204,11 @@ function render({ model, el }) {
   show();
 
   whenInPanel(el, signal, (panel) => {
-    const observer = new MutationObserver(() => keepKeys(panel));
+    const follow = () => {
+      keepKeys(panel);
+      nameSliders(panel);
+    };
+    const observer = new MutationObserver(follow);
     observer.observe(panel, CHANGES);
     signal.addEventListener("abort", () => observer.disconnect());
     // Text fields keep their keys to themselves, so the panel listens on the way down.
@@ -234,7 +225,7 @@ function render({ model, el }) {
     panel.nbvlmFields = () => currentFields(panel, model);
     panel.setAttribute("role", "group");
     panel.setAttribute("aria-label", "Ask a vision-language model about a picture");
-    keepKeys(panel);
+    follow();
   });
 
   return () => {
