@@ -11,7 +11,7 @@ function bar(el, state, send, model) {
   head.append(title, leave);
   const before = textButton("nbvlm-way", "Previous");
   const after = textButton("nbvlm-way", "Next");
-  const names = element("select", "nbvlm-series-names nbvlm-route", { "aria-label": "Picture" });
+  const names = element("select", "nbvlm-series-names", { "aria-label": "Picture" });
   const pick = (index) => say({ type: "pick", index });
   const count = () => state.names.length;
   const step = (by) => pick(state.index == null ? 0 : (state.index + by + count()) % count());
