@@ -74,6 +74,8 @@ class Error(Exception):
         "unknown", "offline", "failing" or "blind" (it does not see); None for any other failure.
     alternatives
         Names of models to ask instead, for `nbvlm.Client`, where the model is gone.
+    private
+        Whether an address was refused because it leads to a private network; `allow_private=True` takes it.
     final
         Whether asking the same again is of no use.
     """
@@ -97,6 +99,7 @@ class Error(Exception):
         self.retry_after: float | None = None
         self.gone: str | None = None
         self.alternatives: tuple[str, ...] = ()
+        self.private = False
 
     def __str__(self) -> str:
         """Message, hint and request id, in this order, as one paragraph."""

@@ -117,8 +117,10 @@ def test_it_begins_with_title_summary_and_contents(path: Path) -> None:
 
 def test_each_leads_to_the_next() -> None:
     order = sorted(NOTEBOOKS, key=lambda path: (path.stem != "quickstart", path.stem))
+    ends = {path: nbformat.read(path, as_version=4).cells[-1].source for path in order}
     for path, after in pairwise(order):
-        assert after.name in nbformat.read(path, as_version=4).cells[-1].source, path.name
+        assert after.name in ends[path], path.name
+    assert [path for path in order if "the last tutorial" in ends[path]] == order[-1:]
 
 
 def findings(run: Run) -> list[str]:
@@ -140,6 +142,14 @@ def numbers(run: Run, words: str) -> list[float]:
 
 # By the number of a tutorial: words of a finding, and its effect with the least size that it must have.
 EFFECTS: dict[str, list[tuple[str, Callable[..., bool]]]] = {
+    "01": [
+        ("The boxes are where", lambda found, all_, overlap: found > 0.6 * all_ > 1 and overlap > 50),
+        ("Read back from JSON", lambda boxes, characters: boxes > 1 and characters > 50),
+    ],
+    "02": [
+        ("y comes first", lambda right, wrong: right < 0.1 and wrong > 10),
+        ("Masks follow the things", lambda mask, box: mask > box + 5),
+    ],
     "03": [
         (
             "The wording decides",
@@ -147,6 +157,15 @@ EFFECTS: dict[str, list[tuple[str, Callable[..., bool]]]] = {
         ),
         ("Chance grows", lambda cold, _runs, _t, warm, *_: warm >= cold + 2),
         ("Top p limits chance", lambda _t, few, _runs, _p, many, *_: many >= few + 2),
+    ],
+    "04": [
+        ("Base64 writes", lambda _64, growth, over: 1.33 < growth < 1.34 and over > 1),
+        ("Shrinking saves bytes", lambda inline, asset: inline < 0.5 * asset),
+        (
+            "Shrinking costs this model little",
+            lambda width, inline, whole: width < 60 and inline > whole - 25,
+        ),
+        ("One upload serves all", lambda *digits: len(digits) >= 2),
     ],
     "05": [
         ("The first of", lambda boxes, share: boxes > 1 and 5 < share < 60),
@@ -158,10 +177,22 @@ EFFECTS: dict[str, list[tuple[str, Callable[..., bool]]]] = {
         ("Small things are harder", lambda small, large: large - small > 15),
         ("Blur changes", lambda changed, all_: 0 < changed <= all_ + 5),
     ],
+    "07": [("Both protocols bring", lambda one, other: one == other > 1)],
+    "08": [("A replay answers the same", lambda same, all_, _t, fresh: same == all_ > fresh)],
     "09": [
         ("A colour and its kind", lambda same, all_: same == all_ > 1),
         ("The answer depends on", lambda on, all_on, off, all_off: on / all_on > 0.5 > off / all_off + 0.4),
         ("Another scene is less sound", lambda off, _on: off > 0),
+    ],
+    "10": [
+        ("The counts are near the truth", lambda there, found, bad: 0.6 < found / there < 1.3 and bad == 1),
+        ("Nothing is lost", lambda rows, kept: 11 < kept < rows == 61),
+        ("The cluster returns", lambda rows, equal: rows == 61 and equal > 30),
+    ],
+    "11": [
+        ("The wrong rules misplace", lambda own, others: own > others + 30),
+        ("Reading again repairs it", lambda before, after: after > before + 30),
+        ("The known picture tells", lambda _scale, best, second: best > second),
     ],
 }
 

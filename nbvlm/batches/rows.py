@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from nbvlm.endpoints import Endpoint
     from nbvlm.grounding import Detections
+    from nbvlm.images import Picture
 
 __all__ = [
     "COLUMNS",
@@ -116,7 +117,11 @@ class Row:
         if self.error is not None:
             return None
         sha256 = decode(self._line)["picture"]["sha256"]
-        return Result.from_json(self._line, _picture(self.path, sha256))
+        return self.result_with(_picture(self.path, sha256))
+
+    def result_with(self, picture: Picture | None) -> Result | None:
+        """Return the whole `Result` with a picture that is at hand; None where there is no answer."""
+        return Result.from_json(self._line, picture) if self.error is None else None
 
     @property
     def path(self) -> Path:
@@ -254,6 +259,7 @@ class Table:
     """Gathers rows as they come, and puts them in the order of the pictures."""
 
     def __init__(self, *, explode: bool = False) -> None:
+        pandas()
         self._explode = explode
         self._rows: list[tuple[int, tuple[Any, ...]]] = []
 

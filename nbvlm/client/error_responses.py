@@ -89,10 +89,13 @@ def error_of(
     asset: bool = False,
     what: str = "request",
     service: Service | None = _NVIDIA,
+    server: str = "",
+    keyed: bool = True,
 ) -> Error:
     """Return the error for a response; of the asset service, unless it concerns key, credit or rate.
 
-    `service` is the one that answered, None for a server without a name.
+    `service` is the one that answered, None for a server of one's own, which `server` names; `keyed`: whether
+    a key was sent.
     """
     message, detail = parse_body(body)
     asked = retry_after(headers.get("retry-after"))
@@ -101,6 +104,8 @@ def error_of(
         kind, sentence, hint = AssetError, *_ASSETS.get(status, (sentence, hint))
     if service is not _NVIDIA:
         hint = _elsewhere(status, service) or hint
+    if service is None and server:
+        sentence = _own(status, sentence, server, keyed=keyed)
     if service is GATEWAY and message:  # whose sentences are written for students
         sentence, message = f"{clean(message, _LONGEST).rstrip('.')} ({status})", ""
     elif asked and status in (429, 503):
@@ -126,12 +131,31 @@ def _elsewhere(status: int, service: Service | None) -> str | None:
     if status == 401:
         if service is not None and service.variables:
             return keys.advice(service)
-        return "Pass the key of the server as api_key=…."
-    if status == 402:
-        return f"See the account's page at {service.page}." if service and service.page else "See its page."
-    return {403: "Check that the key may use this model.", 404: _LIST, 410: _LIST, 429: "Wait a minute."}.get(
-        status
-    )
+        return "Pass the key of that server as api_key=…."
+    if status == 402 and service is not None and service.page:
+        return f"See the account's page at {service.page}."
+    return {
+        402: "Ask who runs it.",
+        413: "Send a smaller picture.",
+        403: "Check that the key may use this model.",
+        404: _LIST,
+        410: _LIST,
+        429: "Wait a minute.",
+    }.get(status)
+
+
+def _own(status: int, sentence: str, server: str, *, keyed: bool) -> str:
+    """Return the sentence about a refusal of a server of one's own, which names it."""
+    name = f"server {server}"
+    if status == 401:
+        return f"The {name} {'refused the key' if keyed else 'asks for a key'} (401)"
+    special = {
+        402: f"The {name} says that the account has no credits left (402)",
+        403: f"The {name} gives this key no access (403)",
+        410: f"The {name} has the model no longer (410)",
+        429: f"The {name} got too many requests (429)",
+    }
+    return special.get(status) or sentence.replace("e service", f"e {name}")
 
 
 _CLASS = {

@@ -8,8 +8,9 @@ from nbvlm.images.codec import encode_within, encoded, plain
 from nbvlm.images.guard import decoding
 from nbvlm.images.headers import header as read_header
 from nbvlm.images.opening import opened as open_encoded
-from nbvlm.images.paths import SUFFIXES
+from nbvlm.images.paths import SUFFIXES, folder_at
 from nbvlm.images.paths import completions as path_completions
+from nbvlm.images.paths import in_folder as pictures_in
 from nbvlm.images.paths import inside as path_inside
 from nbvlm.images.paths import resolved as resolved_path
 from nbvlm.images.paths import shown as shown_path
@@ -30,11 +31,13 @@ __all__ = [
     "encode_within",
     "encoded",
     "fit",
+    "folder_at",
     "is_array",
     "load_lazily",
     "open_encoded",
     "path_completions",
     "path_inside",
+    "pictures_in",
     "plain",
     "read_header",
     "read_source",

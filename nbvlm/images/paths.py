@@ -11,7 +11,7 @@ from nbvlm._files import expanded, here
 from nbvlm._text import shorten, visible
 from nbvlm.errors import ImageError
 
-__all__ = ["SUFFIXES", "completions", "inside", "resolved", "shown"]
+__all__ = ["SUFFIXES", "completions", "folder_at", "in_folder", "inside", "resolved", "shown"]
 
 MOST = 50  # completions
 _SCHEME = re.compile(r"(?i)[a-z][a-z0-9+.-]+:")
@@ -61,6 +61,58 @@ def resolved(text: str, within: Path | None = None) -> str | Path:
     if os.path.islink(path):  # noqa: PTH114
         raise ImageError(f"{place!r} is a link to a file that does not exist.", hint="Correct the link.")
     raise ImageError(f"There is no file {place!r} on the server.", hint=_nearest(path))
+
+
+def folder_at(text: str, within: Path | None = None) -> Path | None:
+    """Return the folder that typed text names, None where it names something else; see `resolved`.
+
+    Raises
+    ------
+    ImageError
+        If the path leads out of `within`.
+    """
+    place = text.strip().strip("\"'")
+    if not place or (within is None and _is_address(place)):
+        return None
+    path = expanded(place) if within is None else inside(within, place)
+    return path if os.path.isdir(path) else None  # noqa: PTH112 - it never raises
+
+
+def in_folder(folder: Path, within: Path | None = None) -> list[Path]:
+    """Return the pictures of a folder, by their names, `2.png` before `10.png`; not those of folders in it.
+
+    With a folder `within`, links that lead out of it are left out.
+
+    Raises
+    ------
+    ImageError
+        If the folder cannot be read, or holds no picture.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            found = [
+                Path(entry.path)
+                for entry in entries
+                if not entry.name.startswith(".")
+                and Path(entry.name).suffix.lower() in SUFFIXES
+                and not _is_folder(entry)
+                and (within is None or _is_inside(within, entry))
+            ]
+    except OSError as error:
+        raise ImageError(
+            f"The folder {folder.name!r} cannot be read: {error.strerror}.", hint="Change its permissions."
+        ) from None
+    if not found:
+        raise ImageError(
+            f"{folder.name or '.'!r} is a folder. No picture is in it.",
+            hint="Choose another one; pictures are known by their endings, such as .png and .jpg.",
+        )
+    return sorted(found, key=lambda path: _natural(path.name))
+
+
+def _natural(name: str) -> list[tuple[bool, int, str]]:
+    parts = re.split(r"(\d+)", name.lower())
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
 
 
 def inside(folder: Path, text: str) -> Path:

@@ -225,10 +225,12 @@ async def _addresses(target: httpx.URL, proxied: bool, allow_private: bool) -> l
         raise ImageError(f"The host {target.host!r} is not known.", hint=_CHECK) from None
     addresses: list[str | None] = [str(entry[4][0]) for entry in found]
     if not allow_private and any(_is_private(str(address)) for address in addresses):
-        raise ImageError(
+        error = ImageError(
             f"{_shown(target)} leads to a private network, which is refused.",
             hint="If you trust the address: ask(…, allow_private=True).",
         )
+        error.private = True
+        raise error
     return [None] if proxied else addresses[:MAX_ADDRESSES]
 
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nbvlm import endpoints
 from nbvlm._background import Task
-from nbvlm.client import AsyncClient
 from nbvlm.errors import AuthenticationError, Error
-from nbvlm.widgets import ErrorCard, Ignored, KeyField, ServerForm, failure_sentences
+from nbvlm.widgets import ErrorCard, Ignored, KeyField, ServerForm, failure_sentences, list_models, look_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nbvlm.client import Client
+    from nbvlm.client import AsyncClient, Client
     from nbvlm.endpoints import Endpoint
-    from nbvlm.panel.connection import ModelConnection
     from nbvlm.panel.form import Form
     from nbvlm.panel.messages import MessageSequencer
     from nbvlm.recording import RecordedQuestion
-    from nbvlm.widgets import Offer
+    from nbvlm.widgets import ModelConnection, Offer
 
 __all__ = ["ConnectionActions"]
 
@@ -38,6 +35,7 @@ class ConnectionActions:
         on_ask: Callable[[], None],
         on_shrink: Callable[[], None],
         on_recorded: Callable[[RecordedQuestion], None],
+        on_private: Callable[[], None],
         on_refused: Callable[[Exception], None],
         offer: Offer,
     ) -> None:
@@ -45,19 +43,22 @@ class ConnectionActions:
         self._connection, self._form = connection, form
         self._on_connection, self._on_key = on_connection, on_key
         self._on_ask, self._on_shrink, self._on_recorded = on_ask, on_shrink, on_recorded
+        self._on_private = on_private
         self._nearest: RecordedQuestion | None = None
         self.key_field = KeyField(messages.handler({"key": self._take_key}), **options)
         self.server_form = ServerForm(
             messages.handler(
                 {
                     "connect": lambda message: self._switch(
-                        lambda: connection.connect(message["url"], message["model"])
+                        lambda: connection.connect(message["url"], message["model"], message["key"])
                     ),
                     "play": lambda message: self._switch(
                         lambda: connection.play(message["path"], self._offer.folder)
                     ),
-                    "models": lambda message: Task(self._list_models(message["url"])),
-                    "local": lambda _message: Task(self._look_here()),
+                    "models": lambda message: Task(
+                        list_models(self.server_form, message["url"], message["key"])
+                    ),
+                    "local": lambda _message: Task(look_here(self.server_form)),
                 }
             ),
             **options,
@@ -101,30 +102,6 @@ class ConnectionActions:
         self._on_connection()
         self._form.fill(parameters=parameters)
 
-    async def _list_models(self, url: str) -> None:
-        try:
-            async with AsyncClient(url.strip(), model="?") as client:
-                names = await client.models()
-        except Exception as error:  # noqa: BLE001 - shown below the form
-            self.server_form.refused(failure_sentences(error))
-        else:
-            self.server_form.models(names, "" if names else "The server lists no models.")
-
-    async def _look_here(self) -> None:
-        """Offer the models of the servers on this computer, those that see; show what the others lack."""
-        offered, lacking = [], []
-        for server in await endpoints.find_local():
-            able = [model.id for model in server.models if model.vision is not False]
-            offered += [
-                {"service": server.service, "model": name, "label": f"{name} · {server.title}"}
-                for name in able
-            ]
-            if not able:
-                lacking.append(f"{server.title}: {server.problem or 'no vision model.'}")
-        programs = ", ".join(service.title for service in endpoints.SERVICES.values() if service.local)
-        nothing = f"No model server responds on the computer of the kernel. Looked for: {programs}."
-        self.server_form.here(offered, " ".join(lacking) if offered or lacking else nothing)
-
     def _take_key(self, message: Mapping[str, Any]) -> None:
         try:
             self._connection.take_key(message["key"])
@@ -146,6 +123,8 @@ class ConnectionActions:
             self._form.reset()
         elif action == "nearest" and self._nearest is not None:
             self._on_recorded(self._nearest)
+        elif action == "private":
+            self._on_private()
         elif action == "shrink":
             self._on_shrink()
         elif action.startswith("model:"):

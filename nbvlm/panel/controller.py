@@ -12,24 +12,26 @@ import operator
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from nbvlm._background import Task
+from nbvlm._background import Task, in_thread
 from nbvlm.client import check_parameters
 from nbvlm.endpoints import Endpoint
 from nbvlm.errors import Error, ImageError
+from nbvlm.images import fit
 from nbvlm.panel import streaming
-from nbvlm.panel.connection import ModelConnection
 from nbvlm.panel.connection_actions import ConnectionActions
 from nbvlm.panel.form import Form, Inputs
 from nbvlm.panel.history_actions import HistoryActions
 from nbvlm.panel.messages import MessageSequencer
 from nbvlm.panel.notifications import StateLock
 from nbvlm.panel.rereading import caveats, reread
+from nbvlm.panel.series_runner import SeriesRunner
 from nbvlm.panel.sweep_runner import SweepRunner
 from nbvlm.result import alt_text, summary
 from nbvlm.widgets import (
     AnswerViewer,
     Ignored,
     MaskOutliner,
+    ModelConnection,
     Parameters,
     Picker,
     RecordedQuestions,
@@ -61,6 +63,9 @@ if TYPE_CHECKING:
 __all__ = ["PanelController", "family"]
 
 
+#: Base64 characters of a picture that is shrunk at a press, where the service names no limit.
+SMALL = 180_000
+
 #: Traits of a panel, and how its controller knows their values.
 STATE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {
@@ -77,6 +82,7 @@ STATE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "running": lambda controller: controller.running,
         "result": lambda controller: controller.result,
         "history": lambda controller: controller.answers.history.results,
+        "table": lambda controller: controller.series.table,
         "allow": lambda controller: controller.offer.names,
         "hidden_for_class": lambda controller: controller.offer.hidden,
     }
@@ -95,7 +101,7 @@ def family(widget: Any) -> list[Any]:
     """Return a widget with all inside it, their layouts and styles included."""
     own = [getattr(widget, name) for name in ("layout", "style") if widget.has_trait(name)]
     inner = [one for child in getattr(widget, "children", ()) for one in family(child)]
-    return [widget, *own, *inner]
+    return list(dict.fromkeys([widget, *own, *inner]))  # some share a layout
 
 
 class PanelController:
@@ -113,12 +119,14 @@ class PanelController:
         on_change: Callable[[Mapping[str, tuple[Any, Any]]], None],
         on_answer: Callable[[Result], None],
         on_event: Callable[[Event], None],
+        name: Callable[[], str],
         offer: Offer,
     ) -> None:
         self.offer = offer
         self._lock = StateLock(self._note_changes)
         self._noted: dict[str, Any] | None = None
         self._on_change, self._on_answer, self._on_event = on_change, on_answer, on_event
+        self._name = name
         self._closed = False
         self._throttle: StreamThrottle | None = None
         self._task: Task[Result] | None = None
@@ -167,6 +175,7 @@ class PanelController:
             on_ask=self.press,
             on_shrink=self.press_inline,
             on_recorded=self.ask_recorded,
+            on_private=lambda: self.picker.open_private(),
             on_refused=self.complain,
             offer=offer,
         )
@@ -175,11 +184,23 @@ class PanelController:
         self.picker = Picker(
             endpoint=endpoint,
             handler=messages.handler,
-            on_picture=self.show,
+            on_picture=self._take_picture,
             on_fields=self.form.take,
             on_error=self.complain,
             offer=offer,
+            all_actions={
+                "ask-all": self._ask_all,
+                "stop-all": lambda _message: self.series.stop(),
+                "cell": lambda _message: self._insert_table(),
+            },
             bare=True,
+        )
+        self.series = SeriesRunner(
+            self.connection,
+            self.picker,
+            question=self._question,
+            on_change=self._asked_all,
+            on_error=lambda error: self.connecting.show(error, asking=True),
         )
         self.picker.observe(lambda _change: self._changed(), "route")
         self.answers = HistoryActions(
@@ -252,6 +273,30 @@ class PanelController:
             self.picker.cancel()
             self.show(picture)
 
+    def _take_picture(self, picture: Picture | None, index: int | None) -> None:
+        """Choose a picture of the source; if a question about all was answered for it, show that answer."""
+        self.show(picture, index)
+        self._show_of_all()
+
+    def _show_of_all(self) -> None:
+        if self.picture is not None and not self.running:
+            prompt, parameters, _ = self._question()
+            result = self.series.answer(self.picture, prompt.strip(), parameters)
+            if result is not None:
+                self.open(result)
+
+    def _ask_all(self, message: Mapping[str, Any]) -> None:
+        self.form.take(message.get("fields") or {})
+        self.error_card.clear()
+        self.series.start()
+
+    def _asked_all(self) -> None:
+        self._changed()
+        self.guarded(self._show_of_all)
+
+    def _insert_table(self) -> None:
+        self.picker.bar.cell(f"table = {self._name()}.table\ntable")
+
     def put(self, given: Mapping[str, Any]) -> None:
         """Write some parameters into the fields; None sets a default."""
         values = check_parameters(self.connection.endpoint, given)
@@ -288,6 +333,7 @@ class PanelController:
         recorded = bool(used.questions())
         choices = used.choices(self.offer)
         self.toolbar.show(used.endpoint, choices, used.choice, key, recorded=recorded)
+        self.connecting.key_field.about = used.about_key()
         self.recorded.put(used.questions())
         self.toolbar.hideable = bool({"path", "key"} & self.offer.allowed)
         self.toolbar.hidden = self.offer.hidden
@@ -320,13 +366,16 @@ class PanelController:
 
     # The answer
 
+    def _question(self) -> tuple[str, dict[str, Any], Any]:
+        return self.task_bar.prompt, dict(self.parameters.value), self.picker.route
+
     def inputs(self) -> Inputs:
         """Return the values that a press on Run takes now."""
         if self._closed:
             raise Error("The panel is closed.", hint="Make a new one with nbvlm.Panel().")
         if self.picture is None:
             raise ImageError("No picture is chosen.", hint="Choose a sample or upload a picture.")
-        return Inputs(self.picture, self.task_bar.prompt, dict(self.parameters.value), self.picker.route)
+        return Inputs(self.picture, *self._question())
 
     def start(self) -> Task[Result]:
         """Ask the model with the values of the fields; an error if an answer is under way already."""
@@ -376,9 +425,22 @@ class PanelController:
             self.press()
 
     def press_inline(self) -> None:
-        """Choose the route inside the request, and ask."""
+        """Choose the route inside the request, and ask; a service without a limit gets a shrunk picture."""
         self.picker.take_route("inline")
-        self.press()
+        if self.picture is not None and self.connection.endpoint.inline_limit is None:
+            Task(self._press_shrunk(self.picture))
+        else:
+            self.press()
+
+    async def _press_shrunk(self, picture: Picture) -> None:
+        try:
+            fitted = await in_thread(fit, picture, SMALL)
+        except Exception as error:  # noqa: BLE001 - shown on the error card
+            self.complain(error)
+            return
+        if self.picture is picture:
+            await asyncio.to_thread(self.show, fitted.picture)
+            self.guarded(self.press)
 
     @property
     def running(self) -> bool:
@@ -510,6 +572,7 @@ class PanelController:
             self._closed = True
             self.stop()
         self.picker.cancel()
+        self.series.stop()
         self.sweeps.stop()
         self.connection.close()
         for widget in [one for child in self.widgets for one in family(child)]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Never, TypeVar
 
+import IPython
 import ipywidgets
 import traitlets
 
@@ -23,6 +24,8 @@ from nbvlm.widgets import Offer, PageState, Typed, one_layout
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable
+
+    import pandas as pd
 
     from nbvlm._background import Task
     from nbvlm.client import Event
@@ -68,12 +71,12 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
     a child. The kernel stays free while an answer streams.
 
     All arguments after the prompt are given by name, among them `route` and traits of `ipywidgets.VBox`, such
-    as `layout`. The traits below can be read, observed and linked, and all but the last three can be set.
+    as `layout`. The traits below can be read, observed and linked, and all but the last four can be set.
     They follow the page, and the page follows them. None of them is synced: no picture, answer or key is in
     the saved state.
 
     A value that `Client.ask` refuses raises the same error here, at once: `ImageError` or `ParameterError`. A
-    value of another wrong type, and setting one of the last three, raises `traitlets.TraitError`.
+    value of another wrong type, and setting one of the last four, raises `traitlets.TraitError`.
 
     Observers are called at once for changes that Python made. Changes of the page, and of an answer as it
     comes, are reported on a thread of the package, in their order: an observer may call `run` and wait. An
@@ -150,6 +153,9 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
         The answers of the history strip, the oldest first, without those that were deleted there. The last
         200 are kept, with 256 MiB of pictures at most; pinned ones go last. Default: empty. Read-only.
         ``[result.text for result in panel.history]``
+    table : pandas.DataFrame or None
+        The answers about all pictures of a folder, or of several dropped files, after *Ask about all*; its
+        columns are those of `nbvlm.batch`. Default: None. Read-only. ``panel.table``
 
     Raises
     ------
@@ -201,6 +207,7 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
     running: _Trait[bool, Never] = _Trait()
     result: _Trait[Result | None, Never] = _Trait()
     history: _Trait[list[Result], Never] = _Trait()
+    table: _Trait[pd.DataFrame | None, Never] = _Trait()
 
     def __init__(
         self,
@@ -234,6 +241,7 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
                 on_change=_weakly(self._notify),
                 on_answer=_weakly(self._answered),
                 on_event=_weakly(self._heard),
+                name=_weak_name(self),
                 offer=offer,
             )
         super().__init__(self._controller.widgets, **traits)
@@ -381,12 +389,13 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
             self._notifications.flush()
 
     def stop(self) -> None:
-        """Stop the answer under way, and a sweep; their pieces stay on the screen.
+        """Stop the answer under way, questions about all pictures, and a sweep; what came stays.
 
         `result` is None after that; `sweep` holds the cells that were done.
         """
         with self._notifications.at_once():
             self._controller.stop()
+            self._controller.series.stop()
             self._controller.sweeps.stop()
 
     # What is offered
@@ -507,13 +516,35 @@ def _weakly(method: Callable[[Any], None]) -> Callable[[Any], None]:
     return call
 
 
+def _weak_name(panel: Panel) -> Callable[[], str]:
+    """Return what names a panel for code in the notebook, and keeps no panel alive."""
+    held = weakref.ref(panel)
+
+    def name() -> str:
+        shell, there = IPython.get_ipython(), held()
+        if shell is None or there is None:
+            return "panel"
+        names = shell.user_ns
+        known = [one for one, value in names.items() if value is there and not one.startswith("_")]
+        if known:
+            return str(known[0])
+        free = (one for one in ("panel", *(f"panel_{number}" for number in range(2, 100))))
+        found = next(one for one in free if one not in names)
+        names[found] = there
+        return found
+
+    return name
+
+
 def _picture(value: Any) -> Picture | None:
     return None if value is None else Picture.load(value)
 
 
 def _offer(controller: PanelController, allow: Any) -> Offer:
     try:
-        return replace(Offer.of(allow), folder=controller.offer.folder, hidden=controller.offer.hidden)
+        given, now = Offer.of(allow), controller.offer
+        locked = given.locked or now.folder is not None
+        return replace(given, folder=now.folder, hidden=now.hidden, locked=locked)
     except TypeError as error:
         raise traitlets.TraitError(str(error)) from None
 

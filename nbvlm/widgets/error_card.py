@@ -49,6 +49,7 @@ RESET = Action("reset", "Reset the parameters")
 PROMPT = Action("prompt", "Write a prompt")
 MODELS = Action("models", "Choose a model")
 UPLOAD = Action("upload", "Choose another file")
+PRIVATE = Action("private", "Open it all the same")
 
 
 def describe(
@@ -69,6 +70,8 @@ def describe(
         offered = [_ALTERNATIVES.get(name) or Action(f"model:{name}", f"Ask {name}") for name in alternatives]
     else:
         offered = buttons(error, endpoint) if callable(buttons) else buttons
+    if getattr(error, "private", False):
+        offered = [PRIVATE, *offered]
     return {
         **failure_text(error),
         "title": _special_title(error, is_class=endpoint.name == GATEWAY.name) or title,
@@ -223,6 +226,8 @@ class ErrorPage(OfferingWidget):
     def _offers(self, action: str) -> bool:
         if action.startswith("model:"):
             return self.allowed.has_model(action.removeprefix("model:"))
+        if action == "private":
+            return self.allowed.private
         name = {"key": "key", "recording": "path", "models": "models", "upload": "upload"}.get(action)
         return name is None or name in self.allowed
 

@@ -65,7 +65,7 @@ class ErrorCard(PartBox):
     actions
         The functions of the buttons, called without arguments, by the names of the buttons: "again", "key",
         "model:demo" (or another name of a model), "shrink", "reset", "prompt", "models", "upload",
-        "recording" and "nearest".
+        "private", "recording" and "nearest".
     on_message
         Called with each press on a button, in place of `actions`: `action` is the name of the button. The
         card then has all buttons that fit the error.

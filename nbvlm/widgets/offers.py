@@ -69,7 +69,7 @@ class Offer:
 
     `models` holds the names of the endpoints that can be chosen, None for all; `folder` is the one whose
     pictures can be opened by path, None for the whole disk. Where visitors see the widget (`public`) or it is
-    hidden for a class, texts show no folder.
+    hidden for a class, texts show no folder. `locked` says that the owner has chosen what is offered.
     """
 
     allowed: frozenset[str] = frozenset(NAMES)
@@ -77,6 +77,7 @@ class Offer:
     folder: Path | None = None
     public: bool = False
     hidden: bool = False
+    locked: bool = False
 
     @classmethod
     def of(
@@ -97,7 +98,8 @@ class Offer:
         folder = None if paths is None else _folder(paths)
         if folder is not None and (not isinstance(allow, Mapping) or allow.get("path") is not False):
             names.add("path")
-        return cls(frozenset(names), _models(given["models"]), folder, public)
+        locked = folder is not None or allow not in (None, "all")
+        return cls(frozenset(names), _models(given["models"]), folder, public, locked=locked)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -112,6 +114,11 @@ class Offer:
     def masks(self) -> bool:
         """Whether texts are shown without folders."""
         return self.public or self.hidden
+
+    @property
+    def private(self) -> bool:
+        """Whether a person may open an address in a private network: never where the owner has set a lock."""
+        return "link" in self and not (self.public or self.locked)
 
     def hide(self, hidden: bool) -> Offer:
         """Return the same offer, hidden for a class or not."""

@@ -36,16 +36,21 @@ AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that has arrived whole: its name without directories, and its bytes."""
+    """A file that has arrived whole: its name without directories, its bytes, and what it was sent with.
+
+    Files that were chosen or dropped together have the same `group`; "" for one alone.
+    """
 
     name: str
     data: bytes = field(repr=False)
+    group: str = ""
 
 
 @dataclass(slots=True)
 class _PartialUpload:
     name: str
     size: int
+    group: str = ""
     data: bytearray = field(default_factory=bytearray, repr=False)
     checksum: int = 0
 
@@ -113,7 +118,7 @@ class UploadReceiver:
             len(self._files) >= AT_ONCE or sum(one.size for one in self._files.values()) + size > LIMIT
         ):
             self._files.pop(next(iter(self._files)))
-        self._files[key] = _PartialUpload(name, size)
+        self._files[key] = _PartialUpload(name, size, str(message.get("group") or ""))
         return {"type": "received", "id": key, "bytes": 0}
 
     def _append(
@@ -134,7 +139,7 @@ class UploadReceiver:
         if len(upload.data) != upload.size or int(message["crc"]) != upload.checksum:
             raise _broken(upload.name)
         del self._files[key]
-        return Upload(upload.name, bytes(upload.data))
+        return Upload(upload.name, bytes(upload.data), upload.group)
 
 
 def _base_name(name: str) -> str:
@@ -180,7 +185,7 @@ class PickerPage(OfferingWidget):
             "cancel-open": Message(),
             "route": Message(route=text),
             "reset": Message(),
-            "begin": Message(id=_ID, name=text, size=whole),
+            "begin": Message(id=_ID, name=text, size=whole, group=optional(text)),
             "chunk": Message(CHUNK, id=_ID, offset=whole),
             "end": Message(id=_ID, crc=whole),
             "cancel": Message(id=_ID),

@@ -15,8 +15,9 @@ from nbvlm.widgets.failure import ErrorCard
 from nbvlm.widgets.messages import Ignored
 from nbvlm.widgets.offers import Offer
 from nbvlm.widgets.picker import PickerPage
-from nbvlm.widgets.picture_source import PictureSource
+from nbvlm.widgets.picture_source import PictureSource, Series
 from nbvlm.widgets.picture_viewer import PictureTrait
+from nbvlm.widgets.series_bar import SeriesBar
 from nbvlm.widgets.thumbnails import preview, scenes
 
 if TYPE_CHECKING:
@@ -37,8 +38,14 @@ class _OwnPage(PickerPage):
     _css = style("colors", "theme", "place", "form", "picker", "own")
 
 
+class _OwnBar(SeriesBar):
+    _css = style("colors", "theme", "place", "form", "series_bar", "own")
+
+
 class Picker(PartBox):
     """Choose a picture: a sample, an upload, the camera, an address or a path.
+
+    Of a folder, or of several files that were dropped, the first is chosen, and buttons choose the next ones.
 
     Each trait below can be given by name, observed and linked. A picture that cannot be read leaves the
     chosen one as it is; the error is shown below the ways to a picture, and is in `error`.
@@ -59,7 +66,8 @@ class Picker(PartBox):
         Called with the error of a choice, in place of showing it here.
     **options
         `offer` in place of `allow` and `paths`; `handler` makes of actions, by the types of messages, the
-        function that takes a message of the page; `on_fields` takes the values of fields that come with it.
+        function that takes a message of the page; `on_fields` takes the values of fields that come with it;
+        `all_actions` take the messages "ask-all", "stop-all" and "cell" about all pictures of a folder.
 
     Attributes
     ----------
@@ -118,9 +126,11 @@ class Picker(PartBox):
         offer: Offer | None = None,
         handler: _Handler | None = None,
         on_fields: Callable[[Mapping[str, Any]], Any] | None = None,
+        all_actions: Mapping[str, _Action] | None = None,
         bare: bool = False,
         **traits: Any,
     ) -> None:
+        given = Offer.of(allow, paths) if offer is None else offer
         self._card = ErrorCard() if on_error is None else None
         self._on_picture, self._on_error = on_picture, on_error
         self._source = PictureSource(
@@ -130,12 +140,16 @@ class Picker(PartBox):
             on_fields=_nothing if on_fields is None else on_fields,
             on_route=weakly(self._routed),
             on_error=weakly(self._fail),
-            offer=Offer.of(allow, paths) if offer is None else offer,
+            offer=given,
             page=PickerPage if bare else _OwnPage,
+            bar=SeriesBar if bare else _OwnBar,
+            all_actions=all_actions,
         )
-        self._page = self._source.picker
+        if self._card is not None and given.private:
+            self._card.actions = {"private": weakly(self.open_private)}
+        self._page, self.bar = self._source.picker, self._source.bar
         self._inside = False
-        super().__init__([self._page, *filter(None, [self._card])], bare=bare, **traits)
+        super().__init__([self._page, self.bar, *filter(None, [self._card])], bare=bare, **traits)
         try:
             if image is not None:
                 self.image = image
@@ -146,6 +160,19 @@ class Picker(PartBox):
     def choose(self, index: int) -> None:
         """Choose a sample by its number in `nbvlm.demo.gallery.GALLERY`, from 0 on."""
         self._source.choose(index)
+
+    def open_private(self) -> None:
+        """Fetch the address that was refused because it leads to a private network."""
+        self._source.open_private()
+
+    @property
+    def series(self) -> Series | None:
+        """The pictures of a folder, or those that were dropped together, to choose from; None for none."""
+        return self._source.series
+
+    def number_of(self, picture: Picture) -> int | None:
+        """Return the number in the series of the picture that was chosen from it; None for any other."""
+        return self._source.number_of(picture)
 
     def _chosen(self, picture: Picture | None, index: int | None) -> None:
         if self._on_picture is None:
@@ -190,7 +217,7 @@ class Picker(PartBox):
 
     @allowed.setter
     def allowed(self, offer: Offer) -> None:
-        self._page.allowed = offer
+        self._page.allowed = self.bar.allowed = offer
 
     def take_route(self, route: str) -> None:
         """Choose the route; a `ParameterError` for one that the model does not offer."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbvlm._background import Task, in_thread
 from nbvlm.errors import ImageError, ParameterError
-from nbvlm.images import Picture, path_completions, resolved_path, shown_path
+from nbvlm.images import Picture, folder_at, path_completions, pictures_in, resolved_path, shown_path
 from nbvlm.widgets.messages import Ignored
-from nbvlm.widgets.offers import is_address
-from nbvlm.widgets.picker import PickerPage
+from nbvlm.widgets.offers import NotOffered, is_address
+from nbvlm.widgets.picker import LIMIT, PickerPage
+from nbvlm.widgets.series_bar import SeriesBar
 from nbvlm.widgets.status_text import is_route_known, picture_text, route_text, routes_of
 from nbvlm.widgets.thumbnails import sample_picture, sample_thumbnails, scenes, small_picture
 
@@ -24,9 +28,29 @@ if TYPE_CHECKING:
 
     Actions = Mapping[str, Callable[[Mapping[str, Any]], Any]]
 
-__all__ = ["PictureSource"]
+__all__ = ["PictureSource", "Series"]
 
+MOST = 1000  # pictures of a folder that are shown
 _SIDE = 96  # pixels of the chosen picture's thumbnail: twice the size at which it is drawn
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """Several pictures: the files of a folder, or those that were dropped or uploaded together."""
+
+    title: str
+    sources: tuple[Path | Upload, ...]
+    group: str = ""  # by which the page names files that it sends together
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the files, without folders."""
+        return [source.name for source in self.sources]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are held in memory."""
+        return sum(len(source.data) for source in self.sources if not isinstance(source, Path))
 
 
 class PictureSource:
@@ -35,7 +59,8 @@ class PictureSource:
     `on_picture` takes a picture that is chosen here and its number in the gallery or None; `on_fields` the
     values of a page's fields, before the choice that came with them. `handler` makes of actions, by the type
     of their messages, the function that takes a message of the page. `on_route` is called when the route has
-    changed.
+    changed. `series` holds several pictures to choose from, None for none; where `all_actions` are given, the
+    bar that shows them offers questions about all: they take its messages "ask-all", "stop-all" and "cell".
     """
 
     def __init__(
@@ -49,6 +74,8 @@ class PictureSource:
         on_error: Callable[[Exception], None],
         offer: Offer,
         page: type[PickerPage] = PickerPage,
+        bar: type[SeriesBar] = SeriesBar,
+        all_actions: Actions | None = None,
     ) -> None:
         self._endpoint, self._on_route = endpoint, on_route
         self._on_picture, self._on_fields, self._on_error = on_picture, on_fields, on_error
@@ -58,6 +85,10 @@ class PictureSource:
         self._picture: Picture | None = None
         self._index: int | None = None
         self._thumbnail: list[bytes] = []
+        self._place: tuple[Any, str] | None = None  # an address that was refused as a private one
+        self.series: Series | None = None
+        # The number of the picture of the series that was chosen last, and the picture once it is read.
+        self._member: tuple[int, Picture | None] | None = None
         self.route = "auto"
         actions: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "hello": lambda _message: Task(self._send_gallery()),
@@ -71,6 +102,18 @@ class PictureSource:
         self.picker = page(
             on_message=handler(actions), on_upload=self.receive, on_error=on_error, offer=offer
         )
+        self.bar = bar(
+            handler(
+                {
+                    "pick": lambda message: self.pick(message["index"]),
+                    "leave": lambda _message: self.leave_series(),
+                    **(all_actions or {}),
+                }
+            ),
+            has_all=all_actions is not None,
+            offer=offer,
+            on_refused=on_error,
+        )
 
     # The choice
 
@@ -83,33 +126,130 @@ class PictureSource:
     def choose(self, index: int) -> None:
         """Choose a sample."""
         self.cancel()
+        self.leave_series()
         self._on_picture(sample_picture(scenes()[index]), index)
 
     def receive(self, upload: Upload) -> None:
-        """Read an uploaded file, and choose it if it is a picture."""
-        self._read(upload.data, upload.name, upload.name)
+        """Read an uploaded file, and choose it if it is a picture; of several, the first is chosen."""
+        if not upload.group:
+            self.leave_series()
+            self._read(upload.data, upload.name, upload.name)
+            return
+        with self._lock:
+            before = self.series
+            goes_on = before is not None and before.group == upload.group
+            held = before if goes_on and before is not None else Series("", (), upload.group)
+            if held.nbytes + len(upload.data) > LIMIT:
+                raise ImageError(
+                    f"The files have more than {LIMIT // 2**20} MiB together; "
+                    f"the first {len(held.sources)} were taken.",
+                    hint="Put them into a folder where the kernel runs, and open its path.",
+                )
+            sources = (*held.sources, upload)
+            self.series = Series(f"{len(sources)} files", sources, upload.group)
+            if not goes_on:
+                self._member = None
+        self._send_series()
+        if not goes_on:
+            self.pick(0)
 
     def open(self, place: str) -> None:
-        """Fetch an address, or read a path on this machine, and choose the picture."""
-        folder = None if is_address(place) else self.picker.allowed.folder
-        self._read(resolved_path(place, folder), None, shown_path(place))
+        """Fetch an address, or read a path on this machine, and choose it; of a folder, the first picture."""
+        within = None if is_address(place) else self.picker.allowed.folder
+        if (folder := None if is_address(place) else folder_at(place, within)) is not None:
+            self._begin(folder.name or str(folder), functools.partial(self._load_folder, folder, within))
+            return
+        source = resolved_path(place, within)
+        self.leave_series()
+        self._read(source, None, shown_path(place))
 
-    def _read(self, source: Any, name: str | None, shown: str) -> None:
+    def open_private(self) -> None:
+        """Fetch the address that was refused because it leads to a private network."""
+        if not self.picker.allowed.private:
+            raise NotOffered("link")
+        if self._place is not None:
+            source, shown = self._place
+            self._read(source, None, shown, allow_private=True)
+
+    def pick(self, index: int) -> None:
+        """Choose a picture of the series by its number, from 0."""
+        with self._lock:
+            series = self.series
+            if series is None or index >= len(series.sources):
+                raise Ignored("there is no such picture")
+            source = series.sources[index]
+            self._member = index, None
+        self._send_series()
+        data, name = (source, None) if isinstance(source, Path) else (source.data, source.name)
+        self._read(data, name, source.name, member=index)
+
+    def leave_series(self) -> None:
+        """Show the pictures of a folder no longer; the chosen one stays."""
+        with self._lock:
+            had, self.series, self._member = self.series is not None, None, None
+        if had:
+            self._send_series()
+
+    def _read(
+        self,
+        source: Any,
+        name: str | None,
+        shown: str,
+        *,
+        member: int | None = None,
+        allow_private: bool = False,
+    ) -> None:
+        self._place = (source, shown) if isinstance(source, str) else None
+        load = functools.partial(Picture.load, source, name=name, allow_private=allow_private)
+        self._begin(shown, functools.partial(self._load, load, member))
+
+    def _begin(self, shown: str, load: Callable[[int], Any]) -> None:
         with self._lock:
             self.cancel()
             self.picker.opening(shown)
-            self._task = Task(self._load(source, name, self._turn))
+            self._task = Task(self._guarded(load, self._turn))
 
-    async def _load(self, source: Any, name: str | None, turn: int) -> None:
+    async def _guarded(self, load: Callable[[int], Any], turn: int) -> None:
         try:
-            picture = await in_thread(Picture.load, source, name=name)
-            if turn == self._turn:
-                await asyncio.to_thread(self._on_picture, picture, None)
+            await load(turn)
         except Exception as error:  # noqa: BLE001 - shown on the error card
             self._on_error(error)
         finally:
             if turn == self._turn:
                 self.picker.opening("")
+
+    async def _load(self, load: Callable[[], Picture], member: int | None, turn: int) -> None:
+        picture = await in_thread(load)
+        if turn == self._turn:
+            if member is not None:
+                self._member = member, picture
+            await asyncio.to_thread(self._on_picture, picture, None)
+
+    async def _load_folder(self, folder: Path, within: Path | None, turn: int) -> None:
+        found = await in_thread(pictures_in, folder, within)
+        if turn != self._turn:
+            return
+        more = f" (the first {MOST:,} of {len(found):,})" if len(found) > MOST else ""
+        with self._lock:
+            self.series = Series(f"{folder.name or folder}{more}", tuple(found[:MOST]))
+            self._member = 0, None
+        self._send_series()
+        await self._load(functools.partial(Picture.load, found[0]), 0, turn)
+
+    def number_of(self, picture: Picture) -> int | None:
+        """Return the number in the series of the picture that was chosen from it last; None for any other."""
+        member = self._member
+        return member[0] if member is not None and member[1] is picture else None
+
+    def _send_series(self) -> None:
+        with self._lock:
+            series = self.series
+            if series is None:
+                self.bar.put("", [], None)
+            else:
+                number, picture = self._member or (None, None)
+                is_other = picture is not None and picture is not self._picture
+                self.bar.put(series.title, series.names, None if is_other else number)
 
     def cancel(self) -> None:
         """Stop reading or fetching; the chosen picture stays."""
@@ -123,6 +263,7 @@ class PictureSource:
     def reset(self) -> None:
         """Choose no picture, and the automatic route."""
         self.cancel()
+        self.leave_series()
         self.route = "auto"
         self._on_picture(None, None)
 
@@ -138,6 +279,8 @@ class PictureSource:
             self._picture, self._index = picture, index
             self._thumbnail = [] if preview is None else [small_picture(preview, _SIDE)]
         self.send()
+        if self.series is not None:
+            self._send_series()
 
     def serve(self, endpoint: Endpoint) -> None:
         """Fit the route to another endpoint, with other limits."""

@@ -300,6 +300,10 @@ def test_a_page_that_may_not_use_the_camera_says_so(page: Page) -> None:
     page.evaluate("show()")
     page.get_by_role("button", name="Webcam").click()
     expect(page.locator(".nbvlm-booth-words")).to_contain_text("https pages and on this computer only")
+    assert page.locator("video").is_hidden()  # nothing is to be seen, so nothing takes its room
+    page.keyboard.press("Escape")
+    assert page.locator(".nbvlm-booth").is_hidden()
+    page.get_by_role("button", name="Webcam").click()
     page.get_by_role("button", name="Close the camera").click()
     assert page.locator(".nbvlm-booth").is_hidden()
 
@@ -392,3 +396,117 @@ def test_the_form_for_a_recording_asks_for_its_path_and_says_what_is_wrong(page:
     expect(page.get_by_role("status")).to_contain_text("There is no recording")
     say(page, {"type": "connected"})
     assert page.locator(".nbvlm-drawer").count() == 0
+
+
+def test_the_key_of_a_server_leaves_in_a_buffer_and_nothing_of_it_stays(page: Page) -> None:
+    load(page, "server_dialog")
+    page.evaluate("show()")
+    page.evaluate("new Promise(requestAnimationFrame)")
+    page.evaluate("document.querySelector('.nbvlm-panel').dispatchEvent(new CustomEvent('nbvlm-server'))")
+    page.locator(".nbvlm-server-url").fill("https://models.example/v1")
+    page.locator(".nbvlm-server-model").fill("m1")
+    key = page.get_by_label("Key, if the server asks for one")
+    expect(key).to_have_attribute("type", "password")
+    key.fill("sk-typed")
+    page.get_by_role("button", name="List its models").click()
+    assert page.evaluate("model.sent.at(-1).texts") == ["sk-typed"]
+    assert sent(page)["type"] == "models-keyed"
+    page.get_by_role("button", name="Connect").click()
+    assert page.evaluate("model.sent.at(-1).texts") == ["sk-typed"]
+    assert sent(page)["type"] == "connect-keyed"
+    assert "sk-typed" not in page.evaluate("JSON.stringify(model.sent.map((one) => one.content))")
+    field = key.element_handle()
+    say(page, {"type": "connected"})
+    assert field.evaluate("field => field.value") == ""
+
+
+# What is dropped and pasted, and several pictures
+
+TRANSFER = """([kind, files, texts, place]) => {
+  const transfer = new DataTransfer();
+  for (const [name, type] of files) transfer.items.add(new File(["content"], name, { type }));
+  for (const [format, text] of Object.entries(texts)) transfer.setData(format, text);
+  const options = { bubbles: true, cancelable: true };
+  const event = kind === "drop"
+    ? new DragEvent("drop", { ...options, dataTransfer: transfer })
+    : new ClipboardEvent("paste", { ...options, clipboardData: transfer });
+  document.querySelector(place).dispatchEvent(event);
+}"""
+
+
+def bring(
+    page: Page,
+    kind: str,
+    files: list[tuple[str, str]] | None = None,
+    place: str = ".nbvlm-upload",
+    **texts: str,
+) -> list[dict[str, Any]]:
+    """Drop or paste; return the messages that this sends."""
+    before = page.evaluate("model.sent.length")
+    named = {"uris": "text/uri-list", "plain": "text/plain"}
+    page.evaluate(TRANSFER, [kind, files or [], {named[name]: text for name, text in texts.items()}, place])
+    page.evaluate("new Promise((resolve) => setTimeout(resolve, 30))")
+    found: list[dict[str, Any]] = page.evaluate(f"model.sent.slice({before}).map((one) => one.content)")
+    return found
+
+
+def test_addresses_and_paths_are_dropped_and_pasted(page: Page) -> None:
+    load(page, "picker")
+    page.evaluate("show()")
+    page.evaluate("new Promise(requestAnimationFrame)")
+    places = {
+        "https://example.org/cat.jpg": ("drop", {"uris": "# a comment\r\nhttps://example.org/cat.jpg\r\n"}),
+        "https://example.org/dog": ("paste", {"plain": " https://example.org/dog "}),
+        "pictures/cat.png": ("paste", {"plain": '"pictures/cat.png"'}),
+        "/data/lesson": ("paste", {"plain": "/data/lesson"}),
+    }
+    for place, (kind, texts) in places.items():
+        assert [(one["type"], one["place"]) for one in bring(page, kind, **texts)] == [("open", place)]
+    assert bring(page, "paste", plain="a sentence about cats") == []
+    page.get_by_role("button", name="Link or path").click()
+    assert bring(page, "paste", place=".nbvlm-place", plain="https://example.org/cat.jpg") == []
+    page.evaluate("model.set('offered', ['upload', 'link'])")
+    assert bring(page, "paste", plain="pictures/cat.png") == []
+
+
+def test_several_dropped_files_are_sent_one_after_the_other(page: Page) -> None:
+    load(page, "picker")
+    page.evaluate("show()")
+    page.evaluate("new Promise(requestAnimationFrame)")
+    files = [("a.png", "image/png"), ("notes.txt", "text/plain"), ("b.heic", "")]
+    first = bring(page, "drop", files)
+    assert [(one["type"], one["name"]) for one in first] == [("begin", "a.png")]
+    expect(page.locator(".nbvlm-chosen-name")).to_have_text("a.png (1 of 2)")
+    for _ in range(3):
+        say(page, {"type": "received", "id": first[0]["id"], "bytes": 7})
+        page.evaluate("new Promise((resolve) => setTimeout(resolve, 30))")
+    second = sent(page)
+    assert (second["type"], second["name"], second["group"]) == ("begin", "b.heic", first[0]["group"])
+    assert "group" not in bring(page, "drop", [("c.png", "image/png")])[-1]
+    assert bring(page, "drop", [("notes.txt", "text/plain")])[-1]["name"] == "notes.txt"
+
+
+def test_the_bar_of_several_pictures_walks_asks_and_closes(page: Page) -> None:
+    load(page, "series_bar")
+    page.evaluate("show()")
+    bar = page.locator(".nbvlm-panel > div")
+    assert bar.is_hidden()
+    say(page, {"type": "series", "title": "<b>cats", "names": ["a.png", "b.png"], "index": 1, "all": True})
+    expect(page.locator(".nbvlm-series-title")).to_have_text("<b>cats")
+    page.get_by_role("button", name="Next").click()
+    assert (sent(page)["type"], sent(page)["index"]) == ("pick", 0)
+    page.get_by_role("button", name="Previous").click()
+    assert sent(page)["index"] == 0
+    page.get_by_label("Picture", exact=True).select_option("1")
+    assert sent(page)["index"] == 1
+    page.get_by_role("button", name="Ask about all 2").click()
+    assert sent(page)["type"] == "ask-all"
+    say(page, {"type": "asked", "words": "1 of 2 pictures", "running": True, "table": False})
+    page.get_by_role("button", name="Stop").click()
+    assert sent(page)["type"] == "stop-all"
+    say(page, {"type": "asked", "words": "2 answers", "running": False, "table": True})
+    expect(page.get_by_role("status")).to_have_text("2 answers")
+    page.get_by_role("button", name="Close these pictures").click()
+    assert sent(page)["type"] == "leave"
+    say(page, {"type": "series", "title": "", "names": [], "index": None, "all": True})
+    assert bar.is_hidden()

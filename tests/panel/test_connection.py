@@ -17,8 +17,8 @@ from nbvlm.client import keys
 from nbvlm.client.client import Retry
 from nbvlm.demo import scenes
 from nbvlm.errors import ParameterError
-from nbvlm.panel.connection import ModelConnection
 from nbvlm.panel.controller import family
+from nbvlm.widgets import ModelConnection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -298,6 +298,44 @@ def test_a_key_for_a_server_of_ones_own_stays_with_it(
     panel.run()
     assert server.seen[-1].headers["authorization"] == f"Bearer {TYPED}"
     assert keys.find() is None
+    choose(page, panel, "nvidia")
+    panel.run()
+    assert server.seen[-1].headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_the_form_of_a_server_takes_its_key_and_refusals_name_that_server(
+    page: Page, panel: nbvlm.Panel, server: Loopback
+) -> None:
+    form, field = panel._controller.connecting.server_form, panel._controller.connecting.key_field
+    assert "build.nvidia.com" in ModelConnection(nbvlm.Client("nvidia")).about_key()
+    host = server.url.partition("//")[2]
+    connect = {"type": "connect", "url": f"{server.url}/v1", "model": "m1"}
+    page.send(form, {"type": "models-keyed", "url": f"{server.url}/v1"}, [TYPED.encode()])
+    page.wait(lambda: page.custom(form))
+    assert server.seen[-1].headers["authorization"] == f"Bearer {TYPED}"
+    page.send(form, connect)
+    server.replies.append(problem(401, "no key"))
+    with pytest.raises(nbvlm.AuthenticationError, match=f"The server {host} asks for a key"):
+        panel.run()
+    screen = Screen(page, panel)
+    assert field.about == f"The key of {host}; no other server receives it."
+    assert "nvidia" not in repr([screen.error, field.about]).lower().replace("ask the demo", "")
+    keyed = {**connect, "type": "connect-keyed"}
+    page.send(form, keyed, [b"two words"])
+    assert "blank" in page.custom(form)[-1][0]["words"]
+    page.send(form, keyed, [f" {TYPED}\n".encode()])
+    panel.run()
+    assert server.seen[-1].headers["authorization"] == f"Bearer {TYPED}"
+    assert keys.find() is None
+    server.replies.append(problem(401, "old key"))
+    with pytest.raises(nbvlm.AuthenticationError, match=f"The server {host} refused the key"):
+        panel.run()
+    page.send(form, connect)  # again, without typing it again
+    panel.run()
+    assert server.seen[-1].headers["authorization"] == f"Bearer {TYPED}"
+    states = [widget.get_state() for widget in family(panel.widget)]
+    sent = repr([message[:3] for message in page.sent])
+    assert TYPED not in json.dumps(states, default=lambda value: value.hex()) + sent
     choose(page, panel, "nvidia")
     panel.run()
     assert server.seen[-1].headers["authorization"] == f"Bearer {KEY}"

@@ -82,11 +82,11 @@ class Page:
         """Send a key as the key field does: in a buffer."""
         self.send(panel._controller.connecting.key_field, {"type": "key", **message}, [text.encode()])
 
-    def upload(self, panel: Panel, name: str, data: bytes, key: int = 1) -> list[dict[str, Any]]:
+    def upload(self, panel: Panel, name: str, data: bytes, key: int = 1, **more: Any) -> list[dict[str, Any]]:
         """Send a file as the file button does; return the replies."""
         picker = panel._controller.picker
         before = len(self.custom(picker))
-        self.send(picker, {"type": "begin", "id": key, "name": name, "size": len(data)})
+        self.send(picker, {"type": "begin", "id": key, "name": name, "size": len(data), **more})
         for offset in range(0, len(data), CHUNK):
             piece = data[offset : offset + CHUNK]
             self.send(picker, {"type": "chunk", "id": key, "offset": offset}, [piece])

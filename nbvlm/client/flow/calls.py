@@ -13,6 +13,7 @@ import socket
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -161,7 +162,16 @@ def _attempt(
         return response
     body = yield from _error_body(context)
     service = named(context.settings.endpoint.service)
-    error = error_responses.error_of(status, response.headers, body, asset=asset, what=what, service=service)
+    error = error_responses.error_of(
+        status,
+        response.headers,
+        body,
+        asset=asset,
+        what=what,
+        service=service,
+        server="" if context.settings.in_process else urlsplit(context.settings.base_url).netloc,
+        keyed=context.settings.api_key is not None,
+    )
     # A service that accepts a request and fails is asked once more: some containers recover, some do not.
     once_more = status == 500 and what == "request" and not asset and service is SERVICES["nvidia"]
     return _Failure(error, again=error.gone is None and (status in policy.statuses or once_more))

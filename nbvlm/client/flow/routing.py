@@ -45,7 +45,7 @@ def prepare(question: Question, context: Context) -> Flow[Prepared]:
             lambda: Picture.load(question.image, allow_private=question.allow_private)
         )
     if changes := [change for change in picture.changes if not change.startswith("pixels to ")]:
-        context.notices.append(f"The picture was converted: {', '.join(changes)}.")
+        context.notices.append(f"The picture was converted: {', '.join(changes).rstrip('.')}.")
     limit = context.settings.endpoint.inline_limit
     fits = picture.fits(limit) or context.settings.assets_url is None
     if question.route == "inline" or (question.route == "auto" and fits):

@@ -55,14 +55,18 @@ class Completions:
     and there is no other.
     """
 
-    def __init__(self, engine: Engine, listed: Sequence[str] = (), own: str | None = None) -> None:
-        self._engine, self._listed, self._own = engine, listed, own
+    def __init__(
+        self, engine: Engine, listed: Sequence[str] = (), own: str | None = None, *, pixels: int
+    ) -> None:
+        self._engine, self._listed, self._own, self._pixels = engine, listed, own, pixels
 
     def complete(self, request: Request, _: str) -> Reply:
         """`POST /v1/chat/completions`."""
         try:
-            ask, name, speaker, include_usage = _read(request, self._own)
-            picture = from_base64(ask.picture.base64) if isinstance(ask.picture, Inline) else None
+            with self._engine.reading.of(request.caller):
+                ask, name, speaker, include_usage = _read(request, self._own)
+                given = ask.picture
+                picture = from_base64(given.base64, self._pixels) if isinstance(given, Inline) else None
             ask = replace(ask, picture=None)  # the text of the picture is not kept while the question waits
             job = self._engine.start(
                 picture,

@@ -43,8 +43,8 @@ _CONTENT = ("body", "messages", 0, "content")
 class Inference:
     """Answers questions and polls."""
 
-    def __init__(self, engine: Engine, bucket: Bucket) -> None:
-        self._engine, self._bucket = engine, bucket
+    def __init__(self, engine: Engine, bucket: Bucket, pixels: int) -> None:
+        self._engine, self._bucket, self._pixels = engine, bucket, pixels
 
     def ask(self, request: Request, name: str) -> Reply:
         """Answer, stream, or reply 202 when the answer takes longer than `NVCF-POLL-SECONDS`."""
@@ -56,8 +56,9 @@ class Inference:
         seconds = _poll_seconds(request)
         references = self._references(request)
         try:
-            ask = request_body.read(request, seeded=name != _HOSTED)
-            picture = self._picture(request, ask, references)
+            with self._engine.reading.of(request.caller):
+                ask = request_body.read(request, seeded=name != _HOSTED)
+                picture = self._picture(request, ask, references)
         except Invalid as invalid:
             raise Refusal(_rejected(invalid.faults, accept)) from None
         stream = ask.stream and accept.events
@@ -118,7 +119,7 @@ class Inference:
             return None
         try:
             if isinstance(ask.picture, Inline):
-                return from_base64(ask.picture.base64)
+                return from_base64(ask.picture.base64, self._pixels)
             return self._uploaded(ask.picture.asset_id, request.caller, references)
         except InvalidPicture as error:
             raise _picture_fault(error) from None
@@ -127,7 +128,7 @@ class Inference:
         asset = self._bucket.get(id_, caller) if id_ in references else None
         if asset is None:
             raise InvalidPicture("The asset is not named in the header NVCF-INPUT-ASSET-REFERENCES")
-        return EncodedPicture.of(asset.data)
+        return EncodedPicture.of(asset.data, self._pixels)
 
 
 def _with_request_id(id_: str, answer: Callable[[], Reply]) -> Reply:

@@ -23,6 +23,7 @@ class Limits:
 
     body: int = 25 * _MIB  # of a question
     upload: int = 32 * _MIB
+    pixels: int = 64_000_000  # of a picture
     bodies: int = 96 * _MIB  # all that are being received, and all of waiting questions
     bodies_of_caller: int = 32 * _MIB
     store: int = 96 * _MIB  # all uploaded pictures
@@ -46,6 +47,7 @@ IN_PROCESS = replace(
     SERVED,
     spare=0,
     upload=128 * _MIB,
+    pixels=120_000_000,  # as many as `Picture.load` takes
     store=512 * _MIB,
     store_of_caller=512 * _MIB,
     waiting=_MANY,

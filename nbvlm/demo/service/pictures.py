@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from nbvlm.demo.service.limits import SERVED
 from nbvlm.errors import ImageError
 from nbvlm.images import decoding, open_encoded, read_header
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PIXEL_LIMIT", "EncodedPicture", "InvalidPicture", "from_base64"]
 
-PIXEL_LIMIT = 64_000_000
+PIXEL_LIMIT = SERVED.pixels
 SCAN_LIMIT = 200  # a progressive JPEG has about ten; each costs as much as decoding a picture
 _STARTS = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff"}
 SIDE = 1280  # twice the longest side that the embedded model reads
@@ -37,6 +38,7 @@ class EncodedPicture:
     data: bytes = field(repr=False)
     kind: str
     size: tuple[int, int]  # width and height as stored
+    plain: bool = True  # whether every service reads it as it is: upright, 8 bits, RGB or grey
 
     @property
     def large(self) -> bool:
@@ -44,8 +46,8 @@ class EncodedPicture:
         return self.size[0] * self.size[1] > _LARGE
 
     @classmethod
-    def of(cls, data: bytes) -> EncodedPicture:
-        """Check kind, completeness and size without decoding a pixel.
+    def of(cls, data: bytes, pixels: int = PIXEL_LIMIT) -> EncodedPicture:
+        """Check kind, completeness and size, at most so many `pixels`, without decoding one.
 
         Raises
         ------
@@ -59,11 +61,16 @@ class EncodedPicture:
             header = read_header(io.BytesIO(data), kind, "The picture")
         except ImageError as error:
             raise InvalidPicture(error.message) from None
-        if header.width * header.height > PIXEL_LIMIT:
-            raise InvalidPicture(f"The picture has more than {PIXEL_LIMIT:,} pixels")
+        if header.width * header.height > pixels:
+            raise InvalidPicture(f"The picture has more than {pixels:,} pixels")
+        if header.coefficients > 4 * pixels:  # bytes: as many as the pixels of the largest PNG take
+            raise InvalidPicture(
+                "The picture is a progressive JPEG of too many pixels; save it as a baseline JPEG"
+            )
         if kind == "JPEG" and data.count(b"\xff\xda") > SCAN_LIMIT:
             raise InvalidPicture(f"The picture has more than {SCAN_LIMIT} scans")
-        return cls(data, kind, (header.width, header.height))
+        plain = not header.reasons and header.orientation == 1
+        return cls(data, kind, (header.width, header.height), plain)
 
     def decode(self, side: int | None = SIDE) -> Image.Image:
         """Decode to RGB, and shrink by a whole factor what is larger than `side` pixels; None keeps the size.
@@ -103,10 +110,10 @@ def _small(picture: Any, side: int | None) -> Image.Image:
     return small
 
 
-def from_base64(text: str) -> EncodedPicture:
+def from_base64(text: str, pixels: int = PIXEL_LIMIT) -> EncodedPicture:
     """Check the base64 text of a picture; white space is an error, as at the hosted service."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidPicture(f"Invalid base64: {error}") from None
-    return EncodedPicture.of(data)
+    return EncodedPicture.of(data, pixels)

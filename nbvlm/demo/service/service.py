@@ -115,7 +115,8 @@ class Service:
         self._engine = engine = Engine(
             model, at_once or min(os.cpu_count() or 1, _AT_ONCE), limits, pace=pace
         )
-        inference, completions = Inference(engine, bucket), Completions(engine, speak, own=name)
+        inference = Inference(engine, bucket, limits.pixels)
+        completions = Completions(engine, speak, own=name, pixels=limits.pixels)
         self._bucket = bucket
         load = getattr(model, "loading", None)
         loading = () if load is None else (("GET", r"/v1/loading", Loading(load).follow),)

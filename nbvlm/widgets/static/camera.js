@@ -39,14 +39,15 @@ export function cameraView(uploader) {
   const start = async () => {
     const mine = ++turn;
     words.textContent = "Waiting for the camera …";
-    shoot.disabled = true;
+    video.hidden = shoot.hidden = true; // until there is an image
+    close.focus({ preventScroll: true }); // so that Esc reaches the form
     try {
       const found = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } } });
       if (mine !== turn) return stopTracks(found);
       stream = video.srcObject = found;
       await video.play();
       words.textContent = "";
-      shoot.disabled = false;
+      video.hidden = shoot.hidden = false;
       shoot.focus();
     } catch (error) {
       if (mine === turn) words.textContent = refusal(error);
@@ -65,7 +66,12 @@ export function cameraView(uploader) {
     );
   });
   close.addEventListener("click", () => view.onDone());
-  root.addEventListener("keydown", (event) => event.key === "Escape" && view.onDone());
+  root.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    event.preventDefault();
+    event.stopPropagation();
+    view.onDone();
+  });
   view.toggle = (on) => {
     if (!root.hidden && !on) view.stop();
     root.hidden = !on;

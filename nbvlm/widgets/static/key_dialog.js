@@ -5,7 +5,7 @@ import { element, numbered, textButton, whenInPanel } from "./dom.js";
 import { focusedIn } from "./focus.js";
 import { announce, focusReturn } from "./focus_return.js";
 
-function keyForm(onKey, onClose) {
+function keyForm(about, onKey, onClose) {
   const root = element("div", "nbvlm-drawer", { role: "group", "aria-label": "Key" });
   const label = element("label", "nbvlm-drawer-field");
   const field = element("input", "nbvlm-key-input", {
@@ -23,7 +23,7 @@ function keyForm(onKey, onClose) {
   const use = textButton("nbvlm-key-use nbvlm-drawer-main", "Use this key");
   const close = textButton("nbvlm-drawer-close", "Cancel");
   const words = element("p", "nbvlm-drawer-words", { role: "alert" });
-  const hint = element("p", "nbvlm-drawer-hint", "Keys for the hosted models are free at build.nvidia.com.");
+  const hint = element("p", "nbvlm-drawer-hint", about);
   const row = element("div", "nbvlm-drawer-row");
   row.append(label, use, close);
   root.append(row, words, hint);
@@ -77,7 +77,7 @@ export default () => {
           again = Boolean(message?.again);
           if (!form) back = focusReturn(el);
           el.hidden = false;
-          form = keyForm(send, close);
+          form = keyForm(model.get("about") ?? "", send, close);
           el.replaceChildren(form.root);
           // A person who types in a cell keeps the focus there, and so does one who chooses a model.
           const holder = focusedIn(el);

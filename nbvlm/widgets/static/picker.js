@@ -53,17 +53,18 @@ function waysView(model, store, uploader) {
   upload.setAttribute("aria-label", "Upload a picture");
   const camera = textButton("nbvlm-webcam nbvlm-way", "Webcam");
   const link = textButton("nbvlm-link nbvlm-way", "Link or path");
-  const hint = element("span", "nbvlm-upload-hint", "… or drop a picture on the panel, or paste one.");
+  const hint = element("span", "nbvlm-upload-hint", "… or drop pictures on the panel, or paste one.");
   const input = element("input", "", {
     type: "file",
     accept: "image/*",
+    multiple: "",
     tabindex: "-1",
     "aria-hidden": "true",
   });
   input.hidden = true;
   upload.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
-    if (input.files.length) uploader.send(input.files[0]);
+    if (input.files.length) uploader.send(...input.files);
     input.value = ""; // the same file may be chosen again
   });
   const progress = element("progress", "nbvlm-progress", { max: "1", "aria-label": "Progress" });
@@ -162,13 +163,54 @@ function chosenView(model, store, uploader) {
   return { root: place, show };
 }
 
-const fileOf = (transfer) => [...(transfer?.files ?? [])][0];
+const PICTURE = /\.(png|jpe?g|jpe|jfif|webp|gif|bmp|tiff?|hei[cf]|avif|jp2|ppm|pgm|ico|tga)$/i;
+const ADDRESS = /^(https?:\/\/|data:image\/)\S+$/i;
+const PATH = /^(~|\.{0,2}[/\\]|[a-z]:[/\\]|file:\/\/)[^\n]+$/i;
 
-// Files may be dropped and pasted anywhere on the panel, where uploads are offered.
-function listen(area, uploader, signal, offered) {
-  const hasFile = (event) => offered() && [...(event.dataTransfer?.types ?? [])].includes("Files");
+const isPicture = (file) => (file.type ? file.type.startsWith("image/") : PICTURE.test(file.name));
+
+// The files of a folder that was dropped, in the order of their names; those of folders in it are left out.
+async function filesIn(folder) {
+  const reader = folder.createReader();
+  const found = [];
+  for (;;) {
+    const some = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
+    if (!some.length) break;
+    found.push(...some.filter((entry) => entry.isFile && !entry.name.startsWith(".")));
+  }
+  found.sort((one, other) => one.name.localeCompare(other.name, undefined, { numeric: true }));
+  const read = (entry) => new Promise((resolve) => entry.file(resolve, () => resolve(null)));
+  return (await Promise.all(found.map(read))).filter(Boolean);
+}
+
+// The entries are known only while the event lasts, so this begins with them.
+function filesOf(transfer) {
+  const items = [...(transfer?.items ?? [])].filter((item) => item.kind === "file");
+  const entries = items.map((item) => item.webkitGetAsEntry?.());
+  const folder = entries.find((entry) => entry?.isDirectory);
+  const files = [...(transfer?.files ?? [])];
+  return folder ? filesIn(folder) : Promise.resolve(files);
+}
+
+// What was dropped or pasted as text: an address, or a path where the kernel runs.
+function placeOf(transfer, offers) {
+  const list = transfer?.getData("text/uri-list") || transfer?.getData("text/plain") || "";
+  const lines = list.split(/\r?\n/).map((line) => line.trim());
+  const place = lines.find((line) => line && !line.startsWith("#")) ?? "";
+  const bare = place.replace(/^["']|["']$/g, "");
+  if (ADDRESS.test(bare)) return offers("link") ? bare : "";
+  const isPath = PATH.test(bare) || (PICTURE.test(bare) && lines.length === 1);
+  return isPath && offers("path") ? bare : "";
+}
+
+// Pictures, addresses and paths may be dropped and pasted anywhere on the panel, as far as they are offered.
+function listen(area, uploader, signal, offers, open) {
+  const types = (event) => [...(event.dataTransfer?.types ?? [])];
+  const takes = (event) =>
+    (offers("upload") && types(event).includes("Files")) ||
+    ((offers("link") || offers("path")) && types(event).includes("text/uri-list"));
   const over = (event) => {
-    if (!hasFile(event)) return;
+    if (!takes(event)) return;
     event.preventDefault();
     event.stopPropagation();
     area.classList.add("nbvlm-dropping");
@@ -176,11 +218,18 @@ function listen(area, uploader, signal, offered) {
   const leave = (event) => {
     if (!area.contains(event.relatedTarget)) area.classList.remove("nbvlm-dropping");
   };
-  const take = (event, file) => {
-    if (!file || !offered()) return;
+  const take = async (event, transfer) => {
+    const hasFiles = offers("upload") && [...(transfer?.items ?? [])].some((item) => item.kind === "file");
+    const place = hasFiles ? "" : placeOf(transfer, offers);
+    if (!hasFiles && !place) return;
     event.preventDefault();
     event.stopPropagation();
-    uploader.send(file);
+    if (place) return open(place);
+    const files = await filesOf(transfer);
+    const pictures = files.filter(isPicture);
+    // A file that is no picture is sent too where it is alone: the kernel says what it is instead.
+    if (pictures.length) uploader.send(...pictures);
+    else if (files.length) uploader.send(files[0]);
   };
   area.addEventListener("dragenter", over, { signal });
   area.addEventListener("dragover", over, { signal });
@@ -189,11 +238,19 @@ function listen(area, uploader, signal, offered) {
     "drop",
     (event) => {
       area.classList.remove("nbvlm-dropping");
-      take(event, fileOf(event.dataTransfer));
+      take(event, event.dataTransfer);
     },
     { signal },
   );
-  area.addEventListener("paste", (event) => take(event, fileOf(event.clipboardData)), { signal });
+  const typing = (event) => event.target.closest?.("input, textarea, [contenteditable]");
+  const isText = (event) => ![...(event.clipboardData?.items ?? [])].some((item) => item.kind === "file");
+  area.addEventListener(
+    "paste",
+    (event) => {
+      if (!(isText(event) && typing(event))) take(event, event.clipboardData);
+    },
+    { signal },
+  );
 }
 
 function whenAttached(el, signal, callback) {
@@ -265,7 +322,9 @@ export default () => {
       model.on("change:offered", offered);
       offered();
       whenAttached(el, controller.signal, (area) =>
-        listen(area, uploader, controller.signal, () => offers("upload")),
+        listen(area, uploader, controller.signal, offers, (place) =>
+          model.send(numbered(el, { type: "open", place })),
+        ),
       );
       return () => {
         controller.abort();

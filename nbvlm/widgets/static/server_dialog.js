@@ -42,14 +42,26 @@ function serverForm(say, onClose) {
     list: list.id,
     placeholder: "google/paligemma2-3b-mix-448",
   });
+  // Like that of the key field, the key leaves the page in a buffer, and the page forgets it.
+  const key = serverField("Key, if the server asks for one", {
+    class: "nbvlm-server-key",
+    type: "password",
+    "data-1p-ignore": "",
+    "data-lpignore": "true",
+  });
+  const ask = (type, fields) => {
+    const typed = key.field.value.trim();
+    if (typed) say({ type: `${type}-keyed`, ...fields }, [new TextEncoder().encode(typed).buffer]);
+    else say({ type, ...fields });
+  };
   const look = textButton("nbvlm-server-look", "List its models");
   const local = textButton("nbvlm-server-local", "Look for models on this computer");
   const found = element("div", "nbvlm-drawer-found", { role: "group", "aria-label": "Models found" });
   const connect = textButton("nbvlm-server-connect nbvlm-drawer-main", "Connect");
   const close = textButton("nbvlm-drawer-close", "Cancel");
   const words = element("p", "nbvlm-drawer-words", { role: "status" });
-  const submit = () => say({ type: "connect", url: url.field.value, model: name.field.value });
-  look.addEventListener("click", () => say({ type: "models", url: url.field.value }));
+  const submit = () => ask("connect", { url: url.field.value, model: name.field.value });
+  look.addEventListener("click", () => ask("models", { url: url.field.value }));
   local.addEventListener("click", () => {
     local.disabled = true;
     say({ type: "local" });
@@ -57,7 +69,7 @@ function serverForm(say, onClose) {
   connect.addEventListener("click", submit);
   close.addEventListener("click", onClose);
   const row = element("div", "nbvlm-drawer-row");
-  row.append(url.label, name.label, look, connect, close);
+  row.append(url.label, name.label, key.label, look, connect, close);
   root.append(row, local, found, list, words);
   onKeys(root, submit, onClose);
   const models = (names, text) => {
@@ -76,7 +88,10 @@ function serverForm(say, onClose) {
     found.replaceChildren(...buttons);
     words.textContent = text;
   };
-  return { root, first: url.field, models, here };
+  const forget = () => {
+    key.field.value = "";
+  };
+  return { root, first: url.field, models, here, forget };
 }
 
 function recordingForm(say, onClose) {
@@ -120,6 +135,7 @@ export default () => {
       let form = null;
       let back = () => {};
       const close = () => {
+        form?.forget?.();
         const held = form?.root.contains(focusedIn(el));
         el.replaceChildren();
         el.hidden = true;
@@ -131,10 +147,13 @@ export default () => {
         el.closest(".nbvlm-panel")?.dispatchEvent(new CustomEvent("nbvlm-server-closed"));
       };
       const view = {
-        open: ({ type }) => {
+        open: ({ type, name = type }) => {
           if (!form) back = focusReturn(el);
           el.hidden = false;
-          form = FORMS[type]((message) => model.send(numbered(el, message)), cancel);
+          form = FORMS[name](
+            (message, buffers) => model.send(numbered(el, message), undefined, buffers),
+            cancel,
+          );
           el.replaceChildren(form.root);
           // Arrow keys walk through the models, so a choice leaves the focus where it is; Enter goes on.
           const holder = focusedIn(el);
@@ -156,6 +175,7 @@ export default () => {
       return () => {
         controller.abort();
         views.delete(view);
+        close();
       };
     },
   };

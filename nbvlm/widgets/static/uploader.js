@@ -14,7 +14,7 @@ function crc32(bytes, crc) {
   return ~crc >>> 0;
 }
 
-// Sends one file of a view at a time; a new one replaces one under way. Other views, in this page or another,
+// Sends the files of a view one after the other; new ones replace those under way. Other views, in this page or another,
 // may send theirs meanwhile: the kernel knows a file by its id, and its replies reach all pages.
 export class Uploader {
   view = Math.random().toString(36).slice(2);
@@ -47,17 +47,23 @@ export class Uploader {
     });
   }
 
-  async send(file) {
+  // Several files are a group: the kernel shows the first, and keeps the others at hand.
+  async send(...files) {
     this.cancel();
-    const id = this.next();
-    Object.assign(this, { name: file.name, sent: 0, size: file.size, active: true });
-    this.onChange();
-    await this.pieces(file, id);
-    if (this.id === id) this.end();
+    const group = files.length > 1 ? { group: `${this.view}-${this.count + 1}` } : {};
+    for (const [number, file] of files.entries()) {
+      const id = this.next();
+      const name = files.length > 1 ? `${file.name} (${number + 1} of ${files.length})` : file.name;
+      Object.assign(this, { name, sent: 0, size: file.size, active: true });
+      this.onChange();
+      await this.pieces(file, id, group);
+      if (this.id !== id) return;
+    }
+    this.end();
   }
 
-  async pieces(file, id) {
-    let reply = await this.ask({ type: "begin", name: file.name, size: file.size });
+  async pieces(file, id, group) {
+    let reply = await this.ask({ type: "begin", name: file.name, size: file.size, ...group });
     let crc = 0;
     for (let offset = 0; offset < file.size && reply.type === "received" && this.id === id; ) {
       const piece = await file.slice(offset, offset + CHUNK).arrayBuffer();

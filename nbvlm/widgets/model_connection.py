@@ -1,4 +1,4 @@
-"""The connection to the model: its address, its key, and the panel's own client."""
+"""The connection to the model: its address, its key, and the own client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nbvlm.client import AsyncClient, Client, Secret, find_key, login, remembere
 from nbvlm.errors import AuthenticationError
 from nbvlm.images import path_inside
 from nbvlm.recording import Replayer, replay
-from nbvlm.widgets import Offer
+from nbvlm.widgets.offers import Offer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,10 +145,29 @@ class ModelConnection:
             self._given, value = new, self._own
         self._switch(value, self._settings_of(value))
 
-    def connect(self, url: str, model: str) -> None:
-        """Ask a server, by its address or the name of a service, from now on."""
-        self._server = resolve(url.strip(), model=model.strip())
+    def connect(self, url: str, model: str, key: Secret | None = None) -> None:
+        """Ask a server, by its address or the name of a service, from now on.
+
+        Without a key, one that was typed for the same server stays with it.
+        """
+        before, self._server = self._server, resolve(url.strip(), model=model.strip())
+        if key is None and before is not None and before.base_url == self._server.base_url:
+            key = before.api_key if before.key_source == TYPED else None
         self._switch(SERVER, self._server)
+        if key is not None:
+            self.take_key(key)
+
+    def about_key(self) -> str:
+        """Say which key the model in use takes, and where it comes from."""
+        endpoint = self.endpoint
+        if endpoint.name == endpoints.GATEWAY.name:
+            return "The token from the page of your class, or the code of the class and your name: code:name."
+        service = endpoints.service_of(endpoint) if self.settings.origin is None else None
+        if endpoint.name == "demo" or endpoint.service == "nvidia":
+            return "Keys for the hosted models are free at build.nvidia.com."
+        if service is not None and service.page:
+            return f"Keys come from {service.page}."
+        return f"The key of {urlsplit(self.settings.base_url).netloc}; no other server receives it."
 
     def play(self, path: str, within: Path | None = None) -> dict[str, float | int]:
         """Take the answers from a recording on the kernel's machine, in a folder if given, from now on.
