@@ -45,6 +45,7 @@ __all__ = [
     "task",
     "things",
     "translate",
+    "unlike_asked",
 ]
 
 _NAMES = {
@@ -333,7 +334,7 @@ def translate(prompt: str, dialect: Dialect, size: tuple[int, int] = (1000, 1000
     )
 
 
-def counted(prompt: str, labels: Sequence[str]) -> str | None:
+def counted(prompt: str, labels: Sequence[str] | None) -> str | None:
     """Say how often each thing of a `count` prompt was found, and that places were counted.
 
     Parameters
@@ -341,7 +342,7 @@ def counted(prompt: str, labels: Sequence[str]) -> str | None:
     prompt
         As a person wrote it; the result is None for other tasks.
     labels
-        Of the detections in the answer.
+        Of the detections in the answer; None where it says nothing about places.
 
     Examples
     --------
@@ -351,9 +352,56 @@ def counted(prompt: str, labels: Sequence[str]) -> str | None:
     asked = task(prompt)
     if asked is None or asked.name != "count":
         return None
+    if labels is None:
+        return "The answer names no places that could be counted."
     names = dict.fromkeys((*asked.things, *filter(None, labels)))
     listed = ", ".join(f"{name} {list(labels).count(name)}" for name in names)
     return f"Counted from the places in the answer: {listed}."
+
+
+def unlike_asked(
+    prompt: str, dialect: Dialect, *, places: int, masks: int = 0, points: int = 0
+) -> str | None:
+    """Say what a family cannot give: masks, points or boxes, or the language of a caption.
+
+    Parameters
+    ----------
+    prompt
+        As a person wrote it; the result is None for an answer that has what was asked for.
+    dialect
+        The family that answered: `nbvlm.grounding.dialects.of(model)`.
+    places, masks, points
+        How many detections the answer has, and how many of these have a mask, or are a point.
+
+    Examples
+    --------
+    >>> from nbvlm.grounding import dialects
+    >>> unlike_asked("detect cat", dialects.of("molmo-7b"), places=2, points=2)
+    'The answer has no boxes: models of the family molmo give points.'
+    """
+    asked = task(prompt)
+    name = asked.name if asked is not None else ""
+    # Of a model that is not known, only its answer shows what it gives.
+    models = f": models of the family {dialect.name} give" if dialect.matches else ", but"
+    given = "points" if places and points == places else "boxes"
+    if name == "segment" and not masks and dialect.masks is None and (places or dialect.matches):
+        return f"The answer has no masks{models} {given} only. {_WHO_MASKS}"
+    if name == "segment" and places and not masks:
+        return f"The answer has no masks, but {given} only. Name one thing at a time, or ask again."
+    if name == "point" and places and not points:
+        return f"The answer has no points{models} boxes."
+    if name == "detect" and places and points == places:
+        return f"The answer has no boxes{models} points."
+    if asked is not None and asked.lang != "en" and not dialect.names_language(name):
+        wanted = LANGUAGES[asked.lang]
+        return f"Models of the family {dialect.name} take no language: this may not be in {wanted}."
+    return None
+
+
+_WHO_MASKS = (
+    "PaliGemma and Gemini give masks; without a key, the embedded model does in picture-book scenes: "
+    'Client("demo").'
+)
 
 
 def check(prompt: str) -> str:

@@ -117,8 +117,10 @@ def test_it_begins_with_title_summary_and_contents(path: Path) -> None:
 
 def test_each_leads_to_the_next() -> None:
     order = sorted(NOTEBOOKS, key=lambda path: (path.stem != "quickstart", path.stem))
+    ends = {path: nbformat.read(path, as_version=4).cells[-1].source for path in order}
     for path, after in pairwise(order):
-        assert after.name in nbformat.read(path, as_version=4).cells[-1].source, path.name
+        assert after.name in ends[path], path.name
+    assert [path for path in order if "the last tutorial" in ends[path]] == order[-1:]
 
 
 def findings(run: Run) -> list[str]:

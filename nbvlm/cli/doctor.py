@@ -20,7 +20,7 @@ SECONDS = 5.0
 _EPILOG = """\
 "ok" works, "note" works and is worth knowing, "FAIL" will not work; advice says
 what to do. Endpoints are asked for lists of models, which costs nothing. The
-doctor neither shows nor sends a key.
+doctor shows no key, and sends none but the token of a class to its gateway.
 
 exit status: 0 if everything needed works, 1 if something will not
 """
@@ -69,6 +69,7 @@ def findings(endpoint: str | None = None, seconds: float = SECONDS) -> list[Find
         "extensions": doctor_checks.extensions,
         "websocket": doctor_checks.websocket,
         "key": doctor_checks.key,
+        "class gateway": lambda: endpoint_checks.gateway(seconds) if endpoint is None else (),
         "endpoint": lambda: endpoint_checks.check(endpoint, seconds),
         "cache": doctor_checks.cache,
         "embedded model": doctor_checks.model,

@@ -1,6 +1,7 @@
 """Checks of `nbvlm doctor` on the endpoints: whether each responds, without a key and without a question.
 
-Lists of models and health addresses are asked, which cost nothing.
+Lists of models and health addresses are asked, which cost nothing. The gateway of a class alone gets
+its token, since only it can say whose that is.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm import endpoints
 from nbvlm._background import run_in_thread
-from nbvlm._text import count
+from nbvlm._text import count, shorten, visible
 from nbvlm.cli.findings import good, note, problem
-from nbvlm.errors import Error
+from nbvlm.errors import AuthenticationError, Error, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     from nbvlm.client import Settings
     from nbvlm.endpoints import LocalServer, Service
 
-__all__ = ["check", "hosted", "local", "named", "services"]
+__all__ = ["check", "gateway", "hosted", "local", "named", "services"]
 
 _FAILING = 500
 _REFUSED = (401, 403)
 _SHOWN = 5  # names of models in one line
+_GATEWAY, _TOKEN = "class gateway", "class token"
+_JOIN = 'nbvlm.login(service="gateway") takes the code of the class and your name'
 _LATER = "The service, or a proxy before it, fails now. Try again later."
 
 
@@ -44,6 +47,10 @@ def named(name: str, seconds: float) -> Iterator[Finding]:
     """Check the endpoint that was asked for, by name or URL."""
     from nbvlm.client import resolve
 
+    if name == endpoints.GATEWAY.name:
+        endpoints.gateway_endpoint()  # an error where none is set
+        yield from gateway(seconds)
+        return
     service = endpoints.SERVICES.get(name)
     if service is not None and service.local:
         yield _local(service, endpoints.look(service, seconds))
@@ -57,6 +64,43 @@ def named(name: str, seconds: float) -> Iterator[Finding]:
         yield _model(settings)
     else:
         yield _list("endpoint", settings)
+
+
+def gateway(seconds: float) -> Iterator[Finding]:
+    """Check the gateway of a class, where a variable names one: the address, who asks, and what is left."""
+    from nbvlm.client import probe, resolve
+
+    if endpoints.gateway_address() is None:
+        return
+    try:
+        settings = resolve(endpoints.GATEWAY.name, timeout=seconds)
+    except TransportError as error:
+        yield problem(_GATEWAY, error.message, "Start it, or ask your teacher whether it runs.")
+        return
+    yield good(_GATEWAY, f"{settings.base_url} responds and asks {settings.endpoint.model}")
+    try:
+        settings.key()
+    except AuthenticationError as error:
+        yield problem(_TOKEN, error.message.rstrip("."), error.hint or "")
+        return
+    status, found = probe(settings, f"{settings.base_url}{endpoints.STANDING}", key=True)
+    if status in _REFUSED:
+        yield problem(_TOKEN, f"the gateway does not know it ({status})", f"Ask for a new one: {_JOIN}.")
+    elif status != 200 or not isinstance(found, dict):
+        yield note(_TOKEN, f"the gateway does not say whose it is (status {status})", _LATER)
+    else:
+        yield _standing(found)
+
+
+def _standing(found: dict[str, Any]) -> Finding:
+    who = f"{shorten(visible(str(found.get('name'))), 64)}, {shorten(visible(str(found.get('role'))), 20)}"
+    if refused := found.get("refused"):
+        return note(_TOKEN, f"{who}; {shorten(visible(str(refused)), 200).rstrip('.')}", "Ask your teacher.")
+    left = found.get("left")
+    if not isinstance(left, list) or len(left) != 2:
+        return good(_TOKEN, f"{who}; no limit of questions a day")
+    fact = f"{who}; {left[0]} of {left[1]} questions of today left"
+    return good(_TOKEN, fact) if left[0] else note(_TOKEN, fact, "Ask your teacher for more.")
 
 
 def hosted(seconds: float, *, required: bool | None = None) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nbvlm.cli.allocator import give_memory_back
 from nbvlm.cli.terminal import print_error, print_line
 from nbvlm.errors import ParameterError
 
@@ -67,6 +68,7 @@ def _serve(config: Config, options: argparse.Namespace) -> int:
         gateway.Upstream(config)
         print_line("The configuration is good.")
         return 0
+    give_memory_back()
     with listen(host, port) as listener:
         names = None if hub is not None else hosts(listener, *config.listen.hosts)
         running = gateway.Gateway(config, hub, hosts=names)

@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from nbvlm.cli.allocator import give_memory_back
 from nbvlm.cli.options import add_local_arguments, local_keywords
 from nbvlm.cli.terminal import print_error, print_line
 from nbvlm.errors import Error, ParameterError
@@ -116,6 +117,7 @@ def run(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
     from nbvlm.demo import SERVED, Service, hosts, listen, origin, server, speaking
 
+    give_memory_back()
     keys = _keys(options.key)
     model = _model(options)
     speak = [speaking.model_id(name) for name in options.speak]

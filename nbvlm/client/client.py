@@ -382,12 +382,22 @@ class Relay:
         return self._context.model
 
 
-def probe(settings: Settings, url: str) -> tuple[int, Any]:
-    """Send a GET without a key; return the HTTP status, whatever it is, and the parsed answer."""
+def probe(settings: Settings, url: str, *, key: bool = False) -> tuple[int, Any]:
+    """Send a GET; return the HTTP status, whatever it is, and the parsed answer.
+
+    Parameters
+    ----------
+    settings
+        Where to, and with which limits of time.
+    url
+        The address.
+    key
+        Whether the key goes along.
+    """
     transport, own = transports.blocking(settings)
     context = Context(settings, Deadline(settings.timeouts))
     try:
-        return Driver(inference.probe(context, url), transport, deque()).finish()  # type: ignore[no-any-return]
+        return Driver(inference.probe(context, url, key=key), transport, deque()).finish()  # type: ignore[no-any-return]
     finally:
         if own:
             transport.close()

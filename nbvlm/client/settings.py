@@ -223,6 +223,8 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
     timeouts = Timeouts.of(options.get("timeout"))
     if entry.silence is not None and options.get("timeout") is None:
         timeouts = replace(timeouts, between_tokens=max(entry.silence, timeouts.between_tokens))
+    if local is not None and options.get("timeout") is None:
+        timeouts = _PATIENT
     settings = Settings(
         endpoint=entry,
         api_key=found[0] if found else None,
@@ -321,6 +323,8 @@ def _local(endpoint: str | Endpoint | None, options: OpeningOptions) -> LocalOpt
     return LocalOptions(options.get("model") or "", **given)  # type: ignore[arg-type]
 
 
+_PATIENT = Timeouts(first_token=3600.0, between_tokens=600.0, total=24 * 3600.0)
+"""For a model in this process: without a GPU an answer takes minutes, and Stop always ends it."""
 _LOCAL = 'Use nbvlm.Client("local", model="google/paligemma2-3b-mix-448", …).'
 
 

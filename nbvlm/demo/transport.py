@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DemoTransport"]
 
-_LATE = "The embedded model did not answer within the read timeout."
+_LATE = "The model in this process did not answer within the read timeout."
 
 
 @functools.cache

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nbvlm.endpoints.catalog import Retired as Retired
     from nbvlm.endpoints.gateway import FACTS as FACTS
     from nbvlm.endpoints.gateway import GATEWAY as GATEWAY
+    from nbvlm.endpoints.gateway import STANDING as STANDING
     from nbvlm.endpoints.gateway import described as described
     from nbvlm.endpoints.gateway import facts_of as facts_of
     from nbvlm.endpoints.gateway import gateway_address as gateway_address
@@ -52,7 +53,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     {
         "nbvlm.endpoints.catalog": "CHECKED EMBEDDED ENDPOINTS HOSTED INTEGRATE RETIRED Retired",
         "nbvlm.endpoints.gateway": (
-            "FACTS GATEWAY described facts_of gateway_address gateway_endpoint join_gateway named "
+            "FACTS GATEWAY STANDING described facts_of gateway_address gateway_endpoint join_gateway named "
             "service_of through_hub"
         ),
         "nbvlm.endpoints.local": "LocalServer find_local look only_model",

@@ -25,6 +25,7 @@ from nbvlm.errors import AuthenticationError, NotFoundError, ParameterError, Tra
 __all__ = [
     "FACTS",
     "GATEWAY",
+    "STANDING",
     "described",
     "facts_of",
     "gateway_address",
@@ -38,6 +39,8 @@ __all__ = [
 VARIABLE = "NBVLM_GATEWAY"
 FACTS = "/v1/gateway"
 """Path of the public facts: the model and its limits, nothing about students."""
+STANDING = "/v1/gateway/me"
+"""Path of what a gateway knows about who asks, with a token: name, role, and what is left of today."""
 SECONDS = 10.0
 LARGEST = 256 * 1024
 _HUB = "jupyterhub+"

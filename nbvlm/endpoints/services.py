@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from nbvlm.endpoints.catalog import HOSTED, INTEGRATE, family, openai_parameters
+from nbvlm.endpoints.catalog import ENDPOINTS, HOSTED, INTEGRATE, family, openai_parameters
 from nbvlm.endpoints.values import Endpoint
 from nbvlm.errors import ParameterError
 
@@ -198,12 +198,19 @@ def serve(url: str, model: str, service: Service | None = None) -> Endpoint:
         parameters=facts.parameters,
         service=service.name if service else None,
         longest_side=facts.longest_side,
-        codebook="vae-oid" if "paligemma" in kind else None,
+        codebook=_codebook(model, kind),
         # Other services refuse the key, or ignore it.
         keeps_tokens=facts.name in ("server", "vllm") and any(part in kind for part in _TOKENS),
         stream_usage=facts.stream_usage,
         seed=facts.seed,
     )
+
+
+def _codebook(model: str, kind: str) -> str | None:
+    demo = ENDPOINTS["demo"]
+    if model.strip().startswith(demo.model):
+        return demo.codebook
+    return "vae-oid" if "paligemma" in kind else None
 
 
 def address(service: Service) -> str:

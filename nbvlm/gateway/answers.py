@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections import Counter, OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbvlm.gateway.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Callable, Coroutine
 
     from nbvlm.client import Piece
     from nbvlm.errors import Error
@@ -37,11 +38,14 @@ class Chunk(NamedTuple):
 
 
 class Answer:
-    """One answer; those who follow it may come and go, and read at their own pace."""
+    """One answer; those who follow it may come and go, and read at their own pace.
 
-    def __init__(self, asked: Asked) -> None:
+    `key` is the question's where it may be shared, else empty: a hash of the picture takes time.
+    """
+
+    def __init__(self, asked: Asked, key: bytes = b"") -> None:
         self.asked: Asked | None = asked  # until it was asked: the picture is not kept longer than needed
-        self.key, self.model = asked.key, asked.model
+        self.key, self.model = key, asked.model
         self.created = time.monotonic()
         self.chunks: list[Chunk] = []
         self.finish_reason: str | None = None
@@ -206,7 +210,7 @@ class Line:
 
     def __init__(
         self,
-        ask: Callable[[Answer], Awaitable[None]],
+        ask: Callable[[Answer], Coroutine[Any, Any, None]],
         *,
         at_once: int,
         of_student: int,
@@ -268,18 +272,17 @@ class Line:
         answer = ticket.answer
         answer.began = True
         self._running[ticket.caller] += 1
-        task = asyncio.get_running_loop().create_task(self._run(ticket))
+        task = asyncio.get_running_loop().create_task(self._ask(answer))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        # Not by the task itself: one that is cancelled before its first step runs none of its code.
+        task.add_done_callback(functools.partial(self._ended, ticket.caller))
         answer.task = task
         answer.wake()
 
-    async def _run(self, ticket: Ticket) -> None:
-        try:
-            await self._ask(ticket.answer)
-        finally:
-            self._running -= Counter([ticket.caller])
-            self.move()
+    def _ended(self, caller: str, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._running -= Counter([caller])
+        self.move()
 
     def place(self, ticket: Ticket) -> tuple[int, int]:
         """Return the place of a question in the line, 1 for the next one, and how many wait."""

@@ -71,6 +71,7 @@ _ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
     (method, re.compile(pattern), name)
     for method, pattern, name in (
         ("GET", endpoints.FACTS, "facts"),
+        ("GET", endpoints.STANDING, "standing"),
         ("POST", r"/v1/vlm/([\w./-]+)", "ask_nvidia"),
         ("POST", r"/v1/chat/completions", "ask_openai"),
         ("GET", r"/v1/status/([0-9a-fA-F-]{1,64})", "poll"),
@@ -149,6 +150,9 @@ class Api:
         else:
             _check_page(head)
             person = await self._identify(head)
+            if name == "standing":
+                await exchange.whole(as_json(self._desk.standing(person)))
+                return
             caller = str(person.id)
         head = replace(head, caller=caller)
         if name in ("ask_nvidia", "ask_openai", "create"):
@@ -316,16 +320,14 @@ class Api:
                 if batch:
                     if not exchange.begun or inquiry.first_s is None:
                         inquiry.seen_first()
-                    if not exchange.begun:
-                        await exchange.begin(inquiry, form)
-                    await exchange.part(_chunks(form, batch))
+                    opening = b"" if exchange.begun else await exchange.begin(inquiry, form)
+                    await exchange.part(opening + _chunks(form, batch))
                     continue
                 report = _report(inquiry, shown) if reports and inquiry.first_s is None else ""
                 late = time.monotonic() - since >= QUIET_S
                 if (report and report != shown) or late:
-                    if not exchange.begun:
-                        await exchange.begin(inquiry, form)
-                    await exchange.part(report.encode() or b": the answer is on its way\n\n")
+                    opening = b"" if exchange.begun else await exchange.begin(inquiry, form)
+                    await exchange.part(opening + (report.encode() or b": the answer is on its way\n\n"))
                     since, shown = time.monotonic(), report
         await self._end(inquiry, exchange, form, reports=reports)
 
@@ -337,13 +339,12 @@ class Api:
         inquiry.seen_first()
         if answer.error is not None and not exchange.begun:
             self._fail(inquiry)
-        if not exchange.begun:
-            await exchange.begin(inquiry, form)
+        opening = b"" if exchange.begun else await exchange.begin(inquiry, form)
         if answer.error is not None:
             status, sentence = explained(answer.error)
             inquiry.close(f"failed {status}")
             error = {"message": f"{sentence}.", "type": "gateway_error", "code": status}
-            await exchange.part(as_event({"error": error}), more=False)
+            await exchange.part(opening + as_event({"error": error}), more=False)
             return
         unsaid = [notice for notice in answer.notices if notice not in exchange.said] if reports else []
         ending = [_report_event({"kind": "notice", "text": notice}) for notice in unsaid]
@@ -352,7 +353,7 @@ class Api:
         closing = b"".join(map(as_event, form.closing(answer)))
         # The books are closed before the student has the last byte: whoever asks on sees what is left.
         inquiry.close("answered")
-        await exchange.part("".join(ending).encode() + closing + DONE, more=False)
+        await exchange.part(opening + "".join(ending).encode() + closing + DONE, more=False)
 
     # Questions whose client polls
 
@@ -420,12 +421,14 @@ class _Exchange:
         """Send a part of the body."""
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
 
-    async def begin(self, inquiry: Inquiry, form: _Nvidia | _OpenAI) -> None:
-        """Send the head of a stream of events; `said` and `model` are the notices and the model in it."""
+    async def begin(self, inquiry: Inquiry, form: _Nvidia | _OpenAI) -> bytes:
+        """Send the head of a stream of events; return its first events, to be sent with those that follow.
+
+        `said` and `model` are the notices and the model in the head.
+        """
         self.said, self.model = _first_notice(inquiry.answer), inquiry.answer.by
         await self.head(_events_head(inquiry, form))
-        if opening := form.opening():
-            await self.part(b"".join(map(as_event, opening)))
+        return b"".join(map(as_event, form.opening()))
 
     async def whole(self, reply: Reply) -> None:
         """Send a response that is complete."""

@@ -217,7 +217,7 @@ def parsed(values: Mapping[str, Any], *, folder: Path | None = None) -> Config:
         if name not in sections:
             near = did_you_mean(name, list(sections))
             raise ParameterError(
-                f"There is no section [{name}].", hint=f"{near}Known: {', '.join(sections)}."
+                f"The section [{name}] is not known.", hint=f"{near}Known: {', '.join(sections)}."
             )
         if not isinstance(value, dict):
             raise ParameterError(

@@ -140,15 +140,16 @@ class Desk:
         """
         task = asked.task
         self._check_rules(person, task)
-        answer, shared = self._shared(asked)
+        key = asked.key if self._is_shared(asked) else b""
+        answer, shared = self._shared(asked, key)
         caller = str(person.id)
         if answer is None or not answer.began:
             self._check_line(caller)
         started = self.quotas.take(person)
         if answer is None:
-            answer = Answer(asked)
-            if self._is_shared(asked):
-                self._running[answer.key] = answer
+            answer = Answer(asked, key)
+            if key:
+                self._running[key] = answer
         inquiry = Inquiry(self, person, asked, answer, shared=shared)
         inquiry.row = self._store.write(
             "INSERT INTO usage (student, started, model, task, shared) VALUES (?, ?, ?, ?, ?)",
@@ -160,7 +161,26 @@ class Desk:
             self.line.add(inquiry.ticket)
         return inquiry
 
+    def standing(self, person: Person) -> dict[str, Any]:
+        """Return name and role of a person, the questions left of today, and why none is taken now."""
+        try:
+            self._check_open(person)
+            refused = ""
+        except Refused as reason:
+            refused = f"{reason}."
+        return {
+            "name": person.name,
+            "role": person.role,
+            "left": self.quotas.left(person),
+            "refused": refused,
+        }
+
     def _check_rules(self, person: Person, task: str) -> None:
+        self._check_open(person)
+        if task not in self.rules.now.tasks:
+            raise Refused(403, f"This class does not allow this task now: {task}")
+
+    def _check_open(self, person: Person) -> None:
         rules = self.rules.now
         if person.blocked:
             raise Refused(403, "Your teacher has blocked your questions")
@@ -168,8 +188,6 @@ class Desk:
             raise Refused(403, f"The class has closed at {rules.closes}")
         if rules.paused:
             raise Refused(503, "Your teacher has paused the class", 15)
-        if task not in rules.tasks:
-            raise Refused(403, f"This class does not allow this task now: {task}")
 
     def _check_line(self, caller: str) -> None:
         limits = self._config.limits
@@ -182,14 +200,14 @@ class Desk:
     def _is_shared(self, asked: Asked) -> bool:
         return (asked.is_greedy and self._sharing.greedy) or self._sharing.within_s > 0
 
-    def _shared(self, asked: Asked) -> tuple[Answer | None, bool]:
+    def _shared(self, asked: Asked, key: bytes) -> tuple[Answer | None, bool]:
         """Return the answer to the same question, if it may be shared."""
-        if not self._is_shared(asked):
+        if not key:
             return None, False
         greedy = asked.is_greedy and self._sharing.greedy
-        if greedy and (kept := self.cache.get(asked.key)) is not None:
+        if greedy and (kept := self.cache.get(key)) is not None:
             return kept, True
-        running = self._running.get(asked.key)
+        running = self._running.get(key)
         if running is None or running.error is not None:
             return None, False
         if not greedy and time.monotonic() - running.created > self._sharing.within_s:
@@ -260,13 +278,13 @@ class Desk:
         inquiry.record = record
         self.recent.append(record)
         if self.rules.now.wall:
-            task = asyncio.get_running_loop().create_task(self._draw(record, asked.picture))
+            task = asyncio.get_running_loop().create_task(self._draw(record, asked.picture.data))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _draw(self, record: Record, data: bytes) -> None:
         try:
-            record.thumbnail = await asyncio.to_thread(_thumbnail, data)
+            record.thumbnail = await self.upstream.decode(_thumbnail, data)
         except Error:
             return
 

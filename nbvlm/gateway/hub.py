@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
@@ -19,6 +21,8 @@ __all__ = ["Hub", "HubUser"]
 
 _KEPT_S = 60.0
 _MOST = 4096
+_LONGEST = 512  # letters of a token
+_AT_ONCE, _WAITING = 4, 100  # unknown tokens that the hub is asked about, and that wait for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,12 @@ class Hub:
         module = require("jupyterhub.services.auth", extra="gateway", purpose="A gateway behind JupyterHub")
         self._auth = module.HubOAuth.instance()
         self._people = people
-        self._known: dict[bytes, tuple[float, HubUser | None]] = {}
+        self._known: dict[bytes, tuple[float, HubUser]] = {}
+        self._refused: dict[bytes, float] = {}  # apart, so that invented tokens push no user out
+        # Users that were here wait in a line of their own, not behind a crowd of invented tokens.
+        self._again, self._first = asyncio.Semaphore(_AT_ONCE), asyncio.Semaphore(_AT_ONCE)
+        self._waiting = 0
+        self._threads = ThreadPoolExecutor(2 * _AT_ONCE, thread_name_prefix="nbvlm-gateway-hub")
 
     @staticmethod
     def is_there() -> bool:
@@ -68,23 +77,38 @@ class Hub:
         ConnectionError
             If the hub cannot be asked.
         """
-        key, now = hashlib.sha256(token.encode("utf-8", "replace")).digest(), time.monotonic()
+        key = hashlib.sha256(token.encode("utf-8", "replace")).digest()
         kept = self._known.get(key)
-        if kept is not None and kept[0] > now:
+        if kept is not None and kept[0] > time.monotonic():
             return kept[1]
+        if len(token) > _LONGEST or self._refused.get(key, 0.0) > time.monotonic():
+            return None
+        if kept is None and self._waiting >= _WAITING:
+            raise ConnectionError("too many unknown tokens come")
+        self._waiting += kept is None
         try:
-            # Its cache is not used: a token that was revoked shall be refused within a minute.
-            model = await asyncio.to_thread(self._auth.user_for_token, token, use_cache=False)
+            async with self._first if kept is None else self._again:
+                user = self._user(await self._ask(token))
+        finally:
+            self._waiting -= kept is None
+        until = time.monotonic() + _KEPT_S
+        if user is None:
+            self._known.pop(key, None)
+            _keep(self._refused, key, until)
+        else:
+            _keep(self._known, key, (until, user))
+        return user
+
+    async def _ask(self, token: str) -> Any:
+        """Ask the hub whose token this is; None where the hub does not know it."""
+        # Its cache is not used: a token that was revoked shall be refused within a minute.
+        call = functools.partial(self._auth.user_for_token, token, use_cache=False)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
         except Exception as error:  # noqa: BLE001 - whatever its client raises
             if getattr(error, "status_code", 500) in (401, 403):
-                model = None
-            else:
-                raise ConnectionError("the hub does not answer") from None
-        user = self._user(model)
-        if len(self._known) >= _MOST:
-            self._known.clear()
-        self._known[key] = now + _KEPT_S, user
-        return user
+                return None
+            raise ConnectionError("the hub does not answer") from None
 
     def _user(self, model: Any) -> HubUser | None:
         if not isinstance(model, dict) or not isinstance(model.get("name"), str):
@@ -121,13 +145,23 @@ class Hub:
         ConnectionError
             If the hub refuses the code, or cannot be asked.
         """
-        next_path = str(self._auth.get_next_url(state))
         more = {}
-        if hasattr(self._auth, "get_code_verifier"):
-            more["code_verifier"] = self._auth.get_code_verifier(state)
-        self._auth.clear_oauth_state(state)
         try:
-            token = await asyncio.to_thread(self._auth.token_for_code, code, **more)
-        except Exception:  # noqa: BLE001 - whatever its client raises
+            next_path = str(self._auth.get_next_url(state))
+            if hasattr(self._auth, "get_code_verifier"):
+                more["code_verifier"] = self._auth.get_code_verifier(state)
+            self._auth.clear_oauth_state(state)
+            call = functools.partial(self._auth.token_for_code, code, **more)
+            async with self._first:
+                token = await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        except Exception:  # noqa: BLE001 - whatever its client raises, also for a state that it did not make
             raise ConnectionError("the hub did not accept the sign-in") from None
         return await self.of_token(token), next_path
+
+
+def _keep(kept: dict[bytes, Any], key: bytes, value: Any) -> None:
+    """Keep a value as the newest one; the oldest goes where there are too many."""
+    kept.pop(key, None)
+    kept[key] = value
+    if len(kept) > _MOST:
+        del kept[next(iter(kept))]

@@ -114,7 +114,7 @@ def student_page(
     quota = (
         f"{left[0]} of {left[1]} questions are left today."
         if left
-        else "There is no limit on questions today."
+        else "You may ask as many questions as you like today."
     )
     if token:
         how = (
@@ -127,7 +127,7 @@ def student_page(
         )
     else:
         how = (
-            "<h2>How to ask</h2><p>There is nothing to set up: your server knows the gateway.</p>"
+            "<h2>How to ask</h2><p>Your server knows the gateway already.</p>"
             "<pre><code>import nbvlm\nnbvlm.Panel()</code></pre>"
         )
     door = f'<p><a href="{e(prefix)}/teacher">The teacher\'s page</a></p>' if teacher else ""

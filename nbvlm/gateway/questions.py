@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbvlm import prompts
@@ -37,11 +37,11 @@ _NVIDIA = "messages temperature top_p max_tokens stream model"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One question, checked; `picture` is as it came."""
+    """One question, checked."""
 
     model: str
     prompt: str
-    picture: bytes = field(repr=False)
+    picture: EncodedPicture  # as it came
     parameters: Mapping[str, float | int]
     stream: bool
     with_usage: bool  # whether a stream ends with the token counts
@@ -54,7 +54,7 @@ class Asked:
     @property
     def key(self) -> bytes:
         """The same for the same question about the same picture."""
-        digest = hashlib.sha256(self.picture)
+        digest = hashlib.sha256(self.picture.data)
         digest.update(repr((self.model, self.prompt, sorted(self.parameters.items()))).encode())
         return digest.digest()
 
@@ -151,17 +151,17 @@ def _one(faults: Faults, urls: list[str], endpoint: Endpoint) -> Source | None:
 
 def _picture(
     faults: Faults, source: Source | None, request: Request, uploaded: Callable[[str], bytes | None]
-) -> bytes:
+) -> EncodedPicture:
     try:
         if isinstance(source, Inline):
-            return service.from_base64(source.base64).data
+            return service.from_base64(source.base64)
         references = {one.strip().lower() for one in request.header("nvcf-input-asset-references").split(",")}
         if not isinstance(source, Uploaded) or source.asset_id not in references:
             raise InvalidPicture(_UNNAMED)  # noqa: TRY301 - one place makes a fault of it
         data = uploaded(source.asset_id)
         if data is None:
             raise Refused(404, f"NotFound error: failed to find asset {source.asset_id[:64]}")
-        return EncodedPicture.of(data).data
+        return EncodedPicture.of(data)
     except InvalidPicture as error:
         raise faults.stop(_CONTENT, "value_error", str(error)) from None
 

@@ -18,7 +18,17 @@ from nbvlm.gateway import pages
 from nbvlm.gateway.api import Api, note
 from nbvlm.gateway.desk import Desk
 from nbvlm.gateway.hub import Hub
-from nbvlm.gateway.people import STUDENT, TEACHER, Attempts, Joins, NotJoined, Person, Register, Sessions
+from nbvlm.gateway.people import (
+    STUDENT,
+    TEACHER,
+    Attempts,
+    Joins,
+    NotJoined,
+    Person,
+    Register,
+    Sessions,
+    digest,
+)
 from nbvlm.gateway.questions import task_of
 from nbvlm.gateway.quotas import Refused
 from nbvlm.gateway.rules import RuleBook
@@ -106,13 +116,12 @@ class Gateway:
             raise Refused(401, "This class needs a token")
         peer = network(head.peer)
         if self.hub is None:
+            if (person := self.register.of_token(token)) is not None:
+                return person  # whatever others of the same address or class have tried
             if not self._attempts.allowed(peer):
                 raise Refused(429, "Too many wrong tokens came from this computer", 60)
-            person = self.register.of_token(token)
-            if person is None:
-                self._attempts.failed(peer)
-                raise Refused(401, "This token is not known here, or not any more")
-            return person
+            self._attempts.failed(peer)
+            raise Refused(401, "This token is not known here, or not any more")
         try:
             user = await self.hub.of_token(token)
         except ConnectionError:
@@ -271,7 +280,10 @@ class _Door:
         ):
             raise Refused(415, "A form of the gateway's pages is expected")
         body = await read_body(head, request.receive, _FORM_MOST, self._gateway.limits)
-        values = parse_qs(body.decode("utf-8", "replace"), max_num_fields=200)
+        try:
+            values = parse_qs(body.decode("utf-8", "replace"), max_num_fields=200)
+        except ValueError:
+            raise Refused(400, "This form has too many fields: open the page again") from None
         cookie, _ = self.session(request)
         if not cookie or not self._gateway.sessions.is_form_token(cookie, values.get("form", [""])[0]):
             raise Refused(403, "This form is too old: open the page again")
@@ -287,9 +299,14 @@ class _Door:
         """Return whether a browser's session is a teacher's."""
         _, values = self.session(request)
         if self._gateway.hub is None:
-            return values.get("kind") == TEACHER
+            return values.get("kind") == TEACHER and values.get("by") == self._teacher_mark()
         person = self.person(request)
         return person is not None and person.role == TEACHER
+
+    def _teacher_mark(self) -> str:
+        """Return what a teacher's session holds of the code: a new code ends the sessions of the old one."""
+        joins = self._gateway.joins
+        return digest(joins.teacher_digest).hex()[:16] if joins is not None else ""
 
     # Students
 
@@ -377,7 +394,7 @@ class _Door:
         hub = self._gateway.hub
         code, state = request.query_params.get("code", ""), request.query_params.get("state", "")
         if hub is None:
-            raise Refused(404, "There is no JupyterHub here")
+            raise Refused(404, "This gateway runs without a JupyterHub: join with the code of your class")
         if not code or not state or state != request.cookies.get(_STATE):
             raise Refused(403, "The sign-in was not begun in this browser: open the page again")
         try:
@@ -419,7 +436,9 @@ class _Door:
             return self._closed_door(request, str(reason), reason.status)
         if not good:
             return self._closed_door(request, "This is not the teacher's code.")
-        return self.with_session(request, self.to("/teacher"), gateway.sessions.cookie(kind=TEACHER))
+        return self.with_session(
+            request, self.to("/teacher"), gateway.sessions.cookie(kind=TEACHER, by=self._teacher_mark())
+        )
 
     async def teacher(self, request: Any) -> Any:
         """`GET /teacher`."""

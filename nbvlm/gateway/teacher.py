@@ -104,12 +104,12 @@ class Teacher:
         Raises
         ------
         Refused
-            If there is no such action, student or model.
+            If the action, the student or the model is not known.
         """
         action = form.get("action", [""])[0]
         done = getattr(self, f"_do_{action}", None) if action.isalpha() else None
         if done is None:
-            raise Refused(400, "There is no such action")
+            raise Refused(400, "This page does not know the action: load it again")
         result: tuple[str, str] = await done(form)
         return result
 
@@ -117,7 +117,7 @@ class Teacher:
         number = form.get("id", [""])[0]
         person = self._gateway.register.get(int(number)) if number.isdecimal() and len(number) < 12 else None
         if person is None:
-            raise Refused(404, "There is no such student any more")
+            raise Refused(404, "This student was removed: load the page again")
         return person
 
     async def _do_pause(self, _form: dict[str, list[str]]) -> tuple[str, str]:
@@ -134,7 +134,7 @@ class Teacher:
         known = self._gateway.rules.known_models
         model = form.get("model", [""])[0]
         if model not in known:
-            raise Refused(400, "There is no such model")
+            raise Refused(400, "The configuration does not list this model: choose one of the list")
         models = tuple(name for name in known if name in form.get("models", []) or name == model)
         tasks = tuple(name for name in TASKS if name in form.get("tasks", []))
         if not tasks:
@@ -182,7 +182,7 @@ class Teacher:
     async def _do_personal(self, form: dict[str, list[str]]) -> tuple[str, str]:
         joins, name = self._gateway.joins, form.get("name", [""])[0]
         if joins is None or name not in self._gateway.config.people.names:
-            raise Refused(404, "There is no such name")
+            raise Refused(404, "The configuration does not list this name: load the page again")
         if (person := self._gateway.register.named(name)) is not None:
             self._gateway.register.revoke(person)
         joins.renew_personal(name)

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import importlib
 import logging
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbvlm.client import AsyncClient, Piece, Relay, Secret, Timeouts, resolve
 from nbvlm.errors import (
@@ -22,9 +23,13 @@ from nbvlm.errors import (
     ServerError,
     TimeoutError,  # noqa: A004 - the public name
 )
-from nbvlm.images import Picture
+from nbvlm.images import Picture, adapt, fit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbvlm.client import Settings
+    from nbvlm.demo.service import EncodedPicture
     from nbvlm.endpoints import Endpoint
     from nbvlm.gateway.answers import Answer
     from nbvlm.gateway.config import Config
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Upstream", "explained"]
 
 _log = logging.getLogger("nbvlm")
+T = TypeVar("T")
 
 
 class Upstream:
@@ -47,6 +53,8 @@ class Upstream:
         key, given = config.key(), config.upstream
         secret = Secret(key) if key is not None else None
         self._clients: dict[str, AsyncClient] = {}
+        # One picture is decoded at a time, so that a few large ones fill neither the memory nor all cores.
+        self._decoder = ThreadPoolExecutor(1, thread_name_prefix="nbvlm-gateway-pictures")
         limits = Timeouts(total=float(config.limits.answer_s))
         for model in given.models or (None,):
             settings = resolve(
@@ -97,10 +105,13 @@ class Upstream:
         if asked is None:
             return
         client = self._clients[answer.model]
-        # Loaded here, a picture costs its header; one that must be shrunk is decoded in a thread.
-        picture = Picture.load(asked.picture)
+        encoded = asked.picture
+        if encoded.plain and not encoded.large:  # this reads its header only
+            picture = Picture.load(encoded.data)
+        else:
+            picture = await self.decode(_prepared, encoded, client.settings)
         relay = Relay(client, picture, asked.prompt, translate=False, **asked.parameters)
-        del picture
+        del picture, encoded
         answer.asked = asked = None  # from here on the client holds the picture, as long as it needs it
         async with relay.stream as stream:
             async for event in stream:
@@ -109,10 +120,29 @@ class Upstream:
                     answer.take(event)
         answer.notices = relay.notices
 
+    async def decode(self, function: Callable[..., T], *given: Any) -> T:
+        """Call a function that decodes a picture, in its turn and away from the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._decoder, function, *given)
+
     async def close(self) -> None:
         """Close the connections."""
         for client in self._clients.values():
             await client.aclose()
+        self._decoder.shutdown(wait=False, cancel_futures=True)
+
+
+def _prepared(encoded: EncodedPicture, settings: Settings) -> Picture:
+    """Decode and shrink a picture, where it must be; the client would do so in any number of threads."""
+    picture = Picture.load(encoded.data)
+    if picture.pending:
+        _ = picture.data
+    endpoint = settings.endpoint
+    if settings.assets_url is None:
+        if endpoint.longest_side is not None:
+            picture = adapt(picture, side=endpoint.longest_side, png=False).picture
+        if endpoint.inline_limit is not None and not picture.fits(endpoint.inline_limit):
+            picture = fit(picture, endpoint.inline_limit).picture
+    return picture
 
 
 _MINE = (ImageError, PromptError, ParameterError, RequestRejected)

@@ -45,6 +45,7 @@ class Header:
     height: int
     orientation: int = 1  # as in EXIF, 1 (upright) to 8
     reasons: tuple[str, ...] = ()  # why the bytes cannot be sent as they are, the orientation aside
+    coefficients: int = 0  # bytes that a JPEG in several scans takes to be decoded, beside its pixels
 
 
 MAX_PARTS = 100_000
@@ -191,8 +192,9 @@ def _jpeg(file: BinaryIO, subject: str) -> Header:
         )
     # Pillow does not report the coding, which stands before the precision, the size and the components.
     file.seek(0)
+    head = file.read(pixels)
     frame = struct.pack(">BHHB", image.bits, image.height, image.width, image.layers)
-    coding = re.search(rb"\xff([\xc0-\xcf])[\0-\xff]{2}" + re.escape(frame), file.read(pixels))
+    coding = re.search(rb"\xff([\xc0-\xcf])[\0-\xff]{2}" + re.escape(frame), head)
     if coding is not None and coding[1] in _LOSSLESS:
         raise unsupported(subject, "a JPEG in a lossless or hierarchical coding, which is not supported")
     if max(image.size) > _JPEG_SIDE:
@@ -203,7 +205,18 @@ def _jpeg(file: BinaryIO, subject: str) -> Header:
         (coding is None or coding[1] not in b"\xc0\xc1\xc2", "rare coding to baseline"),
     )
     reasons = tuple(words for applies, words in checks if applies)
-    return Header("JPEG", image.width, image.height, _orientation(image.info.get("exif", b"")), reasons)
+    exif = image.info.get("exif", b"")
+    in_scans = "progressive" in image.info or head[head.rfind(b"\xff\xda") + 4] < image.layers
+    coefficients = _coefficients(image) if in_scans else 0
+    return Header("JPEG", image.width, image.height, _orientation(exif), reasons, coefficients)
+
+
+def _coefficients(image: Any) -> int:
+    """Return the bytes of all coefficients of a JPEG, two each; a decoder of several scans holds them all."""
+    factors = [(across, down) for _, across, down, _ in image.layer]
+    most = max(across for across, _ in factors) * max(down for _, down in factors)
+    values: int = image.width * image.height * sum(across * down for across, down in factors) // max(most, 1)
+    return 2 * values
 
 
 _JPEG_SIDE = 65_500  # libjpeg's limit

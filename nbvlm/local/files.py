@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import errno
+import json
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbvlm._optional import require
 from nbvlm._text import reason
-from nbvlm.errors import AuthenticationError, Error, NotFoundError, ParameterError, TransportError
+from nbvlm.errors import (
+    AuthenticationError,
+    Error,
+    NotFoundError,
+    ParameterError,
+    RateLimitError,
+    TransportError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from nbvlm.local.options import LocalOptions
     from nbvlm.local.progress import Progress
 
-__all__ = ["folder", "parameters"]
+__all__ = ["config", "folder", "parameters"]
 
 _WANTED = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.model", "*.txt", "*.jinja"]
 _UNWANTED = ["*/*", "consolidated*", "*.gguf", "*.onnx"]  # other forms of the same weights
@@ -39,6 +49,16 @@ def folder(options: LocalOptions, token: str | None, progress: Progress) -> Path
     if options.folder is not None:
         return options.folder
     found: Path = _guarded(options, lambda hub: _download(hub, options, token, progress))
+    return found
+
+
+def config(options: LocalOptions, token: str | None) -> Path:
+    """Return a model's config.json, downloaded where it is not here; raise as `folder` does."""
+    if options.folder is not None:
+        return options.folder / "config.json"
+    found: Path = _guarded(
+        options, lambda hub: Path(hub.hf_hub_download(options.model, "config.json", token=token))
+    )
     return found
 
 
@@ -66,12 +86,28 @@ def parameters(options: LocalOptions, token: str | None) -> float | None:
 
 def _weights(folder: Path) -> list[Path]:
     found = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
+    for index in folder.glob("*.safetensors.index.json"):
+        missing = _parts(index) - {file.name for file in found}
+        if missing:
+            raise ParameterError(
+                f"The folder {folder.name!r} lacks {', '.join(sorted(missing)[:3])}.",
+                hint="Copy or download all parts of the weights.",
+            )
     if not found:
         raise ParameterError(
             f"The folder {folder.name!r} has no weights.",
             hint="It must hold model.safetensors or its parts beside config.json.",
         )
     return found
+
+
+def _parts(index: Path) -> set[str]:
+    """Return the names of the files that an index of weights names."""
+    try:
+        return set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        reason = f"{index.name} cannot be read ({type(error).__name__})."
+        raise ParameterError(reason, hint="Download or save the model again.") from None
 
 
 def _download(hub: Any, options: LocalOptions, token: str | None, progress: Progress) -> Path:
@@ -89,19 +125,26 @@ def _download(hub: Any, options: LocalOptions, token: str | None, progress: Prog
         return Path(hub.snapshot_download(options.model, local_files_only=True))
     missing = [file for file in listed if file.will_download]
     progress.begin("download", sum(file.file_size for file in missing), files=len(missing))
-    paths = [
-        hub.hf_hub_download(
-            options.model, file.filename, token=token, revision=file.commit_hash, tqdm_class=progress.bar()
-        )
-        for file in listed
-    ]
-    config = next((Path(path) for path in paths if Path(path).name == "config.json"), None)
-    if config is None:
-        raise NotFoundError(
-            f"{options.model} has no config.json, so transformers cannot load it.",
-            hint="Choose a model whose page says Transformers.",
-        )
-    return config.parent
+    bar = progress.bar()
+    with _plain_http(hub):
+        paths = [
+            hub.hf_hub_download(
+                options.model, file.filename, token=token, revision=file.commit_hash, tqdm_class=bar
+            )
+            for file in listed
+        ]
+    return next(Path(path) for path in paths if Path(path).name == "config.json").parent
+
+
+@contextmanager
+def _plain_http(hub: Any) -> Iterator[None]:
+    """Download by HTTP: Hugging Face's other way counts each byte twice, and cannot be stopped in a file."""
+    before = hub.constants.HF_HUB_DISABLE_XET
+    hub.constants.HF_HUB_DISABLE_XET = True
+    try:
+        yield
+    finally:
+        hub.constants.HF_HUB_DISABLE_XET = before
 
 
 def _guarded(options: LocalOptions, work: Callable[[Any], Any]) -> Any:
@@ -123,20 +166,56 @@ def _guarded(options: LocalOptions, work: Callable[[Any], Any]) -> Any:
             status=404,
             hint=f"Check the id at {page}; a private model needs a token: api_key=…, or HF_TOKEN.",
         ) from None
-    except hub.errors.LocalEntryNotFoundError:
-        raise TransportError(
-            f"{options.model} is not on this computer, and {_SITE} cannot be reached.",
-            hint="Check the network, or pass the folder of a copy: model='/path/to/model'.",
+    except hub.errors.LocalEntryNotFoundError as error:
+        raise _missing(options, error) from None
+    except hub.errors.EntryNotFoundError:
+        raise NotFoundError(
+            f"{options.model} has no config.json, so transformers cannot load it.",
+            hint="Choose a model whose page says Transformers.",
         ) from None
     except Error:
         raise
-    except OSError as error:
-        raise Error(
-            f"{options.model} could not be downloaded: {reason(error)}.",
-            hint="Check the network and the free disk space; HF_HOME names the folder.",
-        ) from None
     except hub.errors.HfHubHTTPError as error:
         status = getattr(getattr(error, "response", None), "status_code", None)
+        raise _refused(options, status) from None
+    except hub.errors.HTTPError:  # what the library's own transport raises
         raise TransportError(
-            f"{_SITE} refused {options.model} ({status}).", status=status, hint="Try again later."
+            f"The connection to {_SITE} broke while {options.model} was downloaded.",
+            hint="Check the network and ask again; whole files are kept.",
         ) from None
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise Error(
+                f"The disk is full: {options.model} could not be downloaded.",
+                hint="Free some space, or set HF_HOME to a folder on another disk; whole files are kept.",
+            ) from None
+        raise Error(
+            f"{options.model} could not be downloaded: {reason(error)}.",
+            hint="Check the network and the folder that HF_HOME names.",
+        ) from None
+
+
+def _missing(options: LocalOptions, error: Exception) -> Error:
+    """Return the error for files that are not here; the library says no more, whatever the site answered."""
+    status = getattr(getattr(error.__cause__, "response", None), "status_code", None)
+    if status is not None:
+        return _refused(options, status)
+    return TransportError(
+        f"{options.model} is not on this computer, and {_SITE} cannot be reached.",
+        hint="Check the network, or pass the folder of a copy: model='/path/to/model'.",
+    )
+
+
+def _refused(options: LocalOptions, status: int | None) -> Error:
+    """Return the error for a status of the site; its own text has addresses, which may be signed."""
+    if status in (401, 403):
+        hint = (
+            f"Make a token that may read at {_SITE}/settings/tokens, pass it as api_key=…, or set HF_TOKEN."
+        )
+        return AuthenticationError(f"{_SITE} refuses the token ({status}).", status=status, hint=hint)
+    if status == 429:
+        hint = "Wait some minutes; with a token, api_key=… or HF_TOKEN, the site takes more requests."
+        return RateLimitError(f"{_SITE} takes no more requests for now (429).", status=429, hint=hint)
+    return TransportError(
+        f"{_SITE} refused {options.model} ({status}).", status=status, hint="Try again later."
+    )

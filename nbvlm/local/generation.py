@@ -22,11 +22,11 @@ from nbvlm.errors import Error
 from nbvlm.local.text import Detokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from PIL import Image
 
-__all__ = ["AT_ONCE", "Generation", "Token"]
+__all__ = ["AT_ONCE", "Freed", "Generation", "Token"]
 
 AT_ONCE = 8
 """Questions in one forward pass."""
@@ -36,8 +36,14 @@ GREEDY = 1e-5
 """Temperatures up to this one take the likeliest token."""
 CLOSES_WITHIN = 60.0
 """Seconds that the computation of one token may take."""
+STEP_S = 0.2
+"""Seconds after which one who waits for answers looks whether to stop."""
 KEPT = 16
 """Pictures whose features are kept for further questions about them."""
+
+
+class Freed(Exception):
+    """The model takes no question any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,7 @@ class Generation:
         self._waiting: list[_Row] = []
         self._together = 1  # rows of the last pass, and those that waited meanwhile
         self._working = False
+        self._open = True
         self._rows: list[_Row] = []  # of the running pass
         self._features = _Features.of(network)
         _OPEN.add(self)
@@ -155,6 +162,11 @@ class Generation:
         ------
         Token
             The first one names the model; the last one says why the answer ends.
+
+        Raises
+        ------
+        Freed
+            Before the first token, if the model is closed.
         """
         row = _Row(image, prompt, temperature, top_p, max_tokens, seed)
         text = Detokenizer(self._tokenizer, self._silent)
@@ -175,6 +187,8 @@ class Generation:
 
     def _add(self, row: _Row) -> None:
         with self._changed:
+            if not self._open:
+                raise Freed
             self._waiting.append(row)
             self._changed.notify_all()
             if self._working:
@@ -184,14 +198,22 @@ class Generation:
 
     def _work(self) -> None:
         while rows := self._next():
-            try:
-                self._answer(rows)
-            except Exception as error:  # noqa: BLE001 - the model may raise anything; each reader gets it
-                failure = _failure(error, self._name, len(rows))
-                for row in rows:
-                    row.fail(failure)
-            for row in rows:
-                row.close()
+            self._attempt(rows)
+
+    def _attempt(self, rows: Sequence[_Row]) -> None:
+        """Answer rows; where that fails before any answer begins, each alone: no question harms another."""
+        failure, alone = None, False
+        try:
+            self._answer(rows)
+        except Exception as error:  # noqa: BLE001 - the model may raise anything; each reader gets it
+            failure = _failure(error, self._name, len(rows))
+            alone = len(rows) > 1 and not any(row.count for row in rows)
+        for row in rows:
+            if alone and not row.done:
+                self._attempt([row])
+            elif failure is not None:
+                row.fail(failure)
+            row.close()
 
     def _next(self) -> list[_Row]:
         """Take the rows of the next pass; without any, the thread ends."""
@@ -235,7 +257,7 @@ class Generation:
 
     def _inputs(self, rows: Sequence[_Row]) -> dict[str, Any]:
         texts = [self._text(row.prompt) for row in rows]
-        images = [row.image for row in rows]
+        images = [[row.image] for row in rows]  # some processors take a flat list for those of one question
         made = self._processor(
             text=texts, images=images, return_tensors="pt", padding=len(rows) > 1, padding_side="left"
         )
@@ -252,14 +274,29 @@ class Generation:
             )
         return f"<image>{prompt}" if self._network.config.model_type == "paligemma" else prompt
 
-    def close(self) -> None:
-        """End what is being answered with an error, at the next token, and wait for that."""
+    def drain(self, check: Callable[[], None]) -> None:
+        """Take no more questions, and wait for the answers; where `check` raises, take questions again."""
         with self._changed:
+            self._open = False
+            try:
+                while self._working:
+                    check()
+                    self._changed.wait(STEP_S)
+            except BaseException:
+                self._open = True
+                raise
+
+    def close(self) -> None:
+        """End what is being answered with an error, at the next token, and let the model go."""
+        with self._changed:
+            self._open = False
             for row in (*self._rows, *self._waiting):
                 row.fail(Error("The model was freed before it answered.", hint="Ask again."))
             self._changed.wait_for(lambda: not self._working, CLOSES_WITHIN)
         if self._features is not None:
             self._features.close()
+        # Whoever still holds this object holds no weights.
+        self._network = self._features = None
 
 
 _OPEN: weakref.WeakSet[Generation] = weakref.WeakSet()
@@ -363,6 +400,7 @@ class _Features:
     def close(self) -> None:
         self._model.__dict__.pop("get_image_features", None)  # the class's own is found again
         self._kept.clear()
+        self._model = self._encode = None
 
 
 def _ids(value: Any) -> frozenset[int]:

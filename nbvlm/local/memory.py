@@ -30,6 +30,8 @@ KNOWN: Mapping[str, float] = {
 _BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "8bit": 1.1, "4bit": 0.65}
 """Bytes a parameter; quantised weights keep their scales, and embeddings stay whole."""
 _DEVICES = {"cuda": "The GPU", "mps": "This Mac", "cpu": "This computer"}
+_WIDE = ("gemma3", "shieldgemma2")
+"""Types of models whose numbers exceed float16: their answers come out empty in it."""
 _SPARE = 0.12  # of the weights: activations, keys and values, and what the library holds while it loads
 _FLOOR = 300e6  # bytes for the same of a small model
 _GB = 1e9
@@ -173,8 +175,8 @@ def check(options: LocalOptions, parameters: float, device: str, dtype: str) -> 
     )
 
 
-def choose(options: LocalOptions) -> tuple[str, str]:
-    """Return the device and the precision that the options mean on this computer."""
+def choose(options: LocalOptions, kind: str = "") -> tuple[str, str]:
+    """Return the device and the precision that the options mean on this computer, for a type of model."""
     torch = require("torch", purpose="A local model", extra="local")
     device = options.device
     if device == "auto":
@@ -197,7 +199,9 @@ def choose(options: LocalOptions) -> tuple[str, str]:
     if options.dtype != "auto":
         return device, options.dtype
     if device.startswith("cuda"):
-        return device, "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+        with torch.cuda.device(device):
+            computes = torch.cuda.is_bf16_supported(including_emulation=False)
+        return device, "bfloat16" if computes else "float32" if kind.startswith(_WIDE) else "float16"
     return device, "bfloat16" if device == "mps" and _computes(torch, device) else "float32"
 
 

@@ -9,7 +9,7 @@ from nbvlm._background import start_thread
 from nbvlm.demo import DemoTransport, Service
 from nbvlm.errors import Error
 from nbvlm.local import loading
-from nbvlm.local.generation import AT_ONCE
+from nbvlm.local.generation import AT_ONCE, Freed
 from nbvlm.local.progress import Progress, Stopped
 
 if TYPE_CHECKING:
@@ -82,7 +82,12 @@ class LocalModel:
 
     def stream(self, image: Image.Image, prompt: str, **options: Any) -> Iterator[Token]:
         """Answer a prompt; see `nbvlm.local.generation.Generation.stream`."""
-        return self.load().stream(image, prompt, **options)
+        while True:
+            try:
+                yield from self.load().stream(image, prompt, **options)
+            except Freed:  # another model took its place before it had the question
+                continue
+            return
 
     def count(self, prompt: str) -> int:
         """Count the tokens of a request."""

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from nbvlm import endpoints
 from nbvlm._background import Task
-from nbvlm.client import AsyncClient, resolve
 from nbvlm.errors import AuthenticationError, Error
-from nbvlm.panel.connection import TYPED
-from nbvlm.widgets import ErrorCard, Ignored, KeyField, ServerForm, failure_sentences
+from nbvlm.widgets import ErrorCard, Ignored, KeyField, ServerForm, failure_sentences, list_models, look_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nbvlm.client import Client, Secret
+    from nbvlm.client import AsyncClient, Client
     from nbvlm.endpoints import Endpoint
-    from nbvlm.panel.connection import ModelConnection
     from nbvlm.panel.form import Form
     from nbvlm.panel.messages import MessageSequencer
     from nbvlm.recording import RecordedQuestion
-    from nbvlm.widgets import Offer
+    from nbvlm.widgets import ModelConnection, Offer
 
 __all__ = ["ConnectionActions"]
 
@@ -60,8 +55,10 @@ class ConnectionActions:
                     "play": lambda message: self._switch(
                         lambda: connection.play(message["path"], self._offer.folder)
                     ),
-                    "models": lambda message: Task(self._list_models(message["url"], message["key"])),
-                    "local": lambda _message: Task(self._look_here()),
+                    "models": lambda message: Task(
+                        list_models(self.server_form, message["url"], message["key"])
+                    ),
+                    "local": lambda _message: Task(look_here(self.server_form)),
                 }
             ),
             **options,
@@ -104,33 +101,6 @@ class ConnectionActions:
         self.server_form.connected()
         self._on_connection()
         self._form.fill(parameters=parameters)
-
-    async def _list_models(self, url: str, key: Secret | None) -> None:
-        try:
-            settings = resolve(url.strip(), model="?")
-            if key is not None:
-                settings = replace(settings, api_key=key, key_source=TYPED)
-            async with AsyncClient.from_settings(settings) as client:
-                names = await client.models()
-        except Exception as error:  # noqa: BLE001 - shown below the form
-            self.server_form.refused(failure_sentences(error))
-        else:
-            self.server_form.models(names, "" if names else "The server lists no models.")
-
-    async def _look_here(self) -> None:
-        """Offer the models of the servers on this computer, those that see; show what the others lack."""
-        offered, lacking = [], []
-        for server in await endpoints.find_local():
-            able = [model.id for model in server.models if model.vision is not False]
-            offered += [
-                {"service": server.service, "model": name, "label": f"{name} · {server.title}"}
-                for name in able
-            ]
-            if not able:
-                lacking.append(f"{server.title}: {server.problem or 'no vision model.'}")
-        programs = ", ".join(service.title for service in endpoints.SERVICES.values() if service.local)
-        nothing = f"No model server responds on the computer of the kernel. Looked for: {programs}."
-        self.server_form.here(offered, " ".join(lacking) if offered or lacking else nothing)
 
     def _take_key(self, message: Mapping[str, Any]) -> None:
         try:

@@ -18,7 +18,6 @@ from nbvlm.endpoints import Endpoint
 from nbvlm.errors import Error, ImageError
 from nbvlm.images import fit
 from nbvlm.panel import streaming
-from nbvlm.panel.connection import ModelConnection
 from nbvlm.panel.connection_actions import ConnectionActions
 from nbvlm.panel.form import Form, Inputs
 from nbvlm.panel.history_actions import HistoryActions
@@ -32,6 +31,7 @@ from nbvlm.widgets import (
     AnswerViewer,
     Ignored,
     MaskOutliner,
+    ModelConnection,
     Parameters,
     Picker,
     RecordedQuestions,
@@ -101,7 +101,7 @@ def family(widget: Any) -> list[Any]:
     """Return a widget with all inside it, their layouts and styles included."""
     own = [getattr(widget, name) for name in ("layout", "style") if widget.has_trait(name)]
     inner = [one for child in getattr(widget, "children", ()) for one in family(child)]
-    return [widget, *own, *inner]
+    return list(dict.fromkeys([widget, *own, *inner]))  # some share a layout
 
 
 class PanelController:

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
     from nbvlm.batches import Row
     from nbvlm.images import Picture
-    from nbvlm.panel.connection import ModelConnection
     from nbvlm.result import Result
-    from nbvlm.widgets import Picker, Series
+    from nbvlm.widgets import ModelConnection, Picker, Series
 
 __all__ = ["SeriesRunner"]
 

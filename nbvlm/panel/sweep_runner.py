@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 
     from nbvlm.client import Settings
     from nbvlm.images import Picture
-    from nbvlm.panel.connection import ModelConnection
     from nbvlm.panel.form import Inputs
     from nbvlm.panel.messages import MessageSequencer
     from nbvlm.panel.sweep import Cell, Sweep
     from nbvlm.result import Result
-    from nbvlm.widgets import Offer
+    from nbvlm.widgets import ModelConnection, Offer
 
 __all__ = ["SweepRunner"]
 

@@ -10,7 +10,7 @@ from nbvlm.widgets.comparison import Comparison
 from nbvlm.widgets.connect import Connection, connect
 from nbvlm.widgets.controls import RunButtons
 from nbvlm.widgets.detection_list import DetectionList, reading_of
-from nbvlm.widgets.dialogs import KeyField, ServerForm
+from nbvlm.widgets.dialogs import KeyField, ServerForm, list_models, look_here
 from nbvlm.widgets.export_menu import ExportMenu
 from nbvlm.widgets.failure import ErrorCard
 from nbvlm.widgets.history import History
@@ -18,6 +18,7 @@ from nbvlm.widgets.history_strip import HistoryStrip
 from nbvlm.widgets.mask_outliner import MaskOutliner
 from nbvlm.widgets.messages import Ignored as Ignored
 from nbvlm.widgets.model_choice import ModelChoice
+from nbvlm.widgets.model_connection import TYPED, ModelConnection
 from nbvlm.widgets.offers import Allow, NotOffered, Offer, is_address
 from nbvlm.widgets.parameters import Parameters
 from nbvlm.widgets.picker import Upload
@@ -54,6 +55,7 @@ from nbvlm.widgets.toolbar import Toolbar
 from nbvlm.widgets.viewer import Viewer as AnswerViewer
 
 __all__ = [
+    "TYPED",
     "Allow",
     "Answer",
     "AnswerViewer",
@@ -67,6 +69,7 @@ __all__ = [
     "KeyField",
     "MaskOutliner",
     "ModelChoice",
+    "ModelConnection",
     "NotOffered",
     "Offer",
     "OfferingWidget",
@@ -96,6 +99,8 @@ __all__ = [
     "is_address",
     "is_route_known",
     "label_colors",
+    "list_models",
+    "look_here",
     "one_layout",
     "picture_text",
     "preview",

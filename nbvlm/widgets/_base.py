@@ -33,7 +33,7 @@ _LAYOUT: ContextVar[ipywidgets.Layout | None] = ContextVar("layout", default=Non
 
 @contextlib.contextmanager
 def one_layout() -> Iterator[None]:
-    """Let the widgets that are made in this block share one layout, which nothing changes.
+    """Let the widgets that are made in this block share one layout, which stays as it is.
 
     A layout is a widget of its own, with a connection and a kilobyte of saved state. A widget that is given a
     layout keeps that one.

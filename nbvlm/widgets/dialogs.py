@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import traitlets
 
-from nbvlm.client import Secret
+from nbvlm import endpoints
+from nbvlm.client import AsyncClient, Secret, resolve
 from nbvlm.errors import AuthenticationError
 from nbvlm.widgets._base import OfferingWidget
 from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.messages import Message, text
+from nbvlm.widgets.model_connection import TYPED
+from nbvlm.widgets.status_text import failure_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["KeyField", "ServerForm"]
+__all__ = ["KeyField", "ServerForm", "list_models", "look_here"]
 
 #: Bytes of a key at most.
 KEY_BYTES = 4096
@@ -131,6 +135,10 @@ class ServerForm(OfferingWidget):
             {"type": "here", "models": [dict(model) for model in models], "words": self.allowed.shown(words)}
         )
 
+    def ask(self, form: str) -> None:
+        """Open a form: "server" or "recording"."""
+        self.send({"type": "open", "name": f"nbvlm-{form}"})
+
     def connected(self) -> None:
         """Close the form."""
         self.send({"type": "connected"})
@@ -138,3 +146,32 @@ class ServerForm(OfferingWidget):
     def refused(self, reason: str) -> None:
         """Show below the form why its values cannot be used."""
         self.models([], reason)
+
+
+async def list_models(form: ServerForm, url: str, key: Secret | None) -> None:
+    """Offer in a form the models of a server, or show why there are none."""
+    try:
+        settings = resolve(url.strip(), model="?")
+        if key is not None:
+            settings = replace(settings, api_key=key, key_source=TYPED)
+        async with AsyncClient.from_settings(settings) as client:
+            names = await client.models()
+    except Exception as error:  # noqa: BLE001 - shown below the form
+        form.refused(failure_sentences(error))
+    else:
+        form.models(names, "" if names else "The server lists no models.")
+
+
+async def look_here(form: ServerForm) -> None:
+    """Offer in a form the models of the servers on this computer that see; show what the others lack."""
+    offered, lacking = [], []
+    for server in await endpoints.find_local():
+        able = [model.id for model in server.models if model.vision is not False]
+        offered += [
+            {"service": server.service, "model": name, "label": f"{name} · {server.title}"} for name in able
+        ]
+        if not able:
+            lacking.append(f"{server.title}: {server.problem or 'no vision model.'}")
+    programs = ", ".join(service.title for service in endpoints.SERVICES.values() if service.local)
+    nothing = f"No model server responds on the computer of the kernel. Looked for: {programs}."
+    form.here(offered, " ".join(lacking) if offered or lacking else nothing)

@@ -9,6 +9,7 @@ import traitlets
 
 from nbvlm import endpoints
 from nbvlm.client import check_pace, check_parameters
+from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets._fields import (
     Dropdown,
     button,
@@ -21,6 +22,7 @@ from nbvlm.widgets._fields import (
 )
 from nbvlm.widgets._part import PartBox, close_all, weakly
 from nbvlm.widgets._values import EndpointTrait, Typed
+from nbvlm.widgets.esm import script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,6 +35,16 @@ _NAMES = ("temperature", "top_p", "max_tokens")
 _PACES = (30.0, 5.0)
 _FASTEST = "As fast as it can"
 _NOTE = "The service advises changing temperature or top p, not both."
+
+
+class _SliderNames(PageWidget):
+    """Lets screen readers say the sliders' names, and their values as the fields beside them show them.
+
+    In the panel, its head does so.
+    """
+
+    _esm = script("slider_names")
+    _css = ""
 
 
 class _Parameter(Typed[Any, Any]):
@@ -144,6 +156,7 @@ class Parameters(PartBox):
         self._reset = button("Defaults", "nbvlm-reset", "Set all sliders to the model's defaults")
         self._reset.on_click(weakly(self._take_reset))
         self._head = column([label("Parameters", "nbvlm-heading"), self._reset], "nbvlm-sliders-head")
+        self._names = [] if bare else [_SliderNames(layout={"display": "none"})]
         if not bare:  # no style sheet comes with plain sliders
             self._reset.layout.width = self._pace_field.layout.width = "auto"
             self._head.layout.flex_flow, self._head.layout.justify_content = "row wrap", "space-between"
@@ -245,7 +258,7 @@ class Parameters(PartBox):
             slider.style.close()
             slider.close()
         head, note = ([self._head], [self._note]) if self._sliders else ([], [])
-        return [*head, *self._sliders.values(), self._pace_field, *note]
+        return [*head, *self._sliders.values(), self._pace_field, *note, *self._names]
 
     def _moved(self, _change: Any) -> None:
         if not self._fitting:

@@ -66,7 +66,8 @@ class Picker(PartBox):
         Called with the error of a choice, in place of showing it here.
     **options
         `offer` in place of `allow` and `paths`; `handler` makes of actions, by the types of messages, the
-        function that takes a message of the page; `on_fields` takes the values of fields that come with it.
+        function that takes a message of the page; `on_fields` takes the values of fields that come with it;
+        `all_actions` take the messages "ask-all", "stop-all" and "cell" about all pictures of a folder.
 
     Attributes
     ----------

@@ -86,6 +86,8 @@ class TaskBar(PartBox):
         self.prompt = prompt or self.prompt
 
     def _wish_region(self, on: bool) -> None:
+        if on:  # a second press asks again: the focus goes to the picture
+            self.drawing = False
         self.drawing = on
 
     def _follow_picture(self, change: Any) -> None:

@@ -178,9 +178,10 @@ class Sheet:
             self.page.wait_for_timeout(50)
         return self
 
-    def open_voila(self, name: str) -> Sheet:
+    def open_voila(self, name: str, theme: str = "light") -> Sheet:
         """Open as a Voila page, which runs all cells itself."""
-        self.page.goto(f"{self.jupyter.url}/voila/render/{name}?token={TOKEN}", timeout=SLOW)
+        address = f"{self.jupyter.url}/voila/render/{name}?token={TOKEN}&theme={theme}"
+        self.page.goto(address, timeout=SLOW)
         return self
 
     def run_all(self) -> Sheet:

@@ -82,8 +82,12 @@ def say(page: Page, message: dict[str, Any], *buffers: str) -> None:
     page.evaluate("([message, buffers]) => model.say(message, buffers)", [message, list(buffers)])
 
 
+# HoloViz Panel shows widgets within shadow roots.
 AXE = """async (selector) => {
-  const found = await axe.run({include: [[selector]]}, {resultTypes: ["violations"]});
+  const within = (root) => [...root.querySelectorAll("*")].filter((one) => one.shadowRoot);
+  const all = (root) =>
+    [...root.querySelectorAll(selector), ...within(root).flatMap((one) => all(one.shadowRoot))];
+  const found = await axe.run({include: all(document)}, {resultTypes: ["violations"]});
   return found.violations.map(({id, nodes}) => [id, nodes.map(({html}) => html.slice(0, 160))]);
 }"""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from browser.parts import violations
 from nbvlm.demo.gallery import GALLERY
 
 if TYPE_CHECKING:
@@ -104,3 +105,30 @@ def test_voila_answers(sheet: Sheet, quickstart: str, service: Loopback) -> None
     its_visitors_find_no_path_and_no_key(sheet)
     boxes_arrive(sheet)
     assert [error for error in sheet.errors if OURS.search(error)] == []
+
+
+def everything_open(sheet: Sheet) -> None:
+    """An answer with boxes, the list of keys, the sweep, and an error with its details."""
+    sheet.ask("detect car")
+    sheet.find(".nbvlm-keys-button").click()
+    sheet.find(".nbvlm-sweep-summary").click()
+    sheet.press("reset-picture")
+    expect(sheet.find(".nbvlm-chosen-name")).to_have_text("No picture chosen")
+    sheet.press("run")
+    sheet.find(".nbvlm-error-details summary").click()
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("host", ["notebook", "voila"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing(sheet: Sheet, quickstart: str, service: Loopback, host: str, theme: str) -> None:
+    service.text = "<loc0100><loc0100><loc0500><loc0500> car"
+    if host == "notebook":
+        sheet.open_notebook(quickstart).run_all_until_it_runs()
+        if theme == "dark":
+            sheet.dark()
+    else:
+        sheet.open_voila(quickstart, theme).ready()
+    assert violations(sheet.page) == []
+    everything_open(sheet)
+    assert violations(sheet.page) == []

@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import expect
 
 from browser.hosts import ROOT, SLOW
+from browser.parts import violations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +90,9 @@ def answers_and_visitors_find_no_path(page: Page, address: str) -> None:
     page.locator("button.nbvlm-run").click()
     page.locator(".nbvlm-status[data-state=done]").wait_for(timeout=SLOW)
     expect(page.locator(".nbvlm-viewer svg rect").first).to_be_attached()
+    page.locator(".nbvlm-keys-button").click()
+    page.locator(".nbvlm-sweep-summary").click()
+    assert violations(page) == []
     page.close()
 
 

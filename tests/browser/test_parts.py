@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from browser.hosts import SLOW
+from browser.parts import violations
 from nbvlm.demo.gallery import GALLERY
 
 if TYPE_CHECKING:
@@ -53,7 +54,12 @@ def test_a_panel_of_ones_own(sheet: Sheet, jupyter: Jupyter) -> None:
     expect(page.locator(".nbvlm-answer")).not_to_be_empty()
     expect(page.locator(".nbvlm-card")).to_have_count(1, timeout=SLOW)
     expect(page.locator(".nbvlm-answer-only .nbvlm-viewer")).to_be_hidden()
-    for width in (2000, 1400, 1000):
+    assert violations(page, ".jp-OutputArea-output .nbvlm-own") == []
+    handle = page.locator(".nbvlm-temperature .noUi-handle")
+    handle.focus()
+    page.keyboard.press("ArrowRight")
+    expect(handle).to_have_attribute("aria-valuetext", "0.21")
+    for width in (2000, 1400, 1000, 700):
         page.set_viewport_size({"width": width, "height": 1800})
         page.wait_for_function(f"document.querySelector('.jp-Notebook').offsetWidth < {width}")
         assert page.evaluate(MISFITS) == [], width

@@ -71,6 +71,13 @@ def test_a_count_says_how_it_counted() -> None:
         assert "zebra 0" in said[0]
 
 
+def test_a_count_of_nothing_says_so() -> None:
+    with nbvlm.Client("demo") as client:
+        result = client.ask(SCENE.picture, prompts.count("fish"))
+    assert result.text == "nothing found"
+    assert result.notices == ("The answer names no places that could be counted.",)
+
+
 def test_a_prompt_can_be_sent_as_it_is() -> None:
     with nbvlm.Client("demo", speak="qwen3-vl") as client:
         raw = client.ask(SCENE.picture, prompts.detect(*KINDS), translate=False)
@@ -94,3 +101,50 @@ def test_detections_stream_and_are_those_of_the_result() -> None:
     last_text = max(at for at, event in enumerate(events) if isinstance(event, nbvlm.TextDelta))
     first_found = min(at for at, event in enumerate(events) if isinstance(event, nbvlm.DetectionFound))
     assert first_found < last_text
+
+
+@pytest.mark.parametrize("family", ["qwen3-vl", "gpt", "molmo", "generic"])
+def test_an_answer_without_masks_says_so_and_who_gives_them(family: str) -> None:
+    with nbvlm.Client("demo", speak=family) as client:
+        result = client.ask(SCENE.picture, prompts.segment(*KINDS))
+        assert client.ask(SCENE.picture, prompts.point(*KINDS)).notices == ()
+    (notice,) = result.notices
+    assert notice.startswith("The answer has no masks")
+    assert "PaliGemma and Gemini give masks" in notice
+    assert len(result.detections) == len(KINDS)
+    assert notice in result.detections.to_dataframe()["notices"][0]
+    for shown in (result.to_html(), str(result.to_coco()), repr(result)):
+        assert "The answer has no masks" in shown
+
+
+@pytest.mark.parametrize("family", [None, "paligemma", "gemini", "florence"])
+def test_an_answer_with_masks_says_nothing(family: str | None) -> None:
+    with nbvlm.Client("demo", speak=family) as client, nbvlm.Client("demo") as plain:
+        result = client.ask(SCENE.picture, prompts.segment(*KINDS), temperature=0.01)
+        wanted = plain.ask(SCENE.picture, prompts.segment(*KINDS), temperature=0.01)
+    assert result.notices == ()
+    assert result.detections.labels == wanted.detections.labels
+    for mask, other in zip(result.detections.masks, wanted.detections.masks, strict=True):
+        assert mask is not None
+        assert other is not None
+        assert (mask & other).sum() > 0.8 * (mask | other).sum()
+
+
+def test_points_and_boxes_that_a_family_does_not_give_are_named() -> None:
+    with nbvlm.Client("demo") as client:
+        boxes = client.ask(SCENE.picture, prompts.point(*KINDS))
+    assert boxes.notices == ("The answer has no points: models of the family paligemma give boxes.",)
+    with nbvlm.Client("demo", speak="molmo") as client:
+        points = client.ask(SCENE.picture, prompts.detect(*KINDS))
+    assert points.notices == ("The answer has no boxes: models of the family molmo give points.",)
+
+
+def test_a_language_that_is_not_passed_on_or_not_known_is_named() -> None:
+    with nbvlm.Client("demo", speak="florence") as client:
+        result = client.ask(SCENE.picture, prompts.caption("de"))
+        assert result.asked == "<CAPTION>"
+        assert "take no language" in result.notices[0]
+        assert client.ask(SCENE.picture, prompts.caption()).notices == ()
+    with nbvlm.Client("demo", speak="qwen3-vl") as client:
+        (notice,) = client.ask(SCENE.picture, prompts.caption("it")).notices
+        assert "not in Italian" in notice

@@ -63,6 +63,46 @@ def test_prompts_are_read_as_people_write_them(prompt, words):
     assert prompt_reader.understand(prompt) == prompt_reader.ParsedPrompt(tuple(words.split()))
 
 
+@pytest.mark.parametrize(
+    ("prompt", "words", "language"),
+    [
+        ("caption it", "caption en", "it"),
+        ("cap PT", "caption en", "pt"),
+        ("describe it", "describe en", "it"),
+        ("describe fr", "describe en", "fr"),
+        ("answer de how many cars are there?", "answer en how many car", "de"),
+        ("answer fr do you see any car?", "answer en is there car", "fr"),
+        ("question es red", "question en red", "es"),
+        ("caption de", "caption de", ""),
+        ("caption", "caption en", ""),
+    ],
+)
+def test_another_language_is_answered_in_english_and_named(prompt, words, language):
+    asked = prompt_reader.understand(prompt)
+    assert (" ".join(asked.words), asked.language) == (words, language)
+    assert asked.in_english in (asked.notice or "")
+    assert bool(asked.in_english) == bool(language)
+    if language:
+        assert f"not in {prompts.LANGUAGES[language]}: the answer is in English." in asked.notice
+        known = "English, Spanish, French and German" if words == "caption en" else "English only"
+        assert f"in {known}," in asked.notice
+
+
+def test_of_many_things_the_first_are_looked_for_and_the_rest_is_left_out_with_a_notice():
+    asked = prompt_reader.understand(
+        prompts.detect(*(f"{color} {kind}" for color in scenes.COLORS for kind in scenes.KINDS[:6]))
+    )
+    assert asked.words[0] == "detect"
+    assert asked.words.count(";") == 9
+    assert asked.notice == "The embedded model looks for 10 things at once, and leaves the last 50 out."
+    again = prompt_reader.understand("detect " + " ; ".join(["cat"] * 60))
+    assert (again.words, again.notice) == (("detect", "cat"), None)
+
+
+def test_a_pronoun_is_not_a_language():
+    assert prompt_reader.understand("describe it in detail").language == ""
+
+
 def test_a_region_is_read_from_its_locations():
     asked = prompt_reader.understand(prompts.caption_region((10, 20, 30, 60), (100, 200)))
     assert asked is not None
@@ -76,7 +116,7 @@ def test_a_region_is_read_from_its_locations():
         "",
         "   ",
         "caption it en",
-        "caption pl",
+        "caption xx",
         "segment",
         "detect",
         "detect ;",

@@ -344,7 +344,7 @@ def test_a_picture_of_another_format_is_refused_whatever_it_is_called(service):
 
 
 def test_a_picture_with_too_many_pixels_is_refused_before_it_is_decoded(service):
-    for side in (9_000, 20_000):
+    for side in (11_000, 20_000):
         found = faults(service, body(tag(picture((side, side), mode="1"))))
         assert "pixels" in found[0]["msg"]
 

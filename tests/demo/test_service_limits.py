@@ -15,12 +15,15 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from PIL import Image
 from support.service_loopback import running
 from support.service_process import FIRST, SECOND, another, at_once, served
 from support.service_standin import PATH, WORDS, StandIn, body, picture, send, tag
 
 from nbvlm.demo import scenes
+from nbvlm.demo.service import request_body
 from nbvlm.demo.service.limits import SERVED
+from nbvlm.demo.service.pictures import EncodedPicture, InvalidPicture
 from nbvlm.demo.service.server import hosts, listen
 from nbvlm.demo.service.service import Request, Service, network
 from nbvlm.endpoints import EMBEDDED
@@ -168,6 +171,35 @@ def test_a_callers_stored_pictures_are_bounded_and_spare_those_of_others():
         assert service.peak_mb < MOST_MB
 
 
+def jpeg(mode: str, size: tuple[int, int], *, scan_of_one: bool = False, **options) -> bytes:
+    """A JPEG whose header says that it has this size."""
+    buffer = io.BytesIO()
+    Image.new(mode, (64, 48)).save(buffer, "JPEG", **options)
+    data = buffer.getvalue().replace(struct.pack(">HH", 48, 64), struct.pack(">HH", *size[::-1]), 1)
+    return data.replace(b"\xff\xda\0\x0c\x03", b"\xff\xda\0\x08\x01") if scan_of_one else data
+
+
+@pytest.mark.parametrize(
+    ("data", "taken"),
+    [
+        (jpeg("CMYK", (8000, 8000)), True),
+        (jpeg("L", (8000, 8000), progressive=True), True),
+        (jpeg("RGB", (8000, 8000), progressive=True), True),
+        (jpeg("RGB", (8000, 8000), progressive=True, subsampling=0), False),
+        (jpeg("RGB", (6400, 6400), progressive=True, subsampling=0), True),
+        (jpeg("RGB", (8000, 8000), subsampling=0, scan_of_one=True), False),
+        (jpeg("CMYK", (8000, 8000), progressive=True), False),
+        (jpeg("CMYK", (5600, 5600), progressive=True), True),
+    ],
+)
+def test_a_jpeg_in_scans_may_have_fewer_pixels_since_its_decoder_holds_all_coefficients(data, taken):
+    if taken:
+        assert EncodedPicture.of(data).large
+    else:
+        with pytest.raises(InvalidPicture, match="save it as a baseline JPEG"):
+            EncodedPicture.of(data)
+
+
 # --- times
 
 
@@ -270,6 +302,28 @@ def test_callers_take_turns_whatever_they_have_waiting():
         thread.join(20)
     order = [asked["prompt"] for asked in model.asked]
     assert order == ["first", "first", "second", "first", "second", "first", "first", "first", "first"]
+
+
+def test_of_one_callers_bodies_one_is_read_at_a_time(monkeypatch):
+    read, reading, go = request_body.read, [], threading.Semaphore(0)
+
+    def slow(request: Request, *, seeded: bool):
+        reading.append(request.peer)
+        assert go.acquire(timeout=20)
+        return read(request, seeded=seeded)
+
+    monkeypatch.setattr(request_body, "read", slow)
+    service = Service(model=StandIn())
+    threads = [asking(service, "first", FIRST) for _ in range(5)]
+    until(lambda: len(service._engine.reading) == 5)
+    threads.append(asking(service, "second", SECOND))
+    until(lambda: len(reading) == 2)
+    assert reading == [FIRST, SECOND]
+    go.release(6)
+    for thread in threads:
+        thread.join(20)
+    assert len(reading) == 6
+    assert len(service._engine.reading) == 0
 
 
 def test_a_caller_with_none_running_does_not_wait_for_long_answers_of_another():

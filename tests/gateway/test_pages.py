@@ -123,18 +123,27 @@ def test_forms_of_other_sites_are_refused(lesson: Class, teacher: httpx.Client) 
     assert "Pause the class" not in stranger.get("/teacher").text
 
 
-def test_a_wrong_code_of_the_teacher_is_refused_and_soon_not_even_compared(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_wrong_codes_close_the_door_but_not_to_the_teacher(monkeypatch: pytest.MonkeyPatch) -> None:
     with running() as lesson:
         browser = lesson.browser()
         for _ in range(10):
             assert send(browser, "/teacher", "/teacher/open", code="wrong").status_code == 403
+        assert send(browser, "/teacher", "/teacher/open", code="wrong").status_code == 429
         code = lesson.gateway.joins.new_teacher_code
-        assert send(browser, "/teacher", "/teacher/open", code=code).status_code == 429
+        assert "Pause the class" in send(browser, "/teacher", "/teacher/open", code=code).text
         monkeypatch.setenv("NBVLM_GATEWAY", lesson.origin)
         with pytest.raises(AuthenticationError, match="Too many wrong codes"):
             nbvlm.login(f"{lesson.gateway.joins.class_code}:Ada", "gateway")
+
+
+def test_a_new_code_of_the_teacher_ends_the_sessions_of_the_old_one() -> None:
+    with running() as lesson:
+        browser, joins = lesson.browser(), lesson.gateway.joins
+        send(browser, "/teacher", "/teacher/open", code=joins.new_teacher_code)
+        assert "Pause the class" in browser.get("/teacher").text
+        joins.renew_teacher()
+        assert "Pause the class" not in browser.get("/teacher").text
+        assert browser.get("/teacher/usage.csv").status_code == 403
 
 
 def test_pause_block_and_more(lesson: Class, teacher: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from support.service_standin import picture
 import nbvlm
 from nbvlm import gateway
 from nbvlm.client import Retry
+from nbvlm.demo.service import EncodedPicture
 from nbvlm.errors import Error, ParameterError, TransportError
 from nbvlm.gateway import answers
 from nbvlm.gateway.config import parsed
@@ -45,7 +46,7 @@ def test_the_example_is_a_configuration(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"quotas": {}}, "There is no section [quotas]. Did you mean 'quota'?"),
+        ({"quotas": {}}, "The section [quotas] is not known. Did you mean 'quota'?"),
         ({"quota": {"per_minuet": 1}}, "[quota] has no 'per_minuet'. Did you mean 'per_minute'?"),
         ({"quota": {"per_day": "many"}}, "[quota] per_day must be a whole number of at least 0, got 'many'."),
         ({"quota": {"per_day": -1}}, "[quota] per_day must be a whole number of at least 0, got -1."),
@@ -150,12 +151,14 @@ def test_tasks_are_known_in_the_words_of_each_family(model: str) -> None:
 
 
 def asked(prompt: str, temperature: float = 0.0) -> Asked:
-    return Asked("m", prompt, b"picture", {"temperature": temperature, "max_tokens": 5}, True, False)
+    return Asked(
+        "m", prompt, EncodedPicture.of(picture()), {"temperature": temperature, "max_tokens": 5}, True, False
+    )
 
 
 def test_the_cache_is_bounded_and_forgets() -> None:
     now = [0.0]
-    kept = [answers.Answer(asked(str(number))) for number in range(3)]
+    kept = [answers.Answer(asked(str(number)), asked(str(number)).key) for number in range(3)]
     for answer in kept:
         answer.chunks = [answers.Chunk("x" * 1000)]
     cache = answers.Cache(2 * kept[0].weight, 60, clock=lambda: now[0])

@@ -16,6 +16,7 @@ from support.service_standin import PATH, WORDS, StandIn, Word, body, data_uri, 
 
 import nbvlm
 from nbvlm import endpoints
+from nbvlm.cli import endpoint_checks
 from nbvlm.errors import (
     AuthenticationError,
     NotFoundError,
@@ -26,6 +27,7 @@ from nbvlm.errors import (
     ServerError,
     TransportError,
 )
+from nbvlm.gateway import upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,6 +135,57 @@ def test_each_piece_goes_on_when_it_comes(monkeypatch: pytest.MonkeyPatch) -> No
                     assert model.computed <= len(seen) + (len(seen) == len(WORDS))
                     model.gate.release()
         assert seen == list(WORDS)
+
+
+def test_the_head_of_an_answer_comes_with_its_first_piece() -> None:
+    model = StandIn(gate=threading.Semaphore(1))
+    with running(model) as lesson:
+        port = int(lesson.origin.rpartition(":")[2])
+        asked = json.dumps(chat(stream=True)).encode()
+        head = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(asked)}\r\n"
+            f"Authorization: Bearer {lesson.join('Ada')}\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", port), 20) as plug:
+            plug.sendall(head.encode() + asked)
+            first = plug.recv(65536)
+            model.gate.release(len(WORDS))
+    assert first.startswith(b"HTTP/1.1 200 ")
+    assert b'"role":"assistant"' in first
+    assert json.dumps(WORDS[0]).encode() in first
+
+
+def test_pictures_are_decoded_one_at_a_time_while_others_are_answered(
+    raw: httpx.Client, lesson: Class, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared, inside, go = upstream._prepared, [], threading.Semaphore(0)
+
+    def slow(*given: Any) -> Any:
+        inside.append(threading.current_thread().name)
+        assert go.acquire(timeout=20)
+        return prepared(*given)
+
+    monkeypatch.setattr(upstream, "_prepared", slow)
+    statuses: list[int] = []
+    other = {"Authorization": f"Bearer {lesson.join('Emil')}"}
+
+    def ask(mode: str, headers: dict[str, str]) -> None:
+        content = f"detect car {tag(picture((60, 40), mode=mode))}"
+        statuses.append(raw.post(PATH, json=body(content), headers=headers).status_code)
+
+    threads = [threading.Thread(target=ask, args=("P", {})) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    while not inside or lesson.gateway.desk.line.under_way < 2:
+        time.sleep(0.005)
+    ask("RGB", other)
+    assert (len(inside), statuses) == (1, [200])
+    go.release(2)
+    for thread in threads:
+        thread.join(20)
+    assert statuses == [200] * 3
+    assert all(name.startswith("nbvlm-gateway-pictures") for name in inside)
 
 
 def test_a_student_who_leaves_stops_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,6 +331,33 @@ def test_the_token_of_a_hub_goes_to_its_own_hub_only(lesson: Class, monkeypatch:
     assert nbvlm.Client().settings.key_source == "JUPYTERHUB_API_TOKEN"
 
 
+def test_the_doctor_says_who_you_are_and_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(endpoint_checks.gateway(5)) == []
+    with running(quota={"per_minute": 0, "per_day": 1}) as lesson:
+        monkeypatch.setenv("NBVLM_GATEWAY", lesson.origin)
+        reached, missing = endpoint_checks.gateway(5)
+        assert (reached.state, missing.state) == ("ok", "problem")
+        assert reached.found == f"{lesson.origin} responds and asks google/paligemma"
+        assert "nbvlm.login(" in missing.advice
+        monkeypatch.setenv("NBVLM_GATEWAY_TOKEN", "a-wrong-one")
+        assert [finding.state for finding in endpoint_checks.gateway(5)] == ["ok", "problem"]
+        token = lesson.join("Ada")
+        monkeypatch.setenv("NBVLM_GATEWAY_TOKEN", token)
+        _, standing = endpoint_checks.gateway(5)
+        assert (standing.state, standing.found) == ("ok", "Ada, student; 1 of 1 questions of today left")
+        with nbvlm.Client() as client:
+            client.ask(picture(), "detect car")
+        _, standing = endpoint_checks.named("gateway", 5)
+        assert (standing.state, standing.found) == ("note", "Ada, student; 0 of 1 questions of today left")
+        lesson.gateway.register.change(lesson.gateway.register.named("Ada"), blocked=True)
+        _, standing = endpoint_checks.gateway(5)
+        assert "Your teacher has blocked your questions" in standing.found
+        assert token not in repr(list(endpoint_checks.gateway(5)))
+        address = lesson.origin
+    [gone] = endpoint_checks.gateway(5)
+    assert (gone.state, address in gone.found) == ("problem", True)
+
+
 def test_code_and_name_become_a_token(lesson: Class, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NBVLM_GATEWAY", lesson.origin)
     joins = lesson.gateway.joins
@@ -330,6 +410,8 @@ def test_many_wrong_tokens_close_the_door_of_one_computer(monkeypatch: pytest.Mo
             anyone.get("/v1/models", headers={"Authorization": f"Bearer nbc-{number}"}).status_code
             for number in range(62)
         ]
+        right = {"Authorization": f"Bearer {lesson.join('Ada')}"}
+        assert anyone.get("/v1/models", headers=right).status_code == 200
     assert statuses == [401] * 60 + [429] * 2
 
 
@@ -347,6 +429,20 @@ def test_tricks_with_paths_find_nothing(raw: httpx.Client, path: str, lesson: Cl
     request = raw.build_request("GET", "/")
     request.url = httpx.URL(lesson.origin + path)
     assert raw.send(request).status_code in (400, 403, 404, 405)
+
+
+def test_questions_that_end_before_they_begin_free_their_place(raw: httpx.Client) -> None:
+    for _ in range(10):
+        assert raw.post(PATH, json=body(), headers={"NVCF-POLL-SECONDS": "0"}).status_code == 400
+    assert raw.post(PATH, json=body()).status_code == 200
+
+
+def test_texts_that_utf_8_cannot_hold_and_forms_without_end_are_no_failures(raw: httpx.Client) -> None:
+    wish = b'{"contentType": "image/png", "description": "\\ud800"}'
+    made = raw.post("/v2/nvcf/assets", content=wish, headers={"Content-Type": "application/json"})
+    assert made.json()["description"] == "?"
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert raw.post("/join", content=b"&a=" * 1000, headers=kind).status_code == 400
 
 
 def test_large_bodies_and_damaged_pictures(raw: httpx.Client) -> None:

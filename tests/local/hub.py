@@ -23,17 +23,19 @@ class Hub(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, models: dict[str, Path], gated: Sequence[str]) -> None:
+    def __init__(self, models: dict[str, Path], gated: Sequence[str], closed: Sequence[str]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.models, self.gated = models, gated
+        self.models, self.gated, self.closed = models, gated, closed
         self.requests: list[tuple[str, str, str | None]] = []  # method, path, authorization
         self.slow, self.stopped = threading.Event(), threading.Event()
 
 
 @contextmanager
-def serving(models: dict[str, Path], *, gated: Sequence[str] = ()) -> Iterator[Hub]:
-    """Serve folders by id; files of the `gated` ones need the token "hf_good"."""
-    server = Hub(models, gated)
+def serving(
+    models: dict[str, Path], *, gated: Sequence[str] = (), closed: Sequence[str] = ()
+) -> Iterator[Hub]:
+    """Serve folders by id; files of the `gated` ones need the token "hf_good", the `closed` ones refuse."""
+    server = Hub(models, gated, closed)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -60,7 +62,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append((self.command, self.path, key))
         path = self.path.partition("?")[0]
         name = next((name for name in self.server.models if name in path), None)
-        if name is None:
+        if any(name in path for name in self.server.closed):
+            self._refuse(403, "")
+        elif name is None:
             self._refuse(404, "RepoNotFound")
         elif path.startswith("/api/"):
             self._describe(name, listed="/tree/" in path)
@@ -93,7 +97,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_file(self, file: Path) -> None:
         if file.is_file():
-            self._answer(file.read_bytes(), 200, {"ETag": f'"{_etag(file)}"', "X-Repo-Commit": COMMIT})
+            headers = {"ETag": f'"{_etag(file)}"', "X-Repo-Commit": COMMIT}
+            if file.suffix == ".safetensors":  # as for nearly all weights of the site
+                route = f"http://127.0.0.1:{self.server.server_port}/xet"
+                headers |= {"X-Xet-Hash": "0" * 64, "X-Xet-Refresh-Route": route}
+            self._answer(file.read_bytes(), 200, headers)
         else:
             self._refuse(404, "EntryNotFound")
 

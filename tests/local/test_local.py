@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import gc
 import json
@@ -44,7 +45,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("models")
     return {
         "paligemma": tiny_models.paligemma(root / "tiny-paligemma"),
+        "paligemma2": tiny_models.paligemma(root / "tiny-paligemma2", model_type="gemma2"),
         "qwen": tiny_models.qwen(root / "tiny"),
+        "gemma3": tiny_models.gemma3(root / "tiny-gemma3"),
     }
 
 
@@ -78,12 +81,17 @@ def test_the_models_of_these_tests_are_small(folders: dict[str, Path]) -> None:
         assert sum(file.stat().st_size for file in folder.iterdir()) < 2_000_000
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_a_greedy_answer_is_that_of_generate(folders: dict[str, Path], seed: int) -> None:
+@pytest.mark.parametrize(
+    ("model", "seed"), [("paligemma", 0), ("paligemma", 1), ("paligemma2", 0), ("paligemma2", 1)]
+)
+def test_a_greedy_answer_is_that_of_generate(
+    folders: dict[str, Path], tmp_path: Path, model: str, seed: int
+) -> None:
     image = picture(seed)
-    with client(folders["paligemma"]) as asked:
-        result = asked.ask(image, f"detect cat {seed}", temperature=0, max_tokens=30)
-    expected = generated(folders["paligemma"], image, f"<image>detect cat {seed}", 30)
+    image.save(tmp_path / "picture.png")  # a large picture in memory travels as JPEG
+    with client(folders[model]) as asked:
+        result = asked.ask(tmp_path / "picture.png", f"detect cat {seed}", temperature=0, max_tokens=30)
+    expected = generated(folders[model], image, f"<image>detect cat {seed}", 30)
     assert result.text == expected.removesuffix("<eos>")
     assert result.usage is not None
     assert result.usage.completion_tokens <= 30
@@ -184,6 +192,38 @@ def test_questions_that_come_together_share_a_forward_pass(folders: dict[str, Pa
             )
     assert together == single
     assert len(passes) < 8
+
+
+def test_a_family_with_a_list_of_pictures_answers_several_questions_at_once(folders: dict[str, Path]) -> None:
+    with client(folders["gemma3"]) as asked:
+
+        def ask(number: int) -> str:
+            return asked.ask(picture(number), "detect cat", temperature=0, max_tokens=10).text
+
+        single = [ask(number) for number in range(4)]
+        passes = _count_passes(next(iter(local.loading._loaded.values())))
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(ask, range(4))) == single
+    assert max(passes) > 1
+
+
+def test_a_picture_that_the_model_refuses_harms_no_question_beside_it(folders: dict[str, Path]) -> None:
+    strip = Image.new("RGB", (1, 500))
+    with client(folders["qwen"]) as asked:
+
+        def ask(image: Image.Image) -> str:
+            try:
+                return asked.ask(image, "detect cat", temperature=0, max_tokens=10).text
+            except nbvlm.Error as error:
+                return f"failed: {error.message}"
+
+        single = [ask(picture(number)) for number in range(3)]
+        passes = _count_passes(next(iter(local.loading._loaded.values())))
+        with ThreadPoolExecutor(4) as pool:
+            *together, refused = pool.map(ask, [*map(picture, range(3)), strip])
+    assert max(passes) > 1
+    assert together == single
+    assert "aspect ratio" in refused
 
 
 def _count_passes(generation: Any) -> list[int]:
@@ -311,9 +351,71 @@ def test_a_closed_client_frees_the_model(folders: dict[str, Path]) -> None:
     network = weakref.ref(next(iter(local.loading._loaded.values()))._network)
     asked.close()
     assert network() is not None
-    other.close()
     gc.collect()
-    assert network() is None
+    gc.disable()  # closing itself frees it: a GPU's memory is handed back in that moment
+    try:
+        other.close()
+        assert network() is None
+    finally:
+        gc.enable()
+
+
+def test_closing_hands_back_the_memory(tmp_path: Path) -> None:
+    psutil = pytest.importorskip("psutil", reason="psutil is not installed: pip install psutil")
+    folder = tiny_models.paligemma(tmp_path / "paligemma", hidden_size=512, intermediate_size=8192)
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    process = psutil.Process()
+    with client(folder) as asked:
+        before = process.memory_info().rss
+        asked.ask(picture(), "detect cat", max_tokens=2)
+        loaded = process.memory_info().rss
+    assert loaded - before > 0.5 * size
+    assert process.memory_info().rss < loaded - 0.5 * size
+
+
+def test_another_model_waits_for_the_answer_that_is_being_computed(folders: dict[str, Path]) -> None:
+    with client(folders["paligemma2"]) as first, client(folders["qwen"]) as second:
+        with first.stream(picture(), "caption en", temperature=0, max_tokens=200) as stream:
+            next(event for event in stream if isinstance(event, nbvlm.TextDelta))
+            with ThreadPoolExecutor(1) as pool:
+                other = pool.submit(second.ask, picture(), "detect cat", max_tokens=2)
+                for _ in stream:
+                    pass
+                assert other.result(60).text is not None
+        assert stream.result is not None
+        assert stream.result.finish_reason in ("length", "stop")
+
+
+def test_a_client_closes_while_another_model_is_loaded(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local.loading, "_most", 2)
+    begun, go_on = threading.Event(), threading.Event()
+    load = local.loading._load
+
+    def held(options: Any, *rest: Any) -> Any:
+        if options.name.startswith("qwen"):
+            begun.set()
+            assert go_on.wait(60)
+        return load(options, *rest)
+
+    monkeypatch.setattr(local.loading, "_load", held)
+    with (
+        client(folders["paligemma"]) as asked,
+        client(folders["qwen"]) as slow,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        asked.ask(picture(), "detect cat", max_tokens=2)
+        loading = pool.submit(slow.ask, picture(), "detect cat", max_tokens=2)
+        try:
+            assert begun.wait(60)
+            again = pool.submit(asked.ask, picture(), "detect cat", max_tokens=2)
+            assert again.result(60).finish_reason
+            asked.close()
+            assert not local.loading._loaded
+        finally:
+            go_on.set()
+        assert loading.result(60).finish_reason
 
 
 def test_one_model_is_in_memory_unless_more_are_asked_for(folders: dict[str, Path]) -> None:
@@ -352,6 +454,12 @@ def test_what_does_not_fit_is_refused_with_what_does(
             lambda folder: (folder / "config.json").write_text('{"model_type": "unheard"}'),
             "not a vision-language model",
         ),
+        (
+            lambda folder: (folder / "config.json").write_text('{"model_type": "gpt2"}'),
+            "not a vision-language model",
+        ),
+        (lambda folder: _cut_into_parts(folder), "lacks model-00002-of-00002.safetensors"),
+        (lambda folder: (folder / "processor_config.json").unlink(), "lacks files of its processor"),
     ],
 )
 def test_a_damaged_folder_is_an_error_of_ours(tmp_path: Path, damage: Any, message: str) -> None:
@@ -359,6 +467,45 @@ def test_a_damaged_folder_is_an_error_of_ours(tmp_path: Path, damage: Any, messa
     damage(folder)
     with pytest.raises(nbvlm.Error, match=message):
         client(folder).ask(picture(), "detect cat")
+
+
+def _cut_into_parts(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    parts = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": parts}))
+
+
+def test_a_missing_package_of_a_family_is_named_with_its_pip_line(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking(*_: Any, **__: Any) -> Any:
+        raise ImportError(
+            "Package `num2words` is required to run this processor. Install it with `pip install num2words`."
+        )
+
+    monkeypatch.setattr(transformers.AutoProcessor, "from_pretrained", lacking)
+    with client(folders["paligemma"]) as asked, pytest.raises(nbvlm.Error) as caught:
+        asked.ask(picture(), "detect cat")
+    assert caught.value.hint == "Run: pip install num2words"
+
+
+def test_a_gpu_without_bfloat16_computes_in_float16_where_the_model_can(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from nbvlm.local import memory
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device", lambda _: contextlib.nullcontext())
+    # A Tesla T4 emulates bfloat16.
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    options = local.LocalOptions("google/paligemma2-3b-mix-448")
+    assert memory.choose(options, "paligemma") == ("cuda", "float16")
+    assert memory.choose(options, "gemma3") == ("cuda", "float32")
+
+
+def test_a_folder_may_be_a_path(folders: dict[str, Path]) -> None:
+    with nbvlm.Client("local", model=folders["paligemma"]) as asked:  # type: ignore[arg-type]
+        assert asked.endpoint.model == "paligemma:tiny-paligemma"
 
 
 def test_the_service_serves_the_model(folders: dict[str, Path]) -> None:
@@ -409,6 +556,9 @@ import json, sys, threading
 import nbvlm
 from PIL import Image
 
+from nbvlm.local import service
+
+service.STEP_S = 0.001  # the download is short
 picture = Image.new("RGB", (64, 64))
 
 def ask(model, token=None, **options):
@@ -418,7 +568,8 @@ def ask(model, token=None, **options):
         except nbvlm.Error as error:
             return [type(error).__name__, str(error)]
 
-found = {"gated": ask("owner/tiny"), "unknown": ask("owner/other")}
+found = {"gated": ask("owner/tiny"), "unknown": ask("owner/other"), "text": ask("owner/text")}
+found["closed"] = ask("owner/closed")
 print("slow", flush=True)
 sys.stdin.readline()
 with nbvlm.Client("local", model="owner/tiny", api_key="hf_good") as client:
@@ -441,11 +592,15 @@ print(json.dumps(found))
 def test_a_model_is_downloaded_with_progress_and_what_is_missing_is_said(
     folders: dict[str, Path], tmp_path: Path
 ) -> None:
-    with hub.serving({"owner/tiny": folders["qwen"]}, gated=("owner/tiny",)) as server:
+    text = tmp_path / "text"
+    text.mkdir()
+    (text / "config.json").write_text('{"model_type": "gpt2"}')
+    (text / "model.safetensors").write_bytes(b"x" * 1000)
+    models = {"owner/tiny": folders["qwen"], "owner/text": text}
+    with hub.serving(models, gated=("owner/tiny",), closed=("owner/closed",)) as server:
         environment = os.environ | {
             "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
             "HF_HOME": str(tmp_path),
-            "HF_HUB_DISABLE_XET": "1",
             "HF_HUB_OFFLINE": "0",
             "PYTHONPATH": str(Path(nbvlm.__file__).parents[1]),
         }
@@ -465,6 +620,10 @@ def test_a_model_is_downloaded_with_progress_and_what_is_missing_is_said(
     assert found["gated"][0] == "AuthenticationError"
     assert "Accept it at huggingface.co/owner/tiny" in found["gated"][1]
     assert found["unknown"][0] == "NotFoundError"
+    assert found["text"][0] == "ParameterError"
+    assert not any("owner/text" in path and "safetensors" in path for _, path, _ in server.requests)
+    assert found["closed"][0] == "AuthenticationError"
+    assert "refuses the token (403)" in found["closed"][1]
     assert found["stopped"]
     assert found["good"] == "owner/tiny"
     assert any(kind == "download" and total for kind, total in found["kinds"])

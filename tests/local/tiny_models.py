@@ -115,6 +115,42 @@ def qwen(folder: Path, *, seed: int = 0) -> Path:
     return _saved(transformers.Qwen2_5_VLForConditionalGeneration, config, processor, folder, seed)
 
 
+def gemma3(folder: Path, *, seed: int = 0) -> Path:
+    """Write a Gemma 3 of two layers: its processor takes the pictures of each question as a list."""
+    marks = {"boi_token": "<boi>", "eoi_token": "<eoi>", "image_token": "<image>"}
+    specials = ["<pad>", "<eos>", "<bos>", *marks.values()]
+    words = tokenizer(specials, pad_token="<pad>", eos_token="<eos>", bos_token="<bos>", **marks)
+    ids = {name: words.convert_tokens_to_ids(mark) for name, mark in marks.items()}
+    chat = "{{ bos_token }}{% for part in messages[0].content %}{{ part.text or '<boi>' }}{% endfor %}"
+    eye = transformers.Gemma3ImageProcessor(size={"height": 32, "width": 32})
+    processor = transformers.Gemma3Processor(eye, words, chat_template=chat, image_seq_length=4)
+    config = transformers.Gemma3Config(
+        text_config={
+            "vocab_size": len(words),
+            "head_dim": 16,
+            "sliding_window": 64,
+            "pad_token_id": 0,
+            "eos_token_id": 1,
+            "bos_token_id": 2,
+        }
+        | TEXT,
+        vision_config={
+            "model_type": "siglip_vision_model",
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "patch_size": 8,
+            "image_size": 32,
+        },
+        mm_tokens_per_image=4,
+        boi_token_index=ids["boi_token"],
+        eoi_token_index=ids["eoi_token"],
+        image_token_index=ids["image_token"],
+    )
+    return _saved(transformers.Gemma3ForConditionalGeneration, config, processor, folder, seed)
+
+
 def _saved(kind: Any, config: Any, processor: Any, folder: Path, seed: int) -> Path:
     torch.manual_seed(seed)
     kind(config).save_pretrained(folder)

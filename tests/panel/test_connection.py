@@ -17,8 +17,8 @@ from nbvlm.client import keys
 from nbvlm.client.client import Retry
 from nbvlm.demo import scenes
 from nbvlm.errors import ParameterError
-from nbvlm.panel.connection import ModelConnection
 from nbvlm.panel.controller import family
+from nbvlm.widgets import ModelConnection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

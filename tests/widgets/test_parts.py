@@ -18,7 +18,8 @@ from nbvlm import widgets
 from nbvlm.errors import ImageError, ParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from support.panel_page import Page
 
@@ -317,3 +318,91 @@ def test_a_region_for_the_task_is_drawn_in_the_viewer(page: Page) -> None:
     page.send(bar._page, {"type": "region", "on": True})
     viewer.image = Image.new("RGB", (90, 80))
     assert (bar.drawing, viewer.mode, bar._page.size) == (False, "select", [90, 80])
+
+
+@pytest.fixture
+def choice(page: Page, monkeypatch: pytest.MonkeyPatch) -> Iterator[widgets.ModelChoice]:
+    """A choice that has asked the demo model; keys are forgotten afterwards."""
+    monkeypatch.setattr("nbvlm.client.keys._memory", {})
+    choice = widgets.ModelChoice(nbvlm.Client("demo"), models=["demo", "nvidia"])
+    yield choice
+    choice.close()
+
+
+def test_a_key_is_taken_by_a_model_choice_and_is_in_no_trait_or_message(
+    page: Page, choice: widgets.ModelChoice, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = "nvapi-not-a-real-key-but-just-as-secret"
+    choice.endpoint = "nvidia"
+    assert choice.key_state == "No key yet"
+    page.click(button_of(choice, "nbvlm-open-key"))
+    assert page.custom(choice._key_page)[-1][0] == {"type": "open", "again": False}
+    page.send(choice._key_page, {"type": "key"}, [key.encode()])
+    assert choice.key_state == "Key from this panel"
+    assert choice.client.settings.api_key.reveal() == key
+    page.send(choice._key_page, {"type": "key"}, [b"two words"])
+    assert page.custom(choice._key_page)[-1][0]["type"] == "refused"
+    assert choice.client.settings.api_key.reveal() == key
+    said = repr(page.sent) + caplog.text + repr(choice) + repr(choice.trait_values()) + repr(vars(choice))
+    assert key not in said
+    states = json.dumps(ipywidgets.Widget.get_manager_state()) + repr(choice._key_page.get_state())
+    assert key not in states
+    choice.endpoint = "demo"
+    choice.endpoint = "nvidia"
+    assert choice.client.settings.api_key.reveal() == key
+
+
+def test_a_model_choice_connects_a_server_by_its_address(
+    page: Page, choice: widgets.ModelChoice, server: Loopback
+) -> None:
+    server.text = "a red car"
+    page.click(button_of(choice, "nbvlm-open-server"))
+    assert page.custom(choice._form_page)[-1][0] == {"type": "open", "name": "nbvlm-server"}
+    page.send(choice._form_page, {"type": "connect", "url": "nowhere at all", "model": "m"})
+    assert page.custom(choice._form_page)[-1][0]["words"]
+    assert choice.endpoint.name == "demo"
+    wanted = {"type": "connect-keyed", "url": f"{server.url}/v1", "model": "house/vlm"}
+    page.send(choice._form_page, wanted, [b"nvapi-of-the-house"])
+    assert page.custom(choice._form_page)[-1][0] == {"type": "connected"}
+    assert (choice.endpoint.model, choice._field.label.partition(" at ")[0]) == ("house/vlm", "house/vlm")
+    assert choice.client.settings.api_key.reveal() == "nvapi-of-the-house"
+    asking = widgets.connect(Image.new("RGB", (60, 40)), "caption en", client=choice)
+    result = asking.run()
+    assert result is not None
+    assert (result.text, result.model) == ("a red car", "house/vlm")
+    asking.close()
+    page.update(choice._field, index=0)
+    assert choice.endpoint.name == "demo"
+    at = [label.partition(" at ")[0] for label, _ in choice._field.options].index("house/vlm")
+    page.update(choice._field, index=at)
+    assert choice.endpoint.model == "house/vlm"
+
+
+def test_a_model_choice_plays_a_recording(page: Page, choice: widgets.ModelChoice, tmp_path: Path) -> None:
+    picture = Image.new("RGB", (60, 40), "teal")
+    with nbvlm.Client("demo", transport=nbvlm.record(tmp_path / "lesson.json")) as client:
+        told = client.ask(picture, "caption en")
+    page.click(button_of(choice, "nbvlm-open-path"))
+    assert page.custom(choice._form_page)[-1][0] == {"type": "open", "name": "nbvlm-recording"}
+    page.send(choice._form_page, {"type": "play", "path": str(tmp_path / "none.json")})
+    assert page.custom(choice._form_page)[-1][0]["words"]
+    page.send(choice._form_page, {"type": "play", "path": str(tmp_path / "lesson.json")})
+    asking = widgets.connect(picture, "caption en", client=choice)
+    assert asking.run().text == told.text
+    asking.close()
+
+
+def test_a_model_choice_offers_what_it_may(page: Page, tmp_path: Path) -> None:
+    choice = widgets.ModelChoice(nbvlm.Client("demo"), allow=["models", "path"], paths=tmp_path)
+    assert button_of(choice, "nbvlm-open-key") is None
+    page.send(choice._key_page, {"type": "key"}, [b"nvapi-not-a-real-key"])
+    page.send(choice._form_page, {"type": "connect", "url": "http://127.0.0.1:1/v1", "model": "m"})
+    page.send(choice._form_page, {"type": "play", "path": "/etc/hostname"})
+    assert "is not in the folder" in page.custom(choice._form_page)[-1][0]["words"]
+    assert (choice.endpoint.name, choice.client.settings.api_key) == ("demo", None)
+    choice.close()
+
+
+def button_of(choice: widgets.ModelChoice, name: str) -> Any:
+    row = next(one for one in choice.children if "nbvlm-model-forms" in one._dom_classes)
+    return next((one for one in row.children if name in one._dom_classes), None)

@@ -393,8 +393,12 @@ def _result(
     settings, usage = context.settings, collector.usage
     notices = [*question.notices, *context.notices]
     notices += collector.notices(question.parameters.get("max_tokens"))
-    if collector.has_locations and (counted := prompts.counted(question.prompt, collector.detections.labels)):
+    if counted := prompts.counted(
+        question.prompt, collector.detections.labels if collector.has_locations else None
+    ):
         notices.append(counted)
+    if unlike := _unlike_asked(question.prompt, context, collector):
+        notices.append(unlike)
     return Result(
         text=collector.text,
         reasoning=collector.reasoning,
@@ -421,6 +425,14 @@ def _result(
         assets_url=settings.assets_origin,
         created=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
+
+
+def _unlike_asked(prompt: str, context: Context, collector: ResponseCollector) -> str | None:
+    found = collector.detections
+    masks = sum(mask.known or mask.codes is not None for mask in found.lazy_masks)
+    points = sum(point is not None for point in found.points)
+    dialect = dialects.of(context.model or context.settings.endpoint.model)
+    return prompts.unlike_asked(prompt, dialect, places=len(found), masks=masks, points=points)
 
 
 def models(context: Context, *, vision: bool = False) -> Flow[tuple[str, ...]]:
@@ -512,9 +524,9 @@ def _listed(context: Context) -> Flow[frozenset[str] | None]:
     return ids
 
 
-def probe(context: Context, url: str) -> Flow[tuple[int, Any]]:
-    """Send a GET without a key; return the status, whatever it is, and the parsed answer."""
+def probe(context: Context, url: str, *, key: bool = False) -> Flow[tuple[int, Any]]:
+    """Send a GET, without a key unless `key`; return the status, whatever it is, and the parsed answer."""
     context.deadline.enter("first_token")
     allowed = frozenset(range(400, 600))
-    response, answer = yield from _fetch(context, endpoints.Asked(url), allowed, key=False)
+    response, answer = yield from _fetch(context, endpoints.Asked(url), allowed, key=key)
     return response.status_code, answer

@@ -6,13 +6,14 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from nbvlm import prompts
 from nbvlm._text import shorten
 from nbvlm.demo.model.free_wording import phrases, read_words
 from nbvlm.demo.scenes import COLORS, KINDS
 from nbvlm.demo.world.vocabulary import LANGUAGES, PLURALS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["HELP", "MOST_ITEMS", "QUESTION_WORDS", "ParsedPrompt", "Reader", "understand"]
 
@@ -70,11 +71,28 @@ class ParsedPrompt:
     free: bool = False  # whether single words of a free question gave this away
     ignored: tuple[str, ...] = ()  # words of such a question that had no effect
     unknown: tuple[str, ...] = field(default=(), compare=False)  # things that the model has no word for
+    language: str = field(default="", compare=False)  # code of one that was asked for and is not known
+    left_out: str = field(default="", compare=False)  # says that some things are not looked for
 
     @property
     def notice(self) -> str | None:
         """What was understood of a question in free words, and which words are not known; else None."""
-        return " ".join(filter(None, [self._read_as(), self._not_known()])) or None
+        return " ".join(filter(None, [self._read_as(), self._not_known(), self.limits])) or None
+
+    @property
+    def limits(self) -> str:
+        """Say which part of the question the model does not serve; "" where it serves all."""
+        return " ".join(filter(None, [self.in_english, self.left_out]))
+
+    @property
+    def in_english(self) -> str:
+        """Say that the answer is in English where another language was asked for; else ""."""
+        if not self.language:
+            return ""
+        known = LANGUAGES if self.words[0] == "caption" else ("en",)
+        names = _listed_names([prompts.LANGUAGES[code] for code in known])
+        wanted = prompts.LANGUAGES[self.language]
+        return f"The embedded model writes this in {names}, not in {wanted}: the answer is in English."
 
     def _not_known(self) -> str:
         if not self.unknown:
@@ -89,6 +107,11 @@ class ParsedPrompt:
         ignored = ", ".join(f"“{word[:30]}”" for word in self.ignored[:5])
         without = f" and ignores {ignored}" if ignored else ""
         return f"The embedded model reads this question as “{read}”{without}."
+
+
+def _listed_names(names: Sequence[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else f"{last} only"
 
 
 def _scene_item(words: list[str]) -> list[str]:
@@ -107,10 +130,13 @@ class Reader:
         A word that stands for another one.
     item
         Turns the words for a thing ("red", "car") into the model's.
+    most
+        Most things that are looked for at once.
     """
 
     synonyms: Mapping[str, str]
     item: Callable[[list[str]], list[str]]
+    most: int = MOST_ITEMS
 
     def understand(self, prompt: str) -> ParsedPrompt | None:
         """Parse a prompt into the model's words; return None if it is not one of the tasks.
@@ -121,19 +147,21 @@ class Reader:
         if region := _REGION.fullmatch(plain):
             y0, x0, y1, x1 = (min(int(k), 1023) / 1023 for k in _LOC.findall(region[1]))
             return ParsedPrompt(("caption", "<box>"), (x0, y0, x1, y1))
+        plain, code = _in_known_language(plain)
+        plain, left_out = _within(plain, self.most)
         words = self._words(plain)
-        return None if words is None else ParsedPrompt(tuple(words))
+        return None if words is None else ParsedPrompt(tuple(words), language=code, left_out=left_out)
 
     def _words(self, plain: str) -> list[str] | None:
         task, _, rest = plain.partition(" ")
         match task, self._plain(rest):
             case (("detect" | "segment"), _):
                 return self._listed(task, rest)
-            case (("caption" | "cap"), [] | ["it"]):
+            case (("caption" | "cap"), []):
                 return ["caption", "en"]
             case (("caption" | "cap"), [code]) if code in LANGUAGES:
                 return ["caption", code]
-            case "describe", [] | ["en"] | ["it"]:
+            case "describe", [] | ["en"]:
                 return ["describe", "en"]
             case "ocr", []:
                 return ["ocr"]
@@ -149,7 +177,7 @@ class Reader:
 
     def _listed(self, task: str, rest: str) -> list[str] | None:
         items = [self.item(words) for part in re.split(r"[;,]", rest) if (words := self._plain(part))]
-        if not items or len(items) > MOST_ITEMS:
+        if not items:
             return None
         return [task, *(word for n, item in enumerate(items) for word in ((";", *item) if n else item))]
 
@@ -177,6 +205,33 @@ class Reader:
             case ["describe"] | ["describe", "it"]:
                 return ["describe", "en"]
         return None
+
+
+_LANGUAGE = re.compile(r"(?:(caption|cap|describe) |(answer|question) (?=[a-z]{2,3} ))([a-z]{2,3})(.*)")
+
+
+def _in_known_language(plain: str) -> tuple[str, str]:
+    """Return a prompt in a language that the model has, and the code of the one that it does not have."""
+    found = _LANGUAGE.fullmatch(plain)
+    if found is None or found[3] not in prompts.LANGUAGES or (found[1] and found[4]):
+        return plain, ""
+    task, code = found[1] or found[2], found[3]
+    known = LANGUAGES if task in ("caption", "cap") else ("en",)
+    return (plain, "") if code in known else (f"{task} en{found[4]}", code)
+
+
+def _within(plain: str, most: int) -> tuple[str, str]:
+    """Return a prompt with at most `most` things, each once, and a sentence about those left out."""
+    task, _, rest = plain.partition(" ")
+    if task not in ("detect", "segment"):
+        return plain, ""
+    parts = re.split(r"[;,]", rest)
+    if len(parts) <= most:
+        return plain, ""
+    things = list(dict.fromkeys(filter(None, map(str.strip, parts))))
+    more = len(things) - most
+    said = f"The embedded model looks for {most} things at once, and leaves the last {more} out."
+    return f"{task} {' ; '.join(things[:most])}", said if more > 0 else ""
 
 
 def _asking(given: str) -> list[str] | None:
@@ -222,13 +277,16 @@ def _read(prompt: str) -> ParsedPrompt | None:
     parsed = _strictly(prompt)
     if parsed is not None and "<unk>" not in parsed.words:
         return parsed
-    plain = " ".join(prompt.lower().split())
+    plain, code = _in_known_language(" ".join(prompt.lower().split()))
+    plain, _ = _within(plain, MOST_ITEMS)
     if parsed is not None and parsed.words[0] in ("detect", "segment"):
         return _freely_listed(parsed, plain)
     if plain.partition(" ")[0] in ("caption", "cap", "question", "segment", "ocr"):
         return parsed  # a task that is written wrongly; the list of tasks helps more than a guess
     found = read_words(plain.removeprefix("answer en "), _SYNONYMS, QUESTION_WORDS)
-    return parsed if found is None else ParsedPrompt(found.words, free=True, ignored=found.ignored)
+    if found is None:
+        return parsed
+    return ParsedPrompt(found.words, free=True, ignored=found.ignored, language=code)
 
 
 def _freely_listed(parsed: ParsedPrompt, plain: str) -> ParsedPrompt:
@@ -247,4 +305,4 @@ def _freely_listed(parsed: ParsedPrompt, plain: str) -> ParsedPrompt:
             ignored += [*found.ignored, *(word for thing in found.things[1:] for word in thing)]
         items.append(item)
     listed = [word for n, item in enumerate(items) for word in ((";", *item) if n else item)]
-    return ParsedPrompt((task, *listed), free=True, ignored=tuple(ignored)) if free else parsed
+    return replace(parsed, words=(task, *listed), free=True, ignored=tuple(ignored)) if free else parsed

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nbvlm._text import shorten
 from nbvlm.demo.model import QUESTION_WORDS, Reader
 from nbvlm.demo.photos.kinds import KINDS, meaning, suggestions
 from nbvlm.demo.world.vocabulary import place
@@ -28,6 +29,7 @@ CANNOT = (
 
 _NOTHING = {"en": "nothing found", "de": "nichts gefunden", "es": "nada encontrado", "fr": "rien trouvé"}
 _AND = {"en": "and", "de": "und", "es": "y", "fr": "et"}
+_NAMED = 3  # most unknown words that are named
 _ENOUGH = 0.3  # least overlap of a region and the box that it is named after
 
 
@@ -35,7 +37,7 @@ def _item(words: list[str]) -> list[str]:
     return [" ".join(words)]
 
 
-understand = Reader(QUESTION_WORDS, _item).understand
+understand = Reader(QUESTION_WORDS, _item, most=len(KINDS)).understand
 """Parse a prompt; the words for a thing stay as they were written, as one element."""
 
 
@@ -56,6 +58,7 @@ class Answer:
     pieces: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    near: list[str] = field(default_factory=list)  # for each of these, what the detector knows
 
     def say(self, text: str) -> None:
         """Add words, each a piece."""
@@ -66,13 +69,21 @@ class Answer:
         """Return the kinds that a phrase names, and note what the detector cannot know."""
         found = meaning(phrase)
         if found is None:
+            self.unknown.append(shorten(phrase, 40))
             near = " and ".join(f"“{word}”" for word in suggestions(phrase))
-            known = f"; it knows {near}" if near else ""
-            self.unknown.append(phrase)
-            self.notes.append(f"The detector does not know the word “{phrase}”{known}.")
+            self.near.append(f"; it knows {near}" if near else "")
         elif found.note:
             self.notes.append(found.note)
         return found
+
+
+def _unknown(words: Sequence[str], near: Sequence[str]) -> list[str]:
+    """Name the words that are not known; many in one sentence, since a notice travels in a header."""
+    if len(words) <= _NAMED:
+        pairs = zip(words, near, strict=True)
+        return [f"The detector does not know the word “{word}”{known}." for word, known in pairs]
+    first = ", ".join(f"“{word}”" for word in words[:_NAMED])
+    return [f"The detector does not know the words {first} and {len(words) - _NAMED} more."]
 
 
 def answer(prompt: str, things: Sequence[Found]) -> Answer:
@@ -110,6 +121,7 @@ def answer(prompt: str, things: Sequence[Found]) -> Answer:
             _larger(made, one, other, things)
         case _:
             made.say(CANNOT)
+    made.notes += _unknown(made.unknown, made.near)
     if made.unknown and parsed and parsed.words[0] == "answer":  # "no" and "0" would claim to know
         made.pieces.clear()
         made.say(f"unknown: {', '.join(made.unknown)}")

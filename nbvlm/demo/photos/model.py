@@ -96,7 +96,8 @@ class PhotoModel:
             found = detector.detect(image, self._net)
             things = [thing for thing in found if _is_chosen(thing, temperature, top_p, rng)]
         made = answer(prompt, things)
-        notice = " ".join(dict.fromkeys([NOTICE, *made.notes]))
+        limits = words.limits if words is not None and served else ""
+        notice = " ".join(dict.fromkeys(filter(None, [NOTICE, *made.notes, limits])))
         for n, (piece, end) in enumerate(pieces_until(made.pieces, max_tokens)):
             yield Token(piece, end, notice if n == 0 else None)
 

@@ -227,7 +227,7 @@ def _read_promise(request: Request) -> tuple[str, str]:
         if not isinstance(body.get(name), str) or not body[name].strip():
             detail = f"Validation failed: [object=createAssetRequest, field={name}, message=must not be null]"
             raise Refusal(_fault(400, "bad-request", detail, request))
-    return body["contentType"], body["description"]
+    return body["contentType"], body["description"].encode("utf-8", "replace").decode()
 
 
 def _fault(status: int, name: str, detail: str, request: Request) -> Reply:

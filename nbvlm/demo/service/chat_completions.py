@@ -63,9 +63,10 @@ class Completions:
     def complete(self, request: Request, _: str) -> Reply:
         """`POST /v1/chat/completions`."""
         try:
-            ask, name, speaker, include_usage = _read(request, self._own)
-            given = ask.picture
-            picture = from_base64(given.base64, self._pixels) if isinstance(given, Inline) else None
+            with self._engine.reading.of(request.caller):
+                ask, name, speaker, include_usage = _read(request, self._own)
+                given = ask.picture
+                picture = from_base64(given.base64, self._pixels) if isinstance(given, Inline) else None
             ask = replace(ask, picture=None)  # the text of the picture is not kept while the question waits
             job = self._engine.start(
                 picture,

@@ -30,6 +30,37 @@ _GRACE_S = 0.25  # until a connection that has sent nothing may be closed for an
 _TOO_MANY = (429, "This computer has too many open connections; use fewer at once")
 
 
+class _HeadFirst:
+    """A transport that sends the head of a response together with what follows at once.
+
+    So a reader is not woken for a head alone, which on a busy computer delays the first token.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._head and data.startswith(b"HTTP/1.1 "):
+            self._head = data
+            self._loop.call_soon(self._flush)
+            return
+        head, self._head = self._head, b""
+        self._transport.write(head + data if head else data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        head, self._head = self._head, b""
+        if head and not self._transport.is_closing():
+            self._transport.write(head)
+
+
 class LimitedProtocol(H11Protocol):  # type: ignore[misc]  # uvicorn is optional where types are checked
     """One connection."""
 
@@ -44,7 +75,7 @@ class LimitedProtocol(H11Protocol):  # type: ignore[misc]  # uvicorn is optional
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Count the connection, and close another one where there are too many."""
-        super().connection_made(transport)
+        super().connection_made(_HeadFirst(transport, self.loop))
         self.peer = network(self.client[0]) if self.client else ""
         self._await_head()
         self._make_room()

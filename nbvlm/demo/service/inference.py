@@ -56,8 +56,9 @@ class Inference:
         seconds = _poll_seconds(request)
         references = self._references(request)
         try:
-            ask = request_body.read(request, seeded=name != _HOSTED)
-            picture = self._picture(request, ask, references)
+            with self._engine.reading.of(request.caller):
+                ask = request_body.read(request, seeded=name != _HOSTED)
+                picture = self._picture(request, ask, references)
         except Invalid as invalid:
             raise Refusal(_rejected(invalid.faults, accept)) from None
         stream = ask.stream and accept.events

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nbvlm.demo.service.limits import IN_PROCESS, Limits
 from nbvlm.demo.service.pictures import SIDE
-from nbvlm.demo.service.turns import Turns
+from nbvlm.demo.service.turns import OneEach, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -228,7 +228,8 @@ class Engine:
     """Runs jobs in turn by caller, and keeps those whose caller has to poll.
 
     Of one caller `at_once` jobs run at the same time, of all callers `limits.spare` more: so a caller who has
-    none running does not wait for another one's long answers.
+    none running does not wait for another one's long answers. `reading` is for the threads that read
+    questions.
     """
 
     def __init__(
@@ -243,6 +244,7 @@ class Engine:
         self._loading = threading.Lock()
         self._at_once, self._limits = at_once, limits
         self._lock = threading.Lock()
+        self.reading = OneEach()
         self._turns: Turns[GenerationJob] = Turns()
         self._workers = 0  # threads that compute
         self._running: Counter[str] = Counter()  # jobs by caller

@@ -38,6 +38,7 @@ class EncodedPicture:
     data: bytes = field(repr=False)
     kind: str
     size: tuple[int, int]  # width and height as stored
+    plain: bool = True  # whether every service reads it as it is: upright, 8 bits, RGB or grey
 
     @property
     def large(self) -> bool:
@@ -62,9 +63,14 @@ class EncodedPicture:
             raise InvalidPicture(error.message) from None
         if header.width * header.height > pixels:
             raise InvalidPicture(f"The picture has more than {pixels:,} pixels")
+        if header.coefficients > 4 * pixels:  # bytes: as many as the pixels of the largest PNG take
+            raise InvalidPicture(
+                "The picture is a progressive JPEG of too many pixels; save it as a baseline JPEG"
+            )
         if kind == "JPEG" and data.count(b"\xff\xda") > SCAN_LIMIT:
             raise InvalidPicture(f"The picture has more than {SCAN_LIMIT} scans")
-        return cls(data, kind, (header.width, header.height))
+        plain = not header.reasons and header.orientation == 1
+        return cls(data, kind, (header.width, header.height), plain)
 
     def decode(self, side: int | None = SIDE) -> Image.Image:
         """Decode to RGB, and shrink by a whole factor what is larger than `side` pixels; None keeps the size.

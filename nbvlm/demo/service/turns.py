@@ -1,15 +1,17 @@
-"""Fair turns: of the jobs that wait, one of each caller is taken in turn."""
+"""Fair turns: of the jobs that wait, one of each caller is taken in turn; and so are the bodies to read."""
 
 from __future__ import annotations
 
+import threading
 from collections import deque
+from contextlib import contextmanager
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["Turns"]
+__all__ = ["OneEach", "Turns"]
 
 
 class _Job(Protocol):
@@ -57,3 +59,33 @@ class Turns(Generic[T]):
         self.waiting()
         rounds: Any = zip_longest(*self._jobs.values())
         return [job for job in chain.from_iterable(rounds) if job is not None]
+
+
+class OneEach:
+    """Lets one thread of each caller work at a time, so that a caller with many takes little from others."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._callers: dict[str, tuple[threading.Lock, int]] = {}  # and how many of its threads want it
+
+    def __len__(self) -> int:
+        """Count the threads that are inside or wait."""
+        with self._lock:
+            return sum(threads for _, threads in self._callers.values())
+
+    @contextmanager
+    def of(self, caller: str) -> Iterator[None]:
+        """Wait until no other thread of the caller is inside."""
+        with self._lock:
+            turn, threads = self._callers.get(caller, (threading.Lock(), 0))
+            self._callers[caller] = (turn, threads + 1)
+        try:
+            with turn:
+                yield
+        finally:
+            with self._lock:
+                threads = self._callers[caller][1] - 1
+                if threads:
+                    self._callers[caller] = (turn, threads)
+                else:
+                    del self._callers[caller]

@@ -8,6 +8,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nbvlm.grounding import mask_outlines
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -266,18 +268,37 @@ def _tracks(page: Page) -> str:
 
 
 def _loc(page: Page) -> str:
-    items = (
-        "".join(f"<loc{min(number, 1023):04d}>" for number in page.box(one)) + f" {one.label}"
-        for one in page.found
-    )
+    items = []
+    for one in page.found:
+        codes = one.codes if page.masks and one.codes else ()
+        tokens = [f"<loc{min(number, 1023):04d}>" for number in page.box(one)]
+        tokens += [f"<seg{code:03d}>" for code in codes]
+        items.append(f"{''.join(tokens)} {one.label}")
     return " ; ".join(items)
 
 
+_CORNERS = 60  # most of an outline
+
+
 def _label_loc(page: Page) -> str:
+    if page.masks:
+        return "".join(one.label + _polygon(page, one) for one in page.found)
     return "".join(
         label + "".join(f"<loc_{min(number, 999)}>" for one in found for number in page.box(one))
         for label, found in page.by_label()
     )
+
+
+def _polygon(page: Page, one: Detection) -> str:
+    """Write the largest outline of a mask, or the box where there is none."""
+    crop = one.mask_crop
+    outlines = mask_outlines(crop) if crop is not None else []
+    if not outlines:
+        return "".join(f"<loc_{min(number, 999)}>" for number in page.box(one))
+    corners = max(outlines, key=len)
+    corners = corners[:: -(-len(corners) // _CORNERS)]
+    numbers = (page.numbers(corner) for corner in corners)
+    return f"<poly>{''.join(f'<loc_{min(n, 999)}>' for pair in numbers for n in pair)}</poly>"
 
 
 def _doctags(page: Page) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from nbvlm import prompts
 from nbvlm.demo.scenes import COLORS, KINDS
 from nbvlm.demo.world.vocabulary import PLURALS
 from nbvlm.grounding import dialects
@@ -69,7 +70,7 @@ _THINGS, _LANGUAGE, _CODE, _QUESTION = "\ue000", "\ue001", "\ue002", "\ue003"
 _SIZE = (987_654, 876_543)
 _SEPARATOR = re.compile(r"\s*(?:[;,]|</c>|\bor\b)\s*")
 _NOT_A_THING = re.compile(r"json|bbox|\bbox|coordinate|output|keys?\b", re.IGNORECASE)
-_CODES = {"English": "en", "Spanish": "es", "French": "fr", "German": "de"}
+_CODES = {name: code for code, name in prompts.LANGUAGES.items()}
 
 
 def _templated(text: str, dialect: Dialect | None) -> Question | None:
@@ -88,12 +89,12 @@ def _question(task: str, things: Sequence[str], fields: Mapping[str, str]) -> Qu
         things = tuple(things) or ("thing",)
         return Question(task, things, f"{'segment' if task == 'segment' else 'detect'} {' ; '.join(things)}")
     code = fields.get("code") or _CODES.get(fields.get("language", ""), "en")
-    prompts = {
+    asked = {
         "ocr": "ocr",
         "answer": f"answer {code} {fields.get('question', '')}",
         "cap": f"caption {code}",
     }
-    return Question(task, (), prompts.get(task, f"{task} {code}"))
+    return Question(task, (), asked.get(task, f"{task} {code}"))
 
 
 @cache

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 
+from nbvlm._text import did_you_mean
 from nbvlm.grounding.dialects.dialect import TASKS, Dialect, Form
 from nbvlm.grounding.dialects.families import FAMILIES, GENERIC
 from nbvlm.grounding.dialects.reasoning import Part, Reasoning
@@ -47,7 +48,7 @@ __all__ = [
 _own: list[Dialect] = []
 _REMARK = re.compile(r"\([^)]*\)")
 _DATE = re.compile(r"[-_@]?20[0-9]{2}[-_]?[01][0-9][-_]?[0-3][0-9]")
-_PUNCTUATION = re.compile(r"[-_.\s]+")
+_PUNCTUATION = re.compile(r"[-_.\s]+|(?<=[0-9])p(?=[0-9])")  # "qwen2p5" is "qwen2.5"
 _LONGEST_ID = 1000
 
 
@@ -94,7 +95,8 @@ def get(name: str) -> Dialect:
     for dialect in (*_own, *FAMILIES, GENERIC):
         if dialect.name == name:
             return dialect
-    raise ValueError(f"There is no dialect {name!r}. There are: {', '.join(names())}.")
+    near = did_you_mean(name, names())
+    raise ValueError(f"There is no dialect {name!r}. {near}There are: {', '.join(names())}.")
 
 
 def names() -> tuple[str, ...]:

@@ -13,6 +13,7 @@ __all__ = ["DataScanner"]
 
 _WAIT = -1
 _ACTION_RANK = (99, 0)  # an action's name is a label if there is no other
+_BOX_NUMBERS = 4
 _DEEPEST = 32
 _DIGITS = re.compile(r"[0-9.]*")
 _LONGEST_GAP = 64
@@ -23,7 +24,7 @@ _STOP = re.compile(r"[\"'“”\\`]|[}\]](?=\s{0,16},?\s{0,16}\{\s{0,16}[\"'])")
 _STOP_PART = re.compile(r"[}\]][\s,]{0,32}\{?\s{0,16}\Z")
 _BLANK = re.compile(r"\s{0,64}")
 _QUOTES = {'"': '"', "'": "'", "“": "”", "”": "”"}
-_CLOSERS = ",，}]):：;=`<[{\"'"
+_CLOSERS = ",，}｝]］)）:：;=`<[{\"'"
 _OPENERS = "[({［｛"
 _ENDERS = "])}］｝"
 
@@ -76,6 +77,11 @@ class DataScanner(State):
                 top.numbers.values = []
             if gap.count("\n") > 1:
                 self._close_tagged()
+        elif isinstance(top, Numbers):
+            # CogVLM separates the boxes of one name so: [[1,2,3,4;5,6,7,8]].
+            if ";" in gap and len(top.values) == _BOX_NUMBERS and isinstance(self._stack[-2:][0], Numbers):
+                self._close_list()
+                self._stack.append(Numbers(top.position))
         elif (
             "\n" in gap
             and isinstance(top, Fields)

@@ -153,6 +153,11 @@ class Dialect:
         frame = ((x1 - x0) * wide, (y1 - y0) * high) if (x1 - x0, y1 - y0) != seen else (scale, scale)
         return Reading(order, frame, (x0 * wide - self.shift, y0 * high - self.shift))
 
+    def names_language(self, task: str) -> bool:
+        """Return whether the words for a task say in which language the answer should be."""
+        words = self.words.get(task) or GENERIC_WORDS.get(task, "")
+        return "{language}" in words or "{code}" in words
+
     def ask(
         self,
         task: str,

@@ -112,7 +112,16 @@ FAMILIES: tuple[Dialect, ...] = (
     Dialect("ui-tars-1.5", ("uitars15",), "box-tokens", scale="pixels", space=Resize(28, 78_400, 12_845_056)),
     Dialect(
         "qwen2.5-vl",
-        ("qwen25vl", "qwen25omni", "mimovl", "cosmosreason1", "guiowl(?!15)", "uivenus(?!15)", "infigui"),
+        (
+            "qwen25vl",
+            "qwen25omni",
+            "mimovl",
+            "cosmosreason1",
+            "guiowl(?!15)",
+            "uivenus(?!15)",
+            "infigui",
+            "holo1",
+        ),
         scale="pixels",
         space=_QWEN25,
         fence=True,
@@ -134,7 +143,12 @@ FAMILIES: tuple[Dialect, ...] = (
             "Locate every {things} with points. Return a json.",
         ),
     ),
-    Dialect("qwen3-vl", ("qwen3(?!(?:8b|14b|32b)?embed)", "qvq", "mimo"), fence=True, words=_QWEN),
+    Dialect(
+        "qwen3-vl",
+        ("qwen3(?!(?:8b|14b|32b)?embed)", "qvq", "mimo", "guiowl", "uivenus", "holo[23]"),
+        fence=True,
+        words=_QWEN,
+    ),
     Dialect(
         "paligemma",
         ("paligemma", "^demo(scenes|photos)?$"),
@@ -324,6 +338,7 @@ FAMILIES: tuple[Dialect, ...] = (
         ("florence",),
         "label-loc",
         shift=0.5,
+        masks="polygon",
         words={
             "detect": "<OPEN_VOCABULARY_DETECTION>{list}",
             "count": "<OPEN_VOCABULARY_DETECTION>{list}",
@@ -331,6 +346,7 @@ FAMILIES: tuple[Dialect, ...] = (
             "segment": "<REFERRING_EXPRESSION_SEGMENTATION>{list}",
             "ocr": "<OCR_WITH_REGION>",
             "caption": "<CAPTION>",
+            "cap": "<CAPTION>",
             "describe": "<MORE_DETAILED_CAPTION>",
         },
     ),
@@ -343,6 +359,7 @@ FAMILIES: tuple[Dialect, ...] = (
         words={
             **_boxes("<grounding><phrase> {list}</phrase>", "<grounding><phrase> {list}</phrase>"),
             "caption": "<grounding>An image of",
+            "cap": "<grounding>An image of",
         },
     ),
     Dialect("paddleocr-vl", ("paddleocr",), "corners", words={"ocr": "Spotting:"}),

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field
 
 from nbvlm.grounding.dialects.found import Found, Numbers, numbers_in, shapes
+from nbvlm.grounding.dialects.svg import outline
 
 __all__ = ["ANCHOR", "COORDINATE_KEYS", "Fields", "is_label", "is_place", "simple"]
 
@@ -67,6 +68,7 @@ _LABELS = {
             "description",
             "caption",
             "alt",
+            "action",
         ]
     )
 }
@@ -76,8 +78,10 @@ _NOT_LABELS = frozenset([
 ])  # fmt: skip
 _SUFFIX = re.compile(r"(.+?)_?(en|english|cn|zh|chinese|ja|fr|de|es)", re.IGNORECASE)
 _ROLES = {
-    **dict.fromkeys(["x1", "xmin", "left", "x0", "xleft", "topleftx", "startx"], "x0"),
-    **dict.fromkeys(["y1", "ymin", "top", "y0", "ytop", "toplefty", "starty"], "y0"),
+    **dict.fromkeys(["xmin", "left", "x0", "xleft", "topleftx", "startx"], "x0"),
+    **dict.fromkeys(["ymin", "top", "y0", "ytop", "toplefty", "starty"], "y0"),
+    "x1": "x1?",  # the first corner beside "x2", the last one beside "x0"
+    "y1": "y1?",
     **dict.fromkeys(["x2", "xmax", "right", "xright", "bottomrightx", "endx"], "x1"),
     **dict.fromkeys(["y2", "ymax", "bottom", "ybottom", "bottomrighty", "endy"], "y1"),
     **dict.fromkeys(["w", "width"], "w"),
@@ -154,6 +158,7 @@ class Fields:
     strings: list[tuple[str, str]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)  # one for each of the lists
     mask: str | None = None
+    path: tuple[float, ...] = ()  # an outline in shares of the box
     percent: bool = False
     wanted: bool = False  # whether it has a key of places
 
@@ -196,6 +201,9 @@ class Fields:
         if head.startswith(("data:image/", "iVBOR")) and (kind or "mask" in simple(key)):
             self.mask = value.strip()
             return
+        if simple(key) == "path" and (path := outline(value)):
+            self.path = path
+            return
         role = _ROLES.get(simple(key))
         if kind or role:
             numbers = numbers_in(value)
@@ -218,6 +226,7 @@ class Fields:
             self.lists += inner.lists
             self.others += inner.others
             self.named.update(inner.named)
+            self.path = self.path or inner.path
             self.mask, self.percent, self.wanted = (
                 self.mask or inner.mask,
                 self.percent or inner.percent,
@@ -254,6 +263,8 @@ class Fields:
             place.space = "percent" if self.percent or place.space else ""
             if place.kind == "box" and self.mask:
                 place.mask = self.mask
+            if place.kind == "box" and self.path:
+                place.outline = _within(place.numbers, self.path)
         return found, wrong or (self.wanted and not found and not self._empty())
 
     def _listed(self, label: str) -> tuple[list[Found], bool]:
@@ -306,6 +317,8 @@ class Fields:
     def _named(self) -> tuple[str, tuple[float, ...]] | None:
         get = self.named.get
         x0, y0, x1, y1, wide, high = map(get, ("x0", "y0", "x1", "y1", "w", "h"))
+        x0, x1 = _corners(x0, x1, get("x1?"))
+        y0, y1 = _corners(y0, y1, get("y1?"))
         if None not in (x0, y0, x1, y1):
             return "box", (x0, y0, x1, y1)  # type: ignore[return-value]
         x, y, cx, cy = map(get, ("x", "y", "cx", "cy"))
@@ -322,6 +335,21 @@ class Fields:
     def _empty(self) -> bool:
         """Whether its lists are empty: nothing was found, which is an answer."""
         return bool(self.lists) and not any(list(numbers.flat()) for _, numbers in self.lists)
+
+
+def _within(box: tuple[float, ...], path: tuple[float, ...]) -> tuple[float, ...]:
+    """Turn shares of a box into its own numbers."""
+    x0, y0, x1, y1 = box
+    return tuple(
+        y0 + share * (y1 - y0) if at % 2 else x0 + share * (x1 - x0) for at, share in enumerate(path)
+    )
+
+
+def _corners(
+    first: float | None, last: float | None, either: float | None
+) -> tuple[float | None, float | None]:
+    """Return the first and the last corner, of which "x1" is the one that is missing."""
+    return (either, last) if first is None else (first, either if last is None else last)
 
 
 def _clean(text: str) -> str:

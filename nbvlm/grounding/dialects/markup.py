@@ -175,7 +175,7 @@ class MarkupScanner(DataScanner):
                 break
         else:
             return
-        places, wrong = _tagged_places(done)
+        places, wrong = _tagged_places(done, self._pairs)
         if cut and (kept := [place for place in places if _whole(place, done)]) != places:
             places = kept
             self._report("unfinished", done.position, done.label)
@@ -291,8 +291,8 @@ class MarkupScanner(DataScanner):
             self._report("item", at, label)
 
 
-def _tagged_places(done: Tagged) -> tuple[list[Found], bool]:
-    """Return the places in a tag."""
+def _tagged_places(done: Tagged, asked: str) -> tuple[list[Found], bool]:
+    """Return the places in a tag; `asked` is what pairs of numbers are, "" for corners."""
     numbers, kind = done.numbers, done.kind
     lists = [one for child in numbers.children for one in child.flat()]
     if numbers.values or numbers.broken:
@@ -302,6 +302,8 @@ def _tagged_places(done: Tagged) -> tuple[list[Found], bool]:
     if damaged:
         lists = _without_lone_corners(numbers)
     pairs = bool(lists) and all(len(one.values) == 2 and not (one.broken or one.is_rest) for one in lists)
+    if pairs and done.name == "begin_of_box" and (asked or len(lists) > 2):
+        kind = asked or "point"  # GLM's tag is around any answer
     if pairs and not done.bare and kind in ("box", "outline"):
         flat = [value for one in lists for value in one.values]
         lists = [Numbers(done.position, flat)]

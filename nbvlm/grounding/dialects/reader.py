@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from nbvlm.grounding.detections import Detection, unchecked
@@ -23,6 +24,9 @@ __all__ = ["DialectReader"]
 _REPEATS = 3  # the same place in a row more often is a loop
 _EXCERPT = 80
 _OUTLINES = "SEGMENTATION>"  # Florence-2's task tokens that ask for outlines
+_POLYGON = re.compile(r"\b(?:polygon|outline|contour)", re.IGNORECASE)
+_POINT = re.compile(r"\bpoints?\b", re.IGNORECASE)
+_BOX = re.compile(r"\b(?:\w*box(?:es)?|bbox\w*)\b", re.IGNORECASE)
 
 
 class DialectReader:
@@ -37,6 +41,7 @@ class DialectReader:
             label_last=dialect.label_last,
             prose=dialect.form == "bare",
             outlines=_OUTLINES in (prompt or ""),
+            pairs=_pairs(prompt or ""),
         )
         self._decision = Decision(self._dialect, self._sent, self._prompt, explicit=self._explicit)
         self._places: list[Found] = []
@@ -131,6 +136,13 @@ class DialectReader:
             if run == _REPEATS:
                 problems.append(Problem("repeats", place.position, _excerpt(place)))
         return problems
+
+
+def _pairs(prompt: str) -> str:
+    """Return what pairs of numbers are that a prompt asks for: "outline", "point", or "" for corners."""
+    if _POLYGON.search(prompt):
+        return "outline"
+    return "point" if _POINT.search(prompt) and not _BOX.search(prompt) else ""
 
 
 def _excerpt(place: Found) -> str:

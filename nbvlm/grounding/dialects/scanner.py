@@ -29,11 +29,11 @@ _KEYS = (
     "bbox_2d|box_2d|bboxes_2d|bboxes|bbox|bounding_box(?:es)?|boundingBox|boundingbox|point_2d|points_2d|start_box|end_box|"
     "start_point|end_point|x_min|xmin|coordinate|point|box|boxes"
 )
-_MARK = re.compile(rf"[<{{\[(\n]|(?<!\w)(?:{_KEYS})(?=[\"']?\s*[:=：])", re.IGNORECASE)
+_MARK = re.compile(rf"[<{{｛\[［(\n]|(?<!\w)(?:{_KEYS})(?=[\"']?\s*[:=：])", re.IGNORECASE)
 _KEY = re.compile(rf"({_KEYS})[\"']?\s{{0,8}}[:=：]\s{{0,8}}(?=([\[({{\"'“\d.-]?))", re.IGNORECASE)
 _KEY_PART = re.compile(r"[\"']?\b[A-Za-z][\w]{0,20}[\"']?\s{0,8}[:=：]?\s{0,8}\Z")
-_OBJECT = re.compile(r"\{\s{0,64}(?:[\"'{“}\[]|//|/\*|[A-Za-z_]\w{0,40}\s{0,8}[:=：])")
-_OBJECT_PART = re.compile(r"\{\s{0,64}(?:[A-Za-z_]\w{0,40}\s{0,8}|/)?\Z")
+_OBJECT = re.compile(r"[{｛]\s{0,64}(?:[\"'{“}\[]|//|/\*|[A-Za-z_]\w{0,40}\s{0,8}[:=：])")
+_OBJECT_PART = re.compile(r"[{｛]\s{0,64}(?:[A-Za-z_]\w{0,40}\s{0,8}|/)?\Z")
 _N = r"\s{0,64}(-?[0-9]{1,12}(?:\.[0-9]{1,20})?)\s{0,64}"
 _BOX = rf'"(bbox_2d|box_2d|bbox|box)"\s{{0,8}}:\s{{0,8}}\[{_N},{_N},{_N},{_N}\]\s{{0,64}}'
 _NAME = r'"label"\s{0,8}:\s{0,8}"(\s*[^"\\`{}\[\]“”\s][^"\\`{}\[\]“”]{0,200})"\s{0,64}'
@@ -48,7 +48,7 @@ _REGULAR_TAGS = re.compile(
 _BOX_END = re.compile(r"</box>|<\|/det\|>|<\|box_end\|>")
 _ANGLE = re.compile("<")
 _LONGEST_WAIT = 300  # characters that an object may be short of its end before it is read in parts
-_LIST = re.compile(r"[\[(［]\s{0,64}(?:[\[({\"'“［]|//|/\*)")
+_LIST = re.compile(r"[\[(［]\s{0,64}(?:[\[({\"'“［｛]|//|/\*)")
 _EMPTY = re.compile(r"\[\s{0,64}\]")
 # A number is taken whole: tried in parts, one of many digits would be read in exponentially many ways.
 _FLAT = re.compile(r"[\[(［]((?:[\s,，;]{0,64}+[-+]?[0-9.]{1,24}+%?(?:px)?){1,32})[\s,，]{0,64}[\])］]")
@@ -83,6 +83,8 @@ class Scanner(MarkupScanner):
         Whether a list of four numbers in a sentence is a box.
     outlines
         Whether locations that are tokens go round a thing.
+    pairs
+        What the prompt asks for in pairs of numbers: "outline", "point", or "" where two are corners.
 
     Attributes
     ----------
@@ -112,9 +114,9 @@ class Scanner(MarkupScanner):
             return at + 1
         if sign == "<":
             return self._regular_tags(text, at, final) or self._angle(text, at, final)
-        if sign == "{":
+        if sign in "{｛":
             return self._brace(text, at, final)
-        if sign in "[(":
+        if sign in "[［(":
             return self._bracket(text, at, final)
         return self._prose_key(text, at, final)
 

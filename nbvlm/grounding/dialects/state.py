@@ -34,7 +34,9 @@ Frame = Fields | Numbers | Tagged
 class State:
     """The memory of a `Scanner`, which describes it."""
 
-    def __init__(self, *, label_last: bool = False, prose: bool = False, outlines: bool = False) -> None:
+    def __init__(
+        self, *, label_last: bool = False, prose: bool = False, outlines: bool = False, pairs: str = ""
+    ) -> None:
         self.found: list[Found] = []
         self.problems: list[Problem] = []
         self.answered = False  # whether the answer says that there is nothing
@@ -58,7 +60,7 @@ class State:
         self._places_list: list[float] = []  # locations that are tokens
         self._places_name, self._places_label, self._places_doc, self._places_at = "", "", "", 0
         self._parts: list[tuple[float, ...]] = []  # outlines that are complete, of the same thing
-        self._outlines = outlines
+        self._outlines, self._pairs = outlines, pairs
         self._quads = False  # whether locations made an outline
         self._lines: list[Found] = []  # lines of four numbers
         self._plain = True  # whether there were no other lines

@@ -147,10 +147,10 @@ export default () => {
         el.closest(".nbvlm-panel")?.dispatchEvent(new CustomEvent("nbvlm-server-closed"));
       };
       const view = {
-        open: ({ type }) => {
+        open: ({ type, name = type }) => {
           if (!form) back = focusReturn(el);
           el.hidden = false;
-          form = FORMS[type](
+          form = FORMS[name](
             (message, buffers) => model.send(numbered(el, message), undefined, buffers),
             cancel,
           );

@@ -78,12 +78,14 @@ function regionField(change, pick) {
   const draw = textButton("nbvlm-pick-region", "Draw it on the picture");
   draw.setAttribute("aria-pressed", "false");
   draw.addEventListener("click", (event) => {
+    // The picture itself says whether a region is drawn on it: a press may be quicker than the kernel.
+    const picture = root.closest(".nbvlm-panel")?.querySelector(".nbvlm-viewport");
+    const begun = picture
+      ? picture.classList.contains("nbvlm-picking")
+      : draw.getAttribute("aria-pressed") === "true";
     // By keyboard the way to the picture leads over this button, also where drawing has begun already.
-    const begun = event.detail
-      ? null
-      : root.closest(".nbvlm-panel")?.querySelector(".nbvlm-viewport.nbvlm-picking");
-    if (begun) begun.focus();
-    else pick(draw.getAttribute("aria-pressed") !== "true");
+    if (begun && picture && !event.detail) picture.focus();
+    else pick(!begun);
   });
   const edges = ["left", "top", "right", "bottom"].map((name) =>
     element("input", "nbvlm-edge", {

@@ -3,7 +3,7 @@
 import { element, numbered, options, textButton, whenInPanel } from "./dom.js";
 import { focusedIn } from "./focus.js";
 import { plainKeys, shortcutList } from "./shortcuts.js";
-import { nameSliders } from "./sliders.js";
+import { CHANGES, nameSliders } from "./sliders.js";
 
 const FOCUSABLE = "button, select, input, textarea, [tabindex], [contenteditable='true'], .noUi-handle";
 
@@ -17,13 +17,6 @@ function keepKeys(panel) {
   if (holder?.matches(".nbvlm-stop:disabled"))
     panel.querySelector("button.nbvlm-run")?.focus({ preventScroll: true });
 }
-
-const CHANGES = {
-  childList: true,
-  subtree: true,
-  attributes: true,
-  attributeFilter: ["disabled", "aria-valuetext", "aria-valuenow"],
-};
 
 // Ctrl+S still saves the notebook: of the keys with Ctrl or Cmd, the panel keeps those for text and Run.
 function shareKeys(panel, event) {

@@ -1,4 +1,4 @@
-"""The connection to the model: its address, its key, and the panel's own client."""
+"""The connection to the model: its address, its key, and the own client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nbvlm.client import AsyncClient, Client, Secret, find_key, login, remembere
 from nbvlm.errors import AuthenticationError
 from nbvlm.images import path_inside
 from nbvlm.recording import Replayer, replay
-from nbvlm.widgets import Offer
+from nbvlm.widgets.offers import Offer
 
 if TYPE_CHECKING:
     from pathlib import Path
