@@ -166,11 +166,8 @@ def _guarded(options: LocalOptions, work: Callable[[Any], Any]) -> Any:
             status=404,
             hint=f"Check the id at {page}; a private model needs a token: api_key=…, or HF_TOKEN.",
         ) from None
-    except hub.errors.LocalEntryNotFoundError:
-        raise TransportError(
-            f"{options.model} is not on this computer, and {_SITE} cannot be reached.",
-            hint="Check the network, or pass the folder of a copy: model='/path/to/model'.",
-        ) from None
+    except hub.errors.LocalEntryNotFoundError as error:
+        raise _missing(options, error) from None
     except hub.errors.EntryNotFoundError:
         raise NotFoundError(
             f"{options.model} has no config.json, so transformers cannot load it.",
@@ -196,6 +193,17 @@ def _guarded(options: LocalOptions, work: Callable[[Any], Any]) -> Any:
             f"{options.model} could not be downloaded: {reason(error)}.",
             hint="Check the network and the folder that HF_HOME names.",
         ) from None
+
+
+def _missing(options: LocalOptions, error: Exception) -> Error:
+    """Return the error for files that are not here; the library says no more, whatever the site answered."""
+    status = getattr(getattr(error.__cause__, "response", None), "status_code", None)
+    if status is not None:
+        return _refused(options, status)
+    return TransportError(
+        f"{options.model} is not on this computer, and {_SITE} cannot be reached.",
+        hint="Check the network, or pass the folder of a copy: model='/path/to/model'.",
+    )
 
 
 def _refused(options: LocalOptions, status: int | None) -> Error:

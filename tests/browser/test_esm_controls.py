@@ -506,7 +506,7 @@ def test_the_bar_of_several_pictures_walks_asks_and_closes(page: Page) -> None:
     assert sent(page)["type"] == "stop-all"
     say(page, {"type": "asked", "words": "2 answers", "running": False, "table": True})
     expect(page.get_by_role("status")).to_have_text("2 answers")
-    page.get_by_role("button", name="Close these pictures").click()
+    page.get_by_role("button", name="Close").click()
     assert sent(page)["type"] == "leave"
     say(page, {"type": "series", "title": "", "names": [], "index": None, "all": True})
     assert bar.is_hidden()

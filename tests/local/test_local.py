@@ -556,6 +556,9 @@ import json, sys, threading
 import nbvlm
 from PIL import Image
 
+from nbvlm.local import service
+
+service.STEP_S = 0.001  # the download is short
 picture = Image.new("RGB", (64, 64))
 
 def ask(model, token=None, **options):

@@ -2,7 +2,7 @@
 
 import { INSERT, inserted } from "./cells.js";
 import { copyText } from "./clipboard.js";
-import { element, subscribe } from "./dom.js";
+import { element, subscribe, whenInPanel } from "./dom.js";
 
 /** @type {[string, string, string][]} Format, text and title of each button. */
 const FILES = [
@@ -81,8 +81,8 @@ function view(el, store, model, ask) {
     if (await copyText(text)) say("Copied.");
     else say("This page cannot write to the clipboard. Copy the code from here:", text);
   };
-  const insert = async (file) => {
-    const text = await textOf(file);
+  const insert = async (file) => put(await textOf(file));
+  const put = async (text) => {
     if (await inserted(el, text)) say("The code is in a new cell below.");
     else if (await copyText(text))
       say("Widgets cannot add cells here. The code is copied: paste it into a new cell.");
@@ -109,7 +109,7 @@ function view(el, store, model, ask) {
     cell.hidden = Boolean(el.isConnected && !el.closest(".jp-NotebookPanel")?.querySelector(INSERT));
     say("");
   };
-  return { show };
+  return { show, put };
 }
 
 export default () => {
@@ -153,7 +153,13 @@ export default () => {
       views.add(one);
       one.show();
       model.on("change:offered", one.show);
+      const controller = new AbortController();
+      const { signal } = controller;
+      whenInPanel(el, signal, (panel) =>
+        panel.addEventListener("nbvlm-cell", (event) => one.put(event.detail), { signal }),
+      );
       return () => {
+        controller.abort();
         views.delete(one);
         model.off("change:offered", one.show);
       };

@@ -163,24 +163,22 @@ function chosenView(model, store, uploader) {
   return { root: place, show };
 }
 
-const PICTURE = /\.(png|jpe?g|jpe|jfif|webp|gif|bmp|tiff?|hei[cf]|avif|jp2|ppm|pgm|ico|tga)$/i;
+const PICTURE = /\.(png|jpe?g|webp|gif|bmp|tiff?|hei[cf]|avif|jp2)$/i;
 const ADDRESS = /^(https?:\/\/|data:image\/)\S+$/i;
 const PATH = /^(~|\.{0,2}[/\\]|[a-z]:[/\\]|file:\/\/)[^\n]+$/i;
 
 const isPicture = (file) => (file.type ? file.type.startsWith("image/") : PICTURE.test(file.name));
 
-// The files of a folder that was dropped, in the order of their names; those of folders in it are left out.
+// The files of a folder that was dropped; those of folders in it are left out.
 async function filesIn(folder) {
   const reader = folder.createReader();
   const found = [];
   for (;;) {
-    const some = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
+    const some = await new Promise((...ends) => reader.readEntries(...ends));
     if (!some.length) break;
     found.push(...some.filter((entry) => entry.isFile && !entry.name.startsWith(".")));
   }
-  found.sort((one, other) => one.name.localeCompare(other.name, undefined, { numeric: true }));
-  const read = (entry) => new Promise((resolve) => entry.file(resolve, () => resolve(null)));
-  return (await Promise.all(found.map(read))).filter(Boolean);
+  return Promise.all(found.map((entry) => new Promise((...ends) => entry.file(...ends))));
 }
 
 // The entries are known only while the event lasts, so this begins with them.

@@ -1,33 +1,20 @@
 // Several pictures, of a folder or dropped together: the one that is chosen, the next, the previous, all.
 
-import { INSERT, inserted } from "./cells.js";
-import { copyText } from "./clipboard.js";
 import { element, numbered, options, sharedViews, textButton } from "./dom.js";
-
-const store = () => ({
-  title: "",
-  names: [],
-  index: null,
-  all: false,
-  words: "",
-  running: false,
-  table: false,
-});
 
 function bar(el, state, send, model) {
   const say = (message) => send(numbered(el, message));
   const title = element("span", "nbvlm-series-title");
-  const leave = textButton("nbvlm-series-leave", "");
-  leave.setAttribute("aria-label", "Close these pictures");
+  const leave = textButton("nbvlm-way", "Close");
   leave.addEventListener("click", () => say({ type: "leave" }));
-  const head = element("div", "nbvlm-series-head");
+  const head = element("div", "nbvlm-series-row");
   head.append(title, leave);
-  const before = textButton("nbvlm-series-previous nbvlm-way", "Previous");
-  const after = textButton("nbvlm-series-next nbvlm-way", "Next");
+  const before = textButton("nbvlm-way", "Previous");
+  const after = textButton("nbvlm-way", "Next");
   const names = element("select", "nbvlm-series-names", { "aria-label": "Picture" });
   const pick = (index) => say({ type: "pick", index });
   const count = () => state.names.length;
-  const step = (by) => pick(state.index === null ? 0 : (state.index + by + count()) % count());
+  const step = (by) => pick(state.index == null ? 0 : (state.index + by + count()) % count());
   before.addEventListener("click", () => step(-1));
   after.addEventListener("click", () => step(1));
   names.addEventListener("change", () => pick(Number(names.value)));
@@ -39,63 +26,43 @@ function bar(el, state, send, model) {
     say(state.running ? { type: "stop-all" } : { type: "ask-all", fields });
   });
   const cell = textButton("nbvlm-series-cell nbvlm-way", "Table in a new cell");
-  cell.addEventListener("click", () => say({ type: "cell" }));
   const words = element("span", "nbvlm-series-words", { role: "status" });
   const all = element("div", "nbvlm-series-row");
   all.append(ask, cell, words);
   el.setAttribute("role", "group");
   el.setAttribute("aria-label", "Several pictures");
   el.replaceChildren(head, row, all);
-  let listed = null;
   const show = () => {
     el.hidden = !count();
-    if (listed !== state.names) {
-      listed = state.names;
-      const own = state.names.map((name, index) => [index, `${index + 1} of ${count()}: ${name}`]);
-      names.replaceChildren(...options([["", `${count()} pictures`], ...own]));
-      names.firstChild.hidden = true;
-    }
+    const own = state.names.map((name, index) => [index, `${index + 1} of ${count()}: ${name}`]);
+    names.replaceChildren(...options([["", `${count()} pictures`], ...own]));
     title.textContent = state.title;
-    names.value = state.index === null ? "" : String(state.index);
-    names.title = state.names[state.index] ?? "";
-    before.disabled = after.disabled = count() < 2;
+    names.value = state.index ?? "";
     const offered = state.all && (model.get("offered") ?? []).includes("sweep");
     all.hidden = !offered && !state.words;
     ask.hidden = !offered && !state.running;
     ask.textContent = state.running ? "Stop" : `Ask about all ${count()}`;
-    const can = !el.isConnected || el.closest(".jp-NotebookPanel")?.querySelector(INSERT);
-    cell.hidden = !state.table || state.running || !can;
-    words.textContent = state.words;
+    cell.hidden = !state.table || state.running;
+    words.textContent = state.words ?? "";
   };
-  // Every page hears of the cell; the one whose button was pressed makes it.
+  // Every page hears of the cell; that whose button was pressed has its export menu make it.
   let wanted = false;
   cell.addEventListener("click", () => {
     wanted = true;
+    say({ type: "cell" });
   });
-  const insert = async (code) => {
-    if (!wanted) return;
+  const changed = (message) => {
+    if (message?.type !== "cell") return show();
+    if (wanted)
+      el.closest(".nbvlm-panel")?.dispatchEvent(new CustomEvent("nbvlm-cell", { detail: message.code }));
     wanted = false;
-    if (await inserted(el, code)) words.textContent = "The table is in a new cell below: run it.";
-    else if (await copyText(code)) words.textContent = "The code is copied: paste it into a new cell.";
-    else words.textContent = `Type this into a new cell: ${code}`;
   };
-  const changed = (message) => (message?.type === "cell" ? insert(message.code) : show());
   model.on("change:offered", show);
   return { show: changed, stop: () => model.off("change:offered", show) };
 }
 
 export default () => {
-  const state = store();
-  const receive = (message) => {
-    if (message.type === "series") {
-      const { title, names, index, all } = message;
-      const same = names.join("\n") === state.names.join("\n");
-      Object.assign(state, { title, index, all, names: same ? state.names : names });
-    } else if (message.type === "asked") {
-      const { words, running, table } = message;
-      Object.assign(state, { words, running, table });
-    }
-    return message;
-  };
+  const state = { names: [] };
+  const receive = (message) => Object.assign(state, message) && message;
   return sharedViews(receive, (el, send, model) => bar(el, state, send, model));
 };
