@@ -16,8 +16,7 @@ def resident():
     pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") >> 20
 
-if sys.argv[1:] == ["give"]:
-    give_memory_back()
+give_memory_back()
 filled = b"x" * (31 << 20)
 del filled  # from now on glibc takes blocks of this size out of its heap
 below = [b"x" * (8 << 20) for _ in range(10)]
@@ -30,9 +29,7 @@ print(before - resident())
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
-@pytest.mark.parametrize(("words", "given_back"), [(["give"], True), ([], False)])
-def test_large_blocks_go_back_to_the_system_although_others_are_in_use(words, given_back):
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *words], stdout=subprocess.PIPE, text=True, check=True
-    )
-    assert (int(done.stdout) > 70) == given_back
+def test_large_blocks_go_back_to_the_system_although_others_are_in_use():
+    # Without the call glibc may keep them, or not, by what else it holds.
+    done = subprocess.run([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True, check=True)
+    assert int(done.stdout) > 70
