@@ -7,11 +7,11 @@ import functools
 import hashlib
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
+from nbvlm._background import thread_pool
 from nbvlm._optional import require
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Hub:
         # Users that were here wait in a line of their own, not behind a crowd of invented tokens.
         self._again, self._first = asyncio.Semaphore(_AT_ONCE), asyncio.Semaphore(_AT_ONCE)
         self._waiting = 0
-        self._threads = ThreadPoolExecutor(2 * _AT_ONCE, thread_name_prefix="nbvlm-gateway-hub")
+        self._threads = thread_pool(2 * _AT_ONCE)
 
     @staticmethod
     def is_there() -> bool:

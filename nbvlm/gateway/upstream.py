@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import importlib
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from nbvlm._background import thread_pool
 from nbvlm.client import AsyncClient, Piece, Relay, Secret, Timeouts, resolve
 from nbvlm.errors import (
     AuthenticationError,
@@ -54,7 +54,7 @@ class Upstream:
         secret = Secret(key) if key is not None else None
         self._clients: dict[str, AsyncClient] = {}
         # One picture is decoded at a time, so that a few large ones fill neither the memory nor all cores.
-        self._decoder = ThreadPoolExecutor(1, thread_name_prefix="nbvlm-gateway-pictures")
+        self._decoder = thread_pool(1)
         limits = Timeouts(total=float(config.limits.answer_s))
         for model in given.models or (None,):
             settings = resolve(

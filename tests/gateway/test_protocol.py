@@ -185,7 +185,7 @@ def test_pictures_are_decoded_one_at_a_time_while_others_are_answered(
     for thread in threads:
         thread.join(20)
     assert statuses == [200] * 3
-    assert all(name.startswith("nbvlm-gateway-pictures") for name in inside)
+    assert all(name.startswith("nbvlm-pool") for name in inside)
 
 
 def test_a_student_who_leaves_stops_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
