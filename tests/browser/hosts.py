@@ -192,13 +192,16 @@ class Sheet:
 
     def run_all_again(self) -> Sheet:
         """Run all cells once more, and wait until a new panel stands where the one before was."""
-        self.page.evaluate(
-            "document.querySelectorAll('.nbvlm-panel').forEach((one) => (one.dataset.old = ''))"
-        )
+        return self.without_old_panels().ready()
+
+    def without_old_panels(self) -> Sheet:
+        """Run all cells once more, and wait until the panels that were there are gone."""
+        mark = "document.querySelectorAll('.nbvlm-panel').forEach((one) => (one.dataset.old = ''))"
+        self.page.evaluate(mark)
         self.page.click('.lm-MenuBar-itemLabel:text-is("Run")')
         self.page.click('li.lm-Menu-item[data-command="runmenu:run-all"]')
         self.page.wait_for_function("!document.querySelector('.nbvlm-panel[data-old]')", timeout=SLOW)
-        return self.ready()
+        return self
 
     def run_all_until_it_runs(self) -> Sheet:
         """Run all cells in Notebook 7, which has no sign of a connected kernel but a prompt that changes."""

@@ -9,11 +9,15 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from browser.conftest import opened_notebook
 from browser.hosts import SLOW
 from nbvlm.demo.gallery import GALLERY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from playwright.sync_api import Browser
 
     from browser.hosts import Jupyter, Sheet
 
@@ -63,16 +67,31 @@ def panel(sheet: Sheet, number: int) -> Any:
     return sheet.page.locator(".nbvlm-panel").nth(number)
 
 
-def opened(sheet: Sheet, jupyter: Jupyter, *cells: str) -> Sheet:
-    sheet.open_lab(jupyter.notebook("layouts.ipynb", *cells))
-    sheet.page.click('.lm-MenuBar-itemLabel:text-is("Run")')
-    sheet.page.click('li.lm-Menu-item[data-command="runmenu:run-all"]')
-    panel(sheet, 0).locator(".nbvlm-thumb").first.wait_for(timeout=SLOW)
-    return sheet
+# The layout stands in a file, so that one page and one kernel serve all tests.
+SHOW = "import pathlib\neval(pathlib.Path('layout.txt').read_text())"
 
 
-def test_two_views_of_a_panel_upload_at_the_same_time(sheet: Sheet, jupyter: Jupyter, tmp_path: Path) -> None:
-    opened(sheet, jupyter, MAKE, "ipywidgets.HBox([one, one.widget])")
+@pytest.fixture(scope="module")
+def only(browser: Browser, jupyter: Jupyter) -> Iterator[Sheet]:
+    """A notebook with one panel, in a page without the list of files, which takes place."""
+    (jupyter.notebooks / "layout.txt").write_text("one")
+    with opened_notebook(browser, jupyter, jupyter.notebook("layouts.ipynb", MAKE, SHOW)) as sheet:
+        sheet.page.keyboard.press("Control+b")
+        yield sheet
+
+
+def opened(only: Sheet, layout: str) -> Sheet:
+    """Show new panels in a layout."""
+    (only.jupyter.notebooks / "layout.txt").write_text(layout)
+    only.page.set_viewport_size({"width": 1280, "height": HEIGHT})
+    only.errors.clear()
+    only.without_old_panels()
+    panel(only, 0).locator(".nbvlm-thumb").first.wait_for(timeout=SLOW)
+    return only
+
+
+def test_two_views_of_a_panel_upload_at_the_same_time(only: Sheet, tmp_path: Path) -> None:
+    sheet = opened(only, "ipywidgets.HBox([one, one.widget])")
     names = ["left.png", "right.png"]
     for name in names:
         Image.frombytes("RGB", (1200, 1000), os.urandom(3_600_000)).save(tmp_path / name)
@@ -99,10 +118,8 @@ QUICK = ("beside each other", "in tabs")
         for name, code in LAYOUTS.items()
     ],
 )
-def test_panels_fit_into_every_layout_and_width(sheet: Sheet, jupyter: Jupyter, layout: str) -> None:
-    sheet.page.set_viewport_size({"width": 1280, "height": HEIGHT})
-    opened(sheet, jupyter, MAKE, layout)
-    sheet.page.keyboard.press("Control+b")  # the list of files leaves the place to the notebook
+def test_panels_fit_into_every_layout_and_width(only: Sheet, layout: str) -> None:
+    sheet = opened(only, layout)
     for tab in ("Two", "One"):
         titles = ".jp-OutputArea .lm-TabBar-tab", ".jp-OutputArea .jp-Collapse-header"
         title = sheet.page.locator(", ".join(f"{one}:has-text('{tab}')" for one in titles))
