@@ -19,7 +19,7 @@ from nbvlm.endpoints import Endpoint
 from nbvlm.images import Picture
 from nbvlm.panel.controller import STATE, PanelController
 from nbvlm.panel.notifications import Notifications
-from nbvlm.widgets import Offer, PageState, Typed, one_layout
+from nbvlm.widgets import LocalLife, Offer, PageState, Typed, one_layout, weakly
 
 if TYPE_CHECKING:
     import os
@@ -39,9 +39,6 @@ __all__ = ["Panel"]
 T = TypeVar("T")
 Held = TypeVar("Held")
 Given = TypeVar("Given")
-
-#: The widgets that ipywidgets keeps alive, by their ids.
-_KEPT: dict[str, Any] = getattr(ipywidgets.widgets.widget, "_instances", {})
 
 
 class _Trait(Typed[Held, Given]):
@@ -64,7 +61,7 @@ class _Trait(Typed[Held, Given]):
                 self._write(obj._controller, value)  # noqa: SLF001
 
 
-class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class has no types
+class Panel(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class has no types
     """Pick a picture, ask, and watch the answer and its boxes arrive.
 
     A panel is a widget: the last line of a cell shows it, and boxes, tabs and grids of ipywidgets take it as
@@ -238,9 +235,9 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
         with one_layout():
             self._controller = PanelController(
                 client,
-                on_change=_weakly(self._notify),
-                on_answer=_weakly(self._answered),
-                on_event=_weakly(self._heard),
+                on_change=weakly(self._notify),
+                on_answer=weakly(self._answered),
+                on_event=weakly(self._heard),
                 name=_weak_name(self),
                 offer=offer,
             )
@@ -271,29 +268,10 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
 
     # The life of a panel
 
-    def _leave_to_python(self) -> None:
-        """Let the panel end with its last reference in Python: no page and no other widget knows it yet."""
-        if self.comm is not None:
-            self.comm.on_msg(_weakly(self._handle_msg))
-            _KEPT.pop(self.comm.comm_id, None)
-
-    def _leave_to_pages(self) -> None:
-        """Keep the panel until it is closed: a page or another widget asks for its id."""
-        if self.comm is not None:
-            _KEPT[self.comm.comm_id] = self
-
-    @property
-    def model_id(self) -> str:
-        """The id of the widget; None once the panel is closed."""
-        self._leave_to_pages()
-        return self.comm.comm_id if self.comm is not None else None  # type: ignore[return-value] # as ipywidgets
-
     def close(self) -> None:
         """Stop all work, close the connections and take the panel off the page; again, nothing happens."""
         if "_controller" in self.__dict__:
             self._controller.close()
-        if self.comm is not None:
-            self.layout.close()
         super().close()
         self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets hides the method of a closed widget
 
@@ -503,17 +481,6 @@ class Panel(PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class 
             return {"text/plain": repr(self)}
         self._leave_to_pages()
         return {**super()._repr_mimebundle_(**kwargs), "text/plain": repr(self)}
-
-
-def _weakly(method: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Return a function that calls a method as long as its object lives, and keeps no object alive."""
-    held = weakref.WeakMethod(method)
-
-    def call(value: Any) -> None:
-        if (there := held()) is not None:
-            there(value)
-
-    return call
 
 
 def _weak_name(panel: Panel) -> Callable[[], str]:

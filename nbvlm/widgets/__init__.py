@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nbvlm.widgets._base import OfferingWidget, PageState, ignored, one_layout
 from nbvlm.widgets._fields import column
+from nbvlm.widgets._life import LocalLife, weakly
 from nbvlm.widgets._values import Typed
 from nbvlm.widgets.answer import Answer
 from nbvlm.widgets.comparison import Comparison
@@ -68,6 +69,7 @@ __all__ = [
     "History",
     "HistoryStrip",
     "KeyField",
+    "LocalLife",
     "MaskOutliner",
     "ModelChoice",
     "ModelConnection",
@@ -116,4 +118,5 @@ __all__ = [
     "small_picture",
     "stopped_text",
     "thumbnail",
+    "weakly",
 ]

@@ -38,14 +38,17 @@ class LocalLife:
             self.comm.on_msg(weakly(self._handle_msg))  # type: ignore[attr-defined]
             KEPT.pop(self.comm.comm_id, None)  # type: ignore[attr-defined]
 
+    def _leave_to_pages(self) -> None:
+        """Keep the widget until it is closed: a page or another widget knows it."""
+        if self.comm is not None:  # type: ignore[attr-defined]
+            KEPT[self.comm.comm_id] = self  # type: ignore[attr-defined]
+
     @property
     def model_id(self) -> str:
         """The id of the widget; None once it is closed."""
+        self._leave_to_pages()
         comm = self.comm  # type: ignore[attr-defined]
-        if comm is None:
-            return None  # type: ignore[return-value] # as ipywidgets
-        KEPT[comm.comm_id] = self
-        return comm.comm_id  # type: ignore[no-any-return]
+        return comm.comm_id if comm is not None else None  # type: ignore[return-value] # as ipywidgets
 
     def close(self) -> None:
         """Take the widget off the page, and end it; again, nothing happens."""
