@@ -351,7 +351,7 @@ class Api:
         if reports and answer.by and answer.by != exchange.model:
             ending.append(_report_event({"kind": "model", "text": answer.by}))
         closing = b"".join(map(as_event, form.closing(answer)))
-        # The books are closed before the student has the last byte: whoever asks on sees what is left.
+        # The question is counted before the student has the last byte: the next one shows what is left.
         inquiry.close("answered")
         await exchange.part(opening + "".join(ending).encode() + closing + DONE, more=False)
 

@@ -10,12 +10,12 @@ import ipywidgets
 from nbvlm.client import refuse_unknown
 from nbvlm.widgets._base import PageState, PageWidget
 from nbvlm.widgets._carrier import Carrier
-from nbvlm.widgets._life import LocalLife, close_all, weakly
+from nbvlm.widgets._life import LocalLife, close_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["LocalLife", "Part", "PartBox", "close_all", "weakly"]
+__all__ = ["Part", "PartBox"]
 
 
 class Part(LocalLife, PageWidget):

@@ -19,7 +19,8 @@ from nbvlm.errors import Error, ImageError
 from nbvlm.images import Picture
 from nbvlm.result import Result
 from nbvlm.widgets._fields import button
-from nbvlm.widgets._part import PartBox, weakly
+from nbvlm.widgets._life import weakly
+from nbvlm.widgets._part import PartBox
 from nbvlm.widgets.parameters import Parameters
 from nbvlm.widgets.prompt_bar import TaskBar
 from nbvlm.widgets.stream_throttle import DetectionFeed

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from nbvlm import endpoints
-from nbvlm.widgets._part import PartBox, weakly
+from nbvlm.widgets._life import weakly
+from nbvlm.widgets._part import PartBox
 from nbvlm.widgets._values import EndpointTrait
 from nbvlm.widgets.error_card import ErrorPage
 from nbvlm.widgets.esm import style

@@ -10,7 +10,8 @@ import traitlets
 
 from nbvlm._background import Task, in_thread
 from nbvlm.result import Result
-from nbvlm.widgets._part import PartBox, weakly
+from nbvlm.widgets._life import weakly
+from nbvlm.widgets._part import PartBox
 from nbvlm.widgets.esm import style
 from nbvlm.widgets.history_strip import HistoryStrip
 from nbvlm.widgets.messages import Ignored

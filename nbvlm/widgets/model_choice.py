@@ -14,7 +14,8 @@ from nbvlm.client import Client
 from nbvlm.errors import Error
 from nbvlm.widgets._base import ignored
 from nbvlm.widgets._fields import Dropdown, button, column, text_block
-from nbvlm.widgets._part import PartBox, weakly
+from nbvlm.widgets._life import weakly
+from nbvlm.widgets._part import PartBox
 from nbvlm.widgets._values import ClientTrait, EndpointTrait
 from nbvlm.widgets.dialogs import KeyField, ServerForm, list_models, look_here
 from nbvlm.widgets.esm import style

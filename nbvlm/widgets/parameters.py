@@ -20,7 +20,8 @@ from nbvlm.widgets._fields import (
     on_slider,
     slider_of,
 )
-from nbvlm.widgets._part import PartBox, close_all, weakly
+from nbvlm.widgets._life import close_all, weakly
+from nbvlm.widgets._part import PartBox
 from nbvlm.widgets._values import EndpointTrait, Typed
 from nbvlm.widgets.esm import script
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
-from nbvlm.widgets._part import weakly
+from nbvlm.widgets._life import weakly
 from nbvlm.widgets.answer import Answer
 from nbvlm.widgets.mask_outliner import MaskOutliner
 from nbvlm.widgets.picture_viewer import PictureTrait

@@ -8,7 +8,8 @@ import traitlets
 
 from nbvlm import endpoints
 from nbvlm.widgets._base import ignored
-from nbvlm.widgets._part import PartBox, weakly
+from nbvlm.widgets._life import weakly
+from nbvlm.widgets._part import PartBox
 from nbvlm.widgets._values import EndpointTrait
 from nbvlm.widgets.esm import style
 from nbvlm.widgets.failure import ErrorCard

@@ -8,7 +8,8 @@ import traitlets
 
 from nbvlm import endpoints, prompts
 from nbvlm.widgets._fields import prompt_field
-from nbvlm.widgets._part import PartBox, weakly
+from nbvlm.widgets._life import weakly
+from nbvlm.widgets._part import PartBox
 from nbvlm.widgets._values import EndpointTrait
 from nbvlm.widgets.esm import style
 from nbvlm.widgets.picture_viewer import PictureTrait, Viewer

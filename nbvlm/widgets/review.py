@@ -13,7 +13,8 @@ from nbvlm._files import expanded
 from nbvlm._optional import require
 from nbvlm.errors import Error, ImageError
 from nbvlm.widgets._base import PageState
-from nbvlm.widgets._part import LocalLife, Part, weakly
+from nbvlm.widgets._life import LocalLife, weakly
+from nbvlm.widgets._part import Part
 from nbvlm.widgets.detection_list import DetectionList
 from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.messages import Ignored, Message, whole
