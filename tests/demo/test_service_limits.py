@@ -12,6 +12,7 @@ import threading
 import time
 import zlib
 from dataclasses import replace
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -23,9 +24,11 @@ from support.service_standin import PATH, WORDS, StandIn, body, picture, send, t
 from nbvlm.demo import scenes
 from nbvlm.demo.service import request_body
 from nbvlm.demo.service.limits import SERVED
+from nbvlm.demo.service.messages import Refusal
 from nbvlm.demo.service.pictures import EncodedPicture, InvalidPicture
 from nbvlm.demo.service.server import hosts, listen
 from nbvlm.demo.service.service import Request, Service, network
+from nbvlm.demo.service.turns import OneEach
 from nbvlm.endpoints import EMBEDDED
 
 SCENES, _ = EMBEDDED  # its answers are the quicker ones
@@ -356,6 +359,54 @@ def test_more_waiting_questions_than_allowed_are_refused_and_cancelled_ones_do_n
     assert (all_.status, all_.header("retry-after")) == (503, "2")
     assert b"2 questions waiting" in own.body
     model.gate.release(10)
+
+
+@pytest.mark.parametrize(("path", "word"), [(PATH, b"Too Many Requests"), (CHAT, b"rate_limit_exceeded")])
+def test_a_question_too_many_is_refused_by_its_head_alone(path: str, word: bytes):
+    model = StandIn(words=("a",), gate=threading.Semaphore(0))
+    service = Service(model=model, at_once=1, limits=replace(SERVED, waiting_of_caller=1, spare=0))
+    head = Request("POST", path, {"content-type": "application/json", "content-length": "9999"}, peer=FIRST)
+    asking(service, "a", FIRST)
+    until(lambda: len(model.asked) == 1)
+    assert service.admit(head).caller
+    asking(service, "a", FIRST)
+    until(lambda: waiting(service) == 1)
+    with pytest.raises(Refusal) as refused:
+        service.admit(head)
+    reply = refused.value.reply
+    assert (reply.status, reply.header("retry-after")) == (429, "2")
+    assert b"1 questions waiting" in reply.body
+    assert word in reply.body
+    assert service.admit(replace(head, method="GET", target="/v1/models")).caller
+    model.gate.release(10)
+
+
+def test_reading_rests_between_two_bodies_of_one_caller(monkeypatch):
+    turns, rests, inside, go = OneEach(rest=1e9), [], threading.Event(), threading.Event()
+    clock = SimpleNamespace(
+        sleep=rests.append,
+        monotonic=time.monotonic,
+        thread_time=iter([1.0, 1.1, 2.0, 2.1, 3.0, 3.1]).__next__,
+    )
+    monkeypatch.setattr("nbvlm.demo.service.turns.time", clock)
+
+    def read(name: str) -> None:
+        with turns.of(name):
+            inside.set()
+            assert go.wait(20)
+
+    threads = [threading.Thread(target=read, args=("first",)) for _ in range(2)]
+    threads[0].start()
+    assert inside.wait(20)
+    threads[1].start()
+    until(lambda: len(turns) == 2)
+    go.set()
+    for thread in threads:
+        thread.join(20)
+    read("second")
+    assert rests[0] == 0
+    assert 0.4 < rests[1] <= 0.5
+    assert rests[2] == 0
 
 
 def test_a_question_whose_caller_left_frees_its_place():

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from nbvlm.demo.service.jobs import Engine
     from nbvlm.demo.speaking import Speaker
 
-__all__ = ["Completions", "refusal"]
+__all__ = ["Completions", "refusal", "too_busy"]
 
 MODEL = router.MODELS[0]
 _HOSTED = "google/paligemma"  # accepted, so that code written for the hosted model runs unchanged
@@ -89,8 +89,7 @@ class Completions:
         except Error as error:
             raise Refusal(refusal(400, str(error), code="model_failed")) from None
         except Busy as busy:
-            refused = refusal(busy.status, str(busy), code="rate_limit_exceeded")
-            raise Refusal(refused.plus(RETRY_AFTER)) from None
+            raise Refusal(too_busy(busy)) from None
 
     def models(self, _request: Request, _: str) -> Reply:
         """`GET /v1/models`."""
@@ -113,6 +112,11 @@ def refusal(status: int, message: str, *, param: str | None = None, code: str | 
     """Reply with an error in the shape that OpenAI's clients read."""
     error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
     return as_json({"error": error}, status)
+
+
+def too_busy(busy: Busy) -> Reply:
+    """Reply to a question for which too many wait."""
+    return refusal(busy.status, str(busy), code="rate_limit_exceeded").plus(RETRY_AFTER)
 
 
 def _listed(name: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from nbvlm.demo.service.service import network
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Iterable
 
     from nbvlm.demo.service.asgi import Receive, Scope, Send
     from nbvlm.demo.service.limits import Limits
@@ -42,6 +43,9 @@ class _HeadFirst:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
 
     def write(self, data: bytes) -> None:
         if not self._head and data.startswith(b"HTTP/1.1 "):
@@ -130,15 +134,18 @@ class LimitedProtocol(H11Protocol):  # type: ignore[misc]  # uvicorn is optional
             self.end(408, f"The head of the request was not complete after {self._limits.head_s:g} seconds")
 
     def _make_room(self) -> None:
-        limits, now = self._limits, self.loop.time()
+        limits = self._limits
+        if len(self.connections) <= min(limits.connections, limits.connections_of_peer):
+            return  # the usual case, without a look at each: a flood of connections costs others little
         open_ = [connection for connection in self.connections if not connection.transport.is_closing()]
-        waiting = [connection for connection in open_ if connection.waits_for_caller]  # this one among them
+        own = [connection for connection in open_ if connection.peer == self.peer]  # this one among them
         if len(open_) > limits.connections:
+            waiting = [connection for connection in open_ if connection.waits_for_caller]
             largest = Counter(connection.peer for connection in waiting).most_common(1)[0][0]
-            _oldest(waiting, largest).end(*_TOO_MANY)
-        elif sum(connection.peer == self.peer for connection in open_) > limits.connections_of_peer:
-            oldest = _oldest(waiting, self.peer)
-            if now - oldest.waits_since > _GRACE_S:
+            _oldest(connection for connection in waiting if connection.peer == largest).end(*_TOO_MANY)
+        elif len(own) > limits.connections_of_peer:
+            oldest = _oldest(connection for connection in own if connection.waits_for_caller)
+            if self.loop.time() - oldest.waits_since > _GRACE_S:
                 oldest.end(*_TOO_MANY)
             else:
                 self.app = _refuse
@@ -163,8 +170,8 @@ class LimitedProtocol(H11Protocol):  # type: ignore[misc]  # uvicorn is optional
         self._deadline = self.loop.call_later(_FAREWELL_S, self.transport.abort)
 
 
-def _oldest(connections: list[LimitedProtocol], peer: str) -> LimitedProtocol:
-    return min((c for c in connections if c.peer == peer), key=lambda c: c.waits_since)
+def _oldest(connections: Iterable[LimitedProtocol]) -> LimitedProtocol:
+    return min(connections, key=lambda connection: connection.waits_since)
 
 
 async def _refuse(_scope: Scope, _receive: Receive, send: Send) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from nbvlm.demo.service.jobs import Engine, GenerationJob
     from nbvlm.demo.service.request_body import ParsedRequest
 
-__all__ = ["Inference"]
+__all__ = ["Inference", "too_busy"]
 
 _log = logging.getLogger(__name__)
 _POLL_DEFAULT_S, _POLL_MOST_S, _LEAST_KEPT_S = 300, 3600, 10
@@ -74,7 +74,7 @@ class Inference:
                 pace=request.pace,
             )
         except Busy as busy:
-            raise Refusal(problem(busy.status, detail=str(busy)).plus(RETRY_AFTER)) from None
+            raise Refusal(too_busy(busy)) from None
         return self._reply(request, accept, job, seconds)
 
     def poll(self, request: Request, id_: str) -> Reply:
@@ -129,6 +129,11 @@ class Inference:
         if asset is None:
             raise InvalidPicture("The asset is not named in the header NVCF-INPUT-ASSET-REFERENCES")
         return EncodedPicture.of(asset.data, self._pixels)
+
+
+def too_busy(busy: Busy) -> Reply:
+    """Reply to a question for which too many wait."""
+    return problem(busy.status, detail=str(busy)).plus(RETRY_AFTER)
 
 
 def _with_request_id(id_: str, answer: Callable[[], Reply]) -> Reply:

@@ -244,7 +244,7 @@ class Engine:
         self._loading = threading.Lock()
         self._at_once, self._limits = at_once, limits
         self._lock = threading.Lock()
-        self.reading = OneEach()
+        self.reading = OneEach(limits.rest)
         self._turns: Turns[GenerationJob] = Turns()
         self._workers = 0  # threads that compute
         self._running: Counter[str] = Counter()  # jobs by caller
@@ -305,8 +305,19 @@ class Engine:
         threading.Thread(target=self._work, name="nbvlm-demo-worker", daemon=True).start()
         return job
 
+    def check(self, caller: str) -> None:
+        """Refuse a caller's question before it is read, where too many wait.
+
+        Raises
+        ------
+        Busy
+            As `start`.
+        """
+        with self._lock:
+            self._check(caller)
+
     def _check(self, caller: str) -> None:
-        """Refuse one more question where too many wait; call it with the lock held."""
+        """Do the same with the lock held."""
         limits = self._limits
         if self._turns.waiting(caller) >= limits.waiting_of_caller:
             raise Busy(429, f"You have {limits.waiting_of_caller} questions waiting; send fewer at once")

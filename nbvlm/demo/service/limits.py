@@ -31,6 +31,7 @@ class Limits:
     spare: int = 1  # answers at once, beside those of a caller with many
     waiting: int = 256  # questions that wait for their turn
     waiting_of_caller: int = 64
+    rest: float = 3.0  # times the time that reading a question took, until the caller's next one is read
     connections: int = 512
     connections_of_peer: int = 256
     head: int = 16 * 1024
@@ -46,6 +47,7 @@ _MANY = 1 << 30
 IN_PROCESS = replace(
     SERVED,
     spare=0,
+    rest=0.0,
     upload=128 * _MIB,
     pixels=120_000_000,  # as many as `Picture.load` takes
     store=512 * _MIB,

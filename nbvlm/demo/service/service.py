@@ -16,10 +16,11 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from nbvlm.demo.service import chat_completions, inference
 from nbvlm.demo.service.assets import AssetApi, Bucket
 from nbvlm.demo.service.chat_completions import Completions, refusal
 from nbvlm.demo.service.inference import Inference
-from nbvlm.demo.service.jobs import Engine
+from nbvlm.demo.service.jobs import Busy, Engine
 from nbvlm.demo.service.limits import IN_PROCESS, Limits
 from nbvlm.demo.service.loading import Loading
 from nbvlm.demo.service.messages import Refusal, Reply, Request, problem, server_error, text, xml
@@ -47,6 +48,7 @@ class _Route:
     method: str
     pattern: str
     handler: Handler
+    asks: bool = False  # whether its answer is computed, in the caller's turn
 
     def match(self, path: str) -> str | None:
         """Return what the pattern's groups hold in a path, or None."""
@@ -70,7 +72,8 @@ class Service:
     bucket
         Keeps the assets; by default a new one.
     at_once
-        Answers computed at the same time for one caller; by default the number of cores, at most eight.
+        Answers computed at the same time for one caller; by default the number of cores, at most eight, less
+        those that the limits spare for others.
     limits
         What the service takes on at most; by default what suits a caller in this process.
     hosts
@@ -112,10 +115,11 @@ class Service:
         self.limits = limits
         bucket = bucket or Bucket(capacity=limits.store, capacity_of_owner=limits.store_of_caller)
         assets = AssetApi(bucket, origin)
+        cores = os.cpu_count() or 1
         self._engine = engine = Engine(
-            model, at_once or min(os.cpu_count() or 1, _AT_ONCE), limits, pace=pace
+            model, at_once or min(max(1, cores - limits.spare), _AT_ONCE), limits, pace=pace
         )
-        inference = Inference(engine, bucket, limits.pixels)
+        questions = Inference(engine, bucket, limits.pixels)
         completions = Completions(engine, speak, own=name, pixels=limits.pixels)
         self._bucket = bucket
         load = getattr(model, "loading", None)
@@ -123,14 +127,14 @@ class Service:
         self._routes = tuple(
             _Route(*route)
             for route in (
-                ("POST", r"/v1/vlm/(google/paligemma|nbvlm/demo(?:-scenes|-photos)?)", inference.ask),
-                ("GET", r"/v1/status/([^/]+)", inference.poll),
-                ("GET", r"/v2/nvcf/pexec/status/([^/]+)", inference.poll),
+                ("POST", r"/v1/vlm/(google/paligemma|nbvlm/demo(?:-scenes|-photos)?)", questions.ask, True),
+                ("GET", r"/v1/status/([^/]+)", questions.poll),
+                ("GET", r"/v2/nvcf/pexec/status/([^/]+)", questions.poll),
                 ("POST", r"/v2/nvcf/assets", assets.create),
                 ("GET", r"/v2/nvcf/assets", assets.list),
                 ("GET", r"/v2/nvcf/assets/([^/]+)", assets.get),
                 ("DELETE", r"/v2/nvcf/assets/([^/]+)", assets.delete),
-                ("POST", r"/v1/chat/completions", completions.complete),
+                ("POST", r"/v1/chat/completions", completions.complete, True),
                 ("GET", r"/v1/models", completions.models),
                 ("GET", r"/v1/models/(.+)", completions.model),
                 ("PUT", r"/s3/assets/([^/]+)", bucket.put),
@@ -162,6 +166,8 @@ class Service:
             head = replace(head, caller=self._caller(head))
         if route.method == "POST":
             _check_json(head)
+        if route.asks:
+            self._check_turn(head)
         length = head.header("content-length", "0")
         if head.oversize or (length.isdecimal() and int(length) > self.room(head)):
             raise Refusal(too_large(head, self.room(head)))
@@ -213,6 +219,14 @@ class Service:
         known = [hmac.compare_digest(token, key.encode()) for key in self._keys]
         if scheme.lower() != "bearer" or not any(known):
             raise Refusal(_NO_KEY if _is_openai(request) else _unauthorized(request))
+
+    def _check_turn(self, head: Request) -> None:
+        """Refuse a question while too many wait; its body need not be read for that."""
+        try:
+            self._engine.check(head.caller)
+        except Busy as busy:
+            reply = chat_completions if _is_openai(head) else inference
+            raise Refusal(reply.too_busy(busy)) from None
 
     def _caller(self, request: Request) -> str:
         sign = request.header("authorization").partition(" ")[2].strip() if len(self._keys) > 1 else None

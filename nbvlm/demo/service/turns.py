@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = ["OneEach", "Turns"]
+
+_REST_MOST_S = 0.5
 
 
 class _Job(Protocol):
@@ -61,31 +65,48 @@ class Turns(Generic[T]):
         return [job for job in chain.from_iterable(rounds) if job is not None]
 
 
-class OneEach:
-    """Lets one thread of each caller work at a time, so that a caller with many takes little from others."""
+@dataclass(slots=True)
+class _Caller:
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    threads: int = 0  # that are inside or wait
+    rests_until: float = 0.0
 
-    def __init__(self) -> None:
+
+class OneEach:
+    """Lets one thread of each caller work at a time, so that a caller with many takes little from others.
+
+    The next thread of the same caller comes in after `rest` times the processor time that the one before
+    used, at most `_REST_MOST_S`: one that reads a large body keeps the interpreter to itself, which the
+    threads that compute answers need.
+    """
+
+    def __init__(self, rest: float = 0.0) -> None:
+        self._rest = rest
         self._lock = threading.Lock()
-        self._callers: dict[str, tuple[threading.Lock, int]] = {}  # and how many of its threads want it
+        self._callers: dict[str, _Caller] = {}
 
     def __len__(self) -> int:
         """Count the threads that are inside or wait."""
         with self._lock:
-            return sum(threads for _, threads in self._callers.values())
+            return sum(caller.threads for caller in self._callers.values())
 
     @contextmanager
-    def of(self, caller: str) -> Iterator[None]:
+    def of(self, name: str) -> Iterator[None]:
         """Wait until no other thread of the caller is inside."""
         with self._lock:
-            turn, threads = self._callers.get(caller, (threading.Lock(), 0))
-            self._callers[caller] = (turn, threads + 1)
+            caller = self._callers.setdefault(name, _Caller())
+            caller.threads += 1
         try:
-            with turn:
-                yield
+            with caller.turn:
+                time.sleep(max(caller.rests_until - time.monotonic(), 0.0))
+                began = time.thread_time()
+                try:
+                    yield
+                finally:
+                    rest = min(self._rest * (time.thread_time() - began), _REST_MOST_S)
+                    caller.rests_until = time.monotonic() + rest
         finally:
             with self._lock:
-                threads = self._callers[caller][1] - 1
-                if threads:
-                    self._callers[caller] = (turn, threads)
-                else:
-                    del self._callers[caller]
+                caller.threads -= 1
+                if not caller.threads:
+                    del self._callers[name]
