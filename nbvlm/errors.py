@@ -71,7 +71,8 @@ class Error(Exception):
         Seconds to wait before the next try, where the service named them.
     gone
         Why the model cannot answer, whatever is asked: "retired", "withdrawn" (not open to this account),
-        "unknown", "offline", "failing" or "blind" (it does not see); None for any other failure.
+        "unknown", "offline", "failing", "blind" (it does not see) or "unloadable" (in this process); None for
+        any other failure.
     alternatives
         Names of models to ask instead, for `nbvlm.Client`, where the model is gone.
     private

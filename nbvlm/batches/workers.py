@@ -235,6 +235,8 @@ class WorkerPool:
 
 def ends_run(error: Error) -> bool:
     """Return whether every other picture would fail in the same way: key, credit, or a model that is gone."""
+    if error.gone == "unloadable":
+        return True
     if isinstance(error, NotFoundError):
         return "asset" not in error.message.lower()
     if isinstance(error, ServerError) and error.status == 503:

@@ -36,6 +36,7 @@ __all__ = [
     "error_in_stream",
     "error_of",
     "failing",
+    "in_this_process",
     "is_error",
     "parse_body",
     "request_id",
@@ -60,6 +61,8 @@ _GONE = {
     "failing": "The model is out of order ({status})",
     "blind": "The model cannot see, it reads text only ({status})",
 }
+MODEL_FAILED = "model_failed"
+"""Code of an error that nbvlm's own service takes over from its model, with a sentence for people."""
 _LONGEST = 600  # characters of the service's message
 _DEEPEST_REPR = 20_000
 _STATUS = re.compile("[45][0-9]{2}")
@@ -102,20 +105,24 @@ def error_of(
     kind, sentence, hint = _EXPLAINED.get((status, what)) or _explanation(status)
     if asset and kind in (RequestRejected, NotFoundError, ServerError, TransportError):
         kind, sentence, hint = AssetError, *_ASSETS.get(status, (sentence, hint))
+    sentence = sentence.format(what=what, status=status)
     if service is not _NVIDIA:
         hint = _elsewhere(status, service) or hint
     if service is None and server:
         sentence = _own(status, sentence, server, keyed=keyed)
     if service is GATEWAY and message:  # whose sentences are written for students
         sentence, message = f"{clean(message, _LONGEST).rstrip('.')} ({status})", ""
+    elif (said := _of_model(detail)) is not None:
+        sentence, hint, message = *said, ""
     elif asked and status in (429, 503):
         hint = f"The service asks to wait {_duration(asked)}."
     is_model = what == "request" and not asset and service is not GATEWAY
     gone = _gone(status, asked, message, service) if is_model else None
     if gone is not None:
         wait = f", and the service asks to wait {_duration(asked)}" if gone == "offline" and asked else ""
-        sentence, hint = f"{_GONE[gone]}{wait}", hint if service is _NVIDIA else _LIST
-    error = _error(kind, sentence.format(what=what, status=status), hint, message, detail)
+        sentence = f"{_GONE[gone].format(status=status)}{wait}"
+        hint = hint if service is _NVIDIA else _LIST
+    error = _error(kind, sentence, hint, message, detail)
     error.gone = gone
     if service is GATEWAY and status == 404 and what == "request" and not asset:
         error.alternatives = (GATEWAY.name,)
@@ -191,12 +198,25 @@ def failing(error: Error) -> Error:
     return error
 
 
+def in_this_process(error: Error) -> None:
+    """Let an error of a model in this process speak of the model: no service, and no status, was between."""
+    ours, colon, theirs = error.message.partition(": ")
+    ours = ours.replace("e service", "e model").replace(f" ({error.status})", "")
+    error.message = ours + colon + theirs
+    error.args = (error.message,)
+    if error.hint is not None:
+        error.hint = error.hint.replace("e service", "e model")
+
+
 def error_in_stream(value: Any, *, request_id: str | None = None) -> Error:
     """Return the error for an object that came inside a stream in place of a chunk."""
     value = redact(value)
     status = _status_in(value)
     kind, sentence, hint = _explanation(status) if status else _IN_STREAM
-    error = _error(kind, sentence.format(what="request", status=status), hint, _message(value), value)
+    sentence, message = sentence.format(what="request", status=status), _message(value)
+    if (said := _of_model(value)) is not None:
+        sentence, hint, message = *said, ""
+    error = _error(kind, sentence, hint, message, value)
     error.status, error.request_id = status, request_id or error.request_id
     return error
 
@@ -217,6 +237,15 @@ def _error(kind: type[Error], sentence: str, hint: str, message: str, detail: An
         detail=detail,
         hint=next((special for words, special in _SPECIAL.items() if re.search(words, message)), hint),
     )
+
+
+def _of_model(value: Any) -> tuple[str, str] | None:
+    """Return sentence and hint of an error that nbvlm's own service takes over from its model, or None."""
+    error = value.get("error") if isinstance(value, Mapping) else None
+    if not isinstance(error, Mapping) or error.get("code") != MODEL_FAILED:
+        return None
+    message, hint = (clean(str(error.get(name) or ""), _LONGEST) for name in ("message", "hint"))
+    return message.removesuffix(hint).rstrip(" ."), hint
 
 
 def parse_body(body: bytes) -> tuple[str, Any]:

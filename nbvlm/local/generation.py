@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from nbvlm import _text
 from nbvlm._background import start_thread
 from nbvlm._optional import require
-from nbvlm.errors import Error
+from nbvlm.errors import Error, ServerError
 from nbvlm.local.text import Detokenizer
 
 if TYPE_CHECKING:
@@ -291,7 +291,9 @@ class Generation:
         with self._changed:
             self._open = False
             for row in (*self._rows, *self._waiting):
-                row.fail(Error("The model was freed before it answered.", hint="Ask again."))
+                row.fail(
+                    ServerError("The model was freed before it answered.", status=503, hint="Ask again.")
+                )
             self._changed.wait_for(lambda: not self._working, CLOSES_WITHIN)
         if self._features is not None:
             self._features.close()
@@ -417,5 +419,6 @@ def _failure(error: Exception, name: str, rows: int) -> Exception:
         or "not enough memory" in text.lower()
     ):
         less = "Ask fewer questions at once" if rows > 1 else 'Use a smaller model, or quantize="4bit"'
-        return Error(f"The memory was not enough for an answer of {name}.", hint=f"{less}, then ask again.")
+        message = f"The memory was not enough for an answer of {name}."
+        return ServerError(message, status=503, hint=f"{less}, then ask again.")
     return Error(f"{name} failed: {text}.", hint="Check that the model takes one picture and a prompt.")

@@ -64,8 +64,12 @@ def describe(
     `actions` (`id` and `label`), and `seconds` to wait before asking again, or None.
     """
     title, buttons = next((title, buttons) for kind, title, buttons in _CARDS if isinstance(error, kind))
+    if endpoint.name in _HERE and not origin:
+        title = title.replace("The service", "The model").replace("the request", "the question")
     if not asking:  # no question caused it, so "Ask again" would make no sense
         offered: Sequence[Action] = [UPLOAD] if isinstance(error, errors.ImageError) else []
+    elif getattr(error, "gone", None) == "unloadable":
+        offered = [KEY if isinstance(error, errors.AuthenticationError) else AGAIN, DEMO]
     elif alternatives := getattr(error, "alternatives", ()):
         offered = [_ALTERNATIVES.get(name) or Action(f"model:{name}", f"Ask {name}") for name in alternatives]
     else:
@@ -75,7 +79,7 @@ def describe(
     return {
         **failure_text(error),
         "title": _special_title(error, is_class=endpoint.name == GATEWAY.name) or title,
-        "details": _details(error, endpoint, endpoint.base_url if origin is None else origin),
+        "details": _details(error, endpoint, origin),
         "actions": [
             asdict(action) for action in offered if action is CLASS or action.id != f"model:{endpoint.name}"
         ],
@@ -83,6 +87,8 @@ def describe(
     }
 
 
+_HERE = ("demo", "local")
+"""Endpoints of models in this process, where no origin is given."""
 _ALTERNATIVES = {"demo": DEMO, "gateway": CLASS}
 _LOST_ASSET = "failed to find asset"
 _GONE = {
@@ -102,12 +108,20 @@ def _special_title(error: BaseException, *, is_class: bool) -> str:
     if isinstance(error, errors.AuthenticationError) and is_class and status == 403:
         return "Your class does not allow this now"
     if gone := getattr(error, "gone", None):
-        return _GONE[gone]
+        return _unloadable(error) if gone == "unloadable" else _GONE[gone]
     if isinstance(error, errors.AuthenticationError) and status is None:
         return "A key is needed"
     if isinstance(error, errors.NotFoundError) and _LOST_ASSET in error.message:
         return "The uploaded picture was not found"
     return ""
+
+
+def _unloadable(error: BaseException) -> str:
+    """Return the title for a model that cannot be loaded; "" where its kind of error has a good one."""
+    if isinstance(error, errors.AuthenticationError):
+        return "This model needs a licence or a token"
+    known = (errors.NotFoundError, errors.RateLimitError, errors.TransportError)
+    return "" if isinstance(error, known) else "This model cannot be loaded"
 
 
 def _wait(error: BaseException) -> float | None:
@@ -165,14 +179,19 @@ _CARDS: tuple[tuple[type[BaseException], str, _Buttons], ...] = (
 )
 
 
-def _details(error: BaseException, endpoint: Endpoint, origin: str) -> list[list[str]]:
+def _details(error: BaseException, endpoint: Endpoint, origin: str | None) -> list[list[str]]:
     from nbvlm._version import __version__
+
+    if origin is None:
+        where = " in this process" if endpoint.name in _HERE else f" at {endpoint.base_url}"
+    else:
+        where = f" at {origin}" if origin else ""
 
     facts = [
         ("Error", type(error).__name__),
         ("Status", getattr(error, "status", None)),
         ("Request", getattr(error, "request_id", None)),
-        ("Model", f"{endpoint.model} at {origin}" if origin else endpoint.model),
+        ("Model", f"{endpoint.model}{where}"),
         ("nbvlm", __version__),
         ("The service said", _detail(getattr(error, "detail", None))),
     ]

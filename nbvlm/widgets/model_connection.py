@@ -162,6 +162,10 @@ class ModelConnection:
         endpoint = self.endpoint
         if endpoint.name == endpoints.GATEWAY.name:
             return "The token from the page of your class, or the code of the class and your name: code:name."
+        if self.settings.local is not None:
+            return (
+                "A token of huggingface.co, from huggingface.co/settings/tokens; no other site receives it."
+            )
         service = endpoints.service_of(endpoint) if self.settings.origin is None else None
         if endpoint.name == "demo" or endpoint.service == "nvidia":
             return "Keys for the hosted models are free at build.nvidia.com."
@@ -195,6 +199,8 @@ class ModelConnection:
         settings = replace(self.settings, api_key=key, key_source=TYPED)
         if self.choice == SERVER:
             self._server = settings
+        elif settings.local is not None:
+            self._given = settings
         self._switch(self.choice, settings)
 
     def key(self) -> dict[str, str]:
@@ -276,6 +282,8 @@ def _entry(value: str, settings: Settings, group: str) -> dict[str, Any]:
     if settings.endpoint.name == endpoints.GATEWAY.name:
         group = "Your class"
     label, note = f"{settings.endpoint.model} at {host}", settings.endpoint.note
+    if settings.local is not None:
+        label, group = settings.endpoint.model, "On this computer"
     return {"value": value, "label": label, "group": group, "note": note}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import socket
 from typing import TYPE_CHECKING, Any
@@ -175,3 +176,35 @@ def test_the_card_stays_for_a_page_that_opens_later_until_it_is_closed(
     page.send(alert, {"type": "close"})
     page.send(alert, {"type": "hello"})
     assert page.custom(alert)[-1][0]["card"] is None
+
+
+@pytest.mark.parametrize("name", ["demo", "local"])
+def test_the_card_of_a_model_in_this_process_speaks_of_the_model(name: str) -> None:
+    here = dataclasses.replace(endpoints.openai("http://local.nbvlm.localhost/v1", "tiny"), name=name)
+    refused = errors.RequestRejected("tiny failed: the ratio is 500.", status=400)
+    card = error_card.describe(refused, here, asking=True)
+    assert card["title"] == "The model refused the question"
+    assert ["Model", "tiny in this process"] in card["details"]
+    assert error_card.describe(errors.ServerError("No."), here, asking=True)["title"] == "The model failed"
+    elsewhere = error_card.describe(refused, here, asking=True, origin="http://127.0.0.1:8000")
+    assert elsewhere["title"] == "The service refused the request"
+    assert ["Model", "tiny at http://127.0.0.1:8000"] in elsewhere["details"]
+
+
+@pytest.mark.parametrize(
+    ("error", "title", "first"),
+    [
+        (errors.ParameterError("It needs about 13.4 GB."), "This model cannot be loaded", "again"),
+        (errors.Error("The disk is full."), "This model cannot be loaded", "again"),
+        (errors.AuthenticationError("Licence."), "This model needs a licence or a token", "key"),
+        (errors.NotFoundError("No such model."), "This model was not found", "again"),
+        (errors.TransportError("No network."), "The connection failed", "again"),
+    ],
+)
+def test_a_model_that_cannot_be_loaded_is_not_a_value_that_cannot_be_sent(
+    error: errors.Error, title: str, first: str
+) -> None:
+    error.gone = "unloadable"
+    here = dataclasses.replace(endpoints.openai("http://local.nbvlm.localhost/v1", "tiny"), name="local")
+    card = error_card.describe(error, here, asking=True)
+    assert (card["title"], actions(card)) == (title, [first, "model:demo"])

@@ -63,7 +63,12 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 def ask(question: Question, context: Context) -> Flow[Result]:
     """Ask, and return the result; an uploaded picture is deleted in every ending."""
-    finish = yield from assets.discarding(context, _ask(question, context))
+    try:
+        finish = yield from assets.discarding(context, _ask(question, context))
+    except Error as error:
+        if context.settings.in_process and error.gone != "unloadable":
+            error_responses.in_this_process(error)
+        raise
     yield from assets.discard(context)
     return finish()
 
@@ -84,7 +89,9 @@ def _load(context: Context) -> Flow[None]:
             is_ready = value.get("ready", False)
             if (failure := value.get("error")) is not None:
                 kind = getattr(errors, failure["type"], Error)
-                raise kind(failure["message"], hint=failure.get("hint"), status=failure.get("status"))
+                error = kind(failure["message"], hint=failure.get("hint"), status=failure.get("status"))
+                error.gone = "unloadable"
+                raise error
             if not is_ready:
                 yield context.status(
                     value["kind"], value["done"], value["total"], files=value["files"] or None

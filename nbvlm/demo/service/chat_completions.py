@@ -20,7 +20,7 @@ from nbvlm.demo.service.request_body import (
     source,
     split,
 )
-from nbvlm.demo.service.responses import OpenAI, reply
+from nbvlm.demo.service.responses import OpenAI, failed_status, model_failed, reply
 from nbvlm.demo.service.schema import Faults, Invalid, Loc, flag, number, read_json
 from nbvlm.endpoints import Parameter
 from nbvlm.errors import Error
@@ -87,7 +87,7 @@ class Completions:
         except InvalidPicture as error:
             raise Refusal(refusal(400, str(error), param="messages")) from None
         except Error as error:
-            raise Refusal(refusal(400, str(error), code="model_failed")) from None
+            raise Refusal(as_json(model_failed(error), failed_status(error))) from None
         except Busy as busy:
             raise Refusal(too_busy(busy)) from None
 

@@ -21,8 +21,9 @@ from nbvlm.demo.service.messages import (
 )
 from nbvlm.demo.service.pictures import EncodedPicture, InvalidPicture, from_base64
 from nbvlm.demo.service.request_body import Inline
-from nbvlm.demo.service.responses import Accept, Nvidia, reply
+from nbvlm.demo.service.responses import Accept, Nvidia, failed_status, reply
 from nbvlm.demo.service.schema import Faults, Invalid
+from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,6 +143,8 @@ def _with_request_id(id_: str, answer: Callable[[], Reply]) -> Reply:
         return answer()
     except Refusal as refusal:
         reply = refusal.reply
+    except Error as error:
+        reply = problem(failed_status(error), detail=str(error))
     except Exception:  # noqa: BLE001 - a model may raise anything
         _log.exception("The model failed")
         reply = server_error()

@@ -9,14 +9,25 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from nbvlm.demo.service.messages import Refusal, Reply, Request, as_event, as_json, problem
-from nbvlm.errors import Error
+from nbvlm.errors import Error, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nbvlm.demo.service.jobs import GenerationJob, Token
 
-__all__ = ["DONE", "EVENT_STREAM", "Accept", "Nvidia", "OpenAI", "events", "reply", "usage"]
+__all__ = [
+    "DONE",
+    "EVENT_STREAM",
+    "Accept",
+    "Nvidia",
+    "OpenAI",
+    "events",
+    "failed_status",
+    "model_failed",
+    "reply",
+    "usage",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +136,17 @@ def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
     return {"completion_tokens": completion_tokens, "prompt_tokens": prompt_tokens, "total_tokens": total}
 
 
+def model_failed(error: Error) -> dict[str, Any]:
+    """Write an error of the model in the shape that OpenAI's clients read, with its hint besides."""
+    said = {"message": str(error), "hint": error.hint, "code": "model_failed", "param": None}
+    return {"error": said | {"type": "server_error"}}
+
+
+def failed_status(error: Error) -> int:
+    """Return the status for an error of the model: a `ServerError` is one of the moment."""
+    return 503 if isinstance(error, ServerError) else 400
+
+
 def reply(dialect: Dialect, job: GenerationJob) -> Reply:
     """Write the answer of a ready job: as events if a stream was requested, else as one JSON object."""
     if job.error is not None:
@@ -157,10 +179,12 @@ def events(dialect: Dialect, job: GenerationJob) -> Iterator[bytes]:
             count, last = count + 1, token.finish_reason
             yield as_event(dialect.chunk(token.text, last, _thought(token)))
     except Exception as failure:  # noqa: BLE001 - a model may raise anything; the stream must report it
-        _log.exception("The model failed in the middle of an answer")
-        message = str(failure) if isinstance(failure, Error) else "Internal server error"
-        error = {"object": "error", "message": message, "type": "internal_server_error"}
-        yield as_event({"error": error})
+        if isinstance(failure, Error):
+            error = model_failed(failure)["error"]
+        else:
+            _log.exception("The model failed in the middle of an answer")
+            error = {"message": "Internal server error", "type": "internal_server_error"}
+        yield as_event({"error": {"object": "error"} | error})
         return
     if job.cancelled:
         return
