@@ -179,7 +179,7 @@ def _model(options: argparse.Namespace) -> LocalModel | None:
     model = LocalModel(LocalOptions(options.model, **given))
     writer = TextWriter()
     for state in model.loading():
-        writer.event(Status(state["kind"], 0.0, state["done"], state["total"], state["files"]))
+        writer.event(Status(state["kind"], state["seconds"], state["done"], state["total"], state["files"]))
     return model
 
 

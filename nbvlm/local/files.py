@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import json
-from contextlib import contextmanager
+import shutil
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbvlm._optional import require
-from nbvlm._text import reason
+from nbvlm._text import reason, size
 from nbvlm.errors import (
     AuthenticationError,
     Error,
@@ -18,6 +19,7 @@ from nbvlm.errors import (
     RateLimitError,
     TransportError,
 )
+from nbvlm.local.retries import Ended, bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,11 +27,12 @@ if TYPE_CHECKING:
     from nbvlm.local.options import LocalOptions
     from nbvlm.local.progress import Progress
 
-__all__ = ["config", "folder", "parameters"]
+__all__ = ["config", "counted", "folder", "parameters"]
 
 _WANTED = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.model", "*.txt", "*.jinja"]
 _UNWANTED = ["*/*", "consolidated*", "*.gguf", "*.onnx"]  # other forms of the same weights
 _SITE = "huggingface.co"
+_MORE_DISK = "Free some space, or set HF_HOME to a folder on another disk; whole files are kept."
 
 
 def folder(options: LocalOptions, token: str | None, progress: Progress) -> Path:
@@ -48,17 +51,23 @@ def folder(options: LocalOptions, token: str | None, progress: Progress) -> Path
     """
     if options.folder is not None:
         return options.folder
-    found: Path = _guarded(options, lambda hub: _download(hub, options, token, progress))
+    found: Path = _guarded(options, lambda hub: _download(hub, options, token, progress), progress)
     return found
 
 
-def config(options: LocalOptions, token: str | None) -> Path:
+def config(options: LocalOptions, token: str | None, progress: Progress) -> Path:
     """Return a model's config.json, downloaded where it is not here; raise as `folder` does."""
     if options.folder is not None:
         return options.folder / "config.json"
-    found: Path = _guarded(
-        options, lambda hub: Path(hub.hf_hub_download(options.model, "config.json", token=token))
-    )
+
+    def get(hub: Any) -> Path:
+        name = "config.json"
+        try:
+            return Path(hub.hf_hub_download(options.model, name, token=token))
+        except Ended as ended:
+            return _here(hub, ended, lambda: hub.hf_hub_download(options.model, name, local_files_only=True))
+
+    found: Path = _guarded(options, get, progress)
     return found
 
 
@@ -68,9 +77,7 @@ def parameters(options: LocalOptions, token: str | None) -> float | None:
     Nothing large is downloaded.
     """
     if options.folder is not None:
-        from nbvlm.local.memory import sizes
-
-        return sizes(_weights(options.folder))
+        return counted(options.folder)
 
     def ask(hub: Any) -> float | None:
         found = hub.HfApi().model_info(options.model, token=token, timeout=10.0)
@@ -79,9 +86,16 @@ def parameters(options: LocalOptions, token: str | None) -> float | None:
 
     try:
         found: float | None = _guarded(options, ask)
-    except TransportError:  # without a network, files that are here already are enough
+    except (RateLimitError, TransportError):  # without the site, files that are here already are enough
         return None
     return found
+
+
+def counted(folder: Path) -> float:
+    """Return how many weights the files of a folder have."""
+    from nbvlm.local.memory import sizes
+
+    return sizes(_weights(folder))
 
 
 def _weights(folder: Path) -> list[Path]:
@@ -120,11 +134,13 @@ def _download(hub: Any, options: LocalOptions, token: str | None, progress: Prog
             dry_run=True,
             tqdm_class=progress.bar(counts=False),
         )
-    except (hub.errors.LocalEntryNotFoundError, hub.errors.OfflineModeIsEnabled):
+    except (*_unreachable(hub), Ended) as error:
         # The site is not reachable; what is here may be all that is needed.
-        return Path(hub.snapshot_download(options.model, local_files_only=True))
+        return _here(hub, error, lambda: hub.snapshot_download(options.model, local_files_only=True))
     missing = [file for file in listed if file.will_download]
-    progress.begin("download", sum(file.file_size for file in missing), files=len(missing))
+    total = sum(file.file_size for file in missing)
+    progress.begin("download", total, files=len(missing))
+    _check_disk(options, Path(hub.constants.HF_HUB_CACHE), total)
     bar = progress.bar()
     with _plain_http(hub):
         paths = [
@@ -134,6 +150,26 @@ def _download(hub: Any, options: LocalOptions, token: str | None, progress: Prog
             for file in listed
         ]
     return next(Path(path) for path in paths if Path(path).name == "config.json").parent
+
+
+def _here(hub: Any, failure: Exception, find: Callable[[], str]) -> Path:
+    """Return files that are here already; without them, raise why the site did not give them."""
+    try:
+        return Path(find())
+    except hub.errors.LocalEntryNotFoundError:
+        raise failure from None
+
+
+def _check_disk(options: LocalOptions, cache: Path, total: int) -> None:
+    """Refuse a download for which the disk has no room."""
+    with suppress(OSError):
+        there = next(path for path in (cache, *cache.parents) if path.exists())
+        free = shutil.disk_usage(there).free
+        if free < total:
+            raise Error(
+                f"The disk has {size(free)} free; the files of {options.model} have {size(total)}.",
+                hint=_MORE_DISK,
+            )
 
 
 @contextmanager
@@ -147,52 +183,84 @@ def _plain_http(hub: Any) -> Iterator[None]:
         hub.constants.HF_HUB_DISABLE_XET = before
 
 
-def _guarded(options: LocalOptions, work: Callable[[Any], Any]) -> Any:
+def _guarded(options: LocalOptions, work: Callable[[Any], Any], progress: Progress | None = None) -> Any:
     """Do something with Hugging Face's library; its errors become ours, without addresses or tokens."""
     hub = require("huggingface_hub", purpose="A local model", extra="local")
-    page = f"{_SITE}/{options.model}"
+    require("huggingface_hub.errors", purpose="A local model", extra="local")
     try:
-        return work(hub)
-    except hub.errors.GatedRepoError:
-        raise AuthenticationError(
+        with bounded(progress.check if progress is not None else lambda: None):
+            return work(hub)
+    except Error:
+        raise
+    except (Ended, OSError, ValueError, hub.errors.EntryNotFoundError, hub.errors.HTTPError) as error:
+        raise _ours(hub, options, error) from None
+
+
+def _unreachable(hub: Any) -> tuple[type[Exception], ...]:
+    """Return what the library raises where it cannot ask the site."""
+    names = ("LocalEntryNotFoundError", "OfflineModeIsEnabled", "DryRunError")
+    return tuple(getattr(hub.errors, name) for name in names if hasattr(hub.errors, name))
+
+
+def _ours(hub: Any, options: LocalOptions, error: Exception) -> Error:
+    """Return our error for one of the library, or of what it calls."""
+    errors, page = hub.errors, f"{_SITE}/{options.model}"
+    if isinstance(error, Ended):
+        return (
+            _refused(options, error.status, error.retry_after) if error.status else _missing(options, error)
+        )
+    if isinstance(error, errors.GatedRepoError):
+        return AuthenticationError(
             f"{options.model} is open to people who accepted its licence.",
             status=403,
             hint=f"Accept it at {page}, then pass a token of {_SITE}/settings/tokens "
             "as api_key=…, or set HF_TOKEN.",
-        ) from None
-    except hub.errors.RepositoryNotFoundError:
-        raise NotFoundError(
+        )
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return NotFoundError(
             f"{_SITE} has no model {options.model!r}, or it is not open to this token.",
             status=404,
             hint=f"Check the id at {page}; a private model needs a token: api_key=…, or HF_TOKEN.",
-        ) from None
-    except hub.errors.LocalEntryNotFoundError as error:
-        raise _missing(options, error) from None
-    except hub.errors.EntryNotFoundError:
-        raise NotFoundError(
+        )
+    if isinstance(error, (Ended, *_unreachable(hub))):
+        return _missing(options, error)
+    if isinstance(error, errors.EntryNotFoundError):
+        return NotFoundError(
             f"{options.model} has no config.json, so transformers cannot load it.",
             hint="Choose a model whose page says Transformers.",
-        ) from None
-    except Error:
-        raise
-    except hub.errors.HfHubHTTPError as error:
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        raise _refused(options, status) from None
-    except hub.errors.HTTPError:  # what the library's own transport raises
-        raise TransportError(
+        )
+    if isinstance(error, errors.HfHubHTTPError):
+        return _refused(options, getattr(getattr(error, "response", None), "status_code", None))
+    if isinstance(error, errors.HTTPError):  # what the library's own transport raises
+        return TransportError(
             f"The connection to {_SITE} broke while {options.model} was downloaded.",
             hint="Check the network and ask again; whole files are kept.",
-        ) from None
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise Error(
-                f"The disk is full: {options.model} could not be downloaded.",
-                hint="Free some space, or set HF_HOME to a folder on another disk; whole files are kept.",
-            ) from None
-        raise Error(
-            f"{options.model} could not be downloaded: {reason(error)}.",
-            hint="Check the network and the folder that HF_HOME names.",
-        ) from None
+        )
+    if isinstance(error, errors.HFValidationError):
+        message = f"The folder {options.model!r} does not exist any more."
+        return ParameterError(message, hint="Put it back, or choose another model.")
+    return _unwritten(options, error)
+
+
+def _unwritten(options: LocalOptions, error: Exception) -> Error:
+    """Return the error for files that could not be written, or that did not come whole."""
+    number = getattr(error, "errno", None)
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return Error(f"The disk is full: {options.model} could not be downloaded.", hint=_MORE_DISK)
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        return Error(
+            f"The folder for downloads cannot be written: {reason(error)}.",
+            hint="Set HF_HOME to a folder that you can write, before Python starts.",
+        )
+    if "Consistency check failed" in str(error):
+        return TransportError(
+            f"A file of {options.model} came incomplete, and was not kept.",
+            hint="Ask again; whole files are kept.",
+        )
+    return Error(
+        f"{options.model} could not be downloaded: {reason(error)}.",
+        hint="Check the network and the folder that HF_HOME names.",
+    )
 
 
 def _missing(options: LocalOptions, error: Exception) -> Error:
@@ -206,7 +274,7 @@ def _missing(options: LocalOptions, error: Exception) -> Error:
     )
 
 
-def _refused(options: LocalOptions, status: int | None) -> Error:
+def _refused(options: LocalOptions, status: int | None, retry_after: float | None = None) -> Error:
     """Return the error for a status of the site; its own text has addresses, which may be signed."""
     if status in (401, 403):
         hint = (
@@ -215,7 +283,9 @@ def _refused(options: LocalOptions, status: int | None) -> Error:
         return AuthenticationError(f"{_SITE} refuses the token ({status}).", status=status, hint=hint)
     if status == 429:
         hint = "Wait some minutes; with a token, api_key=… or HF_TOKEN, the site takes more requests."
-        return RateLimitError(f"{_SITE} takes no more requests for now (429).", status=429, hint=hint)
+        error = RateLimitError(f"{_SITE} takes no more requests for now (429).", status=429, hint=hint)
+        error.retry_after = retry_after
+        return error
     return TransportError(
         f"{_SITE} refused {options.model} ({status}).", status=status, hint="Try again later."
     )

@@ -146,13 +146,16 @@ def _load(options: LocalOptions, token: str | None, progress: Progress) -> Gener
     if options.quantize is not None:
         require("bitsandbytes", purpose=f"quantize={options.quantize!r}")
     progress.begin("loading")
-    device, dtype = memory.choose(options, _kind(transformers, options, token))
+    device, dtype = memory.choose(options, _kind(transformers, options, token, progress))
     count = files.parameters(options, token)
     _make_room(_most - 1, progress)  # what is freed counts as free below
     if count is not None:
         memory.check(options, count, device, dtype)
     folder = files.folder(options, token, progress)
-    total = None if count is None else int(memory.needed(count, options.quantize or dtype))
+    if count is None:  # the site did not say it
+        count = files.counted(folder)
+        memory.check(options, count, device, dtype)
+    total = int(memory.weights(count, options.quantize or dtype))
     progress.begin("loading", total, measure=_taken(torch, device))
     bars = transformers.utils.logging.is_progress_bar_enabled()
     transformers.utils.logging.disable_progress_bar()
@@ -174,9 +177,9 @@ def _load(options: LocalOptions, token: str | None, progress: Progress) -> Gener
     return Generation(network.eval(), processor, options.name)
 
 
-def _kind(transformers: Any, options: LocalOptions, token: str | None) -> str:
+def _kind(transformers: Any, options: LocalOptions, token: str | None, progress: Progress) -> str:
     """Return a model's type, such as "paligemma"; refuse one without pictures before it is downloaded."""
-    folder = files.config(options, token).parent
+    folder = files.config(options, token, progress).parent
     try:
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # noqa: BLE001 - as in _load

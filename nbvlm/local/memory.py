@@ -14,7 +14,18 @@ if TYPE_CHECKING:
 
     from nbvlm.local.options import LocalOptions
 
-__all__ = ["KNOWN", "Fit", "check", "choose", "device_memory", "devices", "fitting", "needed", "sizes"]
+__all__ = [
+    "KNOWN",
+    "Fit",
+    "check",
+    "choose",
+    "device_memory",
+    "devices",
+    "fitting",
+    "needed",
+    "sizes",
+    "weights",
+]
 
 KNOWN: Mapping[str, float] = {
     "google/paligemma2-28b-mix-448": 27.7e9,
@@ -74,8 +85,13 @@ def needed(parameters: float, dtype: str) -> float:
     >>> round(needed(3.0e9, "bfloat16") / 1e9, 1)
     6.7
     """
-    weights = parameters * _BYTES[dtype]
-    return weights + max(_SPARE * weights, _FLOOR)
+    bytes_ = weights(parameters, dtype)
+    return bytes_ + max(_SPARE * bytes_, _FLOOR)
+
+
+def weights(parameters: float, dtype: str) -> float:
+    """Return the bytes of the weights alone; parameters as `needed`."""
+    return parameters * _BYTES[dtype]
 
 
 def devices() -> dict[str, str]:
@@ -142,7 +158,10 @@ def _product(shape: Iterable[int]) -> float:
 
 def fitting(free: float, *, device: str = "cuda", names: Mapping[str, float] = KNOWN) -> list[Fit]:
     """Return what fits into so many bytes of a device, each in its best precision, the largest first."""
-    precisions = ("bfloat16", "8bit", "4bit") if device.startswith("cuda") else ("bfloat16",)
+    # Without a GPU, float32 is the precision that is taken where none is asked for.
+    precisions = {"cuda": ("bfloat16", "8bit", "4bit"), "cpu": ("float32", "bfloat16")}.get(
+        device.partition(":")[0], ("bfloat16",)
+    )
     found = []
     for name, parameters in names.items():
         for dtype in precisions:

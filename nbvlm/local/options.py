@@ -106,8 +106,8 @@ class LocalOptions:
 
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
-        near = did_you_mean(str(value), known)
-        raise ParameterError(f"{value!r} is not a {name}.", hint=f"{near}Use one of {', '.join(known)}.")
+        hint = did_you_mean(str(value), known).strip() or None
+        raise ParameterError(f"{name} must be one of {', '.join(known)}, got {value!r}.", hint=hint)
 
 
 def _plain(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from nbvlm._optional import require
@@ -40,7 +41,7 @@ class Progress:
         self.done: int | None = None
         self.total: int | None = None
         self.files = 0
-        self._lock = threading.Lock()
+        self._lock, self._begun = threading.Lock(), time.monotonic()
         self._stopped = stopped or threading.Event()
         self._measure: Callable[[], int] | None = None
 
@@ -51,6 +52,7 @@ class Progress:
         self.check()
         with self._lock:
             self.kind, self.total, self.files, self._measure = kind, total, files, measure
+            self._begun = time.monotonic()
             self.done = None if total is None else 0
 
     def add(self, count: int) -> None:
@@ -71,12 +73,13 @@ class Progress:
             raise Stopped
 
     def shown(self) -> dict[str, Any]:
-        """Return the state as plain values."""
+        """Return the state as plain values; `seconds` since this part of the work began."""
         with self._lock:
             done = self.done
             if self._measure is not None and self.total is not None:
                 done = max(0, min(self._measure(), self.total))
-            return {"kind": self.kind, "done": done, "total": self.total, "files": self.files}
+            found = {"kind": self.kind, "done": done, "total": self.total, "files": self.files}
+        return found | {"seconds": round(time.monotonic() - self._begun, 3)}
 
     def bar(self, *, counts: bool = True) -> type[Any]:
         """Return a class in place of tqdm's that shows nothing; where it `counts` bytes, it reports them."""

@@ -74,8 +74,9 @@ class LocalModel:
         start_thread(work, "nbvlm-local-loading")
         state = None
         while not ended.wait(STEP_S):
-            if (now := progress.shown()) != state:
-                state = now
+            now = progress.shown()
+            if (changed := {**now, "seconds": 0}) != state:
+                state = changed
                 yield now
         for error in failed:
             raise error if isinstance(error, Error) else Error(f"{type(error).__name__}: {error}.")

@@ -52,8 +52,10 @@ def _loading_text(event: Status) -> str:
         return what
     done = min(event.done or 0, event.total)
     files = f" in {count(event.files, 'file')}" if event.files else ""
-    left = event.seconds * (event.total - done) / done if done else 0.0
-    rest = f", about {duration(left)} left" if left >= 1 else ""
+    # The first bytes come slowly: what they promise is too much.
+    left = event.seconds * (event.total - done) / done if done >= event.total / 50 else 0.0
+    minutes = f"{left / 60:.0f} min" if left >= 100 else f"{left:.0f} s"
+    rest = f", about {minutes} left" if left >= 1 else ""
     return f"{what}: {size(done)} of {size(event.total)}{files}{rest}"
 
 
@@ -89,7 +91,8 @@ def _rate(tokens: int, timing: Timing) -> str:
 
 
 def _request(number: str) -> dict[str, str]:
-    shown = f"{number[:8]}…" if len(number) > 12 else number
+    short = number.removeprefix("chatcmpl-")  # as OpenAI's form begins all of them
+    shown = f"{short[:8]}…" if len(short) > 12 else short
     return {"text": f"request {shown}", "title": f"Copy the request id {number}", "copy": number}
 
 

@@ -7,7 +7,7 @@ import json
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 COMMIT = "a" * 40
 PIECE = 65536
 PAUSE_S = 2.0
+
+
+class Fault(NamedTuple):
+    """How one answer with weights goes wrong: its status, or the bytes after which it ends."""
+
+    status: int = 200
+    bytes: int | None = None
+    breaks: bool = True  # else the answer pretends to be whole
 
 
 class Hub(ThreadingHTTPServer):
@@ -28,6 +36,8 @@ class Hub(ThreadingHTTPServer):
         self.models, self.gated, self.closed = models, gated, closed
         self.requests: list[tuple[str, str, str | None]] = []  # method, path, authorization
         self.slow, self.stopped = threading.Event(), threading.Event()
+        self.down: dict[str, tuple[int, dict[str, str]]] = {}  # status and headers of every answer, by model
+        self.faults: dict[str, list[Fault]] = {}  # of the next answers with weights, by model
 
 
 @contextmanager
@@ -62,7 +72,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append((self.command, self.path, key))
         path = self.path.partition("?")[0]
         name = next((name for name in self.server.models if name in path), None)
-        if any(name in path for name in self.server.closed):
+        if name in self.server.down:
+            status, headers = self.server.down[name]
+            self._answer(b"{}", status, headers)
+        elif any(name in path for name in self.server.closed):
             self._refuse(403, "")
         elif name is None:
             self._refuse(404, "RepoNotFound")
@@ -71,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif name in self.server.gated and key != "Bearer hf_good":
             self._refuse(403, "GatedRepo")
         else:
-            self._send_file(self.server.models[name] / path.rpartition("/")[2])
+            self._send_file(self.server.models[name] / path.rpartition("/")[2], name)
 
     def _refuse(self, status: int, code: str) -> None:
         self._answer(b"{}", status, {"X-Error-Code": code, "X-Error-Message": code})
@@ -95,15 +108,34 @@ class _Handler(BaseHTTPRequestHandler):
             ]
         self._answer(json.dumps(value).encode(), 200, {"Content-Type": "application/json"})
 
-    def _send_file(self, file: Path) -> None:
-        if file.is_file():
+    def _send_file(self, file: Path, name: str) -> None:
+        faults = self.server.faults.get(name, [])
+        if file.suffix == ".safetensors" and self.command == "GET" and faults:
+            self._send_badly(file, faults.pop(0))
+        elif file.is_file():
             headers = {"ETag": f'"{_etag(file)}"', "X-Repo-Commit": COMMIT}
             if file.suffix == ".safetensors":  # as for nearly all weights of the site
                 route = f"http://127.0.0.1:{self.server.server_port}/xet"
                 headers |= {"X-Xet-Hash": "0" * 64, "X-Xet-Refresh-Route": route}
-            self._answer(file.read_bytes(), 200, headers)
+            body, begin = file.read_bytes(), self.headers.get("range", "bytes=0-")[len("bytes=") : -1]
+            if (start := int(begin)) > 0:
+                headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
+            self._answer(body[start:], 206 if start else 200, headers)
         else:
             self._refuse(404, "EntryNotFound")
+
+    def _send_badly(self, file: Path, fault: Fault) -> None:
+        body = file.read_bytes()
+        if fault.bytes is None:
+            self._answer(b"{}", fault.status, {})
+        elif fault.breaks:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[: fault.bytes])
+            self.close_connection = True
+        else:
+            self._answer(body[: fault.bytes], 200, {"ETag": f'"{_etag(file)}"', "X-Repo-Commit": COMMIT})
 
     def _answer(self, body: bytes, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)

@@ -65,7 +65,7 @@ class Status(msgspec.Struct, frozen=True):
         class gateway still allows), "retry" (a pause before the next try), or for a model in this process
         "download" (its files come) and "loading" (it is read into memory).
     seconds
-        Since the start; for "retry" the length of the pause.
+        Since the start, of a download and of loading since that began; for "retry" the length of the pause.
     done, total
         Bytes of an upload, a download or of memory while loading; attempts made and allowed of a retry; place
         in the queue, 1 for the next, and questions in it; questions left and allowed of a quota; else None.

@@ -90,12 +90,11 @@ def _load(context: Context) -> Flow[None]:
             if (failure := value.get("error")) is not None:
                 kind = getattr(errors, failure["type"], Error)
                 error = kind(failure["message"], hint=failure.get("hint"), status=failure.get("status"))
-                error.gone = "unloadable"
+                error.gone, error.retry_after = "unloadable", failure.get("retry_after")
                 raise error
             if not is_ready:
-                yield context.status(
-                    value["kind"], value["done"], value["total"], files=value["files"] or None
-                )
+                counts = {"seconds": value.get("seconds"), "files": value["files"] or None}
+                yield context.status(value["kind"], value["done"], value["total"], **counts)
     if not is_ready:
         raise TransportError("The loading of the model ended early.", hint="Ask again.")
     context.deadline = Deadline(context.settings.timeouts)

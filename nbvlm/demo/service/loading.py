@@ -1,7 +1,7 @@
 """Answer `GET /v1/loading`: the events of a model that must be loaded before it answers.
 
-The events are `{"kind", "done", "total", "files"}`, at last `{"ready": true}` or `{"error": …}`. Closing the
-connection stops the work.
+The events are `{"kind", "done", "total", "files", "seconds"}`, at last `{"ready": true}` or `{"error": …}`.
+Closing the connection stops the work.
 """
 
 from __future__ import annotations
@@ -45,6 +45,6 @@ class Loading:
                 yield as_event(state)
         except Error as error:
             found = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
-            yield as_event({"error": found | {"status": error.status}})
+            yield as_event({"error": found | {"status": error.status, "retry_after": error.retry_after}})
         else:
             yield as_event({"ready": not stop.is_set()})
