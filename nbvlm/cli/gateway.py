@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import logging
@@ -58,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _serve(config: Config, options: argparse.Namespace) -> int:
     from nbvlm import gateway
+    from nbvlm.cli.output import TextWriter
     from nbvlm.demo import hosts, listen, origin
 
     hub = gateway.hub_of(config)
@@ -78,10 +80,13 @@ def _serve(config: Config, options: argparse.Namespace) -> int:
         running.address = running.address or address
         server = gateway.server(running)
         _announce(running, new=options.teacher_code)
+        writer = TextWriter()
+        asyncio.run(running.upstream.load(running.rules.now.model, writer.event))
         gc.collect()
         gc.freeze()  # what lives as long as the gateway is not looked through again and again
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
+        gc.unfreeze()  # else libraries report their objects as lost when Python ends
     return 0
 
 

@@ -53,6 +53,7 @@ class Answer:
         self.completion_tokens: int | None = None
         self.notices: tuple[str, ...] = ()
         self.by: str | None = None  # the model that answers, where the service names it
+        self.loading: dict[str, Any] | None = None  # how far a model is that must be loaded first
         self.error: Error | None = None
         self.began = self.done = False
         self.task: asyncio.Task[None] | None = None
@@ -88,6 +89,12 @@ class Answer:
             self.completion_tokens = piece.usage.completion_tokens
         self.finish_reason = piece.finish_reason or self.finish_reason
         self.wake()
+
+    def report(self, loading: dict[str, Any] | None) -> None:
+        """Note how far the loading of the model is; None where it is over."""
+        if loading != self.loading:
+            self.loading = loading
+            self.wake()
 
     def finish(self, error: Error | None = None) -> None:
         """End the answer, with an error if it failed."""

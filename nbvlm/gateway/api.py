@@ -557,6 +557,8 @@ def _report(inquiry: Inquiry, shown: str) -> str:
     if inquiry.waits:
         place, total = inquiry.place()
         return _report_event({"kind": "queued", "done": place, "total": total})
+    if inquiry.answer.loading is not None:
+        return _report_event(inquiry.answer.loading)
     return _report_event({"kind": "waiting"}) if shown else ""
 
 

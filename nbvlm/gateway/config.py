@@ -54,6 +54,9 @@ class Upstream:
     key_from: str = ""  # the environment variable with the key
     key_file: str = ""
     allow_http: bool = False
+    device: str = ""  # this and what follows: where and how precisely a local model runs
+    dtype: str = ""
+    quantize: str = ""
     requests_per_minute: int = _least(0, 0)
     at_once: int = _least(1, 8)
 
@@ -145,6 +148,11 @@ class Config:
     wall: Wall = field(default_factory=Wall)
     store: Store = field(default_factory=Store)
     folder: Path = field(default_factory=Path)  # that relative paths begin at
+
+    def local_model(self, name: str) -> str:
+        """Return a local model as `nbvlm.Client` takes it: a folder begins at that of the file."""
+        folder = self.folder / expanded(name)
+        return str(folder) if (folder / "config.json").is_file() else name
 
     def key(self) -> str | None:
         """Read the key of the upstream from where the configuration says; None for the service's own places.
@@ -287,6 +295,11 @@ def _check(config: Config) -> None:
     if upstream.endpoint == "gateway":
         raise ParameterError(
             "[upstream] endpoint cannot be another gateway.", hint="Name the service itself."
+        )
+    if upstream.endpoint == "local" and not upstream.models:
+        raise ParameterError(
+            '[upstream] endpoint = "local" needs models.',
+            hint='Write models = ["google/paligemma2-3b-mix-448"], another id of Hugging Face, or a folder.',
         )
     if listen.port > 65_535:
         raise ParameterError(f"[listen] port must be 0 to 65535, got {listen.port}.")

@@ -221,8 +221,10 @@ class Desk:
         greedy = asked is not None and asked.is_greedy and self._sharing.greedy
         failure: Error | None = None
         try:
-            async with asyncio.timeout(self._config.limits.answer_s):
-                await self.upstream.ask(answer)
+            seconds, now = self._config.limits.answer_s, asyncio.get_running_loop().time
+            async with asyncio.timeout(seconds) as limit:
+                # The time in which a model is loaded does not count.
+                await self.upstream.ask(answer, lambda: limit.reschedule(now() + seconds))
         except asyncio.CancelledError:
             failure = Error("The gateway ends.")
             raise

@@ -9,7 +9,7 @@ import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbvlm._background import thread_pool
-from nbvlm.client import AsyncClient, Piece, Relay, Secret, Timeouts, resolve
+from nbvlm.client import AsyncClient, Piece, Relay, Secret, Status, Timeouts, resolve
 from nbvlm.errors import (
     AuthenticationError,
     Error,
@@ -57,6 +57,8 @@ class Upstream:
         self._decoder = thread_pool(1)
         limits = Timeouts(total=float(config.limits.answer_s))
         for model in given.models or (None,):
+            if given.endpoint == "local":
+                model = config.local_model(model or "")
             settings = resolve(
                 given.endpoint,
                 model=model,
@@ -65,6 +67,9 @@ class Upstream:
                 assets_url=given.assets_url or None,
                 allow_http=given.allow_http,
                 timeout=limits,
+                device=given.device or None,
+                dtype=given.dtype or None,
+                quantize=given.quantize or None,
             )
             settings.key()  # a missing key is an error now, not at the first question
             self._clients[settings.endpoint.model] = AsyncClient.from_settings(settings)
@@ -88,19 +93,38 @@ class Upstream:
         return max((client.endpoint.requests_per_minute or 0 for client in self._clients.values()), default=0)
 
     async def warm(self, picture: Picture) -> None:
-        """Load what the first question needs; only the embedded models are asked something."""
+        """Load what the first question needs; only the embedded models are asked something.
+
+        A local model is loaded by `load`, or with the first question.
+        """
         with contextlib.suppress(ImportError):
             await asyncio.to_thread(importlib.import_module, "aiohttp")
         for client in self._clients.values():
-            if client.settings.in_process:
+            if client.settings.in_process and client.settings.local is None:
                 async with Relay(
                     client, picture, "caption en", translate=False, max_tokens=1
                 ).stream as stream:
                     async for _ in stream:
                         pass
 
-    async def ask(self, answer: Answer) -> None:
-        """Ask, and write the answer as it comes; raises what `nbvlm.AsyncClient` raises."""
+    async def load(self, model: str, show: Callable[[Status], Any]) -> None:
+        """Load a model, if it is a local one, and show how far it is; raises what `ask` raises."""
+        client = self._clients[model]
+        if client.settings.local is None:
+            return
+        from PIL import Image
+
+        picture = Picture.load(Image.new("RGB", (64, 64)))
+        async with Relay(client, picture, "detect cat", translate=False, max_tokens=1).stream as stream:
+            async for event in stream:
+                if isinstance(event, Status):
+                    show(event)
+
+    async def ask(self, answer: Answer, extend: Callable[[], Any] = lambda: None) -> None:
+        """Ask, and write the answer as it comes; raises what `nbvlm.AsyncClient` raises.
+
+        `extend` is called while a model is loaded.
+        """
         asked = answer.asked
         if asked is None:
             return
@@ -115,7 +139,12 @@ class Upstream:
         answer.asked = asked = None  # from here on the client holds the picture, as long as it needs it
         async with relay.stream as stream:
             async for event in stream:
-                if isinstance(event, Piece):
+                if isinstance(event, Status):
+                    loads = event.kind in ("download", "loading")
+                    answer.report(_plain(event) if loads else None)
+                    if loads:
+                        extend()
+                elif isinstance(event, Piece):
                     answer.notices, answer.by = relay.notices, relay.model or answer.by
                     answer.take(event)
         answer.notices = relay.notices
@@ -129,6 +158,10 @@ class Upstream:
         for client in self._clients.values():
             await client.aclose()
         self._decoder.shutdown(wait=False, cancel_futures=True)
+
+
+def _plain(event: Status) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in ("kind", "done", "total", "seconds", "files")}
 
 
 def _prepared(encoded: EncodedPicture, settings: Settings) -> Picture:
@@ -151,6 +184,8 @@ _OWN_FAULTS = (AuthenticationError, QuotaError)
 
 def explained(error: BaseException) -> tuple[int, str]:
     """Return status and sentence for students: nothing about key and account of the class."""
+    if getattr(error, "gone", None) == "unloadable":
+        return 502, "The model of the class cannot be loaded: your teacher must look"
     if isinstance(error, _MINE):
         return 422, error.message.rstrip(".")
     if isinstance(error, _OWN_FAULTS):

@@ -134,7 +134,7 @@ def _download(hub: Any, options: LocalOptions, token: str | None, progress: Prog
             dry_run=True,
             tqdm_class=progress.bar(counts=False),
         )
-    except (*_unreachable(hub), Ended) as error:
+    except _unreachable(hub) as error:
         # The site is not reachable; what is here may be all that is needed.
         return _here(hub, error, lambda: hub.snapshot_download(options.model, local_files_only=True))
     missing = [file for file in listed if file.will_download]
@@ -199,7 +199,7 @@ def _guarded(options: LocalOptions, work: Callable[[Any], Any], progress: Progre
 def _unreachable(hub: Any) -> tuple[type[Exception], ...]:
     """Return what the library raises where it cannot ask the site."""
     names = ("LocalEntryNotFoundError", "OfflineModeIsEnabled", "DryRunError")
-    return tuple(getattr(hub.errors, name) for name in names if hasattr(hub.errors, name))
+    return (Ended, *(getattr(hub.errors, name) for name in names if hasattr(hub.errors, name)))
 
 
 def _ours(hub: Any, options: LocalOptions, error: Exception) -> Error:
@@ -222,7 +222,7 @@ def _ours(hub: Any, options: LocalOptions, error: Exception) -> Error:
             status=404,
             hint=f"Check the id at {page}; a private model needs a token: api_key=…, or HF_TOKEN.",
         )
-    if isinstance(error, (Ended, *_unreachable(hub))):
+    if isinstance(error, _unreachable(hub)):
         return _missing(options, error)
     if isinstance(error, errors.EntryNotFoundError):
         return NotFoundError(

