@@ -113,7 +113,7 @@ def test_an_answer_can_be_stopped_and_the_history_holds_both(lab: Sheet) -> None
     stop_while_answering(lab)
     assert lab.ask("detect cat ; dog")
     expect(lab.find(".nbvlm-card")).to_have_count(2)  # a stopped answer is not kept
-    lab.find(".nbvlm-card-main").last.click()
+    lab.find(".nbvlm-card-main").first.click()
     expect(lab.find(".nbvlm-prompt textarea")).to_have_value("caption en")
 
 
