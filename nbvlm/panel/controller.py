@@ -31,7 +31,6 @@ from nbvlm.widgets import (
     AnswerViewer,
     Ignored,
     MaskOutliner,
-    ModelConnection,
     Parameters,
     Picker,
     RecordedQuestions,
@@ -58,7 +57,7 @@ if TYPE_CHECKING:
     from nbvlm.panel.history import HistoryEntry
     from nbvlm.recording import RecordedQuestion
     from nbvlm.result import Result
-    from nbvlm.widgets import ErrorCard, Offer, OfferingWidget
+    from nbvlm.widgets import ErrorCard, ModelChoice, Offer, OfferingWidget
 
 __all__ = ["PanelController", "family"]
 
@@ -133,8 +132,7 @@ class PanelController:
         self._next: Inputs | None = None
         self.picture: Picture | None = None
         self._result: Result | None = None
-        self.connection = ModelConnection(client)
-        endpoint = self.connection.endpoint
+        endpoint = client.settings.endpoint
         messages = self._messages = MessageSequencer(self.guarded)
         self.viewer = AnswerViewer(
             on_region=lambda box: self.task_bar.take_region(box),
@@ -158,16 +156,13 @@ class PanelController:
                     "run": self.press,
                     "stop": lambda _message: self.stop(),
                     "reset": lambda _message: self.form.reset(),
-                    "model": lambda message: self.connecting.choose(message),
                     "hide": lambda message: self.hide(message["hidden"]),
                 }
-            ),
-            offer=offer,
-            on_refused=self.complain,
+            )
         )
         self.form = Form(self.task_bar, self.parameters, self.toolbar, self._lock)
         self.connecting = ConnectionActions(
-            self.connection,
+            client,
             self.form,
             messages,
             on_connection=self.serve,
@@ -180,7 +175,8 @@ class PanelController:
             offer=offer,
         )
         self.recorded = RecordedQuestions(messages.handler({"ask": self._ask_listed}))
-        self.error_card = self.connecting.error_card
+        self.choice, self.error_card = self.connecting.choice, self.connecting.error_card
+        self.connection = self.choice.connection
         self.picker = Picker(
             endpoint=endpoint,
             handler=messages.handler,
@@ -225,14 +221,14 @@ class PanelController:
 
     def _layout(self) -> tuple[Any, ...]:
         """Return the head, two columns, and the shelf, to be placed one below the other."""
-        head = [self.toolbar, self.connecting.key_field, self.connecting.server_form]
+        head = column([self.choice, self.toolbar], "nbvlm-header")
         # Run stands above the sliders, which few people move: it is on the screen without scrolling.
         fields = [self.picker, self.recorded, self.task_bar, self.buttons.widget, self.parameters]
         left = column(fields, "nbvlm-controls")
         right = column([self.error_card, self.viewer, self.answers.export_menu], "nbvlm-answers")
         body = column([left, right], "nbvlm-body")
         shelf = column([self.answers.strip, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
-        return (*head, body, shelf)
+        return (head, body, shelf)
 
     # Traits
 
@@ -311,12 +307,12 @@ class PanelController:
     def use(self, client: Client | AsyncClient) -> None:
         """Ask with another client from now on."""
         if client is not self.connection.shown:
-            self.connecting.use(client)
+            self.choice.client = client
 
     def ask_endpoint(self, endpoint: Endpoint) -> None:
         """Ask another model from now on."""
         if endpoint != self.connection.endpoint:
-            self.connecting.ask_endpoint(endpoint)
+            self.choice.endpoint = endpoint
 
     def serve(self) -> None:
         """Fit everything to another model; an answer under way ends."""
@@ -329,11 +325,7 @@ class PanelController:
 
     def _show_connection(self) -> None:
         used = self.connection
-        key = used.key() if "key" in self.offer else {"state": "none", "text": ""}
-        recorded = bool(used.questions())
-        choices = used.choices(self.offer)
-        self.toolbar.show(used.endpoint, choices, used.choice, key, recorded=recorded)
-        self.connecting.key_field.about = used.about_key()
+        self.toolbar.show(used.endpoint, recorded=bool(used.questions()))
         self.recorded.put(used.questions())
         self.toolbar.hideable = bool({"path", "key"} & self.offer.allowed)
         self.toolbar.hidden = self.offer.hidden
@@ -348,16 +340,10 @@ class PanelController:
             for widget in self._offering:
                 widget.allowed = offer
             self._show_connection()
-            if "key" not in offer:
-                self.connecting.key_field.leave()
-            if not {"server", "path"} <= set(offer.names):
-                self.connecting.server_form.connected()
 
     @property
-    def _offering(self) -> tuple[OfferingWidget | ErrorCard | Picker, ...]:
-        connecting, answers = self.connecting, self.answers
-        dialogs = (connecting.key_field, connecting.server_form, connecting.error_card)
-        return (self.toolbar, self.picker, *dialogs, answers.export_menu, self.sweeps.grid)
+    def _offering(self) -> tuple[OfferingWidget | ErrorCard | ModelChoice | Picker, ...]:
+        return (self.choice, self.error_card, self.picker, self.answers.export_menu, self.sweeps.grid)
 
     def hide(self, hidden: bool) -> None:
         """Hide paths, the key field and folders for a class, or show them again."""

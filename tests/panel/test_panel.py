@@ -113,13 +113,13 @@ def test_every_class_of_the_contract_is_there_for_widgets(panel: nbvlm.Panel) ->
 
 def test_without_a_key_the_demo_model_answers_and_says_so(page: Page) -> None:
     panel = nbvlm.Panel()
-    header = panel.widget.children[0]
+    header = panel._controller.toolbar
     assert (header.demo, header.model) == (True, "nbvlm/demo")
     panel.close()
 
 
 def test_the_hosted_model_wears_no_badge(panel: nbvlm.Panel) -> None:
-    header = panel.widget.children[0]
+    header = panel._controller.toolbar
     assert (header.demo, header.model) == (False, "google/paligemma")
 
 

@@ -215,12 +215,12 @@ def test_a_model_is_chosen_by_a_person_or_by_python_only(page: Page) -> None:
     given = nbvlm.Client("demo")
     choice = widgets.ModelChoice(given, models=["demo", "nvidia"])
     assert (choice.client, choice.endpoint.name) == (given, "demo")
-    page.update(choice._field, index=1)
+    page.send(choice._list, {"type": "model", "choice": "nvidia"})
     assert (choice.endpoint.name, choice.client.settings.endpoint.name) == ("nvidia", "nvidia")
     choice.endpoint = "demo"
     assert choice.client.settings.endpoint.name == "demo"
     choice.client = given
-    assert choice._field.index == 0
+    assert choice._list.choice == "demo"
     with pytest.raises(ValueError, match="nowhere"):
         choice.endpoint = "nowhere"
     assert choice.client is given
@@ -364,17 +364,18 @@ def test_a_model_choice_connects_a_server_by_its_address(
     wanted = {"type": "connect-keyed", "url": f"{server.url}/v1", "model": "house/vlm"}
     page.send(choice._form_page, wanted, [b"nvapi-of-the-house"])
     assert page.custom(choice._form_page)[-1][0] == {"type": "connected"}
-    assert (choice.endpoint.model, choice._field.label.partition(" at ")[0]) == ("house/vlm", "house/vlm")
+    shown = choice._list.choices[-1]
+    assert (choice.endpoint.model, choice._list.choice) == ("house/vlm", shown["value"])
+    assert shown["label"].partition(" at ")[0] == "house/vlm"
     assert choice.client.settings.api_key.reveal() == "nvapi-of-the-house"
     asking = widgets.connect(Image.new("RGB", (60, 40)), "caption en", client=choice)
     result = asking.run()
     assert result is not None
     assert (result.text, result.model) == ("a red car", "house/vlm")
     asking.close()
-    page.update(choice._field, index=0)
+    page.send(choice._list, {"type": "model", "choice": "demo"})
     assert choice.endpoint.name == "demo"
-    at = [label.partition(" at ")[0] for label, _ in choice._field.options].index("house/vlm")
-    page.update(choice._field, index=at)
+    page.send(choice._list, {"type": "model", "choice": shown["value"]})
     assert choice.endpoint.model == "house/vlm"
 
 
@@ -401,6 +402,21 @@ def test_a_model_choice_offers_what_it_may(page: Page, tmp_path: Path) -> None:
     assert "is not in the folder" in page.custom(choice._form_page)[-1][0]["words"]
     assert (choice.endpoint.name, choice.client.settings.api_key) == ("demo", None)
     choice.close()
+
+
+def test_visitors_of_a_model_choice_find_no_models_of_the_owners_key(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.13")
+    choice = widgets.ModelChoice(nbvlm.Client("nvidia", api_key="nvapi-not-a-real-key"))
+    assert choice.models == ["demo"]
+    assert {one["value"] for one in choice._list.choices} == {"nvidia", "demo"}
+    page.send(choice._list, {"type": "model", "choice": "google/gemma-4-31b-it"})
+    assert choice.endpoint.name == "nvidia"
+    choice.close()
+    alone = widgets.ModelChoice(nbvlm.Client("demo"), models=[])
+    assert [one["value"] for one in alone._list.choices] == ["demo"]
+    alone.close()
 
 
 def button_of(choice: widgets.ModelChoice, name: str) -> Any:
