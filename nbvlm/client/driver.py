@@ -141,7 +141,7 @@ class Driver(_Driver):
         _cut(self._connection)
 
     def _as_seen_by_flow(self, raised: BaseException) -> BaseException:
-        # Frames below hold the key in their variables; no traceback shall lead there.
+        # Frames below hold the key in their variables; no traceback may lead there.
         if isinstance(raised, GeneratorExit) or self._stopped():
             self._leaving = True
             self._close()
