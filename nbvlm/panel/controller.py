@@ -54,10 +54,9 @@ if TYPE_CHECKING:
 
     from nbvlm.client import AsyncClient, Client, Event
     from nbvlm.images import Picture
-    from nbvlm.panel.history import HistoryEntry
     from nbvlm.recording import RecordedQuestion
     from nbvlm.result import Result
-    from nbvlm.widgets import ErrorCard, ModelChoice, Offer, OfferingWidget
+    from nbvlm.widgets import ErrorCard, HistoryEntry, ModelChoice, Offer, OfferingWidget
 
 __all__ = ["PanelController", "family"]
 

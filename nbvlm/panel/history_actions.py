@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.errors import Error
-from nbvlm.panel.history import History
 from nbvlm.panel.static_output import StaticOutput
-from nbvlm.widgets import Comparison, ExportMenu, HistoryStrip, Ignored, thumbnail
+from nbvlm.widgets import Comparison, ExportMenu, HistoryPage, HistoryStore, Ignored, thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nbvlm.panel.history import HistoryEntry
     from nbvlm.panel.messages import MessageSequencer
     from nbvlm.result import Result
-    from nbvlm.widgets import Offer
+    from nbvlm.widgets import HistoryEntry, Offer
 
 __all__ = ["HistoryActions"]
 
@@ -37,7 +35,7 @@ class HistoryActions:
         offer: Offer,
     ) -> None:
         self._on_change = on_change
-        self.history = History()
+        self.history = HistoryStore()
         self.static_output = StaticOutput()
         handler = messages.handler(
             {
@@ -49,7 +47,7 @@ class HistoryActions:
                 "undo": lambda _message: self.undo(),
             }
         )
-        self.strip = HistoryStrip(handler, self.static_output.name)
+        self.strip = HistoryPage(handler, self.static_output.name)
         self.comparison = Comparison(on_message=handler)
         self.export_menu = ExportMenu(on_error, offer)
 

@@ -13,7 +13,7 @@ from nbvlm.result import Result
 from nbvlm.widgets._life import weakly
 from nbvlm.widgets._part import PartBox
 from nbvlm.widgets.esm import style
-from nbvlm.widgets.history_strip import HistoryStrip
+from nbvlm.widgets.history_page import HistoryPage
 from nbvlm.widgets.messages import Ignored
 from nbvlm.widgets.thumbnails import thumbnail
 
@@ -30,7 +30,7 @@ class _Entry:
     pinned: bool = False
 
 
-class _Page(HistoryStrip):
+class _Page(HistoryPage):
     _css = style("colors", "scheme", "theme", "place", "history_strip")
 
 
@@ -187,5 +187,5 @@ def _is_in(result: Result, results: Sequence[Result]) -> bool:
     return any(one is result for one in results)
 
 
-async def _draw(page: HistoryStrip, entry: _Entry) -> None:
+async def _draw(page: HistoryPage, entry: _Entry) -> None:
     page.draw(entry.number, await in_thread(thumbnail, entry.result))

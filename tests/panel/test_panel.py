@@ -603,10 +603,10 @@ def test_close_takes_everything_away_and_may_be_called_again(page: Page, server:
 def test_history_keeps_the_newest_within_its_bounds(
     panel: nbvlm.Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nbvlm.panel.history.MOST", 3)
+    monkeypatch.setattr("nbvlm.widgets.history_store.MOST", 3)
     results = [panel.run() for _ in range(4)]
     assert panel.history == results[1:]
-    monkeypatch.setattr("nbvlm.panel.history.MEMORY", 1)
+    monkeypatch.setattr("nbvlm.widgets.history_store.MEMORY", 1)
     panel.image = png()
     assert panel.history == results[1:]
     newest = panel.run()

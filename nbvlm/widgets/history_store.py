@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nbvlm.images import Picture
     from nbvlm.result import Result
 
-__all__ = ["MEMORY", "MOST", "History", "HistoryEntry"]
+__all__ = ["MEMORY", "MOST", "HistoryEntry", "HistoryStore"]
 
 #: The most answers that are kept, and the most bytes of their pictures.
 MOST, MEMORY = 200, 256 * 2**20
@@ -30,13 +30,13 @@ class HistoryEntry:
     pinned: bool = False  # compared with the others, and dropped last where memory runs short
 
 
-class History:
+class HistoryStore:
     """The answers of one panel, the oldest first; methods may be called from any thread.
 
     Examples
     --------
-    >>> history = History()
-    >>> history.entries, history.results
+    >>> store = HistoryStore()
+    >>> store.entries, store.results
     ((), [])
     """
 

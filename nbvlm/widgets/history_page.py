@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from nbvlm.widgets.thumbnails import NumberedResult
 
-__all__ = ["HistoryStrip"]
+__all__ = ["HistoryPage"]
 
 
-class HistoryStrip(PageWidget):
+class HistoryPage(PageWidget):
     """Shows cards in the order of the history, and reports which one was pressed.
 
     Thumbnails and prompts are in no synced trait: a page that opens asks for them.
