@@ -1,4 +1,4 @@
-"""The history strip: every answer as a card, to be shown again, asked again, pinned or deleted."""
+"""The page of a history: every answer as a card, to be shown again, asked again, pinned or deleted."""
 
 from __future__ import annotations
 

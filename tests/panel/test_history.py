@@ -36,7 +36,7 @@ class Strip:
     """What a page that heard everything shows of the strip."""
 
     def __init__(self, page: Page, panel: nbvlm.Panel) -> None:
-        self.page, self.widget = page, panel._controller.answers.strip
+        self.page, self.widget = page, panel._controller.answers.history._page
 
     def messages(self, kind: str) -> list[Any]:
         return [one for one in self.page.custom(self.widget) if one[0]["type"] == kind]
@@ -71,7 +71,7 @@ def strip(page: Page, panel: nbvlm.Panel) -> Strip:
 
 def test_the_oldest_go_first_and_the_pinned_ones_last(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history_store, "MOST", 3)
-    kept = HistoryStore()
+    kept = HistoryStore(limited=True)
     for _ in range(3):
         kept.add(made.result())
     kept.pin(1)
@@ -86,7 +86,7 @@ def test_the_oldest_go_first_and_the_pinned_ones_last(monkeypatch: pytest.Monkey
 def test_the_weight_of_pictures_counts_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
     picture, other = Picture.load(made.photo((60, 40))), Picture.load(made.photo((80, 50)))
     monkeypatch.setattr(history_store, "MEMORY", picture.nbytes + other.nbytes - 1)
-    kept = HistoryStore()
+    kept = HistoryStore(limited=True)
     for _ in range(5):
         kept.add(made.result(picture))
     assert len(kept) == 5
@@ -96,7 +96,7 @@ def test_the_weight_of_pictures_counts_each_once(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_deleted_number_is_not_given_again() -> None:
-    kept = HistoryStore()
+    kept = HistoryStore(limited=True)
     first = kept.add(made.result())
     kept.delete(first.number)
     kept.delete(first.number)
@@ -106,7 +106,7 @@ def test_a_deleted_number_is_not_given_again() -> None:
 
 
 def test_clear_keeps_what_is_pinned() -> None:
-    kept = HistoryStore()
+    kept = HistoryStore(limited=True)
     for _ in range(3):
         kept.add(made.result())
     kept.pin(2)
@@ -115,7 +115,7 @@ def test_clear_keeps_what_is_pinned() -> None:
 
 
 def test_what_was_cleared_or_deleted_last_comes_back_to_its_place() -> None:
-    kept = HistoryStore()
+    kept = HistoryStore(limited=True)
     for _ in range(4):
         kept.add(made.result(), pieces=7)
     kept.pin(2)
@@ -135,7 +135,7 @@ def test_what_was_cleared_or_deleted_last_comes_back_to_its_place() -> None:
 def test_what_was_cleared_is_forgotten_before_memory_runs_short(monkeypatch: pytest.MonkeyPatch) -> None:
     picture, other = Picture.load(made.photo((60, 40))), Picture.load(made.photo((60, 40)))
     monkeypatch.setattr(history_store, "MEMORY", picture.nbytes + other.nbytes - 1)
-    kept = HistoryStore()
+    kept = HistoryStore(limited=True)
     kept.add(made.result(picture))
     kept.clear()
     kept.add(made.result(other))
@@ -289,7 +289,7 @@ def pinned(panel: nbvlm.Panel, strip: Strip, server: Loopback, *texts: str) -> l
     for text in texts:
         server.text = text
         panel.run()
-        strip.press("pin", panel._controller.answers.history.entries[-1].number, pinned=True)
+        strip.press("pin", panel._controller.answers.history.store.entries[-1].number, pinned=True)
     return strip.page.custom(panel._controller.answers.comparison)[-1][0]["columns"]
 
 

@@ -413,8 +413,8 @@ def test_a_picture_with_an_endless_side_is_asked_about_and_shown_by_small_copies
     panel.run()
     panel.run()
     for number in (1, 2):
-        page.send(panel._controller.answers.strip, {"type": "pin", "answer": number, "pinned": True})
-    for widget in (panel._controller.answers.strip, panel._controller.answers.comparison):
+        page.send(panel._controller.answers.history._page, {"type": "pin", "answer": number, "pinned": True})
+    for widget in (panel._controller.answers.history._page, panel._controller.answers.comparison):
         page.send(widget, {"type": "hello"})
         _, pictures = page.custom(widget)[-1]
         assert [max(Image.open(io.BytesIO(one)).size) < 1000 for one in pictures] == [True, True]
