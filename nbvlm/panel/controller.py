@@ -54,7 +54,6 @@ if TYPE_CHECKING:
 
     from nbvlm.client import AsyncClient, Client, Event
     from nbvlm.images import Picture
-    from nbvlm.panel.history import HistoryEntry
     from nbvlm.recording import RecordedQuestion
     from nbvlm.result import Result
     from nbvlm.widgets import ErrorCard, ModelChoice, Offer, OfferingWidget
@@ -80,7 +79,7 @@ STATE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "endpoint": lambda controller: controller.connection.endpoint,
         "running": lambda controller: controller.running,
         "result": lambda controller: controller.result,
-        "history": lambda controller: controller.answers.history.results,
+        "history": lambda controller: controller.answers.history.store.results,
         "table": lambda controller: controller.series.table,
         "allow": lambda controller: controller.offer.names,
         "hidden_for_class": lambda controller: controller.offer.hidden,
@@ -227,7 +226,7 @@ class PanelController:
         left = column(fields, "nbvlm-controls")
         right = column([self.error_card, self.viewer, self.answers.export_menu], "nbvlm-answers")
         body = column([left, right], "nbvlm-body")
-        shelf = column([self.answers.strip, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
+        shelf = column([self.answers.history, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
         return (head, body, shelf)
 
     # Traits
@@ -494,15 +493,14 @@ class PanelController:
         self.answers.mark(result)
         self.toolbar.answered(result.model if result is not None else "")
 
-    def restore(self, entry: HistoryEntry) -> None:
+    def restore(self, result: Result) -> None:
         """Show an answer again: its picture, prompt, parameters, text and boxes."""
-        result = entry.result
         with self._lock:
             self.stop()
             if result.picture is not self.picture:
                 self.show(result.picture)
             self.form.fill(result.prompt, result.parameters)
-            self._show_answer(result, entry.pieces)
+            self._show_answer(result, self.answers.pieces_of(result))
 
     def reread(self, message: Mapping[str, Any]) -> None:
         """Read the numbers of the answer in the viewer again, in an `order` and on a `scale`."""
@@ -511,21 +509,20 @@ class PanelController:
                 raise Ignored("no answer is shown")
             scale = message.get("scale")
             again = reread(result, message["order"], None if scale is None else tuple(scale))
-            pieces = self.answers.replace(result, again)
-            self._show_answer(again, pieces)
+            self.answers.history.replace(result, again)
+            self._show_answer(again, self.answers.pieces_of(again))
         self.answers.finish(again)
 
-    def ask_again(self, entry: HistoryEntry) -> None:
+    def ask_again(self, result: Result) -> None:
         """Show an answer again, and ask its question."""
-        self.restore(entry)
+        self.restore(result)
         self.start()
 
     def open(self, result: Result) -> None:
         """Show an answer of the sweep in the viewer, and add it to the history."""
         with self._lock:
-            number = self.answers.history.number_of(result)
-            entry = self.answers.add(result) if number is None else self.answers.history.find(number)
-            self.restore(entry)
+            self.answers.add(result)
+            self.restore(result)
         self.answers.finish(result)
 
     def stop(self) -> None:

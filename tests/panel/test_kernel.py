@@ -119,4 +119,4 @@ panel.prompt = "detect \\ud83d car"
     said = kernel.send(ids["viewer"], {"type": "hello"})
     (whole,) = (content(message) for message in said if content(message).get("type") == "all")
     assert whole["picture"]["name"] == r"half\udce9\ud83d.png"
-    kernel.execute("panel._controller.answers.strip.send_all(); panel.history")
+    kernel.execute("panel._controller.answers.history._page.send_all(); panel.history")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import weakref
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -193,6 +194,47 @@ def test_a_history_is_selected_pinned_and_deleted_both_ways(page: Page, result: 
     assert (history.entries, history.pinned, history.selected) == ([], [], None)
     history.undo()
     assert (history.entries, history.pinned) == ([result], [result])
+
+
+def test_another_form_of_an_answer_takes_its_place_in_a_history(page: Page, result: nbvlm.Result) -> None:
+    other = nbvlm.Client("demo").ask(result.picture, "caption en")
+    history = widgets.History([result, other], pinned=[result], selected=result)
+    again = replace(result, text="a longer text")
+    history.replace(result, again)
+    assert [one is two for one, two in zip(history.entries, [again, other], strict=True)] == [True, True]
+    assert history.pinned[0] is again
+    assert history.selected is again
+    cards = [card for one, _ in page.custom(history._page) for card in one.get("cards", ())]
+    assert cards[-1]["number"] == 1
+    history.replace(result, other)  # it is not there any more
+    assert history.entries[0] is again
+
+
+def test_a_limited_history_drops_the_oldest_answers(
+    result: nbvlm.Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbvlm.widgets.history_store.MOST", 2)
+    results = [replace(result, text=f"answer {number}") for number in range(4)]
+    history = widgets.History(results[:3], limited=True)
+    assert history.entries == results[1:3]
+    history.pinned = [results[1]]
+    history.add(results[3])
+    assert (history.entries, history.pinned, history.selected) == (results[1::2], [results[1]], results[3])
+    assert widgets.History(results).entries == results
+
+
+def test_an_observer_may_change_the_history_that_it_observes(result: nbvlm.Result) -> None:
+    results = [replace(result, text=f"answer {number}") for number in range(4)]
+    history = widgets.History(results[:2])
+
+    def keep_two(change: Any) -> None:
+        history.entries = change.new[-2:]
+
+    history.observe(keep_two, "entries")
+    history.add(results[2])
+    assert (history.entries, history.selected) == (results[1:3], results[2])
+    history.undo()
+    assert history.entries == results[1:3]
 
 
 def test_an_error_card_has_the_buttons_that_were_given(page: Page) -> None:
