@@ -126,7 +126,7 @@ def ibatch(
     """Ask about many pictures and yield each `Row` as it is finished; see `batch`.
 
     Rows come in the order of the work: `row.index` is the picture's number. They need not fit into memory,
-    and the run waits for whoever takes them. Leaving the loop early stops it.
+    and the run waits for the loop that takes them. Leaving the loop early stops it.
 
     Examples
     --------

@@ -147,7 +147,7 @@ def _choice(value: dict[str, Any]) -> _Choice:
 
 def _message(value: dict[str, Any]) -> Message:
     others = {name: value.get(name) for name in Message.__struct_fields__ if name != "content"}
-    try:  # No label shall hold half a character.
+    try:  # A label must not hold half a character.
         text = json.dumps(others["entities"], ensure_ascii=False).encode("utf-8", "replace")
         others["entities"] = json.loads(text)
     except RecursionError:

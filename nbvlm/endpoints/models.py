@@ -29,7 +29,7 @@ class Model:
     id
         Its id, as a request names it.
     vision
-        Whether it sees: as the server says, else by its name; None if neither tells.
+        Whether it sees: as the server says, else by its name; None if neither is known.
     """
 
     id: str

@@ -101,7 +101,7 @@ class Hub:
 
     async def _ask(self, token: str) -> Any:
         """Ask the hub whose token this is; None where the hub does not know it."""
-        # Its cache is not used: a token that was revoked shall be refused within a minute.
+        # Its cache is not used: a revoked token is refused within a minute.
         call = functools.partial(self._auth.user_for_token, token, use_cache=False)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, call)

@@ -151,7 +151,7 @@ class Register:
         del self._by_id[person.id]
 
     def is_taken(self, name: str) -> bool:
-        """Return whether somebody has this name."""
+        """Return whether a student has this name."""
         return folded_name(name) in self._by_name
 
 

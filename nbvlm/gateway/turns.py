@@ -1,4 +1,4 @@
-"""Fair turns by student: whoever had fewer questions asked comes first, however many wait.
+"""Fair turns by student: the student with fewer questions asked comes first, however many wait.
 
 Rounds are counted (start-time fair queueing): a question belongs to the round after the last one of its
 student, or to the present round if that is later. So a student whose question is being answered loses

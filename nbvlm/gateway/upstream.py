@@ -23,7 +23,7 @@ from nbvlm.errors import (
     ServerError,
     TimeoutError,  # noqa: A004 - the public name
 )
-from nbvlm.images import Picture, adapt, fit
+from nbvlm.images import Picture, adapt, fit, unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,8 +130,8 @@ class Upstream:
             return
         client = self._clients[answer.model]
         encoded = asked.picture
-        if encoded.plain and not encoded.large:  # this reads its header only
-            picture = Picture.load(encoded.data)
+        if encoded.plain and not encoded.large:
+            picture = unchanged(encoded.data, encoded.header)
         else:
             picture = await self.decode(_prepared, encoded, client.settings)
         relay = Relay(client, picture, asked.prompt, translate=False, **asked.parameters)

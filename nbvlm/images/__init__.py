@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from nbvlm.images.codec import encode_within, encoded, plain
 from nbvlm.images.guard import decoding
+from nbvlm.images.headers import Header
 from nbvlm.images.headers import header as read_header
 from nbvlm.images.opening import opened as open_encoded
 from nbvlm.images.paths import SUFFIXES, folder_at
@@ -14,7 +15,7 @@ from nbvlm.images.paths import in_folder as pictures_in
 from nbvlm.images.paths import inside as path_inside
 from nbvlm.images.paths import resolved as resolved_path
 from nbvlm.images.paths import shown as shown_path
-from nbvlm.images.picture import Picture, adapt, fit, load_lazily
+from nbvlm.images.picture import Picture, adapt, fit, load_lazily, unchanged
 from nbvlm.images.remote import stream
 from nbvlm.images.sources import MAX_BYTES, is_array
 from nbvlm.images.sources import read as read_source
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_BYTES",
     "SUFFIXES",
+    "Header",
     "Picture",
     "adapt",
     "decoding",
@@ -44,4 +46,5 @@ __all__ = [
     "resolved_path",
     "shown_path",
     "stream",
+    "unchanged",
 ]

@@ -45,6 +45,7 @@ class Header:
     height: int
     orientation: int = 1  # as in EXIF, 1 (upright) to 8
     reasons: tuple[str, ...] = ()  # why the bytes cannot be sent as they are, the orientation aside
+    scans: int = 1  # of a JPEG
     coefficients: int = 0  # bytes that a JPEG in several scans takes to be decoded, beside its pixels
 
 
@@ -186,7 +187,8 @@ def _jpeg(file: BinaryIO, subject: str) -> Header:
     # Coded pixels never hold a bare marker, so an end marker behind the first scan's start is the real one.
     if end < pixels:
         raise truncated(subject, "JPEG", file)
-    if _count(b"\xff\xda", file, pixels) > MAX_SCANS:
+    scans = 1 + _count(b"\xff\xda", file, pixels)
+    if scans > MAX_SCANS:
         raise ImageError(
             f"{subject} is a JPEG of more than {MAX_SCANS} scans.", hint="Save it again as JPEG."
         )
@@ -208,7 +210,7 @@ def _jpeg(file: BinaryIO, subject: str) -> Header:
     exif = image.info.get("exif", b"")
     in_scans = "progressive" in image.info or head[head.rfind(b"\xff\xda") + 4] < image.layers
     coefficients = _coefficients(image) if in_scans else 0
-    return Header("JPEG", image.width, image.height, _orientation(exif), reasons, coefficients)
+    return Header("JPEG", image.width, image.height, _orientation(exif), reasons, scans, coefficients)
 
 
 def _coefficients(image: Any) -> int:

@@ -39,7 +39,7 @@ def subject(name: str | None) -> str:
     return repr(name) if name else "The picture"
 
 
-_FOLDER = re.compile(r"/|\\(?!ud[89a-f][0-9a-f]{2})")  # the escape of a surrogate is no folder
+_FOLDER = re.compile(r"/|\\(?!ud[89a-f][0-9a-f]{2})")  # the escape of a surrogate is not a folder
 
 
 def bare(name: str | None) -> str | None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+    from nbvlm.images.headers import Header
     from nbvlm.images.sources import StoredFile
 
     ImageSource: TypeAlias = (
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
         " | np.ndarray[Any, Any] | Mapping[str, Any] | tuple[Mapping[str, Any], ...]"
     )
 
-__all__ = ["Fitted", "Picture", "fit", "load_lazily"]
+__all__ = ["Fitted", "Picture", "fit", "load_lazily", "unchanged"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -299,6 +300,11 @@ def adapt(picture: Picture, *, side: int | None = None, png: bool = False) -> Fi
 def base64_length(count: int) -> int:
     """Characters of `count` bytes as base64, padding included."""
     return -(-count // 3) * 4
+
+
+def unchanged(data: bytes, header: Header) -> Picture:
+    """Make a picture of a PNG or JPEG whose header was read before, and that is sent as it is."""
+    return _picture(data, f"image/{header.format.lower()}", (header.width, header.height), None, ())
 
 
 def _picture(

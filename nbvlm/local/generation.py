@@ -297,7 +297,7 @@ class Generation:
             self._changed.wait_for(lambda: not self._working, CLOSES_WITHIN)
         if self._features is not None:
             self._features.close()
-        # Whoever still holds this object holds no weights.
+        # An object that still refers to this one holds no weights then.
         self._network = self._features = None
 
 

@@ -125,7 +125,7 @@ def _group_left() -> float:
         try:
             root = Path("/sys/fs/cgroup")
             return float(int((root / most).read_text()) - int((root / used).read_text()))
-        except (OSError, ValueError):  # "max" is no limit
+        except (OSError, ValueError):  # "max" means no limit
             continue
     return float("inf")
 

@@ -31,7 +31,6 @@ from nbvlm.widgets import (
     AnswerViewer,
     Ignored,
     MaskOutliner,
-    ModelConnection,
     Parameters,
     Picker,
     RecordedQuestions,
@@ -55,10 +54,9 @@ if TYPE_CHECKING:
 
     from nbvlm.client import AsyncClient, Client, Event
     from nbvlm.images import Picture
-    from nbvlm.panel.history import HistoryEntry
     from nbvlm.recording import RecordedQuestion
     from nbvlm.result import Result
-    from nbvlm.widgets import ErrorCard, Offer, OfferingWidget
+    from nbvlm.widgets import ErrorCard, ModelChoice, Offer, OfferingWidget
 
 __all__ = ["PanelController", "family"]
 
@@ -81,7 +79,7 @@ STATE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "endpoint": lambda controller: controller.connection.endpoint,
         "running": lambda controller: controller.running,
         "result": lambda controller: controller.result,
-        "history": lambda controller: controller.answers.history.results,
+        "history": lambda controller: controller.answers.history.store.results,
         "table": lambda controller: controller.series.table,
         "allow": lambda controller: controller.offer.names,
         "hidden_for_class": lambda controller: controller.offer.hidden,
@@ -133,8 +131,7 @@ class PanelController:
         self._next: Inputs | None = None
         self.picture: Picture | None = None
         self._result: Result | None = None
-        self.connection = ModelConnection(client)
-        endpoint = self.connection.endpoint
+        endpoint = client.settings.endpoint
         messages = self._messages = MessageSequencer(self.guarded)
         self.viewer = AnswerViewer(
             on_region=lambda box: self.task_bar.take_region(box),
@@ -158,16 +155,13 @@ class PanelController:
                     "run": self.press,
                     "stop": lambda _message: self.stop(),
                     "reset": lambda _message: self.form.reset(),
-                    "model": lambda message: self.connecting.choose(message),
                     "hide": lambda message: self.hide(message["hidden"]),
                 }
-            ),
-            offer=offer,
-            on_refused=self.complain,
+            )
         )
         self.form = Form(self.task_bar, self.parameters, self.toolbar, self._lock)
         self.connecting = ConnectionActions(
-            self.connection,
+            client,
             self.form,
             messages,
             on_connection=self.serve,
@@ -180,7 +174,8 @@ class PanelController:
             offer=offer,
         )
         self.recorded = RecordedQuestions(messages.handler({"ask": self._ask_listed}))
-        self.error_card = self.connecting.error_card
+        self.choice, self.error_card = self.connecting.choice, self.connecting.error_card
+        self.connection = self.choice.connection
         self.picker = Picker(
             endpoint=endpoint,
             handler=messages.handler,
@@ -225,14 +220,14 @@ class PanelController:
 
     def _layout(self) -> tuple[Any, ...]:
         """Return the head, two columns, and the shelf, to be placed one below the other."""
-        head = [self.toolbar, self.connecting.key_field, self.connecting.server_form]
+        head = column([self.choice, self.toolbar], "nbvlm-header")
         # Run stands above the sliders, which few people move: it is on the screen without scrolling.
         fields = [self.picker, self.recorded, self.task_bar, self.buttons.widget, self.parameters]
         left = column(fields, "nbvlm-controls")
         right = column([self.error_card, self.viewer, self.answers.export_menu], "nbvlm-answers")
         body = column([left, right], "nbvlm-body")
-        shelf = column([self.answers.strip, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
-        return (*head, body, shelf)
+        shelf = column([self.answers.history, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
+        return (head, body, shelf)
 
     # Traits
 
@@ -311,12 +306,12 @@ class PanelController:
     def use(self, client: Client | AsyncClient) -> None:
         """Ask with another client from now on."""
         if client is not self.connection.shown:
-            self.connecting.use(client)
+            self.choice.client = client
 
     def ask_endpoint(self, endpoint: Endpoint) -> None:
         """Ask another model from now on."""
         if endpoint != self.connection.endpoint:
-            self.connecting.ask_endpoint(endpoint)
+            self.choice.endpoint = endpoint
 
     def serve(self) -> None:
         """Fit everything to another model; an answer under way ends."""
@@ -329,11 +324,7 @@ class PanelController:
 
     def _show_connection(self) -> None:
         used = self.connection
-        key = used.key() if "key" in self.offer else {"state": "none", "text": ""}
-        recorded = bool(used.questions())
-        choices = used.choices(self.offer)
-        self.toolbar.show(used.endpoint, choices, used.choice, key, recorded=recorded)
-        self.connecting.key_field.about = used.about_key()
+        self.toolbar.show(used.endpoint, recorded=bool(used.questions()))
         self.recorded.put(used.questions())
         self.toolbar.hideable = bool({"path", "key"} & self.offer.allowed)
         self.toolbar.hidden = self.offer.hidden
@@ -348,16 +339,10 @@ class PanelController:
             for widget in self._offering:
                 widget.allowed = offer
             self._show_connection()
-            if "key" not in offer:
-                self.connecting.key_field.leave()
-            if not {"server", "path"} <= set(offer.names):
-                self.connecting.server_form.connected()
 
     @property
-    def _offering(self) -> tuple[OfferingWidget | ErrorCard | Picker, ...]:
-        connecting, answers = self.connecting, self.answers
-        dialogs = (connecting.key_field, connecting.server_form, connecting.error_card)
-        return (self.toolbar, self.picker, *dialogs, answers.export_menu, self.sweeps.grid)
+    def _offering(self) -> tuple[OfferingWidget | ErrorCard | ModelChoice | Picker, ...]:
+        return (self.choice, self.error_card, self.picker, self.answers.export_menu, self.sweeps.grid)
 
     def hide(self, hidden: bool) -> None:
         """Hide paths, the key field and folders for a class, or show them again."""
@@ -508,15 +493,14 @@ class PanelController:
         self.answers.mark(result)
         self.toolbar.answered(result.model if result is not None else "")
 
-    def restore(self, entry: HistoryEntry) -> None:
+    def restore(self, result: Result) -> None:
         """Show an answer again: its picture, prompt, parameters, text and boxes."""
-        result = entry.result
         with self._lock:
             self.stop()
             if result.picture is not self.picture:
                 self.show(result.picture)
             self.form.fill(result.prompt, result.parameters)
-            self._show_answer(result, entry.pieces)
+            self._show_answer(result, self.answers.pieces_of(result))
 
     def reread(self, message: Mapping[str, Any]) -> None:
         """Read the numbers of the answer in the viewer again, in an `order` and on a `scale`."""
@@ -525,21 +509,20 @@ class PanelController:
                 raise Ignored("no answer is shown")
             scale = message.get("scale")
             again = reread(result, message["order"], None if scale is None else tuple(scale))
-            pieces = self.answers.replace(result, again)
-            self._show_answer(again, pieces)
+            self.answers.history.replace(result, again)
+            self._show_answer(again, self.answers.pieces_of(again))
         self.answers.finish(again)
 
-    def ask_again(self, entry: HistoryEntry) -> None:
+    def ask_again(self, result: Result) -> None:
         """Show an answer again, and ask its question."""
-        self.restore(entry)
+        self.restore(result)
         self.start()
 
     def open(self, result: Result) -> None:
         """Show an answer of the sweep in the viewer, and add it to the history."""
         with self._lock:
-            number = self.answers.history.number_of(result)
-            entry = self.answers.add(result) if number is None else self.answers.history.find(number)
-            self.restore(entry)
+            self.answers.add(result)
+            self.restore(result)
         self.answers.finish(result)
 
     def stop(self) -> None:

@@ -468,12 +468,12 @@ class Panel(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # the 
             return "<nbvlm.Panel: closed>"
         picture = self.image
         shown = "no picture" if picture is None else picture.name or f"{picture.width}×{picture.height}"
-        return encodable(f"<nbvlm.Panel: {shown}, {len(self._controller.answers.history)} answers>")
+        return encodable(f"<nbvlm.Panel: {shown}, {len(self._controller.answers.history.store)} answers>")
 
     def _ipython_display_(self) -> None:
         # The panel is a plain box; the metadata that Colab needs come from an anywidget inside it.
-        strip = self._controller.answers.strip
-        _, metadata = strip._repr_mimebundle_() if self.comm is not None else ({}, {})
+        toolbar = self._controller.toolbar
+        _, metadata = toolbar._repr_mimebundle_() if self.comm is not None else ({}, {})
         self._controller.answers.static_output.show(self._repr_mimebundle_(), repr(self), metadata)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:

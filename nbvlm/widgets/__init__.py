@@ -15,7 +15,6 @@ from nbvlm.widgets.dialogs import KeyField, ServerForm, list_models, look_here
 from nbvlm.widgets.export_menu import ExportMenu
 from nbvlm.widgets.failure import ErrorCard
 from nbvlm.widgets.history import History
-from nbvlm.widgets.history_strip import HistoryStrip
 from nbvlm.widgets.mask_outliner import MaskOutliner
 from nbvlm.widgets.messages import Ignored as Ignored
 from nbvlm.widgets.model_choice import ModelChoice
@@ -67,7 +66,6 @@ __all__ = [
     "ErrorCard",
     "ExportMenu",
     "History",
-    "HistoryStrip",
     "KeyField",
     "LocalLife",
     "MaskOutliner",

@@ -69,7 +69,7 @@ class Carrier(LocalLife, PageWidget):
     _css = style(
         *("colors", "scheme", "fields", "theme", "place", "form", "task_bar", "picker", "series_bar"),
         *("viewer_root", "picture_view", "detections_list", "error_card", "history_strip", "answer"),
-        *("dialog", "own"),
+        *("dialog", "model_list", "own"),
     )
     css_class = "nbvlm-carrier"
     messages = MappingProxyType(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ __all__ = [
     "Dropdown",
     "button",
     "column",
+    "fixed_text",
     "is_on_grid",
     "label",
     "number_of",
@@ -87,6 +89,11 @@ def column(children: list[Any], name: str) -> Any:
 
 def label(text: str, name: str, **traits: Any) -> Any:
     return Label(text, **traits).add_class(name)
+
+
+def fixed_text(words: str, name: str, **traits: Any) -> Any:
+    """Return a text that never changes; HoloViz Panel shows it, where a `Label` stays empty."""
+    return Html(escape(words), **traits).add_class(name)
 
 
 def text_block() -> Any:

@@ -49,7 +49,8 @@ class PartBox(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # th
         known = {*type(self).class_trait_names(), "model_id"}
         try:
             refuse_unknown({name: one for name, one in traits.items() if name not in known}, offered)
-            given = {name: traits.pop(name) for name in own if name in traits}
+            # In the order in which they are given: some are checked against others.
+            given = {name: traits.pop(name) for name in list(traits) if name in own}
             super().__init__(children, **traits)
             for name in ("nbvlm-inside",) if bare else ("nbvlm-part", "nbvlm-own"):
                 self.add_class(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import traitlets
@@ -13,24 +12,23 @@ from nbvlm.result import Result
 from nbvlm.widgets._life import weakly
 from nbvlm.widgets._part import PartBox
 from nbvlm.widgets.esm import style
-from nbvlm.widgets.history_strip import HistoryStrip
+from nbvlm.widgets.history_page import HistoryPage
+from nbvlm.widgets.history_store import HistoryStore
 from nbvlm.widgets.messages import Ignored
 from nbvlm.widgets.thumbnails import thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from nbvlm.widgets.history_store import HistoryEntry
+
+    _Action = Callable[[Mapping[str, Any]], Any]
+    _Handler = Callable[[Mapping[str, _Action]], _Action]
+
 __all__ = ["History"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    number: int
-    result: Result
-    pinned: bool = False
-
-
-class _Page(HistoryStrip):
+class _OwnPage(HistoryPage):
     _css = style("colors", "scheme", "theme", "place", "history_strip")
 
 
@@ -45,6 +43,12 @@ class History(PartBox):
         The answers, the oldest first.
     on_again
         Called with the answer whose question a person wants to ask again.
+    **options
+        `on_show` is called with the answer of a card that is pressed, in place of selecting it; `on_change`
+        after each change of the answers; `handler` makes of actions, by the types of messages, the function
+        that takes a message of the page. `limited` drops the oldest answers that are not pinned beyond 200,
+        and where their pictures take more than 256 MiB. `draws` False leaves the small pictures to `draw`.
+        `still` is the CSS class of an output that the page shows in place of the history, or "".
 
     Attributes
     ----------
@@ -77,64 +81,145 @@ class History(PartBox):
         entries: Sequence[Result] = (),
         *,
         on_again: Callable[[Result], Any] | None = None,
+        on_show: Callable[[Result], Any] | None = None,
+        on_change: Callable[[], Any] | None = None,
+        handler: _Handler | None = None,
+        limited: bool = False,
+        draws: bool = True,
+        still: str = "",
+        bare: bool = False,
         **traits: Any,
     ) -> None:
         self._lock = threading.RLock()
-        self._on_again = on_again
-        self._count = 0
-        self._numbered: list[_Entry] = []
-        self._removed: list[_Entry] = []
-        self._page = _Page(weakly(self._take))
-        super().__init__([self._page], **({"entries": list(entries)} | traits))
+        self._on_again, self._on_show, self._on_change = on_again, on_show, on_change
+        self._draws = draws
+        self.store = HistoryStore(limited=limited)
+        #: Takes a message that names an answer by its number, of this page or another one.
+        self.take = (_at_once if handler is None else handler)(self._actions())
+        self._page = (HistoryPage if bare else _OwnPage)(self.take, still)
+        super().__init__([self._page], bare=bare, **({"entries": list(entries)} | traits))
 
-    def add(self, result: Result) -> None:
-        """Add an answer at the end, and select it."""
+    def add(self, result: Result, pieces: int | None = None) -> None:
+        """Add an answer at the end, and select it; `pieces` is how many it came in, if that is known."""
         with self._lock:
-            self.entries = [*self.entries, result]
+            entry = self.store.add(result, pieces)
+            self._draw_new([entry])
+            self._follow()
             self.selected = result
+        self._changed()
+
+    def replace(self, result: Result, other: Result) -> None:
+        """Put another form of an answer in its place; nothing happens where it is not among the entries."""
+        with self._lock:
+            number = self.store.number_of(result)
+            if number is None:
+                return
+            is_selected = self.selected is result
+            self.store.replace(number, other)
+            self._draw_new([self.store.find(number)])
+            self._follow()
+            if is_selected:
+                self.selected = other
+        self._changed()
+
+    def select(self, result: Result | None) -> None:
+        """Mark an answer; none where it is not among the entries."""
+        with self._lock:
+            self.selected = result if self.store.number_of(result) is not None else None
 
     def delete(self, result: Result) -> None:
         """Drop an answer."""
-        self._keep(lambda entry: entry.result is not result)
+        number = self.store.number_of(result)
+        if number is not None:
+            self._change(lambda: self.store.delete(number))
 
     def clear(self) -> None:
         """Drop all answers that are not pinned."""
-        self._keep(lambda entry: entry.pinned)
-
-    def _keep(self, is_kept: Callable[[_Entry], bool]) -> None:
-        with self._lock:
-            removed = [entry for entry in self._numbered if not is_kept(entry)]
-            if removed:
-                self._removed = removed
-                self.entries = [entry.result for entry in self._numbered if is_kept(entry)]
+        self._change(self.store.clear)
 
     def undo(self) -> None:
         """Bring back what was deleted or cleared last; again, nothing happens."""
-        with self._lock:
-            back = [one for one in self._removed if not _is_in(one.result, self.entries)]
-            entries = sorted([*self._numbered, *back], key=lambda entry: entry.number)
-            self.entries = [entry.result for entry in entries]
-            self.pinned = [*self.pinned, *(entry.result for entry in back if entry.pinned)]
-            self._removed = []
-            self._show()
+        self._change(self.store.undo)
 
-    def _take(self, message: Mapping[str, Any]) -> None:
-        kind = message["type"]
-        if kind in ("clear", "undo"):
-            (self.clear if kind == "clear" else self.undo)()
-            return
-        result = next((one.result for one in self._numbered if one.number == message["answer"]), None)
-        if result is None:
-            raise Ignored("there is no such answer")
-        if kind == "show":
+    def draw(self, result: Result) -> None:
+        """Draw an answer small on its card, now; takes a moment."""
+        number = self.store.number_of(result)
+        if number is not None:
+            self._page.draw(number, thumbnail(result))
+
+    def _draw_new(self, entries: Sequence[HistoryEntry]) -> None:
+        for entry in entries if self._draws else ():
+            Task(_draw(self._page, entry))
+
+    # Messages of the page
+
+    def _actions(self) -> dict[str, _Action]:
+        actions = {
+            "show": self._show_again,
+            "again": self._ask_again,
+            "pin": self._pin,
+            "delete": self._delete,
+            "clear": self._clear,
+            "undo": self._undo,
+        }
+        return {name: weakly(action) for name, action in actions.items()}
+
+    def _named(self, message: Mapping[str, Any]) -> HistoryEntry:
+        found = (one for one in self.store.entries if one.number == message["answer"])
+        if (entry := next(found, None)) is None:
+            raise Ignored("the history does not hold this answer")
+        return entry
+
+    def _show_again(self, message: Mapping[str, Any]) -> None:
+        result = self._named(message).result
+        if self._on_show is None:
             self.selected = result
-        elif kind == "delete":
-            self.delete(result)
-        elif kind == "again" and self._on_again is not None:
+        else:
+            self._on_show(result)
+
+    def _ask_again(self, message: Mapping[str, Any]) -> None:
+        result = self._named(message).result
+        if self._on_again is not None:
             self._on_again(result)
-        elif kind == "pin":
-            others = [one for one in self.pinned if one is not result]
-            self.pinned = [*others, result] if message["pinned"] else others
+
+    def _pin(self, message: Mapping[str, Any]) -> None:
+        number = self._named(message).number
+        self._change(lambda: self.store.pin(number, message["pinned"]))
+
+    def _delete(self, message: Mapping[str, Any]) -> None:
+        self._change(lambda: self.store.delete(message["answer"]))
+
+    def _clear(self, _message: Mapping[str, Any]) -> None:
+        self.clear()
+
+    def _undo(self, _message: Mapping[str, Any]) -> None:
+        self.undo()
+
+    # The traits follow the store, and the store follows the traits
+
+    def _change(self, action: Callable[[], Any]) -> None:
+        with self._lock:
+            action()
+            self._follow()
+        self._changed()
+
+    def _changed(self) -> None:
+        # Without the lock: what is called may wait for another thread, which changes the history.
+        if self._on_change is not None:
+            self._on_change()
+
+    def _follow(self) -> None:
+        """Give the traits what the store holds, and show it."""
+        self.entries = self.store.results
+        held = [one.result for one in self.store.pinned]
+        kept = [one for one in self.pinned if _is_in(one, held)]
+        self.pinned = [*kept, *(one for one in held if not _is_in(one, kept))]
+        self._leave_what_is_gone()
+        self._show()
+
+    def _leave_what_is_gone(self) -> None:
+        if self.selected is not None and not _is_in(self.selected, self.entries):
+            self.selected = None
 
     @traitlets.validate("selected", "pinned")  # type: ignore[untyped-decorator]
     def _check_held(self, proposal: Any) -> Any:
@@ -149,43 +234,39 @@ class History(PartBox):
     @traitlets.observe("entries")  # type: ignore[untyped-decorator]
     def _entries_changed(self, _change: Any) -> None:
         with self._lock:
-            known = [*self._numbered, *self._removed]
-            new: list[_Entry] = []
-            for result in self.entries:
-                entry = next((one for one in known if one.result is result), None)
-                if entry is None:
-                    self._count += 1
-                    entry = _Entry(self._count, result)
-                    Task(_draw(self._page, entry))
-                else:
-                    known.remove(entry)
-                new.append(entry)
-            self._numbered = new
-            self.pinned = [one for one in self.pinned if _is_in(one, self.entries)]
-            if self.selected is not None and not _is_in(self.selected, self.entries):
-                self.selected = None
+            if not _same(self.entries, self.store.results):
+                self._draw_new(self.store.put(self.entries))
+                self._follow()
+
+    @traitlets.observe("pinned")  # type: ignore[untyped-decorator]
+    def _pinned_changed(self, _change: Any) -> None:
+        with self._lock:
+            self.store.put_pinned(self.pinned)
             self._show()
 
-    @traitlets.observe("selected", "pinned")  # type: ignore[untyped-decorator]
-    def _marks_changed(self, _change: Any) -> None:
-        self._show()
-
-    def _show(self) -> None:
+    @traitlets.observe("selected")  # type: ignore[untyped-decorator]
+    def _show(self, _change: Any = None) -> None:
         with self._lock:
-            self._numbered = [replace(one, pinned=_is_in(one.result, self.pinned)) for one in self._numbered]
-            self._page.update(self._numbered, self._removed)
-            marked = (one.number for one in self._numbered if one.result is self.selected)
-            self._page.mark(next(marked, None))
+            self._page.update(self.store.entries, self.store.removed)
+            self._page.mark(self.store.number_of(self.selected))
 
     def close(self) -> None:
         """Take the part off the page, and end it; again, nothing happens."""
-        self._on_again = None
+        self._on_again = self._on_show = self._on_change = None
         super().close()
+
+
+def _at_once(actions: Mapping[str, _Action]) -> _Action:
+    return lambda message: actions[message["type"]](message)
 
 
 def _is_in(result: Result, results: Sequence[Result]) -> bool:
     return any(one is result for one in results)
 
 
-async def _draw(page: HistoryStrip, entry: _Entry) -> None:
+def _same(some: Sequence[Result], others: Sequence[Result]) -> bool:
+    return len(some) == len(others) and all(one is other for one, other in zip(some, others, strict=True))
+
+
+async def _draw(page: HistoryPage, entry: HistoryEntry) -> None:
     page.draw(entry.number, await in_thread(thumbnail, entry.result))

@@ -13,13 +13,15 @@ from nbvlm._background import Task
 from nbvlm.client import Client
 from nbvlm.errors import Error
 from nbvlm.widgets._base import ignored
-from nbvlm.widgets._fields import Dropdown, button, column, text_block
+from nbvlm.widgets._fields import button, column, text_block
 from nbvlm.widgets._life import weakly
 from nbvlm.widgets._part import PartBox
 from nbvlm.widgets._values import ClientTrait, EndpointTrait
 from nbvlm.widgets.dialogs import KeyField, ServerForm, list_models, look_here
 from nbvlm.widgets.esm import style
+from nbvlm.widgets.messages import Ignored
 from nbvlm.widgets.model_connection import ModelConnection
+from nbvlm.widgets.model_list import ModelList
 from nbvlm.widgets.offers import Offer
 from nbvlm.widgets.status_text import failure_sentences
 
@@ -30,16 +32,23 @@ if TYPE_CHECKING:
     from nbvlm.client import AsyncClient
     from nbvlm.widgets.offers import Allow
 
+    _Action = Callable[[Mapping[str, Any]], Any]
+    _Handler = Callable[[Mapping[str, _Action]], _Action]
+
 __all__ = ["ModelChoice"]
 
-_STYLE = style("colors", "scheme", "theme", "place", "form", "dialog", "own")
+_STYLE = style("colors", "scheme", "theme", "place", "form", "model_list", "dialog", "own")
 
 
-class _KeyPage(KeyField):
+class _OwnList(ModelList):
     _css = _STYLE
 
 
-class _FormPage(ServerForm):
+class _OwnKeyField(KeyField):
+    _css = _STYLE
+
+
+class _OwnForm(ServerForm):
     _css = _STYLE
 
 
@@ -62,6 +71,12 @@ class ModelChoice(PartBox):
         and "key"; None takes the default of the host, as `Panel` does.
     paths
         A folder that paths of recordings cannot leave; None offers the whole disk where paths are offered.
+    **options
+        `offer` in place of `allow` and `paths`; `handler` makes of actions, by the types of messages, the
+        function that takes a message of the page; `on_fields` takes the values of fields that come with it;
+        `on_model` is called once another model is asked, with the parameters that a recording needs or None,
+        and `on_key` once a key is used; `on_refused` takes the error of a message that asks for what is not
+        offered.
 
     Attributes
     ----------
@@ -98,7 +113,7 @@ class ModelChoice(PartBox):
 
     @traitlets.default("models")  # type: ignore[untyped-decorator]
     def _default_models(self) -> list[str]:
-        return list(endpoints.ENDPOINTS)
+        return _models_of(self._offer)
 
     def __init__(
         self,
@@ -106,30 +121,37 @@ class ModelChoice(PartBox):
         *,
         allow: Allow = None,
         paths: str | os.PathLike[str] | None = None,
+        offer: Offer | None = None,
+        handler: _Handler | None = None,
+        on_model: Callable[[Mapping[str, Any] | None], Any] | None = None,
+        on_key: Callable[[], Any] | None = None,
+        on_fields: Callable[[Mapping[str, Any]], Any] | None = None,
+        on_refused: Callable[[Exception], Any] | None = None,
+        bare: bool = False,
         **traits: Any,
     ) -> None:
-        self._offer = Offer.of(allow, paths)
-        self._own: list[Any] = []
-        self._putting = False
-        self._values: list[str] = []
-        self._field = Dropdown(description="Model").add_class("nbvlm-model-choice")
-        self._note = text_block()
-        self._field.layout.width = "auto"
-        self._field.observe(weakly(self._picked), "index")
+        self._offer = Offer.of(allow, paths) if offer is None else offer
+        self._on_model, self._on_key, self._on_fields = on_model, on_key, on_fields
+        self._own: list[Any] | None = None if bare else []
         given = Client() if client is None else client
-        if client is None:
+        if client is None and self._own is not None:
             self._own.append(given)
-        self._connection = ModelConnection(given)
-        self._key_page = _KeyPage(_taking(weakly(self._take)), offer=self._offer)
-        self._form_page = _FormPage(_taking(weakly(self._take)), offer=self._offer)
+        self.connection = ModelConnection(given)
+        self._note = None if bare else text_block()
+        kinds = (ModelList, KeyField, ServerForm) if bare else (_OwnList, _OwnKeyField, _OwnForm)
+        take = (_guarded if handler is None else handler)(self._actions())
+        options: dict[str, Any] = {"offer": self._offer, "on_refused": on_refused}
+        self._list = kinds[0](take, **options, opens=bare)
+        self._key_page, self._form_page = kinds[1](take, **options), kinds[2](take, **options)
         self.client = given
-        super().__init__([self._field, self._note, *self._openers()], **traits)
+        others = [] if self._note is None else [self._note, self._openers()]
+        super().__init__([self._list, *others, self._key_page, self._form_page], bare=bare, **traits)
         self._show()
 
-    def _openers(self) -> list[Any]:
-        """Return the buttons of what is offered, and the forms that they open."""
+    def _openers(self) -> Any:
+        """Return the buttons of what is offered, which open the forms."""
         made = {
-            "key": ("Key …", "Enter a key for this model", self._open_key),
+            "key": ("Key …", "Enter a key for this model", self.ask_key),
             "server": ("Another server …", "Ask a server by its address", self._open_server),
             "path": ("A recording …", "Take the answers from a recording", self._open_recording),
         }
@@ -142,10 +164,11 @@ class ModelChoice(PartBox):
                 buttons.append(one)
         row = column(buttons, "nbvlm-model-forms")
         row.layout.flex_flow = "row wrap"
-        return [row, self._key_page, self._form_page]
+        return row
 
-    def _open_key(self, _button: Any = None) -> None:
-        self._key_page.ask()
+    def ask_key(self, _button: Any = None, *, again: bool = False) -> None:
+        """Open the field for a key, if it is offered; `again` repeats the question with the new key."""
+        self._key_page.ask(again=again)
 
     def _open_server(self, _button: Any = None) -> None:
         self._form_page.ask("server")
@@ -153,52 +176,92 @@ class ModelChoice(PartBox):
     def _open_recording(self, _button: Any = None) -> None:
         self._form_page.ask("recording")
 
+    @property
+    def allowed(self) -> Offer:
+        """What is offered."""
+        return self._offer
+
+    @allowed.setter
+    def allowed(self, offer: Offer) -> None:
+        self._offer = self._list.allowed = self._key_page.allowed = self._form_page.allowed = offer
+        self.models = _models_of(offer)
+        self._show()
+        if "key" not in offer:
+            self._key_page.leave()
+        if not {"server", "path"} <= set(offer.names):
+            self._form_page.connected()
+
     # Messages of the page
 
-    def _take(self, message: Mapping[str, Any]) -> None:
-        kind, connection = message["type"], self._connection
-        if kind == "key":
-            self._take_key(message["key"])
-        elif kind == "models":
-            Task(list_models(self._form_page, message["url"], message["key"]))
-        elif kind == "local":
-            Task(look_here(self._form_page))
-        elif kind == "connect":
-            self._switch(lambda: connection.connect(message["url"], message["model"], message["key"]))
-        else:
-            self._switch(lambda: connection.play(message["path"], self._offer.folder))
+    def _actions(self) -> dict[str, Callable[[Mapping[str, Any]], Any]]:
+        actions = {
+            "model": self._take_choice,
+            "key": self._take_key,
+            "models": self._list_models,
+            "local": self._look_here,
+            "connect": self._connect,
+            "play": self._play,
+        }
+        return {name: weakly(action) for name, action in actions.items()}
 
-    def _take_key(self, key: Any) -> None:
+    def _take_choice(self, message: Mapping[str, Any]) -> None:
+        if message["choice"] not in {one["value"] for one in self._listed()}:
+            raise Ignored("this model is not offered")
+        if self._on_fields is not None:
+            self._on_fields(message.get("fields") or {})
+        self.choose(message["choice"])
+
+    def _take_key(self, message: Mapping[str, Any]) -> None:
         try:
-            self._connection.take_key(key)
+            self.connection.take_key(message["key"])
         except Error as error:
             self._key_page.refused(failure_sentences(error))
         except Exception as error:  # noqa: BLE001 - its text might hold the key
             self._key_page.refused(f"The key could not be used ({type(error).__name__}).")
         else:
-            self._key_page.accepted()
             self._follow()
+            if self._on_key is not None:
+                self._on_key()
+            self._key_page.accepted()
 
-    def _switch(self, connect: Callable[[], Any]) -> None:
+    def _list_models(self, message: Mapping[str, Any]) -> None:
+        Task(list_models(self._form_page, message["url"], message["key"]))
+
+    def _look_here(self, _message: Mapping[str, Any]) -> None:
+        Task(look_here(self._form_page))
+
+    def _connect(self, message: Mapping[str, Any]) -> None:
+        self._switch(lambda: self.connection.connect(message["url"], message["model"], message["key"]))
+
+    def _play(self, message: Mapping[str, Any]) -> None:
+        self._switch(lambda: self.connection.play(message["path"], self._offer.folder))
+
+    def _switch(self, connect: Callable[[], Mapping[str, Any] | None]) -> None:
+        """Ask a server or a recording from now on, or show below the form why that is not possible."""
         try:
-            connect()
+            parameters = connect()
         except Error as error:
             self._form_page.refused(failure_sentences(error))
         else:
             self._form_page.connected()
-            self._follow()
+            self._changed(parameters)
 
     # The choice
 
-    def _picked(self, change: Any) -> None:
-        if not self._putting and change["new"] is not None:
-            self._connection.choose(self._values[change["new"]])
-            self._follow()
+    def choose(self, value: str) -> None:
+        """Ask another model from now on; `value` is that of one of `ModelConnection.choices`."""
+        self.connection.choose(value)
+        self._changed()
+
+    def _changed(self, parameters: Mapping[str, Any] | None = None) -> None:
+        self._follow()
+        if self._on_model is not None:
+            self._on_model(parameters)
 
     def _follow(self) -> None:
         """Hold a client with the settings of the connection."""
-        before, now = self.client, self._connection.shown
-        if now is not before and now not in self._own:
+        before, now = self.client, self.connection.shown
+        if self._own is not None and now is not before and now not in self._own:
             self._own.append(now)
         self.client = now
         self._show()
@@ -209,55 +272,60 @@ class ModelChoice(PartBox):
 
     @traitlets.observe("client")  # type: ignore[untyped-decorator]
     def _client_changed(self, change: Any) -> None:
-        client = change["new"]
-        if client is not self._connection.shown:
-            self._connection.use(client)
+        client, is_given = change["new"], change["new"] is not self.connection.shown
+        if is_given:
+            self.connection.use(client)
         self.endpoint = client.settings.endpoint
-        for own in [one for one in self._own if one is not client]:
-            self._own.remove(own)
-            own.close()
+        if self._own is not None:
+            for own in [one for one in self._own if one is not client]:
+                self._own.remove(own)
+                own.close()
         self._show()
+        if is_given and self._on_model is not None:
+            self._on_model(None)
 
     @traitlets.observe("endpoint")  # type: ignore[untyped-decorator]
     def _endpoint_changed(self, change: Any) -> None:
         if change["new"] != self.client.settings.endpoint:
-            self._connection.ask_endpoint(change["new"])
-            self._follow()
+            self.connection.ask_endpoint(change["new"])
+            self._changed()
+
+    def _listed(self) -> list[dict[str, str]]:
+        return self.connection.choices(replace(self._offer, models=tuple(self.models)))
 
     @traitlets.observe("models")  # type: ignore[untyped-decorator]
     def _show(self, _change: Any = None) -> None:
-        listed = self._connection.choices(replace(self._offer, models=tuple(self.models)))
-        values = [one["value"] for one in listed]
-        self._putting = True  # new options choose the first one for a moment
-        try:
-            options = [(one["label"], index) for index, one in enumerate(listed)]
-            if values != self._values or list(self._field.options) != options:
-                self._values = values
-                self._field.options = options
-            at = values.index(self._connection.choice)
-            self._field.index = at
-            key = self._connection.key()["text"]
-            self.set_trait("key_state", key)
-            self._key_page.about = self._connection.about_key()
-            self._note.value = html.escape(" ".join(filter(None, [listed[at]["note"], key and f"{key}."])))
-        finally:
-            self._putting = False
+        listed, choice, key = self._listed(), self.connection.choice, self.connection.key()
+        about = key if "key" in self._offer else {"state": "none", "text": ""}
+        self._list.show(listed, choice, about)
+        self._key_page.about = self.connection.about_key()
+        self.set_trait("key_state", key["text"])
+        if self._note is not None:
+            note = next(one["note"] for one in listed if one["value"] == choice)
+            self._note.value = html.escape(" ".join(filter(None, [note, key["text"] and f"{key['text']}."])))
 
     def close(self) -> None:
         """Close the clients that the part made, take it off the page, and end it; again, nothing happens."""
-        own, self._own = self._own, []
+        own, self._own = self._own or [], None
+        self._on_model = self._on_key = self._on_fields = None
         for client in own:
             client.close()
         super().close()
 
 
-def _taking(take: Callable[[Mapping[str, Any]], Any]) -> Callable[[Mapping[str, Any]], Any]:
+def _models_of(offer: Offer) -> list[str]:
+    return list(endpoints.ENDPOINTS if offer.models is None else offer.models)
+
+
+def _guarded(actions: Mapping[str, _Action]) -> _Action:
     """Return a function that takes a message of the page; an error in it is logged without its text."""
 
-    def call(message: Mapping[str, Any]) -> None:
+    def take(message: Mapping[str, Any]) -> None:
         try:
-            take(message)
+            actions[message["type"]](message)
+        except Ignored as reason:
+            ignored("ModelChoice", str(reason))
         except Exception as error:  # noqa: BLE001 - its text might hold the key
             ignored("ModelChoice", type(error).__name__)
 
-    return call
+    return take

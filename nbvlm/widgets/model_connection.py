@@ -117,7 +117,8 @@ class ModelConnection:
         if "models" not in offer:
             kept: tuple[str, ...] = (self.choice,)
         else:
-            kept = (self.choice, self._own, SERVER, RECORDING, *(offer.models or endpoints.ENDPOINTS))
+            models = endpoints.ENDPOINTS if offer.models is None else offer.models
+            kept = (self.choice, self._own, SERVER, RECORDING, *models)
         found = [one for one in self._all_choices() if one["value"] in kept]
         if offer.public:
             found = [{**one, "label": one["label"].partition(" at ")[0]} for one in found]

@@ -14,8 +14,8 @@ from nbvlm.widgets._fields import (
     Dropdown,
     button,
     column,
+    fixed_text,
     is_on_grid,
-    label,
     number_of,
     on_slider,
     slider_of,
@@ -148,7 +148,7 @@ class Parameters(PartBox):
     ) -> None:
         self._bare, self._on_reset = bare, on_reset
         self._sliders: dict[str, Any] = {}
-        self._note = label(_NOTE, "nbvlm-note", layout=ipywidgets.Layout())
+        self._note = fixed_text(_NOTE, "nbvlm-note", layout=ipywidgets.Layout())
         self._pace_field = Dropdown(
             description="Pace",
             tooltip="Tokens a second of the embedded model: slow answers can be watched, and stopped",
@@ -157,7 +157,7 @@ class Parameters(PartBox):
         self._pace_field.observe(weakly(self._paced), "value")
         self._reset = button("Defaults", "nbvlm-reset", "Set all sliders to the model's defaults")
         self._reset.on_click(weakly(self._take_reset))
-        self._head = column([label("Parameters", "nbvlm-heading"), self._reset], "nbvlm-sliders-head")
+        self._head = column([fixed_text("Parameters", "nbvlm-heading"), self._reset], "nbvlm-sliders-head")
         self._names = [] if bare else [_SliderNames(layout={"display": "none"})]
         if not bare:  # no style sheet comes with plain sliders
             self._reset.layout.width = self._pace_field.layout.width = "auto"

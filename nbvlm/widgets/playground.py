@@ -230,7 +230,7 @@ class Playground(Carrier):
         self._parts = {"picker": picker, "bar": bar, "sliders": sliders, "asking": asking}
         self._parts |= {"card": card, "answer": answer}
         self._name, self._badge = label("", "nbvlm-model-name"), label("", "nbvlm-badge")
-        head = column([label("nbvlm", "nbvlm-mark"), self._name, self._badge], "nbvlm-header")
+        head = column([self._name, self._badge], "nbvlm-header")
         left = column([picker, bar, asking.add_class("nbvlm-actions"), sliders], "nbvlm-controls")
         body = column([left, column([card, answer], "nbvlm-answers")], "nbvlm-body")
         return column([head, body], "nbvlm-panel")

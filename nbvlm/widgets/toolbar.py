@@ -1,4 +1,4 @@
-"""The head of the panel: the choice of the model, the keyboard, and the presses on Run and Stop."""
+"""The head of the panel beside the choice of the model: a badge, the keyboard, and the presses on Run."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING
 import traitlets
 
 from nbvlm.endpoints import EMBEDDED, GATEWAY
-from nbvlm.widgets._base import OfferingWidget
+from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script, style
-from nbvlm.widgets.messages import FIELDS, Message, fields, flag, optional, text
+from nbvlm.widgets.messages import FIELDS, Message, flag
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from nbvlm.endpoints import Endpoint
 
 __all__ = ["Toolbar"]
 
 
-class Toolbar(OfferingWidget):
-    """Names the model, and wears a badge when an embedded model, a recording or a class gateway answers.
+class Toolbar(PageWidget):
+    """Wears a badge when an embedded model, a recording or a class gateway answers.
 
     Its page part also keeps the notebook's one-letter shortcuts away from the panel's fields, gives sliders
     their spoken names, and knows Ctrl+Enter (Run) and Esc (Stop). A press on Run travels in one message with
@@ -31,8 +29,7 @@ class Toolbar(OfferingWidget):
     ----------
     on_message
         Called with each message: `type` is "run" (with `prompt`, `parameters`, `edition` and `tuning`),
-        "stop", "reset" (of the sliders), "model" (with the value of a `choice`) or "hide" (`hidden` for a
-        class).
+        "stop", "reset" (of the sliders) or "hide" (`hidden` for a class).
 
     Attributes
     ----------
@@ -46,10 +43,6 @@ class Toolbar(OfferingWidget):
         The address of the class gateway that is asked, and what its students must know; "" for none.
     answerer
         Which of the embedded models gave the answer in the viewer, if there is one.
-    choices, choice
-        The models that can be asked, and the value of the one in use.
-    key
-        Where the key comes from, never the key.
     parameters
         Names of the parameters that have sliders.
     hideable, hidden
@@ -61,46 +54,33 @@ class Toolbar(OfferingWidget):
 
     _esm = script("toolbar")
     _css = style("colors", "place", "panel", "form")
+    css_class = "nbvlm-toolbar"
     messages = MappingProxyType(
         {
             "run": Message(**FIELDS),
             "stop": Message(),
             "reset": Message(),
-            "model": Message(choice=text, fields=optional(fields)),
             "hide": Message(hidden=flag),
         }
     )
-    needs = MappingProxyType({"model": "models"})
     model = traitlets.Unicode("").tag(sync=True)
     demo = traitlets.Bool(False).tag(sync=True)
     recorded = traitlets.Bool(False).tag(sync=True)
     gateway = traitlets.Unicode("").tag(sync=True)
     answerer = traitlets.Unicode("").tag(sync=True)
-    choices = traitlets.List(traitlets.Dict()).tag(sync=True)
-    choice = traitlets.Unicode("").tag(sync=True)
-    key = traitlets.Dict().tag(sync=True)
     parameters = traitlets.List(traitlets.Unicode()).tag(sync=True)
     hideable = traitlets.Bool(False).tag(sync=True)
     hidden = traitlets.Bool(False).tag(sync=True)
     edition = traitlets.Int(0).tag(sync=True)
     tuning = traitlets.Int(0).tag(sync=True)
 
-    def show(
-        self,
-        endpoint: Endpoint,
-        choices: Sequence[Mapping[str, str]],
-        choice: str,
-        key: Mapping[str, str],
-        *,
-        recorded: bool = False,
-    ) -> None:
-        """Show the model in use, those that can be chosen, and where the key comes from."""
+    def show(self, endpoint: Endpoint, *, recorded: bool = False) -> None:
+        """Show which kind of model is in use."""
         with self.hold_sync():
             self.recorded = recorded
             self.model, self.demo = endpoint.model, endpoint.name == "demo"
             is_class = endpoint.name == GATEWAY.name
             self.gateway = f"Questions go to {endpoint.base_url}. {endpoint.note}" if is_class else ""
-            self.choices, self.choice, self.key = list(choices), choice, dict(key)
             self.parameters = [parameter.name for parameter in endpoint.parameters]
 
     def answered(self, model: str) -> None:

@@ -199,10 +199,28 @@ CHOICES = [
 
 
 def test_the_badge_is_there_for_the_demo_model_only(page: Page) -> None:
-    load(page, "toolbar", {"choices": CHOICES, "choice": "demo", "demo": True})
+    load(page, "toolbar", {"demo": True})
     page.evaluate("show()")
     assert page.locator(".nbvlm-badge").is_visible()
-    load(page, "toolbar", {"choices": CHOICES, "choice": "nvidia", "demo": False})
+    load(page, "toolbar", {"demo": False})
     page.evaluate("show()")
     assert page.locator(".nbvlm-badge").last.is_hidden()
-    assert page.locator(".nbvlm-model").last.input_value() == "nvidia"
+
+
+def test_the_list_of_models_shows_groups_and_opens_forms_where_it_is_to(page: Page) -> None:
+    load(page, "model_list", {"choices": CHOICES, "choice": "nvidia", "key": {"text": "No key yet"}})
+    page.evaluate("show()")
+    models = page.locator(".nbvlm-model").last
+    assert models.input_value() == "nvidia"
+    assert models.locator("optgroup[label=There] option").all_text_contents() == ["google/paligemma"]
+    assert models.locator("option").count() == 2
+    assert page.locator(".nbvlm-key-button").last.is_hidden()
+    load(
+        page,
+        "model_list",
+        {"choices": CHOICES, "choice": "nvidia", "key": {"text": "No key yet"}, "opens": True},
+    )
+    page.evaluate("show()")
+    texts = page.locator(".nbvlm-model").last.locator("option").all_text_contents()
+    assert texts[-2:] == ["Another server …", "A recording …"]
+    assert page.locator(".nbvlm-key-button").last.is_visible()

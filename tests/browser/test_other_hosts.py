@@ -43,10 +43,12 @@ def Page():
     solara.Column(children=[panel])
 """
 HOLOVIZ = """
+import os
+
 import nbvlm
 import panel as pn
 
-pn.extension("ipywidgets")
+pn.extension("ipywidgets", theme=os.environ["THEME"])
 pn.pane.IPyWidget(nbvlm.Panel(client=nbvlm.Client("demo")), sizing_mode="stretch_width").servable()
 """
 MARIMO = """
@@ -152,6 +154,7 @@ def answers_and_visitors_find_no_path(page: Page, address: str) -> None:
     for hidden in ("button.nbvlm-key-button", "button.nbvlm-hide-button"):
         expect(page.locator(hidden)).to_be_hidden()
     page.locator(".noUi-handle").first.wait_for()
+    expect(page.locator(".nbvlm-sliders-head")).to_contain_text("Parameters")
     page.locator("button.nbvlm-run").click()
     page.locator(".nbvlm-status[data-state=done]").wait_for(timeout=SLOW)
     expect(page.locator(".nbvlm-viewer svg rect").first).to_be_attached()
@@ -161,14 +164,18 @@ def answers_and_visitors_find_no_path(page: Page, address: str) -> None:
     page.close()
 
 
-def test_solara(browser: Browser, tmp_path: Path) -> None:
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_solara(browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theme: str) -> None:
+    monkeypatch.setenv("SOLARA_THEME_VARIANT", theme)
     start = ("solara", "run", "app.py", "--host=127.0.0.1", "--no-open", "--production")
     with served("solara", SOLARA, tmp_path, *start) as address:
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         answers_and_visitors_find_no_path(page, address)
 
 
-def test_holoviz_panel(browser: Browser, tmp_path: Path) -> None:
+@pytest.mark.parametrize("theme", ["default", "dark"])
+def test_holoviz_panel(browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theme: str) -> None:
+    monkeypatch.setenv("THEME", theme)
     start = ("panel", "serve", "app.py", "--address=127.0.0.1")
     with served("holoviz", HOLOVIZ, tmp_path, *start, path="app") as address:
         page = browser.new_page(viewport={"width": 1280, "height": 1000})

@@ -35,14 +35,14 @@ def test_a_panel_in_class(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
         try:
             assert lesson.origin in parts.toolbar.gateway
             assert "Your teacher can see your questions" in parts.toolbar.gateway
-            assert (parts.toolbar.key["state"], parts.toolbar.demo) == ("missing", False)
-            assert parts.toolbar.choices[0]["group"] == "Your class"
+            assert (parts.choice._list.key["state"], parts.toolbar.demo) == ("missing", False)
+            assert parts.choice._list.choices[0]["group"] == "Your class"
             with pytest.raises(AuthenticationError):
                 panel.run()
             # The key field takes a code and a name, and keeps the token.
             code = lesson.gateway.joins.class_code
             page.key(panel, f"{code}:Ada")
-            assert parts.toolbar.key["state"] == "there"
+            assert parts.choice._list.key["state"] == "there"
             assert panel.run().text == "".join(WORDS)
             lesson.gateway.rules.change(model=models[1], models=(models[1],))
             with pytest.raises(NotFoundError):

@@ -44,11 +44,11 @@ def panel(page: Page, server: Loopback) -> Iterator[nbvlm.Panel]:
 
 
 def choose(page: Page, panel: nbvlm.Panel, choice: str) -> None:
-    page.send(panel._controller.toolbar, {"type": "model", "choice": choice})
+    page.send(panel._controller.choice._list, {"type": "model", "choice": choice})
 
 
 def test_the_head_names_the_models_and_where_the_key_comes_from(page: Page, panel: nbvlm.Panel) -> None:
-    header = panel._controller.toolbar
+    header = panel._controller.choice._list
     choices = {choice["value"]: choice for choice in header.choices}
     assert list(choices)[:2] == ["demo", "nvidia"]
     assert choices["google/gemma-4-31b-it"]["group"] == "Hosted by NVIDIA"
@@ -64,7 +64,8 @@ def test_another_model_is_asked_from_the_next_question_on(
     assert server.seen[-1].headers["authorization"] == f"Bearer {KEY}"
     choose(page, panel, "demo")
     header = panel._controller.toolbar
-    assert (header.demo, header.model, header.key["text"]) == (True, "nbvlm/demo", "")
+    assert (header.demo, header.model) == (True, "nbvlm/demo")
+    assert panel._controller.choice._list.key["text"] == ""
     assert panel.run().model == "nbvlm/demo-scenes"
     assert server.wait_for(lambda: server.open == 0)
 
@@ -84,7 +85,8 @@ def test_sliders_moved_just_before_the_choice_come_along_to_the_other_model(
 ) -> None:
     header = panel._controller.toolbar
     fields = {"prompt": "x", "edition": header.edition, "parameters": {"top_p": 0.5}, "tuning": header.tuning}
-    page.send(header, {"type": "model", "choice": "google/gemma-4-31b-it", "fields": fields})
+    choice = panel._controller.choice._list
+    page.send(choice, {"type": "model", "choice": "google/gemma-4-31b-it", "fields": fields})
     assert panel._controller.parameters.value["top_p"] == 0.5
     assert panel.prompt == "x"
 
@@ -102,15 +104,16 @@ def test_choosing_a_model_ends_the_answer_under_way(page: Page, panel: nbvlm.Pan
 def test_a_server_is_asked_for_its_models_and_then_for_answers(
     page: Page, panel: nbvlm.Panel, server: Loopback
 ) -> None:
-    form = panel._controller.connecting.server_form
+    form = panel._controller.choice._form_page
     page.send(form, {"type": "models", "url": f"{server.url}/v1"})
     page.wait(lambda: page.custom(form))
     assert page.custom(form)[-1][0] == {"type": "models", "names": ["m1", "m2"], "words": ""}
     page.send(form, {"type": "connect", "url": f"{server.url}/v1", "model": "m1"})
     assert page.custom(form)[-1][0] == {"type": "connected"}
-    header = panel._controller.toolbar
-    assert (header.model, header.choice, header.key["text"]) == ("m1", "server", "No key")
-    assert header.choices[-1]["label"].startswith("m1 at 127.0.0.1")
+    shown = panel._controller.choice._list
+    assert panel._controller.toolbar.model == "m1"
+    assert (shown.choice, shown.key["text"]) == ("server", "No key")
+    assert shown.choices[-1]["label"].startswith("m1 at 127.0.0.1")
     assert panel.run().text == "a red car"
     assert server.seen[-1].path == "/v1/chat/completions"
     assert "authorization" not in server.seen[-1].headers
@@ -131,7 +134,7 @@ def test_a_server_is_asked_for_its_models_and_then_for_answers(
 def test_what_is_wrong_with_a_server_is_said_below_its_form(
     page: Page, panel: nbvlm.Panel, message: dict[str, str], words: str
 ) -> None:
-    form = panel._controller.connecting.server_form
+    form = panel._controller.choice._form_page
     page.send(form, message)
     page.wait(lambda: page.custom(form))
     assert words in page.custom(form)[-1][0]["words"]
@@ -143,7 +146,7 @@ def test_models_on_this_computer_are_offered_and_asked(
 ) -> None:
     monkeypatch.setenv("OLLAMA_HOST", server.url)
     server.pages = model_servers.ollama_pages(qwen3_vl__8b=["vision"], qwen3__8b=["completion"])
-    form = panel._controller.connecting.server_form
+    form = panel._controller.choice._form_page
     page.send(form, {"type": "local"})
     page.wait(lambda: page.custom(form))
     offer = page.custom(form)[-1][0]
@@ -157,7 +160,7 @@ def test_models_on_this_computer_are_offered_and_asked(
 
 
 def test_without_a_model_server_the_form_says_where_it_looked(page: Page, panel: nbvlm.Panel) -> None:
-    form = panel._controller.connecting.server_form
+    form = panel._controller.choice._form_page
     page.send(form, {"type": "local"})
     page.wait(lambda: page.custom(form))
     assert page.custom(form)[-1][0]["models"] == []
@@ -212,11 +215,12 @@ def test_a_recording_answers_as_the_model_that_was_recorded(
     with clients[where]() as client:
         expected, model = client.ask(picture, "caption en", max_tokens=20), client.endpoint.model
     asked = len(server.seen)
-    page.send(panel._controller.connecting.server_form, {"type": "play", "path": f" {path} "})
-    assert page.custom(panel._controller.connecting.server_form)[-1][0] == {"type": "connected"}
-    header = panel._controller.toolbar
-    assert (header.choice, header.model, header.key["text"]) == ("recording", model, "")
-    assert header.choices[-1]["label"] == f"{model} in lesson.json"
+    page.send(panel._controller.choice._form_page, {"type": "play", "path": f" {path} "})
+    assert page.custom(panel._controller.choice._form_page)[-1][0] == {"type": "connected"}
+    shown = panel._controller.choice._list
+    assert panel._controller.toolbar.model == model
+    assert (shown.choice, shown.key["text"]) == ("recording", "")
+    assert shown.choices[-1]["label"] == f"{model} in lesson.json"
     panel.image, panel.prompt = picture, "caption en"
     played = panel.run()
     assert (played.text, played.model) == (expected.text, expected.model)
@@ -225,7 +229,7 @@ def test_a_recording_answers_as_the_model_that_was_recorded(
         panel.run()
     choose(page, panel, "demo")
     choose(page, panel, "recording")
-    assert header.model == model
+    assert panel._controller.toolbar.model == model
     assert len(server.seen) == asked
 
 
@@ -237,8 +241,8 @@ def test_what_is_wrong_with_a_recording_is_said_below_its_form(
     page: Page, panel: nbvlm.Panel, tmp_path: Path, name: str, words: str
 ) -> None:
     (tmp_path / "a.json").write_text("[]")
-    page.send(panel._controller.connecting.server_form, {"type": "play", "path": str(tmp_path / name)})
-    assert words in page.custom(panel._controller.connecting.server_form)[-1][0]["words"]
+    page.send(panel._controller.choice._form_page, {"type": "play", "path": str(tmp_path / name)})
+    assert words in page.custom(panel._controller.choice._form_page)[-1][0]["words"]
     assert panel._controller.connection.choice == "nvidia"
 
 
@@ -250,12 +254,12 @@ def test_a_typed_key_is_used_and_nowhere_to_be_seen(page: Page, server: Loopback
     server.replies.append(problem(401, f"the key {KEY} is unknown"))
     with pytest.raises(nbvlm.AuthenticationError):
         panel.run()
-    connecting = panel._controller.connecting
-    assert page.custom(connecting.key_field)[-1][0] == {"type": "open", "again": True}
+    choice, card = panel._controller.choice, panel._controller.error_card
+    assert page.custom(choice._key_page)[-1][0] == {"type": "open", "again": True}
     page.key(panel, f"  {TYPED}\n")
-    assert page.custom(connecting.key_field)[-1][0] == {"type": "taken"}
-    assert connecting.error_card.card is None
-    assert panel._controller.toolbar.key == {"state": "there", "text": "Key from this panel"}
+    assert page.custom(choice._key_page)[-1][0] == {"type": "taken"}
+    assert card.card is None
+    assert panel._controller.choice._list.key == {"state": "there", "text": "Key from this panel"}
     panel.run()
     assert server.seen[-1].headers["authorization"] == f"Bearer {TYPED}"
     states = json.dumps(
@@ -277,7 +281,7 @@ def test_a_typed_key_serves_other_clients_of_this_kernel(page: Page, panel: nbvl
 def test_what_cannot_be_a_key_is_refused_below_the_field_without_repeating_it(
     page: Page, panel: nbvlm.Panel
 ) -> None:
-    field = panel._controller.connecting.key_field
+    field = panel._controller.choice._key_page
     page.key(panel, "two words")
     refusal = page.custom(field)[-1][0]
     assert refusal["type"] == "refused"
@@ -291,7 +295,7 @@ def test_a_key_for_a_server_of_ones_own_stays_with_it(
     page: Page, panel: nbvlm.Panel, server: Loopback
 ) -> None:
     page.send(
-        panel._controller.connecting.server_form,
+        panel._controller.choice._form_page,
         {"type": "connect", "url": f"{server.url}/v1", "model": "m1"},
     )
     page.key(panel, TYPED)
@@ -306,7 +310,7 @@ def test_a_key_for_a_server_of_ones_own_stays_with_it(
 def test_the_form_of_a_server_takes_its_key_and_refusals_name_that_server(
     page: Page, panel: nbvlm.Panel, server: Loopback
 ) -> None:
-    form, field = panel._controller.connecting.server_form, panel._controller.connecting.key_field
+    form, field = panel._controller.choice._form_page, panel._controller.choice._key_page
     assert "build.nvidia.com" in ModelConnection(nbvlm.Client("nvidia")).about_key()
     host = server.url.partition("//")[2]
     connect = {"type": "connect", "url": f"{server.url}/v1", "model": "m1"}
@@ -374,8 +378,7 @@ def test_a_key_of_the_environment_is_distinguished_from_one_of_login(monkeypatch
 
 def test_a_panel_of_an_unlisted_client_offers_it_first(page: Page, server: Loopback) -> None:
     panel = nbvlm.Panel(client=nbvlm.Client(f"{server.url}/v1", model="m2"))
-    header = panel._controller.toolbar
-    assert header.choices[0]["label"].startswith("m2 at 127.0.0.1")
+    assert panel._controller.choice._list.choices[0]["label"].startswith("m2 at 127.0.0.1")
     choose(page, panel, "demo")
     choose(page, panel, "own")
     assert panel.run().model == "m2"
@@ -424,7 +427,7 @@ def test_a_recording_lists_its_questions_and_one_is_asked_by_a_press(page: Page)
     panel = nbvlm.Panel(client=nbvlm.Client("demo"))
     controller = panel._controller
     assert controller.recorded._pictures == []
-    page.send(controller.connecting.server_form, {"type": "play", "path": "photographs"})
+    page.send(controller.choice._form_page, {"type": "play", "path": "photographs"})
     page.wait(lambda: controller.toolbar.recorded)
     pictures = controller.recorded._pictures
     assert [picture["name"] for picture in pictures] == [

@@ -15,9 +15,8 @@ from support.panel_page import Page, Screen
 import nbvlm
 from nbvlm.errors import Error
 from nbvlm.images.picture import Picture
-from nbvlm.panel import history
-from nbvlm.panel.history import History
-from nbvlm.widgets import thumbnails
+from nbvlm.widgets import history_store, thumbnails
+from nbvlm.widgets.history_store import HistoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +36,7 @@ class Strip:
     """What a page that heard everything shows of the strip."""
 
     def __init__(self, page: Page, panel: nbvlm.Panel) -> None:
-        self.page, self.widget = page, panel._controller.answers.strip
+        self.page, self.widget = page, panel._controller.answers.history._page
 
     def messages(self, kind: str) -> list[Any]:
         return [one for one in self.page.custom(self.widget) if one[0]["type"] == kind]
@@ -71,8 +70,8 @@ def strip(page: Page, panel: nbvlm.Panel) -> Strip:
 
 
 def test_the_oldest_go_first_and_the_pinned_ones_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "MOST", 3)
-    kept = History()
+    monkeypatch.setattr(history_store, "MOST", 3)
+    kept = HistoryStore(limited=True)
     for _ in range(3):
         kept.add(made.result())
     kept.pin(1)
@@ -86,8 +85,8 @@ def test_the_oldest_go_first_and_the_pinned_ones_last(monkeypatch: pytest.Monkey
 
 def test_the_weight_of_pictures_counts_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
     picture, other = Picture.load(made.photo((60, 40))), Picture.load(made.photo((80, 50)))
-    monkeypatch.setattr(history, "MEMORY", picture.nbytes + other.nbytes - 1)
-    kept = History()
+    monkeypatch.setattr(history_store, "MEMORY", picture.nbytes + other.nbytes - 1)
+    kept = HistoryStore(limited=True)
     for _ in range(5):
         kept.add(made.result(picture))
     assert len(kept) == 5
@@ -97,7 +96,7 @@ def test_the_weight_of_pictures_counts_each_once(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_deleted_number_is_not_given_again() -> None:
-    kept = History()
+    kept = HistoryStore(limited=True)
     first = kept.add(made.result())
     kept.delete(first.number)
     kept.delete(first.number)
@@ -107,7 +106,7 @@ def test_a_deleted_number_is_not_given_again() -> None:
 
 
 def test_clear_keeps_what_is_pinned() -> None:
-    kept = History()
+    kept = HistoryStore(limited=True)
     for _ in range(3):
         kept.add(made.result())
     kept.pin(2)
@@ -116,7 +115,7 @@ def test_clear_keeps_what_is_pinned() -> None:
 
 
 def test_what_was_cleared_or_deleted_last_comes_back_to_its_place() -> None:
-    kept = History()
+    kept = HistoryStore(limited=True)
     for _ in range(4):
         kept.add(made.result(), pieces=7)
     kept.pin(2)
@@ -135,8 +134,8 @@ def test_what_was_cleared_or_deleted_last_comes_back_to_its_place() -> None:
 
 def test_what_was_cleared_is_forgotten_before_memory_runs_short(monkeypatch: pytest.MonkeyPatch) -> None:
     picture, other = Picture.load(made.photo((60, 40))), Picture.load(made.photo((60, 40)))
-    monkeypatch.setattr(history, "MEMORY", picture.nbytes + other.nbytes - 1)
-    kept = History()
+    monkeypatch.setattr(history_store, "MEMORY", picture.nbytes + other.nbytes - 1)
+    kept = HistoryStore(limited=True)
     kept.add(made.result(picture))
     kept.clear()
     kept.add(made.result(other))
@@ -144,7 +143,7 @@ def test_what_was_cleared_is_forgotten_before_memory_runs_short(monkeypatch: pyt
 
 
 def test_a_card_says_what_was_asked_and_what_came() -> None:
-    card = thumbnails.card(History().add(made.result()))
+    card = thumbnails.card(HistoryStore().add(made.result()))
     assert card["prompt"] == "detect cat ; dog"
     assert card["detail"] == "T 0.2 · p 0.7 · 800 ms"
     assert card["said"].startswith("2 cats; 1 dog")
@@ -153,7 +152,7 @@ def test_a_card_says_what_was_asked_and_what_came() -> None:
 
 def test_a_card_has_the_notices_of_its_answer() -> None:
     result = replace(made.result(), notices=("One in six boxes is wrong.",))
-    assert thumbnails.card(History().add(result))["said"].endswith("One in six boxes is wrong.")
+    assert thumbnails.card(HistoryStore().add(result))["said"].endswith("One in six boxes is wrong.")
 
 
 def test_a_card_draws_boxes_small_and_does_without_the_pictures_bytes() -> None:
@@ -290,7 +289,7 @@ def pinned(panel: nbvlm.Panel, strip: Strip, server: Loopback, *texts: str) -> l
     for text in texts:
         server.text = text
         panel.run()
-        strip.press("pin", panel._controller.answers.history.entries[-1].number, pinned=True)
+        strip.press("pin", panel._controller.answers.history.store.entries[-1].number, pinned=True)
     return strip.page.custom(panel._controller.answers.comparison)[-1][0]["columns"]
 
 

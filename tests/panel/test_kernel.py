@@ -83,7 +83,7 @@ def test_the_key_is_in_nothing_that_the_kernel_says(kernel: Kernel, server: Loop
 def test_a_typed_key_is_in_no_log_and_no_message(kernel: Kernel, server: Loopback, tmp_path: Path) -> None:
     path = tmp_path / "kernel.log"
     said = [*kernel.execute(OPEN), *kernel.execute(LOG.format(path=str(path)))]
-    field = kernel.value("panel._controller.connecting.key_field.model_id")
+    field = kernel.value("panel._controller.choice._key_page.model_id")
     said += kernel.send(field, {"type": "key"}, [TYPED.encode()])
     said += kernel.send(field, {"type": "key"}, [b"two words " + TYPED.encode()])
     said += kernel.execute("panel.run()")
@@ -119,4 +119,4 @@ panel.prompt = "detect \\ud83d car"
     said = kernel.send(ids["viewer"], {"type": "hello"})
     (whole,) = (content(message) for message in said if content(message).get("type") == "all")
     assert whole["picture"]["name"] == r"half\udce9\ud83d.png"
-    kernel.execute("panel._controller.answers.strip.send_all(); panel.history")
+    kernel.execute("panel._controller.answers.history._page.send_all(); panel.history")

@@ -59,9 +59,9 @@ def asks(page: Page, panel: nbvlm.Panel) -> dict[str, Callable[[], Any]]:
         "upload": lambda: page.upload(panel, "cat.png", png()),
         "link": lambda: send(page, panel, "open", place=ADDRESS),
         "path": lambda: send(page, panel, "open", place="cat.png"),
-        "models": lambda: page.send(parts.toolbar, {"type": "model", "choice": "demo"}),
+        "models": lambda: page.send(parts.choice._list, {"type": "model", "choice": "demo"}),
         "server": lambda: page.send(
-            parts.connecting.server_form, {"type": "connect", "url": "http://127.0.0.1:1/v1", "model": "m"}
+            parts.choice._form_page, {"type": "connect", "url": "http://127.0.0.1:1/v1", "model": "m"}
         ),
         "key": lambda: page.key(panel, "nvapi-another-key"),
         "sweep": lambda: page.send(
@@ -104,7 +104,7 @@ def test_every_message_for_what_is_not_offered_is_refused(
         {"type": "play", "path": "x.json"},
     ):
         panel._controller.error_card.clear()
-        page.send(panel._controller.connecting.server_form, message)
+        page.send(panel._controller.choice._form_page, message)
         assert "This panel does not offer" in screen.sentence
     assert state(panel, server) == before
 
@@ -121,13 +121,13 @@ def test_the_page_lists_only_the_models_that_are_offered(
     page: Page, make: Callable[..., nbvlm.Panel]
 ) -> None:
     panel = make(allow={"models": ["demo"]})
-    toolbar = panel._controller.toolbar
-    assert {one["value"] for one in toolbar.choices} == {panel.endpoint.name, "demo"}
-    page.send(toolbar, {"type": "model", "choice": "nvidia/nemotron-parse"})
+    shown = panel._controller.choice._list
+    assert {one["value"] for one in shown.choices} == {panel.endpoint.name, "demo"}
+    page.send(shown, {"type": "model", "choice": "nvidia/nemotron-parse"})
     assert panel.endpoint.name != "nvidia/nemotron-parse"
-    page.send(toolbar, {"type": "model", "choice": "demo"})
+    page.send(shown, {"type": "model", "choice": "demo"})
     assert panel.endpoint.name == "demo"
-    assert [one["value"] for one in make(allow=["samples"])._controller.toolbar.choices] == [
+    assert [one["value"] for one in make(allow=["samples"])._controller.choice._list.choices] == [
         panel._controller.connection._own
     ]
 
@@ -138,12 +138,12 @@ def test_voilas_visitors_find_no_path_no_key_and_no_server(
     monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.13")
     panel = make()
     screen = Screen(page, panel)
-    toolbar = panel._controller.toolbar
+    shown = panel._controller.choice._list
     assert {"path", "key", "server"}.isdisjoint(panel.allow)
-    assert toolbar.key == {"state": "none", "text": ""}
-    assert {one["value"] for one in toolbar.choices} == {panel._controller.connection.choice, "demo"}
-    assert all("127.0.0.1" not in one["label"] for one in toolbar.choices)
-    assert not toolbar.hideable
+    assert shown.key == {"state": "none", "text": ""}
+    assert {one["value"] for one in shown.choices} == {panel._controller.connection.choice, "demo"}
+    assert all("127.0.0.1" not in one["label"] for one in shown.choices)
+    assert not panel._controller.toolbar.hideable
     for place in ("/etc/hostname", "file:///etc/hostname", "http:/etc/hostname", "~/x.png", "cat.png"):
         panel._controller.error_card.clear()
         send(page, panel, "open", place=place)
@@ -155,7 +155,7 @@ def test_voilas_visitors_find_no_path_no_key_and_no_server(
         panel.run()
     assert "key" not in {action["id"] for action in screen.error["actions"]}
     assert "127.0.0.1" not in str(screen.error["details"])
-    asked = [content for content, _ in page.custom(panel._controller.connecting.key_field)]
+    asked = [content for content, _ in page.custom(panel._controller.choice._key_page)]
     assert {"type": "open", "again": True} not in asked
 
 
@@ -204,8 +204,8 @@ def test_a_path_that_leads_out_of_the_folder_is_refused(
     page.wait(lambda: completions(page, panel) is not None)
     assert completions(page, panel) == []
     assert panel.image is before
-    page.send(panel._controller.connecting.server_form, {"type": "play", "path": place})
-    words = [m["words"] for m, _ in page.custom(panel._controller.connecting.server_form)]
+    page.send(panel._controller.choice._form_page, {"type": "play", "path": place})
+    words = [m["words"] for m, _ in page.custom(panel._controller.choice._form_page)]
     assert words
     assert panel._controller.connection.choice == panel._controller.connection._own
 
@@ -253,7 +253,7 @@ def test_lock_closes_an_open_panel(page: Page, make: Callable[..., nbvlm.Panel],
     panel.lock()
     assert {"path", "key", "server"}.isdisjoint(panel.allow)
     assert seen == [panel.allow]
-    assert panel._controller.toolbar.offered == list(panel.allow)
+    assert panel._controller.choice._list.offered == list(panel.allow)
     panel.lock(["samples"], paths=folder)
     assert panel.allow == ("samples", "path")
     send(page, panel, "open", place="../secret/key.png")
@@ -270,12 +270,12 @@ def test_lock_closes_an_open_panel(page: Page, make: Callable[..., nbvlm.Panel],
 def test_hide_for_class(page: Page, make: Callable[..., nbvlm.Panel], tmp_path: Path) -> None:
     panel = make()
     screen, parts = Screen(page, panel), panel._controller
-    assert parts.toolbar.key["text"]
+    assert parts.choice._list.key["text"]
     send(page, panel, "open", place=str(tmp_path / "nowhere" / "cat.png"))
     assert str(tmp_path) in screen.sentence
     page.send(parts.toolbar, {"type": "hide", "hidden": True})  # the button
     assert panel.hidden_for_class
-    assert (parts.toolbar.hidden, parts.toolbar.key["text"]) == (True, "")
+    assert (parts.toolbar.hidden, parts.choice._list.key["text"]) == (True, "")
     assert str(tmp_path) not in str(screen.error)
     assert {"path", "key"}.isdisjoint(panel.allow)
     for name in ("path", "key"):
@@ -284,7 +284,7 @@ def test_hide_for_class(page: Page, make: Callable[..., nbvlm.Panel], tmp_path: 
         assert "This panel does not offer" in screen.sentence
     panel.hide_for_class(False)
     assert panel.allow == NAMES
-    assert parts.toolbar.key["text"]
+    assert parts.choice._list.key["text"]
     with pytest.raises(traitlets.TraitError):
         panel.hidden_for_class = "yes"
 

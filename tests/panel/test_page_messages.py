@@ -127,7 +127,7 @@ def test_state_that_a_page_does_not_set_is_ignored(
 def test_a_log_line_holds_no_value_of_the_message(
     page: Page, panel: nbvlm.Panel, log: pytest.LogCaptureFixture
 ) -> None:
-    field = panel._controller.connecting.key_field
+    field = panel._controller.choice._key_page
     page.send(field, {"type": "key", "key": "nvapi-typed-and-secret"})  # an old page
     page.send(field, {"type": "key"}, [b"nvapi-typed-and-secret"] * 2)
     assert [record.getMessage() for record in log.records] == [

@@ -113,13 +113,13 @@ def test_every_class_of_the_contract_is_there_for_widgets(panel: nbvlm.Panel) ->
 
 def test_without_a_key_the_demo_model_answers_and_says_so(page: Page) -> None:
     panel = nbvlm.Panel()
-    header = panel.widget.children[0]
+    header = panel._controller.toolbar
     assert (header.demo, header.model) == (True, "nbvlm/demo")
     panel.close()
 
 
 def test_the_hosted_model_wears_no_badge(panel: nbvlm.Panel) -> None:
-    header = panel.widget.children[0]
+    header = panel._controller.toolbar
     assert (header.demo, header.model) == (False, "google/paligemma")
 
 
@@ -413,8 +413,8 @@ def test_a_picture_with_an_endless_side_is_asked_about_and_shown_by_small_copies
     panel.run()
     panel.run()
     for number in (1, 2):
-        page.send(panel._controller.answers.strip, {"type": "pin", "answer": number, "pinned": True})
-    for widget in (panel._controller.answers.strip, panel._controller.answers.comparison):
+        page.send(panel._controller.answers.history._page, {"type": "pin", "answer": number, "pinned": True})
+    for widget in (panel._controller.answers.history._page, panel._controller.answers.comparison):
         page.send(widget, {"type": "hello"})
         _, pictures = page.custom(widget)[-1]
         assert [max(Image.open(io.BytesIO(one)).size) < 1000 for one in pictures] == [True, True]
@@ -603,10 +603,10 @@ def test_close_takes_everything_away_and_may_be_called_again(page: Page, server:
 def test_history_keeps_the_newest_within_its_bounds(
     panel: nbvlm.Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nbvlm.panel.history.MOST", 3)
+    monkeypatch.setattr("nbvlm.widgets.history_store.MOST", 3)
     results = [panel.run() for _ in range(4)]
     assert panel.history == results[1:]
-    monkeypatch.setattr("nbvlm.panel.history.MEMORY", 1)
+    monkeypatch.setattr("nbvlm.widgets.history_store.MEMORY", 1)
     panel.image = png()
     assert panel.history == results[1:]
     newest = panel.run()

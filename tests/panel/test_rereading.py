@@ -112,7 +112,7 @@ def test_an_answer_whose_card_is_deleted_is_read_again_all_the_same(
     page: Page, panel: nbvlm.Panel, screen: Screen
 ) -> None:
     before = panel.run()
-    panel._controller.answers.clear()
+    panel._controller.answers.history.clear()
     reread(page, panel, order="xyxy", scale=None)
     assert panel.result.detections == before.detections.reproject(order="xyxy")
     assert panel.history == []

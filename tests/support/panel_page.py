@@ -80,7 +80,7 @@ class Page:
 
     def key(self, panel: Panel, text: str, **message: Any) -> None:
         """Send a key as the key field does: in a buffer."""
-        self.send(panel._controller.connecting.key_field, {"type": "key", **message}, [text.encode()])
+        self.send(panel._controller.choice._key_page, {"type": "key", **message}, [text.encode()])
 
     def upload(self, panel: Panel, name: str, data: bytes, key: int = 1, **more: Any) -> list[dict[str, Any]]:
         """Send a file as the file button does; return the replies."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import weakref
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -195,6 +196,47 @@ def test_a_history_is_selected_pinned_and_deleted_both_ways(page: Page, result: 
     assert (history.entries, history.pinned) == ([result], [result])
 
 
+def test_another_form_of_an_answer_takes_its_place_in_a_history(page: Page, result: nbvlm.Result) -> None:
+    other = nbvlm.Client("demo").ask(result.picture, "caption en")
+    history = widgets.History([result, other], pinned=[result], selected=result)
+    again = replace(result, text="a longer text")
+    history.replace(result, again)
+    assert [one is two for one, two in zip(history.entries, [again, other], strict=True)] == [True, True]
+    assert history.pinned[0] is again
+    assert history.selected is again
+    cards = [card for one, _ in page.custom(history._page) for card in one.get("cards", ())]
+    assert cards[-1]["number"] == 1
+    history.replace(result, other)  # it is not there any more
+    assert history.entries[0] is again
+
+
+def test_a_limited_history_drops_the_oldest_answers(
+    result: nbvlm.Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbvlm.widgets.history_store.MOST", 2)
+    results = [replace(result, text=f"answer {number}") for number in range(4)]
+    history = widgets.History(results[:3], limited=True)
+    assert history.entries == results[1:3]
+    history.pinned = [results[1]]
+    history.add(results[3])
+    assert (history.entries, history.pinned, history.selected) == (results[1::2], [results[1]], results[3])
+    assert widgets.History(results).entries == results
+
+
+def test_an_observer_may_change_the_history_that_it_observes(result: nbvlm.Result) -> None:
+    results = [replace(result, text=f"answer {number}") for number in range(4)]
+    history = widgets.History(results[:2])
+
+    def keep_two(change: Any) -> None:
+        history.entries = change.new[-2:]
+
+    history.observe(keep_two, "entries")
+    history.add(results[2])
+    assert (history.entries, history.selected) == (results[1:3], results[2])
+    history.undo()
+    assert history.entries == results[1:3]
+
+
 def test_an_error_card_has_the_buttons_that_were_given(page: Page) -> None:
     pressed: list[str] = []
     error = nbvlm.RateLimitError("The limit is reached.")
@@ -215,12 +257,12 @@ def test_a_model_is_chosen_by_a_person_or_by_python_only(page: Page) -> None:
     given = nbvlm.Client("demo")
     choice = widgets.ModelChoice(given, models=["demo", "nvidia"])
     assert (choice.client, choice.endpoint.name) == (given, "demo")
-    page.update(choice._field, index=1)
+    page.send(choice._list, {"type": "model", "choice": "nvidia"})
     assert (choice.endpoint.name, choice.client.settings.endpoint.name) == ("nvidia", "nvidia")
     choice.endpoint = "demo"
     assert choice.client.settings.endpoint.name == "demo"
     choice.client = given
-    assert choice._field.index == 0
+    assert choice._list.choice == "demo"
     with pytest.raises(ValueError, match="nowhere"):
         choice.endpoint = "nowhere"
     assert choice.client is given
@@ -364,17 +406,18 @@ def test_a_model_choice_connects_a_server_by_its_address(
     wanted = {"type": "connect-keyed", "url": f"{server.url}/v1", "model": "house/vlm"}
     page.send(choice._form_page, wanted, [b"nvapi-of-the-house"])
     assert page.custom(choice._form_page)[-1][0] == {"type": "connected"}
-    assert (choice.endpoint.model, choice._field.label.partition(" at ")[0]) == ("house/vlm", "house/vlm")
+    shown = choice._list.choices[-1]
+    assert (choice.endpoint.model, choice._list.choice) == ("house/vlm", shown["value"])
+    assert shown["label"].partition(" at ")[0] == "house/vlm"
     assert choice.client.settings.api_key.reveal() == "nvapi-of-the-house"
     asking = widgets.connect(Image.new("RGB", (60, 40)), "caption en", client=choice)
     result = asking.run()
     assert result is not None
     assert (result.text, result.model) == ("a red car", "house/vlm")
     asking.close()
-    page.update(choice._field, index=0)
+    page.send(choice._list, {"type": "model", "choice": "demo"})
     assert choice.endpoint.name == "demo"
-    at = [label.partition(" at ")[0] for label, _ in choice._field.options].index("house/vlm")
-    page.update(choice._field, index=at)
+    page.send(choice._list, {"type": "model", "choice": shown["value"]})
     assert choice.endpoint.model == "house/vlm"
 
 
@@ -401,6 +444,21 @@ def test_a_model_choice_offers_what_it_may(page: Page, tmp_path: Path) -> None:
     assert "is not in the folder" in page.custom(choice._form_page)[-1][0]["words"]
     assert (choice.endpoint.name, choice.client.settings.api_key) == ("demo", None)
     choice.close()
+
+
+def test_visitors_of_a_model_choice_find_no_models_of_the_owners_key(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.13")
+    choice = widgets.ModelChoice(nbvlm.Client("nvidia", api_key="nvapi-not-a-real-key"))
+    assert choice.models == ["demo"]
+    assert {one["value"] for one in choice._list.choices} == {"nvidia", "demo"}
+    page.send(choice._list, {"type": "model", "choice": "google/gemma-4-31b-it"})
+    assert choice.endpoint.name == "nvidia"
+    choice.close()
+    alone = widgets.ModelChoice(nbvlm.Client("demo"), models=[])
+    assert [one["value"] for one in alone._list.choices] == ["demo"]
+    alone.close()
 
 
 def button_of(choice: widgets.ModelChoice, name: str) -> Any:

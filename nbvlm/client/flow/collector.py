@@ -207,7 +207,7 @@ class ResponseCollector:
 
 
 class PieceCollector:
-    """Hands the pieces of an answer on, with the little that tells a whole answer from a broken one."""
+    """Hands the pieces of an answer on, with what distinguishes a whole answer from a broken one."""
 
     def __init__(self) -> None:
         self.pieces: list[str] = []

@@ -17,6 +17,8 @@ from nbvlm.images import decoding, open_encoded, read_header
 if TYPE_CHECKING:
     from typing import Any
 
+    from nbvlm.images import Header
+
 __all__ = ["PIXEL_LIMIT", "EncodedPicture", "InvalidPicture", "from_base64"]
 
 PIXEL_LIMIT = SERVED.pixels
@@ -36,9 +38,17 @@ class EncodedPicture:
     """A PNG or JPEG with a header that makes sense."""
 
     data: bytes = field(repr=False)
-    kind: str
-    size: tuple[int, int]  # width and height as stored
-    plain: bool = True  # whether every service reads it as it is: upright, 8 bits, RGB or grey
+    header: Header
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height as stored."""
+        return self.header.width, self.header.height
+
+    @property
+    def plain(self) -> bool:
+        """Whether every service reads it as it is: upright, 8 bits, RGB or grey."""
+        return not self.header.reasons and self.header.orientation == 1
 
     @property
     def large(self) -> bool:
@@ -67,10 +77,9 @@ class EncodedPicture:
             raise InvalidPicture(
                 "The picture is a progressive JPEG of too many pixels; save it as a baseline JPEG"
             )
-        if kind == "JPEG" and data.count(b"\xff\xda") > SCAN_LIMIT:
+        if header.scans > SCAN_LIMIT:
             raise InvalidPicture(f"The picture has more than {SCAN_LIMIT} scans")
-        plain = not header.reasons and header.orientation == 1
-        return cls(data, kind, (header.width, header.height), plain)
+        return cls(data, header)
 
     def decode(self, side: int | None = SIDE) -> Image.Image:
         """Decode to RGB, and shrink by a whole factor what is larger than `side` pixels; None keeps the size.
@@ -83,8 +92,9 @@ class EncodedPicture:
             If the pixels are damaged.
         """
         try:
-            with decoding("The picture", self.kind):
-                return _small(open_encoded(self.data, self.kind, "The picture"), side)
+            kind = self.header.format
+            with decoding("The picture", kind):
+                return _small(open_encoded(self.data, kind, "The picture"), side)
         except ImageError as error:
             raise InvalidPicture(error.message) from None
 

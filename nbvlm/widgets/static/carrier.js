@@ -6,6 +6,7 @@ import { fields } from "./fields.js";
 import history_strip from "./history_strip.js";
 import { keepKeys } from "./keep_keys.js";
 import key_dialog from "./key_dialog.js";
+import model_list from "./model_list.js";
 import picker from "./picker.js";
 import series_bar from "./series_bar.js";
 import server_dialog from "./server_dialog.js";
@@ -18,6 +19,7 @@ const KINDS = {
   error_card,
   history_strip,
   key_dialog,
+  model_list,
   picker,
   series_bar,
   server_dialog,

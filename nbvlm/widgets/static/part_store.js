@@ -17,7 +17,7 @@ export function partStore(model, store, each, more = []) {
     each((one) => one.traits(name));
     return true;
   };
-  // What another part says is shown at once; the kernel tells each part for itself.
+  // What another part says is shown at once; the kernel informs each part by itself.
   const take = (kind, value) => {
     if (TRAITS.includes(kind)) put(kind, value);
     else each((one) => one.said?.(kind, value));

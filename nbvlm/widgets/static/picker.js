@@ -225,7 +225,7 @@ function listen(area, uploader, signal, offers, open) {
     if (place) return open(place);
     const files = await filesOf(transfer);
     const pictures = files.filter(isPicture);
-    // A file that is no picture is sent too where it is alone: the kernel says what it is instead.
+    // A file that is not a picture is sent too where it is alone: the kernel says what it is.
     if (pictures.length) uploader.send(...pictures);
     else if (files.length) uploader.send(files[0]);
   };

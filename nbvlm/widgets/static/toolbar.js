@@ -1,6 +1,6 @@
 // The head of the panel, and the keys of the whole panel.
 
-import { element, numbered, options, textButton, whenInPanel } from "./dom.js";
+import { element, numbered, textButton, whenInPanel } from "./dom.js";
 import { keepKeys } from "./keep_keys.js";
 import { plainKeys, shortcutList } from "./shortcuts.js";
 import { CHANGES, nameSliders } from "./sliders.js";
@@ -90,56 +90,6 @@ function onKeyDown(event, model) {
   }
 }
 
-const FORMS = { "nbvlm-server": "Another server …", "nbvlm-recording": "A recording …" };
-const NEEDS = { "nbvlm-server": "server", "nbvlm-recording": "path" };
-
-// A list of the models by group, and of the entries that open a form.
-function modelChoice(model) {
-  const root = element("select", "nbvlm-model", { "aria-label": "Model" });
-  const show = () => {
-    const groups = new Map();
-    for (const { value, label, group, note } of model.get("choices") ?? []) {
-      if (!groups.has(group)) groups.set(group, element("optgroup", "", { label: group }));
-      groups.get(group).append(element("option", "", { value, title: note }, label));
-    }
-    const offered = model.get("offered") ?? [];
-    const forms = Object.entries(FORMS).filter(([name]) => offered.includes(NEEDS[name]));
-    root.replaceChildren(...groups.values(), ...options(forms));
-    root.disabled = root.options.length < 2;
-    root.value = model.get("choice");
-    root.title = root.selectedOptions[0]?.title || "Which model answers";
-  };
-  root.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.ctrlKey || event.metaKey || !FORMS[root.value]) return;
-    event.preventDefault();
-    root.closest(".nbvlm-panel")?.dispatchEvent(new CustomEvent("nbvlm-form-enter"));
-  });
-  root.addEventListener("change", () => {
-    const panel = root.closest(".nbvlm-panel");
-    if (FORMS[root.value]) panel?.dispatchEvent(new CustomEvent(root.value));
-    else
-      model.send(
-        numbered(root, { type: "model", choice: root.value, fields: panel?.nbvlmFields?.() ?? null }),
-      );
-  });
-  return { root, show };
-}
-
-function keyButton(model) {
-  const root = textButton("nbvlm-key-button", "");
-  root.addEventListener("click", () =>
-    root.closest(".nbvlm-panel")?.dispatchEvent(new CustomEvent("nbvlm-key", { detail: {} })),
-  );
-  const show = () => {
-    const { state, text } = model.get("key") ?? {};
-    root.hidden = !text;
-    root.textContent = text;
-    root.dataset.state = state;
-    root.title = state === "missing" ? "Enter a key" : "Enter another key";
-  };
-  return { root, show };
-}
-
 // For the screen that a class sees: paths, the key and folders go.
 function hideButton(model) {
   const root = textButton("nbvlm-hide-button", "");
@@ -156,10 +106,7 @@ function hideButton(model) {
   return { root, show };
 }
 
-const SHOWN = [
-  ...["model", "demo", "gateway", "recorded", "answerer", "choices", "choice", "key"],
-  ...["offered", "hideable", "hidden"],
-];
+const SHOWN = ["model", "demo", "gateway", "recorded", "answerer", "hideable", "hidden"];
 
 const EMBEDDED = {
   "nbvlm/demo-scenes": ["Demo model: scenes", "A small model of picture-book scenes has answered."],
@@ -177,21 +124,15 @@ function render({ model, el }) {
   const controller = new AbortController();
   const { signal } = controller;
 
-  el.classList.add("nbvlm-header");
-  const choice = modelChoice(model);
-  const key = keyButton(model);
   const badge = element("span", "nbvlm-badge", "Demo model");
   const hide = hideButton(model);
   const keys = shortcutList();
   const speech = element("div", "nbvlm-unseen", { role: "status" });
-  const mark = element("span", "nbvlm-mark", "nbvlm");
   const last = element("span", "nbvlm-header-last");
   last.append(badge, hide.root, keys.button);
-  el.replaceChildren(mark, choice.root, key.root, last, keys.root, speech);
+  el.replaceChildren(last, keys.root, speech);
 
   const show = () => {
-    choice.show();
-    key.show();
     hide.show();
     const [text, answered] = EMBEDDED[model.get("answerer")] ?? ["Demo model", ""];
     const gateway = model.get("gateway");
@@ -216,7 +157,6 @@ function render({ model, el }) {
     panel.addEventListener("click", (event) => onClick(event, model), { signal, capture: true });
     panel.addEventListener("keydown", (event) => ownEvents.has(event) && event.stopPropagation(), { signal });
     panel.addEventListener("focusout", (event) => commit(event.target), { signal });
-    panel.addEventListener("nbvlm-server-closed", choice.show, { signal });
     panel.addEventListener("nbvlm-say", (event) => speech.replaceChildren(event.detail), { signal });
     const plain = plainKeys(panel, keys.open);
     panel.addEventListener("keydown", plain, { signal });

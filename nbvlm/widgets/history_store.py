@@ -1,4 +1,4 @@
-"""The answers of a panel: each with its number, the pinned ones marked, within bounds of memory."""
+"""The answers of a history: each with its number, the pinned ones marked, within bounds of memory."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from nbvlm.images import Picture
     from nbvlm.result import Result
 
-__all__ = ["MEMORY", "MOST", "History", "HistoryEntry"]
+__all__ = ["MEMORY", "MOST", "HistoryEntry", "HistoryStore"]
 
-#: The most answers that are kept, and the most bytes of their pictures.
+#: The most answers that are kept where memory is limited, and the most bytes of their pictures.
 MOST, MEMORY = 200, 256 * 2**20
 
 
@@ -30,17 +30,20 @@ class HistoryEntry:
     pinned: bool = False  # compared with the others, and dropped last where memory runs short
 
 
-class History:
-    """The answers of one panel, the oldest first; methods may be called from any thread.
+class HistoryStore:
+    """The answers of one history, the oldest first; methods may be called from any thread.
+
+    Where it is `limited`, the oldest that are not pinned are dropped once there are too many or too heavy.
 
     Examples
     --------
-    >>> history = History()
-    >>> history.entries, history.results
+    >>> store = HistoryStore()
+    >>> store.entries, store.results
     ((), [])
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, limited: bool = False) -> None:
+        self._limited = limited
         self._lock = threading.RLock()
         self._entries: tuple[HistoryEntry, ...] = ()
         self._removed: tuple[HistoryEntry, ...] = ()
@@ -66,23 +69,40 @@ class History:
         """The entries that were deleted or cleared last, which `undo` brings back."""
         return self._removed
 
-    @property
-    def newest(self) -> int | None:
-        """The number of the newest entry."""
-        return self._entries[-1].number if self._entries else None
-
     def __len__(self) -> int:
         return len(self._entries)
 
     def add(self, result: Result, pieces: int | None = None) -> HistoryEntry:
-        """Add an answer; the oldest that are not pinned are dropped where there are too many or too heavy."""
+        """Add an answer."""
         with self._lock:
-            self._count += 1
-            entry = HistoryEntry(self._count, result, pieces)
-            self._entries = _trimmed((*self._entries, entry))
-            if _weight([*self._entries, *self._removed]) > MEMORY:
+            entry = self._numbered(result, pieces)
+            self._entries = self._trimmed((*self._entries, entry))
+            if self._limited and _weight([*self._entries, *self._removed]) > MEMORY:
                 self._removed = ()
             return entry
+
+    def put(self, results: Sequence[Result]) -> list[HistoryEntry]:
+        """Hold these answers and no others; return the entries of those that are new."""
+        with self._lock:
+            known, entries, new = [*self._entries, *self._removed], [], []
+            for result in results:
+                entry = next((one for one in known if one.result is result), None)
+                if entry is None:
+                    entry = self._numbered(result)
+                    new.append(entry)
+                else:
+                    known.remove(entry)
+                entries.append(entry)
+            self._entries = self._trimmed(tuple(entries))
+            self._removed = tuple(one for one in self._removed if one in known)
+            return new
+
+    def _numbered(self, result: Result, pieces: int | None = None) -> HistoryEntry:
+        self._count += 1
+        return HistoryEntry(self._count, result, pieces)
+
+    def _trimmed(self, entries: tuple[HistoryEntry, ...]) -> tuple[HistoryEntry, ...]:
+        return _trimmed(entries) if self._limited and entries else entries
 
     def find(self, number: int) -> HistoryEntry:
         """Return the entry with a number; an error if the history does not hold it any more."""
@@ -99,6 +119,14 @@ class History:
         """Pin an answer, or unpin it."""
         with self._lock:
             self._change(number, pinned=pinned)
+
+    def put_pinned(self, results: Sequence[Result]) -> None:
+        """Pin these answers and no others."""
+        with self._lock:
+            for one in self._entries:
+                pinned = any(one.result is result for result in results)
+                if pinned != one.pinned:
+                    self._change(one.number, pinned=pinned)
 
     def replace(self, number: int, result: Result) -> None:
         """Put another form of an answer in its place."""
@@ -130,7 +158,7 @@ class History:
             entries = tuple(sorted((*self._entries, *self._removed), key=lambda one: one.number))
             self._removed = ()
             if entries:
-                self._entries = _trimmed(entries)
+                self._entries = self._trimmed(entries)
 
 
 def _trimmed(entries: tuple[HistoryEntry, ...]) -> tuple[HistoryEntry, ...]:

@@ -1,4 +1,4 @@
-"""The history strip: every answer as a card, to be shown again, asked again, pinned or deleted."""
+"""The page of a history: every answer as a card, to be shown again, asked again, pinned or deleted."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from nbvlm.widgets.thumbnails import NumberedResult
 
-__all__ = ["HistoryStrip"]
+__all__ = ["HistoryPage"]
 
 
-class HistoryStrip(PageWidget):
+class HistoryPage(PageWidget):
     """Shows cards in the order of the history, and reports which one was pressed.
 
     Thumbnails and prompts are in no synced trait: a page that opens asks for them.
