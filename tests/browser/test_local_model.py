@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'nbvlm[local]'")
 pytest.importorskip("transformers", reason="transformers is not installed: pip install 'nbvlm[local]'")
 sys.path.insert(0, str(Path(__file__).parents[1] / "local"))
+import hub
 import tiny_models
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]
@@ -156,3 +158,36 @@ def test_voila_loads_answers_and_stops(sheet: Sheet, jupyter: Jupyter, folders: 
     stop_while_answering(sheet)
     expect(sheet.find("select.nbvlm-model option:checked")).to_have_text("paligemma:tiny-paligemma")
     assert str(folders["whole"].parent) not in sheet.page.content()
+
+
+def test_a_gated_model_asks_for_a_token_and_is_downloaded_with_progress(
+    sheet: Sheet, jupyter: Jupyter, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    with hub.serving({"owner/tiny": folders["whole"]}, gated=("owner/tiny",)) as site:
+        endpoint = f"http://127.0.0.1:{site.server_port}"
+        home = {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0"}
+        jupyter.environment(LIGHT | home)
+        name = jupyter.notebook("gated.ipynb", PANEL.format(folder="owner/tiny"))
+        sheet.open_lab(name).run_all()
+        sheet.press("run")
+        card, status = sheet.find(".nbvlm-error"), sheet.find(".nbvlm-status")
+        expect(card).to_contain_text("This model needs a licence or a token", timeout=SLOW)
+        expect(card).to_contain_text("Accept it at huggingface.co/owner/tiny")
+        site.slow.set()
+        card.locator("button", has_text="Enter a key").click()
+        expect(sheet.find(".nbvlm-key")).to_contain_text("from huggingface.co/settings/tokens")
+        sheet.find(".nbvlm-key input").fill("hf_good")
+        sheet.find(".nbvlm-key input").press("Enter")
+        expect(status).to_contain_text(
+            re.compile(r"Downloading the model: .* of .* in \d files"), timeout=SLOW
+        )
+        sheet.press("stop")
+        sheet.wait("stopped")
+        site.slow.clear()
+        sheet.press("run")
+        expect(status).to_have_attribute("data-state", "done", timeout=SLOW)
+        sheet.page.keyboard.press("Control+s")
+        assert "hf_good" not in sheet.page.content()
+        assert {key for _, _, key in site.requests} == {None, "Bearer hf_good"}
+        assert all("hf_" not in path for _, path, _ in site.requests)
+        assert "hf_good" not in (jupyter.notebooks / name).read_text()
