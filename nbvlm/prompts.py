@@ -61,6 +61,7 @@ LANGUAGES: Mapping[str, str] = MappingProxyType(_NAMES)
 
 _SEPARATOR = " ; "
 _TAG = re.compile(r"<\s*/?\s*ima?g", re.IGNORECASE)
+_MARKS = re.compile(r"[%&\\]")  # with which an escape begins
 _ESCAPE = re.compile(r"\\(?:u00|x)([0-7][0-9a-f])", re.IGNORECASE)
 _PLACES = re.compile(
     # "point to the dog" and "count the cats" are sentences, not lists of things.
@@ -435,6 +436,8 @@ def check(prompt: str) -> str:
 
 def _unveiled(text: str) -> str:
     """Return a text as a lenient reader might read it: without escapes and look-alikes."""
+    if text.isascii() and text.isprintable() and not _MARKS.search(text):
+        return text
     import html
     import unicodedata
     from urllib.parse import unquote

@@ -62,14 +62,15 @@ class _Driver:
         self._transport = transport
         self._log = log
         self._exchange: Callable[..., Exchange] | None = None
+        self._path = ""
         self._began = 0.0
         self._response: httpx.Response | None = None
         self.result: Any = None
 
     def _begin(self, request: httpx.Request) -> None:
         signed = "authorization" not in request.headers and request.url.query
-        path = "(signed)" if signed else redact(request.url.path)
-        self._exchange = functools.partial(Exchange, datetime.now(UTC), request.method, path)
+        self._path = "(signed)" if signed else request.url.path
+        self._exchange = functools.partial(Exchange, datetime.now(UTC), request.method)
         self._began = time.perf_counter()
 
     def _opened(self, request: httpx.Request, response: httpx.Response) -> bool:
@@ -85,7 +86,8 @@ class _Driver:
         if begun is not None:
             took = (time.perf_counter() - self._began) * 1000
             status = None if response is None else response.status_code
-            exchange = begun(status, took, None if response is None else request_id(response.headers))
+            id_ = None if response is None else request_id(response.headers)
+            exchange = begun(redact(self._path), status, took, id_)  # at the end: it delays no answer
             self._log.append(exchange)
             _LOGGER.debug("%s", exchange)
         return response

@@ -46,12 +46,13 @@ class Quotas:
 
     def __init__(self, store: Store, limits: Quota, clock: Callable[[], float] = time.time) -> None:
         self._limits, self._clock = limits, clock
-        self._day = midnight(clock())
+        began = midnight(clock())
+        self._ends = midnight(began, 1)
         self._used: defaultdict[int, _Used] = defaultdict(_Used)
         rows = store.read(
             "SELECT student, started, COALESCE(prompt_tokens, 0) + COALESCE(completion_tokens, 0) "
             "FROM usage WHERE started >= ? ORDER BY started",
-            (self._day,),
+            (began,),
         )
         for student, started, tokens in rows:
             used = self._used[student]
@@ -108,8 +109,8 @@ class Quotas:
         return limit + person.extra_tokens if limit and person.extra_until > now else limit
 
     def _of(self, person: Person, now: float) -> _Used:
-        if now >= midnight(self._day, 1):
-            self._day = midnight(now)
+        if now >= self._ends:
+            self._ends = midnight(now, 1)
             self._used.clear()
         used = self._used[person.id]
         while used.minute and used.minute[0] <= now - MINUTE:

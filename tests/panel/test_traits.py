@@ -133,7 +133,7 @@ def test_a_client_in_the_place_of_the_picture_is_named(page: Page) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "error", "words"),
     [
-        ("temperature", 3.0, ParameterError, "temperature=3.0 is outside its range. It goes above 0 to 1"),
+        ("temperature", 3.0, ParameterError, "3.0 is outside its range. It must be above 0 and at most 1"),
         ("temperature", "hot", ParameterError, "temperature must be a number, not 'hot'"),
         ("temperature", float("nan"), ParameterError, "outside its range"),
         ("top_p", True, ParameterError, "must be a number"),

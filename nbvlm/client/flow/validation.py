@@ -156,6 +156,6 @@ def _value(parameter: Parameter, given: Mapping[str, float | int | None]) -> flo
 
 
 def _range(parameter: Parameter) -> str:
-    low = "above" if parameter.low_open else "from"
-    scope = f"It goes {low} {parameter.low:g} to {parameter.high:.10g}"
+    low, joint = ("above", " and at most") if parameter.low_open else ("from", " to")
+    scope = f"It must be {low} {parameter.low:g}{joint} {parameter.high:.10g}"
     return f"{scope}." if parameter is _SEED else f"{scope}; the default is {parameter.default:g}."

@@ -5,6 +5,7 @@ The in-process transport and the loopback server both call `Service.handle`.
 
 from __future__ import annotations
 
+import functools
 import hmac
 import logging
 import os
@@ -241,6 +242,7 @@ def sized(reply: Reply) -> Reply:
     return reply
 
 
+@functools.lru_cache(maxsize=1024)
 def network(peer: str) -> str:
     """Return what stands for one computer: its IPv4 address, or the network of its IPv6 address.
 
