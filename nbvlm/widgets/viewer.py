@@ -4,8 +4,8 @@ The state of the screen is kept here, on the Python side, and a page that opens 
 for all of it. While an answer streams, only new pieces travel; no bytes and no growing text are ever in a
 synced trait.
 
-The public `Viewer` and `DetectionList` are widgets of their own, with the same modules of the page. A panel made
-of those two and an answer would have 25 kB more in its saved state, which is to stay below 200 kB.
+The public `Viewer` and `DetectionList` are widgets of their own, with the same modules of the page. A panel
+made of those two and an answer would have 25 kB more in its saved state, which is to stay below 200 kB.
 """
 
 from __future__ import annotations
