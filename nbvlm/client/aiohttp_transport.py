@@ -13,6 +13,7 @@ import httpx
 from aiohttp.streams import EMPTY_PAYLOAD
 from yarl import URL
 
+from nbvlm.client.request_info import RequestInfo
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
@@ -48,11 +49,20 @@ class _Request(aiohttp.ClientRequest):
 
 
 def _notice_surplus(protocol: Any) -> None:
-    """Hold back the last byte of what arrives: if the answer is complete without it, it is surplus."""
+    """Hold back the last byte of what arrives: if the answer is complete without it, it is surplus.
+
+    An answer in chunks is not complete before a line that begins with 0 has come.
+    """
     before = protocol._payload  # noqa: SLF001 - test_connections.py notices if it changes
     feed = type(protocol).data_received
+    may_end = False
 
     def data_received(data: bytes) -> None:
+        nonlocal may_end
+        may_end = may_end or data.startswith(b"0") or b"\n0" in data
+        if not may_end and _is_in_chunks(protocol._payload, before):  # noqa: SLF001
+            feed(protocol, data)
+            return
         if len(data) > 1:
             feed(protocol, data[:-1])
             payload = protocol._payload  # noqa: SLF001
@@ -62,6 +72,13 @@ def _notice_surplus(protocol: Any) -> None:
         feed(protocol, data[-1:])
 
     protocol.data_received = data_received
+
+
+def _is_in_chunks(payload: Any, before: Any) -> bool:
+    """Return whether the body that is being received comes in chunks."""
+    if payload in (None, before, EMPTY_PAYLOAD):
+        return False
+    return getattr(payload, "_http_chunk_splits", None) is not None
 
 
 def _is_readable(transport: Any) -> bool:
@@ -100,9 +117,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return the response, its body unread."""
         limits = request.extensions.get("timeout", {})
-        timeout = aiohttp.ClientTimeout(
-            total=None, connect=limits.get("connect"), sock_read=limits.get("read")
-        )
+        # A driver bounds each read by the time that its question has left: one clock a read is enough.
+        read = None if RequestInfo.of(request).seconds_left is not None else limits.get("read")
+        timeout = aiohttp.ClientTimeout(total=None, connect=limits.get("connect"), sock_read=read)
         is_whole = isinstance(request.stream, httpx.ByteStream)
         data = (await request.aread() or None) if is_whole else request.stream
         while True:

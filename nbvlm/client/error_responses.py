@@ -317,8 +317,9 @@ def _validation(item: Any) -> str:
 
 
 def with_message(sentence: str, message: str) -> str:
-    """Join our sentence and the service's message, shortened, to one that ends in a stop."""
-    text = f"{sentence}: {clean(message, _LONGEST)}" if message else sentence
+    """Join our sentence and the service's message, redacted and shortened, to one that ends in a stop."""
+    # The message of a body was redacted as a whole: a long one may be cut before it is looked at again.
+    text = f"{sentence}: {clean(message[: 4 * _LONGEST], _LONGEST)}" if message else sentence
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 

@@ -26,27 +26,21 @@ from nbvlm.panel.notifications import StateLock
 from nbvlm.panel.rereading import caveats, reread
 from nbvlm.panel.series_runner import SeriesRunner
 from nbvlm.panel.sweep_runner import SweepRunner
-from nbvlm.result import alt_text, summary
 from nbvlm.widgets import (
-    AnswerViewer,
     Ignored,
-    MaskOutliner,
     Parameters,
     Picker,
+    PictureAnswer,
     RecordedQuestions,
     RunButtons,
-    StreamThrottle,
     TaskBar,
     Toolbar,
-    boxes,
     column,
-    finished_text,
     ignored,
     preview,
     reading_of,
     sample_picture,
     scenes,
-    stopped_text,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +50,7 @@ if TYPE_CHECKING:
     from nbvlm.images import Picture
     from nbvlm.recording import RecordedQuestion
     from nbvlm.result import Result
-    from nbvlm.widgets import ErrorCard, ModelChoice, Offer, OfferingWidget
+    from nbvlm.widgets import ErrorCard, ModelChoice, Offer, OfferingWidget, StreamThrottle
 
 __all__ = ["PanelController", "family"]
 
@@ -102,6 +96,12 @@ def family(widget: Any) -> list[Any]:
     return list(dict.fromkeys([widget, *own, *inner]))  # some share a layout
 
 
+def _about(result: Result) -> dict[str, Any]:
+    """Return what only a panel shows with an answer: the way to other models, and to another reading."""
+    step = "models" if caveats(result) and result.endpoint == "demo" else ""
+    return {"step": step, "reading": reading_of(result.detections)}
+
+
 class PanelController:
     """One panel at work, with a client of its own.
 
@@ -133,11 +133,12 @@ class PanelController:
         self._result: Result | None = None
         endpoint = client.settings.endpoint
         messages = self._messages = MessageSequencer(self.guarded)
-        self.viewer = AnswerViewer(
-            on_region=lambda box: self.task_bar.take_region(box),
+        self.answer = PictureAnswer(
+            lambda box: self.task_bar.take_region(box),
             on_message=messages.handler({"reread": lambda message: self.reread(message)}),
+            about=_about,
+            bare=True,
         )
-        self._outliner = MaskOutliner(self.viewer)
         self.task_bar = TaskBar(endpoint=endpoint, bare=True)
         self.parameters = Parameters(
             endpoint, on_reset=lambda: self.guarded(lambda: self.form.reset()), bare=True
@@ -146,7 +147,7 @@ class PanelController:
             on_run=lambda: self.guarded(self.press), on_stop=lambda: self.guarded(self.stop)
         )
         self.task_bar.observe(lambda _change: self._changed(), "prompt")
-        self.task_bar.observe(lambda change: self.viewer.pick_region(change["new"]), "drawing")
+        self.task_bar.observe(lambda change: self.answer.set_trait("drawing", change["new"]), "drawing")
         self.parameters.observe(lambda _change: self._changed(), "value")
         self.parameters.observe(lambda change: self.put_pace(change["new"]), "pace")
         self.toolbar = Toolbar(
@@ -224,7 +225,7 @@ class PanelController:
         # Run stands above the sliders, which few people move: it is on the screen without scrolling.
         fields = [self.picker, self.recorded, self.task_bar, self.buttons.widget, self.parameters]
         left = column(fields, "nbvlm-controls")
-        right = column([self.error_card, self.viewer, self.answers.export_menu], "nbvlm-answers")
+        right = column([self.error_card, self.answer, self.answers.export_menu], "nbvlm-answers")
         body = column([left, right], "nbvlm-body")
         shelf = column([self.answers.history, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
         return (head, body, shelf)
@@ -257,7 +258,7 @@ class PanelController:
         with self._lock:
             self.stop()
             self.picture, self.result = picture, None
-            self.viewer.picture(facts, data)
+            self.answer.show(picture, (facts, data))
             self.error_card.clear()
             self.form.suggest(None if index is None else scenes()[index], picture)
             self.picker.put(picture, index, data)
@@ -372,8 +373,7 @@ class PanelController:
     def _begin(self, inputs: Inputs) -> Task[Result]:
         self.error_card.clear()
         self.task_bar.remember(inputs.prompt)
-        self.result, self._throttle = None, StreamThrottle(self.viewer, inputs.prompt, self._outliner)
-        self.viewer.begin()
+        self.result, self._throttle = None, self.answer.start(inputs.prompt)
         self.buttons.running(True)
         self._task = Task(self._answer(inputs, self._throttle))
         return self._task
@@ -436,9 +436,9 @@ class PanelController:
         try:
             result = await streaming.ask(self.connection.client(), inputs, throttle, self._on_event)
         except BaseException as error:
-            self._settle(throttle, functools.partial(self._show_end, throttle, error))
+            self._settle(throttle, functools.partial(self._show_end, error))
             raise
-        self._settle(throttle, functools.partial(self._add, result, throttle.pieces, throttle.quota))
+        self._settle(throttle, functools.partial(self._add, result, throttle.pieces))
         await asyncio.to_thread(self.guarded, functools.partial(self.answers.finish, result))
         return result
 
@@ -453,34 +453,21 @@ class PanelController:
                 if following is not None:
                     self._begin(following)
 
-    def _show_end(self, throttle: StreamThrottle, error: BaseException | None = None) -> None:
+    def _show_end(self, error: BaseException | None = None) -> None:
         if isinstance(error, Exception):
             self.connecting.show(error, asking=True)
-            self.viewer.fail()
+            self.answer.fail(error)
         else:
-            self.viewer.stopped(stopped_text(throttle.seconds, throttle.pieces))
+            self.answer.stop()
 
-    def _add(self, result: Result, pieces: int, quota: str) -> None:
+    def _add(self, result: Result, pieces: int) -> None:
         self.answers.add(result, pieces)
-        self._show_answer(result, pieces, quota)
+        self._show_answer(result, pieces)
         self._on_answer(result)
 
-    def _show_answer(self, result: Result, pieces: int | None, quota: str = "") -> None:
+    def _show_answer(self, result: Result, pieces: int | None) -> None:
         self.result = result
-        self.viewer.finish(
-            result.text,
-            boxes(result.detections, result.prompt),
-            [*finished_text(result, pieces), *filter(None, [quota])],
-            alt=alt_text(result),
-            said=summary(result),
-            notes=result.notices,
-            reasoning=result.reasoning,
-            by=result.model,
-            asked="" if result.asked == result.prompt else result.asked,
-            step="models" if caveats(result) and result.endpoint == "demo" else "",
-            reading=reading_of(result.detections),
-        )
-        self._outliner.want(enumerate(result.detections.lazy_masks))
+        self.answer.finish(result, pieces)
 
     @property
     def result(self) -> Result | None:
@@ -530,7 +517,7 @@ class PanelController:
         with self._lock:
             throttle, task, self._next = self._throttle, self._task, None
             if throttle is not None and task is not None:
-                self._settle(throttle, functools.partial(self._show_end, throttle))
+                self._settle(throttle, self._show_end)
                 task.cancel()
 
     # Errors, and the end
@@ -538,7 +525,7 @@ class PanelController:
     def complain(self, error: Exception) -> None:
         """Show an error; everything else stays as it is."""
         self.connecting.show(error)
-        self.viewer.restore()
+        self.answer.restore()
 
     def guarded(self, action: Callable[[], Any]) -> None:
         """Run an action of a widget and show its error, for ipywidgets would swallow it."""

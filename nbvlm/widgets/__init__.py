@@ -15,13 +15,13 @@ from nbvlm.widgets.dialogs import KeyField, ServerForm, list_models, look_here
 from nbvlm.widgets.export_menu import ExportMenu
 from nbvlm.widgets.failure import ErrorCard
 from nbvlm.widgets.history import History
-from nbvlm.widgets.mask_outliner import MaskOutliner
 from nbvlm.widgets.messages import Ignored as Ignored
 from nbvlm.widgets.model_choice import ModelChoice
 from nbvlm.widgets.model_connection import TYPED, ModelConnection
 from nbvlm.widgets.offers import Allow, NotOffered, Offer, is_address
 from nbvlm.widgets.parameters import Parameters
 from nbvlm.widgets.picker import Upload
+from nbvlm.widgets.picture_answer import PictureAnswer
 from nbvlm.widgets.picture_choice import Picker
 from nbvlm.widgets.picture_source import Series
 from nbvlm.widgets.picture_viewer import Viewer
@@ -32,15 +32,13 @@ from nbvlm.widgets.review import Review
 from nbvlm.widgets.status_text import (
     failure_sentences,
     failure_text,
-    finished_text,
     is_route_known,
     picture_text,
     progress_text,
     route_text,
     routes_of,
-    stopped_text,
 )
-from nbvlm.widgets.stream_throttle import StreamThrottle, boxes
+from nbvlm.widgets.stream_throttle import StreamThrottle
 from nbvlm.widgets.sweep_grid import SweepGrid
 from nbvlm.widgets.thumbnails import (
     base_thumbnail,
@@ -53,13 +51,11 @@ from nbvlm.widgets.thumbnails import (
     thumbnail,
 )
 from nbvlm.widgets.toolbar import Toolbar
-from nbvlm.widgets.viewer import Viewer as AnswerViewer
 
 __all__ = [
     "TYPED",
     "Allow",
     "Answer",
-    "AnswerViewer",
     "Comparison",
     "Connection",
     "DetectionList",
@@ -68,7 +64,6 @@ __all__ = [
     "History",
     "KeyField",
     "LocalLife",
-    "MaskOutliner",
     "ModelChoice",
     "ModelConnection",
     "NotOffered",
@@ -77,6 +72,7 @@ __all__ = [
     "PageState",
     "Parameters",
     "Picker",
+    "PictureAnswer",
     "Playground",
     "RecordedQuestions",
     "Review",
@@ -91,12 +87,10 @@ __all__ = [
     "Upload",
     "Viewer",
     "base_thumbnail",
-    "boxes",
     "column",
     "connect",
     "failure_sentences",
     "failure_text",
-    "finished_text",
     "ignored",
     "is_address",
     "is_route_known",
@@ -114,7 +108,6 @@ __all__ = [
     "sample_thumbnails",
     "scenes",
     "small_picture",
-    "stopped_text",
     "thumbnail",
     "weakly",
 ]

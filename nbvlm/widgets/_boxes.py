@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from nbvlm.result import Result  # noqa: F401 - the type checker reads it in a string
     from nbvlm.widgets.messages import Check
 
-__all__ = ["BoxPart", "DetectionsTrait", "Indices", "described"]
+__all__ = ["BoxPart", "DetectionsTrait", "Indices", "Region", "clipped", "described"]
+
+#: Corners x0, y0, x1, y1 in pixels of the upright picture.
+Region = tuple[float, float, float, float]
 
 NO_COLORS: Mapping[str, Any] = MappingProxyType({})
 
@@ -77,6 +80,15 @@ def described(
         {"label": label, "box": [round(value, 2) for value in box], **paint[label]}
         for label, box in zip(detections.labels, detections.xyxy.tolist(), strict=True)
     ]
+
+
+def clipped(box: Sequence[float], size: tuple[int, int] | None) -> Region | None:
+    """Cut a box to a picture; None where nothing of it is left, or there is no picture."""
+    if size is None or len(box) != 4:
+        return None
+    x0, x1 = sorted(min(max(value, 0.0), float(size[0])) for value in box[::2])
+    y0, y1 = sorted(min(max(value, 0.0), float(size[1])) for value in box[1::2])
+    return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
 
 class BoxPart(Part):

@@ -16,6 +16,8 @@ from nbvlm.widgets.stream_throttle import StreamThrottle, boxes
 from nbvlm.widgets.viewer import Viewer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nbvlm.client import Event
     from nbvlm.errors import Error
     from nbvlm.widgets.mask_outliner import MaskOutliner
@@ -93,13 +95,21 @@ class Answer(PartBox):
 
     def begin(self, prompt: str = "") -> None:
         """Begin an answer, in place of the one on the screen; `feed` begins one where none runs."""
+        self.start(prompt)
+
+    def start(self, prompt: str = "") -> StreamThrottle:
+        """Begin an answer as `begin` does, and return what takes its events.
+
+        `feed` takes them too, and keeps `text` and `reasoning` up to date meanwhile.
+        """
         with self._lock:
             self._end()
             self.prompt = prompt or self.prompt
-            self._throttle = StreamThrottle(self._page, self.prompt, self._outliner)
+            throttle = self._throttle = StreamThrottle(self._page, self.prompt, self._outliner)
             self._page.begin()
             self._put(text="", reasoning="", running=True)
             self._set_result(None)
+            return throttle
 
     def feed(self, event: Event | Result | Error) -> None:
         """Take an event of a stream; a `Result` ends the answer, and an error does.
@@ -118,19 +128,19 @@ class Answer(PartBox):
         if not hasattr(event, "text") and not hasattr(event, "detection") and not hasattr(event, "kind"):
             raise TypeError(f"feed takes an event of a stream or a Result, got {type(event).__name__}.")
         with self._lock:
-            if self._throttle is None:
-                self.begin()
-            if self._throttle is not None:
-                self._throttle.take(event)
+            (self._throttle or self.start()).take(event)
             if isinstance(event, ReasoningDelta):
                 self._put(reasoning=self.reasoning + event.text)
             elif isinstance(event, TextDelta):
                 self._put(text=self.text + event.text)
 
-    def finish(self, result: Result) -> None:
-        """Show the whole answer, with its notices and its reasoning."""
+    def finish(self, result: Result, pieces: int | None = None) -> None:
+        """Show the whole answer, with its notices and its reasoning.
+
+        `pieces` is how many it came in, if it did not stream here and that is known.
+        """
         with self._lock:
-            pieces = self._throttle.pieces if self._throttle is not None else None
+            pieces = self._throttle.pieces if self._throttle is not None else pieces
             quota = self._throttle.quota if self._throttle is not None else ""
             self._end()
             self._page.finish(
@@ -143,6 +153,7 @@ class Answer(PartBox):
                 reasoning=result.reasoning,
                 by=result.model,
                 asked="" if result.asked == result.prompt else result.asked,
+                **self._about(result),
             )
             if self._outliner is not None:
                 self._outliner.want(enumerate(result.detections.lazy_masks))
@@ -156,6 +167,10 @@ class Answer(PartBox):
             self._end()
             if throttle is not None:
                 self._page.stopped(stopped_text(throttle.seconds, throttle.pieces))
+
+    def restore(self) -> None:
+        """Send what is shown to the page again."""
+        self._page.restore()
 
     def fail(self, error: BaseException) -> None:
         """End the answer that is running with an error; its pieces stay, with the error above them."""
@@ -171,6 +186,9 @@ class Answer(PartBox):
 
     def _new_outliner(self) -> MaskOutliner | None:
         return None
+
+    def _about(self, _result: Result) -> Mapping[str, Any]:
+        return {}
 
     def _blank(self) -> None:
         self._page.picture(None, None)

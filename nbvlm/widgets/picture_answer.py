@@ -14,9 +14,11 @@ from nbvlm.widgets.thumbnails import preview
 from nbvlm.widgets.viewer import Viewer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from nbvlm.widgets.viewer import Region
+    from nbvlm.images import Picture
+    from nbvlm.result import Result
+    from nbvlm.widgets._boxes import Region
 
 __all__ = ["PictureAnswer"]
 
@@ -25,6 +27,15 @@ class PictureAnswer(Answer):
     """Show a picture, and below it the answer, the list of detections and the status line.
 
     An error is shown by another part: `fail` says only that there is no answer.
+
+    Parameters
+    ----------
+    on_region
+        Called with a region that was drawn on the picture, or None.
+    on_message
+        Called with the message "reread": how the numbers of the answer are to be read.
+    about
+        Returns, for an answer, the `step` and the `reading` that `Viewer.finish` takes.
 
     Attributes
     ----------
@@ -37,19 +48,45 @@ class PictureAnswer(Answer):
     image = PictureTrait(default_value=None, allow_none=True)
     drawing = traitlets.Bool(False)
 
-    def __init__(self, on_region: Callable[[Region | None], Any], **traits: Any) -> None:
-        self._on_region = on_region
+    def __init__(
+        self,
+        on_region: Callable[[Region | None], Any],
+        *,
+        on_message: Callable[[Mapping[str, Any]], Any] | None = None,
+        about: Callable[[Result], Mapping[str, Any]] | None = None,
+        **traits: Any,
+    ) -> None:
+        self._on_region, self._on_message, self._about_result = on_region, on_message, about
+        self._preview: tuple[Mapping[str, Any] | None, bytes | None] = (None, None)
+        self._is_shown = False
         super().__init__(**traits)
 
+    def show(
+        self, picture: Picture | None, small: tuple[Mapping[str, Any] | None, bytes | None] | None = None
+    ) -> None:
+        """Show another picture, or none, without an answer; `small` is its `preview`, if that is at hand."""
+        if small is None:
+            small = (None, None) if picture is None else preview(picture)
+        with self._lock:
+            self._preview, self._is_shown = small, True
+            try:
+                self.image = picture
+            finally:
+                self._is_shown = False
+            self.drawing = False
+            self.clear()
+
     def _new_page(self) -> Viewer:
-        return Viewer(on_region=weakly(self._drawn))
+        return Viewer(weakly(self._drawn), self._on_message)
+
+    def _about(self, result: Result) -> Mapping[str, Any]:
+        return {} if self._about_result is None else self._about_result(result)
 
     def _new_outliner(self) -> MaskOutliner:
         return MaskOutliner(self._page)
 
     def _blank(self) -> None:
-        facts, data = (None, None) if self.image is None else preview(self.image)
-        self._page.picture(facts, data)
+        self._page.picture(*self._preview)
 
     def _explain(self, error: BaseException) -> None:
         pass
@@ -59,9 +96,9 @@ class PictureAnswer(Answer):
         self._on_region(box)
 
     @traitlets.observe("image")  # type: ignore[untyped-decorator]
-    def _image_changed(self, _change: Any) -> None:
-        self.drawing = False
-        self.clear()
+    def _image_changed(self, change: Any) -> None:
+        if not self._is_shown:
+            self.show(change["new"])
 
     @traitlets.observe("drawing")  # type: ignore[untyped-decorator]
     def _drawing_changed(self, change: Any) -> None:

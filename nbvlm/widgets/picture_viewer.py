@@ -13,7 +13,7 @@ from nbvlm.errors import ImageError
 from nbvlm.grounding import Detection, Detections, with_box, with_label
 from nbvlm.images import Picture
 from nbvlm.result import Result, alt_text
-from nbvlm.widgets._boxes import BoxPart
+from nbvlm.widgets._boxes import BoxPart, Region, clipped
 from nbvlm.widgets._values import Typed
 from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.mask_outliner import MaskOutliner
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from nbvlm.images import ImageSource
     from nbvlm.widgets.messages import Check
 
-__all__ = ["MODES", "Region", "Viewer"]
+__all__ = ["MODES", "Viewer"]
 
-Region = tuple[float, float, float, float]
 #: What a press on the picture does.
 MODES = ("select", "edit", "region")
 _STEPS = 200  # that can be undone
@@ -437,12 +436,7 @@ class Viewer(BoxPart):
             callback(region)
 
     def _clipped(self, box: Sequence[float]) -> Region | None:
-        size = self._size()
-        if size is None or len(box) != 4:
-            return None
-        x0, x1 = sorted(min(max(value, 0.0), float(size[0])) for value in box[::2])
-        y0, y1 = sorted(min(max(value, 0.0), float(size[1])) for value in box[1::2])
-        return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+        return clipped(box, self._size())
 
     # Corrections
 

@@ -3,6 +3,9 @@
 The state of the screen is kept here, on the Python side, and a page that opens late (or twice, or again) asks
 for all of it. While an answer streams, only new pieces travel; no bytes and no growing text are ever in a
 synced trait.
+
+The public `Viewer` and `DetectionList` are widgets of their own, with the same modules of the page. A panel
+made of those two and an answer would have 25 kB more in its saved state, which is to stay below 200 kB.
 """
 
 from __future__ import annotations
@@ -14,15 +17,14 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from nbvlm.widgets._base import PageWidget
+from nbvlm.widgets._boxes import Region, clipped
 from nbvlm.widgets.esm import script, style
 from nbvlm.widgets.messages import REREAD, Message, items, number, optional
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Region", "Viewer"]
-
-Region = tuple[float, float, float, float]
+__all__ = ["Viewer"]
 
 # What stands around an answer, in words; lists are replaced, never changed.
 _NO_WORDS: Mapping[str, Any] = MappingProxyType(
@@ -212,19 +214,13 @@ class Viewer(PageWidget):
     def take_region(self, box: Sequence[Any] | None) -> None:
         """Take a box that was drawn on a page, cut it to the picture, and pass it on."""
         with self._lock:
-            region = None if box is None else self._clipped([float(value) for value in box])
+            facts = self._picture
+            size = None if facts is None else (facts["width"], facts["height"])
+            region = None if box is None else clipped([float(value) for value in box], size)
             self._pick |= {"picking": False, "region": region or self._pick["region"]}
             self._put(**self._pick)
         if self._on_region is not None:
             self._on_region(region)
-
-    def _clipped(self, box: list[float]) -> Region | None:
-        if self._picture is None or len(box) != 4:
-            return None
-        width, height = self._picture["width"], self._picture["height"]
-        x0, x1 = sorted(min(max(value, 0.0), float(width)) for value in box[::2])
-        y0, y1 = sorted(min(max(value, 0.0), float(height)) for value in box[1::2])
-        return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
     def send_all(self) -> None:
         """Send the whole screen, to a page that opens."""

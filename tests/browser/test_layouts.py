@@ -107,6 +107,16 @@ def test_two_views_of_a_panel_upload_at_the_same_time(only: Sheet, tmp_path: Pat
     assert sheet.errors == []
 
 
+def test_the_switches_of_a_picture_stay_inside_of_their_card_on_a_small_screen(only: Sheet) -> None:
+    sheet = opened(only, "one")
+    sheet.page.set_viewport_size({"width": 320, "height": HEIGHT})
+    expect(sheet.find(".nbvlm-reset-picture")).to_be_visible()
+    ends = "one => one.getBoundingClientRect().right"
+    card = sheet.find(".nbvlm-chosen").evaluate(ends)
+    for name in ("route", "reset-picture"):
+        assert sheet.find(f".nbvlm-{name}").evaluate(ends) <= card, name
+
+
 QUICK = ("beside each other", "in tabs")
 """The layouts that differ most; the others are tried by the heavy tests."""
 

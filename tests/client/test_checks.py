@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"temperature": 0}, r"temperature=0 is outside"),
-    ({"temperature": 1.01}, r"above 0 to 1; the default is 0\.2"),
+    ({"temperature": 1.01}, r"above 0 and at most 1; the default is 0\.2"),
     ({"temperature": math.nan}, "outside"),
     ({"temperature": math.inf}, "outside"),
     ({"temperature": "0.5"}, "must be a number"),

@@ -144,6 +144,21 @@ def test_a_connection_with_surplus_bytes_is_never_used_again(
         assert server.connections == 4
 
 
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_surplus_is_noticed_wherever_the_end_of_the_chunks_is_cut(open_kind: Open, cut: int) -> None:
+    def respond(connection: socket.socket, _body: bytes, number: int) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        answer = chunked(f"answer {number}")
+        for piece in (answer[:-cut], answer[-cut:] + b"HTTP/1.1 200 OK\r\n"):
+            time.sleep(0.02)  # so that the pieces arrive apart
+            connection.sendall(piece)
+
+    with Script(respond) as server:
+        side = open_kind(server.url)
+        assert [side.ask(SCENE, "caption en").text for _ in range(2)] == ["answer 1", "answer 2"]
+        assert server.connections == 2
+
+
 def after_interim(text: str) -> bytes:
     return b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + whole(text)
 

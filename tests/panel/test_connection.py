@@ -173,7 +173,9 @@ def test_thinking_is_shown_as_such(page: Page, panel: nbvlm.Panel, server: Loopb
     body = json.dumps({"id": "1", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
     server.replies.append(Reply(headers={"content-type": "application/json"}, body=body.encode()))
     assert panel.run().reasoning == "Let me look."
-    shown = [message for message, _ in page.custom(panel._controller.viewer) if message.get("reasoning")]
+    shown = [
+        message for message, _ in page.custom(panel._controller.answer._page) if message.get("reasoning")
+    ]
     assert shown[-1]["reasoning"] == "Let me look."
 
 

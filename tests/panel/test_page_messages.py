@@ -65,7 +65,7 @@ def now(panel: nbvlm.Panel, server: Loopback) -> Any:
     return (
         shown, panel.image, panel.prompt, controller.parameters.value, controller.picker.route,
         controller.connection.choice, panel.history, panel.result, controller.error_card.card,
-        controller.viewer._pick, panel.sweep, len(server.seen),
+        controller.answer._page._pick, panel.sweep, len(server.seen),
     )  # fmt: skip
 
 

@@ -76,8 +76,8 @@ def test_a_new_panel_is_ready_with_the_first_sample(panel: nbvlm.Panel, server: 
 
 def test_a_page_that_opens_receives_everything(page: Page, panel: nbvlm.Panel) -> None:
     controller = panel._controller
-    page.send(controller.viewer, {"type": "hello"})
-    content, buffers = page.custom(controller.viewer)[-1]
+    page.send(controller.answer._page, {"type": "hello"})
+    content, buffers = page.custom(controller.answer._page)[-1]
     assert content["type"] == "all"
     width, height = GALLERY[0].picture().size
     name = f"{GALLERY[0].name}.png"
@@ -588,6 +588,24 @@ def test_a_panel_on_the_screen_lives_on_without_a_name(page: Page, server: Loopb
     page.click(run)
     screen.wait("done")
     assert screen.text == "a red car"
+
+
+def test_a_panel_is_made_of_the_public_parts(panel: nbvlm.Panel) -> None:
+    def inside(widget: Any) -> list[Any]:
+        return [widget, *(one for child in getattr(widget, "children", ()) for one in inside(child))]
+
+    made = inside(panel)
+    for part in (
+        "Picker",
+        "TaskBar",
+        "Parameters",
+        "ModelChoice",
+        "Answer",
+        "History",
+        "Comparison",
+        "ErrorCard",
+    ):
+        assert sum(isinstance(one, getattr(nbvlm.widgets, part)) for one in made) == 1, part
 
 
 def test_close_takes_everything_away_and_may_be_called_again(page: Page, server: Loopback) -> None:

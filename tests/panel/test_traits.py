@@ -133,12 +133,7 @@ def test_a_client_in_the_place_of_the_picture_is_named(page: Page) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "error", "words"),
     [
-        (
-            "temperature",
-            3.0,
-            ParameterError,
-            "temperature=3.0 is outside its range. It must be above 0 and at most 1",
-        ),
+        ("temperature", 3.0, ParameterError, "3.0 is outside its range. It must be above 0 and at most 1"),
         ("temperature", "hot", ParameterError, "temperature must be a number, not 'hot'"),
         ("temperature", float("nan"), ParameterError, "outside its range"),
         ("top_p", True, ParameterError, "must be a number"),
@@ -197,7 +192,9 @@ def test_what_python_sets_is_on_the_page_and_observed_at_once(
     assert all(same(value, getattr(panel, name)) for name, value in last.items())
     assert task_bar._field.value == "caption en"
     assert panel._controller.choice._list.choice == "google/gemma-4-31b-it"
-    shown = [content for content, _ in page.custom(panel._controller.viewer) if content["type"] == "all"]
+    shown = [
+        content for content, _ in page.custom(panel._controller.answer._page) if content["type"] == "all"
+    ]
     assert shown[-1]["picture"]["width"] == 64
 
 
@@ -465,7 +462,7 @@ def test_the_pace_is_chosen_on_the_page_and_holds_for_the_next_answer(page: Page
     assert seen.wait("pace") == (None, 5)
     started = panel.run(wait=False)
     assert started is None
-    page.wait(lambda: "'more'" in str(page.custom(panel._controller.viewer)))
+    page.wait(lambda: "'more'" in str(page.custom(panel._controller.answer._page)))
     panel.stop()
     assert (panel.running, panel.result) == (False, None)
     panel.pace = 250

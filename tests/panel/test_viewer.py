@@ -60,7 +60,7 @@ def test_masks_arrive_while_tokens_do(
     assert screen.state == "running"
     assert screen.shapes["0"].startswith("M")
     panel.stop()
-    page.send(panel._controller.viewer, {"type": "hello"})
+    page.send(panel._controller.answer._page, {"type": "hello"})
     assert list(screen.shapes) == ["0"]
 
 
@@ -135,15 +135,15 @@ def test_a_region_that_was_drawn_goes_to_the_task(page: Page, panel: nbvlm.Panel
     controller = panel._controller
     page.send(controller.task_bar, {"type": "region", "on": True})
     assert screen.picking is True
-    page.send(controller.viewer, {"type": "region", "box": [300, 150, -20, 20]})
+    page.send(controller.answer._page, {"type": "region", "box": [300, 150, -20, 20]})
     assert (screen.picking, screen.region) == (False, (0.0, 20.0, 300.0, 150.0))
     sent = [content for content, _ in page.custom(controller.task_bar) if content["type"] == "region"]
     assert sent[-1]["box"] == [0.0, 20.0, 300.0, 150.0]
-    page.send(controller.viewer, {"type": "region", "box": None})
+    page.send(controller.answer._page, {"type": "region", "box": None})
     assert screen.region == (0.0, 20.0, 300.0, 150.0)
 
 
 def test_nothing_can_be_drawn_without_a_picture(page: Page, panel: nbvlm.Panel, screen: Screen) -> None:
     panel.image = None
-    panel._controller.viewer.pick_region(True)
+    panel._controller.answer._page.pick_region(True)
     assert screen.picking is False

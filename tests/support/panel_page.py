@@ -99,7 +99,7 @@ class Screen:
     """What a page that heard everything shows of a panel's stage and error card."""
 
     def __init__(self, page: Page, panel: Panel) -> None:
-        self.page, self.stage, self.alert = page, panel._controller.viewer, panel._controller.error_card
+        self.page, self.stage, self.alert = page, panel._controller.answer._page, panel._controller.error_card
 
     def __getattr__(self, name: str) -> Any:
         return self.now()[name]

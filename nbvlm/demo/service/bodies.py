@@ -35,11 +35,11 @@ class Bodies:
     @asynccontextmanager
     async def room(self, caller: str, size: int) -> AsyncIterator[None]:
         """Hold room for a body of a caller; refuse where there is none for some time."""
-        limits = self._limits
         try:
-            async with asyncio.timeout(limits.pause_s), self._changed:
-                await self._changed.wait_for(lambda: self._fits(caller, size))
-                self._held[caller] += size
+            if not self._fits(caller, size):
+                async with asyncio.timeout(self._limits.pause_s), self._changed:
+                    await self._changed.wait_for(lambda: self._fits(caller, size))
+            self._held[caller] += size
         except TimeoutError:
             detail = "The service is busy with other requests of this size; try again soon"
             raise Refusal(problem(503, detail=detail).plus(RETRY_AFTER)) from None
