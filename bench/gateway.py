@@ -3,6 +3,8 @@
     python bench/gateway.py [latency | fairness | soak] [--students N] [--requests N] [--seconds N]
 
 Three processes on one computer: a service that paces its answers, the gateway before it, and the students.
+The gateway has a processor core to itself where the system allows that: service and students, who are on
+other computers in a class, share the other ones.
 The same students with the same questions ask the service directly, in turns with the gateway.
 
 - latency: time to the first token through the gateway less that of the service asked directly, of streams
@@ -33,6 +35,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 TOKENS, FIRST_S, GAP_S = 40, 0.05, 0.1
+CORES = "NBVLM_BENCH_CORES"
 
 
 # The service
@@ -162,6 +165,16 @@ class Student:
                 self.first.append(time.perf_counter() - began)
         await reader.readline()
         self.answers += 1
+
+
+def keep_to(*, gateway: bool) -> None:
+    """Keep this process on the gateway's core, or off it; the processes that it starts know all cores."""
+    if not hasattr(os, "sched_setaffinity"):
+        return
+    names = os.environ.setdefault(CORES, ",".join(map(str, sorted(os.sched_getaffinity(0)))))
+    cores = [int(name) for name in names.split(",")]
+    if len(cores) > 1:
+        os.sched_setaffinity(0, cores[:1] if gateway else cores[1:])
 
 
 @contextlib.contextmanager
@@ -308,6 +321,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    keep_to(gateway=sys.argv[1:2] == ["serve-gateway"])
     if sys.argv[1:2] == ["serve-paced"]:
         asyncio.run(serve_paced())
     elif sys.argv[1:2] == ["serve-gateway"]:
