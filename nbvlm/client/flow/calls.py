@@ -12,7 +12,7 @@ import re
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -101,6 +101,16 @@ def _agent() -> str:
     return f"nbvlm/{__version__} httpx/{httpx.__version__}"
 
 
+class _Place(NamedTuple):
+    """Where a request goes, without path and query, which may be a permission."""
+
+    scheme: str
+    host: str
+    raw_host: bytes
+    port: int | None
+    netloc: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class _Failure:
     """Why a try failed, and whether another may follow."""
@@ -150,12 +160,14 @@ def _attempt(
     what: str,
 ) -> Flow[httpx.Response | _Failure]:
     requests = [build()]  # A traceback shows variables, and a request its signed address.
-    url = requests[0].url.copy_with(path="/", query=None)
+    url = requests[0].url
+    place = _Place(url.scheme, url.host, url.raw_host, url.port, url.netloc)
+    del url
     size = int(requests[0].headers.get("content-length", 0))
     try:
         response: httpx.Response = yield requests.pop()
     except httpx.RequestError as cause:
-        return _unreachable(context, cause, url)
+        return _unreachable(context, cause, place)
     context.bytes_sent += size
     status = response.status_code
     if status < 400 or status in allowed:
@@ -215,8 +227,8 @@ def read_on(context: Context) -> Flow[bytes]:
     raise failure
 
 
-def _unreachable(context: Context, cause: httpx.RequestError, url: httpx.URL) -> _Failure:
-    host = url.host
+def _unreachable(context: Context, cause: httpx.RequestError, place: _Place) -> _Failure:
+    host = place.host
     if isinstance(cause, httpx.ConnectTimeout):
         return _Failure(context.deadline.error("connect"), again=True, connection=True)
     if isinstance(cause, httpx.TimeoutException):
@@ -226,7 +238,7 @@ def _unreachable(context: Context, cause: httpx.RequestError, url: httpx.URL) ->
             TransportError(f"The request could not be sent{_because(cause)}.", hint="Check base_url.")
         )
     because = _because(cause)
-    proxy = _proxy(context, url)
+    proxy = _proxy(context, place)
     if "certificate verify failed" in because:
         error = TransportError(
             f"{host}{', or the proxy in between,' if proxy else ''} could not prove who it is{because}.",
@@ -235,11 +247,11 @@ def _unreachable(context: Context, cause: httpx.RequestError, url: httpx.URL) ->
         return _Failure(error)
     service = named(context.settings.endpoint.service)
     if service is not None and service.local:
-        origin = f"{url.scheme}://{url.netloc.decode('ascii')}"
+        origin = f"{place.scheme}://{place.netloc.decode('ascii')}"
         error = TransportError(f"{service.title} does not respond at {origin}{because}.", hint=service.advice)
     elif proxy is None:
         error = TransportError(
-            f"No connection to {url.netloc.decode('ascii')}{because}.",
+            f"No connection to {place.netloc.decode('ascii')}{because}.",
             hint="Check the network and the address, then try again.",
         )
     else:
@@ -250,11 +262,11 @@ def _unreachable(context: Context, cause: httpx.RequestError, url: httpx.URL) ->
     return _Failure(error, again=True, connection=True)
 
 
-def _proxy(context: Context, url: httpx.URL) -> str | None:
+def _proxy(context: Context, place: _Place) -> str | None:
     """Return the host and port of the proxy in use, None where there is none, or where it is not known."""
     if context.settings.transport is not None:
         return None
-    address = proxy_for(url.scheme, url.raw_host.decode("ascii"), url.port)
+    address = proxy_for(place.scheme, place.raw_host.decode("ascii"), place.port)
     return httpx.URL(address).netloc.decode("ascii") if address is not None else None
 
 
