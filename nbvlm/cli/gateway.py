@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nbvlm._background import run_in_thread
 from nbvlm.cli.allocator import give_memory_back
 from nbvlm.cli.terminal import print_error, print_line
 from nbvlm.errors import ParameterError
@@ -81,7 +81,7 @@ def _serve(config: Config, options: argparse.Namespace) -> int:
         server = gateway.server(running)
         _announce(running, new=options.teacher_code)
         writer = TextWriter()
-        asyncio.run(running.upstream.load(running.rules.now.model, writer.event))
+        run_in_thread(running.upstream.load(running.rules.now.model, writer.event))
         gc.collect()
         gc.freeze()  # what lives as long as the gateway is not looked through again and again
         with contextlib.suppress(KeyboardInterrupt):
