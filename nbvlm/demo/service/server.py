@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["asgi_server", "hosts", "listen", "origin", "server"]
 
 _LAST_PORT = 65_535
-_BACKLOG = 100  # connections that the system accepts for the service; below a peer's limit, see `connections`
+_BACKLOG = 100  # connections that are taken on at a time; below a peer's limit, see `connections`
+_QUEUE = 1024  # that the system accepts meanwhile: one that it drops is tried again after a second
 _VANISHED_S = 30  # until a caller who does not react at all is given up
 
 
@@ -212,7 +213,14 @@ def asgi_server(
         server_header=False,
         **{"lifespan": "off"} | options,
     )
-    return uvicorn.Server(config)
+
+    class Server(uvicorn.Server):  # type: ignore[misc,name-defined]
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            for listener in sockets or ():  # asyncio knows one number for both
+                listener.listen(_QUEUE)
+
+    return Server(config)
 
 
 def _fitting(limits: Limits) -> Limits:
