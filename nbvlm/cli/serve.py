@@ -70,8 +70,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--at-once",
         type=_count,
         metavar="N",
-        help="answers computed at once for one caller (default: the cores but one, at most "
-        "8); for all: one more",
+        help="answers computed at once for one caller (default: the cores but one, "
+        "at most 8); for all: one more",
     )
     limits.add_argument(
         "--waiting",

@@ -57,28 +57,26 @@ def _notice_surplus(protocol: Any) -> None:
     feed = type(protocol).data_received
     may_end = False
 
+    def body() -> Any:
+        """Return the body that is being received, None before it begins."""
+        payload = protocol._payload  # noqa: SLF001
+        return None if payload in (before, EMPTY_PAYLOAD) else payload
+
     def data_received(data: bytes) -> None:
         nonlocal may_end
         may_end = may_end or data.startswith(b"0") or b"\n0" in data
-        if not may_end and _is_in_chunks(protocol._payload, before):  # noqa: SLF001
+        if not may_end and getattr(body(), "_http_chunk_splits", None) is not None:  # it comes in chunks
             feed(protocol, data)
             return
         if len(data) > 1:
             feed(protocol, data[:-1])
-            payload = protocol._payload  # noqa: SLF001
-            if payload not in (None, before, EMPTY_PAYLOAD) and payload.is_eof():
+            payload = body()
+            if payload is not None and payload.is_eof():
                 protocol.force_close()
                 return
         feed(protocol, data[-1:])
 
     protocol.data_received = data_received
-
-
-def _is_in_chunks(payload: Any, before: Any) -> bool:
-    """Return whether the body that is being received comes in chunks."""
-    if payload in (None, before, EMPTY_PAYLOAD):
-        return False
-    return getattr(payload, "_http_chunk_splits", None) is not None
 
 
 def _is_readable(transport: Any) -> bool:

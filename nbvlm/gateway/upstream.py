@@ -8,6 +8,8 @@ import importlib
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from msgspec.structs import asdict
+
 from nbvlm._background import thread_pool
 from nbvlm.client import AsyncClient, Piece, Relay, Secret, Status, Timeouts, resolve
 from nbvlm.errors import (
@@ -101,11 +103,7 @@ class Upstream:
             await asyncio.to_thread(importlib.import_module, "aiohttp")
         for client in self._clients.values():
             if client.settings.in_process and client.settings.local is None:
-                async with Relay(
-                    client, picture, "caption en", translate=False, max_tokens=1
-                ).stream as stream:
-                    async for _ in stream:
-                        pass
+                await _try(client, picture, "caption en")
 
     async def load(self, model: str, show: Callable[[Status], Any]) -> None:
         """Load a model, if it is a local one, and show how far it is; raises what `ask` raises."""
@@ -114,11 +112,7 @@ class Upstream:
             return
         from PIL import Image
 
-        picture = Picture.load(Image.new("RGB", (64, 64)))
-        async with Relay(client, picture, "detect cat", translate=False, max_tokens=1).stream as stream:
-            async for event in stream:
-                if isinstance(event, Status):
-                    show(event)
+        await _try(client, Picture.load(Image.new("RGB", (64, 64))), "detect cat", show)
 
     async def ask(self, answer: Answer, extend: Callable[[], Any] = lambda: None) -> None:
         """Ask, and write the answer as it comes; raises what `nbvlm.AsyncClient` raises.
@@ -130,7 +124,7 @@ class Upstream:
             return
         client = self._clients[answer.model]
         encoded = asked.picture
-        if encoded.plain and not encoded.large:
+        if encoded.header.plain and not encoded.large:
             picture = unchanged(encoded.data, encoded.header)
         else:
             picture = await self.decode(_prepared, encoded, client.settings)
@@ -141,7 +135,7 @@ class Upstream:
             async for event in stream:
                 if isinstance(event, Status):
                     loads = event.kind in ("download", "loading")
-                    answer.report(_plain(event) if loads else None)
+                    answer.report(asdict(event) if loads else None)
                     if loads:
                         extend()
                 elif isinstance(event, Piece):
@@ -160,8 +154,14 @@ class Upstream:
         self._decoder.shutdown(wait=False, cancel_futures=True)
 
 
-def _plain(event: Status) -> dict[str, Any]:
-    return {name: getattr(event, name) for name in ("kind", "done", "total", "seconds", "files")}
+async def _try(
+    client: AsyncClient, picture: Picture, prompt: str, show: Callable[[Status], Any] = lambda _: None
+) -> None:
+    """Ask for one token, so that what answers is loaded."""
+    async with Relay(client, picture, prompt, translate=False, max_tokens=1).stream as stream:
+        async for event in stream:
+            if isinstance(event, Status):
+                show(event)
 
 
 def _prepared(encoded: EncodedPicture, settings: Settings) -> Picture:

@@ -48,6 +48,11 @@ class Header:
     scans: int = 1  # of a JPEG
     coefficients: int = 0  # bytes that a JPEG in several scans takes to be decoded, beside its pixels
 
+    @property
+    def plain(self) -> bool:
+        """Whether the bytes can be sent as they are: upright, 8 bits, RGB or grey."""
+        return not self.reasons and self.orientation == 1
+
 
 MAX_PARTS = 100_000
 """Chunks or segments of one file; real ones have a few thousand at most."""

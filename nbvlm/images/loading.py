@@ -70,7 +70,7 @@ def _from_bytes(data: bytes, name: str | None) -> Loaded:
         return _converted(opened(data, kind, subject(name)), kind, name)
     header = headers.header(io.BytesIO(data), kind, subject(name))
     size, mime = (header.width, header.height), f"image/{kind.lower()}"
-    if not header.reasons and header.orientation == 1:
+    if header.plain:
         return Loaded(data, mime, size, name)
     if kind == "PNG":
         image = opened(data, kind, subject(name))

@@ -138,12 +138,13 @@ class LimitedProtocol(H11Protocol):  # type: ignore[misc]  # uvicorn is optional
         if len(self.connections) <= min(limits.connections, limits.connections_of_peer):
             return  # the usual case, without a look at each: a flood of connections costs others little
         open_ = [connection for connection in self.connections if not connection.transport.is_closing()]
-        own = [connection for connection in open_ if connection.peer == self.peer]  # this one among them
         if len(open_) > limits.connections:
             waiting = [connection for connection in open_ if connection.waits_for_caller]
             largest = Counter(connection.peer for connection in waiting).most_common(1)[0][0]
             _oldest(connection for connection in waiting if connection.peer == largest).end(*_TOO_MANY)
-        elif len(own) > limits.connections_of_peer:
+            return
+        own = [connection for connection in open_ if connection.peer == self.peer]  # this one among them
+        if len(own) > limits.connections_of_peer:
             oldest = _oldest(connection for connection in own if connection.waits_for_caller)
             if self.loop.time() - oldest.waits_since > _GRACE_S:
                 oldest.end(*_TOO_MANY)

@@ -46,11 +46,6 @@ class EncodedPicture:
         return self.header.width, self.header.height
 
     @property
-    def plain(self) -> bool:
-        """Whether every service reads it as it is: upright, 8 bits, RGB or grey."""
-        return not self.header.reasons and self.header.orientation == 1
-
-    @property
     def large(self) -> bool:
         """Whether it needs so much memory that one such picture is decoded at a time."""
         return self.size[0] * self.size[1] > _LARGE

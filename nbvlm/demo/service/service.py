@@ -158,6 +158,13 @@ class Service:
         Refusal
             With the reply to a request that need not be read.
         """
+        head, route, _ = self._checked(head)
+        if route.asks:  # `Engine.start` checks it again, for callers whose bodies came at the same time
+            self._check_turn(head)
+        return head
+
+    def _checked(self, head: Request) -> tuple[Request, _Route, str]:
+        """Return a request with the name of its caller, its route, and the route's argument."""
         self._check_page(head)
         route, argument = self._route(head)
         if route.method == "PUT":
@@ -167,12 +174,10 @@ class Service:
             head = replace(head, caller=self._caller(head))
         if route.method == "POST":
             _check_json(head)
-        if route.asks:
-            self._check_turn(head)
         length = head.header("content-length", "0")
         if head.oversize or (length.isdecimal() and int(length) > self.room(head)):
             raise Refusal(too_large(head, self.room(head)))
-        return head
+        return head, route, argument
 
     def handle(self, request: Request) -> Reply:
         """Answer one request; never raises, whatever the request contains.
@@ -181,8 +186,7 @@ class Service:
         Read a reply whose body is an iterator to its end, or close the connection.
         """
         try:
-            request = self.admit(request)
-            route, argument = self._route(request)
+            request, route, argument = self._checked(request)
             reply = route.handler(request, argument)
         except Refusal as refused:
             reply = refused.reply
