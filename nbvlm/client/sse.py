@@ -84,13 +84,13 @@ class Decoder:
         return text.removeprefix(_BOM)
 
     def _events(self, text: bytes) -> list[Event]:
-        events = []
-        for block in text.split(b"\n\n"):
-            if block.startswith(b"data: ") and b"\n" not in block:
-                events.append(Event(block[6:], "message", self._id))
-            elif (event := self._block(block)) is not None:
-                events.append(event)
-        return events
+        blocks = text.split(b"\n\n")
+        # Each is one line of data, as almost always: read at once.
+        ends = len(blocks) - 1
+        alike = text.startswith(b"data: ") and text.count(b"\n\ndata: ") == ends
+        if alike and text.count(b"\n") == 2 * ends and not self._id:
+            return [Event(block[6:]) for block in blocks]
+        return [event for block in blocks if (event := self._block(block)) is not None]
 
     def _block(self, block: bytes) -> Event | None:
         data: list[bytes] = []

@@ -270,18 +270,18 @@ class Detections:
 
         Masks that are decoded already are not decoded again.
         """
-        rows = list(detections)
-        column = cls(
+        rows, size = list(detections), size_of(size)
+        return cls._unchecked(
             np.array([row.box for row in rows], dtype=float).reshape(-1, 4),
-            tuple(row.label for row in rows),
+            Labels(row.label for row in rows),
             size,
             codes=tuple(row.codes for row in rows),
             points=tuple(row.point for row in rows),
             raw=tuple(row.raw for row in rows),
             readings=tuple(row.reading for row in rows),
+            masks=tuple(_fitted(row, size) for row in rows),
+            origin=origins.joined(row.origin for row in rows),
         )
-        origin = origins.joined(row.origin for row in rows)
-        return column._adopt((_fitted(row, column.size) for row in rows), origin)
 
     @property
     def mask_crops(self) -> tuple[MaskCrop | None, ...]:
@@ -416,27 +416,44 @@ class Detections:
                 origin=self.origin,
             )
         rows = checks.rows_of(key, self.labels)
-        column = Detections(
+        return self._unchecked(
             self.xyxy[rows],
-            tuple(self.labels[row] for row in rows),
+            Labels(self.labels[row] for row in rows),
             self.size,
             codes=tuple(self.codes[row] for row in rows),
-            codebook=self.codebook,
             points=tuple(self.points[row] for row in rows),
             raw=tuple(self.raw[row] for row in rows),
             readings=tuple(self.readings[row] for row in rows),
+            masks=tuple(self.lazy_masks[row] for row in rows),
+            origin=self.origin,
+            codebook=self.codebook,
         )
-        return column._adopt((self.lazy_masks[row] for row in rows), self.origin)
 
-    def _adopt(self, masks: Iterable[LazyMask], origin: Origin | None) -> Detections:
-        lazy_masks = tuple(masks)
-        books = {mask.codebook for mask in lazy_masks if mask.codes is not None}
-        self.__dict__.update(
-            lazy_masks=lazy_masks,
-            codebook=books.pop() if len(books) == 1 else self.codebook,
+    @staticmethod
+    def _unchecked(
+        xyxy: npt.NDArray[np.float64],
+        labels: Labels,
+        size: Size,
+        *,
+        masks: tuple[LazyMask, ...],
+        origin: Origin | None,
+        codebook: Codebook | str | None = None,
+        **columns: tuple[Any, ...],
+    ) -> Detections:
+        """Make a column of values that are checked already; `codebook` holds where the masks have not one."""
+        xyxy.flags.writeable = False
+        books = {mask.codebook for mask in masks if mask.codes is not None}
+        column = object.__new__(Detections)
+        column.__dict__.update(
+            columns,
+            xyxy=xyxy,
+            labels=labels,
+            size=size,
+            lazy_masks=masks,
+            codebook=books.pop() if len(books) == 1 else codebook,
             origin=origin,
         )
-        return self
+        return column
 
     def __add__(self, other: Detections) -> Detections:
         if not isinstance(other, Detections):
@@ -444,16 +461,17 @@ class Detections:
         if self.size != other.size:
             sizes = f"{by(self.size)} and {by(other.size)}"
             raise ValueError(f"Detections to be joined must refer to pictures of one size, got {sizes}.")
-        joined = Detections(
+        return self._unchecked(
             np.concatenate([self.xyxy, other.xyxy]),
-            self.labels + other.labels,
+            Labels(self.labels + other.labels),
             self.size,
             codes=self.codes + other.codes,
             points=self.points + other.points,
             raw=self.raw + other.raw,
             readings=self.readings + other.readings,
+            masks=self.lazy_masks + other.lazy_masks,
+            origin=origins.joined([self.origin, other.origin]),
         )
-        return joined._adopt(self.lazy_masks + other.lazy_masks, origins.joined([self.origin, other.origin]))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Detections):

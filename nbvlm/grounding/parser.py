@@ -106,18 +106,23 @@ class LocReader:
         at = 0
         while at < end:
             at = self._regular(text, at, end)
-            at = self._token(start, text, at, end)
+            if at < end:
+                at = self._token(start, text, at, end)
         self._position, self._tail = start + end, text[end:]
 
     def _regular(self, text: str, at: int, end: int) -> int:
         """Read complete items without irregularities, each at once; return where the last of them ends."""
-        while self._item.fresh and (found := REGULAR_ITEM.match(text, at, end)) is not None:
+        while at < end and self._item.fresh and (found := REGULAR_ITEM.match(text, at, end)) is not None:
+            tokens, label = found.group(5, 6)
             y0, x0, y1, x1 = map(int, found.group(1, 2, 3, 4))
-            codes = tuple(map(int, _NUMBER.findall(found[5] or "")))
-            if not (y0 < y1 <= self._last and x0 < x1 <= self._last and max(codes, default=0) < self._values):
+            locations = y0, x0, y1, x1
+            codes = tuple(map(int, _NUMBER.findall(tokens))) if tokens is not None else None
+            if not (y0 < y1 <= self._last and x0 < x1 <= self._last):
+                break
+            if codes is not None and max(codes) >= self._values:
                 break
             self.has_locations = True
-            self._found(" ".join(found[6].split()), (y0, x0, y1, x1), (y0, x0, y1, x1), codes or None)
+            self._found(" ".join(label.split()), locations, locations, codes)
             at = found.end()
         return at
 
@@ -347,9 +352,9 @@ class Parser:
         if self._closed:
             raise ValueError("The parser is closed. Make a new Parser for another answer.")
         self._held.append(text)
-        # Nothing is complete without one of these, nor by a location right behind another; and reading in few
-        # pieces costs less.
-        if not _ENDS.search(text) or (self._within and _LOCATION.fullmatch(text)):
+        # Nothing is complete by a location behind another, nor without one of these marks; and reading in
+        # few pieces costs less.
+        if (self._within and _LOCATION.fullmatch(text)) or not _ENDS.search(text):
             return []
         self._read()
         return self._new()

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from nbvlm.client.flow.events import Event
     from nbvlm.client.flow.validation import Question
+    from nbvlm.grounding import Detections
 
 __all__ = ["Relayed", "ask", "forget_listed", "models", "probe", "relay"]
 
@@ -410,19 +411,17 @@ def _result(
     response: httpx.Response,
     timing: Timing,
 ) -> Result:
-    settings, usage = context.settings, collector.usage
+    settings, usage, found = context.settings, collector.usage, collector.detections
     notices = [*question.notices, *context.notices]
     notices += collector.notices(question.parameters.get("max_tokens"))
-    if counted := prompts.counted(
-        question.prompt, collector.detections.labels if collector.has_locations else None
-    ):
+    if counted := prompts.counted(question.prompt, found.labels if collector.has_locations else None):
         notices.append(counted)
-    if unlike := _unlike_asked(question.prompt, context, collector):
+    if unlike := _unlike_asked(question.prompt, context, found):
         notices.append(unlike)
     return Result(
         text=collector.text,
         reasoning=collector.reasoning,
-        detections=collector.detections,
+        detections=found,
         usage=Usage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) if usage else None,
         finish_reason=collector.finish_reason,
         request_id=error_responses.request_id(response.headers) or error_responses.clean_id(collector.id),
@@ -447,8 +446,7 @@ def _result(
     )
 
 
-def _unlike_asked(prompt: str, context: Context, collector: ResponseCollector) -> str | None:
-    found = collector.detections
+def _unlike_asked(prompt: str, context: Context, found: Detections) -> str | None:
     masks = sum(mask.known or mask.codes is not None for mask in found.lazy_masks)
     points = sum(point is not None for point in found.points)
     dialect = dialects.of(context.model or context.settings.endpoint.model)
