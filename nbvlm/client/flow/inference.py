@@ -300,12 +300,13 @@ def _reported(context: Context, collector: Collector) -> Emit:
 
 def _failure(response: httpx.Response, collector: Collector, begun: bytes) -> Error | None:
     """Return the error of a stream that has ended or broken, or None; `begun` came before any text."""
+    whole = collector.begun and (collector.done or collector.finish_reason is not None)
+    if whole and collector.failure is None:
+        return None
     name = error_responses.request_id(response.headers)
     if collector.failure is not None:
         collector.failure.request_id = collector.failure.request_id or name
         return collector.failure
-    if collector.begun and (collector.done or collector.finish_reason is not None):
-        return None
     text = begun.removeprefix(_BOM).lstrip()
     is_bare = not collector.pieces and not text.startswith(_FIELDS)
     message, value = error_responses.parse_body(text) if is_bare else ("", None)

@@ -13,6 +13,7 @@ A model that is not known gets `GENERIC`. A dialect of your own is five lines:
 
 from __future__ import annotations
 
+import functools
 import re
 
 from nbvlm._text import did_you_mean
@@ -71,10 +72,15 @@ def of(model: str | None) -> Dialect:
     >>> of("qwen2.5vl:7b").name, of("lmstudio-community/gemma-3-4b-it-GGUF").name, of("a-new-model").name
     ('qwen2.5-vl', 'gemma', 'generic')
     """
+    return _of((model or "")[:_LONGEST_ID])
+
+
+@functools.lru_cache(maxsize=256)  # A question asks for it several times.
+def _of(model: str) -> Dialect:
     for dialect in (*_own, *FAMILIES):
         if dialect.name == model:
             return dialect
-    text = _REMARK.sub("", (model or "")[:_LONGEST_ID].lower()).replace("\\", "/").strip().rstrip("/")
+    text = _REMARK.sub("", model.lower()).replace("\\", "/").strip().rstrip("/")
     last = text.rpartition("/")[2]
     for part in (re.split("[:@]", last)[0], last, text):
         name = _PUNCTUATION.sub("", _DATE.sub("", part))
@@ -120,9 +126,11 @@ def register(dialect: Dialect) -> Dialect:
         re.compile(match)
     unregister(dialect.name)
     _own.insert(0, dialect)
+    _of.cache_clear()
     return dialect
 
 
 def unregister(name: str) -> None:
     """Forget a registered dialect; a name that is not registered changes nothing."""
     _own[:] = [dialect for dialect in _own if dialect.name != name]
+    _of.cache_clear()
