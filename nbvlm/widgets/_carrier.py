@@ -11,7 +11,7 @@ import ipywidgets
 from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets._inner import InnerComm
 from nbvlm.widgets._life import KEPT, LocalLife, weakly
-from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import PIECE, Ignored, Message, items, number, optional, text
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ class Carrier(LocalLife, PageWidget):
         If something inside cannot be shown by these means.
     """
 
-    _esm = script("carrier")
-    _css = style(
+    _esm = script(
+        "carrier",
         *("colors", "scheme", "fields", "theme", "place", "form", "task_bar", "picker", "series_bar"),
         *("viewer_root", "picture_view", "detections_list", "error_card", "history_strip", "answer"),
         *("dialog", "model_list", "own"),

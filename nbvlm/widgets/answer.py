@@ -10,7 +10,7 @@ import traitlets
 from nbvlm.client import ReasoningDelta, TextDelta
 from nbvlm.result import Result, alt_text, summary
 from nbvlm.widgets._part import PartBox
-from nbvlm.widgets.esm import style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.status_text import failure_sentences, finished_text, stopped_text
 from nbvlm.widgets.stream_throttle import StreamThrottle, boxes
 from nbvlm.widgets.viewer import Viewer
@@ -28,8 +28,9 @@ __all__ = ["Answer"]
 class _Page(Viewer):
     """The panel's answer without its picture."""
 
-    _css = style(
-        *("colors", "scheme", "theme", "place", "viewer_root", "picture_view", "detections_list", "answer")
+    _esm = script(
+        "viewer_root",
+        *("colors", "scheme", "theme", "place", "viewer_root", "picture_view", "detections_list", "answer"),
     )
     css_class = "nbvlm-answer-only"
 

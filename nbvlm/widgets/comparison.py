@@ -17,7 +17,7 @@ from nbvlm.images import encoded
 from nbvlm.result import Result, where
 from nbvlm.widgets._part import Part
 from nbvlm.widgets._values import Typed
-from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import Message, flag, whole
 from nbvlm.widgets.thumbnails import card, label_colors
 
@@ -89,8 +89,7 @@ class Comparison(Part):
     >>> nbvlm.widgets.Comparison(first, second)  # doctest: +SKIP
     """
 
-    _esm = script("comparison")
-    _css = style("colors", "theme", "comparison")
+    _esm = script("comparison", "colors", "theme", "comparison")
     messages = MappingProxyType({"show": Message(answer=whole), "pin": Message(answer=whole, pinned=flag)})
 
     results = ResultsTrait(default_value=())

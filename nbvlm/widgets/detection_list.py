@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import traitlets
 
 from nbvlm.widgets._boxes import BoxPart
-from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import REREAD
 from nbvlm.widgets.picture_viewer import Viewer
 
@@ -75,8 +75,7 @@ class DetectionList(BoxPart):
     >>> ipywidgets.VBox([viewer, nbvlm.widgets.DetectionList(viewer)])  # doctest: +SKIP
     """
 
-    _esm = script("detection_list")
-    _css = style("colors", "scheme", "theme", "place", "detections_list")
+    _esm = script("detection_list", "colors", "scheme", "theme", "place", "detections_list")
     messages = MappingProxyType({"reread": REREAD})
     #: Traits that the list shares with its viewer, both ways.
     shared: ClassVar[tuple[str, ...]] = ("detections", "selected", "hidden", "colors", "things", "group")

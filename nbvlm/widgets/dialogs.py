@@ -12,7 +12,7 @@ from nbvlm import endpoints
 from nbvlm.client import AsyncClient, Secret, resolve
 from nbvlm.errors import AuthenticationError
 from nbvlm.widgets._base import OfferingWidget
-from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import Message, text
 from nbvlm.widgets.model_connection import TYPED
 from nbvlm.widgets.status_text import failure_sentences
@@ -52,9 +52,8 @@ class KeyField(OfferingWidget):
         One sentence below the field: which key is asked for, and where it comes from.
     """
 
-    _esm = script("key_dialog")
+    _esm = script("key_dialog", "dialog")
     kind = "key_dialog"
-    _css = style("dialog")
     css_class = "nbvlm-key"
     messages = MappingProxyType({"key": Message(KEY_BYTES)})
     needs = MappingProxyType({"key": "key"})
@@ -98,9 +97,8 @@ class ServerForm(OfferingWidget):
         that of the `KeyField` does.
     """
 
-    _esm = script("server_dialog")
+    _esm = script("server_dialog")  # the key field brings the style sheet of all dialogs
     kind = "server_dialog"
-    _css = ""  # the key field brings the style sheet of all dialogs
     css_class = "nbvlm-server"
     messages = MappingProxyType(
         {

@@ -12,7 +12,7 @@ from nbvlm._text import shorten, visible
 from nbvlm.client import redact
 from nbvlm.endpoints import GATEWAY
 from nbvlm.widgets._base import OfferingWidget
-from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import Ignored, Message, fields, optional, text
 from nbvlm.widgets.offers import NotOffered
 from nbvlm.widgets.status_text import failure_text
@@ -218,9 +218,8 @@ class ErrorPage(OfferingWidget):
         As of every widget with parts that it may not offer: `offer` and `on_refused`.
     """
 
-    _esm = script("error_card")
+    _esm = script("error_card", "error_card")
     kind = "error_card"
-    _css = style("error_card")
     css_class = "nbvlm-alert"
     messages = MappingProxyType({"act": Message(action=text, fields=optional(fields)), "close": Message()})
 

@@ -1,7 +1,8 @@
 """Scripts and style sheets of the widgets, as they travel to the page.
 
-A widget has one module, which may request nothing. So the modules that it imports travel inside it, gzipped,
-since a saved notebook holds them for every widget; `static/loader.js` unpacks and links them in the browser.
+A widget has one module, which may request nothing. So the modules that it imports and its style sheets travel
+inside it, gzipped, since a saved notebook holds them for every widget; `static/loader.js` unpacks them in the
+browser, links the modules and adds the style sheets to the page.
 
 >>> list(modules("key_dialog"))
 ['dom.js', 'key_dialog.js']
@@ -23,9 +24,13 @@ _PANEL = re.compile(r"\.nbvlm-panel(?![\w-])")
 _IMPORT = re.compile(r' from "\./(\w+\.js)";')
 
 
-def script(name: str) -> str:
-    """Return the self-contained module of a widget; `name` is a script of `static` without ".js"."""
-    text = json.dumps([*modules(name).items()], ensure_ascii=False, separators=(",", ":"))
+def script(name: str, *styles: str) -> str:
+    """Return the self-contained module of a widget.
+
+    `name` is a script of `static` without ".js", `styles` are style sheets there without ".css".
+    """
+    parts = {"name": " ".join([name, *styles]), "css": style(*styles), "modules": [*modules(name).items()]}
+    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     packed = base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
     return _read("loader.js").replace("PACKED", packed)
 

@@ -14,7 +14,7 @@ from nbvlm._background import Task
 from nbvlm.errors import Error
 from nbvlm.result import export_file
 from nbvlm.widgets._base import OfferingWidget
-from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import Ignored, Message, either, text, whole
 from nbvlm.widgets.thumbnails import sample_picture, scenes
 
@@ -113,8 +113,7 @@ class ExportMenu(OfferingWidget):
         Whether exports are offered; None takes the host's default.
     """
 
-    _esm = script("export_menu")
-    _css = style("export_menu")
+    _esm = script("export_menu", "export_menu")
 
     messages = MappingProxyType({"make": Message(format=text, id=either(text, whole))})
     needs = MappingProxyType({"make": "exports"})

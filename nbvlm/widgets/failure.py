@@ -11,7 +11,7 @@ from nbvlm.widgets._life import weakly
 from nbvlm.widgets._part import PartBox
 from nbvlm.widgets._values import EndpointTrait
 from nbvlm.widgets.error_card import ErrorPage
-from nbvlm.widgets.esm import style
+from nbvlm.widgets.esm import script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +50,7 @@ class _Page(ErrorPage):
 
 
 class _OwnPage(_Page):
-    _css = style("colors", "scheme", "theme", "place", "error_card")
+    _esm = script("error_card", "colors", "scheme", "theme", "place", "error_card")
 
 
 class ErrorCard(PartBox):

@@ -11,7 +11,7 @@ from nbvlm._background import Task, in_thread
 from nbvlm.result import Result
 from nbvlm.widgets._life import weakly
 from nbvlm.widgets._part import PartBox
-from nbvlm.widgets.esm import style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.history_page import HistoryPage
 from nbvlm.widgets.history_store import HistoryStore
 from nbvlm.widgets.messages import Ignored
@@ -29,7 +29,7 @@ __all__ = ["History"]
 
 
 class _OwnPage(HistoryPage):
-    _css = style("colors", "scheme", "theme", "place", "history_strip")
+    _esm = script("history_strip", "colors", "scheme", "theme", "place", "history_strip")
 
 
 class History(PartBox):

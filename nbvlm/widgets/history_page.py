@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from nbvlm.widgets._base import PageWidget
-from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import Message, flag, whole
 from nbvlm.widgets.thumbnails import card
 
@@ -34,9 +34,8 @@ class HistoryPage(PageWidget):
         CSS class of the panel's static output: a page shows either the panel or that output.
     """
 
-    _esm = script("history_strip")
+    _esm = script("history_strip", "history_strip")
     kind = "history_strip"
-    _css = style("history_strip")
     messages = MappingProxyType(
         {
             "show": Message(answer=whole),

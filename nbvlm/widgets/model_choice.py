@@ -18,7 +18,7 @@ from nbvlm.widgets._life import weakly
 from nbvlm.widgets._part import PartBox
 from nbvlm.widgets._values import ClientTrait, EndpointTrait
 from nbvlm.widgets.dialogs import KeyField, ServerForm, list_models, look_here
-from nbvlm.widgets.esm import style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import Ignored
 from nbvlm.widgets.model_connection import ModelConnection
 from nbvlm.widgets.model_list import ModelList
@@ -37,19 +37,19 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelChoice"]
 
-_STYLE = style("colors", "scheme", "theme", "place", "form", "model_list", "dialog", "own")
+_STYLES = ("colors", "scheme", "theme", "place", "form", "model_list", "dialog", "own")
 
 
 class _OwnList(ModelList):
-    _css = _STYLE
+    _esm = script("model_list", *_STYLES)
 
 
 class _OwnKeyField(KeyField):
-    _css = _STYLE
+    _esm = script("key_dialog", *_STYLES)
 
 
 class _OwnForm(ServerForm):
-    _css = _STYLE
+    _esm = script("server_dialog", *_STYLES)
 
 
 class ModelChoice(PartBox):

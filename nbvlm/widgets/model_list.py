@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import traitlets
 
 from nbvlm.widgets._base import OfferingWidget
-from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import Message, fields, optional, text
 
 if TYPE_CHECKING:
@@ -36,9 +36,8 @@ class ModelList(OfferingWidget):
         Whether the list has entries that open a form, and a button that opens the field for a key.
     """
 
-    _esm = script("model_list")
+    _esm = script("model_list", "model_list")
     kind = "model_list"
-    _css = style("model_list")
     css_class = "nbvlm-models"
     messages = MappingProxyType({"model": Message(choice=text, fields=optional(fields))})
     needs = MappingProxyType({"model": "models"})

@@ -46,7 +46,6 @@ class _SliderNames(PageWidget):
 
     _esm = script("slider_names")
     kind = "slider_names"
-    _css = ""
 
 
 class _Parameter(Typed[Any, Any]):

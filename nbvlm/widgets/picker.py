@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm.errors import ImageError
 from nbvlm.widgets._base import OfferingWidget
-from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import PIECE, Message, either, fields, optional, text, whole
 from nbvlm.widgets.offers import NotOffered, is_address
 
@@ -171,9 +171,8 @@ class PickerPage(OfferingWidget):
         What is offered, of samples, upload, camera, link and path; None takes the host's default.
     """
 
-    _esm = script("picker")
+    _esm = script("picker", "picker")
     kind = "picker"
-    _css = style("picker")
     css_class = "nbvlm-picker"
     needs = MappingProxyType({"choose": "samples", "complete": "path", "begin": "upload"})
     messages = MappingProxyType(

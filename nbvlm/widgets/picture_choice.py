@@ -11,7 +11,7 @@ from nbvlm.widgets._base import ignored
 from nbvlm.widgets._life import weakly
 from nbvlm.widgets._part import PartBox
 from nbvlm.widgets._values import EndpointTrait
-from nbvlm.widgets.esm import style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.failure import ErrorCard
 from nbvlm.widgets.messages import Ignored
 from nbvlm.widgets.offers import Offer
@@ -36,11 +36,11 @@ __all__ = ["Picker"]
 
 
 class _OwnPage(PickerPage):
-    _css = style("colors", "scheme", "theme", "place", "form", "picker", "own")
+    _esm = script("picker", "colors", "scheme", "theme", "place", "form", "picker", "own")
 
 
 class _OwnBar(SeriesBar):
-    _css = style("colors", "scheme", "theme", "place", "form", "series_bar", "own")
+    _esm = script("series_bar", "colors", "scheme", "theme", "place", "form", "series_bar", "own")
 
 
 class Picker(PartBox):

@@ -15,7 +15,7 @@ from nbvlm.images import Picture
 from nbvlm.result import Result, alt_text
 from nbvlm.widgets._boxes import BoxPart, Region, clipped
 from nbvlm.widgets._values import Typed
-from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.mask_outliner import MaskOutliner
 from nbvlm.widgets.messages import Ignored, Message, flag, items, number, optional, text, whole
 from nbvlm.widgets.thumbnails import preview
@@ -152,8 +152,9 @@ class Viewer(BoxPart):
     >>> viewer.selected = [0]  # doctest: +SKIP
     """
 
-    _esm = script("viewer")
-    _css = style("colors", "scheme", "theme", "place", "picture_view", "detections_list", "box_editor")
+    _esm = script(
+        "viewer", "colors", "scheme", "theme", "place", "picture_view", "detections_list", "box_editor"
+    )
 
     image = PictureTrait(default_value=None, allow_none=True)
     result = ResultTrait(default_value=None, allow_none=True)

@@ -16,7 +16,7 @@ from nbvlm.widgets._inner import made_inside
 from nbvlm.widgets._life import close_all, weakly
 from nbvlm.widgets._values import ClientTrait, Typed
 from nbvlm.widgets.connect import Connection, connect
-from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.failure import ErrorCard
 from nbvlm.widgets.messages import whole
 from nbvlm.widgets.offers import Offer
@@ -158,8 +158,8 @@ class Playground(Carrier):
     '<loc0102><loc0240><loc0788><loc0871> cat'
     """
 
-    _esm = script("playground")
-    _css = style(
+    _esm = script(
+        "playground",
         *("colors", "scheme", "fields", "panel", "form", "task_bar", "picker", "series_bar", "viewer_root"),
         *("picture_view", "detections_list", "error_card", "playground"),
     )

@@ -11,7 +11,7 @@ from nbvlm.widgets._fields import prompt_field
 from nbvlm.widgets._life import weakly
 from nbvlm.widgets._part import PartBox
 from nbvlm.widgets._values import EndpointTrait
-from nbvlm.widgets.esm import style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.picture_viewer import PictureTrait, Viewer
 from nbvlm.widgets.task_bar import TaskFields
 
@@ -24,7 +24,7 @@ __all__ = ["TaskBar"]
 
 
 class _OwnPage(TaskFields):
-    _css = style("colors", "scheme", "theme", "place", "form", "task_bar", "own")
+    _esm = script("task_bar", "colors", "scheme", "theme", "place", "form", "task_bar", "own")
 
 
 class TaskBar(PartBox):

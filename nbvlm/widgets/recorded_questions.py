@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbvlm.widgets._base import PageWidget
-from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import Message, whole
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ class RecordedQuestions(PageWidget):
         Called with the message of a press: `type` is "ask", `index` the number of the question.
     """
 
-    _esm = script("recorded_questions")
-    _css = style("recorded_questions")
+    _esm = script("recorded_questions", "recorded_questions")
     css_class = "nbvlm-recorded"
     messages = MappingProxyType({"ask": Message(index=whole)})
 

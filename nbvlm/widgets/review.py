@@ -16,7 +16,7 @@ from nbvlm.widgets._base import PageState
 from nbvlm.widgets._life import LocalLife, weakly
 from nbvlm.widgets._part import Part
 from nbvlm.widgets.detection_list import DetectionList
-from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import Ignored, Message, whole
 from nbvlm.widgets.picture_viewer import Viewer
 from nbvlm.widgets.review_rows import DONE, ReviewJournal, rows_of, write_zip
@@ -37,8 +37,7 @@ __all__ = ["Review", "ReviewBar"]
 class ReviewBar(Part):
     """Shows how far a review is, and its buttons; a part of `Review`."""
 
-    _esm = script("review")
-    _css = style("colors", "scheme", "theme", "place", "review")
+    _esm = script("review", "colors", "scheme", "theme", "place", "review")
     messages = MappingProxyType(
         {name: Message() for name in ("keep", "next", "previous", "reset", "save")}
         | {"go": Message(row=whole)}

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nbvlm.widgets._base import OfferingWidget
-from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import Message, fields, optional, whole
 
 if TYPE_CHECKING:
@@ -31,9 +31,8 @@ class SeriesBar(OfferingWidget):
         As of every widget with parts that it may not offer: `offer` and `on_refused`.
     """
 
-    _esm = script("series_bar")
+    _esm = script("series_bar", "series_bar")
     kind = "series_bar"
-    _css = style("series_bar")
     css_class = "nbvlm-series"
     messages = MappingProxyType(
         {

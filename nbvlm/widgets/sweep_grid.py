@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nbvlm._text import duration, shorten
 from nbvlm.result import summary
 from nbvlm.widgets._base import OfferingWidget
-from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import Message, either, items, number, optional, text, whole
 from nbvlm.widgets.status_text import failure_text
 
@@ -33,8 +33,7 @@ class SweepGrid(OfferingWidget):
         As of every widget with parts that it may not offer: `offer` and `on_refused`.
     """
 
-    _esm = script("sweep_grid")
-    _css = style("sweep_grid")
+    _esm = script("sweep_grid", "sweep_grid")
     messages = MappingProxyType(
         {
             "facts": Message(),

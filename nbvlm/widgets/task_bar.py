@@ -10,7 +10,7 @@ import traitlets
 
 from nbvlm import prompts
 from nbvlm.widgets._base import PageWidget
-from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import Message, flag
 
 if TYPE_CHECKING:
@@ -87,9 +87,8 @@ class TaskFields(PageWidget):
         Width and height of the picture in pixels, or nothing.
     """
 
-    _esm = script("task_bar")
+    _esm = script("task_bar", "task_bar")
     kind = "task_bar"
-    _css = style("task_bar")
     css_class = "nbvlm-taskbar"
     messages = MappingProxyType({"region": Message(on=flag)})
     tasks = traitlets.List(traitlets.Dict()).tag(sync=True)

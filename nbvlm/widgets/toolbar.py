@@ -9,7 +9,7 @@ import traitlets
 
 from nbvlm.endpoints import EMBEDDED, GATEWAY
 from nbvlm.widgets._base import PageWidget
-from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import FIELDS, Message, flag
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ class Toolbar(PageWidget):
         it has seen, so a value that it sends before it saw the newest one is recognised.
     """
 
-    _esm = script("toolbar")
-    _css = style("colors", "place", "panel", "form")
+    _esm = script("toolbar", "colors", "place", "panel", "form")
     css_class = "nbvlm-toolbar"
     messages = MappingProxyType(
         {

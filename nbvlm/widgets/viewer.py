@@ -18,7 +18,7 @@ import traitlets
 
 from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets._boxes import Region, clipped
-from nbvlm.widgets.esm import script, style
+from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import REREAD, Message, items, number, optional
 
 if TYPE_CHECKING:
@@ -54,9 +54,8 @@ class Viewer(PageWidget):
         Counts answers, so that late pieces of an earlier one are recognised.
     """
 
-    _esm = script("viewer_root")
+    _esm = script("viewer_root", "viewer_root", "picture_view", "detections_list")
     kind = "viewer_root"
-    _css = style("viewer_root", "picture_view", "detections_list")
     messages = MappingProxyType(
         {
             "region": Message(box=optional(items(number, 4))),

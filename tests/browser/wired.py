@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 HOST = """
 window.models = {};
 window.outbox = [];
-window.join = async (id, source, css, state) => {
+window.join = async (id, source, state) => {
   const listeners = new Map();
   const heard = (name) => listeners.get(name) ?? [];
   const emit = (name, ...values) => heard(name).forEach((listener) => listener(...values));
@@ -50,7 +50,6 @@ window.join = async (id, source, css, state) => {
       }
     },
   };
-  document.head.append(Object.assign(document.createElement("style"), {textContent: css}));
   const url = URL.createObjectURL(new Blob([source], {type: "text/javascript"}));
   const module = await import(url);
   const widget = typeof module.default === "function" ? await module.default() : module.default;
@@ -103,8 +102,8 @@ class Wired:
         state = {name: value for name, value in widget.get_state().items() if not name.startswith("_")}
         state.pop("layout", None)
         self.page.evaluate(
-            "([id, source, css, state]) => join(id, source, css, state).then(() => models[id].show(place))",
-            [widget.model_id, widget._esm, widget._css, state],
+            "([id, source, state]) => join(id, source, state).then(() => models[id].show(place))",
+            [widget.model_id, widget._esm, state],
         )
         self.pump()
 
