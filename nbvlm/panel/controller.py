@@ -27,18 +27,19 @@ from nbvlm.panel.rereading import caveats, reread
 from nbvlm.panel.series_runner import SeriesRunner
 from nbvlm.panel.sweep_runner import SweepRunner
 from nbvlm.widgets import (
+    Answer,
+    DetectionList,
     Ignored,
     Parameters,
     Picker,
-    PictureAnswer,
     RecordedQuestions,
     RunButtons,
     TaskBar,
     Toolbar,
+    Viewer,
     column,
     ignored,
     preview,
-    reading_of,
     sample_picture,
     scenes,
 )
@@ -96,10 +97,9 @@ def family(widget: Any) -> list[Any]:
     return list(dict.fromkeys([widget, *own, *inner]))  # some share a layout
 
 
-def _about(result: Result) -> dict[str, Any]:
-    """Return what only a panel shows with an answer: the way to other models, and to another reading."""
-    step = "models" if caveats(result) and result.endpoint == "demo" else ""
-    return {"step": step, "reading": reading_of(result.detections)}
+def _step(result: Result) -> str:
+    """Return what to do about the notices of an answer."""
+    return "models" if caveats(result) and result.endpoint == "demo" else ""
 
 
 class PanelController:
@@ -133,13 +133,14 @@ class PanelController:
         self._result: Result | None = None
         endpoint = client.settings.endpoint
         messages = self._messages = MessageSequencer(self.guarded)
-        self.answer = PictureAnswer(
-            lambda box: self.task_bar.take_region(box),
+        self.viewer = Viewer(editable=False, bare=True)
+        self.rows = DetectionList(
+            self.viewer,
             on_message=messages.handler({"reread": lambda message: self.reread(message)}),
-            about=_about,
             bare=True,
         )
-        self.task_bar = TaskBar(endpoint=endpoint, bare=True)
+        self.answer = Answer(viewer=self.viewer, step=_step, bare=True)
+        self.task_bar = TaskBar(endpoint=endpoint, viewer=self.viewer, bare=True)
         self.parameters = Parameters(
             endpoint, on_reset=lambda: self.guarded(lambda: self.form.reset()), bare=True
         )
@@ -147,7 +148,6 @@ class PanelController:
             on_run=lambda: self.guarded(self.press), on_stop=lambda: self.guarded(self.stop)
         )
         self.task_bar.observe(lambda _change: self._changed(), "prompt")
-        self.task_bar.observe(lambda change: self.answer.set_trait("drawing", change["new"]), "drawing")
         self.parameters.observe(lambda _change: self._changed(), "value")
         self.parameters.observe(lambda change: self.put_pace(change["new"]), "pace")
         self.toolbar = Toolbar(
@@ -225,7 +225,9 @@ class PanelController:
         # Run stands above the sliders, which few people move: it is on the screen without scrolling.
         fields = [self.picker, self.recorded, self.task_bar, self.buttons.widget, self.parameters]
         left = column(fields, "nbvlm-controls")
-        right = column([self.error_card, self.answer, self.answers.export_menu], "nbvlm-answers")
+        below = column([self.answer, self.rows], "nbvlm-below")
+        stage = column([self.viewer, below], "nbvlm-stage")
+        right = column([self.error_card, stage, self.answers.export_menu], "nbvlm-answers")
         body = column([left, right], "nbvlm-body")
         shelf = column([self.answers.history, self.answers.comparison, self.sweeps.grid], "nbvlm-shelf")
         return (head, body, shelf)
@@ -254,14 +256,15 @@ class PanelController:
 
         `index` is its number in the gallery, if it is from there.
         """
-        facts, data = (None, None) if picture is None else preview(picture)
+        small = None if picture is None else preview(picture)
         with self._lock:
             self.stop()
             self.picture, self.result = picture, None
-            self.answer.show(picture, (facts, data))
+            self.viewer.show(picture, small)
+            self.answer.clear()
             self.error_card.clear()
             self.form.suggest(None if index is None else scenes()[index], picture)
-            self.picker.put(picture, index, data)
+            self.picker.put(picture, index, None if small is None else small[1])
 
     def choose(self, picture: Picture | None) -> None:
         """Choose another picture, or none; nothing changes where it is the chosen one."""

@@ -21,7 +21,6 @@ from nbvlm.widgets.model_connection import TYPED, ModelConnection
 from nbvlm.widgets.offers import Allow, NotOffered, Offer, is_address
 from nbvlm.widgets.parameters import Parameters
 from nbvlm.widgets.picker import Upload
-from nbvlm.widgets.picture_answer import PictureAnswer
 from nbvlm.widgets.picture_choice import Picker
 from nbvlm.widgets.picture_source import Series
 from nbvlm.widgets.picture_viewer import Viewer
@@ -72,7 +71,6 @@ __all__ = [
     "PageState",
     "Parameters",
     "Picker",
-    "PictureAnswer",
     "Playground",
     "RecordedQuestions",
     "Review",

@@ -68,7 +68,7 @@ class Carrier(LocalLife, PageWidget):
     _esm = script(
         "carrier",
         *("colors", "scheme", "fields", "theme", "place", "form", "task_bar", "picker", "series_bar"),
-        *("viewer_root", "picture_view", "detections_list", "error_card", "history_strip", "answer"),
+        *("picture_view", "detections_list", "error_card", "history_strip", "answer"),
         *("dialog", "model_list", "own"),
     )
     css_class = "nbvlm-carrier"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 import ipywidgets
+import traitlets
 
 from nbvlm.client import refuse_unknown
 from nbvlm.widgets._base import PageState, PageWidget
@@ -22,17 +23,27 @@ class Part(LocalLife, PageWidget):
     """A part of the panel that stands alone as well.
 
     A part that was neither displayed nor placed in another widget ends with its last reference in Python; any
-    other lives until `close`, as all widgets do.
+    other lives until `close`, as all widgets do. A part that is `bare` leaves colours, margins and the
+    notices of an answer to the panel around it.
     """
 
-    css_class = "nbvlm-part"
+    #: The module for a part that is bare, which brings no colours and margins.
+    bare_esm = ""
+    bare = traitlets.Bool(False, read_only=True).tag(sync=True)
 
-    def __init__(self, on_message: Callable[[Any], Any] | None = None, **traits: Any) -> None:
+    def __init__(
+        self, on_message: Callable[[Any], Any] | None = None, *, bare: bool = False, **traits: Any
+    ) -> None:
         known = {*type(self).class_trait_names(), "model_id"}
         own = set(type(self).class_trait_names()) - set(anywidget.AnyWidget.class_trait_names())
         offered = (*sorted(name for name in own if not name.startswith("_")), "layout")
         refuse_unknown({name: one for name, one in traits.items() if name not in known}, offered)
+        if bare:
+            self._esm = self.bare_esm
+            self.set_trait("bare", True)
         super().__init__(on_message, **traits)
+        if not bare:
+            self.add_class("nbvlm-part")
         self._leave_to_python()
 
 

@@ -7,32 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
-from nbvlm.client import ReasoningDelta, TextDelta
-from nbvlm.result import Result, alt_text, summary
+from nbvlm import prompts
+from nbvlm.client import DetectionFound, ReasoningDelta, TextDelta
+from nbvlm.result import Result, summary
 from nbvlm.widgets._part import PartBox
+from nbvlm.widgets.answer_page import AnswerPage
 from nbvlm.widgets.esm import script
+from nbvlm.widgets.picture_viewer import Viewer
 from nbvlm.widgets.status_text import failure_sentences, finished_text, stopped_text
 from nbvlm.widgets.stream_throttle import StreamThrottle, boxes
-from nbvlm.widgets.viewer import Viewer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     from nbvlm.client import Event
     from nbvlm.errors import Error
-    from nbvlm.widgets.mask_outliner import MaskOutliner
 
 __all__ = ["Answer"]
 
 
-class _Page(Viewer):
-    """The panel's answer without its picture."""
-
-    _esm = script(
-        "viewer_root",
-        *("colors", "scheme", "theme", "place", "viewer_root", "picture_view", "detections_list", "answer"),
-    )
-    css_class = "nbvlm-answer-only"
+class _OwnPage(AnswerPage):
+    _esm = script("answer", "colors", "scheme", "theme", "place", "answer")
 
 
 class Answer(PartBox):
@@ -40,6 +35,14 @@ class Answer(PartBox):
 
     Notices of the answer stand above it and are spoken with it; reasoning is folded below it. Methods may be
     called from any thread. The page gets the pieces at a steady pace, at most 12 messages a second.
+
+    Parameters
+    ----------
+    result
+        A whole answer.
+    step
+        Returns, for an answer with notices, "models" where another model is the next step: a button below
+        the notices then leads to the choice of models of the panel around.
 
     Attributes
     ----------
@@ -54,6 +57,13 @@ class Answer(PartBox):
         Whether an answer has begun and not ended. Default: False. Read-only. ``answer.running``
     prompt : str
         The question, which decides the colours of labels. Default: "". ``answer.prompt = "detect cat"``
+    viewer : Viewer or None
+        Where the boxes and masks of the answer are drawn as they come. While the answer streams, observers of
+        its detections are called on a thread of the package, and must not block it. Default: None.
+        ``answer.viewer = viewer``
+    group : str
+        Parts of one group light and select the same detections on the page. Default: that of the viewer, else
+        none. ``answer.group = viewer.group``
 
     Raises
     ------
@@ -75,14 +85,23 @@ class Answer(PartBox):
     running = traitlets.Bool(False, read_only=True)
     result = traitlets.Instance(Result, allow_none=True)
     prompt = traitlets.Unicode("")
+    viewer = traitlets.Instance(Viewer, allow_none=True)
+    group = traitlets.Unicode("")
 
-    def __init__(self, result: Result | None = None, **traits: Any) -> None:
+    def __init__(
+        self,
+        result: Result | None = None,
+        *,
+        step: Callable[[Result], str] | None = None,
+        bare: bool = False,
+        **traits: Any,
+    ) -> None:
         self._lock = threading.RLock()
         self._throttle: StreamThrottle | None = None
         self._showing = False
-        self._page = self._new_page()
-        self._outliner = self._new_outliner()
-        super().__init__([self._page], **traits)
+        self._step, self._bare = step, bare
+        self._page = AnswerPage() if bare else _OwnPage()
+        super().__init__([self._page], bare=bare, **traits)
         if result is not None:
             self.result = result
 
@@ -90,7 +109,9 @@ class Answer(PartBox):
         """Show nothing; pieces that are still under way to the page are dropped."""
         with self._lock:
             self._end()
-            self._blank()
+            self._clear_viewer()
+            no_picture = self.viewer is not None and self.viewer.image is None
+            self._page.clear("empty" if no_picture else "ready")
             self._put(text="", reasoning="")
             self._set_result(None)
 
@@ -106,8 +127,10 @@ class Answer(PartBox):
         with self._lock:
             self._end()
             self.prompt = prompt or self.prompt
-            throttle = self._throttle = StreamThrottle(self._page, self.prompt, self._outliner)
-            self._page.begin()
+            throttle = self._throttle = StreamThrottle(self._page, self.prompt, self.viewer)
+            self._clear_viewer()
+            picture = self.viewer.image if self.viewer is not None else None
+            self._page.begin(None if picture is None else (picture.width, picture.height))
             self._put(text="", reasoning="", running=True)
             self._set_result(None)
             return throttle
@@ -134,6 +157,8 @@ class Answer(PartBox):
                 self._put(reasoning=self.reasoning + event.text)
             elif isinstance(event, TextDelta):
                 self._put(text=self.text + event.text)
+            elif isinstance(event, DetectionFound):
+                self._page.about(event.detection.size)
 
     def finish(self, result: Result, pieces: int | None = None) -> None:
         """Show the whole answer, with its notices and its reasoning.
@@ -148,16 +173,16 @@ class Answer(PartBox):
                 result.text,
                 boxes(result.detections, result.prompt),
                 [*finished_text(result, pieces), *filter(None, [quota])],
-                alt=alt_text(result),
+                size=result.detections.size,
                 said=summary(result),
                 notes=result.notices,
                 reasoning=result.reasoning,
                 by=result.model,
                 asked="" if result.asked == result.prompt else result.asked,
-                **self._about(result),
+                step="" if self._step is None else self._step(result),
             )
-            if self._outliner is not None:
-                self._outliner.want(enumerate(result.detections.lazy_masks))
+            if self.viewer is not None:
+                self.viewer.result = result
             self._put(text=result.text, reasoning=result.reasoning)
             self._set_result(result)
 
@@ -171,31 +196,18 @@ class Answer(PartBox):
 
     def restore(self) -> None:
         """Send what is shown to the page again."""
-        self._page.restore()
+        self._page.send_all()
 
     def fail(self, error: BaseException) -> None:
         """End the answer that is running with an error; its pieces stay, with the error above them."""
         with self._lock:
             self._end()
-            self._page.fail()
-            self._explain(error)
+            self._page.fail("" if self._bare else failure_sentences(error))
 
-    # What a picture above the answer changes
-
-    def _new_page(self) -> Viewer:
-        return _Page()
-
-    def _new_outliner(self) -> MaskOutliner | None:
-        return None
-
-    def _about(self, _result: Result) -> Mapping[str, Any]:
-        return {}
-
-    def _blank(self) -> None:
-        self._page.picture(None, None)
-
-    def _explain(self, error: BaseException) -> None:
-        self._page.remark(self._page.turn, failure_sentences(error))
+    def _clear_viewer(self) -> None:
+        if (viewer := self.viewer) is not None:
+            viewer.result = viewer.detections = None
+            viewer.things = list(prompts.things(self.prompt))
 
     def _end(self) -> None:
         throttle, self._throttle = self._throttle, None
@@ -213,6 +225,15 @@ class Answer(PartBox):
             self.result = result
         finally:
             self._showing = False
+
+    @traitlets.observe("viewer")  # type: ignore[untyped-decorator]
+    def _viewer_changed(self, change: Any) -> None:
+        if change["new"] is not None:
+            self.group = change["new"].group
+
+    @traitlets.observe("group")  # type: ignore[untyped-decorator]
+    def _group_changed(self, change: Any) -> None:
+        self._page.group = change["new"]
 
     @traitlets.observe("result")  # type: ignore[untyped-decorator]
     def _result_changed(self, change: Any) -> None:

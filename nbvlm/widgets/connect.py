@@ -308,7 +308,8 @@ def connect(
     At Run the values are read. The answer streams into `answer`, and its boxes into `viewer`; when it is
     whole, `viewer` shows it as its `result`, and `history` takes it. Each of these may be left out.
 
-    A `TaskBar` without a viewer of its own gets this one: a region is drawn there.
+    A `TaskBar` without a viewer of its own gets this one: a region is drawn there. An answer without a group
+    joins that of the viewer: its tokens and the boxes light each other.
 
     Parameters
     ----------
@@ -355,6 +356,8 @@ def connect(
         _value_of(source, name)
     if isinstance(prompt, TaskBar) and prompt.viewer is None:
         prompt.viewer = viewer
+    if answer is not None and viewer is not None and not answer.group:
+        answer.group = viewer.group
     sources = {"picture": picture, "prompt": prompt, "parameters": parameters, "single": single}
     shown = {"answer": answer, "viewer": viewer, "history": history, "error_card": error_card}
     return Connection(sources, {name: one for name, one in shown.items() if one is not None}, used)

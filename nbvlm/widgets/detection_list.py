@@ -76,6 +76,8 @@ class DetectionList(BoxPart):
     """
 
     _esm = script("detection_list", "colors", "scheme", "theme", "place", "detections_list")
+    bare_esm = script("detection_list", "detections_list")
+    kind = "detection_list"
     messages = MappingProxyType({"reread": REREAD})
     #: Traits that the list shares with its viewer, both ways.
     shared: ClassVar[tuple[str, ...]] = ("detections", "selected", "hidden", "colors", "things", "group")

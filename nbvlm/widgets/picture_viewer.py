@@ -155,6 +155,8 @@ class Viewer(BoxPart):
     _esm = script(
         "viewer", "colors", "scheme", "theme", "place", "picture_view", "detections_list", "box_editor"
     )
+    bare_esm = script("viewer", "picture_view", "detections_list", "box_editor")
+    kind = "viewer"
 
     image = PictureTrait(default_value=None, allow_none=True)
     result = ResultTrait(default_value=None, allow_none=True)
@@ -200,9 +202,10 @@ class Viewer(BoxPart):
         **traits: Any,
     ) -> None:
         self.turn = 0
-        self._facts: dict[str, Any] | None = None
+        self._facts: Mapping[str, Any] | None = None
         self._preview: list[bytes] = []
         self._sent: Picture | None = None  # the picture of the preview
+        self._small: tuple[Mapping[str, Any], bytes] | None = None  # its preview, where it is at hand
         self._shapes: dict[str, str] = {}
         self._no_picture = self._no_masks = ""  # notes: why the picture, or the masks, are not drawn
         self._past: list[Detections] = []
@@ -235,6 +238,15 @@ class Viewer(BoxPart):
             raise
 
     # Picture, detections and result
+
+    def show(self, picture: Picture | None, small: tuple[Mapping[str, Any], bytes] | None = None) -> None:
+        """Show another picture, or none, without detections; `small` is its `preview`, if that is at hand."""
+        with self._lock:
+            self._small = small
+            try:
+                self._show(picture, None)
+            finally:
+                self._small = None
 
     def _show(self, picture: Picture | None, result: Result | None) -> None:
         """Show a picture, and the answer about it."""
@@ -315,11 +327,12 @@ class Viewer(BoxPart):
 
     def _picture_changed(self) -> None:
         """Show another picture, with its detections."""
-        facts, data = self._facts_of(), None
+        facts: Mapping[str, Any] | None = self._facts_of()
+        data = None
         self._no_picture = self._no_masks = ""
         if self.image is not None and facts is not None:
             try:
-                facts, data = preview(self.image)
+                facts, data = self._small or preview(self.image)
             except ImageError as error:  # a reference, in a result that was read from JSON
                 self._no_picture = f"The picture is not shown. {error}"
         with self._lock:
@@ -357,7 +370,7 @@ class Viewer(BoxPart):
         """Return what stands around the boxes: the picture in words, notices, labels to choose from."""
         result, found = self.result, self.detections
         labels = dict.fromkeys([*self.things, *(found.labels if found is not None else ())])
-        notices = result.notices if result is not None else ()
+        notices = result.notices if result is not None and not self.bare else ()
         return {
             "alt": alt_text(result) if result is not None and found is result.detections else "",
             "notes": list(filter(None, [*notices, self._no_picture, self._no_masks])),

@@ -15,14 +15,16 @@ from nbvlm.widgets._fields import column, label
 from nbvlm.widgets._inner import made_inside
 from nbvlm.widgets._life import close_all, weakly
 from nbvlm.widgets._values import ClientTrait, Typed
+from nbvlm.widgets.answer import Answer
 from nbvlm.widgets.connect import Connection, connect
+from nbvlm.widgets.detection_list import DetectionList
 from nbvlm.widgets.esm import script
 from nbvlm.widgets.failure import ErrorCard
 from nbvlm.widgets.messages import whole
 from nbvlm.widgets.offers import Offer
 from nbvlm.widgets.parameters import Parameters
-from nbvlm.widgets.picture_answer import PictureAnswer
 from nbvlm.widgets.picture_choice import Picker
+from nbvlm.widgets.picture_viewer import Viewer
 from nbvlm.widgets.prompt_bar import TaskBar
 
 if TYPE_CHECKING:
@@ -160,7 +162,7 @@ class Playground(Carrier):
 
     _esm = script(
         "playground",
-        *("colors", "scheme", "fields", "panel", "form", "task_bar", "picker", "series_bar", "viewer_root"),
+        *("colors", "scheme", "fields", "panel", "form", "task_bar", "picker", "series_bar", "answer"),
         *("picture_view", "detections_list", "error_card", "playground"),
     )
 
@@ -222,25 +224,25 @@ class Playground(Carrier):
 
     def _made(self, allow: Sequence[str], paths: Any) -> Any:
         """Make the parts, and place them as the panel does."""
-        picker, bar = Picker(allow=allow, paths=paths, bare=True), TaskBar(bare=True)
+        viewer = Viewer(editable=False, bare=True)
+        answer, rows = Answer(viewer=viewer, bare=True), DetectionList(viewer, bare=True)
+        picker, bar = Picker(allow=allow, paths=paths, bare=True), TaskBar(viewer=viewer, bare=True)
         sliders, card = Parameters(bare=True), ErrorCard(bare=True)
-        answer = PictureAnswer(on_region=weakly(bar.take_region))
         asking = connect(picker, bar, sliders, client=self._source, answer=answer, error_card=card)
         asking.layout.display = asking.layout.flex_flow = None  # the style sheet of the panel lays them out
         self._parts = {"picker": picker, "bar": bar, "sliders": sliders, "asking": asking}
-        self._parts |= {"card": card, "answer": answer}
+        self._parts |= {"card": card, "viewer": viewer, "answer": answer}
         self._name, self._badge = label("", "nbvlm-model-name"), label("", "nbvlm-badge")
         head = column([self._name, self._badge], "nbvlm-header")
         left = column([picker, bar, asking.add_class("nbvlm-actions"), sliders], "nbvlm-controls")
-        body = column([left, column([card, answer], "nbvlm-answers")], "nbvlm-body")
+        stage = column([viewer, column([answer, rows], "nbvlm-below")], "nbvlm-stage")
+        body = column([left, column([card, stage], "nbvlm-answers")], "nbvlm-body")
         return column([head, body], "nbvlm-panel")
 
     def _follow(self) -> None:
         """Let the parts follow each other, and the traits the parts."""
         parts = self._parts
         parts["picker"].observe(weakly(self._picked), "value")  # set last, once the sample is known
-        parts["bar"].observe(weakly(self._drawing), "drawing")
-        parts["answer"].observe(weakly(self._drawing), "drawing")
         parts["asking"].on_answer(weakly(self._count))
         parts["asking"].on_event(weakly(self._hear))
         parts["card"].actions = {
@@ -261,9 +263,11 @@ class Playground(Carrier):
     # The parts
 
     def _picked(self, change: Any) -> None:
-        picker, bar, answer = (self._parts[name] for name in ("picker", "bar", "answer"))
+        picker, bar = self._parts["picker"], self._parts["bar"]
         self.stop()
-        bar.image = answer.image = change["new"]
+        self._parts["viewer"].show(change["new"])  # the bar follows it
+        self._parts["answer"].clear()
+        bar.image = change["new"]
         sample = next((one for one in GALLERY if picker.sample == one.prompt), None)
         bar.things = list(sample.kinds) if sample is not None else []
         if sample is not None and bar.prompt.strip() in ("", self._suggested):
@@ -272,10 +276,6 @@ class Playground(Carrier):
     def _suggest(self, prompt: str) -> None:
         """Write a prompt that the next sample may replace."""
         self._suggested = self.prompt = prompt
-
-    def _drawing(self, change: Any) -> None:
-        for name in ("bar", "answer"):
-            self._parts[name].drawing = change["new"]
 
     @traitlets.observe("client")  # type: ignore[untyped-decorator]
     def _client_changed(self, change: Any) -> None:

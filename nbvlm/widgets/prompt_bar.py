@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import traitlets
@@ -114,7 +115,8 @@ class TaskBar(PartBox):
     def _leave(self, viewer: Any) -> None:
         if isinstance(viewer, Viewer):
             viewer.on_region(self._take_region, remove=True)
-            viewer.unobserve(self._show_picture, "image")
+            with contextlib.suppress(ValueError):  # a closed viewer has no observers
+                viewer.unobserve(self._show_picture, "image")
 
     @traitlets.observe("drawing")  # type: ignore[untyped-decorator]
     def _drawing_changed(self, change: Any) -> None:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from nbvlm.client import Event
     from nbvlm.grounding import Detection
-    from nbvlm.widgets.mask_outliner import MaskOutliner
 
 __all__ = ["DetectionFeed", "StreamThrottle", "boxes"]
 
@@ -40,26 +39,29 @@ class Target(Protocol):
 
 
 class StreamThrottle:
-    """Collects the events of a running answer, and sends them to the viewer at a steady pace.
+    """Collects the events of a running answer, and shows them at a steady pace.
 
-    Methods may be called from any thread. A closed throttle sends nothing, so an
-    answer that was stopped cannot write over the next one. The prompt decides the colours of the boxes.
+    Methods may be called from any thread. A closed throttle shows nothing, so an answer that was stopped
+    cannot write over the next one. The prompt decides the colours of the boxes. A `viewer` gets the
+    detections so far, on the loop of the package.
     """
 
     def __init__(
         self,
-        viewer: Target,
+        page: Target,
         prompt: str,
-        outliner: MaskOutliner | None = None,
+        viewer: Viewing | None = None,
         interval: float = TEXT_INTERVAL,
     ) -> None:
-        self._viewer, self._prompt, self._outliner, self._interval = viewer, prompt, outliner, interval
+        self._page, self._prompt, self._viewer, self._interval = page, prompt, viewer, interval
         self._lock = threading.Lock()
         self._waiting = self._closed = False
         self._sent_at = 0.0
         self._text: list[str] = []
         self._boxes: list[dict[str, Any]] = []
-        self._found = 0
+        self._found: list[Detection] = []
+        self._shown = 0  # detections in the viewer
+        self._shown_at = 0.0
         self._phase = self._sent_phase = ""
         self.quota = ""  # what a class gateway still allows, in words
         self._pause = 0.0
@@ -92,9 +94,7 @@ class StreamThrottle:
             return self.pieces == 1 and bool(event.text)
         if isinstance(event, DetectionFound):
             self._boxes += boxes([event.detection], self._prompt)
-            if self._outliner is not None:
-                self._outliner.want([(self._found, event.detection.lazy_mask)])
-            self._found += 1
+            self._found.append(event.detection)
         elif isinstance(event, ReasoningDelta):
             self._phase, self._pause = "Thinking", 0.0
         elif event.kind == "quota":
@@ -109,6 +109,9 @@ class StreamThrottle:
             self._waiting = False
             self._sent_at = time.monotonic()
             self._send()
+            if self._view():
+                self._waiting = True
+                self._later(self._shown_at + BOX_INTERVAL - time.monotonic())
 
     def _send(self) -> None:
         if self._closed:
@@ -116,8 +119,19 @@ class StreamThrottle:
         phase, pause = ("Answering", 0.0) if self._text else (self._phase, self._pause)
         shown = f"{phase} · {self.quota}" if phase and self.quota else phase
         new_phase = shown if shown != self._sent_phase else ""
-        self._viewer.more("".join(self._text), self._boxes, new_phase, pause)
+        self._page.more("".join(self._text), self._boxes, new_phase, pause)
         self._text, self._boxes, self._phase, self._sent_phase = [], [], phase, shown
+
+    def _view(self, *, last: bool = False) -> bool:
+        """Show new detections in the viewer; return whether they wait for its pace."""
+        if self._closed or self._viewer is None or self._shown == len(self._found):
+            return False
+        now = time.monotonic()
+        if not last and now < self._shown_at + BOX_INTERVAL:
+            return True
+        self._shown, self._shown_at = len(self._found), now
+        _put(self._viewer, self._found)
+        return False
 
     def close(self) -> bool:
         """Send the rest and then nothing more; return whether it was open.
@@ -127,6 +141,7 @@ class StreamThrottle:
         with self._lock:
             was_open = not self._closed
             self._send()
+            self._view(last=True)
             self._closed = True
             return was_open
 
@@ -163,19 +178,20 @@ class DetectionFeed:
             await asyncio.wait_for(self._ended.wait(), pause)
         if not self._ended.is_set():
             self._shown_at = time.monotonic()
-            await asyncio.to_thread(self._put, list(self._found))
-
-    def _put(self, found: list[Detection]) -> None:
-        try:
-            self._viewer.detections = Detections.of(found, found[0].size or (1, 1))
-        except Exception:  # an observer's: the answer goes on
-            _LOGGER.exception("An observer of a viewer failed.")
+            await asyncio.to_thread(_put, self._viewer, list(self._found))
 
     async def end(self) -> None:
         """Show nothing more; what is being shown is on the screen when this returns."""
         self._ended.set()
         if self._showing is not None:
             await self._showing
+
+
+def _put(viewer: Viewing, found: list[Detection]) -> None:
+    try:
+        viewer.detections = Detections.of(found, found[0].size or (1, 1))
+    except Exception:  # an observer's: the answer goes on
+        _LOGGER.exception("An observer of a viewer failed.")
 
 
 def boxes(detections: Iterable[Detection], prompt: str) -> list[dict[str, Any]]:

@@ -68,8 +68,8 @@ window.show = async () => {
 """
 
 
-def load(page: Page, name: str, state: dict[str, Any] | None = None) -> None:
-    page.evaluate("([source, state]) => load(source, state)", [script(name), state or {}])
+def load(page: Page, name: str, state: dict[str, Any] | None = None, *styles: str) -> None:
+    page.evaluate("([source, state]) => load(source, state)", [script(name, *styles), state or {}])
 
 
 def base64_png() -> str:

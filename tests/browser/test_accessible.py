@@ -53,7 +53,7 @@ def press(lab: Sheet, *keys: str) -> None:
 
 def said(lab: Sheet) -> Any:
     """What the answer has said to a screen reader last."""
-    return expect(lab.find(".nbvlm-stage .nbvlm-voice, .nbvlm-answer-only .nbvlm-voice").first)
+    return expect(lab.find(".nbvlm-answer-part .nbvlm-voice").first)
 
 
 def test_run_is_on_the_screen_without_scrolling(lab: Sheet) -> None:

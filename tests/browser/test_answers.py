@@ -158,7 +158,7 @@ def test_a_photograph_is_answered_by_the_detector_which_says_so_before_its_answe
     families: Opened, jupyter: Jupyter
 ) -> None:
     lab = panel(families, jupyter)
-    badge, notes = lab.find(".nbvlm-badge"), lab.find(".nbvlm-notes")
+    badge, notes = lab.find(".nbvlm-badge"), lab.find(".nbvlm-answer-part .nbvlm-notes")
     expect(badge).to_have_text("Demo model")
     lab.ask("detect cat ; dog")
     expect(badge).to_have_text("Demo model: scenes")
@@ -173,11 +173,11 @@ def test_a_photograph_is_answered_by_the_detector_which_says_so_before_its_answe
     expect(notes).to_contain_text("A small detector of 80 everyday kinds answers")
     assert notes.bounding_box()["y"] < lab.find(".nbvlm-answer").bounding_box()["y"]
     colors = lab.page.evaluate(
-        """() => [".nbvlm-notes", ".nbvlm-answer"].map(
+        """() => [".nbvlm-answer-part .nbvlm-notes", ".nbvlm-answer"].map(
           (name) => getComputedStyle(document.querySelector(".nbvlm-panel " + name)).backgroundColor)"""
     )
     assert colors[0] != colors[1]
-    expect(lab.find(".nbvlm-voice")).to_contain_text("A small detector of 80 everyday kinds answers")
+    expect(lab.find(".nbvlm-answer-part .nbvlm-voice")).to_contain_text("A small detector of 80 everyday kinds answers")
     lab.find(".nbvlm-notes-step").press("Enter")
     expect(lab.find(".nbvlm-model")).to_be_focused()
     lab.page.keyboard.press("Escape")

@@ -7,6 +7,8 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from browser.parts import base64_png, load, say
 from nbvlm.widgets import esm
 
@@ -15,29 +17,41 @@ if TYPE_CHECKING:
 
 
 def whole(text: str = "", state: str = "ready") -> dict[str, Any]:
-    picture = {"name": "cat.png", "width": 400, "height": 200, "mime": "image/png"}
     status = {"state": state, "parts": []}
-    return {"type": "all", "picture": picture, "text": text, "boxes": [], "status": status}
+    return {"type": "put", "text": text, "boxes": [], "notes": [], "status": status}
+
+
+def drawn(*boxes: Any) -> dict[str, Any]:
+    picture = {"name": "cat.png", "width": 400, "height": 200, "mime": "image/png"}
+    return {"type": "all", "picture": picture, "boxes": boxes, "shapes": {}, "alt": "", "notes": []}
 
 
 BOX = {"label": "cat", "box": [40, 20, 200, 100], "color": "#009e73", "ink": "#000000"}
 
 
-def test_the_stage_asks_for_everything_when_it_starts(page: Page) -> None:
-    load(page, "viewer_root", {"answer": "from a saved notebook"})
+def test_an_answer_asks_for_everything_when_it_starts(page: Page) -> None:
+    load(page, "answer", {"answer": "from a saved notebook"})
     assert page.evaluate("model.sent.map((one) => one.content.type)") == ["hello"]
     page.evaluate("show()")
     assert page.locator(".nbvlm-answer").text_content() == "from a saved notebook"
 
 
-def test_two_views_of_a_stage_show_the_same_even_if_one_opens_late(page: Page) -> None:
-    load(page, "viewer_root")
+def test_two_views_of_an_answer_show_the_same_even_if_one_opens_late(page: Page) -> None:
+    load(page, "answer")
     page.evaluate("show()")
-    say(page, whole(state="running"), base64_png())
-    say(page, {"type": "more", "text": "a ", "boxes": [BOX]})
+    say(page, whole(state="running"))
+    say(page, {"type": "more", "text": "a "})
     page.evaluate("show()")
     say(page, {"type": "more", "text": "cat"})
     assert page.locator(".nbvlm-answer").all_text_contents() == ["a cat", "a cat"]
+
+
+def test_two_views_of_a_viewer_show_the_same_even_if_one_opens_late(page: Page) -> None:
+    load(page, "viewer")
+    page.evaluate("show()")
+    say(page, drawn(), base64_png())
+    say(page, {"type": "more", "boxes": [BOX]})
+    page.evaluate("show()")
     assert page.locator("svg rect").count() == 2
     assert (
         page.locator("img.nbvlm-picture").last.evaluate(
@@ -48,10 +62,10 @@ def test_two_views_of_a_stage_show_the_same_even_if_one_opens_late(page: Page) -
 
 
 def test_a_view_closed_while_text_streams_leaves_the_other_alone(page: Page) -> None:
-    load(page, "viewer_root")
+    load(page, "answer")
     page.evaluate("show()")
     page.evaluate("show()")
-    say(page, whole(state="running"), base64_png())
+    say(page, whole(state="running"))
     page.evaluate("cleanups[0]()")
     say(page, {"type": "more", "text": "on and on"})
     assert page.locator(".nbvlm-answer").all_text_contents() == ["", "on and on"]
@@ -60,9 +74,9 @@ def test_a_view_closed_while_text_streams_leaves_the_other_alone(page: Page) -> 
 
 
 def test_an_error_names_the_file_and_the_line_that_it_comes_from(page: Page) -> None:
-    load(page, "viewer_root")
+    load(page, "viewer")
     page.evaluate("show()")
-    say(page, whole(state="running"), base64_png())
+    say(page, drawn(), base64_png())
     stack = page.evaluate("""() => {
       try {
         model.say({type: "more", boxes: [{label: "cat", box: null}]});
@@ -71,17 +85,16 @@ def test_an_error_names_the_file_and_the_line_that_it_comes_from(page: Page) -> 
       }
     }""")
     places = re.findall(r"nbvlm/(\w+\.js):(\d+)", stack)
-    assert [file for file, _ in places][-1] == "viewer_root.js"
+    assert [file for file, _ in places][-1] == "viewer.js"
     line = next(int(line) for file, line in places if file == "overlay.js")
     source = Path(esm.__file__).with_name("static") / "overlay.js"
     assert "} = rectangle(box.box);" in source.read_text("utf-8").splitlines()[line - 1]
 
 
 def test_the_old_answer_goes_at_the_press_on_run(page: Page) -> None:
-    load(page, "viewer_root")
+    load(page, "answer")
     page.evaluate("show()")
-    say(page, whole("an old answer", "done"), base64_png())
-    say(page, {"type": "put", "boxes": [BOX]})
+    say(page, whole("an old answer", "done"))
     page.evaluate("""() => {
       const run = document.createElement("button");
       run.className = "nbvlm-run";
@@ -89,14 +102,32 @@ def test_the_old_answer_goes_at_the_press_on_run(page: Page) -> None:
     }""")
     page.locator(".nbvlm-run").click()
     assert page.locator(".nbvlm-answer").text_content() == ""
-    assert page.locator("svg rect").count() == 0
     assert page.locator(".nbvlm-status").get_attribute("data-state") == "running"
 
 
-def test_long_answers_are_appended_not_written_again(page: Page) -> None:
-    load(page, "viewer_root")
+@pytest.mark.parametrize("name", ["viewer", "detection_list"])
+def test_the_old_boxes_go_at_the_press_on_run_and_come_back_if_nothing_is_asked(
+    page: Page, name: str
+) -> None:
+    picture = {"width": 400, "height": 200}
+    load(page, name, {"group": "one"})
     page.evaluate("show()")
-    say(page, whole(state="running"), base64_png())
+    say(page, drawn(BOX), base64_png())
+    say(page, {"type": "put", "picture": picture, "boxes": [BOX], "reading": None, "answer": "1"})
+    shown = page.locator("svg rect, .nbvlm-found-row[data-index]")
+    group = "[...globalThis[Symbol.for('nbvlm.groups')].get('one')].forEach((one) => one(%s))"
+    for kind, count in (("asking", 0), ("asked", 1), ("asking", 0)):
+        page.evaluate(group % f"'{kind}'")
+        assert shown.count() == count, kind
+    say(page, {"type": "put", "picture": picture, "boxes": [], "reading": None, "answer": "2"})
+    page.evaluate(group % "'asked'")
+    assert shown.count() == 0
+
+
+def test_long_answers_are_appended_not_written_again(page: Page) -> None:
+    load(page, "answer")
+    page.evaluate("show()")
+    say(page, whole(state="running"))
     say(page, {"type": "more", "text": "first"})
     page.evaluate("window.node = document.querySelector('.nbvlm-answer').firstChild")
     say(page, {"type": "more", "text": ", second"})
@@ -105,9 +136,9 @@ def test_long_answers_are_appended_not_written_again(page: Page) -> None:
 
 
 def test_the_picture_says_in_words_what_its_boxes_show(page: Page) -> None:
-    load(page, "viewer_root")
+    load(page, "viewer", {"bare": True})
     page.evaluate("show()")
-    say(page, whole(), base64_png())
+    say(page, drawn(), base64_png())
     picture = page.locator("img.nbvlm-picture")
     assert picture.get_attribute("alt") == "The chosen picture, cat.png"
     say(page, {"type": "put", "boxes": [BOX, BOX, {**BOX, "label": "dog"}]})
@@ -224,3 +255,25 @@ def test_the_list_of_models_shows_groups_and_opens_forms_where_it_is_to(page: Pa
     texts = page.locator(".nbvlm-model").last.locator("option").all_text_contents()
     assert texts[-2:] == ["Another server …", "A recording …"]
     assert page.locator(".nbvlm-key-button").last.is_visible()
+
+
+def test_the_styles_of_a_widget_reach_it_in_a_shadow_root_and_follow_a_new_version(page: Page) -> None:
+    load(page, "answer", {}, "answer")
+    page.evaluate("""async () => {
+      const host = document.createElement("div");
+      document.body.append(host);
+      const root = host.attachShadow({mode: "open"});
+      const el = document.createElement("div");
+      root.append(el);
+      await widget.render({model, el});
+      await widget.render({model, el});
+    }""")
+    sheets = "[...document.querySelector('body > div').shadowRoot.querySelectorAll('style')]"
+    assert page.evaluate(f"{sheets}.map((one) => one.dataset.nbvlm)") == ["answer answer"]
+    width = "getComputedStyle(document.querySelector('body > div').shadowRoot.querySelector('div')).display"
+    assert page.evaluate(width) == "flex"
+    page.evaluate("show()")
+    own = "document.head.querySelector('style[data-nbvlm=\"answer answer\"]')"
+    page.evaluate(f"{own}.textContent = 'of an older version'")
+    page.evaluate("show()")
+    assert ".nbvlm-answer" in page.evaluate(f"{own}.textContent")

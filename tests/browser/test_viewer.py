@@ -1,31 +1,36 @@
-"""The viewer alone: chips, boxes and rows that belong together, masks, zoom, regions, and its voice."""
+"""Viewer, answer and list together: chips, boxes and rows that belong together, masks, zoom, the voice."""
 
 from __future__ import annotations
 
-import base64
-import io
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from browser.parts import load, say, violations
-from nbvlm.widgets.esm import style
+from browser.parts import violations
+from browser.wired import Wired
+from nbvlm.grounding import Detection, Detections
+from nbvlm.widgets import Answer, DetectionList, Viewer
+from nbvlm.widgets.stream_throttle import boxes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from playwright.sync_api import Page
 
 CODES = "".join(f"<seg{number:03d}>" for number in range(16))
 # In a picture of 1023 × 1023 pixels a location is a pixel.
+SIZE = (1023, 1023)
 CAT, DOG = ("cat", (100, 200, 500, 400)), ("dog", (450, 350, 600, 500))
-COLORS = {"cat": "#009e73", "dog": "#56b4e9"}
 DARK = (
     ":root { --jp-layout-color1: #111; --jp-border-color1: #616161; --jp-border-color2: #424242;"
     " --jp-ui-font-color1: #fff; --jp-brand-color1: #42a5f5; --jp-brand-color0: #82b1ff;"
     " --jp-warn-color1: #ff9800; --jp-success-color1: #66bb6a; } body { background: #111 }"
 )
+Thing = tuple[str, tuple[float, ...]]
 
 
 def until(page: Page, expression: str) -> None:
@@ -33,47 +38,61 @@ def until(page: Page, expression: str) -> None:
     assert any(page.evaluate(expression) or page.wait_for_timeout(50) for _ in range(100)), expression
 
 
-def picture() -> str:
-    buffer = io.BytesIO()
-    Image.new("RGB", (1023, 1023), "teal").save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-def box(label: str, corners: tuple[float, ...]) -> dict[str, Any]:
-    return {"label": label, "box": corners, "color": COLORS.get(label, "#d55e00"), "ink": "#000000"}
-
-
-def item(label: str, corners: tuple[int, ...], codes: str = "") -> str:
+def item(label: str, corners: tuple[float, ...], codes: str = "") -> str:
     x0, y0, x1, y1 = corners
     return "".join(f"<loc{value:04d}>" for value in (y0, x0, y1, x1)) + f"{codes} {label}"
 
 
-def opened(page: Page, dark: bool = False) -> Page:
-    """Show a viewer with its styles and a picture."""
-    css = style("colors", "panel", "form", "viewer_root", "picture_view", "detections_list") + (
-        DARK if dark else ""
-    )
-    page.evaluate(
-        "css => document.head.append(Object.assign(document.createElement('style'), {textContent: css}))", css
-    )
-    load(page, "viewer_root")
-    page.evaluate("show()")
-    facts = {"name": "a pet.png", "width": 1023, "height": 1023, "mime": "image/png"}
-    status = {"state": "running", "parts": ["Asking"]}
-    say(page, {"type": "all", "picture": facts, "text": "", "boxes": [], "status": status}, picture())
-    return page
+class Parts:
+    """A viewer, an answer and a list on one page, about a picture without boxes."""
+
+    def __init__(self, wired: Wired, path: Path) -> None:
+        self.wired, self.page = wired, wired.page
+        Image.new("RGB", SIZE, "teal").save(path)
+        self.viewer = Viewer(path)
+        self.answer = Answer(viewer=self.viewer)
+        self.rows = DetectionList(self.viewer)
+        for part in (self.viewer, self.answer, self.rows):
+            wired.show(part)
+        self.answer._page.begin(SIZE)
+        self.wired.pump()
+
+    def more(
+        self, text: str = "", things: tuple[Thing, ...] = (), phase: str = "", wait: float = 0.0
+    ) -> None:
+        found = [Detection(label, corners, size=SIZE) for label, corners in things]
+        self.answer._page.more(text, boxes(found, "detect cat ; dog"), phase, wait)
+        if found:
+            before = self.viewer.detections
+            self.viewer.detections = Detections.of([*(before if before is not None else ()), *found], SIZE)
+        self.wired.pump()
+
+    def show(self, *things: Thing) -> None:
+        """Show other boxes, in place of those that are there."""
+        self.viewer.detections = Detections([box for _, box in things], [label for label, _ in things], SIZE)
+        self.wired.pump()
+
+    def finish(self, text: str, *, said: str = "", reasoning: str = "", notes: tuple[str, ...] = ()) -> None:
+        found = boxes(self.viewer.detections if self.viewer.detections is not None else (), "")
+        status = ["Inline", {"text": "request 12345678…", "copy": "1234567890"}]
+        self.answer._page.finish(text, found, status, size=SIZE, said=said, reasoning=reasoning, notes=notes)
+        self.wired.pump()
 
 
-def answered(page: Page, dark: bool = False) -> Page:
-    """Show an answer with a cat and a dog, the cat with a mask."""
-    opened(page, dark)
-    say(
-        page, {"type": "more", "text": f"{item(*CAT, CODES)} ; {item(*DOG)}", "boxes": [box(*CAT), box(*DOG)]}
-    )
-    say(page, {"type": "shapes", "shapes": {"0": "M120 220l300 0 0 100z"}})
-    status = {"state": "done", "parts": ["Inline", {"text": "request 12345678…", "copy": "1234567890"}]}
-    say(page, {"type": "put", "status": status, "said": "1 cat; 1 dog.", "notes": ["Sent as JPEG."]})
-    return page
+@pytest.fixture
+def opened(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Parts]:
+    return lambda: Parts(Wired(page, monkeypatch), tmp_path / "a pet.png")
+
+
+@pytest.fixture
+def answered(opened: Callable[[], Parts]) -> Parts:
+    """An answer with a cat and a dog, the cat with a mask."""
+    parts = opened()
+    text = f"{item(*CAT, CODES)} ; {item(*DOG)}"
+    parts.more(text, (CAT, DOG))
+    parts.viewer.outline(parts.viewer.turn, {"0": "M120 220l300 0 0 100z"})
+    parts.finish(text, said="1 cat; 1 dog.", notes=("Sent as JPEG.",))
+    return parts
 
 
 def lit(page: Page) -> set[str]:
@@ -87,12 +106,14 @@ def lit(page: Page) -> set[str]:
 ALL_OF_CAT = {"nbvlm-mark", "nbvlm-mask", "nbvlm-label", "nbvlm-tokens", "nbvlm-words", "nbvlm-found-row"}
 
 
-def test_tokens_are_chips_of_their_box_however_the_text_is_cut(page: Page) -> None:
+def test_tokens_are_chips_of_their_box_however_the_text_is_cut(
+    page: Page, opened: Callable[[], Parts]
+) -> None:
     text = f"{item(*CAT, CODES)} ; {item(*DOG)} ; <loc00 and <b>words</b> & <loc0001>"
-    opened(page)
+    parts = opened()
     for at in range(0, len(text), 7):
-        say(page, {"type": "more", "text": text[at : at + 7]})
-    say(page, {"type": "more", "boxes": [box(*CAT), box(*DOG)]})
+        parts.more(text[at : at + 7])
+    parts.more(things=(CAT, DOG))
     assert page.locator(".nbvlm-answer").text_content() == text
     assert page.locator(".nbvlm-token-loc").count() == 9
     assert page.locator(".nbvlm-token-seg").count() == 16
@@ -104,8 +125,7 @@ def test_tokens_are_chips_of_their_box_however_the_text_is_cut(page: Page) -> No
     assert page.locator(".nbvlm-answer b").count() == 0
 
 
-def test_chip_box_and_row_light_each_other(page: Page) -> None:
-    answered(page)
+def test_chip_box_and_row_light_each_other(page: Page, answered: Parts) -> None:
     page.locator(".nbvlm-tokens").first.hover()
     assert lit(page) == ALL_OF_CAT
     page.locator(".nbvlm-found-row[data-index='0']").hover()
@@ -122,8 +142,7 @@ def test_chip_box_and_row_light_each_other(page: Page) -> None:
     assert page.locator(".nbvlm-found-row.nbvlm-lit").get_attribute("data-index") == "1"
 
 
-def test_masks_labels_and_strength_are_switched(page: Page) -> None:
-    answered(page)
+def test_masks_labels_and_strength_are_switched(page: Page, answered: Parts) -> None:
     mask, label = page.locator(".nbvlm-mask"), page.locator(".nbvlm-label").first
     expect(mask).to_be_visible()
     page.get_by_role("button", name="Masks").click()
@@ -133,12 +152,11 @@ def test_masks_labels_and_strength_are_switched(page: Page) -> None:
     page.get_by_role("button", name="Masks").click()
     page.get_by_role("slider", name="Opacity").fill("0.8")
     assert mask.evaluate("node => getComputedStyle(node).fillOpacity") == "0.8"
-    say(page, {"type": "put", "boxes": [box(*DOG)]})
+    answered.show(DOG)
     assert mask.count() == 0
 
 
-def test_labels_and_single_things_are_hidden_and_come_back(page: Page) -> None:
-    answered(page)
+def test_labels_and_single_things_are_hidden_and_come_back(page: Page, answered: Parts) -> None:
     chip = page.locator(".nbvlm-legend-chip", has_text="cat")
     cat, dog = page.locator(".nbvlm-mark").all()
     chip.click()
@@ -151,8 +169,7 @@ def test_labels_and_single_things_are_hidden_and_come_back(page: Page) -> None:
     expect(page.locator(".nbvlm-legend-chip", has_text="dog")).to_have_attribute("aria-pressed", "false")
 
 
-def test_the_list_is_walked_by_keyboard_with_one_stop_for_tab(page: Page) -> None:
-    answered(page)
+def test_the_list_is_walked_by_keyboard_with_one_stop_for_tab(page: Page, answered: Parts) -> None:
     assert page.locator(".nbvlm-found [tabindex='0']").count() == 1
     page.locator(".nbvlm-found-name").first.focus()
     page.keyboard.press("ArrowDown")
@@ -170,8 +187,9 @@ def test_the_list_is_walked_by_keyboard_with_one_stop_for_tab(page: Page) -> Non
     assert page.locator(".nbvlm-found-row.nbvlm-lit").get_attribute("data-index") == "0"
 
 
-def test_the_picture_zooms_by_keys_and_by_wheel_and_the_page_scrolls_as_ever(page: Page) -> None:
-    answered(page)
+def test_the_picture_zooms_by_keys_and_by_wheel_and_the_page_scrolls_as_ever(
+    page: Page, answered: Parts
+) -> None:
     page.evaluate("document.body.style.minHeight = '4000px'")
     view, frame = page.locator(".nbvlm-viewport"), page.locator(".nbvlm-frame")
     whole = frame.bounding_box()["width"]
@@ -197,8 +215,7 @@ def test_the_picture_zooms_by_keys_and_by_wheel_and_the_page_scrolls_as_ever(pag
     assert page.locator(".nbvlm-zoom-level").text_content() == "100 %"
 
 
-def test_a_crop_is_copied_or_where_that_is_forbidden_downloaded(page: Page) -> None:
-    answered(page)
+def test_a_crop_is_copied_or_where_that_is_forbidden_downloaded(page: Page, answered: Parts) -> None:
     # The page has no secure origin, so what the browser would offer there is put in place.
     page.evaluate("""() => {
       window.clipboard = {write: () => Promise.reject(new Error("not allowed"))};
@@ -216,78 +233,82 @@ def test_a_crop_is_copied_or_where_that_is_forbidden_downloaded(page: Page) -> N
     until(page, "window.copied?.[0] === 'image/png'")
 
 
-def test_a_region_is_dragged_or_moved_by_keys_or_given_up(page: Page) -> None:
-    opened(page)
-    say(page, {"type": "put", "status": {"state": "ready", "parts": []}, "picking": True})
+def test_a_region_is_dragged_or_moved_by_keys_or_given_up(page: Page, opened: Callable[[], Parts]) -> None:
+    parts, drawn = opened(), []
+    parts.viewer.on_region(drawn.append)
+
+    def draw() -> None:
+        parts.viewer.mode = "region"
+        parts.wired.pump()
+
+    draw()
     frame = page.locator(".nbvlm-frame").bounding_box()
     page.mouse.move(frame["x"] + frame["width"] * 0.2, frame["y"] + frame["height"] * 0.3)
     page.mouse.down()
     page.mouse.move(frame["x"] + frame["width"] * 0.6, frame["y"] + frame["height"] * 0.9)
     page.mouse.up()
-    sent = page.evaluate("model.sent.at(-1).content")
-    assert sent["type"] == "region"
-    assert sent["box"] == pytest.approx([204.6, 306.9, 613.8, 920.7], abs=4)
+    parts.wired.pump()
+    assert drawn[-1] == pytest.approx([204.6, 306.9, 613.8, 920.7], abs=4)
     assert page.locator(".nbvlm-pick-bar").is_hidden()
-    say(page, {"type": "put", "picking": True})
-    for key in ("ArrowLeft", "Shift+ArrowDown", "Enter"):
-        page.keyboard.press(key)
-    assert page.evaluate("model.sent.at(-1).content.box") == pytest.approx(
-        [286.4, 306.9, 695.6, 736.6], abs=0.2
-    )
-    say(page, {"type": "put", "picking": True})
-    page.keyboard.press("Escape")
-    assert page.evaluate("model.sent.at(-1).content") == {"type": "region", "box": None}
+    draw()
+    parts.wired.key("ArrowLeft", "Shift+ArrowDown", "Enter")
+    assert drawn[-1] == pytest.approx([286.4, 306.9, 695.6, 736.6], abs=0.2)
+    draw()
+    parts.wired.key("Escape")
+    assert drawn[-1] is None
 
 
-def test_thinking_is_folded_below_the_answer_and_is_only_text(page: Page) -> None:
-    opened(page)
+def test_thinking_is_folded_below_the_answer_and_is_only_text(
+    page: Page, opened: Callable[[], Parts]
+) -> None:
+    parts = opened()
     folded, text = page.locator(".nbvlm-reasoning"), page.locator(".nbvlm-reasoning-text")
     expect(folded).to_be_hidden()
-    done = {"state": "done", "parts": []}
-    say(page, {"type": "put", "text": "a cat", "status": done, "reasoning": "<b>hm</b> <loc0001>"})
+    parts.finish("a cat", reasoning="<b>hm</b> <loc0001>")
     expect(folded).to_be_visible()
     expect(text).to_be_hidden()
     folded.locator("summary").click()
     expect(text).to_have_text("<b>hm</b> <loc0001>")
     assert text.locator("*").count() == 0
-    say(page, {"type": "put", "text": "", "reasoning": ""})
+    parts.finish("")
     expect(folded).to_be_hidden()
 
 
-def test_what_is_spoken_is_the_state_and_not_the_tokens(page: Page) -> None:
-    opened(page)
+def test_what_is_spoken_is_the_state_and_not_the_tokens(page: Page, opened: Callable[[], Parts]) -> None:
+    parts = opened()
     page.evaluate("""() => {
       window.spoken = [];
-      const voice = document.querySelector(".nbvlm-voice");
+      const voice = document.querySelector(".nbvlm-answer-part .nbvlm-voice");
       new MutationObserver(() => spoken.push(voice.textContent)).observe(voice, {childList: true});
     }""")
-    status = {"state": "running", "parts": ["Waiting 30 s to ask again"], "wait": 30}
-    say(page, {"type": "more", "status": status})
+    parts.more(phase="Waiting 30 s to ask again", wait=30)
     expect(page.locator(".nbvlm-clock")).to_have_text(re.compile(r"^\d+ s left$"))
-    say(page, {"type": "more", "text": "a ", "status": {"state": "running", "parts": ["Answering"]}})
+    parts.more("a ", phase="Answering")
     for _ in range(20):
-        say(page, {"type": "more", "text": "word "})
-    say(
-        page,
-        {"type": "put", "text": "a word", "said": "a word", "status": {"state": "done", "parts": ["Inline"]}},
-    )
+        parts.more("word ")
+    parts.finish("a word", said="a word")
     assert page.evaluate("spoken") == ["Waiting 30 s to ask again", "Answering", "Answer: a word"]
-    assert page.locator("[aria-live], [role=status]").count() == 1
+    assert page.locator(".nbvlm-answer-part [aria-live], .nbvlm-answer-part [role=status]").count() == 1
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_nothing(page: Page, dark: bool) -> None:
-    answered(page, dark)
-    assert violations(page) == []
+def test_axe_finds_nothing(page: Page, answered: Parts, dark: bool) -> None:
+    if dark:
+        page.evaluate(
+            "css => document.head.append(Object.assign(document.createElement('style'), {textContent: css}))",
+            DARK,
+        )
+    assert violations(page, ".nbvlm-part") == []
 
 
-def test_five_hundred_boxes_are_drawn_listed_and_lit_one_by_one(page: Page) -> None:
-    opened(page)
+def test_five_hundred_boxes_are_drawn_listed_and_lit_one_by_one(
+    page: Page, opened: Callable[[], Parts]
+) -> None:
+    parts = opened()
     corners = [(at % 25 * 40, at // 25 * 50, at % 25 * 40 + 30, at // 25 * 50 + 40) for at in range(500)]
     for first in range(0, 500, 20):
-        made = [(f"thing {at % 7}", corners[at]) for at in range(first, first + 20)]
-        text = "".join(f"{item(*one)} ; " for one in made)
-        say(page, {"type": "more", "text": text, "boxes": [box(*one) for one in made]})
+        made = tuple((f"thing {at % 7}", corners[at]) for at in range(first, first + 20))
+        parts.more("".join(f"{item(*one)} ; " for one in made), made)
     assert page.locator(".nbvlm-box").count() == page.locator(".nbvlm-found-row[data-index]").count() == 500
     assert page.locator(".nbvlm-tokens.nbvlm-linked").count() == 500
     page.locator(".nbvlm-found-row[data-index='321'] .nbvlm-found-name").focus()
@@ -295,15 +316,23 @@ def test_five_hundred_boxes_are_drawn_listed_and_lit_one_by_one(page: Page) -> N
     assert page.locator(".nbvlm-tokens.nbvlm-lit").get_attribute("data-index") == "321"
 
 
-def test_a_view_drawn_twice_into_one_place_and_another_follow_alike(page: Page) -> None:
-    answered(page)
-    page.evaluate("""async () => {
-      const el = document.querySelector(".nbvlm-stage");
-      cleanups.push(await widget.render({model: {...model}, el}));
-      await show();
-    }""")
-    say(page, {"type": "put", "text": "a new answer", "boxes": [box(*DOG)]})
+def test_a_second_view_of_each_part_follows_alike(page: Page, answered: Parts) -> None:
+    page.evaluate("async () => { for (const one of Object.values(models)) await one.show(place); }")
+    answered.finish("a new answer")
+    answered.show(DOG)
     assert page.locator(".nbvlm-answer").all_text_contents() == ["a new answer"] * 2
     assert page.locator(".nbvlm-box").count() == 2
     page.get_by_role("button", name="Labels").first.click()
     assert page.locator(".nbvlm-labels.nbvlm-gone").count() == 2
+
+
+def test_a_chip_selects_its_box_in_all_parts_and_escape_ends_that(page: Page, answered: Parts) -> None:
+    page.locator(".nbvlm-tokens").nth(1).click()
+    answered.wired.pump()
+    assert answered.viewer.selected == answered.rows.selected == [1]
+    page.mouse.move(0, 0)
+    assert page.locator(".nbvlm-found-row[aria-selected=true]").get_attribute("data-index") == "1"
+    assert "nbvlm-lit" in (page.locator(".nbvlm-tokens").nth(1).get_attribute("class") or "")
+    answered.wired.key("Escape")
+    assert answered.viewer.selected == answered.rows.selected == []
+    assert lit(page) <= ALL_OF_CAT

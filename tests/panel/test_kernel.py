@@ -65,10 +65,12 @@ def test_a_click_streams_while_the_kernel_is_free_and_stop_ends_it(kernel: Kerne
 def test_a_reloaded_page_gets_the_whole_screen_again(kernel: Kernel, server: Loopback) -> None:
     kernel.execute(OPEN)
     kernel.execute("panel.run()")
-    said = kernel.send(identities(kernel)["viewer"], {"type": "hello"})
-    (answer,) = (message for message in said if content(message).get("type") == "all")
+    said = kernel.send(identities(kernel)["answer"], {"type": "hello"})
+    (answer,) = (message for message in said if content(message).get("type") == "put")
     assert (content(answer)["text"], state(answer)) == ("a red car", "done")
-    assert bytes(answer["buffers"][0][:4]) == b"\x89PNG"
+    said = kernel.send(identities(kernel)["viewer"], {"type": "hello"})
+    (picture,) = (message for message in said if content(message).get("type") == "all")
+    assert bytes(picture["buffers"][0][:4]) == b"\x89PNG"
 
 
 def test_the_key_is_in_nothing_that_the_kernel_says(kernel: Kernel, server: Loopback) -> None:

@@ -36,7 +36,7 @@ OTHERS: list[dict[str, Any]] = [
     {"type": "open", "index": 99},
     {"type": "make", "format": "exe", "id": "1"},
 ]
-GOOD: list[Any] = ["1", "xyxy", 1, True, {}, ["1"], [1, 2], [1, 2, 3, 4]]
+GOOD: list[Any] = ["1", "xyxy", 1, True, {}, ["1"], [1, 2], [1, 2, 3, 4], [[1, [1, 2, 3, 4]]]]
 FIELDS: list[Any] = [
     {"prompt": 5}, {"parameters": {"temperature": "hot"}}, {"edition": []}, {"tuning": math.nan},
 ]  # fmt: skip
@@ -65,7 +65,7 @@ def now(panel: nbvlm.Panel, server: Loopback) -> Any:
     return (
         shown, panel.image, panel.prompt, controller.parameters.value, controller.picker.route,
         controller.connection.choice, panel.history, panel.result, controller.error_card.card,
-        controller.answer._page._pick, panel.sweep, len(server.seen),
+        panel.sweep, len(server.seen),
     )  # fmt: skip
 
 

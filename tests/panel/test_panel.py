@@ -76,8 +76,8 @@ def test_a_new_panel_is_ready_with_the_first_sample(panel: nbvlm.Panel, server: 
 
 def test_a_page_that_opens_receives_everything(page: Page, panel: nbvlm.Panel) -> None:
     controller = panel._controller
-    page.send(controller.answer._page, {"type": "hello"})
-    content, buffers = page.custom(controller.answer._page)[-1]
+    page.send(controller.viewer, {"type": "hello"})
+    content, buffers = page.custom(controller.viewer)[-1]
     assert content["type"] == "all"
     width, height = GALLERY[0].picture().size
     name = f"{GALLERY[0].name}.png"
@@ -168,7 +168,7 @@ def test_run_streams_text_and_boxes_and_ends_with_a_result(
     assert (first.split()[:2], total.split()[0]) == (["first", "token"], "total")
     assert panel.history == [panel.result]
     assert screen.error is None
-    while_it_ran = [content for content, _ in page.custom(screen.stage) if content["type"] == "more"]
+    while_it_ran = [content for content, _ in page.custom(screen.answer) if content["type"] == "more"]
     assert [box["label"] for content in while_it_ran for box in content.get("boxes", [])] == ["car", "tree"]
     assert "".join(content.get("text", "") for content in while_it_ran) == BOXES
 
@@ -397,7 +397,7 @@ def test_what_the_browser_draws_of_a_large_picture_is_small(
     page: Page, panel: nbvlm.Panel, screen: Screen
 ) -> None:
     panel.image = Image.effect_noise((3000, 2000), 90).convert("RGB")
-    _, (data,) = page.custom(screen.stage)[-1]
+    _, (data,) = page.custom(screen.viewer)[-1]
     assert Image.open(io.BytesIO(data)).size == (1280, 853)
     assert (screen.picture["width"], screen.picture["height"]) == (3000, 2000)
 
@@ -408,7 +408,7 @@ def test_a_picture_with_an_endless_side_is_asked_about_and_shown_by_small_copies
 ) -> None:
     server.text = BOXES
     panel.image = Image.new("RGB", size, "teal")
-    _, (data,) = page.custom(screen.stage)[-1]
+    _, (data,) = page.custom(screen.viewer)[-1]
     assert max(Image.open(io.BytesIO(data)).size) == 1280
     panel.run()
     panel.run()
@@ -537,11 +537,11 @@ def test_deltas_are_paced_and_the_whole_text_comes_once(
     words = [f"w{number} " for number in range(500)]
     server.replies.append(stream(*words, delta("", "stop")))
     panel.run()
-    kinds = [content["type"] for content, _ in page.custom(screen.stage)]
+    kinds = [content["type"] for content, _ in page.custom(screen.answer)]
     assert kinds.count("more") < 100
-    whole = [content for content, _ in page.custom(screen.stage) if content.get("text") == "".join(words)]
+    whole = [content for content, _ in page.custom(screen.answer) if content.get("text") == "".join(words)]
     assert [content["type"] for content in whole].count("put") == 1
-    assert screen.stage.answer == "".join(words)
+    assert screen.answer.answer == "".join(words)
 
 
 # Lives and ends

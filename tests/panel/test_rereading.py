@@ -34,7 +34,7 @@ def screen(page: Page, panel: nbvlm.Panel) -> Screen:
 
 
 def reread(page: Page, panel: nbvlm.Panel, **message: Any) -> None:
-    page.send(panel._controller.answer._page, {"type": "reread", **message})
+    page.send(panel._controller.rows, {"type": "reread", **message})
 
 
 def test_the_words_that_were_sent_and_the_model_stand_beside_the_answer(

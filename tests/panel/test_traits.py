@@ -192,9 +192,7 @@ def test_what_python_sets_is_on_the_page_and_observed_at_once(
     assert all(same(value, getattr(panel, name)) for name, value in last.items())
     assert task_bar._field.value == "caption en"
     assert panel._controller.choice._list.choice == "google/gemma-4-31b-it"
-    shown = [
-        content for content, _ in page.custom(panel._controller.answer._page) if content["type"] == "all"
-    ]
+    shown = [content for content, _ in page.custom(panel._controller.viewer) if content["type"] == "all"]
     assert shown[-1]["picture"]["width"] == 64
 
 

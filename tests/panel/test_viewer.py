@@ -14,11 +14,11 @@ from support.panel_page import Page, Screen
 
 import nbvlm
 from nbvlm.client.flow.events import Status, TextDelta
-from nbvlm.grounding import mask_svg_path
+from nbvlm.grounding import Detections, mask_svg_path
 from nbvlm.grounding.masks import codebooks
 from nbvlm.result import description
-from nbvlm.widgets import StreamThrottle
-from nbvlm.widgets.viewer import Viewer
+from nbvlm.widgets import StreamThrottle, Viewer
+from nbvlm.widgets.answer_page import AnswerPage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ def test_masks_arrive_while_tokens_do(
     assert screen.state == "running"
     assert screen.shapes["0"].startswith("M")
     panel.stop()
-    page.send(panel._controller.answer._page, {"type": "hello"})
+    page.send(screen.viewer, {"type": "hello"})
     assert list(screen.shapes) == ["0"]
 
 
@@ -71,9 +71,9 @@ def test_masks_come_once_and_stay_when_the_answer_is_whole(
     server.replies.append(stream(f"{MASKED} ; ", 0.5, tree, delta("", "stop")))
     result = panel.run()
     page.wait(lambda: "shapes" in screen.now())
-    sent = [content for content, _ in page.custom(screen.stage) if content["type"] == "shapes"]
+    sent = [content for content, _ in page.custom(screen.viewer) if content["type"] == "shapes"]
     assert [list(content["shapes"]) for content in sent] == [["0"]]
-    assert screen.stage._shapes == sent[0]["shapes"]
+    assert screen.viewer._shapes == sent[0]["shapes"]
     crop = result.detections.mask_crops[0]
     assert sent[0]["shapes"]["0"] == mask_svg_path(crop)
 
@@ -92,27 +92,26 @@ def test_an_answer_without_a_mask_decoder_is_whole_and_says_so(
 
 
 def test_masks_of_an_earlier_answer_are_not_shown(page: Page) -> None:
-    stage = Viewer()
-    stage.picture({"name": "a.png", "width": 40, "height": 30, "mime": "image/png"}, b"")
-    turn = stage.turn
-    stage.begin()
-    stage.outline(turn, {"0": "M0 0l1 0 0 1z"})
-    stage.remark(turn, "Too late.")
-    assert [content["type"] for content, _ in page.custom(stage)] == ["all", "put"]
+    viewer = Viewer(Image.new("RGB", (40, 30)), Detections([[1, 2, 9, 9]], ["cat"], (40, 30)))
+    turn = viewer.turn
+    viewer.detections = None
+    viewer.outline(turn, {"0": "M0 0l1 0 0 1z"})
+    viewer.remark(turn, "Too late.")
+    assert [content["type"] for content, _ in page.custom(viewer)] == ["all", "put", "put"]
 
 
 def test_a_pause_before_the_next_try_is_counted_down(page: Page) -> None:
     async def wait() -> None:
-        live = StreamThrottle(stage, "caption en", interval=0.0)
+        live = StreamThrottle(answer, "caption en", interval=0.0)
         live.take(Status("retry", 12.0, 1, 4))
         await asyncio.sleep(0.05)
-        stage.send_all()
+        answer.send_all()
         live.take(TextDelta("a"))
         await asyncio.sleep(0.05)
 
-    stage = Viewer()
+    answer = AnswerPage()
     asyncio.run(wait())
-    first, again, after = (content["status"] for content, _ in page.custom(stage))
+    first, again, after = (content["status"] for content, _ in page.custom(answer))
     assert first["parts"] == ["Waiting 12 s to ask again: try 2 of 4"]
     assert 11 < again["wait"] <= first["wait"] <= 12
     assert after == {"state": "running", "parts": ["Answering"]}
@@ -134,16 +133,10 @@ def test_the_status_line_tells_all_that_was_measured(panel: nbvlm.Panel, screen:
 def test_a_region_that_was_drawn_goes_to_the_task(page: Page, panel: nbvlm.Panel, screen: Screen) -> None:
     controller = panel._controller
     page.send(controller.task_bar, {"type": "region", "on": True})
-    assert screen.picking is True
-    page.send(controller.answer._page, {"type": "region", "box": [300, 150, -20, 20]})
-    assert (screen.picking, screen.region) == (False, (0.0, 20.0, 300.0, 150.0))
+    assert screen.viewer.mode == "region"
+    page.send(screen.viewer, {"type": "region", "box": [300, 150, -20, 20]})
+    assert (screen.viewer.mode, screen.viewer.region) == ("select", (0.0, 20.0, 300.0, 150.0))
     sent = [content for content, _ in page.custom(controller.task_bar) if content["type"] == "region"]
     assert sent[-1]["box"] == [0.0, 20.0, 300.0, 150.0]
-    page.send(controller.answer._page, {"type": "region", "box": None})
-    assert screen.region == (0.0, 20.0, 300.0, 150.0)
-
-
-def test_nothing_can_be_drawn_without_a_picture(page: Page, panel: nbvlm.Panel, screen: Screen) -> None:
-    panel.image = None
-    panel._controller.answer._page.pick_region(True)
-    assert screen.picking is False
+    page.send(screen.viewer, {"type": "region", "box": None})
+    assert screen.viewer.region == (0.0, 20.0, 300.0, 150.0)

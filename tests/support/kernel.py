@@ -99,5 +99,5 @@ def state(message: dict[str, Any]) -> str | None:
 
 def identities(kernel: Kernel) -> dict[str, str]:
     """Ids of the comms of some widgets of `panel`."""
-    paths = {"run": "buttons.run", "stop": "buttons.stop", "viewer": "answer._page"}
+    paths = {"run": "buttons.run", "stop": "buttons.stop", "viewer": "viewer", "answer": "answer._page"}
     return {name: kernel.value(f"panel._controller.{path}.model_id") for name, path in paths.items()}

@@ -96,21 +96,29 @@ class Page:
 
 
 class Screen:
-    """What a page that heard everything shows of a panel's stage and error card."""
+    """What a page that heard everything shows of a panel's viewer, answer and error card."""
 
     def __init__(self, page: Page, panel: Panel) -> None:
-        self.page, self.stage, self.alert = page, panel._controller.answer._page, panel._controller.error_card
+        controller = panel._controller
+        self.page, self.viewer, self.answer = page, controller.viewer, controller.answer._page
+        self.rows, self.alert = controller.rows, controller.error_card
 
     def __getattr__(self, name: str) -> Any:
         return self.now()[name]
 
     def now(self) -> dict[str, Any]:
-        shown: dict[str, Any] = {"text": "", "boxes": [], "status": {"state": "empty"}}
-        for content, _ in self.page.custom(self.stage):
+        answer, viewer, rows = map(self._shown, (self.answer, self.viewer, self.rows))
+        notes = [*answer.get("notes", []), *viewer.get("notes", [])]
+        shown = {"status": {"state": "empty"}, **rows, **answer, **viewer}
+        return {**shown, "text": answer["text"], "notes": notes}
+
+    def _shown(self, widget: Any) -> dict[str, Any]:
+        shown: dict[str, Any] = {"text": "", "boxes": []}
+        for content, _ in self.page.custom(widget):
             if content["type"] == "more":
                 shown["text"] += content.get("text", "")
                 shown["boxes"] = [*shown["boxes"], *content.get("boxes", [])]
-                shown["status"] = content.get("status", shown["status"])
+                shown |= {"status": content["status"]} if "status" in content else {}
             elif content["type"] == "shapes":
                 shown["shapes"] = {**shown.get("shapes", {}), **content["shapes"]}
             else:

@@ -43,6 +43,14 @@ def result() -> nbvlm.Result:
     return nbvlm.Client("demo").ask(nbvlm.demo.scenes.sample(3).picture, "detect cat ; dog")
 
 
+@pytest.fixture(scope="module")
+def boxed() -> nbvlm.Result:
+    """An answer with two boxes."""
+    found = nbvlm.Detections([[10, 10, 40, 40], [50, 20, 90, 60]], ["cat", "dog"], (100, 80))
+    answer = nbvlm.Client("demo").ask(Image.new("RGB", (100, 80)), "detect cat ; dog")
+    return replace(answer, detections=found)
+
+
 def alive() -> set[str]:
     gc.collect()
     return set(ipywidgets.widgets.widget._instances)
@@ -158,6 +166,48 @@ def test_an_answer_takes_events_and_then_the_result(page: Page, result: nbvlm.Re
     assert (answer.text, answer.result) == ("", None)
     with pytest.raises(TypeError, match="feed takes"):
         answer.feed("cat")  # type: ignore[arg-type]
+
+
+def test_an_answer_draws_its_boxes_in_a_viewer(page: Page, boxed: nbvlm.Result) -> None:
+    viewer = widgets.Viewer(boxed.picture)
+    answer = widgets.Answer(viewer=viewer, prompt="detect cat ; dog")
+    assert answer.group == viewer.group
+    one, two = boxed.detections
+    answer.feed(nbvlm.DetectionFound(one))
+    page.wait_until(lambda: viewer.detections == nbvlm.Detections.of([one], one.size))
+    answer.feed(nbvlm.DetectionFound(two))
+    answer.stop()
+    assert list(viewer.detections) == [one, two]
+    assert viewer.things == ["cat", "dog"]
+    answer.begin()
+    assert viewer.detections is None
+    answer.finish(boxed)
+    assert (viewer.result, viewer.detections) == (boxed, boxed.detections)
+    page.send(answer._page, {"type": "hello"})
+    shown = page.custom(answer._page)[-1][0]
+    assert shown["picture"] == {"width": boxed.picture.width, "height": boxed.picture.height}
+    answer.clear()
+    assert (viewer.result, viewer.detections, viewer.image) == (None, None, boxed.picture)
+
+
+def test_many_boxes_are_few_messages(page: Page, boxed: nbvlm.Result) -> None:
+    viewer = widgets.Viewer(boxed.picture)
+    answer, rows = widgets.Answer(viewer=viewer), widgets.DetectionList(viewer)
+    for _ in range(100):
+        for detection in boxed.detections:
+            answer.feed(nbvlm.TextDelta("<loc0001>"))
+            answer.feed(nbvlm.DetectionFound(detection))
+    answer.stop()
+    assert len(viewer.detections) == len(rows.detections) == 100 * len(boxed.detections)
+    kinds = [content["type"] for part in (viewer, rows) for content, _ in page.custom(part)]
+    assert len(kinds) < 20
+
+
+def test_a_task_bar_outlives_its_viewer(page: Page) -> None:
+    bar = widgets.TaskBar(viewer=widgets.Viewer(Image.new("RGB", (60, 40))))
+    bar.viewer.close()
+    bar.close()
+    assert bar.comm is None
 
 
 def test_a_thousand_tokens_are_few_messages_and_no_state(page: Page) -> None:

@@ -129,12 +129,15 @@ export function answerView(store, act) {
     if (store.text) add(store.text);
     link();
   };
+  // Lights the tokens of one box or several.
   const light = (index) => {
-    for (const [at, on] of [
+    for (const [indices, on] of [
       [bright, false],
       [index, true],
     ]) {
-      for (const node of [linked[at]?.node, linked[at]?.words]) node?.classList.toggle("nbvlm-lit", on);
+      for (const at of [indices].flat()) {
+        for (const node of [linked[at]?.node, linked[at]?.words]) node?.classList.toggle("nbvlm-lit", on);
+      }
     }
     bright = index;
   };

@@ -1,5 +1,7 @@
 // Several widgets in one: their states and messages travel through the one that carries them.
 
+import answer from "./answer.js";
+import detection_list from "./detection_list.js";
 import { element } from "./dom.js";
 import error_card from "./error_card.js";
 import { fields } from "./fields.js";
@@ -13,9 +15,11 @@ import server_dialog from "./server_dialog.js";
 import slider_names from "./slider_names.js";
 import { CHANGES } from "./sliders.js";
 import task_bar from "./task_bar.js";
-import viewer_root from "./viewer_root.js";
+import viewer from "./viewer.js";
 
 const KINDS = {
+  answer,
+  detection_list,
   error_card,
   history_strip,
   key_dialog,
@@ -25,7 +29,7 @@ const KINDS = {
   server_dialog,
   slider_names,
   task_bar,
-  viewer_root,
+  viewer,
   ...fields,
 };
 

@@ -2,7 +2,7 @@
 
 import { foundList } from "./detections_list.js";
 import { numbered } from "./dom.js";
-import { lights, partStore } from "./part_store.js";
+import { lights, oldBoxes, partStore } from "./part_store.js";
 
 function view(el, store, act) {
   const lit = lights(
@@ -32,7 +32,7 @@ function view(el, store, act) {
     copy: (index) => act.say("copy", index),
     reread: (order, scale) => act.send(numbered(el, { type: "reread", order, scale })),
   });
-  el.classList.add("nbvlm-part", "nbvlm-list-part");
+  el.classList.add("nbvlm-list-part", ...(act.bare ? [] : ["nbvlm-part"]));
   el.replaceChildren(list.root);
   const leave = (event) => {
     if (event.key !== "Escape" || event.defaultPrevented || !store.selected.length) return;
@@ -41,6 +41,7 @@ function view(el, store, act) {
   };
   const alone = () => el.classList.toggle("nbvlm-list-alone", act.members() < 2);
   const put = () => {
+    el.classList.toggle("nbvlm-list-empty", !store.boxes.length);
     list.show();
     list.look();
     list.read();
@@ -54,6 +55,7 @@ function view(el, store, act) {
     more: () => {
       list.add();
       list.look();
+      el.classList.remove("nbvlm-list-empty");
     },
     traits: (name) => {
       if (name === "hidden") list.look();
@@ -74,6 +76,7 @@ export default () => {
   const look = { hidden: new Set(), of: null };
   const store = {
     boxes: [],
+    shapes: {},
     picture: null,
     reading: null,
     text: "",
@@ -89,7 +92,12 @@ export default () => {
     for (const one of views) call(one);
   };
   let part = null;
+  const old = oldBoxes(store, (changes) => {
+    Object.assign(store, changes);
+    each((one) => one.put());
+  });
   const receive = ({ type, ...message }) => {
+    old.drop();
     if (type === "more") {
       store.boxes = [...store.boxes, ...message.boxes];
       each((one) => one.more());
@@ -100,7 +108,7 @@ export default () => {
   };
   return {
     initialize({ model }) {
-      part = partStore(model, store, each);
+      part = partStore(model, store, each, [], old.said);
       model.on("msg:custom", receive);
       model.send({ type: "hello" });
       return () => {
@@ -111,7 +119,13 @@ export default () => {
     render({ model, el }) {
       const controller = new AbortController();
       const send = (message) => model.send(message);
-      const one = view(el, store, { set: part.set, say: part.say, members: part.members, send });
+      const one = view(el, store, {
+        set: part.set,
+        say: part.say,
+        members: part.members,
+        send,
+        bare: model.get("bare"),
+      });
       views.add(one);
       one.listen(controller.signal);
       return () => {

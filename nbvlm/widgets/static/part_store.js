@@ -8,8 +8,9 @@ function sorted(indices) {
   return [...indices].sort((one, other) => one - other);
 }
 
-// `each` calls all views; `more` are names of further traits that views read from the store.
-export function partStore(model, store, each, more = []) {
+// `each` calls all views; `more` are names of further traits that views read from the store; `said` takes what
+// another part says to all views at once.
+export function partStore(model, store, each, more = [], said = () => {}) {
   const same = (name, value) => JSON.stringify(store[name]) === JSON.stringify(value);
   const put = (name, value) => {
     if (same(name, value)) return false;
@@ -19,6 +20,7 @@ export function partStore(model, store, each, more = []) {
   };
   // What another part says is shown at once; the kernel informs each part by itself.
   const take = (kind, value) => {
+    said(kind);
     if (TRAITS.includes(kind)) put(kind, value);
     else each((one) => one.said?.(kind, value));
   };
@@ -57,6 +59,24 @@ export function partStore(model, store, each, more = []) {
     members: () => group.members(),
     stop,
   };
+}
+
+// The old boxes go at the press on Run, without waiting for the kernel, and come back if it asks nothing.
+export function oldBoxes(store, show) {
+  let kept = null;
+  const drop = () => {
+    kept = null;
+  };
+  const said = (kind) => {
+    if (kind === "asking" && !kept) {
+      kept = { boxes: store.boxes, shapes: store.shapes };
+      show({ boxes: [], shapes: {} });
+    } else if (kind === "asked" && kept) {
+      show(kept);
+      drop();
+    }
+  };
+  return { said, drop };
 }
 
 // The pointer, the focus and the selection each choose the detections that are lit, in this order.

@@ -2,7 +2,7 @@
 
 import { boxEditor } from "./box_editor.js";
 import { dataUri, element } from "./dom.js";
-import { lights, partStore } from "./part_store.js";
+import { lights, oldBoxes, partStore } from "./part_store.js";
 import { viewer } from "./picture_view.js";
 import { voice } from "./status_line.js";
 
@@ -21,7 +21,7 @@ function newStore() {
     notes: [],
     labels: [],
     status: { state: "waiting", parts: [] },
-    noPicture: "No picture yet",
+    noPicture: "No picture yet", // null in a panel, where a picture is chosen
     selected: [],
     hidden: [],
     opacity: 0.3,
@@ -78,7 +78,7 @@ function view(el, store, act) {
     speak: speech.say,
   };
   const shown = viewer(store, actions, boxEditor);
-  el.classList.add("nbvlm-part", "nbvlm-viewer-part");
+  el.classList.add("nbvlm-viewer-part", ...(store.noPicture === null ? [] : ["nbvlm-part"]));
   el.replaceChildren(shown.root, notes, speech.root);
 
   const leave = (event) => {
@@ -116,6 +116,7 @@ function view(el, store, act) {
     },
     said: (kind, value) => {
       if (kind === "light") lit.set("focus", value);
+      if (kind === "choose") act.select(value);
       if (kind === "onto" && store.boxes[value]) shown.onto(value);
       if (kind === "copy" && store.boxes[value]) shown.crop(value);
     },
@@ -144,9 +145,14 @@ export default () => {
       delete changes.boxes;
       delete changes.shapes;
     }
+    if ("boxes" in changes) old.drop();
+    show(changes);
+  };
+  const show = (changes) => {
     Object.assign(store, changes);
     each((one) => one.put(changes));
   };
+  const old = oldBoxes(store, show);
   const takers = {
     put: ({ type, ...changes }) => put(changes),
     all: ({ type, ...changes }, buffers) => {
@@ -155,6 +161,7 @@ export default () => {
       put(changes);
     },
     more: ({ boxes }) => {
+      old.drop();
       store.boxes = [...store.boxes, ...boxes];
       each((one) => one.more(boxes));
     },
@@ -170,7 +177,7 @@ export default () => {
     edits += 1;
     send({ ...message, page, edit: edits });
   };
-  const show = (boxes, selected = store.selected) => {
+  const redraw = (boxes, selected = store.selected) => {
     store.boxes = boxes;
     part.local("selected", selected);
     each((one) => one.put({ boxes }));
@@ -187,12 +194,12 @@ export default () => {
     },
     add: (box, label) => {
       const boxes = [...store.boxes, { label, box, ...paintOf(label) }];
-      show(boxes, [boxes.length - 1]);
+      redraw(boxes, [boxes.length - 1]);
       edit({ type: "add", box, label });
     },
     relabel: (indices, label) => {
       const paint = paintOf(label);
-      show(store.boxes.map((one, at) => (indices.includes(at) ? { ...one, label, ...paint } : one)));
+      redraw(store.boxes.map((one, at) => (indices.includes(at) ? { ...one, label, ...paint } : one)));
       edit({ type: "relabel", indices, label });
     },
     remove: (indices) => {
@@ -201,7 +208,7 @@ export default () => {
       const shapes = left.flatMap((from, at) => (store.shapes[from] ? [[at, store.shapes[from]]] : []));
       store.shapes = Object.fromEntries(shapes);
       part.local("hidden", hidden);
-      show(
+      redraw(
         left.map((at) => store.boxes[at]),
         [],
       );
@@ -213,7 +220,8 @@ export default () => {
 
   return {
     initialize({ model }) {
-      part = partStore(model, store, each, TRAITS);
+      if (model.get("bare")) store.noPicture = null;
+      part = partStore(model, store, each, TRAITS, old.said);
       send = (message) => model.send(message);
       model.on("msg:custom", receive);
       model.send({ type: "hello" });
