@@ -23,7 +23,6 @@ from nbvlm.widgets.parameters import Parameters
 from nbvlm.widgets.picker import Upload
 from nbvlm.widgets.picture_choice import Picker
 from nbvlm.widgets.picture_source import Series
-from nbvlm.widgets.picture_viewer import Viewer
 from nbvlm.widgets.playground import Playground
 from nbvlm.widgets.prompt_bar import TaskBar
 from nbvlm.widgets.recorded_questions import RecordedQuestions
@@ -50,6 +49,7 @@ from nbvlm.widgets.thumbnails import (
     thumbnail,
 )
 from nbvlm.widgets.toolbar import Toolbar
+from nbvlm.widgets.viewer import Viewer
 
 __all__ = [
     "TYPED",

@@ -13,9 +13,9 @@ from nbvlm.result import Result, summary
 from nbvlm.widgets._part import PartBox
 from nbvlm.widgets.answer_page import AnswerPage
 from nbvlm.widgets.esm import script
-from nbvlm.widgets.picture_viewer import Viewer
 from nbvlm.widgets.status_text import failure_sentences, finished_text, stopped_text
 from nbvlm.widgets.stream_throttle import StreamThrottle, boxes
+from nbvlm.widgets.viewer import Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

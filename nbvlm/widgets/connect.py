@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from nbvlm.widgets.failure import ErrorCard
     from nbvlm.widgets.history import History
     from nbvlm.widgets.model_choice import ModelChoice
-    from nbvlm.widgets.picture_viewer import Viewer
+    from nbvlm.widgets.viewer import Viewer
 
 __all__ = ["Connection", "connect"]
 

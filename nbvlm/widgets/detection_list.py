@@ -11,7 +11,7 @@ import traitlets
 from nbvlm.widgets._boxes import BoxPart
 from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import REREAD
-from nbvlm.widgets.picture_viewer import Viewer
+from nbvlm.widgets.viewer import Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

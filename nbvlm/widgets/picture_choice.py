@@ -17,9 +17,9 @@ from nbvlm.widgets.messages import Ignored
 from nbvlm.widgets.offers import Offer
 from nbvlm.widgets.picker import PickerPage
 from nbvlm.widgets.picture_source import PictureSource, Series
-from nbvlm.widgets.picture_viewer import PictureTrait
 from nbvlm.widgets.series_bar import SeriesBar
 from nbvlm.widgets.thumbnails import preview, scenes
+from nbvlm.widgets.viewer import PictureTrait
 
 if TYPE_CHECKING:
     import os

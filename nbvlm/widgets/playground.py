@@ -24,8 +24,8 @@ from nbvlm.widgets.messages import whole
 from nbvlm.widgets.offers import Offer
 from nbvlm.widgets.parameters import Parameters
 from nbvlm.widgets.picture_choice import Picker
-from nbvlm.widgets.picture_viewer import Viewer
 from nbvlm.widgets.prompt_bar import TaskBar
+from nbvlm.widgets.viewer import Viewer
 
 if TYPE_CHECKING:
     import os

@@ -13,8 +13,8 @@ from nbvlm.widgets._life import weakly
 from nbvlm.widgets._part import PartBox
 from nbvlm.widgets._values import EndpointTrait
 from nbvlm.widgets.esm import script
-from nbvlm.widgets.picture_viewer import PictureTrait, Viewer
 from nbvlm.widgets.task_bar import TaskFields
+from nbvlm.widgets.viewer import PictureTrait, Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,8 +18,8 @@ from nbvlm.widgets._part import Part
 from nbvlm.widgets.detection_list import DetectionList
 from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import Ignored, Message, whole
-from nbvlm.widgets.picture_viewer import Viewer
 from nbvlm.widgets.review_rows import DONE, ReviewJournal, rows_of, write_zip
+from nbvlm.widgets.viewer import Viewer
 
 if TYPE_CHECKING:
     import os

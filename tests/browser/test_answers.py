@@ -177,7 +177,9 @@ def test_a_photograph_is_answered_by_the_detector_which_says_so_before_its_answe
           (name) => getComputedStyle(document.querySelector(".nbvlm-panel " + name)).backgroundColor)"""
     )
     assert colors[0] != colors[1]
-    expect(lab.find(".nbvlm-answer-part .nbvlm-voice")).to_contain_text("A small detector of 80 everyday kinds answers")
+    expect(lab.find(".nbvlm-answer-part .nbvlm-voice")).to_contain_text(
+        "A small detector of 80 everyday kinds answers"
+    )
     lab.find(".nbvlm-notes-step").press("Enter")
     expect(lab.find(".nbvlm-model")).to_be_focused()
     lab.page.keyboard.press("Escape")
