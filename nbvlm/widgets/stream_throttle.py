@@ -17,7 +17,7 @@ from nbvlm.widgets.status_text import progress_text
 from nbvlm.widgets.thumbnails import label_colors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from nbvlm.client import Event
     from nbvlm.grounding import Detection
@@ -55,12 +55,11 @@ class StreamThrottle:
     ) -> None:
         self._page, self._prompt, self._viewer, self._interval = page, prompt, viewer, interval
         self._lock = threading.Lock()
-        self._waiting = self._closed = False
+        self._waiting = self._viewing = self._closed = False  # whether text, or boxes, wait for their turn
         self._sent_at = 0.0
         self._text: list[str] = []
         self._boxes: list[dict[str, Any]] = []
         self._found: list[Detection] = []
-        self._shown = 0  # detections in the viewer
         self._shown_at = 0.0
         self._phase = self._sent_phase = ""
         self.quota = ""  # what a class gateway still allows, in words
@@ -80,11 +79,7 @@ class StreamThrottle:
             if first or not self._waiting:
                 self._waiting = True
                 pause = 0.0 if first else max(0.0, self._sent_at + self._interval - time.monotonic())
-                self._later(pause)
-
-    def _later(self, pause: float) -> None:
-        """Flush after so many seconds, on the loop of the package."""
-        shared_loop().call(lambda: asyncio.get_running_loop().call_later(pause, self._flush))
+                _later(pause, self._flush)
 
     def _collect(self, event: Event) -> bool:
         """Collect an event; return whether it is the first text."""
@@ -95,6 +90,9 @@ class StreamThrottle:
         if isinstance(event, DetectionFound):
             self._boxes += boxes([event.detection], self._prompt)
             self._found.append(event.detection)
+            if self._viewer is not None and not self._viewing:
+                self._viewing = True
+                _later(max(0.0, self._shown_at + BOX_INTERVAL - time.monotonic()), self._view)
         elif isinstance(event, ReasoningDelta):
             self._phase, self._pause = "Thinking", 0.0
         elif event.kind == "quota":
@@ -109,9 +107,6 @@ class StreamThrottle:
             self._waiting = False
             self._sent_at = time.monotonic()
             self._send()
-            if self._view():
-                self._waiting = True
-                self._later(self._shown_at + BOX_INTERVAL - time.monotonic())
 
     def _send(self) -> None:
         if self._closed:
@@ -122,16 +117,16 @@ class StreamThrottle:
         self._page.more("".join(self._text), self._boxes, new_phase, pause)
         self._text, self._boxes, self._phase, self._sent_phase = [], [], phase, shown
 
-    def _view(self, *, last: bool = False) -> bool:
-        """Show new detections in the viewer; return whether they wait for its pace."""
-        if self._closed or self._viewer is None or self._shown == len(self._found):
-            return False
-        now = time.monotonic()
-        if not last and now < self._shown_at + BOX_INTERVAL:
-            return True
-        self._shown, self._shown_at = len(self._found), now
+    def _view(self) -> None:
+        with self._lock:
+            self._draw()
+
+    def _draw(self) -> None:
+        """Show the detections so far in the viewer, if there are new ones."""
+        if self._closed or not self._viewing or self._viewer is None:
+            return
+        self._viewing, self._shown_at = False, time.monotonic()
         _put(self._viewer, self._found)
-        return False
 
     def close(self) -> bool:
         """Send the rest and then nothing more; return whether it was open.
@@ -141,7 +136,7 @@ class StreamThrottle:
         with self._lock:
             was_open = not self._closed
             self._send()
-            self._view(last=True)
+            self._draw()
             self._closed = True
             return was_open
 
@@ -185,6 +180,11 @@ class DetectionFeed:
         self._ended.set()
         if self._showing is not None:
             await self._showing
+
+
+def _later(pause: float, call: Callable[[], None]) -> None:
+    """Call a function after so many seconds, on the loop of the package."""
+    shared_loop().call(lambda: asyncio.get_running_loop().call_later(pause, call))
 
 
 def _put(viewer: Viewing, found: list[Detection]) -> None:

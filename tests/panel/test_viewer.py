@@ -13,7 +13,7 @@ from support.mask_weights import REAL, random_weights
 from support.panel_page import Page, Screen
 
 import nbvlm
-from nbvlm.client.flow.events import Status, TextDelta
+from nbvlm.client.flow.events import DetectionFound, Status, TextDelta
 from nbvlm.grounding import Detections, mask_svg_path
 from nbvlm.grounding.masks import codebooks
 from nbvlm.result import description
@@ -115,6 +115,23 @@ def test_a_pause_before_the_next_try_is_counted_down(page: Page) -> None:
     assert first["parts"] == ["Waiting 12 s to ask again: try 2 of 4"]
     assert 11 < again["wait"] <= first["wait"] <= 12
     assert after == {"state": "running", "parts": ["Answering"]}
+
+
+def test_text_keeps_its_pace_while_boxes_wait_for_theirs(page: Page) -> None:
+    answer, viewer = AnswerPage(), Viewer(Image.new("RGB", (40, 30)))
+    found = Detections([[1, 2, 9, 9], [3, 4, 20, 20]], ["cat", "dog"], (40, 30))
+    shown: list[int] = []
+    viewer.observe(lambda change: shown.append(len(change["new"])), "detections")
+    live = StreamThrottle(answer, "detect cat ; dog", viewer, interval=0.0)
+    live.take(DetectionFound(found[0]))
+    page.wait_until(lambda: shown == [1])
+    live.take(DetectionFound(found[1]))
+    live.take(TextDelta("a"))
+    page.wait(lambda: any(content.get("text") == "a" for content, _ in page.custom(answer)))
+    assert shown == [1]
+    page.wait_until(lambda: shown == [1, 2])
+    live.close()
+    assert shown == [1, 2]
 
 
 def test_the_status_line_tells_all_that_was_measured(panel: nbvlm.Panel, screen: Screen) -> None:
