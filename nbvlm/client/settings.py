@@ -150,6 +150,14 @@ class Settings:
             and self.transport is None
         )
 
+    @property
+    def who(self) -> str:
+        """What answers, for a sentence: "model" in this process, "server …" of one's own, or "service"."""
+        if self.in_process:
+            return "model"
+        known = endpoints.named(self.endpoint.service) is not None
+        return "service" if known else f"server {urlsplit(self.base_url).netloc}"
+
     def key(self) -> Secret | None:
         """Return the key to send."""
         if self.local is not None:

@@ -13,7 +13,6 @@ import socket
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -181,7 +180,7 @@ def _attempt(
         asset=asset,
         what=what,
         service=service,
-        server="" if context.settings.in_process else urlsplit(context.settings.base_url).netloc,
+        who=context.settings.who,
         keyed=context.settings.api_key is not None,
     )
     # A service that accepts a request and fails is asked once more: some containers recover, some do not.

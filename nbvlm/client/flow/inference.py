@@ -65,19 +65,9 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 def ask(question: Question, context: Context) -> Flow[Result]:
     """Ask, and return the result; an uploaded picture is deleted in every ending."""
-    finish = yield from _asking(context, assets.discarding(context, _ask(question, context)))
+    finish = yield from assets.discarding(context, _ask(question, context))
     yield from assets.discard(context)
     return finish()
-
-
-def _asking(context: Context, flow: Flow[T]) -> Flow[T]:
-    """Ask; an error of a model in this process speaks of the model."""
-    try:
-        return (yield from flow)
-    except Error as error:
-        if context.settings.in_process and error.gone != "unloadable":
-            error_responses.in_this_process(error)
-        raise
 
 
 def _load(context: Context) -> Flow[None]:
@@ -247,7 +237,7 @@ def _stream(
     failure: Error | None = None
     piece, begun = begun, b""
     try:
-        while not collector.done and collector.failure is None:
+        while not collector.done and collector.fault is None:
             piece = piece or (yield READ)
             if not collector.pieces and len(begun) < LONGEST_REFUSAL:
                 begun += piece
@@ -269,7 +259,7 @@ def _stream(
     except ValueError as error:
         failure = TransportError(f"{error}", hint="Ask again.")
     yield Emit(collector.close() if failure is None else [])
-    failure = failure or _failure(response, collector, begun)
+    failure = failure or _failure(context, response, collector, begun)
     if failure is not None:
         raise failure
     if collector.done:
@@ -298,20 +288,18 @@ def _reported(context: Context, collector: Collector) -> Emit:
     return Emit(events)
 
 
-def _failure(response: httpx.Response, collector: Collector, begun: bytes) -> Error | None:
+def _failure(context: Context, response: httpx.Response, collector: Collector, begun: bytes) -> Error | None:
     """Return the error of a stream that has ended or broken, or None; `begun` came before any text."""
-    whole = collector.begun and (collector.done or collector.finish_reason is not None)
-    if whole and collector.failure is None:
+    name, who = error_responses.request_id(response.headers), context.settings.who
+    if collector.fault is not None:
+        return error_responses.error_in_stream(collector.fault.data, who=who, request_id=name)
+    if collector.begun and (collector.done or collector.finish_reason is not None):
         return None
-    name = error_responses.request_id(response.headers)
-    if collector.failure is not None:
-        collector.failure.request_id = collector.failure.request_id or name
-        return collector.failure
     text = begun.removeprefix(_BOM).lstrip()
     is_bare = not collector.pieces and not text.startswith(_FIELDS)
     message, value = error_responses.parse_body(text) if is_bare else ("", None)
     if isinstance(value, (dict, list)):
-        return error_responses.error_in_stream(value, request_id=name)
+        return error_responses.error_in_stream(value, who=who, request_id=name)
     sentence = f"The answer stopped before its end, after {len(collector.text)} characters"
     return TruncatedStream(
         error_responses.with_message(sentence, message),
@@ -345,7 +333,7 @@ def _whole(
     try:
         events = collector.answer(payloads.read_answer(content))
     except payloads.UnreadableAnswer as unreadable:
-        failure = _refusal(response, unreadable.data)
+        failure = _refusal(context, response, unreadable.data)
     else:
         first = context.deadline.elapsed() if question.stream else None
         yield Emit([*events, *collector.close()])
@@ -365,16 +353,16 @@ def _unpacked(content: bytes) -> bytes:
         return content
 
 
-def _refusal(response: httpx.Response, data: Any) -> Error:
-    name = error_responses.request_id(response.headers)
+def _refusal(context: Context, response: httpx.Response, data: Any) -> Error:
+    name, who = error_responses.request_id(response.headers), context.settings.who
     if error_responses.is_error(data):
-        return error_responses.error_in_stream(data, request_id=name)
+        return error_responses.error_in_stream(data, who=who, request_id=name)
     if not data:
         return TruncatedStream(
-            "The service sent an empty answer.", status=response.status_code, request_id=name
+            f"The {who} sent an empty answer.", status=response.status_code, request_id=name
         )
     return ServerError(
-        "The service answered in a form that is not the answer of a model.",
+        f"The {who} answered in a form that is not the answer of a model.",
         status=response.status_code,
         request_id=name,
         hint="Check base_url: something else may be listening there.",
@@ -383,7 +371,7 @@ def _refusal(response: httpx.Response, data: Any) -> Error:
 
 def relay(question: Question, context: Context) -> Flow[Relayed]:
     """Ask, and hand the pieces of the answer on as they come, unread: the events are `Piece` values."""
-    return (yield from _asking(context, assets.discarding(context, _relay(question, context))))
+    return (yield from assets.discarding(context, _relay(question, context)))
 
 
 def _relay(question: Question, context: Context) -> Flow[Relayed]:
@@ -478,7 +466,7 @@ def models(context: Context, *, vision: bool = False) -> Flow[tuple[str, ...]]:
             found: tuple[endpoints.Model, ...] = end.value
             break
     if not isinstance(answer, dict) or error_responses.is_error(answer):
-        raise _refusal(response, answer)
+        raise _refusal(context, response, answer)
     return tuple(model.id for model in found if model.vision or not vision)
 
 
