@@ -13,9 +13,9 @@ import json
 import re
 import time
 import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import httpx
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from nbvlm.client.flow.validation import Question
     from nbvlm.grounding import Detections
 
-__all__ = ["Relayed", "ask", "forget_listed", "models", "probe", "relay"]
+__all__ = ["ask", "forget_listed", "models", "probe", "relay"]
 
 LOADS_WITHIN = 24 * 3600.0
 """Seconds that a download and loading of a model may take."""
@@ -58,7 +58,6 @@ Collector = ResponseCollector | PieceCollector
 _FIELDS = (b":", b"data", b"event", b"id", b"retry")
 _BOM = b"\xef\xbb\xbf"
 _JSON = "application/json"
-T = TypeVar("T")
 _EVENTS = "text/event-stream"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
@@ -66,8 +65,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 def ask(question: Question, context: Context) -> Flow[Result]:
     """Ask, and return the result; an uploaded picture is deleted in every ending."""
     finish = yield from assets.discarding(context, _ask(question, context))
-    yield from assets.discard(context)
-    return finish()
+    return finish()  # now that all notices are known
 
 
 def _load(context: Context) -> Flow[None]:
@@ -369,26 +367,19 @@ def _refusal(context: Context, response: httpx.Response, data: Any) -> Error:
     )
 
 
-def relay(question: Question, context: Context) -> Flow[Relayed]:
-    """Ask, and hand the pieces of the answer on as they come, unread: the events are `Piece` values."""
-    return (yield from assets.discarding(context, _relay(question, context)))
+def relay(question: Question, context: Context) -> Flow[tuple[str, ...]]:
+    """Ask, and hand the pieces of the answer on as they come, unread: the events are `Piece` values.
+
+    Returns the notices.
+    """
+    yield from assets.discarding(context, _relay(question, context))
+    return tuple(context.notices)
 
 
-def _relay(question: Question, context: Context) -> Flow[Relayed]:
+def _relay(question: Question, context: Context) -> Flow[None]:
     prepared = yield from prepare(question, context)
     yield from _load(context)
-    collector = PieceCollector()
-    yield from _infer(question, question.prompt, context, prepared, collector)
-    yield from assets.discard(context)
-    return Relayed(tuple(dict.fromkeys(context.notices)), context.model)
-
-
-@dataclass(frozen=True, slots=True)
-class Relayed:
-    """What is known about an answer that was handed on: notices, and the model if the service named it."""
-
-    notices: tuple[str, ...]
-    model: str | None
+    yield from _infer(question, question.prompt, context, prepared, PieceCollector())
 
 
 def _result(
@@ -444,10 +435,13 @@ def _unlike_asked(prompt: str, context: Context, found: Detections) -> str | Non
 
 def models(context: Context, *, vision: bool = False) -> Flow[tuple[str, ...]]:
     """List the models of a service, those that see first; with `vision` only these."""
-    if context.settings.endpoint.name == endpoints.GATEWAY.name:
-        return (yield from _models_of_class(context))
     endpoint = context.settings.endpoint
+    if context.settings.in_process:
+        return (endpoint.model,)
     context.deadline.enter("first_token")
+    if endpoint.name == endpoints.GATEWAY.name:  # whose teacher allows no model that does not see
+        _, answer = yield from _fetch(context, endpoints.Asked("/v1/models"))
+        return _ids(answer) or ()
     if endpoint.service == "nvidia":
         listed = yield from _listed(context)
         able = ["google/paligemma", *(model.id for model in endpoints.known(listed))]
@@ -471,7 +465,11 @@ def models(context: Context, *, vision: bool = False) -> Flow[tuple[str, ...]]:
 
 
 def _fetch(
-    context: Context, asked: endpoints.Asked, allowed: frozenset[int], *, key: bool = True
+    context: Context,
+    asked: endpoints.Asked,
+    allowed: frozenset[int] = frozenset(),
+    *,
+    key: bool = True,
 ) -> Flow[tuple[httpx.Response, Any]]:
     url = f"{context.settings.base_url}{asked.path}" if asked.path.startswith("/") else asked.path
     body = None if asked.body is None else json.dumps(asked.body).encode()
@@ -487,13 +485,12 @@ def _fetch(
     return response, payloads.loads((yield from read(context)))
 
 
-def _models_of_class(context: Context) -> Flow[tuple[str, ...]]:
-    """List the models that the teacher allows; the gateway asks none that does not see."""
-    context.deadline.enter("first_token")
-    url = f"{context.settings.base_url}/v1/models"
-    _, answer = yield from _fetch(context, endpoints.Asked(url), frozenset())
+def _ids(answer: Any) -> tuple[str, ...] | None:
+    """Return the ids in a list of models in OpenAI's form; None for any other answer."""
     items = answer.get("data") if isinstance(answer, dict) else None
-    return tuple(str(item["id"]) for item in items or () if isinstance(item, dict) and "id" in item)
+    if not isinstance(items, list):
+        return None
+    return tuple(str(item["id"]) for item in items if isinstance(item, dict) and "id" in item)
 
 
 def _offer(error: Error, context: Context) -> Flow[None]:
@@ -520,15 +517,13 @@ def _listed(context: Context) -> Flow[frozenset[str] | None]:
         return known
     context.deadline.hurry(LISTED_WITHIN)
     try:
-        _, answer = yield from _fetch(context, endpoints.Asked(url), frozenset(), key=False)
+        _, answer = yield from _fetch(context, endpoints.Asked(url), key=False)
     except Error:
         return None
-    items = answer.get("data") if isinstance(answer, dict) else None
-    if not isinstance(items, list):
+    if (ids := _ids(answer)) is None:
         return None
-    ids = frozenset(str(item["id"]) for item in items if isinstance(item, dict) and "id" in item)
-    _LISTED[url] = time.monotonic(), ids
-    return ids
+    _LISTED[url] = time.monotonic(), frozenset(ids)
+    return _LISTED[url][1]
 
 
 def probe(context: Context, url: str, *, key: bool = False) -> Flow[tuple[int, Any]]:
