@@ -358,17 +358,7 @@ class Relay:
 
 
 def probe(settings: Settings, url: str, *, key: bool = False) -> tuple[int, Any]:
-    """Send a GET; return the HTTP status, whatever it is, and the parsed answer.
-
-    Parameters
-    ----------
-    settings
-        Where to, and with which limits of time.
-    url
-        The address.
-    key
-        Whether the key goes along.
-    """
+    """Send a GET, with the key where `key` says so; return the HTTP status and the parsed answer."""
     transport = transports.blocking(settings)
     context = Context(settings, Deadline(settings.timeouts))
     try:
@@ -402,12 +392,7 @@ _warned = False
 def warn_of_demo(settings: Settings, package: str) -> None:
     """Warn at the first question of the process that the embedded model answers for lack of a key.
 
-    Parameters
-    ----------
-    settings
-        Those of the client that asks.
-    package
-        As for `warn_outside`; the panel, the magics and the command show the model in their own way.
+    `package`: as for `warn_outside`; the panel, the magics and the command show the model in their own way.
     """
     global _warned
     if not _warned and settings.in_process and not settings.chosen:

@@ -62,25 +62,25 @@ class Piece(msgspec.Struct, gc=False):
     error: None = None
 
     @property
+    def message(self) -> Message | None:
+        """What it brings of the message; None for nothing."""
+        return (self.choices[0].delta or self.choices[0].message) if self.choices else None
+
+    @property
     def text(self) -> str:
         """The text that it brings, "" for none."""
-        if not self.choices:
-            return ""
-        message = self.choices[0].delta or self.choices[0].message
-        return (message.content or "") if message else ""
+        return (self.message.content or "") if self.message else ""
 
     @property
     def reasoning(self) -> str:
         """The thinking beside the text, "" for none."""
-        message = (self.choices[0].delta or self.choices[0].message) if self.choices else None
-        thought = (message.reasoning_content or message.reasoning) if message else None
+        thought = (self.message.reasoning_content or self.message.reasoning) if self.message else None
         return thought if isinstance(thought, str) else ""
 
     @property
     def entities(self) -> Any:
         """Grounded phrases with their boxes, as kosmos-2 sends them beside the text; None for none."""
-        message = self.choices[0].message if self.choices else None
-        return message.entities if message else None
+        return self.message.entities if self.message else None
 
     @property
     def finish_reason(self) -> str | None:

@@ -23,7 +23,7 @@ import httpx
 from nbvlm import endpoints, errors, prompts, request_body
 from nbvlm.client import error_responses, payloads, sse
 from nbvlm.client.flow import assets
-from nbvlm.client.flow.calls import LARGEST_BODY, call, read, read_on, request
+from nbvlm.client.flow.calls import LARGEST_BODY, LARGEST_REFUSAL, call, read, read_on, request
 from nbvlm.client.flow.collector import PieceCollector, ResponseCollector
 from nbvlm.client.flow.routing import Prepared, prepare
 from nbvlm.client.flow.steps import READ, Context, Emit, Flow, Sleep
@@ -52,8 +52,6 @@ LISTED_FOR = 3 * 3600.0
 """Seconds that NVIDIA's list of models is kept."""
 LISTED_WITHIN = 5.0
 """Seconds that it may take, so that an error is not held up for long."""
-LONGEST_REFUSAL = 64 * 1024
-"""Bytes before the first text that are kept, to find the message in a body that is not a stream of events."""
 Collector = ResponseCollector | PieceCollector
 _FIELDS = (b":", b"data", b"event", b"id", b"retry")
 _BOM = b"\xef\xbb\xbf"
@@ -237,8 +235,8 @@ def _stream(
     try:
         while not collector.done and collector.fault is None:
             piece = piece or (yield READ)
-            if not collector.pieces and len(begun) < LONGEST_REFUSAL:
-                begun += piece
+            if not collector.pieces and len(begun) < LARGEST_REFUSAL:
+                begun += piece  # The message may be found in it if it is not a stream of events.
             events = collector.take(decoder.feed(piece) if piece else decoder.close(), last=not piece)
             if collector.reports:
                 yield _reported(context, collector)
