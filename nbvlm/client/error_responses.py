@@ -115,15 +115,15 @@ def error_of(
         sentence, hint, message = *said, ""
     elif asked and status in (429, 503):
         hint = f"The {name} asks to wait {_duration(asked)}."
-    is_model = what == "request" and not asset and service is not GATEWAY
-    gone = _gone(status, asked, message, service) if is_model else None
+    is_question = what == "request" and not asset
+    gone = _gone(status, asked, message, service) if is_question and service is not GATEWAY else None
     if gone is not None:
         wait = f", and the {name} asks to wait {_duration(asked)}" if gone == "offline" and asked else ""
         sentence = f"{_filled(_GONE[gone], status, who)}{wait}"
         hint = hint if service is _NVIDIA else _LIST
     error = _error(kind, sentence, hint, message, detail, who)
     error.gone = gone
-    if service is GATEWAY and status == 404 and what == "request" and not asset:
+    if service is GATEWAY and status == 404 and is_question:
         error.alternatives = (GATEWAY.name,)
     error.status, error.request_id = status, request_id(headers) or error.request_id
     error.retry_after = asked
@@ -138,24 +138,24 @@ def _filled(sentence: str, status: int | None, who: str, what: str = "request") 
 
 def _elsewhere(status: int, service: Service | None) -> str | None:
     """Return the hint for a service that is not NVIDIA's, where that differs."""
+    if status == 401 and service is not None and service.variables:
+        return keys.advice(service)
     if service is GATEWAY:
-        return _CLASS.get(status) or (keys.advice(service) if status == 401 else None)
-    if status == 401:
-        if service is not None and service.variables:
-            return keys.advice(service)
-        return "Pass the key of that server as api_key=…."
+        return _CLASS.get(status)
     if status == 402 and service is not None and service.page:
         return f"See the account's page at {service.page}."
-    return {
-        402: "Ask who runs it.",
-        413: "Send a smaller picture.",
-        403: "Check that the key may use this model.",
-        404: _LIST,
-        410: _LIST,
-        429: "Wait a minute.",
-    }.get(status)
+    return _ELSEWHERE.get(status)
 
 
+_ELSEWHERE = {
+    401: "Pass the key of that server as api_key=….",
+    402: "Ask who runs it.",
+    403: "Check that the key may use this model.",
+    404: _LIST,
+    410: _LIST,
+    413: "Send a smaller picture.",
+    429: "Wait a minute.",
+}
 _OWN: dict[object, str] = {
     (401, True): "The {who} refused the key",
     (401, False): "The {who} asks for a key",
@@ -289,18 +289,15 @@ def _message_in_text(text: str) -> str:
 
 def _first_of_markup(text: str) -> str:
     """S3 answers in XML, gateways in HTML: one element says it."""
-    for tag in ("Message", "title", "Code"):
-        _, found, rest = text.partition(f"<{tag}>")
-        if found:
-            code = text.partition("<Code>")[2].partition("</Code>")[0] if tag == "Message" else ""
-            message = rest.partition("</")[0].strip()
-            return f"{code}: {message}" if code else message
-    return ""
+    code, message, title = (
+        text.partition(f"<{tag}>")[2].partition("</")[0].strip() for tag in ("Code", "Message", "title")
+    )
+    return f"{code}: {message}" if code and message else message or title or code
 
 
 def _validation(item: Any) -> str:
     if not isinstance(item, Mapping):
-        return _message(item) if isinstance(item, (str, list)) else ""
+        return _message(item)
     place = item.get("loc")
     parts = place if isinstance(place, (list, tuple)) else ()
     where = ".".join(str(part) for part in parts if part != "body")
@@ -378,11 +375,7 @@ _UNEXPECTED = (
     "The {who} answered with an unexpected status",
     "Check base_url: something else may be listening there.",
 )
-_IN_STREAM = (
-    ServerError,
-    "The {who} reported an error in the middle of its answer",
-    "Try again in a while.",
-)
+_IN_STREAM = (ServerError, "The {who} reported an error in the middle of its answer", "Try again in a while.")
 _SPECIAL = {
     "failed to find asset": "It was deleted, or its 24 hours are over: upload the picture again.",
     "payload is below": "The request is too large for the {who}: send a smaller picture.",

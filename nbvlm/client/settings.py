@@ -151,6 +151,11 @@ class Settings:
         )
 
     @property
+    def is_direct(self) -> bool:
+        """Whether the service itself is asked, not a recording or a transport of the caller's own."""
+        return self.transport is None or getattr(self.transport, "needs_key", False)
+
+    @property
     def who(self) -> str:
         """What answers, for a sentence: "model" in this process, "server …" of one's own, or "service"."""
         if self.in_process:
@@ -165,8 +170,7 @@ class Settings:
         if self.api_key is not None:
             return self.api_key
         service = endpoints.service_of(self.endpoint)
-        direct = self.transport is None or getattr(self.transport, "needs_key", False)
-        if service is None or not service.needs_key or self.origin is not None or not direct:
+        if service is None or not service.needs_key or self.origin is not None or not self.is_direct:
             return None
         if (found := keys.find(service.name)) is not None:
             return found[0]

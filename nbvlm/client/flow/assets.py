@@ -31,15 +31,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[Status], None] | None
 
-__all__ = [
-    "Asset",
-    "AsyncKeptAssets",
-    "KeptAssets",
-    "delete",
-    "delete_left",
-    "discarding",
-    "upload",
-]
+__all__ = ["Asset", "AsyncKeptAssets", "KeptAssets", "delete", "delete_left", "discarding", "upload"]
 
 T = TypeVar("T")
 LIFE = timedelta(hours=24)

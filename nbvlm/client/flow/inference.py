@@ -68,9 +68,7 @@ def ask(question: Question, context: Context) -> Flow[Result]:
 
 def _load(context: Context) -> Flow[None]:
     """Wait until a model is in memory, which no time limit of an answer bounds; leaving early stops it."""
-    endpoint, transport = context.settings.endpoint, context.settings.transport
-    # A recording that is played, or a transport of the caller's own, has nothing to load.
-    if not endpoint.loads or (transport is not None and not getattr(transport, "needs_key", False)):
+    if not context.settings.endpoint.loads or not context.settings.is_direct:
         return
     limits = replace(
         context.settings.timeouts, first_token=LOADS_WITHIN, between_tokens=LOADS_WITHIN, total=LOADS_WITHIN
@@ -107,19 +105,16 @@ def _ask(question: Question, context: Context) -> Flow[Callable[[], Result]]:
     asked = question.prompt
     if question.translate:
         asked = prompts.translate(asked, dialects.of(endpoint.model), sent)
-    failure: Error | None = None
     try:
         response, first = yield from _infer(question, asked, context, prepared, collector)
     except Error as error:
-        failure = error
-    if failure is None:
-        failure = collector.unanswered
-    if isinstance(failure, TruncatedStream):
-        failure.text = collector.text
-    if failure is not None and failure.gone is not None and endpoint.service == "nvidia":
-        yield from _offer(failure, context)
-    if failure is not None:
-        raise failure
+        if isinstance(error, TruncatedStream):
+            error.text = collector.text
+        if error.gone is not None and endpoint.service == "nvidia":
+            yield from _offer(error, context)
+        raise
+    if (unanswered := collector.unanswered) is not None:
+        raise unanswered
     timing = Timing(prepared.upload_s, first, context.deadline.elapsed(), context.bytes_sent)
     return lambda: _result(question, asked, context, prepared, collector, response, timing)
 
@@ -128,13 +123,13 @@ def _infer(
     question: Question, asked: str, context: Context, prepared: Prepared, collector: Collector
 ) -> Flow[tuple[httpx.Response, float | None]]:
     """Send the question, wait for the answer, read it; return its head and when its text began."""
-    settings = context.settings
-    streams = question.stream and settings.endpoint.streams
+    settings, endpoint = context.settings, context.settings.endpoint
+    streams = question.stream and endpoint.streams
     headers = {"accept": _EVENTS if streams else _JSON}
-    if settings.endpoint.dialect == "nvidia":
+    if endpoint.dialect == "nvidia":
         headers["nvcf-poll-seconds"] = str(settings.timeouts.poll)
     content = request_body.body(
-        settings.endpoint,
+        endpoint,
         asked,
         prepared.source,
         question.parameters,
@@ -144,15 +139,11 @@ def _infer(
     posted = headers | {"content-type": _JSON}
     if prepared.source.asset_id is not None:
         posted["nvcf-input-asset-references"] = prepared.source.asset_id
-    facts = (prepared.picture, settings.endpoint.model, question.prompt, question.parameters)
+    facts = (prepared.picture, endpoint.model, question.prompt, question.parameters)
     url = settings.url
-    if (
-        settings.endpoint.name == "demo"
-        and settings.endpoint.dialect == "nvidia"
-        and "seed" in question.parameters
-    ):
+    if endpoint.name == "demo" and endpoint.dialect == "nvidia" and "seed" in question.parameters:
         # Under the name of the hosted model the embedded service is as strict as the published one.
-        url = f"{settings.base_url}/v1/vlm/{settings.endpoint.model}"
+        url = f"{settings.base_url}/v1/vlm/{endpoint.model}"
     context.deadline.enter("first_token")
     yield context.status("waiting")
     response = yield from call(
@@ -317,11 +308,7 @@ def _drain(context: Context) -> Flow[None]:
 
 
 def _whole(
-    question: Question,
-    context: Context,
-    response: httpx.Response,
-    collector: Collector,
-    begun: bytes,
+    question: Question, context: Context, response: httpx.Response, collector: Collector, begun: bytes
 ) -> Flow[float | None]:
     content = begun + (yield from read(context)) if begun else b""
     if content.startswith(b"PK\x03\x04"):
@@ -463,11 +450,7 @@ def models(context: Context, *, vision: bool = False) -> Flow[tuple[str, ...]]:
 
 
 def _fetch(
-    context: Context,
-    asked: endpoints.Asked,
-    allowed: frozenset[int] = frozenset(),
-    *,
-    key: bool = True,
+    context: Context, asked: endpoints.Asked, allowed: frozenset[int] = frozenset(), *, key: bool = True
 ) -> Flow[tuple[httpx.Response, Any]]:
     url = f"{context.settings.base_url}{asked.path}" if asked.path.startswith("/") else asked.path
     body = None if asked.body is None else json.dumps(asked.body).encode()
