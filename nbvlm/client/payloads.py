@@ -69,18 +69,21 @@ class Piece(msgspec.Struct, gc=False):
     @property
     def text(self) -> str:
         """The text that it brings, "" for none."""
-        return (self.message.content or "") if self.message else ""
+        message = self.message
+        return (message.content or "") if message else ""
 
     @property
     def reasoning(self) -> str:
         """The thinking beside the text, "" for none."""
-        thought = (self.message.reasoning_content or self.message.reasoning) if self.message else None
+        message = self.message
+        thought = (message.reasoning_content or message.reasoning) if message else None
         return thought if isinstance(thought, str) else ""
 
     @property
     def entities(self) -> Any:
         """Grounded phrases with their boxes, as kosmos-2 sends them beside the text; None for none."""
-        return self.message.entities if self.message else None
+        message = self.message
+        return message.entities if message else None
 
     @property
     def finish_reason(self) -> str | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from nbvlm._environment import proxy_for
+from nbvlm._version import __version__
 from nbvlm.client import error_responses
 from nbvlm.client.flow.steps import PIECE, READ, Context, Flow, Sleep, Upload
 from nbvlm.client.request_info import RequestInfo
@@ -57,7 +58,7 @@ def request(
     # A signed address is not kept.
     target = _url(url) if key else httpx.URL(url)
     fields = {"host": target.netloc.decode("ascii"), "accept": "*/*", "accept-encoding": "identity"}
-    fields |= {"user-agent": _agent(), **(headers or {})}
+    fields |= {"user-agent": _AGENT, **(headers or {})}
     secret = context.settings.key() if key else None
     if secret is not None:
         fields["authorization"] = f"Bearer {secret.reveal()}"
@@ -88,16 +89,8 @@ def request(
     )
 
 
-@functools.lru_cache(maxsize=64)
-def _url(url: str) -> httpx.URL:
-    return httpx.URL(url)
-
-
-@functools.cache
-def _agent() -> str:
-    from nbvlm._version import __version__
-
-    return f"nbvlm/{__version__} httpx/{httpx.__version__}"
+_AGENT = f"nbvlm/{__version__} httpx/{httpx.__version__}"
+_url = functools.lru_cache(maxsize=64)(httpx.URL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,16 @@ class _Collector:
                     break
         return events
 
+    def answer(self, piece: payloads.Piece) -> list[Any]:
+        """Take a whole answer; raises `UnreadableAnswer`."""
+        events: list[Any] = []
+        self._keep(piece, events)
+        return events
+
+    def close(self) -> list[Any]:
+        """Return what only the end of the answer made complete."""
+        return []
+
     def _keep(self, piece: payloads.Piece, events: list[Any]) -> None:
         raise NotImplementedError
 
@@ -107,9 +117,8 @@ class ResponseCollector(_Collector):
         )
 
     def answer(self, piece: payloads.Piece) -> list[Event]:
-        """Take a whole answer, with the places that it names beside its text; raises `UnreadableAnswer`."""
-        events: list[Event] = []
-        self._keep(piece, events)
+        """Take a whole answer, with the places that it names beside its text."""
+        events = super().answer(piece)
         self._beside, self._wrong = read_kosmos2(piece.entities, self._size)
         return [*events, *map(DetectionFound, self._beside)]
 
@@ -212,16 +221,6 @@ class ResponseCollector(_Collector):
 
 class PieceCollector(_Collector):
     """Hands the pieces of an answer on, with what distinguishes a whole answer from a broken one."""
-
-    def answer(self, piece: payloads.Piece) -> list[Any]:
-        """Return a whole answer as its only piece."""
-        taken: list[Any] = []
-        self._keep(piece, taken)
-        return taken
-
-    def close(self) -> list[Any]:
-        """Nothing is kept back."""
-        return []
 
     def _keep(self, piece: payloads.Piece, events: list[Any]) -> None:
         events.append(piece)

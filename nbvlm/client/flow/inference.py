@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from nbvlm.client.flow.validation import Question
     from nbvlm.grounding import Detections
 
-__all__ = ["ask", "forget_listed", "models", "probe", "relay"]
+__all__ = ["ask", "models", "probe", "relay"]
 
 LOADS_WITHIN = 24 * 3600.0
 """Seconds that a download and loading of a model may take."""
@@ -483,11 +483,6 @@ def _offer(error: Error, context: Context) -> Flow[None]:
 
 
 _LISTED: dict[str, tuple[float, frozenset[str]]] = {}
-
-
-def forget_listed() -> None:
-    """Forget which models NVIDIA lists."""
-    _LISTED.clear()
 
 
 def _listed(context: Context) -> Flow[frozenset[str] | None]:
