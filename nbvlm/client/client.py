@@ -16,8 +16,7 @@ from nbvlm.client.flow import assets, inference
 from nbvlm.client.flow.assets import AsyncKeptAssets, KeptAssets
 from nbvlm.client.flow.steps import Context
 from nbvlm.client.flow.validation import check_question
-from nbvlm.client.keys import login
-from nbvlm.client.policies import Deadline, Retry, Timeouts
+from nbvlm.client.policies import Deadline
 from nbvlm.client.secrets import Secret, guard_logs
 from nbvlm.client.settings import AskOptions, OpeningOptions, Settings, refuse_unknown, resolve, with_keywords
 from nbvlm.client.streams import AsyncStream, Stream
@@ -33,20 +32,7 @@ if TYPE_CHECKING:
     from nbvlm.endpoints import Endpoint
     from nbvlm.result import Result
 
-__all__ = [
-    "AsyncClient",
-    "AsyncStream",
-    "Client",
-    "Relay",
-    "Retry",
-    "Settings",
-    "Stream",
-    "Timeouts",
-    "ask",
-    "login",
-    "probe",
-    "warn_of_demo",
-]
+__all__ = ["AsyncClient", "Client", "Relay", "ask", "probe", "warn_of_demo"]
 
 DEFAULTS = {"route": "auto", "content": "tag", "format": "auto", "translate": True, "allow_private": False}
 """Defaults of the keywords of a question that are not None."""

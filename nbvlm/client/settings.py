@@ -207,9 +207,8 @@ class Settings:
 def _reopened(values: dict[str, Any]) -> Settings:
     """Rebuild pickled settings: the key did not travel, so it is looked for where they arrive."""
     settings = Settings(**values)
-    if (found := _found_for(settings.endpoint)) is not None:
-        return replace(settings, api_key=found[0], key_source=found[1])
-    return settings
+    key, source = _found_for(settings.endpoint) or (None, None)
+    return replace(settings, api_key=key, key_source=source)
 
 
 def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOptions]) -> Settings:
@@ -231,6 +230,7 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
     else:
         entry = _entry(wanted, model, options.get("base_url"))
         found = found or _found_for(entry)
+    key, source = found or (None, None)
     entry = _of_the_demo(entry, options)
     origin, assets_origin = _origins(entry, options)
     _check_owner(entry, origin)
@@ -241,8 +241,8 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
         timeouts = replace(timeouts, between_tokens=max(entry.silence, timeouts.between_tokens))
     settings = Settings(
         endpoint=entry,
-        api_key=found[0] if found else None,
-        key_source=found[1] if found else None,
+        api_key=key,
+        key_source=source,
         origin=origin,
         assets_origin=assets_origin,
         transport=transport,

@@ -20,7 +20,7 @@ from support.sides import KEY, LARGE, SCENE
 
 import nbvlm
 from nbvlm import endpoints
-from nbvlm.client.client import Retry, Timeouts
+from nbvlm.client import Retry, Timeouts
 from nbvlm.client.flow.assets import AsyncKeptAssets, KeptAssets
 from nbvlm.client.flow.validation import check_parameters, check_question
 from nbvlm.client.secrets import Secret
