@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +90,6 @@ class ResponseCollector(_Collector):
         self.thoughts: list[str] = []
         # PaliGemma does not think, and its answers are full of "<".
         self._splitter = Reasoning() if endpoint.dialect == "openai" else None
-        self._thinking = False
         self.usage: payloads.Tokens | None = None
         self.id: str | None = None
         self.refusal = ""
@@ -201,11 +199,10 @@ class ResponseCollector(_Collector):
         if part.before:  # an end of thinking that had no beginning: all before it was thinking
             self.thoughts += self.pieces
             self.pieces, self.parser = [], self._parser()
-        if not part.thinking:
+        if part.thinking:
+            self._think(part.text[part.marks :], events)
+        else:
             self._write(part.text, events)
-        elif not _END.fullmatch(part.text):
-            self._think(part.text if self._thinking else _BEGINNING.sub("", part.text, count=1), events)
-        self._thinking = part.thinking and not _END.fullmatch(part.text)
 
     def _think(self, thought: Any, events: list[Event]) -> None:
         if isinstance(thought, str) and thought and (text := self._thought_characters.feed(thought)):
@@ -248,11 +245,6 @@ class _Characters:
         """Return what was kept."""
         half, self.half = self.half, ""
         return encodable(half)
-
-
-# The marks around thinking, which are not part of it.
-_BEGINNING = re.compile(r"\A(?:<[\w:]+>|◁think▷|\[THINK\]|<\|channel\|?>\w+|to=self<\|message\|>)")
-_END = re.compile(r"</[\w:]+>|◁/think▷|\[/THINK\]|<\|channel\|>final|<channel\|>|<\|eom\|>")
 
 
 def _is_noise(event: sse.Event, value: object) -> bool:

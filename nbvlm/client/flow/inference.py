@@ -7,6 +7,7 @@ the upload: everything that the service's protocol knows is decided here, and no
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import json
@@ -258,19 +259,16 @@ def _reported(context: Context, collector: Collector) -> Emit:
     """Return what a gateway says beside the answer: places and quotas as events; keep its notices."""
     events: list[Event] = []
     for report in collector.reports:
-        kind, done, total = report.get("kind"), report.get("done"), report.get("total")
+        kind, seconds = report.get("kind"), report.get("seconds")
         if kind == "notice" and isinstance(report.get("text"), str):
             context.notices.append(error_responses.clean(report["text"], 400))
         elif kind == "model" and isinstance(report.get("text"), str):
             context.model = error_responses.clean(report["text"], 200)
         elif kind in ("queued", "waiting", "quota", "download", "loading"):
-            counts = [count if isinstance(count, int) else None for count in (done, total)]
-            more: dict[str, Any] = {
-                name: value
-                for name, types in (("seconds", (int, float)), ("files", int))
-                if isinstance(value := report.get(name), types)
-            }
-            events += context.status(kind, *counts, **more).events
+            values = (report.get(name) for name in ("done", "total", "files"))
+            done, total, files = (value if isinstance(value, int) else None for value in values)
+            seconds = seconds if isinstance(seconds, (int, float)) else None
+            events += context.status(kind, done, total, seconds=seconds, files=files).events
     collector.reports.clear()
     return Emit(events)
 
@@ -299,12 +297,10 @@ def _failure(context: Context, response: httpx.Response, collector: Collector, b
 def _drain(context: Context) -> Flow[None]:
     """Read the rest of a response, so that its connection can be used again; not for long."""
     context.deadline.hurry(DRAIN)
-    try:
+    with contextlib.suppress(httpx.RequestError):
         for _ in range(64):
             if not (yield READ):
                 return
-    except httpx.RequestError:
-        pass
 
 
 def _whole(
