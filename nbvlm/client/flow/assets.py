@@ -119,8 +119,7 @@ def _put(context: Context, address: Secret, mime: str, source: bytes | Path) -> 
 
     def each(done: int) -> None:
         context.deadline.check()
-        if context.progress is not None:
-            context.status("upload", done, body.length)
+        context.status("upload", done, body.length)  # only shown: nothing is emitted while it is sent
 
     body = Upload(source, each)
     yield context.status("upload", 0, body.length)
