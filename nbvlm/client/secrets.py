@@ -1,7 +1,7 @@
 """Take keys, account ids and signed addresses out of texts and logs.
 
 >>> redact("Function 'f': Not found for account 'abc123'")
-"Function 'f': Not found for account '***'"
+"Function '***': Not found for account '***'"
 >>> redact("PUT https://bucket.s3.amazonaws.com/account/b?X-Amz-Signature=0123")
 'PUT https://bucket.s3.amazonaws.com/***'
 """
