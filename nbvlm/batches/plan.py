@@ -146,7 +146,6 @@ def _unreadable(reason: str) -> PromptError:
 
 
 _OPTIONS = ("temperature", "top_p", "max_tokens", "seed", "route", "content")
-_PARAMETERS = _OPTIONS[:3]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -190,9 +189,7 @@ def plan(
     if on_error not in ("record", "raise"):
         raise ParameterError(f'on_error must be "record" or "raise", got {on_error!r}.')
     written = Prompt(prompt)
-    given = {name: options.get(name) for name in _PARAMETERS}
-    more = {name: options[name] for name in ("seed", "route", "content") if name in options}
-    question = check_question(settings.endpoint, None, written.fixed or "caption en", given=given, **more)
+    question = check_question(settings.endpoint, None, written.fixed or "caption en", **options)
     settings.key()
     warn_of_demo(settings, "nbvlm")
     for notice in question.notices:

@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from nbvlm._text import warn_outside
 from nbvlm.client import keys, transports
 from nbvlm.client.driver import AsyncDriver, Driver, Exchange
-from nbvlm.client.fallback import warn_of_demo
 from nbvlm.client.flow import assets, inference
 from nbvlm.client.flow.assets import AsyncKeptAssets, KeptAssets
 from nbvlm.client.flow.steps import Context
 from nbvlm.client.flow.validation import check_question
-from nbvlm.client.keys import login
-from nbvlm.client.policies import Deadline, Retry, Timeouts
+from nbvlm.client.policies import Deadline
 from nbvlm.client.secrets import Secret, guard_logs
 from nbvlm.client.settings import AskOptions, OpeningOptions, Settings, refuse_unknown, resolve, with_keywords
 from nbvlm.client.streams import AsyncStream, Stream
-from nbvlm.errors import Error
+from nbvlm.errors import DemoWarning, Error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,19 +32,7 @@ if TYPE_CHECKING:
     from nbvlm.endpoints import Endpoint
     from nbvlm.result import Result
 
-__all__ = [
-    "AsyncClient",
-    "AsyncStream",
-    "Client",
-    "Relay",
-    "Retry",
-    "Settings",
-    "Stream",
-    "Timeouts",
-    "ask",
-    "login",
-    "probe",
-]
+__all__ = ["AsyncClient", "Client", "Relay", "ask", "probe", "warn_of_demo"]
 
 DEFAULTS = {"route": "auto", "content": "tag", "format": "auto", "translate": True, "allow_private": False}
 """Defaults of the keywords of a question that are not None."""
@@ -114,9 +100,7 @@ class _Client:
     def _ask(self, image: Any, prompt: str, *, stream: bool, options: AskOptions) -> Flow[Result]:
         self._check_open()
         refuse_unknown(options, AskOptions)
-        rest: dict[str, Any] = {**options}
-        given = {name: rest.pop(name, None) for name in ("temperature", "top_p", "max_tokens")}
-        question = check_question(self.endpoint, image, prompt, given=given, stream=stream, **rest)
+        question = check_question(self.endpoint, image, prompt, stream=stream, **options)
         self._settings.key()
         warn_of_demo(self._settings, "nbvlm.client")
         for notice in question.notices:
@@ -177,20 +161,10 @@ class Client(_Client):
 
     def _open(self, settings: Settings) -> None:
         super()._open(settings)
-        self._transport, own = transports.blocking(settings)
-        self._end = weakref.finalize(
-            self,
-            _abandon,
-            os.getpid(),
-            settings,
-            self._temporary,
-            self._transport,
-            self._transport if own else None,
-        )
+        self._transport = transports.blocking(settings)
+        self._end = weakref.finalize(self, _abandon, os.getpid(), settings, self._temporary, self._transport)
 
-    @with_keywords(
-        AskOptions, route="auto", content="tag", format="auto", translate=True, allow_private=False
-    )
+    @with_keywords(AskOptions, **DEFAULTS)
     def ask(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> Result:
         """Ask, and wait for the whole answer.
 
@@ -243,9 +217,7 @@ class Client(_Client):
         """
         return self._finish(self._ask(image, prompt, stream=False, options=options))  # type: ignore[no-any-return]
 
-    @with_keywords(
-        AskOptions, route="auto", content="tag", format="auto", translate=True, allow_private=False
-    )
+    @with_keywords(AskOptions, **DEFAULTS)
     def stream(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> Stream:
         """Ask, and take the answer as it comes; parameters and errors as `ask`.
 
@@ -270,9 +242,6 @@ class Client(_Client):
         vision
             Leave out those that do not see, or do not say so: as the service says, else by their names.
         """
-        self._check_open()
-        if self.settings.in_process:
-            return (self.endpoint.model,)
         return self._finish(inference.models(self._context(), vision=vision))  # type: ignore[no-any-return]
 
     def close(self) -> None:
@@ -303,20 +272,16 @@ class AsyncClient(_Client):
 
     def _open(self, settings: Settings) -> None:
         super()._open(settings)
-        self._transport, self._own = transports.awaiting(settings)
-        self._end = weakref.finalize(self, _abandon, os.getpid(), settings, self._temporary, None, None)
+        self._transport = transports.awaiting(settings)
+        self._end = weakref.finalize(self, _abandon, os.getpid(), settings, self._temporary)
 
-    @with_keywords(
-        AskOptions, route="auto", content="tag", format="auto", translate=True, allow_private=False
-    )
+    @with_keywords(AskOptions, **DEFAULTS)
     async def ask(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> Result:
         """Ask, and wait for the whole answer; see `Client.ask`."""
         question = self._ask(image, prompt, stream=False, options=options)
         return await self._finish(question)  # type: ignore[no-any-return]
 
-    @with_keywords(
-        AskOptions, route="auto", content="tag", format="auto", translate=True, allow_private=False
-    )
+    @with_keywords(AskOptions, **DEFAULTS)
     def stream(self, image: Any, prompt: str, **options: Unpack[AskOptions]) -> AsyncStream:
         """Ask, and take the answer as it comes; see `Client.stream`. Cancelling the task stops it."""
         question = self._ask(image, prompt, stream=True, options=options)
@@ -329,9 +294,6 @@ class AsyncClient(_Client):
 
     async def models(self, *, vision: bool = False) -> tuple[str, ...]:
         """List the models of the service; see `Client.models`."""
-        self._check_open()
-        if self.settings.in_process:
-            return (self.endpoint.model,)
         return await self._finish(inference.models(self._context(), vision=vision))  # type: ignore[no-any-return]
 
     async def aclose(self) -> None:
@@ -342,7 +304,7 @@ class AsyncClient(_Client):
             await self._finish(assets.delete_left(self._context()))
         self._closed = True
         self._end.detach()
-        if self._own or self._owner:
+        if self._owner or self._settings.transport is None:
             await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
@@ -365,8 +327,7 @@ class Relay:
     """
 
     def __init__(self, client: AsyncClient, image: Any, prompt: str, **options: Any) -> None:
-        given = {name: options.pop(name, None) for name in ("temperature", "top_p", "max_tokens")}
-        question = check_question(client.endpoint, image, prompt, given=given, stream=True, **options)
+        question = check_question(client.endpoint, image, prompt, stream=True, **options)
         self._context = client._context()  # noqa: SLF001 - our own class
         flow = inference.relay(question, self._context)
         self.stream = AsyncStream(AsyncDriver(flow, client._transport, client._log), client)  # noqa: SLF001
@@ -383,43 +344,45 @@ class Relay:
 
 
 def probe(settings: Settings, url: str, *, key: bool = False) -> tuple[int, Any]:
-    """Send a GET; return the HTTP status, whatever it is, and the parsed answer.
-
-    Parameters
-    ----------
-    settings
-        Where to, and with which limits of time.
-    url
-        The address.
-    key
-        Whether the key goes along.
-    """
-    transport, own = transports.blocking(settings)
+    """Send a GET, with the key where `key` says so; return the HTTP status and the parsed answer."""
+    transport = transports.blocking(settings)
     context = Context(settings, Deadline(settings.timeouts))
     try:
         return Driver(inference.probe(context, url, key=key), transport, deque()).finish()  # type: ignore[no-any-return]
     finally:
-        if own:
+        if settings.transport is None:
             transport.close()
 
 
 def _abandon(
-    process: int,
-    settings: Settings,
-    temporary: set[str],
-    transport: httpx.BaseTransport | None,
-    own: httpx.BaseTransport | None,
+    process: int, settings: Settings, temporary: set[str], transport: httpx.BaseTransport | None = None
 ) -> None:
     """Delete the uploads of a closed or collected client, then close its connections."""
     if temporary and process == os.getpid():  # They are not those of a child process.
         with contextlib.suppress(Exception):
-            used = transport or transports.blocking(settings)[0]
+            transport = transport or transports.blocking(settings)
             context = Context(settings, Deadline(settings.timeouts), temporary)
-            Driver(assets.delete_left(context), used, deque()).finish()
-            if transport is None:
-                used.close()
-    if own is not None:
-        own.close()
+            Driver(assets.delete_left(context), transport, deque()).finish()
+    if transport is not None and settings.transport is None:
+        transport.close()
+
+
+_NO_KEY = (
+    "No key was found, so a small model inside the package answers: it knows picture-book scenes, and 80 "
+    'everyday kinds in photographs. nbvlm.login() asks for a key; nbvlm.Client("demo") chooses this model '
+    "and does not warn."
+)
+_warned = False
+
+
+def warn_of_demo(settings: Settings, package: str) -> None:
+    """Warn at the first question of the process that the embedded model answers for lack of a key.
+
+    `package`: as for `warn_outside`; the panel, the magics and the command show the model in their own way.
+    """
+    global _warned
+    if not _warned and settings.in_process and not settings.chosen:
+        _warned = warn_outside(_NO_KEY, package, DemoWarning)
 
 
 _default: dict[str, Any] = {}

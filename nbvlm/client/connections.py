@@ -221,13 +221,9 @@ class _AsyncConnection(httpcore.AsyncNetworkStream):
         return (info == "is_readable" and bool(self._last.held)) or self._inner.get_extra_info(info)
 
 
-class AsyncBackend(httpcore.AsyncNetworkBackend):
+class AsyncBackend(httpcore.AnyIOBackend):
     """Opens awaited connections."""
 
     async def connect_tcp(self, *args: Any, **options: Any) -> _AsyncConnection:
         """Connect."""
-        return _AsyncConnection(await httpcore.AnyIOBackend().connect_tcp(*args, **options))
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        await httpcore.AnyIOBackend().sleep(seconds)
+        return _AsyncConnection(await super().connect_tcp(*args, **options))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import logging
 import socket
 import threading
@@ -61,17 +60,14 @@ class _Driver:
         self._flow = flow
         self._transport = transport
         self._log = log
-        self._exchange: Callable[..., Exchange] | None = None
-        self._path = ""
-        self._began = 0.0
+        self._begun: tuple[datetime, str, str, float] | None = None
         self._response: httpx.Response | None = None
         self.result: Any = None
 
     def _begin(self, request: httpx.Request) -> None:
         signed = "authorization" not in request.headers and request.url.query
-        self._path = "(signed)" if signed else request.url.path
-        self._exchange = functools.partial(Exchange, datetime.now(UTC), request.method)
-        self._began = time.perf_counter()
+        path = "(signed)" if signed else request.url.path
+        self._begun = datetime.now(UTC), request.method, path, time.perf_counter()
 
     def _opened(self, request: httpx.Request, response: httpx.Response) -> bool:
         """Keep a response, and return whether its body is not encoded."""
@@ -82,12 +78,14 @@ class _Driver:
     def _ended(self) -> httpx.Response | None:
         """Log the open exchange, and return the response that is still to be closed."""
         response, self._response = self._response, None
-        begun, self._exchange = self._exchange, None
+        begun, self._begun = self._begun, None
         if begun is not None:
-            took = (time.perf_counter() - self._began) * 1000
+            sent, method, path, since = begun
+            took = (time.perf_counter() - since) * 1000
             status = None if response is None else response.status_code
             id_ = None if response is None else request_id(response.headers)
-            exchange = begun(redact(self._path), status, took, id_)  # at the end: it delays no answer
+            # Redacted at the end: it delays no answer.
+            exchange = Exchange(sent, method, redact(path), status, took, id_)
             self._log.append(exchange)
             _LOGGER.debug("%s", exchange)
         return response

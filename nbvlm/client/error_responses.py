@@ -36,7 +36,6 @@ __all__ = [
     "error_in_stream",
     "error_of",
     "failing",
-    "in_this_process",
     "is_error",
     "parse_body",
     "request_id",
@@ -54,12 +53,12 @@ _UNKNOWN = re.compile(
 )
 _LIST = "client.models(vision=True) lists the models that see."
 _GONE = {
-    "retired": "The model has been retired ({status})",
-    "withdrawn": "The model has been withdrawn, or is not open to this account ({status})",
-    "unknown": "The service does not know the model ({status})",
-    "offline": "The model has been taken offline ({status})",
-    "failing": "The model is out of order ({status})",
-    "blind": "The model cannot see, it reads text only ({status})",
+    "retired": "The model has been retired",
+    "withdrawn": "The model has been withdrawn, or is not open to this account",
+    "unknown": "The {who} does not know the model",
+    "offline": "The model has been taken offline",
+    "failing": "The model is out of order",
+    "blind": "The model cannot see, it reads text only",
 }
 MODEL_FAILED = "model_failed"
 """Code of an error that nbvlm's own service takes over from its model, with a sentence for people."""
@@ -92,78 +91,80 @@ def error_of(
     asset: bool = False,
     what: str = "request",
     service: Service | None = _NVIDIA,
-    server: str = "",
+    who: str = "service",
     keyed: bool = True,
 ) -> Error:
     """Return the error for a response; of the asset service, unless it concerns key, credit or rate.
 
-    `service` is the one that answered, None for a server of one's own, which `server` names; `keyed`: whether
-    a key was sent.
+    `service` is the one that answered, None for a server of one's own; `who`: as in `Settings.who`; `keyed`:
+    whether a key was sent.
     """
     message, detail = parse_body(body)
-    asked = retry_after(headers.get("retry-after"))
+    asked, name = retry_after(headers.get("retry-after")), who.partition(" ")[0]
     kind, sentence, hint = _EXPLAINED.get((status, what)) or _explanation(status)
     if asset and kind in (RequestRejected, NotFoundError, ServerError, TransportError):
         kind, sentence, hint = AssetError, *_ASSETS.get(status, (sentence, hint))
-    sentence = sentence.format(what=what, status=status)
     if service is not _NVIDIA:
         hint = _elsewhere(status, service) or hint
-    if service is None and server:
-        sentence = _own(status, sentence, server, keyed=keyed)
+    if who.startswith("server"):
+        sentence = _OWN.get((status, keyed)) or _OWN.get(status, sentence)
+    sentence = _filled(sentence, status, who, what)
     if service is GATEWAY and message:  # whose sentences are written for students
         sentence, message = f"{clean(message, _LONGEST).rstrip('.')} ({status})", ""
     elif (said := _of_model(detail)) is not None:
         sentence, hint, message = *said, ""
     elif asked and status in (429, 503):
-        hint = f"The service asks to wait {_duration(asked)}."
-    is_model = what == "request" and not asset and service is not GATEWAY
-    gone = _gone(status, asked, message, service) if is_model else None
+        hint = f"The {name} asks to wait {_duration(asked)}."
+    is_question = what == "request" and not asset
+    gone = _gone(status, asked, message, service) if is_question and service is not GATEWAY else None
     if gone is not None:
-        wait = f", and the service asks to wait {_duration(asked)}" if gone == "offline" and asked else ""
-        sentence = f"{_GONE[gone].format(status=status)}{wait}"
+        wait = f", and the {name} asks to wait {_duration(asked)}" if gone == "offline" and asked else ""
+        sentence = f"{_filled(_GONE[gone], status, who)}{wait}"
         hint = hint if service is _NVIDIA else _LIST
-    error = _error(kind, sentence, hint, message, detail)
+    error = _error(kind, sentence, hint, message, detail, who)
     error.gone = gone
-    if service is GATEWAY and status == 404 and what == "request" and not asset:
+    if service is GATEWAY and status == 404 and is_question:
         error.alternatives = (GATEWAY.name,)
     error.status, error.request_id = status, request_id(headers) or error.request_id
     error.retry_after = asked
     return error
 
 
+def _filled(sentence: str, status: int | None, who: str, what: str = "request") -> str:
+    """Fill in a sentence; between a model in this process and its client there is no status."""
+    number = f" ({status})" if status and who != "model" else ""
+    return sentence.format(who=who, what=what) + number
+
+
 def _elsewhere(status: int, service: Service | None) -> str | None:
     """Return the hint for a service that is not NVIDIA's, where that differs."""
+    if status == 401 and service is not None and service.variables:
+        return keys.advice(service)
     if service is GATEWAY:
-        return _CLASS.get(status) or (keys.advice(service) if status == 401 else None)
-    if status == 401:
-        if service is not None and service.variables:
-            return keys.advice(service)
-        return "Pass the key of that server as api_key=…."
+        return _CLASS.get(status)
     if status == 402 and service is not None and service.page:
         return f"See the account's page at {service.page}."
-    return {
-        402: "Ask who runs it.",
-        413: "Send a smaller picture.",
-        403: "Check that the key may use this model.",
-        404: _LIST,
-        410: _LIST,
-        429: "Wait a minute.",
-    }.get(status)
+    return _ELSEWHERE.get(status)
 
 
-def _own(status: int, sentence: str, server: str, *, keyed: bool) -> str:
-    """Return the sentence about a refusal of a server of one's own, which names it."""
-    name = f"server {server}"
-    if status == 401:
-        return f"The {name} {'refused the key' if keyed else 'asks for a key'} (401)"
-    special = {
-        402: f"The {name} says that the account has no credits left (402)",
-        403: f"The {name} gives this key no access (403)",
-        410: f"The {name} has the model no longer (410)",
-        429: f"The {name} got too many requests (429)",
-    }
-    return special.get(status) or sentence.replace("e service", f"e {name}")
-
+_ELSEWHERE = {
+    401: "Pass the key of that server as api_key=….",
+    402: "Ask who runs it.",
+    403: "Check that the key may use this model.",
+    404: _LIST,
+    410: _LIST,
+    413: "Send a smaller picture.",
+    429: "Wait a minute.",
+}
+_OWN: dict[object, str] = {
+    (401, True): "The {who} refused the key",
+    (401, False): "The {who} asks for a key",
+    402: "The {who} says that the account has no credits left",
+    403: "The {who} gives this key no access",
+    410: "The {who} has the model no longer",
+    429: "The {who} got too many requests",
+}
+"""The sentences about a server of one's own that differ; 401 by whether a key was sent."""
 
 _CLASS = {
     402: "Ask your teacher for more.",
@@ -198,25 +199,15 @@ def failing(error: Error) -> Error:
     return error
 
 
-def in_this_process(error: Error) -> None:
-    """Let an error of a model in this process speak of the model: no service, and no status, was between."""
-    ours, colon, theirs = error.message.partition(": ")
-    ours = ours.replace("e service", "e model").replace(f" ({error.status})", "")
-    error.message = ours + colon + theirs
-    error.args = (error.message,)
-    if error.hint is not None:
-        error.hint = error.hint.replace("e service", "e model")
-
-
-def error_in_stream(value: Any, *, request_id: str | None = None) -> Error:
-    """Return the error for an object that came inside a stream in place of a chunk."""
+def error_in_stream(value: Any, *, who: str = "service", request_id: str | None = None) -> Error:
+    """Return the error for an object in a stream in place of a chunk; `who`: as in `error_of`."""
     value = redact(value)
     status = _status_in(value)
     kind, sentence, hint = _explanation(status) if status else _IN_STREAM
-    sentence, message = sentence.format(what="request", status=status), _message(value)
+    sentence, message = _filled(sentence, status, who), _message(value)
     if (said := _of_model(value)) is not None:
         sentence, hint, message = *said, ""
-    error = _error(kind, sentence, hint, message, value)
+    error = _error(kind, sentence, hint, message, value, who)
     error.status, error.request_id = status, request_id or error.request_id
     return error
 
@@ -230,12 +221,13 @@ def is_error(value: Any) -> bool:
     return "error" in kinds or _status_in(value) is not None or any(value.get(name) for name in names)
 
 
-def _error(kind: type[Error], sentence: str, hint: str, message: str, detail: Any) -> Error:
+def _error(kind: type[Error], sentence: str, hint: str, message: str, detail: Any, who: str) -> Error:
+    special = next((special for words, special in _SPECIAL.items() if re.search(words, message)), None)
     return kind(
         with_message(sentence, message),
         request_id=clean_id(detail.get("requestId")) if isinstance(detail, Mapping) else None,
         detail=detail,
-        hint=next((special for words, special in _SPECIAL.items() if re.search(words, message)), hint),
+        hint=special.format(who=who.partition(" ")[0]) if special is not None else hint,
     )
 
 
@@ -297,18 +289,15 @@ def _message_in_text(text: str) -> str:
 
 def _first_of_markup(text: str) -> str:
     """S3 answers in XML, gateways in HTML: one element says it."""
-    for tag in ("Message", "title", "Code"):
-        _, found, rest = text.partition(f"<{tag}>")
-        if found:
-            code = text.partition("<Code>")[2].partition("</Code>")[0] if tag == "Message" else ""
-            message = rest.partition("</")[0].strip()
-            return f"{code}: {message}" if code else message
-    return ""
+    code, message, title = (
+        text.partition(f"<{tag}>")[2].partition("</")[0].strip() for tag in ("Code", "Message", "title")
+    )
+    return f"{code}: {message}" if code and message else message or title or code
 
 
 def _validation(item: Any) -> str:
     if not isinstance(item, Mapping):
-        return _message(item) if isinstance(item, (str, list)) else ""
+        return _message(item)
     place = item.get("loc")
     parts = place if isinstance(place, (list, tuple)) else ()
     where = ".".join(str(part) for part in parts if part != "body")
@@ -340,62 +329,58 @@ _PAGE = "Compare prompt, picture and parameters with the model's page"
 _SHRINK = 'Shrink the picture with route="inline", or upload it again.'
 # fmt: off
 _EXPLAINED: dict[object, _Explanation] = {
-    400: (RequestRejected, "The service refused the {what} (400)", f"{_PAGE}."),
-    401: (AuthenticationError, "The key was refused (401)",
+    400: (RequestRejected, "The {who} refused the {what}", f"{_PAGE}."),
+    401: (AuthenticationError, "The key was refused",
           "Check NVIDIA_API_KEY, or get a key at build.nvidia.com and call nbvlm.login()."),
-    402: (QuotaError, "The account has no credits left (402)", "See the account's page at build.nvidia.com."),
-    403: (AuthenticationError, "The key has no access to this (403)",
+    402: (QuotaError, "The account has no credits left", "See the account's page at build.nvidia.com."),
+    403: (AuthenticationError, "The key has no access to this",
           "Check that the key belongs to the organisation that may use the model."),
-    404: (NotFoundError, "The service does not know this address, model or asset (404)",
+    404: (NotFoundError, "The {who} does not know this address, model or asset",
           ("The model may have been retired or not be open to this account: see build.nvidia.com, or "
            'use nbvlm.Client("demo").')),
-    407: (TransportError, "The proxy wants a name and a password (407)",
+    407: (TransportError, "The proxy wants a name and a password",
           "Put them into its address in HTTPS_PROXY or HTTP_PROXY: http://name:password@host:port."),
-    408: (RequestRejected, "The {what} took too long to arrive (408)", "Ask again."),
-    409: (RequestRejected, "The service refused the {what} in its present state (409)", "Ask again."),
-    421: (RequestRejected, "The {what} went to a server that does not answer it (421)", "Ask again."),
-    425: (RequestRejected, "The service refused the {what} as too early (425)", "Ask again in a while."),
-    499: (RequestRejected, "The service took the {what} for given up (499)", "Ask again."),
-    410: (NotFoundError, "The model has been retired (410)", 'Choose another, or nbvlm.Client("demo").'),
-    413: (RequestRejected, "The {what} is too large for the service (413)",
+    408: (RequestRejected, "The {what} took too long to arrive", "Ask again."),
+    409: (RequestRejected, "The {who} refused the {what} in its present state", "Ask again."),
+    421: (RequestRejected, "The {what} went to a server that does not answer it", "Ask again."),
+    425: (RequestRejected, "The {who} refused the {what} as too early", "Ask again in a while."),
+    499: (RequestRejected, "The {who} took the {what} for given up", "Ask again."),
+    410: (NotFoundError, "The model has been retired", 'Choose another, or nbvlm.Client("demo").'),
+    413: (RequestRejected, "The {what} is too large for the {who}",
           'Use route="asset", or a smaller picture.'),
-    422: (RequestRejected, "The service refused the {what} (422)",
+    422: (RequestRejected, "The {who} refused the {what}",
           f"{_PAGE}; stream(…) gets longer reasons."),
-    429: (RateLimitError, "Too many requests (429)",
+    429: (RateLimitError, "Too many requests",
           "Wait a minute: the hosted service takes about 40 requests a minute per account."),
-    503: (ServerError, "The service is busy or the model is offline (503)", "Try again later."),
-    504: (ServerError, "The service did not answer in time (504)", "Try again in a while."),
-    (404, "poll"): (NotFoundError, "The service no longer knows the request that it was working on (404)",
+    503: (ServerError, "The {who} is busy or the model is offline", "Try again later."),
+    504: (ServerError, "The {who} did not answer in time", "Try again in a while."),
+    (404, "poll"): (NotFoundError, "The {who} no longer knows the request that it was working on",
                     "It is over: the answer took too long, or was fetched already. Ask again."),
     # No key goes to the storage, so it is not the key that was refused.
-    (403, "upload"): (AssetError, "The storage refused the upload (403)",
+    (403, "upload"): (AssetError, "The storage refused the upload",
                       ("Its signed address may have expired: try again, or shrink the picture with "
                        'route="inline".')),
 }
 _ASSETS = {
-    404: ("The asset service does not know this address or asset (404)", _SHRINK),
-    410: ("The asset service has been retired (410)", _SHRINK),
+    404: ("The asset service does not know this address or asset", _SHRINK),
+    410: ("The asset service has been retired", _SHRINK),
 }
 # fmt: on
 _BY_CLASS = {
-    5: (ServerError, "The service failed ({status})", "Try again in a while."),
-    4: (RequestRejected, "The service refused the {what} ({status})", "Compare it with the model's page."),
+    5: (ServerError, "The {who} failed", "Try again in a while."),
+    4: (RequestRejected, "The {who} refused the {what}", "Compare it with the model's page."),
 }
 _UNEXPECTED = (
     TransportError,
-    "The service answered with an unexpected status ({status})",
+    "The {who} answered with an unexpected status",
     "Check base_url: something else may be listening there.",
 )
-_IN_STREAM = (
-    ServerError,
-    "The service reported an error in the middle of its answer",
-    "Try again in a while.",
-)
+_IN_STREAM = (ServerError, "The {who} reported an error in the middle of its answer", "Try again in a while.")
 _SPECIAL = {
     "failed to find asset": "It was deleted, or its 24 hours are over: upload the picture again.",
-    "payload is below": "The request is too large for the service: send a smaller picture.",
+    "payload is below": "The request is too large for the {who}: send a smaller picture.",
     "DEGRADED": "The model is out of order at the moment: try again later.",
-    r"\A\s*Inference error\s*\Z": "The service hides the reason; stream(…) with the same arguments shows it.",
+    r"\A\s*Inference error\s*\Z": "The {who} hides the reason; stream(…) with the same arguments shows it.",
 }
 
 

@@ -108,8 +108,12 @@ def find(service: str = "nvidia") -> Found | None:
     AuthenticationError
         If a source holds what cannot be a key.
     """
+    facts = endpoints.named(service)
+    # The token of a student's own server goes to its own JupyterHub only.
+    hidden = None if endpoints.through_hub() else "JUPYTERHUB_API_TOKEN"
+    variables = [name for name in (facts.variables if facts else ()) if name != hidden]
     for source, look in _SOURCES.items():
-        for variable in _variables(service):
+        for variable in variables:
             held: dict[str, Any] = {}
             with contextlib.suppress(Exception):
                 held["key"] = look(variable)
@@ -117,15 +121,6 @@ def find(service: str = "nvidia") -> Found | None:
                 Secret.hide(held, "key", f"The key from {source or variable}")
                 return held["key"], source or variable
     return (_memory[service], "login()") if service in _memory else None
-
-
-def _variables(service: str) -> tuple[str, ...]:
-    facts = endpoints.named(service)
-    if facts is None:
-        return ()
-    # The token of a student's own server goes to its own JupyterHub only.
-    hidden = () if endpoints.through_hub() else ("JUPYTERHUB_API_TOKEN",)
-    return tuple(variable for variable in facts.variables if variable not in hidden)
 
 
 def _from_environment(variable: str) -> str | None:

@@ -62,24 +62,27 @@ class Piece(msgspec.Struct, gc=False):
     error: None = None
 
     @property
+    def message(self) -> Message | None:
+        """What it brings of the message; None for nothing."""
+        return (self.choices[0].delta or self.choices[0].message) if self.choices else None
+
+    @property
     def text(self) -> str:
         """The text that it brings, "" for none."""
-        if not self.choices:
-            return ""
-        message = self.choices[0].delta or self.choices[0].message
+        message = self.message
         return (message.content or "") if message else ""
 
     @property
     def reasoning(self) -> str:
         """The thinking beside the text, "" for none."""
-        message = (self.choices[0].delta or self.choices[0].message) if self.choices else None
+        message = self.message
         thought = (message.reasoning_content or message.reasoning) if message else None
         return thought if isinstance(thought, str) else ""
 
     @property
     def entities(self) -> Any:
         """Grounded phrases with their boxes, as kosmos-2 sends them beside the text; None for none."""
-        message = self.choices[0].message if self.choices else None
+        message = self.message
         return message.entities if message else None
 
     @property

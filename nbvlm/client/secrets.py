@@ -1,7 +1,7 @@
 """Take keys, account ids and signed addresses out of texts and logs.
 
 >>> redact("Function 'f': Not found for account 'abc123'")
-"Function 'f': Not found for account '***'"
+"Function '***': Not found for account '***'"
 >>> redact("PUT https://bucket.s3.amazonaws.com/account/b?X-Amz-Signature=0123")
 'PUT https://bucket.s3.amazonaws.com/***'
 """
@@ -113,16 +113,8 @@ _RULES = (
     # What S3 says of a signature that does not match: all that was signed, account and key id included.
     (re.compile(rf"(?is)<({_SIGNED})>.*?(?:</\1>|\Z)"), r"<\1>***</\1>"),
 )
-_LOGGERS = (
-    "nbvlm",
-    "httpx",
-    "httpcore",
-    "httpcore.connection",
-    "httpcore.http11",
-    "httpcore.http2",
-    "httpcore.proxy",
-    "httpcore.socks",
-)
+_OF_HTTPCORE = ("connection", "http11", "http2", "proxy", "socks")
+_LOGGERS = ("nbvlm", "httpx", "httpcore", *(f"httpcore.{part}" for part in _OF_HTTPCORE))
 
 
 def redact(value: Any) -> Any:

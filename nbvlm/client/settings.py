@@ -150,6 +150,19 @@ class Settings:
             and self.transport is None
         )
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether the service itself is asked, not a recording or a transport of the caller's own."""
+        return self.transport is None or getattr(self.transport, "needs_key", False)
+
+    @property
+    def who(self) -> str:
+        """What answers, for a sentence: "model" in this process, "server …" of one's own, or "service"."""
+        if self.in_process:
+            return "model"
+        known = endpoints.named(self.endpoint.service) is not None
+        return "service" if known else f"server {urlsplit(self.base_url).netloc}"
+
     def key(self) -> Secret | None:
         """Return the key to send."""
         if self.local is not None:
@@ -157,8 +170,7 @@ class Settings:
         if self.api_key is not None:
             return self.api_key
         service = endpoints.service_of(self.endpoint)
-        direct = self.transport is None or getattr(self.transport, "needs_key", False)
-        if service is None or not service.needs_key or self.origin is not None or not direct:
+        if service is None or not service.needs_key or self.origin is not None or not self.is_direct:
             return None
         if (found := keys.find(service.name)) is not None:
             return found[0]
@@ -195,40 +207,42 @@ class Settings:
 def _reopened(values: dict[str, Any]) -> Settings:
     """Rebuild pickled settings: the key did not travel, so it is looked for where they arrive."""
     settings = Settings(**values)
-    if (found := _found_for(settings.endpoint)) is not None:
-        return replace(settings, api_key=found[0], key_source=found[1])
-    return settings
+    key, source = _found_for(settings.endpoint) or (None, None)
+    return replace(settings, api_key=key, key_source=source)
 
 
 def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOptions]) -> Settings:
     """Turn the arguments of a client into settings; parameters as `nbvlm.Client`."""
     Secret.hide(options, "api_key")  # type: ignore[arg-type]
-    transport, model = options.get("transport"), options.get("model")
-    allow_http = options.get("allow_http", False)
+    transport, allow_http = options.get("transport"), options.get("allow_http", False)
+    model, key, timeout = options.get("model"), options.get("api_key"), options.get("timeout")
     recorded = getattr(transport, "endpoint", None)
     if endpoint is None and model is None and isinstance(recorded, (str, Endpoint)):
         endpoint = recorded
-    chosen = endpoint is not None
     local = _local(endpoint, options)
     wanted = local.endpoint() if local is not None else endpoint
     if endpoint == endpoints.GATEWAY.name or (endpoint is None and _is_of_a_class(options)):
         wanted = _gateway(options)
-    entry, found = _choose(wanted, model, options.get("api_key"), options.get("base_url"))
-    if entry.name == "demo" and model is not None:
-        entry = endpoints.embedded(model)
-    if (speak := options.get("speak")) is not None:
-        entry = _speaking(entry, speak)
-    origin, assets_origin = _origins(entry, options.get("base_url"), options.get("assets_url"))
+    found = (key, "the argument") if isinstance(key, Secret) else None
+    if wanted is None and model is None:
+        found = found or keys.find()
+        entry = endpoints.get("nvidia" if found else "demo")
+    else:
+        entry = _entry(wanted, model, options.get("base_url"))
+        found = found or _found_for(entry)
+    key, source = found or (None, None)
+    entry = _of_the_demo(entry, options)
+    origin, assets_origin = _origins(entry, options)
     _check_owner(entry, origin)
-    timeouts = Timeouts.of(options.get("timeout"))
-    if entry.silence is not None and options.get("timeout") is None:
-        timeouts = replace(timeouts, between_tokens=max(entry.silence, timeouts.between_tokens))
-    if local is not None and options.get("timeout") is None:
+    timeouts = Timeouts.of(timeout)
+    if timeout is None and local is not None:
         timeouts = _PATIENT
+    elif timeout is None and entry.silence is not None:
+        timeouts = replace(timeouts, between_tokens=max(entry.silence, timeouts.between_tokens))
     settings = Settings(
         endpoint=entry,
-        api_key=found[0] if found else None,
-        key_source=found[1] if found else None,
+        api_key=key,
+        key_source=source,
         origin=origin,
         assets_origin=assets_origin,
         transport=transport,
@@ -236,16 +250,16 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
         retry=Retry.of(options.get("retry")),
         allow_http=allow_http,
         local=local,
-        pace=_pace_of(options.get("pace"), entry),
-        chosen=chosen,
+        pace=check_pace(options.get("pace")),
+        chosen=endpoint is not None,
     )
-    for address in (settings.base_url, settings.assets_url):
-        if address is not None and not has_host(address):
+    for address in filter(None, (settings.base_url, settings.assets_url)):
+        if not has_host(address):
             raise ParameterError(
                 f"{shorten(visible(urlsplit(address).netloc), 100)!r} cannot be the name of a host.",
                 hint="A name has parts of 1 to 63 characters, with one dot between two of them.",
             )
-        if address is not None and not is_safe(address, allow_http=allow_http):
+        if not is_safe(address, allow_http=allow_http):
             raise ParameterError(
                 f"Plain http to {urlsplit(address).hostname} would show key and picture to all on the way.",
                 hint="Use https, or insist with allow_http=True.",
@@ -272,38 +286,26 @@ def _gateway(options: OpeningOptions) -> Endpoint:
     return endpoints.gateway_endpoint(allow_http=options.get("allow_http", False))
 
 
-def _choose(
-    endpoint: str | Endpoint | None,
-    model: str | None,
-    api_key: str | Secret | None,
-    base_url: str | None,
-) -> tuple[Endpoint, keys.Found | None]:
-    given = None
-    if api_key is not None:
-        given = Secret(api_key) if isinstance(api_key, str) else api_key, "the argument"
+def _entry(endpoint: str | Endpoint | None, model: str | None, base_url: str | None) -> Endpoint:
+    """Return the facts about what is to be asked: an endpoint, a model, or both are given."""
     if isinstance(endpoint, Endpoint):
-        return endpoint, given or _found_for(endpoint)
-    if endpoint is None and model is None:
-        found = given or keys.find()
-        return endpoints.get("nvidia" if found else "demo"), found
+        return endpoint
     if endpoint is not None and not isinstance(endpoint, str):
         wrong = type(endpoint).__name__
         raise TypeError(f"endpoint must be a name, a server's URL or an Endpoint, got {wrong}.")
     name = "nvidia" if endpoint is None else endpoint
     if "://" in name:
-        entry = endpoints.openai(name, model or "")
-    else:
-        service = endpoints.SERVICES.get(name)
-        if service is not None and service.local and model is None:
-            model = endpoints.only_model(service, _origin(base_url, "base_url") if base_url else None)
-        try:
-            entry = endpoints.get(name, model)
-        except ParameterError as error:
-            if endpoint is None and base_url is not None:
-                call = f"nbvlm.Client(url, model={model!r})"
-                error.hint = f"The address of a server comes first, in place of base_url: {call}."
-            raise
-    return entry, given or _found_for(entry)
+        return endpoints.openai(name, model or "")
+    service = endpoints.SERVICES.get(name)
+    if service is not None and service.local and model is None:
+        model = endpoints.only_model(service, _origin(base_url, "base_url"))
+    try:
+        return endpoints.get(name, model)
+    except ParameterError as error:
+        if endpoint is None and base_url is not None:
+            call = f"nbvlm.Client(url, model={model!r})"
+            error.hint = f"The address of a server comes first, in place of base_url: {call}."
+        raise
 
 
 def _local(endpoint: str | Endpoint | None, options: OpeningOptions) -> LocalOptions | None:
@@ -328,12 +330,26 @@ _PATIENT = Timeouts(first_token=3600.0, between_tokens=600.0, total=24 * 3600.0)
 _LOCAL = 'Use nbvlm.Client("local", model="google/paligemma2-3b-mix-448", …).'
 
 
-def _speaking(entry: Endpoint, speak: str) -> Endpoint:
-    """Return the embedded model as one that answers in the form of another family."""
-    if entry.name != "demo":
-        raise ParameterError("speak is for the embedded model.", hint='Use nbvlm.Client("demo", speak=…).')
+_OF_THE_DEMO = {
+    "speak": 'Use nbvlm.Client("demo", speak=…).',
+    "pace": 'Use nbvlm.Client("demo", pace=…), or nbvlm serve --pace.',
+}
+"""Keywords of the embedded model only, with the hint for any other."""
+
+
+def _of_the_demo(entry: Endpoint, options: OpeningOptions) -> Endpoint:
+    """Apply what only the embedded model takes, and refuse it for any other."""
+    model, speak = options.get("model"), options.get("speak")
+    for name, hint in _OF_THE_DEMO.items():
+        if options.get(name) is not None and entry.name != "demo":
+            raise ParameterError(f"{name} is for the embedded model.", hint=hint)
+    if entry.name == "demo" and model is not None:
+        entry = endpoints.embedded(model)
+    if speak is None:
+        return entry
     from nbvlm.demo import speaking
 
+    # It answers in the form of another family.
     facts = endpoints.openai(entry.base_url, speaking.model_id(speak))
     return replace(facts, name="demo", codebook="demo")
 
@@ -348,15 +364,6 @@ def check_pace(pace: float | None) -> float | None:
             hint="Leave it out for answers as fast as they are computed.",
         )
     return float(pace)
-
-
-def _pace_of(pace: float | None, entry: Endpoint) -> float | None:
-    checked = check_pace(pace)
-    if checked is not None and entry.name != "demo":
-        raise ParameterError(
-            "pace is for the embedded model.", hint='Use nbvlm.Client("demo", pace=…), or nbvlm serve --pace.'
-        )
-    return checked
 
 
 def _found_for(entry: Endpoint) -> keys.Found | None:
@@ -375,25 +382,22 @@ def _check_owner(entry: Endpoint, origin: str | None) -> None:
         )
 
 
-def _origins(entry: Endpoint, base_url: str | None, assets_url: str | None) -> tuple[str | None, str | None]:
-    if entry.service == "nvidia" and endpoints.service_of(entry) is not None:
-        base, base_name = _given_or_set(base_url, "base_url", "NBVLM_BASE_URL")
-        assets, assets_name = _given_or_set(assets_url, "assets_url", "NBVLM_ASSETS_URL")
-    else:
-        base, base_name, assets, assets_name = base_url, "base_url", assets_url, "assets_url"
-    origin = _origin(base, base_name) if base else None
-    if assets:
-        return origin, _origin(assets, assets_name)
+def _origins(entry: Endpoint, options: OpeningOptions) -> tuple[str | None, str | None]:
+    """Return the origins of model and assets that replace the endpoint's own."""
+    is_hosted = entry.service == "nvidia" and endpoints.service_of(entry) is not None
+    given = {"base_url": options.get("base_url"), "assets_url": options.get("assets_url")}
+    origin, assets = (_origin(url, name, is_hosted=is_hosted) for name, url in given.items())
     # A client that is pointed elsewhere sends the pictures there too.
-    return origin, origin if entry.assets_url is not None else None
+    return origin, assets or (origin if entry.assets_url is not None else None)
 
 
-def _given_or_set(given: str | None, name: str, variable: str) -> tuple[str | None, str]:
-    """Return an address, and the argument or the environment variable that it comes from."""
-    return (given, name) if given else (os.environ.get(variable), variable)
-
-
-def _origin(url: str, name: str) -> str:
+def _origin(url: str | None, name: str, *, is_hosted: bool = False) -> str | None:
+    """Check an origin; for a hosted model, one that is not given may be set in the environment."""
+    if not url and is_hosted:
+        name = f"NBVLM_{name.upper()}"
+        url = os.environ.get(name)
+    if not url:
+        return None
     try:
         parts = urlsplit(url.strip())
         _ = parts.port

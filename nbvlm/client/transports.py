@@ -34,28 +34,28 @@ AT_ONCE = 16
 """Connections of an `AsyncClient` without aiohttp: httpx's pool looks through all for each request."""
 
 
-def blocking(settings: Settings) -> tuple[httpx.BaseTransport, bool]:
-    """Return a blocking transport, and whether the client must close it."""
+def blocking(settings: Settings) -> httpx.BaseTransport:
+    """Return a blocking transport: the caller's own, or a new one."""
     given = settings.transport
     if given is None:
-        return (_embedded(settings) if settings.in_process else Transport()), True
+        return _embedded(settings) if settings.in_process else Transport()
     if isinstance(given, httpx.BaseTransport):
-        return given, False
+        return given
     if isinstance(given, httpx.Client):
-        return _OwnClient(given), False
+        return _OwnClient(given)
     raise TypeError("This transport only serves an AsyncClient; pass an httpx.BaseTransport or httpx.Client.")
 
 
-def awaiting(settings: Settings) -> tuple[httpx.AsyncBaseTransport, bool]:
-    """Return an awaited transport, and whether the client must close it; parameters as `blocking`."""
+def awaiting(settings: Settings) -> httpx.AsyncBaseTransport:
+    """Return an awaited transport: the caller's own, or a new one."""
     given = settings.transport
     if given is None:
-        return (_embedded(settings) if settings.in_process else AsyncTransport()), True
+        return _embedded(settings) if settings.in_process else AsyncTransport()
     if isinstance(given, httpx.AsyncBaseTransport):
-        return given, False
-    if isinstance(given, httpx.AsyncClient):
-        return _OwnClient(given), False
-    return _ThreadedTransport(blocking(settings)[0]), False
+        return given
+    return (
+        _OwnClient(given) if isinstance(given, httpx.AsyncClient) else _ThreadedTransport(blocking(settings))
+    )
 
 
 def own_transport(settings: Settings) -> Callable[[], Any] | None:

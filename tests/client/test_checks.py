@@ -20,9 +20,9 @@ from support.sides import KEY, LARGE, SCENE
 
 import nbvlm
 from nbvlm import endpoints
-from nbvlm.client.client import Retry, Timeouts
+from nbvlm.client import Retry, Timeouts
 from nbvlm.client.flow.assets import AsyncKeptAssets, KeptAssets
-from nbvlm.client.flow.validation import check_question
+from nbvlm.client.flow.validation import check_parameters, check_question
 from nbvlm.client.secrets import Secret
 from nbvlm.client.streams import AsyncStream, Stream
 from nbvlm.demo.gallery import PHOTOS, SCENES
@@ -519,12 +519,10 @@ def test_both_kinds_have_the_same_names_and_parameters(blocking: type, awaiting:
 
 
 def test_a_question_is_checked_without_any_network() -> None:
-    made = check_question(
-        endpoints.get("demo"), SCENE, " caption en ", given={"temperature": None}, stream=True
-    )
+    made = check_question(endpoints.get("demo"), SCENE, " caption en ", temperature=None, stream=True)
     assert (made.prompt, made.stream) == ("caption en", True)
     with pytest.raises(nbvlm.ParameterError, match="no parameter 'seed'"):
-        check_question(endpoints.get("demo"), SCENE, "x", given={"seed": 3})
+        check_parameters(endpoints.get("demo"), {"seed": 3})
 
 
 @pytest.mark.parametrize(
@@ -570,21 +568,21 @@ def test_a_seed_makes_an_answer_repeatable(model: str) -> None:
 
 def test_a_seed_travels_only_where_it_was_given(side: Any, server: Loopback) -> None:
     checked = replace(endpoints.get("nvidia"), seed=True)
-    assert "seed" not in check_question(checked, SCENE, "x", given={}).parameters
-    assert check_question(checked, SCENE, "x", given={}, seed=0).parameters["seed"] == 0
+    assert "seed" not in check_question(checked, SCENE, "x").parameters
+    assert check_question(checked, SCENE, "x", seed=0).parameters["seed"] == 0
     with pytest.raises(nbvlm.ParameterError, match="takes no seed"):
         side.ask(SCENE, "caption en", seed=3)
     for wrong in (-1, 2**31, 1.5, True):
         with pytest.raises(nbvlm.ParameterError, match="seed"):
-            check_question(checked, SCENE, "x", given={}, seed=wrong)  # type: ignore[arg-type]
+            check_question(checked, SCENE, "x", seed=wrong)
     assert server.seen == []
 
 
 def test_a_temperature_of_zero_names_the_value_to_use() -> None:
     with pytest.raises(nbvlm.ParameterError, match=r"use temperature=0\.01") as refused:
-        check_question(endpoints.get("nvidia"), SCENE, "x", given={"temperature": 0})
+        check_question(endpoints.get("nvidia"), SCENE, "x", temperature=0)
     assert "top_p" not in str(refused.value)
-    assert check_question(endpoints.get("nvidia"), SCENE, "x", given={"temperature": 0.01})
+    assert check_question(endpoints.get("nvidia"), SCENE, "x", temperature=0.01)
 
 
 @pytest.mark.parametrize(

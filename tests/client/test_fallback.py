@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import nbvlm
-from nbvlm.client import fallback
+from nbvlm.client import client
 from nbvlm.demo.gallery import GALLERY
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ PICTURE = GALLERY[0]
 
 @pytest.fixture(autouse=True)
 def _new_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fallback, "_warned", False)
+    monkeypatch.setattr(client, "_warned", False)
 
 
 async def _awaited() -> None:

@@ -35,7 +35,7 @@ class Hand:
         self.clock = Clock()
         self.settings = resolve("nvidia", api_key="nvapi-by-hand", **options)
         self.context = Context(self.settings, Deadline(self.settings.timeouts, self.clock))
-        question = check_question(endpoints.get("nvidia"), image, "detect cat", given={}, stream=stream)
+        question = check_question(endpoints.get("nvidia"), image, "detect cat", stream=stream)
         self.flow = inference.ask(question, self.context)
         self.requests: list[httpx.Request] = []
         self.told: list[Any] = []

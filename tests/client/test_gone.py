@@ -25,7 +25,7 @@ BROKEN = Reply(500, {"content-type": "application/json"}, b'{"message":"Internal
 
 @pytest.fixture(autouse=True)
 def fresh() -> None:
-    inference.forget_listed()
+    inference._LISTED.clear()
 
 
 def ask(server: Loopback, open_side: Open, *replies: Reply, name: str = "nvidia") -> tuple[Any, list[str]]:

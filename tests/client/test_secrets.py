@@ -20,8 +20,7 @@ from support.loopback import Loopback, Reply, problem, stream
 from support.sides import KEY, LARGE, SCENE
 
 import nbvlm
-from nbvlm.client import keys
-from nbvlm.client.client import Settings
+from nbvlm.client import Settings, keys
 from nbvlm.client.secrets import Secret, guard_logs, redact
 
 if TYPE_CHECKING:

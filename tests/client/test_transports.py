@@ -18,8 +18,7 @@ from support.loopback import Loopback, Reply, answer, stream
 from support.sides import KEY, LARGE, QUICK, SCENE, SIDES
 
 import nbvlm
-from nbvlm.client import aiohttp_transport, transports
-from nbvlm.client.client import Retry
+from nbvlm.client import Retry, aiohttp_transport, transports
 from nbvlm.client.transports import AsyncTransport, Transport
 
 if TYPE_CHECKING:

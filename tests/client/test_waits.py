@@ -14,7 +14,7 @@ from support.loopback import Loopback, Reply, answer, delta, problem, stream
 from support.sides import LARGE, SCENE
 
 import nbvlm
-from nbvlm.client.client import Retry, Timeouts
+from nbvlm.client import Retry, Timeouts
 from nbvlm.client.flow import inference
 
 if TYPE_CHECKING:

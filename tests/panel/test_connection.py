@@ -13,8 +13,7 @@ from support.loopback import Loopback, Reply, problem, stream
 from support.panel_page import Page, Screen
 
 import nbvlm
-from nbvlm.client import keys
-from nbvlm.client.client import Retry
+from nbvlm.client import Retry, keys
 from nbvlm.demo import scenes
 from nbvlm.errors import ParameterError
 from nbvlm.panel.controller import family

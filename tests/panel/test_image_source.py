@@ -13,7 +13,7 @@ from support.panel_page import Page, Screen
 
 import nbvlm
 from nbvlm import endpoints
-from nbvlm.client.client import Retry
+from nbvlm.client import Retry
 from nbvlm.images import paths
 from nbvlm.images.picture import Picture
 from nbvlm.widgets import status_text

@@ -13,7 +13,7 @@ from support.panel_page import Page, Screen
 
 import nbvlm
 from nbvlm import endpoints, errors
-from nbvlm.client.client import Retry
+from nbvlm.client import Retry
 from nbvlm.widgets import error_card
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from nbvlm.client import payloads
 from nbvlm.client.flow.calls import call, read, request
 from nbvlm.client.flow.steps import Context, Flow, RunInThread, Upload
 from nbvlm.client.policies import Retry
@@ -30,16 +31,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[Status], None] | None
 
-__all__ = [
-    "Asset",
-    "AsyncKeptAssets",
-    "KeptAssets",
-    "delete",
-    "delete_left",
-    "discard",
-    "discarding",
-    "upload",
-]
+__all__ = ["Asset", "AsyncKeptAssets", "KeptAssets", "delete", "delete_left", "discarding", "upload"]
 
 T = TypeVar("T")
 LIFE = timedelta(hours=24)
@@ -127,8 +119,7 @@ def _put(context: Context, address: Secret, mime: str, source: bytes | Path) -> 
 
     def each(done: int) -> None:
         context.deadline.check()
-        if context.progress is not None:
-            context.status("upload", done, body.length)
+        context.status("upload", done, body.length)  # only shown: nothing is emitted while it is sent
 
     body = Upload(source, each)
     yield context.status("upload", 0, body.length)
@@ -180,17 +171,19 @@ def delete_left(context: Context) -> Flow[None]:
 
 
 def discarding(context: Context, steps: Flow[T]) -> Flow[T]:
-    """Take steps; where they fail, delete the asset of this exchange."""
+    """Take steps; however they end, delete the asset of this exchange."""
     try:
-        return (yield from steps)
+        outcome = yield from steps
     except GeneratorExit:
         raise  # The driver is gone: the client deletes what is left in `temporary`.
     except BaseException:
-        yield from discard(context)
+        yield from _discard(context)
         raise
+    yield from _discard(context)
+    return outcome
 
 
-def discard(context: Context) -> Flow[None]:
+def _discard(context: Context) -> Flow[None]:
     """Delete the asset of an exchange; a failure becomes a notice, not an error."""
     name = context.asset
     if name is None or name not in context.temporary:
@@ -218,10 +211,7 @@ def _url(context: Context) -> str:
 
 
 def _parsed(body: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        value = None
+    value = payloads.loads(body)
     if not isinstance(value, dict):
         raise AssetError("The asset service did not answer with a JSON object.", hint=_AGAIN)
     return value
@@ -264,7 +254,8 @@ class KeptAssets(_Assets):
         ImageError, AssetError
             If the picture cannot be read, or the service does not take it.
         """
-        return self._finish(_keep(self._context(progress), image))  # type: ignore[no-any-return]
+        context = self._context(progress)
+        return self._finish(discarding(context, _keep(context, image)))  # type: ignore[no-any-return]
 
     def list(self) -> tuple[Asset, ...]:
         """Return the account's assets; the service lists their ids only."""
@@ -280,7 +271,8 @@ class AsyncKeptAssets(_Assets):
 
     async def upload(self, image: Any, *, progress: Progress = None) -> Asset:
         """Upload a picture and keep it; see `KeptAssets.upload`."""
-        return await self._finish(_keep(self._context(progress), image))  # type: ignore[no-any-return]
+        context = self._context(progress)
+        return await self._finish(discarding(context, _keep(context, image)))  # type: ignore[no-any-return]
 
     async def list(self) -> tuple[Asset, ...]:
         """Return the account's assets; the service lists their ids only."""
@@ -292,12 +284,12 @@ class AsyncKeptAssets(_Assets):
 
 
 def _keep(context: Context, image: Any) -> Flow[Asset]:
-    """Upload, and hand the asset over to the caller; an upload that failed is deleted again."""
+    """Upload, and hand the asset over to the caller, who deletes it."""
     picture = image
     if type(picture) is not Picture:  # a sample of the gallery is drawn first
         picture = yield RunInThread(lambda: load_lazily(image))
     if picture.pending and picture.path is None:
         yield RunInThread(lambda: picture.data)
-    asset = yield from discarding(context, upload(context, picture))
+    asset = yield from upload(context, picture)
     context.temporary.discard(asset.id)
     return asset

@@ -12,12 +12,12 @@ import re
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from nbvlm._environment import proxy_for
+from nbvlm._version import __version__
 from nbvlm.client import error_responses
 from nbvlm.client.flow.steps import PIECE, READ, Context, Flow, Sleep, Upload
 from nbvlm.client.request_info import RequestInfo
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from nbvlm.client.policies import Retry
 
-__all__ = ["LARGEST_BODY", "call", "read", "read_on", "request"]
+__all__ = ["LARGEST_BODY", "LARGEST_REFUSAL", "call", "read", "read_on", "request"]
 
 STATUS_HEADER = "nbvlm-status"
 """Header by which a client says that it reads the gateway's events about queue and quota."""
@@ -58,7 +58,7 @@ def request(
     # A signed address is not kept.
     target = _url(url) if key else httpx.URL(url)
     fields = {"host": target.netloc.decode("ascii"), "accept": "*/*", "accept-encoding": "identity"}
-    fields |= {"user-agent": _agent(), **(headers or {})}
+    fields |= {"user-agent": _AGENT, **(headers or {})}
     secret = context.settings.key() if key else None
     if secret is not None:
         fields["authorization"] = f"Bearer {secret.reveal()}"
@@ -89,26 +89,8 @@ def request(
     )
 
 
-@functools.lru_cache(maxsize=64)
-def _url(url: str) -> httpx.URL:
-    return httpx.URL(url)
-
-
-@functools.cache
-def _agent() -> str:
-    from nbvlm._version import __version__
-
-    return f"nbvlm/{__version__} httpx/{httpx.__version__}"
-
-
-class _Place(NamedTuple):
-    """Where a request goes, without path and query, which may be a permission."""
-
-    scheme: str
-    host: str
-    raw_host: bytes
-    port: int | None
-    netloc: bytes
+_AGENT = f"nbvlm/{__version__} httpx/{httpx.__version__}"
+_url = functools.lru_cache(maxsize=64)(httpx.URL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +143,13 @@ def _attempt(
 ) -> Flow[httpx.Response | _Failure]:
     requests = [build()]  # A traceback shows variables, and a request its signed address.
     url = requests[0].url
-    place = _Place(url.scheme, url.host, url.raw_host, url.port, url.netloc)
+    origin = f"{url.scheme}://{url.netloc.decode('ascii')}"
     del url
     size = int(requests[0].headers.get("content-length", 0))
     try:
         response: httpx.Response = yield requests.pop()
     except httpx.RequestError as cause:
-        return _unreachable(context, cause, place)
+        return _unreachable(context, cause, origin)
     context.bytes_sent += size
     status = response.status_code
     if status < 400 or status in allowed:
@@ -181,7 +163,7 @@ def _attempt(
         asset=asset,
         what=what,
         service=service,
-        server="" if context.settings.in_process else urlsplit(context.settings.base_url).netloc,
+        who=context.settings.who,
         keyed=context.settings.api_key is not None,
     )
     # A service that accepts a request and fails is asked once more: some containers recover, some do not.
@@ -227,46 +209,38 @@ def read_on(context: Context) -> Flow[bytes]:
     raise failure
 
 
-def _unreachable(context: Context, cause: httpx.RequestError, place: _Place) -> _Failure:
-    host = place.host
+def _unreachable(context: Context, cause: httpx.RequestError, origin: str) -> _Failure:
+    """Say why nothing was reached; `origin` has no path and query, which may be a permission."""
     if isinstance(cause, httpx.ConnectTimeout):
         return _Failure(context.deadline.error("connect"), again=True, connection=True)
     if isinstance(cause, httpx.TimeoutException):
         return _Failure(context.deadline.error())
-    if isinstance(cause, (httpx.LocalProtocolError, httpx.UnsupportedProtocol)):
-        return _Failure(
-            TransportError(f"The request could not be sent{_because(cause)}.", hint="Check base_url.")
-        )
     because = _because(cause)
-    proxy = _proxy(context, place)
+    if isinstance(cause, (httpx.LocalProtocolError, httpx.UnsupportedProtocol)):
+        return _Failure(TransportError(f"The request could not be sent{because}.", hint="Check base_url."))
+    url = httpx.URL(origin)
+    proxy = _proxy(context, url)
     if "certificate verify failed" in because:
-        error = TransportError(
-            f"{host}{', or the proxy in between,' if proxy else ''} could not prove who it is{because}.",
-            hint=_certificates(),
-        )
-        return _Failure(error)
+        between = ", or the proxy in between," if proxy else ""
+        message = f"{url.host}{between} could not prove who it is{because}."
+        return _Failure(TransportError(message, hint=_certificates()))
     service = named(context.settings.endpoint.service)
     if service is not None and service.local:
-        origin = f"{place.scheme}://{place.netloc.decode('ascii')}"
-        error = TransportError(f"{service.title} does not respond at {origin}{because}.", hint=service.advice)
+        message, hint = f"{service.title} does not respond at {origin}{because}.", service.advice
     elif proxy is None:
-        error = TransportError(
-            f"No connection to {place.netloc.decode('ascii')}{because}.",
-            hint="Check the network and the address, then try again.",
-        )
+        message = f"No connection to {origin.partition('://')[2]}{because}."
+        hint = "Check the network and the address, then try again."
     else:
-        error = TransportError(
-            f"No connection to {host}{because} through the proxy {proxy}.",
-            hint="Check the proxy: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names it, NO_PROXY makes exceptions.",
-        )
-    return _Failure(error, again=True, connection=True)
+        message = f"No connection to {url.host}{because} through the proxy {proxy}."
+        hint = "Check the proxy: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names it, NO_PROXY makes exceptions."
+    return _Failure(TransportError(message, hint=hint), again=True, connection=True)
 
 
-def _proxy(context: Context, place: _Place) -> str | None:
+def _proxy(context: Context, url: httpx.URL) -> str | None:
     """Return the host and port of the proxy in use, None where there is none, or where it is not known."""
     if context.settings.transport is not None:
         return None
-    address = proxy_for(place.scheme, place.raw_host.decode("ascii"), place.port)
+    address = proxy_for(url.scheme, url.raw_host.decode("ascii"), url.port)
     return httpx.URL(address).netloc.decode("ascii") if address is not None else None
 
 
@@ -291,21 +265,17 @@ def _reason(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and not isinstance(cause, TimeoutError):
-            within: BaseException = getattr(cause, "os_error", None) or cause  # aiohttp's
+            within = getattr(cause, "os_error", None) or cause  # aiohttp's
             return _words(getattr(within, "certificate_error", within))
         cause = cause.__cause__ or cause.__context__
     return str(error)
 
 
-def _words(error: BaseException) -> str:
+def _words(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate verify failed: {error.verify_message}"
-    if isinstance(error, ssl.CertificateError):
-        return f"certificate verify failed: {error}"
     if isinstance(error, ssl.SSLError):
         return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
-    if not isinstance(error, OSError):
-        return str(error)
     number = error.errno if not isinstance(error, socket.gaierror) else None
     if number is None and (found := re.search(r"\[Errno (\d+)\]", str(error))):
         number = int(found[1])

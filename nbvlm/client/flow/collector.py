@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ from nbvlm.grounding import Detections, Parser, Reasoning, read_kosmos2
 if TYPE_CHECKING:
     from nbvlm.client import sse
     from nbvlm.endpoints import Endpoint
-    from nbvlm.errors import Error
     from nbvlm.grounding import Detection, Problem
     from nbvlm.grounding import ReasoningPart as Part
 
@@ -26,29 +24,75 @@ REPORT = "nbvlm"
 """Type of the events by which a gateway reports place, quota and notices; others pass them over."""
 
 
-class ResponseCollector:
-    """The part of an answer that has come so far."""
+class _Collector:
+    """The state of an answer, and the walk over its events; how a piece is kept differs."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.reports: list[dict[str, Any]] = []  # of a gateway, beside the answer
+        self.finish_reason: str | None = None
+        self.begun = False  # whether any part of an answer came, an empty one too
+        self.done = False
+        self.fault: payloads.UnreadableAnswer | None = None  # holds the error that came in place of a chunk
+
+    @property
+    def text(self) -> str:
+        """All text so far."""
+        return "".join(self.pieces)
+
+    def take(self, arrived: list[sse.Event], *, last: bool = False) -> list[Any]:
+        """Read events of the stream and return the client's events; the last may have been cut off."""
+        events: list[Any] = []
+        for event in arrived:
+            data = event.data
+            if data == b"[DONE]":
+                self.done = True
+                break
+            try:
+                self._keep(payloads.read_chunk(data), events)
+            except payloads.UnreadableAnswer as error:
+                value = error.data
+                if isinstance(value, str) and value.strip() == "[DONE]":
+                    self.done = True
+                    break
+                if event.event == REPORT and isinstance(value, dict):
+                    self.reports.append(value)
+                elif not _is_noise(event, value) and not (last and isinstance(value, str)):
+                    self.fault = error
+                    break
+        return events
+
+    def answer(self, piece: payloads.Piece) -> list[Any]:
+        """Take a whole answer; raises `UnreadableAnswer`."""
+        events: list[Any] = []
+        self._keep(piece, events)
+        return events
+
+    def close(self) -> list[Any]:
+        """Return what only the end of the answer made complete."""
+        return []
+
+    def _keep(self, piece: payloads.Piece, events: list[Any]) -> None:
+        raise NotImplementedError
+
+
+class ResponseCollector(_Collector):
+    """The part of an answer that has come so far, as text and boxes."""
 
     def __init__(
         self, endpoint: Endpoint, size: tuple[int, int], prompt: str, sent: tuple[int, int] | None = None
     ) -> None:
+        super().__init__()
         self._parser = partial(
             Parser, size, prompt, endpoint.bins, endpoint.codebook, model=endpoint.model, sent=sent
         )
         self.parser = self._parser()
-        self.pieces: list[str] = []
         self.thoughts: list[str] = []
         # PaliGemma does not think, and its answers are full of "<".
         self._splitter = Reasoning() if endpoint.dialect == "openai" else None
-        self._thinking = False
         self.usage: payloads.Tokens | None = None
-        self.finish_reason: str | None = None
         self.id: str | None = None
-        self.done = False
-        self.begun = False  # whether any part of an answer came, an empty one too
-        self.failure: Error | None = None
         self.refusal = ""
-        self.reports: list[dict[str, Any]] = []  # of a gateway, beside the answer
         self._characters = _Characters()
         self._thought_characters = _Characters()
         self._size = size
@@ -56,17 +100,12 @@ class ResponseCollector:
         self._wrong: list[Problem] = []
 
     @property
-    def text(self) -> str:
-        """All text so far."""
-        return "".join(self.pieces)
-
-    @property
     def reasoning(self) -> str:
         """All thinking so far."""
         return "".join(self.thoughts)
 
     @property
-    def unanswered(self) -> Error | None:
+    def unanswered(self) -> ServerError | None:
         """The error for thinking that ended without an answer, or None."""
         if not self.thoughts or self.text.strip() or self.refusal or self.has_locations:
             return None
@@ -75,33 +114,9 @@ class ResponseCollector:
             hint="Raise max_tokens, or turn thinking off.",
         )
 
-    def take(self, arrived: list[sse.Event], *, last: bool = False) -> list[Event]:
-        """Read events of the stream and return the client's events; the last may have been cut off."""
-        events: list[Event] = []
-        for event in arrived:
-            data = event.data
-            if data == b"[DONE]":
-                self.done = True
-                break
-            try:
-                self._piece(payloads.read_chunk(data), events)
-            except payloads.UnreadableAnswer as error:
-                if isinstance(error.data, str) and error.data.strip() == "[DONE]":
-                    self.done = True
-                    break
-                if event.event == REPORT and isinstance(error.data, dict):
-                    self.reports.append(error.data)
-                    continue
-                if _is_noise(event, error.data) or (last and isinstance(error.data, str)):
-                    continue
-                self.failure = error_responses.error_in_stream(error.data)
-                break
-        return events
-
     def answer(self, piece: payloads.Piece) -> list[Event]:
-        """Take a whole answer, with the places that it names beside its text; raises `UnreadableAnswer`."""
-        events: list[Event] = []
-        self._piece(piece, events)
+        """Take a whole answer, with the places that it names beside its text."""
+        events = super().answer(piece)
         self._beside, self._wrong = read_kosmos2(piece.entities, self._size)
         return [*events, *map(DetectionFound, self._beside)]
 
@@ -145,7 +160,7 @@ class ResponseCollector:
             notices.append("The answer is empty.")
         return notices
 
-    def _piece(self, piece: payloads.Piece, events: list[Event]) -> None:
+    def _keep(self, piece: payloads.Piece, events: list[Event]) -> None:
         if choices := piece.choices:  # read here, not by the properties of `piece`: once for each token
             self.begun = True
             choice = choices[0]
@@ -156,10 +171,10 @@ class ResponseCollector:
                 text = message.content
                 if text and (self._characters.half or not text.isascii()):
                     text = self._characters.feed(text)
-                if not text:
-                    self._beside_text(message)
-                else:
+                if text:
                     self._split(text, events)
+                elif isinstance(message.refusal, str):
+                    self.refusal += message.refusal
             if choice.finish_reason is not None:
                 self._finish(choice.finish_reason)
         if piece.usage is not None:
@@ -184,11 +199,10 @@ class ResponseCollector:
         if part.before:  # an end of thinking that had no beginning: all before it was thinking
             self.thoughts += self.pieces
             self.pieces, self.parser = [], self._parser()
-        if not part.thinking:
+        if part.thinking:
+            self._think(part.text[part.marks :], events)
+        else:
             self._write(part.text, events)
-        elif not _END.fullmatch(part.text):
-            self._think(part.text if self._thinking else _BEGINNING.sub("", part.text, count=1), events)
-        self._thinking = part.thinking and not _END.fullmatch(part.text)
 
     def _think(self, thought: Any, events: list[Event]) -> None:
         if isinstance(thought, str) and thought and (text := self._thought_characters.feed(thought)):
@@ -201,58 +215,12 @@ class ResponseCollector:
         if found := self.parser.feed(text):
             events.extend(map(DetectionFound, found))
 
-    def _beside_text(self, message: payloads.Message) -> None:
-        if isinstance(message.refusal, str):
-            self.refusal += message.refusal
 
-
-class PieceCollector:
+class PieceCollector(_Collector):
     """Hands the pieces of an answer on, with what distinguishes a whole answer from a broken one."""
 
-    def __init__(self) -> None:
-        self.pieces: list[str] = []
-        self.reports: list[dict[str, Any]] = []
-        self.finish_reason: str | None = None
-        self.done = self.begun = False
-        self.failure: Error | None = None
-
-    @property
-    def text(self) -> str:
-        """All text so far."""
-        return "".join(self.pieces)
-
-    def take(self, arrived: list[sse.Event], *, last: bool = False) -> list[Any]:
-        """Return the pieces in events of a stream; the last may have been cut off."""
-        taken: list[Any] = []
-        for event in arrived:
-            try:
-                if event.data.strip() == b"[DONE]":
-                    self.done = True
-                    break
-                self._keep(payloads.read_chunk(event.data), taken)
-            except payloads.UnreadableAnswer as error:
-                if (
-                    event.event == REPORT
-                    or _is_noise(event, error.data)
-                    or (last and isinstance(error.data, str))
-                ):
-                    continue
-                self.failure = error_responses.error_in_stream(error.data)
-                break
-        return taken
-
-    def answer(self, piece: payloads.Piece) -> list[Any]:
-        """Return a whole answer as its only piece."""
-        taken: list[Any] = []
-        self._keep(piece, taken)
-        return taken
-
-    def close(self) -> list[Any]:
-        """Nothing is kept back."""
-        return []
-
-    def _keep(self, piece: payloads.Piece, taken: list[Any]) -> None:
-        taken.append(piece)
+    def _keep(self, piece: payloads.Piece, events: list[Any]) -> None:
+        events.append(piece)
         if piece.choices:
             self.begun = True
             if text := piece.text:
@@ -277,11 +245,6 @@ class _Characters:
         """Return what was kept."""
         half, self.half = self.half, ""
         return encodable(half)
-
-
-# The marks around thinking, which are not part of it.
-_BEGINNING = re.compile(r"\A(?:<[\w:]+>|◁think▷|\[THINK\]|<\|channel\|?>\w+|to=self<\|message\|>)")
-_END = re.compile(r"</[\w:]+>|◁/think▷|\[/THINK\]|<\|channel\|>final|<channel\|>|<\|eom\|>")
 
 
 def _is_noise(event: sse.Event, value: object) -> bool:

@@ -7,15 +7,16 @@ the upload: everything that the service's protocol knows is decided here, and no
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import json
 import re
 import time
 import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import httpx
@@ -23,7 +24,7 @@ import httpx
 from nbvlm import endpoints, errors, prompts, request_body
 from nbvlm.client import error_responses, payloads, sse
 from nbvlm.client.flow import assets
-from nbvlm.client.flow.calls import LARGEST_BODY, call, read, read_on, request
+from nbvlm.client.flow.calls import LARGEST_BODY, LARGEST_REFUSAL, call, read, read_on, request
 from nbvlm.client.flow.collector import PieceCollector, ResponseCollector
 from nbvlm.client.flow.routing import Prepared, prepare
 from nbvlm.client.flow.steps import READ, Context, Emit, Flow, Sleep
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from nbvlm.client.flow.validation import Question
     from nbvlm.grounding import Detections
 
-__all__ = ["Relayed", "ask", "forget_listed", "models", "probe", "relay"]
+__all__ = ["ask", "models", "probe", "relay"]
 
 LOADS_WITHIN = 24 * 3600.0
 """Seconds that a download and loading of a model may take."""
@@ -52,39 +53,23 @@ LISTED_FOR = 3 * 3600.0
 """Seconds that NVIDIA's list of models is kept."""
 LISTED_WITHIN = 5.0
 """Seconds that it may take, so that an error is not held up for long."""
-LONGEST_REFUSAL = 64 * 1024
-"""Bytes before the first text that are kept, to find the message in a body that is not a stream of events."""
 Collector = ResponseCollector | PieceCollector
 _FIELDS = (b":", b"data", b"event", b"id", b"retry")
 _BOM = b"\xef\xbb\xbf"
 _JSON = "application/json"
-T = TypeVar("T")
 _EVENTS = "text/event-stream"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
 def ask(question: Question, context: Context) -> Flow[Result]:
     """Ask, and return the result; an uploaded picture is deleted in every ending."""
-    finish = yield from _asking(context, assets.discarding(context, _ask(question, context)))
-    yield from assets.discard(context)
-    return finish()
-
-
-def _asking(context: Context, flow: Flow[T]) -> Flow[T]:
-    """Ask; an error of a model in this process speaks of the model."""
-    try:
-        return (yield from flow)
-    except Error as error:
-        if context.settings.in_process and error.gone != "unloadable":
-            error_responses.in_this_process(error)
-        raise
+    finish = yield from assets.discarding(context, _ask(question, context))
+    return finish()  # now that all notices are known
 
 
 def _load(context: Context) -> Flow[None]:
     """Wait until a model is in memory, which no time limit of an answer bounds; leaving early stops it."""
-    endpoint, transport = context.settings.endpoint, context.settings.transport
-    # A recording that is played, or a transport of the caller's own, has nothing to load.
-    if not endpoint.loads or (transport is not None and not getattr(transport, "needs_key", False)):
+    if not context.settings.endpoint.loads or not context.settings.is_direct:
         return
     limits = replace(
         context.settings.timeouts, first_token=LOADS_WITHIN, between_tokens=LOADS_WITHIN, total=LOADS_WITHIN
@@ -121,19 +106,16 @@ def _ask(question: Question, context: Context) -> Flow[Callable[[], Result]]:
     asked = question.prompt
     if question.translate:
         asked = prompts.translate(asked, dialects.of(endpoint.model), sent)
-    failure: Error | None = None
     try:
         response, first = yield from _infer(question, asked, context, prepared, collector)
     except Error as error:
-        failure = error
-    if failure is None:
-        failure = collector.unanswered
-    if isinstance(failure, TruncatedStream):
-        failure.text = collector.text
-    if failure is not None and failure.gone is not None and endpoint.service == "nvidia":
-        yield from _offer(failure, context)
-    if failure is not None:
-        raise failure
+        if isinstance(error, TruncatedStream):
+            error.text = collector.text
+        if error.gone is not None and endpoint.service == "nvidia":
+            yield from _offer(error, context)
+        raise
+    if (unanswered := collector.unanswered) is not None:
+        raise unanswered
     timing = Timing(prepared.upload_s, first, context.deadline.elapsed(), context.bytes_sent)
     return lambda: _result(question, asked, context, prepared, collector, response, timing)
 
@@ -142,13 +124,13 @@ def _infer(
     question: Question, asked: str, context: Context, prepared: Prepared, collector: Collector
 ) -> Flow[tuple[httpx.Response, float | None]]:
     """Send the question, wait for the answer, read it; return its head and when its text began."""
-    settings = context.settings
-    streams = question.stream and settings.endpoint.streams
+    settings, endpoint = context.settings, context.settings.endpoint
+    streams = question.stream and endpoint.streams
     headers = {"accept": _EVENTS if streams else _JSON}
-    if settings.endpoint.dialect == "nvidia":
+    if endpoint.dialect == "nvidia":
         headers["nvcf-poll-seconds"] = str(settings.timeouts.poll)
     content = request_body.body(
-        settings.endpoint,
+        endpoint,
         asked,
         prepared.source,
         question.parameters,
@@ -158,15 +140,11 @@ def _infer(
     posted = headers | {"content-type": _JSON}
     if prepared.source.asset_id is not None:
         posted["nvcf-input-asset-references"] = prepared.source.asset_id
-    facts = (prepared.picture, settings.endpoint.model, question.prompt, question.parameters)
+    facts = (prepared.picture, endpoint.model, question.prompt, question.parameters)
     url = settings.url
-    if (
-        settings.endpoint.name == "demo"
-        and settings.endpoint.dialect == "nvidia"
-        and "seed" in question.parameters
-    ):
+    if endpoint.name == "demo" and endpoint.dialect == "nvidia" and "seed" in question.parameters:
         # Under the name of the hosted model the embedded service is as strict as the published one.
-        url = f"{settings.base_url}/v1/vlm/{settings.endpoint.model}"
+        url = f"{settings.base_url}/v1/vlm/{endpoint.model}"
     context.deadline.enter("first_token")
     yield context.status("waiting")
     response = yield from call(
@@ -247,10 +225,10 @@ def _stream(
     failure: Error | None = None
     piece, begun = begun, b""
     try:
-        while not collector.done and collector.failure is None:
+        while not collector.done and collector.fault is None:
             piece = piece or (yield READ)
-            if not collector.pieces and len(begun) < LONGEST_REFUSAL:
-                begun += piece
+            if not collector.pieces and len(begun) < LARGEST_REFUSAL:
+                begun += piece  # The message may be found in it if it is not a stream of events.
             events = collector.take(decoder.feed(piece) if piece else decoder.close(), last=not piece)
             if collector.reports:
                 yield _reported(context, collector)
@@ -269,7 +247,7 @@ def _stream(
     except ValueError as error:
         failure = TransportError(f"{error}", hint="Ask again.")
     yield Emit(collector.close() if failure is None else [])
-    failure = failure or _failure(response, collector, begun)
+    failure = failure or _failure(context, response, collector, begun)
     if failure is not None:
         raise failure
     if collector.done:
@@ -281,37 +259,32 @@ def _reported(context: Context, collector: Collector) -> Emit:
     """Return what a gateway says beside the answer: places and quotas as events; keep its notices."""
     events: list[Event] = []
     for report in collector.reports:
-        kind, done, total = report.get("kind"), report.get("done"), report.get("total")
+        kind, seconds = report.get("kind"), report.get("seconds")
         if kind == "notice" and isinstance(report.get("text"), str):
             context.notices.append(error_responses.clean(report["text"], 400))
         elif kind == "model" and isinstance(report.get("text"), str):
             context.model = error_responses.clean(report["text"], 200)
         elif kind in ("queued", "waiting", "quota", "download", "loading"):
-            counts = [count if isinstance(count, int) else None for count in (done, total)]
-            more: dict[str, Any] = {
-                name: value
-                for name, types in (("seconds", (int, float)), ("files", int))
-                if isinstance(value := report.get(name), types)
-            }
-            events += context.status(kind, *counts, **more).events
+            values = (report.get(name) for name in ("done", "total", "files"))
+            done, total, files = (value if isinstance(value, int) else None for value in values)
+            seconds = seconds if isinstance(seconds, (int, float)) else None
+            events += context.status(kind, done, total, seconds=seconds, files=files).events
     collector.reports.clear()
     return Emit(events)
 
 
-def _failure(response: httpx.Response, collector: Collector, begun: bytes) -> Error | None:
+def _failure(context: Context, response: httpx.Response, collector: Collector, begun: bytes) -> Error | None:
     """Return the error of a stream that has ended or broken, or None; `begun` came before any text."""
-    whole = collector.begun and (collector.done or collector.finish_reason is not None)
-    if whole and collector.failure is None:
+    name, who = error_responses.request_id(response.headers), context.settings.who
+    if collector.fault is not None:
+        return error_responses.error_in_stream(collector.fault.data, who=who, request_id=name)
+    if collector.begun and (collector.done or collector.finish_reason is not None):
         return None
-    name = error_responses.request_id(response.headers)
-    if collector.failure is not None:
-        collector.failure.request_id = collector.failure.request_id or name
-        return collector.failure
     text = begun.removeprefix(_BOM).lstrip()
     is_bare = not collector.pieces and not text.startswith(_FIELDS)
     message, value = error_responses.parse_body(text) if is_bare else ("", None)
     if isinstance(value, (dict, list)):
-        return error_responses.error_in_stream(value, request_id=name)
+        return error_responses.error_in_stream(value, who=who, request_id=name)
     sentence = f"The answer stopped before its end, after {len(collector.text)} characters"
     return TruncatedStream(
         error_responses.with_message(sentence, message),
@@ -324,20 +297,14 @@ def _failure(response: httpx.Response, collector: Collector, begun: bytes) -> Er
 def _drain(context: Context) -> Flow[None]:
     """Read the rest of a response, so that its connection can be used again; not for long."""
     context.deadline.hurry(DRAIN)
-    try:
+    with contextlib.suppress(httpx.RequestError):
         for _ in range(64):
             if not (yield READ):
                 return
-    except httpx.RequestError:
-        pass
 
 
 def _whole(
-    question: Question,
-    context: Context,
-    response: httpx.Response,
-    collector: Collector,
-    begun: bytes,
+    question: Question, context: Context, response: httpx.Response, collector: Collector, begun: bytes
 ) -> Flow[float | None]:
     content = begun + (yield from read(context)) if begun else b""
     if content.startswith(b"PK\x03\x04"):
@@ -345,7 +312,7 @@ def _whole(
     try:
         events = collector.answer(payloads.read_answer(content))
     except payloads.UnreadableAnswer as unreadable:
-        failure = _refusal(response, unreadable.data)
+        failure = _refusal(context, response, unreadable.data)
     else:
         first = context.deadline.elapsed() if question.stream else None
         yield Emit([*events, *collector.close()])
@@ -365,42 +332,35 @@ def _unpacked(content: bytes) -> bytes:
         return content
 
 
-def _refusal(response: httpx.Response, data: Any) -> Error:
-    name = error_responses.request_id(response.headers)
+def _refusal(context: Context, response: httpx.Response, data: Any) -> Error:
+    name, who = error_responses.request_id(response.headers), context.settings.who
     if error_responses.is_error(data):
-        return error_responses.error_in_stream(data, request_id=name)
+        return error_responses.error_in_stream(data, who=who, request_id=name)
     if not data:
         return TruncatedStream(
-            "The service sent an empty answer.", status=response.status_code, request_id=name
+            f"The {who} sent an empty answer.", status=response.status_code, request_id=name
         )
     return ServerError(
-        "The service answered in a form that is not the answer of a model.",
+        f"The {who} answered in a form that is not the answer of a model.",
         status=response.status_code,
         request_id=name,
         hint="Check base_url: something else may be listening there.",
     )
 
 
-def relay(question: Question, context: Context) -> Flow[Relayed]:
-    """Ask, and hand the pieces of the answer on as they come, unread: the events are `Piece` values."""
-    return (yield from _asking(context, assets.discarding(context, _relay(question, context))))
+def relay(question: Question, context: Context) -> Flow[tuple[str, ...]]:
+    """Ask, and hand the pieces of the answer on as they come, unread: the events are `Piece` values.
+
+    Returns the notices.
+    """
+    yield from assets.discarding(context, _relay(question, context))
+    return tuple(context.notices)
 
 
-def _relay(question: Question, context: Context) -> Flow[Relayed]:
+def _relay(question: Question, context: Context) -> Flow[None]:
     prepared = yield from prepare(question, context)
     yield from _load(context)
-    collector = PieceCollector()
-    yield from _infer(question, question.prompt, context, prepared, collector)
-    yield from assets.discard(context)
-    return Relayed(tuple(dict.fromkeys(context.notices)), context.model)
-
-
-@dataclass(frozen=True, slots=True)
-class Relayed:
-    """What is known about an answer that was handed on: notices, and the model if the service named it."""
-
-    notices: tuple[str, ...]
-    model: str | None
+    yield from _infer(question, question.prompt, context, prepared, PieceCollector())
 
 
 def _result(
@@ -456,10 +416,13 @@ def _unlike_asked(prompt: str, context: Context, found: Detections) -> str | Non
 
 def models(context: Context, *, vision: bool = False) -> Flow[tuple[str, ...]]:
     """List the models of a service, those that see first; with `vision` only these."""
-    if context.settings.endpoint.name == endpoints.GATEWAY.name:
-        return (yield from _models_of_class(context))
     endpoint = context.settings.endpoint
+    if context.settings.in_process:
+        return (endpoint.model,)
     context.deadline.enter("first_token")
+    if endpoint.name == endpoints.GATEWAY.name:  # whose teacher allows no model that does not see
+        _, answer = yield from _fetch(context, endpoints.Asked("/v1/models"))
+        return _ids(answer) or ()
     if endpoint.service == "nvidia":
         listed = yield from _listed(context)
         able = ["google/paligemma", *(model.id for model in endpoints.known(listed))]
@@ -478,12 +441,12 @@ def models(context: Context, *, vision: bool = False) -> Flow[tuple[str, ...]]:
             found: tuple[endpoints.Model, ...] = end.value
             break
     if not isinstance(answer, dict) or error_responses.is_error(answer):
-        raise _refusal(response, answer)
+        raise _refusal(context, response, answer)
     return tuple(model.id for model in found if model.vision or not vision)
 
 
 def _fetch(
-    context: Context, asked: endpoints.Asked, allowed: frozenset[int], *, key: bool = True
+    context: Context, asked: endpoints.Asked, allowed: frozenset[int] = frozenset(), *, key: bool = True
 ) -> Flow[tuple[httpx.Response, Any]]:
     url = f"{context.settings.base_url}{asked.path}" if asked.path.startswith("/") else asked.path
     body = None if asked.body is None else json.dumps(asked.body).encode()
@@ -499,13 +462,12 @@ def _fetch(
     return response, payloads.loads((yield from read(context)))
 
 
-def _models_of_class(context: Context) -> Flow[tuple[str, ...]]:
-    """List the models that the teacher allows; the gateway asks none that does not see."""
-    context.deadline.enter("first_token")
-    url = f"{context.settings.base_url}/v1/models"
-    _, answer = yield from _fetch(context, endpoints.Asked(url), frozenset())
+def _ids(answer: Any) -> tuple[str, ...] | None:
+    """Return the ids in a list of models in OpenAI's form; None for any other answer."""
     items = answer.get("data") if isinstance(answer, dict) else None
-    return tuple(str(item["id"]) for item in items or () if isinstance(item, dict) and "id" in item)
+    if not isinstance(items, list):
+        return None
+    return tuple(str(item["id"]) for item in items if isinstance(item, dict) and "id" in item)
 
 
 def _offer(error: Error, context: Context) -> Flow[None]:
@@ -519,11 +481,6 @@ def _offer(error: Error, context: Context) -> Flow[None]:
 _LISTED: dict[str, tuple[float, frozenset[str]]] = {}
 
 
-def forget_listed() -> None:
-    """Forget which models NVIDIA lists."""
-    _LISTED.clear()
-
-
 def _listed(context: Context) -> Flow[frozenset[str] | None]:
     """Return the ids that NVIDIA lists for everybody, asked for without a key; None if that fails."""
     url = f"{context.settings.origin or endpoints.INTEGRATE}/v1/models"
@@ -532,15 +489,13 @@ def _listed(context: Context) -> Flow[frozenset[str] | None]:
         return known
     context.deadline.hurry(LISTED_WITHIN)
     try:
-        _, answer = yield from _fetch(context, endpoints.Asked(url), frozenset(), key=False)
+        _, answer = yield from _fetch(context, endpoints.Asked(url), key=False)
     except Error:
         return None
-    items = answer.get("data") if isinstance(answer, dict) else None
-    if not isinstance(items, list):
+    if (ids := _ids(answer)) is None:
         return None
-    ids = frozenset(str(item["id"]) for item in items if isinstance(item, dict) and "id" in item)
-    _LISTED[url] = time.monotonic(), ids
-    return ids
+    _LISTED[url] = time.monotonic(), frozenset(ids)
+    return _LISTED[url][1]
 
 
 def probe(context: Context, url: str, *, key: bool = False) -> Flow[tuple[int, Any]]:

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Question", "check_parameters", "check_question"]
 
-_ROUTES = ("auto", "inline", "asset")
-_CONTENTS = ("tag", "parts")
-_FORMATS = ("auto", "png")
 _SEED = Parameter("seed", 0, 2**31 - 1, 0, integer=True)  # every service takes these
 _ONE_OF_THEM = ("temperature", "top_p")
 _BOTH_CHANGED = (
@@ -37,63 +34,27 @@ class Question:
     image: Any
     prompt: str
     parameters: Mapping[str, float | int]
-    route: str
-    content: str
-    format: str
-    stream: bool
-    progress: Callable[[Status], None] | None = None
+    stream: bool = False
+    notices: tuple[str, ...] = ()
+    route: str = "auto"
+    content: str = "tag"
+    format: str = "auto"
     translate: bool = True
     allow_private: bool = False
-    notices: tuple[str, ...] = ()
+    progress: Callable[[Status], None] | None = None
 
 
 def check_question(
-    endpoint: Endpoint,
-    image: Any,
-    prompt: str,
-    *,
-    given: Mapping[str, float | int | None],
-    route: str = "auto",
-    content: str = "tag",
-    format: str = "auto",  # noqa: A002 - the public keyword
-    stream: bool = False,
-    progress: Callable[[Status], None] | None = None,
-    translate: bool = True,
-    allow_private: bool = False,
-    seed: int | None = None,
+    endpoint: Endpoint, image: Any, prompt: str, *, stream: bool = False, **options: Any
 ) -> Question:
-    """Check a question."""
+    """Check a question; the options are the keywords of `nbvlm.Client.ask`."""
     text = prompts.check(prompt)
     if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
         raise PromptError(
             "The prompt holds half a character.", hint="It was cut within an emoji: write it again."
         )
-    for name, chosen, known in (
-        ("route", route, _ROUTES),
-        ("content", content, _CONTENTS),
-        ("format", format, _FORMATS),
-    ):
-        if chosen not in known:
-            raise ParameterError(
-                f"{name} must be one of {', '.join(map(repr, known))}, got {chosen!r}.",
-                hint=did_you_mean(chosen, known, cutoff=0.4).strip() or None,
-            )
-    if not isinstance(translate, bool):
-        raise ParameterError(f"translate must be True or False, got {translate!r}.")
-    if progress is not None and not callable(progress):
-        raise ParameterError(
-            f"progress must be a function, got {progress!r}.", hint="It is called with each Status."
-        )
-    if route == "asset" and endpoint.assets_url is None:
-        raise ParameterError(
-            f"The endpoint {endpoint.name!r} has no asset service.",
-            hint='Use route="auto" or route="inline".',
-        )
-    if route == "inline" and endpoint.inline_limit == 0:
-        raise ParameterError(
-            f"The endpoint {endpoint.name!r} takes no pictures inside a request.",
-            hint='Use route="auto" or route="asset".',
-        )
+    given = {name: options.pop(name, None) for name in ("temperature", "top_p", "max_tokens")}
+    seed = options.pop("seed", None)
     parameters = check_parameters(endpoint, given)
     if seed is not None:
         parameters["seed"] = _checked_seed(endpoint, seed)
@@ -103,19 +64,39 @@ def check_question(
         if parameter.name in _ONE_OF_THEM and parameters[parameter.name] != parameter.default
     ]
     both = endpoint.dialect == "nvidia" and len(changed) == 2
-    return Question(
-        image=image,
-        prompt=text,
-        parameters=parameters,
-        route=route,
-        content=content,
-        format=format,
-        stream=stream,
-        progress=progress,
-        translate=translate,
-        allow_private=allow_private,
-        notices=(_BOTH_CHANGED,) if both else (),
-    )
+    notices = (_BOTH_CHANGED,) if both else ()
+    question = Question(image, text, parameters, stream, notices, **options)
+    _check_options(question, endpoint)
+    return question
+
+
+def _check_options(question: Question, endpoint: Endpoint) -> None:
+    for name, known in (
+        ("route", ("auto", "inline", "asset")),
+        ("content", ("tag", "parts")),
+        ("format", ("auto", "png")),
+    ):
+        if (chosen := getattr(question, name)) not in known:
+            raise ParameterError(
+                f"{name} must be one of {', '.join(map(repr, known))}, got {chosen!r}.",
+                hint=did_you_mean(chosen, known, cutoff=0.4).strip() or None,
+            )
+    if not isinstance(question.translate, bool):
+        raise ParameterError(f"translate must be True or False, got {question.translate!r}.")
+    if question.progress is not None and not callable(question.progress):
+        raise ParameterError(
+            f"progress must be a function, got {question.progress!r}.", hint="It is called with each Status."
+        )
+    if question.route == "asset" and endpoint.assets_url is None:
+        raise ParameterError(
+            f"The endpoint {endpoint.name!r} has no asset service.",
+            hint='Use route="auto" or route="inline".',
+        )
+    if question.route == "inline" and endpoint.inline_limit == 0:
+        raise ParameterError(
+            f"The endpoint {endpoint.name!r} takes no pictures inside a request.",
+            hint='Use route="auto" or route="asset".',
+        )
 
 
 def check_parameters(endpoint: Endpoint, given: Mapping[str, float | int | None]) -> dict[str, float | int]:

@@ -38,13 +38,15 @@ _LONGEST = 20
 class Part(NamedTuple):
     """A piece of an answer: thinking, with its marks, or not; `position` counts from the answer's start.
 
-    With `before`, it is an end mark without a beginning: all that came before it was thinking too.
+    With `before`, it is an end mark without a beginning: all that came before it was thinking too. Its first
+    `marks` characters are not thinking, but the mark of its beginning or end.
     """
 
     thinking: bool
     text: str
     position: int
     before: bool = False
+    marks: int = 0
 
 
 class Reasoning:
@@ -87,7 +89,7 @@ class Reasoning:
             if found > at:
                 parts.append(Part(self.thinking, text[at:found], start + at))
             at = found + len(mark)
-            parts.append(Part(True, mark, start + found, not self._end and mark in _LONE))
+            parts.append(Part(True, mark, start + found, not self._end and mark in _LONE, len(mark)))
             self._end = "" if self._end or mark in _LONE else _ENDS[mark]
         self._tail, self._position = text[at:], start + at
         return _joined(parts)
@@ -116,7 +118,7 @@ def _joined(parts: list[Part]) -> list[Part]:
     for part in parts:
         before = joined[-1] if joined else None
         if before is not None and part.thinking and before.text in _ENDS:
-            joined[-1] = Part(True, before.text + part.text, before.position)
+            joined[-1] = before._replace(text=before.text + part.text)
         else:
             joined.append(part)
     return joined
