@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from nbvlm import prompts
-from nbvlm.client import DetectionFound, ReasoningDelta, TextDelta
+from nbvlm.client import DetectionFound, Event, ReasoningDelta, TextDelta
+from nbvlm.errors import Error
 from nbvlm.result import Result, summary
 from nbvlm.widgets._part import PartBox
 from nbvlm.widgets.answer_page import AnswerPage
 from nbvlm.widgets.esm import script
 from nbvlm.widgets.status_text import failure_sentences, finished_text, stopped_text
-from nbvlm.widgets.stream_throttle import StreamThrottle, boxes
+from nbvlm.widgets.stream_throttle import DetectionFeed, StreamThrottle, boxes, show
 from nbvlm.widgets.viewer import Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nbvlm.client import Event
-    from nbvlm.errors import Error
+    from nbvlm.images import Picture
 
 __all__ = ["Answer"]
 
@@ -58,9 +58,9 @@ class Answer(PartBox):
     prompt : str
         The question, which decides the colours of labels. Default: "". ``answer.prompt = "detect cat"``
     viewer : Viewer or None
-        Where the boxes and masks of the answer are drawn as they come. While the answer streams, observers of
-        its detections are called on a thread of the package, and must not block it. Default: None.
-        ``answer.viewer = viewer``
+        Where the boxes and masks of the answer are drawn as they come, if it shows the picture that was asked
+        about. Meanwhile its boxes cannot be corrected, and observers of its detections are called on a thread
+        of the package. Another viewer takes the next answer. Default: None. ``answer.viewer = viewer``
     group : str
         Parts of one group light and select the same detections on the page. Default: that of the viewer, else
         none. ``answer.group = viewer.group``
@@ -99,6 +99,7 @@ class Answer(PartBox):
         self._lock = threading.RLock()
         self._throttle: StreamThrottle | None = None
         self._showing = False
+        self._about: Picture | None = None  # in the viewer when the answer began
         self._step, self._bare = step, bare
         self._page = AnswerPage() if bare else _OwnPage()
         super().__init__([self._page], bare=bare, **traits)
@@ -107,13 +108,13 @@ class Answer(PartBox):
 
     def clear(self) -> None:
         """Show nothing; pieces that are still under way to the page are dropped."""
+        self._end()
         with self._lock:
-            self._end()
-            self._clear_viewer()
             no_picture = self.viewer is not None and self.viewer.image is None
             self._page.clear("empty" if no_picture else "ready")
             self._put(text="", reasoning="")
             self._set_result(None)
+        self._clear_viewer()
 
     def begin(self, prompt: str = "") -> None:
         """Begin an answer, in place of the one on the screen; `feed` begins one where none runs."""
@@ -124,13 +125,17 @@ class Answer(PartBox):
 
         `feed` takes them too, and keeps `text` and `reasoning` up to date meanwhile.
         """
+        if self.comm is None:
+            raise Error("The answer is closed.", hint="Make a new one with nbvlm.widgets.Answer().")
+        self._end()
+        viewer = self.viewer
+        self.prompt = prompt or self.prompt
+        self._clear_viewer()
         with self._lock:
-            self._end()
-            self.prompt = prompt or self.prompt
-            throttle = self._throttle = StreamThrottle(self._page, self.prompt, self.viewer)
-            self._clear_viewer()
-            picture = self.viewer.image if self.viewer is not None else None
-            self._page.begin(None if picture is None else (picture.width, picture.height))
+            self._about = viewer.image if viewer is not None else None
+            feed = None if viewer is None else DetectionFeed(viewer)
+            throttle = self._throttle = StreamThrottle(self._page, self.prompt, feed)
+            self._page.begin(viewer.size if viewer is not None else None)
             self._put(text="", reasoning="", running=True)
             self._set_result(None)
             return throttle
@@ -149,8 +154,10 @@ class Answer(PartBox):
         if isinstance(event, Exception):
             self.fail(event)
             return
-        if not hasattr(event, "text") and not hasattr(event, "detection") and not hasattr(event, "kind"):
+        if not isinstance(event, Event):
             raise TypeError(f"feed takes an event of a stream or a Result, got {type(event).__name__}.")
+        if self.comm is None:
+            return
         with self._lock:
             (self._throttle or self.start()).take(event)
             if isinstance(event, ReasoningDelta):
@@ -165,14 +172,18 @@ class Answer(PartBox):
 
         `pieces` is how many it came in, if it did not stream here and that is known.
         """
+        if not isinstance(result, Result):
+            raise TypeError(f"finish takes a Result, got {type(result).__name__}.")
+        throttle = self._end()
         with self._lock:
-            pieces = self._throttle.pieces if self._throttle is not None else pieces
-            quota = self._throttle.quota if self._throttle is not None else ""
-            self._end()
+            quota = throttle.quota if throttle is not None else ""
             self._page.finish(
                 result.text,
                 boxes(result.detections, result.prompt),
-                [*finished_text(result, pieces), *filter(None, [quota])],
+                [
+                    *finished_text(result, throttle.pieces if throttle is not None else pieces),
+                    *filter(None, [quota]),
+                ],
                 size=result.detections.size,
                 said=summary(result),
                 notes=result.notices,
@@ -181,18 +192,18 @@ class Answer(PartBox):
                 asked="" if result.asked == result.prompt else result.asked,
                 step="" if self._step is None else self._step(result),
             )
-            if self.viewer is not None:
-                self.viewer.result = result
             self._put(text=result.text, reasoning=result.reasoning)
             self._set_result(result)
+        viewer = self.viewer
+        # A person may have chosen another picture meanwhile.
+        if viewer is not None and (throttle is None or viewer.image is self._about) and viewer.feed is None:
+            show(viewer, result=result)
 
     def stop(self) -> None:
         """End the answer that is running; its pieces stay on the screen."""
-        with self._lock:
-            throttle = self._throttle
-            self._end()
-            if throttle is not None:
-                self._page.stopped(stopped_text(throttle.seconds, throttle.pieces))
+        throttle = self._end()
+        if throttle is not None:
+            self._page.stopped(stopped_text(throttle.seconds, throttle.pieces))
 
     def restore(self) -> None:
         """Send what is shown to the page again."""
@@ -200,20 +211,23 @@ class Answer(PartBox):
 
     def fail(self, error: BaseException) -> None:
         """End the answer that is running with an error; its pieces stay, with the error above them."""
-        with self._lock:
-            self._end()
-            self._page.fail("" if self._bare else failure_sentences(error))
+        if not isinstance(error, BaseException):
+            raise TypeError(f"fail takes an error, got {type(error).__name__}.")
+        self._end()
+        self._page.fail("" if self._bare else failure_sentences(error))
 
     def _clear_viewer(self) -> None:
-        if (viewer := self.viewer) is not None:
-            viewer.result = viewer.detections = None
-            viewer.things = list(prompts.things(self.prompt))
+        if self.viewer is not None:
+            show(self.viewer, result=None, detections=None, things=list(prompts.things(self.prompt)))
 
-    def _end(self) -> None:
-        throttle, self._throttle = self._throttle, None
+    def _end(self) -> StreamThrottle | None:
+        """End the answer that is running, if any; without the lock, since this waits for observers."""
+        with self._lock:
+            throttle, self._throttle = self._throttle, None
         if throttle is not None:
             throttle.close()
         self._put(running=False)
+        return throttle
 
     def _put(self, **values: Any) -> None:
         for name, value in values.items():
@@ -228,8 +242,11 @@ class Answer(PartBox):
 
     @traitlets.observe("viewer")  # type: ignore[untyped-decorator]
     def _viewer_changed(self, change: Any) -> None:
-        if change["new"] is not None:
-            self.group = change["new"].group
+        old, new = change["old"], change["new"]
+        if self.group in ("", getattr(old, "group", "")):
+            self.group = new.group if new is not None else ""
+        if new is not None and self.result is not None:
+            show(new, result=self.result)
 
     @traitlets.observe("group")  # type: ignore[untyped-decorator]
     def _group_changed(self, change: Any) -> None:
@@ -246,7 +263,5 @@ class Answer(PartBox):
 
     def close(self) -> None:
         """Take the part off the page, and end it; again, nothing happens."""
-        throttle, self._throttle = self._throttle, None
-        if throttle is not None:
-            throttle.close()
+        self._end()
         super().close()

@@ -50,7 +50,7 @@ class AnswerPage(PageWidget):
         self._boxes: list[dict[str, Any]] = []
         self._words: dict[str, Any] = dict(_NO_WORDS)
         self._status: dict[str, Any] = {"state": "ready", "parts": []}
-        self._until = 0.0
+        self._until = self._began = 0.0
         super().__init__()
 
     def clear(self, state: str) -> None:
@@ -60,6 +60,7 @@ class AnswerPage(PageWidget):
 
     def begin(self, size: tuple[int, int] | None = None) -> None:
         """Clear the answer: a new one is on its way, about a picture of this width and height."""
+        self._began = time.monotonic()
         status = {"state": "running", "parts": ["Asking"]}
         self._put(text="", boxes=[], picture=_facts(size), status=status, **_NO_WORDS)
         self.answer = ""
@@ -130,7 +131,8 @@ class AnswerPage(PageWidget):
         """Send the whole answer, to a page that opens."""
         with self._lock:
             shown = {"text": "".join(self._text), "boxes": self._boxes, "picture": self._picture}
-            self.send({"type": "put", **shown, "status": self._timed_status(), **self._words})
+            status = {**self._timed_status(), "seconds": round(time.monotonic() - self._began, 1)}
+            self.send({"type": "put", **shown, "status": status, **self._words})
 
     def _timed_status(self) -> dict[str, Any]:
         left = self._until - time.monotonic()

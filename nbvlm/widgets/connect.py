@@ -23,7 +23,7 @@ from nbvlm.widgets._life import weakly
 from nbvlm.widgets._part import PartBox
 from nbvlm.widgets.parameters import Parameters
 from nbvlm.widgets.prompt_bar import TaskBar
-from nbvlm.widgets.stream_throttle import DetectionFeed
+from nbvlm.widgets.stream_throttle import DetectionFeed, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -159,12 +159,14 @@ class Connection(PartBox):
             if "error_card" in self._shown:
                 card = self._shown["error_card"]
                 card.error, card.endpoint = None, client.settings.endpoint
-            if "answer" in self._shown:
-                self._shown["answer"].begin(prompt)
-            viewer = self._shown.get("viewer")
+            answer, viewer = self._shown.get("answer"), self._shown.get("viewer")
+            feed = None
             if viewer is not None:
-                viewer.result = None
-                viewer.image, viewer.things = picture, list(prompts.things(prompt))
+                show(viewer, result=None, image=picture, things=list(prompts.things(prompt)))
+            if answer is not None:
+                answer.begin(prompt)
+            if viewer is not None and (answer is None or answer.viewer is not viewer):
+                feed = DetectionFeed(viewer)
             self._run.disabled, self._stop.disabled = True, False
             self.set_trait("running", True)
             route = getattr(self._sources["picture"], "route", "auto")
@@ -173,7 +175,7 @@ class Connection(PartBox):
                     self._opened_for(self._paced(client.settings)),
                     (picture, prompt, {"route": route, **parameters}),
                     self._turn,
-                    viewer,
+                    feed,
                     weakly(self._heard),
                     weakly(self._answered),
                     weakly(self._failed),
@@ -212,31 +214,37 @@ class Connection(PartBox):
         self._on_event(event)
 
     def _answered(self, turn: int, result: Result) -> None:
-        with self._lock:
-            if turn != self._turn:
-                return
-            self._task = None
-            if "answer" in self._shown:
-                self._shown["answer"].finish(result)
-            if "viewer" in self._shown:
-                self._shown["viewer"].result = result
-            if "history" in self._shown:
-                self._shown["history"].add(result)
-            self._end()
-        self.set_trait("result", result)
-        self._on_answer(result)
+        # Without the lock: what observes a viewer may stop the answer.
+        if turn != self._turn:
+            return
+        if "answer" in self._shown:
+            self._shown["answer"].finish(result)
+        if "viewer" in self._shown:
+            show(self._shown["viewer"], result=result)
+        if "history" in self._shown:
+            self._shown["history"].add(result)
+        if self._settled(turn):
+            self.set_trait("result", result)
+            self._on_answer(result)
 
     def _failed(self, turn: int, error: BaseException) -> None:
+        if turn != self._turn:
+            return
+        if "answer" in self._shown:
+            self._shown["answer"].fail(error)
+        if "error_card" in self._shown:
+            self._shown["error_card"].error = error
+        if self._settled(turn):
+            self.set_trait("error", error)
+
+    def _settled(self, turn: int) -> bool:
+        """End the question, unless it was stopped; return whether it was not."""
         with self._lock:
             if turn != self._turn:
-                return
+                return False
             self._task = None
-            if "answer" in self._shown:
-                self._shown["answer"].fail(error)
-            if "error_card" in self._shown:
-                self._shown["error_card"].error = error
             self._end()
-        self.set_trait("error", error)
+            return True
 
     def _end(self) -> None:
         self._run.disabled, self._stop.disabled = False, True
@@ -247,14 +255,13 @@ async def _ask(
     client: AsyncClient,
     question: tuple[Picture, str, dict[str, Any]],
     turn: int,
-    viewer: Viewer | None,
+    feed: DetectionFeed | None,
     heard: Callable[..., Any],
     answered: Callable[..., Any],
     failed: Callable[..., Any],
 ) -> Result:
     """Stream one answer; what is called holds no reference to the connection."""
     picture, prompt, options = question
-    feed = None if viewer is None else DetectionFeed(viewer)
     try:
         async with client.stream(picture, prompt, **options) as stream:
             async for event in stream:
@@ -266,7 +273,7 @@ async def _ask(
         raise
     finally:
         if feed is not None:
-            await feed.end()
+            await asyncio.to_thread(feed.close)
     await asyncio.to_thread(answered, turn, stream.result)
     return stream.result
 
@@ -354,6 +361,7 @@ def connect(
         *((one, "value") for one in single.values()),
     ):
         _value_of(source, name)
+    viewer = answer.viewer if viewer is None and answer is not None else viewer
     if isinstance(prompt, TaskBar) and prompt.viewer is None:
         prompt.viewer = viewer
     if answer is not None and viewer is not None and not answer.group:

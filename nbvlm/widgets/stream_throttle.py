@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbvlm import prompts
-from nbvlm._background import shared_loop
+from nbvlm._background import Task, shared_loop
 from nbvlm.client import DetectionFound, ReasoningDelta, TextDelta
 from nbvlm.grounding import Detections
 from nbvlm.widgets.status_text import progress_text
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from nbvlm.client import Event
     from nbvlm.grounding import Detection
 
-__all__ = ["DetectionFeed", "StreamThrottle", "boxes"]
+__all__ = ["DetectionFeed", "StreamThrottle", "boxes", "show"]
 
 _LOGGER = logging.getLogger("nbvlm")
 #: Seconds between two messages with text: smooth to read, and 1,000 tokens in 4 s stay below 60 KB.
@@ -42,25 +41,23 @@ class StreamThrottle:
     """Collects the events of a running answer, and shows them at a steady pace.
 
     Methods may be called from any thread. A closed throttle shows nothing, so an answer that was stopped
-    cannot write over the next one. The prompt decides the colours of the boxes. A `viewer` gets the
-    detections so far, on the loop of the package.
+    cannot write over the next one. The prompt decides the colours of the boxes. A `feed` shows the detections
+    in a viewer.
     """
 
     def __init__(
         self,
         page: Target,
         prompt: str,
-        viewer: Viewing | None = None,
+        feed: DetectionFeed | None = None,
         interval: float = TEXT_INTERVAL,
     ) -> None:
-        self._page, self._prompt, self._viewer, self._interval = page, prompt, viewer, interval
+        self._page, self._prompt, self._feed, self._interval = page, prompt, feed, interval
         self._lock = threading.Lock()
-        self._waiting = self._viewing = self._closed = False  # whether text, or boxes, wait for their turn
+        self._waiting = self._closed = False
         self._sent_at = 0.0
         self._text: list[str] = []
         self._boxes: list[dict[str, Any]] = []
-        self._found: list[Detection] = []
-        self._shown_at = 0.0
         self._phase = self._sent_phase = ""
         self.quota = ""  # what a class gateway still allows, in words
         self._pause = 0.0
@@ -89,10 +86,8 @@ class StreamThrottle:
             return self.pieces == 1 and bool(event.text)
         if isinstance(event, DetectionFound):
             self._boxes += boxes([event.detection], self._prompt)
-            self._found.append(event.detection)
-            if self._viewer is not None and not self._viewing:
-                self._viewing = True
-                _later(max(0.0, self._shown_at + BOX_INTERVAL - time.monotonic()), self._view)
+            if self._feed is not None:
+                self._feed.take(event.detection)
         elif isinstance(event, ReasoningDelta):
             self._phase, self._pause = "Thinking", 0.0
         elif event.kind == "quota":
@@ -117,17 +112,6 @@ class StreamThrottle:
         self._page.more("".join(self._text), self._boxes, new_phase, pause)
         self._text, self._boxes, self._phase, self._sent_phase = [], [], phase, shown
 
-    def _view(self) -> None:
-        with self._lock:
-            self._draw()
-
-    def _draw(self) -> None:
-        """Show the detections so far in the viewer, if there are new ones."""
-        if self._closed or not self._viewing or self._viewer is None:
-            return
-        self._viewing, self._shown_at = False, time.monotonic()
-        _put(self._viewer, self._found)
-
     def close(self) -> bool:
         """Send the rest and then nothing more; return whether it was open.
 
@@ -136,62 +120,110 @@ class StreamThrottle:
         with self._lock:
             was_open = not self._closed
             self._send()
-            self._draw()
             self._closed = True
-            return was_open
+        if self._feed is not None:
+            self._feed.close()
+        return was_open
 
 
 class Viewing(Protocol):
     """What shows detections."""
 
     detections: Any
+    feed: Any  # the one that shows its detections there, or None
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of the picture, None without one."""
 
 
 class DetectionFeed:
     """Shows the detections of a running answer in a viewer, at a steady pace.
 
-    Its methods are called on the package's loop. The viewer changes on another thread, for observers of
-    `detections` may take their time.
+    Methods may be called from any thread. The viewer changes on a thread of its own, without a lock, for
+    observers of `detections` may take their time, and may end the answer. Of several feeds of a viewer the
+    last one shows its detections there.
     """
 
-    def __init__(self, viewer: Viewing, interval: float = BOX_INTERVAL) -> None:
-        self._viewer, self._interval = viewer, interval
+    def __init__(self, viewer: Viewing) -> None:
+        self._viewer = viewer
+        self._lock = threading.Lock()
         self._found: list[Detection] = []
+        self._shown = 0  # detections in the viewer
         self._shown_at = 0.0
-        self._ended = asyncio.Event()
-        self._showing: asyncio.Task[None] | None = None
+        self._waiting = self._closed = False
+        self._showing: threading.Thread | None = None
+        self._idle = threading.Event()
+        self._idle.set()
+        viewer.feed = self
 
     def take(self, detection: Detection) -> None:
         """Take one detection; the first is shown at once."""
-        self._found.append(detection)
-        if self._showing is None or self._showing.done():
-            pause = max(0.0, self._shown_at + self._interval - time.monotonic())
-            self._showing = asyncio.get_running_loop().create_task(self._show(pause))
+        with self._lock:
+            self._found.append(detection)
+            self._plan()
 
-    async def _show(self, pause: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), pause)
-        if not self._ended.is_set():
+    def _plan(self) -> None:
+        """Show the detections when their turn comes."""
+        if not self._waiting and not self._closed and self._shown < len(self._found):
+            self._waiting = True
+            _later(max(0.0, self._shown_at + BOX_INTERVAL - time.monotonic()), lambda: Task(self._turn()))
+
+    async def _turn(self) -> None:
+        with self._lock:
+            self._waiting = False
+            if self._closed:
+                return
+            self._idle.clear()
+        try:
+            await asyncio.to_thread(self._show)
+        finally:
+            self._idle.set()
+        with self._lock:
             self._shown_at = time.monotonic()
-            await asyncio.to_thread(_put, self._viewer, list(self._found))
+            self._plan()
 
-    async def end(self) -> None:
-        """Show nothing more; what is being shown is on the screen when this returns."""
-        self._ended.set()
-        if self._showing is not None:
-            await self._showing
+    def _show(self) -> None:
+        self._showing = threading.current_thread()
+        try:
+            self._draw()
+        finally:
+            self._showing = None
+
+    def _draw(self) -> None:
+        """Show the detections so far, unless the viewer shows another answer or another picture now."""
+        found = list(self._found)
+        if self._viewer.feed is not self or self._shown == len(found):
+            return
+        size = self._viewer.size or found[0].size
+        if size is None or any(one.size not in (size, None) for one in found):
+            return
+        self._shown = len(found)
+        show(self._viewer, detections=Detections.of(found, size))
+
+    def close(self) -> None:
+        """Show the rest, and nothing more; what is being shown is on the screen when this returns."""
+        with self._lock:
+            self._closed = True
+        if self._showing is not threading.current_thread():  # else an observer ends the answer
+            self._idle.wait()
+        self._draw()
+        if self._viewer.feed is self:
+            self._viewer.feed = None
 
 
-def _later(pause: float, call: Callable[[], None]) -> None:
+def show(viewer: Any, **traits: Any) -> None:
+    """Set traits of a viewer; an observer that fails ends nothing."""
+    for name, value in traits.items():
+        try:
+            setattr(viewer, name, value)
+        except Exception:
+            _LOGGER.exception("A viewer, or an observer of it, failed.")
+
+
+def _later(pause: float, call: Callable[[], Any]) -> None:
     """Call a function after so many seconds, on the loop of the package."""
     shared_loop().call(lambda: asyncio.get_running_loop().call_later(pause, call))
-
-
-def _put(viewer: Viewing, found: list[Detection]) -> None:
-    try:
-        viewer.detections = Detections.of(found, found[0].size or (1, 1))
-    except Exception:  # an observer's: the answer goes on
-        _LOGGER.exception("An observer of a viewer failed.")
 
 
 def boxes(detections: Iterable[Detection], prompt: str) -> list[dict[str, Any]]:

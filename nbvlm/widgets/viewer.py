@@ -202,6 +202,7 @@ class Viewer(BoxPart):
         **traits: Any,
     ) -> None:
         self.turn = 0
+        self.feed: Any = None  # what shows an answer here, while it streams
         self._facts: Mapping[str, Any] | None = None
         self._preview: list[bytes] = []
         self._sent: Picture | None = None  # the picture of the preview
@@ -289,7 +290,7 @@ class Viewer(BoxPart):
     def _within_picture(self, proposal: Any) -> Region | None:
         if proposal["value"] is None:
             return None
-        size = self._size()
+        size = self.size
         box = self._clipped(proposal["value"])
         if box is None:
             where = "there is no picture" if size is None else f"the picture has {size[0]}×{size[1]} pixels"
@@ -346,13 +347,15 @@ class Viewer(BoxPart):
             self._tell_steps()
             self._outline()
 
-    def _size(self) -> tuple[int, int] | None:
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height in pixels of the picture, or of that of the detections; None without either."""
         if self.image is not None:
             return self.image.width, self.image.height
         return self.detections.size if self.detections is not None else None
 
     def _facts_of(self) -> dict[str, Any] | None:
-        size = self._size()
+        size = self.size
         if size is None:
             return None
         name = (self.image.name if self.image is not None else None) or "picture"
@@ -450,7 +453,7 @@ class Viewer(BoxPart):
             callback(region)
 
     def _clipped(self, box: Sequence[float]) -> Region | None:
-        return clipped(box, self._size())
+        return clipped(box, self.size)
 
     # Corrections
 
@@ -506,7 +509,7 @@ class Viewer(BoxPart):
         --------
         >>> viewer.add_box((10, 20, 110, 80), "cat")  # doctest: +SKIP
         """
-        size, inside = self._size(), self._clipped([float(value) for value in box])
+        size, inside = self.size, self._clipped([float(value) for value in box])
         if size is None or inside is None:
             raise ValueError(f"The box must have an area within the picture, got {tuple(box)}.")
         with self._lock:
@@ -595,7 +598,7 @@ class Viewer(BoxPart):
     def _step(
         self, rows: Sequence[Detection], select: Sequence[int] = (), hide: Sequence[int] | None = None
     ) -> None:
-        size = self._size()
+        size = self.size
         if size is None:
             raise ValueError("There is no picture; set viewer.image first.")
         before = self.detections if self.detections is not None else Detections.empty(size)
@@ -609,6 +612,8 @@ class Viewer(BoxPart):
     def _put_corrected(
         self, found: Detections, select: Sequence[int] = (), hide: Sequence[int] | None = None
     ) -> None:
+        if self.feed is not None:
+            raise ValueError("Boxes cannot be corrected while an answer streams into the viewer.")
         hidden = [at for at in (self.hidden if hide is None else hide) if at < len(found)]
         edit, self._edit = self._edit, self._edit or {"edit": None}
         try:
@@ -633,7 +638,7 @@ class Viewer(BoxPart):
         super().close()
 
     def _summary(self) -> str:
-        size = self._size()
+        size = self.size
         shown = "no picture" if size is None else f"{size[0]}×{size[1]}"
         name = f"{self.image.name!r}, " if self.image is not None and self.image.name else ""
         return f"{name}{shown}, {super()._summary()}"

@@ -19,6 +19,7 @@ from nbvlm.grounding.masks import codebooks
 from nbvlm.result import description
 from nbvlm.widgets import StreamThrottle, Viewer
 from nbvlm.widgets.answer_page import AnswerPage
+from nbvlm.widgets.stream_throttle import DetectionFeed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +123,7 @@ def test_text_keeps_its_pace_while_boxes_wait_for_theirs(page: Page) -> None:
     found = Detections([[1, 2, 9, 9], [3, 4, 20, 20]], ["cat", "dog"], (40, 30))
     shown: list[int] = []
     viewer.observe(lambda change: shown.append(len(change["new"])), "detections")
-    live = StreamThrottle(answer, "detect cat ; dog", viewer, interval=0.0)
+    live = StreamThrottle(answer, "detect cat ; dog", DetectionFeed(viewer), interval=0.0)
     live.take(DetectionFound(found[0]))
     page.wait_until(lambda: shown == [1])
     live.take(DetectionFound(found[1]))

@@ -190,6 +190,103 @@ def test_an_answer_draws_its_boxes_in_a_viewer(page: Page, boxed: nbvlm.Result) 
     assert (viewer.result, viewer.detections, viewer.image) == (None, None, boxed.picture)
 
 
+def test_an_observer_of_the_boxes_may_end_the_answer(page: Page, boxed: nbvlm.Result) -> None:
+    viewer = widgets.Viewer(boxed.picture)
+    answer = widgets.Answer(viewer=viewer)
+    answer.begin("detect cat")
+    viewer.observe(lambda change: answer.stop(), "detections")
+    for detection in boxed.detections:
+        answer._throttle.take(nbvlm.DetectionFound(detection))
+    page.wait_until(lambda: not answer.running)
+    assert len(viewer.detections) == 2
+    viewer.unobserve_all("detections")
+    asking = widgets.connect(
+        nbvlm.demo.scenes.sample(3).picture,
+        "detect cat ; dog ; star",
+        client=nbvlm.Client("demo", pace=40),
+        answer=answer,
+    )
+    viewer.observe(lambda change: asking.stop() if change["new"] is not None else None, "detections")
+    assert asking.run() is None
+    assert (asking.running, answer.running) == (False, False)
+
+
+def test_an_observer_of_a_viewer_that_fails_ends_nothing(
+    page: Page, boxed: nbvlm.Result, caplog: pytest.LogCaptureFixture
+) -> None:
+    viewer = widgets.Viewer()
+    answer = widgets.Answer(viewer=viewer)
+    viewer.observe(lambda change: 1 / 0, ["result", "detections"])
+    answer.feed(nbvlm.DetectionFound(boxed.detections[0]))
+    answer.finish(boxed)
+    assert (answer.result, viewer.result, answer.running) == (boxed, boxed, False)
+    asking = widgets.connect(boxed.picture, "caption en", client=nbvlm.Client("demo"), viewer=viewer)
+    assert asking.run() == asking.result
+    assert not asking.running
+    assert "A viewer, or an observer of it, failed." in caplog.text
+
+
+def test_boxes_are_drawn_on_the_picture_that_was_asked_about_only(page: Page, boxed: nbvlm.Result) -> None:
+    viewer = widgets.Viewer(boxed.picture)
+    answer = widgets.Answer(viewer=viewer)
+    answer.begin("detect cat")
+    viewer.image = other = nbvlm.Picture.load(Image.new("RGB", (33, 44)))
+    answer.feed(nbvlm.DetectionFound(boxed.detections[0]))
+    answer.finish(boxed)
+    assert (viewer.image, viewer.detections, viewer.result) == (other, None, None)
+    answer.finish(boxed)  # shown again, by hand
+    assert viewer.result is boxed
+    answer.begin()
+    answer.feed(nbvlm.DetectionFound(nbvlm.Detection("cat", (1, 2, 9, 9))))  # which knows no size
+    answer.stop()
+    assert viewer.detections.size == (100, 80)
+    asking = widgets.connect(other, "caption en", client=nbvlm.Client("demo"), answer=answer)
+    asking.run()
+    assert viewer.image is other
+
+
+def test_the_answer_that_began_last_has_the_viewer(page: Page, boxed: nbvlm.Result) -> None:
+    viewer = widgets.Viewer(boxed.picture)
+    one, two = widgets.Answer(viewer=viewer), widgets.Answer(viewer=viewer)
+    cat, dog = boxed.detections
+    one.begin("detect cat")
+    two.begin("detect dog")
+    two.feed(nbvlm.DetectionFound(dog))
+    one.feed(nbvlm.DetectionFound(cat))
+    one.finish(boxed)
+    with pytest.raises(ValueError, match="while an answer streams"):
+        viewer.add_box((1, 2, 9, 9))
+    two.stop()
+    assert list(viewer.detections) == [dog]
+    viewer.add_box((1, 2, 9, 9))
+    assert len(viewer.detections) == 2
+
+
+def test_a_closed_answer_takes_no_events_and_wrong_values_end_nothing(
+    page: Page, boxed: nbvlm.Result
+) -> None:
+    answer = widgets.Answer()
+    answer.feed(nbvlm.TextDelta("a"))
+    for call in (answer.finish, answer.fail, answer.feed):
+        with pytest.raises(TypeError):
+            call(nbvlm.TextDelta)
+    assert answer.running
+    answer.close()
+    answer.feed(nbvlm.TextDelta("b"))
+    assert (answer.running, answer.text) == (False, "a")
+    with pytest.raises(nbvlm.Error, match="closed"):
+        answer.begin()
+
+
+def test_a_viewer_that_comes_later_shows_the_answer(page: Page, boxed: nbvlm.Result) -> None:
+    answer, viewer = widgets.Answer(boxed), widgets.Viewer()
+    answer.viewer = viewer
+    assert (viewer.result, answer.group) == (boxed, viewer.group)
+    assert widgets.Answer(group="mine", viewer=viewer).group == "mine"
+    answer.viewer = None
+    assert answer.group == ""
+
+
 def test_many_boxes_are_few_messages(page: Page, boxed: nbvlm.Result) -> None:
     viewer = widgets.Viewer(boxed.picture)
     answer, rows = widgets.Answer(viewer=viewer), widgets.DetectionList(viewer)

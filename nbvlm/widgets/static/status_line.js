@@ -70,7 +70,7 @@ export function statusView(store, say) {
   };
   const run = () => {
     if (!timer) {
-      started = performance.now();
+      started = performance.now() - 1000 * (store.status.seconds ?? 0);
       timer = setInterval(tick, 100);
     }
     tick();
