@@ -2,7 +2,7 @@
 
 Run `python bench/client.py [part …]`; the parts are events, first, many, upload and start, by default all. A
 server in a process of its own answers on loopback; all clients meet it in the same run, in turns. Events, and
-requests at 16 and 256 at once, are told in CPU time of this process, the rest in wall time. Gates:
+requests at 16 and 256 at once, are measured in CPU time of this process, the rest in wall time. Gates:
 
 - events, beside plain httpx lines and `json.loads`: where each comes in a chunk of its own, at most 1.15 as
   text and 1.3 with boxes parsed as they come; in 16 KB chunks 0.8 and 1.2

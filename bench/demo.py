@@ -4,7 +4,7 @@
 
 Each part is measured beside the same networks in PyTorch on one thread, where it is installed, in turns;
 ratios are of medians over rounds. Gates: the first token of a medium prompt within 100 ms, 400 tokens a
-second, loaded within 150 ms with at most 120 MB (Linux tells it), and an answer no slower than in PyTorch.
+second, loaded within 150 ms with at most 120 MB (Linux reports it), and an answer no slower than in PyTorch.
 The detector for photographs follows, with its own gates: `bench/photos.py`.
 """
 

@@ -2,7 +2,7 @@
 
 Kernels run widget callbacks on different threads and loops, depending on their version, and a notebook's own
 loop is running while a cell is. So nothing is awaited on the loop that happens to be running: a `Task` runs
-on one loop that the package owns, and `iterate_in_thread` walks an iterator on a loop of its own.
+on one loop that the package owns, and `iterate_in_thread` walks an iterator on its own loop.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def shared_loop(name: str = "nbvlm") -> BackgroundLoop:
 
 
 class Interruption:
-    """Ends what a function waits for, from any thread: a `Task` that it waits for is cancelled."""
+    """Cancels a function's waiting, from any thread: a `Task` that it waits for is cancelled."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -137,7 +137,7 @@ _INTERRUPTION: ContextVar[Interruption | None] = ContextVar("nbvlm_interruption"
 
 
 async def in_thread(function: Callable[..., T], *args: Any, **options: Any) -> T:
-    """Call a function in a thread; a cancellation also interrupts what it waits for there."""
+    """Call a function in a thread; a cancellation also interrupts its waiting there."""
     interruption = Interruption()
     try:
         return await asyncio.to_thread(interruption.run, function, *args, **options)
@@ -228,7 +228,7 @@ def iterate_in_thread(
     stop: Callable[[], object] | None = None,
     patience_s: float | None = None,
 ) -> Generator[T | None]:
-    """Walk an asynchronous iterator on a loop of its own, and yield its values here.
+    """Walk an asynchronous iterator on its own loop, and yield its values here.
 
     Leaving early, and Ctrl-C, stop the iterator and wait until it has wound down.
 
@@ -289,7 +289,7 @@ async def _walk(
 
 
 def run_in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on a loop of its own, and return its value; Ctrl-C cancels it and waits for that."""
+    """Run a coroutine on its own loop, and return its value; Ctrl-C cancels it and waits for that."""
 
     async def once() -> AsyncGenerator[T]:
         yield await coroutine

@@ -31,12 +31,12 @@ __all__ = [
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
-    """Replace a leading `~` or `~user` by that home folder; a name without such a home stays as it is.
+    """Replace a leading `~` or `~user` by that home folder; the name of an unknown user stays as it is.
 
     >>> expanded("~$draft.png").name
     '~$draft.png'
     """
-    # Path.expanduser() raises where there is no such user, or no home folder at all.
+    # Path.expanduser() raises for an unknown user, and without a home folder.
     return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
@@ -64,7 +64,7 @@ def directory() -> Path:
         if folder.is_absolute():
             return folder
     hint = "Set NBVLM_CACHE to a folder that can be written."
-    raise Error("There is no home folder to keep downloads in.", hint=hint)
+    raise Error("Downloads need a folder, and this user has no home folder.", hint=hint)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -123,7 +123,7 @@ class Source:
     size: int
     sha256: str
     variable: str  # names a copy supplied by hand
-    purpose: str  # one sentence: what needs it, and what does not
+    purpose: str  # one sentence: which features need it, and which do not
 
 
 VAE_OID = Source(

@@ -1,3 +1,3 @@
-"""The version of the package; a module of its own, so that none imports `nbvlm` for it."""
+"""The version of the package, which other modules import from here instead of from `nbvlm`."""
 
 __version__ = "0.1.0"

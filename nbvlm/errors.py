@@ -189,7 +189,7 @@ class ReplayMiss(Error, LookupError):
     Attributes
     ----------
     nearest
-        The recorded question with the most similar prompt, about the same picture where there is one: it has
+        The recorded question with the most similar prompt, preferably about the same picture: it has
         `prompt`, `parameters`, and the `name` of its picture. None for an empty recording.
     """
 
@@ -204,7 +204,7 @@ class DemoWarning(UserWarning):
     Parameters
     ----------
     message
-        What it says.
+        Its text.
 
     Examples
     --------

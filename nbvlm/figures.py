@@ -121,7 +121,7 @@ class Finding:
 
 
 def finding(holds: bool, sentence: str) -> Finding:
-    """Say what a cell shows, as the last line of the cell; a missing effect is shown as missing.
+    """Show a statement about a result, as the last line of a cell, and whether the result bears it out.
 
     Parameters
     ----------

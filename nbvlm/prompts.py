@@ -166,7 +166,7 @@ def detect(*things: str) -> str:
     Raises
     ------
     PromptError
-        If there is no thing, or one is empty, holds `;`, an `<img` tag or a model token.
+        If no thing is given, or one is empty, holds `;`, an `<img` tag or a model token.
 
     Examples
     --------
@@ -263,7 +263,7 @@ class Task:
     name
         "detect", "segment", "point", "count", "caption", "cap", "describe", "ocr" or "answer".
     things
-        What is looked for.
+        The thing to look for.
     lang
         Code of the answer's language.
     question
@@ -363,12 +363,12 @@ def counted(prompt: str, labels: Sequence[str] | None) -> str | None:
 def unlike_asked(
     prompt: str, dialect: Dialect, *, places: int, masks: int = 0, points: int = 0
 ) -> str | None:
-    """Say what a family cannot give: masks, points or boxes, or the language of a caption.
+    """Say what a family cannot return: masks, points or boxes, or the language of a caption.
 
     Parameters
     ----------
     prompt
-        As a person wrote it; the result is None for an answer that has what was asked for.
+        As a person wrote it; the result is None if the answer has everything asked for.
     dialect
         The family that answered: `nbvlm.grounding.dialects.of(model)`.
     places, masks, points
@@ -475,7 +475,7 @@ def _thing(thing: str, task: str) -> str:
         names = ", ".join(f'"{part.strip()}"' for part in text.split(";") if part.strip())
         raise PromptError(
             f"A thing must not hold a semicolon, got {text!r}.",
-            hint=f"Pass each thing by itself: {task}({names}).",
+            hint=f"Pass each thing separately: {task}({names}).",
         )
     if _TOKEN.search(text):
         raise PromptError(

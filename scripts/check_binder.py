@@ -92,7 +92,7 @@ def check_use(variables: dict[str, str]) -> None:
         )
         base = server.megabytes()
         if base is None:
-            print("The memory is not measured: this system does not tell it.")
+            print("The memory is not measured: this system does not report it.")
             return
         weigh(max(server.peak, base), "JupyterLab with the quick-start")
         for name in others:

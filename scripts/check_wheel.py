@@ -67,7 +67,7 @@ class Stranger:
         self.variables = clean_environment(self.home, place / "env")
 
     def run(self, *command: str | Path) -> str:
-        """Run a command, or end with its status; tell how long it took."""
+        """Run a command, or end with its status; print how long it took."""
         began = time.monotonic()
         program, *rest = map(str, command)
         result = subprocess.run(

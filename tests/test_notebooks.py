@@ -192,7 +192,7 @@ EFFECTS: dict[str, list[tuple[str, Callable[..., bool]]]] = {
     "11": [
         ("The wrong rules misplace", lambda own, others: own > others + 30),
         ("Reading again repairs it", lambda before, after: after > before + 30),
-        ("The known picture tells", lambda _scale, best, second: best > second),
+        ("The known picture decides", lambda _scale, best, second: best > second),
     ],
 }
 

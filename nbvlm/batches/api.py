@@ -50,8 +50,8 @@ def batch(
     client
         Whose settings are used; by default those of `Client()`.
     concurrency
-        Questions under way at once; on a cluster, for each worker. It goes down by itself when the service
-        says that it is busy (503), and up again.
+        Questions under way at once; on a cluster, for each worker. The batch lowers it while the service says
+        that it is busy (503), and raises it again.
     journal
         The file; one run at a time can write it. None keeps nothing.
     rate
@@ -76,14 +76,13 @@ def batch(
     -------
     pandas.DataFrame
         `source, prompt, text, detections` (a `Detections` each), `error` (kind and sentence), `seconds`,
-        `tokens` (in all), `request_id`, `model`, `endpoint`, `notices`; missing where there is none. After
-        Stop, the rows until then. Rows of
-        a Series or DataFrame keep its index.
+        `tokens` (in all), `request_id`, `model`, `endpoint`, `notices`; a value that a row does not have is
+        missing. After Stop, the rows until then. Rows of a Series or DataFrame keep its index.
 
     Raises
     ------
     ImageError
-        There are no pictures.
+        The source holds no pictures.
     PromptError, ParameterError, AuthenticationError
         Before anything is asked.
     Error
@@ -155,7 +154,7 @@ def results(journal: str | os.PathLike[str] = "run.jsonl", *, explode: bool = Fa
     Raises
     ------
     Error
-        There is no such file, or pandas is missing.
+        The file does not exist, or pandas is missing.
 
     Examples
     --------

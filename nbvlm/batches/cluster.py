@@ -67,7 +67,7 @@ class InJournal(Error):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Order:
-    """What a worker has to know of a run; it holds no key."""
+    """The settings of a run that a worker needs; they hold no key."""
 
     run: str
     plan: Plan
@@ -152,7 +152,7 @@ class Station:
         Task(self._live())
 
     async def rows(self, items: Iterator[Item], journal: NullJournal) -> list[Row]:
-        """Finish pictures, or what is possible of them until the run ends, and return their rows."""
+        """Process pictures until the run ends, and return the finished rows."""
         if self._ended:
             return []
         plan, counter = self._order.plan, ProgressCounter(None)
@@ -169,7 +169,7 @@ class Station:
         self._rate.pause(seconds)
 
     def _report(self, seconds: float) -> None:
-        """Let the other workers slow down too: without a rate for all, each has a limiter of its own."""
+        """Let the other workers slow down too: without a shared rate, each has its own limiter."""
         if self._dask is not None:
             Task(asyncio.to_thread(_report, self._dask, self._name, self._order.run, seconds))
 
@@ -197,7 +197,7 @@ class Station:
 
 
 def _report(dask: Any, own: str, run: str, seconds: float) -> None:
-    with contextlib.suppress(Exception):  # a worker that goes, or a cluster that ends, needs no report
+    with contextlib.suppress(Exception):  # a worker or cluster that is ending needs no report
         if others := [name for name in dask.nthreads() if name != own]:
             dask.run(_pause, run, seconds, workers=others, on_error="ignore")
 
@@ -252,7 +252,7 @@ def _on_cluster() -> bool:
     return True
 
 
-# Keys: on their way they are in two halves, each random by itself, so that no message holds one.
+# Keys travel in two halves, each of them random, so that no message holds a key.
 
 
 def register_key(engine: Any, client: Any = None) -> None:
@@ -284,7 +284,7 @@ def register_key(engine: Any, client: Any = None) -> None:
     secret = settings.key()
     if secret is None:
         raise ParameterError(
-            f"The endpoint {settings.endpoint.name!r} takes no key.", hint="There is nothing to register."
+            f"The endpoint {settings.endpoint.name!r} takes no key.", hint="Use it without registering."
         )
     opened, own = client_of(engine)
     try:
@@ -443,7 +443,7 @@ class ClusterRun:
         self._began = time.monotonic()
 
     def stop(self) -> None:
-        """End the run at the next occasion; what is finished stands in the journal."""
+        """End the run as soon as possible; the journal keeps the finished rows."""
         self._stopped = True
         self._news.set()
 
@@ -575,7 +575,7 @@ class ClusterRun:
         self._ready.append(rows.row_of(line, resumed=resumed, place=place))
 
     async def _end(self) -> None:
-        """Let the workers stop; what they had finished by then goes into the journal."""
+        """Stop the workers; rows that they have finished go into the journal."""
         from distributed import Event, Semaphore
 
         engine, run, chunks = self._engine, self._order.run, list(self._chunks.items())

@@ -52,7 +52,7 @@ def map_partitions(
 ) -> Any:
     """Add the answers about the pictures of a column to a Dask DataFrame; asked when it is computed.
 
-    There is no journal: write the result (`to_parquet`), and read that. Each worker has one client with its
+    This keeps no journal: write the result (`to_parquet`), and read that. Each worker has one client with its
     own connections; the rate is shared by all through the scheduler. Keys: see `batch` with `engine`.
 
     Parameters
@@ -91,7 +91,7 @@ def map_partitions(
             hint="nbvlm.batch(…) takes everything else.",
         )
     if str(column) not in names:
-        raise ParameterError(f"There is no column {column!r}.", hint=f"There are: {', '.join(names)}.")
+        raise ParameterError(f"The column {column!r} does not exist.", hint=f"Columns: {', '.join(names)}.")
     if taken := [name for name in KINDS if name in names]:
         raise ParameterError(
             f"There is a column {taken[0]!r} already.", hint="Rename it: the answers have one of this name."

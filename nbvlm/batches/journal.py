@@ -57,11 +57,11 @@ class NullJournal:
         return rows.encode(data)
 
     def close(self) -> None:
-        """Do nothing: there is no file."""
+        """Do nothing, since no file is open."""
 
 
 class Journal(NullJournal):
-    """A journal in a file, made where there is none, which one run at a time can write."""
+    """A journal in a file, created if missing, which one run at a time can write."""
 
     def __init__(self, path: str | os.PathLike[str], folder: str = "") -> None:
         self.path = _path(path, folder)
@@ -140,7 +140,7 @@ class Journal(NullJournal):
         return self._end - len(line)
 
     def _scan(self) -> tuple[int, bool]:
-        """Learn what is done; return the size of the file, and whether it ends within a line."""
+        """Read the finished rows; return the size of the file, and whether it ends within a line."""
         at, ours, foreign, line = 0, False, False, b"\n"
         try:
             for line in entries.lines(self._reader):
@@ -166,7 +166,7 @@ class Journal(NullJournal):
     def _unwritten(self, error: OSError) -> Error:
         return Error(
             f"The journal {str(self.path)!r} cannot be written: {error.strerror}.",
-            hint="What is finished is in it; make room, then run the same again.",
+            hint="It holds the finished rows; make room, then run the same again.",
         )
 
     def _changed(self) -> Error:
@@ -180,7 +180,7 @@ def lines(path: str | os.PathLike[str]) -> Iterator[bytes]:
     """Yield the whole lines of a journal, also while it is written."""
     file = _path(path)
     if not file.exists():
-        raise Error(f"There is no journal {os.fspath(path)!r}.", hint=f"This runs in {Path.cwd()}.")
+        raise Error(f"The journal {os.fspath(path)!r} does not exist.", hint=f"This runs in {Path.cwd()}.")
     ours = foreign = False
     try:
         with _reading(file) as opened:
@@ -266,7 +266,7 @@ def _lock(file: int, path: Path) -> None:
         if error.errno in _LOCKED:
             raise Error(
                 f"The journal {str(path)!r} is being written by another run.",
-                hint="Wait until that has ended, or give this one a journal of its own.",
+                hint="Wait until that run has ended, or give this one another journal.",
             ) from None
         if error.errno not in _WITHOUT_LOCKS:
             raise Error(

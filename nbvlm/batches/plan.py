@@ -1,4 +1,4 @@
-"""What a run is to do, checked before it begins."""
+"""The plan of a run, checked before it begins."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Prompt:
                     meant = f"{_BY_FUNCTION.format(special[0])} "
                 raise PromptError(
                     f"The prompt names {{{name}}}, which the row does not have.",
-                    hint=f"{meant}There are: {', '.join(names)}. Double braces that stand for themselves.",
+                    hint=f"{meant}Columns: {', '.join(names)}. Double braces that stand for themselves.",
                 )
 
 
@@ -181,7 +181,7 @@ def plan(
     on_error: str,
     options: dict[str, Any],
 ) -> Plan:
-    """Check what a run is asked to do, before any network use."""
+    """Check the arguments of a run, before any network use."""
     settings = settings_of(client)
     refuse_unknown(options, _OPTIONS)
     if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:

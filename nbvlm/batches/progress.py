@@ -1,4 +1,4 @@
-"""How far a run is: counted as it goes, reported now and then."""
+"""The progress of a run: counted continuously, reported at intervals."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Progress:
     errors
         Rows with an error.
     asking, waiting
-        Questions under way, and those that wait for leave to be asked.
+        Questions under way, and those that wait for their turn.
     concurrency
         Questions that may be under way at once, at present.
     seconds

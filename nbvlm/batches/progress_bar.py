@@ -92,14 +92,14 @@ class ProgressBar:
                 self._drawing.wait(5.0)
 
     def hear(self) -> None:
-        """Let Stop be heard while the cell is busy, where the kernel has subshells for such messages."""
+        """Receive Stop while the cell is busy, if the kernel has subshells."""
         try:
             kernel = tuple(map(int, version("ipykernel").split(".")[:2]))
         except PackageNotFoundError:
             return
         # From 7.4 on, a message goes to the shell that used the widget last, and that is the busy one.
         if kernel >= (7, 4) and hasattr(self.button.comm, "_reply_subshell_id"):
-            del self.button.comm._reply_subshell_id  # noqa: SLF001 - there is no other way to be heard
+            del self.button.comm._reply_subshell_id  # noqa: SLF001 - the only way to receive it
 
     def press(self) -> None:
         """Stop the run."""
@@ -188,7 +188,7 @@ def _card(row: Row, thumbnails: dict[str, str]) -> str:
 
 
 def _caveat(row: Row) -> str:
-    """Return the beginning of the notices; the whole of them shows under the pointer."""
+    """Return the beginning of the notices; the tooltip shows all of them."""
     if not row.notices:
         return ""
     begun = html_text(shorten(row.notices, 60))
@@ -196,7 +196,7 @@ def _caveat(row: Row) -> str:
 
 
 def _said(row: Row) -> str:
-    """Return the labels where there are boxes, else the text."""
+    """Return the labels of the boxes, or the text without boxes."""
     labels = list(row.detections.labels) if row.detections is not None else []
     if not labels:
         return row.text or "(an empty answer)"

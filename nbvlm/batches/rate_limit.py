@@ -27,7 +27,7 @@ LOWER, RAISE = 0.7, 1.03
 HELD_S = 0.25
 """Seconds that a process keeps the semaphore while others wait."""
 ENOUGH = 10
-"""Answers that tell a service's pace where no rate is given."""
+"""Answers from which the limiter estimates the service's rate."""
 
 
 def rate_of(rate: float | None) -> float | None:
@@ -43,7 +43,7 @@ def rate_of(rate: float | None) -> float | None:
 
 
 class RateLimiter:
-    """Hands out leave to send a request: `rate` a minute, or without a limit."""
+    """Limits requests to `rate` a minute; without a rate, all may be sent at once."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class RateLimiter:
         return self._rate
 
     async def take(self) -> None:
-        """Wait for leave to send one request."""
+        """Wait until the next request may be sent."""
         self.waiting += 1
         try:
             async with self._turn:
@@ -83,7 +83,7 @@ class RateLimiter:
     def _give(self) -> None:
         now = self._clock()
         if self._rate is not None:
-            late = now - self._next <= SLACK  # no more than a late waking
+            late = now - self._next <= SLACK  # at most a late wake-up
             self._next = (self._next if late else now) + 60 / self._rate
 
     async def close(self) -> None:
@@ -147,7 +147,7 @@ class SharedRateLimiter(RateLimiter):
         self._releasing: asyncio.Task[None] | None = None
 
     async def take(self) -> None:
-        """Wait for leave to send one request."""
+        """Wait until the next request may be sent."""
         self._wanted += 1
         try:
             async with self._own:

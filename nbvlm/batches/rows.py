@@ -55,18 +55,18 @@ class Position:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Row:
-    """What became of one picture of a batch.
+    """The outcome for one picture of a batch.
 
     Attributes
     ----------
     index, source
         Its number in the input, from 0, and its path, address or `#` with the number.
     prompt
-        What was asked; where no prompt could be made, the template, or None for a function.
+        The prompt as asked; if none could be made, the template, or None for a function.
     text
-        The answer; None where there is none.
+        The answer; None after an error.
     detections
-        Boxes and masks of the answer; None where there is none.
+        Boxes and masks of the answer; None after an error.
     error
         Kind and sentence of what went wrong, else None.
     seconds
@@ -84,9 +84,9 @@ class Row:
     copy
         How often this source came before in the run.
     model, endpoint
-        Who answered; None where there is no answer.
+        Model and endpoint that answered; None after an error.
     notices
-        What the reader of the answer must know, as one text; "" for nothing, None where there is no answer.
+        Notices for the reader of the answer, as one text; "" without notices, None after an error.
     """
 
     index: int
@@ -120,7 +120,7 @@ class Row:
         return self.result_with(_picture(self.path, sha256))
 
     def result_with(self, picture: Picture | None) -> Result | None:
-        """Return the whole `Result` with a picture that is at hand; None where there is no answer."""
+        """Return the whole `Result` with a picture that is at hand; None after an error."""
         return Result.from_json(self._line, picture) if self.error is None else None
 
     @property

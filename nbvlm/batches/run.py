@@ -113,7 +113,7 @@ class Run:
         except Error as error:
             if self._journal is not None:
                 error.add_note(
-                    f"What is finished is in the journal {os.fspath(self._journal)!r}: "
+                    f"The finished rows are in the journal {os.fspath(self._journal)!r}: "
                     "running the same again goes on from there."
                 )
             raise
@@ -137,7 +137,7 @@ class Run:
         return table.frame(self._index)
 
     def stop(self) -> None:
-        """Stop, from any thread: what is under way is dropped, what is finished is kept."""
+        """Stop, from any thread: drop questions under way, keep finished rows."""
         self._stopped = True
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # it has just ended

@@ -1,6 +1,6 @@
 """Where the pictures of a batch come from: folders, globs, lists, tables, iterators, buckets.
 
-A source is walked once, item by item, and never held. What an item is made of is read when its turn comes.
+A source is read once, item by item, and never as a whole. The data of an item is read when its turn comes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Item:
 
     place: Position
     image: Any
-    columns: Mapping[str, Any]  # what a prompt may be made of
+    columns: Mapping[str, Any]  # the values that a prompt may use
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -75,7 +75,7 @@ def listing(images: Any, column: str | None = None) -> Listing:
 
 
 def items(listed: Listing, folder: str = "") -> Iterator[Item]:
-    """Walk a source and number what it yields; relative paths begin at the folder."""
+    """Walk a source and number its items; relative paths begin at the folder."""
     seen: dict[int, int] = {}
     for index, (label, image, columns) in enumerate(listed.each()):
         name, nth = _called(image), 0
@@ -108,14 +108,14 @@ def _named(name: str) -> Listing:
     if has_magic(name) and not path.exists():
         return _filled(name, lambda: _matching(path, start))
     if not path.suffix and not path.exists():
-        raise ImageError(f"There is no folder {name!r}.", hint=f"This runs in {start}.")
+        raise ImageError(f"The folder {name!r} does not exist.", hint=f"This runs in {start}.")
     return _several([name])
 
 
 def _filled(name: str, walk: Callable[[], Iterator[str]]) -> Listing:
     if next(walk(), None) is None:
         raise ImageError(
-            f"There is no picture in {name!r}.",
+            f"{name!r} holds no picture.",
             hint=f"This runs in {here()}; a folder is searched with all below it, by the files' endings.",
         )
     return Listing(
@@ -139,7 +139,7 @@ def _folders(folder: str, start: Path, seen: set[str]) -> Iterator[tuple[str, li
         for at, folders, files in os.walk(root, onerror=_unreadable_folder):
             name = os.path.join(left[0], at[len(str(root)) :].lstrip(os.sep)) if at != str(root) else left[0]  # noqa: PTH118
             folders[:] = sorted(one for one in folders if not one.startswith("."))
-            if (real := os.path.realpath(at)) in seen:  # a link to what was met before, or a circle
+            if (real := os.path.realpath(at)) in seen:  # a link to a folder that was read before, or a circle
                 folders.clear()
                 continue
             seen.add(real)
@@ -201,11 +201,11 @@ def _column(names: list[str], column: str | None) -> str:
     if column is None and found:
         return found[0]
     what = (
-        f"There is no column {column!r}."
+        f"The column {column!r} does not exist."
         if column is not None
         else "It is not clear which column holds the pictures."
     )
-    raise ParameterError(what, hint=f'Pass column="…"; there are: {", ".join(names)}.')
+    raise ParameterError(what, hint=f'Pass column="…"; columns: {", ".join(names)}.')
 
 
 def _each(images: Iterable[Any], column: str | None) -> Iterator[tuple[Any, Any, Mapping[str, Any] | None]]:
@@ -247,7 +247,7 @@ def _single(images: Any) -> bool:
 
 
 def _called(image: Any) -> str | None:
-    """Name an item; what is in memory may have a name or none."""
+    """Name an item; one in memory may have no name."""
     if isinstance(image, (str, os.PathLike)):
         name = os.fsdecode(image)
         if name.startswith("data:"):
@@ -287,11 +287,11 @@ def listed(url: str, suffixes: Collection[str]) -> list[str]:
     system, path = _at(url)
     try:
         found = _found(system, path, suffixes)
-    except Exception as error:  # noqa: BLE001 - every file system has errors of its own
+    except Exception as error:  # noqa: BLE001 - every file system has its own errors
         raise _unreachable(url, error) from None
     if not found:
         raise ImageError(
-            f"There is no picture at {redact(url)!r}.", hint="Check the address and your rights there."
+            f"{redact(url)!r} holds no picture.", hint="Check the address and your rights there."
         )
     return [str(system.unstrip_protocol(name)) for name in sorted(found)]
 
@@ -302,7 +302,7 @@ def read(url: str) -> bytes:
     try:
         return bytes(system.cat_file(path))
     except FileNotFoundError:
-        raise ImageError(f"There is no file {redact(url)!r}.") from None
+        raise ImageError(f"The file {redact(url)!r} does not exist.") from None
     except Exception as error:  # noqa: BLE001 - as above
         raise _unreachable(url, error) from None
 

@@ -1,6 +1,6 @@
 """The workers of a run: some make pictures ready, some ask, and all of them share the limits.
 
-Nothing is held beyond what is under way: a source is walked only as fast as answers are taken.
+Only questions under way are in memory: the source is read only as fast as answers are taken.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class WorkerPool:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
     def stop(self) -> None:
-        """End the run at the next occasion; what is finished stands in the journal."""
+        """End the run as soon as possible; the journal keeps the finished rows."""
         self._stopped = True
         if self._out.empty():
             self._out.put_nowait(None)

@@ -8,7 +8,7 @@ import ctypes
 __all__ = ["give_memory_back"]
 
 _TRIM, _MMAP = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
-_BLOCK = 1024 * 1024  # bytes: a body or a picture of this size is a block of its own
+_BLOCK = 1024 * 1024  # bytes: a body or a picture of this size gets its own block
 _KEPT = 16 * 1024 * 1024  # bytes at the end of a heap that are kept for the next answer
 
 

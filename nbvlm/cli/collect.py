@@ -48,7 +48,7 @@ _ARCHIVE = 512 << 20  # bytes of an archive's files that are read at most
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """One file: the result in it, or the reason why there is none."""
+    """One file: the result in it, or the reason why it cannot be read."""
 
     who: str
     file: str

@@ -67,7 +67,7 @@ def named(name: str, seconds: float) -> Iterator[Finding]:
 
 
 def gateway(seconds: float) -> Iterator[Finding]:
-    """Check the gateway of a class, where a variable names one: the address, who asks, and what is left."""
+    """Check the gateway of a class, if a variable names one: address, user, and remaining quota."""
     from nbvlm.client import probe, resolve
 
     if endpoints.gateway_address() is None:

@@ -107,7 +107,7 @@ def filled(source: str, reader: str, values: dict[str, dict[str, str]]) -> str:
 
 
 def _values() -> dict[str, dict[str, str]]:
-    """Compute what the source has as ``{{name}}``, for each reader."""
+    """Compute the values of ``{{name}}`` in the source, for each reader."""
     from nbvlm import prompts
     from nbvlm.client import Client
     from nbvlm.demo import scenes

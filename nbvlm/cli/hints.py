@@ -38,7 +38,7 @@ _KEYWORD = re.compile(rf"\b({'|'.join(_OPTIONS)})=(\"[^\"]*\"|'[^']*'|…|[^\s,;
 
 
 _VALUES = {"model": "ID", "timeout": "S", "device": "NAME", "base_url": "URL"}
-"""What stands for a value that is left open."""
+"""Placeholder for an unknown value."""
 
 
 def as_options(error: Error) -> Error:
@@ -54,7 +54,7 @@ def as_options(error: Error) -> Error:
 
 
 def in_command(text: str) -> str:
-    """Write what a sentence says of Python in the words of the command line."""
+    """Translate a sentence about Python to the options of the command line."""
     for pattern, words in _RULES:
         text = re.sub(pattern, words, text)
     return _KEYWORD.sub(_option, text)

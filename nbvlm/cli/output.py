@@ -32,7 +32,7 @@ class AnswerWriter(Protocol):
         """Write the whole answer."""
 
     def error(self, error: Error) -> None:
-        """Write an error; its sentence goes to the error stream besides."""
+        """Write an error; its sentence goes to the error stream too."""
 
 
 class TextWriter:

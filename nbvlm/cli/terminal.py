@@ -64,7 +64,7 @@ def is_terminal() -> bool:
 
 
 def finish_output() -> str | None:
-    """Write what is still in the buffers; if that fails, discard it and return why, "" for a closed pipe."""
+    """Flush the buffers; if that fails, discard them and return why, "" for a closed pipe."""
     reason: str | None = None
     for stream in (sys.stderr, sys.stdout):
         try:

@@ -51,7 +51,7 @@ _LESS = ("Bold", "Italic", "Oblique", "Mono", "Light", "Thin", "Black", "Serif",
 
 
 def _folders() -> Iterator[Path]:
-    home = expanded("~")  # without a home folder it stays "~", where there are no fonts
+    home = expanded("~")  # without a home folder it stays "~", which holds no fonts
     if sys.platform == "darwin":
         yield from (Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library/Fonts")
     elif sys.platform == "win32":

@@ -89,10 +89,10 @@ def _slot(label: str, taken: set[int]) -> int:
 
 
 def assign(labels: Iterable[str], fixed: Mapping[str, str | RGB] | None = None) -> dict[str, RGB]:
-    """Give every label a colour, that in `fixed` if there is one; up to 16 labels get different ones.
+    """Give every label a colour, from `fixed` if it names one; up to 16 labels get different ones.
 
     The result depends on the set of labels alone: not on their order, the process or earlier pictures. A
-    label has a colour of its own, which it leaves only to a label that sorts before it.
+    label has its own colour, which it leaves only to a label that sorts before it.
 
     >>> assign(["dog", "cat"]) == assign(["cat", "dog", "cat"])
     True

@@ -28,7 +28,7 @@ class Position(NamedTuple):
 
 
 def place(boxes: Rects, labels: Sequence[tuple[int, int]], size: tuple[int, int]) -> list[Position | None]:
-    """Find a place for every label; None where there is no room, or no label.
+    """Find a place for every label; None for an empty label and where all places are taken.
 
     Boxes are n×4 integers x0, y0, x1, y1, as drawn, x1 and y1 exclusive; a label is its width and height, (0,
     0) for none. Small boxes choose first, as they have the least choice. A label prefers to sit on its box,

@@ -1,4 +1,4 @@
-"""The gateway of a class: where it is, and what it serves.
+"""The gateway of a class: its address and its models.
 
 One environment variable names it, `NBVLM_GATEWAY`. A gateway behind a JupyterHub is written with a prefix,
 `jupyterhub+https://hub.example.org/services/nbvlm`: then the token of the student's own server is sent there.
@@ -40,7 +40,7 @@ VARIABLE = "NBVLM_GATEWAY"
 FACTS = "/v1/gateway"
 """Path of the public facts: the model and its limits, nothing about students."""
 STANDING = "/v1/gateway/me"
-"""Path of what a gateway knows about who asks, with a token: name, role, and what is left of today."""
+"""Path of a gateway's facts about the owner of a token: name, role, and the quota left today."""
 SECONDS = 10.0
 LARGEST = 256 * 1024
 _HUB = "jupyterhub+"
@@ -81,7 +81,7 @@ def gateway_address() -> str | None:
 
 
 def named(name: str | None) -> Service | None:
-    """Return the service of a name, the gateway included; None if there is none."""
+    """Return the service of a name, the gateway included; None for an unknown name."""
     return GATEWAY if name == GATEWAY.name else SERVICES.get(name or "")
 
 
@@ -200,7 +200,7 @@ _STATED = ("model", "dialect", "inline_limit", "codebook", "bins", "longest_side
 
 
 def facts_of(endpoint: Endpoint) -> dict[str, Any]:
-    """Return what a gateway says about the model that it asks; `described` reads it."""
+    """Return a gateway's description of its model; `described` reads it."""
     facts = {name: getattr(endpoint, name) for name in _STATED}
     facts["parameters"] = [
         {name: getattr(parameter, name) for name in Parameter.__slots__} for parameter in endpoint.parameters

@@ -37,7 +37,7 @@ def get(name: str, model: str | None = None) -> Endpoint:
     NotFoundError
         If the model has been retired; the message names living ones.
     ParameterError
-        If there is none; the message names the nearest.
+        If the name is not known; the message suggests the nearest.
 
     Examples
     --------

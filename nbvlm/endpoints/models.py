@@ -66,7 +66,7 @@ _BLIND = re.compile(
 
 
 def sees(model: str) -> bool | None:
-    """Judge by its name whether a model sees; None if the name does not tell.
+    """Judge by its name whether a model sees; None if the name does not show it.
 
     Examples
     --------

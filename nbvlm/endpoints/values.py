@@ -72,7 +72,7 @@ class Endpoint:
     path
         Path of the invocation; `base_url + path` is the address of a request.
     assets_url
-        Origin of `/v2/nvcf/assets`, or None where there is no asset service.
+        Origin of `/v2/nvcf/assets`, or None without an asset service.
     inline_limit
         An inline picture's base64 text must be shorter than this many characters; None for no limit, 0 where
         pictures are accepted as assets only.

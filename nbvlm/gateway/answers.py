@@ -22,7 +22,7 @@ __all__ = ["Answer", "Cache", "Chunk", "Line", "Ticket"]
 
 
 class Chunk(NamedTuple):
-    """One piece of an answer: text, thinking, and what the model says in place of an answer."""
+    """One piece of an answer: text, thinking, or a refusal."""
 
     text: str = ""
     thought: str = ""

@@ -376,7 +376,7 @@ class Api:
 
 
 class _Exchange:
-    """One request and its response: what was sent already, and whether the client is still there."""
+    """One request and its response: the bytes sent so far, and whether the client is still connected."""
 
     def __init__(self, head: Request, receive: Receive, send: Send) -> None:
         self._method, self._path = head.method, head.path
@@ -599,7 +599,7 @@ def _route(head: Request) -> tuple[str, str, str]:
 
 
 def _check_page(head: Request) -> None:
-    """Refuse what a web page of another site sends."""
+    """Refuse requests from web pages of other sites."""
     origin, site = head.header("origin"), head.header("sec-fetch-site", "none").lower()
     try:
         other = bool(origin) and urlsplit(origin).netloc.lower() != head.header("host").lower()

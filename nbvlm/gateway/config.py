@@ -36,7 +36,7 @@ def _least(low: float, default: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """What students read about their class."""
+    """The text about the class that students read."""
 
     title: str = "Our class"
     notice: str = ""  # shown beside the model's name
@@ -75,7 +75,7 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What one student may use; 0 for no limit."""
+    """The limits of one student; 0 for no limit."""
 
     per_minute: int = _least(0, 10)
     per_day: int = _least(0, 200)
@@ -84,7 +84,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the gateway takes on at most."""
+    """The limits of the gateway."""
 
     waiting: int = _least(1, 256)  # questions
     waiting_of_student: int = _least(1, 8)

@@ -160,7 +160,7 @@ class Hub:
 
 
 def _keep(kept: dict[bytes, Any], key: bytes, value: Any) -> None:
-    """Keep a value as the newest one; the oldest goes where there are too many."""
+    """Keep a value as the newest one; drop the oldest beyond the limit."""
     kept.pop(key, None)
     kept[key] = value
     if len(kept) > _MOST:

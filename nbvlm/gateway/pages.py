@@ -66,7 +66,7 @@ def hidden(**values: str) -> str:
 
 
 def privacy(config: Config, rules: Rules) -> str:
-    """Return what is seen and kept of a student's questions, in sentences."""
+    """Say which of a student's data the teacher sees and the gateway stores."""
     pictures = (
         f"A small copy of your pictures is shown on the teacher's page for {config.wall.minutes} minutes"
         if rules.wall
@@ -110,7 +110,7 @@ def student_page(
     left: tuple[int, int] | None,
     teacher: bool = False,
 ) -> str:
-    """Return the page of a student: how to ask, and what is left."""
+    """Return the page of a student: how to ask, and the remaining quota."""
     quota = (
         f"{left[0]} of {left[1]} questions are left today."
         if left
@@ -154,7 +154,7 @@ def teacher_page(view: dict[str, Any]) -> str:
     """Return the teacher's page; `view` is what `nbvlm.gateway.teacher.Teacher.view` collects."""
     prefix, config, rules = view["prefix"], view["config"], view["rules"]
     again = (
-        f'<a href="{e(prefix)}/teacher">Stop to refresh by itself</a>'
+        f'<a href="{e(prefix)}/teacher">Stop refreshing</a>'
         if view["every"]
         else f'<a href="{e(prefix)}/teacher?every=10">Refresh every 10 seconds</a>'
     )
@@ -282,7 +282,7 @@ def _checked(yes: bool) -> str:
 
 def _codes(view: dict[str, Any]) -> str:
     if not view["alone"]:
-        return '<h2 id="codes">Codes</h2><p>Students sign in at the JupyterHub; there are no codes.</p>'
+        return '<h2 id="codes">Codes</h2><p>Students sign in at the JupyterHub and need no codes.</p>'
     if view["code"] is not None:
         body = (
             f'<p>The code of the class, for {e(view["address"])}:</p><p class="row"><span class="code large">{e(view["code"])}'

@@ -49,7 +49,7 @@ class NotJoined(Exception):
 
 
 def digest(secret: str) -> bytes:
-    """Return what is kept in place of a token."""
+    """Return the digest that is stored instead of a token."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
 
 
@@ -258,7 +258,7 @@ class Joins:
 
     @property
     def teacher_digest(self) -> str:
-        """What is kept of the teacher's code."""
+        """The stored digest of the teacher's code."""
         return str(self._store.setting("teacher"))
 
     def join(self, given: Any, name: Any, peer: str) -> tuple[Person, str]:
@@ -286,7 +286,7 @@ class Joins:
 
     def _join_by_list(self, text: str, peer: str) -> tuple[Person, str]:
         found = None
-        for name, known, used in self.personal():  # all are compared, so that the time does not tell
+        for name, known, used in self.personal():  # compare all, so that the time reveals nothing
             if hmac.compare_digest(text.encode(), plain(known).encode()):
                 found = name, known, used
         if found is None:

@@ -1,4 +1,4 @@
-"""What each student has used and may still use: questions a minute and a day, tokens a day."""
+"""Each student's usage and quota: questions a minute and a day, tokens a day."""
 
 from __future__ import annotations
 

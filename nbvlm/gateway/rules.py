@@ -1,4 +1,4 @@
-"""What the teacher has switched: models, tasks, pause, closing time, wall."""
+"""The teacher's switches: models, tasks, pause, closing time, wall."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TASKS = {
     "ocr": "reading text",
     "question": "questions in own words",
 }
-"""What can be asked, and the words for people."""
+"""The tasks, and their names for people."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ class Gateway:
             raise Refused(403, f"'{name[:64]}' is not a name of this gateway; [listen] hosts adds names")
 
     async def warm(self) -> None:
-        """Load what the first question needs, so that it waits no longer than the others."""
+        """Warm up, so that the first question waits no longer than the others."""
         picture = Picture.load(_SAMPLE)
         await asyncio.to_thread(lambda: picture.thumbnail(8))
         for model in self.upstream.models:
@@ -178,7 +178,7 @@ def _path(config: Config) -> Path | None:
 
 
 def _tidy(store: Store, config: Config) -> None:
-    """Mark what a killed process left, and delete what is old."""
+    """Mark the unfinished questions of a killed process, and delete old data."""
     store.write("UPDATE usage SET ended = ?, status = 'interrupted' WHERE ended IS NULL", (time.time(),))
     oldest = time.time() - config.store.days * 86_400
     store.write("DELETE FROM usage WHERE started < ?", (oldest,))
@@ -229,7 +229,7 @@ class _Door:
     # Sessions
 
     def session(self, request: Any) -> tuple[str, dict[str, Any]]:
-        """Return the cookie of a browser and its values; both empty where there is none."""
+        """Return a browser's session cookie and its values; both are empty without a valid cookie."""
         cookie = request.cookies.get(COOKIE, "")
         return (cookie, values) if (values := self._gateway.sessions.read(cookie)) else ("", {})
 
@@ -304,14 +304,14 @@ class _Door:
         return person is not None and person.role == TEACHER
 
     def _teacher_mark(self) -> str:
-        """Return what a teacher's session holds of the code: a new code ends the sessions of the old one."""
+        """Return the part of the code that a teacher's session holds: a new code ends old sessions."""
         joins = self._gateway.joins
         return digest(joins.teacher_digest).hex()[:16] if joins is not None else ""
 
     # Students
 
     async def home(self, request: Any) -> Any:
-        """`GET /`: join, or see how to ask and what is left."""
+        """`GET /`: join, or see how to ask and the remaining quota."""
         self._gateway.check_host(request_head(request.scope))
         gateway, person = self._gateway, self.person(request)
         _, values = self.session(request)

@@ -1,4 +1,4 @@
-"""What the teacher sees and does."""
+"""The teacher's page and actions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SAID = {
     "removed": "The token is worthless from now on, and the name is free.",
     "code": "There is a new code; the old one is worthless.",
 }
-"""What is said after an action, by its name in the address."""
+"""Messages after an action, by its name in the address."""
 
 
 class Teacher:
@@ -41,7 +41,7 @@ class Teacher:
         self._gateway = gateway
 
     async def view(self, *, form: str, said: str, every: int, address: str) -> dict[str, Any]:
-        """Collect what the page shows."""
+        """Collect the values that the page shows."""
         gateway, desk = self._gateway, self._gateway.desk
         latencies = sorted(one.first_s for one in desk.recent if one.first_s is not None)
         rows = await gateway.store.read_slowly(
@@ -99,7 +99,7 @@ class Teacher:
         }
 
     async def act(self, form: dict[str, list[str]]) -> tuple[str, str]:
-        """Carry an action out; return the name of what is said, and the place on the page.
+        """Carry an action out; return the name of its message, and the place on the page.
 
         Raises
         ------

@@ -95,7 +95,7 @@ class Upstream:
         return max((client.endpoint.requests_per_minute or 0 for client in self._clients.values()), default=0)
 
     async def warm(self, picture: Picture) -> None:
-        """Load what the first question needs; only the embedded models are asked something.
+        """Load everything that the first question needs; this asks the embedded models only.
 
         A local model is loaded by `load`, or with the first question.
         """

@@ -76,7 +76,7 @@ class Detection:
     label: str
     box: Box
     codes: Codes | None = None
-    mask: MaskField = MaskField(lambda one: one.lazy_mask.mask())  # noqa: RUF009 - a descriptor has no state of its own
+    mask: MaskField = MaskField(lambda one: one.lazy_mask.mask())  # noqa: RUF009 - a descriptor without state
     size: Size | None = field(default=None, kw_only=True)
     codebook: Codebook | str | None = field(default=None, kw_only=True)
     point: Point | None = field(default=None, kw_only=True)

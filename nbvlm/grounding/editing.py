@@ -75,7 +75,7 @@ def with_box(row: Detection, box: Box) -> Detection:
 
 
 def _placed(row: Detection, shift: tuple[int, int], frame: Box | None) -> Placed | None:
-    """Return the mask of a row, shifted, and cut to the picture and to a frame; None where there is none."""
+    """Return the mask of a row, shifted, and cut to the picture and to a frame; None without a mask."""
     try:
         crop = row.lazy_mask.crop()
     except Error:  # its codebook is not here

@@ -28,13 +28,13 @@ Numbers = npt.NDArray[np.float64]
 class Evaluation:
     """How well answers agree with the truth.
 
-    A number that is not defined is ``nan``: precision where nothing was found, recall and AP where there is
-    nothing to find, mean IoU where nothing was matched.
+    A number that is not defined is ``nan``: precision without detections, recall and AP without ground truth,
+    mean IoU without matches.
 
     Attributes
     ----------
     precision
-        Share of what was found that is true, at the threshold asked for.
+        Share of the detections that are correct, at the requested threshold.
     recall
         Share of the truth that was found, at the threshold asked for.
     mean_iou

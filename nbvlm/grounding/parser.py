@@ -199,7 +199,7 @@ class LocReader:
         )
 
     def _read(self, item: PendingItem) -> None:
-        """Make a detection of an item with four locations, and report what is wrong with it."""
+        """Make a detection of an item with four locations, and report its problems."""
         if max(item.locations) > self._last:
             self._report("range", item)
         y0, x0, y1, x1 = (min(value, self._last) for value in item.locations)
@@ -230,7 +230,7 @@ class Parser:
 
     The same answer gives the same detections and problems wherever it is cut into pieces. Whatever a model
     writes is recognised: location tokens, JSON and what resembles it, tags, tuples; a model's thinking is
-    left out. `nbvlm.grounding.dialects` says what the numbers mean.
+    left out. `nbvlm.grounding.dialects` defines the meaning of the numbers.
 
     Parameters
     ----------
@@ -256,8 +256,8 @@ class Parser:
     Attributes
     ----------
     has_locations : bool
-        Whether any location came, or the answer that there is none. Without one the model answered in words,
-        which is not the same as finding nothing.
+        Whether the answer holds a location, or says that it found nothing. If False, the model answered in
+        words, which is not the same as finding nothing.
 
     Raises
     ------
@@ -325,14 +325,14 @@ class Parser:
 
     @property
     def has_locations(self) -> bool:
-        """Whether any location came, or the answer that there is none."""
+        """Whether the answer holds a location, or says that it found nothing."""
         self._read()
         reader = self._reader
         return reader.has_locations
 
     @property
     def detections(self) -> Detections:
-        """All detections so far, by what is known so far: a late number may change the scale of all."""
+        """All detections so far; a late number may change the scale of all."""
         self._read()
         return Detections.of(self._reader.detections, self._size)
 

@@ -25,7 +25,7 @@ class Reading:
     order
         "xyxy" (left, top, right, bottom) or "yxyx"; a point begins with the same axis.
     frame
-        What the picture's width and height are in the answer's numbers: (1000, 1000), or pixels of the
+        The picture's width and height in the answer's numbers: (1000, 1000), or pixels of the
         picture that the model saw.
     origin
         The numbers of the picture's upper left corner.

@@ -97,7 +97,7 @@ def _converted(
         frames = getattr(image, "n_frames", 1) if kind not in ("PNG", "JPEG", "MPO") else 1
         turn = turn or _orientation(image)
         image.load()
-        # The reader for TIFF turns by itself and takes the tag away.
+        # Pillow's TIFF reader turns the picture already and removes the tag.
         left = turn if kind == "PNG" or turn == 1 else _orientation(image)
         flat, words = codec.plain(image)
         data, target = codec.encode(codec.turned(flat, left), lossless=kind not in _LOSSY)

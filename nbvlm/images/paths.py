@@ -60,7 +60,7 @@ def resolved(text: str, within: Path | None = None) -> str | Path:
         return path
     if os.path.islink(path):  # noqa: PTH114
         raise ImageError(f"{place!r} is a link to a file that does not exist.", hint="Correct the link.")
-    raise ImageError(f"There is no file {place!r} on the server.", hint=_nearest(path))
+    raise ImageError(f"The file {place!r} does not exist on the server.", hint=_nearest(path))
 
 
 def folder_at(text: str, within: Path | None = None) -> Path | None:

@@ -156,7 +156,7 @@ class Picture:
         return shrinking.reduced(*self.source(), side, subject(self.name)).convert("RGB")
 
     def _plain(self) -> Picture:
-        """Return the picture without what a subclass adds."""
+        """Return the picture without the additions of a subclass."""
         return self
 
     @property
@@ -290,7 +290,7 @@ def adapt(picture: Picture, *, side: int | None = None, png: bool = False) -> Fi
     notice = ""
     if large:
         sizes = [f"{width}×{height} pixels ({size_text(count)})" for width, height, count in (whole, after)]
-        notice = f"Shrunk from {' to '.join(sizes)}: the service keeps no more than {side} pixels a side."
+        notice = f"Shrunk from {' to '.join(sizes)}: the service keeps at most {side} pixels a side."
     changes = (*picture.changes, *filter(None, [notice]))
     return Fitted(
         _picture(data, f"image/{kind.lower()}", image.size, picture.name, changes), whole, after, notice

@@ -64,7 +64,7 @@ def fetch(
     ------
     ImageError
         If the address leads to a private network (unless `allow_private`), to nothing, to something else, or
-        past a cap; `status` holds the HTTP status where there is one.
+        past a cap; `status` holds the HTTP status if the server responded.
     """
     target = _parsed(url)
     # A blocking read knows a limit for each read only, and cannot be cancelled; so an event loop does it.
@@ -180,7 +180,7 @@ async def _hop(
 
     try:
         proxy = _proxy(target)
-        # Without TLS there is nothing to verify, and the context, which takes time, is not made.
+        # Plain HTTP verifies nothing, so the context, which takes time, is not made.
         verify = tls() if target.scheme == "https" else False
     except TransportError as error:
         message = f"{_shown(target)} cannot be reached. {error.message}"

@@ -99,7 +99,7 @@ def read(source: Any, allow_private: bool) -> tuple[bytes, str | None]:
     Raises
     ------
     ImageError
-        If there is nothing to read there, or the kind of source is not known.
+        If the source cannot be read, or its kind is not known.
     """
     source, name = unwrapped(source)
     if name is not None:
@@ -194,7 +194,7 @@ def _missing(path: Path) -> ImageError:
         raise ImageError(message, hint=f"{SEVERAL}, or pass the path of one file.")
     folder = path.parent
     if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir() raises where a folder above may not be read
-        return ImageError(f"There is no folder {str(folder)!r}.", hint=f"This runs in {here()}.")
+        return ImageError(f"The folder {str(folder)!r} does not exist.", hint=f"This runs in {here()}.")
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in islice(entries, _COMPARED)]
@@ -202,7 +202,7 @@ def _missing(path: Path) -> ImageError:
         names = []
     guess = did_you_mean(path.name, names, cutoff=0.6)
     looked = folder if folder.is_absolute() else here() / folder
-    return ImageError(f"There is no file {path.name!r}.", hint=f"{guess}Looked in {looked}.")
+    return ImageError(f"The file {path.name!r} does not exist.", hint=f"{guess}Looked in {looked}.")
 
 
 def _from_file(file: Any) -> tuple[bytes, str | None]:

@@ -197,13 +197,13 @@ def _guarded(options: LocalOptions, work: Callable[[Any], Any], progress: Progre
 
 
 def _unreachable(hub: Any) -> tuple[type[Exception], ...]:
-    """Return what the library raises where it cannot ask the site."""
+    """Return the exceptions that the library raises if it cannot reach the site."""
     names = ("LocalEntryNotFoundError", "OfflineModeIsEnabled", "DryRunError")
     return (Ended, *(getattr(hub.errors, name) for name in names if hasattr(hub.errors, name)))
 
 
 def _ours(hub: Any, options: LocalOptions, error: Exception) -> Error:
-    """Return our error for one of the library, or of what it calls."""
+    """Convert an exception of the library, or of its dependencies, to an `Error`."""
     errors, page = hub.errors, f"{_SITE}/{options.model}"
     if isinstance(error, Ended):
         return (

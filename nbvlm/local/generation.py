@@ -85,7 +85,7 @@ class _Row:
             self.tokens.put((token, "length" if self.done else None))
 
     def close(self) -> None:
-        """End a row that the model left open, at a limit of its own."""
+        """End a row that the model left open at its own limit."""
         if not self.done:
             self.done = True
             self.tokens.put((None, "length"))
@@ -287,7 +287,7 @@ class Generation:
                 raise
 
     def close(self) -> None:
-        """End what is being answered with an error, at the next token, and let the model go."""
+        """End all running answers with an error, at the next token, and release the model."""
         with self._changed:
             self._open = False
             for row in (*self._rows, *self._waiting):

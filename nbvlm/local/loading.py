@@ -142,7 +142,7 @@ def _drop(model: Generation) -> None:
 def _load(options: LocalOptions, token: str | None, progress: Progress) -> Generation:
     torch = require("torch", purpose="A local model", extra="local")
     transformers = require("transformers", purpose="A local model", extra="local")
-    memory.choose(options)  # a device that is not here is said before anything is asked for or downloaded
+    memory.choose(options)  # report a missing device before any request or download
     if options.quantize is not None:
         require("bitsandbytes", purpose=f"quantize={options.quantize!r}")
     progress.begin("loading")

@@ -24,7 +24,7 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 @dataclass(frozen=True, slots=True)
 class LocalOptions:
-    """What to load.
+    """The model to load, and how.
 
     Attributes
     ----------

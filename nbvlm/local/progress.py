@@ -19,7 +19,7 @@ class Stopped(BaseException):
 
 
 class Progress:
-    """What is being done, and how far it is.
+    """The current step and its progress.
 
     Parameters
     ----------

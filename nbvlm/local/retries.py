@@ -30,7 +30,7 @@ class Ended(Exception):
     Attributes
     ----------
     status
-        What the site answered at last; None where it did not answer.
+        HTTP status of the site's last response; None without a response.
     retry_after
         Seconds that the site asks to wait, or None.
     """
@@ -48,7 +48,7 @@ class _Pauses(logging.Filter):
         self._count = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Drop what the library logs in this thread; end a request that it tries again and again."""
+        """Drop the library's log messages in this thread; end a request that it retries too often."""
         if threading.get_ident() != self._thread:
             return True
         self._check()

@@ -39,7 +39,7 @@ class QuestionLine(TokenTransformBase):  # type: ignore[misc] # the base class h
 
 
 class ShownOnce(ast.NodeTransformer):
-    """Keeps IPython from showing the value of a `%vlm` that is a statement of its own.
+    """Keeps IPython from showing the value of a `%vlm` that is a whole statement.
 
     The magic has shown its result by then, also in a loop and above other lines; as the last line of a cell
     it would be shown a second time.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import logging
 import threading
 from collections import deque
@@ -37,28 +36,33 @@ class Notifications:
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[Callable[[], Any]] = deque()
+        self._waiting: deque[_Call] = deque()
         self._turn = threading.RLock()  # a callback that changes the panel makes the calls that follow
         self._local = threading.local()
         self._scheduled = False
 
     def add(self, call: Callable[..., Any], *args: Any) -> None:
         """Add a call, made on this thread inside of `at_once`, else soon on another one."""
-        self._waiting.append(functools.partial(call, *args))
-        if not getattr(self._local, "at_once", False) and not self._scheduled:
-            self._scheduled = True
-            Task(asyncio.to_thread(self._deliver))
+        added = _Call(call, args)
+        self._waiting.append(added)
+        if getattr(self._local, "at_once", False):
+            self._local.last = added
+        else:
+            self._schedule()
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:
-        """Make the calls that are added inside on this thread, at the end."""
-        before, self._local.at_once = getattr(self._local, "at_once", False), True
+        """Make the calls that are added inside on this thread, at the end; those that follow are left."""
+        if getattr(self._local, "at_once", False):
+            yield
+            return
+        self._local.at_once, self._local.last = True, None
         try:
             yield
         finally:
-            self._local.at_once = before
-            if not before:
-                self._deliver()
+            self._local.at_once, last = False, self._local.last
+            if last is not None:
+                self._deliver(last)
 
     def flush(self) -> None:
         """Wait until the calls that were added before have been made."""
@@ -67,21 +71,45 @@ class Notifications:
             self.add(done.set)
         done.wait()
 
-    def _deliver(self) -> None:
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            Task(asyncio.to_thread(self._deliver_all))
+
+    def _deliver_all(self) -> None:
         self._scheduled = False
-        while self._waiting and self._turn.acquire(
-            blocking=False
-        ):  # else the other thread goes on with these
+        self._deliver(None)
+
+    def _deliver(self, last: _Call | None) -> None:
+        """Make the calls up to `last`, or all, unless another thread is making them."""
+
+        def due() -> bool:
+            return bool(self._waiting) and (last is None or not last.taken)
+
+        while due() and self._turn.acquire(blocking=False):
             try:
-                while self._waiting:
-                    self._make(self._waiting.popleft())
+                while due():
+                    self._waiting.popleft().make()
             finally:
                 self._turn.release()
+        # Another thread that found the turn taken has left its calls: they may be slow, and are not ours.
+        if last is not None and self._waiting:
+            self._schedule()
 
-    @staticmethod
-    def _make(call: Callable[[], Any]) -> None:
+
+class _Call:
+    """A call of a user's function; `taken` once a thread makes it."""
+
+    __slots__ = ("_args", "_function", "taken")
+
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self._function, self._args = function, args
+        self.taken = False
+
+    def make(self) -> None:
+        self.taken = True
         try:
-            call()
+            self._function(*self._args)
         except Exception:
             _LOGGER.exception("A callback of a panel failed.")
 

@@ -85,7 +85,7 @@ class RecordedAnswer:
     endpoint: str | None = None  # its name
     entities: Any = None  # grounded phrases beside the text
     reasoning: Sequence[tuple[float, str]] = ()  # as `events`: thinking beside the text
-    about: Mapping[str, str] = field(default_factory=dict)  # what an embedded model says of it, see `ABOUT`
+    about: Mapping[str, str] = field(default_factory=dict)  # headers of an embedded model, see `ABOUT`
 
 
 def question_of(
@@ -202,7 +202,7 @@ def _refuse(constant: str) -> None:
 
 
 def _salvaged(data: bytes, line: int) -> tuple[list[RecordedAnswer], list[int]]:
-    """Read what is whole of a file that is not JSON: exchanges begin and end on lines of their own."""
+    """Read the complete exchanges of a file that is not JSON: each begins and ends on its own line."""
     rows = data.splitlines(keepends=True)
     found: list[RecordedAnswer] = []
     damaged: list[int] = []

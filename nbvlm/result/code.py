@@ -282,7 +282,7 @@ def _is_local(url: str) -> bool:
 
 
 def _route(result: ResultData) -> str | None:
-    """Name the route if the client would not take it by itself."""
+    """Name the route if the client would not choose it."""
     if result.route == "asset":
         return "asset"
     whole = (result.sent.width, result.sent.height) == (result.picture.width, result.picture.height)

@@ -55,7 +55,7 @@ def label_colors(result: ResultData) -> list[RGB]:
 
 
 def table(result: ResultData, rows: int, colors: Sequence[RGB], most: int = 200) -> str:
-    """Lay `rows` detections out as a table, `most` characters of each label; "" if there are none."""
+    """Lay `rows` detections out as a table, `most` characters of each label; "" without detections."""
     detections = result.detections
     if not len(detections):
         return ""
@@ -85,7 +85,7 @@ def answer(result: ResultData, most: int | None = None) -> str:
 
 
 def reasoning(result: ResultData, most: int | None = None) -> str:
-    """Show the model's thinking, folded; "" where there is none."""
+    """Show the model's thinking, folded; "" without thinking."""
     said = result.reasoning
     if not said:
         return ""

@@ -101,14 +101,14 @@ def preview(result: ResultData, side: int = SIDE, budget: int = BUDGET) -> Encod
 
 
 def _handy(picture: Picture, side: int) -> int:
-    """Choose a side that a JPEG decoder reaches by halving alone, if there is one near `side`."""
+    """Choose a side near `side`, if possible one that a JPEG decoder reaches by halving alone."""
     longest = max(picture.width, picture.height)
     halves = (longest // factor for factor in (1, 2, 4, 8) if longest % factor == 0)
     return next((half for half in halves if 0.6 * side <= half <= 1.15 * side), side)
 
 
 def _stored(text: str) -> int:
-    """Count the bytes of a text in a notebook file: JSON, each line a string of its own."""
+    """Count the bytes of a text in a notebook file: JSON, a string for each line."""
     return len(json.dumps(text, ensure_ascii=False).encode()) + 16 * len(text.splitlines())
 
 

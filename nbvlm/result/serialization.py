@@ -83,7 +83,7 @@ def detections_to_dict(detections: Detections, *, masks: bool = True) -> dict[st
 def _written(
     point: tuple[float, float] | None, raw: tuple[float, ...] | None, reading: Reading | None
 ) -> dict[str, Any]:
-    """Return the point, and what the model wrote and how it was read, as far as they are known."""
+    """Return the point, the model's numbers and their reading, as far as known."""
     fields: dict[str, Any] = {}
     if point is not None:
         fields["point"] = list(point)

@@ -113,7 +113,7 @@ def _box(box: list[float], color: RGB, sizes: Measures) -> str:
 
 
 def _label(text: str, box: list[float], color: RGB, sizes: Measures) -> str:
-    """Write a label above its box, or inside where there is no room, in its ink on a stroke of its colour."""
+    """Write a label above its box, or inside if it does not fit, in its ink on a stroke of its colour."""
     inside = box[1] < sizes.type + 2 * sizes.pad
     y = box[1] + sizes.type + sizes.pad if inside else box[1] - sizes.pad - sizes.line
     return (

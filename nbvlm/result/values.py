@@ -1,4 +1,4 @@
-"""The values of an answer: what came, what it means, what travelled, what was counted and measured."""
+"""The values of an answer: text, detections, sent picture, usage and timing."""
 
 from __future__ import annotations
 

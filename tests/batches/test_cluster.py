@@ -318,7 +318,7 @@ def test_a_lazy_table_without_a_cluster(service: Telling, tmp_path: Path) -> Non
     lazy = nbvlm.map_partitions(ddf, "path", "caption en", client=client_for(service))
     assert lazy.compute(scheduler="threads").text.notna().all()
     assert {seen.headers["authorization"] for seen in service.seen} == {f"Bearer {KEY}"}
-    with pytest.raises(nbvlm.ParameterError, match="no column 'paht'"):
+    with pytest.raises(nbvlm.ParameterError, match="The column 'paht' does not exist"):
         nbvlm.map_partitions(ddf, "paht", "caption en", client=client_for(service))
     with pytest.raises(nbvlm.ParameterError, match="column 'prompt' already"):
         nbvlm.map_partitions(lazy, "path", "caption en", client=client_for(service))
@@ -436,7 +436,7 @@ def test_a_scheduler_that_dies_ends_the_run_and_keeps_what_came(service: Telling
         scheduler.kill()
         with pytest.raises(nbvlm.Error, match="The cluster does not answer") as caught:
             came.extend(rows)
-    assert "What is finished is in the journal" in "".join(caught.value.__notes__)
+    assert "The finished rows are in the journal" in "".join(caught.value.__notes__)
     assert 1 <= len(came) < 60
     assert len(nbvlm.results(journal)) >= len(came)
     before, known = asked(service), len(nbvlm.results(journal))

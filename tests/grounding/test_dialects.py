@@ -265,7 +265,7 @@ def test_a_dialect_chosen_by_hand_holds() -> None:
     percent = dialects.GENERIC.but(name="mine", scale=100, order="yxyx")
     assert parse('[{"bbox": [1, 2, 50, 60]}]', WIDE, dialect=percent).xyxy.tolist() == [[40, 10, 1200, 500]]
     assert parse('[{"bbox": [1, 2, 50, 60]}]', WIDE, dialect="gemini").raw == ((1, 2, 50, 60),)
-    with pytest.raises(ValueError, match="There is no dialect 'klingon'"):
+    with pytest.raises(ValueError, match="The dialect 'klingon' does not exist"):
         Parser(SIZE, dialect="klingon")
     with pytest.raises(ValueError, match="size must be"):
         Parser(SIZE, sent=(0, 10))

@@ -143,7 +143,7 @@ def test_an_error_ends_the_cell_with_a_sentence(kernel):
     [error] = kernel.run("%vlm nothing.png caption en")
     assert error["content"]["ename"] == "ImageError"
     [line] = error["content"]["traceback"]
-    assert COLORS.sub("", line).startswith("ImageError: There is no file 'nothing.png'.")
+    assert COLORS.sub("", line).startswith("ImageError: The file 'nothing.png' does not exist.")
 
 
 def test_the_kernel_completes(kernel):

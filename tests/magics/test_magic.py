@@ -174,7 +174,7 @@ def test_a_name_with_blanks_and_a_file_named_like_an_attribute_are_files(shell):
     shell.run(r"%vlm my\ photo.png caption en --as second")
     assert shell.names["_vlm"].picture.name == shell.names["second"].picture.name == "my photo.png"
     shell.names["my"] = object()
-    assert "no file 'my.png'" in str(shell.fails("%vlm my.png caption en"))
+    assert "The file 'my.png' does not exist" in str(shell.fails("%vlm my.png caption en"))
 
 
 def test_the_result_is_always_returned(shell):
@@ -210,7 +210,7 @@ def test_a_line_shows_its_result_once(shell, monkeypatch, code, times, interacti
 
 
 ERRORS = {
-    "%vlm nothing.png caption en": "There is no file 'nothing.png'.",
+    "%vlm nothing.png caption en": "The file 'nothing.png' does not exist.",
     "%vlm nothing caption en": "'nothing' is neither a variable nor a file.",
     "%vlm scene.png detect {undefined}": "name 'undefined' is not defined",
     "%vlm {1/0} caption en": "division by zero",

@@ -21,6 +21,7 @@ from nbvlm import endpoints
 from nbvlm.demo.gallery import GALLERY
 from nbvlm.errors import Error, ImageError, ParameterError
 from nbvlm.panel.controller import family
+from nbvlm.panel.notifications import Notifications
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -350,14 +351,31 @@ def test_an_observer_may_ask_again_and_wait(page: Page, panel: nbvlm.Panel, serv
 def test_a_slow_callback_holds_up_neither_the_answer_nor_other_panels(
     page: Page, panel: nbvlm.Panel, server: Loopback
 ) -> None:
-    go_on = threading.Event()
-    panel.on_event(lambda event: go_on.wait(20))
+    go_on, waited = threading.Event(), []
+    panel.on_event(lambda event: waited.append(go_on.wait(20)))
     panel.run(wait=False)
     page.wait(lambda: len(panel.history) == 1)
     other = nbvlm.Panel(client=nbvlm.Client("demo"))
     assert other.run() is other.result
+    assert waited == []
     go_on.set()
+    page.wait_until(lambda: waited)
+    assert all(waited)
     other.close()
+
+
+def test_a_thread_makes_its_own_calls_and_not_the_slow_ones_of_another() -> None:
+    go_on, made, waited = threading.Event(), [], []
+    notifications = Notifications()
+    with notifications.at_once():
+        notifications.add(made.append, "mine")
+        slow = threading.Thread(target=notifications.add, args=(lambda: waited.append(go_on.wait(20)),))
+        slow.start()
+        slow.join()
+    assert (made, waited) == (["mine"], [])
+    go_on.set()
+    notifications.flush()
+    assert waited == [True]
 
 
 # What is sent and saved

@@ -1,7 +1,7 @@
 """Read questions in free words, as far as single words give the task and the thing away.
 
-The embedded model has no language of its own: it looks for a word that names a task, and for the first thing
-that it knows with the color before it. It ignores all other words, so wording matters.
+The embedded model does not understand sentences: it looks for a word that names a task, and for the first
+thing that it knows with the color before it. It ignores all other words, so wording matters.
 
 >>> read_words("could you count the bright red cars for me?", {"cars": "car"}, {})
 FreeReading(words=('answer', 'en', 'how', 'many', 'red', 'car'), ignored=('bright',))

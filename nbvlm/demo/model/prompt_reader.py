@@ -76,7 +76,7 @@ class ParsedPrompt:
 
     @property
     def notice(self) -> str | None:
-        """What was understood of a question in free words, and which words are not known; else None."""
+        """The understood and the unknown words of a question in free words; else None."""
         return " ".join(filter(None, [self._read_as(), self._not_known(), self.limits])) or None
 
     @property
@@ -250,7 +250,7 @@ _strictly = Reader(_SYNONYMS, _scene_item).understand
 def understand(prompt: str) -> ParsedPrompt | None:
     """Parse a prompt about a scene; see `Reader.understand`.
 
-    What is not one of the tasks as they are written is read in free words, see `free_wording`.
+    A prompt that is not written as one of the tasks is read in free words, see `free_wording`.
     """
     parsed = _read(prompt)
     if parsed is None or "<unk>" not in parsed.words:
@@ -290,7 +290,7 @@ def _read(prompt: str) -> ParsedPrompt | None:
 
 
 def _freely_listed(parsed: ParsedPrompt, plain: str) -> ParsedPrompt:
-    """Read the items of a list that are not known in free words, each by itself."""
+    """Read the items of a list that are not known in free words, one by one."""
     task, _, rest = plain.partition(" ")
     items, ignored, free = [], [], False
     for part in re.split(r"[;,]", rest):

@@ -48,7 +48,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
-    """What the vision networks found in a picture: the input of the decoder.
+    """The findings of the vision networks in a picture: the input of the decoder.
 
     Attributes
     ----------

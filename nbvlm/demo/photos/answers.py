@@ -1,4 +1,4 @@
-"""Answers of the detector, in PaliGemma's form: what was found, in words and location tokens."""
+"""Answers of the detector, in PaliGemma's form: words and location tokens."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Answer:
             self.pieces.append(f" {word}" if self.pieces and self.pieces[-1] != "\n" else word)
 
     def look_up(self, phrase: str) -> Meaning | None:
-        """Return the kinds that a phrase names, and note what the detector cannot know."""
+        """Return the kinds that a phrase names, and note words that the detector does not know."""
         found = meaning(phrase)
         if found is None:
             self.unknown.append(shorten(phrase, 40))

@@ -160,5 +160,5 @@ def suggestions(phrase: str) -> list[str]:
 
 
 def meaning(word: str) -> Meaning | None:
-    """Return what a word or phrase names, in lower case; None if the detector does not know it."""
+    """Return the kind that a word or phrase in lower case names; None if the detector does not know it."""
     return _meanings().get(word)

@@ -34,7 +34,7 @@ class Bodies:
 
     @asynccontextmanager
     async def room(self, caller: str, size: int) -> AsyncIterator[None]:
-        """Hold room for a body of a caller; refuse where there is none for some time."""
+        """Reserve room for a caller's body; refuse it if none becomes free in time."""
         try:
             if not self._fits(caller, size):
                 async with asyncio.timeout(self._limits.pause_s), self._changed:

@@ -51,8 +51,8 @@ class Completions:
     """Answers chat completions, whole and streamed.
 
     Each id of `nbvlm.demo.speaking.model_id` is a model that answers as another family does; the list of
-    models has those that are `listed`. Where the engine has a model that is not embedded, `own` is its id,
-    and there is no other.
+    models has those that are `listed`. If the engine has a model that is not embedded, `own` is its id,
+    and the service has only this one.
     """
 
     def __init__(

@@ -78,7 +78,7 @@ class LimitedProtocol(H11Protocol):  # type: ignore[misc]  # uvicorn is optional
         self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Count the connection, and close another one where there are too many."""
+        """Count the connection, and close another one beyond the limit."""
         super().connection_made(_HeadFirst(transport, self.loop))
         self.peer = network(self.client[0]) if self.client else ""
         self._await_head()
@@ -92,7 +92,7 @@ class LimitedProtocol(H11Protocol):  # type: ignore[misc]  # uvicorn is optional
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Pass on what was received; drop the rest of a body that was refused, and not without end."""
+        """Pass on received data; drop the rest of a refused body, up to a limit."""
         if self.cycle is not None and self.cycle.response_complete and self.conn.their_state is h11.SEND_BODY:
             self._unread += len(data)
             if self._unread > _UNREAD_MOST:

@@ -1,4 +1,4 @@
-"""Run each request in a thread of its own, so that no event loop is blocked and deadlines hold."""
+"""Run each request in its own thread, so that no event loop is blocked and deadlines hold."""
 
 from __future__ import annotations
 

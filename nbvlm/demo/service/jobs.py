@@ -51,7 +51,7 @@ class Token(Protocol):
 
 
 class Model(Protocol):
-    """What the service needs of a model; its attribute `longest_side`, where it has one, replaces `SIDE`."""
+    """The interface of a model for the service; an attribute `longest_side` replaces `SIDE`."""
 
     def stream(
         self,
@@ -354,7 +354,7 @@ class Engine:
             self._parked[job.id] = job
 
     def take(self, id_: str, caller: str) -> GenerationJob | None:
-        """Hand out a kept job, once; None when the caller has no job of this id or its time has passed."""
+        """Remove a kept job and return it; None if the caller has no job of this id or it has expired."""
         with self._lock:
             job = self._parked.get(id_)
             if job is None or job.caller != caller:

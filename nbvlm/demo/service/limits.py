@@ -1,4 +1,4 @@
-"""The limits of a service: what it takes on at most, in all and from one caller.
+"""The limits of a service, in all and for one caller.
 
 >>> SERVED.waiting_of_caller
 64

@@ -49,7 +49,7 @@ class Faults:
         return Invalid(self)
 
     def check(self) -> None:
-        """Raise `Invalid` if there are faults."""
+        """Raise `Invalid` if the check found faults."""
         if self._found:
             raise Invalid(self)
 

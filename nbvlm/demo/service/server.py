@@ -224,7 +224,7 @@ def asgi_server(
 
 
 def _fitting(limits: Limits) -> Limits:
-    """Return limits that need no more than half of the files that this process may open."""
+    """Return limits that need at most half of the files that this process may open."""
     try:
         import resource
     except ImportError:  # Windows has no such limit

@@ -52,7 +52,7 @@ class _Route:
     asks: bool = False  # whether its answer is computed, in the caller's turn
 
     def match(self, path: str) -> str | None:
-        """Return what the pattern's groups hold in a path, or None."""
+        """Return the pattern's groups in a path, or None."""
         found = re.fullmatch(self.pattern, path)
         return None if found is None else unquote("".join(found.groups()))
 
@@ -207,7 +207,7 @@ class Service:
         raise Refusal(text(405, "Method Not Allowed", ("allow", allowed)))
 
     def _check_page(self, request: Request) -> None:
-        """Refuse what a web page in a browser sends, under a name of its own or from another site."""
+        """Refuse requests of web pages in a browser that use another host name or come from another site."""
         host = request.header("host")
         if self._hosts is not None and _name(host) not in self._hosts:
             detail = f"'{_name(host)[:64]}' is not a name of this service; --allow-host adds names"

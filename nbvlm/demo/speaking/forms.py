@@ -29,14 +29,14 @@ MARKED: frozenset[str] = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What is written about one picture.
+    """The data of one picture for an answer.
 
     Attributes
     ----------
     dialect
         The family.
     reading
-        How its numbers mean places.
+        How its numbers describe places.
     size
         Width and height of the picture as it was sent.
     found
@@ -89,7 +89,7 @@ class Page:
 
 
 def write(page: Page) -> str:
-    """Return the answer; what a family says where it finds nothing, too."""
+    """Return the answer, also the family's words for an empty one."""
     form: Form = "named" if page.named else page.dialect.form
     return _WRITERS[form](page)
 
@@ -290,7 +290,7 @@ def _label_loc(page: Page) -> str:
 
 
 def _polygon(page: Page, one: Detection) -> str:
-    """Write the largest outline of a mask, or the box where there is none."""
+    """Write the largest outline of a mask, or the box without an outline."""
     crop = one.mask_crop
     outlines = mask_outlines(crop) if crop is not None else []
     if not outlines:

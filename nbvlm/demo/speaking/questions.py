@@ -39,7 +39,7 @@ class Question:
     task
         One of `nbvlm.grounding.dialects.TASKS`.
     things
-        What is asked for, where the task is one of `BOXES`.
+        The things asked for, if the task is one of `BOXES`.
     prompt
         The same for the embedded model.
     """

@@ -87,7 +87,7 @@ def model_id(name: str) -> str:
         )
     for habit in habits:
         if habit not in HABITS:
-            raise ParameterError(f"There is no habit {habit!r}.", hint=f"Habits: {', '.join(HABITS)}.")
+            raise ParameterError(f"The habit {habit!r} does not exist.", hint=f"Habits: {', '.join(HABITS)}.")
     return PREFIX + "+".join((_MEMBERS.get(last, last), *habits))
 
 

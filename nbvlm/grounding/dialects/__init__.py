@@ -96,13 +96,13 @@ def get(name: str) -> Dialect:
     Raises
     ------
     ValueError
-        If there is none; the message lists those that exist.
+        If the dialect does not exist; the message lists all dialects.
     """
     for dialect in (*_own, *FAMILIES, GENERIC):
         if dialect.name == name:
             return dialect
     near = did_you_mean(name, names())
-    raise ValueError(f"There is no dialect {name!r}. {near}There are: {', '.join(names())}.")
+    raise ValueError(f"The dialect {name!r} does not exist. {near}Dialects: {', '.join(names())}.")
 
 
 def names() -> tuple[str, ...]:

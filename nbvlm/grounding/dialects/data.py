@@ -12,7 +12,7 @@ from nbvlm.grounding.dialects.state import State, Tagged
 __all__ = ["DataScanner"]
 
 _WAIT = -1
-_ACTION_RANK = (99, 0)  # an action's name is a label if there is no other
+_ACTION_RANK = (99, 0)  # an action's name is the label of last resort
 _BOX_NUMBERS = 4
 _DEEPEST = 32
 _DIGITS = re.compile(r"[0-9.]*")
@@ -440,7 +440,7 @@ class DataScanner(State):
             self._finish(done)
 
     def _finish(self, done: Fields) -> None:
-        """Emit what an object says, or give it to the object around it."""
+        """Emit the values of an object, or pass them to the object around it."""
         around = self._stack[-1] if self._stack and self._stack[-1] is not done else None
         if around is None and len(self._stack) > 1:
             around = self._stack[-2]
@@ -485,7 +485,7 @@ class DataScanner(State):
         self._deep = min(self._deep, 0)
 
     def _unclosed(self) -> None:
-        """End everything at the end of the text: what is incomplete there is left out."""
+        """End everything at the end of the text; omit incomplete items."""
         if self._pieces is not None:
             self._pieces = None
         if self._tag.open:

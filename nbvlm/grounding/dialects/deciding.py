@@ -58,8 +58,9 @@ def asked_order(prompt: str | None) -> Order | None:
 def asked_scale(prompt: str | None) -> Scale:
     """Return the scale that a prompt asks for, or None.
 
-    >>> asked_scale("integers between 0 and 1000"), asked_scale("in absolute pixels"), asked_scale("detect
-    cat") (1000.0, 'pixels', None)
+    >>> asked_scale("integers between 0 and 1000"), asked_scale("in absolute pixels")
+    (1000.0, 'pixels')
+    >>> asked_scale("detect cat")
     """
     text = prompt or ""
     if found := _RANGE.search(text):
@@ -79,7 +80,7 @@ class Decision:
     sent
         Width and height of the picture that was sent.
     prompt
-        What was asked.
+        The prompt.
     explicit
         Whether the dialect was chosen by hand: then its order and scale hold.
     """

@@ -66,7 +66,7 @@ class Dialect:
         lower case, without owner, tag, date, blanks, `-`, `_` and `.` ("Qwen/Qwen3-VL-8B-Instruct" is
         "qwen3vl8binstruct").
     form
-        How the family writes by itself. Reading recognises all forms in every dialect; some decide what a
+        How the family writes by default. Reading recognises all forms in every dialect; some decide what a
         doubtful text means.
     order
         "xyxy" or "yxyx" of a list of numbers; None if the prompt decides. Named fields need no order.
@@ -77,7 +77,7 @@ class Dialect:
         How the picture that the model sees is made from the one that was sent; None if it is the same, or
         only resized in a way that numbers on a fixed scale survive.
     shift
-        What is added to each number before it is scaled: 0.5 where numbers are the centres of bins.
+        Offset added to each number before it is scaled: 0.5 if numbers are the centres of bins.
     obeys
         True where the model writes in the space that the prompt asks for.
     keys
@@ -175,7 +175,7 @@ class Dialect:
         task
             One of `TASKS`.
         things
-            Names of what is looked for.
+            Names of the things to look for.
         language, code
             Of the answer: "French" and "fr".
         question

@@ -129,7 +129,7 @@ FAMILIES: tuple[Dialect, ...] = (
             **_QWEN,
             "ocr": "Spotting all the text in the image with line-level, and output in JSON format.",
         },
-        note="Pixels of the resized picture; a server with bounds of its own needs a dialect of your own.",
+        note="Pixels of the resized picture; a server with other bounds needs a custom dialect.",
     ),
     Dialect("qwen2-vl", ("qwen2vl",), "box-tokens", words=_QWEN),
     Dialect("qwen-vl", ("qwenvl",), "ref-box", words=_QWEN),

@@ -111,7 +111,7 @@ def is_label(key: str) -> bool:
 
 
 def kind_of(key: str) -> str:
-    """Return what the places of a key are: "box", "point", "outline", or "" for none."""
+    """Return the kind of a key's places: "box", "point", "outline", or "" for none."""
     name = simple(key)
     return "box" if name in _BOXES else "point" if name in _POINTS else "outline" if name in _OUTLINES else ""
 
@@ -127,7 +127,7 @@ def _label_rank(key: str) -> tuple[int, int] | None:
 
 
 def class_of(key: str) -> str:
-    """Return the label that a key is by itself: the name of a class, not a container's."""
+    """Return the label that a key is: the name of a class, not a container's."""
     name = simple(key)
     known = name in COORDINATE_KEYS or name in _CONTAINERS or _label_rank(key) is not None or name in _SOLID
     return "" if known or name.isdigit() or key.startswith("<") else key
@@ -221,7 +221,7 @@ class Fields:
             self.strings.append((key, value[:_LONGEST_LABEL]))
 
     def fold(self, key: str, inner: Fields) -> None:
-        """Take over what an object under `key` holds that makes no place by itself."""
+        """Merge the fields of an object under `key` that is not a place itself."""
         if inner.placed:
             self.lists += inner.lists
             self.others += inner.others

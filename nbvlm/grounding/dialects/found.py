@@ -34,7 +34,7 @@ class Numbers:
 
     @property
     def is_rest(self) -> bool:
-        """Whether it is two numbers beside something else: what is left of a box, not a point."""
+        """Whether it is two numbers beside something else: the rest of a box, not a point."""
         return len(self.values) == 2 and (self.other or bool(self.strings))
 
     def flat(self) -> Iterator[Numbers]:

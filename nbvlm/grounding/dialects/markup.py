@@ -74,7 +74,7 @@ class MarkupScanner(DataScanner):
         self._words = ""
 
     def _separate(self) -> bool:
-        """Begin another outline of the same thing (Florence-2); return False where there is none before."""
+        """Begin another outline of the same thing (Florence-2); return False for the first one."""
         top = self._stack[-1] if self._stack else None
         if isinstance(top, Tagged):
             top.numbers.children.append(Numbers(top.position, top.numbers.values))
@@ -131,7 +131,7 @@ class MarkupScanner(DataScanner):
         self._words = ""
 
     def _drop_top(self) -> None:
-        """Close what is open within a tag that ends; a list without its end is incomplete."""
+        """Close everything open within a tag that ends; a list without its end is incomplete."""
         top = self._stack[-1]
         if isinstance(top, Fields):
             self._close_fields()

@@ -63,7 +63,7 @@ class PendingItem:
 class PromptEcho:
     """Removes the prompt from the front of an answer that repeats it."""
 
-    # Only a prompt with tokens of its own needs it: the parser passes over words before the first location.
+    # Only a prompt that holds tokens needs it: the parser skips words before the first location.
 
     def __init__(self, prompt: str | None) -> None:
         self._prompt = (prompt or "").strip()

@@ -56,7 +56,7 @@ class DialectReader:
 
     @property
     def has_locations(self) -> bool:
-        """Whether any place came, or the answer that there is none."""
+        """Whether the answer holds a place, or says that it found nothing."""
         return bool(self._places) or self._scanner.answered
 
     def feed(self, text: str, position: int) -> None:
@@ -71,7 +71,7 @@ class DialectReader:
         self._take()
 
     def _take(self) -> None:
-        """Make detections of what the scanner has found."""
+        """Make detections of the scanner's findings."""
         found = self._scanner.found
         while self._seen < len(found):
             place = found[self._seen]

@@ -3,7 +3,7 @@
 The text is read once, from left to right. Outside brackets it is prose, in which a few marks begin something:
 a brace, a bracket with numbers, a tag, the key of a place. Inside, a stack holds what is open: objects
 (`Fields`), lists (`Numbers`) and tags (`Tagged`). What ends wrongly costs itself only: a bracket of the wrong
-kind closes what is open, a fence closes everything, and the next key of a place begins the next item.
+kind closes it, a fence closes everything, and the next key of a place begins the next item.
 
 What is read never depends on how the text was cut: a number, a word or a tag counts only when what follows is
 known, and until then the little that is not sure waits.
@@ -20,7 +20,7 @@ from nbvlm.grounding.dialects.markup import MarkupScanner
 __all__ = ["Scanner"]
 
 _WAIT = -1
-_ACTION_RANK = (99, 0)  # an action's name is a label if there is no other
+_ACTION_RANK = (99, 0)  # an action's name is the label of last resort
 _LONGEST_LINE = 500
 _BOX_NUMBERS = 4
 _LONGEST_NAME = 120
@@ -82,9 +82,9 @@ class Scanner(MarkupScanner):
     prose
         Whether a list of four numbers in a sentence is a box.
     outlines
-        Whether locations that are tokens go round a thing.
+        Whether location tokens outline a thing.
     pairs
-        What the prompt asks for in pairs of numbers: "outline", "point", or "" where two are corners.
+        The meaning of pairs of numbers by the prompt: "outline", "point", or "" if two are corners.
 
     Attributes
     ----------
@@ -252,7 +252,7 @@ class Scanner(MarkupScanner):
         return flat.end()
 
     def _flat(self, flat: re.Match[str], position: int, line_ends: bool) -> None:
-        """Take a list of numbers in prose, if it is the whole line, or if the words say what it is."""
+        """Take a list of numbers in prose, if it is the whole line, or if the words name its kind."""
         numbers = floats(NUMBER.findall(flat[1]))
         words = self._words
         if ";" in flat[1] and self._several(flat, position):

@@ -1,4 +1,4 @@
-"""What a scanner remembers between two pieces of a text, and the loop that reads them."""
+"""The state of a scanner between two pieces of a text, and the loop that reads them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EXCERPT = 80
 
 @dataclass(slots=True)
 class Tagged:
-    """What lies in a tag, while it is read."""
+    """The content of a tag, while it is read."""
 
     name: str
     kind: str
@@ -39,7 +39,7 @@ class State:
     ) -> None:
         self.found: list[Found] = []
         self.problems: list[Problem] = []
-        self.answered = False  # whether the answer says that there is nothing
+        self.answered = False  # whether the answer says that it found nothing
         self.y_first = False  # whether a key came that some families write y first
         self._label_last, self._prose_lists = label_last, prose
         self._text, self._base = "", 0
@@ -47,7 +47,7 @@ class State:
         self._stack: list[Frame] = []
         self._deep = 0  # brackets beyond the deepest level
         self._words = ""  # prose since the last line break or place
-        self._label = ""  # what a tag named, for the places behind it
+        self._label = ""  # the label of a tag, for the places behind it
         self._naming = False  # within a tag that names
         self._pending: list[Found] = []  # places whose label comes behind them
         self._until = ""  # … "ref", "line" or "content"

@@ -42,7 +42,7 @@ _GRID = 32
 
 @dataclass(slots=True)
 class Token:
-    """A tag or token: its kind, and what it says."""
+    """A tag or token: its kind and content."""
 
     kind: str
     end: int
@@ -54,7 +54,7 @@ class Token:
 
 
 def match(text: str, at: int) -> Token | None:
-    """Read the tag that begins here; None if there is none, or it is not complete."""
+    """Read the tag that begins here; None without a complete tag."""
     token = _TOKEN.match(text, at)
     if token is not None:
         name = token.lastgroup or ""

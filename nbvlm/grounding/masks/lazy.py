@@ -78,7 +78,7 @@ class LazyMask:
         return max(0, x1 - x0) * max(0, y1 - y0)
 
     def same(self, other: LazyMask) -> bool:
-        """Compare two masks: by their codes where there are any, else by their pixels."""
+        """Compare two masks: by their codes if either has them, else by their pixels."""
         if self.codes is not None or other.codes is not None:
             return self.codes == other.codes
         if self.given is other.given:
@@ -90,7 +90,7 @@ class LazyMask:
         return (one.x, one.y) == (two.x, two.y) and np.array_equal(one.pixels, two.pixels)
 
     def within(self, values: int) -> bool:
-        """Check that all codes are below `values`; if not, there is no mask, now or later."""
+        """Check that all codes are below `values`; if not, the mask stays None."""
         fits = max(self.codes or (0,)) < values
         if not fits:
             self.codebook = None
@@ -102,7 +102,7 @@ class LazyMask:
             self._crop = paste_crop(raster, self.box, self.size)
 
     def crop_shape(self) -> None:
-        """Decode the shape; where it cannot be read, there is no mask, now or later."""
+        """Decode the shape; if it cannot be read, the mask stays None."""
         if self.given is not None and not isinstance(self.given, np.ndarray):
             self._crop = self.given.crop(self.box, self.size)
             if self._crop is None:
@@ -216,7 +216,7 @@ class LazyField(Generic[Given, Read]):
 
 
 def all_masks(column: Any) -> Sequence[Mask | None]:
-    """Return the masks of detections, without decoding them; only None where there is no mask at all."""
+    """Return the masks of detections, without decoding them; all None if none has a mask."""
     lazy: tuple[LazyMask, ...] = column.lazy_masks
     return Masks(lazy) if any(mask.known for mask in lazy) else (None,) * len(lazy)
 
