@@ -15,7 +15,7 @@ from browser.parts import BASE, POLICY
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 QUICKSTART = ROOT / "notebooks" / "quickstart.ipynb"
 SIZE = ViewportSize(width=1280, height=1000)
@@ -41,11 +41,18 @@ def browser(chromium: str) -> Iterator[Browser]:
         yield browser
 
 
+@pytest.fixture(scope="package")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """Pages with one cache: JupyterLab's megabytes of scripts are loaded and compiled once."""
+    with browser.new_context(viewport=SIZE) as context:
+        yield context
+
+
 @pytest.fixture
-def sheet(browser: Browser, jupyter: Jupyter) -> Iterator[Sheet]:
+def sheet(context: BrowserContext, jupyter: Jupyter) -> Iterator[Sheet]:
     """An empty page; afterwards nothing outside this machine was asked for."""
     jupyter.environment({})
-    page = browser.new_page(viewport=SIZE)
+    page = context.new_page()
     sheet = Sheet(page, jupyter)
     yield sheet
     page.close()
@@ -75,30 +82,33 @@ class Opened:
 
 @contextmanager
 def opened_notebook(
-    browser: Browser, jupyter: Jupyter, name: str, environment: Mapping[str, str] = MappingProxyType({})
+    context: BrowserContext,
+    jupyter: Jupyter,
+    name: str,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Sheet]:
     """A page with a notebook of the server, all its cells run in a kernel with these variables."""
     jupyter.environment(environment)
-    page = browser.new_page(viewport=SIZE)
+    page = context.new_page()
     yield Sheet(page, jupyter).open_lab(name).run_all()
     page.close()
 
 
 # Other fixtures that open a notebook end the kernel of these; a module uses one of them for all its tests.
 @pytest.fixture(scope="module")
-def opened(browser: Browser, jupyter: Jupyter) -> Iterator[Opened]:
+def opened(context: BrowserContext, jupyter: Jupyter) -> Iterator[Opened]:
     """The quick-start, answered by the embedded model."""
-    with opened_notebook(browser, jupyter, jupyter.fresh(QUICKSTART, "quickstart.ipynb")) as sheet:
+    with opened_notebook(context, jupyter, jupyter.fresh(QUICKSTART, "quickstart.ipynb")) as sheet:
         yield Opened(sheet)
 
 
 @pytest.fixture(scope="module")
-def opened_hosted(browser: Browser, jupyter: Jupyter) -> Iterator[Opened]:
+def opened_hosted(context: BrowserContext, jupyter: Jupyter) -> Iterator[Opened]:
     """The quick-start, answered by a hosted service on loopback."""
     name = jupyter.fresh(QUICKSTART, "quickstart.ipynb")
     with (
         Loopback() as service,
-        opened_notebook(browser, jupyter, name, hosted_by(service)) as sheet,
+        opened_notebook(context, jupyter, name, hosted_by(service)) as sheet,
     ):
         yield Opened(sheet, service)
 

@@ -122,6 +122,14 @@ class Jupyter:
         """Set what JupyterLab remembers for one of its plugins."""
         self.api("PUT", f"/lab/api/settings/{plugin}", {"raw": json.dumps(settings)})
 
+    def start(self, name: str) -> None:
+        """Start the kernel of a notebook, as a page would that opens it."""
+        self.api(
+            "POST",
+            "/api/sessions",
+            {"path": name, "name": name, "type": "notebook", "kernel": {"name": "python3"}},
+        )
+
     def connected(self) -> bool:
         """Whether the one kernel is idle and heard by a page."""
         kernels = [session["kernel"] for session in self.api("GET", "/api/sessions")]
@@ -163,6 +171,7 @@ class Sheet:
 
     def open_lab(self, name: str) -> Sheet:
         """Open in JupyterLab and wait for the kernel: a command given before is silently dropped."""
+        self.jupyter.start(name)  # while the page is loaded
         self.page.goto(f"{self.jupyter.url}/lab/tree/{name}?reset&token={TOKEN}")
         self.page.wait_for_selector("#jp-main-statusbar >> text=| Idle", timeout=SLOW)
         return self

@@ -15,7 +15,7 @@ from browser.parts import violations
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import BrowserContext
 
     from browser.hosts import Jupyter
 
@@ -36,10 +36,10 @@ def service() -> Iterator[Loopback]:
 
 
 @pytest.fixture(scope="module")
-def lab(browser: Browser, jupyter: Jupyter, service: Loopback) -> Iterator[Sheet]:
+def lab(context: BrowserContext, jupyter: Jupyter, service: Loopback) -> Iterator[Sheet]:
     """A panel in JupyterLab, on a screen of a usual size, for all tests of this module in their order."""
     name = jupyter.notebook("accessible.ipynb", MAKE)
-    with opened_notebook(browser, jupyter, name, hosted_by(service)) as sheet:
+    with opened_notebook(context, jupyter, name, hosted_by(service)) as sheet:
         sheet.page.set_viewport_size({"width": 1400, "height": 900})
         yield sheet
     jupyter.configure(THEMES, {})  # JupyterLab remembers a theme; the next test begins in the light one

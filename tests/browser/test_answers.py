@@ -17,7 +17,7 @@ from nbvlm.grounding import dialects
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import BrowserContext
 
     from browser.hosts import Jupyter, Sheet
 
@@ -36,9 +36,9 @@ panel
 
 
 @pytest.fixture(scope="module")
-def families(browser: Browser, jupyter: Jupyter) -> Iterator[Opened]:
+def families(context: BrowserContext, jupyter: Jupyter) -> Iterator[Opened]:
     (jupyter.notebooks / "options.json").write_text("{}")
-    with opened_notebook(browser, jupyter, jupyter.notebook("families.ipynb", CELL)) as sheet:
+    with opened_notebook(context, jupyter, jupyter.notebook("families.ipynb", CELL)) as sheet:
         yield Opened(sheet)
 
 

@@ -1,8 +1,9 @@
-"""Models, keys, sources, presets and failures in JupyterLab."""
+"""Models, keys, sources, presets, kept answers, sweeps and failures in JupyterLab."""
 
 from __future__ import annotations
 
 import json
+import re
 import threading
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import expect
 from support.loopback import delta, problem, stream
 
+from browser.hosts import SLOW
 from nbvlm.demo.gallery import GALLERY
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from browser.conftest import Opened
     from browser.hosts import Jupyter, Sheet
 
+CAR = "<loc0100><loc0100><loc0500><loc0500> car"
+MOVED = "<loc0160><loc0100><loc0560><loc0500> car ; <loc0600><loc0600><loc0800><loc0800> tree"
 TYPED = "not-a-real-key-but-typed"
 
 
@@ -108,6 +112,47 @@ def test_pictures_from_everywhere_and_prompts_from_presets_are_asked_about(
     expect(lab.find(".nbvlm-chosen-name")).to_have_text(f"{GALLERY[1].name}.png")
     presets_and_memory(lab, service)
     assert lab.errors == []
+
+
+def test_answers_are_pinned_compared_deleted_and_swept_in_lab(lab: Sheet, service: Loopback) -> None:
+    sheet, service.text = lab, CAR
+    sheet.ask("detect car")
+    service.text = MOVED
+    sheet.ask("detect car ; tree")
+    cards = sheet.find(".nbvlm-card-main")
+    cards.nth(1).focus()
+    for key in ("p", "ArrowLeft", "p"):
+        sheet.page.keyboard.press(key)
+    sides = sheet.find(".nbvlm-side")
+    expect(sides).to_have_count(2)
+    expect(sides.nth(1).locator(".nbvlm-tally")).to_have_text(re.compile("1 new.*1 moved"))
+    sheet.page.keyboard.press("Enter")
+    expect(sheet.find(".nbvlm-prompt textarea")).to_have_value("detect car")
+    expect(sheet.find(".nbvlm-card-current")).to_have_attribute("data-answer", "1")
+    sheet.page.keyboard.press("Delete")
+    expect(cards).to_have_count(1)
+    expect(cards).to_be_focused()
+    expect(sides).to_have_count(0)
+    with sheet.page.expect_download() as download:
+        sheet.press("export-json")
+    assert json.loads(download.value.path().read_text())["prompt"] == "detect car"
+    sweeps(sheet, service)
+    assert sheet.outside == []
+    assert sheet.errors == []
+
+
+def sweeps(sheet: Sheet, service: Loopback) -> None:
+    sheet.find(".nbvlm-sweep-summary").click()
+    sheet.find(".nbvlm-sweep-prompts").fill("detect car\ncaption en")
+    sheet.find(".nbvlm-sweep-heats").fill("0.3")
+    expect(sheet.find(".nbvlm-sweep-estimate")).to_have_text("2 questions, about 3 s at 40 a minute")
+    sheet.press("sweep-start")
+    done = sheet.find("button.nbvlm-sweep-cell")
+    expect(done).to_have_count(2, timeout=SLOW)
+    expect(sheet.find(".nbvlm-sweep-words")).to_contain_text("2 of 2")
+    done.last.click()
+    expect(sheet.find(".nbvlm-prompt textarea")).to_have_value("caption en")
+    expect(sheet.find(".nbvlm-card-current .nbvlm-card-prompt")).to_have_text("caption en")
 
 
 def test_failures_help_and_a_typed_key_is_in_nothing_that_is_saved(

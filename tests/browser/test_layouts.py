@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import BrowserContext
 
     from browser.hosts import Jupyter, Sheet
 
@@ -72,10 +72,10 @@ SHOW = "import pathlib\neval(pathlib.Path('layout.txt').read_text())"
 
 
 @pytest.fixture(scope="module")
-def only(browser: Browser, jupyter: Jupyter) -> Iterator[Sheet]:
+def only(context: BrowserContext, jupyter: Jupyter) -> Iterator[Sheet]:
     """A notebook with one panel, in a page without the list of files, which takes place."""
     (jupyter.notebooks / "layout.txt").write_text("one")
-    with opened_notebook(browser, jupyter, jupyter.notebook("layouts.ipynb", MAKE, SHOW)) as sheet:
+    with opened_notebook(context, jupyter, jupyter.notebook("layouts.ipynb", MAKE, SHOW)) as sheet:
         sheet.page.keyboard.press("Control+b")
         yield sheet
 

@@ -17,7 +17,7 @@ from browser.hosts import SLOW
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import BrowserContext
 
     from browser.hosts import Jupyter, Sheet
 
@@ -56,10 +56,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def lab(browser: Browser, jupyter: Jupyter, folders: dict[str, Path]) -> Iterator[Sheet]:
+def lab(context: BrowserContext, jupyter: Jupyter, folders: dict[str, Path]) -> Iterator[Sheet]:
     """One page and one kernel for the tests of JupyterLab, in their order: the first one loads the model."""
     name = jupyter.notebook("local.ipynb", PANEL.format(folder=str(folders["whole"])))
-    with opened_notebook(browser, jupyter, name, LIGHT) as sheet:
+    with opened_notebook(context, jupyter, name, LIGHT) as sheet:
         yield sheet
 
 
@@ -134,10 +134,10 @@ def test_a_model_whose_weights_are_missing_has_a_card(lab: Sheet, folders: dict[
 
 
 def test_without_pytorch_a_card_names_the_command(
-    browser: Browser, jupyter: Jupyter, folders: dict[str, Path]
+    context: BrowserContext, jupyter: Jupyter, folders: dict[str, Path]
 ) -> None:
     cell = WITHOUT_TORCH + PANEL.format(folder=str(folders["whole"]))
-    with opened_notebook(browser, jupyter, jupyter.notebook("none.ipynb", cell)) as sheet:
+    with opened_notebook(context, jupyter, jupyter.notebook("none.ipynb", cell)) as sheet:
         sheet.press("run")
         card = sheet.find(".nbvlm-error")
         expect(card).to_contain_text("This model cannot be loaded", timeout=SLOW)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from browser.hosts import Jupyter, Sheet
 
 CAR = "<loc0100><loc0100><loc0500><loc0500> car"
-MOVED = "<loc0160><loc0100><loc0560><loc0500> car ; <loc0600><loc0600><loc0800><loc0800> tree"
 SECRETS = re.compile(r"nvapi-|not-a-real-key|Bearer|Signature=")
 SETTINGS = "@jupyter-widgets/jupyterlab-manager:plugin"
 MARK = "document.querySelector('.nbvlm-panel').nbvlmSame = true"
@@ -129,49 +128,6 @@ def test_voila_keeps_the_view_steady_and_files_can_be_downloaded(
     assert download.value.suggested_filename == f"{GALLERY[0].name}-answer.png"
     size = Image.open(io.BytesIO(download.value.path().read_bytes())).size
     assert size == GALLERY[0].picture().size
-
-
-def test_answers_are_pinned_compared_deleted_and_swept_in_lab(
-    sheet: Sheet, quickstart: str, service: Loopback
-) -> None:
-    sheet.open_lab(quickstart).run_all()
-    sheet.ask("detect car")
-    service.text = MOVED
-    sheet.ask("detect car ; tree")
-    cards = sheet.find(".nbvlm-card-main")
-    cards.nth(1).focus()
-    for key in ("p", "ArrowLeft", "p"):
-        sheet.page.keyboard.press(key)
-    sides = sheet.find(".nbvlm-side")
-    expect(sides).to_have_count(2)
-    expect(sides.nth(1).locator(".nbvlm-tally")).to_have_text(re.compile("1 new.*1 moved"))
-    sheet.page.keyboard.press("Enter")
-    expect(sheet.find(".nbvlm-prompt textarea")).to_have_value("detect car")
-    expect(sheet.find(".nbvlm-card-current")).to_have_attribute("data-answer", "1")
-    sheet.page.keyboard.press("Delete")
-    expect(cards).to_have_count(1)
-    expect(cards).to_be_focused()
-    expect(sides).to_have_count(0)
-    with sheet.page.expect_download() as download:
-        sheet.press("export-json")
-    assert json.loads(download.value.path().read_text())["prompt"] == "detect car"
-    sweeps(sheet, service)
-    assert sheet.outside == []
-    assert sheet.errors == []
-
-
-def sweeps(sheet: Sheet, service: Loopback) -> None:
-    sheet.find(".nbvlm-sweep-summary").click()
-    sheet.find(".nbvlm-sweep-prompts").fill("detect car\ncaption en")
-    sheet.find(".nbvlm-sweep-heats").fill("0.3")
-    expect(sheet.find(".nbvlm-sweep-estimate")).to_have_text("2 questions, about 3 s at 40 a minute")
-    sheet.press("sweep-start")
-    done = sheet.find("button.nbvlm-sweep-cell")
-    expect(done).to_have_count(2, timeout=SLOW)
-    expect(sheet.find(".nbvlm-sweep-words")).to_contain_text("2 of 2")
-    done.last.click()
-    expect(sheet.find(".nbvlm-prompt textarea")).to_have_value("caption en")
-    expect(sheet.find(".nbvlm-card-current .nbvlm-card-prompt")).to_have_text("caption en")
 
 
 TWO = "import nbvlm\nfirst, second = nbvlm.Panel(prompt='one'), nbvlm.Panel(prompt='two')\nfirst"

@@ -241,12 +241,21 @@ def test_thinking_beside_the_text_is_replayed(path: Path, first: str) -> None:
     assert found[0][0].startswith("The question is about cat.")
 
 
-@pytest.mark.parametrize("value", ["two\nlines", "naïve", 7])
-def test_a_header_that_no_response_can_have_makes_an_exchange_damaged(path: Path, value: Any) -> None:
+@pytest.fixture(scope="module")
+def photographed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A recording of two questions about a photograph."""
+    path = tmp_path_factory.mktemp("photographed") / "class.json"
     with nbvlm.Client("demo", transport=nbvlm.record(path)) as client:
         client.ask(PHOTOS[0].picture(), "detect cat")
         client.ask(PHOTOS[0].picture(), "caption en")
-    saved = json.loads(path.read_text())
+    return path.read_text()
+
+
+@pytest.mark.parametrize("value", ["two\nlines", "naïve", 7])
+def test_a_header_that_no_response_can_have_makes_an_exchange_damaged(
+    path: Path, photographed: str, value: Any
+) -> None:
+    saved = json.loads(photographed)
     saved["exchanges"][0]["about"]["nbvlm-notice"] = value
     path.write_text(json.dumps(saved))
     with pytest.warns(UserWarning, match="damaged"):
