@@ -28,7 +28,7 @@ test: dev chromium ## lint, types, all tests, all notebooks
 	$(BIOME) || failed=1; \
 	.venv/bin/lint-imports --no-cache || failed=1; \
 	[ $$failed -eq 0 ] || echo "Lint or types failed, see above; the tests are run all the same."; \
-	$(PY) -m pytest || failed=1; \
+	$(PY) scripts/tests.py || failed=1; \
 	exit $$failed
 
 lint: dev ## lint and types only

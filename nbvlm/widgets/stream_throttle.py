@@ -178,7 +178,7 @@ class DetectionFeed:
         try:
             await asyncio.to_thread(self._show)
         finally:
-            self._idle.set()
+            self._idle.set()  # where it was cancelled
         with self._lock:
             self._shown_at = time.monotonic()
             self._plan()
@@ -189,6 +189,7 @@ class DetectionFeed:
             self._draw()
         finally:
             self._showing = None
+            self._idle.set()  # here, for the loop itself may be waiting
 
     def _draw(self) -> None:
         """Show the detections so far, unless the viewer shows another answer or another picture now."""

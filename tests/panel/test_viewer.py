@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from support.mask_weights import REAL, random_weights
 from support.panel_page import Page, Screen
 
 import nbvlm
+from nbvlm._background import shared_loop
 from nbvlm.client.flow.events import DetectionFound, Status, TextDelta
-from nbvlm.grounding import Detections, mask_svg_path
+from nbvlm.grounding import Detection, Detections, mask_svg_path
 from nbvlm.grounding.masks import codebooks
 from nbvlm.result import description
 from nbvlm.widgets import StreamThrottle, Viewer
@@ -133,6 +135,33 @@ def test_text_keeps_its_pace_while_boxes_wait_for_theirs(page: Page) -> None:
     page.wait_until(lambda: shown == [1, 2])
     live.close()
     assert shown == [1, 2]
+
+
+def test_an_answer_ends_on_the_loop_while_its_boxes_are_being_drawn() -> None:
+    class Slow:
+        """A viewer that draws boxes until the end of the answer has begun."""
+
+        feed, size, ending = None, (40, 30), threading.Event()
+        drawn: Any = None
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "detections":
+                shared_loop().call(end)
+                assert self.ending.wait(10)
+                self.__dict__["drawn"] = value
+            self.__dict__[name] = value
+
+    def end() -> None:
+        viewer.ending.set()
+        feed.close()
+        ended.set()
+
+    viewer, ended = Slow(), threading.Event()
+    feed = DetectionFeed(viewer)
+    feed.take(Detection("cat", (1, 2, 9, 9), size=(40, 30)))
+    assert ended.wait(10)
+    assert len(viewer.drawn) == 1
+    assert viewer.feed is None
 
 
 def test_the_status_line_tells_all_that_was_measured(panel: nbvlm.Panel, screen: Screen) -> None:
