@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import multiprocessing
 import os
@@ -75,14 +76,17 @@ class Script:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
-            self.connections += 1
             self.open.append(connection)
             threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
 
     def _talk(self, connection: socket.socket) -> None:
         try:
             with connection, connection.makefile("rb") as file:
-                while (head := self._head(file)) is not None:
+                # One without a request is somebody else's: a page that looks for a server that had this port.
+                for count in itertools.count():
+                    if (head := self._head(file)) is None:
+                        return
+                    self.connections += not count
                     self.requests += 1
                     body = file.read(int(head.get("content-length", 0)))
                     self.respond(connection, body, self.requests)
