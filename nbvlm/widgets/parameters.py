@@ -192,7 +192,7 @@ class Parameters(PartBox):
     def _offer_paces(self, _change: Any = None) -> None:
         """Offer the usual paces, and the one that is chosen."""
         paces = sorted({*_PACES, *([self.pace] if self.pace else [])}, reverse=True)
-        options = ((_FASTEST, 0.0), *((f"{one:g} tokens a second", one) for one in paces))
+        options = ((_FASTEST, 0.0), *((_tokens_a_second(one), one) for one in paces))
         self._pacing = True  # new options choose the first one for a moment
         try:
             if self._pace_field.options != options:
@@ -310,3 +310,7 @@ class Parameters(PartBox):
                 close_all(one)
         self._on_reset = None
         super().close()
+
+
+def _tokens_a_second(pace: float) -> str:
+    return f"{pace:g} token{'' if pace == 1 else 's'} a second"

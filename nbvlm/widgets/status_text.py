@@ -87,7 +87,10 @@ def finished_text(result: Result, pieces: int | None) -> list[str | dict[str, st
 def _rate(tokens: int, timing: Timing) -> str:
     """Write tokens a second, of those after the first; "" if there are too few to measure."""
     span = timing.total_s - (timing.first_token_s or 0.0)
-    return f"{(tokens - 1) / span:.0f} tokens/s" if tokens > 2 and span > 0 else ""
+    if tokens <= 2 or span <= 0:
+        return ""
+    rate = f"{(tokens - 1) / span:.0f}"
+    return f"{rate} token{'' if rate == '1' else 's'}/s"
 
 
 def _request(number: str) -> dict[str, str]:

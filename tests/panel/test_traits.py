@@ -481,6 +481,8 @@ def test_the_pace_is_chosen_on_the_page_and_holds_for_the_next_answer(page: Page
     page.wait(lambda: "'more'" in str(page.custom(panel._controller.answer._page)))
     panel.stop()
     assert (panel.running, panel.result) == (False, None)
+    panel.pace = 1
+    assert field.label == "1 token a second"
     panel.pace = 250
     assert field.label == "250 tokens a second"
     assert panel.run().finish_reason == "stop"
