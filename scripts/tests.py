@@ -1,6 +1,7 @@
 """All tests, in two processes: those in a browser mostly wait for pages, so the others run beside them.
 
-Usage: tests.py [OPTION OF PYTEST …]. The output of the browser's tests follows that of the others.
+Usage: tests.py [OPTION OF PYTEST …]. First come the examples in docstrings; the output of the browser's tests
+follows that of the others.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ BROWSER = "tests/browser"
 
 
 def main() -> int:
-    """Run both, and return an exit status that is not 0 if one failed."""
+    """Run all, and return an exit status that is not 0 if one failed."""
     pytest = [sys.executable, "-m", "pytest", *sys.argv[1:]]
     with tempfile.TemporaryFile() as output:
         # The cache is the other process's: both would write it.
@@ -21,7 +22,8 @@ def main() -> int:
             [*pytest, "-p", "no:cacheprovider", BROWSER], stdout=output, stderr=subprocess.STDOUT
         )
         try:
-            failed = subprocess.call([*pytest, f"--ignore={BROWSER}"])
+            failed = subprocess.call([*pytest, "--doctest-modules", "nbvlm"])
+            failed = subprocess.call([*pytest, f"--ignore={BROWSER}"]) or failed
             failed = beside.wait() or failed
         finally:
             beside.kill()

@@ -4,8 +4,8 @@ A widget has one module, which may request nothing. So the modules that it impor
 inside it, gzipped, since a saved notebook holds them for every widget; `static/loader.js` unpacks them in the
 browser, links the modules and adds the style sheets to the page.
 
->>> list(modules("key_dialog"))
-['dom.js', 'key_dialog.js']
+>>> list(modules("series_bar"))
+['dom.js', 'series_bar.js']
 """
 
 from __future__ import annotations

@@ -188,7 +188,7 @@ def without_folders(text: str) -> str:
     """Replace the folders of paths in a text by "…".
 
     >>> without_folders("There is no file '/home/ada/my cat.png'. Looked in /home/ada.")
-    "There is no file '…/my cat.png'. Looked in …"
+    "There is no file '…/my cat.png'. Looked in …."
     """
     return _FOLDERS.sub(_last, text)
 
