@@ -59,7 +59,7 @@ class _LastByte:
         self._watching = self._first = True
 
     def take(self) -> bytes:
-        """Return the byte that was held back, b"" if there is none."""
+        """Return the byte that was held back, b"" without one."""
         held, self.held = self.held, b""
         return held
 

@@ -73,7 +73,7 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 
 
 def clean_id(value: Any) -> str | None:
-    """Return an id that a service sent: bounded, printable and redacted; None if there is none."""
+    """Return an id that a service sent: bounded, printable and redacted; None without one."""
     return clean(value, 128) if isinstance(value, str) and value else None
 
 
@@ -131,7 +131,7 @@ def error_of(
 
 
 def _filled(sentence: str, status: int | None, who: str, what: str = "request") -> str:
-    """Fill in a sentence; between a model in this process and its client there is no status."""
+    """Fill in a sentence; a model in this process has no status."""
     number = f" ({status})" if status and who != "model" else ""
     return sentence.format(who=who, what=what) + number
 
@@ -241,7 +241,7 @@ def _of_model(value: Any) -> tuple[str, str] | None:
 
 
 def parse_body(body: bytes) -> tuple[str, Any]:
-    """Return the message in an error body, "" if there is none, and its detail, parsed as far as possible.
+    """Return the message in an error body, "" without one, and its detail, parsed as far as possible.
 
     Both are redacted.
     """

@@ -133,7 +133,7 @@ class Settings:
 
     @property
     def assets_url(self) -> str | None:
-        """Origin of the asset service, or None where there is none."""
+        """Origin of the asset service, or None without one."""
         return self.endpoint.assets_url and (self.assets_origin or self.endpoint.assets_url)
 
     @property

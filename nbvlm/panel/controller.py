@@ -435,13 +435,10 @@ class PanelController:
         """Whether an answer is under way."""
         return self._throttle is not None
 
-    def _wait_for_start(self) -> None:
-        with self._lock:  # held by `start` until it has reported its changes
-            pass
-
     async def _answer(self, inputs: Inputs, throttle: StreamThrottle) -> Result:
         try:
-            await asyncio.to_thread(self._wait_for_start)  # observers see the start before the first event
+            # Waits for `start`, which reports its changes: observers see them before the first event.
+            await asyncio.to_thread(self._changed)
             result = await streaming.ask(self.connection.client(), inputs, throttle, self._on_event)
         except BaseException as error:
             self._settle(throttle, functools.partial(self._show_end, error))

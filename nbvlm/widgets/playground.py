@@ -267,7 +267,6 @@ class Playground(Carrier):
         self.stop()
         self._parts["viewer"].show(change["new"])  # the bar follows it
         self._parts["answer"].clear()
-        bar.image = change["new"]
         sample = next((one for one in GALLERY if picker.sample == one.prompt), None)
         bar.things = list(sample.kinds) if sample is not None else []
         if sample is not None and bar.prompt.strip() in ("", self._suggested):

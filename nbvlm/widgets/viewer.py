@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from nbvlm.images import ImageSource
     from nbvlm.widgets.messages import Check
 
+    Small = tuple[Mapping[str, Any], bytes] | None  # the `preview` of a picture, where it is at hand
+
 __all__ = ["MODES", "Viewer"]
 
 #: What a press on the picture does.
@@ -206,7 +208,6 @@ class Viewer(BoxPart):
         self._facts: Mapping[str, Any] | None = None
         self._preview: list[bytes] = []
         self._sent: Picture | None = None  # the picture of the preview
-        self._small: tuple[Mapping[str, Any], bytes] | None = None  # its preview, where it is at hand
         self._shapes: dict[str, str] = {}
         self._no_picture = self._no_masks = ""  # notes: why the picture, or the masks, are not drawn
         self._past: list[Detections] = []
@@ -240,16 +241,11 @@ class Viewer(BoxPart):
 
     # Picture, detections and result
 
-    def show(self, picture: Picture | None, small: tuple[Mapping[str, Any], bytes] | None = None) -> None:
+    def show(self, picture: Picture | None, small: Small = None) -> None:
         """Show another picture, or none, without detections; `small` is its `preview`, if that is at hand."""
-        with self._lock:
-            self._small = small
-            try:
-                self._show(picture, None)
-            finally:
-                self._small = None
+        self._show(picture, None, small)
 
-    def _show(self, picture: Picture | None, result: Result | None) -> None:
+    def _show(self, picture: Picture | None, result: Result | None, small: Small = None) -> None:
         """Show a picture, and the answer about it."""
         found = result.detections if result is not None else None
         if found is not None and picture is not None:
@@ -267,7 +263,7 @@ class Viewer(BoxPart):
             if same:
                 self._answer_changed(before)
             else:
-                self._picture_changed()
+                self._picture_changed(small)
 
     def _answer_changed(self, before: Detections | None) -> None:
         """Show another answer about the same picture, which is not sent again."""
@@ -326,14 +322,14 @@ class Viewer(BoxPart):
             self._tell_steps()
             self._outline()
 
-    def _picture_changed(self) -> None:
+    def _picture_changed(self, small: Small = None) -> None:
         """Show another picture, with its detections."""
         facts: Mapping[str, Any] | None = self._facts_of()
         data = None
         self._no_picture = self._no_masks = ""
         if self.image is not None and facts is not None:
             try:
-                facts, data = self._small or preview(self.image)
+                facts, data = small or preview(self.image)
             except ImageError as error:  # a reference, in a result that was read from JSON
                 self._no_picture = f"The picture is not shown. {error}"
         with self._lock:

@@ -237,7 +237,7 @@ def _unreachable(context: Context, cause: httpx.RequestError, origin: str) -> _F
 
 
 def _proxy(context: Context, url: httpx.URL) -> str | None:
-    """Return the host and port of the proxy in use, None where there is none, or where it is not known."""
+    """Return the host and port of the proxy in use, None without one, or where it is not known."""
     if context.settings.transport is not None:
         return None
     address = proxy_for(url.scheme, url.raw_host.decode("ascii"), url.port)

@@ -78,7 +78,7 @@ function view(el, store, act) {
     speak: speech.say,
   };
   const shown = viewer(store, actions, boxEditor);
-  el.classList.add("nbvlm-viewer-part", ...(store.noPicture === null ? [] : ["nbvlm-part"]));
+  el.classList.add("nbvlm-viewer-part", ...(act.bare ? [] : ["nbvlm-part"]));
   el.replaceChildren(shown.root, notes, speech.root);
 
   const leave = (event) => {
@@ -230,7 +230,7 @@ export default () => {
         model.off("msg:custom", receive);
       };
     },
-    render({ el }) {
+    render({ model, el }) {
       const controller = new AbortController();
       const one = view(el, store, {
         set: part.set,
@@ -245,6 +245,7 @@ export default () => {
           send({ type: "region", box });
         },
         edits: corrections,
+        bare: model.get("bare"),
       });
       views.add(one);
       one.listen(controller.signal);
