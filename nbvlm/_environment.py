@@ -19,6 +19,7 @@ __all__ = ["is_loopback", "proxy_for", "tls"]
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
+@functools.lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Return whether a host name or address stays on this machine.
 

@@ -13,6 +13,7 @@ PaliGemma, arXiv 2407.07726 §3.2.5, and big_vision's `coco35l.py` for the langu
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 import re
 from dataclasses import dataclass
@@ -276,6 +277,7 @@ class Task:
     question: str = ""
 
 
+@functools.lru_cache(maxsize=256)
 def task(prompt: str) -> Task | None:
     """Read a prompt that is a task; None for any other words.
 

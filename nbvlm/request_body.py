@@ -63,13 +63,14 @@ def body(
     stream
         Whether server-sent events are wanted.
     """
-    text = b'{"type":"text","text":"%s"}' % _escaped(prompt)
+    text = _escaped(prompt)
     if endpoint.dialect == "openai":
-        inner = b'[{"type":"image_url","image_url":{"url":"%s"}},%s]' % (source.uri(), text)
+        parts = b'[{"type":"image_url","image_url":{"url":"%s"}},{"type":"text","text":"%s"}]'
+        inner = parts % (source.uri(), text)
     elif content == "parts":  # the hosted service refuses an object here
-        inner = b'[%s,{"type":"image_url","image_url":"%s"}]' % (text, source.uri())
+        inner = b'[{"type":"text","text":"%s"},{"type":"image_url","image_url":"%s"}]' % (text, source.uri())
     else:
-        inner = b'"%s <img src=\\"%s\\" />"' % (_escaped(prompt), source.uri())
+        inner = b'"%s <img src=\\"%s\\" />"' % (text, source.uri())
     options = {**_sent(endpoint, parameters), "stream": stream, **endpoint.extra}
     if endpoint.dialect == "openai":
         options = {"model": endpoint.model, **options}

@@ -107,7 +107,6 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             cookie_jar=aiohttp.DummyCookieJar(),
             request_class=_Request,
             auto_decompress=False,
-            skip_auto_headers=("accept", "accept-encoding", "content-type", "user-agent"),
             max_line_size=_LARGEST_HEADER,
             max_field_size=_LARGEST_HEADER,
         )
@@ -119,13 +118,13 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         read = None if RequestInfo.of(request).seconds_left is not None else limits.get("read")
         timeout = aiohttp.ClientTimeout(total=None, connect=limits.get("connect"), sock_read=read)
         is_whole = isinstance(request.stream, httpx.ByteStream)
-        data = (await request.aread() or None) if is_whole else request.stream
+        data = (b"".join(request.stream) or None) if is_whole else request.stream  # type: ignore[arg-type]
         while True:
             try:
                 response = await self._session.request(
                     request.method,
                     URL(str(request.url), encoded=True),  # byte by byte: it may be signed
-                    headers=request.headers.multi_items(),
+                    headers=[(name.decode(), value.decode()) for name, value in request.headers.raw],
                     data=data,
                     allow_redirects=False,
                     timeout=timeout,
@@ -141,7 +140,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         return httpx.Response(
             response.status,
             headers=list(response.raw_headers),
-            stream=_Body(response),
+            stream=_at_hand(response) or _Body(response),
             extensions={"http_version": b"HTTP/1.1"},
         )
 
@@ -158,6 +157,16 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             closing = connector.close().__await__()
             with contextlib.suppress(StopIteration, RuntimeError):
                 next(closing)
+
+
+def _at_hand(response: aiohttp.ClientResponse) -> httpx.ByteStream | None:
+    """Return a body that came with its head, as a short answer does; None where more is to be read."""
+    content = response.content
+    if not content.is_eof() or content.exception() is not None:
+        return None
+    body = httpx.ByteStream(content.read_nowait())
+    response.close()
+    return body
 
 
 class _Body(httpx.AsyncByteStream):

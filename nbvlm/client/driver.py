@@ -65,8 +65,8 @@ class _Driver:
         self.result: Any = None
 
     def _begin(self, request: httpx.Request) -> None:
-        signed = "authorization" not in request.headers and request.url.query
-        path = "(signed)" if signed else request.url.path
+        is_signed = not RequestInfo.of(request).with_key and request.url.query
+        path = "(signed)" if is_signed else request.url.path
         self._begun = datetime.now(UTC), request.method, path, time.perf_counter()
 
     def _opened(self, request: httpx.Request, response: httpx.Response) -> bool:
@@ -196,6 +196,7 @@ class AsyncDriver(_Driver):
     def __init__(self, flow: Flow[Any], transport: httpx.AsyncBaseTransport, log: deque[Exchange]) -> None:
         super().__init__(flow, transport, log)
         self._pieces: AsyncIterator[bytes] = _nothing()
+        self._whole: bytes | None = None  # what is left of a body that came with its head
         self._seconds_left: Callable[[], float | None] = lambda: None
 
     async def run(self, error: BaseException | None = None) -> AsyncIterator[list[Event]]:
@@ -262,6 +263,9 @@ class AsyncDriver(_Driver):
 
     async def _perform(self, step: Any) -> Any:
         if step is READ:
+            if self._whole is not None:
+                piece, self._whole = self._whole, b""
+                return piece
             return await self._in_time(self._piece())
         if isinstance(step, Sleep):
             return await asyncio.sleep(step.seconds)
@@ -275,12 +279,17 @@ class AsyncDriver(_Driver):
         self._seconds_left = RequestInfo.of(request).seconds_left or self._seconds_left
         response: httpx.Response = await self._in_time(self._transport.handle_async_request(request))
         plain = self._opened(request, response)
-        self._pieces = aiter(response.stream) if plain else response.aiter_bytes()  # type: ignore[arg-type]
+        if plain and isinstance(response.stream, httpx.ByteStream):
+            self._whole = b"".join(response.stream)
+        else:
+            self._pieces = aiter(response.stream) if plain else response.aiter_bytes()  # type: ignore[arg-type]
         return response
 
     async def _close(self) -> None:
         self._pieces = _nothing()
-        if (response := self._ended()) is not None:
+        response, is_whole = self._ended(), self._whole is not None
+        self._whole = None
+        if response is not None and not is_whole:
             await _to_its_end(response.aclose())  # half closed, the pool would count it as in use for ever
 
 

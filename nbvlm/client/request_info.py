@@ -20,6 +20,7 @@ class RequestInfo:
 
     endpoint: str | None = None
     question: tuple[Any, ...] | None = None  # picture, model, prompt and parameters
+    size: int = 0  # bytes of the body
     with_key: bool = True  # False where the address itself is the permission, so that no key may go along
     seconds_left: Callable[[], float] | None = None  # until the nearest time limit
     own: Callable[[], Any] | None = None  # opens a transport to the model, where it is in this process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -271,6 +272,8 @@ class Detections:
         Masks that are decoded already are not decoded again.
         """
         rows, size = list(detections), size_of(size)
+        if not rows:
+            return _none(size)  # most answers are texts
         return cls._unchecked(
             np.array([row.box for row in rows], dtype=float).reshape(-1, 4),
             Labels(row.label for row in rows),
@@ -539,6 +542,11 @@ def unchecked(
         origin=origin,
     )
     return one
+
+
+@functools.lru_cache(maxsize=64)
+def _none(size: Size) -> Detections:
+    return Detections.empty(size)
 
 
 def _unpickle_one(column: Detections, sizeless: bool) -> Detection:

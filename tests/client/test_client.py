@@ -95,6 +95,18 @@ def test_a_picture_too_large_for_a_request_is_uploaded_used_and_deleted(side: An
     assert result.timing.bytes_sent > len(LARGE)
 
 
+def test_a_request_has_our_headers_and_none_of_a_library(side: Any, server: Loopback) -> None:
+    side.ask(LARGE, "caption en")
+    ours = {"host", "user-agent", "accept", "accept-encoding"}
+    asked = {*ours, "authorization", "content-type", "content-length"}
+    create, put, infer, delete = ({name.lower() for name in seen.headers} for seen in server.seen)
+    assert create == asked
+    assert put == {*ours, "content-type", "content-length", "x-amz-meta-nvcf-asset-description"}
+    assert infer == {*asked, "nvcf-poll-seconds", "nvcf-input-asset-references"}
+    assert delete - {"content-length"} == {*ours, "authorization"}  # aiohttp says that there is no body
+    assert {seen.headers["accept-encoding"] for seen in server.seen} == {"identity"}
+
+
 def test_the_limit_is_on_the_base64_text(open_side: Open, server: Loopback) -> None:
     side = open_side()
     for size, route in ((134_997, "inline"), (135_000, "asset")):

@@ -66,8 +66,9 @@ def request(
         fields[STATUS_HEADER] = "1"
     if isinstance(body, bytes) and len(body) > PIECE:
         body = Upload(body)
+    size = body.length if isinstance(body, Upload) else len(body or b"")
     if body is not None:
-        fields["content-length"] = str(body.length if isinstance(body, Upload) else len(body))
+        fields["content-length"] = str(size)
     left = context.deadline.left()
     connect = min(context.settings.timeouts.connect, left)
     limits = {"connect": connect, "read": left, "write": left, "pool": None}
@@ -81,6 +82,7 @@ def request(
             "nbvlm": RequestInfo(
                 context.settings.endpoint.name,
                 question,
+                size,
                 key,
                 context.deadline.left,
                 own_transport(context.settings),
@@ -145,7 +147,7 @@ def _attempt(
     url = requests[0].url
     origin = f"{url.scheme}://{url.netloc.decode('ascii')}"
     del url
-    size = int(requests[0].headers.get("content-length", 0))
+    size = RequestInfo.of(requests[0]).size
     try:
         response: httpx.Response = yield requests.pop()
     except httpx.RequestError as cause:

@@ -35,7 +35,7 @@ from nbvlm.grounding import dialects
 from nbvlm.result import Result, Timing, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from nbvlm.client.flow.events import Event
     from nbvlm.client.flow.validation import Question
@@ -151,11 +151,12 @@ def _infer(
         context, lambda: request(context, "POST", url, headers=posted, body=content, question=facts)
     )
     response = yield from _settled(context, response, headers)
-    _note_head(context, response)
-    if (left := _pair(response.headers.get("nbvlm-quota"))) is not None:
+    head = dict(response.headers.items())  # httpx searches all of them for each
+    _note_head(context, head)
+    if (left := _pair(head.get("nbvlm-quota"))) is not None:
         yield context.status("quota", *left)
     begun = b""
-    if not response.headers.get("content-type", "").strip().lower().startswith(_EVENTS):
+    if not head.get("content-type", "").strip().lower().startswith(_EVENTS):
         while not (text := begun.removeprefix(_BOM).lstrip()) and (piece := (yield from read_on(context))):
             begun += piece
         # Some servers send a stream of events under another type, or under none.
@@ -164,14 +165,14 @@ def _infer(
     return response, (yield from _stream(context, response, collector, begun))
 
 
-def _note_head(context: Context, response: httpx.Response) -> None:
+def _note_head(context: Context, head: Mapping[str, str]) -> None:
     """Keep what the head of an answer says about it."""
-    if notice := response.headers.get("nbvlm-notice"):  # from the embedded model's service
+    if notice := head.get("nbvlm-notice"):  # from the embedded model's service
         context.notices.append(error_responses.clean(unquote(notice), 400))
-    if (retired := response.headers.get("deprecation")) is not None:
+    if (retired := head.get("deprecation")) is not None:
         ends = error_responses.clean(retired, 100)
         context.notices.append(f"The service announces the end of this model: {ends}.")
-    if (model := response.headers.get("nbvlm-model")) is not None:
+    if (model := head.get("nbvlm-model")) is not None:
         context.model = error_responses.clean(unquote(model), 200)
 
 
