@@ -116,7 +116,7 @@ def check_links(server: Served, name: str) -> None:
 
 
 def weigh(used: float, what: str) -> None:
-    """Tell the memory, and end where it is too much."""
+    """Print the memory, and end where it is too much."""
     if used >= MEGABYTES:
         sys.exit(f"{what} takes {used:.0f} MB; Binder gives 1 to 2 GB, so it may take {MEGABYTES}.")
     print(f"{what}: {used:.0f} MB of memory at most.")

@@ -42,7 +42,7 @@ def _kinds(index: int) -> tuple[str, ...]:
 
 
 def _fitness(index: int) -> tuple[bool, int]:
-    """Tell how well a scene fits the panel: a broad one, with about four kinds of things, does best."""
+    """Return how well a scene fits the panel: a broad one, with about four kinds of things, does best."""
     width, height = SCENES[index].scene().picture.size
     return width > height, -abs(len(_kinds(index)) - 4)
 

@@ -488,7 +488,7 @@ class ClusterRun:
         counter.concurrency = self._plan.concurrency * max(len(threads), 1)
         while (self._left or not self._walked) and len(self._chunks) < max(AHEAD * self._threads, 2):
             if len(self._ready) >= WIDE * counter.concurrency:
-                break  # rows are taken slowly; begun anew when these are gone
+                break  # rows are taken slowly; begun again when these are gone
             if self._left:
                 self._submit(self._left.pop())
                 continue
@@ -579,7 +579,7 @@ class ClusterRun:
         from distributed import Event, Semaphore
 
         engine, run, chunks = self._engine, self._order.run, list(self._chunks.items())
-        # The end of the loop may have cancelled the tasks that wait for the chunks: wait anew.
+        # The end of the loop may have cancelled the tasks that wait for the chunks: wait again.
         parts = [self._collect(name, future, items) for name, (future, items, _) in chunks]
         last = [asyncio.create_task(self._guarded(part)) for part in parts]
         try:

@@ -1,8 +1,8 @@
 """The journal of a run: JSON lines, appended as pictures finish, and never changed.
 
 A line is written in one piece as soon as its picture is finished, so a process that is killed leaves whole
-lines and at most one half of a line, at the end. That half is ignored, and the next line starts afresh. A
-line that is damaged later costs this line only.
+lines and at most one half of a line, at the end. That half is ignored, and the next entry starts a new line.
+A line that is damaged later costs this line only.
 """
 
 from __future__ import annotations

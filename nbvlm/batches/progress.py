@@ -70,7 +70,7 @@ class ProgressCounter:
     ) -> None:
         self._report = report
         self._clock = clock
-        self._began = self._told = clock()
+        self._began = self._reported = clock()
         self._ends: deque[float] = deque(maxlen=256)
         self._last: deque[Row] = deque(maxlen=LAST)
         self.done = self.resumed = self.errors = self.asking = self.waiting = 0
@@ -87,14 +87,14 @@ class ProgressCounter:
         else:
             self._ends.append(self._clock())
         self._last.append(row)
-        self.tell()
+        self.report()
 
-    def tell(self, state: str = "running") -> None:
+    def report(self, state: str = "running") -> None:
         """Report, unless that was done a moment ago; the end is always reported."""
         now = self._clock()
-        if self._report is None or (state == "running" and now - self._told < GAP):
+        if self._report is None or (state == "running" and now - self._reported < GAP):
             return
-        self._told = now
+        self._reported = now
         self._report(self.progress(state))
 
     def progress(self, state: str = "running") -> Progress:

@@ -133,7 +133,7 @@ class RateLimiter:
 class SharedRateLimiter(RateLimiter):
     """A rate limiter for several processes: the one that holds a `distributed.Semaphore` may send.
 
-    It is held for a moment, so that a process with many requests does not ask for it anew for each, and after
+    It is held for a moment, so that a process with many requests does not ask for it for each, and after
     a 429 until requests may be sent again.
     """
 

@@ -149,9 +149,9 @@ def answered(place: Position, key: str, result: Result) -> dict[str, Any]:
 
 def failed(place: Position, key: str, prompt: str | None, error: Error) -> dict[str, Any]:
     """Write a failure as plain data."""
-    told = {"kind": type(error).__name__, "message": redact(error.message), "hint": redact(error.hint)}
-    told |= {"status": error.status, "request_id": error.request_id}
-    return _head(place, key) | {"error": told, "prompt": prompt}
+    described = {"kind": type(error).__name__, "message": redact(error.message), "hint": redact(error.hint)}
+    described |= {"status": error.status, "request_id": error.request_id}
+    return _head(place, key) | {"error": described, "prompt": prompt}
 
 
 def is_final(kind: str, status: int | None) -> bool:

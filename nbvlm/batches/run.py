@@ -102,7 +102,7 @@ class Run:
         try:
             if self._counter.watched:
                 self._counter.total = await asyncio.to_thread(self._listed.count)
-                self._counter.tell("beginning")
+                self._counter.report("beginning")
             found = self._cluster(journal) if self._engine is not None else self._local(journal)
             async with contextlib.aclosing(found):
                 async for row in found:
@@ -119,7 +119,7 @@ class Run:
             raise
         finally:
             journal.close()
-            self._counter.tell(state)
+            self._counter.report(state)
 
     def each(self) -> Iterator[Row]:
         """Yield rows as they are finished, from a thread of the run's own."""

@@ -249,19 +249,18 @@ def _single(images: Any) -> bool:
 def _called(image: Any) -> str | None:
     """Name an item; one in memory may have no name."""
     if isinstance(image, (str, os.PathLike)):
-        name = os.fsdecode(image)
-        if name.startswith("data:"):
+        path = os.fsdecode(image)
+        if path.startswith("data:"):
             return None
-        return str(redact(name)) if "://" in name else name
+        return str(redact(path)) if "://" in path else path
     if isinstance(image, Mapping):
-        told = image.get("name") or image.get("path")
+        name = image.get("name") or image.get("path")
     else:
-        told = getattr(image, "filename", None) or getattr(image, "name", None)
-    if isinstance(told, os.PathLike):
-        told = os.fspath(told)
-    return (
-        told if isinstance(told, str) and not told.startswith("<") else None
-    )  # "<stdin>", "<_io.BytesIO …>"
+        name = getattr(image, "filename", None) or getattr(image, "name", None)
+    if isinstance(name, os.PathLike):
+        name = os.fspath(name)
+    is_path = isinstance(name, str) and not name.startswith("<")  # "<stdin>", "<_io.BytesIO …>"
+    return name if is_path else None
 
 
 def _described(source: str, index: int) -> dict[str, Any]:

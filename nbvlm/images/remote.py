@@ -1,7 +1,7 @@
 """Pictures from the web, with caps, and never from a private network by accident.
 
 A host name is resolved here and the connection made to the very address that was checked, so a name that
-changes its address between the two (DNS rebinding) gains nothing; every redirect is checked anew. Error texts
+changes its address between the two (DNS rebinding) gains nothing; every redirect is checked too. Error texts
 name the host and the file only: user names, passwords and signed queries stay out of them, and of the logs.
 """
 

@@ -139,7 +139,7 @@ class ModelConnection:
         return found
 
     def choose(self, value: str) -> None:
-        """Ask another of the choices from now on; "gateway" asks the class gateway for its model anew."""
+        """Ask another of the choices from now on; "gateway" asks the class gateway for its model again."""
         if value == endpoints.GATEWAY.name:
             given = self._given
             new = resolve(value, allow_http=given.allow_http, timeout=given.timeouts, retry=given.retry)

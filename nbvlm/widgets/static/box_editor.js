@@ -96,7 +96,7 @@ export function boxEditor(store, { viewport, frame, zoom, drawn, act }) {
 
   const chosen = () => store.selected.filter((index) => store.boxes[index]);
   const boxesOf = (indices) => new Map(indices.map((index) => [index, store.boxes[index].box]));
-  const told = (index, box = store.boxes[index].box) => {
+  const described = (index, box = store.boxes[index].box) => {
     const { x, y, width, height } = rectangle(box);
     const places = [x, y, width, height].map(Math.round);
     return `${nameOf(store.boxes[index])} ${index + 1}: left ${places[0]}, top ${places[1]}, ${places[2]} × ${places[3]}`;
@@ -110,7 +110,7 @@ export function boxEditor(store, { viewport, frame, zoom, drawn, act }) {
     const changed = [...boxes].filter(([index, box]) => String(store.boxes[index]?.box) !== String(box));
     if (!changed.length) return;
     act.edits.move(new Map(changed));
-    act.speak(changed.length === 1 ? told(...changed[0]) : `${changed.length} boxes moved`);
+    act.speak(changed.length === 1 ? described(...changed[0]) : `${changed.length} boxes moved`);
   };
   const settle = () => {
     clearTimeout(timer);
@@ -123,7 +123,7 @@ export function boxEditor(store, { viewport, frame, zoom, drawn, act }) {
     settle();
     const label = labelOfNext();
     act.edits.add(rounded(box), label);
-    act.speak(`Added ${told(store.boxes.length - 1)}`);
+    act.speak(`Added ${described(store.boxes.length - 1)}`);
   };
   const addInMiddle = () => {
     const { width, height } = store.picture;
@@ -134,7 +134,7 @@ export function boxEditor(store, { viewport, frame, zoom, drawn, act }) {
     settle();
     const indices = chosen();
     if (!indices.length) return;
-    const said = indices.length === 1 ? told(indices[0]).split(":")[0] : `${indices.length} boxes`;
+    const said = indices.length === 1 ? described(indices[0]).split(":")[0] : `${indices.length} boxes`;
     act.edits.remove(indices);
     act.speak(`Deleted ${said}`);
     viewport.focus({ preventScroll: true });
@@ -279,7 +279,7 @@ export function boxEditor(store, { viewport, frame, zoom, drawn, act }) {
     const at = seen.indexOf(chosen().at(by > 0 ? -1 : 0));
     const to = at < 0 ? (by > 0 ? 0 : seen.length - 1) : (at + by + seen.length) % seen.length;
     act.select([seen[to]]);
-    act.speak(told(seen[to]));
+    act.speak(described(seen[to]));
   };
   const PLAIN = {
     n: () => walk(1),
