@@ -69,7 +69,7 @@ def batch(
     progress
         In a notebook a bar with a Stop button is shown; False shows none, a function is called with each
         `Progress`.
-    temperature, top_p, max_tokens, seed, route, content
+    temperature, top_p, max_tokens, seed, route, content, allow_private
         As `Client.ask` takes them.
 
     Returns

@@ -513,7 +513,7 @@ class ClusterRun:
                 image = item.image
                 # An open file cannot be pickled, nor can the view of an upload's bytes.
                 if isinstance(image, Mapping) or (hasattr(image, "read") and not hasattr(image, "getexif")):
-                    image = read_source(image, allow_private=False)[0]
+                    image = read_source(image, self._plan.allow_private)[0]
             except Error as error:
                 if self._plan.on_error == "raise":
                     raise

@@ -145,7 +145,7 @@ def _unreadable(reason: str) -> PromptError:
     )
 
 
-_OPTIONS = ("temperature", "top_p", "max_tokens", "seed", "route", "content")
+_OPTIONS = ("temperature", "top_p", "max_tokens", "seed", "route", "content", "allow_private")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -164,6 +164,11 @@ class Plan:
         """Name the question about a picture with this hash."""
         form = "" if self.options.get("content", "tag") == "tag" else "parts"
         return key_of(content, prompt, self.parameters, self.settings.endpoint, form)
+
+    @property
+    def allow_private(self) -> bool:
+        """Whether the address of a picture may lead to this machine or its private network."""
+        return bool(self.options.get("allow_private"))
 
     @property
     def patient(self) -> Settings:

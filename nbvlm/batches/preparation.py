@@ -39,7 +39,7 @@ def prepare(item: Item, plan: Plan, known: Container[str]) -> Prepared:
     try:
         prompt = plan.prompt.of(item.columns)
         key = plan.key(f"unread {item.place.source}", prompt)
-        made, name = _content(item.image)
+        made, name = _content(item.image, plan.allow_private)
         sha256 = made.sha256 if isinstance(made, Picture) else hashlib.sha256(made).hexdigest()
         key = plan.key(sha256, prompt)
         if key in known:
@@ -50,12 +50,12 @@ def prepare(item: Item, plan: Plan, known: Container[str]) -> Prepared:
     return Prepared(item, key, prompt, picture)
 
 
-def _content(image: Any) -> tuple[bytes | Picture, str | None]:
+def _content(image: Any, allow_private: bool) -> tuple[bytes | Picture, str | None]:
     """Return the bytes of a file, or the picture that is made of something in memory."""
     if isinstance(image, str) and remote.is_remote(image) and not image.startswith("data:"):
         return remote.read(image), image.rpartition("/")[2]
     if isinstance(image, (str, os.PathLike, bytes, bytearray, memoryview, Mapping)) or hasattr(image, "read"):
-        return read_source(image, allow_private=False)
+        return read_source(image, allow_private)
     picture = Picture.load(image)
     if picture.data is None:
         raise ImageError("The picture's bytes are not here.", hint="Load the file, and pass that.")

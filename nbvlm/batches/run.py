@@ -49,10 +49,11 @@ class BatchOptions(TypedDict, total=False):
     seed: int | None
     route: Literal["auto", "inline", "asset"]
     content: Literal["tag", "parts"]
+    allow_private: bool
 
 
 DEFAULTS: dict[str, Any] = {"concurrency": 8, "journal": "run.jsonl", "on_error": "record"}
-SHOWN = DEFAULTS | {"route": "auto", "content": "tag"}
+SHOWN = DEFAULTS | {"route": "auto", "content": "tag", "allow_private": False}
 """Defaults that are not None, those of `Client.ask` included."""
 
 

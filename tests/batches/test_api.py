@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
 import os
 import subprocess
 import sys
+import threading
 from decimal import Decimal
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -182,6 +185,29 @@ def test_an_address_that_fsspec_knows(service: Loopback, folder: Path) -> None:
     with pytest.raises(nbvlm.ImageError, match="holds no picture"):
         batch(service, "memory://nowhere")
     system.rm("/bucket", recursive=True)
+
+
+def test_addresses_in_a_private_network_need_the_callers_word(service: Loopback, folder: Path) -> None:
+    handler = functools.partial(QuietHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as site:
+        threading.Thread(target=site.serve_forever, daemon=True).start()
+        urls = [f"http://127.0.0.1:{site.server_port}/00{number}.png" for number in range(3)]
+        refused = batch(service, urls)
+        assert refused.error.str.contains("private network").all()
+        assert not service.seen
+        assert batch(service, urls, allow_private=True).text.tolist() == ["a red car"] * 3
+        # Hugging Face's form of a picture, and a journal that knows the answers.
+        journal = folder / "run.jsonl"
+        for _ in range(2):
+            table = batch(service, [{"image": url} for url in urls], allow_private=True, journal=journal)
+            assert table.text.tolist() == ["a red car"] * 3
+        assert len(service.seen) == 6
+        site.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """Print nothing."""
 
 
 def test_a_bad_picture_is_a_row_with_its_error(service: Loopback, folder: Path) -> None:
