@@ -13,7 +13,7 @@ import httpx
 from aiohttp.streams import EMPTY_PAYLOAD
 from yarl import URL
 
-from nbvlm.client.request_info import RequestInfo
+from nbvlm.client.request_info import CLOSED, NOT_HTTP, RequestInfo
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ __all__ = ["AiohttpTransport"]
 KEPT_ALIVE = 60.0
 """Seconds that an idle connection is kept for the next request."""
 _LARGEST_HEADER = 64 * 1024
+
+
+class _DamagedBody(aiohttp.ClientPayloadError):
+    """A body whose chunks are not chunks."""
 
 
 class _StaleConnection(Exception):
@@ -62,19 +66,26 @@ def _notice_surplus(protocol: Any) -> None:
         payload = protocol._payload  # noqa: SLF001
         return None if payload in (before, EMPTY_PAYLOAD) else payload
 
+    def feed_checked(data: bytes) -> None:
+        feed(protocol, data)
+        payload = body()
+        # Without this aiohttp waits for the rest of a body that it cannot read.
+        if protocol.exception() is not None and payload is not None and payload.exception() is None:
+            payload.set_exception(_DamagedBody())
+
     def data_received(data: bytes) -> None:
         nonlocal may_end
         may_end = may_end or data.startswith(b"0") or b"\n0" in data
         if not may_end and getattr(body(), "_http_chunk_splits", None) is not None:  # it comes in chunks
-            feed(protocol, data)
+            feed_checked(data)
             return
         if len(data) > 1:
-            feed(protocol, data[:-1])
+            feed_checked(data[:-1])
             payload = body()
             if payload is not None and payload.is_eof():
                 protocol.force_close()
                 return
-        feed(protocol, data[-1:])
+        feed_checked(data[-1:])
 
     protocol.data_received = data_received
 
@@ -212,8 +223,16 @@ def _translated(error: BaseException) -> Exception:
             return cause.with_traceback(None)  # type: ignore[return-value]
         outer, cause = cause, cause.__cause__
     kind = next((kind for known, kind in _KINDS if isinstance(error, known)), httpx.ReadError)
-    is_quoted = kind is httpx.RemoteProtocolError and isinstance(error, aiohttp.ClientResponseError)
-    # aiohttp's own words quote the answer and the address.
-    failure = kind("the answer is not HTTP/1.1" if is_quoted else str(error))
+    failure = kind(_words(error))
     failure.__cause__ = error  # The system's words are found there.
     return failure
+
+
+def _words(error: BaseException) -> str:
+    """Return what happened; aiohttp's own words quote the answer and the address."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"{error.status} {error.message}"
+    if isinstance(error, (aiohttp.ClientResponseError, _DamagedBody)):
+        return NOT_HTTP
+    is_cut = isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError))
+    return CLOSED if is_cut else str(error)

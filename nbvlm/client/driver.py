@@ -279,7 +279,7 @@ class AsyncDriver(_Driver):
         self._seconds_left = RequestInfo.of(request).seconds_left or self._seconds_left
         response: httpx.Response = await self._in_time(self._transport.handle_async_request(request))
         plain = self._opened(request, response)
-        if plain and isinstance(response.stream, httpx.ByteStream):
+        if plain and type(response.stream) is httpx.ByteStream:  # nothing is left to read, nor to close
             self._whole = b"".join(response.stream)
         else:
             self._pieces = aiter(response.stream) if plain else response.aiter_bytes()  # type: ignore[arg-type]

@@ -357,6 +357,9 @@ _EXPLAINED: dict[object, _Explanation] = {
     (404, "poll"): (NotFoundError, "The {who} no longer knows the request that it was working on",
                     "It is over: the answer took too long, or was fetched already. Ask again."),
     # No key goes to the storage, so it is not the key that was refused.
+    **{(status, "result"): (TransportError, "The storage did not hand out the answer",
+                            "The address of the answer may have expired: ask again.")
+       for status in (400, 401, 403, 404, 410)},
     (403, "upload"): (AssetError, "The storage refused the upload",
                       ("Its signed address may have expired: try again, or shrink the picture with "
                        'route="inline".')),
@@ -364,6 +367,7 @@ _EXPLAINED: dict[object, _Explanation] = {
 _ASSETS = {
     404: ("The asset service does not know this address or asset", _SHRINK),
     410: ("The asset service has been retired", _SHRINK),
+    413: ("The picture is too large for the asset service", 'Shrink it with route="inline".'),
 }
 # fmt: on
 _BY_CLASS = {

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
     import httpx
 
-__all__ = ["CURRENT", "RequestInfo"]
+__all__ = ["CLOSED", "CURRENT", "NOT_HTTP", "RequestInfo"]
+
+CLOSED = "the server closed the connection"
+NOT_HTTP = "the answer is not HTTP/1.1"
+"""What happened to a connection; the libraries' own words quote the answer."""
 
 
 @dataclass(slots=True, repr=False)

@@ -18,6 +18,7 @@ import httpx
 
 from nbvlm._environment import proxy_for, tls
 from nbvlm.client.request_info import CURRENT, RequestInfo
+from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -99,6 +100,10 @@ def _options(route: Route) -> dict[str, Any]:
     return {"verify": tls() if secure else False, "proxy": proxy}
 
 
+def _closed() -> Error:
+    return Error("The client was closed before the question was sent.", hint="Open another client.")
+
+
 # Blocking.
 
 _OPEN: weakref.WeakSet[Transport | AsyncTransport] = weakref.WeakSet()
@@ -111,6 +116,7 @@ class Transport(httpx.BaseTransport):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._carriers: dict[Route, tuple[httpx.HTTPTransport, Backend]] = {}
+        self._is_closed = False
         _OPEN.add(self)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -126,6 +132,8 @@ class Transport(httpx.BaseTransport):
         from nbvlm.client.connections import Backend
 
         with self._lock:
+            if self._is_closed:
+                raise _closed()
             if route not in self._carriers:
                 transport, backend = httpx.HTTPTransport(limits=LIMITS, **_options(route)), Backend()
                 # httpx hands its pool no backend; test_transports.py notices if that name changes.
@@ -142,6 +150,7 @@ class Transport(httpx.BaseTransport):
     def close(self) -> None:
         """Close all connections."""
         with self._lock:
+            self._is_closed = True
             carriers, self._carriers = self._carriers, {}
         for transport, _ in carriers.values():
             transport.close()
@@ -158,10 +167,13 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     def __init__(self) -> None:
         self._loops: dict[asyncio.AbstractEventLoop, tuple[dict[Route, Any], AsyncGenerator[None]]] = {}
+        self._is_closed = False
         _OPEN.add(self)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return the response, its body unread."""
+        if self._is_closed:
+            raise _closed()
         loop = asyncio.get_running_loop()
         if loop not in self._loops:
             self._drop()
@@ -189,6 +201,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close all connections, those of other loops a moment later."""
+        self._is_closed = True
         self._drop()
         loops, self._loops = self._loops, {}
         if (own := loops.pop(asyncio.get_running_loop(), None)) is not None:
@@ -296,7 +309,22 @@ class _ThreadedTransport(httpx.AsyncBaseTransport):
         self._inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response = await asyncio.to_thread(self._inner.handle_request, request)
+        late: list[httpx.Response] = []
+        is_cancelled = threading.Event()
+
+        def send() -> httpx.Response:
+            late.append(response := self._inner.handle_request(request))
+            if is_cancelled.is_set():  # nothing reads it, and the caller's pool counts its connection
+                response.close()
+            return response
+
+        try:
+            response = await asyncio.to_thread(send)
+        except asyncio.CancelledError:
+            is_cancelled.set()
+            for one in late:
+                one.close()
+            raise
         response.stream = _ThreadedBody(response.stream)
         return response
 
@@ -310,7 +338,7 @@ class _ThreadedBody(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pieces = iter(self._stream)
-        while piece := await asyncio.to_thread(next, pieces, b""):
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
             yield piece
 
     async def aclose(self) -> None:

@@ -144,7 +144,10 @@ def test_a_server_that_hangs_up_in_the_middle_of_a_body_is_an_error_at_once(open
 def test_what_is_no_http_is_one_clear_sentence(open_side: Open, wire: bytes) -> None:
     with talking(wire) as port:
         side = open_side(base_url=f"http://127.0.0.1:{port}", retry=Retry.never())
-        with pytest.raises(nbvlm.TransportError, match=r"No connection to 127\.0\.0\.1:\d+ \("):
+        sentence = (
+            r"No connection to 127\.0\.0\.1:\d+ \(|127\.0\.0\.1:\d+ sent an answer that is not HTTP/1\.1\."
+        )
+        with pytest.raises(nbvlm.TransportError, match=sentence):
             side.ask(SCENE, "caption en")
 
 
@@ -262,7 +265,7 @@ def test_https_goes_through_a_tunnel(open_side: Open, monkeypatch: pytest.Monkey
     with talking(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n") as port:
         monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret-word@127.0.0.1:{port}")
         side = open_side(base_url="https://model.invalid", retry=Retry.never())
-        with pytest.raises(nbvlm.TransportError, match=r"No connection to model\.invalid \(.*407") as caught:
+        with pytest.raises(nbvlm.TransportError, match=r"proxy wants a name.*407.*HTTPS_PROXY") as caught:
             side.ask(SCENE, "caption en")
     assert "secret-word" not in str(caught.value)
 

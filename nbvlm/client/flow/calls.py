@@ -20,7 +20,7 @@ from nbvlm._environment import proxy_for
 from nbvlm._version import __version__
 from nbvlm.client import error_responses
 from nbvlm.client.flow.steps import PIECE, READ, Context, Flow, Sleep, Upload
-from nbvlm.client.request_info import RequestInfo
+from nbvlm.client.request_info import CLOSED, NOT_HTTP, RequestInfo
 from nbvlm.client.secrets import redact
 from nbvlm.client.transports import own_transport
 from nbvlm.endpoints import GATEWAY, SERVICES, named
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from nbvlm.client.policies import Retry
 
-__all__ = ["LARGEST_BODY", "LARGEST_REFUSAL", "call", "read", "read_on", "request"]
+__all__ = ["LARGEST_BODY", "LARGEST_REFUSAL", "call", "check_size", "read", "read_on", "request"]
 
 STATUS_HEADER = "nbvlm-status"
 """Header by which a client says that it reads the gateway's events about queue and quota."""
@@ -183,17 +183,22 @@ def _error_body(context: Context) -> Flow[bytes]:
     return body[:LARGEST_REFUSAL]
 
 
-def read(context: Context) -> Flow[bytes]:
-    """Read the open response's body to its end."""
-    parts: list[bytes] = []
-    size = 0
+def read(context: Context, begun: bytes = b"") -> Flow[bytes]:
+    """Read the open response's body to its end, and return it with what was read of it before."""
+    parts, size = [begun], len(begun)
+    check_size(context, size)
     while piece := (yield from read_on(context)):
         parts.append(piece)
         size += len(piece)
-        context.deadline.check()
-        if size > LARGEST_BODY:
-            raise TransportError(f"The answer is larger than {LARGEST_BODY >> 20} MB.")
+        check_size(context, size)
     return b"".join(parts)
+
+
+def check_size(context: Context, size: int) -> None:
+    """Raise where this much of an answer is too much, or came too late."""
+    context.deadline.check()
+    if size > LARGEST_BODY:
+        raise TransportError(f"The answer is larger than {LARGEST_BODY >> 20} MB.")
 
 
 def read_on(context: Context) -> Flow[bytes]:
@@ -218,6 +223,13 @@ def _unreachable(context: Context, cause: httpx.RequestError, origin: str) -> _F
     if isinstance(cause, httpx.TimeoutException):
         return _Failure(context.deadline.error())
     because = _because(cause)
+    if isinstance(cause, httpx.RemoteProtocolError) and NOT_HTTP in because:
+        # The server may have done the work: asking again could be paid twice.
+        sentence = f"{origin.partition('://')[2]} sent an answer that is not HTTP/1.1."
+        hint = "Check base_url: something else may be listening there."
+        return _Failure(TransportError(sentence, hint=hint))
+    if isinstance(cause, httpx.ProxyError) and str(cause).startswith("407"):
+        return _Failure(error_responses.error_of(407, {}, b""))
     if isinstance(cause, (httpx.LocalProtocolError, httpx.UnsupportedProtocol)):
         return _Failure(TransportError(f"The request could not be sent{because}.", hint="Check base_url."))
     url = httpx.URL(origin)
@@ -264,6 +276,9 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, (httpx.LocalProtocolError, ValueError)) and not isinstance(error, OSError):
         # The library's own words quote the value.
         return "the address or a header holds characters that cannot be sent"
+    if isinstance(error, httpx.RemoteProtocolError):
+        # httpcore says "disconnected", h11 "closed" or quotes what it could not read.
+        return CLOSED if re.search("disconnected|closed|incomplete", str(error)) else NOT_HTTP
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and not isinstance(cause, TimeoutError):

@@ -24,7 +24,15 @@ import httpx
 from nbvlm import endpoints, errors, prompts, request_body
 from nbvlm.client import error_responses, payloads, sse
 from nbvlm.client.flow import assets
-from nbvlm.client.flow.calls import LARGEST_BODY, LARGEST_REFUSAL, call, read, read_on, request
+from nbvlm.client.flow.calls import (
+    LARGEST_BODY,
+    LARGEST_REFUSAL,
+    call,
+    check_size,
+    read,
+    read_on,
+    request,
+)
 from nbvlm.client.flow.collector import PieceCollector, ResponseCollector
 from nbvlm.client.flow.routing import Prepared, prepare
 from nbvlm.client.flow.steps import READ, Context, Emit, Flow, Sleep
@@ -157,12 +165,21 @@ def _infer(
         yield context.status("quota", *left)
     begun = b""
     if not head.get("content-type", "").strip().lower().startswith(_EVENTS):
-        while not (text := begun.removeprefix(_BOM).lstrip()) and (piece := (yield from read_on(context))):
-            begun += piece
+        begun = yield from _begin(context)
         # Some servers send a stream of events under another type, or under none.
-        if not text.startswith(_FIELDS):
+        if not begun.startswith(_FIELDS):
             return response, (yield from _whole(question, context, response, collector, begun))
     return response, (yield from _stream(context, response, collector, begun))
+
+
+def _begin(context: Context) -> Flow[bytes]:
+    """Read up to the first piece of a body that is not blank, and return it; b"" at the end."""
+    begun, size = b"", 0
+    while not begun and (piece := (yield from read_on(context))):
+        begun = piece.removeprefix(_BOM).lstrip()
+        size += len(piece)
+        check_size(context, size)
+    return begun
 
 
 def _note_head(context: Context, head: Mapping[str, str]) -> None:
@@ -190,6 +207,7 @@ def _settled(context: Context, response: httpx.Response, headers: dict[str, str]
             raise ServerError("The service took the request but gave no id to ask for it.", status=202)
         began = context.deadline.elapsed()
         context.deadline.check()
+        yield from _drain(context)
         yield context.status("queued", *(_pair(response.headers.get("nbvlm-place")) or (None, None)))
         url = f"{context.settings.base_url}/v1/status/{name}"
         poll = functools.partial(request, context, "GET", url, headers=headers)
@@ -210,7 +228,9 @@ def _elsewhere(context: Context, response: httpx.Response) -> Flow[httpx.Respons
             status=response.status_code,
             hint="Check base_url.",
         )
-    fetched = yield from call(context, lambda: request(context, "GET", address.reveal(), key=False))
+    fetched = yield from call(
+        context, lambda: request(context, "GET", address.reveal(), key=False), what="result"
+    )
     if fetched.status_code >= 300:
         raise TransportError("The result's address redirects once more; this was not followed.", status=302)
     return fetched
@@ -297,17 +317,19 @@ def _failure(context: Context, response: httpx.Response, collector: Collector, b
 
 def _drain(context: Context) -> Flow[None]:
     """Read the rest of a response, so that its connection can be used again; not for long."""
+    until = context.deadline.until
     context.deadline.hurry(DRAIN)
     with contextlib.suppress(httpx.RequestError):
         for _ in range(64):
             if not (yield READ):
-                return
+                break
+    context.deadline.until = until
 
 
 def _whole(
     question: Question, context: Context, response: httpx.Response, collector: Collector, begun: bytes
 ) -> Flow[float | None]:
-    content = begun + (yield from read(context)) if begun else b""
+    content = (yield from read(context, begun)) if begun else b""
     if content.startswith(b"PK\x03\x04"):
         content = _unpacked(content)
     try:
