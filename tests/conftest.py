@@ -7,6 +7,7 @@ import gc
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -52,6 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
         if ours or name.lower().endswith("_proxy"):
             del os.environ[name]
     os.environ.update(CLOSED)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell's job in the background ignores Ctrl-C, and so would the programs that tests interrupt.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     home = tempfile.mkdtemp(prefix="nbvlm-tests-")
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
     for name in HOMES:
