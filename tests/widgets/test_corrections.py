@@ -189,3 +189,29 @@ def test_a_list_ends_with_its_last_reference(viewer: widgets.Viewer) -> None:
     assert there() is None
     viewer.selected = [1]
     viewer.delete([0])
+
+
+# Regions
+
+
+def test_a_drawing_that_is_given_up_is_reported_once(page: Page, viewer: widgets.Viewer) -> None:
+    bar, drawn = widgets.TaskBar(viewer=viewer), list[Any]()
+    viewer.on_region(drawn.append)
+    other = widgets.Viewer(Image.new("RGB", (60, 40)))
+    begin = {"type": "region", "on": True}
+    ends: dict[str, Callable[[], Any]] = {
+        "the button again": lambda: page.send(bar._page, {"type": "region", "on": False}),
+        "Esc": lambda: page.send(viewer, {"type": "region", "box": None}),
+        "Python": lambda: setattr(bar, "drawing", False),
+        "another picture": lambda: setattr(viewer, "image", Image.new("RGB", (90, 80))),
+        "another viewer": lambda: setattr(bar, "viewer", other),
+        "the end": lambda: bar.close(),
+    }
+    for name, end in ends.items():
+        bar.viewer = viewer
+        page.send(bar._page, begin)
+        page.send(bar._page, begin)  # asks again
+        assert (viewer.mode, drawn) == ("region", []), name
+        end()
+        assert (bar.drawing, viewer.mode, drawn) == (False, "select", [None]), name
+        drawn.clear()
