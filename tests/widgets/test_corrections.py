@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 import nbvlm
 from nbvlm import widgets
+from nbvlm.errors import Error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -215,3 +217,29 @@ def test_a_drawing_that_is_given_up_is_reported_once(page: Page, viewer: widgets
         end()
         assert (bar.drawing, viewer.mode, drawn) == (False, "select", [None]), name
         drawn.clear()
+
+
+# Constructors that fail
+
+
+def test_a_widget_that_cannot_be_made_says_so_once(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, viewer = nbvlm.Client("demo"), widgets.Viewer(three())
+    calls: tuple[Callable[[], Any], ...] = (
+        lambda: widgets.DetectionList(viewer, foo=1),
+        lambda: widgets.DetectionList(viewer, colors={"a": "no colour"}),
+        lambda: widgets.DetectionList(viewer, detections=None),  # type: ignore[misc]
+        lambda: widgets.ModelChoice(client, allow=["zz"]),
+        lambda: widgets.ModelChoice(client, client=client),  # type: ignore[misc]
+        lambda: widgets.Answer(None, None),  # type: ignore[misc]
+        *(
+            lambda part=part: part(foo=1)  # type: ignore[misc]
+            for part in (widgets.Answer, widgets.Viewer, widgets.TaskBar, widgets.Picker, widgets.Playground)
+        ),
+    )
+    ignored: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda raised: ignored.append(raised.exc_value))
+    for call in calls:
+        with pytest.raises((TypeError, traitlets.TraitError, Error)):
+            call()
+        gc.collect()
+    assert ignored == []
