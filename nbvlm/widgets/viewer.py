@@ -547,6 +547,8 @@ class Viewer(BoxPart):
         ------
         IndexError
             For a number that no detection has.
+        TypeError
+            For what is not a whole number.
         ValueError
             If no part of a box lies in the picture.
 
@@ -568,6 +570,13 @@ class Viewer(BoxPart):
     def relabel(self, indices: Iterable[int], label: str) -> None:
         """Give detections another label.
 
+        Raises
+        ------
+        IndexError
+            For a number that no detection has.
+        TypeError
+            For what is not a whole number.
+
         Examples
         --------
         >>> viewer.relabel([0, 2], "dog")  # doctest: +SKIP
@@ -581,6 +590,13 @@ class Viewer(BoxPart):
 
     def delete(self, indices: Iterable[int]) -> None:
         """Remove detections, by their numbers.
+
+        Raises
+        ------
+        IndexError
+            For a number that no detection has.
+        TypeError
+            For what is not a whole number.
 
         Examples
         --------
