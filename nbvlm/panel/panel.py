@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import weakref
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Never, TypeVar
 
 import IPython
@@ -134,8 +133,10 @@ class Panel(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # the 
         The model that answers; takes an `Endpoint` or its name. Default: that of the client.
         ``panel.endpoint = "google/gemma-4-31b-it"``
     allow : tuple of str
-        The names of what the panel offers; takes what the argument takes. Default: everything in a notebook.
-        ``panel.allow = ["samples", "upload"]``
+        The names of what the panel offers. A list offers exactly its names, "all" everything, a dictionary
+        changes what it names, and None nothing. Only what is named is opened: a list leaves the folder and
+        the models to which paths and models are limited, and messages stay without folders after `lock`.
+        Default: everything in a notebook. ``panel.allow = ["samples", "upload"]``
     hidden_for_class : bool
         Whether paths, the key field and folders are hidden; see `hide_for_class`. Default: False.
         ``panel.hidden_for_class = True``
@@ -401,7 +402,8 @@ class Panel(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # the 
         """
         public = True if allow is None else None
         with self._notifications.at_once():
-            self._controller.take_offer(Offer.of(allow, paths, public=public))
+            hidden = self._controller.offer.hidden
+            self._controller.take_offer(Offer.of(allow, paths, public=public).hide(hidden))
 
     def hide_for_class(self, hidden: bool = True) -> None:
         """Hide what a class should not see, as the button of the panel does, or show it again.
@@ -509,9 +511,7 @@ def _picture(value: Any) -> Picture | None:
 
 def _offer(controller: PanelController, allow: Any) -> Offer:
     try:
-        given, now = Offer.of(allow), controller.offer
-        locked = given.locked or now.folder is not None
-        return replace(given, folder=now.folder, hidden=now.hidden, locked=locked)
+        return controller.offer.changed(allow)
     except TypeError as error:
         raise traitlets.TraitError(str(error)) from None
 

@@ -263,5 +263,6 @@ class Answer(PartBox):
 
     def close(self) -> None:
         """Take the part off the page, and end it; again, nothing happens."""
-        self._end()
+        if "_throttle" in self.__dict__:  # its constructor may have failed
+            self._end()
         super().close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import traitlets
 
 from nbvlm.widgets._boxes import BoxPart
+from nbvlm.widgets._life import weakly
 from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import REREAD
 from nbvlm.widgets.viewer import Viewer
@@ -81,6 +83,7 @@ class DetectionList(BoxPart):
     messages = MappingProxyType({"reread": REREAD})
     #: Traits that the list shares with its viewer, both ways.
     shared: ClassVar[tuple[str, ...]] = ("detections", "selected", "hidden", "colors", "things", "group")
+    _viewer: Viewer | None = None  # the one that the list follows
 
     def __init__(
         self,
@@ -90,11 +93,14 @@ class DetectionList(BoxPart):
         **traits: Any,
     ) -> None:
         late = {name: traits.pop(name) for name in ("selected", "hidden") if name in traits}
+        self._follow = weakly(self._take_shared)
         super().__init__(on_message, **traits)
-        self._links: list[traitlets.link] = []
         try:
             if isinstance(detections, Viewer):
-                self._links = [traitlets.link((detections, name), (self, name)) for name in self.shared]
+                self._viewer = detections
+                for name in self.shared:
+                    setattr(self, name, getattr(detections, name))
+                detections.observe(self._follow, self.shared)
             elif detections is not None:
                 self.detections = detections
             for name, value in late.items():
@@ -102,6 +108,35 @@ class DetectionList(BoxPart):
         except BaseException:
             self.close()
             raise
+
+    # The viewer
+
+    def _take_shared(self, change: Any) -> None:
+        if self._viewer is not None:
+            setattr(self, change["name"], getattr(self._viewer, change["name"]))
+
+    @traitlets.validate("detections")  # type: ignore[untyped-decorator]
+    def _fits_viewer(self, proposal: Any) -> Any:
+        if self._viewer is not None:
+            self._viewer.check_size(proposal["value"])
+        return proposal["value"]
+
+    @traitlets.observe("detections")  # type: ignore[untyped-decorator]
+    def _detections_changed(self, change: Any) -> None:
+        self._pass_on(change)  # first, and without the lock of the list: the viewer takes its own
+        super()._detections_changed(change)
+
+    @traitlets.observe("selected", "hidden", "colors", "things", "group")  # type: ignore[untyped-decorator]
+    def _pass_on(self, change: Any) -> None:
+        name = change["name"]
+        if self._viewer is not None and getattr(self._viewer, name) != getattr(self, name):
+            setattr(self._viewer, name, getattr(self, name))
+
+    def _fit(self, old: Any, new: Any) -> None:
+        if self._viewer is None:
+            super()._fit(old, new)
+        else:
+            self.selected, self.hidden = self._viewer.selected, self._viewer.hidden
 
     def take(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
         """Read the numbers again, here or where `on_message` does it."""
@@ -135,7 +170,8 @@ class DetectionList(BoxPart):
 
     def close(self) -> None:
         """Take the list off the page, and follow the viewer no more; again, nothing happens."""
-        links, self._links = self._links, []
-        for link in links:
-            link.unlink()
+        viewer, self._viewer = self._viewer, None
+        if viewer is not None:
+            with contextlib.suppress(ValueError):  # a closed viewer has no observers
+                viewer.unobserve(self._follow, self.shared)
         super().close()

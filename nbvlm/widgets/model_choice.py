@@ -111,6 +111,9 @@ class ModelChoice(PartBox):
     models = traitlets.List(traitlets.Unicode())
     key_state = traitlets.Unicode("", read_only=True)
 
+    #: The clients that the part made, unless it leaves them to the panel around it.
+    _own: list[Any] | None = None
+
     @traitlets.default("models")  # type: ignore[untyped-decorator]
     def _default_models(self) -> list[str]:
         return _models_of(self._offer)
@@ -130,9 +133,9 @@ class ModelChoice(PartBox):
         bare: bool = False,
         **traits: Any,
     ) -> None:
-        self._offer = Offer.of(allow, paths) if offer is None else offer
+        self._own = None if bare else []
         self._on_model, self._on_key, self._on_fields = on_model, on_key, on_fields
-        self._own: list[Any] | None = None if bare else []
+        self._offer = Offer.of(allow, paths) if offer is None else offer
         given = Client() if client is None else client
         if client is None and self._own is not None:
             self._own.append(given)

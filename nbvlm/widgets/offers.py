@@ -93,13 +93,36 @@ class Offer:
             If `allow` is neither names nor a dictionary of them.
         """
         public = bool(public_host()) if public is None else public
-        given = _given(allow, public)
+        closed: dict[str, Any] = {name: name in CLOSED for name in NAMES} | {"models": _EMBEDDED}
+        given = _given(allow, closed if public else dict.fromkeys(NAMES, True))
         names = {name for name, value in given.items() if value}
         folder = None if paths is None else _folder(paths)
         if folder is not None and (not isinstance(allow, Mapping) or allow.get("path") is not False):
             names.add("path")
         locked = folder is not None or allow not in (None, "all")
         return cls(frozenset(names), _models(given["models"]), folder, public, locked=locked)
+
+    def changed(self, allow: Allow) -> Offer:
+        """Return what becomes of this offer where `allow` is set: what it does not name is not opened.
+
+        A dictionary changes what it names, and None nothing. A list that names models keeps to those that
+        are offered, and the list of what is offered now changes nothing.
+
+        Raises
+        ------
+        Error, TypeError
+            As `of`.
+        """
+        now: dict[str, Any] = {name: name in self.allowed for name in NAMES}
+        limited = now["models"] and self.models is not None
+        given = _given(allow, now | {"models": self.models} if limited else now)
+        names = frozenset(name for name, value in given.items() if value)
+        is_list = allow != "all" and not isinstance(allow, Mapping)
+        if allow is None or (is_list and names == {*self.names}):
+            return self
+        kept = is_list and limited and "models" in names
+        models = self.models if kept else _models(given["models"])
+        return replace(self, allowed=names, models=models, locked=allow != "all" or self.folder is not None)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -138,16 +161,13 @@ class Offer:
         return without_folders(text) if self.masks else text
 
 
-def _given(allow: Allow, public: bool) -> dict[str, Any]:
-    closed = {name: name in CLOSED for name in NAMES} | {"models": _EMBEDDED}
-    everything: dict[str, Any] = dict.fromkeys(NAMES, True)
-    usual = closed if public else everything
+def _given(allow: Allow, usual: dict[str, Any]) -> dict[str, Any]:
     if allow is None:
         return usual
     if isinstance(allow, Mapping):
         return {**usual, **{_name(name): value for name, value in allow.items()}}
     if allow == "all":
-        return everything
+        return dict.fromkeys(NAMES, True)
     names = [allow] if isinstance(allow, str) else allow
     if not isinstance(names, Iterable):
         kind = type(allow).__name__

@@ -225,10 +225,9 @@ class Parameters(PartBox):
         if not hasattr(proposal["value"], "items"):
             kind = type(proposal["value"]).__name__
             raise traitlets.TraitError(f"value must be a dictionary of parameters, got {kind}.")
-        given = dict(proposal["value"])
-        checked = check_parameters(self.endpoint, {n: one for n, one in given.items() if one is not None})
-        defaults = {name: self.default_of(name) for name, one in given.items() if one is None}
-        return {name: {**self._now(), **checked, **defaults}[name] for name in self._sliders}
+        given, now = dict(proposal["value"]), self._now()
+        checked = check_parameters(self.endpoint, given)  # those that are not given are their defaults
+        return {name: checked[name] if name in given else now[name] for name in self._sliders}
 
     def default_of(self, name: str) -> Any:
         """Return the model's default of a parameter; None for a model without it."""

@@ -88,7 +88,9 @@ class TaskBar(PartBox):
         self.prompt = prompt or self.prompt
 
     def _wish_region(self, on: bool) -> None:
-        if on:  # a second press asks again: the focus goes to the picture
+        if on and self.drawing:  # a second wish asks again: the focus goes to the picture
+            if self.viewer is not None:
+                self.viewer.mode = "select"
             self.drawing = False
         self.drawing = on
 
@@ -114,6 +116,8 @@ class TaskBar(PartBox):
 
     def _leave(self, viewer: Any) -> None:
         if isinstance(viewer, Viewer):
+            if self.drawing and viewer.mode == "region":
+                viewer.take_region(None)
             viewer.on_region(self._take_region, remove=True)
             with contextlib.suppress(ValueError):  # a closed viewer has no observers
                 viewer.unobserve(self._show_picture, "image")
@@ -125,7 +129,7 @@ class TaskBar(PartBox):
         if change["new"]:
             self.viewer.mode = "region"
         elif self.viewer.mode == "region":
-            self.viewer.mode = "select"
+            self.viewer.take_region(None)  # the drawing is given up
 
     def close(self) -> None:
         """Follow the viewer no more, take the part off the page, and end it; again, nothing happens."""

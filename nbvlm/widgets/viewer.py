@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -48,6 +50,14 @@ def _is_moved(value: Any) -> bool:
 
 
 _EDIT: Mapping[str, Check] = MappingProxyType({"page": optional(text), "edit": optional(whole)})
+
+
+@dataclass(frozen=True, slots=True)
+class _Boxes:
+    """The boxes at one step of the corrections; each has a key that is the same in all steps."""
+
+    found: Detections
+    keys: tuple[object, ...]
 
 
 class PictureTrait(Typed["Picture | None", "ImageSource | None"]):
@@ -210,8 +220,11 @@ class Viewer(BoxPart):
         self._sent: Picture | None = None  # the picture of the preview
         self._shapes: dict[str, str] = {}
         self._no_picture = self._no_masks = ""  # notes: why the picture, or the masks, are not drawn
-        self._past: list[Detections] = []
-        self._future: list[Detections] = []
+        self._past: list[_Boxes] = []
+        self._future: list[_Boxes] = []
+        self._keys: tuple[object, ...] = ()  # of the boxes that are shown
+        self._out_of_sight: set[object] = set()  # keys of hidden boxes; a deleted one may come back
+        self._corrected: Detections | None = None  # what the last correction set
         self._edit: dict[str, Any] = {}
         self._setting = False  # image, detections and result change together
         self._on_region = ipywidgets.CallbackDispatcher()
@@ -256,6 +269,10 @@ class Viewer(BoxPart):
             try:
                 with self.hold_trait_notifications():
                     self.image, self.result, self.detections = picture, result, found
+                    if same:
+                        self._fit(before, found)
+                    else:
+                        self.selected, self.hidden, self.region = [], [], None
                     if result is not None:
                         self.things = list(prompts.things(result.prompt))
             finally:
@@ -267,8 +284,7 @@ class Viewer(BoxPart):
 
     def _answer_changed(self, before: Detections | None) -> None:
         """Show another answer about the same picture, which is not sent again."""
-        self._past, self._future = [], []
-        self._fit(before, self.detections)
+        self._start_history()
         self._keep_shapes(before)
         self._boxes = self._describe()
         self.send(self._put())
@@ -277,10 +293,14 @@ class Viewer(BoxPart):
 
     @traitlets.validate("detections")  # type: ignore[untyped-decorator]
     def _fits_picture(self, proposal: Any) -> Any:
-        found = proposal["value"]
-        if found is not None and self.image is not None and not self._setting:
+        if not self._setting:
+            self.check_size(proposal["value"])
+        return proposal["value"]
+
+    def check_size(self, found: Detections | None) -> None:
+        """Refuse detections that refer to a picture of another size than the one that is shown."""
+        if found is not None and self.image is not None:
             _check_size(found, self.image)
-        return found
 
     @traitlets.validate("region")  # type: ignore[untyped-decorator]
     def _within_picture(self, proposal: Any) -> Region | None:
@@ -314,9 +334,10 @@ class Viewer(BoxPart):
             if self.image is None and self._facts_of() != self._facts:
                 self._picture_changed()
                 return
-            if not self._edit:
-                self._past, self._future = [], []
-            self._fit(change["old"], change["new"])
+            # What is selected and hidden follows a correction; see `_put_corrected`.
+            if self._corrected is None or change["new"] is not self._corrected:
+                self._start_history()
+                self._fit(change["old"], change["new"])
             self._keep_shapes(change["old"])
             self._show_boxes()
             self._tell_steps()
@@ -335,7 +356,7 @@ class Viewer(BoxPart):
         with self._lock:
             self._facts, self._preview = facts, [] if data is None else [data]
             self._sent = self.image
-            self._past, self._future = [], []
+            self._start_history()
             self.selected, self.hidden, self.region = [], [], None
             self._shapes, self.turn = {}, self.turn + 1
             self._boxes = self._describe()
@@ -510,7 +531,8 @@ class Viewer(BoxPart):
             raise ValueError(f"The box must have an area within the picture, got {tuple(box)}.")
         with self._lock:
             rows = list(self.detections) if self.detections is not None else []
-            self._step([*rows, Detection(label, inside, size=size)], select=[len(rows)])
+            keys = (*self._keys, object())
+            self._step([*rows, Detection(label, inside, size=size)], keys, select=[len(rows)])
 
     def move_boxes(self, boxes: Mapping[int, Sequence[float]]) -> None:
         """Move or resize boxes, by their numbers; all in one step.
@@ -525,6 +547,8 @@ class Viewer(BoxPart):
         ------
         IndexError
             For a number that no detection has.
+        TypeError
+            For what is not a whole number.
         ValueError
             If no part of a box lies in the picture.
 
@@ -541,10 +565,17 @@ class Viewer(BoxPart):
                 if inside is None:
                     raise ValueError(f"The box must have an area within the picture, got {tuple(box)}.")
                 rows[index] = with_box(rows[index], inside)  # type: ignore[arg-type] # four numbers
-            self._step(rows, select=self.selected)
+            self._step(rows, self._keys, select=self.selected)
 
     def relabel(self, indices: Iterable[int], label: str) -> None:
         """Give detections another label.
+
+        Raises
+        ------
+        IndexError
+            For a number that no detection has.
+        TypeError
+            For what is not a whole number.
 
         Examples
         --------
@@ -555,10 +586,17 @@ class Viewer(BoxPart):
             rows = self._rows(chosen)
             for index in chosen:
                 rows[index] = with_label(rows[index], label)
-            self._step(rows, select=self.selected)
+            self._step(rows, self._keys, select=self.selected)
 
     def delete(self, indices: Iterable[int]) -> None:
         """Remove detections, by their numbers.
+
+        Raises
+        ------
+        IndexError
+            For a number that no detection has.
+        TypeError
+            For what is not a whole number.
 
         Examples
         --------
@@ -567,9 +605,8 @@ class Viewer(BoxPart):
         with self._lock:
             gone = set(indices)
             rows = self._rows(gone)
-            hidden = [at for at in range(len(rows)) if at in self.hidden]
             left = [at for at in range(len(rows)) if at not in gone]
-            self._step([rows[at] for at in left], hide=[left.index(at) for at in hidden if at in left])
+            self._step([rows[at] for at in left], tuple(self._keys[at] for at in left))
 
     def undo(self) -> None:
         """Take the last correction back; without one nothing happens."""
@@ -579,21 +616,25 @@ class Viewer(BoxPart):
         """Do again what was undone; without such a step nothing happens."""
         self._go(self._future, self._past)
 
-    def _go(self, back: list[Detections], ahead: list[Detections]) -> None:
+    def _start_history(self) -> None:
+        self._past, self._future, self._out_of_sight = [], [], set()
+        self._keys = tuple(object() for _ in self.detections or ())
+
+    def _go(self, back: list[_Boxes], ahead: list[_Boxes]) -> None:
         with self._lock:
             if back and self.detections is not None:
-                ahead.append(self.detections)
+                self._refuse_stream()
+                ahead.append(_Boxes(self.detections, self._keys))
                 self._put_corrected(back.pop())
 
     def _rows(self, indices: Iterable[int]) -> list[Detection]:
         rows = list(self.detections) if self.detections is not None else []
-        if wrong := [index for index in indices if not 0 <= index < len(rows)]:
-            raise IndexError(f"There is no detection {wrong[0]}: there are {len(rows)}, numbered from 0.")
+        for index in indices:
+            if not 0 <= _whole(index) < len(rows):
+                raise IndexError(f"There is no detection {index}: there are {len(rows)}, numbered from 0.")
         return rows
 
-    def _step(
-        self, rows: Sequence[Detection], select: Sequence[int] = (), hide: Sequence[int] | None = None
-    ) -> None:
+    def _step(self, rows: Sequence[Detection], keys: tuple[object, ...], select: Sequence[int] = ()) -> None:
         size = self.size
         if size is None:
             raise ValueError("There is no picture; set viewer.image first.")
@@ -601,28 +642,27 @@ class Viewer(BoxPart):
         after = Detections.of(rows, size)
         if after.labels == before.labels and after.xyxy.tolist() == before.xyxy.tolist():
             return
-        self._past = [*self._past[1 - _STEPS :], before]
+        self._refuse_stream()
+        self._past = [*self._past[1 - _STEPS :], _Boxes(before, self._keys)]
         self._future = []
-        self._put_corrected(after, select, hide)
+        self._put_corrected(_Boxes(after, keys), select)
 
-    def _put_corrected(
-        self, found: Detections, select: Sequence[int] = (), hide: Sequence[int] | None = None
-    ) -> None:
+    def _refuse_stream(self) -> None:
         if self.feed is not None:
             raise ValueError("Boxes cannot be corrected while an answer streams into the viewer.")
-        hidden = [at for at in (self.hidden if hide is None else hide) if at < len(found)]
-        edit, self._edit = self._edit, self._edit or {"edit": None}
-        try:
-            self.detections = found
-            self.selected, self.hidden = list(select), hidden
-        finally:
-            self._edit = edit
 
-    def _fit(self, old: Any, new: Any) -> None:
-        if self._edit:  # what is selected and hidden follows the correction; see `_put_corrected`
-            self.selected, self.hidden = [], []
-        else:
-            super()._fit(old, new)
+    def _put_corrected(self, boxes: _Boxes, select: Sequence[int] = ()) -> None:
+        """Show corrected boxes; each stays hidden or not. Observers find all of it changed together."""
+        self._out_of_sight -= set(self._keys)
+        self._out_of_sight |= {self._keys[at] for at in self.hidden}
+        edit, self._edit = self._edit, self._edit or {"edit": None}
+        self._keys, self._corrected = boxes.keys, boxes.found
+        try:
+            with self.hold_trait_notifications():
+                self.detections, self.selected = boxes.found, list(select)
+                self.hidden = [at for at, key in enumerate(boxes.keys) if key in self._out_of_sight]
+        finally:
+            self._edit, self._corrected = edit, None
 
     def _tell_steps(self) -> None:
         self.set_trait("can_undo", bool(self._past))
@@ -638,6 +678,13 @@ class Viewer(BoxPart):
         shown = "no picture" if size is None else f"{size[0]}×{size[1]}"
         name = f"{self.image.name!r}, " if self.image is not None and self.image.name else ""
         return f"{name}{shown}, {super()._summary()}"
+
+
+def _whole(index: Any) -> int:
+    try:
+        return operator.index(index)
+    except TypeError:
+        raise TypeError(f"The number of a detection must be a whole number, got {index!r}.") from None
 
 
 def _check_size(found: Detections, picture: Picture) -> None:

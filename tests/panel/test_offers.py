@@ -15,7 +15,7 @@ from support.loopback import problem
 from support.panel_page import Page, Screen
 
 import nbvlm
-from nbvlm.widgets.offers import NAMES
+from nbvlm.widgets.offers import CLOSED, NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -265,6 +265,62 @@ def test_lock_closes_an_open_panel(page: Page, make: Callable[..., nbvlm.Panel],
     with pytest.raises(traitlets.TraitError):
         panel.allow = 5
     assert panel.allow == NAMES
+
+
+def offered(panel: nbvlm.Panel) -> Any:
+    """What the panel offers, and what each message for it brings about."""
+    offer = panel._controller.offer
+    return offer, panel.allow, panel._controller.choice.models
+
+
+@pytest.mark.parametrize(
+    "given",
+    [None, "all", ["samples", "path"], {"models": ["demo"], "sweep": False}, [], {"models": False}, "lock"],
+)
+@pytest.mark.parametrize("hidden", [False, True])
+def test_what_is_offered_can_be_set_again(make: Callable[..., nbvlm.Panel], given: Any, hidden: bool) -> None:
+    panel = make() if given == "lock" else make(allow=given)
+    if given == "lock":
+        panel.lock()
+    before = offered(panel)
+    panel.hidden_for_class = hidden
+    panel.allow = panel.allow
+    panel.allow = None
+    other = traitlets.HasTraits()
+    other.add_traits(allow=traitlets.Any(panel.allow))
+    traitlets.link((other, "allow"), (panel, "allow"))
+    panel.hidden_for_class = False
+    assert offered(panel) == before
+    assert other.allow == panel.allow
+
+
+def test_a_setting_opens_only_what_it_names(make: Callable[..., nbvlm.Panel], folder: Path) -> None:
+    panel = make()
+    panel.lock()
+    panel.allow = {"sweep": False}
+    assert panel.allow == tuple(name for name in CLOSED if name != "sweep")
+    assert panel._controller.choice.models == ["demo"]
+    panel.allow = ["samples", "models"]
+    assert (panel.allow, panel._controller.choice.models) == (("samples", "models"), ["demo"])
+    panel.allow = {"key": True}
+    assert panel.allow == ("samples", "models", "key")
+    panel.allow = {"models": True}
+    assert "nvidia" in panel._controller.choice.models
+    assert panel._controller.offer.masks  # folders stay out of messages
+    panel.lock(["samples"], paths=folder)
+    panel.allow = {"samples": False, "upload": True}
+    assert panel.allow == ("upload", "path")
+    panel.allow = "all"
+    assert (panel.allow, panel._controller.offer.folder) == (NAMES, folder)
+
+
+def test_a_lock_leaves_the_screen_hidden(make: Callable[..., nbvlm.Panel]) -> None:
+    panel = make()
+    panel.hide_for_class()
+    panel.lock(["samples", "key"])
+    assert (panel.hidden_for_class, panel.allow) == (True, ("samples",))
+    panel.hide_for_class(False)
+    assert panel.allow == ("samples", "key")
 
 
 def test_hide_for_class(page: Page, make: Callable[..., nbvlm.Panel], tmp_path: Path) -> None:

@@ -197,6 +197,18 @@ def test_what_python_sets_is_on_the_page_and_observed_at_once(
     assert shown[-1]["picture"]["width"] == 64
 
 
+def test_setting_one_parameter_leaves_the_others(panel: nbvlm.Panel) -> None:
+    panel.temperature, panel.top_p, panel.max_tokens = 0.4, 0.5, 64
+    assert panel.parameters == {"temperature": 0.4, "top_p": 0.5, "max_tokens": 64}
+    slider = ipywidgets.FloatSlider(value=0.3, min=0.1, max=1.0)
+    traitlets.link((slider, "value"), (panel, "temperature"))
+    seen = Seen(panel)
+    slider.value = 0.6
+    assert {name for name, _, _ in seen.changes} == {"temperature", "parameters"}
+    panel.parameters = {"top_p": None, "max_tokens": 12}
+    assert panel.parameters == {"temperature": 0.6, "top_p": 0.7, "max_tokens": 12}
+
+
 def same(one: Any, other: Any) -> bool:
     return one is other or bool(one == other)
 

@@ -95,6 +95,18 @@ def test_parameters_check_each_value_at_once(page: Page) -> None:
     assert parameters.value == defaults
 
 
+def test_setting_some_parameters_leaves_the_others(page: Page) -> None:
+    parameters = widgets.Parameters(value={"top_p": 0.3}, temperature=0.9)
+    parameters.value = {"max_tokens": 64}
+    assert parameters.value == {"temperature": 0.9, "top_p": 0.3, "max_tokens": 64}
+    parameters.value = {"top_p": None}
+    assert parameters.value == {"temperature": 0.9, "top_p": 0.7, "max_tokens": 64}
+    parameters.value = {}
+    with pytest.raises(ParameterError):
+        parameters.value = {"seed": 3}
+    assert parameters.value == {"temperature": 0.9, "top_p": 0.7, "max_tokens": 64}
+
+
 def test_parameters_are_linked_and_follow_the_page(page: Page) -> None:
     parameters = widgets.Parameters()
     slider = ipywidgets.FloatSlider(value=0.5, min=0.1, max=1.0)

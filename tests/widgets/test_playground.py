@@ -57,9 +57,10 @@ def test_its_traits_are_those_of_its_parts(playground: widgets.Playground) -> No
     playground.observe(lambda change: seen.append((change.name, change.new)), ["temperature", "prompt"])
     slider = ipywidgets.FloatSlider(value=0.5, min=0.1, max=1.0)
     traitlets.link((slider, "value"), (playground, "temperature"))
+    playground.top_p = 0.3
     playground.parameters = {"temperature": 0.9, "max_tokens": 64}
     playground.prompt = "caption en"
-    assert (slider.value, playground.max_tokens) == (0.9, 64)
+    assert (slider.value, playground.top_p, playground.max_tokens) == (0.9, 0.3, 64)
     assert seen == [("temperature", 0.5), ("temperature", 0.9), ("prompt", "caption en")]
     for name, value, error in (
         ("temperature", 7.0, ParameterError),
