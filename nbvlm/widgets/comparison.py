@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from nbvlm.widgets.messages import Message, flag, whole
 from nbvlm.widgets.thumbnails import card, label_colors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from nbvlm.grounding import Comparison as Compared
     from nbvlm.grounding import Detection, Pair
@@ -50,7 +51,7 @@ class ResultsTrait(Typed["tuple[Result, ...]", Any]):
 
     def validate(self, _obj: Any, value: Any) -> tuple[Result, ...]:
         """Take results only."""
-        found = (value,) if isinstance(value, Result) else tuple(value)
+        found = tuple(value) if isinstance(value, Iterable) else (value,)
         if wrong := [one for one in found if not isinstance(one, Result)]:
             raise traitlets.TraitError(f"results must be results of a model, got {type(wrong[0]).__name__}.")
         return found

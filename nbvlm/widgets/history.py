@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import traitlets
@@ -97,10 +98,14 @@ class History(PartBox):
         #: Takes a message that names an answer by its number, of this page or another one.
         self.take = (_at_once if handler is None else handler)(self._actions())
         self._page = (HistoryPage if bare else _OwnPage)(self.take, still)
-        super().__init__([self._page], bare=bare, **({"entries": list(entries)} | traits))
+        super().__init__([self._page], bare=bare, **({"entries": _listed(entries)} | traits))
 
     def add(self, result: Result, pieces: int | None = None) -> None:
-        """Add an answer at the end, and select it; `pieces` is how many it came in, if that is known."""
+        """Add an answer at the end, and select it; `pieces` is how many it came in, if that is known.
+
+        A `traitlets.TraitError` for something else, such as the None of a question that was stopped.
+        """
+        _check(result)
         with self._lock:
             entry = self.store.add(result, pieces)
             self._draw_new([entry])
@@ -110,6 +115,7 @@ class History(PartBox):
 
     def replace(self, result: Result, other: Result) -> None:
         """Put another form of an answer in its place; nothing happens where it is not among the entries."""
+        _check(other)
         with self._lock:
             number = self.store.number_of(result)
             if number is None:
@@ -256,8 +262,20 @@ class History(PartBox):
         super().close()
 
 
+def _listed(entries: Any) -> Any:
+    return list(entries) if isinstance(entries, Iterable) else entries  # the trait refuses anything else
+
+
 def _at_once(actions: Mapping[str, _Action]) -> _Action:
     return lambda message: actions[message["type"]](message)
+
+
+def _check(result: Any) -> None:
+    if not isinstance(result, Result):
+        raise traitlets.TraitError(
+            f"A history takes answers, got {type(result).__name__}. Give it a Result; "
+            "a question that was stopped has none."
+        )
 
 
 def _is_in(result: Result, results: Sequence[Result]) -> bool:

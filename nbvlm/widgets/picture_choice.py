@@ -159,7 +159,13 @@ class Picker(PartBox):
             raise
 
     def choose(self, index: int) -> None:
-        """Choose a sample by its number in `nbvlm.demo.gallery.GALLERY`, from 0 on."""
+        """Choose a sample by its number in `nbvlm.demo.gallery.GALLERY`, from 0 on.
+
+        Raises
+        ------
+        IndexError
+            If there is no such sample.
+        """
         self._source.choose(index)
 
     def open_private(self) -> None:

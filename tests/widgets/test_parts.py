@@ -370,6 +370,52 @@ def test_a_limited_history_drops_the_oldest_answers(
     assert widgets.History(results).entries == results
 
 
+def test_a_value_that_is_refused_changes_nothing(page: Page, result: nbvlm.Result) -> None:
+    history = widgets.History([result], selected=result)
+    other = replace(result, text="another one")
+    wrong: Any
+    for wrong in (None, "a text", [other]):
+        with pytest.raises(traitlets.TraitError, match="takes answers"):
+            history.add(wrong)
+        with pytest.raises(traitlets.TraitError, match="takes answers"):
+            history.replace(result, wrong)
+    assert (history.entries, history.selected) == ([result], result)
+    history.add(other)
+    assert (history.entries, history.selected) == ([result, other], other)
+    answer = widgets.Answer()
+    answer.feed(nbvlm.TextDelta("a"))
+    with pytest.raises(traitlets.TraitError):
+        answer.begin(5)  # type: ignore[arg-type]
+    assert (answer.text, answer.running) == ("a", True)
+    answer.stop()
+    bar = widgets.TaskBar(drawing=True)
+    with pytest.raises(ValueError, match="could not convert"):
+        bar.take_region(("left", 2, 30, 20))  # type: ignore[arg-type]
+    assert bar.drawing
+
+
+def test_a_sample_that_is_not_there_changes_nothing(page: Page, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (60, 40)).save(tmp_path / name)
+    picker = widgets.Picker(allow=["samples", "path"])
+    page.send(picker, {"type": "open", "place": str(tmp_path)})
+    page.wait_until(lambda: picker.image is not None)
+    chosen, series = picker.image, picker.series
+    for index in (-1, 99):
+        with pytest.raises(IndexError, match=f"There is no sample {index}"):
+            picker.choose(index)
+    assert (picker.image, picker.series) == (chosen, series)
+
+
+@pytest.mark.parametrize("wrong", [5, None, [5]])
+def test_what_is_not_an_answer_is_refused_as_documented(page: Page, wrong: Any) -> None:
+    before = alive()
+    for part in (widgets.History, widgets.Comparison):
+        with pytest.raises(traitlets.TraitError):
+            part(wrong)
+    assert alive() == before
+
+
 def test_an_observer_may_change_the_history_that_it_observes(result: nbvlm.Result) -> None:
     results = [replace(result, text=f"answer {number}") for number in range(4)]
     history = widgets.History(results[:2])
