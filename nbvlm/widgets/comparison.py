@@ -16,6 +16,7 @@ from nbvlm.errors import ImageError
 from nbvlm.grounding import compare
 from nbvlm.images import encoded
 from nbvlm.result import Result, where
+from nbvlm.widgets._observers import Observed
 from nbvlm.widgets._part import Part
 from nbvlm.widgets._values import Typed
 from nbvlm.widgets.esm import script
@@ -57,7 +58,7 @@ class ResultsTrait(Typed["tuple[Result, ...]", Any]):
         return found
 
 
-class Comparison(Part):
+class Comparison(Observed, Part):
     """Show two or more answers beside each other, and which of their boxes are kept, moved, lost or new.
 
     The first answer about a picture is the one that the others about it are compared with. Fewer than two

@@ -42,7 +42,7 @@ class Connection(PartBox):
     """The buttons Run and Stop of connected parts; see `connect`.
 
     Questions run on the package's own loop: the kernel stays free. Observers of `result`, `running` and
-    `error` are called on a thread of the package.
+    `error` are called on a thread of the package. An observer that fails is logged, and the answer goes on.
 
     Attributes
     ----------
@@ -153,6 +153,7 @@ class Connection(PartBox):
             client = _client_of(self._client)
             picture, prompt, parameters = self._inputs()
             check_parameters(client.settings.endpoint, parameters)
+            opened = self._opened_for(self._paced(client.settings))
             self._turn += 1
             self.set_trait("error", None)
             self.set_trait("result", None)
@@ -172,7 +173,7 @@ class Connection(PartBox):
             route = getattr(self._sources["picture"], "route", "auto")
             self._task = Task(
                 _ask(
-                    self._opened_for(self._paced(client.settings)),
+                    opened,
                     (picture, prompt, {"route": route, **parameters}),
                     self._turn,
                     feed,

@@ -14,6 +14,7 @@ from nbvlm._optional import require
 from nbvlm.errors import Error, ImageError
 from nbvlm.widgets._base import PageState
 from nbvlm.widgets._life import LocalLife, weakly
+from nbvlm.widgets._observers import Observed
 from nbvlm.widgets._part import Part
 from nbvlm.widgets.detection_list import DetectionList
 from nbvlm.widgets.esm import script
@@ -59,7 +60,7 @@ class ReviewBar(Part):
             self.send({"type": "put", **self._shown})
 
 
-class Review(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class has no types
+class Review(Observed, LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class has no types
     """Look through the answers of a batch row by row: keep or correct each, then write them as a data set.
 
     Rows with an error, and rows whose picture cannot be read, are skipped; the bar lists them with the

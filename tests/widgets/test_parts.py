@@ -489,6 +489,60 @@ def test_a_panel_of_ones_own(page: Page, server: Loopback) -> None:
     assert server.wait_for(lambda: server.open == 0)
 
 
+def test_an_observer_that_fails_ends_no_question(page: Page, caplog: pytest.LogCaptureFixture) -> None:
+    picker, bar, sliders = widgets.Picker(Image.new("RGB", (60, 40))), widgets.TaskBar(), widgets.Parameters()
+    answer, viewer, history, card = (
+        widgets.Answer(),
+        widgets.Viewer(),
+        widgets.History(),
+        widgets.ErrorCard(),
+    )
+    parts = {"answer": answer, "viewer": viewer, "history": history, "error_card": card}
+    asking = widgets.connect(picker, bar, sliders, client=nbvlm.Client("demo"), **parts)
+    seen: list[str] = []
+
+    def fail(_change: Any) -> None:
+        raise ZeroDivisionError
+
+    for part in (picker, bar, sliders, asking, answer, history, card):
+        part.observe(fail)
+    viewer.observe(fail, ["image", "result", "detections"])
+    asking.observe(lambda change: seen.append(change.name))
+    asking.on_answer(lambda result: seen.append(result.prompt))
+    picker.image = Image.new("RGB", (70, 40))
+    bar.prompt = "caption en"
+    sliders.temperature = 0.5
+    for count in (1, 2):
+        result = asking.run()
+        assert result is not None
+        assert (asking.result, answer.result, viewer.result, history.selected) == (result,) * 4
+        assert (asking.running, answer.text, len(history.entries)) == (False, result.text, count)
+        assert (result.picture, result.parameters["temperature"]) == (picker.image, 0.5)
+    assert seen.count("caption en") == 2
+    assert seen.count("running") == 4
+    bar.prompt = ""
+    page.click(asking._run)
+    page.wait_until(lambda: asking.error is not None)
+    assert card.error is asking.error
+    assert "An observer of a Connection failed." in caplog.text
+
+
+def test_an_observer_that_fails_can_be_taken_off(page: Page, caplog: pytest.LogCaptureFixture) -> None:
+    bar = widgets.TaskBar()
+    seen: list[Any] = []
+
+    def fail(change: Any) -> None:
+        seen.append(change.new)
+        raise ZeroDivisionError
+
+    bar.observe(fail, "prompt")
+    bar.observe(fail, "prompt")  # the same one: it is called once
+    bar.prompt = "caption en"
+    bar.unobserve(fail, "prompt")
+    bar.prompt = "detect cat"
+    assert seen == ["caption en"]
+
+
 def test_what_cannot_be_asked_is_an_error_on_the_card(page: Page) -> None:
     picker, card = widgets.Picker(), widgets.ErrorCard()
     asking = widgets.connect(picker, "caption en", client=nbvlm.Client("demo"), error_card=card)

@@ -98,6 +98,27 @@ def test_it_asks_and_reports_the_answer(page: Page) -> None:
     playground.close()
 
 
+def test_an_observer_that_fails_ends_no_question(
+    playground: widgets.Playground, page: Page, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_change: Any) -> None:
+        raise ZeroDivisionError
+
+    playground.observe(fail)
+    for name in ("picker", "bar", "sliders", "asking", "answer", "card"):
+        playground._parts[name].observe(fail)
+    answers: list[nbvlm.Result] = []
+    playground.on_answer(answers.append)
+    for count in (1, 2):
+        playground.prompt = f"detect {count}"
+        result = playground.run()
+        assert (playground.result, playground.running, playground.answered) == (result, False, count)
+        assert answers[-1] is result
+    page.send(playground, {"type": "press", "id": node(playground, name="nbvlm-run")["id"], "values": []})
+    page.wait_until(lambda: playground.answered == 3)
+    assert "An observer of a Playground failed." in caplog.text
+
+
 def test_a_press_brings_the_values_of_the_page(playground: widgets.Playground, page: Page) -> None:
     run, prompt = node(playground, name="nbvlm-run"), node(playground, name="nbvlm-prompt")
     warmth = node(playground, name="nbvlm-temperature")

@@ -39,6 +39,15 @@ def test_results_can_be_reviewed() -> None:
     assert list(review.to_dataframe().review) == ["open"]
 
 
+def test_an_observer_that_fails_ends_no_review(caplog: pytest.LogCaptureFixture) -> None:
+    table = pd.DataFrame({"source": ["#0", "#1"], "detections": [FOUND, FOUND]})
+    review = Review(table, pictures=[Image.new("RGB", (60, 40))] * 2)
+    review.observe(lambda change: 1 / 0)
+    review.keep()
+    assert (review.index, review.states) == (1, ("kept", "open"))
+    assert "An observer of a Review failed." in caplog.text
+
+
 def test_other_tables_are_refused() -> None:
     with pytest.raises(ValueError, match="explode=True"):
         Review(pd.DataFrame({"source": ["a.png"], "label": ["cat"]}))
