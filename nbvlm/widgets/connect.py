@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,25 +16,25 @@ import traitlets
 from nbvlm import prompts
 from nbvlm._background import Task
 from nbvlm.client import AsyncClient, Client, DetectionFound, check_parameters
-from nbvlm.errors import Error, ImageError
+from nbvlm.errors import Error, ImageError, PromptError
 from nbvlm.images import Picture
 from nbvlm.result import Result
 from nbvlm.widgets._fields import button
 from nbvlm.widgets._life import weakly
 from nbvlm.widgets._part import PartBox
+from nbvlm.widgets.answer import Answer
+from nbvlm.widgets.failure import ErrorCard
+from nbvlm.widgets.history import History
 from nbvlm.widgets.parameters import Parameters
 from nbvlm.widgets.prompt_bar import TaskBar
 from nbvlm.widgets.stream_throttle import DetectionFeed, show
+from nbvlm.widgets.viewer import Viewer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from nbvlm.client import Event, Settings
-    from nbvlm.widgets.answer import Answer
-    from nbvlm.widgets.failure import ErrorCard
-    from nbvlm.widgets.history import History
     from nbvlm.widgets.model_choice import ModelChoice
-    from nbvlm.widgets.viewer import Viewer
 
 __all__ = ["Connection", "connect"]
 
@@ -118,10 +119,10 @@ class Connection(PartBox):
             task, self._task = self._task, None
             self._turn += 1
         if task is not None:
-            task.cancel()
             if "answer" in self._shown:
                 self._shown["answer"].stop()
             self._end()
+            task.cancel()  # last, for whoever waits for it finds that nothing runs
 
     def close(self) -> None:
         """Stop, close the connections, and take the buttons off the page; the parts stay open."""
@@ -194,7 +195,10 @@ class Connection(PartBox):
             parameters |= part.value if isinstance(part, Parameters) else part
         parameters |= {name: _value_of(one) for name, one in given["single"].items()}
         parameters = {name: one for name, one in parameters.items() if one is not None}
-        return Picture.load(source), str(_value_of(given["prompt"], "prompt")), parameters
+        prompt = _value_of(given["prompt"], "prompt")
+        if not isinstance(prompt, str):
+            raise PromptError("No prompt is chosen.", hint='Choose or write one, such as "caption en".')
+        return Picture.load(source), prompt, parameters
 
     def _paced(self, settings: Settings) -> Settings:
         part = self._sources["parameters"]
@@ -299,6 +303,21 @@ def _value_of(source: Any, name: str = "value") -> Any:
     raise TypeError(f"{type(source).__name__} has no trait {name!r} and no trait 'value'.")
 
 
+def _check_sources(picture: Any, prompt: Any, parameters: Any, single: Mapping[str, Any]) -> None:
+    """Refuse what can never give a picture, a prompt or parameters."""
+    if picture is None:
+        raise TypeError("picture must be a part, a widget or a picture, got None.")
+    _value_of(picture, "image")
+    found = _value_of(prompt, "prompt")
+    is_empty = found is None and found is not prompt  # nothing is chosen there yet
+    if not isinstance(found, str) and not is_empty:
+        raise TypeError(f"prompt must be a text, or a widget that holds one, got {type(found).__name__}.")
+    if not isinstance(parameters, Parameters | Mapping | None):
+        raise TypeError(f"parameters must be a Parameters or a dictionary, got {type(parameters).__name__}.")
+    for one in single.values():
+        _value_of(one)
+
+
 def connect(
     picture: Any,
     prompt: Any,
@@ -354,14 +373,17 @@ def connect(
     >>> ipywidgets.VBox([picker, warmth, asking, answer])  # doctest: +SKIP
     """
     used = Client() if client is None else client
-    if not isinstance(used, Client | AsyncClient) and not hasattr(used, "client"):
+    if not isinstance(getattr(used, "client", used), Client | AsyncClient):
         raise TypeError(f"client must be a client or a ModelChoice, got {type(used).__name__}.")
-    for source, name in (
-        (picture, "image"),
-        (prompt, "prompt"),
-        *((one, "value") for one in single.values()),
+    _check_sources(picture, prompt, parameters, single)
+    for name, part, kind in (
+        ("answer", answer, Answer),
+        ("viewer", viewer, Viewer),
+        ("history", history, History),
+        ("error_card", error_card, ErrorCard),
     ):
-        _value_of(source, name)
+        if part is not None and not isinstance(part, kind):
+            raise TypeError(f"{name} must be of the kind {kind.__name__}, got {type(part).__name__}.")
     viewer = answer.viewer if viewer is None and answer is not None else viewer
     if isinstance(prompt, TaskBar) and prompt.viewer is None:
         prompt.viewer = viewer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import threading
 import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -194,9 +195,11 @@ def test_an_observer_of_the_boxes_may_end_the_answer(page: Page, boxed: nbvlm.Re
     viewer = widgets.Viewer(boxed.picture)
     answer = widgets.Answer(viewer=viewer)
     answer.begin("detect cat")
-    viewer.observe(lambda change: answer.stop(), "detections")
+    taken = threading.Event()
+    viewer.observe(lambda change: taken.wait(20) and answer.stop(), "detections")
     for detection in boxed.detections:
-        answer._throttle.take(nbvlm.DetectionFound(detection))
+        answer.feed(nbvlm.DetectionFound(detection))
+    taken.set()
     page.wait_until(lambda: not answer.running)
     assert len(viewer.detections) == 2
     viewer.unobserve_all("detections")
@@ -553,6 +556,43 @@ def test_what_cannot_be_asked_is_an_error_on_the_card(page: Page) -> None:
     assert asking.error is card.error
     with pytest.raises(TypeError, match="has no trait 'image'"):
         widgets.connect(ipywidgets.HBox(), "caption en")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"picture": None}, "picture must be"),
+        ({"prompt": None}, "prompt must be"),
+        ({"prompt": 5}, "prompt must be"),
+        ({"prompt": ipywidgets.IntSlider()}, "prompt must be"),
+        ({"parameters": 5}, "parameters must be"),
+        ({"answer": "x"}, "answer must be"),
+        ({"viewer": widgets.Answer}, "viewer must be"),
+        ({"history": []}, "history must be"),
+        ({"error_card": widgets.Viewer}, "error_card must be"),
+        ({"client": "demo"}, "client must be"),
+        ({"temperature": ipywidgets.HBox()}, "has no trait 'value'"),
+    ],
+)
+def test_what_cannot_take_its_place_is_refused(page: Page, given: Any, message: str) -> None:
+    made = {name: one() if isinstance(one, type) else one for name, one in given.items()}
+    usual = {"picture": Image.new("RGB", (60, 40)), "prompt": "caption en", "client": nbvlm.Client("demo")}
+    before = alive()
+    with pytest.raises(TypeError, match=message):
+        widgets.connect(**(usual | made))
+    assert alive() == before
+
+
+def test_a_prompt_that_is_not_chosen_is_not_asked(page: Page) -> None:
+    choice = ipywidgets.Dropdown(options=["caption en", "detect cat"], value=None)
+    asking = widgets.connect(Image.new("RGB", (60, 40)), choice, client=nbvlm.Client("demo"))
+    with pytest.raises(nbvlm.errors.PromptError, match="No prompt is chosen"):
+        asking.run()
+    assert not asking.running
+    choice.value = "caption en"
+    result = asking.run()
+    assert result is not None
+    assert result.prompt == "caption en"
 
 
 def test_a_connection_without_references_ends_its_question(page: Page, server: Loopback) -> None:
