@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from nbvlm.client import Event, Settings
     from nbvlm.widgets.model_choice import ModelChoice
 
+    _Question = tuple[Picture, str, dict[str, Any]]  # with the parameters by name
+
 __all__ = ["Connection", "connect"]
 
 
@@ -73,7 +75,10 @@ class Connection(PartBox):
         self._run.on_click(weakly(self._pressed))
         self._stop.on_click(weakly(self._stop_pressed))
         self._run.button_style, self._run.layout.flex, self._run.layout.min_width = "primary", "1 1 0", "80px"
+        self._again = weakly(self.ask_again)
         super().__init__([self._run, self._stop])
+        if "history" in self._shown:
+            self._shown["history"].ask_by(self._again)
         self.layout.display, self.layout.flex_flow = "flex", "row nowrap"
 
     def on_answer(self, callback: Callable[[Result], Any], remove: bool = False) -> None:
@@ -128,31 +133,45 @@ class Connection(PartBox):
         """Stop, close the connections, and take the buttons off the page; the parts stay open."""
         if "_sources" in self.__dict__:
             self.stop()
+            if "history" in self._shown:
+                self._shown["history"].ask_by(self._again, remove=True)
             opened, self._opened = self._opened, None
             _leave(opened)
         super().close()
 
     def press(self) -> None:
-        """Ask as the button does: an error is shown, not raised."""
+        """Ask as the button does: an error is shown, not raised; while an answer comes, nothing happens."""
         self._pressed(None)
 
+    def ask_again(self, result: Result) -> None:
+        """Ask the question of an answer again, in place of the one under way; an error is shown, not raised.
+
+        Picture, prompt and parameters are those of the answer; the parts keep their values.
+        """
+        self.stop()
+        self._try_start((result.picture, result.prompt, dict(result.parameters)))
+
     def _pressed(self, _button: Any) -> None:
+        if self._task is None:  # else it was pressed twice
+            self._try_start()
+
+    def _try_start(self, question: _Question | None = None) -> None:
         try:
-            self.run(wait=False)
+            self._start(question)
         except Exception as error:  # noqa: BLE001 - shown, for ipywidgets would swallow it
             self._failed(self._turn, error)
 
     def _stop_pressed(self, _button: Any) -> None:
         self.stop()
 
-    def _start(self) -> Task[Result]:
+    def _start(self, question: _Question | None = None) -> Task[Result]:
         with self._lock:
             if self.comm is None:
                 raise Error("The connection is closed.", hint="Make a new one with nbvlm.widgets.connect().")
             if self._task is not None:
                 raise Error("An answer is under way already.", hint="Wait for the answer, or stop it.")
             client = _client_of(self._client)
-            picture, prompt, parameters = self._inputs()
+            picture, prompt, parameters = self._inputs() if question is None else question
             check_parameters(client.settings.endpoint, parameters)
             opened = self._opened_for(self._paced(client.settings))
             self._turn += 1
@@ -185,7 +204,7 @@ class Connection(PartBox):
             )
             return self._task
 
-    def _inputs(self) -> tuple[Picture, str, dict[str, Any]]:
+    def _inputs(self) -> _Question:
         given = self._sources
         source = _value_of(given["picture"], "image")
         if source is None:
@@ -258,7 +277,7 @@ class Connection(PartBox):
 
 async def _ask(
     client: AsyncClient,
-    question: tuple[Picture, str, dict[str, Any]],
+    question: _Question,
     turn: int,
     feed: DetectionFeed | None,
     heard: Callable[..., Any],
@@ -333,7 +352,8 @@ def connect(
     """Connect parts and controls to a model; return the buttons that ask it.
 
     At Run the values are read. The answer streams into `answer`, and its boxes into `viewer`; when it is
-    whole, `viewer` shows it as its `result`, and `history` takes it. Each of these may be left out.
+    whole, `viewer` shows it as its `result`, and `history` takes it; its cards ask the same again, unless it
+    has an `on_again` of its own. Each of these may be left out.
 
     A `TaskBar` without a viewer of its own gets this one: a region is drawn there. An answer without a group
     joins that of the viewer: its tokens and the boxes light each other.

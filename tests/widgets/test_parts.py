@@ -546,6 +546,58 @@ def test_an_observer_that_fails_can_be_taken_off(page: Page, caplog: pytest.LogC
     assert seen == ["caption en"]
 
 
+def test_a_connected_history_asks_the_same_again(page: Page) -> None:
+    client, picture = nbvlm.Client("demo"), nbvlm.Picture.load(Image.new("RGB", (60, 40)))
+    bar, history, viewer = widgets.TaskBar("caption en"), widgets.History(), widgets.Viewer()
+
+    def offers() -> Any:
+        page.send(history, {"type": "hello"})
+        return page.custom(history)[-1][0]["asks"]
+
+    assert not offers()
+    asking = widgets.connect(
+        picture, bar, client=client, temperature=0.5, history=history, viewer=viewer, max_tokens=64
+    )
+    assert offers()
+    first = asking.run()
+    assert first is not None
+    bar.prompt = "detect cat"
+    page.send(history, {"type": "again", "answer": 1})
+    page.wait_until(lambda: len(history.entries) == 2 and not asking.running)
+    again = history.entries[1]
+    assert (again.picture, again.prompt, again.parameters) == (picture, "caption en", first.parameters)
+    assert (bar.prompt, viewer.result) == ("detect cat", again)
+    # Of two connections the newer one asks, and the other one once that is closed.
+    other = widgets.connect(picture, "caption de", client=nbvlm.Client("demo", pace=1), history=history)
+    page.send(history, {"type": "again", "answer": 1})
+    assert (other.running, asking.running) == (True, False)
+    page.send(history, {"type": "again", "answer": 2})  # in place of the answer under way
+    assert (other.running, other.error) == (True, None)
+    other.close()
+    assert offers()
+    asking.close()
+    assert not offers()
+    own = widgets.History([first], on_again=lambda result: bar.take_region(None))
+    asking = widgets.connect(picture, bar, client=client, history=own)
+    page.send(own, {"type": "again", "answer": 1})
+    assert not asking.running
+    assert len(own.entries) == 1
+
+
+def test_a_second_press_leaves_the_answer_under_way(page: Page, server: Loopback) -> None:
+    client = nbvlm.Client("nvidia", api_key="nvapi-secret", base_url=server.url)
+    answer, card = widgets.Answer(), widgets.ErrorCard()
+    asking = widgets.connect(
+        Image.new("RGB", (60, 40)), "caption en", client=client, answer=answer, error_card=card
+    )
+    server.replies.append(stream("slow", hold=True, done=False))
+    for _ in range(2):
+        page.click(asking._run)
+    page.wait_until(lambda: answer.text == "slow")
+    assert (asking.running, answer.running, asking.error, card.error) == (True, True, None, None)
+    asking.close()
+
+
 def test_what_cannot_be_asked_is_an_error_on_the_card(page: Page) -> None:
     picker, card = widgets.Picker(), widgets.ErrorCard()
     asking = widgets.connect(picker, "caption en", client=nbvlm.Client("demo"), error_card=card)
