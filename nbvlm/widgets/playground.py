@@ -214,7 +214,8 @@ class Playground(Observed, Carrier):
                 self._parts["picker"].choose(0)
             else:
                 self.image = image
-                self._suggest("caption en")
+                if not self.prompt:  # it is not a sample, which brings its own
+                    self._suggest("caption en")
             if prompt is not None:
                 self.prompt = prompt
             for name, value in traits.items():

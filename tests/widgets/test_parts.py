@@ -129,6 +129,24 @@ def test_a_picker_chooses_by_python_and_by_its_page(page: Page) -> None:
     assert picker.route == "auto"
 
 
+def test_a_sample_is_one_from_python_too(page: Page, tmp_path: Path) -> None:
+    gallery = nbvlm.demo.gallery.GALLERY
+    picker = widgets.Picker(gallery[0])
+
+    def marked() -> Any:
+        return page.custom(picker)[-1][0]["index"]
+
+    assert (picker.sample, marked()) == (gallery[0].prompt, 0)
+    picker.image = nbvlm.Picture.load(gallery[2])
+    assert (picker.sample, marked()) == (gallery[2].prompt, 2)
+    picker.value = gallery[11]
+    assert (picker.sample, marked()) == (gallery[11].prompt, 11)
+    like = tmp_path / f"{gallery[0].name}.png"  # another picture of this name
+    Image.new("RGB", (60, 40)).save(like)
+    picker.image = like
+    assert (picker.sample, marked()) == ("", None)
+
+
 def test_a_path_that_cannot_be_read_is_shown_and_changes_nothing(page: Page) -> None:
     picker = widgets.Picker(Image.new("RGB", (60, 40)), allow=["path"])
     page.send(picker, {"type": "open", "place": "/no/such/file.png"})

@@ -18,6 +18,7 @@ from support.loopback import Loopback
 
 import nbvlm
 from nbvlm import widgets
+from nbvlm.demo.gallery import GALLERY
 from nbvlm.errors import ImageError, ParameterError, PromptError
 from nbvlm.widgets._carrier import Carrier
 
@@ -72,6 +73,19 @@ def test_its_traits_are_those_of_its_parts(playground: widgets.Playground) -> No
         with pytest.raises(error):
             setattr(playground, name, value)
     assert (playground.temperature, playground.image.name) == (0.9, "pets.png")  # type: ignore[union-attr]
+
+
+def test_a_sample_brings_its_prompt_unless_one_was_given(page: Page) -> None:
+    client = nbvlm.Client("demo")
+    playground = widgets.Playground(GALLERY[1], client=client)
+    assert playground.prompt == GALLERY[1].prompt
+    playground.image = GALLERY[2]
+    assert playground.prompt == GALLERY[2].prompt
+    playground.prompt = "detect my own thing"
+    playground.image = GALLERY[3]
+    assert playground.prompt == "detect my own thing"
+    assert widgets.Playground(GALLERY[1], "detect cat", client=client).prompt == "detect cat"
+    assert widgets.Playground(Image.new("RGB", (60, 40)), client=client).prompt == "caption en"
 
 
 def test_it_asks_and_reports_the_answer(page: Page) -> None:
