@@ -163,8 +163,8 @@ class Playground(Observed, Carrier):
 
     _esm = script(
         "playground",
-        *("colors", "scheme", "fields", "panel", "form", "task_bar", "picker", "series_bar", "answer"),
-        *("picture_view", "detections_list", "error_card", "playground"),
+        *("colors", "scheme", "fields", "place", "panel", "form", "task_bar", "picker", "series_bar"),
+        *("answer", "picture_view", "detections_list", "error_card", "playground"),
     )
 
     image: Typed[Picture | None, ImageSource | None] = _Held()
