@@ -40,6 +40,7 @@ from nbvlm.widgets import (
     column,
     ignored,
     preview,
+    sample_number,
     sample_picture,
     scenes,
 )
@@ -254,8 +255,9 @@ class PanelController:
     def show(self, picture: Picture | None, index: int | None = None) -> None:
         """Choose a picture, or none: ends an answer under way and clears the viewer.
 
-        `index` is its number in the gallery, if it is from there.
+        `index` is its number in the gallery; None looks whether it is from there.
         """
+        index = sample_number(picture) if index is None else index
         small = None if picture is None else preview(picture)
         with self._lock:
             self.stop()

@@ -256,7 +256,8 @@ class Panel(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # the 
                 self._controller.picker.choose(0)
             else:
                 self._controller.show(picture)
-                self._controller.form.suggest_prompt("caption en")
+                if not self.prompt:  # it is not a sample, which brings its own
+                    self._controller.form.suggest_prompt("caption en")
             if prompt is not None:
                 self.prompt = prompt
             if parameters:

@@ -12,6 +12,7 @@ from nbvlm.client import refuse_unknown
 from nbvlm.widgets._base import PageState, PageWidget
 from nbvlm.widgets._carrier import Carrier
 from nbvlm.widgets._life import LocalLife, close_all
+from nbvlm.widgets._observers import Observed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,7 +48,7 @@ class Part(LocalLife, PageWidget):
         self._leave_to_python()
 
 
-class PartBox(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class has no types
+class PartBox(Observed, LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class has no types
     """A part that consists of several widgets; its life is that of a `Part`.
 
     The widgets inside hold no reference to their box (see `weakly`), so they end with it. A part that is

@@ -127,9 +127,9 @@ class Answer(PartBox):
         """
         if self.comm is None:
             raise Error("The answer is closed.", hint="Make a new one with nbvlm.widgets.Answer().")
+        self.prompt = prompt or self.prompt  # first, for a wrong one ends nothing
         self._end()
         viewer = self.viewer
-        self.prompt = prompt or self.prompt
         self._clear_viewer()
         with self._lock:
             self._about = viewer.image if viewer is not None else None

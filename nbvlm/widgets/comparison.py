@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from nbvlm.errors import ImageError
 from nbvlm.grounding import compare
 from nbvlm.images import encoded
 from nbvlm.result import Result, where
+from nbvlm.widgets._observers import Observed
 from nbvlm.widgets._part import Part
 from nbvlm.widgets._values import Typed
 from nbvlm.widgets.esm import script
@@ -22,7 +24,7 @@ from nbvlm.widgets.messages import Message, flag, whole
 from nbvlm.widgets.thumbnails import card, label_colors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from nbvlm.grounding import Comparison as Compared
     from nbvlm.grounding import Detection, Pair
@@ -50,13 +52,13 @@ class ResultsTrait(Typed["tuple[Result, ...]", Any]):
 
     def validate(self, _obj: Any, value: Any) -> tuple[Result, ...]:
         """Take results only."""
-        found = (value,) if isinstance(value, Result) else tuple(value)
+        found = tuple(value) if isinstance(value, Iterable) else (value,)
         if wrong := [one for one in found if not isinstance(one, Result)]:
             raise traitlets.TraitError(f"results must be results of a model, got {type(wrong[0]).__name__}.")
         return found
 
 
-class Comparison(Part):
+class Comparison(Observed, Part):
     """Show two or more answers beside each other, and which of their boxes are kept, moved, lost or new.
 
     The first answer about a picture is the one that the others about it are compared with. Fewer than two

@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,25 +16,27 @@ import traitlets
 from nbvlm import prompts
 from nbvlm._background import Task
 from nbvlm.client import AsyncClient, Client, DetectionFound, check_parameters
-from nbvlm.errors import Error, ImageError
+from nbvlm.errors import Error, ImageError, PromptError
 from nbvlm.images import Picture
 from nbvlm.result import Result
 from nbvlm.widgets._fields import button
 from nbvlm.widgets._life import weakly
 from nbvlm.widgets._part import PartBox
+from nbvlm.widgets.answer import Answer
+from nbvlm.widgets.failure import ErrorCard
+from nbvlm.widgets.history import History
 from nbvlm.widgets.parameters import Parameters
 from nbvlm.widgets.prompt_bar import TaskBar
 from nbvlm.widgets.stream_throttle import DetectionFeed, show
+from nbvlm.widgets.viewer import Viewer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from nbvlm.client import Event, Settings
-    from nbvlm.widgets.answer import Answer
-    from nbvlm.widgets.failure import ErrorCard
-    from nbvlm.widgets.history import History
     from nbvlm.widgets.model_choice import ModelChoice
-    from nbvlm.widgets.viewer import Viewer
+
+    _Question = tuple[Picture, str, dict[str, Any]]  # with the parameters by name
 
 __all__ = ["Connection", "connect"]
 
@@ -42,7 +45,7 @@ class Connection(PartBox):
     """The buttons Run and Stop of connected parts; see `connect`.
 
     Questions run on the package's own loop: the kernel stays free. Observers of `result`, `running` and
-    `error` are called on a thread of the package.
+    `error` are called on a thread of the package. An observer that fails is logged, and the answer goes on.
 
     Attributes
     ----------
@@ -72,7 +75,10 @@ class Connection(PartBox):
         self._run.on_click(weakly(self._pressed))
         self._stop.on_click(weakly(self._stop_pressed))
         self._run.button_style, self._run.layout.flex, self._run.layout.min_width = "primary", "1 1 0", "80px"
+        self._again = weakly(self.ask_again)
         super().__init__([self._run, self._stop])
+        if "history" in self._shown:
+            self._shown["history"].ask_by(self._again)
         self.layout.display, self.layout.flex_flow = "flex", "row nowrap"
 
     def on_answer(self, callback: Callable[[Result], Any], remove: bool = False) -> None:
@@ -118,41 +124,56 @@ class Connection(PartBox):
             task, self._task = self._task, None
             self._turn += 1
         if task is not None:
-            task.cancel()
             if "answer" in self._shown:
                 self._shown["answer"].stop()
             self._end()
+            task.cancel()  # last, for whoever waits for it finds that nothing runs
 
     def close(self) -> None:
         """Stop, close the connections, and take the buttons off the page; the parts stay open."""
         if "_sources" in self.__dict__:
             self.stop()
+            if "history" in self._shown:
+                self._shown["history"].ask_by(self._again, remove=True)
             opened, self._opened = self._opened, None
             _leave(opened)
         super().close()
 
     def press(self) -> None:
-        """Ask as the button does: an error is shown, not raised."""
+        """Ask as the button does: an error is shown, not raised; while an answer comes, nothing happens."""
         self._pressed(None)
 
+    def ask_again(self, result: Result) -> None:
+        """Ask the question of an answer again, in place of the one under way; an error is shown, not raised.
+
+        Picture, prompt and parameters are those of the answer; the parts keep their values.
+        """
+        self.stop()
+        self._try_start((result.picture, result.prompt, dict(result.parameters)))
+
     def _pressed(self, _button: Any) -> None:
+        if self._task is None:  # else it was pressed twice
+            self._try_start()
+
+    def _try_start(self, question: _Question | None = None) -> None:
         try:
-            self.run(wait=False)
+            self._start(question)
         except Exception as error:  # noqa: BLE001 - shown, for ipywidgets would swallow it
             self._failed(self._turn, error)
 
     def _stop_pressed(self, _button: Any) -> None:
         self.stop()
 
-    def _start(self) -> Task[Result]:
+    def _start(self, question: _Question | None = None) -> Task[Result]:
         with self._lock:
             if self.comm is None:
                 raise Error("The connection is closed.", hint="Make a new one with nbvlm.widgets.connect().")
             if self._task is not None:
                 raise Error("An answer is under way already.", hint="Wait for the answer, or stop it.")
             client = _client_of(self._client)
-            picture, prompt, parameters = self._inputs()
+            picture, prompt, parameters = self._inputs() if question is None else question
             check_parameters(client.settings.endpoint, parameters)
+            opened = self._opened_for(self._paced(client.settings))
             self._turn += 1
             self.set_trait("error", None)
             self.set_trait("result", None)
@@ -172,7 +193,7 @@ class Connection(PartBox):
             route = getattr(self._sources["picture"], "route", "auto")
             self._task = Task(
                 _ask(
-                    self._opened_for(self._paced(client.settings)),
+                    opened,
                     (picture, prompt, {"route": route, **parameters}),
                     self._turn,
                     feed,
@@ -183,7 +204,7 @@ class Connection(PartBox):
             )
             return self._task
 
-    def _inputs(self) -> tuple[Picture, str, dict[str, Any]]:
+    def _inputs(self) -> _Question:
         given = self._sources
         source = _value_of(given["picture"], "image")
         if source is None:
@@ -193,7 +214,10 @@ class Connection(PartBox):
             parameters |= part.value if isinstance(part, Parameters) else part
         parameters |= {name: _value_of(one) for name, one in given["single"].items()}
         parameters = {name: one for name, one in parameters.items() if one is not None}
-        return Picture.load(source), str(_value_of(given["prompt"], "prompt")), parameters
+        prompt = _value_of(given["prompt"], "prompt")
+        if not isinstance(prompt, str):
+            raise PromptError("No prompt is chosen.", hint='Choose or write one, such as "caption en".')
+        return Picture.load(source), prompt, parameters
 
     def _paced(self, settings: Settings) -> Settings:
         part = self._sources["parameters"]
@@ -253,7 +277,7 @@ class Connection(PartBox):
 
 async def _ask(
     client: AsyncClient,
-    question: tuple[Picture, str, dict[str, Any]],
+    question: _Question,
     turn: int,
     feed: DetectionFeed | None,
     heard: Callable[..., Any],
@@ -298,6 +322,21 @@ def _value_of(source: Any, name: str = "value") -> Any:
     raise TypeError(f"{type(source).__name__} has no trait {name!r} and no trait 'value'.")
 
 
+def _check_sources(picture: Any, prompt: Any, parameters: Any, single: Mapping[str, Any]) -> None:
+    """Refuse what can never give a picture, a prompt or parameters."""
+    if picture is None:
+        raise TypeError("picture must be a part, a widget or a picture, got None.")
+    _value_of(picture, "image")
+    found = _value_of(prompt, "prompt")
+    is_empty = found is None and found is not prompt  # nothing is chosen there yet
+    if not isinstance(found, str) and not is_empty:
+        raise TypeError(f"prompt must be a text, or a widget that holds one, got {type(found).__name__}.")
+    if not isinstance(parameters, Parameters | Mapping | None):
+        raise TypeError(f"parameters must be a Parameters or a dictionary, got {type(parameters).__name__}.")
+    for one in single.values():
+        _value_of(one)
+
+
 def connect(
     picture: Any,
     prompt: Any,
@@ -313,7 +352,8 @@ def connect(
     """Connect parts and controls to a model; return the buttons that ask it.
 
     At Run the values are read. The answer streams into `answer`, and its boxes into `viewer`; when it is
-    whole, `viewer` shows it as its `result`, and `history` takes it. Each of these may be left out.
+    whole, `viewer` shows it as its `result`, and `history` takes it; its cards ask the same again, unless it
+    has an `on_again` of its own. Each of these may be left out.
 
     A `TaskBar` without a viewer of its own gets this one: a region is drawn there. An answer without a group
     joins that of the viewer: its tokens and the boxes light each other.
@@ -353,14 +393,17 @@ def connect(
     >>> ipywidgets.VBox([picker, warmth, asking, answer])  # doctest: +SKIP
     """
     used = Client() if client is None else client
-    if not isinstance(used, Client | AsyncClient) and not hasattr(used, "client"):
+    if not isinstance(getattr(used, "client", used), Client | AsyncClient):
         raise TypeError(f"client must be a client or a ModelChoice, got {type(used).__name__}.")
-    for source, name in (
-        (picture, "image"),
-        (prompt, "prompt"),
-        *((one, "value") for one in single.values()),
+    _check_sources(picture, prompt, parameters, single)
+    for name, part, kind in (
+        ("answer", answer, Answer),
+        ("viewer", viewer, Viewer),
+        ("history", history, History),
+        ("error_card", error_card, ErrorCard),
     ):
-        _value_of(source, name)
+        if part is not None and not isinstance(part, kind):
+            raise TypeError(f"{name} must be of the kind {kind.__name__}, got {type(part).__name__}.")
     viewer = answer.viewer if viewer is None and answer is not None else viewer
     if isinstance(prompt, TaskBar) and prompt.viewer is None:
         prompt.viewer = viewer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import traitlets
@@ -42,7 +43,8 @@ class History(PartBox):
     entries
         The answers, the oldest first.
     on_again
-        Called with the answer whose question a person wants to ask again.
+        Called with the answer whose question a person wants to ask again; by default `connect` asks it. The
+        cards have the button where one of them does.
     **options
         `on_show` is called with the answer of a card that is pressed, in place of selecting it; `on_change`
         after each change of the answers; `handler` makes of actions, by the types of messages, the function
@@ -91,16 +93,23 @@ class History(PartBox):
         **traits: Any,
     ) -> None:
         self._lock = threading.RLock()
-        self._on_again, self._on_show, self._on_change = on_again, on_show, on_change
+        self._has_asker = on_again is not None
+        self._on_show, self._on_change = on_show, on_change
         self._draws = draws
         self.store = HistoryStore(limited=limited)
         #: Takes a message that names an answer by its number, of this page or another one.
         self.take = (_at_once if handler is None else handler)(self._actions())
         self._page = (HistoryPage if bare else _OwnPage)(self.take, still)
-        super().__init__([self._page], bare=bare, **({"entries": list(entries)} | traits))
+        self._askers = [] if on_again is None else [on_again]
+        self._page.offer_again(bool(self._askers))
+        super().__init__([self._page], bare=bare, **({"entries": _listed(entries)} | traits))
 
     def add(self, result: Result, pieces: int | None = None) -> None:
-        """Add an answer at the end, and select it; `pieces` is how many it came in, if that is known."""
+        """Add an answer at the end, and select it; `pieces` is how many it came in, if that is known.
+
+        A `traitlets.TraitError` for something else, such as the None of a question that was stopped.
+        """
+        _check(result)
         with self._lock:
             entry = self.store.add(result, pieces)
             self._draw_new([entry])
@@ -110,6 +119,7 @@ class History(PartBox):
 
     def replace(self, result: Result, other: Result) -> None:
         """Put another form of an answer in its place; nothing happens where it is not among the entries."""
+        _check(other)
         with self._lock:
             number = self.store.number_of(result)
             if number is None:
@@ -140,6 +150,13 @@ class History(PartBox):
     def undo(self) -> None:
         """Bring back what was deleted or cleared last; again, nothing happens."""
         self._change(self.store.undo)
+
+    def ask_by(self, ask: Callable[[Result], Any], remove: bool = False) -> None:
+        """Let a function ask again without an `on_again`, the newest of several; `remove` ends that."""
+        with self._lock:
+            others = [one for one in self._askers if one is not ask]
+            self._askers = others if remove else [*others, ask]
+            self._page.offer_again(bool(self._askers))
 
     def draw(self, result: Result) -> None:
         """Draw an answer small on its card, now; takes a moment."""
@@ -179,8 +196,9 @@ class History(PartBox):
 
     def _ask_again(self, message: Mapping[str, Any]) -> None:
         result = self._named(message).result
-        if self._on_again is not None:
-            self._on_again(result)
+        if not self._askers:
+            raise Ignored("nothing asks again")
+        self._askers[0 if self._has_asker else -1](result)
 
     def _pin(self, message: Mapping[str, Any]) -> None:
         number = self._named(message).number
@@ -252,12 +270,24 @@ class History(PartBox):
 
     def close(self) -> None:
         """Take the part off the page, and end it; again, nothing happens."""
-        self._on_again = self._on_show = self._on_change = None
+        self._askers, self._on_show, self._on_change = [], None, None
         super().close()
+
+
+def _listed(entries: Any) -> Any:
+    return list(entries) if isinstance(entries, Iterable) else entries  # the trait refuses anything else
 
 
 def _at_once(actions: Mapping[str, _Action]) -> _Action:
     return lambda message: actions[message["type"]](message)
+
+
+def _check(result: Any) -> None:
+    if not isinstance(result, Result):
+        raise traitlets.TraitError(
+            f"A history takes answers, got {type(result).__name__}. Give it a Result; "
+            "a question that was stopped has none."
+        )
 
 
 def _is_in(result: Result, results: Sequence[Result]) -> bool:

@@ -54,6 +54,7 @@ class HistoryPage(PageWidget):
         self._thumbnails: dict[int, bytes] = {}
         self._removed: frozenset[int] = frozenset()
         self._current: int | None = None
+        self._asks = False
         super().__init__(on_message, still=still)
 
     def update(self, entries: Sequence[NumberedResult], removed: Sequence[NumberedResult] = ()) -> None:
@@ -76,6 +77,12 @@ class HistoryPage(PageWidget):
                     {**message, "removed": len(self._removed)},
                     buffers=[self._thumbnails[one] for one in drawn],
                 )
+
+    def offer_again(self, asks: bool) -> None:
+        """Show the buttons that ask again, or hide them."""
+        with self._lock:
+            self._asks = asks
+            self.send({"type": "asks", "asks": asks})
 
     def draw(self, number: int, thumbnail: bytes) -> None:
         """Give a card its picture."""
@@ -102,6 +109,7 @@ class HistoryPage(PageWidget):
                 "drawn": drawn,
                 "number": self._current,
                 "removed": len(self._removed),
+                "asks": self._asks,
             }
             self.send(message, buffers=[self._thumbnails[number] for number in drawn])
 

@@ -18,7 +18,7 @@ from nbvlm.widgets.offers import Offer
 from nbvlm.widgets.picker import PickerPage
 from nbvlm.widgets.picture_source import PictureSource, Series
 from nbvlm.widgets.series_bar import SeriesBar
-from nbvlm.widgets.thumbnails import preview, scenes
+from nbvlm.widgets.thumbnails import preview, sample_number, scenes
 from nbvlm.widgets.viewer import PictureTrait
 
 if TYPE_CHECKING:
@@ -159,7 +159,13 @@ class Picker(PartBox):
             raise
 
     def choose(self, index: int) -> None:
-        """Choose a sample by its number in `nbvlm.demo.gallery.GALLERY`, from 0 on."""
+        """Choose a sample by its number in `nbvlm.demo.gallery.GALLERY`, from 0 on.
+
+        Raises
+        ------
+        IndexError
+            If there is no such sample.
+        """
         self._source.choose(index)
 
     def open_private(self) -> None:
@@ -189,10 +195,11 @@ class Picker(PartBox):
         picture
             The picture, or None.
         index
-            Its number in the gallery, if it is from there.
+            Its number in the gallery; None looks whether it is from there.
         small
             A file of it that is quickly read; None makes one.
         """
+        index = sample_number(picture) if index is None else index
         data = small if picture is None or small is not None else preview(picture)[1]
         self._inside = True
         try:

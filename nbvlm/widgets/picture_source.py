@@ -124,7 +124,9 @@ class PictureSource:
         self.choose(message["index"])
 
     def choose(self, index: int) -> None:
-        """Choose a sample."""
+        """Choose a sample; an `IndexError` if there is no such one."""
+        if not 0 <= index < len(scenes()):
+            raise IndexError(f"There is no sample {index}: there are {len(scenes())}, numbered from 0.")
         self.cancel()
         self.leave_series()
         self._on_picture(sample_picture(scenes()[index]), index)

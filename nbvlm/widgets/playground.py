@@ -14,6 +14,7 @@ from nbvlm.widgets._carrier import Carrier
 from nbvlm.widgets._fields import column, label
 from nbvlm.widgets._inner import made_inside
 from nbvlm.widgets._life import close_all, weakly
+from nbvlm.widgets._observers import Observed
 from nbvlm.widgets._values import ClientTrait, Typed
 from nbvlm.widgets.answer import Answer
 from nbvlm.widgets.connect import Connection, connect
@@ -79,7 +80,7 @@ class _Source:
         self.client = client
 
 
-class Playground(Carrier):
+class Playground(Observed, Carrier):
     """Pick a picture, ask, and watch the answer and its boxes arrive, in a single anywidget.
 
     For marimo, and for other hosts that run anywidgets but no ipywidgets; it runs in all others as well,
@@ -88,8 +89,8 @@ class Playground(Carrier):
     the saved state.
 
     Questions run on the package's own loop: the kernel stays free. Observers of `result`, `running` and
-    `error` are called on a thread of the package. A value out of range or of a wrong type raises an error at
-    once, and nothing changes.
+    `error` are called on a thread of the package. An observer that fails is logged, and the answer goes on. A
+    value out of range or of a wrong type raises an error at once, and nothing changes.
 
     A playground that was neither displayed nor placed in another widget ends with its last reference in
     Python; any other lives until `close`, as all widgets do.
@@ -162,8 +163,8 @@ class Playground(Carrier):
 
     _esm = script(
         "playground",
-        *("colors", "scheme", "fields", "panel", "form", "task_bar", "picker", "series_bar", "answer"),
-        *("picture_view", "detections_list", "error_card", "playground"),
+        *("colors", "scheme", "fields", "place", "panel", "form", "task_bar", "picker", "series_bar"),
+        *("answer", "picture_view", "detections_list", "error_card", "playground"),
     )
 
     image: Typed[Picture | None, ImageSource | None] = _Held()
@@ -213,7 +214,8 @@ class Playground(Carrier):
                 self._parts["picker"].choose(0)
             else:
                 self.image = image
-                self._suggest("caption en")
+                if not self.prompt:  # it is not a sample, which brings its own
+                    self._suggest("caption en")
             if prompt is not None:
                 self.prompt = prompt
             for name, value in traits.items():

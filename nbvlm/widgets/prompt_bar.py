@@ -102,8 +102,8 @@ class TaskBar(PartBox):
 
     def take_region(self, box: Sequence[float] | None) -> None:
         """Take a region that was drawn, in pixels of the picture, and write it into the prompt."""
+        self._page.region(box)  # first, for a wrong one ends nothing
         self.drawing = False
-        self._page.region(box)
 
     @traitlets.observe("viewer")  # type: ignore[untyped-decorator]
     def _viewer_changed(self, change: Any) -> None:

@@ -11,9 +11,11 @@ import traitlets
 
 from nbvlm._files import expanded
 from nbvlm._optional import require
+from nbvlm.client import refuse_unknown
 from nbvlm.errors import Error, ImageError
 from nbvlm.widgets._base import PageState
 from nbvlm.widgets._life import LocalLife, weakly
+from nbvlm.widgets._observers import Observed
 from nbvlm.widgets._part import Part
 from nbvlm.widgets.detection_list import DetectionList
 from nbvlm.widgets.esm import script
@@ -59,7 +61,7 @@ class ReviewBar(Part):
             self.send({"type": "put", **self._shown})
 
 
-class Review(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class has no types
+class Review(Observed, LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # the base class has no types
     """Look through the answers of a batch row by row: keep or correct each, then write them as a data set.
 
     Rows with an error, and rows whose picture cannot be read, are skipped; the bar lists them with the
@@ -80,6 +82,8 @@ class Review(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # the
         One for each row, as `Picture.load` takes it; by default the `source` of the row.
     folder
         Where relative paths begin; by default the working folder.
+    index
+        The first row on the screen; by default the first open one.
 
     Attributes
     ----------
@@ -97,6 +101,10 @@ class Review(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # the
     ------
     ValueError
         For something else than a table, rows or results, and pictures of another number.
+    TypeError
+        If there is no keyword of a name.
+    IndexError, ImageError
+        For an `index` that `go` refuses.
     Error
         If the journal cannot be read or written.
 
@@ -119,8 +127,12 @@ class Review(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # the
         output: str | os.PathLike[str] = "reviewed.zip",
         pictures: Sequence[Any] | None = None,
         folder: str | os.PathLike[str] = ".",
+        index: int | None = None,
         **traits: Any,
     ) -> None:
+        known = ipywidgets.VBox.class_trait_names()
+        offered = ("journal", "output", "pictures", "folder", "index", "layout")
+        refuse_unknown({name: one for name, one in traits.items() if name not in known}, offered)
         self._lock = threading.RLock()
         self._rows = rows_of(table, pictures, expanded(folder).absolute())
         self._table = table
@@ -135,8 +147,15 @@ class Review(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # the
         self.add_class("nbvlm-review")
         self._leave_to_python()
         self.viewer.observe(weakly(self._corrected), "detections")
-        self._go(1, start=-1, states=("open",)) or self._go(1, start=-1)
-        self._tell()
+        try:
+            if index is not None:
+                self.index = index
+            else:
+                self._go(1, start=-1, states=("open",)) or self._go(1, start=-1)
+            self._tell()
+        except BaseException:
+            self.close()
+            raise
 
     def take(self, message: Mapping[str, Any]) -> None:
         """Take a message of the page; an error is shown there."""
@@ -261,13 +280,13 @@ class Review(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # the
     def reset(self) -> None:
         """Show the boxes of the model again; the row is open again."""
         with self._lock:
-            row = self.row
+            row, self._message = self.row, ""
             if row is not None:
                 self.viewer.detections = row.found
                 if row.state in DONE:
                     row.state, row.decided = "open", None
                     self._journal.add(row)
-                self._tell()
+            self._tell()
 
     def save(self, path: str | os.PathLike[str] | None = None) -> Path:
         """Write the reviewed rows as COCO annotations with their pictures, as one zip.

@@ -6,18 +6,20 @@ import hashlib
 import json
 import re
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbvlm._files import expanded, replacing
+from nbvlm._text import visible
 from nbvlm.errors import Error, ImageError
 from nbvlm.grounding import Detections
 from nbvlm.images import Picture
 from nbvlm.result import UNLABELLED, Result, coco_annotations, detections_from_dict, detections_to_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["ReviewJournal", "ReviewRow", "rows_of", "write_zip"]
 
@@ -85,8 +87,10 @@ def rows_of(table: Any, pictures: Sequence[Any] | None, folder: Path) -> list[Re
                 f"missing: {', '.join(missing)}. A table made with explode=True has one row a detection."
             )
         rows = [_of_record(record, folder) for record in table.to_dict("records")]
+    elif isinstance(table, Iterable) and not isinstance(table, Result):
+        rows = [_of_value(one, folder) for one in table]
     else:
-        rows = [_of_value(one, folder) for one in ([table] if isinstance(table, Result) else table)]
+        rows = [_of_value(table, folder)]
     if pictures is not None:
         given = list(pictures)
         if len(given) != len(rows):
@@ -158,10 +162,8 @@ class ReviewJournal:
                     continue
 
     def _lines(self) -> dict[str, dict[str, Any]]:
-        if self.path is None or not self.path.exists():
-            return {}
         found: dict[str, dict[str, Any]] = {}
-        for text in self.path.read_bytes().splitlines():
+        for text in self._bytes().splitlines():
             try:
                 line = json.loads(text)
             except ValueError:  # cut off where the kernel ended
@@ -173,6 +175,17 @@ class ReviewJournal:
             ):
                 found[str(line.get("row"))] = line
         return {key: line for key, line in found.items() if line["state"] in DONE}
+
+    def _bytes(self) -> bytes:
+        try:
+            return b"" if self.path is None else self.path.read_bytes()
+        except FileNotFoundError:
+            return b""
+        except (OSError, ValueError) as error:  # ValueError: a null character in the name
+            raise Error(
+                f"The journal {_shown(self.path)} cannot be read: {_reason(error)}.",
+                hint='Name a file: Review(table, journal="review.jsonl").',
+            ) from None
 
     def add(self, row: ReviewRow) -> None:
         """Write the decision about a row."""
@@ -189,9 +202,9 @@ class ReviewJournal:
         try:
             with self.path.open("ab") as file:
                 file.write(json.dumps(line).encode() + b"\n")
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise Error(
-                f"The decision could not be written to {self.path}: {error.strerror or error}.",
+                f"The decision could not be written to {_shown(self.path)}: {_reason(error)}.",
                 hint="Choose a journal in a folder that can be written.",
             ) from None
 
@@ -201,6 +214,10 @@ def write_zip(rows: Sequence[ReviewRow], path: Path) -> int:
 
     The zip holds `annotations.json` and the folder `images`; it is whole or absent.
     """
+    if "\0" in str(path) or path.is_dir():
+        raise Error(
+            f"{_shown(path)} cannot be the name of a file.", hint='Name a file: review.save("reviewed.zip").'
+        )
     done = [row for row in rows if row.state in DONE and row.decided is not None]
     labels = dict.fromkeys(label or UNLABELLED for row in done if row.decided for label in row.decided.labels)
     names = list(labels)
@@ -223,7 +240,7 @@ def write_zip(rows: Sequence[ReviewRow], path: Path) -> int:
             archive.writestr("annotations.json", text, zipfile.ZIP_DEFLATED)
     except OSError as error:
         raise Error(
-            f"The file {path} could not be written: {error.strerror or error}.",
+            f"The file {_shown(path)} could not be written: {_reason(error)}.",
             hint="Choose a folder that can be written: review.save(path).",
         ) from None
     return len(done)
@@ -260,6 +277,14 @@ def _file_name(picture: Picture, source: str, used: set[str]) -> str:
         name = f"{stem}-{count}{ending}"
     used.add(name.lower())
     return name
+
+
+def _shown(path: Path | None) -> str:
+    return repr(visible(str(path)))
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _unique(texts: Iterable[str]) -> list[str]:

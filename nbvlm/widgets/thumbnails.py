@@ -29,6 +29,7 @@ __all__ = [
     "card",
     "label_colors",
     "preview",
+    "sample_number",
     "sample_picture",
     "sample_thumbnails",
     "scenes",
@@ -75,6 +76,13 @@ def scenes() -> tuple[GalleryScene | GalleryPhoto, ...]:
 def sample_picture(scene: GalleryScene | GalleryPhoto) -> Picture:
     """Paint or load a sample and name it."""
     return Picture.load(scene)
+
+
+def sample_number(picture: Picture | None) -> int | None:
+    """Return the number in the gallery of a picture that is a sample; None for any other."""
+    stem = "" if picture is None else (picture.name or "").rpartition(".")[0]
+    named = (at for at, scene in enumerate(scenes()) if scene.name == stem)  # no other sample is painted
+    return next((at for at in named if sample_picture(scenes()[at]) == picture), None)
 
 
 @functools.lru_cache(maxsize=1)

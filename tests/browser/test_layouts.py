@@ -144,3 +144,35 @@ def test_panels_fit_into_every_layout_and_width(only: Sheet, layout: str) -> Non
         sheet.page.wait_for_function(f"document.querySelector('.jp-Notebook').offsetWidth < {width}")
         assert sheet.page.evaluate(MISFITS) == [], width
     assert sheet.errors == []
+
+
+PLAYGROUND = """
+import ipywidgets, nbvlm
+client = nbvlm.Client("demo")
+row = ipywidgets.HBox([nbvlm.widgets.Playground(client=client)])
+shared = ipywidgets.HBox([nbvlm.widgets.Playground(client=client) for _ in range(2)])
+ipywidgets.VBox([row, shared, nbvlm.widgets.Playground(client=client)])
+"""
+
+
+def test_a_playground_takes_its_share_of_a_row(sheet: Sheet, jupyter: Jupyter) -> None:
+    page = sheet.page
+    sheet.open_lab(jupyter.notebook("playgrounds.ipynb", PLAYGROUND))
+    page.click('.lm-MenuBar-itemLabel:text-is("Run")')
+    page.click('li.lm-Menu-item[data-command="runmenu:run-all"]')
+    page.keyboard.press("Control+b")
+    expect(page.locator(".nbvlm-carrier .nbvlm-picture")).to_have_count(4, timeout=SLOW)
+    measured = """() => {
+      const place = document.querySelector(".jp-OutputArea-output").clientWidth;
+      return [...document.querySelectorAll(".nbvlm-carrier")].map((one) => one.clientWidth / place);
+    }"""
+    narrow = """() => [...document.querySelectorAll(".nbvlm-carrier .nbvlm-range")]
+      .filter((one) => one.clientWidth < 60).length"""
+    for width, share in ((1400, 0.5), (700, 1), (320, 1)):
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        page.wait_for_function(f"document.querySelector('.jp-Notebook').offsetWidth < {width}")
+        alone, one, two, below = page.evaluate(measured)
+        assert (alone, below) == (1, 1), width
+        assert (one, two) == (pytest.approx(share, abs=0.02),) * 2, width
+        assert page.evaluate(narrow) == 0, width
+    assert sheet.errors == []

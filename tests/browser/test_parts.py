@@ -63,3 +63,31 @@ def test_a_panel_of_ones_own(sheet: Sheet, jupyter: Jupyter) -> None:
         page.wait_for_function(f"document.querySelector('.jp-Notebook').offsetWidth < {width}")
         assert page.evaluate(MISFITS) == [], width
     assert sheet.errors == []
+
+
+NARROW = """
+import ipywidgets, nbvlm
+from nbvlm import widgets
+from nbvlm.demo.gallery import GALLERY
+answer = nbvlm.Client("demo").ask(GALLERY[0], "detect cat ; dog")
+parts = [widgets.TaskBar(), widgets.Parameters(), widgets.Viewer(result=answer, mode="edit", selected=[0])]
+ipywidgets.VBox([*parts, widgets.Review([answer])])
+"""
+
+
+def test_parts_fit_on_a_small_screen(sheet: Sheet, jupyter: Jupyter) -> None:
+    page = sheet.page
+    sheet.open_lab(jupyter.notebook("narrow.ipynb", NARROW))
+    page.click('.lm-MenuBar-itemLabel:text-is("Run")')
+    page.click('li.lm-Menu-item[data-command="runmenu:run-all"]')
+    page.keyboard.press("Control+b")
+    expect(page.locator(".nbvlm-edit-label:visible")).to_have_count(2, timeout=SLOW)
+    expect(page.locator(".noUi-target")).to_have_count(3)
+    page.set_viewport_size({"width": 320, "height": 1800})
+    page.wait_for_function("document.querySelector('.jp-Notebook').offsetWidth < 320")
+    tracks = "all => all.map((one) => one.getBoundingClientRect().width)"
+    assert min(page.locator(".noUi-target").evaluate_all(tracks)) > 60
+    over = """all => all.map((one) =>
+      one.getBoundingClientRect().right - one.closest(".nbvlm-part").getBoundingClientRect().right)"""
+    assert max(page.locator(".nbvlm-edit-label:visible").evaluate_all(over)) < 0
+    assert sheet.errors == []

@@ -362,6 +362,28 @@ def test_a_sample_brings_its_prompt_unless_a_person_wrote_one(page: Page, panel:
     assert (panel.image.name, panel.prompt) == (f"{GALLERY[2].name}.png", "detect my own thing")
 
 
+def test_a_sample_is_one_from_python_too(page: Page, server: Loopback) -> None:
+    made = nbvlm.Panel(GALLERY[1], client=hosted(server))
+    picker = made._controller.picker
+    assert (made.prompt, picker.sample) == (GALLERY[1].prompt, GALLERY[1].prompt)
+    made.image = GALLERY[2]
+    assert (made.prompt, picker.sample) == (GALLERY[2].prompt, GALLERY[2].prompt)
+    result = made.run()
+    assert result is not None
+    made.prompt = "detect my own thing"
+    made.image = png()
+    assert (made.prompt, picker.sample) == ("detect my own thing", "")
+    made._controller.restore(result)
+    assert (made.prompt, picker.sample) == (result.prompt, GALLERY[2].prompt)
+    made.close()
+    given = nbvlm.Panel(GALLERY[1], "detect my own thing", client=hosted(server))
+    assert given.prompt == "detect my own thing"
+    given.close()
+    other = nbvlm.Panel(png(), client=hosted(server))
+    assert other.prompt == "caption en"
+    other.close()
+
+
 def test_choosing_a_picture_ends_the_answer_and_clears_the_stage(
     page: Page, panel: nbvlm.Panel, screen: Screen, server: Loopback
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import threading
 import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -140,6 +141,24 @@ def test_a_picker_chooses_by_python_and_by_its_page(page: Page) -> None:
     assert picker.route == "auto"
 
 
+def test_a_sample_is_one_from_python_too(page: Page, tmp_path: Path) -> None:
+    gallery = nbvlm.demo.gallery.GALLERY
+    picker = widgets.Picker(gallery[0])
+
+    def marked() -> Any:
+        return page.custom(picker)[-1][0]["index"]
+
+    assert (picker.sample, marked()) == (gallery[0].prompt, 0)
+    picker.image = nbvlm.Picture.load(gallery[2])
+    assert (picker.sample, marked()) == (gallery[2].prompt, 2)
+    picker.value = gallery[11]
+    assert (picker.sample, marked()) == (gallery[11].prompt, 11)
+    like = tmp_path / f"{gallery[0].name}.png"  # another picture of this name
+    Image.new("RGB", (60, 40)).save(like)
+    picker.image = like
+    assert (picker.sample, marked()) == ("", None)
+
+
 def test_a_path_that_cannot_be_read_is_shown_and_changes_nothing(page: Page) -> None:
     picker = widgets.Picker(Image.new("RGB", (60, 40)), allow=["path"])
     page.send(picker, {"type": "open", "place": "/no/such/file.png"})
@@ -206,9 +225,11 @@ def test_an_observer_of_the_boxes_may_end_the_answer(page: Page, boxed: nbvlm.Re
     viewer = widgets.Viewer(boxed.picture)
     answer = widgets.Answer(viewer=viewer)
     answer.begin("detect cat")
-    viewer.observe(lambda change: answer.stop(), "detections")
+    taken = threading.Event()
+    viewer.observe(lambda change: taken.wait(20) and answer.stop(), "detections")
     for detection in boxed.detections:
-        answer._throttle.take(nbvlm.DetectionFound(detection))
+        answer.feed(nbvlm.DetectionFound(detection))
+    taken.set()
     page.wait_until(lambda: not answer.running)
     assert len(viewer.detections) == 2
     viewer.unobserve_all("detections")
@@ -382,6 +403,52 @@ def test_a_limited_history_drops_the_oldest_answers(
     assert widgets.History(results).entries == results
 
 
+def test_a_value_that_is_refused_changes_nothing(page: Page, result: nbvlm.Result) -> None:
+    history = widgets.History([result], selected=result)
+    other = replace(result, text="another one")
+    wrong: Any
+    for wrong in (None, "a text", [other]):
+        with pytest.raises(traitlets.TraitError, match="takes answers"):
+            history.add(wrong)
+        with pytest.raises(traitlets.TraitError, match="takes answers"):
+            history.replace(result, wrong)
+    assert (history.entries, history.selected) == ([result], result)
+    history.add(other)
+    assert (history.entries, history.selected) == ([result, other], other)
+    answer = widgets.Answer()
+    answer.feed(nbvlm.TextDelta("a"))
+    with pytest.raises(traitlets.TraitError):
+        answer.begin(5)  # type: ignore[arg-type]
+    assert (answer.text, answer.running) == ("a", True)
+    answer.stop()
+    bar = widgets.TaskBar(drawing=True)
+    with pytest.raises(ValueError, match="could not convert"):
+        bar.take_region(("left", 2, 30, 20))  # type: ignore[arg-type]
+    assert bar.drawing
+
+
+def test_a_sample_that_is_not_there_changes_nothing(page: Page, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (60, 40)).save(tmp_path / name)
+    picker = widgets.Picker(allow=["samples", "path"])
+    page.send(picker, {"type": "open", "place": str(tmp_path)})
+    page.wait_until(lambda: picker.image is not None)
+    chosen, series = picker.image, picker.series
+    for index in (-1, 99):
+        with pytest.raises(IndexError, match=f"There is no sample {index}"):
+            picker.choose(index)
+    assert (picker.image, picker.series) == (chosen, series)
+
+
+@pytest.mark.parametrize("wrong", [5, None, [5]])
+def test_what_is_not_an_answer_is_refused_as_documented(page: Page, wrong: Any) -> None:
+    before = alive()
+    for part in (widgets.History, widgets.Comparison):
+        with pytest.raises(traitlets.TraitError):
+            part(wrong)
+    assert alive() == before
+
+
 def test_an_observer_may_change_the_history_that_it_observes(result: nbvlm.Result) -> None:
     results = [replace(result, text=f"answer {number}") for number in range(4)]
     history = widgets.History(results[:2])
@@ -455,6 +522,112 @@ def test_a_panel_of_ones_own(page: Page, server: Loopback) -> None:
     assert server.wait_for(lambda: server.open == 0)
 
 
+def test_an_observer_that_fails_ends_no_question(page: Page, caplog: pytest.LogCaptureFixture) -> None:
+    picker, bar, sliders = widgets.Picker(Image.new("RGB", (60, 40))), widgets.TaskBar(), widgets.Parameters()
+    answer, viewer, history, card = (
+        widgets.Answer(),
+        widgets.Viewer(),
+        widgets.History(),
+        widgets.ErrorCard(),
+    )
+    parts = {"answer": answer, "viewer": viewer, "history": history, "error_card": card}
+    asking = widgets.connect(picker, bar, sliders, client=nbvlm.Client("demo"), **parts)
+    seen: list[str] = []
+
+    def fail(_change: Any) -> None:
+        raise ZeroDivisionError
+
+    for part in (picker, bar, sliders, asking, answer, history, card):
+        part.observe(fail)
+    viewer.observe(fail, ["image", "result", "detections"])
+    asking.observe(lambda change: seen.append(change.name))
+    asking.on_answer(lambda result: seen.append(result.prompt))
+    picker.image = Image.new("RGB", (70, 40))
+    bar.prompt = "caption en"
+    sliders.temperature = 0.5
+    for count in (1, 2):
+        result = asking.run()
+        assert result is not None
+        assert (asking.result, answer.result, viewer.result, history.selected) == (result,) * 4
+        assert (asking.running, answer.text, len(history.entries)) == (False, result.text, count)
+        assert (result.picture, result.parameters["temperature"]) == (picker.image, 0.5)
+    assert seen.count("caption en") == 2
+    assert seen.count("running") == 4
+    bar.prompt = ""
+    page.click(asking._run)
+    page.wait_until(lambda: asking.error is not None)
+    assert card.error is asking.error
+    assert "An observer of a Connection failed." in caplog.text
+
+
+def test_an_observer_that_fails_can_be_taken_off(page: Page, caplog: pytest.LogCaptureFixture) -> None:
+    bar = widgets.TaskBar()
+    seen: list[Any] = []
+
+    def fail(change: Any) -> None:
+        seen.append(change.new)
+        raise ZeroDivisionError
+
+    bar.observe(fail, "prompt")
+    bar.observe(fail, "prompt")  # the same one: it is called once
+    bar.prompt = "caption en"
+    bar.unobserve(fail, "prompt")
+    bar.prompt = "detect cat"
+    assert seen == ["caption en"]
+
+
+def test_a_connected_history_asks_the_same_again(page: Page) -> None:
+    client, picture = nbvlm.Client("demo"), nbvlm.Picture.load(Image.new("RGB", (60, 40)))
+    bar, history, viewer = widgets.TaskBar("caption en"), widgets.History(), widgets.Viewer()
+
+    def offers() -> Any:
+        page.send(history, {"type": "hello"})
+        return page.custom(history)[-1][0]["asks"]
+
+    assert not offers()
+    asking = widgets.connect(
+        picture, bar, client=client, temperature=0.5, history=history, viewer=viewer, max_tokens=64
+    )
+    assert offers()
+    first = asking.run()
+    assert first is not None
+    bar.prompt = "detect cat"
+    page.send(history, {"type": "again", "answer": 1})
+    page.wait_until(lambda: len(history.entries) == 2 and not asking.running)
+    again = history.entries[1]
+    assert (again.picture, again.prompt, again.parameters) == (picture, "caption en", first.parameters)
+    assert (bar.prompt, viewer.result) == ("detect cat", again)
+    # Of two connections the newer one asks, and the other one once that is closed.
+    other = widgets.connect(picture, "caption de", client=nbvlm.Client("demo", pace=1), history=history)
+    page.send(history, {"type": "again", "answer": 1})
+    assert (other.running, asking.running) == (True, False)
+    page.send(history, {"type": "again", "answer": 2})  # in place of the answer under way
+    assert (other.running, other.error) == (True, None)
+    other.close()
+    assert offers()
+    asking.close()
+    assert not offers()
+    own = widgets.History([first], on_again=lambda result: bar.take_region(None))
+    asking = widgets.connect(picture, bar, client=client, history=own)
+    page.send(own, {"type": "again", "answer": 1})
+    assert not asking.running
+    assert len(own.entries) == 1
+
+
+def test_a_second_press_leaves_the_answer_under_way(page: Page, server: Loopback) -> None:
+    client = nbvlm.Client("nvidia", api_key="nvapi-secret", base_url=server.url)
+    answer, card = widgets.Answer(), widgets.ErrorCard()
+    asking = widgets.connect(
+        Image.new("RGB", (60, 40)), "caption en", client=client, answer=answer, error_card=card
+    )
+    server.replies.append(stream("slow", hold=True, done=False))
+    for _ in range(2):
+        page.click(asking._run)
+    page.wait_until(lambda: answer.text == "slow")
+    assert (asking.running, answer.running, asking.error, card.error) == (True, True, None, None)
+    asking.close()
+
+
 def test_what_cannot_be_asked_is_an_error_on_the_card(page: Page) -> None:
     picker, card = widgets.Picker(), widgets.ErrorCard()
     asking = widgets.connect(picker, "caption en", client=nbvlm.Client("demo"), error_card=card)
@@ -465,6 +638,43 @@ def test_what_cannot_be_asked_is_an_error_on_the_card(page: Page) -> None:
     assert asking.error is card.error
     with pytest.raises(TypeError, match="has no trait 'image'"):
         widgets.connect(ipywidgets.HBox(), "caption en")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"picture": None}, "picture must be"),
+        ({"prompt": None}, "prompt must be"),
+        ({"prompt": 5}, "prompt must be"),
+        ({"prompt": ipywidgets.IntSlider()}, "prompt must be"),
+        ({"parameters": 5}, "parameters must be"),
+        ({"answer": "x"}, "answer must be"),
+        ({"viewer": widgets.Answer}, "viewer must be"),
+        ({"history": []}, "history must be"),
+        ({"error_card": widgets.Viewer}, "error_card must be"),
+        ({"client": "demo"}, "client must be"),
+        ({"temperature": ipywidgets.HBox()}, "has no trait 'value'"),
+    ],
+)
+def test_what_cannot_take_its_place_is_refused(page: Page, given: Any, message: str) -> None:
+    made = {name: one() if isinstance(one, type) else one for name, one in given.items()}
+    usual = {"picture": Image.new("RGB", (60, 40)), "prompt": "caption en", "client": nbvlm.Client("demo")}
+    before = alive()
+    with pytest.raises(TypeError, match=message):
+        widgets.connect(**(usual | made))
+    assert alive() == before
+
+
+def test_a_prompt_that_is_not_chosen_is_not_asked(page: Page) -> None:
+    choice = ipywidgets.Dropdown(options=["caption en", "detect cat"], value=None)
+    asking = widgets.connect(Image.new("RGB", (60, 40)), choice, client=nbvlm.Client("demo"))
+    with pytest.raises(nbvlm.errors.PromptError, match="No prompt is chosen"):
+        asking.run()
+    assert not asking.running
+    choice.value = "caption en"
+    result = asking.run()
+    assert result is not None
+    assert result.prompt == "caption en"
 
 
 def test_a_connection_without_references_ends_its_question(page: Page, server: Loopback) -> None:

@@ -18,6 +18,7 @@ from support.loopback import Loopback
 
 import nbvlm
 from nbvlm import widgets
+from nbvlm.demo.gallery import GALLERY
 from nbvlm.errors import ImageError, ParameterError, PromptError
 from nbvlm.widgets._carrier import Carrier
 
@@ -75,6 +76,19 @@ def test_its_traits_are_those_of_its_parts(playground: widgets.Playground) -> No
     assert (playground.temperature, playground.image.name) == (0.9, "pets.png")  # type: ignore[union-attr]
 
 
+def test_a_sample_brings_its_prompt_unless_one_was_given(page: Page) -> None:
+    client = nbvlm.Client("demo")
+    playground = widgets.Playground(GALLERY[1], client=client)
+    assert playground.prompt == GALLERY[1].prompt
+    playground.image = GALLERY[2]
+    assert playground.prompt == GALLERY[2].prompt
+    playground.prompt = "detect my own thing"
+    playground.image = GALLERY[3]
+    assert playground.prompt == "detect my own thing"
+    assert widgets.Playground(GALLERY[1], "detect cat", client=client).prompt == "detect cat"
+    assert widgets.Playground(Image.new("RGB", (60, 40)), client=client).prompt == "caption en"
+
+
 def test_it_asks_and_reports_the_answer(page: Page) -> None:
     playground = widgets.Playground(
         Image.new("RGB", (60, 40), "teal"), "detect cat", client=nbvlm.Client("demo"), temperature=0.5
@@ -97,6 +111,27 @@ def test_it_asks_and_reports_the_answer(page: Page) -> None:
     with pytest.raises(PromptError):
         playground.run()
     playground.close()
+
+
+def test_an_observer_that_fails_ends_no_question(
+    playground: widgets.Playground, page: Page, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_change: Any) -> None:
+        raise ZeroDivisionError
+
+    playground.observe(fail)
+    for name in ("picker", "bar", "sliders", "asking", "answer", "card"):
+        playground._parts[name].observe(fail)
+    answers: list[nbvlm.Result] = []
+    playground.on_answer(answers.append)
+    for count in (1, 2):
+        playground.prompt = f"detect {count}"
+        result = playground.run()
+        assert (playground.result, playground.running, playground.answered) == (result, False, count)
+        assert answers[-1] is result
+    page.send(playground, {"type": "press", "id": node(playground, name="nbvlm-run")["id"], "values": []})
+    page.wait_until(lambda: playground.answered == 3)
+    assert "An observer of a Playground failed." in caplog.text
 
 
 def test_a_press_brings_the_values_of_the_page(playground: widgets.Playground, page: Page) -> None:

@@ -49,7 +49,8 @@ function makeCard(number, act) {
   root.append(main, tools);
   main.addEventListener("click", () => act("show", number));
 
-  const show = (card, current) => {
+  const show = (card, current, asks) => {
+    again.hidden = !asks;
     root.dataset.answer = card.number;
     root.classList.toggle("nbvlm-card-pinned", card.pinned);
     root.classList.toggle("nbvlm-card-current", current);
@@ -139,7 +140,8 @@ function view(el, store, send) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const number = Number(event.target.closest(".nbvlm-card")?.dataset.answer);
     const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    const action = { p: "pin", r: "again", Delete: "delete", Backspace: "delete" }[event.key];
+    const again = store.asks ? "again" : undefined;
+    const action = { p: "pin", r: again, Delete: "delete", Backspace: "delete" }[event.key];
     if (!number || !(by || action)) return;
     event.preventDefault();
     event.stopPropagation();
@@ -163,7 +165,7 @@ function view(el, store, send) {
         list.append(shown.get(number).root);
         grown = true;
       }
-      shown.get(number).show(card, number === store.current);
+      shown.get(number).show(card, number === store.current, store.asks);
     }
     const pinned = [...store.cards.values()].filter((card) => card.pinned).length;
     const count = `${store.cards.size} ${store.cards.size === 1 ? "answer" : "answers"}`;
@@ -199,7 +201,7 @@ function hint(count, pinned) {
 }
 
 export default () => {
-  const store = { cards: new Map(), current: null, removed: 0, still: "", answered: false };
+  const store = { cards: new Map(), current: null, removed: 0, still: "", answered: false, asks: false };
 
   function receive(message, buffers) {
     if (message.type === "all") {
@@ -215,6 +217,7 @@ export default () => {
       if (card) card.src = dataUri(buffers[index], "image/jpeg");
     });
     store.removed = message.removed ?? store.removed;
+    store.asks = message.asks ?? store.asks;
     if (message.type === "mark" || message.type === "all") store.current = message.number;
   }
 
