@@ -77,7 +77,7 @@ def test_two_strips_show_the_same_even_if_one_opens_late(page: Page) -> None:
 def test_the_strip_is_one_stop_for_tab_and_its_keys_do_what_its_buttons_do(page: Page) -> None:
     load(page, "history_strip")
     page.evaluate("show()")
-    say(page, cards(1, 2, 3))
+    say(page, cards(1, 2, 3) | {"asks": True})
     main = page.locator(".nbvlm-card-main")
     assert [node.get_attribute("tabindex") for node in main.all()] == ["-1", "-1", "0"]
     main.last.focus()

@@ -54,6 +54,7 @@ def test_another_reading_is_in_the_answer_its_card_and_its_exports(
 ) -> None:
     before = panel.run()
     assert screen.reading == {"order": "yxyx", "scale": [1000.0, 1000.0]}
+    panel._notifications.flush()  # of the answer before
     seen: list[Any] = []
     panel.observe(lambda change: seen.append(change["new"]), "result")
     reread(page, panel, order="xyxy", scale=None)
