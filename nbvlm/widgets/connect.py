@@ -127,7 +127,7 @@ class Connection(PartBox):
             if "answer" in self._shown:
                 self._shown["answer"].stop()
             self._end()
-            task.cancel()  # last, for whoever waits for it finds that nothing runs
+            task.cancel()  # last: a `run` that waits for it ends when `running` is False
 
     def close(self) -> None:
         """Stop, close the connections, and take the buttons off the page; the parts stay open."""
