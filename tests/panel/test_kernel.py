@@ -113,6 +113,7 @@ panel.prompt = "detect \\ud83d car"
     for widget in ids.values():
         kernel.send(widget, {"type": "hello"})
     assert kernel.value("panel.run(wait=False)") is None
+    kernel.execute("import time\nwhile panel.running: time.sleep(0.01)")
     kernel.execute("panel.prompt = 'detect car'")
     said = kernel.execute("panel.run(); panel")
     assert any(message["msg_type"] == "display_data" for message in said)
