@@ -135,6 +135,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 response = await self._session.request(
                     request.method,
                     URL(str(request.url), encoded=True),  # byte by byte: it may be signed
+                    # All that aiohttp would add is among them.
                     headers=[(name.decode(), value.decode()) for name, value in request.headers.raw],
                     data=data,
                     allow_redirects=False,

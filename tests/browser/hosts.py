@@ -193,10 +193,14 @@ class Sheet:
         self.page.goto(address, timeout=SLOW)
         return self
 
-    def run_all(self) -> Sheet:
-        """Run all cells from the menu, and wait until the panel is ready."""
+    def press_run_all(self) -> None:
+        """Run all cells from the menu."""
         self.page.click('.lm-MenuBar-itemLabel:text-is("Run")')
         self.page.click('li.lm-Menu-item[data-command="runmenu:run-all"]')
+
+    def run_all(self) -> Sheet:
+        """Run all cells from the menu, and wait until the panel is ready."""
+        self.press_run_all()
         return self.ready()
 
     def run_all_again(self) -> Sheet:
@@ -207,8 +211,7 @@ class Sheet:
         """Run all cells once more, and wait until the panels that were there are gone."""
         mark = "document.querySelectorAll('.nbvlm-panel').forEach((one) => (one.dataset.old = ''))"
         self.page.evaluate(mark)
-        self.page.click('.lm-MenuBar-itemLabel:text-is("Run")')
-        self.page.click('li.lm-Menu-item[data-command="runmenu:run-all"]')
+        self.press_run_all()
         self.page.wait_for_function("!document.querySelector('.nbvlm-panel[data-old]')", timeout=SLOW)
         return self
 
@@ -216,8 +219,7 @@ class Sheet:
         """Run all cells in Notebook 7, which has no sign of a connected kernel but a prompt that changes."""
         first = self.page.locator(".jp-CodeCell .jp-InputArea-prompt").first
         for _ in range(20):
-            self.page.click('.lm-MenuBar-itemLabel:text-is("Run")')
-            self.page.click('li.lm-Menu-item[data-command="runmenu:run-all"]')
+            self.press_run_all()
             with contextlib.suppress(AssertionError):
                 from playwright.sync_api import expect
 

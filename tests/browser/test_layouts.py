@@ -158,8 +158,7 @@ ipywidgets.VBox([row, shared, nbvlm.widgets.Playground(client=client)])
 def test_a_playground_takes_its_share_of_a_row(sheet: Sheet, jupyter: Jupyter) -> None:
     page = sheet.page
     sheet.open_lab(jupyter.notebook("playgrounds.ipynb", PLAYGROUND))
-    page.click('.lm-MenuBar-itemLabel:text-is("Run")')
-    page.click('li.lm-Menu-item[data-command="runmenu:run-all"]')
+    sheet.press_run_all()
     page.keyboard.press("Control+b")
     expect(page.locator(".nbvlm-carrier .nbvlm-picture")).to_have_count(4, timeout=SLOW)
     measured = """() => {

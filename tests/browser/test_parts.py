@@ -38,8 +38,7 @@ def test_a_panel_of_ones_own(sheet: Sheet, jupyter: Jupyter) -> None:
     page = sheet.page
     page.set_viewport_size({"width": 1400, "height": 1800})
     sheet.open_lab(jupyter.notebook("own.ipynb", OWN, "asking.result.text"))
-    page.click('.lm-MenuBar-itemLabel:text-is("Run")')
-    page.click('li.lm-Menu-item[data-command="runmenu:run-all"]')
+    sheet.press_run_all()
     page.locator(".nbvlm-thumb").nth(1).click(timeout=SLOW)
     expect(page.locator(".nbvlm-chosen-name")).to_have_text(f"{GALLERY[1].name}.png", timeout=SLOW)
     page.select_option(".nbvlm-task-choice", "Describe")
@@ -78,8 +77,7 @@ ipywidgets.VBox([*parts, widgets.Review([answer])])
 def test_parts_fit_on_a_small_screen(sheet: Sheet, jupyter: Jupyter) -> None:
     page = sheet.page
     sheet.open_lab(jupyter.notebook("narrow.ipynb", NARROW))
-    page.click('.lm-MenuBar-itemLabel:text-is("Run")')
-    page.click('li.lm-Menu-item[data-command="runmenu:run-all"]')
+    sheet.press_run_all()
     page.keyboard.press("Control+b")
     expect(page.locator(".nbvlm-edit-label:visible")).to_have_count(2, timeout=SLOW)
     expect(page.locator(".noUi-target")).to_have_count(3)

@@ -147,8 +147,7 @@ def test_two_panels_in_a_notebook_do_not_disturb_each_other(
 ) -> None:
     name = jupyter.fresh(two_panels(tmp_path / "two.ipynb"), "two.ipynb")
     sheet.open_lab(name)
-    sheet.page.click('.lm-MenuBar-itemLabel:text-is("Run")')
-    sheet.page.click('li.lm-Menu-item[data-command="runmenu:run-all"]')
+    sheet.press_run_all()
     first, second = sheet.page.locator(".nbvlm-panel").nth(0), sheet.page.locator(".nbvlm-panel").nth(1)
     second.locator(".nbvlm-picture").wait_for(timeout=SLOW)
     service.replies.append(stream("a long ", hold=True, done=False))
