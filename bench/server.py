@@ -6,7 +6,7 @@ number of events of a long stream.
 packed, packed-boxes    a stream of events, packed into HTTP chunks of 16 KB
 single, single-boxes    the same, one HTTP chunk for each event
 short                   a stream of twelve events in one write
-slow, slower            a JSON answer, 50 or 200 ms after the request
+ready, slow, slower     a JSON answer, at once, 50 or 200 ms after the request
 assets                  asset creation, upload and deletion; `short` for the model
 
 The connections of `assets` have the receive window that Linux begins with, as an upload over a network
@@ -23,7 +23,7 @@ from typing import Any
 
 WORDS = [" red", " house", " with", " a", " tree", " and", " two", " boats"]
 WINDOW = 131_072
-WAITS = {"slow": 0.05, "slower": 0.2}
+WAITS = {"ready": 0.0, "slow": 0.05, "slower": 0.2}
 BOXES = ["<loc0100>", "<loc0200>", "<loc0300>", "<loc0400>", " cat", " ;"]
 
 
@@ -132,8 +132,10 @@ class Server(asyncio.BufferedProtocol):
             self.transport.write(plain(str(Server.opened).encode()))
         elif target.endswith(b"/models"):
             self.transport.write(plain(b'{"object":"list","data":[{"id":"m","object":"model"}]}'))
+        elif wait := WAITS.get(self.mode):
+            asyncio.get_running_loop().call_later(wait, self.later)
         elif self.mode in WAITS:
-            asyncio.get_running_loop().call_later(WAITS[self.mode], self.later)
+            self.later()
         elif self.mode == "assets" and not target.startswith(b"/v1/"):
             self.asset(self.head[0])
         else:
@@ -163,8 +165,7 @@ async def main() -> None:
         "single-boxes": framed(events(BOXES, count)),
         "short": framed([b"".join(events(WORDS, 12))]),
         "assets": framed([b"".join(events(WORDS, 12))]),
-        "slow": b"",
-        "slower": b"",
+        **dict.fromkeys(WAITS, b""),
     }
     loop = asyncio.get_running_loop()
     ports = {}
