@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 
 from nbvlm._background import Interruption, in_thread
+from nbvlm.client import unpacking
 from nbvlm.client.error_responses import request_id
 from nbvlm.client.flow.steps import READ, Emit, RunInThread, Sleep
 from nbvlm.client.request_info import RequestInfo
@@ -69,11 +70,12 @@ class _Driver:
         path = "(signed)" if is_signed else request.url.path
         self._begun = datetime.now(UTC), request.method, path, time.perf_counter()
 
-    def _opened(self, request: httpx.Request, response: httpx.Response) -> bool:
-        """Keep a response, and return whether its body is not encoded."""
+    def _opened(self, request: httpx.Request, response: httpx.Response) -> str | None:
+        """Keep a response, and return how its body is packed; None where it is not."""
         response.request = request
         self._response = response
-        return "content-encoding" not in response.headers
+        coding = response.headers.get("content-encoding", "").strip().lower()
+        return None if coding in ("", "identity") else coding
 
     def _ended(self) -> httpx.Response | None:
         """Log the open exchange, and return the response that is still to be closed."""
@@ -175,8 +177,9 @@ class Driver(_Driver):
         response: httpx.Response = self._transport.handle_request(request)
         if self._connection is None:  # A transport of the caller's own does not call `hold`.
             self._connection = response.extensions.get("network_stream")
-        plain = self._opened(request, response)
-        self._pieces = iter(response.stream) if plain else response.iter_bytes()  # type: ignore[arg-type]
+        coding = self._opened(request, response)
+        pieces: Iterator[bytes] = iter(response.stream)  # type: ignore[arg-type]
+        self._pieces = pieces if coding is None else unpacking.blocking(coding, pieces)
         return response
 
     def _hold(self, connection: Any) -> None:
@@ -278,11 +281,13 @@ class AsyncDriver(_Driver):
         self._begin(request)
         self._seconds_left = RequestInfo.of(request).seconds_left or self._seconds_left
         response: httpx.Response = await self._in_time(self._transport.handle_async_request(request))
-        plain = self._opened(request, response)
-        if plain and type(response.stream) is httpx.ByteStream:  # nothing is left to read, nor to close
+        coding = self._opened(request, response)
+        if coding is None and type(response.stream) is httpx.ByteStream:
+            # Nothing is left to read, nor to close.
             self._whole = b"".join(response.stream)
         else:
-            self._pieces = aiter(response.stream) if plain else response.aiter_bytes()  # type: ignore[arg-type]
+            pieces: AsyncIterator[bytes] = aiter(response.stream)  # type: ignore[arg-type]
+            self._pieces = pieces if coding is None else unpacking.awaited(coding, pieces)
         return response
 
     async def _close(self) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 import threading
+import tracemalloc
+import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -96,12 +99,52 @@ def test_blanks_count_as_a_part_of_an_answer(side: Any, server: Loopback) -> Non
 
 
 def test_the_first_piece_of_an_answer_counts_too(side: Any, server: Loopback) -> None:
-    import gzip
-
     body = gzip.compress(b'{"choices": "' + b"x" * (17 << 20) + b'"}')
     server.replies.append(Reply(headers=JSON | {"content-encoding": "gzip"}, body=body))
     with pytest.raises(nbvlm.TransportError, match="larger than 16 MB"):
         side.ask(SCENE, "caption en")
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+@pytest.mark.parametrize("status", [200, 422])
+def test_an_answer_that_grows_when_unpacked_is_refused_before_it_is_in_memory(
+    side: Any, server: Loopback, kind: str, status: int
+) -> None:
+    packer = zlib.compressobj(wbits=31)
+    body = b"".join(packer.compress(bytes(1 << 20)) for _ in range(200)) + packer.flush()
+    server.replies.append(
+        Reply(status, headers={"content-type": kind, "content-encoding": "gzip"}, body=body)
+    )
+    tracemalloc.start()
+    try:
+        with pytest.raises(nbvlm.Error):
+            side.ask(SCENE, "caption en")
+        assert tracemalloc.get_traced_memory()[1] < 80 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+@pytest.mark.parametrize("coding", ["br", "gzip, br", "zstd", "x" * 200])
+def test_an_answer_packed_as_was_not_asked_for_says_so(
+    side: Any, server: Loopback, kind: str, coding: str
+) -> None:
+    server.replies.append(Reply(headers={"content-type": kind, "content-encoding": coding}, body=b"packed"))
+    with pytest.raises(nbvlm.TransportError, match=r"packed as .*, which was not asked for"):
+        side.ask(SCENE, "caption en")
+
+
+@pytest.mark.parametrize("wbits", [31, 15, -15])
+@pytest.mark.parametrize("size", [7, 1 << 20])
+def test_packed_events_are_read_as_they_come(side: Any, server: Loopback, wbits: int, size: int) -> None:
+    packer = zlib.compressobj(wbits=wbits)
+    whole = b"".join(piece for piece in stream("a red", " car").pieces if isinstance(piece, bytes))
+    packed = packer.compress(whole) + packer.flush()
+    coding = "gzip" if wbits == 31 else "deflate"
+    pieces: list[Any] = [packed[start : start + size] for start in range(0, len(packed), size)]
+    headers = {"content-type": "text/event-stream", "content-encoding": coding}
+    server.replies.append(Reply(headers=headers, pieces=pieces))
+    assert side.stream(SCENE, "caption en").result.text == "a red car"
 
 
 @pytest.mark.parametrize("blanks", [[b" \r\n"], [b"\n", b"  ", b"\t"], [b"\xef\xbb\xbf", b" "]])

@@ -212,7 +212,7 @@ def read_on(context: Context) -> Flow[bytes]:
         if isinstance(cause, httpx.TimeoutException):
             failure = context.deadline.error()
         elif isinstance(cause, httpx.DecodingError):
-            failure = TransportError("The compressed answer is damaged.", hint="Ask again.")
+            failure = TransportError(str(cause), hint="Ask again.")
     raise failure
 
 

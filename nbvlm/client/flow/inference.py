@@ -264,7 +264,7 @@ def _stream(
                 break
             piece = b""
     except httpx.RequestError as cause:
-        failure = deadline.error() if isinstance(cause, httpx.TimeoutException) else None
+        failure = _broken(context, cause, collector)
     except ValueError as error:
         failure = TransportError(f"{error}", hint="Ask again.")
     yield Emit(collector.close() if failure is None else [])
@@ -274,6 +274,14 @@ def _stream(
     if collector.done:
         yield from _drain(context)
     return first
+
+
+def _broken(context: Context, cause: httpx.RequestError, collector: Collector) -> Error | None:
+    """Return what broke a stream, None where its connection did."""
+    if isinstance(cause, httpx.TimeoutException):
+        return context.deadline.error()
+    is_packed = isinstance(cause, httpx.DecodingError) and not collector.pieces
+    return TransportError(str(cause), hint="Ask again.") if is_packed else None
 
 
 def _reported(context: Context, collector: Collector) -> Emit:
