@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
-    import pandas as pd
 
     from nbvlm.grounding import Detections, MaskCrop
     from nbvlm.result.values import ResultData
@@ -31,7 +30,6 @@ __all__ = [
     "ordered",
     "to_coco",
     "to_csv",
-    "to_dataframe",
     "to_supervision",
     "to_yolo",
 ]
@@ -40,13 +38,8 @@ COLUMNS = (*PLACES, *SOURCES)
 UNLABELLED = "unlabelled"
 
 
-def to_dataframe(result: ResultData) -> pd.DataFrame:
-    """Make a pandas table; see `Result.to_dataframe`."""
-    return result.detections.to_dataframe()
-
-
 def to_csv(result: ResultData) -> str:
-    """Write the same table as comma-separated values; no text is a formula for a spreadsheet."""
+    """Write the table as comma-separated values; no text is a formula for a spreadsheet."""
     text = io.StringIO()
     writer = csv.writer(text)  # ends lines by CR LF, so that a label with either of them is put in quotes
     writer.writerow(COLUMNS)
@@ -97,7 +90,7 @@ def coco_annotations(
 ) -> list[dict[str, Any]]:
     """Write the annotations of one picture, numbered from `first` on; categories are numbered from 1 on."""
     labels = [label or UNLABELLED for label in found.labels]
-    things = zip(labels, _in_order(found.xyxy).tolist(), _crops(found), found.points, strict=True)
+    things = zip(labels, ordered(found).tolist(), _crops(found), found.points, strict=True)
     return [
         {"id": at, "image_id": image_id, "category_id": names.index(label) + 1, "iscrowd": 0}
         | _shape(box, crop, found.size, segmentation)
@@ -105,10 +98,6 @@ def coco_annotations(
         | ({"notices": list(notices)} if notices else {})
         for at, (label, box, crop, point) in enumerate(things, first)
     ]
-
-
-def _mask_crops(result: ResultData) -> tuple[MaskCrop | None, ...]:
-    return _crops(result.detections)
 
 
 def _crops(found: Detections) -> tuple[MaskCrop | None, ...]:
@@ -133,8 +122,9 @@ def _shape(box: list[float], crop: MaskCrop | None, size: tuple[int, int], form:
 def to_yolo(result: ResultData, *, categories: Sequence[str] | None = None, segments: bool = False) -> str:
     """Write YOLO lines; see `Result.to_yolo`."""
     names = _names(result, categories)
-    found, boxes = result.detections, ordered(result)
-    shapes = list(map(_outline, _mask_crops(result), boxes)) if segments else list(map(_centred, boxes))
+    found = result.detections
+    boxes = ordered(found)
+    shapes = list(map(_outline, _crops(found), boxes)) if segments else list(map(_centred, boxes))
     lines = []
     for label, shape in zip(found.labels, shapes, strict=True):
         number = names.index(label or UNLABELLED)
@@ -162,14 +152,14 @@ def to_supervision(result: ResultData) -> Any:
     found = result.detections
     if not len(found):
         return sv.Detections.empty()
-    crops, none = _mask_crops(result), np.zeros(found.size[::-1], dtype=bool)
+    crops, none = _crops(found), np.zeros(found.size[::-1], dtype=bool)
     masks = None
     if any(crop is not None for crop in crops):
         # Rows without a mask are false all over: supervision knows masks for all or for none.
         masks = np.array([none if crop is None else crop.spread(found.size) for crop in crops])
     names = list(dict.fromkeys(found.labels))
     return sv.Detections(
-        xyxy=ordered(result),
+        xyxy=ordered(found),
         mask=masks,
         class_id=np.array([names.index(label) for label in found.labels]),
         data={"class_name": np.array(found.labels)},
@@ -193,10 +183,7 @@ def _names(result: ResultData, categories: Sequence[str] | None) -> list[str]:
     return list(categories)
 
 
-def ordered(result: ResultData) -> npt.NDArray[np.float64]:
+def ordered(found: Detections) -> npt.NDArray[np.float64]:
     """Return the boxes with their corners in order."""
-    return _in_order(result.detections.xyxy)
-
-
-def _in_order(xyxy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    xyxy = found.xyxy
     return np.hstack([np.minimum(xyxy[:, :2], xyxy[:, 2:]), np.maximum(xyxy[:, :2], xyxy[:, 2:])])

@@ -78,23 +78,22 @@ def table(result: ResultData, rows: int, colors: Sequence[RGB], most: int = 200)
 
 def answer(result: ResultData, most: int | None = None) -> str:
     """Show the answer's text, tokens and all; `most` characters of it."""
-    said = result.text
-    more = len(said) - most if most is not None else 0
-    rest = f"<p>… and {more:,} more characters in <code>result.text</code></p>" if more > 0 else ""
-    return f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{text(said[:most])}</pre>{rest}'
+    return _cut(result.text, most, "text")
 
 
 def reasoning(result: ResultData, most: int | None = None) -> str:
     """Show the model's thinking, folded; "" without thinking."""
-    said = result.reasoning
-    if not said:
+    if not result.reasoning:
         return ""
+    summary = f"<summary>Reasoning ({len(result.reasoning):,} characters)</summary>"
+    return f"<details>{summary}{_cut(result.reasoning, most, 'reasoning')}</details>"
+
+
+def _cut(said: str, most: int | None, name: str) -> str:
+    """Show `most` characters of a text, and where the rest is: the attribute `name` of the result."""
     more = len(said) - most if most is not None else 0
-    rest = f"<p>… and {more:,} more characters in <code>result.reasoning</code></p>" if more > 0 else ""
-    return (
-        f"<details><summary>Reasoning ({len(said):,} characters)</summary>"
-        f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{text(said[:most])}</pre>{rest}</details>'
-    )
+    rest = f"<p>… and {more:,} more characters in <code>result.{name}</code></p>" if more > 0 else ""
+    return f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{text(said[:most])}</pre>{rest}'
 
 
 def remarks(result: ResultData, most: int = 20) -> str:

@@ -168,7 +168,7 @@ class Result(ResultData):
         Error
             pandas is not installed; the message has the line that installs it.
         """
-        return datasets.to_dataframe(self)
+        return self.detections.to_dataframe()
 
     def to_coco(
         self,

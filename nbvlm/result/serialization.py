@@ -6,6 +6,7 @@ A mask is kept as COCO run lengths, the picture by its hash. Labels in any scrip
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -38,15 +39,14 @@ _PLAIN = (
 
 def to_dict(result: ResultData, *, masks: bool = True) -> dict[str, Any]:
     """Turn a result into plain data; see `Result.to_dict`. Without `masks`, those with codes stay codes."""
-    usage, sent, timing, picture = result.usage, result.sent, result.timing, result.picture
     return {
         "format": FORMAT,
         **{name: getattr(result, name) for name in _PLAIN},
         "parameters": dict(result.parameters),
-        "usage": usage and _fields(usage, "prompt_tokens completion_tokens total_tokens"),
-        "sent": _fields(sent, "mime width height bytes"),
-        "timing": _fields(timing, "upload_s first_token_s total_s bytes_sent"),
-        "picture": _fields(picture, "name mime width height sha256"),
+        "usage": result.usage and asdict(result.usage),
+        "sent": asdict(result.sent),
+        "timing": asdict(result.timing),
+        "picture": _fields(result.picture, "name mime width height sha256"),
         "problems": [_fields(problem, "kind position text") for problem in result.problems],
         "notices": list(result.notices),
         "detections": detections_to_dict(result.detections, masks=masks),

@@ -80,7 +80,7 @@ def _shapes(result: ResultData, paints: list[RGB], sizes: Measures) -> Iterator[
     """Draw each detection as a group, from large to small, as the drawn picture does; labels come last."""
     found = result.detections
     order = np.argsort(-found.areas, kind="stable").tolist()
-    boxes = ordered(result).tolist()
+    boxes = ordered(found).tolist()
     crops, reason = decoded(found)
     if reason is not None:
         yield f"<desc>{markup.text_only(f'The masks are left out. {reason}')}</desc>"
