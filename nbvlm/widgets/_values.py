@@ -27,9 +27,13 @@ class Typed(traitlets.TraitType, Generic[Held, Given]):  # type: ignore[misc] # 
 
 
 class EndpointTrait(Typed["Endpoint", "Endpoint | str"]):
-    """A model that can be asked; takes an `Endpoint` or its name."""
+    """A model that can be asked, by default the embedded one; takes an `Endpoint` or its name."""
 
     info_text = "an Endpoint or its name"
+
+    def default(self, _obj: Any = None) -> Endpoint:
+        """Return the embedded model."""
+        return endpoints.get("demo")
 
     def validate(self, _obj: Any, value: Any) -> Endpoint:
         """Look up a name."""

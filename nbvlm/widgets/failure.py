@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
-from nbvlm import endpoints
 from nbvlm.widgets._life import weakly
 from nbvlm.widgets._part import PartBox
 from nbvlm.widgets._values import EndpointTrait
@@ -110,10 +109,6 @@ class ErrorCard(PartBox):
     actions = traitlets.Dict(
         default_value={}, key_trait=traitlets.Unicode(), value_trait=traitlets.Callable()
     )
-
-    @traitlets.default("endpoint")  # type: ignore[untyped-decorator]
-    def _default_endpoint(self) -> Endpoint:
-        return endpoints.get("demo")
 
     def __init__(
         self,

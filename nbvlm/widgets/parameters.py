@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import traitlets
 
-from nbvlm import endpoints
 from nbvlm.client import check_pace, check_parameters
 from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets._fields import (
@@ -128,10 +127,6 @@ class Parameters(PartBox):
     value = traitlets.Any()
     pace: Typed[float | None, float | None] = _Pace()
     has_pace = traitlets.Bool(False)
-
-    @traitlets.default("endpoint")  # type: ignore[untyped-decorator]
-    def _default_endpoint(self) -> Endpoint:
-        return endpoints.get("demo")
 
     @traitlets.default("value")  # type: ignore[untyped-decorator]
     def _default_value(self) -> dict[str, Any]:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
 
-    from nbvlm.endpoints import Endpoint
     from nbvlm.images import ImageSource, Picture
     from nbvlm.widgets.offers import Allow
 
@@ -111,10 +110,6 @@ class Picker(PartBox):
     route = traitlets.Unicode("auto")
     endpoint = EndpointTrait()
     error = traitlets.Instance(BaseException, allow_none=True, read_only=True)
-
-    @traitlets.default("endpoint")  # type: ignore[untyped-decorator]
-    def _default_endpoint(self) -> Endpoint:
-        return endpoints.get("demo")
 
     def __init__(
         self,

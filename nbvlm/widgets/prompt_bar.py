@@ -19,7 +19,6 @@ from nbvlm.widgets.viewer import PictureTrait, Viewer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nbvlm.endpoints import Endpoint
 
 __all__ = ["TaskBar"]
 
@@ -73,10 +72,6 @@ class TaskBar(PartBox):
     things = traitlets.List(traitlets.Unicode(), default_value=[])
     drawing = traitlets.Bool(False)
     viewer = traitlets.Instance(Viewer, allow_none=True)
-
-    @traitlets.default("endpoint")  # type: ignore[untyped-decorator]
-    def _default_endpoint(self) -> Endpoint:
-        return endpoints.get("demo")
 
     def __init__(self, prompt: str = "", *, bare: bool = False, **traits: Any) -> None:
         self._take_region, self._show_picture = weakly(self.take_region), weakly(self._follow_picture)
