@@ -13,12 +13,12 @@ import traitlets
 
 from nbvlm import endpoints
 from nbvlm._text import encodable
-from nbvlm.client import AsyncClient, Client, check_pace, check_parameters, refuse_unknown
+from nbvlm.client import AsyncClient, Client, check_pace, check_parameters
 from nbvlm.endpoints import Endpoint
 from nbvlm.images import Picture
 from nbvlm.panel.controller import STATE, PanelController
 from nbvlm.panel.notifications import Notifications
-from nbvlm.widgets import LocalLife, Offer, PageState, Typed, one_layout, weakly
+from nbvlm.widgets import LocalLife, Offer, PageState, Typed, one_layout, refuse_keywords, weakly
 
 if TYPE_CHECKING:
     import os
@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from nbvlm.widgets import Allow
 
 __all__ = ["Panel"]
+
+_KEYWORDS = (
+    *("image", "prompt", "client", "temperature", "top_p", "max_tokens"),
+    *("route", "allow", "paths", "layout"),
+)
 
 T = TypeVar("T")
 Held = TypeVar("Held")
@@ -225,7 +230,7 @@ class Panel(LocalLife, PageState, ipywidgets.VBox):  # type: ignore[misc] # the 
             raise TypeError("The first argument of a Panel is a picture; give the client as client=….")
         offer = Offer.of(allow, paths)
         client = _client(Client() if client is None else client, TypeError)
-        _check_names(traits, type(self))
+        refuse_keywords(type(self), traits, _KEYWORDS)
         picture = None if image is None else Picture.load(image)
         given = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens}
         given = {name: value for name, value in given.items() if value is not None}
@@ -547,27 +552,6 @@ def _callable(callback: Any) -> Any:
     if not callable(callback):
         raise TypeError(f"The callback must be a function, got {type(callback).__name__}.")
     return callback
-
-
-def _check_names(given: Mapping[str, Any], panel: type[Panel]) -> None:
-    """Refuse a keyword that is not a trait: ipywidgets warns and goes on."""
-    known = {*panel.class_trait_names(), "model_id"}
-    unknown = {name: value for name, value in given.items() if name not in known}
-    refuse_unknown(
-        unknown,
-        (
-            "image",
-            "prompt",
-            "client",
-            "temperature",
-            "top_p",
-            "max_tokens",
-            "route",
-            "allow",
-            "paths",
-            "layout",
-        ),
-    )
 
 
 def _client(given: Any, error: type[Exception]) -> Client | AsyncClient:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbvlm.widgets._base import OfferingWidget, PageState, ignored, one_layout
+from nbvlm.widgets._base import OfferingWidget, PageState, ignored, one_layout, refuse_keywords
 from nbvlm.widgets._fields import column
 from nbvlm.widgets._life import LocalLife, weakly
 from nbvlm.widgets._values import Typed
@@ -101,6 +101,7 @@ __all__ = [
     "preview",
     "progress_text",
     "reading_of",
+    "refuse_keywords",
     "route_text",
     "routes_of",
     "sample_number",

@@ -16,6 +16,7 @@ import ipywidgets
 import traitlets
 
 from nbvlm._text import encodable
+from nbvlm.client import refuse_unknown
 from nbvlm.widgets._inner import InnerComm, is_inner
 from nbvlm.widgets.messages import Ignored, Message
 from nbvlm.widgets.offers import NotOffered, Offer
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from nbvlm.widgets.messages import Check
 
-__all__ = ["OfferingWidget", "PageState", "PageWidget", "ignored", "one_layout"]
+__all__ = ["OfferingWidget", "PageState", "PageWidget", "ignored", "one_layout", "refuse_keywords"]
 
 _LOGGER = logging.getLogger("nbvlm")
 HELLO = Message()
@@ -49,6 +50,15 @@ def one_layout() -> Iterator[None]:
 def ignored(name: str, reason: str) -> None:
     """Log that a message of a page to a widget has no effect; its values stay out of the log."""
     _LOGGER.warning("%s ignored a message of its page: %s.", name, reason)
+
+
+def refuse_keywords(kind: type[Any], given: Mapping[str, Any], offered: Sequence[str]) -> None:
+    """Refuse a keyword that is not a trait of a widget, and list those that there are.
+
+    ipywidgets warns, and goes on.
+    """
+    known = {*kind.class_trait_names(), "model_id"}
+    refuse_unknown({name: value for name, value in given.items() if name not in known}, tuple(offered))
 
 
 class PageState:

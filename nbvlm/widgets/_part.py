@@ -8,8 +8,7 @@ import anywidget
 import ipywidgets
 import traitlets
 
-from nbvlm.client import refuse_unknown
-from nbvlm.widgets._base import PageState, PageWidget
+from nbvlm.widgets._base import PageState, PageWidget, refuse_keywords
 from nbvlm.widgets._carrier import Carrier
 from nbvlm.widgets._life import LocalLife, close_all
 from nbvlm.widgets._observers import Observed
@@ -18,6 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = ["Part", "PartBox"]
+
+
+def _own_traits(kind: type[Any], base: type[Any]) -> list[str]:
+    """Return the names of the traits that a class adds to one of ipywidgets, without those inside."""
+    added = set(kind.class_trait_names()) - set(base.class_trait_names())
+    return sorted(name for name in added if not name.startswith("_"))
 
 
 class Part(LocalLife, PageWidget):
@@ -35,10 +40,8 @@ class Part(LocalLife, PageWidget):
     def __init__(
         self, on_message: Callable[[Any], Any] | None = None, *, bare: bool = False, **traits: Any
     ) -> None:
-        known = {*type(self).class_trait_names(), "model_id"}
-        own = set(type(self).class_trait_names()) - set(anywidget.AnyWidget.class_trait_names())
-        offered = (*sorted(name for name in own if not name.startswith("_")), "layout")
-        refuse_unknown({name: one for name, one in traits.items() if name not in known}, offered)
+        own = _own_traits(type(self), anywidget.AnyWidget)
+        refuse_keywords(type(self), traits, [*own, "layout"])
         if bare:
             self._esm = self.bare_esm
             self.set_trait("bare", True)
@@ -56,11 +59,9 @@ class PartBox(Observed, LocalLife, PageState, ipywidgets.VBox):  # type: ignore[
     """
 
     def __init__(self, children: Sequence[Any], *, bare: bool = False, **traits: Any) -> None:
-        own = set(type(self).class_trait_names()) - set(ipywidgets.VBox.class_trait_names())
-        offered = (*sorted(name for name in own if not name.startswith("_")), "layout")
-        known = {*type(self).class_trait_names(), "model_id"}
+        own = _own_traits(type(self), ipywidgets.VBox)
         try:
-            refuse_unknown({name: one for name, one in traits.items() if name not in known}, offered)
+            refuse_keywords(type(self), traits, [*own, "layout"])
             # In the order in which they are given: some are checked against others.
             given = {name: traits.pop(name) for name in list(traits) if name in own}
             super().__init__(children, **traits)

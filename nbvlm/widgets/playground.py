@@ -197,7 +197,7 @@ class Playground(Observed, Carrier):
         if isinstance(image, Client | AsyncClient):
             raise TypeError("The first argument of a Playground is a picture; give the client as client=….")
         own = [name for name in _HELD if name not in ("running", "result", "error")]
-        refuse_unknown({name: one for name, one in traits.items() if name not in own}, tuple(own))
+        refuse_unknown(traits, tuple(own))
         used = Client() if client is None else client
         if not isinstance(used, Client | AsyncClient):
             raise TypeError(f"client must be a Client or an AsyncClient, got {type(used).__name__}.")

@@ -11,9 +11,8 @@ import traitlets
 
 from nbvlm._files import expanded
 from nbvlm._optional import require
-from nbvlm.client import refuse_unknown
 from nbvlm.errors import Error, ImageError
-from nbvlm.widgets._base import PageState
+from nbvlm.widgets._base import PageState, refuse_keywords
 from nbvlm.widgets._life import LocalLife, weakly
 from nbvlm.widgets._observers import Observed
 from nbvlm.widgets._part import Part
@@ -130,9 +129,8 @@ class Review(Observed, LocalLife, PageState, ipywidgets.VBox):  # type: ignore[m
         index: int | None = None,
         **traits: Any,
     ) -> None:
-        known = ipywidgets.VBox.class_trait_names()
         offered = ("journal", "output", "pictures", "folder", "index", "layout")
-        refuse_unknown({name: one for name, one in traits.items() if name not in known}, offered)
+        refuse_keywords(ipywidgets.VBox, traits, offered)
         self._lock = threading.RLock()
         self._rows = rows_of(table, pictures, expanded(folder).absolute())
         self._table = table
