@@ -38,7 +38,7 @@ from nbvlm.widgets import (
     Toolbar,
     Viewer,
     column,
-    ignored,
+    guard,
     preview,
     sample_number,
     sample_picture,
@@ -535,13 +535,8 @@ class PanelController:
         self.answer.restore()
 
     def guarded(self, action: Callable[[], Any]) -> None:
-        """Run an action of a widget and show its error, for ipywidgets would swallow it."""
-        try:
-            action()
-        except Ignored as reason:
-            ignored("Panel", str(reason))
-        except Exception as error:  # noqa: BLE001 - shown on the error card
-            self.complain(error)
+        """Run an action of a widget, and show its error."""
+        guard("Panel", action, self.complain)
 
     def close(self) -> None:
         """Stop everything, close the connections, and take the widgets off the page."""

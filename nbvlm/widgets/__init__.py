@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbvlm.widgets._base import OfferingWidget, PageState, ignored, one_layout, refuse_keywords
+from nbvlm.widgets._base import OfferingWidget, PageState, guard, one_layout, refuse_keywords
 from nbvlm.widgets._fields import column
 from nbvlm.widgets._life import LocalLife, weakly
 from nbvlm.widgets._values import Typed
@@ -90,7 +90,7 @@ __all__ = [
     "connect",
     "failure_sentences",
     "failure_text",
-    "ignored",
+    "guard",
     "is_address",
     "is_route_known",
     "label_colors",

@@ -24,9 +24,18 @@ from nbvlm.widgets.offers import NotOffered, Offer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from nbvlm.widgets.messages import Check
+    from nbvlm.widgets.messages import Check, Handler
 
-__all__ = ["OfferingWidget", "PageState", "PageWidget", "ignored", "one_layout", "refuse_keywords"]
+__all__ = [
+    "OfferingWidget",
+    "PageState",
+    "PageWidget",
+    "guard",
+    "guarded",
+    "ignored",
+    "one_layout",
+    "refuse_keywords",
+]
 
 _LOGGER = logging.getLogger("nbvlm")
 HELLO = Message()
@@ -50,6 +59,21 @@ def one_layout() -> Iterator[None]:
 def ignored(name: str, reason: str) -> None:
     """Log that a message of a page to a widget has no effect; its values stay out of the log."""
     _LOGGER.warning("%s ignored a message of its page: %s.", name, reason)
+
+
+def guard(name: str, action: Callable[[], Any], fail: Callable[[Exception], Any]) -> None:
+    """Run an action of a page, and hand its error to `fail`, for ipywidgets would swallow it."""
+    try:
+        action()
+    except Ignored as reason:
+        ignored(name, str(reason))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is shown
+        fail(error)
+
+
+def guarded(name: str, fail: Callable[[Exception], Any]) -> Handler:
+    """Return what makes of actions, by the types of messages, a function that takes a message, guarded."""
+    return lambda actions: lambda message: guard(name, lambda: actions[message["type"]](message), fail)
 
 
 def refuse_keywords(kind: type[Any], given: Mapping[str, Any], offered: Sequence[str]) -> None:

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from nbvlm.widgets.history_store import HistoryEntry
-
-    _Action = Callable[[Mapping[str, Any]], Any]
-    _Handler = Callable[[Mapping[str, _Action]], _Action]
+    from nbvlm.widgets.messages import Action, Handler
 
 __all__ = ["History"]
 
@@ -85,7 +83,7 @@ class History(PartBox):
         on_again: Callable[[Result], Any] | None = None,
         on_show: Callable[[Result], Any] | None = None,
         on_change: Callable[[], Any] | None = None,
-        handler: _Handler | None = None,
+        handler: Handler | None = None,
         limited: bool = False,
         draws: bool = True,
         still: str = "",
@@ -170,7 +168,7 @@ class History(PartBox):
 
     # Messages of the page
 
-    def _actions(self) -> dict[str, _Action]:
+    def _actions(self) -> dict[str, Action]:
         actions = {
             "show": self._show_again,
             "again": self._ask_again,
@@ -278,7 +276,7 @@ def _listed(entries: Any) -> Any:
     return list(entries) if isinstance(entries, Iterable) else entries  # the trait refuses anything else
 
 
-def _at_once(actions: Mapping[str, _Action]) -> _Action:
+def _at_once(actions: Mapping[str, Action]) -> Action:
     return lambda message: actions[message["type"]](message)
 
 

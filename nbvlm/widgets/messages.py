@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     Check = Callable[[Any], bool]
+    Action = Callable[[Mapping[str, Any]], Any]  # takes a message
+    Handler = Callable[[Mapping[str, Action]], Action]  # makes one of those for each type of message
 
 __all__ = [
     "PIECE",

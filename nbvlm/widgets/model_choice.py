@@ -12,7 +12,7 @@ from nbvlm import endpoints
 from nbvlm._background import Task
 from nbvlm.client import Client
 from nbvlm.errors import Error
-from nbvlm.widgets._base import ignored
+from nbvlm.widgets._base import guarded, ignored
 from nbvlm.widgets._fields import button, column, text_block
 from nbvlm.widgets._life import weakly
 from nbvlm.widgets._part import PartBox
@@ -30,10 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nbvlm.client import AsyncClient
+    from nbvlm.widgets.messages import Action, Handler
     from nbvlm.widgets.offers import Allow
-
-    _Action = Callable[[Mapping[str, Any]], Any]
-    _Handler = Callable[[Mapping[str, _Action]], _Action]
 
 __all__ = ["ModelChoice"]
 
@@ -125,7 +123,7 @@ class ModelChoice(PartBox):
         allow: Allow = None,
         paths: str | os.PathLike[str] | None = None,
         offer: Offer | None = None,
-        handler: _Handler | None = None,
+        handler: Handler | None = None,
         on_model: Callable[[Mapping[str, Any] | None], Any] | None = None,
         on_key: Callable[[], Any] | None = None,
         on_fields: Callable[[Mapping[str, Any]], Any] | None = None,
@@ -142,7 +140,7 @@ class ModelChoice(PartBox):
         self.connection = ModelConnection(given)
         self._note = None if bare else text_block()
         kinds = (ModelList, KeyField, ServerForm) if bare else (_OwnList, _OwnKeyField, _OwnForm)
-        take = (_guarded if handler is None else handler)(self._actions())
+        take = (guarded("ModelChoice", _log) if handler is None else handler)(self._actions())
         options: dict[str, Any] = {"offer": self._offer, "on_refused": on_refused}
         self._list = kinds[0](take, **options, opens=bare)
         self._key_page, self._form_page = kinds[1](take, **options), kinds[2](take, **options)
@@ -196,7 +194,7 @@ class ModelChoice(PartBox):
 
     # Messages of the page
 
-    def _actions(self) -> dict[str, Callable[[Mapping[str, Any]], Any]]:
+    def _actions(self) -> dict[str, Action]:
         actions = {
             "model": self._take_choice,
             "key": self._take_key,
@@ -320,15 +318,5 @@ def _models_of(offer: Offer) -> list[str]:
     return list(endpoints.ENDPOINTS if offer.models is None else offer.models)
 
 
-def _guarded(actions: Mapping[str, _Action]) -> _Action:
-    """Return a function that takes a message of the page; an error in it is logged without its text."""
-
-    def take(message: Mapping[str, Any]) -> None:
-        try:
-            actions[message["type"]](message)
-        except Ignored as reason:
-            ignored("ModelChoice", str(reason))
-        except Exception as error:  # noqa: BLE001 - its text might hold the key
-            ignored("ModelChoice", type(error).__name__)
-
-    return take
+def _log(error: Exception) -> None:
+    ignored("ModelChoice", type(error).__name__)  # its text might hold the key

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from nbvlm import endpoints
-from nbvlm.widgets._base import ignored
+from nbvlm.widgets._base import guarded
 from nbvlm.widgets._life import weakly
 from nbvlm.widgets._part import PartBox
 from nbvlm.widgets._values import EndpointTrait
 from nbvlm.widgets.esm import script
 from nbvlm.widgets.failure import ErrorCard
-from nbvlm.widgets.messages import Ignored
 from nbvlm.widgets.offers import Offer
 from nbvlm.widgets.picker import PickerPage
 from nbvlm.widgets.picture_source import PictureSource, Series
@@ -26,10 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nbvlm.images import ImageSource, Picture
+    from nbvlm.widgets.messages import Action, Handler
     from nbvlm.widgets.offers import Allow
-
-    _Action = Callable[[Mapping[str, Any]], Any]
-    _Handler = Callable[[Mapping[str, _Action]], _Action]
 
 __all__ = ["Picker"]
 
@@ -120,9 +117,9 @@ class Picker(PartBox):
         on_picture: Callable[[Picture | None, int | None], Any] | None = None,
         on_error: Callable[[Exception], Any] | None = None,
         offer: Offer | None = None,
-        handler: _Handler | None = None,
+        handler: Handler | None = None,
         on_fields: Callable[[Mapping[str, Any]], Any] | None = None,
-        all_actions: Mapping[str, _Action] | None = None,
+        all_actions: Mapping[str, Action] | None = None,
         bare: bool = False,
         **traits: Any,
     ) -> None:
@@ -131,7 +128,7 @@ class Picker(PartBox):
         self._on_picture, self._on_error = on_picture, on_error
         self._source = PictureSource(
             endpoints.get("demo"),
-            handler=_guarded(weakly(self._fail)) if handler is None else handler,
+            handler=guarded("Picker", weakly(self._fail)) if handler is None else handler,
             on_picture=weakly(self._chosen),
             on_fields=_nothing if on_fields is None else on_fields,
             on_route=weakly(self._routed),
@@ -267,24 +264,3 @@ class Picker(PartBox):
 
 def _nothing(_fields: Any) -> None:
     """Take no fields: a picker alone has none."""
-
-
-def _guarded(
-    fail: Callable[[Exception], Any],
-) -> Callable[[Mapping[str, Callable[[Mapping[str, Any]], Any]]], Callable[[Mapping[str, Any]], Any]]:
-    """Return what makes of actions a function that takes a message, and shows its error."""
-
-    def handler(
-        actions: Mapping[str, Callable[[Mapping[str, Any]], Any]],
-    ) -> Callable[[Mapping[str, Any]], Any]:
-        def take(message: Mapping[str, Any]) -> None:
-            try:
-                actions[message["type"]](message)
-            except Ignored as reason:
-                ignored("Picker", str(reason))
-            except Exception as error:  # noqa: BLE001 - shown on the card, for ipywidgets would swallow it
-                fail(error)
-
-        return take
-
-    return handler

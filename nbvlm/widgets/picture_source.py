@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nbvlm.endpoints import Endpoint
+    from nbvlm.widgets.messages import Action, Handler
     from nbvlm.widgets.offers import Offer
     from nbvlm.widgets.picker import Upload
-
-    Actions = Mapping[str, Callable[[Mapping[str, Any]], Any]]
 
 __all__ = ["PictureSource", "Series"]
 
@@ -67,7 +66,7 @@ class PictureSource:
         self,
         endpoint: Endpoint,
         *,
-        handler: Callable[[Actions], Callable[[Mapping[str, Any]], Any]],
+        handler: Handler,
         on_picture: Callable[[Picture | None, int | None], None],
         on_fields: Callable[[Mapping[str, Any]], None],
         on_route: Callable[[], None],
@@ -75,7 +74,7 @@ class PictureSource:
         offer: Offer,
         page: type[PickerPage] = PickerPage,
         bar: type[SeriesBar] = SeriesBar,
-        all_actions: Actions | None = None,
+        all_actions: Mapping[str, Action] | None = None,
     ) -> None:
         self._endpoint, self._on_route = endpoint, on_route
         self._on_picture, self._on_fields, self._on_error = on_picture, on_fields, on_error
@@ -90,7 +89,7 @@ class PictureSource:
         # The number of the picture of the series that was chosen last, and the picture once it is read.
         self._member: tuple[int, Picture | None] | None = None
         self.route = "auto"
-        actions: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+        actions: dict[str, Action] = {
             "hello": lambda _message: Task(self._send_gallery()),
             "choose": self._choose,
             "open": lambda message: self.open(message["place"]),
