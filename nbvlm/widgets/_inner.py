@@ -6,25 +6,16 @@ import contextlib
 import secrets
 import weakref
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
+
+    from nbvlm.widgets._carrier import Carrier
 
 __all__ = ["InnerComm", "is_inner", "made_inside"]
 
 _MADE_INSIDE: ContextVar[bool] = ContextVar("made_inside", default=False)
-
-
-class Outer(Protocol):
-    """The widget that carries the messages."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it has a page to send to."""
-
-    def pass_on(self, comm_id: str, data: Mapping[str, Any], buffers: Sequence[Any]) -> None:
-        """Send a message of a widget inside to the page."""
 
 
 class InnerComm:
@@ -34,7 +25,7 @@ class InnerComm:
 
     def __init__(self) -> None:
         self.comm_id = secrets.token_hex(16)
-        self.outer: weakref.WeakSet[Outer] = weakref.WeakSet()
+        self.outer: weakref.WeakSet[Carrier] = weakref.WeakSet()
         self._callback: Callable[[Any], Any] | None = None
 
     def send(self, data: Any = None, metadata: Any = None, buffers: Any = None) -> None:  # noqa: ARG002

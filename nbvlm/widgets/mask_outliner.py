@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from nbvlm._background import Task
 from nbvlm.errors import Error
 from nbvlm.grounding import decode_masks, mask_svg_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from nbvlm.grounding import LazyMask
+    from nbvlm.widgets.viewer import Viewer
 
 __all__ = ["MaskOutliner"]
 
@@ -22,27 +23,13 @@ MASK_INTERVAL = 1 / 6
 _MASKS = 32
 
 
-class Target(Protocol):
-    """What shows the masks."""
-
-    @property
-    def turn(self) -> int:
-        """Counts answers, so that late masks of an earlier one are recognised."""
-
-    def outline(self, turn: int, shapes: Mapping[str, str]) -> None:
-        """Show masks, as SVG paths by the numbers of their boxes."""
-
-    def remark(self, turn: int, text: str) -> None:
-        """Show a note."""
-
-
 class MaskOutliner:
     """Decodes the masks of the boxes on the screen, and sends them there when they are ready.
 
     The first mask of all may wait for its decoder to be downloaded; boxes and text never wait for it.
     """
 
-    def __init__(self, viewer: Target) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._lock = threading.Lock()
         self._turn = -1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from nbvlm.widgets._base import PageWidget
 from nbvlm.widgets.esm import script
@@ -12,26 +12,12 @@ from nbvlm.widgets.messages import Message, whole
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from nbvlm.recording import RecordedQuestion
+
 __all__ = ["RecordedQuestions"]
 
 MOST = 300
 """Questions that are listed at most."""
-
-
-class Question(Protocol):
-    """A recorded question."""
-
-    @property
-    def prompt(self) -> str:
-        """Its prompt."""
-
-    @property
-    def name(self) -> str | None:
-        """The name of its picture."""
-
-    @property
-    def sha256(self) -> str:
-        """The hash of its picture."""
 
 
 class RecordedQuestions(PageWidget):
@@ -51,7 +37,7 @@ class RecordedQuestions(PageWidget):
         self._pictures: list[dict[str, Any]] = []
         super().__init__(on_message)
 
-    def put(self, questions: Sequence[Question]) -> None:
+    def put(self, questions: Sequence[RecordedQuestion]) -> None:
         """List these questions and no others."""
         groups: dict[str, dict[str, Any]] = {}
         for index, question in enumerate(questions[:MOST]):

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from nbvlm import prompts
 from nbvlm._background import Task, shared_loop
@@ -16,10 +16,12 @@ from nbvlm.widgets.status_text import progress_text
 from nbvlm.widgets.thumbnails import label_colors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable
 
     from nbvlm.client import Event
     from nbvlm.grounding import Detection
+    from nbvlm.widgets.answer_page import AnswerPage
+    from nbvlm.widgets.viewer import Viewer
 
 __all__ = ["DetectionFeed", "StreamThrottle", "boxes", "show"]
 
@@ -28,13 +30,6 @@ _LOGGER = logging.getLogger("nbvlm")
 TEXT_INTERVAL = 1 / 12
 #: Seconds between two messages with boxes alone: with text and masks, 25 messages a second at most.
 BOX_INTERVAL = 1 / 3
-
-
-class Target(Protocol):
-    """What shows an answer."""
-
-    def more(self, text: str, boxes: Sequence[Mapping[str, Any]], phase: str, wait: float, /) -> None:
-        """Show more text, more boxes, and another phase."""
 
 
 class StreamThrottle:
@@ -47,7 +42,7 @@ class StreamThrottle:
 
     def __init__(
         self,
-        page: Target,
+        page: AnswerPage,
         prompt: str,
         feed: DetectionFeed | None = None,
         interval: float = TEXT_INTERVAL,
@@ -126,17 +121,6 @@ class StreamThrottle:
         return was_open
 
 
-class Viewing(Protocol):
-    """What shows detections."""
-
-    detections: Any
-    feed: Any  # the one that shows its detections there, or None
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        """Width and height of the picture, None without one."""
-
-
 class DetectionFeed:
     """Shows the detections of a running answer in a viewer, at a steady pace.
 
@@ -145,7 +129,7 @@ class DetectionFeed:
     last one shows its detections there.
     """
 
-    def __init__(self, viewer: Viewing) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._lock = threading.Lock()
         self._found: list[Detection] = []

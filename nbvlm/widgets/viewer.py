@@ -213,7 +213,7 @@ class Viewer(BoxPart):
         on_message: Callable[[Mapping[str, Any]], Any] | None = None,
         **traits: Any,
     ) -> None:
-        self.turn = 0
+        self.turn = 0  # counts answers, so that late masks of an earlier one are recognised
         self.feed: Any = None  # what shows an answer here, while it streams
         self._facts: Mapping[str, Any] | None = None
         self._preview: list[bytes] = []
