@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nbvlm.result import Result  # noqa: F401 - the type checker reads it in a string
     from nbvlm.widgets.messages import Check
 
-__all__ = ["BoxPart", "DetectionsTrait", "Indices", "Region", "clipped", "described"]
+__all__ = ["BoxPart", "DetectionsTrait", "Indices", "Region", "clipped", "described", "is_grown"]
 
 #: Corners x0, y0, x1, y1 in pixels of the upright picture.
 Region = tuple[float, float, float, float]
@@ -138,7 +138,7 @@ class BoxPart(Part):
 
     def _fit(self, old: Any, new: Any) -> None:
         """Let nothing be selected or hidden that is another detection now."""
-        if not _is_grown(old, new):
+        if not is_grown(old, new):
             self.selected, self.hidden = [], []
 
     def _show_boxes(self) -> None:
@@ -156,7 +156,7 @@ class BoxPart(Part):
         return f"{count} detection{'' if count == 1 else 's'}"
 
 
-def _is_grown(old: Detections | None, new: Detections | None) -> bool:
+def is_grown(old: Detections | None, new: Detections | None) -> bool:
     """Check whether detections were added to others, and nothing else."""
     if old is None or new is None or not isinstance(old, Detections):
         return False

@@ -16,12 +16,11 @@ from nbvlm.result import export_file
 from nbvlm.widgets._base import OfferingWidget
 from nbvlm.widgets.esm import script
 from nbvlm.widgets.messages import Ignored, Message, either, text, whole
-from nbvlm.widgets.thumbnails import sample_picture, scenes
+from nbvlm.widgets.thumbnails import sample_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from nbvlm.images import Picture
     from nbvlm.result import Result
     from nbvlm.widgets.offers import Offer
 
@@ -78,7 +77,7 @@ def python_code(result: Result) -> str:
     A sample is named by its number; a file of the working directory by its name; any other picture is the
     panel's.
     """
-    index = _sample(result.picture)
+    index = sample_number(result.picture)
     marker = "the sample"
     if index is None:
         written = result.to_python()
@@ -89,14 +88,6 @@ def python_code(result: Result) -> str:
     written = result.to_python(image=marker)
     written = written.replace("import nbvlm\n", "import nbvlm\nfrom nbvlm.demo.gallery import GALLERY\n", 1)
     return written.replace(f'picture = "{marker}"', f"picture = GALLERY[{index}]", 1)
-
-
-def _sample(picture: Picture) -> int | None:
-    """Find the number of a sample by its name, then by its bytes."""
-    for index, scene in enumerate(scenes()):
-        if picture.name in (f"{scene.name}.png", f"{scene.name}.jpg"):
-            return index if sample_picture(scene) == picture else None
-    return None
 
 
 class ExportMenu(OfferingWidget):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import ipywidgets
 import traitlets
 
 from nbvlm.client import AsyncClient, Client, refuse_unknown
@@ -202,7 +201,6 @@ class Playground(Observed, Carrier):
         if not isinstance(used, Client | AsyncClient):
             raise TypeError(f"client must be a Client or an AsyncClient, got {type(used).__name__}.")
         self._suggested = ""
-        self._on_answer, self._on_event = ipywidgets.CallbackDispatcher(), ipywidgets.CallbackDispatcher()
         self._source: Any = _Source(used)
         with made_inside():
             root = self._made(Offer.of(allow, paths).names, paths)
@@ -246,7 +244,6 @@ class Playground(Observed, Carrier):
         parts = self._parts
         parts["picker"].observe(weakly(self._picked), "value")  # set last, once the sample is known
         parts["asking"].on_answer(weakly(self._count))
-        parts["asking"].on_event(weakly(self._hear))
         parts["card"].actions = {
             "again": weakly(self._again),
             "reset": weakly(parts["sliders"].reset),
@@ -322,11 +319,11 @@ class Playground(Observed, Carrier):
 
     def on_answer(self, callback: Callable[[Result], Any], remove: bool = False) -> None:
         """Call a function with each whole answer, on a thread of the package; `remove` ends that."""
-        self._on_answer.register_callback(callback, remove=remove)
+        self._connection.on_answer(callback, remove)
 
     def on_event(self, callback: Callable[[Event], Any], remove: bool = False) -> None:
         """Call a function with each event of an answer as it streams; it must not block."""
-        self._on_event.register_callback(callback, remove=remove)
+        self._connection.on_event(callback, remove)
 
     @property
     def _connection(self) -> Connection:
@@ -336,10 +333,6 @@ class Playground(Observed, Carrier):
     def _count(self, result: Result) -> None:
         self._parts["bar"].remember(result.prompt)
         self.set_trait("answered", self.answered + 1)
-        self._on_answer(result)
-
-    def _hear(self, event: Event) -> None:
-        self._on_event(event)
 
     def _again(self) -> None:
         self._connection.press()

@@ -12,8 +12,6 @@ from nbvlm.widgets.messages import Message, fields, optional, whole
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from nbvlm.widgets.offers import Offer
-
 __all__ = ["SeriesBar"]
 
 
@@ -50,13 +48,12 @@ class SeriesBar(OfferingWidget):
         on_message: Callable[[Mapping[str, Any]], None],
         *,
         has_all: bool = False,
-        offer: Offer | None = None,
-        on_refused: Callable[[Exception], Any] | None = None,
+        **options: Any,
     ) -> None:
         self._has_all = has_all
         self._shown: dict[str, Any] = {"title": "", "names": [], "index": None}
         self._asked: dict[str, Any] = {"running": False, "words": "", "table": False}
-        super().__init__(on_message, offer=offer, on_refused=on_refused)
+        super().__init__(on_message, **options)
 
     def put(self, title: str, names: Sequence[str], index: int | None) -> None:
         """Show pictures by their names, and which one is chosen; no names show nothing."""

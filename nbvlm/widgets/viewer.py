@@ -15,7 +15,7 @@ from nbvlm.errors import ImageError
 from nbvlm.grounding import Detection, Detections, with_box, with_label
 from nbvlm.images import Picture
 from nbvlm.result import Result, alt_text
-from nbvlm.widgets._boxes import BoxPart, Region, clipped
+from nbvlm.widgets._boxes import BoxPart, Region, clipped, is_grown
 from nbvlm.widgets._values import Typed
 from nbvlm.widgets.esm import script
 from nbvlm.widgets.mask_outliner import MaskOutliner
@@ -414,10 +414,7 @@ class Viewer(BoxPart):
             known = {id(mask): self._shapes.get(str(at)) for at, mask in enumerate(old.lazy_masks)}
         new = self.detections.lazy_masks if self.detections is not None else ()
         kept = {str(at): shape for at, mask in enumerate(new) if (shape := known.get(id(mask))) is not None}
-        grown = isinstance(old, Detections) and all(
-            one is two for one, two in zip(old.lazy_masks, new, strict=False)
-        )
-        if not grown or len(new) < len(known):
+        if not is_grown(old, self.detections):
             self.turn, self._no_masks = self.turn + 1, ""
         self._shapes = kept
 
