@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import traitlets
 
-from nbvlm.draw import assign_colors, css_color, ink_color
+from nbvlm.draw import assign_colors
 from nbvlm.grounding import Detections
 from nbvlm.widgets._part import Part
 from nbvlm.widgets._values import Typed
 from nbvlm.widgets.messages import items, whole
+from nbvlm.widgets.thumbnails import described_boxes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,12 +21,10 @@ if TYPE_CHECKING:
     from nbvlm.result import Result  # noqa: F401 - the type checker reads it in a string
     from nbvlm.widgets.messages import Check
 
-__all__ = ["BoxPart", "DetectionsTrait", "Indices", "Region", "clipped", "described", "is_grown"]
+__all__ = ["BoxPart", "DetectionsTrait", "Indices", "Region", "clipped", "is_grown"]
 
 #: Corners x0, y0, x1, y1 in pixels of the upright picture.
 Region = tuple[float, float, float, float]
-
-NO_COLORS: Mapping[str, Any] = MappingProxyType({})
 
 
 class DetectionsTrait(Typed["Detections | None", Any]):
@@ -61,25 +60,6 @@ class Indices(traitlets.List):  # type: ignore[misc] # as above
             there = f"There are {most} detections, numbered from 0." if most else "There are no detections."
             raise traitlets.TraitError(f"{self.name} names the detection {wrong[0]}. {there}")
         return sorted({int(one) for one in found})
-
-
-def described(
-    detections: Detections | None, things: Sequence[str] = (), colors: Mapping[str, Any] = NO_COLORS
-) -> list[dict[str, Any]]:
-    """Describe boxes for the browser: label, corners in pixels of the upright picture, colour and ink.
-
-    `things` are labels that have colours too, although no box may have them yet; `colors` are given ones.
-    """
-    if detections is None:
-        return []
-    paint = {
-        label: {"color": css_color(color), "ink": css_color(ink_color(color))}
-        for label, color in assign_colors([*things, *detections.labels], colors).items()
-    }
-    return [
-        {"label": label, "box": [round(value, 2) for value in box], **paint[label]}
-        for label, box in zip(detections.labels, detections.xyxy.tolist(), strict=True)
-    ]
 
 
 def clipped(box: Sequence[float], size: tuple[int, int] | None) -> Region | None:
@@ -122,7 +102,10 @@ class BoxPart(Part):
         super().__init__(*args, **traits)
 
     def _describe(self) -> list[dict[str, Any]]:
-        return described(self.detections, self.things, self.colors)
+        found = self.detections
+        if found is None:
+            return []
+        return described_boxes(found.labels, found.xyxy.tolist(), self.things, self.colors)
 
     @traitlets.observe("detections")  # type: ignore[untyped-decorator]
     def _detections_changed(self, change: Any) -> None:

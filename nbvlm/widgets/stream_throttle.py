@@ -13,7 +13,7 @@ from nbvlm._background import Task, shared_loop
 from nbvlm.client import DetectionFound, ReasoningDelta, TextDelta
 from nbvlm.grounding import Detections
 from nbvlm.widgets.status_text import progress_text
-from nbvlm.widgets.thumbnails import label_colors
+from nbvlm.widgets.thumbnails import described_boxes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -212,14 +212,10 @@ def _later(pause: float, call: Callable[[], Any]) -> None:
 
 
 def boxes(detections: Iterable[Detection], prompt: str) -> list[dict[str, Any]]:
-    """Describe boxes for the browser: label, corners in pixels of the upright picture, colour and ink.
+    """Describe boxes for the browser, as `described_boxes` does.
 
     Where the prompt names the labels, colours depend on it and the label alone, so a box does not change its
     colour when the next one arrives.
     """
     found = list(detections)
-    colors = label_colors([*prompts.things(prompt), *(one.label for one in found)])
-    return [
-        {"label": one.label, "box": [round(float(value), 2) for value in one.box], **colors[one.label]}
-        for one in found
-    ]
+    return described_boxes([one.label for one in found], [one.box for one in found], prompts.things(prompt))

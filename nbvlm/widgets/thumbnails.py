@@ -13,7 +13,7 @@ from nbvlm.images import Picture, encoded
 from nbvlm.result import summary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from PIL import Image
 
@@ -27,6 +27,7 @@ __all__ = [
     "NumberedResult",
     "base_thumbnail",
     "card",
+    "described_boxes",
     "label_colors",
     "preview",
     "sample_number",
@@ -128,12 +129,29 @@ def _shrunk(image: Image.Image, side: int) -> Image.Image:
 # Answers
 
 
-def label_colors(labels: Iterable[str]) -> LabelColors:
-    """Return the `color` of each label's box and the `ink` of its text, as CSS."""
+def label_colors(labels: Iterable[str], given: Mapping[str, Any] | None = None) -> LabelColors:
+    """Return the `color` of each label's box and the `ink` of its text, as CSS; some colours may be given."""
     return {
         label: {"color": css_color(color), "ink": css_color(ink_color(color))}
-        for label, color in assign_colors(labels).items()
+        for label, color in assign_colors(labels, given).items()
     }
+
+
+def described_boxes(
+    labels: Sequence[str],
+    boxes: Iterable[Sequence[float]],
+    things: Iterable[str],
+    colors: Mapping[str, Any] | None = None,
+) -> list[dict[str, Any]]:
+    """Describe boxes for the browser: label, corners in pixels of the upright picture, colour and ink.
+
+    `things` are labels that have colours too, although no box may have them yet; `colors` are given ones.
+    """
+    paint = label_colors([*things, *labels], colors)
+    return [
+        {"label": label, "box": [round(float(value), 2) for value in box], **paint[label]}
+        for label, box in zip(labels, boxes, strict=True)
+    ]
 
 
 def base_thumbnail(picture: Picture) -> Image.Image | None:
