@@ -18,7 +18,7 @@ from nbvlm.widgets.offers import NotOffered
 from nbvlm.widgets.status_text import failure_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
 
     from nbvlm.endpoints import Endpoint
 
@@ -214,6 +214,10 @@ class ErrorPage(OfferingWidget):
     on_message
         Called with the message of a press: `action` is the id of a card's action. "again" never comes: the
         page presses Run itself, so that the values of the fields travel with it.
+    on_close
+        Called when the page closes the card.
+    buttons
+        The ids of the actions that a card has, as far as they fit its error; None for all that are offered.
     **options
         As of every widget with parts that it may not offer: `offer` and `on_refused`.
     """
@@ -223,8 +227,15 @@ class ErrorPage(OfferingWidget):
     css_class = "nbvlm-alert"
     messages = MappingProxyType({"act": Message(action=text, fields=optional(fields)), "close": Message()})
 
-    def __init__(self, on_message: Callable[[Mapping[str, Any]], None], **options: Any) -> None:
+    def __init__(
+        self,
+        on_message: Callable[[Mapping[str, Any]], None],
+        on_close: Callable[[], None],
+        buttons: Container[str] | None,
+        **options: Any,
+    ) -> None:
         self._card: dict[str, Any] | None = None
+        self._on_close, self._buttons = on_close, buttons
         super().__init__(on_message, **options)
         self.observe(lambda _change: self.send_all(), "offered")
 
@@ -242,7 +253,14 @@ class ErrorPage(OfferingWidget):
         actions = [action for action in self._card["actions"] if self._offers(action["id"])]
         return {**self._card, **texts, "details": details, "actions": actions}
 
+    def offer(self, buttons: Container[str]) -> None:
+        """Have these buttons from now on."""
+        self._buttons = buttons
+        self.send_all()
+
     def _offers(self, action: str) -> bool:
+        if self._buttons is not None:
+            return action in self._buttons
         if action.startswith("model:"):
             return self.allowed.has_model(action.removeprefix("model:"))
         if action == "private":
@@ -267,6 +285,7 @@ class ErrorPage(OfferingWidget):
         """Take a press on a button of the card."""
         if message["type"] == "close":
             self._card = None
+            self._on_close()
         elif message["action"] not in {action["id"] for action in (self.card or {}).get("actions", ())}:
             raise Ignored("the card has no such button")
         else:

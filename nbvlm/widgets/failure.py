@@ -13,7 +13,7 @@ from nbvlm.widgets.error_card import ErrorPage
 from nbvlm.widgets.esm import script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from nbvlm.endpoints import Endpoint
     from nbvlm.widgets.offers import Offer
@@ -21,34 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["ErrorCard"]
 
 
-class _Page(ErrorPage):
-    """A card that offers the buttons that have a function, or all of them (None)."""
-
-    def __init__(
-        self,
-        on_message: Callable[[Mapping[str, Any]], None],
-        on_close: Callable[[], None],
-        buttons: Mapping[str, Any] | None,
-        **options: Any,
-    ) -> None:
-        self._buttons = buttons
-        self._on_close = on_close
-        super().__init__(on_message, **options)
-
-    def offer(self, buttons: Mapping[str, Any]) -> None:
-        self._buttons = buttons
-        self.send_all()
-
-    def _offers(self, action: str) -> bool:
-        return super()._offers(action) if self._buttons is None else action in self._buttons
-
-    def take(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
-        super().take(message, buffers)
-        if message["type"] == "close":
-            self._on_close()
-
-
-class _OwnPage(_Page):
+class _OwnPage(ErrorPage):
     _esm = script("error_card", "colors", "scheme", "theme", "place", "error_card")
 
 
@@ -122,10 +95,9 @@ class ErrorCard(PartBox):
     ) -> None:
         self._on_message = on_message
         self._showing = False
-        page = _Page if bare else _OwnPage
-        buttons: Mapping[str, Any] | None = {} if on_message is None else None
-        options: dict[str, Any] = {"offer": offer, "on_refused": on_refused}
-        self._page = page(weakly(self._act), weakly(self.clear), buttons, **options)
+        page = ErrorPage if bare else _OwnPage
+        buttons = () if on_message is None else None
+        self._page = page(weakly(self._act), weakly(self.clear), buttons, offer=offer, on_refused=on_refused)
         super().__init__([self._page], bare=bare, **traits)
         if error is not None:
             self.error = error
