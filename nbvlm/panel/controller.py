@@ -17,7 +17,6 @@ from nbvlm.client import check_parameters
 from nbvlm.endpoints import Endpoint
 from nbvlm.errors import Error, ImageError
 from nbvlm.images import fit
-from nbvlm.panel import streaming
 from nbvlm.panel.connection_actions import ConnectionActions
 from nbvlm.panel.form import Form, Inputs
 from nbvlm.panel.history_actions import HistoryActions
@@ -37,6 +36,7 @@ from nbvlm.widgets import (
     TaskBar,
     Toolbar,
     Viewer,
+    close_all,
     column,
     guard,
     preview,
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from nbvlm.result import Result
     from nbvlm.widgets import ErrorCard, ModelChoice, Offer, OfferingWidget, StreamThrottle
 
-__all__ = ["PanelController", "family"]
+__all__ = ["PanelController"]
 
 
 #: Base64 characters of a picture that is shrunk at a press, where the service names no limit.
@@ -89,13 +89,6 @@ def _sample_of(question: RecordedQuestion) -> int | None:
         if (question.name or "").rpartition(".")[0] == entry.name:
             return index if question.is_about(sample_picture(entry)) else None
     return None
-
-
-def family(widget: Any) -> list[Any]:
-    """Return a widget with all inside it, their layouts and styles included."""
-    own = [getattr(widget, name) for name in ("layout", "style") if widget.has_trait(name)]
-    inner = [one for child in getattr(widget, "children", ()) for one in family(child)]
-    return list(dict.fromkeys([widget, *own, *inner]))  # some share a layout
 
 
 def _step(result: Result) -> str:
@@ -441,13 +434,22 @@ class PanelController:
         try:
             # Waits for `start`, which reports its changes: observers see them before the first event.
             await asyncio.to_thread(self._changed)
-            result = await streaming.ask(self.connection.client(), inputs, throttle, self._on_event)
+            result = await self._stream(inputs, throttle)
         except BaseException as error:
             self._settle(throttle, functools.partial(self._show_end, error))
             raise
         self._settle(throttle, functools.partial(self._add, result, throttle.pieces))
         await asyncio.to_thread(self.guarded, functools.partial(self.answers.finish, result))
         return result
+
+    async def _stream(self, inputs: Inputs, throttle: StreamThrottle) -> Result:
+        client = self.connection.client()
+        asked = client.stream(inputs.picture, inputs.prompt, route=inputs.route, **inputs.parameters)
+        async with asked as stream:
+            async for event in stream:
+                self._on_event(event)
+                throttle.take(event)
+        return stream.result
 
     def _settle(self, throttle: StreamThrottle, show: Callable[[], None]) -> None:
         """Show how an answer ended, unless that is shown already."""
@@ -547,8 +549,8 @@ class PanelController:
         self.series.stop()
         self.sweeps.stop()
         self.connection.close()
-        for widget in [one for child in self.widgets for one in family(child)]:
-            widget.close()
+        for widget in self.widgets:
+            close_all(widget)
 
 
 def same(one: Any, other: Any) -> bool:

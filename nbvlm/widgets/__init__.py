@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbvlm.widgets._base import OfferingWidget, PageState, guard, one_layout, refuse_keywords
 from nbvlm.widgets._fields import column
-from nbvlm.widgets._life import LocalLife, weakly
+from nbvlm.widgets._life import LocalLife, close_all, weakly
 from nbvlm.widgets._values import Typed
 from nbvlm.widgets.answer import Answer
 from nbvlm.widgets.comparison import Comparison
@@ -86,6 +86,7 @@ __all__ = [
     "Upload",
     "Viewer",
     "base_thumbnail",
+    "close_all",
     "column",
     "connect",
     "failure_sentences",

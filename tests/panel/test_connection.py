@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support import model_servers
 from support.loopback import Loopback, Reply, problem, stream
-from support.panel_page import Page, Screen
+from support.panel_page import Page, Screen, family
 
 import nbvlm
 from nbvlm.client import Retry, keys
 from nbvlm.demo import scenes
 from nbvlm.errors import ParameterError
-from nbvlm.panel.controller import family
 from nbvlm.widgets import ModelConnection
 
 if TYPE_CHECKING:

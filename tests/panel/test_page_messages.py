@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import made_results as made
+from support.panel_page import family
 
 import nbvlm
-from nbvlm.panel.controller import family
 from nbvlm.widgets._base import PageState, PageWidget
 
 if TYPE_CHECKING:

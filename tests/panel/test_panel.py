@@ -12,14 +12,13 @@ import ipywidgets
 import pytest
 from PIL import Image
 from support.loopback import Loopback, Reply, delta, problem, stream
-from support.panel_page import Page, Screen
+from support.panel_page import Page, Screen, family
 
 import nbvlm
 from nbvlm import prompts
 from nbvlm._background import Task
 from nbvlm.demo.gallery import GALLERY
 from nbvlm.errors import AuthenticationError, Error, ImageError, PromptError, TransportError
-from nbvlm.panel.controller import family
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,12 +15,12 @@ import traitlets
 from PIL import Image
 from support import made_results as made
 from support.loopback import stream
+from support.panel_page import family
 
 import nbvlm
 from nbvlm import endpoints
 from nbvlm.demo.gallery import GALLERY
 from nbvlm.errors import Error, ImageError, ParameterError
-from nbvlm.panel.controller import family
 from nbvlm.panel.notifications import Notifications
 
 if TYPE_CHECKING:

@@ -21,6 +21,13 @@ SECONDS = 20
 CHUNK = 2**20
 
 
+def family(widget: Any) -> list[Any]:
+    """Return a widget with all inside it, their layouts and styles included."""
+    own = [getattr(widget, name) for name in ("layout", "style") if widget.has_trait(name)]
+    inner = [one for child in getattr(widget, "children", ()) for one in family(child)]
+    return list(dict.fromkeys([widget, *own, *inner]))  # some share a layout
+
+
 class Page:
     """All messages of all widgets that are made while it is in place."""
 
