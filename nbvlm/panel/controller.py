@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 from nbvlm._background import Task, in_thread
 from nbvlm.client import check_parameters
 from nbvlm.endpoints import Endpoint
-from nbvlm.errors import Error, ImageError
+from nbvlm.errors import AuthenticationError, Error, ImageError
 from nbvlm.images import fit
-from nbvlm.panel.connection_actions import ConnectionActions
 from nbvlm.panel.form import Form, Inputs
 from nbvlm.panel.history_actions import HistoryActions
 from nbvlm.panel.messages import MessageSequencer
@@ -28,7 +27,9 @@ from nbvlm.panel.sweep_runner import SweepRunner
 from nbvlm.widgets import (
     Answer,
     DetectionList,
+    ErrorCard,
     Ignored,
+    ModelChoice,
     Parameters,
     Picker,
     RecordedQuestions,
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from nbvlm.images import Picture
     from nbvlm.recording import RecordedQuestion
     from nbvlm.result import Result
-    from nbvlm.widgets import ErrorCard, ModelChoice, Offer, OfferingWidget, StreamThrottle
+    from nbvlm.widgets import Offer, OfferingWidget, StreamThrottle
 
 __all__ = ["PanelController"]
 
@@ -125,6 +126,7 @@ class PanelController:
         self._next: Inputs | None = None
         self.picture: Picture | None = None
         self._result: Result | None = None
+        self._nearest: RecordedQuestion | None = None  # in the recording, to the one that it does not hold
         endpoint = client.settings.endpoint
         messages = self._messages = MessageSequencer(self.guarded)
         self.viewer = Viewer(editable=False, bare=True)
@@ -155,22 +157,21 @@ class PanelController:
             )
         )
         self.form = Form(self.task_bar, self.parameters, self.toolbar, self._lock)
-        self.connecting = ConnectionActions(
+        self.choice = ModelChoice(
             client,
-            self.form,
-            messages,
-            on_connection=self.serve,
-            on_key=self._show_connection,
-            on_ask=self.press,
-            on_shrink=self.press_inline,
-            on_recorded=self.ask_recorded,
-            on_private=lambda: self.picker.open_private(),
+            handler=messages.handler,
+            on_model=self._take_model,
+            on_key=self._take_key,
+            on_fields=self.form.take,
             on_refused=self.complain,
             offer=offer,
+            bare=True,
+        )
+        self.connection = self.choice.connection
+        self.error_card = ErrorCard(
+            on_message=messages.handler({"act": self._act}), offer=offer, on_refused=self.complain, bare=True
         )
         self.recorded = RecordedQuestions(messages.handler({"ask": self._ask_listed}))
-        self.choice, self.error_card = self.connecting.choice, self.connecting.error_card
-        self.connection = self.choice.connection
         self.picker = Picker(
             endpoint=endpoint,
             handler=messages.handler,
@@ -190,7 +191,7 @@ class PanelController:
             self.picker,
             question=self._question,
             on_change=self._asked_all,
-            on_error=lambda error: self.connecting.show(error, asking=True),
+            on_error=lambda error: self._show_error(error, asking=True),
         )
         self.picker.observe(lambda _change: self._changed(), "route")
         self.answers = HistoryActions(
@@ -311,6 +312,14 @@ class PanelController:
         """Ask another model from now on."""
         if endpoint != self.connection.endpoint:
             self.choice.endpoint = endpoint
+
+    def _take_model(self, parameters: Mapping[str, Any] | None) -> None:
+        self.serve()
+        self.form.fill(parameters=parameters)
+
+    def _take_key(self) -> None:
+        self._show_connection()
+        self.error_card.clear()
 
     def serve(self) -> None:
         """Fit everything to another model; an answer under way ends."""
@@ -464,7 +473,7 @@ class PanelController:
 
     def _show_end(self, error: BaseException | None = None) -> None:
         if isinstance(error, Exception):
-            self.connecting.show(error, asking=True)
+            self._show_error(error, asking=True)
             self.answer.fail(error)
         else:
             self.answer.stop()
@@ -533,8 +542,34 @@ class PanelController:
 
     def complain(self, error: Exception) -> None:
         """Show an error; everything else stays as it is."""
-        self.connecting.show(error)
+        self._show_error(error)
         self.answer.restore()
+
+    def _show_error(self, error: Exception, *, asking: bool = False) -> None:
+        """Show an error; where an answer was under way, a key that is missing or refused is asked for."""
+        settings = self.connection.settings
+        origin = "" if self.error_card.allowed.public else None if settings.in_process else settings.base_url
+        self._nearest = getattr(error, "nearest", None)
+        self.error_card.show(error, settings.endpoint, asking=asking, origin=origin)
+        if asking and isinstance(error, AuthenticationError) and error.status in (None, 401):
+            self.choice.ask_key(again=True)
+
+    def _act(self, message: Mapping[str, Any]) -> None:
+        """Run the action of a button of the error card."""
+        action = message["action"]
+        self.form.take(message.get("fields") or {})
+        self.error_card.clear()
+        if action == "reset":
+            self.form.reset()
+        elif action == "nearest" and self._nearest is not None:
+            self.ask_recorded(self._nearest)
+        elif action == "private":
+            self.picker.open_private()
+        elif action == "shrink":
+            self.press_inline()
+        elif action.startswith("model:"):
+            self.choice.choose(action.removeprefix("model:"))
+            self.press()
 
     def guarded(self, action: Callable[[], Any]) -> None:
         """Run an action of a widget, and show its error."""

@@ -185,7 +185,7 @@ def test_a_model_that_is_gone_leads_to_another_at_a_press_only(
     with pytest.raises(nbvlm.NotFoundError):
         panel.run()
     assert panel._controller.connection.choice == "nvidia"
-    card = panel._controller.connecting.error_card
+    card = panel._controller.error_card
     assert [action["id"] for action in card.card["actions"]] == ["model:google/gemma-4-31b-it", "model:demo"]
     page.send(card, {"type": "act", "action": "model:google/gemma-4-31b-it"})
     page.wait_until(lambda: server.seen[-1].path == "/v1/chat/completions")
