@@ -3,7 +3,7 @@
 import { answerView } from "./answer_tokens.js";
 import { element, subscribe, whenInPanel } from "./dom.js";
 import { joinGroup } from "./group.js";
-import { lights } from "./part_store.js";
+import { lights, listenToEscape } from "./part_store.js";
 import { statusView, voice } from "./status_line.js";
 
 // The state of an answer, shared by all its views: one that opens while text streams shows all of it.
@@ -94,11 +94,6 @@ function view(el, store, say) {
       thinking.hidden = !store.reasoning;
     }
   };
-  const leave = (event) => {
-    if (event.key !== "Escape" || event.defaultPrevented || !store.selected.length) return;
-    event.stopPropagation();
-    say("choose", []);
-  };
   put(store);
   return {
     put,
@@ -113,7 +108,7 @@ function view(el, store, say) {
       lit.show();
       if (value.length) answer.reveal(value[0]);
     },
-    listen: (signal) => el.addEventListener("keydown", leave, { signal }),
+    listen: (signal) => listenToEscape(el, store, signal, () => say("choose", [])),
     stop: status.stop,
   };
 }

@@ -2,7 +2,7 @@
 
 import answer from "./answer.js";
 import detection_list from "./detection_list.js";
-import { element } from "./dom.js";
+import { element, subscribe } from "./dom.js";
 import error_card from "./error_card.js";
 import { fields } from "./fields.js";
 import history_strip from "./history_strip.js";
@@ -13,7 +13,7 @@ import picker from "./picker.js";
 import series_bar from "./series_bar.js";
 import server_dialog from "./server_dialog.js";
 import slider_names from "./slider_names.js";
-import { CHANGES } from "./sliders.js";
+import { followFields } from "./sliders.js";
 import task_bar from "./task_bar.js";
 import viewer from "./viewer.js";
 
@@ -166,25 +166,21 @@ export function carrying(extra = (_el, _signal) => {}) {
             else one?.say(message.content, buffers);
           });
         };
-        model.on("msg:custom", receive);
-        model.send({ type: "hello" });
+        const stop = subscribe(model, receive);
         return () => {
-          model.off("msg:custom", receive);
+          stop();
           for (const { end } of inside.values()) end?.();
         };
       },
       render({ el }) {
         const controller = new AbortController();
         el.classList.add("nbvlm-carrier");
-        const observer = new MutationObserver(() => keepKeys(el));
-        observer.observe(el, CHANGES);
-        keepKeys(el);
+        followFields(el, controller.signal, () => keepKeys(el));
         extra(el, controller.signal);
         const one = view(el);
         views.add(one);
         return () => {
           controller.abort();
-          observer.disconnect();
           views.delete(one);
           one.stop();
         };

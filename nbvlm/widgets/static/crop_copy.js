@@ -1,6 +1,6 @@
 // Copies a crop, or the picture with its annotations, to the clipboard.
 
-import { element } from "./dom.js";
+import { download } from "./dom.js";
 import { rectangle, within } from "./geometry.js";
 
 function canvasOf({ x, y, width, height }, scale) {
@@ -73,9 +73,7 @@ function drawLabel(pen, { x, y, label, color, ink }, unit) {
 export async function copyOrOffer(canvas, name, what, say) {
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
   const save = () => {
-    const link = element("a", "", { href: URL.createObjectURL(blob), download: name });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    download(name, blob);
     say(`${what}: downloading ${name}`);
   };
   try {

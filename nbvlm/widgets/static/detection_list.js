@@ -1,8 +1,8 @@
 // The list of detections as a widget.
 
 import { foundList } from "./detections_list.js";
-import { numbered } from "./dom.js";
-import { lights, oldBoxes, partStore } from "./part_store.js";
+import { numbered, subscribe } from "./dom.js";
+import { hiddenSet, lights, listenToEscape, oldBoxes, partStore } from "./part_store.js";
 
 function view(el, store, act) {
   const lit = lights(
@@ -34,11 +34,6 @@ function view(el, store, act) {
   });
   el.classList.add("nbvlm-list-part", ...(act.bare ? [] : ["nbvlm-part"]));
   el.replaceChildren(list.root);
-  const leave = (event) => {
-    if (event.key !== "Escape" || event.defaultPrevented || !store.selected.length) return;
-    event.stopPropagation();
-    act.set("selected", []);
-  };
   const alone = () => el.classList.toggle("nbvlm-list-alone", act.members() < 2);
   const put = () => {
     el.classList.toggle("nbvlm-list-empty", !store.boxes.length);
@@ -68,12 +63,11 @@ function view(el, store, act) {
       if (kind === "light") lit.set("hover", value);
       if (kind === "members") alone();
     },
-    listen: (signal) => el.addEventListener("keydown", leave, { signal }),
+    listen: (signal) => listenToEscape(el, store, signal, () => act.set("selected", [])),
   };
 }
 
 export default () => {
-  const look = { hidden: new Set(), of: null };
   const store = {
     boxes: [],
     shapes: {},
@@ -83,10 +77,10 @@ export default () => {
     selected: [],
     hidden: [],
     get look() {
-      if (look.of !== store.hidden) Object.assign(look, { of: store.hidden, hidden: new Set(store.hidden) });
-      return look;
+      return { hidden: hidden() };
     },
   };
+  const hidden = hiddenSet(store);
   const views = new Set();
   const each = (call) => {
     for (const one of views) call(one);
@@ -109,11 +103,10 @@ export default () => {
   return {
     initialize({ model }) {
       part = partStore(model, store, each, [], old.said);
-      model.on("msg:custom", receive);
-      model.send({ type: "hello" });
+      const stop = subscribe(model, receive);
       return () => {
         part.stop();
-        model.off("msg:custom", receive);
+        stop();
       };
     },
     render({ model, el }) {

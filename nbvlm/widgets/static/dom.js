@@ -25,6 +25,14 @@ export function dataUri(view, mime) {
   return `data:${mime};base64,${btoa(binary)}`;
 }
 
+export function download(name, blob) {
+  const link = element("a", "", { href: URL.createObjectURL(blob), download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
 // Kernels may handle messages in another order than they were sent in, so each carries a number.
 export function numbered(el, message) {
   const panel = el.closest(".nbvlm-panel") ?? el;
@@ -63,13 +71,17 @@ export function sharedViews(receive, view) {
   };
 }
 
-// The view is rendered before it is put into the page, so the panel around it is found a moment later.
-export function whenInPanel(el, signal, callback) {
+// The view is rendered before it is put into the page, so what is around it is found a moment later.
+export function whenFound(find, signal, callback) {
   const look = () => {
     if (signal.aborted) return;
-    const panel = el.closest(".nbvlm-panel, .nbvlm-own");
-    if (panel) callback(panel);
+    const found = find();
+    if (found) callback(found);
     else requestAnimationFrame(look);
   };
   look();
+}
+
+export function whenInPanel(el, signal, callback) {
+  whenFound(() => el.closest(".nbvlm-panel, .nbvlm-own"), signal, callback);
 }

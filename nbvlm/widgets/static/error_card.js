@@ -9,16 +9,9 @@ const inWords = (card) =>
 
 function detailsView(card) {
   const root = element("details", "nbvlm-error-details");
-  const summary = element("summary", "", { "data-lm-suppress-shortcuts": "true" });
-  summary.textContent = "Details";
+  const summary = element("summary", "", { "data-lm-suppress-shortcuts": "true" }, "Details");
   const list = element("dl", "", { tabindex: "0", "aria-label": "Details of the failure" }); // it scrolls
-  for (const [name, text] of card.details) {
-    const term = element("dt", "");
-    const value = element("dd", "");
-    term.textContent = name;
-    value.textContent = text;
-    list.append(term, value);
-  }
+  for (const [name, text] of card.details) list.append(element("dt", "", name), element("dd", "", text));
   const copying = textButton("nbvlm-error-copy", "Copy details");
   const done = element("span", "nbvlm-error-copied", { role: "status" });
   copying.addEventListener("click", async () => {
@@ -73,14 +66,10 @@ function view(el, store, send) {
       return;
     }
     const root = element("div", "nbvlm-error", { role: "alert" });
-    const title = element("strong", "nbvlm-error-title");
-    title.textContent = card.title;
+    const title = element("strong", "nbvlm-error-title", card.title);
     const words = element("p", "nbvlm-error-words");
-    const message = element("span", "nbvlm-error-message");
-    message.textContent = card.message;
-    const hint = element("span", "nbvlm-error-hint");
-    hint.textContent = card.hint;
-    words.append(message, " ", hint);
+    const message = element("span", "nbvlm-error-message", card.message);
+    words.append(message, " ", element("span", "nbvlm-error-hint", card.hint));
     const close = textButton("nbvlm-error-close", "");
     close.setAttribute("aria-label", "Close this message");
     close.addEventListener("click", () => send({ type: "close" }));

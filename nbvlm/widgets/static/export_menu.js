@@ -2,7 +2,7 @@
 
 import { INSERT, inserted } from "./cells.js";
 import { copyText } from "./clipboard.js";
-import { element, subscribe, whenInPanel } from "./dom.js";
+import { download, element, subscribe, whenInPanel } from "./dom.js";
 
 /** @type {[string, string, string][]} Format, text and title of each button. */
 const FILES = [
@@ -18,15 +18,6 @@ const CODE = [
   ["python", "Copy as Python", "Code that asks the same again"],
   ["curl", "Copy as curl", "A shell script that asks the same again"],
 ];
-
-function download({ name, mime, parts }) {
-  const url = URL.createObjectURL(new Blob(parts, { type: mime }));
-  const link = element("a", "", { href: url, download: name });
-  document.body.append(link);
-  link.click();
-  link.remove();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
-}
 
 const textOf = ({ parts }) => new Blob(parts).text();
 
@@ -72,9 +63,9 @@ function view(el, store, model, ask) {
     });
     return node;
   };
-  const save = (file) => {
-    download(file);
-    say(`${file.name} is in your downloads.`);
+  const save = ({ name, mime, parts }) => {
+    download(name, new Blob(parts, { type: mime }));
+    say(`${name} is in your downloads.`);
   };
   const copy = async (file) => {
     const text = await textOf(file);

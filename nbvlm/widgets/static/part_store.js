@@ -79,6 +79,25 @@ export function oldBoxes(store, show) {
   return { said, drop };
 }
 
+// Esc selects nothing; without a selection the key is for what is around the part.
+export function listenToEscape(el, store, signal, clear) {
+  const leave = (event) => {
+    if (event.key !== "Escape" || event.defaultPrevented || !store.selected.length) return;
+    event.stopPropagation();
+    clear();
+  };
+  el.addEventListener("keydown", leave, { signal });
+}
+
+// Returns what gives the hidden detections as a set, which is made again only where they have changed.
+export function hiddenSet(store) {
+  const kept = { of: null, hidden: new Set() };
+  return () => {
+    if (kept.of !== store.hidden) Object.assign(kept, { of: store.hidden, hidden: new Set(store.hidden) });
+    return kept.hidden;
+  };
+}
+
 // The pointer, the focus and the selection each choose the detections that are lit, in this order.
 export function lights(apply, selected) {
   const now = { hover: null, focus: null };

@@ -1,7 +1,7 @@
 // The picker: sample pictures, upload, camera, link, drop and paste, and the chosen picture with its route.
 
 import { cameraView } from "./camera.js";
-import { dataUri, element, numbered, options, subscribe, textButton } from "./dom.js";
+import { dataUri, element, numbered, options, subscribe, textButton, whenFound } from "./dom.js";
 import { focusedIn } from "./focus.js";
 import { openView } from "./path_field.js";
 import { Uploader } from "./uploader.js";
@@ -251,15 +251,6 @@ function listen(area, uploader, signal, offers, open) {
   );
 }
 
-function whenAttached(el, signal, callback) {
-  const look = () => {
-    if (signal.aborted) return;
-    if (el.isConnected) callback(el.closest(".nbvlm-panel") ?? el);
-    else requestAnimationFrame(look);
-  };
-  look();
-}
-
 export default () => {
   const store = { samples: [], chosen: null, opening: "", places: [] };
   const views = new Set();
@@ -319,7 +310,8 @@ export default () => {
       update("gallery");
       model.on("change:offered", offered);
       offered();
-      whenAttached(el, controller.signal, (area) =>
+      const around = () => el.isConnected && (el.closest(".nbvlm-panel") ?? el);
+      whenFound(around, controller.signal, (area) =>
         listen(area, uploader, controller.signal, offers, (place) =>
           model.send(numbered(el, { type: "open", place })),
         ),

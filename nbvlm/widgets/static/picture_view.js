@@ -1,5 +1,6 @@
 // The picture with its drawings, and the tools above it.
 
+import { boxEditor } from "./box_editor.js";
 import { annotatedOf, copyOrOffer, cropOf, fileName } from "./crop_copy.js";
 import { legend } from "./detections_list.js";
 import { element } from "./dom.js";
@@ -42,8 +43,7 @@ function emptyView() {
   return { root, show };
 }
 
-// `makeEditor` is given where boxes can be corrected.
-export function viewer(store, act, makeEditor = null) {
+export function viewer(store, act) {
   const root = element("figure", "nbvlm-viewer");
   const viewport = element("div", "nbvlm-viewport", {
     role: "group",
@@ -64,36 +64,28 @@ export function viewer(store, act, makeEditor = null) {
   const empty = emptyView();
   frame.append(image, drawn.svg, drawn.labels);
   viewport.append(frame);
-  const editor = makeEditor?.(store, { viewport, frame, zoom, drawn, act: { ...act, pick: act.pin } });
-  if (editor) tools.root.append(editor.toggle);
-  root.append(
-    tools.root,
-    picker.bar,
-    ...(editor ? [editor.bar] : []),
-    viewport,
-    empty.root,
-    note.root,
-    labels.root,
-  );
+  const editor = boxEditor(store, { viewport, frame, zoom, drawn, act: { ...act, pick: act.pin } });
+  tools.root.append(editor.toggle);
+  root.append(tools.root, picker.bar, editor.bar, viewport, empty.root, note.root, labels.root);
 
   const under = (event) => {
     const [x, y] = zoom.under(event.clientX, event.clientY);
     return drawn.at([x * store.picture.width, y * store.picture.height]);
   };
   const free = () => Boolean(store.picture) && !store.picking && !store.editing;
-  const hovers = () => Boolean(store.picture) && !store.picking && !editor?.busy();
+  const hovers = () => Boolean(store.picture) && !store.picking && !editor.busy();
   const listen = (signal) => {
     listenToWheel(viewport, zoom, signal);
     listenToFingers(viewport, zoom, signal);
     picker.listen(signal);
-    editor?.listen(signal);
+    editor.listen(signal);
     listenToDrag(viewport, zoom, signal, { free, click: (event) => act.pin(under(event), event) });
     const hover = (event) => act.hover(hovers() && event.pointerType !== "touch" ? under(event) : null);
     viewport.addEventListener("pointermove", hover, { signal });
     viewport.addEventListener("pointerleave", () => act.hover(null), { signal });
     viewport.addEventListener(
       "keydown",
-      (event) => picker.key(event) || editor?.key(event) || zoomKey(zoom, event),
+      (event) => picker.key(event) || editor.key(event) || zoomKey(zoom, event),
       { signal },
     );
     viewport.addEventListener(
@@ -168,13 +160,12 @@ export function viewer(store, act, makeEditor = null) {
     shapes: boxes,
     reshape: drawn.reshape,
     moved: drawn.moved,
-    edited: () => editor?.show(),
+    edited: editor.show,
     light: drawn.light,
     pick: picker.turn,
     stop: () => {
       note.stop();
-      editor?.stop();
+      editor.stop();
     },
-    say: note.say,
   };
 }

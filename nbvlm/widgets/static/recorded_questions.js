@@ -1,9 +1,9 @@
 // The questions of a recording, as buttons by picture.
 
-import { element, numbered, subscribe, textButton } from "./dom.js";
+import { element, numbered, sharedViews, textButton } from "./dom.js";
 
-function view(el, store, model) {
-  const ask = (index) => model.send(numbered(el, { type: "ask", index }));
+function view(el, store, send) {
+  const ask = (index) => send(numbered(el, { type: "ask", index }));
   const group = ({ name, asks }) => {
     const root = element("div", "nbvlm-recorded-group", { role: "group", "aria-label": `About ${name}` });
     root.append(element("span", "nbvlm-recorded-picture", name));
@@ -14,28 +14,16 @@ function view(el, store, model) {
     }
     return root;
   };
-  return () => {
+  const show = () => {
     el.hidden = !store.pictures.length;
     const title = element("div", "nbvlm-recorded-title", "Questions of the recording");
     el.replaceChildren(...(store.pictures.length ? [title, ...store.pictures.map(group)] : []));
   };
+  return { show };
 }
 
 export default () => {
   const store = { pictures: [] };
-  const views = new Set();
-  return {
-    initialize({ model }) {
-      return subscribe(model, (message) => {
-        store.pictures = message.pictures;
-        for (const show of views) show();
-      });
-    },
-    render({ model, el }) {
-      const show = view(el, store, model);
-      views.add(show);
-      show();
-      return () => views.delete(show);
-    },
-  };
+  const receive = ({ pictures }) => Object.assign(store, { pictures });
+  return sharedViews(receive, (el, send) => view(el, store, send));
 };

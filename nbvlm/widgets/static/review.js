@@ -1,6 +1,6 @@
 // The bar of a review: which row is shown, how far the review is, and its buttons.
 
-import { element, sharedViews, textButton } from "./dom.js";
+import { element, sharedViews, textButton, whenFound } from "./dom.js";
 import { voice } from "./status_line.js";
 
 const STATES = { open: "open", kept: "kept", corrected: "corrected", error: "skipped" };
@@ -82,15 +82,14 @@ function view(el, store, send) {
     event.stopPropagation();
     send({ type });
   };
-  // The view is rendered before it is put into the page; keys work in the whole review.
-  const attach = () => {
-    if (controller.signal.aborted) return;
-    const around = el.closest(".nbvlm-review");
-    if (around) around.addEventListener("keydown", key, { signal: controller.signal });
-    else requestAnimationFrame(attach);
-  };
+  const { signal } = controller;
   for (const one of tools.children) one.setAttribute("data-lm-suppress-shortcuts", "true");
-  attach();
+  // Keys work in the whole review.
+  whenFound(
+    () => el.closest(".nbvlm-review"),
+    signal,
+    (review) => review.addEventListener("keydown", key, { signal }),
+  );
   return { show, stop: () => controller.abort() };
 }
 

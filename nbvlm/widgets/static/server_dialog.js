@@ -1,49 +1,28 @@
 // Forms for models that are not in the list: an OpenAI-compatible server, and a recording.
 
-import { element, numbered, textButton, whenInPanel } from "./dom.js";
+import { element, numbered, textButton } from "./dom.js";
+import { drawerField, drawers, onKeys } from "./drawer.js";
 import { focusedIn } from "./focus.js";
-import { announce, focusReturn } from "./focus_return.js";
+import { announce } from "./focus_return.js";
 
 let forms = 0;
-
-function serverField(title, attributes) {
-  const label = element("label", "nbvlm-drawer-field");
-  const field = element("input", "", {
-    type: "text",
-    spellcheck: "false",
-    autocomplete: "off",
-    ...attributes,
-  });
-  label.append(element("span", "", title), field);
-  return { label, field };
-}
-
-function onKeys(root, submit, onClose) {
-  root.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && event.target.matches("input")) submit();
-    else if (event.key === "Escape") onClose();
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-  });
-}
 
 function serverForm(say, onClose) {
   const root = element("div", "nbvlm-drawer", { role: "group", "aria-label": "OpenAI-compatible server" });
   const list = element("datalist", "", {
     id: `nbvlm-models-${++forms}-${Math.random().toString(36).slice(2)}`,
   });
-  const url = serverField("Address of an OpenAI-compatible server", {
+  const url = drawerField("Address of an OpenAI-compatible server", {
     class: "nbvlm-server-url",
     placeholder: "http://127.0.0.1:8000/v1",
   });
-  const name = serverField("Model", {
+  const name = drawerField("Model", {
     class: "nbvlm-server-model",
     list: list.id,
     placeholder: "google/paligemma2-3b-mix-448",
   });
   // Like that of the key field, the key leaves the page in a buffer, and the page forgets it.
-  const key = serverField("Key, if the server asks for one", {
+  const key = drawerField("Key, if the server asks for one", {
     class: "nbvlm-server-key",
     type: "password",
     "data-1p-ignore": "",
@@ -96,7 +75,7 @@ function serverForm(say, onClose) {
 
 function recordingForm(say, onClose) {
   const root = element("div", "nbvlm-drawer", { role: "group", "aria-label": "Recording" });
-  const path = serverField("Path of a recording, where the kernel runs; “photographs” is part of nbvlm", {
+  const path = drawerField("Path of a recording, where the kernel runs; “photographs” is part of nbvlm", {
     class: "nbvlm-recording-path",
     placeholder: "lesson.json",
   });
@@ -118,65 +97,28 @@ function recordingForm(say, onClose) {
 
 const FORMS = { "nbvlm-server": serverForm, "nbvlm-recording": recordingForm };
 
-export default () => {
-  const views = new Set();
-  const receive = (message) => {
-    for (const one of views) one[message.type]?.(message);
-  };
-
-  return {
-    initialize({ model }) {
-      model.on("msg:custom", receive);
-      return () => model.off("msg:custom", receive);
-    },
-    render({ model, el }) {
-      const controller = new AbortController();
-      const { signal } = controller;
-      let form = null;
-      let back = () => {};
-      const close = () => {
-        form?.forget?.();
-        const held = form?.root.contains(focusedIn(el));
-        el.replaceChildren();
-        el.hidden = true;
-        form = null;
-        if (held) back();
-      };
-      const cancel = () => {
-        close();
-        el.closest(".nbvlm-panel")?.dispatchEvent(new CustomEvent("nbvlm-server-closed"));
-      };
-      const view = {
-        open: ({ type, name = type }) => {
-          if (!form) back = focusReturn(el);
-          el.hidden = false;
-          form = FORMS[name](
-            (message, buffers) => model.send(numbered(el, message), undefined, buffers),
-            cancel,
-          );
-          el.replaceChildren(form.root);
-          // Arrow keys walk through the models, so a choice leaves the focus where it is; Enter goes on.
-          const holder = focusedIn(el);
-          if (!holder?.matches("select")) form.first.focus({ preventScroll: true });
-          else
-            announce(el, `A form is open below: ${form.root.getAttribute("aria-label")}. Enter goes there`);
-        },
-        enter: () => form?.first.focus({ preventScroll: true }),
-        models: ({ names, words }) => form?.models(names, words),
-        here: ({ models, words }) => form?.here?.(models, words),
-        connected: close,
-      };
-      close();
-      views.add(view);
-      whenInPanel(el, signal, (panel) => {
-        for (const name of Object.keys(FORMS)) panel.addEventListener(name, view.open, { signal });
-        panel.addEventListener("nbvlm-form-enter", view.enter, { signal });
-      });
-      return () => {
-        controller.abort();
-        views.delete(view);
-        close();
-      };
-    },
-  };
-};
+export default () =>
+  drawers((el, model, drawer) => {
+    const say = (message, buffers) => model.send(numbered(el, message), undefined, buffers);
+    const cancel = () => {
+      drawer.close();
+      el.closest(".nbvlm-panel")?.dispatchEvent(new CustomEvent("nbvlm-server-closed"));
+    };
+    const enter = () => drawer.form?.first.focus({ preventScroll: true });
+    const open = ({ type, name = type }) => {
+      const form = FORMS[name](say, cancel);
+      drawer.open(form);
+      // Arrow keys walk through the models, so a choice leaves the focus where it is; Enter goes on.
+      if (!focusedIn(el)?.matches("select")) enter();
+      else announce(el, `A form is open below: ${form.root.getAttribute("aria-label")}. Enter goes there`);
+    };
+    return {
+      takers: {
+        open,
+        models: ({ names, words }) => drawer.form?.models(names, words),
+        here: ({ models, words }) => drawer.form?.here?.(models, words),
+        connected: drawer.close,
+      },
+      events: { "nbvlm-server": open, "nbvlm-recording": open, "nbvlm-form-enter": enter },
+    };
+  });

@@ -1,12 +1,20 @@
 // Sliders of ipywidgets in words: each has a name, and a value as its number field shows it.
 
 // What a page changes when a slider moves, or a field comes.
-export const CHANGES = {
+const CHANGES = {
   childList: true,
   subtree: true,
   attributes: true,
   attributeFilter: ["disabled", "aria-valuetext", "aria-valuenow"],
 };
+
+// Calls a function now, and whenever a slider moves or a field comes.
+export function followFields(root, signal, follow) {
+  const observer = new MutationObserver(follow);
+  observer.observe(root, CHANGES);
+  signal.addEventListener("abort", () => observer.disconnect());
+  follow();
+}
 
 // noUiSlider says 0.2 where the field says 0.22, or a number with all the digits of its arithmetic.
 export function nameSliders(root) {

@@ -3,7 +3,7 @@
 import { element, numbered, textButton, whenInPanel } from "./dom.js";
 import { keepKeys } from "./keep_keys.js";
 import { plainKeys, shortcutList } from "./shortcuts.js";
-import { CHANGES, nameSliders } from "./sliders.js";
+import { followFields, nameSliders } from "./sliders.js";
 
 // Ctrl+S still saves the notebook: of the keys with Ctrl or Cmd, the panel keeps those for text and Run.
 function shareKeys(panel, event) {
@@ -145,13 +145,6 @@ function render({ model, el }) {
   show();
 
   whenInPanel(el, signal, (panel) => {
-    const follow = () => {
-      keepKeys(panel);
-      nameSliders(panel);
-    };
-    const observer = new MutationObserver(follow);
-    observer.observe(panel, CHANGES);
-    signal.addEventListener("abort", () => observer.disconnect());
     // Text fields keep their keys to themselves, so the panel listens on the way down.
     panel.addEventListener("keydown", (event) => onKeyDown(event, model), { signal, capture: true });
     panel.addEventListener("click", (event) => onClick(event, model), { signal, capture: true });
@@ -165,7 +158,10 @@ function render({ model, el }) {
     panel.nbvlmFields = () => currentFields(panel, model);
     panel.setAttribute("role", "group");
     panel.setAttribute("aria-label", "Ask a vision-language model about a picture");
-    follow();
+    followFields(panel, signal, () => {
+      keepKeys(panel);
+      nameSliders(panel);
+    });
   });
 
   return () => {

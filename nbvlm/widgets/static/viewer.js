@@ -1,8 +1,7 @@
 // The viewer as a widget: the picture with its boxes and masks, to look through, select and correct.
 
-import { boxEditor } from "./box_editor.js";
-import { dataUri, element } from "./dom.js";
-import { lights, oldBoxes, partStore } from "./part_store.js";
+import { dataUri, element, subscribe } from "./dom.js";
+import { hiddenSet, lights, listenToEscape, oldBoxes, partStore } from "./part_store.js";
 import { viewer } from "./picture_view.js";
 import { voice } from "./status_line.js";
 
@@ -11,7 +10,6 @@ const TRAITS = [...Object.values(LOOKS), "mode", "editable", "region", "can_undo
 const PLAIN_PAINT = { color: "#d55e00", ink: "#000000" };
 
 function newStore() {
-  const look = { hidden: new Set(), of: null };
   const store = {
     picture: null,
     src: "",
@@ -39,15 +37,15 @@ function newStore() {
       return store.mode === "edit" && store.editable && store.picture !== null;
     },
     get look() {
-      if (look.of !== store.hidden) Object.assign(look, { of: store.hidden, hidden: new Set(store.hidden) });
       return {
         masks: store.show_masks,
         labels: store.show_labels,
         opacity: store.opacity,
-        hidden: look.hidden,
+        hidden: hidden(),
       };
     },
   };
+  const hidden = hiddenSet(store);
   return store;
 }
 
@@ -77,15 +75,10 @@ function view(el, store, act) {
     },
     speak: speech.say,
   };
-  const shown = viewer(store, actions, boxEditor);
+  const shown = viewer(store, actions);
   el.classList.add("nbvlm-viewer-part", ...(act.bare ? [] : ["nbvlm-part"]));
   el.replaceChildren(shown.root, notes, speech.root);
 
-  const leave = (event) => {
-    if (event.key !== "Escape" || event.defaultPrevented || !store.selected.length) return;
-    event.stopPropagation();
-    act.select([]);
-  };
   const put = (changes) => {
     if ("picture" in changes) shown.picture();
     else if ("boxes" in changes || "shapes" in changes) shown.boxes();
@@ -122,7 +115,7 @@ function view(el, store, act) {
     },
     listen: (signal) => {
       shown.listen(signal);
-      el.addEventListener("keydown", leave, { signal });
+      listenToEscape(el, store, signal, () => act.select([]));
     },
     stop: shown.stop,
   };
@@ -223,11 +216,10 @@ export default () => {
       if (model.get("bare")) store.noPicture = null;
       part = partStore(model, store, each, TRAITS, old.said);
       send = (message) => model.send(message);
-      model.on("msg:custom", receive);
-      model.send({ type: "hello" });
+      const stop = subscribe(model, receive);
       return () => {
         part.stop();
-        model.off("msg:custom", receive);
+        stop();
       };
     },
     render({ model, el }) {
