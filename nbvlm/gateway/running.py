@@ -8,7 +8,7 @@ import contextlib
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from nbvlm._optional import require
 from nbvlm.demo import service
@@ -144,8 +144,7 @@ class Gateway:
 
     def check_host(self, head: Request) -> None:
         """Refuse a request under a name that is not the gateway's, as after DNS rebinding."""
-        host = head.header("host").lower()
-        name = host.rpartition("]")[0].lstrip("[") or host.partition(":")[0]
+        name = head.host_name
         if self.hosts is not None and name not in self.hosts:
             raise Refused(403, f"'{name[:64]}' is not a name of this gateway; [listen] hosts adds names")
 
@@ -269,15 +268,9 @@ class _Door:
         """
         head = request_head(request.scope)
         self._gateway.check_host(head)
-        origin, site = head.header("origin"), head.header("sec-fetch-site", "same-origin").lower()
-        if (
-            origin and urlsplit(origin).netloc.lower() != head.header("host").lower()
-        ) or site != "same-origin":
+        if head.is_foreign or head.header("sec-fetch-site").lower() == "none":
             raise Refused(403, "This form does not come from a page of the gateway")
-        if (
-            head.header("content-type").partition(";")[0].strip().lower()
-            != "application/x-www-form-urlencoded"
-        ):
+        if head.content_type != "application/x-www-form-urlencoded":
             raise Refused(415, "A form of the gateway's pages is expected")
         body = await read_body(head, request.receive, _FORM_MOST, self._gateway.limits)
         try:
@@ -350,7 +343,7 @@ class _Door:
         peer = network(head.peer)
         if gateway.joins is None:
             raise Refused(404, "Students sign in at the JupyterHub")
-        if head.header("content-type").partition(";")[0].strip().lower() == "application/json":
+        if head.content_type == "application/json":
             gateway.check_host(head)
             if head.header("origin") or head.header("sec-fetch-site", "none").lower() != "none":
                 raise Refused(403, "Web pages cannot join a class")
