@@ -234,17 +234,19 @@ class _Door:
 
     def with_session(self, request: Any, response: Any, cookie: str) -> Any:
         """Give a browser its cookie."""
-        secure = self._is_secure(request)
+        self._set_cookie(request, response, COOKIE, cookie, Sessions.LIFE_S)
+        return response
+
+    def _set_cookie(self, request: Any, response: Any, name: str, value: str, life_s: int) -> None:
         response.set_cookie(
-            COOKIE,
-            cookie,
-            max_age=Sessions.LIFE_S,
+            name,
+            value,
+            max_age=life_s,
             path=self._gateway.prefix or "/",
-            secure=secure,
+            secure=self._is_secure(request),
             httponly=True,
             samesite="lax",
         )
-        return response
 
     def _is_secure(self, request: Any) -> bool:
         forwarded = request.headers.get("x-forwarded-proto", "") if self._gateway.hub is not None else ""
@@ -371,15 +373,7 @@ class _Door:
         assert hub is not None  # noqa: S101 - only called behind a hub
         address, state = hub.begin(path)
         response = self._responses.RedirectResponse(address, 302, headers=pages.HEADERS)
-        response.set_cookie(
-            _STATE,
-            state,
-            max_age=600,
-            path=self._gateway.prefix or "/",
-            secure=self._is_secure(request),
-            httponly=True,
-            samesite="lax",
-        )
+        self._set_cookie(request, response, _STATE, state, 600)
         return response
 
     async def callback(self, request: Any) -> Any:
