@@ -26,7 +26,7 @@ from nbvlm.grounding import codebook, overlaps, parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from nbvlm.demo.model.vision import Observation as Observation
+    from nbvlm.demo.model.vision import Observation
     from nbvlm.grounding import Detection
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "WAYS",
     "Figure",
     "Score",
+    "asking",
     "boxes",
     "evaluate",
     "facts_of",
@@ -217,13 +218,18 @@ def evaluate(
         picture = WAYS[way](scene.picture)
         seen = model.see(picture)
         samples["scenes taken for scenes"].append(seen.familiar >= FAMILIAR)
-
-        def ask(prompt: str, picture: Image.Image = picture, seen: Observation = seen) -> str:
-            return "".join(token.text for token in model.stream(picture, prompt, temperature=1e-4, seen=seen))
-
-        for name, value in judged(ask, scene, seed):
+        for name, value in judged(asking(model, picture, seen), scene, seed):
             samples[name].append(value)
     return [Score(name, sum(got) / len(got), len(got)) for name in FIGURES if (got := samples[name])]
+
+
+def asking(model: Model, picture: Image.Image, seen: Observation) -> Callable[[str], str]:
+    """Return a function that asks about a picture, greedily; `seen` is the result of `Model.see` for it."""
+
+    def ask(prompt: str) -> str:
+        return "".join(token.text for token in model.stream(picture, prompt, temperature=1e-4, seen=seen))
+
+    return ask
 
 
 def table(columns: dict[str, list[Score]], *, floors: bool = True) -> str:

@@ -186,12 +186,7 @@ def _shadow(layout: Layout, placed: Placed, picture: Image.Image) -> None:
     kind = lookalikes.drawing_of(placed.kind)
     if not kind.stands or foot < backgrounds.BACKGROUNDS[layout.background].horizon * h:
         return
-    wide = max(
-        2,
-        round(
-            half * min(1.0, objects.aspect(placed.kind, placed.text) if placed.text else kind.aspect) * 2.0
-        ),
-    )
+    wide = max(2, round(half * min(1.0, placed.aspect) * 2.0))
     backgrounds.shade(picture, (round(placed.x * w), round(foot)), (wide, max(2, round(half * 0.26))))
 
 
@@ -204,16 +199,10 @@ def spoil(picture: Image.Image, rng: Random) -> Image.Image:
         radius = rng.uniform(0.0008, 0.0035) * min(picture.size)
         picture = picture.filter(ImageFilter.GaussianBlur(radius))
     if noisy:
-        picture = _noise(picture, rng.uniform(2, 7), rng.getrandbits(32))
+        picture = difficulty.noisy(picture, rng.uniform(2, 7), rng.getrandbits(32))
     if compressed or not (blurred or noisy):
         picture = packed(picture, rng.randrange(50, 93))
     return picture
-
-
-def _noise(picture: Image.Image, sigma: float, seed: int) -> Image.Image:
-    values = np.asarray(picture, np.float32)
-    noise = np.random.Generator(np.random.SFC64(seed)).standard_normal(values.shape, np.float32)
-    return Image.fromarray(np.clip(values + noise * np.float32(sigma) + 0.5, 0, 255).astype(np.uint8))
 
 
 def packed(picture: Image.Image, quality: int) -> Image.Image:

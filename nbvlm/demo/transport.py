@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import functools
-import queue
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -63,36 +63,40 @@ class DemoTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request of an `httpx.Client`."""
-        body = _Body(self.service.room(_request(request)))
+        head, body = self._begun(request)
         for part in request.stream:  # type: ignore[union-attr]
             body.add(part)
-        exchange = Exchange(self.service, self._asked(request, body), _read_timeout(request))
-        try:
+        exchange = Exchange(self.service, body.of(head), _read_timeout(request))
+        with _answered(exchange, request):
             return _response(exchange.head(), _Stream(exchange, request))
-        except queue.Empty:
-            exchange.close()
-            raise httpx.ReadTimeout(_LATE, request=request) from None
-        except BaseException:
-            exchange.close()
-            raise
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request of an `httpx.AsyncClient`."""
-        body = _Body(self.service.room(_request(request)))
+        head, body = self._begun(request)
         async for part in request.stream:  # type: ignore[union-attr]
             body.add(part)
-        exchange = AsyncExchange(self.service, self._asked(request, body), _read_timeout(request))
-        try:
+        exchange = AsyncExchange(self.service, body.of(head), _read_timeout(request))
+        with _answered(exchange, request):
             return _response(await exchange.head(), _AsyncStream(exchange, request))
-        except TimeoutError:
-            exchange.close()
-            raise httpx.ReadTimeout(_LATE, request=request) from None
-        except BaseException:
-            exchange.close()
-            raise
 
-    def _asked(self, request: httpx.Request, body: _Body) -> Request:
-        return replace(_request(request, body), pace=self._pace)
+    def _begun(self, request: httpx.Request) -> tuple[Request, _Body]:
+        """Return a request without its body, and what collects that."""
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        head = Request(request.method, request.url.raw_path.decode("ascii"), headers, pace=self._pace)
+        return head, _Body(self.service.room(head))
+
+
+@contextmanager
+def _answered(exchange: Exchange | AsyncExchange, request: httpx.Request) -> Iterator[None]:
+    """End the work after any failure to read the answer; say that it is late as httpx does."""
+    try:
+        yield
+    except TimeoutError:
+        exchange.close()
+        raise httpx.ReadTimeout(_LATE, request=request) from None
+    except BaseException:
+        exchange.close()
+        raise
 
 
 class _Stream(httpx.SyncByteStream):
@@ -100,10 +104,8 @@ class _Stream(httpx.SyncByteStream):
         self._exchange, self._request = exchange, request
 
     def __iter__(self) -> Iterator[bytes]:
-        try:
+        with _answered(self._exchange, self._request):
             yield from self._exchange
-        except queue.Empty:
-            raise httpx.ReadTimeout(_LATE, request=self._request) from None
 
     def close(self) -> None:
         self._exchange.close()
@@ -114,11 +116,9 @@ class _AsyncStream(httpx.AsyncByteStream):
         self._exchange, self._request = exchange, request
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
+        with _answered(self._exchange, self._request):
             async for part in self._exchange:
                 yield part
-        except TimeoutError:
-            raise httpx.ReadTimeout(_LATE, request=self._request) from None
 
     async def aclose(self) -> None:
         self._exchange.close()
@@ -147,14 +147,10 @@ class _Body:
     def oversize(self) -> bool:
         return self._size > self._room
 
-    def __bytes__(self) -> bytes:
-        return b"".join(self._parts)  # a body that came in one part is not copied
-
-
-def _request(request: httpx.Request, body: _Body | None = None) -> Request:
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    head = Request(request.method, request.url.raw_path.decode("ascii"), headers)
-    return head if body is None else replace(head, body=bytes(body), oversize=body.oversize)
+    def of(self, head: Request) -> Request:
+        """Return the request with this body."""
+        # A body that came in one part is not copied.
+        return replace(head, body=b"".join(self._parts), oversize=self.oversize)
 
 
 def _response(reply: Reply, stream: httpx.SyncByteStream | httpx.AsyncByteStream) -> httpx.Response:

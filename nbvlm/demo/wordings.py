@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbvlm.demo import ground_truth, scenes
-from nbvlm.demo.evaluate import facts_of, named
+from nbvlm.demo.evaluate import asking, facts_of, named
 from nbvlm.demo.model import Model, load
 from nbvlm.demo.world.vocabulary import PLURALS
 from nbvlm.grounding import overlaps, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from nbvlm.demo.ground_truth import Fact
 
@@ -183,7 +183,7 @@ def measure(
     right: Counter[tuple[str, str]] = Counter()
     for seed in range(first, first + count):
         scene = scenes.sample(seed, hard=hard, pixels=pixels)
-        ask = _asking(model, scene)
+        ask = asking(model, scene.picture, model.see(scene.picture))
         for task, (color, kind) in targets(scene, seed).items():
             for wording in wordings.get(task, ()):
                 answer = ask(written(wording, color, kind))
@@ -198,16 +198,6 @@ def measure(
 def measured(task: str, count: int = SCENES, *, pixels: int | None = None) -> list[Asked]:
     """Measure the wordings of one task with the embedded model; see `measure`."""
     return measure(load(), count, pixels=pixels, wordings={task: WORDINGS[task]})
-
-
-def _asking(model: Model, scene: scenes.Scene) -> Callable[[str], str]:
-    seen = model.see(scene.picture)
-
-    def ask(prompt: str) -> str:
-        tokens = model.stream(scene.picture, prompt, temperature=1e-4, seen=seen)
-        return "".join(token.text for token in tokens)
-
-    return ask
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -61,11 +61,6 @@ class Answer:
         self._waiting: set[asyncio.Event] = set()
 
     @property
-    def abandoned(self) -> bool:
-        """Whether nothing follows it any more."""
-        return self.followers == 0
-
-    @property
     def text(self) -> str:
         """All text so far."""
         return "".join(chunk.text for chunk in self.chunks)
@@ -191,10 +186,10 @@ class Cache:
 class Ticket:
     """The place of one student's question in the line."""
 
-    __slots__ = ("answer", "caller", "gone", "until")
+    __slots__ = ("answer", "caller", "gone")
 
-    def __init__(self, caller: str, answer: Answer, until: float) -> None:
-        self.caller, self.answer, self.until = caller, answer, until
+    def __init__(self, caller: str, answer: Answer) -> None:
+        self.caller, self.answer = caller, answer
         self.gone = False
 
     def expired(self) -> bool:

@@ -10,7 +10,7 @@ import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote
 
 from nbvlm import endpoints
 from nbvlm._text import shorten, visible
@@ -27,6 +27,7 @@ from nbvlm.demo.service import (
     Invalid,
     Refusal,
     Reply,
+    about,
     as_event,
     as_json,
     body_size,
@@ -35,6 +36,8 @@ from nbvlm.demo.service import (
     read_body,
     refusal,
     request_head,
+    send_head,
+    send_part,
     server_error,
     sized,
     usage,
@@ -46,15 +49,13 @@ from nbvlm.gateway.upstream import explained
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from nbvlm.demo.service import Limits, Request
+    from nbvlm.demo.service import Limits, Receive, Request, Scope, Send
     from nbvlm.gateway.answers import Answer, Chunk
     from nbvlm.gateway.desk import Desk, Inquiry
     from nbvlm.gateway.people import Person
     from nbvlm.gateway.questions import Asked
 
     Identify = Callable[[Request], Awaitable[Person]]
-    Receive = Callable[[], Awaitable[Any]]
-    Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 __all__ = ["Api", "note"]
 
@@ -63,8 +64,6 @@ TICK_S = 1.0
 QUIET_S = 15.0
 """Seconds after which a client that reads no reports gets the head of its stream, and a sign of life."""
 _POLL_DEFAULT_S, _POLL_MOST_S = 300, 3600
-_SAFE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
-_NO_BODY = 64 * 1024
 _log = logging.getLogger("nbvlm.gateway")
 
 _ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
@@ -116,7 +115,7 @@ class Api:
         self._bodies = Bodies(limits)
         self._parked: dict[str, tuple[Inquiry, float, asyncio.Task[None]]] = {}
 
-    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         head = request_head(scope)
         head = replace(head, target=head.target.removeprefix(self._prefix) or "/")
@@ -139,7 +138,7 @@ class Api:
         finally:
             exchange.close()
 
-    async def _answer(self, scope: Any, head: Request, exchange: _Exchange) -> None:
+    async def _answer(self, scope: Scope, head: Request, exchange: _Exchange) -> None:
         method, argument, name = _route(head)
         if name == "facts":
             await exchange.whole(as_json(self._facts()))
@@ -148,18 +147,18 @@ class Api:
             caller = self._bucket.owner(head, argument)
             person = None
         else:
-            _check_page(head)
+            if head.is_foreign:
+                raise Refused(403, "Web pages of other sites cannot use this gateway")
             person = await self._identify(head)
             if name == "standing":
                 await exchange.whole(as_json(self._desk.standing(person)))
                 return
             caller = str(person.id)
         head = replace(head, caller=caller)
-        if name in ("ask_nvidia", "ask_openai", "create"):
-            _check_json(head)
-        room = {"PUT": self._limits.upload, "POST": self._limits.body}.get(method, _NO_BODY)
-        length = head.header("content-length", "0")
-        if length.isdecimal() and int(length) > room:
+        if method == "POST" and not head.is_json:
+            raise Refused(415, "The body must be JSON, with the header Content-Type: application/json")
+        room = self._limits.room(method)
+        if (head.length or 0) > room:
             raise Refusal(_too_large(head, room))
         async with self._bodies.room(caller, body_size(head, room)):
             body = await read_body(head, exchange.receive, room, self._limits)
@@ -204,14 +203,14 @@ class Api:
         asset = self._bucket.get(id_, caller)
         return asset.data if asset is not None else None
 
-    def _store(self, scope: Any, request: Request, name: str, argument: str) -> Reply:
+    def _store(self, scope: Scope, request: Request, name: str, argument: str) -> Reply:
         if name == "put":
             return self._bucket.put(request, argument)
         api = AssetApi(self._bucket, self._public or self._origin(scope, request))
         reply: Reply = getattr(api, name)(request, unquote(argument))
         return reply
 
-    def _origin(self, scope: Any, request: Request) -> str:
+    def _origin(self, scope: Scope, request: Request) -> str:
         # Behind a hub's proxy the scheme stands in a header; the gateway then listens for the proxy only.
         forwarded = request.header("x-forwarded-proto").partition(",")[0].strip() if self._prefix else ""
         scheme = forwarded if forwarded in ("http", "https") else scope.get("scheme", "http")
@@ -407,19 +406,11 @@ class _Exchange:
         self.begun = True
         if reply.status >= 400:
             note(reply.status, self._method, self._path)
-        await self._send(
-            {
-                "type": "http.response.start",
-                "status": reply.status,
-                "headers": [
-                    (name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers
-                ],
-            }
-        )
+        await send_head(reply, self._send)
 
     async def part(self, data: bytes, *, more: bool = True) -> None:
         """Send a part of the body."""
-        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        await send_part(data, self._send, more=more)
 
     async def begin(self, inquiry: Inquiry, form: _Nvidia | _OpenAI) -> bytes:
         """Send the head of a stream of events; return its first events, to be sent with those that follow.
@@ -574,8 +565,7 @@ def _first_notice(answer: Answer) -> tuple[str, ...]:
 def _about(inquiry: Inquiry) -> tuple[tuple[str, str], ...]:
     answer = inquiry.answer
     notice = " ".join(answer.notices)[:400] if answer.done else " ".join(_first_notice(answer))
-    values = (("nbvlm-notice", notice), ("nbvlm-model", answer.by or ""))
-    return tuple((name, quote(value, safe=_SAFE)) for name, value in values if value)
+    return about(notice, answer.by)
 
 
 def _events_head(inquiry: Inquiry, form: _Nvidia | _OpenAI) -> Reply:
@@ -598,27 +588,6 @@ def _route(head: Request) -> tuple[str, str, str]:
     raise Refusal(service.text(404, "404 page not found"))
 
 
-def _check_page(head: Request) -> None:
-    """Refuse requests from web pages of other sites."""
-    origin, site = head.header("origin"), head.header("sec-fetch-site", "none").lower()
-    try:
-        other = bool(origin) and urlsplit(origin).netloc.lower() != head.header("host").lower()
-    except ValueError:
-        other = True
-    if other or site not in ("none", "same-origin"):
-        raise Refused(403, "Web pages of other sites cannot use this gateway")
-
-
-def _check_json(head: Request) -> None:
-    kind = head.header("content-type").partition(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
-        raise Refused(415, "The body must be JSON, with the header Content-Type: application/json")
-
-
-def _is_openai(head: Request) -> bool:
-    return head.path.startswith(("/v1/chat/", "/v1/models"))
-
-
 def _too_large(head: Request, most: int) -> Reply:
     if head.method == "PUT":
         return service.xml(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
@@ -627,18 +596,17 @@ def _too_large(head: Request, most: int) -> Reply:
 
 def _refused(head: Request, refused: Refused) -> Reply:
     sentence = str(refused)
-    reply = (
-        refusal(refused.status, f"{sentence}.")
-        if _is_openai(head)
-        else problem(refused.status, detail=f"{sentence}.")
-    )
+    if head.is_openai:
+        reply = refusal(refused.status, f"{sentence}.")
+    else:
+        reply = problem(refused.status, detail=f"{sentence}.")
     if refused.retry_after is not None:
         reply = reply.plus(("retry-after", str(max(1, round(refused.retry_after + 0.5)))))
     return reply
 
 
 def _rejected(head: Request, invalid: Invalid) -> Reply:
-    if _is_openai(head):
+    if head.is_openai:
         return refusal(400, str(invalid.faults))
     if "text/event-stream" in head.header("accept") or head.header(STATUS_HEADER):
         return as_json({"detail": invalid.faults.as_list()}, 422)

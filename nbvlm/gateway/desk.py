@@ -157,7 +157,7 @@ class Desk:
         )
         self._remember(inquiry, asked)
         if not answer.began and not answer.done:
-            inquiry.ticket = Ticket(caller, answer, 0.0)
+            inquiry.ticket = Ticket(caller, answer)
             self.line.add(inquiry.ticket)
         return inquiry
 
@@ -256,7 +256,7 @@ class Desk:
         """Close the books of a question."""
         answer, person = inquiry.answer, inquiry.person
         answer.followers -= 1
-        if answer.abandoned and not answer.done:
+        if not answer.followers and not answer.done:
             self._forget(answer)
             if answer.task is not None:
                 answer.task.cancel()

@@ -150,10 +150,6 @@ class Register:
         self._by_name = {name: id_ for name, id_ in self._by_name.items() if id_ != person.id}
         del self._by_id[person.id]
 
-    def is_taken(self, name: str) -> bool:
-        """Return whether a student has this name."""
-        return folded_name(name) in self._by_name
-
 
 def folded_name(name: str) -> str:
     """Return a name as it is compared."""
@@ -277,7 +273,7 @@ class Joins:
             self.attempts.failed(peer)
             raise NotJoined("This is not the code of the class.")
         shown = checked_name(name)
-        if self._register.is_taken(shown):
+        if self._register.named(shown) is not None:
             self.attempts.failed(peer)
             raise NotJoined(
                 f"The name {shown} is taken. Choose another, or ask your teacher to free it.", 409
@@ -293,7 +289,7 @@ class Joins:
             self.attempts.failed(peer)
             raise NotJoined("This code is not known.")
         name, known, used = found
-        if used or self._register.is_taken(name):
+        if used or self._register.named(name) is not None:
             self.attempts.failed(peer)
             raise NotJoined("This code was used already. Ask your teacher for another.", 409)
         person, token = self._register.add(name)

@@ -8,7 +8,7 @@ import contextlib
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from nbvlm._optional import require
 from nbvlm.demo import service
@@ -144,8 +144,7 @@ class Gateway:
 
     def check_host(self, head: Request) -> None:
         """Refuse a request under a name that is not the gateway's, as after DNS rebinding."""
-        host = head.header("host").lower()
-        name = host.rpartition("]")[0].lstrip("[") or host.partition(":")[0]
+        name = head.host_name
         if self.hosts is not None and name not in self.hosts:
             raise Refused(403, f"'{name[:64]}' is not a name of this gateway; [listen] hosts adds names")
 
@@ -235,17 +234,19 @@ class _Door:
 
     def with_session(self, request: Any, response: Any, cookie: str) -> Any:
         """Give a browser its cookie."""
-        secure = self._is_secure(request)
+        self._set_cookie(request, response, COOKIE, cookie, Sessions.LIFE_S)
+        return response
+
+    def _set_cookie(self, request: Any, response: Any, name: str, value: str, life_s: int) -> None:
         response.set_cookie(
-            COOKIE,
-            cookie,
-            max_age=Sessions.LIFE_S,
+            name,
+            value,
+            max_age=life_s,
             path=self._gateway.prefix or "/",
-            secure=secure,
+            secure=self._is_secure(request),
             httponly=True,
             samesite="lax",
         )
-        return response
 
     def _is_secure(self, request: Any) -> bool:
         forwarded = request.headers.get("x-forwarded-proto", "") if self._gateway.hub is not None else ""
@@ -269,15 +270,9 @@ class _Door:
         """
         head = request_head(request.scope)
         self._gateway.check_host(head)
-        origin, site = head.header("origin"), head.header("sec-fetch-site", "same-origin").lower()
-        if (
-            origin and urlsplit(origin).netloc.lower() != head.header("host").lower()
-        ) or site != "same-origin":
+        if head.is_foreign or head.header("sec-fetch-site").lower() == "none":
             raise Refused(403, "This form does not come from a page of the gateway")
-        if (
-            head.header("content-type").partition(";")[0].strip().lower()
-            != "application/x-www-form-urlencoded"
-        ):
+        if head.content_type != "application/x-www-form-urlencoded":
             raise Refused(415, "A form of the gateway's pages is expected")
         body = await read_body(head, request.receive, _FORM_MOST, self._gateway.limits)
         try:
@@ -350,7 +345,7 @@ class _Door:
         peer = network(head.peer)
         if gateway.joins is None:
             raise Refused(404, "Students sign in at the JupyterHub")
-        if head.header("content-type").partition(";")[0].strip().lower() == "application/json":
+        if head.content_type == "application/json":
             gateway.check_host(head)
             if head.header("origin") or head.header("sec-fetch-site", "none").lower() != "none":
                 raise Refused(403, "Web pages cannot join a class")
@@ -378,15 +373,7 @@ class _Door:
         assert hub is not None  # noqa: S101 - only called behind a hub
         address, state = hub.begin(path)
         response = self._responses.RedirectResponse(address, 302, headers=pages.HEADERS)
-        response.set_cookie(
-            _STATE,
-            state,
-            max_age=600,
-            path=self._gateway.prefix or "/",
-            secure=self._is_secure(request),
-            httponly=True,
-            samesite="lax",
-        )
+        self._set_cookie(request, response, _STATE, state, 600)
         return response
 
     async def callback(self, request: Any) -> Any:

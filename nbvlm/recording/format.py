@@ -252,24 +252,10 @@ class _Exchange(msgspec.Struct):
 
 
 def _answered(item: Any) -> RecordedAnswer:
-    found = msgspec.convert(item, _Exchange)
-    picture = found.picture
-    question = RecordedQuestion(
-        found.model, found.prompt, found.parameters, picture.sha256, picture.pixels, picture.name
-    )
-    return RecordedAnswer(
-        question,
-        found.status,
-        found.events,
-        finish_reason=found.finish_reason,
-        usage=found.usage,
-        ended=found.ended,
-        error=found.error,
-        endpoint=found.endpoint,
-        entities=found.entities,
-        reasoning=found.reasoning,
-        about=found.about,
-    )
+    found = msgspec.structs.asdict(msgspec.convert(item, _Exchange))
+    model, prompt, parameters, picture = map(found.pop, ("model", "prompt", "parameters", "picture"))
+    question = RecordedQuestion(model, prompt, parameters, picture.sha256, picture.pixels, picture.name)
+    return RecordedAnswer(question, **found)
 
 
 def save(path: str | os.PathLike[str], answers: Sequence[RecordedAnswer]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,9 +73,8 @@ def test_things_go_from_left_to_right():
 
 
 def _alone(kind, color, *, background="paper", size=200, text=None):
-    shade = objects.COLORS[color]
-    share = 0.6 / max(1.0, objects.aspect(kind, text))
-    placed = scenes.Placed(kind, color, shade, 0.5, 0.5, share, False, 0.0, text)
+    placed = scenes.Placed(kind, color, objects.COLORS[color], 0.5, 0.5, 0.6, False, 0.0, text)
+    placed = replace(placed, size=0.6 / max(1.0, placed.aspect))
     return scenes.render(scenes.Layout(background, 1, 1.0, (placed,)), (size, size))
 
 
@@ -169,7 +169,7 @@ def test_letters_stay_on_the_board_and_stand_out(text, color):
     x0, _, x1, _ = scenes.bounds(np.asarray(plan) == 1)
     assert x0 + 2 < columns.min()
     assert columns.max() < x1 - 3
-    board = 0.6 / max(1.0, objects.aspect("sign", text)) * 300
+    board = 0.6 / max(1.0, signs.aspect(text)) * 300
     assert np.ptp(rows) + 1 == pytest.approx(signs.LETTERS * board, abs=2.5)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nbvlm.demo.model.layers import one_thread, sigmoid, softmax
-from nbvlm.demo.model.model import FAMILIAR, Model, Token, load, pick
+from nbvlm.demo.model.model import FAMILIAR, Model, Token, load, pick, pieces_until
 from nbvlm.demo.model.prompt_reader import QUESTION_WORDS, Reader
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "load",
     "one_thread",
     "pick",
+    "pieces_until",
     "sigmoid",
     "softmax",
 ]

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from nbvlm.demo.scenes import COLORS, KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["FreeReading", "Reading", "phrases", "read_words"]
+__all__ = ["FreeReading", "Reading", "listed", "phrases", "read_words", "split"]
 
 _CUES: Mapping[str, str] = {
     **dict.fromkeys(("many", "count", "number"), "count"),
@@ -66,6 +66,16 @@ class Reading:
     ignored: tuple[str, ...]
 
 
+def split(text: str) -> list[str]:
+    """Split a text into words, without the punctuation."""
+    return re.findall(r"[^\s.,;:!?\"'()]+", text)
+
+
+def listed(things: Iterable[Iterable[str]]) -> list[str]:
+    """Return the words for a list of things, a ``;`` before each but the first."""
+    return [word for n, thing in enumerate(things) for word in ((";", *thing) if n else thing)]
+
+
 def phrases(words: Sequence[str], synonyms: Mapping[str, str]) -> Reading:
     """Return the known things of a text, each with a color directly before it."""
     known = [synonyms.get(word, word) for word in words]
@@ -92,7 +102,7 @@ def read_words(text: str, synonyms: Mapping[str, str], spellings: Mapping[str, s
     spellings
         Other spellings of the words in which tasks are named.
     """
-    plain = [spellings.get(word, word) for word in re.findall(r"[^\s.,;:!?\"'()]+", text)]
+    plain = [spellings.get(word, word) for word in split(text)]
     if len(plain) > _MOST_WORDS:
         return None
     cues = [word for word in plain if word in _CUES] or [word for word in plain if word in _WEAK]
@@ -130,7 +140,4 @@ def _question(task: str, things: Sequence[tuple[str, ...]]) -> tuple[str, ...] |
             return ("answer", "en", "where", *first)
         case "is there":
             return ("answer", "en", "is", "there", *first)
-    listed = [
-        word for n, thing in enumerate(dict.fromkeys(things)) for word in ((";", *thing) if n else thing)
-    ]
-    return (task, *listed)
+    return (task, *listed(dict.fromkeys(things)))

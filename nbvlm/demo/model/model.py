@@ -12,9 +12,10 @@ prompt (`prompt_reader`) and writes an answer (`decoder`) token by token, each w
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from nbvlm.demo.model.layers import one_thread
 from nbvlm.demo.model.vision import Vision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from nbvlm.demo.model.layers import Array
     from nbvlm.demo.model.vision import Observation
 
-__all__ = ["FAMILIAR", "UNFAMILIAR", "Model", "Token", "load", "pick", "token_probabilities"]
+__all__ = ["FAMILIAR", "UNFAMILIAR", "Model", "Token", "load", "pick", "pieces_until", "token_probabilities"]
+
+T = TypeVar("T")
 
 
 def token_probabilities(scores: NDArray[np.float32], temperature: float, top_p: float) -> NDArray[np.float64]:
@@ -179,7 +182,8 @@ class Model:
         """
         parsed = prompt_reader.understand(prompt)
         if parsed is None:
-            yield from _fixed_answer(prompt_reader.HELP, max_tokens)
+            for word, end in pieces_until(re.findall(" ?[^ ]+", prompt_reader.HELP), max_tokens):
+                yield Token(word, end)
             return
         frame = Frame.of(image)
         with one_thread():
@@ -256,10 +260,7 @@ def _spoken_box(given: list[w.Piece]) -> tuple[float, float, float, float] | Non
     return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
 
-def _fixed_answer(text: str, most: int) -> Iterator[Token]:
-    words = text.split(" ")
-    for n, word in enumerate(words, 1):
-        end = "stop" if n == len(words) else "length" if n == most else None
-        yield Token(word if n == 1 else f" {word}", end)
-        if end:
-            return
+def pieces_until(pieces: Sequence[T], most: int) -> Iterator[tuple[T, str | None]]:
+    """Yield pieces of an answer with the finish reason of the last: the end, or a limit of tokens."""
+    for n, piece in enumerate(pieces[:most], 1):
+        yield piece, "stop" if n == len(pieces) else "length" if n == most else None

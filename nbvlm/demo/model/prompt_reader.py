@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nbvlm import prompts
 from nbvlm._text import shorten
-from nbvlm.demo.model.free_wording import phrases, read_words
+from nbvlm.demo.model.free_wording import listed, phrases, read_words, split
 from nbvlm.demo.scenes import COLORS, KINDS
 from nbvlm.demo.world.vocabulary import LANGUAGES, PLURALS
 
@@ -172,14 +172,11 @@ class Reader:
         return self._question(self._plain(plain))
 
     def _plain(self, text: str) -> list[str]:
-        words = re.findall(r"[^\s.,;:!?\"'()]+", text)
-        return [self.synonyms.get(word, word) for word in words if word not in _FILLERS]
+        return [self.synonyms.get(word, word) for word in split(text) if word not in _FILLERS]
 
     def _listed(self, task: str, rest: str) -> list[str] | None:
         items = [self.item(words) for part in re.split(r"[;,]", rest) if (words := self._plain(part))]
-        if not items:
-            return None
-        return [task, *(word for n, item in enumerate(items) for word in ((";", *item) if n else item))]
+        return [task, *listed(items)] if items else None
 
     def _question(self, words: list[str]) -> list[str] | None:
         answer, item = ["answer", "en"], self.item
@@ -269,8 +266,7 @@ def _unknown(prompt: str) -> tuple[str, ...]:
         return item
 
     Reader(_SYNONYMS, note).understand(prompt)
-    freely = {phrase: phrases(phrase.split(), _SYNONYMS) for phrase in dict.fromkeys(met)}
-    return tuple(phrase for phrase, found in freely.items() if found is None or not found.things)
+    return tuple(phrase for phrase in dict.fromkeys(met) if not phrases(phrase.split(), _SYNONYMS).things)
 
 
 def _read(prompt: str) -> ParsedPrompt | None:
@@ -294,7 +290,7 @@ def _freely_listed(parsed: ParsedPrompt, plain: str) -> ParsedPrompt:
     task, _, rest = plain.partition(" ")
     items, ignored, free = [], [], False
     for part in re.split(r"[;,]", rest):
-        words = re.findall(r"[^\s.,;:!?\"'()]+", part)
+        words = split(part)
         plainly = [_SYNONYMS.get(word, word) for word in words if word not in _FILLERS]
         if not plainly:
             continue
@@ -304,5 +300,6 @@ def _freely_listed(parsed: ParsedPrompt, plain: str) -> ParsedPrompt:
             item, free = list(found.things[0]), True
             ignored += [*found.ignored, *(word for thing in found.things[1:] for word in thing)]
         items.append(item)
-    listed = [word for n, item in enumerate(items) for word in ((";", *item) if n else item)]
-    return replace(parsed, words=(task, *listed), free=True, ignored=tuple(ignored)) if free else parsed
+    if not free:
+        return parsed
+    return replace(parsed, words=(task, *listed(items)), free=True, ignored=tuple(ignored))

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nbvlm._text import shorten
+from nbvlm.demo.ground_truth import overlap
 from nbvlm.demo.model import QUESTION_WORDS, Reader
 from nbvlm.demo.photos.kinds import KINDS, meaning, suggestions
 from nbvlm.demo.world.vocabulary import place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from nbvlm.demo.photos.detector import Found
     from nbvlm.demo.photos.kinds import Meaning
@@ -134,9 +135,8 @@ def _those(made: Answer, phrase: str, things: Sequence[Found]) -> list[Found]:
 
 
 def _boxes(made: Answer, phrases: Sequence[str], things: Sequence[Found]) -> None:
-    written: set[tuple[tuple[float, ...], str]] = (
-        set()
-    )  # a thing comes once under a name: detect cat ; animal
+    # A thing comes once under a name: detect cat ; animal
+    written: set[tuple[tuple[float, ...], str]] = set()
     for phrase in phrases:
         for thing in _those(made, phrase, things):
             label = _label(phrase, thing)
@@ -159,15 +159,8 @@ def _label(phrase: str, thing: Found) -> str:
 
 
 def _region(made: Answer, box: tuple[float, float, float, float], things: Sequence[Found]) -> None:
-    best = max(things, key=lambda thing: _overlap(thing.box, box), default=None)
-    made.say(best.name if best and _overlap(best.box, box) >= _ENOUGH else _NOTHING["en"])
-
-
-def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    both = max(width, 0) * max(height, 0)
-    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both
-    return both / union if union > 0 else 0.0
+    best = max(things, key=lambda thing: overlap(thing.box, box), default=None)
+    made.say(best.name if best and overlap(best.box, box) >= _ENOUGH else _NOTHING["en"])
 
 
 def _counted(things: Sequence[Found], code: str) -> list[str]:
@@ -213,12 +206,3 @@ def _larger(made: Answer, one: str, other: str, things: Sequence[Found]) -> None
         made.say(f"no {' and no '.join(missing)} found")
     else:
         made.say(max(sides, key=lambda side: max(thing.area for thing in side[1]))[0])
-
-
-def pieces_until(pieces: Sequence[str], most: int) -> Iterator[tuple[str, str | None]]:
-    """Yield pieces with the finish reason of the last: the end, or a limit of tokens."""
-    for n, piece in enumerate(pieces, 1):
-        end = "stop" if n == len(pieces) else "length" if n == most else None
-        yield piece, end
-        if end:
-            return

@@ -8,6 +8,7 @@ import numpy as np
 
 from nbvlm.demo.photos import network
 from nbvlm.demo.photos.kinds import KINDS
+from nbvlm.grounding import overlaps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +79,7 @@ def detect(image: Image.Image, net: Network | None = None) -> list[Found]:
     boxes /= np.float32(scale) * np.array([*image.size, *image.size], np.float32)
     boxes = boxes.clip(0, 1)
     kept = [n for n in np.argsort(-scores, kind="stable")[:_MOST] if (boxes[n, 2:] > boxes[n, :2]).all()]
-    same = _overlaps(boxes[kept]) > _OVERLAP
+    same = overlaps(boxes[kept], boxes[kept]) > _OVERLAP
     alike = kinds[kept][:, None] == kinds[kept]
     alone = _best(same & alike)  # first within each kind, then across the kinds
     last = [alone[n] for n in _best(same[np.ix_(alone, alone)])]
@@ -97,15 +98,6 @@ def _candidates(levels: Sequence[tuple[Any, Any]], width: int) -> tuple[Any, Any
         scores.append(likely[cell, kind])
         boxes.append(np.concatenate([centre - away[:, :2], centre + away[:, 2:]], 1))
     return np.concatenate(kinds), np.concatenate(scores), np.concatenate(boxes).astype(np.float32)
-
-
-def _overlaps(boxes: Any) -> Any:
-    """Intersection over union of every two boxes."""
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    both = np.prod((high - low).clip(0), 2)
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], 1)
-    return both / (area[:, None] + area - both)
 
 
 def _best(same: Any) -> list[int]:

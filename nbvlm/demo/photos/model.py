@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nbvlm.demo.model import Token, pick
+from nbvlm.demo.model import Token, pick, pieces_until
 from nbvlm.demo.photos import detector, network
-from nbvlm.demo.photos.answers import answer, pieces_until, understand
+from nbvlm.demo.photos.answers import answer, understand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,7 +9,12 @@ from nbvlm import _lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from nbvlm.demo.service.asgi import Receive as Receive
+    from nbvlm.demo.service.asgi import Scope as Scope
+    from nbvlm.demo.service.asgi import Send as Send
     from nbvlm.demo.service.asgi import request_head as request_head
+    from nbvlm.demo.service.asgi import send_head as send_head
+    from nbvlm.demo.service.asgi import send_part as send_part
     from nbvlm.demo.service.assets import AssetApi as AssetApi
     from nbvlm.demo.service.assets import Bucket as Bucket
     from nbvlm.demo.service.bodies import Bodies as Bodies
@@ -42,6 +47,7 @@ if TYPE_CHECKING:
     from nbvlm.demo.service.responses import DONE as DONE
     from nbvlm.demo.service.responses import EVENT_STREAM as EVENT_STREAM
     from nbvlm.demo.service.responses import Accept as Accept
+    from nbvlm.demo.service.responses import about as about
     from nbvlm.demo.service.responses import usage as usage
     from nbvlm.demo.service.schema import Faults as Faults
     from nbvlm.demo.service.schema import Invalid as Invalid
@@ -60,7 +66,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     {
-        "nbvlm.demo.service.asgi": "request_head",
+        "nbvlm.demo.service.asgi": "Receive Scope Send request_head send_head send_part",
         "nbvlm.demo.service.assets": "AssetApi Bucket",
         "nbvlm.demo.service.bodies": "Bodies Disconnected body_size read_body",
         "nbvlm.demo.service.chat_completions": "refusal",
@@ -70,7 +76,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         ),
         "nbvlm.demo.service.pictures": "EncodedPicture InvalidPicture from_base64",
         "nbvlm.demo.service.request_body": "Inline Source Uploaded clean parts source split",
-        "nbvlm.demo.service.responses": "DONE EVENT_STREAM Accept usage",
+        "nbvlm.demo.service.responses": "DONE EVENT_STREAM Accept about usage",
         "nbvlm.demo.service.schema": "Faults Invalid flag members number read_json",
         "nbvlm.demo.service.server": "asgi_server hosts listen origin",
         "nbvlm.demo.service.service": "Service network sized",

@@ -62,10 +62,8 @@ class Bodies:
 
 def body_size(head: Request, room: int) -> int:
     """Return the bytes of a body as its head declares them; without a declaration, the most allowed."""
-    if "transfer-encoding" in head.headers:
-        return room
-    length = head.header("content-length", "0")
-    return int(length) if length.isdecimal() else room
+    length = head.length
+    return room if "transfer-encoding" in head.headers or length is None else length
 
 
 async def read_body(head: Request, receive: Receive, room: int, limits: Limits) -> bytes:

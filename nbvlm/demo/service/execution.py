@@ -6,7 +6,7 @@ import asyncio
 import queue
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from nbvlm.demo.service.messages import Reply, Request
 
@@ -42,7 +42,7 @@ def _start(service: Service, request: Request, deliver: Callable[[Item], None]) 
 class Exchange:
     """A request and its reply, for synchronous callers.
 
-    Each part that takes longer than `timeout_s` raises `queue.Empty`; None waits for ever.
+    Each part that takes longer than `timeout_s` raises `TimeoutError`; None waits for ever.
     """
 
     def __init__(self, service: Service, request: Request, timeout_s: float | None = None) -> None:
@@ -50,13 +50,19 @@ class Exchange:
         self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
         _start(service, request, self._items.put)
 
+    def _next(self) -> Any:
+        try:
+            return _raised(self._items.get(timeout=self._timeout_s))
+        except queue.Empty:
+            raise TimeoutError from None
+
     def head(self) -> Reply:
         """Wait for status and headers."""
-        return _head(self._items.get(timeout=self._timeout_s))
+        return cast("Reply", self._next())
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the parts of the body as they come."""
-        while (part := _part(self._items.get(timeout=self._timeout_s))) is not None:
+        while (part := self._next()) is not None:
             yield part
 
     def close(self) -> None:
@@ -65,7 +71,7 @@ class Exchange:
 
 
 class AsyncExchange:
-    """The same for callers in an event loop; raises `TimeoutError` after `timeout_s`."""
+    """The same for callers in an event loop."""
 
     def __init__(self, service: Service, request: Request, timeout_s: float | None = None) -> None:
         self._connection, self._timeout_s = request.connection, timeout_s
@@ -79,16 +85,16 @@ class AsyncExchange:
         except RuntimeError:  # the loop is closed: the reply has no reader any more
             self._connection.close()
 
-    async def _next(self) -> Item:
-        return await asyncio.wait_for(self._items.get(), self._timeout_s)
+    async def _next(self) -> Any:
+        return _raised(await asyncio.wait_for(self._items.get(), self._timeout_s))
 
     async def head(self) -> Reply:
         """Wait for status and headers."""
-        return _head(await self._next())
+        return cast("Reply", await self._next())
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the parts of the body as they come."""
-        while (part := _part(await self._next())) is not None:
+        while (part := await self._next()) is not None:
             yield part
 
     def close(self) -> None:
@@ -96,17 +102,7 @@ class AsyncExchange:
         self._connection.close()
 
 
-def _head(item: Item) -> Reply:
+def _raised(item: Item) -> Reply | bytes | None:
     if isinstance(item, Exception):
         raise item
-    if not isinstance(item, Reply):
-        raise TypeError("a body came before its head")
-    return item
-
-
-def _part(item: Item) -> bytes | None:
-    if isinstance(item, Exception):
-        raise item
-    if isinstance(item, Reply):
-        raise TypeError("a second head came")
     return item

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 __all__ = ["IN_PROCESS", "SERVED", "Limits"]
 
 _MIB = 1024 * 1024
+_NO_BODY = 64 * 1024  # bytes of a body that a GET or DELETE may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class Limits:
     body_s: float = 60.0  # until a body is complete
     pause_s: float = 10.0  # between two parts of a body; until there is room for a body
     write_s: float = 30.0  # until a reader takes more of its answer
+
+    def room(self, method: str) -> int:
+        """Return the largest allowed body of a request, in bytes."""
+        return {"PUT": self.upload, "POST": self.body}.get(method, _NO_BODY)
 
 
 SERVED = Limits()

@@ -13,6 +13,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -99,6 +100,43 @@ class Request:
     def header(self, name: str, default: str = "") -> str:
         """Value of the header of this lower-case name, stripped."""
         return self.headers.get(name, default).strip()
+
+    @property
+    def content_type(self) -> str:
+        """The declared kind of the body in lower case, without parameters; empty without one."""
+        return self.header("content-type").partition(";")[0].strip().lower()
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the body is declared as JSON: a web page may send any other kind without asking first."""
+        return self.content_type == "application/json" or self.content_type.endswith("+json")
+
+    @property
+    def length(self) -> int | None:
+        """The declared bytes of the body, 0 without a declaration; None where it is not a number."""
+        length = self.header("content-length", "0")
+        return int(length) if length.isdecimal() else None
+
+    @property
+    def host_name(self) -> str:
+        """The `Host` header without its port, in lower case."""
+        host = self.header("host").lower()
+        return host.rpartition("]")[0].lstrip("[") or host.partition(":")[0]
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether a web page of another site sends it, as far as its browser says so."""
+        origin, site = self.header("origin"), self.header("sec-fetch-site", "none").lower()
+        try:
+            other = bool(origin) and urlsplit(origin).netloc.lower() != self.header("host").lower()
+        except ValueError:
+            other = True
+        return other or site not in ("none", "same-origin")
+
+    @property
+    def is_openai(self) -> bool:
+        """Whether the client reads answers and refusals in OpenAI's form."""
+        return self.path.startswith(("/v1/chat/", "/v1/models"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ __all__ = [
     "Accept",
     "Nvidia",
     "OpenAI",
+    "about",
     "events",
     "failed_status",
     "model_failed",
@@ -147,15 +148,20 @@ def failed_status(error: Error) -> int:
     return 503 if isinstance(error, ServerError) else 400
 
 
+def about(notice: str | None, model: str | None) -> tuple[tuple[str, str], ...]:
+    """Return the headers with the notice about an answer and the model that gave it, where there are any."""
+    # A header holds ASCII only, and a notice may quote the prompt.
+    named = (("nbvlm-notice", notice), ("nbvlm-model", model))
+    return tuple((name, quote(value, safe=_SAFE)) for name, value in named if value)
+
+
 def reply(dialect: Dialect, job: GenerationJob) -> Reply:
     """Write the answer of a ready job: as events if a stream was requested, else as one JSON object."""
     if job.error is not None:
         raise job.error
     if job.cancelled:
         return Reply(CLOSED)
-    about = (("nbvlm-notice", job.notice), ("nbvlm-model", job.model))
-    # A header holds ASCII only, and a notice may quote the prompt.
-    named = tuple((name, quote(value, safe=_SAFE)) for name, value in about if value)
+    named = about(job.notice, job.model)
     if job.stream:
         kind = (("content-type", EVENT_STREAM), ("cache-control", "no-cache"))
         return Reply(200, (*kind, *named), events(dialect, job))

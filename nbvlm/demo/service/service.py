@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from nbvlm.demo.service import chat_completions, inference
 from nbvlm.demo.service.assets import AssetApi, Bucket
@@ -39,7 +39,6 @@ Handler = Callable[[Request, str], Reply]
 
 _NO_KEY = refusal(401, "Incorrect API key provided", code="invalid_api_key")
 NO_CONTENT = 204
-_NO_BODY = 64 * 1024  # bytes of a body that a GET or DELETE may have
 _AT_ONCE = 8  # answers; more would need more memory for their pictures than a service should
 _PER_NETWORK = 64  # bits: an IPv6 host changes its address within its network
 
@@ -148,7 +147,7 @@ class Service:
 
     def room(self, request: Request) -> int:
         """Return the largest allowed body of this request, in bytes; only its head is needed."""
-        return {"PUT": self.limits.upload, "POST": self.limits.body}.get(request.method, _NO_BODY)
+        return self.limits.room(request.method)
 
     def admit(self, head: Request) -> Request:
         """Check the head of a request, before its body is read; return it with the name of its caller.
@@ -172,10 +171,10 @@ class Service:
         else:
             self._check_key(head)
             head = replace(head, caller=self._caller(head))
-        if route.method == "POST":
-            _check_json(head)
-        length = head.header("content-length", "0")
-        if head.oversize or (length.isdecimal() and int(length) > self.room(head)):
+        if route.method == "POST" and not head.is_json:
+            detail = "The body must be JSON, with the header Content-Type: application/json"
+            raise Refusal(refusal(415, detail) if head.is_openai else problem(415, detail=detail))
+        if head.oversize or (head.length or 0) > self.room(head):
             raise Refusal(too_large(head, self.room(head)))
         return head, route, argument
 
@@ -208,12 +207,10 @@ class Service:
 
     def _check_page(self, request: Request) -> None:
         """Refuse requests of web pages in a browser that use another host name or come from another site."""
-        host = request.header("host")
-        if self._hosts is not None and _name(host) not in self._hosts:
-            detail = f"'{_name(host)[:64]}' is not a name of this service; --allow-host adds names"
+        if self._hosts is not None and request.host_name not in self._hosts:
+            detail = f"'{request.host_name[:64]}' is not a name of this service; --allow-host adds names"
             raise Refusal(problem(403, detail=detail))
-        origin, site = request.header("origin"), request.header("sec-fetch-site", "none").lower()
-        if (origin and _netloc(origin) != host.lower()) or site not in ("none", "same-origin"):
+        if request.is_foreign:
             raise Refusal(problem(403, detail="Web pages of other sites cannot use this service"))
 
     def _check_key(self, request: Request) -> None:
@@ -223,14 +220,14 @@ class Service:
         token = given.strip().encode()
         known = [hmac.compare_digest(token, key.encode()) for key in self._keys]
         if scheme.lower() != "bearer" or not any(known):
-            raise Refusal(_NO_KEY if _is_openai(request) else _unauthorized(request))
+            raise Refusal(_NO_KEY if request.is_openai else _unauthorized(request))
 
     def _check_turn(self, head: Request) -> None:
         """Refuse a question while too many wait; its body need not be read for that."""
         try:
             self._engine.check(head.caller)
         except Busy as busy:
-            reply = chat_completions if _is_openai(head) else inference
+            reply = chat_completions if head.is_openai else inference
             raise Refusal(reply.too_busy(busy)) from None
 
     def _caller(self, request: Request) -> str:
@@ -262,36 +259,12 @@ def network(peer: str) -> str:
     return str(address.ipv4_mapped or ip_network((address, _PER_NETWORK), strict=False))
 
 
-def _name(host: str) -> str:
-    """Return a `Host` header without its port, in lower case."""
-    return host.lower().rpartition("]")[0].lstrip("[") or host.lower().partition(":")[0]
-
-
-def _netloc(origin: str) -> str:
-    try:
-        return urlsplit(origin).netloc.lower()
-    except ValueError:
-        return ""
-
-
-def _check_json(request: Request) -> None:
-    """Refuse a body that is not declared as JSON: a web page may send any other kind without asking first."""
-    kind = request.header("content-type").partition(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
-        detail = "The body must be JSON, with the header Content-Type: application/json"
-        raise Refusal(refusal(415, detail) if _is_openai(request) else problem(415, detail=detail))
-
-
 def too_large(request: Request, most: int) -> Reply:
     """Reply to a request whose body has more than `most` bytes."""
     detail = f"The body is larger than {most} bytes"
     if request.method == "PUT":
         return xml(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
-    return refusal(413, detail) if _is_openai(request) else problem(413, detail=detail)
-
-
-def _is_openai(request: Request) -> bool:
-    return request.path.startswith(("/v1/chat/", "/v1/models"))
+    return refusal(413, detail) if request.is_openai else problem(413, detail=detail)
 
 
 def _unauthorized(request: Request) -> Reply:

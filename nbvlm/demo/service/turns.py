@@ -7,8 +7,7 @@ import time
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain, zip_longest
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,12 +56,6 @@ class Turns(Generic[T]):
                     self._jobs[caller] = jobs
                 return job
         return None
-
-    def order(self) -> list[T]:
-        """Return the waiting jobs in the order of their turns, if none comes or goes."""
-        self.waiting()
-        rounds: Any = zip_longest(*self._jobs.values())
-        return [job for job in chain.from_iterable(rounds) if job is not None]
 
 
 @dataclass(slots=True)

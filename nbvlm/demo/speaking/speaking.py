@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from nbvlm.demo.model import pieces_until
 from nbvlm.demo.speaking.forms import MARKED, Page, write
 from nbvlm.demo.speaking.questions import BOXES, Question, understand
 from nbvlm.errors import ParameterError
@@ -54,7 +55,7 @@ class _Token(Protocol):
 class Spoken:
     """One piece of an answer, of about a token's length."""
 
-    text: str
+    text: str = ""
     finish_reason: str | None = None
     notice: str | None = None
     reasoning: str = ""
@@ -221,10 +222,6 @@ _PIECE = re.compile(r"<[^<>\s]{1,30}>|[A-Za-z0-9+/]{24}|\w{1,4}|\s+|.", re.DOTAL
 def _pieces(thoughts: str, answer: str, most: int, notice: str | None) -> Iterator[Spoken]:
     parts = [("reasoning", part) for part in _PIECE.findall(thoughts)]
     parts += [("text", part) for part in _PIECE.findall(answer)] or [("text", "")]
-    for n, (kind, part) in enumerate(parts[:most], 1):
-        end = "stop" if n == len(parts) else "length" if n == most else None
-        first = notice if n == 1 else None
-        if kind == "text":
-            yield Spoken(part, end, first)
-        else:
-            yield Spoken("", end, first, part)
+    for (kind, part), end in pieces_until(parts, most):
+        yield Spoken(finish_reason=end, notice=notice, **{kind: part})
+        notice = None

@@ -17,7 +17,7 @@ from nbvlm.demo.world.lookalikes import GROUPS, LOOKALIKES, drawing_of
 if TYPE_CHECKING:
     from nbvlm.demo.world.objects import RGB
 
-__all__ = ["MOST_THINGS", "harder", "veiled"]
+__all__ = ["MOST_THINGS", "harder", "noisy", "veiled"]
 
 MOST_THINGS = 10
 """Most things of a hard scene: the largest number that the embedded model has a word for."""
@@ -112,8 +112,11 @@ def veiled(picture: Image.Image, hard: float, seed: int) -> Image.Image:
         most * hard * rng.uniform(0.4, 1.0) for most in (_BLUR * min(picture.size), _HAZE, _NOISE)
     )
     veil = Image.blend(picture, Image.new("RGB", picture.size, _GREY), grey)
-    values = np.asarray(veil.filter(ImageFilter.GaussianBlur(radius)), np.float32)
-    noise = np.random.Generator(np.random.SFC64(rng.getrandbits(32))).standard_normal(
-        values.shape, np.float32
-    )
+    return noisy(veil.filter(ImageFilter.GaussianBlur(radius)), sigma, rng.getrandbits(32))
+
+
+def noisy(picture: Image.Image, sigma: float, seed: int) -> Image.Image:
+    """Return the picture with noise of a standard deviation."""
+    values = np.asarray(picture, np.float32)
+    noise = np.random.Generator(np.random.SFC64(seed)).standard_normal(values.shape, np.float32)
     return Image.fromarray(np.clip(values + noise * np.float32(sigma) + 0.5, 0, 255).astype(np.uint8))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -61,6 +61,11 @@ class Placed:
     flip: bool
     turn: float
     text: str | None = None
+
+    @property
+    def aspect(self) -> float:
+        """Width divided by height; a sign is as wide as its text needs."""
+        return signs.aspect(self.text) if self.text else drawing_of(self.kind).aspect
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +159,13 @@ def _join(rng: Random, page: Page, background: str, aspect: float, *, crowded: b
     size = _measure(rng, kind, text, crowded=crowded)
     flip = rng.random() < 0.5
     turn = rng.uniform(-0.3, 0.3) if objects.KINDS[kind].turns else 0.0
-    if objects.aspect(kind, text) * size > 0.94 * max(1.0, aspect) * min(1.0, 1 / min(1.0, aspect)):
-        return False
     origin = Placed(kind, color, shade, 0.5, 0.5, size, flip, turn, text)
+    if origin.aspect * size > 0.94 * max(1.0, aspect) * min(1.0, 1 / min(1.0, aspect)):
+        return False
     painted = stamp(origin)
     for _ in range(5):
         x, y = place(rng, origin, background, aspect)
-        if page.add(Placed(kind, color, shade, x, y, size, flip, turn, text), painted):
+        if page.add(replace(origin, x=x, y=y), painted):
             return True
     return False
 
@@ -193,7 +198,7 @@ def place(rng: Random, placed: Placed, background: str, aspect: float) -> tuple[
     kind = drawing_of(placed.kind)
     slack = 1.25 if kind.turns else 1.03
     half_y = placed.size * min(1.0, aspect) / 2
-    half_x = placed.size * _aspect(placed) * min(1.0, 1 / aspect) / 2 * slack
+    half_x = placed.size * placed.aspect * min(1.0, 1 / aspect) / 2 * slack
     low, high = half_y * slack, 1 - half_y * slack
     if kind.stands and rng.random() < 0.94:
         low = min(high, max(low, backgrounds.BACKGROUNDS[background].horizon + 0.03 - half_y))
@@ -201,17 +206,12 @@ def place(rng: Random, placed: Placed, background: str, aspect: float) -> tuple[
     return x, rng.uniform(min(low, high), high)
 
 
-def _aspect(placed: Placed) -> float:
-    """Return width divided by height."""
-    return objects.aspect(placed.kind, placed.text) if placed.text else drawing_of(placed.kind).aspect
-
-
 def stamp(placed: Placed) -> NDArray[np.bool_]:
     """Return the pixels of a thing on the coarse plan, itself in the middle."""
     kind = drawing_of(placed.kind)
     half = placed.size * PROBE / 2
     reach = 1.3 if kind.turns else 1.1
-    wide = 2 * round(half * _aspect(placed) * reach + 1)
+    wide = 2 * round(half * placed.aspect * reach + 1)
     tall = 2 * round(half * reach + 1)
     plan = Image.new("L", (wide, tall))
     kind.draw(_canvas(placed, None, plan, 1, (wide / 2, tall / 2), half))

@@ -29,7 +29,7 @@ from nbvlm.demo.world.canvas import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["COLORS", "KINDS", "RGB", "Canvas", "Kind", "aspect", "mix"]
+__all__ = ["COLORS", "KINDS", "RGB", "Canvas", "Kind", "mix"]
 
 COLORS: dict[str, RGB] = {
     "red": (214, 40, 46),
@@ -259,7 +259,7 @@ class Kind:
     """A kind of thing."""
 
     draw: Callable[[Canvas], None]
-    aspect: float = 1.0  # width divided by height; of a sign see the function `aspect`
+    aspect: float = 1.0  # width divided by height; of a sign see `signs.aspect`
     turns: bool = False  # whether it may lean to a side
     stands: bool = False  # whether it mostly stands on the ground
 
@@ -285,8 +285,3 @@ KINDS: dict[str, Kind] = {
     "sign": Kind(signs.draw, 1.2, stands=True),
 }
 """The kinds, by their English name."""
-
-
-def aspect(kind: str, text: str | None = None) -> float:
-    """Return width divided by height of a thing; a sign is as wide as its text needs."""
-    return signs.aspect(text) if text else KINDS[kind].aspect
