@@ -187,9 +187,7 @@ def table(found: list[Collected], *, detections: bool = False) -> str:
     for one in found:
         if one.result is not None:
             made = _boxes(one, one.result) if detections else [_row(one, one.result)]
-            writer.writerows(
-                [csv_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in made
-            )
+            writer.writerows(map(csv_cell, row) for row in made)
     return rows.getvalue()
 
 

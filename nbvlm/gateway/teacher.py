@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from nbvlm._text import duration
+from nbvlm._text import csv_cell, duration
 from nbvlm.gateway.people import STUDENT
 from nbvlm.gateway.quotas import Refused, midnight
 from nbvlm.gateway.rules import TASKS
@@ -213,13 +213,8 @@ class Teacher:
         )
         for name, started, *rest in rows:
             when = datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds")
-            writer.writerow([_cell(value) for value in (name or "removed", when, *rest)])
+            writer.writerow(map(csv_cell, (name or "removed", when, *rest)))
         return buffer.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """Return a value that a spreadsheet does not take for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def _at(latencies: list[float], share: float) -> str:

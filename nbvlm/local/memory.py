@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,18 +142,11 @@ def sizes(files: Iterable[Path]) -> float:
         try:
             with safetensors.safe_open(file, framework="pt") as opened:
                 for name in opened.keys():  # noqa: SIM118 - not a dictionary
-                    total += _product(opened.get_slice(name).get_shape())
+                    total += math.prod(opened.get_slice(name).get_shape(), start=1.0)
         except safetensors.SafetensorError as error:
             raise ParameterError(
                 f"{file.name} is damaged ({error}).", hint="Download or save the model again."
             ) from None
-    return total
-
-
-def _product(shape: Iterable[int]) -> float:
-    total = 1.0
-    for side in shape:
-        total *= side
     return total
 
 

@@ -179,7 +179,7 @@ def test_the_warning_points_at_the_call(server: Loopback, monkeypatch: pytest.Mo
 
 
 def test_what_the_package_asks_for_itself_is_noticed_without_a_warning(server: Loopback) -> None:
-    caller = {"__name__": "nbvlm.panel.streaming"}
+    caller = {"__name__": "nbvlm.panel.controller"}
     exec("def ask(client, *args, **options): return client.ask(*args, **options)", caller)
     with nbvlm.Client("nvidia", base_url=server.url, api_key=KEY) as client:
         assert caller["ask"](client, SCENE, "caption en", **BOTH).notices

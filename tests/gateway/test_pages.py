@@ -106,6 +106,7 @@ def test_forms_of_other_sites_are_refused(lesson: Class, teacher: httpx.Client) 
         (own, pause | {"form": "0" * 64}),
         ({"Origin": "https://elsewhere.example"}, pause | {"form": form}),
         ({"Origin": "null"}, pause | {"form": form}),
+        ({"Origin": "http://["}, pause | {"form": form}),
         (own | {"Sec-Fetch-Site": "cross-site"}, pause | {"form": form}),
         (own | {"Host": "evil.example"}, pause | {"form": form}),
     ):
