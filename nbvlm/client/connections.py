@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import ssl
 import time
 import weakref
 from concurrent.futures import Future, wait
@@ -135,6 +136,9 @@ class Connection(httpcore.NetworkStream):
         info = CURRENT.get()
         found = self._inner.get_extra_info("socket")
         if info is None or info.hold is None or found is None:
+            return Connection(self._inner.start_tls(*args, **options), self._layers + 1)
+        if isinstance(found, ssl.SSLSocket):  # of a proxy: TLS within it leaves it where it is
+            info.hold(self)
             return Connection(self._inner.start_tls(*args, **options), self._layers + 1)
         # The handshake takes the socket away; a second handle can still be shut down.
         with found.dup() as second:

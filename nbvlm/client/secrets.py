@@ -109,13 +109,14 @@ _RULES = (
     ),
     (re.compile(r"(?i)(\bkey\s{1,9}['\"])[^'\"/]+/"), r"\1***/"),
     (re.compile(r"(https?://)[^\s/@'\"<>]+@"), r"\1***@"),
+    (re.compile(r"(\bauth=\()[^)]*"), r"\1***"),  # name and password of a SOCKS proxy, as httpcore logs them
     (re.compile(r"(?i)\b(X-Amz-[\w-]{1,40}|Signature|AWSAccessKeyId)=[^\s&'\"<>]+"), r"\1=***"),
     # What S3 says of a signature that does not match: all that was signed, account and key id included.
     (re.compile(rf"(?is)<({_SIGNED})>.*?(?:</\1>|\Z)"), r"<\1>***</\1>"),
 )
 # Every match of an address or a rule holds one of these: most texts hold none, and are not searched further.
 _MARKS = re.compile(
-    r"(?i)://|<|nvapi|\bsk[-_]|\bhf[-_]|AIza|function|bearer|authorization|account|nca|key|X-Amz|Signature"
+    r"(?i)://|<|nvapi|\bsk[-_]|\bhf[-_]|AIza|function|bearer|authorization|auth=|account|nca|key|X-Amz|Signature"
 )
 _OF_HTTPCORE = ("connection", "http11", "http2", "proxy", "socks")
 _LOGGERS = ("nbvlm", "httpx", "httpcore", *(f"httpcore.{part}" for part in _OF_HTTPCORE))

@@ -341,7 +341,14 @@ def _unreachable(target: httpx.URL, error: Exception | None) -> ImageError:
 
 
 _FETCHING: ContextVar[bool] = ContextVar("nbvlm_fetching", default=False)
-_LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy")
+_LOGGERS = (
+    "httpx",
+    "httpcore.connection",
+    "httpcore.http11",
+    "httpcore.http2",
+    "httpcore.proxy",
+    "httpcore.socks",
+)
 
 
 def _is_foreign(_record: logging.LogRecord) -> bool:

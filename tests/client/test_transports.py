@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import gc
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from support import proxies
 from support.loopback import Loopback, Reply, answer, stream
 from support.sides import KEY, LARGE, QUICK, SCENE, SIDES
 
 import nbvlm
-from nbvlm.client import Retry, aiohttp_transport, transports
+from nbvlm.client import Retry, Timeouts, aiohttp_transport, transports
 from nbvlm.client.transports import AsyncTransport, Transport
 
 if TYPE_CHECKING:
@@ -158,8 +162,6 @@ class talking:  # noqa: N801 - reads as a function
         self.wire = wire
 
     def __enter__(self) -> int:
-        import socket
-
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.thread = threading.Thread(target=self.talk, daemon=True)
         self.thread.start()
@@ -308,7 +310,14 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = (
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test"
     )
-    options = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "certificate.pem"]
+    options = [
+        "-addext",
+        "subjectAltName=IP:127.0.0.1,DNS:model.invalid",
+        "-keyout",
+        "key.pem",
+        "-out",
+        "certificate.pem",
+    ]
     subprocess.run([*command.split(), *options], cwd=folder, check=True, capture_output=True)
     whole = folder / "both.pem"
     whole.write_text((folder / "certificate.pem").read_text() + (folder / "key.pem").read_text())
@@ -335,6 +344,92 @@ def test_everything_works_over_tls(kind: str, secure: Loopback) -> None:
     assert len(secure.deleted) == 1
     assert secure.connections == 1
     side.close()
+
+
+# Proxies in front of TLS, and SOCKS.
+
+WAYS: dict[str, dict[str, Any]] = {
+    "sync": {},
+    "aiohttp": {},
+    "httpx": {"nbvlm.client.aiohttp_transport": None},
+}
+"""Transports, and the modules that are missing for them."""
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[Any]:
+    """A client of either kind; the awaited one with aiohttp, and without."""
+    for name, module in WAYS[request.param].items():
+        monkeypatch.setitem(sys.modules, name, module)
+    return SIDES["sync" if request.param == "sync" else "async"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_tunnel_leads_to_tls_also_where_the_proxy_itself_speaks_tls(
+    way: type[Any], secure: Loopback, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls = secure.tls if scheme == "https" else None
+    with proxies.proxy(urlsplit(secure.url), proxies.tunnel, tls) as running:
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://127.0.0.1:{running.port}")
+        side = way(base_url="https://model.invalid", api_key=KEY, retry=Retry.never())
+        assert [side.ask(SCENE, "caption en").text for _ in range(2)] == ["a red car"] * 2
+        assert side.stream(SCENE, "caption en").text == "a red car"
+        assert running.asked == ["model.invalid:443"]
+        side.close()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_stop_ends_a_read_through_a_tunnel(
+    secure: Loopback, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls = secure.tls if scheme == "https" else None
+    secure.replies += [answer("a red car"), Reply(wait=60.0)]
+    with proxies.proxy(urlsplit(secure.url), proxies.tunnel, tls) as running:
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://127.0.0.1:{running.port}")
+        with nbvlm.Client("nvidia", base_url="https://model.invalid", api_key=KEY) as client:
+            client.ask(SCENE, "caption en")
+            with client.stream(SCENE, "caption en") as stream:
+                stopped = [0.0]
+
+                def stop() -> None:
+                    secure.wait_for(lambda: len(secure.seen) == 2)
+                    stopped[0] = time.monotonic()
+                    stream.cancel()
+
+                waiter = threading.Thread(target=stop)
+                waiter.start()
+                assert len(list(stream)) == 1
+                waiter.join()
+                assert time.monotonic() - stopped[0] < 0.5
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+def test_socks_looks_up_the_host_and_its_password_is_in_no_log(
+    way: type[Any],
+    server: Loopback,
+    scheme: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("DEBUG")
+    with proxies.proxy(urlsplit(server.url), proxies.socks) as running:
+        monkeypatch.setenv("ALL_PROXY", f"{scheme}://user:secret-word@127.0.0.1:{running.port}")
+        side = way(base_url="http://model.invalid", allow_http=True, api_key=KEY, retry=Retry.never())
+        assert [side.ask(SCENE, "caption en").text for _ in range(2)] == ["a red car"] * 2
+        side.close()
+    assert running.asked == ["user:secret-word@model.invalid:80"]
+    assert "socks5" in caplog.text
+    assert "secret-word" not in caplog.text
+
+
+def test_a_connection_that_takes_longer_than_the_whole_question_may_names_that_limit(way: type[Any]) -> None:
+    limits = Timeouts(connect=5, total=0.3)
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        side = way(base_url=url, api_key=KEY, retry=Retry.never(), timeout=limits)
+        with pytest.raises(nbvlm.TimeoutError, match=r"In 0\.3 s the exchange did not end.*total="):
+            side.ask(SCENE, "caption en")
+        side.close()
 
 
 @pytest.mark.parametrize("kind", SIDES)

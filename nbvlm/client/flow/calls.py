@@ -20,6 +20,7 @@ from nbvlm._environment import proxy_for
 from nbvlm._version import __version__
 from nbvlm.client import error_responses
 from nbvlm.client.flow.steps import PIECE, READ, Context, Flow, Sleep, Upload
+from nbvlm.client.policies import GRACE
 from nbvlm.client.request_info import CLOSED, NOT_HTTP, RequestInfo
 from nbvlm.client.secrets import redact
 from nbvlm.client.transports import own_transport
@@ -219,7 +220,9 @@ def read_on(context: Context) -> Flow[bytes]:
 def _unreachable(context: Context, cause: httpx.RequestError, origin: str) -> _Failure:
     """Say why nothing was reached; `origin` has no path and query, which may be a permission."""
     if isinstance(cause, httpx.ConnectTimeout):
-        return _Failure(context.deadline.error("connect"), again=True, connection=True)
+        # A shorter limit of the whole question may be over, too.
+        phase = "connect" if context.deadline.left() > GRACE else None
+        return _Failure(context.deadline.error(phase), again=True, connection=True)
     if isinstance(cause, httpx.TimeoutException):
         return _Failure(context.deadline.error())
     because = _because(cause)
