@@ -80,7 +80,7 @@ class Told:
 
 
 @dataclass(slots=True)
-class Line:
+class Resource:
     """Something that does one thing at a time, or `width` things."""
 
     width: int = 1
@@ -101,10 +101,10 @@ class Run:
     def __init__(self, count: int, workers: int, concurrency: int, service: Service, costs: Costs) -> None:
         self.count, self.service, self.costs = count, service, costs
         self.concurrency = concurrency
-        self.loops = [Line() for _ in range(workers)]
-        self.scheduler, self.client = Line(), Line()
+        self.loops = [Resource() for _ in range(workers)]
+        self.scheduler, self.client = Resource(), Resource()
         wide = service.at_once
-        self.model = Line(int(wide)) if wide != float("inf") else None
+        self.model = Resource(int(wide)) if wide != float("inf") else None
         self.next = 0.0
         self.taken = 0
         self.events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []

@@ -53,7 +53,7 @@ KINDS = _kinds(SCENE)
 
 
 @dataclass(frozen=True)
-class Stage:
+class PanelPage:
     """What a state is brought about with."""
 
     sheet: Sheet
@@ -67,69 +67,69 @@ def choose(sheet: Sheet) -> None:
     sheet.find(f".nbvlm-thumb:nth-of-type({SCENE + 1})[aria-checked=true]").wait_for()
 
 
-def empty(stage: Stage) -> None:
+def empty(panel: PanelPage) -> None:
     """Choose no picture."""
-    stage.sheet.press("reset-picture")
-    stage.sheet.find(".nbvlm-no-picture").wait_for()
+    panel.sheet.press("reset-picture")
+    panel.sheet.find(".nbvlm-no-picture").wait_for()
 
 
-def ready(stage: Stage) -> None:
+def ready(panel: PanelPage) -> None:
     """Leave the panel as it opens."""
 
 
-def streaming(stage: Stage) -> None:
+def streaming(panel: PanelPage) -> None:
     """Catch an answer half-way."""
-    choose(stage.sheet)
+    choose(panel.sheet)
     tokens = [token for part in _truth().split(" ; ") for token in (part, " ; ")]
     half = [piece for token in tokens[: len(tokens) * 2 // 3] for piece in (token, 0.05)]
-    stage.service.replies.append(stream(*half, hold=True, done=False))
-    stage.sheet.prompt(f"detect {' ; '.join(KINDS)}")
-    stage.sheet.press("run")
-    stage.sheet.find(f".nbvlm-label >> nth={len(half) // 4 - 1}").wait_for()
-    stage.sheet.page.wait_for_timeout(800)
+    panel.service.replies.append(stream(*half, hold=True, done=False))
+    panel.sheet.prompt(f"detect {' ; '.join(KINDS)}")
+    panel.sheet.press("run")
+    panel.sheet.find(f".nbvlm-label >> nth={len(half) // 4 - 1}").wait_for()
+    panel.sheet.page.wait_for_timeout(800)
 
 
-def boxes(stage: Stage) -> None:
+def boxes(panel: PanelPage) -> None:
     """Ask for boxes."""
-    choose(stage.sheet)
-    stage.sheet.ask(f"detect {' ; '.join(KINDS)}")
+    choose(panel.sheet)
+    panel.sheet.ask(f"detect {' ; '.join(KINDS)}")
 
 
-def masks(stage: Stage) -> None:
+def masks(panel: PanelPage) -> None:
     """Ask for masks."""
-    choose(stage.sheet)
-    stage.sheet.ask(f"segment {' ; '.join(KINDS)}")
+    choose(panel.sheet)
+    panel.sheet.ask(f"segment {' ; '.join(KINDS)}")
 
 
-def compare(stage: Stage) -> None:
+def compare(panel: PanelPage) -> None:
     """Pin two answers."""
-    boxes(stage)
-    stage.sheet.ask(f"detect {' ; '.join(KINDS[:2])}")
-    stage.sheet.ask("caption en")
-    stage.sheet.find(".nbvlm-card-picture >> nth=2").wait_for()
+    boxes(panel)
+    panel.sheet.ask(f"detect {' ; '.join(KINDS[:2])}")
+    panel.sheet.ask("caption en")
+    panel.sheet.find(".nbvlm-card-picture >> nth=2").wait_for()
     for card in (1, 0):
-        stage.sheet.find(".nbvlm-card-pin").nth(card).click()
-    stage.sheet.find(".nbvlm-side >> nth=1").wait_for()
+        panel.sheet.find(".nbvlm-card-pin").nth(card).click()
+    panel.sheet.find(".nbvlm-side >> nth=1").wait_for()
 
 
-def error(stage: Stage) -> None:
+def error(panel: PanelPage) -> None:
     """Let the service refuse the key."""
-    choose(stage.sheet)
-    stage.service.replies.append(problem(401, "Authentication failed"))
-    stage.sheet.press("run")
-    stage.sheet.wait("failed")
+    choose(panel.sheet)
+    panel.service.replies.append(problem(401, "Authentication failed"))
+    panel.sheet.press("run")
+    panel.sheet.wait("failed")
 
 
-def dark(stage: Stage) -> None:
+def dark(panel: PanelPage) -> None:
     """Ask for boxes in the dark theme."""
-    stage.sheet.dark()
-    boxes(stage)
+    panel.sheet.dark()
+    boxes(panel)
 
 
-def narrow(stage: Stage) -> None:
+def narrow(panel: PanelPage) -> None:
     """Ask for boxes in a window as wide as a telephone."""
-    stage.sheet.page.set_viewport_size(NARROW)
-    boxes(stage)
+    panel.sheet.page.set_viewport_size(NARROW)
+    boxes(panel)
 
 
 def _truth() -> str:
@@ -143,7 +143,7 @@ def _truth() -> str:
     return " ; ".join(said)
 
 
-STATES: dict[str, Callable[[Stage], None]] = {
+STATES: dict[str, Callable[[PanelPage], None]] = {
     "panel": boxes,
     "panel-empty": empty,
     "panel-ready": ready,
@@ -167,7 +167,7 @@ def take(browser: Browser, jupyter: Jupyter, service: Loopback, name: str) -> by
     sheet = Sheet(page, jupyter)
     sheet.open_lab(jupyter.fresh(notebook(jupyter), "panel.ipynb")).run_all()
     page.keyboard.press("Control+b")  # closes the file browser
-    STATES[name](Stage(sheet, service))
+    STATES[name](PanelPage(sheet, service))
     page.mouse.move(0, 0)
     page.evaluate("document.activeElement.blur()")
     page.evaluate(SCROLL, LOW.get(name))

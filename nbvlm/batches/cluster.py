@@ -32,7 +32,7 @@ from nbvlm.batches.plan import Prompt, settings_of
 from nbvlm.batches.progress import ProgressCounter
 from nbvlm.batches.rate_limit import ConcurrencyLimiter, RateLimiter, SharedRateLimiter
 from nbvlm.batches.rows import Position
-from nbvlm.batches.sources import Item
+from nbvlm.batches.sources import PendingPicture
 from nbvlm.batches.workers import LimitedClient, WorkerPool
 from nbvlm.client import AsyncClient, Secret
 from nbvlm.errors import AuthenticationError, Error, ParameterError
@@ -45,7 +45,15 @@ if TYPE_CHECKING:
     from nbvlm.batches.rows import Row
     from nbvlm.client import Settings
 
-__all__ = ["ClusterRun", "Order", "Station", "client_of", "register_key", "remember", "station"]
+__all__ = [
+    "ClusterRun",
+    "ClusterWorker",
+    "WorkerPlan",
+    "client_of",
+    "cluster_worker",
+    "register_key",
+    "remember",
+]
 
 CHUNK_S = 5.0  # seconds that a chunk is to take: its rows come at its end
 WIDE = 16  # most pictures of a chunk for each question under way at once
@@ -66,7 +74,7 @@ class InJournal(Error):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Order:
+class WorkerPlan:
     """The settings of a run that a worker needs; they hold no key."""
 
     run: str
@@ -74,8 +82,8 @@ class Order:
     keyed: bool  # whether the client that began the run has a key
 
     @classmethod
-    def of(cls, plan: Plan) -> Order:
-        """Return the order for a new run of this plan."""
+    def of(cls, plan: Plan) -> WorkerPlan:
+        """Return what workers need for a new run of this plan."""
         if plan.settings.transport is not None:
             raise ParameterError(
                 "A transport cannot travel to the workers of a cluster.",
@@ -125,14 +133,14 @@ class _ChunkJournal(NullJournal):
         return line
 
 
-class Station:
+class ClusterWorker:
     """A process's part in a run: one client with its connections, and one limit of questions under way."""
 
-    def __init__(self, order: Order) -> None:
-        plan, settings = order.plan, _with_key(order)
+    def __init__(self, worker_plan: WorkerPlan) -> None:
+        plan, settings = worker_plan.plan, _with_key(worker_plan)
         self.users, self.used = 0, time.monotonic()
         self.answers: dict[str, bytes] = {}
-        self._order = order
+        self._worker_plan = worker_plan
         self._concurrency = ConcurrencyLimiter(plan.concurrency)
         self._rate = RateLimiter(plan.rate, first=settings.retry.first, report=self._report)
         self._dask, self._name = None, ""
@@ -142,20 +150,20 @@ class Station:
             from distributed import Event, Semaphore, get_client, get_worker
 
             self._dask, self._name = get_client(), get_worker().address
-            self._end = Event(order.run)
+            self._end = Event(worker_plan.run)
             self._ended = bool(self._end.is_set())
             if plan.rate is not None:
-                turn = Semaphore(1, name=order.run)
+                turn = Semaphore(1, name=worker_plan.run)
                 self._rate = SharedRateLimiter(plan.rate, turn, first=settings.retry.first)
         self._client = AsyncClient.from_settings(replace(plan, settings=settings).patient)
         self._pools: set[WorkerPool] = set()
         Task(self._live())
 
-    async def rows(self, items: Iterator[Item], journal: NullJournal) -> list[Row]:
+    async def rows(self, items: Iterator[PendingPicture], journal: NullJournal) -> list[Row]:
         """Process pictures until the run ends, and return the finished rows."""
         if self._ended:
             return []
-        plan, counter = self._order.plan, ProgressCounter(None)
+        plan, counter = self._worker_plan.plan, ProgressCounter(None)
         pool = WorkerPool(plan, items, journal, counter)
         self._pools.add(pool)
         client = LimitedClient(self._client, plan, self._rate, self._concurrency, counter)
@@ -171,7 +179,7 @@ class Station:
     def _report(self, seconds: float) -> None:
         """Let the other workers slow down too: without a shared rate, each has its own limiter."""
         if self._dask is not None:
-            Task(asyncio.to_thread(_report, self._dask, self._name, self._order.run, seconds))
+            Task(asyncio.to_thread(_report, self._dask, self._name, self._worker_plan.run, seconds))
 
     async def _live(self) -> None:
         """Wait for the end of the run, or until nothing was asked for a while; then close everything."""
@@ -179,7 +187,7 @@ class Station:
             self._ended = self._ended or await self._wait()
             with _lock:
                 if self._ended or (not self.users and time.monotonic() - self.used > IDLE_S):
-                    _stations.pop(self._order.run, None)
+                    _workers.pop(self._worker_plan.run, None)
                     break
         for pool in self._pools:
             pool.stop()
@@ -204,23 +212,23 @@ def _report(dask: Any, own: str, run: str, seconds: float) -> None:
 
 def _pause(run: str, seconds: float) -> None:
     """Slow down this process's part in a run; runs on a worker."""
-    if (here := _stations.get(run)) is not None:
+    if (here := _workers.get(run)) is not None:
         shared_loop().call(here.pause, seconds)
 
 
-_stations: dict[str, Station] = {}
+_workers: dict[str, ClusterWorker] = {}
 _keys: dict[str, Secret] = {}  # by base_url
 _halves: dict[str, bytes] = {}
 _lock = threading.Lock()
 
 
 @contextlib.contextmanager
-def station(order: Order) -> Iterator[Station]:
+def cluster_worker(worker_plan: WorkerPlan) -> Iterator[ClusterWorker]:
     """Lend this process's part in a run, opened when it is first needed."""
     with _lock:
-        if order.run not in _stations:
-            _stations[order.run] = Station(order)
-        here = _stations[order.run]
+        if worker_plan.run not in _workers:
+            _workers[worker_plan.run] = ClusterWorker(worker_plan)
+        here = _workers[worker_plan.run]
         here.users += 1
     try:
         yield here
@@ -229,11 +237,13 @@ def station(order: Order) -> Iterator[Station]:
             here.users, here.used = here.users - 1, time.monotonic()
 
 
-def work(order: Order, items: list[Item], known: Container[str]) -> tuple[list[bytes], Error | None]:
+def work(
+    worker_plan: WorkerPlan, items: list[PendingPicture], known: Container[str]
+) -> tuple[list[bytes], Error | None]:
     """Finish a chunk: the task that a worker runs; return its lines, and the error that ended it."""
     lines: list[bytes] = []
     try:
-        with station(order) as here:
+        with cluster_worker(worker_plan) as here:
             Task(here.rows(iter(items), _ChunkJournal(known, here.answers, lines))).wait()
     except Error as error:
         return lines, error
@@ -347,10 +357,10 @@ def _mixed(one: bytes, other: bytes) -> bytes:
     return bytes(a ^ b for a, b in zip(one, other, strict=True))
 
 
-def _with_key(order: Order) -> Settings:
+def _with_key(worker_plan: WorkerPlan) -> Settings:
     """Return the settings with the key that was registered, or that this machine has."""
-    settings, name = order.plan.settings, order.plan.settings.base_url
-    if not order.keyed:
+    settings, name = worker_plan.plan.settings, worker_plan.plan.settings.base_url
+    if not worker_plan.keyed:
         return settings
     secret = _keys.get(name)
     if secret is None and settings.api_key is None and _on_cluster():
@@ -426,15 +436,24 @@ class ClusterRun:
     """The client's part in a run; parameters as `nbvlm.batches.workers.WorkerPool`, and the engine."""
 
     def __init__(
-        self, plan: Plan, items: Iterator[Item], journal: NullJournal, counter: ProgressCounter, engine: Any
+        self,
+        plan: Plan,
+        items: Iterator[PendingPicture],
+        journal: NullJournal,
+        counter: ProgressCounter,
+        engine: Any,
     ) -> None:
-        self._order = Order.of(replace(plan, prompt=Prompt("{prompt}")))  # written where the table is
+        self._worker_plan = WorkerPlan.of(
+            replace(plan, prompt=Prompt("{prompt}"))
+        )  # written where the table is
         self._plan, self._items, self._journal, self._counter = plan, items, journal, counter
         self._engine, self._own = client_of(engine)
         self._known: Any = ()
         self._pending: dict[int, Position] = {}
-        self._chunks: dict[str, tuple[Any, list[Item], asyncio.Task[None]]] = {}  # and its collector
-        self._left: list[list[Item]] = []
+        self._chunks: dict[
+            str, tuple[Any, list[PendingPicture], asyncio.Task[None]]
+        ] = {}  # and its collector
+        self._left: list[list[PendingPicture]] = []
         self._ready: deque[Row] = deque()
         self._news = asyncio.Event()
         self._error: Exception | None = None
@@ -501,9 +520,9 @@ class ClusterRun:
         counter.asking = min(len(self._pending), counter.concurrency)
         counter.waiting = len(self._pending) - counter.asking
 
-    def _next(self) -> tuple[list[Item], list[tuple[dict[str, Any], Position]], bool]:
+    def _next(self) -> tuple[list[PendingPicture], list[tuple[dict[str, Any], Position]], bool]:
         """Take the next chunk, the rows of those that cannot travel, and whether it is the last."""
-        items: list[Item] = []
+        items: list[PendingPicture] = []
         failed: list[tuple[dict[str, Any], Position]] = []
         weight, size = 0, self._size()
         for item in self._items:
@@ -520,7 +539,7 @@ class ClusterRun:
                 key = self._plan.key(f"unread {item.place.source}", prompt or "")
                 failed.append((rows.failed(item.place, key, prompt, error), item.place))
             else:
-                items.append(Item(item.place, image, {"prompt": prompt}))
+                items.append(PendingPicture(item.place, image, {"prompt": prompt}))
                 weight += _weight(image)
             if len(items) + len(failed) >= size or weight >= HEAVY:
                 return items, failed, False
@@ -536,16 +555,16 @@ class ClusterRun:
             size = min(size, self._counter.total / (4 * self._threads))
         return max(1, min(round(size), WIDE * self._plan.concurrency))
 
-    def _submit(self, items: list[Item]) -> None:
+    def _submit(self, items: list[PendingPicture]) -> None:
         self._pending |= {item.place.index: item.place for item in items}
         plain = [replace(item, place=replace(item.place, label=None)) for item in items]
-        name = f"{self._order.run}-{self._submitted}"
+        name = f"{self._worker_plan.run}-{self._submitted}"
         self._submitted += 1
-        future = self._engine.submit(work, self._order, plain, self._known, key=name, pure=False)
+        future = self._engine.submit(work, self._worker_plan, plain, self._known, key=name, pure=False)
         task = asyncio.create_task(self._guarded(self._collect(name, future, items)))
         self._chunks[name] = future, items, task
 
-    async def _collect(self, name: str, future: Any, items: list[Item]) -> None:
+    async def _collect(self, name: str, future: Any, items: list[PendingPicture]) -> None:
         """Keep the rows of a chunk as soon as it ends, and put back those of its pictures that have none."""
         lines, error = await self._call(lambda: future)
         for data in map(rows.decode, lines):
@@ -578,7 +597,7 @@ class ClusterRun:
         """Stop the workers; rows that they have finished go into the journal."""
         from distributed import Event, Semaphore
 
-        engine, run, chunks = self._engine, self._order.run, list(self._chunks.items())
+        engine, run, chunks = self._engine, self._worker_plan.run, list(self._chunks.items())
         # The end of the loop may have cancelled the tasks that wait for the chunks: wait again.
         parts = [self._collect(name, future, items) for name, (future, items, _) in chunks]
         last = [asyncio.create_task(self._guarded(part)) for part in parts]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nbvlm._background import Task
 from nbvlm.batches import rows as tables
 from nbvlm.batches import sources
-from nbvlm.batches.cluster import Order, remember, station
+from nbvlm.batches.cluster import WorkerPlan, cluster_worker, remember
 from nbvlm.batches.journal import NullJournal
 from nbvlm.batches.plan import plan
 from nbvlm.errors import Error, ParameterError
@@ -98,17 +98,17 @@ def map_partitions(
         )
     checked = plan(prompt, client, concurrency=concurrency, rate=rate, on_error=on_error, options=options)
     checked.prompt.check(names)
-    order = Order.of(checked)
+    worker_plan = WorkerPlan.of(checked)
     remember(checked.settings)
     meta = ddf._meta.assign(**_columns([], ddf._meta.index))  # noqa: SLF001 - what Dask calls it
-    return ddf.map_partitions(_answered, column, order, meta=meta, enforce_metadata=False)
+    return ddf.map_partitions(_answered, column, worker_plan, meta=meta, enforce_metadata=False)
 
 
-def _answered(part: pd.DataFrame, column: str, order: Order) -> pd.DataFrame:
+def _answered(part: pd.DataFrame, column: str, worker_plan: WorkerPlan) -> pd.DataFrame:
     """Answer one partition: the task that a worker runs."""
     if not len(part):
         return part.assign(**_columns([], part.index))
-    with station(order) as here:
+    with cluster_worker(worker_plan) as here:
         rows = Task(here.rows(sources.items(sources.listing(part, column)), NullJournal())).wait()
     rows.sort(key=lambda row: row.index)
     if len(rows) != len(part):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
     from nbvlm.batches.plan import Plan
-    from nbvlm.batches.sources import Item
+    from nbvlm.batches.sources import PendingPicture
 
 __all__ = ["Prepared", "prepare"]
 
@@ -25,14 +25,14 @@ __all__ = ["Prepared", "prepare"]
 class Prepared:
     """An item that is ready to be asked about, or that is finished already."""
 
-    item: Item
+    item: PendingPicture
     key: str
     prompt: str | None = None  # the template, or None for a function, where none could be made
     picture: Picture | None = None  # None where the answer is known, or the picture cannot be read
     error: Error | None = None
 
 
-def prepare(item: Item, plan: Plan, known: Container[str]) -> Prepared:
+def prepare(item: PendingPicture, plan: Plan, known: Container[str]) -> Prepared:
     """Make an item ready; an error is kept in `error`, and a picture whose key is known is not decoded."""
     prompt = plan.prompt.template
     key = plan.key(f"unread {item.place.source}", prompt or "")

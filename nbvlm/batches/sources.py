@@ -26,7 +26,7 @@ from nbvlm.images import SUFFIXES
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-__all__ = ["Item", "Listing", "is_remote", "items", "listed", "listing", "read"]
+__all__ = ["Listing", "PendingPicture", "is_remote", "items", "listed", "listing", "read"]
 
 COLUMNS = ("image", "picture", "path", "file", "filename", "source", "url")
 """Columns of a table that hold the pictures where the caller names no column."""
@@ -35,7 +35,7 @@ DESCRIBED = ("source", "name", "stem", "folder", "index")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Item:
+class PendingPicture:
     """A picture still to be read."""
 
     place: Position
@@ -74,7 +74,7 @@ def listing(images: Any, column: str | None = None) -> Listing:
     )
 
 
-def items(listed: Listing, folder: str = "") -> Iterator[Item]:
+def items(listed: Listing, folder: str = "") -> Iterator[PendingPicture]:
     """Walk a source and number its items; relative paths begin at the folder."""
     seen: dict[int, int] = {}
     for index, (label, image, columns) in enumerate(listed.each()):
@@ -85,7 +85,7 @@ def items(listed: Listing, folder: str = "") -> Iterator[Item]:
             seen[hash(source)] = nth + 1
         place = Position(index, source, nth, label, folder)
         found = _in_folder(image, folder) if folder else image
-        yield Item(place, found, columns if columns is not None else _described(source, index))
+        yield PendingPicture(place, found, columns if columns is not None else _described(source, index))
 
 
 def _in_folder(image: Any, folder: str) -> Any:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from nbvlm.batches.progress import ProgressCounter
     from nbvlm.batches.rate_limit import ConcurrencyLimiter, RateLimiter
     from nbvlm.batches.rows import Row
-    from nbvlm.batches.sources import Item
+    from nbvlm.batches.sources import PendingPicture
     from nbvlm.client import AsyncClient
     from nbvlm.images import Picture
     from nbvlm.result import Result
@@ -115,7 +115,7 @@ class WorkerPool:
     """Finishes the pictures of a run."""
 
     def __init__(
-        self, plan: Plan, items: Iterator[Item], journal: NullJournal, counter: ProgressCounter
+        self, plan: Plan, items: Iterator[PendingPicture], journal: NullJournal, counter: ProgressCounter
     ) -> None:
         self._plan, self._items, self._journal, self._counter = plan, items, journal, counter
         self._turn = Lock()

@@ -31,7 +31,17 @@ if TYPE_CHECKING:
 
     from nbvlm.demo.ground_truth import Fact
 
-__all__ = ["FIRST_SEED", "WORDINGS", "Asked", "is_right", "main", "measure", "measured", "targets", "written"]
+__all__ = [
+    "FIRST_SEED",
+    "WORDINGS",
+    "WordingScore",
+    "is_right",
+    "main",
+    "measure",
+    "measured",
+    "targets",
+    "written",
+]
 
 WORDINGS: Mapping[str, tuple[str, ...]] = {
     "count": (
@@ -101,7 +111,7 @@ FIRST_SEED, SCENES = 700_000_000, 200
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class WordingScore:
     """A wording with the share of right answers to it, from 0 to 1."""
 
     task: str
@@ -164,7 +174,7 @@ def measure(
     first: int = FIRST_SEED,
     pixels: int | None = None,
     wordings: Mapping[str, Sequence[str]] = WORDINGS,
-) -> list[Asked]:
+) -> list[WordingScore]:
     """Ask each wording about `count` scenes, greedily; return their shares of right answers.
 
     Parameters
@@ -189,13 +199,13 @@ def measure(
                 answer = ask(written(wording, color, kind))
                 right[task, wording] += is_right(task, answer, scene, color, kind)
     return [
-        Asked(task, wording, right[task, wording] / count, count)
+        WordingScore(task, wording, right[task, wording] / count, count)
         for task, group in wordings.items()
         for wording in group
     ]
 
 
-def measured(task: str, count: int = SCENES, *, pixels: int | None = None) -> list[Asked]:
+def measured(task: str, count: int = SCENES, *, pixels: int | None = None) -> list[WordingScore]:
     """Measure the wordings of one task with the embedded model; see `measure`."""
     return measure(load(), count, pixels=pixels, wordings={task: WORDINGS[task]})
 

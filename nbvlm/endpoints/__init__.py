@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from nbvlm.endpoints.lookup import embedded as embedded
     from nbvlm.endpoints.lookup import get as get
     from nbvlm.endpoints.lookup import openai as openai
-    from nbvlm.endpoints.models import Asked as Asked
+    from nbvlm.endpoints.models import ListRequest as ListRequest
     from nbvlm.endpoints.models import Model as Model
     from nbvlm.endpoints.models import known as known
     from nbvlm.endpoints.models import listing as listing
@@ -58,7 +58,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         ),
         "nbvlm.endpoints.local": "LocalServer find_local look only_model",
         "nbvlm.endpoints.lookup": "alternatives embedded get openai",
-        "nbvlm.endpoints.models": "Asked Model known listing sees",
+        "nbvlm.endpoints.models": "ListRequest Model known listing sees",
         "nbvlm.endpoints.services": "SERVICES Service address owner",
         "nbvlm.endpoints.values": "Endpoint Parameter",
     },

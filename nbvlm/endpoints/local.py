@@ -15,7 +15,7 @@ from nbvlm.endpoints.services import SERVICES, address, split
 from nbvlm.errors import ParameterError, TransportError
 
 if TYPE_CHECKING:
-    from nbvlm.endpoints.models import Asked, Model
+    from nbvlm.endpoints.models import ListRequest, Model
     from nbvlm.endpoints.services import Service
 
 __all__ = ["LocalServer", "find_local", "look", "only_model"]
@@ -161,7 +161,7 @@ def look(service: Service, seconds: float = SECONDS, *, origin: str | None = Non
     return LocalServer(service.name, service.title, url, models) if heard else None
 
 
-def _fetch(origin: str, asked: Asked, seconds: float) -> tuple[int, Any]:
+def _fetch(origin: str, asked: ListRequest, seconds: float) -> tuple[int, Any]:
     """Send one request, and return the status and the parsed answer, None for a refusal."""
     connection = http.client.HTTPConnection(urlsplit(origin).netloc, timeout=seconds)
     try:

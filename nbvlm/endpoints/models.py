@@ -15,9 +15,9 @@ from nbvlm.endpoints.catalog import ENDPOINTS, LIVE
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-    Listing = Generator["Asked", Any, tuple["Model", ...]]
+    Listing = Generator["ListRequest", Any, tuple["Model", ...]]
 
-__all__ = ["Asked", "Model", "listing", "sees"]
+__all__ = ["ListRequest", "Model", "listing", "sees"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ListRequest:
     """A request for a list; an answer of None stands for a refusal.
 
     Attributes
@@ -96,9 +96,9 @@ def listing(kind: str, path: str) -> Listing:
     return tuple(sorted(found, key=lambda model: order[model.vision]))
 
 
-def _openai(path: str) -> Generator[Asked, Any, list[Model]]:
+def _openai(path: str) -> Generator[ListRequest, Any, list[Model]]:
     """Read OpenAI's form; llama.cpp and OpenRouter add an `architecture` with the modalities."""
-    answer = yield Asked(f"{path}/models")
+    answer = yield ListRequest(f"{path}/models")
     models = [
         # Google writes the ids with a folder that its own requests leave out.
         Model(str(item["id"]).removeprefix("models/"), _declared(item))
@@ -114,30 +114,30 @@ def _declared(item: dict[str, Any]) -> bool | None:
     return "image" in modalities if isinstance(modalities, list) else None
 
 
-def _ollama(path: str) -> Generator[Asked, Any, list[Model]]:
+def _ollama(path: str) -> Generator[ListRequest, Any, list[Model]]:
     """Ask Ollama for its models, and for the capabilities of each where the list does not hold them."""
-    answer = yield Asked("/api/tags")
+    answer = yield ListRequest("/api/tags")
     if answer is None:  # a server that speaks OpenAI's form only
         return (yield from _openai(path))
     models = []
     for item in _items(answer, "models"):
         name = str(item.get("model") or item.get("name"))
-        facts = item if "capabilities" in item else (yield Asked("/api/show", {"model": name}))
+        facts = item if "capabilities" in item else (yield ListRequest("/api/show", {"model": name}))
         able = facts.get("capabilities") if isinstance(facts, dict) else None
         models.append(Model(name, "vision" in able if isinstance(able, list) else sees(name)))
     return models
 
 
-def _lmstudio(path: str) -> Generator[Asked, Any, list[Model]]:
+def _lmstudio(path: str) -> Generator[ListRequest, Any, list[Model]]:
     """Ask LM Studio for its models by its own interface, the newer or the older, else by OpenAI's."""
-    answer = yield Asked("/api/v1/models")
+    answer = yield ListRequest("/api/v1/models")
     if items := _items(answer, "models"):
         return [
             Model(str(item["key"]), bool((item.get("capabilities") or {}).get("vision")))
             for item in items
             if "key" in item and item.get("type") != "embedding"
         ]
-    answer = yield Asked("/api/v0/models")
+    answer = yield ListRequest("/api/v0/models")
     if items := _items(answer, "data"):
         return [
             Model(str(item["id"]), item.get("type") == "vlm")

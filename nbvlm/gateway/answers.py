@@ -1,4 +1,4 @@
-"""Answers while they come, for all who asked the same; those that are kept; the line of those that wait."""
+"""Answers while they come, for all who asked the same; those that are kept; the queue of those that wait."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from nbvlm.client import Piece
     from nbvlm.errors import Error
-    from nbvlm.gateway.questions import Asked
+    from nbvlm.gateway.questions import GatewayQuestion
 
-__all__ = ["Answer", "Cache", "Chunk", "Line", "Ticket"]
+__all__ = ["Answer", "Cache", "Chunk", "Ticket", "WaitingQueue"]
 
 
 class Chunk(NamedTuple):
@@ -43,8 +43,10 @@ class Answer:
     `key` is the question's where it may be shared, else empty: a hash of the picture takes time.
     """
 
-    def __init__(self, asked: Asked, key: bytes = b"") -> None:
-        self.asked: Asked | None = asked  # until it was asked: the picture is not kept longer than needed
+    def __init__(self, asked: GatewayQuestion, key: bytes = b"") -> None:
+        self.asked: GatewayQuestion | None = (
+            asked  # until it was asked: the picture is not kept longer than needed
+        )
         self.key, self.model = key, asked.model
         self.created = time.monotonic()
         self.chunks: list[Chunk] = []
@@ -184,7 +186,7 @@ class Cache:
 
 
 class Ticket:
-    """The place of one student's question in the line."""
+    """The place of one student's question in the queue."""
 
     __slots__ = ("answer", "caller", "gone")
 
@@ -197,7 +199,7 @@ class Ticket:
         return self.gone or self.answer.began or self.answer.done
 
 
-class Line:
+class WaitingQueue:
     """Questions that wait: one of each student in turn, within the limits of the service.
 
     Parameters
@@ -287,7 +289,7 @@ class Line:
         self.move()
 
     def place(self, ticket: Ticket) -> tuple[int, int]:
-        """Return the place of a question in the line, 1 for the next one, and how many wait."""
+        """Return the place of a question in the queue, 1 for the next one, and how many wait."""
         now = asyncio.get_running_loop().time()
         if now - self._counted > 0.1 or id(ticket) not in self._places:
             self._counted = now

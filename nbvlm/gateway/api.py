@@ -51,16 +51,16 @@ if TYPE_CHECKING:
 
     from nbvlm.demo.service import Limits, Receive, Request, Scope, Send
     from nbvlm.gateway.answers import Answer, Chunk
-    from nbvlm.gateway.desk import Desk, Inquiry
+    from nbvlm.gateway.dispatcher import Dispatcher, Inquiry
     from nbvlm.gateway.people import Person
-    from nbvlm.gateway.questions import Asked
+    from nbvlm.gateway.questions import GatewayQuestion
 
     Identify = Callable[[Request], Awaitable[Person]]
 
 __all__ = ["Api", "note"]
 
 TICK_S = 1.0
-"""Seconds between two reports of a place in the line."""
+"""Seconds between two reports of a place in the queue."""
 QUIET_S = 15.0
 """Seconds after which a client that reads no reports gets the head of its stream, and a sign of life."""
 _POLL_DEFAULT_S, _POLL_MOST_S = 300, 3600
@@ -101,7 +101,7 @@ class Api:
 
     def __init__(
         self,
-        desk: Desk,
+        dispatcher: Dispatcher,
         limits: Limits,
         identify: Identify,
         *,
@@ -109,7 +109,7 @@ class Api:
         public: str = "",
         note: str = "",
     ) -> None:
-        self._desk, self._limits, self._identify = desk, limits, identify
+        self._dispatcher, self._limits, self._identify = dispatcher, limits, identify
         self._prefix, self._public, self._note = prefix, public, note
         self._bucket = Bucket(capacity=limits.store, capacity_of_owner=limits.store_of_caller)
         self._bodies = Bodies(limits)
@@ -151,7 +151,7 @@ class Api:
                 raise Refused(403, "Web pages of other sites cannot use this gateway")
             person = await self._identify(head)
             if name == "standing":
-                await exchange.whole(as_json(self._desk.standing(person)))
+                await exchange.whole(as_json(self._dispatcher.standing(person)))
                 return
             caller = str(person.id)
         head = replace(head, caller=caller)
@@ -177,18 +177,18 @@ class Api:
                 return
             asked = await self._read(request, name, argument)
             request = replace(request, body=b"")
-            inquiry = self._desk.admit(person, asked)
+            inquiry = self._dispatcher.admit(person, asked)
             stream, usage = asked.stream, asked.with_usage
             del asked
             await self._reply(request, inquiry, exchange, name, stream=stream, usage=usage)
 
-    async def _read(self, request: Request, name: str, argument: str) -> Asked:
+    async def _read(self, request: Request, name: str, argument: str) -> GatewayQuestion:
         """Read a question; a large one away from the loop, so that no other request waits for it."""
 
-        def read() -> Asked:
+        def read() -> GatewayQuestion:
             if name == "ask_openai":
-                return read_openai(request, self._desk.choose)
-            endpoint = self._desk.choose(self._model_of(argument))
+                return read_openai(request, self._dispatcher.choose)
+            endpoint = self._dispatcher.choose(self._model_of(argument))
             return read_nvidia(request, endpoint, lambda id_: self._asset(id_, request.caller))
 
         return read() if len(request.body) < 512 * 1024 else await asyncio.to_thread(read)
@@ -196,7 +196,7 @@ class Api:
     def _model_of(self, argument: str) -> str | None:
         """Return the model that a path names; PaliGemma's path stands for the demo, too."""
         name = unquote(argument)
-        models = self._desk.upstream.models
+        models = self._dispatcher.upstream.models
         return None if name == "google/paligemma" and name not in models else name
 
     def _asset(self, id_: str, caller: str) -> bytes | None:
@@ -217,13 +217,13 @@ class Api:
         return f"{scheme}://{request.header('host', '127.0.0.1')}{self._prefix}"
 
     def _facts(self) -> dict[str, Any]:
-        endpoint = self._desk.upstream.endpoint(self._desk.rules.now.model)
+        endpoint = self._dispatcher.upstream.endpoint(self._dispatcher.rules.now.model)
         return endpoints.facts_of(endpoint) | {"gateway": "nbvlm", "note": self._note}
 
     def _models(self, only: str | None) -> Reply:
         listed = [
             {"id": name, "object": "model", "created": 1_700_000_000, "owned_by": "class"}
-            for name in self._desk.rules.now.models
+            for name in self._dispatcher.rules.now.models
         ]
         if only is None:
             return as_json({"object": "list", "data": listed})
@@ -263,7 +263,7 @@ class Api:
                 return
             seconds = _poll_seconds(request)
             if request.header(STATUS_HEADER) and inquiry.waits:
-                seconds = min(seconds, 5)  # so that the student sees the place in the line
+                seconds = min(seconds, 5)  # so that the student sees the place in the queue
             if await self._wait(inquiry, exchange, seconds):
                 await self._whole(inquiry, exchange, form)
                 return

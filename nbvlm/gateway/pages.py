@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from nbvlm.gateway.config import Config
-    from nbvlm.gateway.desk import Record
+    from nbvlm.gateway.dispatcher import Record
     from nbvlm.gateway.rules import Rules
 
 __all__ = ["HEADERS", "STYLE", "join_page", "page", "privacy", "student_page", "teacher_door", "teacher_page"]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nbvlm.demo.service import Request, Source
     from nbvlm.endpoints import Endpoint
 
-__all__ = ["Asked", "read_nvidia", "read_openai", "task_of"]
+__all__ = ["GatewayQuestion", "read_nvidia", "read_openai", "task_of"]
 
 GREEDY = 0.01
 """Temperatures up to this one are without chance, as far as sharing an answer is concerned."""
@@ -36,7 +36,7 @@ _NVIDIA = "messages temperature top_p max_tokens stream model"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class GatewayQuestion:
     """One question, checked."""
 
     model: str
@@ -64,7 +64,9 @@ class Asked:
         return task_of(self.prompt, self.model)
 
 
-def read_nvidia(request: Request, endpoint: Endpoint, uploaded: Callable[[str], bytes | None]) -> Asked:
+def read_nvidia(
+    request: Request, endpoint: Endpoint, uploaded: Callable[[str], bytes | None]
+) -> GatewayQuestion:
     """Read the body of `POST /v1/vlm/…`; `uploaded` returns the bytes of an asset of this student.
 
     Raises
@@ -84,10 +86,12 @@ def read_nvidia(request: Request, endpoint: Endpoint, uploaded: Callable[[str], 
     found = _one(faults, urls, endpoint)
     faults.check()
     data = _picture(faults, found, request, uploaded)
-    return Asked(endpoint.model, _prompt(faults, prompt), data, parameters, stream, with_usage=False)
+    return GatewayQuestion(
+        endpoint.model, _prompt(faults, prompt), data, parameters, stream, with_usage=False
+    )
 
 
-def read_openai(request: Request, choose: Callable[[str | None], Endpoint]) -> Asked:
+def read_openai(request: Request, choose: Callable[[str | None], Endpoint]) -> GatewayQuestion:
     """Read the body of `POST /v1/chat/completions`; `choose` returns the endpoint of the model asked for.
 
     Raises
@@ -118,7 +122,7 @@ def read_openai(request: Request, choose: Callable[[str | None], Endpoint]) -> A
     found = _one(faults, urls, endpoint)
     faults.check()
     data = _picture(faults, found, request, lambda _: None)
-    return Asked(endpoint.model, _prompt(faults, prompt), data, parameters, stream, with_usage)
+    return GatewayQuestion(endpoint.model, _prompt(faults, prompt), data, parameters, stream, with_usage)
 
 
 def _parameters(faults: Faults, body: dict[str, Any], endpoint: Endpoint) -> dict[str, float | int]:

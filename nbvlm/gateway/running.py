@@ -16,7 +16,7 @@ from nbvlm.demo.service import SERVED, Refusal, asgi_server, network, read_body,
 from nbvlm.errors import Error
 from nbvlm.gateway import pages
 from nbvlm.gateway.api import Api, note
-from nbvlm.gateway.desk import Desk
+from nbvlm.gateway.dispatcher import Dispatcher
 from nbvlm.gateway.hub import Hub
 from nbvlm.gateway.people import (
     STUDENT,
@@ -85,11 +85,11 @@ class Gateway:
         self.joins = Joins(self.store, self.register, config) if hub is None else None
         self.sessions = Sessions(self.store)
         self.rules = RuleBook(self.store, config, self.upstream.models)
-        self.desk = Desk(config, self.store, self.rules, self.upstream)
+        self.dispatcher = Dispatcher(config, self.store, self.rules, self.upstream)
         self.limits = _limits(config, behind_proxy=hub is not None)
         self.public = config.listen.public_url.rstrip("/")
         self.api = Api(
-            self.desk,
+            self.dispatcher,
             self.limits,
             self.identify,
             prefix=self.prefix,
@@ -158,7 +158,7 @@ class Gateway:
 
     async def close(self) -> None:
         """End everything that is under way, and close the store."""
-        await self.desk.close()
+        await self.dispatcher.close()
         self.store.close()
 
 
@@ -321,7 +321,7 @@ class _Door:
             name=person.name,
             address=gateway.address or f"{request.url.scheme}://{request.url.netloc}",
             token=str(values.get("token", "")),
-            left=gateway.desk.quotas.left(person),
+            left=gateway.dispatcher.quotas.left(person),
             teacher=gateway.hub is not None and person.role == TEACHER,
         )
         return self.html(text)
@@ -462,7 +462,7 @@ class _Door:
         if not self.is_teacher(request):
             raise Refused(403, "This page is for teachers")
         number = request.path_params["number"]
-        found = [one for one in self._gateway.desk.wall() if one.id == number]
+        found = [one for one in self._gateway.dispatcher.wall() if one.id == number]
         if not found or found[0].thumbnail is None:
             raise Refused(404, "This picture was deleted")
         return self._responses.Response(found[0].thumbnail, media_type="image/jpeg", headers=pages.HEADERS)

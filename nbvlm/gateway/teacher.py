@@ -42,8 +42,8 @@ class Teacher:
 
     async def view(self, *, form: str, said: str, every: int, address: str) -> dict[str, Any]:
         """Collect the values that the page shows."""
-        gateway, desk = self._gateway, self._gateway.desk
-        latencies = sorted(one.first_s for one in desk.recent if one.first_s is not None)
+        gateway, dispatcher = self._gateway, self._gateway.dispatcher
+        latencies = sorted(one.first_s for one in dispatcher.recent if one.first_s is not None)
         rows = await gateway.store.read_slowly(
             "SELECT student, MAX(started) FROM usage WHERE started >= ? GROUP BY student",
             (midnight(time.time()),),
@@ -64,28 +64,28 @@ class Teacher:
             "models": gateway.rules.known_models,
             "facts": (
                 ("Active students", str(active)),
-                ("Under way", str(desk.line.under_way)),
-                ("Waiting", str(desk.line.waiting())),
+                ("Under way", str(dispatcher.queue.under_way)),
+                ("Waiting", str(dispatcher.queue.waiting())),
                 ("Questions today", str(questions)),
                 ("Tokens today", f"{tokens:,}"),
-                ("Failures lately", str(len(desk.errors))),
+                ("Failures lately", str(len(dispatcher.errors))),
                 ("First piece, half", _at(latencies, 0.5)),
                 ("First piece, 95 of 100", _at(latencies, 0.95)),
-                ("Answers kept", str(len(desk.cache))),
+                ("Answers kept", str(len(dispatcher.cache))),
             ),
             "students": students,
             "alone": gateway.hub is None,
             "code": joins.class_code if joins is not None else None,
             "personal": joins.personal() if joins is not None else [],
             "address": address,
-            "recent": list(reversed(desk.recent)),
-            "wall": desk.wall(),
-            "errors": list(desk.errors),
+            "recent": list(reversed(dispatcher.recent)),
+            "wall": dispatcher.wall(),
+            "errors": list(dispatcher.errors),
         }
 
     def _student(self, person: Person, last: float | None) -> dict[str, Any]:
-        questions, tokens = self._gateway.desk.quotas.used(person)
-        left = self._gateway.desk.quotas.left(person)
+        questions, tokens = self._gateway.dispatcher.quotas.used(person)
+        left = self._gateway.dispatcher.quotas.left(person)
         active = last is not None and last > time.time() - _ACTIVE_S
         state = "active" if active else "not active today" if last is None else f"seen {_clock(last)}"
         return {
@@ -95,7 +95,7 @@ class Teacher:
             "left": "no limit" if left is None else f"{left[0]} of {left[1]}",
             "active": active,
             "state": state if person.role == STUDENT else f"teacher, {state}",
-            "waiting": self._gateway.desk.line.waiting(str(person.id)),
+            "waiting": self._gateway.dispatcher.queue.waiting(str(person.id)),
         }
 
     async def act(self, form: dict[str, list[str]]) -> tuple[str, str]:
@@ -122,12 +122,12 @@ class Teacher:
 
     async def _do_pause(self, _form: dict[str, list[str]]) -> tuple[str, str]:
         self._gateway.rules.change(paused=True)
-        self._gateway.desk.line.pause(True)
+        self._gateway.dispatcher.queue.pause(True)
         return "paused", "main"
 
     async def _do_resume(self, _form: dict[str, list[str]]) -> tuple[str, str]:
         self._gateway.rules.change(paused=False)
-        self._gateway.desk.line.pause(False)
+        self._gateway.dispatcher.queue.pause(False)
         return "resumed", "main"
 
     async def _do_rules(self, form: dict[str, list[str]]) -> tuple[str, str]:
@@ -146,7 +146,7 @@ class Teacher:
             raise Refused(400, "The closing time is a time of day, such as 17:30") from None
         wall = form.get("wall", [""])[0] == "on"
         self._gateway.rules.change(model=model, models=models, tasks=tasks, closes=closes, wall=wall)
-        self._gateway.desk.wall()  # forgets pictures at once where it was switched off
+        self._gateway.dispatcher.wall()  # forgets pictures at once where it was switched off
         return "rules", "rules"
 
     async def _do_more(self, form: dict[str, list[str]]) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from nbvlm.errors import PromptError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-__all__ = ["Line", "Word", "evaluate", "expand", "split", "words"]
+__all__ = ["ParsedLine", "Word", "evaluate", "expand", "split", "words"]
 
 _BROKEN = re.compile(r"expected '}'|unmatched|Single '|end of string|unexpected '\{'|expected ':'")
 
@@ -90,7 +90,7 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ParsedLine:
     """The parts of a line: its first word that is not an option, `--name=value` or `--name`, and the rest."""
 
     image: Word | None
@@ -112,7 +112,7 @@ def words(line: str) -> Iterator[Word]:
         yield Word(found["quoted"] if quoted else plain, found[0], quoted, *found.span())
 
 
-def split(line: str, valued: Collection[str]) -> Line:
+def split(line: str, valued: Collection[str]) -> ParsedLine:
     """Split a line into picture, options and prompt; `valued` are the options that take a value.
 
     Examples
@@ -134,7 +134,7 @@ def split(line: str, valued: Collection[str]) -> Line:
             image = word
         else:
             prompt.append(word)
-    return Line(image, tuple(options), _joined(prompt))
+    return ParsedLine(image, tuple(options), _joined(prompt))
 
 
 def _joined(prompt: list[Word]) -> str:

@@ -1,4 +1,4 @@
-"""The protocol as a generator, driven by hand: no socket, no clock, no thread."""
+"""The protocol as a generator, driven by player: no socket, no clock, no thread."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Clock:
         return self.now
 
 
-class Hand:
+class FlowPlayer:
     """Plays the driver: answers requests from a list, and keeps what the flow wanted."""
 
     def __init__(self, image: Any, *, stream: bool = False, **options: Any) -> None:
         self.clock = Clock()
-        self.settings = resolve("nvidia", api_key="nvapi-by-hand", **options)
+        self.settings = resolve("nvidia", api_key="nvapi-by-player", **options)
         self.context = Context(self.settings, Deadline(self.settings.timeouts, self.clock))
         question = check_question(endpoints.get("nvidia"), image, "detect cat", stream=stream)
         self.flow = inference.ask(question, self.context)
@@ -89,65 +89,65 @@ ANSWER = (head(content_type="application/json", nvcf_reqid="r-1"), answer("a red
 
 
 def test_the_way_of_a_small_picture() -> None:
-    hand = Hand(SCENE)
-    result = hand.play(ANSWER)
-    assert hand.paths() == ["POST ai.api.nvidia.com/v1/vlm/google/paligemma"]
+    player = FlowPlayer(SCENE)
+    result = player.play(ANSWER)
+    assert player.paths() == ["POST ai.api.nvidia.com/v1/vlm/google/paligemma"]
     assert (result.text, result.request_id, result.route) == ("a red car", "r-1", "inline")
 
 
 def test_the_way_of_a_large_picture() -> None:
-    hand = Hand(LARGE)
-    result = hand.play((head(), CREATED), head(), ANSWER, head(204))
-    assert hand.paths() == [
+    player = FlowPlayer(LARGE)
+    result = player.play((head(), CREATED), head(), ANSWER, head(204))
+    assert player.paths() == [
         "POST api.nvcf.nvidia.com/v2/nvcf/assets",
         "PUT storage.example/a-1",
         "POST ai.api.nvidia.com/v1/vlm/google/paligemma",
         "DELETE api.nvcf.nvidia.com/v2/nvcf/assets/a-1",
     ]
-    assert ["authorization" in request.headers for request in hand.requests] == [True, False, True, True]
-    assert hand.requests[1].headers["content-length"] == str(len(LARGE))
-    assert hand.context.temporary == set()
+    assert ["authorization" in request.headers for request in player.requests] == [True, False, True, True]
+    assert player.requests[1].headers["content-length"] == str(len(LARGE))
+    assert player.context.temporary == set()
     assert result.timing.bytes_sent > len(LARGE)
 
 
 def test_a_stream_is_handed_over_piece_by_piece() -> None:
-    hand = Hand(SCENE, stream=True)
+    player = FlowPlayer(SCENE, stream=True)
     words = ["<loc0000><loc0000><loc0512><loc0512>", " cat", " ;", " b"]
-    result = hand.play((head(content_type="text/event-stream"), *sse(*words)))
-    kinds = [type(event) for event in hand.told]
+    result = player.play((head(content_type="text/event-stream"), *sse(*words)))
+    kinds = [type(event) for event in player.told]
     assert kinds == [Status, TextDelta, TextDelta, TextDelta, DetectionFound, TextDelta]
     assert result.text == "".join(words)
 
 
 def test_pauses_follow_the_policy_and_the_clock() -> None:
-    hand = Hand(SCENE)
-    hand.play((head(503), b""), httpx.ConnectError("refused"), (head(429, retry_after="7"), b""), ANSWER)
-    assert 0.25 <= hand.pauses[0] <= 0.5
-    assert 0.5 <= hand.pauses[1] <= 1.0
-    assert hand.pauses[2] == 7.0
+    player = FlowPlayer(SCENE)
+    player.play((head(503), b""), httpx.ConnectError("refused"), (head(429, retry_after="7"), b""), ANSWER)
+    assert 0.25 <= player.pauses[0] <= 0.5
+    assert 0.5 <= player.pauses[1] <= 1.0
+    assert player.pauses[2] == 7.0
 
 
 def test_no_try_begins_after_the_total() -> None:
-    hand = Hand(SCENE, timeout=Timeouts(total=1.0))
+    player = FlowPlayer(SCENE, timeout=Timeouts(total=1.0))
     with pytest.raises(nbvlm.RateLimitError):
-        hand.play((head(429, retry_after="2"), b""))
-    assert hand.pauses == []
+        player.play((head(429, retry_after="2"), b""))
+    assert player.pauses == []
 
 
 def test_whatever_is_thrown_in_the_upload_is_deleted() -> None:
     for thrown in (KeyboardInterrupt(), StreamClosed(), MemoryError(), httpx.LocalProtocolError("x")):
-        hand = Hand(LARGE)
+        player = FlowPlayer(LARGE)
         with pytest.raises((KeyboardInterrupt, StreamClosed, MemoryError, nbvlm.Error)):
-            hand.play((head(), CREATED), head(), thrown, (head(404), b""))
-        assert hand.paths()[-1].startswith("DELETE")
-        assert hand.context.temporary == set()
+            player.play((head(), CREATED), head(), thrown, (head(404), b""))
+        assert player.paths()[-1].startswith("DELETE")
+        assert player.context.temporary == set()
 
 
 def test_a_flow_that_nobody_drives_leaves_its_asset_to_the_client() -> None:
-    hand = Hand(LARGE)
-    hand.play((head(), CREATED), until="PUT")
-    hand.flow.close()
-    assert hand.context.temporary == {"a-1"}
+    player = FlowPlayer(LARGE)
+    player.play((head(), CREATED), until="PUT")
+    player.flow.close()
+    assert player.context.temporary == {"a-1"}
 
 
 def test_every_limit_is_named() -> None:
@@ -175,10 +175,10 @@ def test_a_deletion_has_its_time_even_after_the_total() -> None:
 
 
 def test_polls_carry_no_body_and_end_with_a_large_result() -> None:
-    hand = Hand(SCENE)
+    player = FlowPlayer(SCENE)
     accepted = head(202, nvcf_reqid="r-1")
     elsewhere = head(302, location="https://storage.example/r-1?X-Amz-Signature=s")
-    assert hand.play(accepted, elsewhere, ANSWER).text == "a red car"
-    assert hand.paths()[1:] == ["GET ai.api.nvidia.com/v1/status/r-1", "GET storage.example/r-1"]
-    assert "authorization" not in hand.requests[2].headers
-    assert "signature" not in repr(hand.requests[2].headers).lower()
+    assert player.play(accepted, elsewhere, ANSWER).text == "a red car"
+    assert player.paths()[1:] == ["GET ai.api.nvidia.com/v1/status/r-1", "GET storage.example/r-1"]
+    assert "authorization" not in player.requests[2].headers
+    assert "signature" not in repr(player.requests[2].headers).lower()

@@ -126,14 +126,14 @@ def test_an_early_exit_from_an_async_stream_stops_the_computation():
 
 def test_many_at_once_all_get_their_answer():
     async def run() -> list[int]:
-        async with httpx.AsyncClient(transport=DemoTransport(Service(model=Echo()))) as client:
+        async with httpx.AsyncClient(transport=DemoTransport(Service(model=PromptEcho()))) as client:
             answers = await asyncio.gather(*(client.post(URL, json=body()) for _ in range(64)))
             return [answer.status_code for answer in answers]
 
     assert asyncio.run(run()) == [200] * 64
 
 
-class Echo(StandIn):
+class PromptEcho(StandIn):
     def stream(self, image, prompt, **parameters):
         return StandIn().stream(image, prompt, **parameters)
 

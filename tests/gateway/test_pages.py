@@ -257,7 +257,7 @@ def test_pictures_are_kept_only_where_the_wall_is_on(
 ) -> None:
     student = lesson.client("Wall", monkeypatch)
     student.ask(picture(), "detect car")
-    assert all(record.thumbnail is None for record in lesson.gateway.desk.recent)
+    assert all(record.thumbnail is None for record in lesson.gateway.dispatcher.recent)
     rules(teacher, wall="on")
     student.ask(picture((300, 200)), "detect wheel")
     assert "A small copy of your pictures is shown" in lesson.browser().get("/").text
@@ -267,16 +267,16 @@ def test_pictures_are_kept_only_where_the_wall_is_on(
     image = teacher.get(f"/teacher/wall/{found[1]}.jpg")
     assert (image.headers["content-type"], image.content[:2]) == ("image/jpeg", b"\xff\xd8")
     rules(teacher)
-    assert all(record.thumbnail is None for record in lesson.gateway.desk.recent)
+    assert all(record.thumbnail is None for record in lesson.gateway.dispatcher.recent)
     assert teacher.get(f"/teacher/wall/{found[1]}.jpg").status_code == 404
 
 
 def test_pictures_on_the_wall_go_when_their_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     with running(StandIn(), wall={"on": True, "minutes": 1}) as lesson:
         lesson.client("Ada", monkeypatch).ask(picture(), "detect car")
-        desk = lesson.gateway.desk
-        desk.recent[0].thumbnail = b"x"
-        assert len(desk.wall()) == 1
-        desk.recent[0].at -= 61
-        assert desk.wall() == []
-        assert desk.recent[0].thumbnail is None
+        dispatcher = lesson.gateway.dispatcher
+        dispatcher.recent[0].thumbnail = b"x"
+        assert len(dispatcher.wall()) == 1
+        dispatcher.recent[0].at -= 61
+        assert dispatcher.wall() == []
+        assert dispatcher.recent[0].thumbnail is None

@@ -24,7 +24,7 @@ from nbvlm.errors import Error, ParameterError, TransportError
 from nbvlm.gateway import answers
 from nbvlm.gateway.config import parsed
 from nbvlm.gateway.people import Attempts, Person
-from nbvlm.gateway.questions import Asked, task_of
+from nbvlm.gateway.questions import GatewayQuestion, task_of
 from nbvlm.gateway.quotas import Quotas, Refused, midnight
 from nbvlm.gateway.store import Store
 from nbvlm.grounding import dialects
@@ -150,8 +150,8 @@ def test_tasks_are_known_in_the_words_of_each_family(model: str) -> None:
 # Cache and line
 
 
-def asked(prompt: str, temperature: float = 0.0) -> Asked:
-    return Asked(
+def asked(prompt: str, temperature: float = 0.0) -> GatewayQuestion:
+    return GatewayQuestion(
         "m", prompt, EncodedPicture.of(picture()), {"temperature": temperature, "max_tokens": 5}, True, False
     )
 

@@ -177,7 +177,7 @@ def test_pictures_are_decoded_one_at_a_time_while_others_are_answered(
     threads = [threading.Thread(target=ask, args=("P", {})) for _ in range(2)]
     for thread in threads:
         thread.start()
-    while not inside or lesson.gateway.desk.line.under_way < 2:
+    while not inside or lesson.gateway.dispatcher.queue.under_way < 2:
         time.sleep(0.005)
     ask("RGB", other)
     assert (len(inside), statuses) == (1, [200])
@@ -231,7 +231,7 @@ def test_a_failure_of_the_service_is_a_sentence_without_its_key(monkeypatch: pyt
             client.ask(picture(), "detect car")
         assert "CLASS" not in str(caught.value)
         assert "nvapi" not in repr(lesson.gateway.upstream.describe())
-        assert next(iter(lesson.gateway.desk.errors))[1].startswith("502 ")
+        assert next(iter(lesson.gateway.dispatcher.errors))[1].startswith("502 ")
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ def test_a_caveat_reaches_everybody_who_gets_the_answer(monkeypatch: pytest.Monk
         threads = [threading.Thread(target=ask, args=one) for one in asks]
         for number, thread in enumerate(threads, 1):
             thread.start()
-            while len(lesson.gateway.desk.recent) < number:
+            while len(lesson.gateway.dispatcher.recent) < number:
                 time.sleep(0.005)
         time.sleep(1.2)
         lesson.model.gate.release(1000)
@@ -514,7 +514,7 @@ def together(lesson: Class, monkeypatch: pytest.MonkeyPatch, names: str, **optio
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + 20
-    while len(lesson.gateway.desk.recent) < len(names) and time.monotonic() < deadline:
+    while len(lesson.gateway.dispatcher.recent) < len(names) and time.monotonic() < deadline:
         time.sleep(0.01)
     lesson.model.gate.release(1000)
     for thread in threads:
@@ -529,7 +529,9 @@ def test_the_same_greedy_question_is_asked_once_and_then_kept(monkeypatch: pytes
         assert len(lesson.model.asked) == 1
         again = lesson.client("f", monkeypatch).ask(picture(), "detect car", temperature=0.01)
         assert (again.text, len(lesson.model.asked)) == ("".join(WORDS), 1)
-        tokens = [lesson.gateway.desk.quotas.used(person)[1] for person in lesson.gateway.register.all()]
+        tokens = [
+            lesson.gateway.dispatcher.quotas.used(person)[1] for person in lesson.gateway.register.all()
+        ]
         assert sorted(map(bool, tokens)) == [False] * 5 + [True]
         other = lesson.client("g", monkeypatch).ask(picture((41, 30)), "detect car", temperature=0.01)
         assert (other.text, len(lesson.model.asked)) == ("".join(WORDS), 2)
@@ -575,7 +577,7 @@ def test_a_student_in_line_sees_the_place_and_turns_are_fair(monkeypatch: pytest
             threads.append(threading.Thread(target=ask, args=(client, prompt)))
             threads[-1].start()
             wanted = len(threads)
-            while len(lesson.gateway.desk.recent) < wanted:
+            while len(lesson.gateway.dispatcher.recent) < wanted:
                 time.sleep(0.005)
         while not any(status.kind == "queued" for status in statuses):
             time.sleep(0.01)
@@ -595,7 +597,7 @@ def test_too_many_waiting_questions_are_refused(monkeypatch: pytest.MonkeyPatch)
         for number in range(2):
             threads.append(threading.Thread(target=client.ask, args=(picture(), f"detect {number}")))
             threads[-1].start()
-            while len(lesson.gateway.desk.recent) <= number:
+            while len(lesson.gateway.dispatcher.recent) <= number:
                 time.sleep(0.005)
         with pytest.raises(RateLimitError, match="1 questions waiting"):
             client.ask(picture(), "detect 9")
@@ -619,7 +621,7 @@ def test_the_books_survive_a_restart(tmp_path: Any, monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv("NBVLM_GATEWAY", lesson.origin)
         client = nbvlm.Client("gateway", api_key=token)
         client.ask(picture(), "detect car")
-        assert lesson.gateway.desk.quotas.left(lesson.gateway.register.named("Ada")) == (1, 3)
+        assert lesson.gateway.dispatcher.quotas.left(lesson.gateway.register.named("Ada")) == (1, 3)
 
 
 def test_a_refused_request_of_the_student_is_said_in_full(student: nbvlm.Client, raw: httpx.Client) -> None:

@@ -57,7 +57,7 @@ for line in sys.stdin:
 """
 
 
-class Asker:
+class AskingProcess:
     """Another process that asks local models, with a cache of its own."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -70,12 +70,12 @@ class Asker:
 
 
 @contextmanager
-def asking(home: Path, endpoint: str, **environment: str) -> Iterator[Asker]:
+def asking(home: Path, endpoint: str, **environment: str) -> Iterator[AskingProcess]:
     variables = os.environ | {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0"}
     variables |= {"PYTHONPATH": str(Path(nbvlm.__file__).parents[1]), **environment}
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with subprocess.Popen([sys.executable, "-c", ASKER], env=variables, text=True, **pipes) as process:
-        yield Asker(process)
+        yield AskingProcess(process)
         _, errors = process.communicate(timeout=120)
     assert errors == ""  # the library's warnings would stand in the user's notebook
 
@@ -93,7 +93,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[hub.Hub]:
 
 
 @pytest.fixture(scope="module")
-def asker(home: Path, site: hub.Hub) -> Iterator[Asker]:
+def asker(home: Path, site: hub.Hub) -> Iterator[AskingProcess]:
     with asking(home, f"http://127.0.0.1:{site.server_port}") as asker:
         yield asker
 
@@ -109,7 +109,7 @@ def weights_asked(site: hub.Hub, name: str) -> int:
     )
 
 
-def test_a_site_that_asks_to_wait_is_not_waited_for(asker: Asker, site: hub.Hub) -> None:
+def test_a_site_that_asks_to_wait_is_not_waited_for(asker: AskingProcess, site: hub.Hub) -> None:
     site.down["owner/limited"] = (429, {"Retry-After": "600"})
     found = asker.ask("limited")
     assert (found["error"], found["status"], found["retry_after"]) == ("RateLimitError", 429, 600)
@@ -122,14 +122,14 @@ def test_a_site_that_asks_to_wait_is_not_waited_for(asker: Asker, site: hub.Hub)
     assert asker.ask("limited")["model"] == "owner/limited"
 
 
-def test_a_limit_in_the_middle_of_a_download(asker: Asker, site: hub.Hub, home: Path) -> None:
+def test_a_limit_in_the_middle_of_a_download(asker: AskingProcess, site: hub.Hub, home: Path) -> None:
     site.faults["owner/later"] = [hub.Fault(status=429)]
     assert asker.ask("later")["error"] == "RateLimitError"
     assert half_written(home, "later") == []
     assert asker.ask("later")["model"] == "owner/later"
 
 
-def test_a_site_that_fails_is_asked_a_few_times(asker: Asker, site: hub.Hub) -> None:
+def test_a_site_that_fails_is_asked_a_few_times(asker: AskingProcess, site: hub.Hub) -> None:
     site.down["owner/ill"] = (503, {})
     found = asker.ask("ill")
     assert (found["error"], found["status"]) == ("TransportError", 503)
@@ -138,13 +138,13 @@ def test_a_site_that_fails_is_asked_a_few_times(asker: Asker, site: hub.Hub) -> 
     assert asker.ask("ill")["model"] == "owner/ill"
 
 
-def test_a_download_that_breaks_goes_on_where_it_was(asker: Asker, site: hub.Hub) -> None:
+def test_a_download_that_breaks_goes_on_where_it_was(asker: AskingProcess, site: hub.Hub) -> None:
     site.faults["owner/broken"] = [hub.Fault(bytes=100_000)]
     assert asker.ask("broken")["model"] == "owner/broken"
     assert weights_asked(site, "broken") == 2
 
 
-def test_a_download_that_breaks_again_and_again(asker: Asker, site: hub.Hub, home: Path) -> None:
+def test_a_download_that_breaks_again_and_again(asker: AskingProcess, site: hub.Hub, home: Path) -> None:
     site.faults["owner/dead"] = [hub.Fault(bytes=0)] * 50
     found = asker.ask("dead")
     assert found["error"] == "TransportError"
@@ -154,7 +154,7 @@ def test_a_download_that_breaks_again_and_again(asker: Asker, site: hub.Hub, hom
     assert asker.ask("dead")["model"] == "owner/dead"
 
 
-def test_a_file_that_came_short_is_not_kept(asker: Asker, site: hub.Hub, home: Path) -> None:
+def test_a_file_that_came_short_is_not_kept(asker: AskingProcess, site: hub.Hub, home: Path) -> None:
     site.faults["owner/short"] = [hub.Fault(bytes=100_000, breaks=False)]
     found = asker.ask("short")
     assert found["error"] == "TransportError"
@@ -163,7 +163,7 @@ def test_a_file_that_came_short_is_not_kept(asker: Asker, site: hub.Hub, home: P
     assert asker.ask("short")["model"] == "owner/short"
 
 
-def test_a_disk_that_becomes_full(asker: Asker, home: Path) -> None:
+def test_a_disk_that_becomes_full(asker: AskingProcess, home: Path) -> None:
     found = asker.ask("full", "full")
     assert found["error"] == "Error"
     assert "The disk is full" in found["message"]
@@ -172,14 +172,16 @@ def test_a_disk_that_becomes_full(asker: Asker, home: Path) -> None:
     assert asker.ask("full")["model"] == "owner/full"
 
 
-def test_a_disk_without_room_is_said_before_the_weights_are_asked_for(asker: Asker, site: hub.Hub) -> None:
+def test_a_disk_without_room_is_said_before_the_weights_are_asked_for(
+    asker: AskingProcess, site: hub.Hub
+) -> None:
     found = asker.ask("small", "small")
     assert found["error"] == "Error"
     assert "The disk has 100 kB free" in found["message"]
     assert weights_asked(site, "small") == 0
 
 
-def test_a_folder_that_cannot_be_written(asker: Asker, home: Path) -> None:
+def test_a_folder_that_cannot_be_written(asker: AskingProcess, home: Path) -> None:
     (home / "hub").mkdir(exist_ok=True)
     (home / "hub" / "models--owner--blocked").write_text("not a folder")
     found = asker.ask("blocked")
@@ -189,7 +191,7 @@ def test_a_folder_that_cannot_be_written(asker: Asker, home: Path) -> None:
 
 @pytest.mark.parametrize("offline", ["0", "1"])
 def test_without_a_network_files_that_are_here_are_enough(
-    asker: Asker, site: hub.Hub, home: Path, offline: str
+    asker: AskingProcess, site: hub.Hub, home: Path, offline: str
 ) -> None:
     assert asker.ask("cached")["model"] == "owner/cached"
     with socket.socket() as unused:

@@ -128,7 +128,7 @@ def test_a_model_that_cannot_be_loaded_is_the_teachers_affair(
         with pytest.raises(nbvlm.ServerError) as caught:
             ada.ask(PICTURE, "detect cat")
         assert "cannot be loaded: your teacher must look" in caught.value.message
-        [(_, said)] = made.gateway.desk.errors
+        [(_, said)] = made.gateway.dispatcher.errors
         assert "needs about 0.3 GB in float32" in said
 
 

@@ -32,7 +32,7 @@ def panel(page: Page, server: Loopback) -> Iterator[nbvlm.Panel]:
     panel.close()
 
 
-class Strip:
+class HistoryView:
     """What a page that heard everything shows of the strip."""
 
     def __init__(self, page: Page, panel: nbvlm.Panel) -> None:
@@ -62,8 +62,8 @@ class Strip:
 
 
 @pytest.fixture
-def strip(page: Page, panel: nbvlm.Panel) -> Strip:
-    return Strip(page, panel)
+def strip(page: Page, panel: nbvlm.Panel) -> HistoryView:
+    return HistoryView(page, panel)
 
 
 # What is kept
@@ -166,7 +166,7 @@ def test_a_card_draws_boxes_small_and_does_without_the_pictures_bytes() -> None:
 # What the panel shows of it
 
 
-def test_every_answer_becomes_a_card_with_a_picture(panel: nbvlm.Panel, strip: Strip) -> None:
+def test_every_answer_becomes_a_card_with_a_picture(panel: nbvlm.Panel, strip: HistoryView) -> None:
     panel.prompt = "detect car"
     panel.run()
     panel.prompt = "caption en"
@@ -178,7 +178,9 @@ def test_every_answer_becomes_a_card_with_a_picture(panel: nbvlm.Panel, strip: S
     assert [result.prompt for result in panel.history] == ["detect car", "caption en"]
 
 
-def test_a_stopped_or_failed_answer_gets_no_card(panel: nbvlm.Panel, strip: Strip, server: Loopback) -> None:
+def test_a_stopped_or_failed_answer_gets_no_card(
+    panel: nbvlm.Panel, strip: HistoryView, server: Loopback
+) -> None:
     panel.run()
     server.replies.append(stream("a", hold=True, done=False))
     panel.run(wait=False)
@@ -190,7 +192,7 @@ def test_a_stopped_or_failed_answer_gets_no_card(panel: nbvlm.Panel, strip: Stri
     assert [card["number"] for card in strip.cards] == [1]
 
 
-def test_a_page_that_opens_late_gets_all_cards(panel: nbvlm.Panel, strip: Strip) -> None:
+def test_a_page_that_opens_late_gets_all_cards(panel: nbvlm.Panel, strip: HistoryView) -> None:
     panel.run()
     panel.run()
     strip.page.send(strip.widget, {"type": "hello"})
@@ -200,7 +202,7 @@ def test_a_page_that_opens_late_gets_all_cards(panel: nbvlm.Panel, strip: Strip)
 
 
 def test_an_old_answer_comes_back_with_all_that_was_asked(
-    page: Page, panel: nbvlm.Panel, strip: Strip, server: Loopback
+    page: Page, panel: nbvlm.Panel, strip: HistoryView, server: Loopback
 ) -> None:
     server.text = CAR
     page.update(panel._controller.task_bar._field, value="detect car")
@@ -223,7 +225,7 @@ def test_an_old_answer_comes_back_with_all_that_was_asked(
     assert len(panel.history) == 2
 
 
-def test_again_asks_the_same_once_more(panel: nbvlm.Panel, strip: Strip, server: Loopback) -> None:
+def test_again_asks_the_same_once_more(panel: nbvlm.Panel, strip: HistoryView, server: Loopback) -> None:
     panel.prompt = "detect car"
     panel.run()
     panel.prompt = "caption en"
@@ -234,7 +236,7 @@ def test_again_asks_the_same_once_more(panel: nbvlm.Panel, strip: Strip, server:
 
 
 def test_pin_delete_and_clear_change_the_history_and_the_strip_alike(
-    panel: nbvlm.Panel, strip: Strip
+    panel: nbvlm.Panel, strip: HistoryView
 ) -> None:
     results = [panel.run() for _ in range(4)]
     strip.press("delete", 2)
@@ -253,7 +255,7 @@ def test_pin_delete_and_clear_change_the_history_and_the_strip_alike(
     assert len(panel.history) == 3
 
 
-def test_a_press_on_a_deleted_card_has_no_effect(panel: nbvlm.Panel, strip: Strip) -> None:
+def test_a_press_on_a_deleted_card_has_no_effect(panel: nbvlm.Panel, strip: HistoryView) -> None:
     panel.run()
     strip.press("delete", 1)
     strip.press("show", 1)
@@ -261,13 +263,13 @@ def test_a_press_on_a_deleted_card_has_no_effect(panel: nbvlm.Panel, strip: Stri
     assert panel.run() is panel.result
 
 
-def test_another_picture_or_a_new_question_unmarks_the_card(panel: nbvlm.Panel, strip: Strip) -> None:
+def test_another_picture_or_a_new_question_unmarks_the_card(panel: nbvlm.Panel, strip: HistoryView) -> None:
     panel.run()
     panel.image = made.photo((64, 48))
     assert (strip.current, panel.result) == (None, None)
 
 
-def test_a_history_of_many_costs_no_more_for_one_more(panel: nbvlm.Panel, strip: Strip) -> None:
+def test_a_history_of_many_costs_no_more_for_one_more(panel: nbvlm.Panel, strip: HistoryView) -> None:
     for _ in range(12):
         panel.run()
     sizes = [len(content["cards"]) for content, _ in strip.messages("cards")]
@@ -284,7 +286,7 @@ AFTER = (
 )
 
 
-def pinned(panel: nbvlm.Panel, strip: Strip, server: Loopback, *texts: str) -> list[dict[str, Any]]:
+def pinned(panel: nbvlm.Panel, strip: HistoryView, server: Loopback, *texts: str) -> list[dict[str, Any]]:
     """Columns that are shown after these answers, all of them pinned."""
     for text in texts:
         server.text = text
@@ -294,7 +296,7 @@ def pinned(panel: nbvlm.Panel, strip: Strip, server: Loopback, *texts: str) -> l
 
 
 def test_two_pinned_answers_are_compared_thing_by_thing(
-    panel: nbvlm.Panel, strip: Strip, server: Loopback
+    panel: nbvlm.Panel, strip: HistoryView, server: Loopback
 ) -> None:
     first, second = pinned(panel, strip, server, BEFORE, AFTER)
     assert (first["counts"], [box["state"] for box in first["boxes"]]) == (None, ["plain", "plain"])
@@ -309,7 +311,7 @@ def test_two_pinned_answers_are_compared_thing_by_thing(
     }.items()
 
 
-def test_what_is_lost_is_shown_where_it_was(panel: nbvlm.Panel, strip: Strip, server: Loopback) -> None:
+def test_what_is_lost_is_shown_where_it_was(panel: nbvlm.Panel, strip: HistoryView, server: Loopback) -> None:
     first, second = pinned(panel, strip, server, AFTER, BEFORE)
     assert second["counts"] == {"kept": 1, "moved": 1, "lost": 1, "new": 0}
     lost = next(box for box in second["boxes"] if box["state"] == "lost")
@@ -317,7 +319,7 @@ def test_what_is_lost_is_shown_where_it_was(panel: nbvlm.Panel, strip: Strip, se
 
 
 def test_answers_without_boxes_are_compared_word_by_word(
-    panel: nbvlm.Panel, strip: Strip, server: Loopback
+    panel: nbvlm.Panel, strip: HistoryView, server: Loopback
 ) -> None:
     _, second = pinned(panel, strip, server, "a red car in the street", "a blue car in the wide street")
     assert [" ".join(piece) for piece in second["words"]] == [
@@ -326,7 +328,7 @@ def test_answers_without_boxes_are_compared_word_by_word(
 
 
 def test_answers_about_different_pictures_stand_beside_each_other_uncompared(
-    panel: nbvlm.Panel, strip: Strip, server: Loopback
+    panel: nbvlm.Panel, strip: HistoryView, server: Loopback
 ) -> None:
     pinned(panel, strip, server, BEFORE)
     panel.image = made.photo((64, 48))
@@ -335,7 +337,9 @@ def test_answers_about_different_pictures_stand_beside_each_other_uncompared(
     assert first["base"] != second["base"]
 
 
-def test_one_pinned_answer_alone_is_not_compared(panel: nbvlm.Panel, strip: Strip, server: Loopback) -> None:
+def test_one_pinned_answer_alone_is_not_compared(
+    panel: nbvlm.Panel, strip: HistoryView, server: Loopback
+) -> None:
     assert pinned(panel, strip, server, BEFORE) == []
     assert len(pinned(panel, strip, server, AFTER)) == 2
     strip.press("pin", 1, pinned=False)

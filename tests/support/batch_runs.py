@@ -76,7 +76,7 @@ def batch_killed(folder: Path, times: int = 50, *, concurrency: int = 4, seed: i
     images = pictures(folder / "pictures", 4 * times + 8)
     answered_again: list[str] = []
     kills = 0
-    with Echo() as service:
+    with PromptEcho() as service:
         for _ in range(times):
             before, known = len(service.seen), answered(journal)
             process = started(images, service, journal, concurrency)
@@ -99,7 +99,7 @@ def batch_killed(folder: Path, times: int = 50, *, concurrency: int = 4, seed: i
     return Killed(table, lines, kills, again, answered_again)
 
 
-class Echo(Loopback):
+class PromptEcho(Loopback):
     """Answers with the prompt, so that each picture has an answer of its own."""
 
     def _model(self, seen: Seen) -> Reply:

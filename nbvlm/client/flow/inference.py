@@ -452,7 +452,7 @@ def models(context: Context, *, vision: bool = False) -> Flow[tuple[str, ...]]:
         return (endpoint.model,)
     context.deadline.enter("first_token")
     if endpoint.name == endpoints.GATEWAY.name:  # whose teacher allows no model that does not see
-        _, answer = yield from _fetch(context, endpoints.Asked("/v1/models"))
+        _, answer = yield from _fetch(context, endpoints.ListRequest("/v1/models"))
         return _ids(answer) or ()
     if endpoint.service == "nvidia":
         listed = yield from _listed(context)
@@ -477,7 +477,7 @@ def models(context: Context, *, vision: bool = False) -> Flow[tuple[str, ...]]:
 
 
 def _fetch(
-    context: Context, asked: endpoints.Asked, allowed: frozenset[int] = frozenset(), *, key: bool = True
+    context: Context, asked: endpoints.ListRequest, allowed: frozenset[int] = frozenset(), *, key: bool = True
 ) -> Flow[tuple[httpx.Response, Any]]:
     url = f"{context.settings.base_url}{asked.path}" if asked.path.startswith("/") else asked.path
     body = None if asked.body is None else json.dumps(asked.body).encode()
@@ -520,7 +520,7 @@ def _listed(context: Context) -> Flow[frozenset[str] | None]:
         return known
     context.deadline.hurry(LISTED_WITHIN)
     try:
-        _, answer = yield from _fetch(context, endpoints.Asked(url), key=False)
+        _, answer = yield from _fetch(context, endpoints.ListRequest(url), key=False)
     except Error:
         return None
     if (ids := _ids(answer)) is None:
@@ -533,5 +533,5 @@ def probe(context: Context, url: str, *, key: bool = False) -> Flow[tuple[int, A
     """Send a GET, without a key unless `key`; return the status, whatever it is, and the parsed answer."""
     context.deadline.enter("first_token")
     allowed = frozenset(range(400, 600))
-    response, answer = yield from _fetch(context, endpoints.Asked(url), allowed, key=key)
+    response, answer = yield from _fetch(context, endpoints.ListRequest(url), allowed, key=key)
     return response.status_code, answer

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncExchange", "Exchange"]
 
-Item = Reply | bytes | Exception | None  # the head first, then the parts of the body; None is the end
+Produced = Reply | bytes | Exception | None  # the head first, then the parts of the body; None is the end
 
 
-def _produce(service: Service, request: Request, deliver: Callable[[Item], None]) -> None:
+def _produce(service: Service, request: Request, deliver: Callable[[Produced], None]) -> None:
     try:
         reply = service.handle(request)
         deliver(replace(reply, body=b""))
@@ -32,7 +32,7 @@ def _produce(service: Service, request: Request, deliver: Callable[[Item], None]
         deliver(None)
 
 
-def _start(service: Service, request: Request, deliver: Callable[[Item], None]) -> None:
+def _start(service: Service, request: Request, deliver: Callable[[Produced], None]) -> None:
     thread = threading.Thread(
         target=_produce, args=(service, request, deliver), name="nbvlm-demo-exchange", daemon=True
     )
@@ -47,7 +47,7 @@ class Exchange:
 
     def __init__(self, service: Service, request: Request, timeout_s: float | None = None) -> None:
         self._connection, self._timeout_s = request.connection, timeout_s
-        self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._items: queue.SimpleQueue[Produced] = queue.SimpleQueue()
         _start(service, request, self._items.put)
 
     def _next(self) -> Any:
@@ -75,11 +75,11 @@ class AsyncExchange:
 
     def __init__(self, service: Service, request: Request, timeout_s: float | None = None) -> None:
         self._connection, self._timeout_s = request.connection, timeout_s
-        self._items: asyncio.Queue[Item] = asyncio.Queue()
+        self._items: asyncio.Queue[Produced] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         _start(service, request, self._deliver)
 
-    def _deliver(self, item: Item) -> None:
+    def _deliver(self, item: Produced) -> None:
         try:
             self._loop.call_soon_threadsafe(self._items.put_nowait, item)
         except RuntimeError:  # the loop is closed: the reply has no reader any more
@@ -102,7 +102,7 @@ class AsyncExchange:
         self._connection.close()
 
 
-def _raised(item: Item) -> Reply | bytes | None:
+def _raised(item: Produced) -> Reply | bytes | None:
     if isinstance(item, Exception):
         raise item
     return item

@@ -1,4 +1,4 @@
-"""Takes questions of students: rules, quotas, the answer that others wait for, the line, the books."""
+"""Takes questions of students: rules, quotas, the answer that others wait for, the queue, the books."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbvlm.client import redact
 from nbvlm.errors import Error, ImageError, RateLimitError
-from nbvlm.gateway.answers import Answer, Cache, Line, Ticket
+from nbvlm.gateway.answers import Answer, Cache, Ticket, WaitingQueue
 from nbvlm.gateway.quotas import Quotas, Refused
 from nbvlm.gateway.upstream import Upstream, explained
 from nbvlm.images import Picture
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from nbvlm.endpoints import Endpoint
     from nbvlm.gateway.config import Config
     from nbvlm.gateway.people import Person
-    from nbvlm.gateway.questions import Asked
+    from nbvlm.gateway.questions import GatewayQuestion
     from nbvlm.gateway.rules import RuleBook
     from nbvlm.gateway.store import Store
 
-__all__ = ["Desk", "Inquiry", "Record"]
+__all__ = ["Dispatcher", "Inquiry", "Record"]
 
 _MIB = 1024 * 1024
 _SIDE = 160  # pixels of a picture on the wall
@@ -55,15 +55,17 @@ class Record:
 class Inquiry:
     """One student's question on its way to an answer, and in the books."""
 
-    def __init__(self, desk: Desk, person: Person, asked: Asked, answer: Answer, *, shared: bool) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, person: Person, asked: GatewayQuestion, answer: Answer, *, shared: bool
+    ) -> None:
         self.id = str(uuid.uuid4())
         self.person, self.answer, self.shared = person, answer, shared
         self.stream, self.with_usage = asked.stream, asked.with_usage
         self.ticket: Ticket | None = None
         self.row = 0
-        self.left = desk.quotas.left(person)
+        self.left = dispatcher.quotas.left(person)
         self.record: Record | None = None
-        self._desk = desk
+        self._dispatcher = dispatcher
         self._began = time.monotonic()
         self.first_s: float | None = None
         self._open = True
@@ -75,8 +77,8 @@ class Inquiry:
         return self.ticket is not None and not self.ticket.expired()
 
     def place(self) -> tuple[int, int]:
-        """Return its place in the line, and how many wait."""
-        return self._desk.line.place(self.ticket) if self.ticket is not None else (1, 1)
+        """Return its place in the queue, and how many wait."""
+        return self._dispatcher.queue.place(self.ticket) if self.ticket is not None else (1, 1)
 
     def seen_first(self) -> None:
         """Note that the first piece goes to the student."""
@@ -89,10 +91,10 @@ class Inquiry:
             self._open = False
             if self.ticket is not None:
                 self.ticket.gone = True
-            self._desk.leave(self, status, time.monotonic() - self._began)
+            self._dispatcher.leave(self, status, time.monotonic() - self._began)
 
 
-class Desk:
+class Dispatcher:
     """Everything behind the protocol."""
 
     def __init__(self, config: Config, store: Store, rules: RuleBook, upstream: Upstream) -> None:
@@ -101,13 +103,13 @@ class Desk:
         self._sharing = config.sharing
         self.cache = Cache(config.sharing.cache_mb * _MIB, config.sharing.cache_minutes * 60)
         self._running: dict[bytes, Answer] = {}
-        self.line = Line(
+        self.queue = WaitingQueue(
             self._ask,
             at_once=config.upstream.at_once,
             of_student=config.limits.at_once_of_student,
             per_minute=config.upstream.requests_per_minute or upstream.per_minute,
         )
-        self.line.paused = rules.now.paused
+        self.queue.paused = rules.now.paused
         self.recent: deque[Record] = deque(maxlen=max(_RECENT, config.wall.answers))
         self.errors: deque[tuple[float, str]] = deque(maxlen=20)
         self._number = 0
@@ -130,7 +132,7 @@ class Desk:
             return self.upstream.endpoint(name)
         raise Refused(404, f"The class does not ask {name[:100]} now, but {rules.model}")
 
-    def admit(self, person: Person, asked: Asked) -> Inquiry:
+    def admit(self, person: Person, asked: GatewayQuestion) -> Inquiry:
         """Take a question.
 
         Raises
@@ -158,7 +160,7 @@ class Desk:
         self._remember(inquiry, asked)
         if not answer.began and not answer.done:
             inquiry.ticket = Ticket(caller, answer)
-            self.line.add(inquiry.ticket)
+            self.queue.add(inquiry.ticket)
         return inquiry
 
     def standing(self, person: Person) -> dict[str, Any]:
@@ -191,16 +193,16 @@ class Desk:
 
     def _check_line(self, caller: str) -> None:
         limits = self._config.limits
-        if self.line.waiting(caller) >= limits.waiting_of_student:
+        if self.queue.waiting(caller) >= limits.waiting_of_student:
             message = f"You have {limits.waiting_of_student} questions waiting: let them be answered first"
             raise Refused(429, message, 5)
-        if self.line.waiting() >= limits.waiting:
+        if self.queue.waiting() >= limits.waiting:
             raise Refused(503, f"{limits.waiting} questions of this class wait already", 5)
 
-    def _is_shared(self, asked: Asked) -> bool:
+    def _is_shared(self, asked: GatewayQuestion) -> bool:
         return (asked.is_greedy and self._sharing.greedy) or self._sharing.within_s > 0
 
-    def _shared(self, asked: Asked, key: bytes) -> tuple[Answer | None, bool]:
+    def _shared(self, asked: GatewayQuestion, key: bytes) -> tuple[Answer | None, bool]:
         """Return the answer to the same question, if it may be shared."""
         if not key:
             return None, False
@@ -241,7 +243,7 @@ class Desk:
             elif self._running.get(answer.key) is answer:
                 asyncio.get_running_loop().call_later(self._sharing.within_s, self._forget, answer)
             if isinstance(failure, RateLimitError):
-                self.line.hold(failure.retry_after or 10.0)
+                self.queue.hold(failure.retry_after or 10.0)
             if failure is None and greedy:
                 self.cache.put(answer)
             if failure is not None and not isinstance(failure, ImageError):
@@ -274,7 +276,7 @@ class Desk:
             (time.time(), prompt, tokens, status, inquiry.first_s, total_s, inquiry.row),
         )
 
-    def _remember(self, inquiry: Inquiry, asked: Asked) -> None:
+    def _remember(self, inquiry: Inquiry, asked: GatewayQuestion) -> None:
         self._number += 1
         record = Record(self._number, inquiry.person.name, asked.model, asked.prompt[:1000], time.time())
         inquiry.record = record
@@ -311,7 +313,7 @@ class Desk:
 
     async def close(self) -> None:
         """End all questions, and close the connections to the service."""
-        await self.line.close()
+        await self.queue.close()
         await self.settle()
         await self.upstream.close()
 
