@@ -66,7 +66,7 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Outcome:
     """What became of a simulated run: seconds, pictures a second, and how busy each part was."""
 
     seconds: float
@@ -112,14 +112,14 @@ class Run:
         self.ends: list[float] = []
         self.chance = random.Random(0)
 
-    def told(self) -> Told:
+    def outcome(self) -> Outcome:
         """Let it happen."""
         for worker in range(len(self.loops)):
             for _ in range(self.concurrency):
                 self.at(0.0, self.begin, worker)
         while self.events:
-            now, _, step, told = heapq.heappop(self.events)
-            step(now, *told)
+            now, _, step, values = heapq.heappop(self.events)
+            step(now, *values)
         last, half = self.ends[-1], len(self.ends) // 2
         pace = (len(self.ends) - half) / max(last - self.ends[half - 1], 1e-9) if half else 1 / last
         busy = {
@@ -130,10 +130,10 @@ class Run:
             "service": self.model.worked / last / self.model.width if self.model else 0.0,
         }
         # Where none of them is busy, the questions under way are what there is of the pace.
-        return Told(last + self.costs.start, pace, busy | {"concurrency": 0.6})
+        return Outcome(last + self.costs.start, pace, busy | {"concurrency": 0.6})
 
-    def at(self, when: float, step: Callable[..., None], *told: Any) -> None:
-        heapq.heappush(self.events, (when, next(self.order), step, told))
+    def at(self, when: float, step: Callable[..., None], *values: Any) -> None:
+        heapq.heappush(self.events, (when, next(self.order), step, values))
 
     def begin(self, now: float, worker: int) -> None:
         """A slot is free: the next picture asks for leave."""
@@ -174,17 +174,17 @@ class Run:
 
 
 @functools.cache
-def happened(count: int, workers: int, concurrency: int, service: Service, costs: Costs) -> Told:
-    return Run(count, workers, concurrency, service, costs).told()
+def happened(count: int, workers: int, concurrency: int, service: Service, costs: Costs) -> Outcome:
+    return Run(count, workers, concurrency, service, costs).outcome()
 
 
-def simulated(count: int, workers: int, concurrency: int, service: Service, costs: Costs) -> Told:
+def simulated(count: int, workers: int, concurrency: int, service: Service, costs: Costs) -> Outcome:
     """Simulate a run; a long one is drawn out."""
     least = min(count, max(MOST, 4 * workers * concurrency))
     if service.rate is not None:
         least = min(count, max(2_000, 4 * workers * concurrency))
-    told = happened(least, workers, concurrency, service, costs)
-    return replace(told, seconds=told.seconds + (count - least) / told.pace)
+    outcome = happened(least, workers, concurrency, service, costs)
+    return replace(outcome, seconds=outcome.seconds + (count - least) / outcome.pace)
 
 
 # What things cost here.
@@ -280,22 +280,22 @@ def real(engine: Any, server: Server, images: list[str], concurrency: int) -> fl
 
 
 def check(server: Server, found: Costs) -> None:
-    """Runs of 1 to 4 workers, foretold and real."""
+    """Runs of 1 to 4 workers, expected and real."""
     from distributed import Client, LocalCluster
 
     with tempfile.TemporaryDirectory() as name:
         paths = pictures(Path(name), 400)
         for workers, concurrency in ((1, 8), (2, 4), (3, 4), (4, 4)):
-            foretold = simulated(400, workers, concurrency, Service(SECONDS), found).seconds
+            expected = simulated(400, workers, concurrency, Service(SECONDS), found).seconds
             made = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
             with made, Client(made) as engine:
                 engine.wait_for_workers(workers)
                 real(engine, server, paths[: 20 * workers], concurrency)  # opens everything once
                 took = min(real(engine, server, paths, concurrency) for _ in range(2))
-            apart = foretold / took - 1
+            apart = expected / took - 1
             missed = abs(apart) > GATE
             print(
-                f"{workers} workers, {concurrency} at once each, 400 pictures: foretold {foretold:5.2f} s, "
+                f"{workers} workers, {concurrency} at once each, 400 pictures: expected {expected:5.2f} s, "
                 f"real {took:5.2f} s, {apart:+.0%}{'   MISSED' if missed else ''}",
                 flush=True,
             )
@@ -323,9 +323,9 @@ def table(found: Costs) -> None:
             + "   a second, limit"
         )
         for workers in (1, 10, 100, 1000):
-            told = [simulated(10**power, workers, 8, service, found) for power in range(3, 8)]
-            last = told[-1]
-            cells = "".join(f"{spelled(each.seconds):>14}" for each in told)
+            outcomes = [simulated(10**power, workers, 8, service, found) for power in range(3, 8)]
+            last = outcomes[-1]
+            cells = "".join(f"{spelled(each.seconds):>14}" for each in outcomes)
             print(f"{workers:>8}{cells}   {last.pace:8.1f}  {last.limit}")
 
 

@@ -57,12 +57,12 @@ def test_the_client_needs_no_widgets_and_no_torch() -> None:
 def test_training_without_its_library_says_how_to_get_it(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError")
     training = [sys.executable, "-m", "training.train"]
-    told = subprocess.run(
+    ended = subprocess.run(
         [*training, "--folder", str(tmp_path / "states")],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )
-    assert told.returncode == 1
-    assert 'pip install "nbvlm[train]"' in told.stderr
+    assert ended.returncode == 1
+    assert 'pip install "nbvlm[train]"' in ended.stderr
     assert not (tmp_path / "states").exists()

@@ -73,6 +73,25 @@ def has_unwanted(text: str) -> bool:
     return UNWANTED.search(NONE.sub("", text)) is not None
 
 
+UNCLEAR = re.compile(
+    "(?:Asked|Asker|Crew|Desk|Echo|Gathered|Hand|Heard|Item|Job|Keeper|Kept|Left|Line|Live|Nowhere|Office|Order"
+    "|Outbox|Outliner|Pace|Paced|Patch|Pause|Session|Sides|Slots|Stage|Station|Stencil|Still|Strip|Tally|Tell"
+    "|Watch|Wire|Work)"
+)
+"""Names of classes that meant several things, or nothing to a reader of the code."""
+
+
+def test_classes_have_names_that_say_what_they_are() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.name}"
+        for folder in ("nbvlm", "training", "bench", "scripts", "tests")
+        for path in sorted(ROOT.glob(f"{folder}/**/*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and UNCLEAR.fullmatch(node.name)
+    ]
+    assert found == []
+
+
 @pytest.mark.parametrize("pattern", READERS)
 def test_unwanted_words_do_not_come_back(pattern: str) -> None:
     paths = sorted(ROOT.glob(pattern))

@@ -409,7 +409,7 @@ def _failure(error: Exception) -> Error:
         return Error(f"The cluster cannot run nbvlm: {reason}.", hint=_INSTALL)
     if isinstance(error, KilledWorker):
         hint = "Look into their logs (memory?), lower concurrency, then run the same again."
-        return Error(f"The cluster's workers die over and over: {reason}.", hint=hint)
+        return Error(f"The cluster's workers keep dying: {reason}.", hint=hint)
     return Error(
         f"The cluster does not answer: {reason}.",
         hint="Check that its scheduler runs and that its address is right, then run the same again.",

@@ -189,7 +189,7 @@ class Retry:
                 "A retry policy needs at least one attempt.", hint="Retry(attempts=1) never repeats."
             )
         if min(self.total, self.first, self.longest, self.retry_after_cap) < 0 or self.factor < 1:
-            raise ParameterError("A retry policy has no negative times and no factor below 1.")
+            raise ParameterError("A retry policy must have no negative times, and a factor of at least 1.")
 
     @classmethod
     def of(cls, value: Retry | None) -> Retry:

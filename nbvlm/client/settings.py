@@ -260,8 +260,9 @@ def resolve(endpoint: str | Endpoint | None = None, **options: Unpack[OpeningOpt
                 hint="A name has parts of 1 to 63 characters, with one dot between two of them.",
             )
         if not is_safe(address, allow_http=allow_http):
+            host = urlsplit(address).hostname
             raise ParameterError(
-                f"Plain http to {urlsplit(address).hostname} would show key and picture to all on the way.",
+                f"Plain http to {host} would show the key and the picture to anyone on the network.",
                 hint="Use https, or insist with allow_http=True.",
             )
     return settings
@@ -406,7 +407,7 @@ def _origin(url: str | None, name: str, *, is_hosted: bool = False) -> str | Non
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise ParameterError(f"{name} is not an http(s) origin.", hint=_ORIGIN)
     if parts.path.strip("/") or parts.query or parts.fragment:
-        raise ParameterError(f"{name} is an origin, without a path.", hint=_ORIGIN)
+        raise ParameterError(f"{name} must be an origin without a path.", hint=_ORIGIN)
     return f"{parts.scheme}://{parts.netloc}"
 
 

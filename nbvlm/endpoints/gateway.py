@@ -117,7 +117,7 @@ def gateway_endpoint(*, allow_http: bool = False) -> Endpoint:
     url = _checked(allow_http=allow_http)
     status, facts = _asked(url, FACTS)
     if status != http.HTTPStatus.OK:
-        raise NotFoundError(f"At {url} is not a gateway of nbvlm ({status}).", status=status, hint=_ADVICE)
+        raise NotFoundError(f"{url} is not an nbvlm gateway ({status}).", status=status, hint=_ADVICE)
     return described(url, facts)
 
 
@@ -129,7 +129,7 @@ def _checked(*, allow_http: bool) -> str:
     parts = urlsplit(url)
     if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname or ""):
         raise ParameterError(
-            f"Plain http to {parts.hostname} would show token and picture to all on the way.",
+            f"Plain http to {parts.hostname} would show the token and the picture to anyone on the network.",
             hint="Use https, or insist with allow_http=True.",
         )
     return url
@@ -245,7 +245,7 @@ def described(url: str, facts: Any) -> Endpoint:
             note=str(facts.get("note", ""))[:400],
         )
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise NotFoundError(f"At {url} is not a gateway of nbvlm.", hint=_ADVICE) from None
+        raise NotFoundError(f"{url} is not an nbvlm gateway.", hint=_ADVICE) from None
     return endpoint
 
 

@@ -97,7 +97,9 @@ def only_model(service: Service, origin: str | None = None) -> str:
     found = look(service, origin=origin)
     if found is None:
         message = f"{service.title} does not respond at {url}."
-        raise TransportError(message, hint=f"{service.advice} Or pass model=… to choose a model unseen.")
+        raise TransportError(
+            message, hint=f"{service.advice} Or pass model=… to choose one without that list."
+        )
     if found.problem:
         raise ParameterError(
             f"{service.title} does not list its models: {found.problem}", hint="Pass model=… and api_key=…."

@@ -245,7 +245,7 @@ def _section(name: str, kind: type[Any], values: dict[str, Any]) -> Any:
     for key, value in values.items():
         if name == "upstream" and key in ("key", "api_key"):
             raise ParameterError(
-                "The key itself does not belong into this file.",
+                "The key itself does not belong in this file.",
                 hint='Write key_from = "NAME_OF_AN_ENVIRONMENT_VARIABLE" or key_file = "PATH" in [upstream].',
             )
         if key not in known:
@@ -290,7 +290,7 @@ def _check(config: Config) -> None:
         # The value is not repeated: it may be the key itself, written there by mistake.
         raise ParameterError(
             "[upstream] key_from must be the name of an environment variable.",
-            hint='Write it like "NVIDIA_API_KEY"; the key itself does not belong into this file.',
+            hint='Write it like "NVIDIA_API_KEY"; the key itself does not belong in this file.',
         )
     if upstream.endpoint == "gateway":
         raise ParameterError(
@@ -304,7 +304,7 @@ def _check(config: Config) -> None:
     if listen.port > 65_535:
         raise ParameterError(f"[listen] port must be 0 to 65535, got {listen.port}.")
     if bool(listen.tls_certificate) != bool(listen.tls_key):
-        raise ParameterError("[listen] needs both tls_certificate and tls_key, or none.")
+        raise ParameterError("[listen] needs both tls_certificate and tls_key, or neither.")
     names = [name.casefold() for name in config.people.names]
     if len(set(names)) < len(names):
         raise ParameterError("[people] names holds a name twice.", hint="Add an initial to one of them.")

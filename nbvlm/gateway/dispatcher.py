@@ -228,7 +228,7 @@ class Dispatcher:
                 # The time in which a model is loaded does not count.
                 await self.upstream.ask(answer, lambda: limit.reschedule(now() + seconds))
         except asyncio.CancelledError:
-            failure = Error("The gateway ends.")
+            failure = Error("The gateway is shutting down.")
             raise
         except TimeoutError:
             failure = Error("The answer took too long.")

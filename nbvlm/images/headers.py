@@ -127,7 +127,7 @@ def _png_parts(file: BinaryIO, subject: str) -> tuple[bytes, list[tuple[int, int
         if kind == b"CgBI":
             raise ImageError(
                 f"{subject} is a PNG in Apple's form for the iPhone (from Xcode), which is not supported.",
-                hint="Turn it back with pngcrush -revert-iphone-optimizations, or save it as JPEG.",
+                hint="Convert it with pngcrush -revert-iphone-optimizations, or save it as JPEG.",
             )
         if not head and kind != b"IHDR":
             raise damaged(subject, "PNG", "it does not begin with its header")

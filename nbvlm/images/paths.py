@@ -48,14 +48,14 @@ def resolved(text: str, within: Path | None = None) -> str | Path:
         fault = "is a folder" if os.path.isdir(path) else "does not exist"  # noqa: PTH112
         raise ImageError(
             f"{shorten(visible(place), 80)!r} {fault}.",
-            hint="Type on; the pictures of the folder are listed.",
+            hint="Keep typing; the pictures of the folder are listed.",
         )
     if _is_address(place):
         return place
     path = expanded(place)
     # The functions of os.path return False where those of Path raise, as for a folder that may not be read.
     if os.path.isdir(path):  # noqa: PTH112
-        raise ImageError(f"{place!r} is a folder.", hint="Type on; its pictures are listed.")
+        raise ImageError(f"{place!r} is a folder.", hint="Keep typing; its pictures are listed.")
     if os.path.exists(path):  # noqa: PTH110
         return path
     if os.path.islink(path):  # noqa: PTH114

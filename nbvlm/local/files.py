@@ -211,7 +211,7 @@ def _ours(hub: Any, options: LocalOptions, error: Exception) -> Error:
         )
     if isinstance(error, errors.GatedRepoError):
         return AuthenticationError(
-            f"{options.model} is open to people who accepted its licence.",
+            f"{options.model} is open only to people who accepted its licence.",
             status=403,
             hint=f"Accept it at {page}, then pass a token of {_SITE}/settings/tokens "
             "as api_key=…, or set HF_TOKEN.",

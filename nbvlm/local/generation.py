@@ -419,6 +419,6 @@ def _failure(error: Exception, name: str, rows: int) -> Exception:
         or "not enough memory" in text.lower()
     ):
         less = "Ask fewer questions at once" if rows > 1 else 'Use a smaller model, or quantize="4bit"'
-        message = f"The memory was not enough for an answer of {name}."
+        message = f"There was not enough memory for an answer of {name}."
         return ServerError(message, status=503, hint=f"{less}, then ask again.")
     return Error(f"{name} failed: {text}.", hint="Choose another picture or prompt.")

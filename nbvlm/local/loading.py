@@ -215,7 +215,7 @@ def _unloadable(options: LocalOptions, error: Exception) -> Error:
     text = reason(error)
     if isinstance(error, MemoryError) or "out of memory" in text.lower():
         return Error(
-            f"The memory is not enough for {options.name}.",
+            f"There is not enough memory for {options.name}.",
             hint='Use a smaller model, quantize="4bit" on an NVIDIA GPU, or close other programs.',
         )
     if isinstance(error, ImportError):  # some families need packages of their own; the library names them
@@ -236,7 +236,7 @@ def _unloadable(options: LocalOptions, error: Exception) -> Error:
         )
     if "mismatched" in text:
         return Error(
-            f"The weights of {options.name} do not fit to its config.json.", hint="Download or save it again."
+            f"The weights of {options.name} do not fit its config.json.", hint="Download or save it again."
         )
     return Error(
         f"{options.name} could not be loaded: {_first(text)}.", hint="Check the files, or download it again."

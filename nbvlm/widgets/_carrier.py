@@ -101,7 +101,7 @@ class Carrier(LocalLife, PageWidget):
         fields = (name for known, name in _FIELDS.items() if isinstance(widget, known))
         kind = getattr(widget, "kind", "") or next(fields, "")
         if not kind:
-            raise TypeError(f"A {type(widget).__name__} cannot be shown inside of another widget.")
+            raise TypeError(f"A {type(widget).__name__} cannot be shown inside another widget.")
         if widget not in self._layouts:
             self._layouts.add(widget)
             widget.layout.observe(_passing(weakly(self._lay_out), widget), _css_names(widget.layout))

@@ -43,12 +43,12 @@ def test_for_a_program_it_is_json_and_the_status_tells(capsys, monkeypatch):
     monkeypatch.setenv("NVIDIA_API_KEY", KEY)
     assert main.main(["doctor", "--json"]) == 1
     out = capsys.readouterr().out
-    told = json.loads(out)
-    assert told["ok"] is False
-    [endpoint] = [found for found in told["findings"] if found["check"] == "endpoint"]
+    printed = json.loads(out)
+    assert printed["ok"] is False
+    [endpoint] = [found for found in printed["findings"] if found["check"] == "endpoint"]
     assert (endpoint["state"], bool(endpoint["advice"])) == ("problem", True)
-    assert {found["state"] for found in told["findings"]} <= {"ok", "note", "problem"}
-    assert all(found["advice"] for found in told["findings"] if found["state"] == "problem")
+    assert {found["state"] for found in printed["findings"]} <= {"ok", "note", "problem"}
+    assert all(found["advice"] for found in printed["findings"] if found["state"] == "problem")
     assert KEY not in out
 
 

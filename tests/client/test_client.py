@@ -152,12 +152,12 @@ def test_when_the_asset_service_is_gone_the_picture_is_shrunk_with_a_notice(
 
 
 def test_an_asset_is_kept_and_used_again(side: Any, server: Loopback) -> None:
-    told: list[Status] = []
-    asset = side.call("assets.upload", LARGE, progress=told.append)
+    statuses: list[Status] = []
+    asset = side.call("assets.upload", LARGE, progress=statuses.append)
     assert [side.ask(asset, "caption en").route for _ in range(2)] == ["asset", "asset"]
     assert side.call("assets.list") == (nbvlm.Asset(asset.id),)
     assert server.deleted == []
-    assert (told[0].done, told[-1].done, told[-1].total) == (0, len(LARGE), len(LARGE))
+    assert (statuses[0].done, statuses[-1].done, statuses[-1].total) == (0, len(LARGE), len(LARGE))
     side.call("assets.delete", asset)
     side.call("assets.delete", asset.id)
     assert server.stored == {}
@@ -191,10 +191,10 @@ def test_a_status_becomes_its_error(
 
 def test_a_failure_before_the_answer_is_tried_again(side: Any, server: Loopback) -> None:
     server.replies.extend([problem(503), Reply(refuse=True), problem(429)])
-    told: list[Status] = []
-    assert side.ask(SCENE, "caption en", progress=told.append).text == "a red car"
+    statuses: list[Status] = []
+    assert side.ask(SCENE, "caption en", progress=statuses.append).text == "a red car"
     assert len(server.seen) == 4
-    assert [status.kind for status in told] == ["waiting", "retry", "retry", "retry"]
+    assert [status.kind for status in statuses] == ["waiting", "retry", "retry", "retry"]
 
 
 def test_nothing_is_tried_again_after_the_first_byte(side: Any, server: Loopback) -> None:

@@ -45,14 +45,14 @@ def test_a_file_is_sent_from_disk(
 ) -> None:
     path = tmp_path / "large.bin"
     path.write_bytes(content)
-    told: list[Status] = []
-    asset = side.call("assets.upload", str(path), progress=told.append)
+    statuses: list[Status] = []
+    asset = side.call("assets.upload", str(path), progress=statuses.append)
     assert server.stored[asset.id] == content
     assert asset.picture.path == path
     assert (asset.picture.width, asset.picture.height, asset.mime) == (1000, 900, mime)
     assert (asset.picture.nbytes, asset.picture.name) == (len(content), "large.bin")
-    assert [status.done for status in told] == sorted(status.done for status in told)
-    assert len(told) > 3
+    assert [status.done for status in statuses] == sorted(status.done for status in statuses)
+    assert len(statuses) > 3
     result = side.ask(asset, "caption en")
     assert result.sent.bytes == len(content)
     assert asset.picture.path == path

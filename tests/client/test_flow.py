@@ -38,7 +38,7 @@ class FlowPlayer:
         question = check_question(endpoints.get("nvidia"), image, "detect cat", stream=stream)
         self.flow = inference.ask(question, self.context)
         self.requests: list[httpx.Request] = []
-        self.told: list[Any] = []
+        self.statuses: list[Any] = []
         self.pauses: list[float] = []
 
     def play(self, *answers: Any, until: str = "") -> Any:
@@ -54,7 +54,7 @@ class FlowPlayer:
                 if step is READ:
                     value = pieces.pop(0) if pieces else b""
                 elif isinstance(step, Emit):
-                    self.told += step.events
+                    self.statuses += step.events
                 elif isinstance(step, Sleep):
                     self.pauses.append(step.seconds)
                     self.clock.now += step.seconds
@@ -114,7 +114,7 @@ def test_a_stream_is_handed_over_piece_by_piece() -> None:
     player = FlowPlayer(SCENE, stream=True)
     words = ["<loc0000><loc0000><loc0512><loc0512>", " cat", " ;", " b"]
     result = player.play((head(content_type="text/event-stream"), *sse(*words)))
-    kinds = [type(event) for event in player.told]
+    kinds = [type(event) for event in player.statuses]
     assert kinds == [Status, TextDelta, TextDelta, TextDelta, DetectionFound, TextDelta]
     assert result.text == "".join(words)
 

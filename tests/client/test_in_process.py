@@ -16,7 +16,7 @@ from nbvlm.demo import Service, transport
 WORDS = ("a ", "word ")
 PICTURE = Image.new("RGB", (64, 64))
 REFUSED = nbvlm.Error("tiny failed: the ratio {x} is 500.", hint="Choose another picture.")
-CROWDED = nbvlm.ServerError("The memory was not enough for tiny.", status=503, hint="Ask fewer at once.")
+CROWDED = nbvlm.ServerError("There was not enough memory for tiny.", status=503, hint="Ask fewer at once.")
 
 
 def failure(service: Service, monkeypatch: pytest.MonkeyPatch, *, stream: bool, **options: Any) -> Any:

@@ -37,14 +37,14 @@ def _quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_202_is_polled_until_the_answer_comes(side: Any, server: Loopback) -> None:
     server.replies.append(accepted())
     server.poll_replies.extend([accepted(), accepted(), answer("a red car")])
-    told: list[Any] = []
-    assert side.ask(SCENE, "caption en", progress=told.append).text == "a red car"
+    statuses: list[Any] = []
+    assert side.ask(SCENE, "caption en", progress=statuses.append).text == "a red car"
     assert server.paths()[1:] == [POLL] * 3
     poll = server.seen[-1].headers
     assert (poll["accept"], poll["nvcf-poll-seconds"]) == ("application/json", "60")
     assert "authorization" in poll
     assert "nvcf-input-asset-references" not in poll
-    assert [status.kind for status in told] == ["waiting", "queued", "queued", "queued"]
+    assert [status.kind for status in statuses] == ["waiting", "queued", "queued", "queued"]
 
 
 def test_202_in_a_stream(side: Any, server: Loopback) -> None:
@@ -205,9 +205,9 @@ def test_offline_for_hours_fails_at_once(side: Any, server: Loopback) -> None:
 
 def test_retry_after_is_honoured(side: Any, server: Loopback) -> None:
     server.replies.append(problem(429, retry_after="1"))
-    told: list[Any] = []
-    side.ask(SCENE, "caption en", progress=told.append)
-    assert [status.seconds for status in told if status.kind == "retry"] == [1.0]
+    statuses: list[Any] = []
+    side.ask(SCENE, "caption en", progress=statuses.append)
+    assert [status.seconds for status in statuses if status.kind == "retry"] == [1.0]
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 410, 422])
@@ -244,9 +244,9 @@ def test_an_idle_connection_that_was_closed_is_not_used(side: Any, server: Loopb
     server.replies.append(answer("a red car", cut=True))
     side.ask(SCENE, "caption en")
     assert server.wait_for(lambda: server.open == 0)
-    told: list[Any] = []
-    assert side.ask(SCENE, "caption en", progress=told.append).text == "a red car"
-    assert [status.kind for status in told] == ["waiting"]
+    statuses: list[Any] = []
+    assert side.ask(SCENE, "caption en", progress=statuses.append).text == "a red car"
+    assert [status.kind for status in statuses] == ["waiting"]
 
 
 def test_an_answer_in_json_to_a_stream_request_is_an_answer(side: Any, server: Loopback) -> None:

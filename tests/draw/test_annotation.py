@@ -194,16 +194,16 @@ def test_five_hundred_boxes_are_drawn_and_labels_leave_most_of_the_picture_free(
 
 
 def test_every_name_is_told_once_even_in_a_crowd(monkeypatch) -> None:
-    told: list[str] = []
+    drawn: list[str] = []
     select = placement.select
     monkeypatch.setattr(
         drawn_labels.placement,
         "select",
-        lambda b, names, *a: told.extend(names[i] for i in select(b, names, *a)) or set(),
+        lambda b, names, *a: drawn.extend(names[i] for i in select(b, names, *a)) or set(),
     )
     labels = [f"thing {at}" for at in range(40)]
     annotate(made.image(SIZE), made.scattered(400, SIZE, labels))
-    assert set(told) == set(labels)
+    assert set(drawn) == set(labels)
 
 
 def test_a_label_of_a_million_characters_is_drawn() -> None:

@@ -57,11 +57,11 @@ def test_the_example_is_a_configuration(tmp_path: Path) -> None:
         ({"class": 5}, "[class] must be a section of the file."),
         ({"people": {"names": "Ada"}}, "[people] names must be a list of texts, got 'Ada'."),
         ({"people": {"names": ["Ada", "ADA"]}}, "[people] names holds a name twice."),
-        ({"upstream": {"key": "nvapi-x"}}, "The key itself does not belong into this file."),
+        ({"upstream": {"key": "nvapi-x"}}, "The key itself does not belong in this file."),
         ({"upstream": {"key_from": "nvapi-secret"}}, "must be the name of an environment variable."),
         ({"upstream": {"key_from": "A", "key_file": "b"}}, "[upstream] has both key_from and key_file."),
         ({"upstream": {"endpoint": "gateway"}}, "cannot be another gateway"),
-        ({"listen": {"tls_key": "x"}}, "[listen] needs both tls_certificate and tls_key, or none."),
+        ({"listen": {"tls_key": "x"}}, "[listen] needs both tls_certificate and tls_key, or neither."),
         ({"listen": {"port": 70000}}, "[listen] port must be 0 to 65535, got 70000."),
     ],
 )

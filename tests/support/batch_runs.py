@@ -55,8 +55,8 @@ def asked(service: Loopback) -> int:
 
 def started(folder: Path, service: Loopback, journal: Path, concurrency: int) -> subprocess.Popen[bytes]:
     """Start a run in another process."""
-    told = [str(folder), service.url, str(journal), str(concurrency)]
-    return subprocess.Popen([sys.executable, "-c", RUN, *told], stderr=subprocess.PIPE)
+    options = [str(folder), service.url, str(journal), str(concurrency)]
+    return subprocess.Popen([sys.executable, "-c", RUN, *options], stderr=subprocess.PIPE)
 
 
 @dataclass(frozen=True)
