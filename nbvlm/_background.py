@@ -124,9 +124,12 @@ class Interruption:
         with self._lock:
             self._tasks.add(task)
             begun = self._begun
-        if begun:
-            task.cancel()
         try:
+            if begun:
+                task.cancel()
+                with contextlib.suppress(Exception):
+                    task._outcome.result()  # noqa: SLF001 - our own class; it cleans up
+                raise concurrent.futures.CancelledError  # also where it ended before it was cancelled
             yield
         finally:
             with self._lock:

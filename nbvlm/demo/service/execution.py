@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import queue
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from nbvlm._background import start_thread
 from nbvlm.demo.service.messages import Reply, Request
 
 if TYPE_CHECKING:
@@ -33,10 +33,7 @@ def _produce(service: Service, request: Request, deliver: Callable[[Produced], N
 
 
 def _start(service: Service, request: Request, deliver: Callable[[Produced], None]) -> None:
-    thread = threading.Thread(
-        target=_produce, args=(service, request, deliver), name="nbvlm-demo-exchange", daemon=True
-    )
-    thread.start()
+    start_thread(lambda: _produce(service, request, deliver), "nbvlm-demo-exchange")
 
 
 class Exchange:

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nbvlm._background import start_thread
 from nbvlm.demo.service.limits import IN_PROCESS, Limits
 from nbvlm.demo.service.pictures import SIDE
 from nbvlm.demo.service.turns import OneEach, Turns
@@ -302,7 +303,7 @@ class Engine:
             if self._workers >= self._at_once + self._limits.spare:
                 return job
             self._workers += 1
-        threading.Thread(target=self._work, name="nbvlm-demo-worker", daemon=True).start()
+        start_thread(self._work, "nbvlm-demo-worker")
         return job
 
     def check(self, caller: str) -> None:
