@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nbvlm.grounding.masks.codebooks import Codebook
     from nbvlm.grounding.masks.types import Box, MaskCrop, Point, Size
     from nbvlm.grounding.origin import Origin
-    from nbvlm.images.picture import ImageSource
+    from nbvlm.images import ImageSource
 
 __all__ = ["Detection", "Detections"]
 

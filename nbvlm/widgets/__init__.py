@@ -11,14 +11,14 @@ from nbvlm.widgets.comparison import Comparison
 from nbvlm.widgets.connect import Connection, connect
 from nbvlm.widgets.controls import RunButtons
 from nbvlm.widgets.detection_list import DetectionList, reading_of
-from nbvlm.widgets.dialogs import KeyField, ServerForm, list_models, look_here
+from nbvlm.widgets.dialogs import KeyField
 from nbvlm.widgets.export_menu import ExportMenu
 from nbvlm.widgets.failure import ErrorCard
 from nbvlm.widgets.history import History
 from nbvlm.widgets.messages import Ignored as Ignored
 from nbvlm.widgets.model_choice import ModelChoice
 from nbvlm.widgets.model_connection import TYPED, ModelConnection
-from nbvlm.widgets.offers import Allow, NotOffered, Offer, is_address
+from nbvlm.widgets.offers import Allow, Offer, is_address
 from nbvlm.widgets.parameters import Parameters
 from nbvlm.widgets.picker import Upload
 from nbvlm.widgets.picture_choice import Picker
@@ -31,10 +31,8 @@ from nbvlm.widgets.status_text import (
     failure_sentences,
     failure_text,
     is_route_known,
-    picture_text,
     progress_text,
     route_text,
-    routes_of,
 )
 from nbvlm.widgets.stream_throttle import StreamThrottle
 from nbvlm.widgets.sweep_grid import SweepGrid
@@ -44,9 +42,7 @@ from nbvlm.widgets.thumbnails import (
     preview,
     sample_number,
     sample_picture,
-    sample_thumbnails,
     scenes,
-    small_picture,
     thumbnail,
 )
 from nbvlm.widgets.toolbar import Toolbar
@@ -66,7 +62,6 @@ __all__ = [
     "LocalLife",
     "ModelChoice",
     "ModelConnection",
-    "NotOffered",
     "Offer",
     "OfferingWidget",
     "PageState",
@@ -77,7 +72,6 @@ __all__ = [
     "Review",
     "RunButtons",
     "Series",
-    "ServerForm",
     "StreamThrottle",
     "SweepGrid",
     "TaskBar",
@@ -95,21 +89,15 @@ __all__ = [
     "is_address",
     "is_route_known",
     "label_colors",
-    "list_models",
-    "look_here",
     "one_layout",
-    "picture_text",
     "preview",
     "progress_text",
     "reading_of",
     "refuse_keywords",
     "route_text",
-    "routes_of",
     "sample_number",
     "sample_picture",
-    "sample_thumbnails",
     "scenes",
-    "small_picture",
     "thumbnail",
     "weakly",
 ]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from nbvlm.grounding import Detections
-    from nbvlm.grounding.readings import Order
+    from nbvlm.grounding.dialects import Order
     from nbvlm.result import Result
 
 __all__ = ["DetectionList", "reading_of"]
