@@ -94,7 +94,7 @@ def map_partitions(
         raise ParameterError(f"The column {column!r} does not exist.", hint=f"Columns: {', '.join(names)}.")
     if taken := [name for name in KINDS if name in names]:
         raise ParameterError(
-            f"There is a column {taken[0]!r} already.", hint="Rename it: the answers have one of this name."
+            f"There is a column {taken[0]!r} already.", hint="Rename it: the answers need this name."
         )
     checked = plan(prompt, client, concurrency=concurrency, rate=rate, on_error=on_error, options=options)
     checked.prompt.check(names)

@@ -225,14 +225,14 @@ def _path(path: str | os.PathLike[str], folder: str = "") -> Path:
         what = "a folder" if stat.S_ISDIR(kind) else "a device, a pipe or a socket"
         raise Error(
             f"The journal {str(absolute)!r} is {what}, not a file.",
-            hint='Name a file: journal="run.jsonl"; journal=None keeps none.',
+            hint='Name a file: journal="run.jsonl"; journal=None writes no journal.',
         )
     return absolute
 
 
 def _no_path(path: object) -> ParameterError:
     message = f"journal must be the path of a file, got {path!r}."
-    return ParameterError(message, hint="journal=None keeps none.")
+    return ParameterError(message, hint="journal=None writes no journal.")
 
 
 def _opened(path: Path) -> int:
@@ -253,7 +253,7 @@ def _reading(path: Path) -> BinaryIO:
 def _unreadable(path: Path, error: OSError) -> Error:
     return Error(
         f"The journal {str(path)!r} cannot be opened: {error.strerror}.",
-        hint="Give a file in a folder that exists and may be written, or journal=None to keep none.",
+        hint="Give a file in a folder that exists and may be written, or journal=None to write no journal.",
     )
 
 

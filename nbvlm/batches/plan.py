@@ -82,7 +82,7 @@ class Prompt:
                     meant = f"{_BY_FUNCTION.format(special[0])} "
                 raise PromptError(
                     f"The prompt names {{{name}}}, which the row does not have.",
-                    hint=f"{meant}Columns: {', '.join(names)}. Double braces that stand for themselves.",
+                    hint=f"{meant}Columns: {', '.join(names)}. Write a literal brace twice.",
                 )
 
 

@@ -116,7 +116,7 @@ def _filled(name: str, walk: Callable[[], Iterator[str]]) -> Listing:
     if next(walk(), None) is None:
         raise ImageError(
             f"{name!r} holds no picture.",
-            hint=f"This runs in {here()}; a folder is searched with all below it, by the files' endings.",
+            hint=f"This runs in {here()}; a folder is searched with its subfolders, by file extension.",
         )
     return Listing(
         lambda: ((None, path, None) for path in walk()), lambda: sum(1 for _ in walk()), distinct=True
@@ -290,7 +290,7 @@ def listed(url: str, suffixes: Collection[str]) -> list[str]:
         raise _unreachable(url, error) from None
     if not found:
         raise ImageError(
-            f"{redact(url)!r} holds no picture.", hint="Check the address and your rights there."
+            f"{redact(url)!r} holds no picture.", hint="Check the address and your permissions there."
         )
     return [str(system.unstrip_protocol(name)) for name in sorted(found)]
 
@@ -336,5 +336,5 @@ def _unreachable(url: str, error: Exception) -> ImageError:
     said = " ".join(str(error).split()) or type(error).__name__
     return ImageError(
         f"{redact(url)!r} cannot be read: {redact(said).rstrip('.')}.",
-        hint="Check the address and your rights there.",
+        hint="Check the address and your permissions there.",
     )

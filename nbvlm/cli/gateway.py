@@ -32,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--teacher-code",
         action="store_true",
-        help="make a new code for the teacher's page; the old one is worthless",
+        help="make a new code for the teacher's page; the old one stops working",
     )
     parser.add_argument("--port", type=int, help="port in place of the configuration's; 0 chooses a free one")
     parser.add_argument("--verbose", action="store_true", help="log refused requests on the error stream")
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if options.demo == (options.config is not None):
         raise ParameterError(
-            "The command needs one of FILE and --demo.",
+            "Give either FILE or --demo.",
             hint="nbvlm gateway --example > gateway.toml makes a file.",
         )
     config = gateway.demo() if options.demo else gateway.load(Path(options.config))

@@ -149,7 +149,7 @@ def _elsewhere(status: int, service: Service | None) -> str | None:
 
 _ELSEWHERE = {
     401: "Pass the key of that server as api_key=….",
-    402: "Ask who runs it.",
+    402: "Ask the operator of the server.",
     403: "Check that the key may use this model.",
     404: _LIST,
     410: _LIST,
@@ -160,9 +160,9 @@ _OWN: dict[object, str] = {
     (401, True): "The {who} refused the key",
     (401, False): "The {who} asks for a key",
     402: "The {who} says that the account has no credits left",
-    403: "The {who} gives this key no access",
-    410: "The {who} has the model no longer",
-    429: "The {who} got too many requests",
+    403: "The {who} does not give this key access",
+    410: "The {who} no longer has the model",
+    429: "The {who} received too many requests",
 }
 """The sentences about a server of one's own that differ; 401 by whether a key was sent."""
 
@@ -338,13 +338,13 @@ _EXPLAINED: dict[object, _Explanation] = {
     404: (NotFoundError, "The {who} does not know this address, model or asset",
           ("The model may have been retired or not be open to this account: see build.nvidia.com, or "
            'use nbvlm.Client("demo").')),
-    407: (TransportError, "The proxy wants a name and a password",
+    407: (TransportError, "The proxy requires a name and a password",
           "Put them into its address in HTTPS_PROXY or HTTP_PROXY: http://name:password@host:port."),
     408: (RequestRejected, "The {what} took too long to arrive", "Ask again."),
-    409: (RequestRejected, "The {who} refused the {what} in its present state", "Ask again."),
+    409: (RequestRejected, "The {who} refused the {what} because of a conflict", "Ask again."),
     421: (RequestRejected, "The {what} went to a server that does not answer it", "Ask again."),
-    425: (RequestRejected, "The {who} refused the {what} as too early", "Ask again in a while."),
-    499: (RequestRejected, "The {who} took the {what} for given up", "Ask again."),
+    425: (RequestRejected, "The {who} refused the {what} because it came too early", "Ask again in a while."),
+    499: (RequestRejected, "The {who} treated the {what} as cancelled", "Ask again."),
     410: (NotFoundError, "The model has been retired", 'Choose another, or nbvlm.Client("demo").'),
     413: (RequestRejected, "The {what} is too large for the {who}",
           'Use route="asset", or a smaller picture.'),

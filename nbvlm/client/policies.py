@@ -81,12 +81,12 @@ class Timeouts:
 
 
 _NAMES = {
-    "connect": "no connection came about",
-    "upload": "the upload of the picture did not end",
-    "first_token": "no answer began",
-    "between_tokens": "no further piece of the answer came",
-    "total": "the exchange did not end",
-    "cleanup": "the uploaded picture could not be deleted",
+    "connect": "No connection was established",
+    "upload": "The upload of the picture did not end",
+    "first_token": "No answer began",
+    "between_tokens": "No further piece of the answer came",
+    "total": "The exchange did not end",
+    "cleanup": "The uploaded picture could not be deleted",
 }
 
 
@@ -141,7 +141,7 @@ class Deadline:
             phase = "total" if self.ends <= self.until else self.phase
         limit = getattr(self.timeouts, phase)
         return TimeoutError(
-            f"In {limit:g} s {_NAMES[phase]}.",
+            f"{_NAMES[phase]} within {limit:g} s.",
             hint=f"Try again, or allow more with timeout=nbvlm.client.Timeouts({phase}=…).",
         )
 

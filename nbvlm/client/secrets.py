@@ -66,7 +66,9 @@ class Secret:
         return self
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise TypeError("A key is never pickled: set NVIDIA_API_KEY where the work is done.")
+        raise TypeError(
+            "A key is never pickled: set NVIDIA_API_KEY in the environment of the worker process."
+        )
 
 
 def _fault(text: Any) -> str | None:

@@ -41,7 +41,7 @@ class Unpacker:
         """Take the next packed bytes, and yield what they hold in pieces."""
         if self._coding not in ("gzip", "x-gzip", "deflate"):
             shown = shorten(visible(self._coding), 40)
-            raise httpx.DecodingError(f"The answer is packed as {shown}, which was not asked for.")
+            raise httpx.DecodingError(f"The answer is compressed as {shown}, which was not requested.")
         while packed and not self._inner.eof:
             try:
                 piece = self._inner.decompress(packed, LARGEST_PIECE)

@@ -80,7 +80,7 @@ def _of_service(name: str, model: str | None) -> Endpoint:
     if not model or not model.strip():
         raise ParameterError(
             f"{service.title} serves several models, so it needs the name of one.",
-            hint=f'Pass model=…; `Client("{name}", model="?").models(vision=True)` lists those that see.',
+            hint=f'Pass model=…; `Client("{name}", model="?").models(vision=True)` lists the vision models.',
         )
     return serve(address(service), model, service)
 

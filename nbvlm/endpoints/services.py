@@ -236,7 +236,7 @@ def address(service: Service) -> str:
     host = parts.hostname or "127.0.0.1"
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     if "@" in parts.netloc:
-        raise ParameterError(f"{service.address} must hold host and path only.", hint=ADDRESS)
+        raise ParameterError(f"{service.address} must contain only host and path.", hint=ADDRESS)
     path = parts.path.rstrip("/") or service.path
     return f"{parts.scheme}://{host}{f':{port}' if port else ''}{path}"
 
@@ -271,7 +271,7 @@ def split(url: str) -> tuple[str, str]:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ParameterError("The server's address must be an http(s) URL.", hint=ADDRESS)
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ParameterError("The server's address must hold host and path only.", hint=ADDRESS)
+        raise ParameterError("The server's address must contain only host and path.", hint=ADDRESS)
     return f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/").removesuffix("/chat/completions")
 
 

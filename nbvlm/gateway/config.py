@@ -307,7 +307,7 @@ def _check(config: Config) -> None:
         raise ParameterError("[listen] needs both tls_certificate and tls_key, or neither.")
     names = [name.casefold() for name in config.people.names]
     if len(set(names)) < len(names):
-        raise ParameterError("[people] names holds a name twice.", hint="Add an initial to one of them.")
+        raise ParameterError("[people] names contains a name twice.", hint="Add an initial to one of them.")
     if len(names) > config.limits.students:
         raise ParameterError(
             f"[people] names holds {count(len(names), 'name')}, more than [limits] students = "

@@ -185,11 +185,14 @@ _OWN_FAULTS = (AuthenticationError, QuotaError)
 def explained(error: BaseException) -> tuple[int, str]:
     """Return status and sentence for students: nothing about key and account of the class."""
     if getattr(error, "gone", None) == "unloadable":
-        return 502, "The model of the class cannot be loaded: your teacher must look"
+        return 502, "The model of the class cannot be loaded: ask your teacher to check it"
     if isinstance(error, _MINE):
         return 422, error.message.rstrip(".")
     if isinstance(error, _OWN_FAULTS):
-        return 502, "The service does not accept the key of this class at present: your teacher must look"
+        return (
+            502,
+            "The service does not accept the key of this class at present: ask your teacher to check it",
+        )
     if isinstance(error, RateLimitError):
         return 503, "The service has too many questions of this class at present"
     if isinstance(error, NotFoundError):

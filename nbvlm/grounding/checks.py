@@ -81,7 +81,7 @@ def xyxy_of(values: npt.ArrayLike, count: int) -> npt.NDArray[np.float64]:
     if xyxy.size == 0:
         xyxy = xyxy.reshape(0, 4)
     if xyxy.shape != (count, 4) or not np.isfinite(xyxy).all():
-        raise ValueError(f"xyxy must be {count}×4 finite numbers, one row a label, got shape {xyxy.shape}.")
+        raise ValueError(f"xyxy must be {count}×4 finite numbers, one row per label, got shape {xyxy.shape}.")
     xyxy.flags.writeable = False
     return xyxy
 
@@ -128,7 +128,7 @@ def rows_of(key: Any, labels: tuple[str, ...]) -> list[int]:
     if index.ndim != 1 or index.dtype.kind not in "biu":
         raise TypeError("Index detections with a number, a label, a slice, or an array of bools or numbers.")
     if index.dtype == bool and index.size != len(labels):
-        raise IndexError(f"A filter must have one bool a detection: {len(labels)}, got {index.size}.")
+        raise IndexError(f"A filter must have one bool per detection: {len(labels)}, got {index.size}.")
     found: list[int] = np.arange(len(labels))[index].tolist()
     return found
 

@@ -156,7 +156,7 @@ def _ranks(scores: Any, answers: list[Detections], many: bool) -> list[Numbers]:
     ranks = [np.asarray(one, float) for one in (scores if many else [scores])]
     if [rank.shape for rank in ranks] != [(len(answer),) for answer in answers]:
         rule = "one array a picture, as long as its detections"
-        raise ValueError(f"scores must hold one number a detection: {rule}.")
+        raise ValueError(f"scores must hold one number per detection: {rule}.")
     return ranks
 
 

@@ -85,7 +85,7 @@ def decoding(subject: str, kind: str) -> Iterator[None]:
         raise ImageError(message, hint=_SHRINK) from None
     except UnidentifiedImageError:
         if kind in ("PNG", "JPEG"):
-            raise damaged(subject, kind, "its header makes no sense") from None
+            raise damaged(subject, kind, "its header is invalid") from None
         raise unsupported(subject, f"a kind of {formats.words(kind)} that Pillow cannot read") from None
     except MemoryError:
         raise ImageError(f"{subject} does not fit into memory.", hint=_SHRINK) from None

@@ -104,8 +104,8 @@ def in_folder(folder: Path, within: Path | None = None) -> list[Path]:
         ) from None
     if not found:
         raise ImageError(
-            f"{folder.name or '.'!r} is a folder. No picture is in it.",
-            hint="Choose another one; pictures are known by their endings, such as .png and .jpg.",
+            f"The folder {folder.name or '.'!r} contains no picture.",
+            hint="Choose another one; pictures are recognised by their extensions, such as .png and .jpg.",
         )
     return sorted(found, key=lambda path: _natural(path.name))
 

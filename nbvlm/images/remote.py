@@ -294,7 +294,7 @@ async def _read(
         if len(body) > limits.max_bytes:
             raise _too_large(target, limits)
     if unpack is not None and not unpack.eof:
-        raise ImageError(f"{_shown(target)} stops before its end.", hint=_CHECK)
+        raise ImageError(f"{_shown(target)} ended before it was complete.", hint=_CHECK)
     return bytes(body), None
 
 

@@ -58,7 +58,7 @@ class StoredFile:
             pass
         raise ImageError(
             f"{self.path.name!r} was moved or changed since it was uploaded.",
-            hint="Load it with Picture.load(…) before uploading, where the file does not stay.",
+            hint="Load it with Picture.load(…) before uploading, if the file may be moved.",
         )
 
 
@@ -168,7 +168,9 @@ def _from_path(text: str) -> tuple[bytes, str | None]:
     except FileNotFoundError:
         raise _missing(path) from None
     except PermissionError:
-        raise ImageError(f"{name!r} may not be read by this user.", hint="Change its permissions.") from None
+        raise ImageError(
+            f"{name!r} cannot be read: this user lacks permission.", hint="Change its permissions."
+        ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ImageError(f"{name[:80]!r} cannot be read: {reason}.", hint=f"Pass {_ACCEPTED}.") from None

@@ -167,7 +167,7 @@ def _check_disk(options: LocalOptions, cache: Path, total: int) -> None:
         free = shutil.disk_usage(there).free
         if free < total:
             raise Error(
-                f"The disk has {size(free)} free; the files of {options.model} have {size(total)}.",
+                f"The disk has {size(free)} free; the files of {options.model} need {size(total)}.",
                 hint=_MORE_DISK,
             )
 

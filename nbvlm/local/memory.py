@@ -207,7 +207,8 @@ def choose(options: LocalOptions, kind: str = "") -> tuple[str, str]:
         raise ParameterError("PyTorch finds no Apple GPU here.", hint='Use device="auto".')
     if options.quantize is not None and not device.startswith("cuda"):
         raise ParameterError(
-            f"quantize={options.quantize!r} needs an NVIDIA GPU, this is {device!r}.", hint="Leave it out."
+            f"quantize={options.quantize!r} needs an NVIDIA GPU; this device is {device!r}.",
+            hint="Leave it out.",
         )
     if options.dtype != "auto":
         return device, options.dtype

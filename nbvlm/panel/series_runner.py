@@ -61,7 +61,9 @@ class SeriesRunner:
             if series is None:
                 raise Error("There is only one picture.", hint="Open a folder, or drop several pictures.")
             if self._run is not None:
-                raise Error("The pictures are being asked about.", hint="Wait for the end, or stop it.")
+                raise Error(
+                    "Questions about the pictures are already running.", hint="Wait for the end, or stop it."
+                )
             prompt, parameters, route = self._question()
             # A brace in a prompt of the panel stands for itself, and not for a column.
             written = prompt.replace("{", "{{").replace("}", "}}")

@@ -71,7 +71,7 @@ def contents(result: ResultData, ending: str, **options: Any) -> bytes:
         return _drawn(annotated(result, **options), *_DRAWN[kind])
     if kind not in _WRITTEN:
         given = repr(ending) if ending else "none"
-        raise ValueError(f"The ending of the file must be one of {', '.join(ENDINGS)}, got {given}.")
+        raise ValueError(f"The file extension must be one of {', '.join(ENDINGS)}, got {given}.")
     if options:
         raise TypeError(f"Style options ({', '.join(options)}) apply to pictures, not to {ending}.")
     return _WRITTEN[kind](result)

@@ -180,7 +180,7 @@ def _name(name: Any) -> str:
     if name in _NOUNS:
         return str(name)
     guess = did_you_mean(str(name), NAMES)
-    raise Error(f"allow does not know {str(name)[:40]!r}.", hint=f"{guess}It takes {', '.join(NAMES)}.")
+    raise Error(f"{str(name)[:40]!r} is not a name for allow.", hint=f"{guess}It takes {', '.join(NAMES)}.")
 
 
 def _models(value: Any) -> tuple[str, ...] | None:

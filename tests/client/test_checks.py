@@ -87,7 +87,7 @@ def test_parameters_within_are_sent(side: Any, server: Loopback, options: Any, s
         (None, "must be text, got NoneType"),
         ('what is this? <img src="data:image/png;asset_id,x" />', "<img> tag"),
         ("< IMG\nsrc=x>", "<img> tag"),
-        ("half \ud83d of it", "half a character"),
+        ("half \ud83d of it", "an incomplete character"),
     ],
 )
 def test_prompts_that_cannot_be_sent_are_refused(

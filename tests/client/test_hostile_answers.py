@@ -130,7 +130,7 @@ def test_an_answer_packed_as_was_not_asked_for_says_so(
     side: Any, server: Loopback, kind: str, coding: str
 ) -> None:
     server.replies.append(Reply(headers={"content-type": kind, "content-encoding": coding}, body=b"packed"))
-    with pytest.raises(nbvlm.TransportError, match=r"packed as .*, which was not asked for"):
+    with pytest.raises(nbvlm.TransportError, match=r"compressed as .*, which was not requested"):
         side.ask(SCENE, "caption en")
 
 

@@ -245,7 +245,7 @@ def test_a_proxy_that_does_not_answer_is_blamed_and_not_the_host(
 
 def test_a_proxy_that_wants_a_password_is_not_the_service(proxied: Any, server: Loopback) -> None:
     server.replies.append(Reply(407))
-    with pytest.raises(nbvlm.TransportError, match="proxy wants a name and a password") as caught:
+    with pytest.raises(nbvlm.TransportError, match="proxy requires a name and a password") as caught:
         proxied.ask(SCENE, "caption en")
     assert caught.value.status == 407
     assert not caught.value.final
@@ -267,7 +267,7 @@ def test_https_goes_through_a_tunnel(open_side: Open, monkeypatch: pytest.Monkey
     with talking(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n") as port:
         monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret-word@127.0.0.1:{port}")
         side = open_side(base_url="https://model.invalid", retry=Retry.never())
-        with pytest.raises(nbvlm.TransportError, match=r"proxy wants a name.*407.*HTTPS_PROXY") as caught:
+        with pytest.raises(nbvlm.TransportError, match=r"proxy requires a name.*407.*HTTPS_PROXY") as caught:
             side.ask(SCENE, "caption en")
     assert "secret-word" not in str(caught.value)
 
@@ -427,7 +427,7 @@ def test_a_connection_that_takes_longer_than_the_whole_question_may_names_that_l
     with socket.create_server(("127.0.0.1", 0), backlog=1) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}"
         side = way(base_url=url, api_key=KEY, retry=Retry.never(), timeout=limits)
-        with pytest.raises(nbvlm.TimeoutError, match=r"In 0\.3 s the exchange did not end.*total="):
+        with pytest.raises(nbvlm.TimeoutError, match=r"The exchange did not end within 0\.3 s.*total="):
             side.ask(SCENE, "caption en")
         side.close()
 
@@ -439,7 +439,7 @@ def test_a_certificate_that_is_not_trusted_is_refused_at_once(
     monkeypatch.delenv("SSL_CERT_FILE")
     transports.tls.cache_clear()
     side = SIDES[kind](base_url=secure.url, api_key=KEY)
-    with pytest.raises(nbvlm.TransportError, match="could not prove who it is") as caught:
+    with pytest.raises(nbvlm.TransportError, match="could not prove its identity") as caught:
         side.ask(SCENE, "caption en")
     assert "SSL_CERT_FILE" in str(caught.value)
     assert secure.seen == []
@@ -450,7 +450,7 @@ def test_a_certificate_that_is_not_trusted_is_refused_at_once(
 @pytest.mark.parametrize("kind", SIDES)
 def test_a_certificate_for_another_name_is_refused(kind: str, secure: Loopback) -> None:
     side = SIDES[kind](base_url=f"https://localhost:{secure.port}", api_key=KEY)
-    with pytest.raises(nbvlm.TransportError, match="could not prove who it is"):
+    with pytest.raises(nbvlm.TransportError, match="could not prove its identity"):
         side.ask(SCENE, "caption en")
     side.close()
 

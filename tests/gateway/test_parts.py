@@ -56,7 +56,7 @@ def test_the_example_is_a_configuration(tmp_path: Path) -> None:
         ({"class": {"closes": "5pm"}}, "[class] closes must be a time of day, got '5pm'."),
         ({"class": 5}, "[class] must be a section of the file."),
         ({"people": {"names": "Ada"}}, "[people] names must be a list of texts, got 'Ada'."),
-        ({"people": {"names": ["Ada", "ADA"]}}, "[people] names holds a name twice."),
+        ({"people": {"names": ["Ada", "ADA"]}}, "[people] names contains a name twice."),
         ({"upstream": {"key": "nvapi-x"}}, "The key itself does not belong in this file."),
         ({"upstream": {"key_from": "nvapi-secret"}}, "must be the name of an environment variable."),
         ({"upstream": {"key_from": "A", "key_file": "b"}}, "[upstream] has both key_from and key_file."),
@@ -178,7 +178,7 @@ def test_the_command_checks_and_explains(tmp_path: Path, capsys: pytest.CaptureF
     from nbvlm.cli.main import main
 
     assert main(["gateway"]) == 1
-    assert "needs one of FILE and --demo" in capsys.readouterr().err
+    assert "Give either FILE or --demo" in capsys.readouterr().err
     assert main(["gateway", "--example"]) == 0
     assert "[upstream]" in capsys.readouterr().out
     assert main(["gateway", str(tmp_path / "none.toml")]) == 1

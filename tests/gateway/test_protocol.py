@@ -316,7 +316,7 @@ def test_without_a_gateway_the_error_says_what_to_do(monkeypatch: pytest.MonkeyP
 
 def test_another_service_is_not_taken_for_a_gateway(lesson: Class, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NBVLM_GATEWAY", f"{lesson.origin}/somewhere")
-    with pytest.raises(NotFoundError, match="not a gateway"):
+    with pytest.raises(NotFoundError, match="not an nbvlm gateway"):
         nbvlm.Client()
     for facts in ({}, [], None, {"model": "x", "dialect": "z"}, {"model": "x", "dialect": "openai"}):
         with pytest.raises(NotFoundError):

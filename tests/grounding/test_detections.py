@@ -46,7 +46,7 @@ def test_places_that_are_not_there_are_told() -> None:
     found = Detections([[0, 0, 9, 9], [5, 5, 8, 8]], ["cat", "dog"], (10, 10))
     with pytest.raises(IndexError, match=r"Detection 2 does not exist: there are 2, counted from 0"):
         _ = found[2]
-    with pytest.raises(IndexError, match=r"one bool a detection: 2, got 3"):
+    with pytest.raises(IndexError, match=r"one bool per detection: 2, got 3"):
         _ = found[[True, False, True]]
     with pytest.raises(IndexError):
         _ = found[[0, 7]]

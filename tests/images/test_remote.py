@@ -503,7 +503,7 @@ def test_codings_that_grow_without_a_limit_are_refused(site, coding):
 def test_a_packed_body_that_stops_early_is_named(site):
     headers = {"Content-Type": "image/png", "Content-Encoding": "gzip"}
     site.pages["/z"] = (200, headers, gzip.compress(PNG)[:-20])
-    assert "stops before its end" in refused(site.url("/z"))
+    assert "ended before it was complete" in refused(site.url("/z"))
 
 
 def test_the_words_of_a_server_are_cut_and_shown_without_control_characters(site):

@@ -121,7 +121,7 @@ def test_a_file_that_may_not_be_read_is_named(folder, monkeypatch):
             raise PermissionError(13, "Permission denied")
 
         monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.raises(ImageError, match=r"'locked\.png' may not be read by this user"):
+    with pytest.raises(ImageError, match=r"'locked\.png' cannot be read: this user lacks permission"):
         Picture.load("locked.png")
 
 

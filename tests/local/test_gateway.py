@@ -127,7 +127,7 @@ def test_a_model_that_cannot_be_loaded_is_the_teachers_affair(
         ada = made.client("Ada", monkeypatch)
         with pytest.raises(nbvlm.ServerError) as caught:
             ada.ask(PICTURE, "detect cat")
-        assert "cannot be loaded: your teacher must look" in caught.value.message
+        assert "cannot be loaded: ask your teacher to check it" in caught.value.message
         [(_, said)] = made.gateway.dispatcher.errors
         assert "needs about 0.3 GB in float32" in said
 

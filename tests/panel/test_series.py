@@ -104,7 +104,7 @@ def test_a_folder_without_pictures_and_one_that_is_closed_say_so(
 ) -> None:
     panel = make()
     send(page, panel, "open", place=str(tmp_path))
-    page.wait(lambda: "No picture is in it." in Screen(page, panel).sentence)
+    page.wait(lambda: "contains no picture." in Screen(page, panel).sentence)
     assert bar(page, panel)["names"] == []
     send(page, panel, "pick", index=0)  # of a page that lags behind
     assert panel.image is not None

@@ -86,7 +86,7 @@ def test_names_a_dictionary_and_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"allow": ["uploads"]}, "allow does not know 'uploads'. Did you mean 'upload'?"),
+        ({"allow": ["uploads"]}, "'uploads' is not a name for allow. Did you mean 'upload'?"),
         ({"allow": {"models": ["nonsense"]}}, "nonsense"),
         ({"paths": "nowhere/at/all"}, "paths must be a folder"),
     ],

@@ -239,7 +239,7 @@ def _unreachable(context: Context, cause: httpx.RequestError, origin: str) -> _F
     proxy = _proxy(context, url)
     if "certificate verify failed" in because:
         between = ", or the proxy in between," if proxy else ""
-        message = f"{url.host}{between} could not prove who it is{because}."
+        message = f"{url.host}{between} could not prove its identity{because}."
         return _Failure(TransportError(message, hint=_certificates()))
     service = named(context.settings.endpoint.service)
     if service is not None and service.local:

@@ -204,7 +204,9 @@ def _settled(context: Context, response: httpx.Response, headers: dict[str, str]
     while response.status_code == 202:
         name = response.headers.get("nvcf-reqid", "")
         if not _ID.fullmatch(name):
-            raise ServerError("The service took the request but gave no id to ask for it.", status=202)
+            raise ServerError(
+                "The service accepted the request but returned no id for the answer.", status=202
+            )
         began = context.deadline.elapsed()
         context.deadline.check()
         yield from _drain(context)
@@ -224,7 +226,7 @@ def _elsewhere(context: Context, response: httpx.Response) -> Flow[httpx.Respons
     address = signed(response.headers.get("location", "")) if response.status_code == 302 else None
     if address is None:
         raise TransportError(
-            f"The service redirects ({response.status_code}); not followed, since the key would go along.",
+            f"The service redirects ({response.status_code}); nbvlm does not follow: the key would go along.",
             status=response.status_code,
             hint="Check base_url.",
         )

@@ -128,4 +128,6 @@ class Upload(httpx.SyncByteStream, httpx.AsyncByteStream):
                 left -= len(piece)
                 yield piece
         if left:
-            raise ImageError(f"{self._source.name!r} became shorter while it was sent.", hint="Try again.")
+            raise ImageError(
+                f"{self._source.name!r} became shorter while it was being sent.", hint="Try again."
+            )

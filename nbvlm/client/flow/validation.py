@@ -51,7 +51,7 @@ def check_question(
     text = prompts.check(prompt)
     if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
         raise PromptError(
-            "The prompt holds half a character.", hint="It was cut within an emoji: write it again."
+            "The prompt contains an incomplete character.", hint="It was cut within an emoji: write it again."
         )
     given = {name: options.pop(name, None) for name in ("temperature", "top_p", "max_tokens")}
     seed = options.pop("seed", None)

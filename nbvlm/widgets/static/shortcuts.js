@@ -27,7 +27,7 @@ const KEYS = [
   [
     "A region on the picture",
     [
-      ["Arrows, Shift + arrows", "move the box, size it"],
+      ["Arrows, Shift + arrows", "move the box, resize it"],
       ["Enter, Esc", "take it, leave it"],
     ],
   ],

@@ -56,7 +56,7 @@ function form(store, act) {
   const actions = element("div", "nbvlm-sweep-actions");
   actions.append(start, stop);
   side.append(heatField, field("Repeats", repeats), actions);
-  root.append(field("Prompts, one a line", prompts), side, estimate, refused);
+  root.append(field("Prompts, one per line", prompts), side, estimate, refused);
 
   const wanted = () => ({
     prompts: prompts.value
