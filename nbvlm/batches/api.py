@@ -14,7 +14,8 @@ from nbvlm.batches import rows
 from nbvlm.batches.dask_columns import map_partitions
 from nbvlm.batches.progress import Progress
 from nbvlm.batches.rows import Row
-from nbvlm.batches.run import BatchOptions, Run, with_keywords
+from nbvlm.batches.run import SHOWN, BatchOptions, Run
+from nbvlm.client import with_keywords
 from nbvlm.errors import Error
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Progress", "Row", "abatch", "batch", "ibatch", "map_partitions", "results"]
 
 
-@with_keywords
+@with_keywords(BatchOptions, **SHOWN)
 def batch(
     images: Any,
     prompt: str | Callable[[Mapping[str, Any]], str],
@@ -98,7 +99,7 @@ def batch(
     return run_in_thread(Run(images, prompt, **options).table(explode=explode))  # type: ignore[no-any-return]
 
 
-@with_keywords
+@with_keywords(BatchOptions, **SHOWN)
 async def abatch(
     images: Any,
     prompt: str | Callable[[Mapping[str, Any]], str],
@@ -116,7 +117,7 @@ async def abatch(
     return await Run(images, prompt, **options).table(explode=explode)  # type: ignore[no-any-return]
 
 
-@with_keywords
+@with_keywords(BatchOptions, **SHOWN)
 def ibatch(
     images: Any,
     prompt: str | Callable[[Mapping[str, Any]], str],

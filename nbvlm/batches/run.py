@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast
 
 from nbvlm._background import iterate_in_thread
 from nbvlm._files import here
@@ -27,9 +26,7 @@ if TYPE_CHECKING:
     from nbvlm.batches.rows import Row
     from nbvlm.client import Client
 
-__all__ = ["BatchOptions", "Run", "with_keywords"]
-
-F = TypeVar("F", bound="Callable[..., Any]")
+__all__ = ["SHOWN", "BatchOptions", "Run"]
 
 
 class BatchOptions(TypedDict, total=False):
@@ -55,23 +52,6 @@ class BatchOptions(TypedDict, total=False):
 DEFAULTS: dict[str, Any] = {"concurrency": 8, "journal": "run.jsonl", "on_error": "record"}
 SHOWN = DEFAULTS | {"route": "auto", "content": "tag", "allow_private": False}
 """Defaults that are not None, those of `Client.ask` included."""
-
-
-def with_keywords(function: F) -> F:
-    """Show the keywords of `BatchOptions` in a function's signature, for `help` and completion."""
-    signature = inspect.signature(function)
-    *before, _ = signature.parameters.values()
-    options = [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=SHOWN.get(name),
-            annotation=str(getattr(kind, "__forward_arg__", kind)),
-        )
-        for name, kind in BatchOptions.__annotations__.items()
-    ]
-    function.__signature__ = signature.replace(parameters=[*before, *options])  # type: ignore[attr-defined]
-    return function
 
 
 class Run:

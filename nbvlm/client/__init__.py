@@ -14,7 +14,7 @@ from nbvlm.client.payloads import Piece, Tokens, UnreadableAnswer, read_chunk
 from nbvlm.client.policies import Retry, Timeouts
 from nbvlm.client.request_info import RequestInfo
 from nbvlm.client.secrets import Secret, redact
-from nbvlm.client.settings import Settings, check_pace, refuse_unknown, resolve
+from nbvlm.client.settings import Settings, check_pace, refuse_unknown, resolve, with_keywords
 from nbvlm.client.sse import Decoder as SseDecoder
 from nbvlm.client.sse import Event as SseEvent
 from nbvlm.client.streams import AsyncStream, Stream
@@ -60,4 +60,5 @@ __all__ = [
     "remembered",
     "resolve",
     "warn_of_demo",
+    "with_keywords",
 ]
