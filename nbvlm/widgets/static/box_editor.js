@@ -25,11 +25,16 @@ function rounded(box) {
   return box.map((value) => Math.round(value * 10) / 10);
 }
 
+/** @param {number[]} box */
 function ordered([x0, y0, x1, y1]) {
   return [Math.min(x0, x1), Math.min(y0, y1), Math.max(x0, x1), Math.max(y0, y1)];
 }
 
-// Boxes moved together stay within the picture together.
+/**
+ * Boxes moved together stay within the picture together.
+ * @param {Map<number, number[]>} boxes
+ * @param {number[]} by
+ */
 function shifted(boxes, [right, low], { width, height }) {
   const all = [...boxes.values()].map(ordered);
   const dx = within(
@@ -42,10 +47,16 @@ function shifted(boxes, [right, low], { width, height }) {
     -Math.min(...all.map((box) => box[1])),
     height - Math.max(...all.map((box) => box[3])),
   );
+  /** @param {number[]} box */
   const move = ([x0, y0, x1, y1]) => rounded([x0 + dx, y0 + dy, x1 + dx, y1 + dy]);
   return new Map([...boxes].map(([index, box]) => [index, move(ordered(box))]));
 }
 
+/**
+ * @param {number[]} box
+ * @param {string} side
+ * @param {number[]} by
+ */
 function resized(box, side, [right, low], { width, height }) {
   let [x0, y0, x1, y1] = ordered(box);
   if (side.includes("w")) x0 = within(x0 + right, 0, width);

@@ -10,7 +10,7 @@ function sorted(indices) {
 
 // `each` calls all views; `more` are names of further traits that views read from the store; `said` takes what
 // another part says to all views at once.
-export function partStore(model, store, each, more = [], said = () => {}) {
+export function partStore(model, store, each, more = [], said = (_kind) => {}) {
   const same = (name, value) => JSON.stringify(store[name]) === JSON.stringify(value);
   const put = (name, value) => {
     if (same(name, value)) return false;

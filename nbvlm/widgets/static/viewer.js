@@ -130,8 +130,9 @@ export default () => {
   const page = Math.random().toString(36).slice(2);
   let edits = 0; // corrections that were sent
   let part = null;
-  let send = () => {};
+  let send = (_message) => {};
 
+  /** @param {Object<string, any>} message */
   const put = ({ page: from, edit, ...changes }) => {
     if (from === page && edit !== edits) {
       // The answer to a correction that later ones have overtaken.
@@ -141,6 +142,7 @@ export default () => {
     if ("boxes" in changes) old.drop();
     show(changes);
   };
+  /** @param {Object<string, any>} changes */
   const show = (changes) => {
     Object.assign(store, changes);
     each((one) => one.put(changes));
