@@ -224,6 +224,7 @@ def jpeg_within(
     return best.data, best.size
 
 
+# A bisection of the quality takes up to seven encodings of a large picture, and these steps at most three.
 # The weight of a JPEG goes with S^-p, S being libjpeg's scale of the quantisation tables and p 0.3 to 1. The
 # first step takes p from photographs, the second one measures it.
 _TABLES = 620  # bytes of any JPEG
