@@ -32,9 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--endpoint",
         metavar="NAME",
-        help="nvidia, demo, ollama, lmstudio, vllm, llamacpp, openai, gemini, openrouter, the id of one of "
-        "NVIDIA's models, local (a model of Hugging Face in this process), or a URL of an OpenAI-compatible "
-        "server (default: nvidia with a key, else demo)",
+        help="nvidia, demo, gateway (of a class), ollama, lmstudio, vllm, llamacpp, openai, gemini, "
+        "openrouter, the id of one of NVIDIA's models, local (a model of Hugging Face in this process), or a "
+        "URL of an OpenAI-compatible server (default: the gateway that NBVLM_GATEWAY names, else nvidia with "
+        "a key, else demo)",
     )
     model.add_argument("--model", metavar="ID", help="model of a service or server; for local also a folder")
     add_local_arguments(model)

@@ -134,7 +134,7 @@ def service(jupyter: Jupyter, sheet: Sheet) -> Iterator[Loopback]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page for single page parts, which asks nobody and complains of nothing."""
+    """A page for single page parts, which sends no request to a server and reports no error."""
     page = browser.new_page()
     requests: list[str] = []
     complaints: list[str] = []

@@ -1,7 +1,7 @@
 """Runs the Python code of documents, each in a namespace and a folder of its own, in one process.
 
 Usage: document_code.py ORIGIN < documents.json > failures.json. The service of the embedded model answers at
-ORIGIN in place of the hosted one and of a server on port 8000; whoever is asked for a key, types one.
+ORIGIN in place of the hosted one and of a server on port 8000; a prompt for a key gets one as its answer.
 """
 
 from __future__ import annotations

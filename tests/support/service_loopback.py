@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def running(service: Service) -> Iterator[str]:
-    """Serve; the value is the origin. The socket listens before the thread starts, so nobody has to wait."""
+    """Serve; the value is the origin. The socket listens before the thread starts, so no wait is needed."""
     uvicorn = server.server(service)
     with server.listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=uvicorn.run, kwargs={"sockets": [listener]})
