@@ -7,13 +7,10 @@ import re
 
 from nbvlm.grounding.dialects.fields import Fields, class_of, is_label, is_place, kind_of, simple
 from nbvlm.grounding.dialects.found import NUMBER, Found, Numbers, numbers_in, shapes
-from nbvlm.grounding.dialects.state import State, Tagged
+from nbvlm.grounding.dialects.state import ACTION_RANK, BLANK, BOX_NUMBERS, WAIT, State, Tagged
 
 __all__ = ["DataScanner"]
 
-_WAIT = -1
-_ACTION_RANK = (99, 0)  # an action's name is the label of last resort
-_BOX_NUMBERS = 4
 _DEEPEST = 32
 _DIGITS = re.compile(r"[0-9.]*")
 _LONGEST_GAP = 64
@@ -22,7 +19,6 @@ _WORD = re.compile(r"[^\W\d][\w.]{0,80}")
 _AFTER_WORD = re.compile(r"([\"'”]?)\s{0,64}([:：=]?)")
 _STOP = re.compile(r"[\"'“”\\`]|[}\]](?=\s{0,16},?\s{0,16}\{\s{0,16}[\"'])")
 _STOP_PART = re.compile(r"[}\]][\s,]{0,32}\{?\s{0,16}\Z")
-_BLANK = re.compile(r"\s{0,64}")
 _QUOTES = {'"': '"', "'": "'", "“": "”", "”": "”"}
 _CLOSERS = ",，}｝]］)）:：;=`<[{\"'"
 _OPENERS = "[({［｛"
@@ -38,7 +34,7 @@ class DataScanner(State):
         if skip:
             within = isinstance(self._stack[-1], Tagged)  # where an empty line ends what has no end
             if within and not final and skip.end() == len(text) and len(skip[0]) < _LONGEST_GAP:
-                return _WAIT
+                return WAIT
             return self._gap(skip[0], skip.end())
         if sign.isdigit() or sign in "+-.":
             return self._number(text, at, final)
@@ -62,7 +58,7 @@ class DataScanner(State):
             return self._fence(text, at, final)
         if sign == "/" and (text.startswith(("//", "/*"), at) or (not final and at + 1 == len(text))):
             if at + 1 == len(text):
-                return _WAIT
+                return WAIT
             self._comment = "\n" if text[at + 1] == "/" else "*/"
             return at + 2
         if sign.isalpha() or sign == "_":
@@ -79,7 +75,7 @@ class DataScanner(State):
                 self._close_tagged()
         elif isinstance(top, Numbers):
             # CogVLM separates the boxes of one name so: [[1,2,3,4;5,6,7,8]].
-            if ";" in gap and len(top.values) == _BOX_NUMBERS and isinstance(self._stack[-2:][0], Numbers):
+            if ";" in gap and len(top.values) == BOX_NUMBERS and isinstance(self._stack[-2:][0], Numbers):
                 self._close_list()
                 self._stack.append(Numbers(top.position))
         elif (
@@ -100,7 +96,7 @@ class DataScanner(State):
             return (
                 len(text) - 1
                 if self._comment == "*/" and text[-1] == "*" and at < len(text) - 1
-                else (_WAIT if text[at:] == "*" and self._comment == "*/" else len(text))
+                else (WAIT if text[at:] == "*" and self._comment == "*/" else len(text))
             )
         end = found + len(self._comment)
         self._comment = ""
@@ -110,7 +106,7 @@ class DataScanner(State):
         number = NUMBER.match(text, at)
         end = number.end() if number else at + 1
         if not final and (end == len(text) or (text[end] in "eE" and len(text) - end < 5)):
-            return _WAIT
+            return WAIT
         if number is None:
             if isinstance(top := self._stack[-1], Numbers):
                 top.other = True
@@ -157,7 +153,7 @@ class DataScanner(State):
             return at + 1
         after = _AFTER_WORD.match(text, word.end())
         if after is None or (not final and after.end() == len(text) and len(after[0]) < 64):
-            return _WAIT
+            return WAIT
         if after[2] and not (after[2] == "=" and not is_place(word[0])):
             self._key(word[0], self._base + at)
             return after.end()
@@ -187,7 +183,7 @@ class DataScanner(State):
             self._close_all()
             return at + 3
         if not final and text[at:] in ("`", "``"):
-            return _WAIT
+            return WAIT
         return at + 1
 
     # -- strings -------------------------------------------------------------------------------------------
@@ -211,7 +207,7 @@ class DataScanner(State):
             pieces.append(text[at:until])
             return until
         if stop is None:
-            return _WAIT
+            return WAIT
         sign = stop[0]
         if sign in "}]":  # the string has lost its end
             self._string("".join(pieces), key=False)
@@ -219,7 +215,7 @@ class DataScanner(State):
         if sign == "\\":
             length = 6 if text[at + 1 : at + 2] == "u" else 2
             if at + length > len(text) and not final:
-                return _WAIT
+                return WAIT
             pieces.append(text[at : at + length])
             return min(at + length, len(text))
         if sign == "`":
@@ -231,7 +227,7 @@ class DataScanner(State):
             self._string("".join(self._pieces or ()), key=False)
             return at
         if not final and text[at:] in ("`", "``"):
-            return _WAIT
+            return WAIT
         return self._more(text[at], at + 1)
 
     def _more(self, piece: str, end: int) -> int:
@@ -244,10 +240,10 @@ class DataScanner(State):
         end = at + 1
         if text[at] != self._quote and not (self._quote == "”" and text[at] == '"'):
             return self._more(text[at], end)
-        blank = _BLANK.match(text, end)
+        blank = BLANK.match(text, end)
         after = blank.end() if blank else end
         if after == len(text) and not final and after - end < 64:
-            return _WAIT
+            return WAIT
         follows = text[after : after + 1]
         if follows and follows not in _CLOSERS and "\n" not in text[end:after]:
             return self._more(text[at], end)
@@ -315,7 +311,7 @@ class DataScanner(State):
         if again and top.placed:
             self._finish(top)
             fresh = Fields(position, top.under, top.implicit)
-            fresh.labels = {rank: text for rank, text in top.labels.items() if rank == _ACTION_RANK}
+            fresh.labels = {rank: text for rank, text in top.labels.items() if rank == ACTION_RANK}
             self._stack[-1] = top = fresh
         top.key = name
         self.y_first = self.y_first or name == "box_2d"

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from nbvlm.grounding.dialects import tags
 from nbvlm.grounding.dialects.data import DataScanner
 from nbvlm.grounding.dialects.fields import Fields
 from nbvlm.grounding.dialects.found import NUMBER, Found, Numbers, chunks, floats, shape
-from nbvlm.grounding.dialects.state import Frame, Tagged
+from nbvlm.grounding.dialects.state import ACTION, WAIT, Frame, Tagged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["MarkupScanner"]
 
-_WAIT = -1
 _QUAD, _TRIANGLE = 8, 6  # numbers of their corners
-_ACTION = re.compile(r"([A-Za-z_]\w{0,40})\(\s*(?:\w{1,20}\s*=\s*)?[\"']?\Z")
 
 
 class MarkupScanner(DataScanner):
@@ -29,7 +26,7 @@ class MarkupScanner(DataScanner):
         token = tags.match(text, at)
         if token is None:
             if not final and tags.incomplete(text, at):
-                return _WAIT
+                return WAIT
             top = self._stack[-1] if self._stack else None
             if top is None:
                 if self._places_list and tags.incomplete(text, at):
@@ -126,7 +123,7 @@ class MarkupScanner(DataScanner):
             return  # a tag within data says nothing new
         said = self._words
         glued = bool(said) and not said[-1:].isspace()
-        label = token.text or self._label or (self._said() if glued or _ACTION.search(said) else "")
+        label = token.text or self._label or (self._said() if glued or ACTION.search(said) else "")
         self._stack.append(Tagged(token.name, token.places, position, label))
         self._words = ""
 

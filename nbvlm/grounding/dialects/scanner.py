@@ -16,13 +16,11 @@ import re
 from nbvlm.grounding.dialects.fields import Fields
 from nbvlm.grounding.dialects.found import NUMBER, Found, Numbers, floats
 from nbvlm.grounding.dialects.markup import MarkupScanner
+from nbvlm.grounding.dialects.state import ACTION, ACTION_RANK, BLANK, BOX_NUMBERS, WAIT
 
 __all__ = ["Scanner"]
 
-_WAIT = -1
-_ACTION_RANK = (99, 0)  # an action's name is the label of last resort
 _LONGEST_LINE = 500
-_BOX_NUMBERS = 4
 _LONGEST_NAME = 120
 _VERB = re.compile(r"\b(?:is|are|was|at|located|found)\b", re.IGNORECASE)
 _KEYS = (
@@ -64,12 +62,10 @@ _BARE = re.compile(
 )
 _BULLET = re.compile(r"^\s*(?:[-*•>#]+\s+|\d{1,4}[.)]\s+)*")
 _OPERATION = re.compile(r"Grounded Operation:\s*(?:\[[^\]]{0,80}\]\s*)?(.{1,80}?)\s*->")
-_ACTION = re.compile(r"([A-Za-z_]\w{0,40})\(\s*(?:\w{1,20}\s*=\s*)?[\"']?\Z")
 _ABOUT = re.compile(
     r"\b(?:box|bbox|boxes|bounding|coordinates?|located|location|position|region|at|point|points)\b",
     re.IGNORECASE,
 )
-_BLANK = re.compile(r"\s{0,64}")
 
 
 class Scanner(MarkupScanner):
@@ -100,7 +96,7 @@ class Scanner(MarkupScanner):
             part = _KEY_PART.search(text, max(at, len(text) - 48))
             until = part.start() if part else until
             if until == at:
-                return _WAIT
+                return WAIT
         if until > at:
             self._say(text[at:until])
             return until
@@ -150,7 +146,7 @@ class Scanner(MarkupScanner):
             self._open_fields(Fields(self._base + at))
             return at + 1
         if not final and _OBJECT_PART.match(text, at):
-            return _WAIT
+            return WAIT
         self._say(text[at])
         return at + 1
 
@@ -159,7 +155,7 @@ class Scanner(MarkupScanner):
         item = _REGULAR.match(text, at)
         if item is None:
             waits = not final and len(text) - at < _LONGEST_WAIT and text.find("}", at) < 0
-            return _WAIT if waits else 0
+            return WAIT if waits else 0
         first, label = (1, item[6]) if item[1] else (8, item[7])
         numbers = tuple(map(float, item.group(first + 1, first + 2, first + 3, first + 4)))
         self.y_first = self.y_first or item[first] == "box_2d"
@@ -173,7 +169,7 @@ class Scanner(MarkupScanner):
         item = _REGULAR_TAGS.match(text, at)
         if item is None:
             waits = not final and len(text) - at < _LONGEST_WAIT and not _BOX_END.search(text, at)
-            return _WAIT if waits else 0
+            return WAIT if waits else 0
         self._flush_locations()
         self._plain, self._words, self._label = False, "", " ".join(item[1].split())
         self._emit(
@@ -190,15 +186,15 @@ class Scanner(MarkupScanner):
         key = _KEY.match(text, at)
         if key is None or (not key[2] and key.end() == len(text)):
             if not final and len(text) - at < 64:
-                return _WAIT
+                return WAIT
             self._say(text[at])
             return at + 1
         if not key[2]:
             self._say(text[at : key.end()])
             return key.end()
         item = Fields(self._base + at, implicit=True, key=key[1])
-        if action := _ACTION.search(self._words):
-            item.labels[_ACTION_RANK] = action[1]
+        if action := ACTION.search(self._words):
+            item.labels[ACTION_RANK] = action[1]
         self._open_fields(item)
         self._words = ""
         return key.end()
@@ -213,7 +209,7 @@ class Scanner(MarkupScanner):
                     self._place(Found("box", numbers, self._said(), self._base + at, pair[0]))
                 return pair.end()
             if not final and _PAIR_PART.match(text, at):
-                return _WAIT
+                return WAIT
         return self._list(text, at) or self._flat_list(text, at, final)
 
     def _list(self, text: str, at: int) -> int:
@@ -235,10 +231,10 @@ class Scanner(MarkupScanner):
         flat = _FLAT.match(text, at)
         if flat is None:
             if not final and _FLAT_PART.match(text, at):
-                return _WAIT
+                return WAIT
             self._say(text[at])
             return at + 1
-        rest = _BLANK.match(text, flat.end())
+        rest = BLANK.match(text, flat.end())
         if (
             not final
             and rest is not None
@@ -246,7 +242,7 @@ class Scanner(MarkupScanner):
             and "\n" not in rest[0]
             and len(rest[0]) < 64
         ):
-            return _WAIT
+            return WAIT
         line_ends = rest is None or rest.end() == len(text) or "\n" in rest[0] or text[rest.end()] in "<`|"
         self._flat(flat, self._base + at, line_ends)
         return flat.end()
@@ -280,7 +276,7 @@ class Scanner(MarkupScanner):
     def _several(self, flat: re.Match[str], position: int) -> bool:
         """Take the boxes that a semicolon separates in one bracket (Shikra); return whether there are any."""
         boxes = [floats(NUMBER.findall(part)) for part in flat[1].split(";")]
-        if any(box is None or len(box) != _BOX_NUMBERS for box in boxes):
+        if any(box is None or len(box) != BOX_NUMBERS for box in boxes):
             return False
         label = self._said(flat=True)
         space = "percent" if "%" in flat[1] else ""
@@ -295,7 +291,7 @@ class Scanner(MarkupScanner):
         words = self._words
         if operation := _OPERATION.search(words):
             return operation[1]
-        if action := _ACTION.search(words):
+        if action := ACTION.search(words):
             return action[1]
         line = (
             _BULLET.sub("", words).strip(" \t*_`\"',;|，。、").rpartition("|")[2]

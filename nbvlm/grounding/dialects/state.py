@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from nbvlm.grounding.dialects import tags
@@ -9,8 +10,15 @@ from nbvlm.grounding.dialects.fields import Fields
 from nbvlm.grounding.dialects.found import Found, Numbers
 from nbvlm.grounding.problems import Problem
 
-__all__ = ["Frame", "State", "Tagged"]
+__all__ = ["ACTION", "ACTION_RANK", "BLANK", "BOX_NUMBERS", "WAIT", "Frame", "State", "Tagged"]
 
+WAIT = -1
+"""What a step returns that needs more text."""
+ACTION = re.compile(r"([A-Za-z_]\w{0,40})\(\s*(?:\w{1,20}\s*=\s*)?[\"']?\Z")
+ACTION_RANK = (99, 0)
+"""Rank of an action's name among labels: the last resort."""
+BOX_NUMBERS = 4
+BLANK = re.compile(r"\s{0,64}")
 _EXCERPT = 80
 
 
