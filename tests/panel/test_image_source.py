@@ -81,7 +81,7 @@ def test_an_address_is_fetched_in_the_kernel(page: Page, panel: nbvlm.Panel) -> 
     [
         ("", "The address or path is empty."),
         ("nowhere/cat.png", "The file 'nowhere/cat.png' does not exist on the server."),
-        (".", "'.' is a folder."),
+        (".", "The folder '.' contains no picture."),
         ("http://127.0.0.1:1/secret/cat.png?token=s3cret", "leads to a private network"),
         ("ftp://example.org/cat.png", "ftp"),
     ],
