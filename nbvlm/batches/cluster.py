@@ -443,16 +443,14 @@ class ClusterRun:
         counter: ProgressCounter,
         engine: Any,
     ) -> None:
-        self._worker_plan = WorkerPlan.of(
-            replace(plan, prompt=Prompt("{prompt}"))
-        )  # written where the table is
+        # The prompt is written where the table is.
+        self._worker_plan = WorkerPlan.of(replace(plan, prompt=Prompt("{prompt}")))
         self._plan, self._items, self._journal, self._counter = plan, items, journal, counter
         self._engine, self._own = client_of(engine)
         self._known: Any = ()
         self._pending: dict[int, Position] = {}
-        self._chunks: dict[
-            str, tuple[Any, list[PendingPicture], asyncio.Task[None]]
-        ] = {}  # and its collector
+        # By name: the future of a chunk, its pictures, and its collector.
+        self._chunks: dict[str, tuple[Any, list[PendingPicture], asyncio.Task[None]]] = {}
         self._left: list[list[PendingPicture]] = []
         self._ready: deque[Row] = deque()
         self._news = asyncio.Event()

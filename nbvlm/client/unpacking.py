@@ -25,6 +25,7 @@ __all__ = ["Unpacker", "awaited", "blocking"]
 
 LARGEST_PIECE = 256 * 1024
 """Bytes that are unpacked at once."""
+_DAMAGED = "The compressed answer is damaged."
 _EITHER, _BARE = 47, -15
 """What `zlib` takes for gzip or zlib data, and for deflated data without a frame, which some servers send."""
 
@@ -47,7 +48,7 @@ class Unpacker:
                 piece = self._inner.decompress(packed, LARGEST_PIECE)
             except zlib.error:
                 if self._begun or self._coding != "deflate":
-                    raise httpx.DecodingError("The compressed answer is damaged.") from None
+                    raise httpx.DecodingError(_DAMAGED) from None
                 self._inner, self._begun = zlib.decompressobj(_BARE), True
                 continue
             self._begun = True
@@ -57,7 +58,7 @@ class Unpacker:
     def close(self) -> None:
         """Raise if the end is missing."""
         if self._begun and not self._inner.eof:
-            raise httpx.DecodingError("The compressed answer is damaged.")
+            raise httpx.DecodingError(_DAMAGED)
 
 
 def blocking(coding: str, pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -44,9 +44,8 @@ class Answer:
     """
 
     def __init__(self, asked: GatewayQuestion, key: bytes = b"") -> None:
-        self.asked: GatewayQuestion | None = (
-            asked  # until it was asked: the picture is not kept longer than needed
-        )
+        # Until it was asked: the picture is not kept longer than needed.
+        self.asked: GatewayQuestion | None = asked
         self.key, self.model = key, asked.model
         self.created = time.monotonic()
         self.chunks: list[Chunk] = []
